@@ -1,0 +1,400 @@
+"""Facts: what happened outside, as CloudEvents 1.0 (SPEC §3).
+
+``Event`` is a fact as its source sent it; ``Fact`` is the same fact as the register holds it: public fields readable,
+persons only as marks (`identity.py`). Only the public fields named here are kept beside the personal-data table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from typing_extensions import Annotated
+
+from referral_rewards.domain import identity, money
+from referral_rewards.domain.errors import FactInvalid, Problem
+
+#: A fact further ahead of our clock than this is refused: its source's clock is wrong.
+CLOCK_SKEW_MAX: Final = timedelta(minutes=5)
+#: Names facts by (source, id), the same in every installation.
+_FACT_NAMESPACE: Final = UUID("4f0f6cf5-9f0b-5f3e-8d0a-3f1f5b8f6d10")
+
+
+class FactType(StrEnum):
+    """The types of SPEC §3."""
+
+    REFERRER_ENROLLED = "referrer.enrolled"
+    REFERRER_SUSPENDED = "referrer.suspended"
+    REFERRER_REINSTATED = "referrer.reinstated"
+    REFERRAL_SENT = "referral.sent"
+    REFERRAL_CLAIMED = "referral.claimed"
+    REFERRAL_WITHDRAWN = "referral.withdrawn"
+    REFERRAL_APPEALED = "referral.appealed"
+    CONVERSION_RECORDED = "conversion.recorded"
+    CONVERSION_REPORTED = "conversion.reported"
+    CONVERSION_REVERSED = "conversion.reversed"
+    DISPUTE_OPENED = "conversion.dispute_opened"
+    DISPUTE_CLOSED = "conversion.dispute_closed"
+    REWARD_REQUESTED = "reward.requested"
+    ATTRIBUTION_CHANGED = "attribution.changed"
+    ISSUE_OPENED = "customer.issue_opened"
+    ISSUE_RESOLVED = "customer.issue_resolved"
+    CONSENT_GRANTED = "consent.granted"
+    CONSENT_WITHDRAWN = "consent.withdrawn"
+    METHOD_SET = "payee.method_set"
+    METHOD_REMOVED = "payee.method_removed"
+    TAX_FORM_FILED = "payee.tax_form_filed"
+    SATISFACTION_RATED = "satisfaction.rated"
+
+
+class Channel(StrEnum):
+    """How an invitation travelled."""
+
+    EMAIL = "email"
+    SOCIAL = "social"
+    LINK = "link"
+    WORD_OF_MOUTH = "word_of_mouth"
+    LEAD = "lead"
+
+
+class ReversalKind(StrEnum):
+    """Why a conversion was taken back."""
+
+    REFUND = "refund"
+    RETURN = "return"
+    CANCELLATION = "cancellation"
+    CHARGEBACK_LOST = "chargeback_lost"
+
+
+def _opaque(value: str) -> str:
+    if problem := identity.id_problem(value):
+        raise ValueError(problem)
+    return value
+
+
+def _amount(value: str) -> str:
+    amount = money.parse_decimal(value)
+    if amount < 0:
+        raise ValueError("an amount is not negative")
+    return value
+
+
+Id = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(_opaque)]
+Amount = Annotated[str, StringConstraints(strict=True), AfterValidator(_amount)]
+Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(money.known_currency)]
+
+
+class _Part(BaseModel):
+    """A part of a payload. Its declared fields are public; whatever else came stays with the personal data."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Person(_Part):
+    """The public side of a person: the opaque customer id and the country."""
+
+    customer: Id | None = None
+    country: str | None = None
+
+
+class Enrolled(_Part):
+    referrer: Id
+    program: Id
+    code: Id | None = None
+    customer: Id | None = None
+    partner: Id | None = None
+
+
+class ReferrerStanding(_Part):
+    referrer: Id
+    program: Id
+
+
+class Sent(_Part):
+    referral: Id
+    program: Id
+    referrer: Id
+    channel: Channel
+    referee: Person = Person()
+
+
+class Claimed(_Part):
+    referral: Id | None = None
+    program: Id | None = None
+    referrer: Id | None = None
+    referrer_code: Id | None = None
+    channel: Channel | None = None
+    referee: Person = Person()
+    consent: bool | None = None
+
+
+class AboutReferral(_Part):
+    referral: Id
+    by: str | None = None
+
+
+class Recorded(_Part):
+    order: Id
+    kind: Id
+    customer: Person
+    amount: Amount | None = None
+    currency: Currency | None = None
+    new_customer: bool | None = None
+
+
+class Reported(_Part):
+    referral: Id
+    order: Id | None = None
+    by: str | None = None
+
+
+class Reversed(_Part):
+    order: Id
+    kind: ReversalKind
+    amount: Amount | None = None
+
+
+class Disputed(_Part):
+    order: Id
+
+
+class DisputeClosed(_Part):
+    order: Id
+    outcome: str
+
+
+class Requested(_Part):
+    program: Id
+    referrer: Id
+    referee: Person = Person()
+    order: Id | None = None
+    by: Id | None = None
+
+
+class AttributionChanged(_Part):
+    referral: Id
+    from_referrer: Id | None = None
+    to_referrer: Id
+
+
+class Issue(_Part):
+    customer: Person
+    issue: Id
+
+
+class Consent(_Part):
+    person: Person
+    scope: str
+
+
+class Method(_Part):
+    payee: Id
+    rail: str
+    reference: str | None = None
+
+
+class TaxForm(_Part):
+    payee: Id
+    form: str
+    valid_from: str | None = None
+    withholding_percent: str | None = None
+
+
+class Rated(_Part):
+    referral: Id
+    by: str | None = None
+    score: int
+
+
+PAYLOADS: Final[Mapping[FactType, type[_Part]]] = {
+    FactType.REFERRER_ENROLLED: Enrolled,
+    FactType.REFERRER_SUSPENDED: ReferrerStanding,
+    FactType.REFERRER_REINSTATED: ReferrerStanding,
+    FactType.REFERRAL_SENT: Sent,
+    FactType.REFERRAL_CLAIMED: Claimed,
+    FactType.REFERRAL_WITHDRAWN: AboutReferral,
+    FactType.REFERRAL_APPEALED: AboutReferral,
+    FactType.CONVERSION_RECORDED: Recorded,
+    FactType.CONVERSION_REPORTED: Reported,
+    FactType.CONVERSION_REVERSED: Reversed,
+    FactType.DISPUTE_OPENED: Disputed,
+    FactType.DISPUTE_CLOSED: DisputeClosed,
+    FactType.REWARD_REQUESTED: Requested,
+    FactType.ATTRIBUTION_CHANGED: AttributionChanged,
+    FactType.ISSUE_OPENED: Issue,
+    FactType.ISSUE_RESOLVED: Issue,
+    FactType.CONSENT_GRANTED: Consent,
+    FactType.CONSENT_WITHDRAWN: Consent,
+    FactType.METHOD_SET: Method,
+    FactType.METHOD_REMOVED: Method,
+    FactType.TAX_FORM_FILED: TaxForm,
+    FactType.SATISFACTION_RATED: Rated,
+}
+
+#: Which part of ``data`` speaks of the person a fact is about ("" is ``data`` itself).
+PERSON_PART: Final[Mapping[FactType, str]] = {
+    FactType.REFERRER_ENROLLED: "",
+    FactType.REFERRAL_SENT: "referee",
+    FactType.REFERRAL_CLAIMED: "referee",
+    FactType.CONVERSION_RECORDED: "customer",
+    FactType.REWARD_REQUESTED: "referee",
+    FactType.ISSUE_OPENED: "customer",
+    FactType.ISSUE_RESOLVED: "customer",
+    FactType.CONSENT_GRANTED: "person",
+    FactType.CONSENT_WITHDRAWN: "person",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A well-formed fact as its source sent it; ``data`` holds everything that came, personal data included."""
+
+    source: str
+    event_id: str
+    type: FactType
+    occurred_at: datetime
+    data: Mapping[str, Any]
+    payload: _Part
+
+    @property
+    def fact_id(self) -> UUID:
+        """The fact's name in our register, the same however often it is sent."""
+        return uuid5(_FACT_NAMESPACE, f"{self.source}\x00{self.event_id}")
+
+    @property
+    def public(self) -> dict[str, Any]:
+        """The fields that may stand beside the verdict: declared ones that came, as JSON values."""
+        return self.payload.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+
+    def marks(self, marker: identity.Marker) -> frozenset[str]:
+        """The marks of the person this fact is about (a conversion's instrument and device are told beside them)."""
+        part = PERSON_PART.get(self.type)
+        if part is None:
+            return frozenset()
+        person = self.data if part == "" else self.data.get(part)
+        person = person if isinstance(person, Mapping) else None
+        if self.type is FactType.CONVERSION_RECORDED:
+            beside = {key: self.data.get(key) for key in ("payment_fingerprint", "ip", "device", "user_agent")}
+            return marker.marks(person, beside)
+        return marker.marks(person)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact as the register holds it, as every rule reads it.
+
+    ``data`` has the public fields of its type only; ``marks`` the person it is about; ``awaits_stragglers`` is False
+    for a fact of a finished file or batch, whose neighbours are all here (SPEC §4, closing); ``digest`` is the salted
+    commitment that evidence cites.
+    """
+
+    id: UUID
+    source: str
+    event_id: str
+    type: FactType
+    occurred_at: datetime
+    received_at: datetime
+    data: Mapping[str, Any]
+    marks: frozenset[str] = frozenset()
+    digest: str = ""
+    awaits_stragglers: bool = True
+
+    @property
+    def order(self) -> str | None:
+        return self.data.get("order")
+
+    @property
+    def identity(self) -> frozenset[str]:
+        """The marks that decide whose conversion this is."""
+        return identity.of_kinds(self.marks, identity.IDENTITY_KINDS)
+
+    @property
+    def precedence(self) -> tuple[datetime, str, str]:
+        """Sorts facts the same way whatever order they arrived in."""
+        return (self.occurred_at, self.source, self.event_id)
+
+
+def parse_event(document: Any) -> Event:
+    """A CloudEvent (decoded JSON) as an `Event`.
+
+    Raises:
+        FactInvalid: with every problem found.
+    """
+    if not isinstance(document, Mapping):
+        raise FactInvalid([Problem("", "a fact is a JSON object (CloudEvents 1.0)")])
+    problems: list[Problem] = []
+    if document.get("specversion") != "1.0":
+        problems.append(Problem("specversion", 'must be "1.0"'))
+    for name in ("id", "source"):
+        value = document.get(name)
+        if not isinstance(value, str) or not value or len(value) > 500 or "\x00" in value:
+            problems.append(Problem(name, "must be a text of 1 to 500 characters"))
+    occurred_at = _instant(document.get("time"), problems)
+    data = document.get("data")
+    if not isinstance(data, Mapping):
+        problems.append(Problem("data", "must be an object"))
+        data = {}
+    payload: _Part | None = None
+    try:
+        fact_type = FactType(document.get("type"))  # type: ignore[arg-type]
+    except ValueError:
+        problems.append(Problem("type", f"{document.get('type')!r} is none of {', '.join(FactType)}"))
+    else:
+        try:
+            payload = PAYLOADS[fact_type].model_validate(data)
+        except ValidationError as error:
+            problems += [
+                Problem(".".join(("data", *map(str, e["loc"]))), e["msg"].removeprefix("Value error, ").lower())
+                for e in error.errors(include_url=False, include_input=False)
+            ]
+        else:
+            problems += _meaning(payload)
+    if problems or payload is None or occurred_at is None:
+        raise FactInvalid(problems)
+    return Event(document["source"], document["id"], fact_type, occurred_at, data, payload)
+
+
+def too_far_ahead(event: Event, received_at: datetime) -> Problem | None:
+    """The problem of a fact whose source's clock runs ahead of ours, or None."""
+    if event.occurred_at - received_at > CLOCK_SKEW_MAX:
+        return Problem("time", "is more than five minutes ahead of our clock")
+    return None
+
+
+def _instant(value: Any, problems: list[Problem]) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        problems.append(Problem("time", "is required, in RFC 3339 with an offset, for example 2026-06-01T14:00:00Z"))
+        return None
+    if moment.tzinfo is None:
+        problems.append(Problem("time", "needs an offset, for example 2026-06-01T14:00:00Z"))
+        return None
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        problems.append(Problem("time", "lies outside the calendar"))
+        return None
+
+
+def _meaning(payload: _Part) -> list[Problem]:
+    """What one field requires of another."""
+    if isinstance(payload, Claimed) and payload.referral is None:
+        found = []
+        if payload.program is None:
+            found.append(Problem("data.program", "is required where no referral is named"))
+        if payload.referrer is None and payload.referrer_code is None:
+            found.append(Problem("data.referrer", "or data.referrer_code is required where no referral is named"))
+        return found
+    if isinstance(payload, Recorded) and payload.amount is not None:
+        if payload.currency is None:
+            return [Problem("data.currency", "is required beside an amount")]
+        if not money.fits(Decimal(payload.amount), payload.currency):
+            return [Problem("data.amount", f"{payload.amount} has more decimals than {payload.currency} has")]
+    if isinstance(payload, Rated) and not 1 <= payload.score <= 5:
+        return [Problem("data.score", "must be 1 to 5")]
+    return []

@@ -1,0 +1,115 @@
+"""Who is who: normal forms of what identifies a person, turned into marks that can be compared but not read.
+
+A mark is ``kind:value``. Customer ids are opaque and stay readable; everything personal is a keyed hash (HMAC-SHA256
+with the installation's pepper), so that equal persons have equal marks and nothing personal can be read from one.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import phonenumbers
+
+#: Any one of these shared makes a conversion the referee's (SPEC §3).
+IDENTITY_KINDS: Final = ("customer", "email", "phone")
+#: Any one of these shared by referrer and referee is a self-referral (SPEC §5).
+SELF_REFERRAL_KINDS: Final = (*IDENTITY_KINDS, "fingerprint", "device")
+
+_DOTLESS_DOMAINS: Final = frozenset({"gmail.com", "googlemail.com"})
+_LOOKS_LIKE_EMAIL: Final = re.compile(r"[^@\s]@[^@\s]")
+_LOOKS_LIKE_PHONE: Final = re.compile(r"^(\+\d[\d ().-]{6,}|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4})$")
+_PUBLIC_ID: Final = re.compile(r"^[^\s\x00-\x1f\x7f]{1,200}$")
+
+
+def normal_email(email: str) -> str:
+    """The normal form of an address: lower case, no ``+tag``; gmail.com and googlemail.com are one and ignore dots."""
+    local, at, domain = email.strip().lower().rpartition("@")
+    if not at:
+        return email.strip().lower()
+    local = local.split("+", 1)[0] or local
+    domain = domain.rstrip(".")
+    if domain in _DOTLESS_DOMAINS:
+        local, domain = local.replace(".", "") or local, "gmail.com"
+    return f"{local}@{domain}"
+
+
+@lru_cache(maxsize=4096)
+def normal_phone(phone: str) -> str:
+    """The number in E.164; one without a country code can't have that form and is reduced to its digits."""
+    text = phone.strip()
+    if text.startswith("00"):
+        text = "+" + text[2:]
+    try:
+        return phonenumbers.format_number(phonenumbers.parse(text), phonenumbers.PhoneNumberFormat.E164)
+    except phonenumbers.NumberParseException:
+        return re.sub(r"\D", "", text)
+
+
+def id_problem(value: str) -> str | None:
+    """Why ``value`` can't be an id, or None. Ids become workflow ids and stand in histories: nothing personal."""
+    if not _PUBLIC_ID.match(value):
+        return "an id is 1 to 200 characters without spaces"
+    if _LOOKS_LIKE_EMAIL.search(value):
+        return "looks like an email address; ids stand in histories, send an opaque id"
+    if _LOOKS_LIKE_PHONE.match(value):
+        return "looks like a phone number; ids stand in histories, send an opaque id"
+    return None
+
+
+class Marker:
+    """Turns what a fact says about a person into marks, with the installation's secret pepper."""
+
+    def __init__(self, pepper: bytes) -> None:
+        if len(pepper) < 16:
+            raise ValueError("the pepper needs at least 16 bytes")
+        self._keyed = hmac.new(pepper, digestmod=hashlib.sha256)
+
+    def mark(self, kind: str, normal: str) -> str:
+        """One mark: ``kind:`` and 32 hex digits of the keyed hash of the normal form."""
+        keyed = self._keyed.copy()
+        keyed.update(f"{kind}\x00{normal}".encode())
+        return f"{kind}:{keyed.hexdigest()[:32]}"
+
+    def marks(self, *parts: Mapping[str, Any] | None) -> frozenset[str]:
+        """The marks of one person, from the parts of a fact that speak of them (unknown fields are passed over)."""
+        found: set[str] = set()
+        for part in parts:
+            for field, value in (part or {}).items():
+                if not isinstance(value, str) or not value.strip():
+                    continue
+                if field == "customer":
+                    found.add(f"customer:{value}")
+                elif (reader := _READERS.get(field)) is not None:
+                    kind, normalise = reader
+                    if normal := normalise(value):
+                        found.add(self.mark(kind, normal))
+        return frozenset(found)
+
+
+def of_kinds(marks: Iterable[str], kinds: Iterable[str]) -> frozenset[str]:
+    """Those of the marks that are of one of the kinds."""
+    prefixes = tuple(f"{kind}:" for kind in kinds)
+    return frozenset(mark for mark in marks if mark.startswith(prefixes))
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _surname(name: str) -> str:
+    return _folded(name).split(" ")[-1] if " " in name.strip() else ""
+
+
+_READERS: Final = {
+    "email": ("email", normal_email),
+    "phone": ("phone", normal_phone),
+    "payment_fingerprint": ("fingerprint", str.strip),
+    "device": ("device", str.strip),
+    "ip": ("ip", str.strip),
+    "user_agent": ("agent", str.strip),
+    "address": ("address", _folded),
+    "name": ("surname", _surname),
+}

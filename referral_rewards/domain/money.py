@@ -1,0 +1,72 @@
+"""Money as integers in minor units beside an ISO 4217 currency; a float never holds it."""
+
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
+
+import iso4217
+
+_LARGEST = Decimal("1e15")
+
+
+@lru_cache(maxsize=None)
+def exponent(currency: str) -> int:
+    """Decimal places of the currency's minor unit (ISO 4217: JPY 0, USD 2, KWD 3)."""
+    return int(iso4217.Currency(currency).exponent or 0)
+
+
+@lru_cache(maxsize=None)
+def known_currency(currency: str) -> str:
+    """``currency`` itself.
+
+    Raises:
+        ValueError: if ISO 4217 does not list it.
+    """
+    try:
+        iso4217.Currency(currency)
+    except ValueError:
+        raise ValueError(f"{currency!r} is not an ISO 4217 currency code such as USD") from None
+    return currency
+
+
+def parse_decimal(text: str) -> Decimal:
+    """A decimal string such as ``"80.00"``.
+
+    Raises:
+        ValueError: if it is no finite decimal or beyond a thousand million million.
+    """
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f'{text!r} is not a decimal such as "80.00"') from None
+    if not value.is_finite() or abs(value) >= _LARGEST:
+        raise ValueError(f"{text!r} is out of range")
+    return value
+
+
+def fits(amount: Decimal, currency: str) -> bool:
+    """Whether the amount has no more decimals than the currency."""
+    scaled = amount.scaleb(exponent(currency))
+    return scaled == scaled.to_integral_value()
+
+
+def to_minor(amount: Decimal | str, currency: str) -> int:
+    """Minor units, rounded half-up (exact for every amount that `fits`)."""
+    value = parse_decimal(amount) if isinstance(amount, str) else amount
+    return int(value.scaleb(exponent(currency)).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def from_minor(amount_minor: int, currency: str) -> Decimal:
+    """The decimal amount, with the currency's number of places."""
+    return Decimal(amount_minor).scaleb(-exponent(currency))
+
+
+def percent_of(amount_minor: int, percent: Decimal) -> int:
+    """That share in minor units, rounded half-up once."""
+    return int((Decimal(amount_minor) * percent / 100).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def display(amount_minor: int | None, currency: str | None) -> str:
+    """For people: ``80.00 USD``, or a dash where there is no amount."""
+    if amount_minor is None or currency is None:
+        return "–"
+    return f"{from_minor(amount_minor, currency)} {currency}"
