@@ -1,0 +1,59 @@
+# Everything a developer types. `make` alone explains itself.
+# Needs Python 3.11 or newer, make and a package index; no Docker, no database, no Temporal on the machine.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.set-up
+LOCK   := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+          --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check format bench chaos lock clean
+
+help: ## List what can be done here
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create .venv with everything locked by hash; starts nothing
+
+# The stamp is written last, so that an interrupted set-up is taken up again.
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + \
+	    ": make setup PYTHON=python3.x" if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup ## Start the whole stack with the example program and referrals; Ctrl-C stops it
+	@$(BIN)/referrals up --example
+
+demo: setup ## Walk through the main job from referral to reward, then exit
+	@$(BIN)/python -m referral_rewards.demo
+
+test: setup ## Run the whole suite, against a real PostgreSQL and a real Temporal server
+	@$(BIN)/pytest
+
+check: setup ## Format, lint, types and architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: setup ## Put the code into the format that `check` asks for
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## Measure throughput and latency on this machine
+	@$(BIN)/python -m bench
+
+chaos: setup ## Kill parts of the running system and prove that nothing is lost or paid twice
+	@$(BIN)/pytest tests/chaos
+
+lock: setup ## Lock the newest dependencies that pyproject.toml admits, with hashes
+	$(LOCK) --upgrade --output-file requirements/runtime.txt
+	$(LOCK) --upgrade --extra local --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+
+clean: ## Remove caches, builds and the virtual environment; the data in .local stays
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
