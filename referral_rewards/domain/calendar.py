@@ -1,0 +1,155 @@
+"""Periods on a calendar: when something ends that begins now and lasts a month in Toronto (SPEC §4, arithmetic)."""
+
+import calendar as months_of_the_year
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from importlib import resources
+from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+_ISO_PERIOD: Final = re.compile(
+    r"P(?=.)(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?=.)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d{1,6})?)S)?)?",
+    re.ASCII,
+)
+#: Longer than any program lives; it keeps every end inside the calendar.
+_LONGEST_YEARS: Final = 100
+
+
+class DayBoundary(StrEnum):
+    """Where on its day a period ends."""
+
+    INSTANT = "instant"
+    END_OF_DAY = "end_of_day"
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """An ISO 8601 duration: calendar months and days on a local wall clock, then exact time."""
+
+    months: int = 0
+    days: int = 0
+    exact: timedelta = timedelta()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """``P30D``, ``P1Y2M``, ``P3W``, ``PT5S`` or any mix of them in that order.
+
+        Raises:
+            ValueError: if it is malformed, negative or longer than a hundred years.
+        """
+        found = _ISO_PERIOD.fullmatch(text)
+        if found is None:
+            raise ValueError(f"{text!r} is not an ISO 8601 duration such as P30D, P1M or PT1H (and not negative)")
+        part = {name: value or "0" for name, value in found.groupdict().items()}
+        too_long = ValueError(f"{text!r} is longer than {_LONGEST_YEARS} years")
+        if any(len(value) > 16 for value in part.values()):
+            raise too_long
+        months = 12 * int(part["years"]) + int(part["months"])
+        days = 7 * int(part["weeks"]) + int(part["days"])
+        whole, _, fraction = part["seconds"].partition(".")
+        seconds = 3600 * int(part["hours"]) + 60 * int(part["minutes"]) + int(whole)
+        if months > 12 * _LONGEST_YEARS or max(days, seconds // 86_400) > 366 * _LONGEST_YEARS:
+            raise too_long
+        return cls(months, days, timedelta(seconds=seconds, microseconds=int(fraction.ljust(6, "0"))))
+
+    @property
+    def is_zero(self) -> bool:
+        return self == Period()
+
+    def __str__(self) -> str:
+        """The one canonical spelling of this period."""
+        years, months = divmod(self.months, 12)
+        day = _spelled(years, "Y") + _spelled(months, "M") + _spelled(self.days, "D")
+        minutes, seconds = divmod(self.exact.days * 86_400 + self.exact.seconds, 60)
+        clock = _spelled(minutes // 60, "H") + _spelled(minutes % 60, "M")
+        if self.exact.microseconds:
+            clock += f"{seconds}.{self.exact.microseconds:06}".rstrip("0") + "S"
+        else:
+            clock += _spelled(seconds, "S")
+        return "P" + day + ("T" + clock if clock else "") if day or clock else "P0D"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A model's field of this type is read from its text and written as its canonical text."""
+        return core_schema.no_info_plain_validator_function(
+            cls._validated, serialization=core_schema.plain_serializer_function_ser_schema(str)
+        )
+
+    @classmethod
+    def _validated(cls, value: Any) -> Self:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str):
+            raise ValueError("must be an ISO 8601 duration such as P30D, P1M or PT1H")
+        return cls.parse(value)
+
+
+@lru_cache(maxsize=None)
+def zone(name: str) -> ZoneInfo:
+    """The time zone of that IANA name, from the pinned ``tzdata`` package: the host's rules may be older or newer.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if name not in _zone_names():
+        raise ValueError(f"{name!r} is not an IANA time zone such as America/Toronto")
+    with resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as rules:
+        return ZoneInfo.from_file(rules, key=name)
+
+
+def end_of(start: datetime, period: Period, zone: ZoneInfo, boundary: DayBoundary = DayBoundary.INSTANT) -> datetime:
+    """The first instant (UTC) that no longer lies in the period; never before ``start``, which is aware.
+
+    Months first, clamped to the month's last day, then days, on the wall clock of ``zone``; then exact time. A period
+    without a calendar part never passes through local time, so a clock change can't stretch it.
+    """
+    end = start.astimezone(UTC)
+    if period.months or period.days:
+        wall = end.astimezone(zone)
+        day = _months_later(wall.date(), period.months) + timedelta(days=period.days)
+        end = _instant(day, wall.time(), zone)
+    end += period.exact
+    if boundary is DayBoundary.END_OF_DAY:
+        end = _close_of_day(end, zone)
+    return max(end, start.astimezone(UTC))
+
+
+def _months_later(day: date, months: int) -> date:
+    years, month = divmod(day.month - 1 + months, 12)
+    year, month = day.year + years, month + 1
+    return date(year, month, min(day.day, months_of_the_year.monthrange(year, month)[1]))
+
+
+def _instant(day: date, wall: time, zone: ZoneInfo) -> datetime:
+    """That time on the wall clock: a skipped one moves forward by the gap, of a repeated one it is the first.
+
+    Both are what ``fold=0`` means: in a gap it reads the clock by the offset before it.
+    """
+    return datetime.combine(day, wall.replace(fold=0), zone).astimezone(UTC)
+
+
+def _close_of_day(moment: datetime, zone: ZoneInfo) -> datetime:
+    """The local midnight that closes the day of ``moment``; a moment exactly at midnight stays.
+
+    Midnight is compared as an instant, not as 00:00: where a spring change skips it, the day begins at 01:00.
+    """
+    day = moment.astimezone(zone).date()
+    if moment == _instant(day, time(), zone):
+        return moment
+    return _instant(day + timedelta(days=1), time(), zone)
+
+
+@lru_cache(maxsize=1)
+def _zone_names() -> frozenset[str]:
+    return frozenset(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
+
+
+def _spelled(count: int, unit: str) -> str:
+    return f"{count}{unit}" if count else ""

@@ -1,0 +1,85 @@
+"""Where a referral can stand, and from where it can go: the transition table as data (SPEC §4)."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class ReferralStatus(StrEnum):
+    """Where a referral stands."""
+
+    INVITED = "invited"
+    PURCHASED_UNCLAIMED = "purchased_unclaimed"
+    CLAIMED = "claimed"
+    IN_RETURN_PERIOD = "in_return_period"
+    IN_REVIEW = "in_review"
+    AWAITING_APPROVAL = "awaiting_approval"
+    ON_HOLD = "on_hold"
+    APPROVED = "approved"
+    PAYING = "paying"
+    REWARDED = "rewarded"
+    CLAWED_BACK = "clawed_back"
+    EXPIRED = "expired"
+    DENIED = "denied"
+    WITHDRAWN = "withdrawn"
+
+
+class Reason(StrEnum):
+    """Why a referral closed without a reward."""
+
+    GRACE_PERIOD_ENDED = "grace_period_ended"
+    INVITATION_NOT_CLAIMED = "invitation_not_claimed"
+    NO_CONVERSION = "no_conversion"
+    CONVERSION_REVERSED = "conversion_reversed"
+    WITHDRAWN = "withdrawn"
+    PROGRAM_NOT_ACTIVE = "program_not_active"
+    REFERRER_SUSPENDED = "referrer_suspended"
+    REFERRER_NOT_ENROLLED = "referrer_not_enrolled"
+    EXISTING_CUSTOMER = "existing_customer"
+    CAP_REACHED = "cap_reached"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    DENIED_BY_DECISION = "denied_by_decision"
+
+
+_S = ReferralStatus
+
+#: Where the four periods alone decide (`periods.py`). New facts about the past move a referral freely among them.
+TIMED: Final = frozenset({_S.INVITED, _S.PURCHASED_UNCLAIMED, _S.CLAIMED, _S.IN_RETURN_PERIOD, _S.IN_REVIEW})
+#: Nothing is waited for any more; only the decision `reopen` leads out.
+CLOSED: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN, _S.CLAWED_BACK})
+#: Where a fresh referral may stand at once: its facts may all lie in the past. Holding and approving take a person.
+ENTRIES: Final = TIMED | {_S.AWAITING_APPROVAL, _S.EXPIRED, _S.DENIED, _S.WITHDRAWN}
+
+#: From where to where. `approved` is the only way to `paying`, and `paying` the only way to `rewarded`.
+TRANSITIONS: Final[Mapping[ReferralStatus, frozenset[ReferralStatus]]] = {
+    **{status: ENTRIES - {status} for status in TIMED},
+    # A reversal leads back to an earlier status or to `denied`.
+    _S.AWAITING_APPROVAL: ENTRIES - {_S.AWAITING_APPROVAL} | {_S.ON_HOLD, _S.APPROVED},
+    _S.ON_HOLD: ENTRIES,
+    # An approval is void when the claim changes; withdrawing is for before it.
+    _S.APPROVED: ENTRIES - {_S.WITHDRAWN} | {_S.ON_HOLD, _S.PAYING},
+    # `denied`: every leg was refused and cancelled by decision, so nothing was paid.
+    _S.PAYING: frozenset({_S.REWARDED, _S.DENIED}),
+    _S.REWARDED: frozenset({_S.CLAWED_BACK}),
+    # A reopened referral is judged like a fresh one.
+    **{status: ENTRIES - {status} for status in CLOSED},
+}
+
+
+class ImpossibleTransition(RuntimeError):
+    """A bug of ours: no rule leads from the one status to the other."""
+
+    def __init__(self, current: ReferralStatus | None, to: ReferralStatus) -> None:
+        self.current, self.to = current, to
+        super().__init__(f"no transition leads from {current or 'the beginning'} to {to}")
+
+
+def advance(current: ReferralStatus | None, to: ReferralStatus) -> ReferralStatus:
+    """``to``, if a referral that stands at ``current`` (None: a fresh one) can go there or is there.
+
+    Raises:
+        ImpossibleTransition: if it can't.
+    """
+    if to != current and to not in (ENTRIES if current is None else TRANSITIONS[current]):
+        raise ImpossibleTransition(current, to)
+    return to
