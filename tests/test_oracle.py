@@ -43,9 +43,9 @@ def withdrawn(time: str) -> dict[str, Any]:
     return _fact("referral.withdrawn", time, referral="r")
 
 
-def _fact(kind: str, time: str, **data: Any) -> dict[str, Any]:
+def _fact(type_: str, time: str, /, **data: Any) -> dict[str, Any]:
     time = f"{time}T14:00:00Z" if "T" not in time else time
-    return {"type": kind, "source": "test", "id": f"{kind} {time} {sorted(data.items())}", "time": time, "data": data}
+    return {"type": type_, "source": "test", "id": f"{type_} {time} {sorted(data.items())}", "time": time, "data": data}
 
 
 REACHES = {
