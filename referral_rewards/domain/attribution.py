@@ -1,0 +1,92 @@
+"""Attribution: which referral a conversion belongs to, and when that takes a person to say (SPEC §5).
+
+A *dispute* is between referrers; a *duplicate* is one reward too many for one order or one referee.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from referral_rewards.domain.dossier import Dossier, Rival
+from referral_rewards.domain.facts import FactType
+from referral_rewards.domain.findings import Finding, Flag, could_not_run, failed, passed
+from referral_rewards.domain.lifecycle import ReferralStatus
+
+#: A referral in one of these claims nothing any more.
+_OVER: Final = frozenset(
+    {ReferralStatus.EXPIRED, ReferralStatus.DENIED, ReferralStatus.WITHDRAWN, ReferralStatus.CLAWED_BACK}
+)
+
+
+def competitors(dossier: Dossier) -> tuple[Rival, ...]:
+    """The referrals of other referrers with a timely claim on this referee and conversion, ordered by their ids.
+
+    In this program a shared referee or order competes; in another program only the same order does.
+
+    Raises:
+        LookupError: if the rivals could not be looked up.
+    """
+
+    def counts(rival: Rival) -> bool:
+        return rival.referrer != dossier.referrer and rival.timely_claim and (_live(rival) or rival.settled)
+
+    return _sorted(rival for rival in _rivals(dossier) if _meets(dossier, rival) and counts(rival))
+
+
+def duplicates(dossier: Dossier) -> tuple[Rival, ...]:
+    """The referrals that were already rewarded for this order or referee, or that the same referrer still claims.
+
+    Raises:
+        LookupError: if the rivals could not be looked up.
+    """
+
+    def counts(rival: Rival) -> bool:
+        return rival.rewarded or (rival.referrer == dossier.referrer and rival.timely_claim and _live(rival))
+
+    return _sorted(rival for rival in _rivals(dossier) if _meets(dossier, rival) and counts(rival))
+
+
+def attribution_clear(dossier: Dossier) -> Finding:
+    """No other referrer claims it, and nobody asked to move it."""
+    against, moves = competitors(dossier), dossier.of(FactType.ATTRIBUTION_CHANGED)
+    said, flags = [], []
+    if against:
+        flags.append(Flag.DISPUTED_ATTRIBUTION)
+        names = ", ".join(f"{rival.referrer or 'an unknown referrer'} by {rival.referral}" for rival in against)
+        said.append(f"Also claimed in time by {names}.")
+    if moves:
+        flags.append(Flag.ATTRIBUTION_CHANGED)
+        said.append(f"It was asked to move the attribution to {moves[-1].data['to_referrer']}; only a decision does.")
+    if dossier.referrer is None:
+        return could_not_run("The referral names no known referrer.", *moves)
+    if flags:
+        return failed(" ".join(said), *moves, flags=tuple(flags))
+    return passed(f"Only {dossier.referrer} claims this referee and conversion.")
+
+
+def not_duplicate(dossier: Dossier) -> Finding:
+    """Neither the order nor the referee was rewarded before, or is claimed twice by one referrer."""
+    found = duplicates(dossier)
+    if not found:
+        return passed("Neither the order nor the referee has another claim of this referrer, or a reward.")
+    told = ", ".join(f"{r.referral} ({'rewarded' if r.rewarded else r.status})" for r in found)
+    return failed(f"The same order or referee stands in {told}.", flags=(Flag.DUPLICATE_CLAIM,))
+
+
+def _rivals(dossier: Dossier) -> tuple[Rival, ...]:
+    if dossier.rivals is None:
+        raise LookupError("the other claims on this referee and order could not be looked up")
+    return tuple(rival for rival in dossier.rivals if rival.referral != dossier.referral)
+
+
+def _sorted(rivals: Iterable[Rival]) -> tuple[Rival, ...]:
+    return tuple(sorted(rivals, key=lambda rival: rival.referral))
+
+
+def _live(rival: Rival) -> bool:
+    return rival.status not in _OVER
+
+
+def _meets(dossier: Dossier, rival: Rival) -> bool:
+    q = dossier.conversion
+    same_order = q is not None and rival.order == q.order
+    return same_order or (rival.program == dossier.origin.program and rival.same_referee)

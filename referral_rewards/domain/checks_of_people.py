@@ -1,0 +1,133 @@
+"""Checks of the people: may this referrer be rewarded, for this referee, as things stand between us (SPEC §5)?"""
+
+from referral_rewards.domain import identity
+from referral_rewards.domain.checks_of_conversion import NO_CONVERSION
+from referral_rewards.domain.dossier import Dossier
+from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.findings import Finding, Flag, could_not_run, failed, instant, passed
+from referral_rewards.domain.lifecycle import Reason
+from referral_rewards.domain.periods import Conversion, conversions
+
+
+def program_active(dossier: Dossier) -> Finding:
+    """The terms were in force when the referral began."""
+    terms, began_at = dossier.terms, dossier.origin.began_at
+    told = f"Version {dossier.version} of {terms.program} is in force from {instant(terms.effective_from)}"
+    if terms.effective_from <= began_at:
+        return passed(f"{told}, the referral began {instant(began_at)}.")
+    return failed(f"{told}, after the referral began.", denial=Reason.PROGRAM_NOT_ACTIVE)
+
+
+def referrer_active(dossier: Dossier) -> Finding:
+    """The referrer is not suspended now."""
+    said = dossier.of_referrer(FactType.REFERRER_ENROLLED, FactType.REFERRER_SUSPENDED, FactType.REFERRER_REINSTATED)
+    # Of two at one instant the suspension holds: of what can't be ordered, the careful reading.
+    latest = max(said, key=lambda f: (f.occurred_at, f.type is FactType.REFERRER_SUSPENDED), default=None)
+    if latest is not None and latest.type is FactType.REFERRER_SUSPENDED:
+        told = f"{dossier.referrer} is suspended since {instant(latest.occurred_at)}."
+        return failed(told, latest, denial=Reason.REFERRER_SUSPENDED)
+    return passed(f"{dossier.referrer} is not suspended.", *((latest,) if latest else ()))
+
+
+def referrer_enrolled_before_conversion(dossier: Dossier) -> Finding:
+    """The referrer had joined the program when the conversion happened."""
+    enrolments, q = dossier.of_referrer(FactType.REFERRER_ENROLLED), dossier.conversion
+    first = enrolments[0] if enrolments else None
+    if first is not None and q is not None and first.occurred_at <= q.occurred_at:
+        return passed(f"{dossier.referrer} is enrolled since {instant(first.occurred_at)}.", first)
+    if first is not None and q is None:
+        return could_not_run(NO_CONVERSION, first)
+    told = f"enrolled only {instant(first.occurred_at)}" if first else "is not enrolled"
+    return failed(f"{dossier.referrer or 'The referrer'} {told}.", *enrolments[:1], denial=Reason.REFERRER_NOT_ENROLLED)
+
+
+def referee_is_new_customer(dossier: Dossier) -> Finding:
+    """The referee was no customer before the referral, if the terms ask for that."""
+    if not dossier.terms.qualifying.new_customers_only:
+        return passed("The program does not ask for new customers.")
+    if dossier.conversion is None:
+        return could_not_run(NO_CONVERSION)
+    own = sorted(
+        conversions(dossier.seen, dossier.referee_identity, dossier.terms),
+        key=lambda conversion: (conversion.occurred_at, conversion.order),
+    )
+    # Later conversions say nothing: by then the referee is a customer because of the referral.
+    read = [c for c in own if _before_referral(dossier, c)]
+    read += [c for c in own if not _before_referral(dossier, c)][:1]
+    for each in read:
+        if _before_referral(dossier, each):
+            told = f"Order {each.order} of {instant(each.occurred_at)} came before the referral."
+        elif each.new_customer is False:
+            told = f"Order {each.order} says that the customer is not new."
+        else:
+            continue
+        return failed(told, each.record, denial=Reason.EXISTING_CUSTOMER)
+    return passed("No conversion from before the referral is on record.", *(c.record for c in read))
+
+
+def not_self_referral(dossier: Dossier) -> Finding:
+    """Referrer and referee share no email, phone, customer id, payment instrument or device."""
+    kinds = identity.SELF_REFERRAL_KINDS
+    of_referrer, of_referee = (identity.of_kinds(m, kinds) for m in (dossier.referrer_marks, dossier.referee_marks))
+    if not of_referrer or not of_referee:
+        return could_not_run(f"Nothing on record identifies the {'referee' if of_referrer else 'referrer'}.")
+    if common := of_referrer & of_referee:
+        shared = ", ".join(sorted({mark.partition(":")[0] for mark in common}))
+        told = tuple(fact for fact in dossier.seen if fact.marks & common)
+        return failed(f"Referrer and referee share: {shared}.", *told, flags=(Flag.SELF_REFERRAL,))
+    return passed("Referrer and referee share no identity, payment instrument or device.")
+
+
+def consent_given(dossier: Dossier) -> Finding:
+    """The referee's latest word on being contacted is yes."""
+    latest = _latest_consent(dossier, "contact")
+    if latest is None:
+        return failed("The referee has said nothing about consent.", flags=(Flag.CONSENT_UNCLEAR,))
+    fact, given = latest
+    if given:
+        return passed(f"Consent given {instant(fact.occurred_at)}.", fact)
+    return failed(f"Consent refused or withdrawn {instant(fact.occurred_at)}.", fact, denial=Reason.CONSENT_WITHDRAWN)
+
+
+def no_open_issue(dossier: Dossier) -> Finding:
+    """The referee has no unresolved problem with us."""
+    latest: dict[str, Fact] = {}
+    for fact in dossier.of_referee(FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED):
+        latest[fact.data["issue"]] = fact
+    if still_open := [fact for fact in latest.values() if fact.type is FactType.ISSUE_OPENED]:
+        names = ", ".join(sorted(fact.data["issue"] for fact in still_open))
+        return failed(f"Unresolved: {names}.", *still_open, flags=(Flag.UNRESOLVED_ISSUE,))
+    return passed("The referee has no unresolved issue.", *latest.values())
+
+
+def advocacy_permitted(dossier: Dossier) -> Finding:
+    """The referee permits public advocacy, if the terms ask for that."""
+    if not dossier.terms.qualifying.advocacy_permission_required:
+        return passed("The program does not ask for permission of public advocacy.")
+    latest = _latest_consent(dossier, "public_advocacy")
+    if latest is not None and latest[1]:
+        return passed(f"Permitted {instant(latest[0].occurred_at)}.", latest[0])
+    told = "was withdrawn" if latest else "was never given"
+    evidence = latest[:1] if latest else ()
+    return failed(f"Permission of public advocacy {told}.", *evidence, flags=(Flag.ADVOCACY_NOT_PERMITTED,))
+
+
+def _before_referral(dossier: Dossier, conversion: Conversion) -> bool:
+    """Whether a conversion came too early to be of this referral: before ``R``, or beyond the reach of grace."""
+    began_at, grace = dossier.origin.began_at, dossier.terms.periods.grace
+    if dossier.origin.kind != "claim":
+        return conversion.occurred_at < began_at
+    return conversion.occurred_at < began_at and dossier.terms.end(conversion.occurred_at, grace) <= began_at
+
+
+def _latest_consent(dossier: Dossier, scope: str) -> tuple[Fact, bool] | None:
+    """The referee's latest word in that scope and whether it is yes; of two at one instant, the no."""
+    said = [
+        (fact, fact.type is FactType.CONSENT_GRANTED)
+        for fact in dossier.of_referee(FactType.CONSENT_GRANTED, FactType.CONSENT_WITHDRAWN)
+        if fact.data["scope"] == scope
+    ]
+    if scope == "contact":
+        claims = dossier.of(FactType.REFERRAL_CLAIMED)
+        said += [(fact, fact.data["consent"]) for fact in claims if fact.data.get("consent") is not None]
+    return max(said, key=lambda each: (each[0].occurred_at, not each[1]), default=None)
