@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from referral_rewards.domain import identity, money
 from referral_rewards.domain.dossier import Dossier
@@ -80,7 +80,7 @@ class _Sheet:
         self.lines: list[CalculationLine] = []
 
     @property
-    def amount_minor(self) -> NonNegativeInt:
+    def amount_minor(self) -> int:
         return sum(line.amount_minor for line in self.lines)
 
     def add(self, what: str, amount_minor: int) -> None:
@@ -158,13 +158,12 @@ def _promised(dossier: Dossier, partner: Partner | None) -> list[_Sheet]:
     """What the terms promise either side, before any limit that others share."""
     terms, sheets = dossier.terms, []
     for role, rule in ((Side.REFERRER, terms.rewards.referrer), (Side.REFEREE, terms.rewards.referee)):
-        replaced = partner if role is Side.REFERRER else None
-        if rule is None and replaced is None:
+        if rule is None:
             continue
-        sheet = _Sheet(role, rule.kind if rule else RewardKind.CASH, terms.currency)
-        if replaced is not None:
-            _price(dossier, sheet, replaced, f"partner {replaced.partner}: ")
-        elif rule is not None:
+        sheet = _Sheet(role, rule.kind, terms.currency)
+        if partner is not None and role is Side.REFERRER:
+            _price(dossier, sheet, partner, f"partner {partner.partner}: ")
+        else:
             _price(dossier, sheet, _tier(dossier, rule) or rule, "")
         if terms.limits.per_reward is not None:
             sheet.limit(terms.minor(terms.limits.per_reward), "a reward is at most")

@@ -1,0 +1,194 @@
+"""The parser of facts: every type of the contract, every problem named, and nothing personal among public fields."""
+
+import json
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from referral_rewards.domain.errors import FactInvalid
+from referral_rewards.domain.facts import CLOCK_SKEW_MAX, PAYLOADS, Fact, FactType, parse_event, too_far_ahead
+from referral_rewards.domain.identity import Marker
+
+MARKER = Marker(b"a pepper of sixteen bytes")
+EXAMPLES = [json.loads(line) for line in Path(__file__).with_name("facts-by-type.jsonl").read_text().splitlines()]
+PERSONAL = ("@", "+1", "Brie", "203.0.113", "Mozilla", "fp-1", "d-9")
+
+
+def example(type_: FactType) -> dict[str, Any]:
+    return deepcopy(next(document for document in EXAMPLES if document["type"] == type_))
+
+
+def problems(document: Any) -> list[str]:
+    with pytest.raises(FactInvalid) as refused:
+        parse_event(document)
+    return [str(problem) for problem in refused.value.problems]
+
+
+def test_contract_has_an_example_of_every_type() -> None:
+    assert {document["type"] for document in EXAMPLES} == set(FactType) == set(PAYLOADS)
+
+
+@pytest.mark.parametrize("document", EXAMPLES, ids=lambda document: f"{document['id']}-{document['type']}")
+def test_example_is_taken_as_it_came(document: dict[str, Any]) -> None:
+    event = parse_event(document)
+    assert (event.source, event.event_id, event.type) == (document["source"], document["id"], document["type"])
+    assert event.occurred_at == datetime.fromisoformat(document["time"])
+    assert event.data == document["data"]
+
+
+@pytest.mark.parametrize("document", EXAMPLES, ids=lambda document: f"{document['id']}-{document['type']}")
+def test_public_fields_hold_nothing_personal(document: dict[str, Any]) -> None:
+    public = json.dumps(parse_event(document).public)
+    assert [part for part in PERSONAL if part in public] == []
+
+
+@pytest.mark.parametrize(
+    ("type_", "kinds"),
+    [
+        (FactType.REFERRER_ENROLLED, {"customer", "email", "phone"}),
+        (FactType.REFERRAL_SENT, {"email", "phone"}),
+        (FactType.REFERRAL_CLAIMED, {"customer", "email", "device", "ip", "agent"}),
+        (FactType.CONVERSION_RECORDED, {"customer", "email", "fingerprint", "ip", "device"}),
+        (FactType.REWARD_REQUESTED, {"email"}),
+        (FactType.ISSUE_OPENED, {"customer"}),
+        (FactType.CONSENT_GRANTED, {"email"}),
+        (FactType.CONVERSION_REVERSED, set()),
+        (FactType.SATISFACTION_RATED, set()),
+    ],
+)
+def test_marks_are_of_the_person_the_fact_is_about(type_: FactType, kinds: set[str]) -> None:
+    marks = parse_event(example(type_)).marks(MARKER)
+    assert {mark.partition(":")[0] for mark in marks} == kinds
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"specversion": "0.3"}, 'specversion: must be "1.0"'),
+        ({"id": ""}, "id: must be a text of 1 to 500 characters"),
+        ({"id": "x" * 501}, "id: must be a text of 1 to 500 characters"),
+        ({"source": 7}, "source: must be a text of 1 to 500 characters"),
+        ({"type": "referral.lost"}, "type: 'referral.lost' is none of"),
+        ({"time": None}, "time: is required"),
+        ({"time": "yesterday"}, "time: is required"),
+        ({"time": "2026-06-01T14:00:00"}, "time: needs an offset"),
+        ({"time": "0001-01-01T00:00:00+14:00"}, "time: lies outside the calendar"),
+        ({"data": []}, "data: must be an object"),
+    ],
+)
+def test_problem_of_the_envelope_is_named(change: dict[str, Any], told: str) -> None:
+    found = problems(example(FactType.REFERRAL_SENT) | change)
+    assert any(problem.startswith(told) for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("type_", "change", "told"),
+    [
+        (FactType.REFERRAL_SENT, {"referral": None}, "data.referral: "),
+        (FactType.REFERRAL_SENT, {"referral": "brie@example.com"}, "data.referral: looks like an email address"),
+        (FactType.REFERRAL_SENT, {"referrer": "+14165550100"}, "data.referrer: looks like a phone number"),
+        (FactType.REFERRAL_SENT, {"channel": "pigeon"}, "data.channel: "),
+        (FactType.REFERRAL_CLAIMED, {"referral": None}, "data.program: is required where no referral is named"),
+        (FactType.CONVERSION_RECORDED, {"amount": 80}, "data.amount: "),
+        (FactType.CONVERSION_RECORDED, {"amount": "-1"}, "data.amount: an amount is not negative"),
+        (FactType.CONVERSION_RECORDED, {"amount": "80.001"}, "data.amount: 80.001 has more decimals than USD has"),
+        (FactType.CONVERSION_RECORDED, {"amount": "NaN"}, "data.amount: "),
+        (FactType.CONVERSION_RECORDED, {"currency": "USX"}, "data.currency: "),
+        (FactType.CONVERSION_RECORDED, {"customer": "c-brie"}, "data.customer: "),
+        (FactType.CONVERSION_REVERSED, {"kind": "regret"}, "data.kind: "),
+        (FactType.SATISFACTION_RATED, {"score": 0}, "data.score: must be 1 to 5"),
+        (FactType.SATISFACTION_RATED, {"score": 6}, "data.score: must be 1 to 5"),
+    ],
+)
+def test_problem_of_the_payload_is_named(type_: FactType, change: dict[str, Any], told: str) -> None:
+    document = example(type_)
+    document["data"] |= change
+    found = problems(document)
+    assert any(problem.startswith(told) for problem in found), found
+
+
+def test_amount_needs_its_currency() -> None:
+    document = example(FactType.CONVERSION_RECORDED)
+    del document["data"]["currency"]
+    assert problems(document) == ["data.currency: is required beside an amount"]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    found = problems({"specversion": "2", "type": "referral.sent", "data": {}})
+    assert {problem.partition(":")[0] for problem in found} == {
+        *("specversion", "id", "source", "time"),
+        *("data.referral", "data.program", "data.referrer", "data.channel"),
+    }
+
+
+@pytest.mark.parametrize("document", [None, [], "a fact", 7])
+def test_what_is_no_object_is_no_fact(document: Any) -> None:
+    assert problems(document) == ["a fact is a JSON object (CloudEvents 1.0)"]
+
+
+@pytest.mark.parametrize("score", [1, 5])
+def test_extreme_scores_are_taken(score: int) -> None:
+    document = example(FactType.SATISFACTION_RATED)
+    document["data"]["score"] = score
+    assert parse_event(document).public["score"] == score
+
+
+def test_times_are_kept_in_utc() -> None:
+    event = parse_event(example(FactType.REFERRAL_SENT) | {"time": "2026-06-01T10:00:00-04:00"})
+    assert event.occurred_at == datetime(2026, 6, 1, 14, tzinfo=UTC)
+    assert event.occurred_at.tzinfo is UTC
+
+
+def test_fact_is_named_by_source_and_id_alone() -> None:
+    one = parse_event(example(FactType.REFERRAL_SENT))
+    again = parse_event(example(FactType.REFERRAL_SENT) | {"time": "2026-09-09T09:00:00Z"})
+    other = parse_event(example(FactType.REFERRAL_SENT) | {"source": "acme/other"})
+    assert one.fact_id == again.fact_id != other.fact_id
+
+
+def test_source_and_id_do_not_run_into_each_other() -> None:
+    one = parse_event(example(FactType.REFERRAL_SENT) | {"source": "a", "id": "bc"})
+    other = parse_event(example(FactType.REFERRAL_SENT) | {"source": "ab", "id": "c"})
+    assert one.fact_id != other.fact_id
+
+
+@pytest.mark.parametrize(
+    ("ahead", "refused"),
+    [(timedelta(0), False), (CLOCK_SKEW_MAX, False), (CLOCK_SKEW_MAX + timedelta(microseconds=1), True)],
+)
+def test_fact_more_than_five_minutes_ahead_is_refused(ahead: timedelta, refused: bool) -> None:
+    event = parse_event(example(FactType.REFERRAL_SENT))
+    assert (too_far_ahead(event, event.occurred_at - ahead) is not None) is refused
+
+
+def test_precedence_is_by_time_then_source_then_id() -> None:
+    moment = datetime(2026, 6, 1, tzinfo=UTC)
+    facts = [
+        Fact(parse_event(example(FactType.REFERRAL_SENT)).fact_id, source, event_id, FactType.REFERRAL_SENT, at, at, {})
+        for at, source, event_id in [
+            (moment + timedelta(microseconds=1), "a", "1"),
+            (moment, "b", "1"),
+            (moment, "a", "2"),
+            (moment, "a", "1"),
+        ]
+    ]
+    ordered = sorted(facts, key=lambda fact: fact.precedence)
+    assert [(fact.source, fact.event_id) for fact in ordered] == [("a", "1"), ("a", "2"), ("b", "1"), ("a", "1")]
+
+
+def test_conversion_is_matched_by_identity_and_not_by_instrument_or_address() -> None:
+    event = parse_event(example(FactType.CONVERSION_RECORDED))
+    fact = Fact(
+        event.fact_id,
+        event.source,
+        event.event_id,
+        event.type,
+        event.occurred_at,
+        event.occurred_at,
+        event.public,
+        event.marks(MARKER),
+    )
+    assert {mark.partition(":")[0] for mark in fact.identity} == {"customer", "email"}

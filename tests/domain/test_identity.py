@@ -1,0 +1,94 @@
+"""Who is who: normal forms, ids that must be refused, and marks that can be compared but not read."""
+
+import pytest
+
+from referral_rewards.domain.identity import Marker, id_problem, normal_email, normal_phone, of_kinds
+
+MARKER = Marker(b"a pepper of sixteen bytes")
+
+
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        ("Brie@Example.COM", "brie@example.com"),
+        ("  brie@example.com ", "brie@example.com"),
+        ("brie+shop@example.com", "brie@example.com"),
+        ("brie+a+b@example.com", "brie@example.com"),
+        ("b.r.i.e@gmail.com", "brie@gmail.com"),
+        ("b.rie+x@googlemail.com", "brie@gmail.com"),
+        ("b.rie@example.com", "b.rie@example.com"),
+        ("brie@example.com.", "brie@example.com"),
+        ("+tag@example.com", "+tag@example.com"),
+        ("not an address", "not an address"),
+    ],
+)
+def test_email_has_one_normal_form(written: str, normal: str) -> None:
+    assert normal_email(written) == normal
+
+
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        ("+1 (416) 555-0100", "+14165550100"),
+        ("001 416 555 0100", "+14165550100"),
+        ("+14165550100", "+14165550100"),
+        ("416-555-0100", "4165550100"),
+        ("no number", ""),
+    ],
+)
+def test_phone_has_one_normal_form(written: str, normal: str) -> None:
+    assert normal_phone(written) == normal
+
+
+@pytest.mark.parametrize("value", ["dexter", "c-brie-1", "gold-7", "2026-07-10", "order_0001", "a" * 200, "@handle"])
+def test_opaque_id_is_taken(value: str) -> None:
+    assert id_problem(value) is None
+
+
+@pytest.mark.parametrize(
+    "value", ["", "a" * 201, "two words", "line\nbreak", "brie@example.com", "+14165550100", "416-555-0100"]
+)
+def test_id_that_is_empty_long_or_personal_is_refused(value: str) -> None:
+    assert id_problem(value)
+
+
+def test_equal_persons_have_equal_marks() -> None:
+    one = MARKER.marks({"email": "b.rie+x@gmail.com", "phone": "+1 416 555 0100"})
+    other = MARKER.marks({"email": "Brie@googlemail.com", "phone": "+14165550100"})
+    assert one == other
+    assert len(one) == 2
+
+
+@pytest.mark.parametrize("field", ["email", "phone", "device", "ip", "payment_fingerprint", "address", "name"])
+def test_mark_does_not_show_what_it_stands_for(field: str) -> None:
+    said = "Brie 4165550100 Cheese"
+    (mark,) = MARKER.marks({field: said})
+    assert not any(word.lower() in mark for word in said.split())
+
+
+def test_customer_id_stays_readable() -> None:
+    assert MARKER.marks({"customer": "c-brie"}) == {"customer:c-brie"}
+
+
+def test_marks_of_another_pepper_differ() -> None:
+    assert MARKER.mark("email", "brie@example.com") != Marker(b"another pepper, 16+").mark("email", "brie@example.com")
+
+
+def test_equal_values_of_different_kinds_have_different_marks() -> None:
+    assert MARKER.mark("device", "x").partition(":")[2] != MARKER.mark("ip", "x").partition(":")[2]
+
+
+@pytest.mark.parametrize("part", [None, {}, {"email": ""}, {"email": "  "}, {"email": 7}, {"shoe_size": "44"}])
+def test_field_that_says_nothing_of_a_person_makes_no_mark(part: dict[str, object] | None) -> None:
+    assert MARKER.marks(part) == frozenset()
+
+
+def test_short_pepper_is_refused() -> None:
+    with pytest.raises(ValueError, match="16 bytes"):
+        Marker(b"short")
+
+
+def test_kinds_are_told_apart_by_their_whole_name() -> None:
+    marks = {"ip:1", "email:2", "emailish:3"}
+    assert of_kinds(marks, ("email",)) == {"email:2"}
+    assert of_kinds(marks, ()) == frozenset()
