@@ -9,7 +9,8 @@ ReferralRewardsError
 │   ├── FactConflict             the same (source, id) with another payload
 │   ├── TermsNotPublishable      a version that would change a referral already bound
 │   ├── DecisionRefused          a decision that the rules of approval don't admit
-│   └── StaleDigest              the claim changed since it was looked at
+│   ├── StaleDigest              the claim changed since it was looked at
+│   └── LocalStackError          the local stack can't start, or its parts don't
 ├── NotFound                     nothing has that name: exit code 1, HTTP 404
 ├── NotAllowed                   a person without the authority: exit code 1, HTTP 403
 └── NotSignedIn                  no valid credential: exit code 1, HTTP 401
@@ -92,6 +93,10 @@ class StaleDigest(Refused):
         super().__init__(
             f"referral {referral}: the claim changed since it was shown ({shown[:12]} is now {current[:12]}); look again"
         )
+
+
+class LocalStackError(Refused):
+    """Why the local stack can't run here and now, with what would help."""
 
 
 class NotFound(ReferralRewardsError):

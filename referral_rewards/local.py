@@ -1,0 +1,286 @@
+"""`referrals up`: the whole system on one machine, run by this one process, ready in seconds.
+
+PostgreSQL and Temporal start side by side; then the schema is brought up to date; then the API and both workers start
+side by side. When all of them answer, DATA/stack.json says where, and other commands find the stack by it. A Ctrl-C or
+SIGTERM stops workers and API first, then Temporal, then PostgreSQL; a second one ends all at once.
+
+A database or a Temporal server that the environment names is used instead of the embedded one.
+"""
+
+import asyncio
+import importlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import NamedTuple
+
+from temporalio.envconfig import ClientConfig
+
+from referral_rewards.config import PREFIX, Settings, StackInfo, stack_file, with_driver
+from referral_rewards.domain.errors import LocalStackError
+from referral_rewards.embedded import (
+    HOST,
+    ensure_database,
+    knows_search_attributes,
+    port_is_free,
+    postgres,
+    prepare_postgres,
+    prepare_temporal,
+    servers,
+)
+from referral_rewards.keys import Keys, ensure_keys
+from referral_rewards.lock import data_lock
+from referral_rewards.search_attributes import TYPE_NAMES
+from referral_rewards.supervisor import Program, Say, Supervisor, end_recorded
+
+__all__ = ["PORT_BASE", "Bootstrap", "Ports", "postgres", "servers", "stack", "up"]
+
+PORT_BASE = 8700
+SIGNING_KEY = PREFIX + "SIGNING_KEY"
+RAIL_SECRETS = PREFIX + "RAIL_"  # what provider secrets begin with; only the payout worker is given them
+
+Bootstrap = Callable[[Settings], Awaitable[None]]
+"""Something to do once everything answers and before the stack counts as ready, like making the example users."""
+
+
+class Ports(NamedTuple):
+    """The four ports of a stack, one after the other from its base."""
+
+    api: int
+    web_ui: int
+    temporal: int
+    postgres: int
+
+    @classmethod
+    def at(cls, base: int) -> "Ports":
+        return cls(base, base + 1, base + 2, base + 3)
+
+
+async def up(
+    data: Path = Path(".local"),
+    *,
+    ephemeral: bool = False,
+    port_base: int = PORT_BASE,
+    bootstrap: Sequence[Bootstrap] = (),
+    say: Say = print,
+) -> None:
+    """Runs the stack until SIGINT or SIGTERM. Raises LocalStackError when it can't start."""
+    began = time.monotonic()
+    with _folder(data, ephemeral) as folder, suppress(asyncio.CancelledError), _signals_stop() as kill_all:
+        async with stack(folder, Ports.at(port_base), bootstrap=bootstrap, say=say, kill_all=kill_all) as running:
+            supervisor, info = running
+            say(_greeting(info, folder, time.monotonic() - began, ephemeral))
+            try:
+                await supervisor.watch()
+            finally:
+                say("stopping: workers and API, then Temporal, then PostgreSQL")
+    say("stopped")
+
+
+@asynccontextmanager
+async def stack(
+    data: Path,
+    ports: Ports,
+    *,
+    bootstrap: Sequence[Bootstrap] = (),
+    say: Say = print,
+    kill_all: list[Callable[[], None]] | None = None,
+) -> AsyncIterator[tuple[Supervisor, StackInfo]]:
+    """The whole stack on `data` for the length of the block. `kill_all` is handed what ends every process at once."""
+    with data_lock(data, say):
+        stack_file(data).unlink(missing_ok=True)
+        pids = data / "run" / "pids.json"
+        if left := end_recorded(pids):
+            say(f"ended {left} processes that the interrupted run left behind")
+        supervisor = Supervisor(pids, say)
+        if kill_all is not None:
+            kill_all.append(supervisor.kill)
+        try:
+            info, settings = await _start(data, ports, supervisor, say)
+            for each in bootstrap:
+                await each(settings)
+            _publish(data, info)
+            yield supervisor, info
+        finally:
+            stack_file(data).unlink(missing_ok=True)
+            await supervisor.stop()
+
+
+async def _start(data: Path, ports: Ports, supervisor: Supervisor, say: Say) -> tuple[StackInfo, Settings]:
+    """Starts everything in order and gives where it is, with the settings that the API runs by."""
+    outside_database = os.environ.get(PREFIX + "DATABASE_URL")
+    outside_temporal = ClientConfig.load_client_connect_config()
+    _need_ports(ports, needs_database=not outside_database, needs_temporal="target_host" not in outside_temporal)
+    # The schema's code takes a second to load: it does so while the servers start.
+    migrate = asyncio.create_task(asyncio.to_thread(importlib.import_module, "models.migrate"))
+    starting = []
+    if outside_database:
+        database_url = outside_database
+    else:
+        program, database_url = prepare_postgres(data, ports.postgres, say=say)
+        starting.append(supervisor.start(program))
+    temporal, web_ui = f"{HOST}:{ports.temporal}", f"http://{HOST}:{ports.web_ui}"
+    if "target_host" in outside_temporal:
+        temporal, web_ui = outside_temporal["target_host"], ""
+        if not await knows_search_attributes(outside_temporal):
+            wanted = " ".join(f"--name {name} --type {kind}" for name, kind in TYPE_NAMES.items())
+            raise LocalStackError(
+                f"Temporal at {temporal} does not answer, or lacks our search attributes; "
+                f"temporal operator search-attribute create {wanted}"
+            )
+    else:
+        starting.append(supervisor.start(prepare_temporal(data, ports.temporal, ports.web_ui)))
+    await asyncio.gather(*starting)
+    if not outside_database:
+        await ensure_database(database_url)
+    await asyncio.to_thread((await migrate).upgrade, with_driver(database_url))
+
+    info = StackInfo(f"http://{HOST}:{ports.api}", temporal, web_ui, database_url)
+    keys = ensure_keys(data)
+    common = _environment(data, info, keys, embedded_temporal="target_host" not in outside_temporal)
+    signing = {SIGNING_KEY: os.environ.get(SIGNING_KEY, str(keys.signing_key))}
+    rails = {name: value for name, value in os.environ.items() if name.startswith(RAIL_SECRETS)}
+    await supervisor.start(
+        _api(data, ports, {**common, **signing}),
+        _worker(data, "referrals", common),
+        _worker(data, "payouts", {**common, **rails}),
+    )
+    return info, Settings.load(
+        data=data,
+        database_url=info.database_url,
+        api_url=info.api,
+        pepper=common[PREFIX + "PEPPER"],
+        signing_key=signing[SIGNING_KEY],
+        verify_keys=common[PREFIX + "VERIFY_KEYS"],
+    )
+
+
+def _environment(data: Path, info: StackInfo, keys: Keys, *, embedded_temporal: bool) -> dict[str, str]:
+    """What every child may know: our own environment without the signing key and the secrets of rails."""
+    withheld = (SIGNING_KEY, RAIL_SECRETS, *(("TEMPORAL_",) if embedded_temporal else ()))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(withheld)}
+    environment |= {
+        PREFIX + "DATA": str(data),
+        PREFIX + "DATABASE_URL": info.database_url,
+        PREFIX + "API_URL": info.api,
+    }
+    environment.setdefault(PREFIX + "PEPPER", keys.pepper.read_text())
+    environment.setdefault(PREFIX + "VERIFY_KEYS", str(keys.verify_keys))
+    if embedded_temporal:
+        environment |= {"TEMPORAL_ADDRESS": info.temporal, "TEMPORAL_NAMESPACE": "default"}
+    return environment
+
+
+def _api(data: Path, ports: Ports, environment: Mapping[str, str]) -> Program:
+    async def answers() -> bool:
+        return await asyncio.to_thread(_is_ok, ports.api, "/readyz")
+
+    where = {PREFIX + "API_HOST": HOST, PREFIX + "API_PORT": str(ports.api)}
+    command = [sys.executable, "-m", "referral_rewards.api"]
+    return Program("API", command, data / "logs" / "api.log", answers, env={**environment, **where})
+
+
+def _worker(data: Path, role: str, environment: Mapping[str, str]) -> Program:
+    ready_file = data / "run" / f"{role}.ready"
+
+    async def polls() -> bool:
+        return ready_file.exists()
+
+    return Program(
+        f"worker {role}",
+        [sys.executable, "-m", "worker", "--role", role],
+        data / "logs" / f"worker-{role}.log",
+        polls,
+        env={**environment, PREFIX + "READY_FILE": str(ready_file)},
+        before=lambda: ready_file.unlink(missing_ok=True),
+    )
+
+
+def _need_ports(ports: Ports, *, needs_database: bool, needs_temporal: bool) -> None:
+    wanted = [("the API", ports.api)]
+    if needs_temporal:
+        wanted += [("the Temporal Web UI", ports.web_ui), ("Temporal", ports.temporal)]
+    if needs_database:
+        wanted.append(("PostgreSQL", ports.postgres))
+    for who, port in wanted:
+        if not port_is_free(port):
+            raise LocalStackError(
+                f"port {port}, wanted by {who}, is taken, perhaps by another local stack; "
+                "choose other ports with --port-base"
+            )
+
+
+def _is_ok(port: int, path: str) -> bool:
+    connection = HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _publish(data: Path, info: StackInfo) -> None:
+    """Writes stack.json whole, for its owner only: the database's URL carries its password."""
+    fresh = stack_file(data).with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps(info._asdict(), indent=2) + "\n")
+    fresh.replace(stack_file(data))
+
+
+@contextmanager
+def _folder(data: Path, ephemeral: bool) -> Iterator[Path]:
+    """The data folder, made absolute so that children find it; an ephemeral one is deleted at the end."""
+    if not ephemeral:
+        yield data.resolve()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="referrals-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _signals_stop() -> Iterator[list[Callable[[], None]]]:
+    """SIGINT and SIGTERM cancel the task of this block; a further one calls what the given list holds."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    second: list[Callable[[], None]] = []
+
+    def on_signal() -> None:
+        if task is not None and not task.cancelling():
+            task.cancel()
+        else:
+            for kill in second:
+                kill()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield second
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _greeting(info: StackInfo, data: Path, seconds: float, ephemeral: bool) -> str:
+    kept = "is deleted at the end" if ephemeral else "is kept for the next start"
+    return "\n".join(
+        [
+            f"ready in {seconds:.1f} s; Ctrl-C stops everything",
+            f"  API and approvals  {info.api}  (OpenAPI at {info.api}/docs)",
+            *([f"  Temporal Web UI    {info.web_ui}"] if info.web_ui else []),
+            f"  Temporal           {info.temporal}",
+            f"  data               {data}  ({kept}; logs are in {data / 'logs'})",
+            *([f"  other commands find it by {PREFIX}DATA={data}"] if data != Path(".local").resolve() else []),
+        ]
+    )
