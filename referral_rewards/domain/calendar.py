@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
@@ -91,7 +91,7 @@ class Period:
         return cls.parse(value)
 
 
-@lru_cache(maxsize=None)
+@cache
 def zone(name: str) -> ZoneInfo:
     """The time zone of that IANA name, from the pinned ``tzdata`` package: the host's rules may be older or newer.
 

@@ -25,11 +25,11 @@ def at(text: str) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def fact(type_: str, time: str | datetime, data: Mapping[str, Any], *, id: str | None = None, source: str = "test",
-         received: str | datetime | None = None, awaits_stragglers: bool = True) -> Fact:  # fmt: skip
+def fact(type_: str, time: str | datetime, data: Mapping[str, Any], *, event_id: str | None = None,
+         source: str = "test", received: str | datetime | None = None, awaits_stragglers: bool = True) -> Fact:  # fmt: skip
     """Any fact. Its id is derived from its content unless given: the same fact again is the same fact."""
     moment = at(time) if isinstance(time, str) else time
-    event_id = id or json.dumps([type_, moment.isoformat(), data], sort_keys=True)[:400]
+    event_id = event_id or json.dumps([type_, moment.isoformat(), data], sort_keys=True)[:400]
     document = {"specversion": "1.0", "id": event_id, "source": source, "type": type_}
     return read({**document, "time": moment.isoformat(), "data": data}, received, awaits_stragglers)
 
@@ -76,14 +76,14 @@ def sent(time: str | datetime, *, channel: str = "email", referral: str = "r1", 
 
 
 def claimed(time: str | datetime, *, referral: str | None = "r1", referee: Mapping[str, Any] = BRIE,
-            consent: bool | None = True, begins: bool = False, id: str | None = None, source: str = "test",
+            consent: bool | None = True, begins: bool = False, event_id: str | None = None, source: str = "test",
             received: str | datetime | None = None, awaits_stragglers: bool = True, **data: Any) -> Fact:  # fmt: skip
     """A claim of the offer; ``begins``: one that names program and code, and so can begin its own referral."""
     if begins:
         data = {"program": "acme-friends", "referrer_code": "DEXTER", "channel": "link", **data}
     named = {"referral": referral, "consent": consent}
     data |= {"referee": referee, **{key: value for key, value in named.items() if value is not None}}
-    return fact(FactType.REFERRAL_CLAIMED, time, data, id=id, source=source, received=received,
+    return fact(FactType.REFERRAL_CLAIMED, time, data, event_id=event_id, source=source, received=received,
                 awaits_stragglers=awaits_stragglers)  # fmt: skip
 
 

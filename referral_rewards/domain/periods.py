@@ -1,0 +1,152 @@
+"""The four periods: where a referral stands at an instant, from its facts, terms and that instant alone (SPEC §4).
+
+`course` lives the referral again, from one fact to the next and through every deadline between them, and stops where
+it closes. So a back-fill reaches the verdict of a referral lived in real time by construction: neither reads at any
+instant what had not happened by then, and neither reads anything after a closing. The one thing carried from step to
+step is whether a return period was over: from then on nothing re-opens time.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
+from typing import Final
+
+from referral_rewards.domain import calendar
+from referral_rewards.domain.conversions import Conversion, conversions
+from referral_rewards.domain.course import Course
+from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.origin import Origin, OriginKind, referee_identity
+from referral_rewards.domain.stand import stand
+from referral_rewards.domain.terms import Terms
+
+__all__ = ["Conversion", "Course", "conversions", "course", "reopened"]
+
+#: No other fact moves a referral through its periods.
+_BEARING: Final = frozenset(
+    {
+        FactType.REFERRAL_SENT,
+        FactType.REFERRAL_CLAIMED,
+        FactType.REFERRAL_WITHDRAWN,
+        FactType.CONVERSION_RECORDED,
+        FactType.CONVERSION_REVERSED,
+    }
+)
+
+
+def course(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin) -> Course:
+    """Where the referral that began at ``origin`` stands at ``now``. ``facts`` are all that are linked to it.
+
+    Raises:
+        ValueError: if no fact that has happened begins a referral: there is nothing to judge.
+    """
+    linked = sorted(facts, key=lambda fact: fact.precedence)
+    seen = [fact for fact in linked if fact.occurred_at <= now]
+    stood = _requested(seen, terms, origin) if origin.kind is OriginKind.REQUEST else _lived(seen, terms, now)
+    stood = replace(stood, untimely=_untimely(seen, stood))
+    if stood.is_closed:
+        return stood
+    # A fact from a source whose clock runs ahead of ours takes effect at its own time.
+    ahead = [fact.occurred_at for fact in linked if fact.occurred_at > now][:1]
+    return replace(stood, wake_at=min([*ahead, *([stood.wake_at] if stood.wake_at else [])], default=None))
+
+
+def reopened(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin) -> Course:
+    """The course of a referral that a person reopened, late facts admitted.
+
+    Where time would close it again it stands in review instead, with the conversion that would qualify if nothing were
+    ever late, or None; the checks say what was late. The decision to reopen is not one to pay.
+    """
+    linked = list(facts)
+    judged = course(linked, terms, now, origin=origin)
+    if not judged.is_closed:
+        return judged
+    seen = [fact for fact in linked if fact.occurred_at <= now]
+    own = conversions(seen, referee_identity(seen, now), terms)
+    able = [each for each in own if each.of_kind and each.counts]
+    after = [each for each in able if each.occurred_at >= judged.began_at]
+    q = next(iter(after or able), None)
+    return replace(judged, status=ReferralStatus.IN_REVIEW, reason=None, closes_at=None, conversion=q)
+
+
+def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
+    """The referral's life up to ``now``. A deadline is passed with what had happened strictly before it."""
+    stood: Course | None = None
+    told_at: datetime | None = None
+    shape, time_over = None, False
+    for known, until in _steps([fact for fact in seen if fact.type in _BEARING], now):
+        moment = known[-1].occurred_at
+        if (standing := stand(known, terms, moment, time_over=time_over)) is None:
+            continue
+        if shape != (shape := _shape(standing)):
+            news = [f.received_at for f in known if f.occurred_at == moment and f.awaits_stragglers]
+            told_at = max([*news, *([told_at] if told_at else [])], default=None)
+        stood = standing
+        if stood.is_closed:
+            return stood
+        if stood.deadline is not None and stood.deadline <= until:
+            shows_at = _shows_at(stood.deadline, told_at, seen, terms)
+            if shows_at > now:
+                return replace(stood, wake_at=shows_at)
+            stood = stood.past_deadline()
+            if stood.is_closed:
+                return stood
+            time_over = True
+    if stood is None:
+        raise ValueError("these facts begin no referral")
+    return stood if stood.deadline is None else replace(stood, wake_at=_shows_at(stood.deadline, told_at, seen, terms))
+
+
+def _steps(seen: Sequence[Fact], now: datetime) -> Iterator[tuple[Sequence[Fact], datetime]]:
+    """Each instant at which something happened: all that was known then, with the next such instant (or now)."""
+    for count, (one, following) in enumerate(pairwise(seen), start=1):
+        if one.occurred_at != following.occurred_at:
+            yield seen[:count], following.occurred_at
+    if seen:
+        yield seen, now
+
+
+def _shape(stood: Course) -> tuple[object, ...]:
+    """What a referral waits for. A fact that leaves it as it is has told nothing that others could follow."""
+    return (stood.status, stood.deadline, stood.conversion and stood.conversion.order)
+
+
+def _shows_at(deadline: datetime, told_at: datetime | None, seen: Sequence[Fact], terms: Terms) -> datetime:
+    """When the step at a deadline shows: once nothing has arrived for the allowance, for what occurred in time.
+
+    ``told_at`` is when we were told what the deadline follows from. Each arrival before the step shows puts it off
+    again; one after it does not take the step back. Facts of a finished file wait for nobody.
+    """
+    shows_at = _allowed(max(deadline, told_at or deadline), terms)
+    for arrival in sorted(fact.received_at for fact in seen if fact.awaits_stragglers):
+        if arrival <= shows_at:
+            shows_at = max(shows_at, _allowed(arrival, terms))
+    return shows_at
+
+
+def _allowed(moment: datetime, terms: Terms) -> datetime:
+    return calendar.end_of(moment, terms.periods.arrival_allowance, terms.zone)
+
+
+def _untimely(seen: Sequence[Fact], stood: Course) -> tuple[Fact, ...]:
+    """The claims that came when the door was shut."""
+    if stood.claimed_at is not None or stood.claim_by is None:
+        return ()
+    claims = (fact for fact in seen if fact.type is FactType.REFERRAL_CLAIMED)
+    return tuple(fact for fact in claims if fact.occurred_at >= stood.claim_by)
+
+
+def _requested(seen: Sequence[Fact], terms: Terms, origin: Origin) -> Course:
+    """A request for a reward that matches no referral has no periods: a person looks at the order that it names."""
+    named = next((fact.order for fact in seen if fact.type is FactType.REWARD_REQUESTED), None)
+    own = conversions(seen, referee_identity(seen, origin.began_at), terms)
+    stood = Course(
+        status=ReferralStatus.IN_REVIEW,
+        began_at=origin.began_at,
+        conversion=next((each for each in own if each.order == named), None),
+    )
+    withdrawal = next((f.occurred_at for f in seen if f.type is FactType.REFERRAL_WITHDRAWN), None)
+    if withdrawal is None:
+        return stood
+    return stood.closed(ReferralStatus.WITHDRAWN, Reason.WITHDRAWN, max(withdrawal, origin.began_at))
