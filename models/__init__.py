@@ -1,0 +1,46 @@
+"""The tables. Nothing here decides anything; rules live in the domain, queries in the register."""
+
+from sqlmodel import SQLModel
+
+from models.claims import ClaimRow, DecisionEffect, DecisionHead, DecisionRow
+from models.facts import (
+    FactKey,
+    FactRecord,
+    IngestBatch,
+    PersonalData,
+    ReferralFact,
+    ReferralKey,
+)
+from models.ledger import LedgerTransaction, Posting
+from models.payouts import ClawbackCase, LegRow, PayoutLegRow, PayoutRow
+from models.programs import ProgramVersion
+from models.referrals import ReferralRow, ReferralStep, Wakeup
+from models.users import TokenRow, UserRow
+
+metadata = SQLModel.metadata
+
+__all__ = [
+    "ClaimRow",
+    "ClawbackCase",
+    "DecisionEffect",
+    "DecisionHead",
+    "DecisionRow",
+    "FactKey",
+    "FactRecord",
+    "IngestBatch",
+    "LedgerTransaction",
+    "LegRow",
+    "PayoutLegRow",
+    "PayoutRow",
+    "PersonalData",
+    "Posting",
+    "ProgramVersion",
+    "ReferralFact",
+    "ReferralKey",
+    "ReferralRow",
+    "ReferralStep",
+    "TokenRow",
+    "UserRow",
+    "Wakeup",
+    "metadata",
+]

@@ -1,0 +1,73 @@
+"""Reward claims and the decisions made on them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Index
+from sqlmodel import Field, SQLModel
+
+from models.columns import document, instant, texts
+
+
+class ClaimRow(SQLModel, table=True):
+    """A reward claim as it was assembled. A new digest is a new row; the referral points at the current one."""
+
+    __tablename__ = "reward_claim"
+    __table_args__ = (Index("ix_reward_claim_referral_id", "referral_id"),)
+
+    id: UUID = Field(primary_key=True)
+    referral_id: str
+    round: int
+    digest: str
+    core_digest: str
+    body: dict[str, Any] = document()
+    facts_version: int
+    approved_rewards: int  # the referrer's count that chose the tier, frozen for the round
+    assembled_at: datetime = instant()
+
+
+class DecisionRow(SQLModel, table=True):
+    """A signed decision in the hash chain; append-only (a trigger refuses update and delete)."""
+
+    __tablename__ = "decision"
+    __table_args__ = (Index("ix_decision_referral_id", "referral_id"),)
+
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    id: UUID = Field(unique=True)
+    referral_id: str
+    claim_id: UUID
+    digest: str
+    kind: str
+    username: str
+    roles: list[str] = texts()
+    reason: str
+    note_commitment: str
+    decided_at: datetime = instant()
+    previous_hash: str
+    hash: str
+    key_id: str
+    signature: str
+
+
+class DecisionHead(SQLModel, table=True):
+    """The signed end of the chain: one row, so that a decision cut off at the end is seen."""
+
+    __tablename__ = "decision_head"
+
+    id: int = Field(default=1, primary_key=True)
+    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    hash: str
+    key_id: str
+    signature: str
+
+
+class DecisionEffect(SQLModel, table=True):
+    """What came of a decision: applied, void (and why), or refused as forged."""
+
+    __tablename__ = "decision_effect"
+
+    decision_id: UUID = Field(primary_key=True)
+    effect: str = Field(primary_key=True)
+    at: datetime = instant()
+    why: str

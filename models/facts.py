@@ -1,0 +1,81 @@
+"""The register of facts, the personal data that they refer to, and the keys by which a referral finds its facts."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index, LargeBinary, UniqueConstraint
+from sqlmodel import Column, Field, SQLModel
+
+from models.columns import by_code_point, document, instant, texts
+
+
+class FactRecord(SQLModel, table=True):
+    """A fact as recorded: public fields readable, persons as marks. Append-only (a trigger refuses the rest)."""
+
+    __tablename__ = "fact"
+    __table_args__ = (UniqueConstraint("source", "event_id", name="uq_fact_identity"),)
+
+    id: UUID = Field(primary_key=True)
+    source: str = by_code_point()
+    event_id: str = by_code_point()
+    type: str
+    occurred_at: datetime = instant()
+    received_at: datetime = instant()
+    data: dict[str, Any] = document()
+    marks: list[str] = texts()
+    digest: str  # commitment over the public fields and the salted commitment of the personal ones
+    content_mac: str  # keyed hash of the whole payload: tells a repeat from a conflict without keeping the payload
+    batch_id: UUID | None = None
+
+
+class PersonalData(SQLModel, table=True):
+    """What a fact or a note said in full. Erasing blanks ``body`` and ``salt``; the commitment stays verifiable."""
+
+    __tablename__ = "personal_data"
+
+    subject_id: UUID = Field(primary_key=True)
+    body: dict[str, Any] | None = document(nullable=True)
+    salt: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    commitment: str
+    erased_at: datetime | None = instant(nullable=True)
+
+
+class FactKey(SQLModel, table=True):
+    """A name under which a fact can be found: ``order:o1``, ``email:<mark>``, ``referral:r1``."""
+
+    __tablename__ = "fact_key"
+
+    key: str = by_code_point(primary_key=True)
+    fact_id: UUID = Field(primary_key=True)
+
+
+class ReferralKey(SQLModel, table=True):
+    """A name that a referral listens to: every fact found under it is one of the referral's facts."""
+
+    __tablename__ = "referral_key"
+    __table_args__ = (Index("ix_referral_key_referral_id", "referral_id"),)
+
+    key: str = by_code_point(primary_key=True)
+    referral_id: str = by_code_point(primary_key=True)
+
+
+class ReferralFact(SQLModel, table=True):
+    """A fact of a referral, with the ``facts_version`` at which it came in."""
+
+    __tablename__ = "referral_fact"
+
+    referral_id: str = by_code_point(primary_key=True)
+    fact_id: UUID = Field(primary_key=True)
+    version: int
+
+
+class IngestBatch(SQLModel, table=True):
+    """A file or batch being taken in; its wake-ups are released together when it is finished (SPEC §4, closing)."""
+
+    __tablename__ = "ingest_batch"
+
+    id: UUID = Field(primary_key=True)
+    name: str = Field(unique=True)  # content hash of the file, so that an interrupted file is resumed
+    opened_at: datetime = instant()
+    finished_at: datetime | None = instant(nullable=True)

@@ -1,0 +1,35 @@
+"""The double-entry ledger. The database refuses a transaction that does not balance, and any change of a posting."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Index
+from sqlmodel import Field, SQLModel
+
+from models.columns import instant, minor
+
+
+class LedgerTransaction(SQLModel, table=True):
+    """One business event in the books; ``key`` makes posting it twice impossible."""
+
+    __tablename__ = "ledger_transaction"
+
+    id: UUID = Field(primary_key=True)
+    key: str = Field(unique=True)
+    description: str
+    posted_at: datetime = instant()
+    program: str
+    referral_id: str = Field(index=True)
+
+
+class Posting(SQLModel, table=True):
+    """One line: debit positive, credit negative, in minor units."""
+
+    __tablename__ = "posting"
+    __table_args__ = (Index("ix_posting_account", "account", "currency"),)
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
+    transaction_id: UUID = Field(foreign_key="ledger_transaction.id", index=True)
+    account: str
+    amount_minor: int = minor()
+    currency: str

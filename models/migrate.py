@@ -1,0 +1,19 @@
+"""Brings a database to the newest schema, from code as well as from the command line."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+
+def configuration(database_url: str) -> Config:
+    """Alembic's configuration for one database (``postgresql+psycopg://…``)."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["database_url"] = database_url
+    return config
+
+
+def upgrade(database_url: str) -> None:
+    """Applies every migration that the database lacks; blocking."""
+    command.upgrade(configuration(database_url), "head")

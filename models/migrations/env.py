@@ -1,0 +1,13 @@
+"""Alembic's entry: online only, over the URL that `models.migrate` passes in."""
+
+from alembic import context
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from models import metadata
+
+engine = create_engine(context.config.attributes["database_url"], poolclass=NullPool)
+with engine.connect() as connection:
+    context.configure(connection=connection, target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,97 @@
+"""Referrals: where each stands (a projection of its facts), the steps it took, and the wake-ups on their way."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Index, text
+from sqlmodel import Field, SQLModel
+
+from models.columns import by_code_point, document, instant, minor
+
+
+class ReferralRow(SQLModel, table=True):
+    """One referral. ``facts_version`` rises with every fact; whoever acts on the referral locks this row first."""
+
+    __tablename__ = "referral"
+    __table_args__ = (
+        Index("ix_referral_program_began_at", "program", "began_at"),
+        Index("ix_referral_status", "status"),
+        Index("ix_referral_order", "order_id"),
+        Index(
+            "ix_referral_lagging",
+            "id",
+            postgresql_where=text("judged_version < facts_version"),
+        ),
+        Index(
+            "ix_referral_wake_at",
+            "wake_at",
+            postgresql_where=text("wake_at IS NOT NULL"),
+        ),
+    )
+
+    id: str = by_code_point(primary_key=True)
+    # How it began: the fact with the least (rank, time, source, id) says so, whatever order facts arrive in.
+    origin_rank: int  # 0 sent, 1 claimed, 2 requested, 3 only named so far
+    began_at: datetime = instant()
+    origin_source: str = by_code_point()
+    origin_event: str = by_code_point()
+    program: str | None = None
+    referrer: str | None = None
+    referrer_code: str | None = None  # where only the code is known; `referrer` follows from the enrolment
+    channel: str | None = None
+    parked: str | None = None  # why its facts wait: no terms in force, or the referral is only named so far
+    merged_into: str | None = None  # a request that turned out to speak of a tracked referral
+
+    facts_version: int = 0
+    judged_version: int = 0
+    version: int | None = None  # of the terms
+    round: int = 1  # raised by reopen
+    status: str | None = None
+    reason: str | None = None
+    deadline: datetime | None = instant(nullable=True)
+    wake_at: datetime | None = instant(nullable=True)
+    claimed_at: datetime | None = instant(nullable=True)  # its timely claim, if it has one
+    order_id: str | None = None
+    conversion_at: datetime | None = instant(nullable=True)
+    net_minor: int | None = minor(nullable=True)
+    currency: str | None = None
+    claim_id: UUID | None = None
+    claim_version: int = 0  # the facts_version that the claim was last found right for
+    settled_rivals: dict[str, Any] | None = document(nullable=True)  # by its approval: their ids and core digests
+    rivals_seen: str | None = None  # fingerprint of the competing referrals that the claim was judged with
+    closed_at: datetime | None = instant(nullable=True)
+    closed_version: int | None = None  # facts up to here were judged when it closed; later ones are late
+    late_facts: int = 0
+    rewarded_at: datetime | None = instant(nullable=True)
+
+
+class ReferralStep(SQLModel, table=True):
+    """One change of status: the referral's history, append-only."""
+
+    __tablename__ = "referral_step"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
+    referral_id: str = Field(index=True)
+    at: datetime = instant()
+    status: str
+    reason: str | None = None
+    facts_version: int
+
+
+class Wakeup(SQLModel, table=True):
+    """The outbox: a message to a workflow, stored with what it tells of and deleted once delivered."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_batch_id", "batch_id"),
+        Index("ix_outbox_target", "target"),
+        Index("ix_outbox_ready", "id", postgresql_where=text("batch_id IS NULL")),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
+    kind: str  # fact, decision, payout_due, payout_settled
+    target: str  # a referral id, or for payout_due a payout id
+    subject_id: UUID
+    batch_id: UUID | None = None
+    created_at: datetime = instant(default_now=True)

@@ -1,0 +1,37 @@
+"""How code gets to the database: one engine a process, one short transaction a piece of work."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+
+def engine(database_url: str, *, pool_size: int = 5) -> AsyncEngine:
+    """An engine over psycopg 3. Connections are checked before use: a restarted server costs a retry, not an error."""
+    return create_async_engine(
+        database_url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args={"prepare_threshold": 3},
+    )
+
+
+class Database:
+    """Hands out transactions. Given to whoever needs one; nobody builds an engine of their own."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def at(cls, database_url: str, *, pool_size: int = 5) -> "Database":
+        return cls(engine(database_url, pool_size=pool_size))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that commits at the end of the block and rolls back on any exception."""
+        async with self._engine.begin() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        await self._engine.dispose()

@@ -1,0 +1,150 @@
+"""A payout's life: its name, its key, its states, and the three answers that a rail can give."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+_PAYOUT_NAMESPACE: Final = UUID("5f6b7e1e-0d0c-5b53-9a3f-6a0f6a0d2c11")
+
+
+class PayoutState(StrEnum):
+    """Where a payout stands. A payout is *committed* once its first attempt is on record (`first_sent_at`)."""
+
+    PLANNED = "planned"
+    APPROVED = "approved"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    SETTLED = "settled"
+    REFUSED = "refused"
+    WAITING_FUNDS = "waiting_funds"
+    UNKNOWN = "unknown"
+    MANUAL_REVIEW = "manual_review"
+    CANCELLED = "cancelled"
+
+
+#: Which state may follow which; webhooks and polls only move forward along these edges.
+TRANSITIONS: Final[Mapping[PayoutState, frozenset[PayoutState]]] = {
+    PayoutState.PLANNED: frozenset({PayoutState.APPROVED, PayoutState.MANUAL_REVIEW, PayoutState.CANCELLED}),
+    PayoutState.APPROVED: frozenset({PayoutState.SENDING, PayoutState.MANUAL_REVIEW, PayoutState.CANCELLED}),
+    PayoutState.SENDING: frozenset(
+        {
+            PayoutState.ACCEPTED,
+            PayoutState.SETTLED,
+            PayoutState.REFUSED,
+            PayoutState.WAITING_FUNDS,
+            PayoutState.UNKNOWN,
+            PayoutState.MANUAL_REVIEW,
+        }
+    ),
+    PayoutState.UNKNOWN: frozenset(
+        {PayoutState.ACCEPTED, PayoutState.SETTLED, PayoutState.REFUSED, PayoutState.MANUAL_REVIEW}
+    ),
+    PayoutState.WAITING_FUNDS: frozenset({PayoutState.SENDING, PayoutState.MANUAL_REVIEW}),
+    PayoutState.ACCEPTED: frozenset({PayoutState.SETTLED, PayoutState.REFUSED, PayoutState.MANUAL_REVIEW}),
+    PayoutState.REFUSED: frozenset({PayoutState.APPROVED, PayoutState.MANUAL_REVIEW, PayoutState.CANCELLED}),
+    PayoutState.MANUAL_REVIEW: frozenset(
+        {PayoutState.APPROVED, PayoutState.SETTLED, PayoutState.REFUSED, PayoutState.CANCELLED}
+    ),
+    # Approved anew after its cancelled plan was never sent.
+    PayoutState.CANCELLED: frozenset({PayoutState.APPROVED}),
+    PayoutState.SETTLED: frozenset(),
+}
+
+#: Nothing more happens to these without a person.
+AT_REST: Final = frozenset({PayoutState.SETTLED, PayoutState.REFUSED, PayoutState.MANUAL_REVIEW, PayoutState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRequest:
+    """What a rail is asked to do, frozen before the first attempt and the same at every later one."""
+
+    payout_id: UUID
+    payee: str
+    amount_minor: int
+    currency: str
+    destination: str | None
+    program: str
+    referral: str
+
+    def body(self) -> dict[str, Any]:
+        """The request as the JSON value that is stored and hashed."""
+        return {
+            "payout": str(self.payout_id),
+            "payee": self.payee,
+            "amount_minor": self.amount_minor,
+            "currency": self.currency,
+            "destination": self.destination,
+            "program": self.program,
+            "referral": self.referral,
+        }
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> "PaymentRequest":
+        """The request from its stored body."""
+        fields = {
+            name: body[name] for name in ("payee", "amount_minor", "currency", "destination", "program", "referral")
+        }
+        return cls(payout_id=UUID(body["payout"]), **fields)
+
+
+def body_hash(body: Mapping[str, Any]) -> str:
+    """SHA-256 over the canonical body: a request that was tampered with is not sent."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """The rail says that it paid, under its own reference."""
+
+    reference: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The rail says definitively that it did not and will not pay this request."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody knows whether it paid. Never folded into either of the others."""
+
+    why: str
+
+
+Answer = Paid | Declined | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class RailTerms:
+    """What a rail promises about its keys: how long the same key is recognised (None: for ever)."""
+
+    name: str
+    key_window: timedelta | None
+
+
+def payout_id(referral: str, role: str, round_: int = 1) -> UUID:
+    """The name of the payout of one leg paid at once: the same for every attempt, reset and replay.
+
+    A referral that was paid, clawed back and reopened is paid anew in its next round.
+    """
+    name = f"{referral}\x00{role}" if round_ == 1 else f"{referral}\x00{role}\x00{round_}"
+    return uuid5(_PAYOUT_NAMESPACE, name)
+
+
+def provider_key(payout: UUID, generation: int) -> str:
+    """The idempotency key that a rail sees; only a recorded definitive refusal begets a new generation."""
+    return f"{payout}-{generation}"
+
+
+def matches(request: PaymentRequest, found: Paid) -> bool:
+    """Whether a payment found by look-up is the one that was asked for."""
+    return (found.amount_minor, found.currency) == (request.amount_minor, request.currency)

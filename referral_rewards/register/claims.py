@@ -1,0 +1,57 @@
+"""Reward claims on record."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import ClaimRow
+from referral_rewards.domain.claims import RewardClaim
+
+
+async def current(connection: AsyncConnection, claim_id: UUID) -> tuple[RewardClaim, Any]:
+    """The claim of that id, and its row."""
+    row = (await connection.execute(_CLAIM, {"id": claim_id})).one()
+    return RewardClaim.model_validate(row.body), row
+
+
+async def store(
+    connection: AsyncConnection,
+    claim: RewardClaim,
+    *,
+    round_: int,
+    facts_version: int,
+    approved_rewards: int,
+    at: datetime,
+) -> UUID:
+    """Puts an assembled claim on record, and returns its id."""
+    claim_id = uuid4()
+    await connection.execute(
+        insert(ClaimRow).values(
+            id=claim_id,
+            referral_id=claim.referral,
+            round=round_,
+            digest=claim.digest,
+            core_digest=claim.core_digest,
+            body=claim.model_dump(mode="json"),
+            facts_version=facts_version,
+            approved_rewards=approved_rewards,
+            assembled_at=at,
+        )
+    )
+    return claim_id
+
+
+async def frozen_count(connection: AsyncConnection, referral: str, round_: int) -> int | None:
+    """The referrer's count of rewards that this round's first claim was reckoned with, if there is one."""
+    return (await connection.execute(_FROZEN, {"referral": referral, "round": round_})).scalar_one_or_none()
+
+
+_CLAIM: Final = text("SELECT * FROM reward_claim WHERE id = :id")
+
+_FROZEN: Final = text("""
+SELECT approved_rewards FROM reward_claim WHERE referral_id = :referral AND round = :round
+ORDER BY assembled_at, facts_version LIMIT 1
+""")

@@ -1,0 +1,237 @@
+"""The register of decisions: append-only, hash-chained and signed (SPEC §6). Only the API appends; anyone verifies."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import DecisionEffect, DecisionHead, DecisionRow, PersonalData
+from referral_rewards.domain.approval import DecisionKind, Signoff
+from referral_rewards.domain.terms import Role
+from referral_rewards.register.locks import Lock, lock
+from referral_rewards.register.signing import KeyRing, Signer
+
+_BEGINNING: Final = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision on record."""
+
+    seq: int
+    id: UUID
+    referral: str
+    claim_id: UUID
+    digest: str
+    kind: DecisionKind
+    user: str
+    roles: frozenset[Role]
+    reason: str
+    decided_at: datetime
+
+    @property
+    def signoff(self) -> Signoff:
+        return Signoff(user=self.user, roles=self.roles, kind=self.kind, digest=self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class NewDecision:
+    """A decision about to be recorded: every rule has been asked."""
+
+    referral: str
+    claim_id: UUID
+    digest: str
+    kind: DecisionKind
+    user: str
+    roles: frozenset[Role]
+    reason: str
+    note: str
+    decided_at: datetime
+
+
+async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) -> Decision:
+    """Signs a decision and puts it at the end of the chain, in the caller's transaction."""
+    await lock(connection, Lock.DECISIONS)
+    head = (await connection.execute(select(DecisionHead.__table__))).one_or_none()  # type: ignore[attr-defined]
+    decision = Decision(
+        seq=(head.seq if head else 0) + 1,
+        id=uuid4(),
+        referral=new.referral,
+        claim_id=new.claim_id,
+        digest=new.digest,
+        kind=new.kind,
+        user=new.user,
+        roles=new.roles,
+        reason=new.reason,
+        decided_at=new.decided_at,
+    )
+    salt = os.urandom(16)
+    note = {"note": new.note}
+    commitment = hashlib.sha256(salt + _canonical(note)).hexdigest()
+    previous = head.hash if head else _BEGINNING
+    message = _message(decision, commitment, previous, signer.key_id)
+    hashed = hashlib.sha256(message).hexdigest()
+    await connection.execute(
+        insert(PersonalData).values(subject_id=decision.id, body=note, salt=salt, commitment=commitment)
+    )
+    await connection.execute(
+        insert(DecisionRow).values(
+            seq=decision.seq,
+            id=decision.id,
+            referral_id=decision.referral,
+            claim_id=decision.claim_id,
+            digest=decision.digest,
+            kind=decision.kind,
+            username=decision.user,
+            roles=sorted(decision.roles),
+            reason=decision.reason,
+            note_commitment=commitment,
+            decided_at=decision.decided_at,
+            previous_hash=previous,
+            hash=hashed,
+            key_id=signer.key_id,
+            signature=signer.sign(message),
+        )
+    )
+    await connection.execute(
+        _MOVE_HEAD,
+        {
+            "seq": decision.seq,
+            "hash": hashed,
+            "key_id": signer.key_id,
+            "signature": signer.sign(_head_message(decision.seq, hashed)),
+        },
+    )
+    return decision
+
+
+async def on_referral(
+    connection: AsyncConnection, referral: str, keys: KeyRing
+) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
+    """The referral's decisions in the order they were made, and the ids of rows that nobody with a key has written."""
+    rows = await connection.execute(_IN_CHAIN, {"referral": referral})
+    genuine, forged = [], []
+    for row in rows:
+        decision = _verified(row, keys)
+        if decision is None:
+            forged.append(row.id)
+        else:
+            genuine.append(decision)
+    return tuple(genuine), tuple(forged)
+
+
+async def chain_problems(connection: AsyncConnection, keys: KeyRing) -> list[str]:
+    """What is wrong with the whole chain, one sentence a problem; empty when every link and the head hold."""
+    problems = []
+    previous, seq = _BEGINNING, 0
+    rows = await connection.stream(text("SELECT *, previous_hash AS linked_hash FROM decision ORDER BY seq"))
+    async for row in rows:
+        seq += 1
+        if row.seq != seq:
+            problems.append(f"decision {seq} is missing: the next one on record is {row.seq}")
+            seq = row.seq
+        if row.previous_hash != previous:
+            problems.append(f"decision {row.seq} does not follow the one before it")
+        if _verified(row, keys) is None:
+            problems.append(f"decision {row.seq} ({row.id}) carries no signature that we believe")
+        previous = row.hash
+    head = (await connection.execute(select(DecisionHead.__table__))).one_or_none()  # type: ignore[attr-defined]
+    if (head.seq if head else 0, head.hash if head else _BEGINNING) != (seq, previous):
+        problems.append("the end of the chain is not where its signed head says")
+    elif head and not keys.verifies(head.key_id, _head_message(head.seq, head.hash), head.signature):
+        problems.append("the head of the chain carries no signature that we believe")
+    return problems
+
+
+async def record_effect(
+    connection: AsyncConnection, decisions: Sequence[UUID], effect: str, at: datetime, why: str
+) -> None:
+    """Notes what came of decisions; a second time changes nothing."""
+    for decision_id in decisions:
+        await connection.execute(_NOTE_EFFECT, {"id": decision_id, "effect": effect, "at": at, "why": why})
+
+
+async def effects(connection: AsyncConnection, decisions: Sequence[UUID]) -> list[Any]:
+    """The noted effects of decisions, oldest first."""
+    table = DecisionEffect.__table__  # type: ignore[attr-defined]
+    found = await connection.execute(select(table).where(table.c.decision_id.in_(decisions)).order_by(table.c.at))
+    return list(found)
+
+
+def _verified(row: Any, keys: KeyRing) -> Decision | None:
+    """The decision in a row, if it is linked to the row before it and signed by a key that we believe."""
+    try:
+        decision = Decision(
+            seq=row.seq,
+            id=row.id,
+            referral=row.referral_id,
+            claim_id=row.claim_id,
+            digest=row.digest,
+            kind=DecisionKind(row.kind),
+            user=row.username,
+            roles=frozenset(Role(role) for role in row.roles),
+            reason=row.reason,
+            decided_at=row.decided_at,
+        )
+    except ValueError:
+        return None
+    message = _message(decision, row.note_commitment, row.previous_hash, row.key_id)
+    genuine = (
+        row.previous_hash == row.linked_hash
+        and hashlib.sha256(message).hexdigest() == row.hash
+        and keys.verifies(row.key_id, message, row.signature)
+    )
+    return decision if genuine else None
+
+
+def _message(decision: Decision, note_commitment: str, previous_hash: str, key_id: str) -> bytes:
+    return _canonical(
+        {
+            "seq": decision.seq,
+            "id": str(decision.id),
+            "referral": decision.referral,
+            "claim": str(decision.claim_id),
+            "digest": decision.digest,
+            "kind": decision.kind,
+            "user": decision.user,
+            "roles": sorted(decision.roles),
+            "reason": decision.reason,
+            "note": note_commitment,
+            "decided_at": decision.decided_at.isoformat(),
+            "previous": previous_hash,
+            "key": key_id,
+        }
+    )
+
+
+def _head_message(seq: int, hashed: str) -> bytes:
+    return _canonical({"head": seq, "hash": hashed})
+
+
+def _canonical(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+# Each row with the hash of the row before it, so that a row out of its place does not verify.
+_IN_CHAIN: Final = text("""
+SELECT d.*, coalesce(before.hash, repeat('0', 64)) AS linked_hash
+FROM decision d LEFT JOIN decision before ON before.seq = d.seq - 1
+WHERE d.referral_id = :referral ORDER BY d.seq
+""")
+
+_MOVE_HEAD: Final = text("""
+INSERT INTO decision_head (id, seq, hash, key_id, signature) VALUES (1, :seq, :hash, :key_id, :signature)
+ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, key_id = excluded.key_id,
+                               signature = excluded.signature
+""")
+
+_NOTE_EFFECT: Final = text("""
+INSERT INTO decision_effect (decision_id, effect, at, why) VALUES (:id, :effect, :at, :why) ON CONFLICT DO NOTHING
+""")

@@ -1,0 +1,261 @@
+"""Gathers everything that a reward claim is judged from, in the transaction that will act on the verdict."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import identity
+from referral_rewards.domain.dossier import Dossier, Rival, Similarity, SourceAnswer, TaxPosition, Usage
+from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.lifecycle import CLOSED, ReferralStatus
+from referral_rewards.domain.origin import Origin, referee_identity
+from referral_rewards.domain.periods import Course
+from referral_rewards.domain.terms import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A referral under its row's lock, with what the four periods say of it now."""
+
+    row: Any
+    now: datetime
+    version: int
+    terms: Terms
+    origin: Origin
+    facts: tuple[Fact, ...]
+    course: Course
+
+
+async def gather(
+    connection: AsyncConnection, case: Case, *, answer: SourceAnswer, approved_rewards: int | None = None
+) -> Dossier:
+    """The dossier of a referral in review. ``approved_rewards`` is the count that the round has frozen, if it has."""
+    referrer, program = case.origin.referrer, case.origin.program
+    return Dossier(
+        referral=case.row.id,
+        version=case.version,
+        terms=case.terms,
+        origin=case.origin,
+        course=case.course,
+        facts=case.facts,
+        now=case.now,
+        referrer_marks=await _referrer_marks(connection, case),
+        rivals=await rivals(connection, case),
+        approved_rewards=await rewards_of(connection, program, referrer)
+        if approved_rewards is None
+        else approved_rewards,
+        usage=await _usage(connection, case),
+        tax=await _tax(connection, case),
+        personal=await _similarity(connection, case),
+        reciprocal=await _reciprocal(connection, case),
+        revalidation=answer,
+        late_facts=case.row.round > 1,
+        manual_entry_by=entered_by(case.facts),
+    )
+
+
+async def rewards_of(connection: AsyncConnection, program: str, referrer: str | None) -> int:
+    """How many rewards of this referrer are approved in the program: what a tier counts."""
+    return int((await connection.execute(_REWARDS, {"program": program, "referrer": referrer})).scalar_one())
+
+
+async def rivals(connection: AsyncConnection, case: Case) -> tuple[Rival, ...]:
+    """The referrals that share this one's referee in the program, or its order anywhere."""
+    order = case.course.conversion.order if case.course.conversion else None
+    marks = sorted(referee_identity(case.facts, case.now))
+    rows = await connection.execute(
+        _RIVALS, {"id": case.row.id, "program": case.origin.program, "order": order, "marks": marks}
+    )
+    settled: Mapping[str, str | None] = case.row.settled_rivals or {}
+    return tuple(
+        Rival(
+            referral=row.id,
+            referrer=row.referrer,
+            program=row.program,
+            order=row.order_id,
+            status=ReferralStatus(row.status),
+            timely_claim=row.claimed_at is not None,
+            rewarded=row.rewarded,
+            same_referee=row.same_referee,
+            claimed_at=row.claimed_at,
+            core_digest=settled.get(row.id, row.core_digest),
+            settled=row.id in settled,
+        )
+        for row in rows
+    )
+
+
+async def lost_to(connection: AsyncConnection, referral: str, found: Sequence[Rival]) -> str | None:
+    """The rival whose approval settled the dispute against this referral, if one did."""
+    rewarded = [rival.referral for rival in found if rival.rewarded]
+    if not rewarded:
+        return None
+    winner = await connection.execute(_LOST_TO, {"referral": referral, "rivals": rewarded})
+    return winner.scalar_one_or_none()
+
+
+def fingerprint(found: Sequence[Rival]) -> str:
+    """What about its rivals a claim was judged by; it changes when they do."""
+    return hashlib.sha256(json.dumps([_bearing(rival) for rival in found]).encode()).hexdigest()
+
+
+def _bearing(rival: Rival) -> list[str | bool | None]:
+    if rival.settled:
+        return [rival.referral, "settled", rival.core_digest]
+    over = rival.status in CLOSED
+    return [rival.referral, rival.referrer, rival.order, over, rival.rewarded, rival.timely_claim, rival.core_digest]
+
+
+def entered_by(facts: Sequence[Fact]) -> frozenset[str]:
+    """The users who entered facts of the referral by hand."""
+    return frozenset(by for fact in facts if fact.type is FactType.REWARD_REQUESTED and (by := fact.data.get("by")))
+
+
+async def parties(connection: AsyncConnection, case: Case) -> frozenset[str]:
+    """The marks of everyone whom the claim benefits."""
+    referee = frozenset(mark for fact in case.facts if fact.type in _REFEREE_SPEAKS for mark in fact.marks)
+    beneficiary = frozenset({f"customer:{case.origin.referrer}"}) if case.origin.referrer else frozenset()
+    return referee | beneficiary | await _referrer_marks(connection, case)
+
+
+_REFEREE_SPEAKS: Final = frozenset(
+    {FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED, FactType.CONVERSION_RECORDED}
+)
+
+
+async def _referrer_marks(connection: AsyncConnection, case: Case) -> frozenset[str]:
+    """The marks of the referrer's enrolments, and of purchases by the same person."""
+    enrolled = frozenset(
+        mark
+        for fact in case.facts
+        if fact.type is FactType.REFERRER_ENROLLED and fact.data.get("referrer") == case.origin.referrer
+        for mark in fact.marks
+    )
+    who = sorted(identity.of_kinds(enrolled, identity.IDENTITY_KINDS))
+    bought = (await connection.execute(_MARKS_OF_BUYER, {"marks": who})).scalars() if who else ()
+    return enrolled | frozenset(bought)
+
+
+async def _usage(connection: AsyncConnection, case: Case) -> Usage:
+    period = case.terms.limits.per_referrer.period if case.terms.limits.per_referrer else None
+    legs = await connection.execute(
+        _HELD, {"program": case.origin.program, "referrer": case.origin.referrer, "referral": case.row.id}
+    )
+    # A reward stays in the rolling period until that period, begun with its approval, has ended.
+    counting = [leg for leg in legs if period is None or case.terms.end(leg.approved_at, period) > case.now]
+    budget = (
+        await connection.execute(_BUDGET_HELD, {"program": case.origin.program, "referral": case.row.id})
+    ).scalar_one()
+    return Usage(
+        rewards=len(counting), amount_minor=sum(leg.amount_minor for leg in counting), budget_minor=int(budget)
+    )
+
+
+async def _tax(connection: AsyncConnection, case: Case) -> Mapping[str, TaxPosition]:
+    """Every possible payee's rewards in the calendar year of the program's zone, over all programs."""
+    payees = {case.origin.referrer} | {
+        mark.removeprefix("customer:") for fact in case.facts for mark in fact.marks if mark.startswith("customer:")
+    }
+    local = case.now.astimezone(case.terms.zone)
+    since = local.replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
+    rows = await connection.execute(
+        _TAX, {"payees": sorted(payee for payee in payees if payee), "since": since, "referral": case.row.id}
+    )
+    return {row.payee: TaxPosition(int(row.total_minor), row.form_on_file) for row in rows}
+
+
+async def _similarity(connection: AsyncConnection, case: Case) -> Similarity:
+    found = {
+        row.type: row.email
+        for row in await connection.execute(_EMAILS, {"referral": case.row.id})
+        if row.type != FactType.REFERRER_ENROLLED or row.referrer == case.origin.referrer
+    }
+    return Similarity(
+        referrer_email=found.get(FactType.REFERRER_ENROLLED),
+        referee_email=found.get(FactType.REFERRAL_CLAIMED) or found.get(FactType.REFERRAL_SENT),
+    )
+
+
+async def _reciprocal(connection: AsyncConnection, case: Case) -> bool:
+    """Whether the referee is a referrer who once referred this referrer."""
+    referee = sorted(referee_identity(case.facts, case.now))
+    referrer = sorted(identity.of_kinds(await _referrer_marks(connection, case), identity.IDENTITY_KINDS))
+    return bool((await connection.execute(_RECIPROCAL, {"referee": referee, "referrer": referrer})).scalar_one())
+
+
+_REWARDS: Final = text("""
+SELECT count(*) FROM leg
+WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND state NOT IN ('cancelled', 'clawed_back')
+""")
+
+_HELD: Final = text("""
+SELECT approved_at, amount_minor FROM leg
+WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND referral_id <> :referral
+  AND state NOT IN ('cancelled', 'clawed_back')
+""")
+
+_BUDGET_HELD: Final = text("""
+SELECT coalesce(sum(amount_minor), 0) FROM leg
+WHERE program = :program AND referral_id <> :referral AND state NOT IN ('cancelled', 'clawed_back')
+""")
+
+_RIVALS: Final = text("""
+WITH same_referee AS (
+    SELECT DISTINCT rk.referral_id AS id FROM referral_key rk
+    WHERE rk.key = ANY(CAST(:marks AS text[]))
+), candidates AS (
+    SELECT id FROM same_referee UNION SELECT id FROM referral WHERE order_id = :order
+)
+SELECT r.id, r.referrer, r.program, r.order_id, r.status, r.claimed_at, c.core_digest,
+       EXISTS (SELECT 1 FROM same_referee s WHERE s.id = r.id) AS same_referee,
+       EXISTS (SELECT 1 FROM leg WHERE leg.referral_id = r.id AND leg.state NOT IN ('cancelled', 'clawed_back')) AS rewarded
+FROM candidates JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
+WHERE r.id <> :id AND r.merged_into IS NULL AND r.status IS NOT NULL
+  AND (r.program = :program OR r.order_id = :order)
+ORDER BY r.id
+""")
+
+_LOST_TO: Final = text("""
+SELECT id FROM referral WHERE id = ANY(CAST(:rivals AS text[])) AND jsonb_exists(settled_rivals, :referral) LIMIT 1
+""")
+
+_MARKS_OF_BUYER: Final = text("""
+SELECT DISTINCT unnest(f.marks) FROM fact_key fk JOIN fact f ON f.id = fk.fact_id
+WHERE fk.key = ANY(CAST(:marks AS text[])) AND f.type = 'conversion.recorded'
+""")
+
+_TAX: Final = text("""
+SELECT p.payee,
+       (SELECT coalesce(sum(l.amount_minor), 0) FROM leg l
+        WHERE l.beneficiary = p.payee AND l.approved_at >= CAST(:since AS timestamptz) AND l.referral_id <> :referral
+          AND l.state NOT IN ('cancelled', 'clawed_back')) AS total_minor,
+       EXISTS (SELECT 1 FROM fact_key fk JOIN fact f ON f.id = fk.fact_id
+               WHERE fk.key = 'payee:' || p.payee AND f.type = 'payee.tax_form_filed') AS form_on_file
+FROM unnest(CAST(:payees AS text[])) AS p(payee)
+""")
+
+_EMAILS: Final = text("""
+SELECT DISTINCT ON (f.type) f.type, f.data->>'referrer' AS referrer,
+       coalesce(pd.body->>'email', pd.body->'referee'->>'email') AS email
+FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id JOIN personal_data pd ON pd.subject_id = f.id
+WHERE rf.referral_id = :referral AND f.type IN ('referrer.enrolled', 'referral.sent', 'referral.claimed')
+  AND coalesce(pd.body->>'email', pd.body->'referee'->>'email') IS NOT NULL
+ORDER BY f.type, f.occurred_at, f.source, f.event_id
+""")
+
+# The referee enrolled as a referrer, and one of that referrer's referrals has this referrer as its referee.
+_RECIPROCAL: Final = text("""
+SELECT EXISTS (
+    SELECT 1 FROM referral_key back
+    JOIN referral r ON r.id = back.referral_id
+    JOIN fact_key fk ON fk.key = 'referrer:' || r.program || '/' || r.referrer
+    JOIN fact f ON f.id = fk.fact_id AND f.type = 'referrer.enrolled'
+    WHERE back.key = ANY(CAST(:referrer AS text[])) AND f.marks && CAST(:referee AS text[])
+)
+""")

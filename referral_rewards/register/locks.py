@@ -1,0 +1,34 @@
+"""The advisory locks of the product, all in one place, in the order in which they may be taken.
+
+A transaction takes locks from the top of this list downwards, and a referral's row after all of them except the ones
+marked; so no two transactions can wait for each other in a circle.
+"""
+
+from enum import IntEnum
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class Lock(IntEnum):
+    """What is locked; the number is the lock's key space in Postgres."""
+
+    PROGRAMS = 7101  # shared by intake, exclusive to publishing: a version never slips in between two halves of a fact
+    FACTS = 7102  # the keys of facts being recorded, spread over `matching.LOCKS`
+    ORDER = 7103  # one order, while claims on it are assembled or approved (SPEC §5, disputed attribution)
+    RESERVATION = 7104  # one program's caps and budget, while an approval reserves; taken after the referral's row
+    DECISIONS = 7105  # the end of the decision chain; taken after the referral's row
+
+
+async def lock(connection: AsyncConnection, kind: Lock, name: str = "") -> None:
+    """Waits for the named lock and holds it until the transaction ends."""
+    await connection.execute(_EXCLUSIVE, {"space": int(kind), "name": name})
+
+
+async def lock_shared(connection: AsyncConnection, kind: Lock, name: str = "") -> None:
+    """The same, beside other sharers."""
+    await connection.execute(_SHARED, {"space": int(kind), "name": name})
+
+
+_EXCLUSIVE = text("SELECT pg_advisory_xact_lock(:space, hashtext(:name))")
+_SHARED = text("SELECT pg_advisory_xact_lock_shared(:space, hashtext(:name))")

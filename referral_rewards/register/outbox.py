@@ -1,0 +1,99 @@
+"""The outbox: messages to workflows, stored in the transaction that gave rise to them and deleted once delivered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class WakeupKind(StrEnum):
+    """What a wake-up tells of; its subject is the id of that fact, decision or payout."""
+
+    FACT = "fact"
+    DECISION = "decision"
+    PAYOUT_DUE = "payout_due"
+    PAYOUT_SETTLED = "payout_settled"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The wake-ups of one kind for one target, delivered as one message that names the newest subject."""
+
+    kind: WakeupKind
+    target: str
+    subject: UUID
+    ids: tuple[int, ...]
+    program: str | None = None
+    referrer: str | None = None
+
+
+async def enqueue(connection: AsyncConnection, kind: WakeupKind, target: str, subject: UUID) -> None:
+    """Stores a wake-up in the caller's transaction."""
+    await connection.execute(_ENQUEUE, {"kind": kind, "target": target, "subject": subject})
+
+
+async def claim(connection: AsyncConnection, limit: int) -> list[Delivery]:
+    """Holds up to ``limit`` waiting wake-ups until the transaction ends, beside other relays; coalesced."""
+    rows = await connection.execute(_CLAIM, {"limit": limit})
+    return [
+        Delivery(WakeupKind(row.kind), row.target, row.subject, tuple(row.ids), row.program, row.referrer)
+        for row in rows
+    ]
+
+
+async def delivered(connection: AsyncConnection, ids: Sequence[int]) -> None:
+    """Forgets wake-ups that were delivered."""
+    await connection.execute(_DELIVERED, {"ids": list(ids)})
+
+
+async def sweep(connection: AsyncConnection, overdue_before: datetime, limit: int = 500) -> int:
+    """Wakes again referrals whose projection lags, or whose alarm should have rung; how many.
+
+    A signal can be lost with its server and a workflow can be terminated: the register says what should be going on.
+    """
+    result = await connection.execute(_SWEEP, {"overdue_before": overdue_before, "limit": limit})
+    return int(result.scalar_one())
+
+
+_ENQUEUE: Final = text("INSERT INTO outbox (kind, target, subject_id) VALUES (:kind, :target, :subject)")
+
+_CLAIM: Final = text("""
+WITH held AS MATERIALIZED (
+    SELECT id, kind, target, subject_id FROM outbox WHERE batch_id IS NULL ORDER BY id
+    LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+SELECT held.kind, held.target, (array_agg(held.subject_id ORDER BY held.id DESC))[1] AS subject,
+       array_agg(held.id) AS ids, r.program, r.referrer
+FROM held LEFT JOIN referral r ON r.id = held.target AND held.kind <> 'payout_due'
+GROUP BY held.kind, held.target, r.program, r.referrer
+ORDER BY min(held.id)
+""")
+
+_DELIVERED: Final = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
+
+_SWEEP: Final = text("""
+WITH lagging AS (
+    SELECT r.id FROM referral r
+    WHERE r.parked IS NULL AND r.merged_into IS NULL
+      AND (r.judged_version < r.facts_version OR r.wake_at < CAST(:overdue_before AS timestamptz))
+      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id)
+    LIMIT :limit
+), woken AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'fact', lagging.id, (SELECT fact_id FROM referral_fact WHERE referral_id = lagging.id ORDER BY version DESC LIMIT 1)
+    FROM lagging RETURNING 1
+), payouts AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'payout_due', p.id::text, p.id FROM payout p
+    WHERE p.state IN ('approved', 'sending', 'accepted', 'waiting_funds', 'unknown')
+      AND p.updated_at < CAST(:overdue_before AS timestamptz)
+      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = p.id::text)
+    LIMIT :limit RETURNING 1
+)
+SELECT (SELECT count(*) FROM woken) + (SELECT count(*) FROM payouts)
+""")

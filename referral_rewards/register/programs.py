@@ -1,0 +1,142 @@
+"""Programs in the register: publishing a version, and reading the versions a referral may be judged by."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import ProgramVersion
+from referral_rewards.domain.errors import NotFound, TermsNotPublishable
+from referral_rewards.domain.terms import Terms, load_terms
+from referral_rewards.register.locks import Lock, lock
+
+_versions: Final[dict[tuple[str, int, datetime], Terms]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What publishing did: the version's number, whether it was there before, and how many referrals it released."""
+
+    program: str
+    version: int
+    repeated: bool
+    released: int
+
+
+async def versions(connection: AsyncConnection, program: str) -> list[tuple[int, Terms]]:
+    """All versions of a program, oldest first. Versions never change, so each is parsed once a process."""
+    found = []
+    for row in await connection.execute(_NUMBERS, {"program": program}):
+        key = (program, row.version, row.published_at)
+        if key not in _versions:
+            terms = (await connection.execute(_TERMS, {"program": program, "version": row.version})).scalar_one()
+            _versions[key] = Terms.model_validate(terms)
+        found.append((row.version, _versions[key]))
+    return found
+
+
+async def publish(connection: AsyncConnection, source: str, *, by: str, at: datetime) -> Published:
+    """Publishes terms as the program's next version and wakes the referrals that waited for want of it.
+
+    Publishing the newest version's text again changes nothing.
+
+    Raises:
+        TermsInvalid: with every problem of the terms.
+        TermsNotPublishable: if a referral that is bound to an earlier version would change its terms.
+    """
+    terms = load_terms(source)
+    await lock(connection, Lock.PROGRAMS)
+    table = ProgramVersion.__table__  # type: ignore[attr-defined]
+    rows = (
+        await connection.execute(
+            select(table.c.version, table.c.source).where(table.c.program == terms.program).order_by(table.c.version)
+        )
+    ).all()
+    if rows and _fingerprint(rows[-1].source) == _fingerprint(source):
+        return Published(terms.program, rows[-1].version, repeated=True, released=0)
+    bound = (await connection.execute(_BOUND, {"program": terms.program, "since": terms.effective_from})).one_or_none()
+    if bound is not None:
+        raise TermsNotPublishable(
+            terms.program,
+            f"effective_from {terms.effective_from.isoformat()} must be after {bound.began_at.isoformat()}, when"
+            f" referral {bound.id} began, which is bound to version {bound.version}",
+        )
+    number = rows[-1].version + 1 if rows else 1
+    await connection.execute(
+        insert(ProgramVersion).values(
+            program=terms.program,
+            version=number,
+            effective_from=terms.effective_from,
+            terms=terms.canonical(),
+            source=source,
+            published_at=at,
+            published_by=by,
+        )
+    )
+    released = (await connection.execute(_RELEASE, {"program": terms.program})).scalar_one()
+    return Published(terms.program, number, repeated=False, released=int(released))
+
+
+async def listing(connection: AsyncConnection) -> Sequence[Any]:
+    """Every version of every program: program, version, name, effective_from, published_at, published_by."""
+    return (await connection.execute(_LISTING)).all()
+
+
+async def shown(connection: AsyncConnection, program: str, version: int | None) -> str:
+    """The YAML of a version, the newest if none is named, as it was published.
+
+    Raises:
+        NotFound: if there is no such program or version.
+    """
+    source = (await connection.execute(_SOURCE, {"program": program, "version": version})).scalar_one_or_none()
+    if source is None:
+        raise NotFound(
+            "program" if version is None else "version", program if version is None else f"{program} {version}"
+        )
+    return str(source)
+
+
+def _fingerprint(source: str) -> str:
+    return hashlib.sha256(source.strip().encode()).hexdigest()
+
+
+_NUMBERS: Final = text("SELECT version, published_at FROM program_version WHERE program = :program ORDER BY version")
+
+_TERMS: Final = text("SELECT terms FROM program_version WHERE program = :program AND version = :version")
+
+_SOURCE: Final = text("""
+SELECT source FROM program_version
+WHERE program = :program AND (CAST(:version AS int) IS NULL OR version = :version) ORDER BY version DESC LIMIT 1
+""")
+
+_LISTING: Final = text("""
+SELECT program, version, terms->>'name' AS name, effective_from, published_at, published_by
+FROM program_version ORDER BY program, version
+""")
+
+# A referral is bound to a version once it was judged by it, or could be: it began and a version was in force.
+_BOUND: Final = text("""
+SELECT r.id, r.began_at,
+       (SELECT max(v.version) FROM program_version v WHERE v.program = r.program AND v.effective_from <= r.began_at) AS version
+FROM referral r
+WHERE r.program = :program AND r.parked IS NULL AND r.began_at >= CAST(:since AS timestamptz)
+ORDER BY r.began_at LIMIT 1
+""")
+
+_RELEASE: Final = text("""
+WITH released AS (
+    UPDATE referral AS r SET parked = NULL, facts_version = facts_version + 1
+    WHERE r.program = :program AND r.parked = 'no_terms_in_force'
+      AND EXISTS (SELECT 1 FROM program_version v WHERE v.program = r.program AND v.effective_from <= r.began_at)
+    RETURNING r.id
+), woken AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'fact', id, (SELECT fact_id FROM referral_fact WHERE referral_id = released.id ORDER BY version DESC LIMIT 1)
+    FROM released
+)
+SELECT count(*) FROM released
+""")

@@ -1,0 +1,195 @@
+"""What an approval sets aside, and takes back when it no longer holds: legs, their accruals and their payouts."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from sqlalchemy import insert, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import LegRow, PayoutLegRow, PayoutRow
+from referral_rewards.domain import ledger as books
+from referral_rewards.domain.claims import RewardClaim
+from referral_rewards.domain.payouts import PaymentRequest, PayoutState, body_hash, payout_id, provider_key
+from referral_rewards.domain.terms import Terms
+from referral_rewards.register import ledger, outbox
+from referral_rewards.register.dossier import Case
+from referral_rewards.register.outbox import WakeupKind
+
+_legs = LegRow.__table__  # type: ignore[attr-defined]
+_payouts = PayoutRow.__table__  # type: ignore[attr-defined]
+
+
+async def legs_of(connection: AsyncConnection, referral: str) -> Sequence[Any]:
+    """The legs that an approval holds or held, cancelled ones left out."""
+    return (await connection.execute(_LEGS, {"referral": referral})).all()
+
+
+async def payouts_of(connection: AsyncConnection, referral: str) -> Sequence[Any]:
+    """The referral's payouts, by their ids, with the role of the leg that each pays."""
+    return (await connection.execute(_PAYOUTS, {"referral": referral})).all()
+
+
+async def reserve(
+    connection: AsyncConnection,
+    case: Case,
+    claim: RewardClaim,
+    claim_id: UUID,
+    decisions: Iterable[UUID],
+    *,
+    waiting_for_tax: frozenset[str],
+) -> None:
+    """Sets aside the legs of an approved claim, books what is owed, and plans the payouts that are due.
+
+    ``waiting_for_tax`` are the payees whose leg waits for a form. The caller holds the referral's row and the
+    program's reservation lock.
+
+    Raises:
+        IntegrityError: if a live reward for the same program, order and role exists: the database is the guard.
+    """
+    order = case.course.conversion.order if case.course.conversion else f"referral:{case.row.id}"
+    for leg in claim.legs:
+        assert leg.beneficiary is not None
+        leg_id = uuid5(claim_id, leg.role)
+        held = leg.beneficiary in waiting_for_tax
+        await connection.execute(
+            insert(_legs).values(
+                id=leg_id,
+                referral_id=case.row.id,
+                claim_id=claim_id,
+                digest=claim.digest,
+                program=claim.program,
+                referrer=case.origin.referrer or "",
+                order_key=order,
+                role=leg.role,
+                beneficiary=leg.beneficiary,
+                kind=leg.kind,
+                amount_minor=leg.amount_minor,
+                currency=leg.currency,
+                rail=leg.rail,
+                destination=leg.destination,
+                state="tax_hold" if held else "reserved",
+                approved_at=case.now,
+                decisions=[str(decision) for decision in decisions],
+            )
+        )
+        entry = books.accrued(str(leg_id), claim.program, leg.beneficiary, leg.amount_minor, leg.currency)
+        await ledger.post(connection, entry, program=claim.program, referral=case.row.id, at=case.now)
+    await plan_due(connection, case)
+
+
+async def plan_due(connection: AsyncConnection, case: Case) -> None:
+    """Writes the intent to pay each reserved leg that is due and has no payout, and wakes the payout's workflow."""
+    if not _at_once(case.terms):
+        return
+    for leg in await legs_of(connection, case.row.id):
+        if leg.state != "reserved" or leg.payout_id is not None:
+            continue
+        name = payout_id(case.row.id, leg.role, case.row.round)
+        request = PaymentRequest(
+            payout_id=name,
+            payee=leg.beneficiary,
+            amount_minor=leg.amount_minor,
+            currency=leg.currency,
+            destination=leg.destination,
+            program=leg.program,
+            referral=case.row.id,
+        )
+        body = request.body()
+        planned = {
+            "payee": leg.beneficiary,
+            "rail": leg.rail,
+            "amount_minor": leg.amount_minor,
+            "currency": leg.currency,
+            "body": body,
+            "body_hash": body_hash(body),
+            "state": PayoutState.APPROVED,
+            "why": None,
+            "updated_at": case.now,
+        }
+        # A payout planned before, cancelled and never sent is planned anew under its one name and key.
+        statement = upsert(_payouts).values(
+            id=name, referral_id=case.row.id, generation=1, provider_key=provider_key(name, 1), **planned
+        )
+        await connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["id"],
+                set_=planned,
+                where=(_payouts.c.first_sent_at.is_(None)) & (_payouts.c.state == PayoutState.CANCELLED),
+            )
+        )
+        await connection.execute(insert(PayoutLegRow).values(payout_id=name, leg_id=leg.id, live=True))
+        await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(name), name)
+
+
+async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
+    """Takes back every reservation of which nothing was sent: the approval no longer holds."""
+    for leg in await legs_of(connection, case.row.id):
+        if leg.first_sent_at is not None:
+            continue
+        await connection.execute(update(_legs).where(_legs.c.id == leg.id).values(state="cancelled"))
+        entry = books.released(str(leg.id), leg.program, leg.beneficiary, leg.amount_minor, leg.currency)
+        await ledger.post(connection, entry, program=leg.program, referral=case.row.id, at=case.now)
+        if leg.payout_id is not None:
+            await connection.execute(_UNLINK, {"leg": leg.id})
+            await connection.execute(
+                update(_payouts)
+                .where(_payouts.c.id == leg.payout_id)
+                .values(state=PayoutState.CANCELLED, why=why, updated_at=case.now)
+            )
+
+
+async def stop_unsent(connection: AsyncConnection, case: Case, why: str) -> None:
+    """Stops the legs that were not sent yet, for a person: others were, so that the approval can't be taken back."""
+    await connection.execute(_STOP_UNSENT, {"referral": case.row.id, "why": why, "at": case.now})
+
+
+async def open_clawback(connection: AsyncConnection, case: Case, fact: UUID, why: str) -> None:
+    """Opens a clawback case for every leg that was sent."""
+    await connection.execute(_OPEN_CLAWBACK, {"referral": case.row.id, "fact": fact, "why": why, "at": case.now})
+
+
+async def release_tax_hold(connection: AsyncConnection, referral: str, payees: Iterable[str]) -> None:
+    """Lets the legs of payees go on whose form arrived."""
+    await connection.execute(_RELEASE_TAX_HOLD, {"referral": referral, "payees": sorted(payees)})
+
+
+def _at_once(terms: Terms) -> bool:
+    return terms.payouts.timing == "immediate"
+
+
+_LEGS: Final = text("""
+SELECT l.*, p.id AS payout_id, p.state AS payout_state, p.first_sent_at
+FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
+WHERE l.referral_id = :referral AND l.state <> 'cancelled' ORDER BY l.role
+""")
+
+_PAYOUTS: Final = text("""
+SELECT p.*, l.role, l.claim_id, l.digest AS leg_digest, l.decisions
+FROM payout p LEFT JOIN LATERAL (
+    SELECT leg.* FROM payout_leg pl JOIN leg ON leg.id = pl.leg_id WHERE pl.payout_id = p.id ORDER BY pl.live DESC LIMIT 1
+) AS l ON true
+WHERE p.referral_id = :referral ORDER BY l.role DESC, p.id
+""")
+
+_RELEASE_TAX_HOLD: Final = text("""
+UPDATE leg SET state = 'reserved'
+WHERE referral_id = :referral AND state = 'tax_hold' AND beneficiary = ANY(CAST(:payees AS text[]))
+""")
+
+_UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE leg_id = :leg AND live")
+
+_STOP_UNSENT: Final = text("""
+UPDATE payout SET state = 'manual_review', why = :why, updated_at = :at
+WHERE referral_id = :referral AND first_sent_at IS NULL AND state IN ('planned', 'approved')
+""")
+
+_OPEN_CLAWBACK: Final = text("""
+INSERT INTO clawback_case (leg_id, fact_id, referral_id, opened_at, why, state)
+SELECT l.id, :fact, l.referral_id, :at, :why, 'open'
+FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live JOIN payout p ON p.id = pl.payout_id
+WHERE l.referral_id = :referral AND p.first_sent_at IS NOT NULL
+ON CONFLICT DO NOTHING
+""")

@@ -1,0 +1,93 @@
+"""Signatures under decisions: Ed25519. The API holds the private key; everybody else only knows public ones."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+
+class KeyStatus(StrEnum):
+    """Whether a key's signatures count: a retired key's still do, a revoked one's never did."""
+
+    ACTIVE = "active"
+    RETIRED = "retired"
+    REVOKED = "revoked"
+
+
+class Signer:
+    """Signs with the private key in a PEM file."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        self.key_id = _key_id(key.public_key())
+
+    @classmethod
+    def load(cls, path: Path) -> "Signer":
+        """The signer of a PEM file.
+
+        Raises:
+            ValueError: if it holds no Ed25519 private key.
+        """
+        key = load_pem_private_key(path.read_bytes(), password=None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ValueError(f"{path} holds no Ed25519 key")
+        return cls(key)
+
+    @classmethod
+    def generate(cls) -> "Signer":
+        return cls(Ed25519PrivateKey.generate())
+
+    def pem(self) -> bytes:
+        """The private key, to be written to a file that only its owner can read."""
+        return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    def sign(self, message: bytes) -> str:
+        return self._key.sign(message).hex()
+
+    def public_entry(self) -> dict[str, str]:
+        """This key's entry in a verify file."""
+        public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+        return {"key_id": self.key_id, "public_key": public, "status": KeyStatus.ACTIVE}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The public keys whose signatures are believed, from a file that the database can't reach."""
+
+    keys: Mapping[str, Ed25519PublicKey]
+
+    @classmethod
+    def load(cls, path: Path) -> "KeyRing":
+        """The keys of a verify file: a JSON list of ``{key_id, public_key (hex), status}``; revoked ones are left out."""
+        return cls.of(json.loads(path.read_text()))
+
+    @classmethod
+    def of(cls, entries: list[dict[str, str]]) -> "KeyRing":
+        return cls(
+            {
+                entry["key_id"]: Ed25519PublicKey.from_public_bytes(bytes.fromhex(entry["public_key"]))
+                for entry in entries
+                if KeyStatus(entry["status"]) is not KeyStatus.REVOKED
+            }
+        )
+
+    def verifies(self, key_id: str, message: bytes, signature: str) -> bool:
+        """Whether a key that we believe made this signature."""
+        key = self.keys.get(key_id)
+        if key is None:
+            return False
+        try:
+            key.verify(bytes.fromhex(signature), message)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+
+def _key_id(key: Ed25519PublicKey) -> str:
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()[:16]

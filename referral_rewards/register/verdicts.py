@@ -1,0 +1,109 @@
+"""Writes a verdict to the referral's row and says it in brief: the last step of every judgement."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims import RewardClaim
+from referral_rewards.domain.dossier import Rival
+from referral_rewards.domain.lifecycle import TIMED, Reason, ReferralStatus
+from referral_rewards.domain.standing import Standing
+from referral_rewards.register import outbox, referrals, reservations
+from referral_rewards.register.dossier import Case, rivals
+from referral_rewards.register.outbox import WakeupKind
+
+_S = ReferralStatus
+#: A claim in one of these was shown with its rivals: it is looked at again when they change.
+_BEFORE_A_PERSON: Final = frozenset({_S.AWAITING_APPROVAL, _S.ON_HOLD, _S.APPROVED})
+
+
+async def write(
+    connection: AsyncConnection, case: Case, status: ReferralStatus, claim: RewardClaim | None = None, **values: Any
+) -> Standing:
+    """Writes where a referral stands that is not closed, or whose watch is over (``closed_at`` among ``values``)."""
+    course = case.course
+    known: dict[str, Any] = {
+        "status": status.value,
+        "reason": None,
+        "deadline": course.deadline if status in TIMED else None,
+        "wake_at": course.wake_at,
+        "version": case.version,
+        "judged_version": case.row.facts_version,
+        "referrer": case.origin.referrer,
+        **_conversion(case),
+        **values,
+    }
+    await referrals.write(connection, case.row, case.now, **known)
+    return standing(case.row.id, case, known, claim)
+
+
+async def close(
+    connection: AsyncConnection,
+    case: Case,
+    status: ReferralStatus,
+    reason: Reason,
+    claim: RewardClaim | None = None,
+) -> Standing:
+    """Closes a referral without a reward. From here on only the decision to reopen it changes anything."""
+    await reservations.cancel(connection, case, f"{status}: {reason}")
+    if case.row.claimed_at is not None:
+        await wake_rivals(connection, await rivals(connection, case), case)
+    return await write(
+        connection,
+        case,
+        status,
+        claim,
+        reason=reason.value,
+        deadline=None,
+        wake_at=None,
+        closed_at=case.now,
+        closed_version=case.row.facts_version,
+        late_facts=len(case.course.untimely),
+    )
+
+
+async def set_aside(connection: AsyncConnection, row: Any | None, now: datetime) -> Standing:
+    """Ends a run that has nothing to judge: an unknown referral, parked facts, a request that was merged."""
+    if row is not None:
+        closed = (
+            {"status": _S.WITHDRAWN.value, "reason": Reason.WITHDRAWN.value} if row.merged_into and row.status else {}
+        )
+        await referrals.write(connection, row, now, judged_version=row.facts_version, wake_at=None, **closed)
+    return Standing(status=_S.WITHDRAWN, closed=True, program=(row.program if row else None) or "")
+
+
+async def wake_rivals(connection: AsyncConnection, found: Sequence[Rival], case: Case) -> None:
+    """Has the competing claims looked at again: what they were judged by has changed."""
+    for rival in found:
+        if rival.status in _BEFORE_A_PERSON:
+            await outbox.enqueue(connection, WakeupKind.FACT, rival.referral, case.facts[0].id)
+
+
+def standing(referral: str, case: Case, known: dict[str, Any], claim: RewardClaim | None) -> Standing:
+    """The verdict in brief, for the workflow."""
+    return Standing(
+        status=ReferralStatus(known["status"]),
+        reason=Reason(known["reason"]) if known["reason"] else None,
+        deadline=known["deadline"],
+        wake_at=known["wake_at"],
+        facts_version=case.row.facts_version,
+        closed=known.get("closed_at") is not None,
+        program=case.origin.program,
+        routes=tuple(claim.requirement.routes) if claim and known["status"] in _BEFORE_A_PERSON else (),
+        flags=claim.flag_names if claim else (),
+        reward_minor=sum(leg.amount_minor for leg in claim.legs) if claim else None,
+        currency=case.terms.currency if claim else None,
+    )
+
+
+def _conversion(case: Case) -> dict[str, Any]:
+    q, timely = case.course.conversion, case.course.claimed_at
+    return {
+        "claimed_at": timely,
+        "order_id": q.order if q else None,
+        "conversion_at": q.occurred_at if q else None,
+        "net_minor": q.net_minor if q else None,
+        "currency": q.currency if q else None,
+    }

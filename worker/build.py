@@ -1,0 +1,74 @@
+"""The one place where everything is put together: workers for the two task queues, and the relay beside them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.claims import Claims
+from activities.payouts import Payouts
+from activities.records import Records
+from models.session import Database
+from referral_rewards.rails.account_credit import AccountCredit
+from referral_rewards.rails.port import Rail
+from referral_rewards.register.judgement import Judgement
+from referral_rewards.register.signing import KeyRing
+from referral_rewards.sources.port import ConversionSource
+from referral_rewards.sources.register import RegisterSource
+from workflows.payout import Payout
+from workflows.referral import Referral
+
+#: Work in progress gets this long to finish when a worker is told to stop.
+_GRACE: Final = timedelta(seconds=10)
+#: Pure modules that workflow code may share with the process: they hold no state and read no clock.
+_PURE: Final = ("referral_rewards", "activities", "models", "pydantic", "pydantic_core", "annotated_types")
+
+
+def referrals_worker(client: Client, queue: str, database: Database, keys: KeyRing) -> Worker:
+    """Runs `Referral` workflows and the activities that judge. Holds public keys only."""
+    judgement = Judgement(keys)
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=[Referral],
+        activities=[
+            Records(database, judgement).judge_referral,
+            Claims(database, judgement, sources()).assemble_claim,
+        ],
+        workflow_runner=runner(),
+        max_cached_workflows=1000,
+        graceful_shutdown_timeout=_GRACE,
+    )
+
+
+def payouts_worker(client: Client, queue: str, database: Database, keys: KeyRing) -> Worker:
+    """Runs `Payout` workflows and the activity that moves money. The only place that ever holds provider secrets."""
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=[Payout],
+        activities=[Payouts(database, keys, rails(database)).send_payout],
+        workflow_runner=runner(),
+        max_cached_workflows=500,
+        graceful_shutdown_timeout=_GRACE,
+    )
+
+
+def sources() -> Mapping[str, ConversionSource]:
+    """The sources that can re-validate a conversion, by their names in the terms."""
+    return {"register": RegisterSource()}
+
+
+def rails(database: Database) -> Mapping[str, Rail]:
+    """The rails that this installation can pay by, by their names in the terms."""
+    return {"account_credit": AccountCredit(database, lambda: datetime.now(UTC))}
+
+
+def runner() -> SandboxedWorkflowRunner:
+    """The sandbox, with our pure modules passed through: importing them anew for every workflow costs more than it saves."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PURE))
+
+

@@ -1,0 +1,128 @@
+"""The relay: carries wake-ups from the outbox to their workflows, and wakes again whoever seems forgotten."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.service import RPCError
+
+from models.session import Database
+from referral_rewards import search_attributes
+from referral_rewards.register import batches, outbox
+from referral_rewards.register.outbox import Delivery, WakeupKind
+from referral_rewards.temporal import payout_workflow_id, workflow_id
+from workflows.payout import Payout
+from workflows.referral import Referral
+
+_log = structlog.get_logger("relay")
+
+_BATCH: Final = 200
+_AT_ONCE: Final = 16
+#: A signal takes far less; whatever lags longer is woken again.
+_OVERDUE_AFTER: Final = timedelta(minutes=2)
+_SWEEP_EVERY: Final = timedelta(minutes=1)
+
+
+class Relay:
+    """Delivers by signal-with-start, at least once. Many may run: each takes wake-ups that no other has taken."""
+
+    def __init__(
+        self, database: Database, client: Client, *, referrals_queue: str, payouts_queue: str, pause: float
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._referrals_queue = referrals_queue
+        self._payouts_queue = payouts_queue
+        self._pause = pause
+
+    async def run(self) -> None:
+        """Delivers until cancelled. While Temporal or Postgres is down the wake-ups wait where they are."""
+        swept_at = datetime.min.replace(tzinfo=UTC)
+        while True:
+            try:
+                now = datetime.now(UTC)
+                if now - swept_at >= _SWEEP_EVERY:
+                    swept_at = now
+                    await self.sweep(now)
+                if await self.deliver() == 0:
+                    await asyncio.sleep(self._pause)
+            except Exception as error:
+                _log.warning("relay_waits", error=type(error).__name__)
+                await asyncio.sleep(max(self._pause, 1.0))
+
+    async def sweep(self, now: datetime) -> int:
+        """Releases batches that nobody finished, and wakes referrals and payouts that should have moved; how many."""
+        async with self._database.transaction() as connection:
+            await batches.release_abandoned(connection, now)
+            woken = await outbox.sweep(connection, overdue_before=now - _OVERDUE_AFTER)
+        if woken:
+            _log.warning("swept", woken=woken)
+        return woken
+
+    async def deliver(self) -> int:
+        """Delivers what waits, up to a batch; how many wake-ups. Those that can't be delivered now stay."""
+        async with self._database.transaction() as connection:
+            deliveries = await outbox.claim(connection, _BATCH)
+            done = await self._send_all(deliveries)
+            await outbox.delivered(connection, done)
+        if len(done) < sum(len(delivery.ids) for delivery in deliveries):
+            raise ConnectionError("some wake-ups could not be delivered")
+        return len(done)
+
+    async def _send_all(self, deliveries: Sequence[Delivery]) -> list[int]:
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def send(delivery: Delivery) -> tuple[int, ...]:
+            async with slots:
+                try:
+                    await self._send(delivery)
+                except RPCError as error:
+                    _log.warning("not_delivered", kind=delivery.kind, target=delivery.target, status=error.status.name)
+                    return ()
+                return delivery.ids
+
+        return [each for ids in await asyncio.gather(*map(send, deliveries)) for each in ids]
+
+    async def _send(self, delivery: Delivery) -> None:
+        subject = str(delivery.subject)
+        match delivery.kind:
+            case WakeupKind.PAYOUT_DUE:
+                await self._client.start_workflow(
+                    Payout.run,
+                    delivery.target,
+                    id=payout_workflow_id(delivery.target),
+                    task_queue=self._payouts_queue,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    static_summary=f"Payout {UUID(delivery.target)}",
+                )
+            case WakeupKind.FACT | WakeupKind.DECISION | WakeupKind.PAYOUT_SETTLED:
+                await self._client.start_workflow(
+                    Referral.run,
+                    delivery.target,
+                    id=workflow_id(delivery.target),
+                    task_queue=self._referrals_queue,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    start_signal=_SIGNALS[delivery.kind],
+                    start_signal_args=[subject],
+                    search_attributes=_initial_attributes(delivery),
+                    static_summary=f"Referral {delivery.target}",
+                    static_details=f"Referred by {delivery.referrer or 'an unknown referrer'}.",
+                )
+
+
+_SIGNALS: Final = {
+    WakeupKind.FACT: "fact_arrived",
+    WakeupKind.DECISION: "decision_recorded",
+    WakeupKind.PAYOUT_SETTLED: "payout_settled",
+}
+
+
+def _initial_attributes(delivery: Delivery) -> TypedSearchAttributes:
+    """Set at the start they cost nothing; the workflow sets them again only where it finds otherwise."""
+    program = [] if delivery.program is None else [SearchAttributePair(search_attributes.PROGRAM, delivery.program)]
+    return TypedSearchAttributes([*program, SearchAttributePair(search_attributes.STATUS, "invited")])

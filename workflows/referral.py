@@ -1,0 +1,86 @@
+"""The life of a referral, from the first fact to the end of the watch over a paid reward."""
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+
+from workflows import steps
+
+with workflow.unsafe.imports_passed_through():
+    from referral_rewards.domain.lifecycle import ReferralStatus
+    from referral_rewards.domain.standing import Standing
+
+_S = ReferralStatus
+
+
+@workflow.defn(name="Referral", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class Referral:
+    """One referral. It is told nothing but its id: the register holds the facts, and every start resumes from there.
+
+    Signals only say that something is new. Whoever sends one, forged or lost or twice, changes nothing but the moment
+    at which the register is read again.
+    """
+
+    @workflow.init
+    def __init__(self, referral: str) -> None:
+        self.referral = referral
+        self.standing: Standing | None = None
+        self.news = False
+        self.alarm: steps.Alarm | None = None
+        self.shown: steps.Shown = {}
+
+    @workflow.run
+    async def run(self, referral: str) -> str:
+        await steps.judge(self)
+        while not steps.closed(self):
+            await self.wait_for_a_timely_claim_and_a_qualifying_conversion()
+            await self.wait_out_the_return_period()
+            await self.assemble_the_reward_claim()
+            await self.wait_for_a_person()
+            await self.pay()
+            await self.watch_for_refunds()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return steps.outcome(self)
+
+    async def wait_for_a_timely_claim_and_a_qualifying_conversion(self) -> None:
+        while steps.stands(self, _S.INVITED, _S.PURCHASED_UNCLAIMED, _S.CLAIMED):
+            await steps.wait_for_news_or_the_deadline(self)
+
+    async def wait_out_the_return_period(self) -> None:
+        while steps.stands(self, _S.IN_RETURN_PERIOD):
+            await steps.wait_for_news_or_the_deadline(self)
+
+    async def assemble_the_reward_claim(self) -> None:
+        """Re-validates the conversion at its source, then prepares what a person decides on."""
+        while steps.stands(self, _S.IN_REVIEW):
+            await steps.assemble_claim(self)
+
+    async def wait_for_a_person(self) -> None:
+        """However long it takes: nothing but a signed decision leads on."""
+        while steps.stands(self, _S.AWAITING_APPROVAL, _S.ON_HOLD):
+            await steps.wait_for_news_or_the_deadline(self)
+
+    async def pay(self) -> None:
+        """Each leg is carried out by a payout workflow of its own; this one waits until they are all at rest."""
+        while steps.stands(self, _S.APPROVED, _S.PAYING):
+            await steps.wait_for_news_or_the_deadline(self)
+
+    async def watch_for_refunds(self) -> None:
+        """A refund or a chargeback after payment opens a clawback case, for as long as the terms watch."""
+        while steps.stands(self, _S.REWARDED, _S.CLAWED_BACK):
+            await steps.wait_for_news_or_the_deadline(self)
+
+    @workflow.signal
+    def fact_arrived(self, fact_id: str) -> None:
+        self.news = True
+
+    @workflow.signal
+    def decision_recorded(self, decision_id: str) -> None:
+        self.news = True
+
+    @workflow.signal
+    def payout_settled(self, payout_id: str) -> None:
+        self.news = True
+
+    @workflow.query
+    def status(self) -> Standing | None:
+        return self.standing

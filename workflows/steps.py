@@ -1,0 +1,191 @@
+"""How the sentences of `referral.py` are carried out: activities, retries, timers and what the Web UI shows."""
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
+
+from activities.messages import JudgeRequest
+
+with workflow.unsafe.imports_passed_through():
+    from activities.claims import Claims
+    from activities.records import Records
+    from referral_rewards import search_attributes
+    from referral_rewards.domain import money
+    from referral_rewards.domain.lifecycle import ReferralStatus
+    from referral_rewards.domain.standing import Standing
+
+if TYPE_CHECKING:
+    from workflows.referral import Referral
+
+#: What the search attributes were last set to.
+Shown = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A timer that is running: when it rings, and the task that ends with it."""
+
+    at: datetime
+    rings: "asyncio.Task[None]"
+
+
+#: Postgres may be away for as long as it likes: nothing is lost and nothing is decided meanwhile.
+_UNTIL_IT_WORKS: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=30)
+)
+#: Waits longer than this get a few seconds of their own, so that a midnight's deadlines do not all fall due at once.
+_JITTERED_FROM: Final = timedelta(hours=12)
+_JITTER_SECONDS: Final = 30
+
+_WAITS_FOR: Final[Mapping[ReferralStatus, str]] = {
+    ReferralStatus.INVITED: "the referee to claim the offer",
+    ReferralStatus.PURCHASED_UNCLAIMED: "the referee, who has bought, to claim the offer",
+    ReferralStatus.CLAIMED: "a qualifying conversion",
+    ReferralStatus.IN_RETURN_PERIOD: "the return period to end",
+    ReferralStatus.IN_REVIEW: "the reward claim to be assembled",
+    ReferralStatus.AWAITING_APPROVAL: "a person to decide",
+    ReferralStatus.ON_HOLD: "a person to release it",
+    ReferralStatus.APPROVED: "the payouts to be sent",
+    ReferralStatus.PAYING: "the payouts to settle",
+    ReferralStatus.REWARDED: "the watch for refunds to end",
+    ReferralStatus.CLAWED_BACK: "the watch for refunds to end",
+}
+
+
+async def judge(referral: "Referral") -> None:
+    """Reads the register and learns where the referral stands now."""
+    referral.news = False
+    _take(
+        referral,
+        await workflow.execute_local_activity_method(
+            Records.judge_referral,
+            JudgeRequest(referral=referral.referral, now=workflow.now()),
+            start_to_close_timeout=timedelta(seconds=20),
+            retry_policy=_UNTIL_IT_WORKS,
+        ),
+    )
+
+
+async def assemble_claim(referral: "Referral") -> None:
+    """Has the conversion confirmed at its source and the reward claim prepared."""
+    referral.news = False
+    _take(
+        referral,
+        await workflow.execute_activity_method(
+            Claims.assemble_claim,
+            JudgeRequest(referral=referral.referral, now=workflow.now()),
+            start_to_close_timeout=timedelta(seconds=15),
+            retry_policy=_UNTIL_IT_WORKS,
+            summary="Re-validate the conversion and assemble the reward claim",
+        ),
+    )
+
+
+async def wait_for_news_or_the_deadline(referral: "Referral") -> None:
+    """Waits for a signal, or until the verdict can change by itself; then judges again.
+
+    A timer that is already running for an earlier time is left to ring: waking once in vain costs a workflow less
+    history than cancelling and starting anew.
+    """
+    while not referral.news:
+        wake_at = _wake_at(referral)
+        if wake_at is not None and wake_at <= workflow.now():
+            break
+        _set_alarm(referral, wake_at)
+        alarm = referral.alarm
+        await workflow.wait_condition(lambda: referral.news or (alarm is not None and alarm.rings.done()))
+        if alarm is not None and alarm.rings.done():
+            referral.alarm = None
+    if workflow.info().is_continue_as_new_suggested():
+        workflow.continue_as_new(referral.referral)
+    await judge(referral)
+
+
+def stands(referral: "Referral", *statuses: ReferralStatus) -> bool:
+    """Whether the referral stands at one of these and is not closed."""
+    return not closed(referral) and referral.standing is not None and referral.standing.status in statuses
+
+
+def closed(referral: "Referral") -> bool:
+    return referral.standing is not None and referral.standing.closed
+
+
+def outcome(referral: "Referral") -> str:
+    """The result that the Web UI shows of a finished run."""
+    assert referral.standing is not None
+    return _headline(referral.standing)
+
+
+def _take(referral: "Referral", standing: Standing) -> None:
+    referral.standing = standing
+    workflow.set_current_details(_details(standing))
+    wanted: dict[SearchAttributeKey[Any], Any] = {
+        search_attributes.STATUS: standing.status.value,
+        search_attributes.PROGRAM: standing.program,
+        search_attributes.ROUTE: list(standing.routes) or None,
+        search_attributes.FLAGS: list(standing.flags) or None,
+        search_attributes.DEADLINE: standing.deadline,
+        search_attributes.REWARD_MINOR: standing.reward_minor,
+    }
+    known = referral.shown or _initially_shown()
+    updates: list[SearchAttributeUpdate[Any]] = [
+        key.value_unset() if value is None else key.value_set(value)
+        for key, value in wanted.items()
+        if known.get(key.name) != value
+    ]
+    referral.shown = {key.name: value for key, value in wanted.items()}
+    if updates:
+        workflow.upsert_search_attributes(updates)
+
+
+def _initially_shown() -> dict[str, Any]:
+    """What the start itself, or the run before this one, has set."""
+    return {pair.key.name: pair.value for pair in workflow.info().typed_search_attributes}
+
+
+def _wake_at(referral: "Referral") -> datetime | None:
+    if referral.standing is None or referral.standing.wake_at is None:
+        return None
+    wake_at = referral.standing.wake_at
+    if wake_at - workflow.now() > _JITTERED_FROM:
+        wake_at += timedelta(seconds=zlib.crc32(referral.referral.encode()) % _JITTER_SECONDS)
+    return wake_at
+
+
+def _set_alarm(referral: "Referral", wake_at: datetime | None) -> None:
+    """Makes sure that some timer rings no later than ``wake_at``."""
+    if wake_at is None:
+        return
+    if referral.alarm is not None:
+        if referral.alarm.at <= wake_at:
+            return
+        referral.alarm.rings.cancel()
+    summary = f"Waits for {_WAITS_FOR[referral.standing.status]}" if referral.standing else None
+    sleep = workflow.sleep(wake_at - workflow.now(), summary=summary)
+    referral.alarm = Alarm(at=wake_at, rings=asyncio.create_task(sleep))
+
+
+def _headline(standing: Standing) -> str:
+    return f"{standing.status}: {standing.reason}" if standing.reason else str(standing.status)
+
+
+def _details(standing: Standing) -> str:
+    """Where the referral stands, in Markdown, for an engineer who looks at its run."""
+    lines = [f"**{_headline(standing)}** in program {standing.program}"]
+    if not standing.closed and standing.status in _WAITS_FOR:
+        lines.append(f"Waits for {_WAITS_FOR[standing.status]}.")
+    if standing.deadline:
+        lines.append(f"Deadline {standing.deadline:%Y-%m-%d %H:%M:%S} UTC.")
+    if standing.reward_minor is not None:
+        lines.append(f"Reward {money.display(standing.reward_minor, standing.currency)}.")
+    if standing.routes:
+        lines.append(f"Approval by {' and '.join(standing.routes)}.")
+    if standing.flags:
+        lines.append(f"Flags: {', '.join(standing.flags)}.")
+    return "\n\n".join(lines)
