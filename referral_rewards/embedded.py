@@ -112,7 +112,7 @@ def prepare_postgres(
 def prepare_temporal(data: Path, port: int, ui_port: int) -> Program:
     """Temporal's development server with its Web UI, keeping its state in `data`/temporal.db."""
     command = [
-        *(_temporal_cli(), "server", "start-dev", "--db-filename", str(data / "temporal.db")),
+        *(temporal_cli(), "server", "start-dev", "--db-filename", str(data / "temporal.db")),
         *("--ip", HOST, "--port", str(port), "--ui-port", str(ui_port), "--ui-disable-news-fetch"),
         *("--log-level", "warn"),
     ]
@@ -168,7 +168,7 @@ def _binaries(cluster: Path, say: Callable[[str], None]) -> "PostgresServer":
     return get_server(cluster, start=False, cleanup_mode=None)
 
 
-def _temporal_cli() -> str:
+def temporal_cli() -> str:
     found = shutil.which("temporal", path=sysconfig.get_path("scripts")) or shutil.which("temporal")
     if found is None:
         raise LocalStackError(

@@ -4,17 +4,13 @@
 lists the public keys that decisions are verified by. In a cluster the same three come from its secret store.
 """
 
-import base64
-import hashlib
 import json
 import secrets
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-
 from referral_rewards.config import keys_folder
+from referral_rewards.register.signing import Signer
 
 
 class Keys(NamedTuple):
@@ -34,27 +30,12 @@ def ensure_keys(data: Path) -> Keys:
     if not keys.pepper.exists():
         _write(keys.pepper, secrets.token_hex(32).encode())
     if not keys.signing_key.exists():
-        private = Ed25519PrivateKey.generate()
+        signer = Signer.generate()
         listed = json.loads(keys.verify_keys.read_text()) if keys.verify_keys.exists() else []
-        listed.append(verify_entry(private.public_key()))
         # The list first: a signature made meanwhile would otherwise have no key to be verified by.
-        _write(keys.verify_keys, json.dumps(listed, indent=2).encode())
-        _write(keys.signing_key, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        _write(keys.verify_keys, json.dumps([*listed, signer.public_entry()], indent=2).encode())
+        _write(keys.signing_key, signer.pem())
     return keys
-
-
-def key_id(public: Ed25519PublicKey) -> str:
-    """The name of a key: the first 16 hex digits of its SHA-256."""
-    return hashlib.sha256(_raw(public)).hexdigest()[:16]
-
-
-def verify_entry(public: Ed25519PublicKey, status: str = "active") -> dict[str, str]:
-    """One entry of verify.json. `status` is active, retired (still verifies) or revoked (verifies no more)."""
-    return {"key_id": key_id(public), "public_key": base64.b64encode(_raw(public)).decode(), "status": status}
-
-
-def _raw(public: Ed25519PublicKey) -> bytes:
-    return public.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,0 +1,80 @@
+"""Real servers for the suite: one PostgreSQL and one Temporal a session, a fresh database a test.
+
+With pytest-xdist each worker process has servers of its own. All of them end with the session, by pid.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+
+from models.migrate import upgrade
+from referral_rewards.config import with_driver
+from referral_rewards.embedded import postgres, temporal_cli
+from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The session's PostgreSQL server, by the URL of an empty database (``postgresql://…``)."""
+    async with postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(postgres_url: str) -> str:
+    """The name of a database with the newest schema, for others to be copied from."""
+    await _administer(postgres_url, "CREATE DATABASE migrated")
+    await asyncio.to_thread(upgrade, with_driver(_beside(postgres_url, "migrated")))
+    return "migrated"
+
+
+@pytest.fixture
+async def database_url(postgres_url: str, migrated_template: str) -> AsyncIterator[str]:
+    """An empty, migrated database of this test's own (``postgresql+psycopg://…``)."""
+    name = f"test_{next(_numbers)}"
+    await _administer(postgres_url, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    yield with_driver(_beside(postgres_url, name))
+    await _administer(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+async def temporal_env() -> AsyncIterator[WorkflowEnvironment]:
+    """A real Temporal server whose time a test drives by hand: ``fast_forward(handle, timedelta(days=31))``."""
+    environment = await WorkflowEnvironment.start_time_skipping_v2(
+        ts_config=TimeSkippingConfig(enabled=False),
+        dev_server_existing_path=temporal_cli(),
+        dev_server_log_level="error",
+        dev_server_startup_timeout=timedelta(seconds=30),
+        search_attributes=list(SEARCH_ATTRIBUTES),
+        data_converter=pydantic_data_converter,
+        dev_server_extra_args=[
+            *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
+            *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="1ms"'),
+        ],
+    )
+    async with environment:
+        yield environment
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder of this test's own, short enough for every path below it."""
+    return tmp_path / "data"
+
+
+async def _administer(url: str, statement: str) -> None:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute(statement.encode())
+
+
+def _beside(url: str, database: str) -> str:
+    return f"{url.rpartition('/')[0]}/{database}"
