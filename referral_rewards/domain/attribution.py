@@ -8,7 +8,7 @@ from typing import Final
 
 from referral_rewards.domain.dossier import Dossier, Rival
 from referral_rewards.domain.facts import FactType
-from referral_rewards.domain.findings import Finding, Flag, could_not_run, failed, passed
+from referral_rewards.domain.findings import Finding, Flag, InputMissing, could_not_run, failed, passed
 from referral_rewards.domain.lifecycle import ReferralStatus
 
 #: A referral in one of these claims nothing any more.
@@ -23,7 +23,7 @@ def competitors(dossier: Dossier) -> tuple[Rival, ...]:
     In this program a shared referee or order competes; in another program only the same order does.
 
     Raises:
-        LookupError: if the rivals could not be looked up.
+        InputMissing: if the rivals could not be looked up.
     """
 
     def counts(rival: Rival) -> bool:
@@ -36,7 +36,7 @@ def duplicates(dossier: Dossier) -> tuple[Rival, ...]:
     """The referrals that were already rewarded for this order or referee, or that the same referrer still claims.
 
     Raises:
-        LookupError: if the rivals could not be looked up.
+        InputMissing: if the rivals could not be looked up.
     """
 
     def counts(rival: Rival) -> bool:
@@ -74,7 +74,7 @@ def not_duplicate(dossier: Dossier) -> Finding:
 
 def _rivals(dossier: Dossier) -> tuple[Rival, ...]:
     if dossier.rivals is None:
-        raise LookupError("the other claims on this referee and order could not be looked up")
+        raise InputMissing("The other claims on this referee and order could not be looked up.")
     return tuple(rival for rival in dossier.rivals if rival.referral != dossier.referral)
 
 

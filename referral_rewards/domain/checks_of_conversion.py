@@ -7,6 +7,7 @@ from referral_rewards.domain.dossier import Answer, Dossier
 from referral_rewards.domain.facts import Fact, FactType
 from referral_rewards.domain.findings import Finding, Flag, could_not_run, failed, instant, passed
 from referral_rewards.domain.lifecycle import CLOSED
+from referral_rewards.domain.origin import OriginKind
 
 NO_CONVERSION: Final = "There is no conversion on record that the reward could be for."
 
@@ -30,20 +31,19 @@ def evidence_agrees(dossier: Dossier) -> Finding:
     q = dossier.conversion
     if q is None:
         return could_not_run(NO_CONVERSION)
-    records = tuple(f for f in dossier.of(FactType.CONVERSION_RECORDED) if f.order == q.order)
-    differing = [fact for fact in records if _contradicts(q.record, fact)]
+    differing = [fact for fact in q.records if _contradicts(q.record, fact)]
     if not differing:
-        return passed(f"Every record of order {q.order} says the same ({len(records)}).", *records)
+        return passed(f"Every record of order {q.order} says the same ({len(q.records)}).", *q.records)
     versions = "; ".join(f"{fact.source} says {_version(fact)}" for fact in (q.record, *differing))
     if any(_other_person(q.record, fact) for fact in differing):
         versions += "; they name different customers"
-    return failed(f"The records of order {q.order} differ: {versions}.", *records, flags=(Flag.EVIDENCE_CONFLICT,))
+    return failed(f"The records of order {q.order} differ: {versions}.", *q.records, flags=(Flag.EVIDENCE_CONFLICT,))
 
 
 def within_periods(dossier: Dossier) -> Finding:
     """The claim and the conversion came in time."""
     course, q = dossier.course, dossier.conversion
-    if dossier.origin.kind == "request":
+    if dossier.origin.kind is OriginKind.REQUEST:
         asked = dossier.of(FactType.REWARD_REQUESTED)
         return could_not_run("The reward was asked for by hand: no invitation or claim to measure from.", *asked)
     said = dossier.of(FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED)

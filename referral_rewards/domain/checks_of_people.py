@@ -2,11 +2,12 @@
 
 from referral_rewards.domain import identity
 from referral_rewards.domain.checks_of_conversion import NO_CONVERSION
+from referral_rewards.domain.conversions import Conversion, conversions
 from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.facts import Fact, FactType
 from referral_rewards.domain.findings import Finding, Flag, could_not_run, failed, instant, passed
 from referral_rewards.domain.lifecycle import Reason
-from referral_rewards.domain.periods import Conversion, conversions
+from referral_rewards.domain.origin import OriginKind
 
 
 def program_active(dossier: Dossier) -> Finding:
@@ -47,10 +48,7 @@ def referee_is_new_customer(dossier: Dossier) -> Finding:
         return passed("The program does not ask for new customers.")
     if dossier.conversion is None:
         return could_not_run(NO_CONVERSION)
-    own = sorted(
-        conversions(dossier.seen, dossier.referee_identity, dossier.terms),
-        key=lambda conversion: (conversion.occurred_at, conversion.order),
-    )
+    own = conversions(dossier.seen, dossier.referee_identity, dossier.terms)
     # Later conversions say nothing: by then the referee is a customer because of the referral.
     read = [c for c in own if _before_referral(dossier, c)]
     read += [c for c in own if not _before_referral(dossier, c)][:1]
@@ -115,7 +113,7 @@ def advocacy_permitted(dossier: Dossier) -> Finding:
 def _before_referral(dossier: Dossier, conversion: Conversion) -> bool:
     """Whether a conversion came too early to be of this referral: before ``R``, or beyond the reach of grace."""
     began_at, grace = dossier.origin.began_at, dossier.terms.periods.grace
-    if dossier.origin.kind != "claim":
+    if dossier.origin.kind is not OriginKind.CLAIM:
         return conversion.occurred_at < began_at
     return conversion.occurred_at < began_at and dossier.terms.end(conversion.occurred_at, grace) <= began_at
 

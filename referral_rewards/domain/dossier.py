@@ -11,10 +11,11 @@ from enum import StrEnum
 from functools import cached_property
 
 from referral_rewards.domain import origin as origins
+from referral_rewards.domain.conversions import Conversion
+from referral_rewards.domain.course import Course
 from referral_rewards.domain.facts import Fact, FactType
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.origin import Origin
-from referral_rewards.domain.periods import Conversion, Course
 from referral_rewards.domain.terms import Terms
 
 

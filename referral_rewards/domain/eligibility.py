@@ -5,7 +5,7 @@ from typing import Final
 
 from referral_rewards.domain import attribution, checks_of_conversion, checks_of_payment, checks_of_people
 from referral_rewards.domain.dossier import Dossier
-from referral_rewards.domain.findings import CheckCode, Finding, could_not_run
+from referral_rewards.domain.findings import CheckCode, Finding, InputMissing, could_not_run
 
 CHECKS: Final[Mapping[CheckCode, Callable[[Dossier], Finding]]] = {
     CheckCode.CONVERSION_CONFIRMED: checks_of_conversion.conversion_confirmed,
@@ -36,6 +36,8 @@ def judge(code: CheckCode, dossier: Dossier) -> Finding:
     """What the check finds; a check that breaks could not run, whatever broke it (law 4: fail closed)."""
     try:
         return CHECKS[code](dossier)
+    except InputMissing as missing:
+        return could_not_run(str(missing))
     except Exception as error:
         # Only the class is told: a message may quote what it choked on, and claims hold nothing personal.
         return could_not_run(f"The check broke ({type(error).__name__}).")

@@ -78,6 +78,10 @@ class Recommendation(StrEnum):
 DENYING_FLAGS: Final = frozenset({Flag.SELF_REFERRAL, Flag.DUPLICATE_CLAIM})
 
 
+class InputMissing(LookupError):
+    """Something that a rule needs could not be gathered. The message is a sentence for people, nothing personal in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What one check found: a sentence for people, the facts it was made from, and what follows from it."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from referral_rewards.domain import identity, money
 from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.findings import InputMissing
 from referral_rewards.domain.terms import Partner, RewardKind, RewardRule, Tier
 
 #: Our own ledger: it needs no destination outside.
@@ -100,7 +101,7 @@ def reckon(dossier: Dossier) -> Reckoning:
     """The legs of a dossier. In another currency than the program's nothing is reckoned.
 
     Raises:
-        LookupError: if what the limits already hold is not known: an amount would be a guess.
+        InputMissing: if what the limits already hold is not known: an amount would be a guess.
     """
     if not same_currency(dossier):
         return Reckoning()
@@ -211,7 +212,7 @@ def _limited(dossier: Dossier, sheets: list[_Sheet]) -> tuple[Room, Room]:
     limits, usage, terms = dossier.terms.limits, dossier.usage, dossier.terms
     cap = budget = Room.ALL
     if usage is None and (limits.per_referrer is not None or limits.budget is not None):
-        raise LookupError("what the limits already hold could not be read")
+        raise InputMissing("What the limits already hold could not be read.")
     if usage is None:
         return cap, budget
     if (own := limits.per_referrer) is not None:

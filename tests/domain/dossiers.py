@@ -1,0 +1,97 @@
+"""A dossier in which every check passes; a test changes the one thing it is about.
+
+Dexter refers Brie by email on 1 June 2026, she claims on the 20th, buys for 80.00 USD on 10 July; it is 1 August.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from referral_rewards.domain.dossier import Answer, Dossier, Similarity, SourceAnswer, TaxPosition
+from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.origin import origin
+from referral_rewards.domain.periods import course
+from referral_rewards.domain.terms import Terms
+from tests.domain import build
+from tests.domain.build import at, bought, claimed, enrolled, sent
+
+BRIE = {"customer": "c-brie", "email": "brie@example.com", "ip": "203.0.113.9"}
+ENROLLED = enrolled("2026-01-05")
+SENT = sent("2026-06-01")
+CLAIMED = claimed("2026-06-20", referee=BRIE)
+BOUGHT = bought("2026-07-10", customer={"customer": "c-brie", "email": "brie@example.com"})
+FACTS = (ENROLLED, SENT, CLAIMED, BOUGHT)
+NOW = at("2026-08-01")
+CONFIRMED = SourceAnswer(Answer.CONFIRMED, "order o1 stands", "register")
+
+TERMS: Mapping[str, Any] = {
+    "program": "acme-friends",
+    "name": "Acme refer a friend",
+    "effective_from": "2025-01-01T00:00:00Z",
+    "timezone": "America/Toronto",
+    "currency": "USD",
+    "periods": {"expiry": {"email": "P30D"}, "offer": "P30D", "grace": "P30D", "return": "P14D"},
+    "qualifying": {"kinds": ["purchase", "account_opened"], "minimum": "50.00", "new_customers_only": True},
+    "rewards": {
+        "referrer": {"kind": "credit", "amount": "25.00"},
+        "referee": {"kind": "credit", "percent": "10", "cap": "40.00"},
+    },
+    "fraud": {"threshold": 50, "weights": {}},
+    "approval": {
+        "routes": {
+            "cash": ["finance"],
+            "gift_card": ["finance"],
+            "credit": ["program_owner"],
+            "discount": ["program_owner"],
+        },
+        "four_eyes_from": "500.00",
+    },
+    "payouts": {
+        "rails": {
+            "cash": "stripe_transfer",
+            "credit": "account_credit",
+            "discount": "stripe_promotion",
+            "gift_card": "tremendous",
+        }
+    },
+    "tax": {"regime": "us"},
+}
+
+
+def terms(**sections: Any) -> Terms:
+    """The terms above; a section that is an object is merged into theirs, any other replaces it."""
+    merged = {
+        name: {**TERMS[name], **value} if isinstance(value, Mapping) and isinstance(TERMS.get(name), Mapping) else value
+        for name, value in sections.items()
+    }
+    return Terms.model_validate({**TERMS, **merged})
+
+
+def dossier(*more: Fact, without: Iterable[Fact] = (), now: datetime = NOW, under: Terms | None = None,
+            **changes: Any) -> Dossier:  # fmt: skip
+    """The dossier above with more facts, without some of its own, or with other fields."""
+    facts = (*(fact for fact in FACTS if fact not in tuple(without)), *more)
+    under = under or terms()
+    begun = origin(facts, now)
+    assert begun is not None
+    calm = Dossier(
+        referral="r1",
+        version=1,
+        terms=under,
+        origin=begun,
+        course=course(facts, under, now, origin=begun),
+        facts=facts,
+        now=now,
+        referrer_marks=frozenset().union(*(f.marks for f in facts if f.type is FactType.REFERRER_ENROLLED)),
+        tax={"dexter": TaxPosition(), "c-brie": TaxPosition()},
+        personal=Similarity("dexter@example.com", "brie@example.com"),
+        reciprocal=False,
+        revalidation=CONFIRMED,
+    )
+    return replace(calm, **changes)
+
+
+def told(type_: FactType, time: str, /, **data: Any) -> Fact:
+    """A fact of any type."""
+    return build.fact(type_, time, data)

@@ -1,0 +1,99 @@
+"""Attribution: which other referrals dispute a conversion, and which make a second reward for it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from referral_rewards.domain.attribution import attribution_clear, competitors, duplicates, not_duplicate
+from referral_rewards.domain.dossier import Rival
+from referral_rewards.domain.findings import Flag, InputMissing, Result
+from referral_rewards.domain.lifecycle import ReferralStatus
+from tests.domain.dossiers import dossier, told
+
+S = ReferralStatus
+OVER = {S.EXPIRED, S.DENIED, S.WITHDRAWN, S.CLAWED_BACK}
+MIA = Rival("r2", "mia", "acme-friends", "o1", S.CLAIMED, timely_claim=True, same_referee=True)
+TWIN = replace(MIA, referrer="dexter")
+
+
+@pytest.mark.parametrize(
+    ("change", "disputed"),
+    [
+        ({}, True),
+        ({"same_referee": False}, True),  # the same order is enough
+        ({"order": None}, True),  # so is the same referee in the program
+        ({"order": "o2"}, True),
+        ({"order": None, "same_referee": False}, False),
+        ({"program": "other"}, True),
+        ({"program": "other", "same_referee": False}, True),
+        ({"program": "other", "order": "o2"}, False),
+        ({"timely_claim": False}, False),
+        ({"referrer": "dexter"}, False),
+        ({"referrer": None}, True),
+        ({"referral": "r1"}, False),
+        *[({"status": status}, status not in OVER) for status in S],
+        ({"status": S.DENIED, "settled": True}, True),
+        ({"status": S.DENIED, "settled": True, "timely_claim": False}, False),
+    ],
+)
+def test_dispute_is_between_referrers_with_timely_claims(change: dict[str, Any], disputed: bool) -> None:
+    case = dossier(rivals=(replace(MIA, **change),))
+    assert bool(competitors(case)) is disputed
+    found = attribution_clear(case)
+    assert (Flag.DISPUTED_ATTRIBUTION in found.flags) is disputed
+    assert (found.result is Result.FAILED) is disputed
+
+
+@pytest.mark.parametrize(
+    ("change", "duplicate"),
+    [
+        ({}, True),
+        ({"order": "o2", "same_referee": True}, True),
+        ({"order": "o1", "same_referee": False}, True),
+        ({"order": "o2", "same_referee": False}, False),
+        ({"program": "other"}, True),
+        ({"program": "other", "order": "o2"}, False),
+        ({"timely_claim": False}, False),
+        ({"timely_claim": False, "rewarded": True}, True),
+        ({"referral": "r1"}, False),
+        ({"referrer": "mia"}, False),
+        ({"referrer": "mia", "rewarded": True}, True),
+        *[({"status": status}, status not in OVER) for status in S],
+        ({"status": S.DENIED, "settled": True}, False),
+    ],
+)
+def test_duplicate_is_a_second_claim_of_one_referrer_or_a_second_reward(
+    change: dict[str, Any], duplicate: bool
+) -> None:
+    case = dossier(rivals=(replace(TWIN, **change),))
+    assert bool(duplicates(case)) is duplicate
+    found = not_duplicate(case)
+    assert found.flags == ((Flag.DUPLICATE_CLAIM,) if duplicate else ())
+    assert found.result is (Result.FAILED if duplicate else Result.PASSED)
+
+
+def test_request_to_move_the_attribution_is_flagged_and_moves_nothing() -> None:
+    move = told("attribution.changed", "2026-07-20", referral="r1", from_referrer="dexter", to_referrer="mia")
+    case = dossier(move)
+    found = attribution_clear(case)
+    assert (found.result, found.flags, found.facts) == (Result.FAILED, (Flag.ATTRIBUTION_CHANGED,), (move,))
+    assert case.referrer == "dexter"
+
+
+def test_dispute_and_move_are_both_told() -> None:
+    move = told("attribution.changed", "2026-07-20", referral="r1", to_referrer="mia")
+    found = attribution_clear(dossier(move, rivals=(MIA,)))
+    assert found.flags == (Flag.DISPUTED_ATTRIBUTION, Flag.ATTRIBUTION_CHANGED)
+    assert "mia by r2" in found.sentence
+
+
+def test_competitors_come_in_one_order() -> None:
+    others = tuple(replace(MIA, referral=name) for name in ("r9", "r3", "r5"))
+    assert [rival.referral for rival in competitors(dossier(rivals=others))] == ["r3", "r5", "r9"]
+
+
+@pytest.mark.parametrize("rule", [competitors, duplicates])
+def test_rivals_that_could_not_be_looked_up_are_not_taken_for_none(rule: Any) -> None:
+    with pytest.raises(InputMissing):
+        rule(dossier(rivals=None))
