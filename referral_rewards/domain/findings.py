@@ -79,7 +79,7 @@ DENYING_FLAGS: Final = frozenset({Flag.SELF_REFERRAL, Flag.DUPLICATE_CLAIM})
 
 
 class InputMissing(LookupError):
-    """Something that a rule needs could not be gathered. The message is a sentence for people, nothing personal in it."""
+    """What a rule needs could not be gathered. The message is a sentence for people, with nothing personal in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,6 @@ def dossier(*more: Fact, without: Iterable[Fact] = (), now: datetime = NOW, unde
     return replace(calm, **changes)
 
 
-def told(type_: FactType, time: str, /, **data: Any) -> Fact:
+def told(type_: str, time: str, /, **data: Any) -> Fact:
     """A fact of any type."""
     return build.fact(type_, time, data)

@@ -26,7 +26,7 @@ def verdict(code: CheckCode, case: Dossier) -> tuple[Result, Flag | Reason | Non
     """The result, and the one thing that follows from it."""
     found = eligibility.judge(code, case)
     assert found.sentence
-    follows = [*found.flags, *([found.denial] if found.denial else [])]
+    follows: list[Flag | Reason] = [*found.flags, *([found.denial] if found.denial else [])]
     assert len(follows) <= 1
     return found.result, follows[0] if follows else None
 
