@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.set-up
-LOCK   := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-          --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+          --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test check format bench chaos lock clean
@@ -52,8 +52,9 @@ chaos: setup ## Kill parts of the running system and prove that nothing is lost 
 	@$(BIN)/pytest tests/chaos
 
 lock: setup ## Lock the newest dependencies that pyproject.toml admits, with hashes
-	$(LOCK) --upgrade --output-file requirements/runtime.txt
-	$(LOCK) --upgrade --extra local --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	$(LOCK) --upgrade pyproject.toml --extra local --extra dev --group build --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml --constraint requirements/dev.txt --output-file requirements/runtime.txt
+	$(LOCK) --group build --constraint requirements/dev.txt --output-file requirements/build.txt
 
 clean: ## Remove caches, builds and the virtual environment; the data in .local stays
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -6,6 +6,7 @@ lists the public keys that decisions are verified by. In a cluster the same thre
 
 import json
 import secrets
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,3 +46,9 @@ def _write(path: Path, content: bytes) -> None:
     fresh.touch(mode=0o600)
     fresh.write_bytes(content)
     fresh.replace(path)
+
+
+if __name__ == "__main__":
+    # For the first day of a cluster: makes FOLDER/keys, to fill its secret store from.
+    for path in ensure_keys(Path(sys.argv[1])):
+        print(path)

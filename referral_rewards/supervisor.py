@@ -22,8 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-import psutil
-
 from referral_rewards.domain.errors import LocalStackError
 
 Say = Callable[[str], None]
@@ -177,6 +175,8 @@ def as_user(name: str | None) -> dict[str, Any]:
 
 def record_pids(path: Path, pids: Iterable[int]) -> None:
     """Writes pids with the time each process began: a pid alone may belong to somebody else tomorrow."""
+    import psutil  # of the extra `local`, which a cluster's image lacks while its CLI still imports this module
+
     entries = {}
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
@@ -187,6 +187,8 @@ def record_pids(path: Path, pids: Iterable[int]) -> None:
 
 def end_recorded(path: Path, seconds: float = 10.0) -> int:
     """Ends the processes that an interrupted run left behind; gives how many there were. Blocking."""
+    import psutil
+
     try:
         entries = json.loads(path.read_text())
     except (OSError, ValueError):

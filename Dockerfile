@@ -1,0 +1,26 @@
+# One image for every role; which one it plays is its command. It carries neither PostgreSQL nor a Temporal server.
+FROM python:3.13-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /source
+COPY requirements/ requirements/
+RUN python -m venv /opt/referrals \
+ && /opt/referrals/bin/pip install --require-hashes -r requirements/runtime.txt \
+ && python -m venv /opt/build \
+ && /opt/build/bin/pip install --require-hashes -r requirements/build.txt
+COPY pyproject.toml README.md ./
+COPY referral_rewards/ referral_rewards/
+COPY workflows/ workflows/
+COPY activities/ activities/
+COPY models/ models/
+COPY worker/ worker/
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+ && /opt/referrals/bin/pip install --no-deps dist/*.whl
+
+FROM python:3.13-slim
+COPY --from=build /opt/referrals /opt/referrals
+ENV PATH=/opt/referrals/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 REFERRALS_LOG_FORMAT=json
+RUN useradd --uid 10001 --create-home referrals
+USER 10001
+WORKDIR /home/referrals
+EXPOSE 8700
+CMD ["referrals", "--help"]
