@@ -38,7 +38,7 @@ class Course:
     def is_closed(self) -> bool:
         return self.status in CLOSED
 
-    def closed(self, status: ReferralStatus, reason: Reason, closes_at: datetime) -> "Course":
+    def closed(self, status: ReferralStatus, reason: Reason | None, closes_at: datetime) -> "Course":
         """This course, closed at that instant: nothing is waited for any more."""
         return replace(
             self,
@@ -56,6 +56,6 @@ class Course:
         """This course once its deadline has come and nothing happened before."""
         if self.deadline is None or self.next_status is None:
             return self
-        if self.next_reason is not None:
+        if self.next_status in CLOSED:
             return self.closed(self.next_status, self.next_reason, self.deadline)
         return replace(self, status=self.next_status, deadline=None, wake_at=None, next_status=None)

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     EXISTING_CUSTOMER = "existing_customer"
     CAP_REACHED = "cap_reached"
     CONSENT_WITHDRAWN = "consent_withdrawn"
+    ATTRIBUTION_LOST = "attribution_lost"
     DENIED_BY_DECISION = "denied_by_decision"
 
 

@@ -16,7 +16,7 @@ from referral_rewards.domain import calendar
 from referral_rewards.domain.conversions import Conversion, conversions
 from referral_rewards.domain.course import Course
 from referral_rewards.domain.facts import Fact, FactType
-from referral_rewards.domain.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.origin import Origin, OriginKind, referee_identity
 from referral_rewards.domain.stand import stand
 from referral_rewards.domain.terms import Terms
@@ -149,4 +149,4 @@ def _requested(seen: Sequence[Fact], terms: Terms, origin: Origin) -> Course:
     withdrawal = next((f.occurred_at for f in seen if f.type is FactType.REFERRAL_WITHDRAWN), None)
     if withdrawal is None:
         return stood
-    return stood.closed(ReferralStatus.WITHDRAWN, Reason.WITHDRAWN, max(withdrawal, origin.began_at))
+    return stood.closed(ReferralStatus.WITHDRAWN, None, max(withdrawal, origin.began_at))

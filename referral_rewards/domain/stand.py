@@ -106,4 +106,4 @@ def _unless_withdrawn(known: Sequence[Fact], stood: Course) -> Course:
     withdrawal = next((fact.occurred_at for fact in known if fact.type is FactType.REFERRAL_WITHDRAWN), None)
     if withdrawal is None or (stood.closes_at is not None and stood.closes_at <= withdrawal):
         return stood
-    return stood.closed(S.WITHDRAWN, Reason.WITHDRAWN, max(withdrawal, stood.began_at))
+    return stood.closed(S.WITHDRAWN, None, max(withdrawal, stood.began_at))

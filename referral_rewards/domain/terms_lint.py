@@ -128,10 +128,13 @@ def _approval(parts: Mapping[str, Any]) -> Problems:
     if approval is None:
         return
     for kind, roles in approval.routes.items():
+        if not roles:
+            yield Problem(f"approval.routes.{kind}", "needs at least one role")
         if Role.ADMINISTRATOR in roles:
             yield Problem(f"approval.routes.{kind}", "an administrator has no authority over money")
-    if approval.remind_after.is_zero or approval.escalate_after.is_zero:
-        yield Problem("approval", "remind_after and escalate_after must be longer than no time at all")
+    for name in ("remind_after", "escalate_after"):
+        if getattr(approval, name).is_zero:
+            yield Problem(f"approval.{name}", "must be longer than no time at all")
 
 
 def _routes_of_kinds(parts: Mapping[str, Any]) -> Problems:
@@ -179,6 +182,8 @@ def _contact_hours(parts: Mapping[str, Any]) -> Problems:
 
 def _qualifying(parts: Mapping[str, Any]) -> Problems:
     qualifying: Qualifying | None = parts.get("qualifying")
+    if qualifying is not None and not qualifying.kinds:
+        yield Problem("qualifying.kinds", "needs at least one kind of conversion")
     if qualifying is not None and len(set(qualifying.kinds)) < len(qualifying.kinds):
         yield Problem("qualifying.kinds", "names a kind twice")
 

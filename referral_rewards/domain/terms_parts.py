@@ -83,7 +83,7 @@ class Sources(Section):
 class Qualifying(Section):
     """Which conversions qualify; a kind without an amount always reaches the minimum."""
 
-    kinds: tuple[Id, ...] = Field(min_length=1)
+    kinds: tuple[Id, ...]
     minimum: Amount | None = None
     new_customers_only: bool = False
     advocacy_permission_required: bool = False
@@ -153,7 +153,7 @@ class Fraud(Section):
 class Approval(Section):
     """Who decides about which kind of reward, and when they are reminded. Silence never pays."""
 
-    routes: Mapping[RewardKind, Annotated[tuple[Role, ...], Field(min_length=1)]]
+    routes: Mapping[RewardKind, tuple[Role, ...]]
     four_eyes_from: Annotated[_Decimal, Field(ge=0)] | None = None
     remind_after: Period = Period.parse("P2D")
     escalate_after: Period = Period.parse("P5D")

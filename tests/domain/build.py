@@ -10,9 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from referral_rewards.domain.facts import Fact, FactType, parse_event
 from referral_rewards.domain.identity import Marker
+from referral_rewards.domain.terms import Terms
 
+ROOT = Path(__file__).parents[2]
 MARKER = Marker(b"a pepper for tests only")
 #: The smallest step of time: what lies a tick before a boundary is in, what lies at it is out.
 TICK = timedelta(microseconds=1)
@@ -25,8 +29,20 @@ def at(text: str) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def acme(**changes: Any) -> Terms:
+    """The example program on UTC clocks; ``acme(periods__return="P0D")`` is the same with another return period."""
+    document = yaml.safe_load((ROOT / "programs" / "acme-friends.yaml").read_text())
+    for path, value in {"timezone": "UTC", **changes}.items():
+        part, keys = document, path.split("__")
+        for key in keys[:-1]:
+            part = part.setdefault(key, {})
+        part[keys[-1]] = value
+    return Terms.model_validate(document)
+
+
 def fact(type_: str, time: str | datetime, data: Mapping[str, Any], *, event_id: str | None = None,
-         source: str = "test", received: str | datetime | None = None, awaits_stragglers: bool = True) -> Fact:  # fmt: skip
+         source: str = "test", received: str | datetime | None = None,
+         awaits_stragglers: bool = True) -> Fact:  # fmt: skip
     """Any fact. Its id is derived from its content unless given: the same fact again is the same fact."""
     moment = at(time) if isinstance(time, str) else time
     event_id = event_id or json.dumps([type_, moment.isoformat(), data], sort_keys=True)[:400]
