@@ -4,13 +4,15 @@ from collections.abc import Mapping
 
 from temporalio import activity
 
+from activities.messages import JudgeRequest
 from models.session import Database
 from referral_rewards.domain.dossier import Answer, SourceAnswer
+from referral_rewards.domain.lifecycle import ReferralStatus
+from referral_rewards.domain.periods import Conversion
 from referral_rewards.domain.standing import Standing
 from referral_rewards.register import referrals
 from referral_rewards.register.judgement import Judgement, open_case
 from referral_rewards.sources.port import ConversionSource
-from activities.messages import JudgeRequest
 
 
 class Claims:
@@ -23,20 +25,23 @@ class Claims:
 
     @activity.defn
     async def assemble_claim(self, request: JudgeRequest) -> Standing:
-        """Asks the source, then assembles in one transaction that holds the referral's row."""
-        answer = await self._ask_the_source(request)
+        """Judges once more, asks the source, then assembles in one transaction that holds the referral's row."""
+        async with self._database.transaction() as connection:
+            standing = await self._judgement.judge(connection, request.referral, request.now)
+            row = await referrals.row(connection, request.referral)
+            case = await open_case(connection, row, request.now) if row is not None else None
+        if standing.status is not ReferralStatus.IN_REVIEW or case is None:
+            return standing
+        # The row is not held while the source takes its time; facts that come meanwhile are judged below.
+        answer = await self._ask(case.terms.sources.conversions, case.course.conversion)
         async with self._database.transaction() as connection:
             return await self._judgement.assemble(connection, request.referral, request.now, answer)
 
-    async def _ask_the_source(self, request: JudgeRequest) -> SourceAnswer:
-        """What the conversion's source says now. The row is not held meanwhile: a source may take its time."""
-        async with self._database.transaction() as connection:
-            row = await referrals.row(connection, request.referral)
-            case = await open_case(connection, row, request.now) if row is not None else None
-        if case is None or case.course.conversion is None:
-            return SourceAnswer(Answer.UNAVAILABLE, "There is no recorded conversion to ask about.", "register")
-        name = case.terms.sources.conversions
+    async def _ask(self, name: str, conversion: Conversion | None) -> SourceAnswer:
+        """What the conversion's source says now."""
+        if conversion is None:
+            return SourceAnswer(Answer.UNAVAILABLE, "There is no recorded conversion to ask about.", name)
         source = self._sources.get(name)
         if source is None:
             return SourceAnswer(Answer.UNAVAILABLE, f"The source {name} is not connected.", name)
-        return await source.confirm(case.course.conversion)
+        return await source.confirm(conversion)

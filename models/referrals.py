@@ -45,6 +45,7 @@ class ReferralRow(SQLModel, table=True):
 
     facts_version: int = 0
     judged_version: int = 0
+    judged_at: datetime | None = instant(nullable=True)  # no later verdict looks at an earlier moment
     version: int | None = None  # of the terms
     round: int = 1  # raised by reopen
     status: str | None = None

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, VersioningBehavior
+from temporalio.common import RetryPolicy
 
 from activities.messages import PayoutProgress, PayoutRequest
 
@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.payouts import Payouts
 
 
-@workflow.defn(name="Payout", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name="Payout")
 class Payout:
     """Carries out one payout. The activity itself verifies the human decision before every step that moves money."""
 

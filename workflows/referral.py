@@ -1,7 +1,8 @@
 """The life of a referral, from the first fact to the end of the watch over a paid reward."""
 
+from datetime import datetime
+
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 from workflows import steps
 
@@ -12,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
 _S = ReferralStatus
 
 
-@workflow.defn(name="Referral", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name="Referral")
 class Referral:
     """One referral. It is told nothing but its id: the register holds the facts, and every start resumes from there.
 
@@ -24,6 +25,7 @@ class Referral:
     def __init__(self, referral: str) -> None:
         self.referral = referral
         self.standing: Standing | None = None
+        self.judged_at: datetime | None = None
         self.news = False
         self.alarm: steps.Alarm | None = None
         self.shown: steps.Shown = {}
@@ -46,12 +48,12 @@ class Referral:
             await steps.wait_for_news_or_the_deadline(self)
 
     async def wait_out_the_return_period(self) -> None:
-        while steps.stands(self, _S.IN_RETURN_PERIOD):
-            await steps.wait_for_news_or_the_deadline(self)
+        while steps.stands(self, _S.IN_RETURN_PERIOD) and not await steps.deadline_comes_first(self):
+            await steps.judge(self)
 
     async def assemble_the_reward_claim(self) -> None:
         """Re-validates the conversion at its source, then prepares what a person decides on."""
-        while steps.stands(self, _S.IN_REVIEW):
+        while steps.stands(self, _S.IN_REVIEW) or steps.return_period_is_over(self):
             await steps.assemble_claim(self)
 
     async def wait_for_a_person(self) -> None:

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from temporalio import workflow
@@ -88,28 +89,35 @@ async def assemble_claim(referral: "Referral") -> None:
 
 
 async def wait_for_news_or_the_deadline(referral: "Referral") -> None:
-    """Waits for a signal, or until the verdict can change by itself; then judges again.
+    """Waits for a signal, or until the verdict can change by itself; then judges again."""
+    await deadline_comes_first(referral)
+    await judge(referral)
+
+
+async def deadline_comes_first(referral: "Referral") -> bool:
+    """Waits for a signal or the moment at which the verdict can change by itself; whether it was the latter.
 
     A timer that is already running for an earlier time is left to ring: waking once in vain costs a workflow less
     history than cancelling and starting anew.
     """
-    while not referral.news:
-        wake_at = _wake_at(referral)
-        if wake_at is not None and wake_at <= workflow.now():
-            break
-        _set_alarm(referral, wake_at)
-        alarm = referral.alarm
-        await workflow.wait_condition(lambda: referral.news or (alarm is not None and alarm.rings.done()))
+    while not referral.news and not _due(referral):
+        alarm = referral.alarm = _alarm(referral)
+        await workflow.wait_condition(partial(_woken, referral, alarm))
         if alarm is not None and alarm.rings.done():
             referral.alarm = None
     if workflow.info().is_continue_as_new_suggested():
         workflow.continue_as_new(referral.referral)
-    await judge(referral)
+    return not referral.news
 
 
 def stands(referral: "Referral", *statuses: ReferralStatus) -> bool:
     """Whether the referral stands at one of these and is not closed."""
     return not closed(referral) and referral.standing is not None and referral.standing.status in statuses
+
+
+def return_period_is_over(referral: "Referral") -> bool:
+    """Whether nothing but the clock leads on from the return period; assembling judges again by itself."""
+    return stands(referral, ReferralStatus.IN_RETURN_PERIOD) and not referral.news and _due(referral)
 
 
 def closed(referral: "Referral") -> bool:
@@ -123,7 +131,7 @@ def outcome(referral: "Referral") -> str:
 
 
 def _take(referral: "Referral", standing: Standing) -> None:
-    referral.standing = standing
+    referral.standing, referral.judged_at = standing, workflow.now()
     workflow.set_current_details(_details(standing))
     wanted: dict[SearchAttributeKey[Any], Any] = {
         search_attributes.STATUS: standing.status.value,
@@ -153,22 +161,31 @@ def _wake_at(referral: "Referral") -> datetime | None:
     if referral.standing is None or referral.standing.wake_at is None:
         return None
     wake_at = referral.standing.wake_at
-    if wake_at - workflow.now() > _JITTERED_FROM:
+    if referral.judged_at is not None and wake_at - referral.judged_at > _JITTERED_FROM:
         wake_at += timedelta(seconds=zlib.crc32(referral.referral.encode()) % _JITTER_SECONDS)
     return wake_at
 
 
-def _set_alarm(referral: "Referral", wake_at: datetime | None) -> None:
-    """Makes sure that some timer rings no later than ``wake_at``."""
+def _due(referral: "Referral") -> bool:
+    wake_at = _wake_at(referral)
+    return wake_at is not None and wake_at <= workflow.now()
+
+
+def _woken(referral: "Referral", alarm: Alarm | None) -> bool:
+    return referral.news or (alarm is not None and alarm.rings.done())
+
+
+def _alarm(referral: "Referral") -> Alarm | None:
+    """The timer to wait for: one that rings no later than the verdict can change."""
+    wake_at, running = _wake_at(referral), referral.alarm
     if wake_at is None:
-        return
-    if referral.alarm is not None:
-        if referral.alarm.at <= wake_at:
-            return
-        referral.alarm.rings.cancel()
+        return running
+    if running is not None:
+        if running.at <= wake_at:
+            return running
+        running.rings.cancel()
     summary = f"Waits for {_WAITS_FOR[referral.standing.status]}" if referral.standing else None
-    sleep = workflow.sleep(wake_at - workflow.now(), summary=summary)
-    referral.alarm = Alarm(at=wake_at, rings=asyncio.create_task(sleep))
+    return Alarm(wake_at, asyncio.create_task(workflow.sleep(wake_at - workflow.now(), summary=summary)))
 
 
 def _headline(standing: Standing) -> str:

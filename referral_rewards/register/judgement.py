@@ -355,6 +355,8 @@ async def open_case(connection: AsyncConnection, row: Any, now: datetime) -> Cas
 async def _case(connection: AsyncConnection, row: Any, now: datetime, facts: Sequence[Fact]) -> Case | None:
     # A reopened referral is judged without the withdrawal that it was reopened in spite of.
     admitted = tuple(f for f in facts if row.round == 1 or f.type is not FactType.REFERRAL_WITHDRAWN)
+    # Clocks of two machines may differ: what has happened once has happened.
+    now = max(now, row.judged_at or now)
     begun = origin(admitted, now)
     bound = begun and in_force(await programs.versions(connection, begun.program), begun.began_at)
     if begun is None or bound is None:

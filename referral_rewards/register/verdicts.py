@@ -31,6 +31,7 @@ async def write(
         "wake_at": course.wake_at,
         "version": case.version,
         "judged_version": case.row.facts_version,
+        "judged_at": case.now,
         "referrer": case.origin.referrer,
         **_conversion(case),
         **values,

@@ -1,0 +1,175 @@
+"""A whole installation in a test: real Postgres, real Temporal, workers, relay, and hands to tell facts and decide."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import text
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+
+from models.session import Database
+from referral_rewards.domain.approval import DecisionKind
+from referral_rewards.domain.facts import parse_event
+from referral_rewards.domain.terms import Role
+from referral_rewards.register import claims, decisions, outbox, programs, referrals
+from referral_rewards.register.decisions import Decision, NewDecision
+from referral_rewards.register.facts import Intake
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.temporal import workflow_id
+from worker.build import payouts_worker, referrals_worker
+from worker.relay import Relay
+
+PEPPER = b"a pepper for tests only"
+PROGRAM = Path(__file__).parent.parent / "programs" / "acme-friends.yaml"
+#: Statuses that lead on by themselves, within moments.
+_PASSING = frozenset({None, "in_review", "approved", "paying"})
+
+
+@dataclass
+class Installation:
+    """One database and one Temporal server, with the means to live a referral through."""
+
+    database: Database
+    environment: WorkflowEnvironment
+    queue: str
+    signer: Signer = field(default_factory=Signer.generate)
+    intake: Intake = field(default_factory=lambda: Intake(PEPPER))
+    ids: Any = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def keys(self) -> KeyRing:
+        return KeyRing.of([self.signer.public_entry()])
+
+    @property
+    def relay(self) -> Relay:
+        return Relay(
+            self.database,
+            self.environment.client,
+            referrals_queue=f"{self.queue}-referrals",
+            payouts_queue=f"{self.queue}-payouts",
+            pause=0.05,
+        )
+
+    @asynccontextmanager
+    async def workers(self) -> AsyncIterator[None]:
+        """Workers of both roles for the length of the block."""
+        client = self.environment.client
+        async with (
+            referrals_worker(client, f"{self.queue}-referrals", self.database, self.keys),
+            payouts_worker(client, f"{self.queue}-payouts", self.database, self.keys),
+        ):
+            yield
+
+    async def publish(self, source: str | None = None, at: datetime | None = None) -> None:
+        async with self.database.transaction() as connection:
+            await programs.publish(
+                connection, source or PROGRAM.read_text(), by="tester", at=at or datetime.now(UTC)
+            )
+
+    async def user(self, name: str, *roles: Role) -> None:
+        async with self.database.transaction() as connection:
+            await connection.execute(
+                text("INSERT INTO app_user (name, roles, created_at) VALUES (:name, :roles, now())"),
+                {"name": name, "roles": list(roles)},
+            )
+
+    async def record(self, type_: str, occurred_at: datetime, data: dict[str, Any], received_at: datetime | None = None) -> None:
+        """Takes one fact in, as its sender's POST would, and leaves its wake-up in the outbox."""
+        event = parse_event(
+            {
+                "specversion": "1.0",
+                "id": f"t{next(self.ids)}",
+                "source": "test",
+                "type": type_,
+                "time": occurred_at.isoformat(),
+                "data": data,
+            }
+        )
+        async with self.database.transaction() as connection:
+            await self.intake.record(connection, [event], received_at=received_at or occurred_at)
+
+    async def tell(self, type_: str, occurred_at: datetime, **data: Any) -> None:
+        """Records a fact and delivers its wake-up."""
+        await self.record(type_, occurred_at, data)
+        await self.relay.deliver()
+
+    async def row(self, referral: str) -> Any:
+        async with self.database.transaction() as connection:
+            return await referrals.row(connection, referral)
+
+    async def decide(
+        self,
+        referral: str,
+        kind: DecisionKind = DecisionKind.APPROVE,
+        *,
+        user: str = "olga",
+        roles: Sequence[Role] = (Role.PROGRAM_OWNER,),
+        at: datetime | None = None,
+        signer: Signer | None = None,
+        digest: str | None = None,
+    ) -> Decision:
+        """Records a decision as the API does once it has asked every rule, and leaves its wake-up in the outbox."""
+        async with self.database.transaction() as connection:
+            row = await referrals.hold(connection, referral)
+            claim, _ = await claims.current(connection, row.claim_id)
+            decision = await decisions.append(
+                connection,
+                NewDecision(
+                    referral=referral,
+                    claim_id=row.claim_id,
+                    digest=digest or claim.digest,
+                    kind=kind,
+                    user=user,
+                    roles=frozenset(roles),
+                    reason="terms_met",
+                    note="looked at it",
+                    decided_at=at or datetime.now(UTC),
+                ),
+                signer or self.signer,
+            )
+            await outbox.enqueue(connection, WakeupKind.DECISION, referral, decision.id)
+        return decision
+
+    async def settled(self, referral: str, *, among: frozenset[str | None] | None = None) -> Any:
+        """The referral's row once every wake-up is delivered and it waits for nothing but time or a person."""
+        async with asyncio.timeout(60):
+            while True:
+                delivered = await self.relay.deliver()
+                row = await self.row(referral)
+                current = row is not None and row.judged_version == row.facts_version
+                if not delivered and current and (row.status in among if among else row.status not in _PASSING):
+                    return row
+                await asyncio.sleep(0.02)
+
+    async def pass_time(self, referral: str, duration: timedelta) -> None:
+        """Lets that much of the workflow's time go by, alarms included."""
+        await self.environment.fast_forward(self.handle(referral), duration)
+
+    def handle(self, referral: str) -> WorkflowHandle[Any, Any]:
+        return self.environment.client.get_workflow_handle(workflow_id(referral))
+
+    async def money(self) -> dict[str, int]:
+        """Every account of the books that is not at zero, in minor units."""
+        async with self.database.transaction() as connection:
+            rows = await connection.execute(
+                text("SELECT account, sum(amount_minor) AS total FROM posting GROUP BY account HAVING sum(amount_minor) <> 0")
+            )
+            return {row.account: int(row.total) for row in rows}
+
+
+@asynccontextmanager
+async def installation(database_url: str, environment: WorkflowEnvironment) -> AsyncIterator[Installation]:
+    """An installation of a test's own, on the session's servers."""
+    database = Database.at(database_url)
+    try:
+        yield Installation(database, environment, queue=f"q{uuid4().hex[:8]}")
+    finally:
+        await database.close()

@@ -1,0 +1,77 @@
+"""`python -m worker --role referrals|payouts|all`: one process of a cluster's, or of the local stack's, workers."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+
+from models.session import Database
+from referral_rewards import observability
+from referral_rewards.config import Settings
+from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
+from referral_rewards.register.signing import KeyRing
+from referral_rewards.temporal import connect
+from worker.build import payouts_worker, referrals_worker
+from worker.relay import Relay
+
+ROLES = ("referrals", "payouts", "all")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs until SIGTERM or SIGINT, then lets work in progress finish; the process's exit code."""
+    parser = argparse.ArgumentParser(prog="worker", description="Runs the workers of one role.")
+    parser.add_argument("--role", choices=ROLES, default="all", help="which task queues to serve (default: all)")
+    role = parser.parse_args(arguments).role
+    try:
+        settings = Settings.load()
+        observability.configure_logging(settings)
+        asyncio.run(run(settings, role))
+    except BadInput as error:
+        for problem in error.problems:
+            print(f"worker: {problem}", file=sys.stderr)
+        return 2
+    except (ReferralRewardsError, RuntimeError, OSError) as error:
+        print(f"worker: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def run(settings: Settings, role: str) -> None:
+    """Serves the role's task queues, with the relay beside the referrals' worker, until told to stop."""
+    if settings.verify_keys is None:
+        raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
+    keys = KeyRing.load(settings.verify_keys)
+    client = await connect(settings)
+    database = Database.at(settings.database_url, pool_size=10)
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    relay: asyncio.Task[None] | None = None
+    async with AsyncExitStack() as running:
+        if role in ("payouts", "all"):
+            await running.enter_async_context(payouts_worker(client, settings.payouts_queue, database, keys))
+        if role in ("referrals", "all"):
+            await running.enter_async_context(referrals_worker(client, settings.referrals_queue, database, keys))
+            relay = asyncio.create_task(
+                Relay(
+                    database,
+                    client,
+                    referrals_queue=settings.referrals_queue,
+                    payouts_queue=settings.payouts_queue,
+                    pause=settings.relay_poll_seconds,
+                ).run()
+            )
+        if settings.ready_file:
+            settings.ready_file.touch()
+        await stop.wait()
+        if relay is not None:
+            relay.cancel()
+            with suppress(asyncio.CancelledError):
+                await relay
+    await database.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
