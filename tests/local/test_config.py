@@ -1,0 +1,128 @@
+"""Settings come from flags, then the environment, then the running local stack; what is wrong is named."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from referral_rewards.config import Settings, local_stack
+from referral_rewards.domain.errors import BadInput
+from referral_rewards.keys import ensure_keys
+
+STACK = {
+    "api": "http://127.0.0.1:9000",
+    "temporal": "127.0.0.1:9002",
+    "web_ui": "http://127.0.0.1:9001",
+    "database_url": "postgresql://referrals:secret@127.0.0.1:9003/referrals",
+}
+OTHER = "postgresql://someone@elsewhere/db"
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
+    monkeypatch.setenv("REFERRALS_DATA", str(data))
+    for name in Settings.model_fields.keys() - {"data"}:
+        monkeypatch.delenv(f"REFERRALS_{name.upper()}", raising=False)
+
+
+@pytest.fixture
+def running(data: Path) -> Path:
+    keys = ensure_keys(data)
+    (data / "stack.json").write_text(json.dumps(STACK))
+    return keys.pepper
+
+
+def test_a_running_stack_is_found_without_flags(running: Path) -> None:
+    settings = Settings.load()
+    assert settings.database_url == "postgresql+psycopg://referrals:secret@127.0.0.1:9003/referrals"
+    assert settings.api_url == "http://127.0.0.1:9000"
+    assert settings.pepper_bytes().hex() == running.read_text()
+    assert settings.verify_keys == running.with_name("verify.json")
+
+
+def test_the_environment_is_above_the_stack_and_flags_above_both(
+    running: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFERRALS_API_URL", "http://environment")
+    assert Settings.load().api_url == "http://environment"
+    assert Settings.load(api_url="http://flag").api_url == "http://flag"
+    assert Settings.load(api_url=None).api_url == "http://environment"
+
+
+def test_another_database_is_never_given_the_keys_of_the_stack(running: Path) -> None:
+    settings = Settings.load(database_url=OTHER)
+    assert (settings.pepper, settings.verify_keys, settings.stack()) == (None, None, None)
+
+
+def test_a_stack_on_an_outside_database_is_still_found(running: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFERRALS_DATABASE_URL", STACK["database_url"])
+    assert Settings.load().pepper is not None
+    assert Settings.load().stack() == tuple(STACK.values())
+
+
+def test_nobody_but_the_api_is_handed_the_signing_key(running: Path) -> None:
+    assert Settings.load().signing_key is None
+
+
+def test_without_a_database_the_way_out_is_named() -> None:
+    with pytest.raises(BadInput, match=r"REFERRALS_DATABASE_URL: not set.*referrals up"):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("database_url", "mysql://a/b", "postgresql://"),
+        ("database_url", "localhost", "postgresql://"),
+        ("pepper", "not hex, not base64", "hex or base64"),
+        ("pepper", "00" * 15, "at least 16 bytes, this is 15"),
+        ("api_port", "65536", "65535"),
+        ("relay_poll_seconds", "0", "greater than 0"),
+        ("log_level", "loud", "debug"),
+    ],
+)
+def test_a_wrong_setting_is_named_by_its_variable(
+    name: str, value: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFERRALS_DATABASE_URL", OTHER)
+    monkeypatch.setenv(f"REFERRALS_{name.upper()}", value)
+    with pytest.raises(BadInput, match=rf"REFERRALS_{name.upper()}: .*{what}"):
+        Settings.load()
+
+
+def test_every_problem_is_named_at_once() -> None:
+    with pytest.raises(BadInput) as caught:
+        Settings.load(api_port=0, log_level="loud")
+    assert [problem.where for problem in caught.value.problems] == [
+        "REFERRALS_DATABASE_URL",
+        "REFERRALS_API_PORT",
+        "REFERRALS_LOG_LEVEL",
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_a_url_as_clouds_hand_it_out_is_taken(scheme: str) -> None:
+    assert Settings.load(database_url=f"{scheme}://u@h/d").database_url == "postgresql+psycopg://u@h/d"
+
+
+@pytest.mark.parametrize("text", ["00" * 16, "AAAAAAAAAAAAAAAAAAAAAA=="])
+def test_a_pepper_is_hex_or_base64(text: str) -> None:
+    assert Settings.load(database_url=OTHER, pepper=text).pepper_bytes() == bytes(16)
+
+
+def test_without_a_pepper_no_hash_is_made() -> None:
+    with pytest.raises(BadInput, match="REFERRALS_PEPPER"):
+        Settings.load(database_url=OTHER).pepper_bytes()
+
+
+def test_secrets_do_not_show_in_a_log() -> None:
+    shown = repr(Settings.load(database_url="postgresql://u:hunter2@h/d", pepper="ab" * 16))
+    assert "hunter2" not in shown
+    assert "abab" not in shown
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"api": "x", "more": 1}'])
+def test_a_broken_stack_file_counts_as_none(content: str, data: Path) -> None:
+    data.mkdir()
+    (data / "stack.json").write_text(content)
+    assert local_stack(data) is None
