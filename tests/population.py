@@ -123,6 +123,8 @@ class _Referral:
         rng = self.rng
         start = self._start()
         sent = rng.random() < 0.8
+        if rng.random() < 0.3:
+            return self._through_grace(start, sent)
         if sent:
             channel = rng.choice(("email", "email", "email", "social", "link", "word_of_mouth", "lead"))
             self._sent(start, channel)
@@ -144,6 +146,22 @@ class _Referral:
                 self._reverse(self._near())
         if rng.random() < 0.15:
             self._add("referral.withdrawn", self._near(), {"referral": self.name, "by": "referrer"})
+        return self.events
+
+    def _through_grace(self, start: datetime, sent: bool) -> list[Event]:
+        """Bought on an end of the invitation, claimed on the end of that purchase's grace, at times bought twice."""
+        rng, periods = self.rng, self.terms["periods"]
+        bought = start + rng.choice(_HAIRS)
+        if sent:
+            channel = rng.choice(tuple(periods["expiry"]))
+            self._sent(start, channel)
+            bought = rng.choice((start, oracle.end(start, periods["expiry"][channel], self.terms)))
+            bought += rng.choice(_HAIRS[:3])
+        for _ in range(rng.choice((1, 1, 2))):
+            self._convert(bought)
+        self._claim(oracle.end(bought, periods["grace"], self.terms) + rng.choice(_HAIRS[:3]), begins=not sent)
+        if rng.random() < 0.3:
+            self._reverse(self._near())
         return self.events
 
     def _start(self) -> datetime:
