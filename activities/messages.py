@@ -2,9 +2,7 @@
 
 from datetime import datetime, timedelta
 
-
 from pydantic import BaseModel, ConfigDict
-
 
 
 class Message(BaseModel):

@@ -7,13 +7,13 @@ from uuid import UUID
 
 from temporalio import activity
 
+from activities.messages import PayoutProgress, PayoutRequest
 from models.session import Database
 from referral_rewards.domain.payouts import Answer, Declined, Paid, PayoutState, Unknown, matches
 from referral_rewards.rails.port import Rail
 from referral_rewards.register import payouts
 from referral_rewards.register.payouts import NotNow, ToSend
 from referral_rewards.register.signing import KeyRing
-from activities.messages import PayoutProgress, PayoutRequest
 
 _LATER: Final = timedelta(minutes=5)
 
@@ -51,7 +51,7 @@ class Payouts:
                 return PayoutProgress(state=state, why=why, again_after=_LATER)
 
     async def _ask_the_rail(self, step: ToSend, now: datetime) -> Answer:
-        """Looks first where an attempt may have gone through, and sends the same key and bytes only while it is safe."""
+        """Looks first where an attempt may have gone through; sends the same key and bytes only while safe."""
         rail = self._rails[step.rail]
         if step.sent_before is None:
             return await rail.pay(step.request, step.key)

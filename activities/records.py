@@ -2,10 +2,10 @@
 
 from temporalio import activity
 
+from activities.messages import JudgeRequest
 from models.session import Database
 from referral_rewards.domain.standing import Standing
 from referral_rewards.register.judgement import Judgement
-from activities.messages import JudgeRequest
 
 
 class Records:

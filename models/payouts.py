@@ -11,7 +11,7 @@ from models.columns import document, instant, minor, texts
 
 
 class LegRow(SQLModel, table=True):
-    """One reward to one beneficiary, reserved by an approval. One live leg per (program, order, role): see the index."""
+    """One reward to one beneficiary, reserved by an approval; at most one live per (program, order, role)."""
 
     __tablename__ = "leg"
     __table_args__ = (

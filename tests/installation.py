@@ -70,9 +70,7 @@ class Installation:
 
     async def publish(self, source: str | None = None, at: datetime | None = None) -> None:
         async with self.database.transaction() as connection:
-            await programs.publish(
-                connection, source or PROGRAM.read_text(), by="tester", at=at or datetime.now(UTC)
-            )
+            await programs.publish(connection, source or PROGRAM.read_text(), by="tester", at=at or datetime.now(UTC))
 
     async def user(self, name: str, *roles: Role) -> None:
         async with self.database.transaction() as connection:
@@ -81,7 +79,9 @@ class Installation:
                 {"name": name, "roles": list(roles)},
             )
 
-    async def record(self, type_: str, occurred_at: datetime, data: dict[str, Any], received_at: datetime | None = None) -> None:
+    async def record(
+        self, type_: str, occurred_at: datetime, data: dict[str, Any], received_at: datetime | None = None
+    ) -> None:
         """Takes one fact in, as its sender's POST would, and leaves its wake-up in the outbox."""
         event = parse_event(
             {
@@ -160,7 +160,7 @@ class Installation:
         """Every account of the books that is not at zero, in minor units."""
         async with self.database.transaction() as connection:
             rows = await connection.execute(
-                text("SELECT account, sum(amount_minor) AS total FROM posting GROUP BY account HAVING sum(amount_minor) <> 0")
+                text("SELECT account, sum(amount_minor) AS total FROM posting GROUP BY 1 HAVING sum(amount_minor) <> 0")
             )
             return {row.account: int(row.total) for row in rows}
 

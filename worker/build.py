@@ -68,7 +68,5 @@ def rails(database: Database) -> Mapping[str, Rail]:
 
 
 def runner() -> SandboxedWorkflowRunner:
-    """The sandbox, with our pure modules passed through: importing them anew for every workflow costs more than it saves."""
+    """The sandbox, with our pure modules passed through: importing them for every workflow costs more than it saves."""
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PURE))
-
-

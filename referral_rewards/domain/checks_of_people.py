@@ -20,8 +20,8 @@ def program_active(dossier: Dossier) -> Finding:
 
 
 def referrer_active(dossier: Dossier) -> Finding:
-    """The referrer is not suspended now."""
-    said = dossier.of_referrer(FactType.REFERRER_ENROLLED, FactType.REFERRER_SUSPENDED, FactType.REFERRER_REINSTATED)
+    """The referrer is not suspended now. Only a reinstatement lifts a suspension: enrolling once more does not."""
+    said = dossier.of_referrer(FactType.REFERRER_SUSPENDED, FactType.REFERRER_REINSTATED)
     # Of two at one instant the suspension holds: of what can't be ordered, the careful reading.
     latest = max(said, key=lambda f: (f.occurred_at, f.type is FactType.REFERRER_SUSPENDED), default=None)
     if latest is not None and latest.type is FactType.REFERRER_SUSPENDED:

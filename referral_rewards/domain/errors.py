@@ -91,7 +91,7 @@ class StaleDigest(Refused):
     def __init__(self, referral: str, shown: str, current: str) -> None:
         self.referral, self.shown, self.current = referral, shown, current
         super().__init__(
-            f"referral {referral}: the claim changed since it was shown ({shown[:12]} is now {current[:12]}); look again"
+            f"referral {referral}: the claim changed since it was shown ({shown[:12]}, now {current[:12]}); look again"
         )
 
 

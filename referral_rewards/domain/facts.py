@@ -4,16 +4,16 @@
 persons only as marks (`identity.py`). Only the public fields named here are kept beside the personal-data table.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
-from typing_extensions import Annotated
 
 from referral_rewards.domain import identity, money
 from referral_rewards.domain.errors import FactInvalid, Problem
@@ -259,6 +259,7 @@ class Event:
     occurred_at: datetime
     data: Mapping[str, Any]
     payload: _Part
+    content: str  # ``data`` in canonical JSON
 
     @property
     def fact_id(self) -> UUID:
@@ -331,8 +332,10 @@ def parse_event(document: Any) -> Event:
         problems.append(Problem("specversion", 'must be "1.0"'))
     for name in ("id", "source"):
         value = document.get(name)
-        if not isinstance(value, str) or not value or len(value) > 500 or "\x00" in value:
+        if not isinstance(value, str) or not value or len(value) > 500:
             problems.append(Problem(name, "must be a text of 1 to 500 characters"))
+        elif not value.isprintable():
+            problems.append(Problem(name, "holds a character that can't be printed"))
     occurred_at = _instant(document.get("time"), problems)
     data = document.get("data")
     if not isinstance(data, Mapping):
@@ -353,9 +356,10 @@ def parse_event(document: Any) -> Event:
             ]
         else:
             problems += _meaning(payload)
+    content = _canonical(data, problems)
     if problems or payload is None or occurred_at is None:
         raise FactInvalid(problems)
-    return Event(document["source"], document["id"], fact_type, occurred_at, data, payload)
+    return Event(document["source"], document["id"], fact_type, occurred_at, data, payload, content)
 
 
 def too_far_ahead(event: Event, received_at: datetime) -> Problem | None:
@@ -363,6 +367,19 @@ def too_far_ahead(event: Event, received_at: datetime) -> Problem | None:
     if event.occurred_at - received_at > CLOCK_SKEW_MAX:
         return Problem("time", "is more than five minutes ahead of our clock")
     return None
+
+
+def _canonical(data: Mapping[str, Any], problems: list[Problem]) -> str:
+    """``data`` as JSON with sorted keys. What no database can keep (NUL, half a surrogate, NaN) is a problem."""
+    try:
+        content = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        content.encode()
+    except (ValueError, RecursionError):
+        problems.append(Problem("data", "holds a number or text that JSON in UTF-8 can't carry"))
+        return ""
+    if r"\u0000" in content.replace(r"\\", ""):
+        problems.append(Problem("data", "holds a NUL character"))
+    return content
 
 
 def _instant(value: Any, problems: list[Problem]) -> datetime | None:

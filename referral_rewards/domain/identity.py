@@ -7,7 +7,7 @@ with the installation's pepper), so that equal persons have equal marks and noth
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -103,7 +103,7 @@ def _surname(name: str) -> str:
     return _folded(name).split(" ")[-1] if " " in name.strip() else ""
 
 
-_READERS: Final = {
+_READERS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
     "email": ("email", normal_email),
     "phone": ("phone", normal_phone),
     "payment_fingerprint": ("fingerprint", str.strip),

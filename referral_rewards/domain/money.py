@@ -1,20 +1,20 @@
 """Money as integers in minor units beside an ISO 4217 currency; a float never holds it."""
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cache
 
 import iso4217
 
 _LARGEST = Decimal("1e15")
 
 
-@lru_cache(maxsize=None)
+@cache
 def exponent(currency: str) -> int:
     """Decimal places of the currency's minor unit (ISO 4217: JPY 0, USD 2, KWD 3)."""
     return int(iso4217.Currency(currency).exponent or 0)
 
 
-@lru_cache(maxsize=None)
+@cache
 def known_currency(currency: str) -> str:
     """``currency`` itself.
 

@@ -34,7 +34,7 @@ def _without_aliases(text: str) -> str:
     """The text itself. An alias would let a short file stand for a huge one, and hides what the terms say."""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            line = f"line {event.start_mark.line + 1}"
+            line = f"line {event.start_mark.line + 1}" if event.start_mark else ""
             raise TermsInvalid([Problem(line, f"*{event.anchor} is an alias; write its value out")])
     return text
 

@@ -1,7 +1,7 @@
 """Account credit: the payee gets credit in our own books. Needs no outside system and forgets no key."""
 
-from datetime import datetime
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError

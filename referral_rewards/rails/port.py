@@ -6,9 +6,12 @@ from referral_rewards.domain.payouts import Answer, Paid, PaymentRequest, RailTe
 
 
 class Rail(Protocol):
-    """A rail. Whatever happens on the way, it answers *paid*, *declined* or *unknown*; it never raises for the latter."""
+    """A rail. Whatever happens on the way, it answers *paid*, *declined* or *unknown*; it never raises instead."""
 
-    terms: RailTerms
+    @property
+    def terms(self) -> RailTerms:
+        """What the rail promises."""
+        ...
 
     async def pay(self, request: PaymentRequest, key: str) -> Answer:
         """Pays once for each key, however often it is called with it."""

@@ -55,7 +55,7 @@ async def gather(
         personal=await _similarity(connection, case),
         reciprocal=await _reciprocal(connection, case),
         revalidation=answer,
-        late_facts=case.row.round > 1,
+        late_facts=case.row.round > 1 and case.row.late_facts > 0,
         manual_entry_by=entered_by(case.facts),
     )
 
@@ -214,7 +214,9 @@ WITH same_referee AS (
 )
 SELECT r.id, r.referrer, r.program, r.order_id, r.status, r.claimed_at, c.core_digest,
        EXISTS (SELECT 1 FROM same_referee s WHERE s.id = r.id) AS same_referee,
-       EXISTS (SELECT 1 FROM leg WHERE leg.referral_id = r.id AND leg.state NOT IN ('cancelled', 'clawed_back')) AS rewarded
+       EXISTS (
+           SELECT 1 FROM leg l WHERE l.referral_id = r.id AND l.state NOT IN ('cancelled', 'clawed_back')
+       ) AS rewarded
 FROM candidates JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
 WHERE r.id <> :id AND r.merged_into IS NULL AND r.status IS NOT NULL
   AND (r.program = :program OR r.order_id = :order)

@@ -129,6 +129,8 @@ def _csv_rows(opened: BinaryIO) -> Iterator[Line]:
         try:
             cells = next(rows)
         except StopIteration:
+            if header is None:
+                raise BadInput([Problem("line 1", "is no CSV header: the file is empty")]) from None
             return
         except csv.Error as error:
             if header is None:

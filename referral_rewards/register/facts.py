@@ -143,7 +143,7 @@ async def _conflicting(connection: AsyncConnection, known: Sequence[_Row]) -> li
     if not known:
         return []
     result = await connection.execute(_CONTENT_MACS, {"ids": [row.event.fact_id for row in known]})
-    macs: dict[UUID, str] = {fact_id: mac for fact_id, mac in result}
+    macs: dict[UUID, str] = dict(result.tuples())
     return [row.event for row in known if macs[row.event.fact_id] != row.content_mac]
 
 
@@ -320,7 +320,8 @@ FROM (
     FROM referral_key rk JOIN fact_key fk USING (key)
     WHERE rk.referral_id = ANY(CAST(:referrals AS text[]))
 ) AS found
-WHERE NOT EXISTS (SELECT 1 FROM referral_fact rf WHERE (rf.referral_id, rf.fact_id) = (found.referral_id, found.fact_id))
+WHERE NOT EXISTS (
+    SELECT 1 FROM referral_fact rf WHERE rf.referral_id = found.referral_id AND rf.fact_id = found.fact_id)
 GROUP BY referral_id, fact_id ORDER BY referral_id
 """)
 
@@ -354,8 +355,9 @@ WITH link AS (
     SET facts_version = r.facts_version + 1,
         parked = CASE
             WHEN r.program IS NULL THEN 'referral_unknown'
-            WHEN NOT EXISTS (SELECT 1 FROM program_version v WHERE v.program = r.program AND v.effective_from <= r.began_at)
-                THEN 'no_terms_in_force'
+            WHEN NOT EXISTS (
+                SELECT 1 FROM program_version v WHERE v.program = r.program AND v.effective_from <= r.began_at
+            ) THEN 'no_terms_in_force'
         END
     FROM held WHERE r.id = held.id
     RETURNING r.id, r.facts_version, r.parked, r.merged_into, r.status

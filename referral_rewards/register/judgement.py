@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
+
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import claims as rules
 from referral_rewards.domain import attribution, periods, tax
+from referral_rewards.domain import claims as rules
 from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.dossier import Answer, Dossier, SourceAnswer
@@ -31,6 +32,8 @@ from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.signing import KeyRing
 
 _S = ReferralStatus
+#: The first payment is committed: what it was for is frozen.
+_PAID: Final = frozenset({_S.PAYING, _S.REWARDED, _S.CLAWED_BACK})
 _REVERSING: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_OPENED})
 #: After the first payment these stop what was not sent yet.
 _STOPPING: Final = _REVERSING | {
@@ -68,7 +71,7 @@ class Judgement:
         case = await open_case(connection, row, now)
         if case is None:
             return await verdicts.set_aside(connection, row, now)
-        if row.status in (_S.PAYING, _S.REWARDED, _S.CLAWED_BACK):
+        if row.status in _PAID:
             return await self._after_payment(connection, case)
         if case.course.status is not _S.IN_REVIEW:
             return await _by_the_periods(connection, case)
@@ -87,9 +90,10 @@ class Judgement:
         """Prepares the reward claim of a referral in review, and judges what follows from it."""
         await self._lock_order(connection, referral)
         row = await referrals.hold(connection, referral)
-        case = None if row is None or row.closed_at or row.merged_into else await open_case(connection, row, now)
-        in_review = case is not None and case.course.status is _S.IN_REVIEW
-        if case is None or not in_review or row.status in (_S.PAYING, _S.REWARDED, _S.CLAWED_BACK):
+        if row is None or row.closed_at or row.merged_into or row.status in _PAID:
+            return await self.judge(connection, referral, now)
+        case = await open_case(connection, row, now)
+        if case is None or case.course.status is not _S.IN_REVIEW:
             return await self.judge(connection, referral, now)
         claim, gathered = await build_claim(connection, case, answer)
         if await dossier.lost_to(connection, row.id, gathered.rivals or ()):
@@ -275,7 +279,6 @@ class Judgement:
             closed_at=None,
             closed_version=None,
             claim_id=None,
-            late_facts=0,
             rivals_seen=None,
         )
         return True
@@ -358,8 +361,10 @@ async def _case(connection: AsyncConnection, row: Any, now: datetime, facts: Seq
     # Clocks of two machines may differ: what has happened once has happened.
     now = max(now, row.judged_at or now)
     begun = origin(admitted, now)
-    bound = begun and in_force(await programs.versions(connection, begun.program), begun.began_at)
-    if begun is None or bound is None:
+    if begun is None:
+        return None
+    bound = in_force(await programs.versions(connection, begun.program), begun.began_at)
+    if bound is None:
         return None
     version, terms = bound
     lived = periods.course if row.round == 1 else periods.reopened

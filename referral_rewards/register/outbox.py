@@ -85,7 +85,8 @@ WITH lagging AS (
     LIMIT :limit
 ), woken AS (
     INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'fact', lagging.id, (SELECT fact_id FROM referral_fact WHERE referral_id = lagging.id ORDER BY version DESC LIMIT 1)
+    SELECT 'fact', lagging.id,
+           (SELECT fact_id FROM referral_fact WHERE referral_id = lagging.id ORDER BY version DESC LIMIT 1)
     FROM lagging RETURNING 1
 ), payouts AS (
     INSERT INTO outbox (kind, target, subject_id)

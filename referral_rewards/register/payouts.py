@@ -109,9 +109,7 @@ async def note(
     return to
 
 
-async def _verify(
-    connection: AsyncConnection, row: Any, payout: Any, now: datetime, keys: KeyRing
-) -> "Verified":
+async def _verify(connection: AsyncConnection, row: Any, payout: Any, now: datetime, keys: KeyRing) -> "Verified":
     """The approved claim behind a payout.
 
     Nothing that a row says of itself is believed: the claim's digest is what the signatures are over, and what is
@@ -153,12 +151,8 @@ async def _still_the_same(connection: AsyncConnection, row: Any, approved: Verif
     if case is None:
         return False
     again, _ = await build_claim(connection, case, as_assembled(approved.claim))
-    promised = {
-        (leg.role.value, leg.beneficiary, leg.amount_minor, leg.currency, leg.rail, leg.destination) for leg in again.legs
-    }
-    paid = {
-        (leg.role, leg.beneficiary, leg.amount_minor, leg.currency, leg.rail, leg.destination) for leg in approved.legs
-    }
+    promised = {_terms_of(leg) for leg in again.legs}
+    paid = {_terms_of(leg) for leg in approved.legs}
     total = sum(leg.amount_minor for leg in approved.legs)
     request = PaymentRequest.of(approved.payout.body)
     return (
@@ -168,6 +162,11 @@ async def _still_the_same(connection: AsyncConnection, row: Any, approved: Verif
         and {leg.currency for leg in approved.legs} == {request.currency}
         and total == request.amount_minor == approved.payout.amount_minor
     )
+
+
+def _terms_of(leg: Any) -> tuple[str | int | None, ...]:
+    """What a leg promises, of a claim's or a row."""
+    return (str(leg.role), leg.beneficiary, leg.amount_minor, leg.currency, leg.rail, leg.destination)
 
 
 async def _stop(connection: AsyncConnection, payout: Any, now: datetime, why: str) -> NotNow:

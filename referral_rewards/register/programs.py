@@ -121,7 +121,8 @@ FROM program_version ORDER BY program, version
 # A referral is bound to a version once it was judged by it, or could be: it began and a version was in force.
 _BOUND: Final = text("""
 SELECT r.id, r.began_at,
-       (SELECT max(v.version) FROM program_version v WHERE v.program = r.program AND v.effective_from <= r.began_at) AS version
+       (SELECT max(v.version) FROM program_version v
+        WHERE v.program = r.program AND v.effective_from <= r.began_at) AS version
 FROM referral r
 WHERE r.program = :program AND r.parked IS NULL AND r.began_at >= CAST(:since AS timestamptz)
 ORDER BY r.began_at LIMIT 1

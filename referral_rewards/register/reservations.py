@@ -1,7 +1,6 @@
 """What an approval sets aside, and takes back when it no longer holds: legs, their accruals and their payouts."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -169,7 +168,8 @@ WHERE l.referral_id = :referral AND l.state <> 'cancelled' ORDER BY l.role
 _PAYOUTS: Final = text("""
 SELECT p.*, l.role, l.claim_id, l.digest AS leg_digest, l.decisions
 FROM payout p LEFT JOIN LATERAL (
-    SELECT leg.* FROM payout_leg pl JOIN leg ON leg.id = pl.leg_id WHERE pl.payout_id = p.id ORDER BY pl.live DESC LIMIT 1
+    SELECT leg.* FROM payout_leg pl JOIN leg ON leg.id = pl.leg_id
+    WHERE pl.payout_id = p.id ORDER BY pl.live DESC LIMIT 1
 ) AS l ON true
 WHERE p.referral_id = :referral ORDER BY l.role DESC, p.id
 """)

@@ -8,8 +8,13 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 
 class KeyStatus(StrEnum):
@@ -64,7 +69,7 @@ class KeyRing:
 
     @classmethod
     def load(cls, path: Path) -> "KeyRing":
-        """The keys of a verify file: a JSON list of ``{key_id, public_key (hex), status}``; revoked ones are left out."""
+        """The keys of a verify file, a JSON list of ``{key_id, public_key (hex), status}``, without revoked ones."""
         return cls.of(json.loads(path.read_text()))
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Dexter and Brie's first referral, lived fact by fact on the real server, from the invitation to the end of the watch."""
+"""Dexter and Brie's first referral, lived fact by fact on the real server, from invitation to the end of the watch."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,9 @@ async def live_through(life: Installation, referral: str = "db1") -> dict[str, d
     claimed, bought = sent + timedelta(days=19), sent + timedelta(days=39)
     await life.publish()
     await life.user("olga")
-    await life.tell("referrer.enrolled", sent - timedelta(days=200), **DEXTER, customer="c-dexter", email="dexter@example.com")
+    await life.tell(
+        "referrer.enrolled", sent - timedelta(days=200), **DEXTER, customer="c-dexter", email="dexter@example.com"
+    )
     await life.tell(
         "referral.sent", sent, referral=referral, **DEXTER, channel="email", referee={"email": "brie1@example.com"}
     )

@@ -38,9 +38,12 @@ DECLARE
 BEGIN
     IF TG_TABLE_NAME = 'posting' THEN subject := NEW.transaction_id; ELSE subject := NEW.id; END IF;
     IF NOT EXISTS (SELECT 1 FROM posting WHERE transaction_id = subject) THEN
-        RAISE EXCEPTION 'ledger transaction % has no postings', subject USING ERRCODE = 'check_violation';
+        RAISE EXCEPTION 'ledger transaction % has no postings', subject
+            USING ERRCODE = 'check_violation';
     END IF;
-    IF EXISTS (SELECT 1 FROM posting WHERE transaction_id = subject GROUP BY currency HAVING sum(amount_minor) <> 0) THEN
+    IF EXISTS (
+        SELECT 1 FROM posting WHERE transaction_id = subject GROUP BY currency HAVING sum(amount_minor) <> 0
+    ) THEN
         RAISE EXCEPTION 'ledger transaction % does not balance', subject USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;
