@@ -143,7 +143,7 @@ async def _conflicting(connection: AsyncConnection, known: Sequence[_Row]) -> li
     if not known:
         return []
     result = await connection.execute(_CONTENT_MACS, {"ids": [row.event.fact_id for row in known]})
-    macs: dict[UUID, str] = dict(result.tuples())
+    macs: dict[UUID, str] = {row.id: row.content_mac for row in result}
     return [row.event for row in known if macs[row.event.fact_id] != row.content_mac]
 
 

@@ -55,7 +55,7 @@ class FileIntake:
         self._progress = progress
 
     async def take(self, file: FactFile) -> Tally:
-        """Takes a file in, a batch a transaction. Taken in again it goes on where it stopped: repeats change nothing."""
+        """Takes a file in, a batch a transaction. Taken in again it goes on where it stopped."""
         async with self._database.transaction() as connection:
             batch = await batches.open_batch(connection, file.content_hash, datetime.now(UTC))
         tally = Tally(batch)

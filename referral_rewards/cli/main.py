@@ -1,0 +1,48 @@
+"""`referrals`: everything a person or a script does with an installation.
+
+Exit codes: 0 done, 1 found problems, 2 bad input, 130 interrupted; one line on standard error per problem.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from referral_rewards.cli import programs
+from referral_rewards.cli.ingest import ingest
+from referral_rewards.cli.problems import exit_code_of
+from referral_rewards.cli.referrals import list_
+
+app = typer.Typer(
+    name="referrals",
+    help="Durable referral rewards: from a referral to a reward that a person approved.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(ingest)
+app.command("list")(list_)
+app.add_typer(programs.commands, name="program")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one command and ends the process with its exit code."""
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output (`| head`) has enough; what is still buffered must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; its exit code."""
+    return exit_code_of(lambda: app(arguments, prog_name="referrals", standalone_mode=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Turns whatever stops a command into one clear line a problem and the exit code that programs read."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Final
+
+import httpx
+import typer
+from sqlalchemy.exc import DBAPIError
+
+from referral_rewards.cli.console import tell
+from referral_rewards.domain.errors import BadInput, ReferralRewardsError
+
+DONE, FOUND_PROBLEMS, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+#: SQLSTATEs of a database that we reach but can't use, with what helps.
+_UNUSABLE: Final = {
+    "42P01": "the database has no schema of ours; bring it up to date with `referrals db upgrade`",
+    "42703": "the database has an older schema; bring it up to date with `referrals db upgrade`",
+    "28P01": "the database refuses the password",
+    "3D000": "there is no such database on the server",
+}
+
+
+def exit_code_of(command: Callable[[], int | None]) -> int:
+    """Runs a command; its exit code, with the problems that stopped it told."""
+    try:
+        return command() or DONE
+    except typer.TyperException as error:
+        _tell_usage(error)
+        return error.exit_code
+    except BadInput as error:
+        for problem in error.problems:
+            tell(str(problem))
+        return BAD_INPUT
+    except ReferralRewardsError as error:
+        tell(str(error))
+        return FOUND_PROBLEMS
+    except BrokenPipeError:
+        raise  # nobody reads our output any more; `main` ends quietly
+    except (DBAPIError, httpx.HTTPError, OSError, RuntimeError) as error:
+        tell(_unreachable(error))
+        return FOUND_PROBLEMS
+    except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
+        tell("interrupted")
+        return INTERRUPTED
+    except Exception as error:
+        # A mistake of ours. Whoever looks into it asks for the traceback.
+        if os.environ.get("REFERRALS_LOG_LEVEL") == "debug":
+            raise
+        tell(f"unexpected {type(error).__name__}: {_first_line(error)}; REFERRALS_LOG_LEVEL=debug shows where")
+        return FOUND_PROBLEMS
+
+
+def _tell_usage(error: typer.TyperException) -> None:
+    context = getattr(error, "ctx", None)
+    about = f"{context.command_path}: " if context is not None else ""
+    if message := " ".join(error.format_message().replace("Value error, ", "").split()):
+        tell(f"{about}{message}")
+
+
+def _unreachable(error: Exception) -> str:
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None)
+        if state in _UNUSABLE:
+            return _UNUSABLE[state]
+        # psycopg tells the server, the user and the reason, never the password.
+        return f"the database does not answer: {_first_line(error.orig or error)}"
+    if isinstance(error, httpx.HTTPError):
+        return f"the API does not answer: {_first_line(error)}; is it running (`referrals up`)?"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else _first_line(error)
+    return _first_line(error)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,29 @@
+"""How values are written for programs and people: instants, rows."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+
+def instant(moment: datetime | None) -> str | None:
+    """An instant in ISO 8601, in UTC with ``Z``."""
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def day(moment: datetime | None) -> str:
+    """An instant to the minute, for people."""
+    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}Z"
+
+
+def plain(value: Any) -> Any:
+    """A value of the register as a JSON value."""
+    if isinstance(value, datetime):
+        return instant(value)
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, Row):
+        return plain(dict(value._mapping))
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
