@@ -13,17 +13,16 @@ import json
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
 from temporalio.envconfig import ClientConfig
 
+from referral_rewards.children import Secrets, children, environment
 from referral_rewards.config import PREFIX, Settings, StackInfo, stack_file, with_driver
 from referral_rewards.domain.errors import LocalStackError
 from referral_rewards.embedded import (
@@ -36,16 +35,13 @@ from referral_rewards.embedded import (
     prepare_temporal,
     servers,
 )
-from referral_rewards.keys import Keys, ensure_keys
 from referral_rewards.lock import data_lock
 from referral_rewards.search_attributes import TYPE_NAMES
-from referral_rewards.supervisor import Program, Say, Supervisor, end_recorded
+from referral_rewards.supervisor import Say, Supervisor, end_recorded
 
 __all__ = ["PORT_BASE", "Bootstrap", "Ports", "postgres", "servers", "stack", "up"]
 
 PORT_BASE = 8700
-SIGNING_KEY = PREFIX + "SIGNING_KEY"
-RAIL_SECRETS = PREFIX + "RAIL_"  # what provider secrets begin with; only the payout worker is given them
 
 Bootstrap = Callable[[Settings], Awaitable[None]]
 """Something to do once everything answers and before the stack counts as ready, like making the example users."""
@@ -144,63 +140,16 @@ async def _start(data: Path, ports: Ports, supervisor: Supervisor, say: Say) -> 
     await asyncio.to_thread((await migrate).upgrade, with_driver(database_url))
 
     info = StackInfo(f"http://{HOST}:{ports.api}", temporal, web_ui, database_url)
-    keys = ensure_keys(data)
-    common = _environment(data, info, keys, embedded_temporal="target_host" not in outside_temporal)
-    signing = {SIGNING_KEY: os.environ.get(SIGNING_KEY, str(keys.signing_key))}
-    rails = {name: value for name, value in os.environ.items() if name.startswith(RAIL_SECRETS)}
-    await supervisor.start(
-        _api(data, ports, {**common, **signing}),
-        _worker(data, "referrals", common),
-        _worker(data, "payouts", {**common, **rails}),
-    )
+    secrets = Secrets.of(data, os.environ)
+    common = environment(os.environ, data, info, secrets, embedded_temporal="target_host" not in outside_temporal)
+    await supervisor.start(*children(data, ports.api, os.environ, common, secrets))
     return info, Settings.load(
         data=data,
         database_url=info.database_url,
         api_url=info.api,
-        pepper=common[PREFIX + "PEPPER"],
-        signing_key=signing[SIGNING_KEY],
-        verify_keys=common[PREFIX + "VERIFY_KEYS"],
-    )
-
-
-def _environment(data: Path, info: StackInfo, keys: Keys, *, embedded_temporal: bool) -> dict[str, str]:
-    """What every child may know: our own environment without the signing key and the secrets of rails."""
-    withheld = (SIGNING_KEY, RAIL_SECRETS, *(("TEMPORAL_",) if embedded_temporal else ()))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(withheld)}
-    environment |= {
-        PREFIX + "DATA": str(data),
-        PREFIX + "DATABASE_URL": info.database_url,
-        PREFIX + "API_URL": info.api,
-    }
-    environment.setdefault(PREFIX + "PEPPER", keys.pepper.read_text())
-    environment.setdefault(PREFIX + "VERIFY_KEYS", str(keys.verify_keys))
-    if embedded_temporal:
-        environment |= {"TEMPORAL_ADDRESS": info.temporal, "TEMPORAL_NAMESPACE": "default"}
-    return environment
-
-
-def _api(data: Path, ports: Ports, environment: Mapping[str, str]) -> Program:
-    async def answers() -> bool:
-        return await asyncio.to_thread(_is_ok, ports.api, "/readyz")
-
-    where = {PREFIX + "API_HOST": HOST, PREFIX + "API_PORT": str(ports.api)}
-    command = [sys.executable, "-m", "referral_rewards.api"]
-    return Program("API", command, data / "logs" / "api.log", answers, env={**environment, **where})
-
-
-def _worker(data: Path, role: str, environment: Mapping[str, str]) -> Program:
-    ready_file = data / "run" / f"{role}.ready"
-
-    async def polls() -> bool:
-        return ready_file.exists()
-
-    return Program(
-        f"worker {role}",
-        [sys.executable, "-m", "worker", "--role", role],
-        data / "logs" / f"worker-{role}.log",
-        polls,
-        env={**environment, PREFIX + "READY_FILE": str(ready_file)},
-        before=lambda: ready_file.unlink(missing_ok=True),
+        pepper=secrets.pepper,
+        signing_key=secrets.signing_key,
+        verify_keys=secrets.verify_keys,
     )
 
 
@@ -216,17 +165,6 @@ def _need_ports(ports: Ports, *, needs_database: bool, needs_temporal: bool) -> 
                 f"port {port}, wanted by {who}, is taken, perhaps by another local stack; "
                 "choose other ports with --port-base"
             )
-
-
-def _is_ok(port: int, path: str) -> bool:
-    connection = HTTPConnection(HOST, port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _publish(data: Path, info: StackInfo) -> None:

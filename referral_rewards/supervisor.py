@@ -182,7 +182,9 @@ def record_pids(path: Path, pids: Iterable[int]) -> None:
         with suppress(psutil.NoSuchProcess):
             entries[str(pid)] = psutil.Process(pid).create_time()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(entries))
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(entries))
+    fresh.replace(path)  # whole or not at all: an interrupted run is ended by what stands here
 
 
 def end_recorded(path: Path, seconds: float = 10.0) -> int:

@@ -1,0 +1,103 @@
+"""Our own processes in the local stack, with what each of them may know.
+
+Everybody gets the database, the pepper and the public keys; only the API the signing key; only the payout worker what
+providers gave us.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import NamedTuple
+
+from referral_rewards.config import PREFIX, StackInfo
+from referral_rewards.embedded import HOST
+from referral_rewards.keys import ensure_keys
+from referral_rewards.supervisor import Program
+
+SIGNING_KEY = PREFIX + "SIGNING_KEY"
+RAIL_SECRETS = PREFIX + "RAIL_"  # what the names of provider secrets begin with
+
+
+class Secrets(NamedTuple):
+    """The stack's secrets: the environment's where it names them, else those of its data folder."""
+
+    pepper: str
+    signing_key: str
+    verify_keys: str
+
+    @classmethod
+    def of(cls, data: Path, given: Mapping[str, str]) -> "Secrets":
+        own = ensure_keys(data)
+        return cls(
+            given.get(PREFIX + "PEPPER", own.pepper.read_text()),
+            given.get(SIGNING_KEY, str(own.signing_key)),
+            given.get(PREFIX + "VERIFY_KEYS", str(own.verify_keys)),
+        )
+
+
+def environment(
+    given: Mapping[str, str], data: Path, info: StackInfo, secrets: Secrets, *, embedded_temporal: bool
+) -> dict[str, str]:
+    """What every child may know: the environment `given` to us, less what only one of them gets."""
+    withheld = (SIGNING_KEY, RAIL_SECRETS, *(("TEMPORAL_",) if embedded_temporal else ()))
+    common = {name: value for name, value in given.items() if not name.startswith(withheld)}
+    common |= {
+        PREFIX + "DATA": str(data),
+        PREFIX + "DATABASE_URL": info.database_url,
+        PREFIX + "API_URL": info.api,
+        PREFIX + "PEPPER": secrets.pepper,
+        PREFIX + "VERIFY_KEYS": secrets.verify_keys,
+    }
+    if embedded_temporal:
+        common |= {"TEMPORAL_ADDRESS": info.temporal, "TEMPORAL_NAMESPACE": "default"}
+    return common
+
+
+def children(
+    data: Path, api_port: int, given: Mapping[str, str], common: Mapping[str, str], secrets: Secrets
+) -> tuple[Program, Program, Program]:
+    """The API and the two workers."""
+    rails = {name: value for name, value in given.items() if name.startswith(RAIL_SECRETS)}
+    return (
+        _api(data, api_port, {**common, SIGNING_KEY: secrets.signing_key}),
+        _worker(data, "referrals", common),
+        _worker(data, "payouts", {**common, **rails}),
+    )
+
+
+def _api(data: Path, port: int, known: Mapping[str, str]) -> Program:
+    async def answers() -> bool:
+        return await asyncio.to_thread(_is_ok, port, "/readyz")
+
+    where = {PREFIX + "API_HOST": HOST, PREFIX + "API_PORT": str(port)}
+    command = [sys.executable, "-m", "referral_rewards.api"]
+    return Program("API", command, data / "logs" / "api.log", answers, env={**known, **where})
+
+
+def _worker(data: Path, role: str, known: Mapping[str, str]) -> Program:
+    ready_file = data / "run" / f"{role}.ready"
+
+    async def polls() -> bool:
+        return ready_file.exists()
+
+    return Program(
+        f"worker {role}",
+        [sys.executable, "-m", "worker", "--role", role],
+        data / "logs" / f"worker-{role}.log",
+        polls,
+        env={**known, PREFIX + "READY_FILE": str(ready_file)},
+        before=lambda: ready_file.unlink(missing_ok=True),
+    )
+
+
+def _is_ok(port: int, path: str) -> bool:
+    connection = HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

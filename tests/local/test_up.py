@@ -1,0 +1,122 @@
+"""`referrals up`: everything is started, found, kept, restarted and stopped; each process knows only what it may."""
+
+import asyncio
+import json
+import os
+import signal
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from socket import socket
+
+import psutil
+import pytest
+
+from referral_rewards.children import Secrets, children, environment
+from referral_rewards.config import Settings, StackInfo, local_stack
+from referral_rewards.domain.errors import LocalStackError
+from referral_rewards.embedded import HOST, free_port
+from referral_rewards.local import Ports, stack
+
+GIVEN = {
+    "PATH": "/bin",
+    "REFERRALS_SIGNING_KEY": "/vault/signing.pem",
+    "REFERRALS_RAIL_STRIPE_KEY": "sk_live",
+    "TEMPORAL_API_KEY": "cloud",
+}
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("REFERRALS_", "TEMPORAL_"))]:
+        monkeypatch.delenv(name)
+
+
+def _ports() -> Ports:
+    return Ports(*(free_port() for _ in Ports._fields))
+
+
+def _known(data: Path, *, embedded_temporal: bool = True) -> dict[str, dict[str, str]]:
+    info = StackInfo("http://api", "127.0.0.1:1", "", "postgresql://db")
+    secrets = Secrets.of(data, GIVEN)
+    common = environment(GIVEN, data, info, secrets, embedded_temporal=embedded_temporal)
+    return {child.name: dict(child.env or {}) for child in children(data, 1, GIVEN, common, secrets)}
+
+
+@pytest.mark.parametrize(
+    ("variable", "holders"),
+    [
+        ("REFERRALS_SIGNING_KEY", {"API"}),
+        ("REFERRALS_RAIL_STRIPE_KEY", {"worker payouts"}),
+        ("REFERRALS_PEPPER", {"API", "worker referrals", "worker payouts"}),
+        ("REFERRALS_VERIFY_KEYS", {"API", "worker referrals", "worker payouts"}),
+        ("PATH", {"API", "worker referrals", "worker payouts"}),
+        ("TEMPORAL_API_KEY", set()),
+    ],
+)
+def test_each_process_knows_only_what_it_may(variable: str, holders: set[str], data: Path) -> None:
+    assert {name for name, known in _known(data).items() if variable in known} == holders
+
+
+def test_credentials_of_an_outside_temporal_are_handed_on(data: Path) -> None:
+    assert {known["TEMPORAL_API_KEY"] for known in _known(data, embedded_temporal=False).values()} == {"cloud"}
+
+
+@pytest.mark.parametrize(
+    ("index", "wanted_by"), [(0, "the API"), (1, "the Temporal Web UI"), (2, "Temporal"), (3, "PostgreSQL")]
+)
+async def test_a_taken_port_is_named_with_who_wanted_it(index: int, wanted_by: str, data: Path) -> None:
+    ports = _ports()
+    with socket() as taken:
+        taken.bind((HOST, ports[index]))
+        taken.listen()
+        with pytest.raises(LocalStackError, match=f"port {ports[index]}, wanted by {wanted_by},.*--port-base"):
+            async with stack(data, ports):
+                pytest.fail("it started")
+    assert local_stack(data) is None
+
+
+async def _until(holds: Callable[[], object]) -> None:
+    for _ in range(1500):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("waited in vain")
+
+
+def _pids(data: Path) -> set[int]:
+    return {int(pid) for pid in json.loads((data / "run" / "pids.json").read_text())}
+
+
+@pytest.mark.slow
+async def test_the_whole_stack_starts_recovers_stops_and_keeps_what_it_knows(data: Path) -> None:
+    said: list[str] = []
+    seen: list[Settings] = []
+
+    async def look(settings: Settings) -> None:
+        assert local_stack(data) is None, "it counts as ready only after this"
+        seen.append(settings)
+
+    ports = _ports()
+    async with stack(data, ports, bootstrap=[look], say=said.append) as (supervisor, info):
+        assert local_stack(data) == info
+        assert stat.S_IMODE((data / "stack.json").stat().st_mode) == 0o600
+        assert info.api == f"http://{HOST}:{ports.api}"
+        assert seen[0].signing_key is not None
+        first = [psutil.Process(pid) for pid in sorted(_pids(data))]
+        assert len(first) == 5
+        listening = {c.laddr.ip for child in first for c in child.net_connections() if c.status == "LISTEN"}
+        assert listening == {HOST}
+
+        watching = asyncio.create_task(supervisor.watch())
+        (payouts,) = (child for child in first if "payouts" in child.cmdline())
+        os.kill(payouts.pid, signal.SIGKILL)
+        await _until(lambda: payouts.pid not in _pids(data) and len(_pids(data)) == 5)
+        await _until(lambda: (data / "run" / "payouts.ready").exists())
+        assert "worker payouts ended with code -9; starting it again in 0.5 s" in said
+        watching.cancel()
+    assert local_stack(data) is None
+    assert not any(child.is_running() for child in first)
+
+    async with stack(data, ports, say=said.append) as (_, again):
+        assert again == info
