@@ -31,7 +31,6 @@ class Reason(StrEnum):
     INVITATION_NOT_CLAIMED = "invitation_not_claimed"
     NO_CONVERSION = "no_conversion"
     CONVERSION_REVERSED = "conversion_reversed"
-    WITHDRAWN = "withdrawn"
     PROGRAM_NOT_ACTIVE = "program_not_active"
     REFERRER_SUSPENDED = "referrer_suspended"
     REFERRER_NOT_ENROLLED = "referrer_not_enrolled"

@@ -8,7 +8,6 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
@@ -18,11 +17,9 @@ from referral_rewards.register import batches, matching
 from referral_rewards.register.fact_files import FactFile, Line
 from referral_rewards.register.facts import Intake, Recorded
 from referral_rewards.register.locks import Lock
+from referral_rewards.register.retrying import retrying
 
 BATCH_LINES: Final = 500
-#: Postgres ended one of two transactions that waited for each other; the same again succeeds.
-_TRY_AGAIN: Final = frozenset({"40P01", "40001"})
-_ATTEMPTS: Final = 10
 
 
 @dataclass(slots=True)
@@ -87,15 +84,10 @@ class FileIntake:
             self._admit(read, looked)
         if looked.refused:
             return looked
-        for attempt in range(_ATTEMPTS):
-            try:
-                return await self._take_in_one(file)
-            except DBAPIError as error:
-                if not _again(error) or attempt + 1 == _ATTEMPTS:
-                    raise
-            except _Conflicting as found:
-                return found.tally
-        raise AssertionError("unreachable")
+        try:
+            return await retrying(lambda: self._take_in_one(file))
+        except _Conflicting as found:
+            return found.tally
 
     async def _take_in_one(self, file: FactFile) -> Tally:
         async with self._database.transaction() as connection:
@@ -131,15 +123,11 @@ class FileIntake:
         return admitted
 
     async def _store(self, events: Sequence[Event], batch: UUID) -> Recorded:
-        for attempt in range(_ATTEMPTS):
-            try:
-                async with self._database.transaction() as connection:
-                    return await self._record(connection, events, batch)
-            except DBAPIError as error:
-                if not _again(error) or attempt + 1 == _ATTEMPTS:
-                    raise
-                await asyncio.sleep(0.05 * 2**attempt)
-        raise AssertionError("unreachable")
+        async def work() -> Recorded:
+            async with self._database.transaction() as connection:
+                return await self._record(connection, events, batch)
+
+        return await retrying(work)
 
     async def _record(self, connection: AsyncConnection, events: Sequence[Event], batch: UUID) -> Recorded:
         return await self._intake.record(connection, events, received_at=datetime.now(UTC), batch=batch)
@@ -162,10 +150,6 @@ class _Conflicting(Exception):
 
 def _next(lines: Iterator[tuple[list[Line], int]]) -> tuple[list[Line], int] | None:
     return next(lines, None)
-
-
-def _again(error: DBAPIError) -> bool:
-    return getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
 
 
 _EVERY_LOCK: Final = text("SELECT pg_advisory_xact_lock(:space, l) FROM generate_series(0, :last) AS l ORDER BY l")

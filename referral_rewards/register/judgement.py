@@ -288,7 +288,6 @@ async def _by_the_periods(connection: AsyncConnection, case: Case) -> Standing:
     """Where the four periods leave a referral: waiting, or closed."""
     course = case.course
     if course.status in CLOSED:
-        assert course.reason is not None
         return await verdicts.close(connection, case, course.status, course.reason)
     if case.row.claim_id is not None:
         await reservations.cancel(connection, case, "the conversion no longer holds")

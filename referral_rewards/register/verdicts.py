@@ -44,11 +44,11 @@ async def close(
     connection: AsyncConnection,
     case: Case,
     status: ReferralStatus,
-    reason: Reason,
+    reason: Reason | None,
     claim: RewardClaim | None = None,
 ) -> Standing:
     """Closes a referral without a reward. From here on only the decision to reopen it changes anything."""
-    await reservations.cancel(connection, case, f"{status}: {reason}")
+    await reservations.cancel(connection, case, f"{status}: {reason or 'by its parties'}")
     if case.row.claimed_at is not None:
         await wake_rivals(connection, await rivals(connection, case), case)
     return await write(
@@ -56,7 +56,7 @@ async def close(
         case,
         status,
         claim,
-        reason=reason.value,
+        reason=reason.value if reason else None,
         deadline=None,
         wake_at=None,
         closed_at=case.now,
@@ -69,7 +69,7 @@ async def set_aside(connection: AsyncConnection, row: Any | None, now: datetime)
     """Ends a run that has nothing to judge: an unknown referral, parked facts, a request that was merged."""
     if row is not None:
         closed = (
-            {"status": _S.WITHDRAWN.value, "reason": Reason.WITHDRAWN.value} if row.merged_into and row.status else {}
+            {"status": _S.WITHDRAWN.value} if row.merged_into and row.status else {}
         )
         await referrals.write(connection, row, now, judged_version=row.facts_version, wake_at=None, **closed)
     return Standing(status=_S.WITHDRAWN, closed=True, program=(row.program if row else None) or "")

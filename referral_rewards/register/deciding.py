@@ -1,0 +1,185 @@
+"""Records what a person decided on a referral, once every rule was asked (SPEC §6). Only the API calls this: it signs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.approval import Approver, DecisionKind, Requirement, check_words, may_decide
+from referral_rewards.domain.claims import RewardClaim
+from referral_rewards.domain.errors import DecisionRefused, NotFound, StaleDigest
+from referral_rewards.domain.lifecycle import ReferralStatus
+from referral_rewards.domain.ruling import Ruling, ruling
+from referral_rewards.register import claims, decisions, dossier, outbox, referrals, reservations
+from referral_rewards.register.decisions import Decision, NewDecision
+from referral_rewards.register.dossier import Case
+from referral_rewards.register.judgement import closing_digest, open_case
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.signing import KeyRing, Signer
+
+_S = ReferralStatus
+_K = DecisionKind
+
+#: Where a claim stands before its approvers, and what they can record there.
+BEFORE_APPROVERS: Final = frozenset({_S.AWAITING_APPROVAL, _S.ON_HOLD, _S.APPROVED})
+#: What only a decision to reopen leads out of.
+REOPENABLE: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN})
+#: A reopening of a referral that never had a claim names this one.
+NO_CLAIM: Final = UUID(int=0)
+#: These only ever keep money back, so that they need not wait until the newest facts are judged.
+_KEEPING_BACK: Final = frozenset({_K.DENY, _K.HOLD, _K.REQUEST_EVIDENCE})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person asks to be recorded, against the digest that was shown to them."""
+
+    referral: str
+    kind: DecisionKind
+    reason: str
+    note: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a decision on a referral would be made against now: its claim, or its closing (which has ``claim`` None)."""
+
+    digest: str
+    claim_id: UUID
+    claim: RewardClaim | None
+    requirement: Requirement
+
+
+async def decide(
+    connection: AsyncConnection, asked: Asked, approver: Approver, *, now: datetime, keys: KeyRing, signer: Signer
+) -> tuple[Decision, bool]:
+    """Records a decision and wakes the referral, in the caller's transaction; True beside it if it was on record.
+
+    The same decision of the same person against the same digest, in the same words, is recorded once.
+
+    Raises:
+        RequestInvalid: for a reason code that the kind does not take, or without a note.
+        NotFound: if nobody has heard of the referral.
+        NotAllowed: if the person holds none of the roles it needs.
+        StaleDigest: if the claim is no longer the one that was shown.
+        DecisionRefused: naming the rule that does not admit it.
+    """
+    check_words(asked.kind, asked.reason, asked.note)
+    row = await referrals.hold(connection, asked.referral)
+    if row is None or (row.merged_into and row.status is None):
+        raise NotFound("referral", asked.referral)
+    made, _ = await decisions.on_referral(connection, row.id, keys)
+    if (first := await _recorded_before(connection, asked, approver, made)) is not None:
+        return first, True
+    _check_status(row, asked.kind)
+    await _check_nothing_sent(connection, row, asked.kind)
+    case = await open_case(connection, row, now)
+    if case is None:
+        raise DecisionRefused(row.id, "not_judged", "no terms are in force for it")
+    subject = await _subject(connection, case)
+    if subject.digest != asked.digest:
+        raise StaleDigest(row.id, asked.digest, subject.digest)
+    if asked.kind not in _KEEPING_BACK and row.judged_version != row.facts_version:
+        raise DecisionRefused(row.id, "facts_unjudged", "facts arrived that are being judged; look again in a moment")
+    on_it = [decision for decision in made if decision.digest == subject.digest]
+    _check_ruling(row, subject, asked.kind, on_it)
+    may_decide(
+        approver,
+        asked.kind,
+        subject.requirement,
+        referral=row.id,
+        parties=await dossier.parties(connection, case),
+        entered_by=dossier.entered_by(case.facts),
+        already_signed_by=[decision.user for decision in on_it if decision.kind is _K.APPROVE],
+    )
+    decision = await decisions.append(
+        connection,
+        NewDecision(
+            referral=row.id,
+            claim_id=subject.claim_id,
+            digest=subject.digest,
+            kind=asked.kind,
+            user=approver.user,
+            roles=approver.roles,
+            reason=asked.reason,
+            note=asked.note,
+            decided_at=now,
+        ),
+        signer,
+    )
+    await outbox.enqueue(connection, WakeupKind.DECISION, row.id, decision.id)
+    return decision, False
+
+
+async def _subject(connection: AsyncConnection, case: Case) -> Subject:
+    row = case.row
+    if row.closed_at is not None:
+        routes = {role for roles in case.terms.approval.routes.values() for role in roles}
+        required = Requirement(routes=tuple(sorted(routes)), people=1)
+        return Subject(closing_digest(row), row.claim_id or NO_CLAIM, None, required)
+    claim, _ = await claims.current(connection, row.claim_id)
+    return Subject(claim.digest, row.claim_id, claim, claim.requirement)
+
+
+def _check_status(row: Any, kind: DecisionKind) -> None:
+    """Return if a referral that stands there takes this kind of decision at all."""
+    if kind is _K.REOPEN:
+        if row.closed_at is None or row.status not in REOPENABLE:
+            raise DecisionRefused(row.id, "not_closed", f"it is {row.status}, and only what was closed is reopened")
+        return
+    if row.status in (_S.PAYING, _S.REWARDED, _S.CLAWED_BACK):
+        raise DecisionRefused(
+            row.id, "payment_committed", f"it is {row.status}: money was sent; open a clawback case instead"
+        )
+    if row.closed_at is not None:
+        raise DecisionRefused(row.id, "closed", f"it is {row.status}; `reopen` is the only decision it takes")
+    if row.status not in BEFORE_APPROVERS or row.claim_id is None:
+        raise DecisionRefused(row.id, "no_claim", f"it is {row.status or 'not judged yet'}: there is no claim to decide")
+
+
+async def _check_nothing_sent(connection: AsyncConnection, row: Any, kind: DecisionKind) -> None:
+    """Return unless the first payment of this approval was committed: from then on money can only be clawed back."""
+    if kind is _K.REOPEN:
+        return
+    if any(payout.first_sent_at is not None for payout in await reservations.legs_of(connection, row.id)):
+        raise DecisionRefused(row.id, "payment_committed", "money was sent; open a clawback case instead")
+
+
+def _check_ruling(row: Any, subject: Subject, kind: DecisionKind, on_it: Sequence[Decision]) -> None:
+    """Return if what was decided on the claim so far leaves this kind of decision a meaning."""
+    if subject.claim is None:
+        return
+    so_far = ruling(subject.requirement, [decision.signoff for decision in on_it], subject.digest)
+    if so_far is Ruling.DENIED:
+        raise DecisionRefused(row.id, "already_denied", "it was denied a moment ago; `reopen` corrects that")
+    if kind is _K.RELEASE and so_far is not Ruling.HELD:
+        raise DecisionRefused(row.id, "not_held", "nobody holds it")
+
+
+async def _recorded_before(
+    connection: AsyncConnection, asked: Asked, approver: Approver, made: Sequence[Decision]
+) -> Decision | None:
+    """The same decision if this person made it before. A hold that was released since is a new one, and so on."""
+    on_it = [decision for decision in made if decision.digest == asked.digest]
+    for later, decision in enumerate(on_it, start=1):
+        same = (decision.user, decision.kind, decision.reason) == (approver.user, asked.kind, asked.reason)
+        undone = asked.kind in (_K.HOLD, _K.RELEASE) and any(
+            each.kind in (_K.HOLD, _K.RELEASE) and each.kind is not asked.kind for each in on_it[later:]
+        )
+        if same and not undone and await _note(connection, decision.id) == asked.note:
+            return decision
+    return None
+
+
+async def _note(connection: AsyncConnection, decision: UUID) -> str | None:
+    body = (await connection.execute(_NOTE, {"id": decision})).scalar_one_or_none()
+    return body["note"] if body else None
+
+
+_NOTE: Final = text("SELECT body FROM personal_data WHERE subject_id = :id")
+
