@@ -45,9 +45,7 @@ async def _print_table(wanted: Wanted, data: Any) -> None:
                 each["status"],
                 each["reason"],
                 each["deadline"],
-                f"{conversion['order']} {display(conversion['net_minor'], conversion['currency'])}"
-                if conversion
-                else "",
+                f"{bought['order']} {display(bought['net_minor'], bought['currency'])}" if bought else "",
                 ", ".join(display(leg["amount_minor"], leg["currency"]) for leg in claim["legs"]) if claim else "",
                 ", ".join(payout["state"] for payout in each["payouts"]),
             )

@@ -1,0 +1,38 @@
+"""`python -m referral_rewards.api`: the HTTP API, the only process that can sign decisions."""
+
+import sys
+
+import uvicorn
+
+from referral_rewards import observability
+from referral_rewards.api.app import create_app
+from referral_rewards.api.parts import Parts
+from referral_rewards.config import Settings
+from referral_rewards.domain.errors import BadInput
+
+
+def main() -> int:
+    """Serves until SIGTERM or SIGINT; the process's exit code."""
+    try:
+        settings = Settings.load()
+        parts = Parts.of(settings)
+    except BadInput as error:
+        for problem in error.problems:
+            sys.stderr.write(f"api: {problem}\n")
+        return 2
+    observability.configure_logging(settings)
+    # Access lines carry paths with ids only, but one a request says little; events of our own say what happened.
+    uvicorn.run(
+        create_app(parts),
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""Puts the HTTP API together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from referral_rewards.api import claims, docs, events, health, problems, referrals
+from referral_rewards.api.limits import BodyLimit
+from referral_rewards.api.parts import Parts
+
+_ABOUT = """\
+Facts about referrals come in, and people decide on the rewards that follow from them.
+Every refusal is a problem document (RFC 9457, `application/problem+json`); `type` tells refusals apart.
+"""
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """The API over these parts, which it closes at its end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await parts.database.close()
+
+    app = FastAPI(
+        title="Referral rewards",
+        description=_ABOUT,
+        version=version("referral-rewards"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.parts = parts
+    app.add_middleware(BodyLimit)
+    problems.install(app)
+    for room in (events, referrals, claims, health, docs):
+        app.include_router(room.router)
+    return app

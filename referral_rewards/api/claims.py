@@ -1,0 +1,104 @@
+"""What waits for a person, and what people decide."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from referral_rewards.api.parts import Its, Parts, Person, Reading
+from referral_rewards.domain.approval import DecisionKind
+from referral_rewards.domain.errors import ReferralRewardsError
+from referral_rewards.register import deciding
+from referral_rewards.register.deciding import Asked
+from referral_rewards.register.decisions import Decision
+from referral_rewards.register.retrying import retrying
+from referral_rewards.register.users import User
+from referral_rewards.reporting.queue import queue
+from referral_rewards.reporting.showing import decidable
+
+router = APIRouter(prefix="/v1/claims", tags=["claims"])
+_log = structlog.get_logger("api")
+
+
+class NewDecision(BaseModel):
+    """A decision to be recorded. ``digest`` is what `GET /v1/claims/{referral}` showed: what the person looked at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: DecisionKind
+    reason: str
+    note: str
+    digest: str
+
+
+class RecordedDecision(BaseModel):
+    """A decision on record; ``repeated`` if the very same was recorded before."""
+
+    id: UUID
+    seq: int
+    referral: str
+    kind: DecisionKind
+    user: str
+    roles: list[str]
+    reason: str
+    digest: str
+    decided_at: AwareDatetime
+    repeated: bool
+
+
+@router.get("", summary="What waits for a person")
+async def list_claims(connection: Reading, person: Person, parts: Its) -> list[dict[str, Any]]:
+    """Claims before their approvers, late facts, clawback cases, payouts that a person must look at; oldest first."""
+    return await queue(connection, parts.keys)
+
+
+@router.get("/{referral}", summary="Show what a decision would be made against")
+async def show_claim(referral: str, connection: Reading, person: Person, parts: Its) -> dict[str, Any]:
+    """The claim with its digest, who has decided what, and which decisions it takes now.
+
+    For a closed referral `digest` is that of its closing, and `reopen` the only decision.
+    """
+    return await decidable(connection, referral, parts.keys)
+
+
+@router.post("/{referral}/decisions", status_code=201, summary="Decide")
+async def decide(referral: str, new: NewDecision, response: Response, person: Person, parts: Its) -> RecordedDecision:
+    """Signs and records a decision of the signed-in person, and wakes the referral.
+
+    409 if the claim changed since it was shown, or the rules of approval don't admit the decision; the rule is named.
+    The same decision again answers 200 with the first one.
+    """
+    asked = Asked(referral, new.kind, new.reason, new.note, new.digest)
+    try:
+        decision, repeated = await retrying(lambda: _decide(parts, asked, person))
+    except ReferralRewardsError as refusal:
+        parts.metrics.decisions.labels(new.kind, "refused").inc()
+        _log.info("decision_refused", referral=referral, kind=new.kind, by=person.name, why=type(refusal).__name__)
+        raise
+    if repeated:
+        response.status_code = 200
+    else:
+        parts.metrics.decisions.labels(new.kind, "recorded").inc()
+        _log.info("decision_recorded", referral=referral, kind=new.kind, by=person.name, decision=str(decision.id))
+    return RecordedDecision(
+        id=decision.id,
+        seq=decision.seq,
+        referral=decision.referral,
+        kind=decision.kind,
+        user=decision.user,
+        roles=sorted(decision.roles),
+        reason=decision.reason,
+        digest=decision.digest,
+        decided_at=decision.decided_at,
+        repeated=repeated,
+    )
+
+
+async def _decide(parts: Parts, asked: Asked, person: User) -> tuple[Decision, bool]:
+    async with parts.database.transaction() as connection:
+        return await deciding.decide(
+            connection, asked, person.approver, now=datetime.now(UTC), keys=parts.keys, signer=parts.signer
+        )

@@ -1,0 +1,23 @@
+"""What Prometheus may ask of the API: facts and decisions taken in, and how many wake-ups wait to be delivered."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.facts = Counter(
+            "referrals_facts", "Facts sent to the API, by what became of them.", ["outcome"], registry=self._registry
+        )
+        self.decisions = Counter(
+            "referrals_decisions", "Decisions asked of the API.", ["kind", "outcome"], registry=self._registry
+        )
+        self.outbox = Gauge(
+            "referrals_outbox_depth", "Wake-ups that wait to be delivered to workflows.", registry=self._registry
+        )
+
+    def exposition(self) -> bytes:
+        """All of them, in Prometheus' text format."""
+        return generate_latest(self._registry)

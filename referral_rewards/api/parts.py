@@ -1,0 +1,92 @@
+"""What the routes work with, put together once a process, and who is asking."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models.session import Database
+from referral_rewards.api.metrics import Metrics
+from referral_rewards.config import PREFIX, Settings
+from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
+from referral_rewards.register import users
+from referral_rewards.register.facts import Intake
+from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.register.users import User
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The database, the taking in of facts, the keys that decisions are verified by, and the one that signs them."""
+
+    database: Database
+    intake: Intake
+    keys: KeyRing
+    signer: Signer
+    metrics: Metrics
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Parts":
+        """The parts that the settings describe.
+
+        Raises:
+            BadInput: if the API lacks a key that it can't do without.
+        """
+        if settings.signing_key is None:
+            raise BadInput([Problem(f"{PREFIX}SIGNING_KEY", "not set; without it no decision can be signed")])
+        if settings.verify_keys is None:
+            raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", "not set; without it no decision can be verified")])
+        try:
+            signer = Signer.load(settings.signing_key)
+        except (OSError, ValueError) as error:
+            raise BadInput([Problem(f"{PREFIX}SIGNING_KEY", f"can't be used: {error}")]) from None
+        keys = KeyRing.load(settings.verify_keys)
+        if signer.key_id not in keys.keys:
+            raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", f"does not list the signing key {signer.key_id}")])
+        return cls(
+            database=Database.at(settings.database_url, pool_size=10),
+            intake=Intake(settings.pepper_bytes()),
+            keys=keys,
+            signer=signer,
+            metrics=Metrics(),
+        )
+
+
+def _parts(request: Request) -> Parts:
+    parts = request.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+Its = Annotated[Parts, Depends(_parts)]
+
+
+async def _reading(parts: Its) -> AsyncIterator[AsyncConnection]:
+    async with parts.database.transaction() as connection:
+        yield connection
+
+
+Reading = Annotated[AsyncConnection, Depends(_reading)]
+"""A transaction for a request that only reads."""
+
+_bearer = HTTPBearer(auto_error=False, description="A token from `referrals user add`.")
+
+
+async def _signed_in(parts: Its, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> User:
+    if credentials is None:
+        raise NotSignedIn("a token is needed: Authorization: Bearer …")
+    async with parts.database.transaction() as connection:
+        return await users.signed_in(connection, credentials.credentials)
+
+
+async def _person(user: Annotated[User, Depends(_signed_in)]) -> User:
+    user.need_a_role()
+    return user
+
+
+SignedIn = Annotated[User, Depends(_signed_in)]
+Person = Annotated[User, Depends(_person)]
+"""Somebody with a role: services write facts and read nothing."""

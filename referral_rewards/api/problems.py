@@ -1,0 +1,107 @@
+"""The one place where refusals become HTTP answers: problem details (RFC 9457)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from referral_rewards.domain.errors import (
+    BadInput,
+    DecisionRefused,
+    NotAllowed,
+    NotFound,
+    NotSignedIn,
+    ReferralRewardsError,
+    Refused,
+    StaleDigest,
+)
+
+_log = structlog.get_logger("api")
+
+#: Which status a refusal has: that of its nearest ancestor here.
+STATUS: Final[Mapping[type[ReferralRewardsError], HTTPStatus]] = {
+    BadInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Refused: HTTPStatus.CONFLICT,
+    NotFound: HTTPStatus.NOT_FOUND,
+    NotAllowed: HTTPStatus.FORBIDDEN,
+    NotSignedIn: HTTPStatus.UNAUTHORIZED,
+}
+
+
+def status_of(refusal: type[ReferralRewardsError]) -> HTTPStatus:
+    """The status of a class of refusals."""
+    return next(STATUS[each] for each in refusal.__mro__ if each in STATUS)
+
+
+def answer(status: HTTPStatus, detail: str, *, kind: str = "about:blank", **more: Any) -> JSONResponse:
+    """Problem details; ``more`` are members of its own kind."""
+    body = {"type": kind, "title": status.phrase, "status": status.value, "detail": detail, **more}
+    return JSONResponse(body, status.value, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Has the app answer with problem details, whatever goes wrong."""
+    app.add_exception_handler(ReferralRewardsError, _refused)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _by_the_framework)
+    for unreachable in (DBAPIError, PoolTimeout, OSError):
+        app.add_exception_handler(unreachable, _unreachable)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _kind(error: Exception) -> str:
+    """A refusal's own name in a URN: what programs tell refusals apart by."""
+    name = type(error).__name__
+    return "urn:referrals:" + "".join(f"-{each.lower()}" if each.isupper() else each for each in name).lstrip("-")
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ReferralRewardsError)
+    more: dict[str, Any] = {}
+    match error:
+        case BadInput():
+            more["problems"] = [problem._asdict() for problem in error.problems]
+        case StaleDigest():
+            more |= {"shown": error.shown, "current": error.current}
+        case DecisionRefused():
+            more["rule"] = error.rule
+    response = answer(status_of(type(error)), str(error), kind=_kind(error), **more)
+    if isinstance(error, NotSignedIn):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+async def _malformed(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    problems = [
+        {"where": ".".join(map(str, each["loc"][1:])), "what": each["msg"].removeprefix("Value error, ")}
+        for each in error.errors()
+    ]
+    told = "; ".join(f"{each['where']}: {each['what']}" if each["where"] else each["what"] for each in problems)
+    return answer(HTTPStatus.UNPROCESSABLE_ENTITY, told, kind="urn:referrals:request-invalid", problems=problems)
+
+
+async def _by_the_framework(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    response = answer(HTTPStatus(error.status_code), str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _unreachable(request: Request, error: Exception) -> JSONResponse:
+    _log.warning("database_unreachable", error=type(error).__name__)
+    response = answer(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer; nothing was stored, send it again")
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    _log.error("unexpected", error=type(error).__name__, path=request.url.path)
+    return answer(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which is ours; nothing was stored")

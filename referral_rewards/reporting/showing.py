@@ -1,0 +1,173 @@
+"""Everything about one referral, for whoever asks why it stands where it stands."""
+
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import periods
+from referral_rewards.domain.approval import DecisionKind
+from referral_rewards.domain.conversions import conversions
+from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.origin import origin, referee_identity
+from referral_rewards.domain.terms import Terms, in_force
+from referral_rewards.register import decisions, programs, referrals
+from referral_rewards.register.deciding import BEFORE_APPROVERS, REOPENABLE
+from referral_rewards.register.judgement import closing_digest
+from referral_rewards.register.signing import KeyRing
+from referral_rewards.reporting.forms import instant, plain
+from referral_rewards.reporting.listing import Wanted, listing
+
+
+async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> dict[str, Any]:
+    """The referral in the form of the listing, with its periods, full claim, decisions, money, facts and history.
+
+    Raises:
+        NotFound: if nobody has heard of it.
+    """
+    row = await referrals.row(connection, referral)
+    if row is None:
+        raise NotFound("referral", referral)
+    brief = [each async for each in listing(connection, Wanted(referral=referral))]
+    shown = brief[0] if brief else {"referral": referral, "status": None, "merged_into": row.merged_into}
+    return {
+        **shown,
+        "round": row.round,
+        "facts_version": row.facts_version,
+        "judged_version": row.judged_version,
+        "closed_at": instant(row.closed_at),
+        "late_facts": row.late_facts,
+        "periods": await _periods(connection, row),
+        "claim": plain((await connection.execute(_CLAIM, {"id": row.claim_id})).scalar_one_or_none()),
+        "decisions": await _decisions(connection, row, keys),
+        "legs": plain((await connection.execute(_LEGS, {"referral": referral})).all()),
+        "payouts": plain((await connection.execute(_PAYOUTS, {"referral": referral})).all()),
+        "clawbacks": plain((await connection.execute(_CLAWBACKS, {"referral": referral})).all()),
+        "facts": plain((await connection.execute(_FACTS, {"referral": referral})).all()),
+        "history": plain(await referrals.steps(connection, referral)),
+    }
+
+
+async def decidable(connection: AsyncConnection, referral: str, keys: KeyRing) -> dict[str, Any]:
+    """What a decision on the referral would be made against now, and which kinds it takes.
+
+    Raises:
+        NotFound: if nobody has heard of it.
+    """
+    row = await referrals.row(connection, referral)
+    if row is None:
+        raise NotFound("referral", referral)
+    claim = (await connection.execute(_CLAIM, {"id": row.claim_id})).scalar_one_or_none()
+    closed = row.closed_at is not None
+    takes: list[DecisionKind] = []
+    if closed and row.status in REOPENABLE:
+        takes = [DecisionKind.REOPEN]
+    elif row.status in BEFORE_APPROVERS and claim is not None:
+        takes = [kind for kind in DecisionKind if kind is not DecisionKind.REOPEN]
+    return {
+        "referral": row.id,
+        "status": row.status,
+        "reason": row.reason,
+        "digest": closing_digest(row) if closed else claim["digest"] if claim else None,
+        "takes": takes,
+        "claim": claim,
+        "decisions": await _decisions(connection, row, keys),
+    }
+
+
+async def _periods(connection: AsyncConnection, row: Any) -> dict[str, Any] | None:
+    """The instants that the four periods gave on the facts that were judged, or that a closed one closed with."""
+    linked = await referrals.facts(connection, row.id)
+    last = row.closed_version if row.closed_version is not None else row.judged_version
+    facts = [each.fact for each in linked if each.version <= last]
+    judged_at = max([row.closed_at or row.began_at, *(fact.received_at for fact in facts)])
+    begun = origin(facts, judged_at)
+    if begun is None:
+        return None
+    bound = in_force(await programs.versions(connection, begun.program), begun.began_at)
+    if bound is None:
+        return None
+    _, terms = bound
+    course = periods.course(facts, terms, judged_at, origin=begun)
+    return {
+        "began_at": instant(course.began_at),
+        "began_by": begun.kind,
+        "invitation_ends": instant(course.invite_ends),
+        "claim_by": instant(course.claim_by),
+        "claimed_at": instant(course.claimed_at),
+        "offer_ends": instant(course.offer_ends),
+        "return_ends": instant(course.return_ends),
+        "minimum": str(terms.qualifying.minimum) if terms.qualifying.minimum is not None else None,
+        "conversions": _conversions(facts, terms, judged_at),
+    }
+
+
+def _conversions(facts: list[Any], terms: Terms, judged_at: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "order": each.order,
+            "kind": each.kind,
+            "occurred_at": instant(each.occurred_at),
+            "gross_minor": each.gross_minor,
+            "net_minor": each.net_minor,
+            "currency": each.currency,
+            "counts": each.counts and each.of_kind,
+        }
+        for each in conversions(facts, referee_identity(facts, judged_at), terms)
+    ]
+
+
+async def _decisions(connection: AsyncConnection, row: Any, keys: KeyRing) -> list[dict[str, Any]]:
+    """The decisions with notes and what came of them; ``genuine`` is false for a row that nobody with a key wrote."""
+    made, _ = await decisions.on_referral(connection, row.id, keys)
+    genuine = {each.id for each in made}
+    rows = (await connection.execute(_DECISIONS, {"referral": row.id})).all()
+    effects = await decisions.effects(connection, [each.id for each in rows])
+    return [
+        {
+            **plain(each),
+            "genuine": each.id in genuine,
+            "effects": [
+                {"effect": effect.effect, "at": instant(effect.at), "why": effect.why}
+                for effect in effects
+                if effect.decision_id == each.id
+            ],
+        }
+        for each in rows
+    ]
+
+
+_CLAIM: Final = text("SELECT body FROM reward_claim WHERE id = :id")
+
+_DECISIONS: Final = text("""
+SELECT d.id, d.seq, d.kind, d.username AS user, d.roles, d.reason, p.body->>'note' AS note, d.digest, d.decided_at
+FROM decision d LEFT JOIN personal_data p ON p.subject_id = d.id WHERE d.referral_id = :referral ORDER BY d.seq
+""")
+
+_LEGS: Final = text("""
+SELECT id AS leg, role, beneficiary, kind, amount_minor, currency, rail, state, approved_at
+FROM leg WHERE referral_id = :referral ORDER BY approved_at, role DESC
+""")
+
+_PAYOUTS: Final = text("""
+SELECT p.id AS payout, l.role, p.state, p.amount_minor, p.currency, p.rail, p.payee, p.first_sent_at,
+       p.provider_reference, p.why, p.updated_at
+FROM payout p LEFT JOIN LATERAL (
+    SELECT leg.role FROM payout_leg pl JOIN leg ON leg.id = pl.leg_id WHERE pl.payout_id = p.id
+    ORDER BY pl.live DESC LIMIT 1
+) AS l ON true
+WHERE p.referral_id = :referral ORDER BY l.role DESC, p.id
+""")
+
+_CLAWBACKS: Final = text("""
+SELECT leg_id AS leg, fact_id AS fact, opened_at, why, state FROM clawback_case WHERE referral_id = :referral
+ORDER BY opened_at, leg_id
+""")
+
+# What came in after the closing is late: only a decision to reopen applies it.
+_FACTS: Final = text("""
+SELECT f.id AS fact, f.type, f.source, f.event_id, f.occurred_at, f.received_at, f.data, rf.version,
+       r.closed_version IS NOT NULL AND rf.version > r.closed_version AS late
+FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id JOIN referral r ON r.id = rf.referral_id
+WHERE rf.referral_id = :referral ORDER BY f.occurred_at, f.source, f.event_id
+""")
