@@ -89,7 +89,7 @@ def test_the_periods_come_to_the_oracles_verdicts_at_every_instant(seed: int) ->
 
 
 def _waits_out_the_allowance(found: dict[str, Any] | None, wanted: dict[str, Any] | None) -> bool:
-    """We let a denial that the offer's own end brings wait for late arrivals, as an expiry does; the oracle does not."""
+    """We let a denial that the offer's own end brings wait for late arrivals; the oracle does not."""
     if found is None or wanted is None:
         return False
     denied = (wanted["status"], wanted["reason"]) == ("denied", "conversion_reversed")

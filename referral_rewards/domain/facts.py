@@ -253,6 +253,7 @@ PERSON_PART: Final[Mapping[FactType, str]] = {
 class Event:
     """A well-formed fact as its source sent it; ``data`` holds everything that came, personal data included."""
 
+    fact_id: UUID  # its name in our register, the same however often it is sent
     source: str
     event_id: str
     type: FactType
@@ -260,11 +261,6 @@ class Event:
     data: Mapping[str, Any]
     payload: _Part
     content: str  # ``data`` in canonical JSON
-
-    @property
-    def fact_id(self) -> UUID:
-        """The fact's name in our register, the same however often it is sent."""
-        return uuid5(_FACT_NAMESPACE, f"{self.source}\x00{self.event_id}")
 
     @property
     def public(self) -> dict[str, Any]:
@@ -359,7 +355,9 @@ def parse_event(document: Any) -> Event:
     content = _canonical(data, problems)
     if problems or payload is None or occurred_at is None:
         raise FactInvalid(problems)
-    return Event(document["source"], document["id"], fact_type, occurred_at, data, payload, content)
+    source, event_id = document["source"], document["id"]
+    fact_id = uuid5(_FACT_NAMESPACE, f"{source}\x00{event_id}")
+    return Event(fact_id, source, event_id, fact_type, occurred_at, data, payload, content)
 
 
 def too_far_ahead(event: Event, received_at: datetime) -> Problem | None:

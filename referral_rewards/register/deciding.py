@@ -1,4 +1,4 @@
-"""Records what a person decided on a referral, once every rule was asked (SPEC §6). Only the API calls this: it signs."""
+"""Records what a person decided, once every rule was asked (SPEC §6). Only the API calls this: it can sign."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -139,7 +139,9 @@ def _check_status(row: Any, kind: DecisionKind) -> None:
     if row.closed_at is not None:
         raise DecisionRefused(row.id, "closed", f"it is {row.status}; `reopen` is the only decision it takes")
     if row.status not in BEFORE_APPROVERS or row.claim_id is None:
-        raise DecisionRefused(row.id, "no_claim", f"it is {row.status or 'not judged yet'}: there is no claim to decide")
+        raise DecisionRefused(
+            row.id, "no_claim", f"it is {row.status or 'not judged yet'}: there is no claim to decide"
+        )
 
 
 async def _check_nothing_sent(connection: AsyncConnection, row: Any, kind: DecisionKind) -> None:
@@ -182,4 +184,3 @@ async def _note(connection: AsyncConnection, decision: UUID) -> str | None:
 
 
 _NOTE: Final = text("SELECT body FROM personal_data WHERE subject_id = :id")
-

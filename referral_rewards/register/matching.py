@@ -85,7 +85,7 @@ def file(event: Event, marks: frozenset[str]) -> Filing:
         case kind if kind in _ABOUT_AN_ORDER:
             return Filing(frozenset({f"order:{public['order']}"}), None, frozenset())
         case kind if kind in _ABOUT_A_PERSON:
-            return Filing(frozenset(f"about:{mark}" for mark in who), None, frozenset())
+            return Filing(who, None, frozenset())
         case kind if kind in _ABOUT_A_PAYEE:
             return Filing(frozenset({f"payee:{public['payee']}"}), None, frozenset())
     raise AssertionError(f"no filing for {event.type}")
@@ -127,7 +127,7 @@ def _invitation(event: Event, public: dict[str, str], who: frozenset[str]) -> Fi
         referrer_code=public.get("referrer_code") if complete and referrer is None else None,
         channel=public.get("channel"),
     )
-    listens = {f"referral:{referral}"} | who | {f"about:{mark}" for mark in who}
+    listens = {f"referral:{referral}"} | who
     listens |= {f"payee:{mark.removeprefix('customer:')}" for mark in who if mark.startswith("customer:")}
     if beginning.referrer_code:
         listens.add(f"code:{program}/{beginning.referrer_code}")
@@ -142,7 +142,7 @@ def _request(event: Event, public: dict[str, str], who: frozenset[str]) -> Filin
     beginning = Beginning(
         referral, REQUESTED, event.occurred_at, event.source, event.event_id, program, referrer, None, None
     )
-    listens = {own} | who | {f"about:{mark}" for mark in who}
+    listens = {own} | who
     if order := public.get("order"):
         listens.add(f"order:{order}")
     return Filing(
