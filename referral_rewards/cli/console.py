@@ -14,7 +14,9 @@ import typer
 from rich.console import Console
 
 from models.session import Database
-from referral_rewards.config import Settings
+from referral_rewards.config import PREFIX, Settings
+from referral_rewards.domain.errors import BadInput, Problem
+from referral_rewards.register.signing import KeyRing
 
 Data = Annotated[
     Path | None,
@@ -61,3 +63,14 @@ def tables() -> Console:
 def progress_console() -> Console:
     """Where progress is shown, on a terminal only."""
     return Console(stderr=True)
+
+
+def keys_of(chosen: Settings) -> KeyRing:
+    """The keys that decisions are verified by.
+
+    Raises:
+        BadInput: if none are set: a decision that nobody can verify is not shown as one.
+    """
+    if chosen.verify_keys is None:
+        raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", "not set; without public keys no decision can be verified")])
+    return KeyRing.load(chosen.verify_keys)

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 import typer
 
-from referral_rewards.cli import programs
+from referral_rewards.cli import decisions, programs, servers, users
 from referral_rewards.cli.ingest import ingest
 from referral_rewards.cli.problems import exit_code_of
+from referral_rewards.cli.queue import queue_
 from referral_rewards.cli.referrals import list_
+from referral_rewards.cli.show import show
 
 app = typer.Typer(
     name="referrals",
@@ -22,9 +24,19 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.command()(servers.up)
 app.command()(ingest)
 app.command("list")(list_)
+app.command()(show)
+app.command("queue")(queue_)
+for name, decide in decisions.commands():
+    app.command(name)(decide)
+app.add_typer(decisions.record, name="decisions")
 app.add_typer(programs.commands, name="program")
+app.add_typer(users.commands, name="user")
+app.add_typer(servers.db, name="db")
+app.command()(servers.api)
+app.command()(servers.worker)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,66 @@
+"""`referrals up|api|worker|db`: what runs, and what it runs on."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import typer
+
+from referral_rewards import local
+from referral_rewards.cli import bootstrap
+from referral_rewards.cli.console import Data, say, settings
+from referral_rewards.config import PREFIX
+
+db = typer.Typer(help="The database.", no_args_is_help=True)
+
+Folder = Annotated[
+    Path, typer.Option("--data", metavar="DIR", envvar=f"{PREFIX}DATA", help="Where everything is kept.")
+]
+Ephemeral = Annotated[bool, typer.Option("--ephemeral", help="In a new folder that is deleted at the end.")]
+PortBase = Annotated[int, typer.Option("--port-base", metavar="N", min=1024, max=65532, help="First of four ports.")]
+Example = Annotated[bool, typer.Option("--example/--no-example", help="Load the example program and referrals.")]
+WorkerRole = Annotated[Literal["all", "referrals", "payouts"], typer.Option("--role", help="Which task queues.")]
+
+_DATA: Final = Path(".local")
+
+
+def up(
+    data: Folder = _DATA, ephemeral: Ephemeral = False, port_base: PortBase = local.PORT_BASE, example: Example = False
+) -> None:
+    """Run everything on this machine: PostgreSQL, Temporal, the API and both workers. Ctrl-C stops it."""
+    steps = bootstrap.steps(example=example)
+    asyncio.run(local.up(data, ephemeral=ephemeral, port_base=port_base, bootstrap=steps, say=_say_at_once))
+
+
+def api(data: Data = None) -> None:
+    """Run the HTTP API: the only process that is given the signing key."""
+    _become("referral_rewards.api", data=data)
+
+
+def worker(role: WorkerRole = "all", data: Data = None) -> None:
+    """Run workers: `referrals` without provider secrets, `payouts` that may move money."""
+    _become("worker", "--role", role, data=data)
+
+
+@db.command()
+def upgrade(data: Data = None) -> None:
+    """Bring the database to the newest schema."""
+    from models import migrate  # takes a second to load, which no other command should wait for
+
+    migrate.upgrade(settings(data).database_url)
+    say("the database has the newest schema")
+
+
+def _become(module: str, *arguments: str, data: Path | None) -> None:
+    """Replaces this process by that module's, so that signals reach it as they are."""
+    if data is not None:
+        os.environ[f"{PREFIX}DATA"] = str(data)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 (no shell is wanted)
+
+
+def _say_at_once(line: str) -> None:
+    say(line)
+    sys.stdout.flush()

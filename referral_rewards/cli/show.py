@@ -1,0 +1,157 @@
+"""`referrals show`: everything about one referral, so that every verdict can be followed to its evidence."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from referral_rewards.cli.console import AsJson, Data, database, keys_of, say_json, settings, tables
+from referral_rewards.domain.money import display
+from referral_rewards.reporting.showing import showing
+
+
+def show(
+    referral: Annotated[str, typer.Argument(metavar="REFERRAL")], as_json: AsJson = False, data: Data = None
+) -> None:
+    """Show one referral: where it stands and why, with the rules, the evidence and the numbers behind it."""
+    chosen = settings(data)
+
+    async def work() -> dict[str, Any]:
+        async with database(chosen) as opened, opened.transaction() as connection:
+            return await showing(connection, referral, keys_of(chosen))
+
+    shown = asyncio.run(work())
+    if as_json:
+        say_json(shown)
+        return
+    out = tables()
+    _head(out, shown)
+    if shown["claim"]:
+        _claim(out, shown["claim"])
+    _table(
+        out, "decisions", shown["decisions"], _decision, "decision", "by", "roles", "reason", "note", "when", "effect"
+    )
+    _table(
+        out, "payouts", shown["payouts"], _payout, "role", "amount", "rail", "state", "first sent", "reference", "why"
+    )
+    _table(out, "clawback cases", shown["clawbacks"], lambda c: (c["opened_at"], c["state"], c["why"]), "", "", "")
+    _table(out, "facts", shown["facts"], _fact, "occurred", "type", "says", "source", "received", "")
+    _table(
+        out,
+        "history",
+        shown["history"],
+        lambda step: (step["at"], step["status"], step["reason"], f"on facts {step['facts_version']}"),
+        *("at", "status", "reason", ""),
+    )
+
+
+def _head(out: Console, shown: dict[str, Any]) -> None:
+    out.print(f"[bold]{shown['referral']}[/bold]  {shown['status'] or 'not judged'}  {shown.get('reason') or ''}")
+    table = Table(show_header=False, box=None)
+    for name in ("program", "version", "referrer", "channel", "deadline", "closed_at", "merged_into"):
+        if shown.get(name) is not None:
+            table.add_row(name.replace("_", " "), str(shown[name]))
+    if shown["round"] > 1:
+        table.add_row("round", f"{shown['round']} (reopened)")
+    if shown["late_facts"]:
+        table.add_row("late facts", f"{shown['late_facts']}; only `referrals reopen` applies them")
+    if shown["judged_version"] != shown["facts_version"]:
+        table.add_row("being judged", f"facts {shown['facts_version']}, judged {shown['judged_version']}")
+    for name, value in (shown["periods"] or {}).items():
+        if name != "conversions" and value is not None:
+            table.add_row(name.replace("_", " "), str(value))
+    for each in (shown["periods"] or {}).get("conversions", []):
+        gross = display(each["gross_minor"], each["currency"])
+        verdict = "counts" if each["counts"] else "does not count"
+        net = display(each["net_minor"], each["currency"])
+        table.add_row(
+            "conversion", f"{each['order']} {each['kind']} {each['occurred_at']}: {gross}, net {net}, {verdict}"
+        )
+    out.print(table)
+
+
+def _claim(out: Console, claim: dict[str, Any]) -> None:
+    required = claim["requirement"]
+    out.print(
+        f"[bold]claim[/bold] {claim['digest'][:12]}: recommends {claim['recommendation']}, score {claim['score']}, "
+        f"needs {' and '.join(required['routes'])} ({required['people']} people)"
+        + (", an override" if claim["override"] else "")
+    )
+    sources = {each["id"]: each for each in claim["evidence"]}
+    _table(
+        out,
+        "checks",
+        claim["checks"],
+        lambda c: (c["code"], c["result"], c["sentence"], ", ".join(_cited(sources[each]) for each in c["evidence"])),
+        *("check", "result", "why", "evidence"),
+    )
+    _table(out, "flags", claim["flags"], lambda f: (f["flag"], f["about"], f["sentence"]), "flag", "from", "why")
+    _table(
+        out,
+        "fraud signals",
+        claim["contributions"],
+        lambda c: (c["signal"], c["weight"], {True: "fired", False: "silent", None: "could not run"}[c["fired"]]),
+        *("signal", "weight", ""),
+    )
+    _table(
+        out,
+        "calculation",
+        claim["lines"],
+        lambda line: (line["role"], line["what"], display(line["amount_minor"], line["currency"])),
+        *("role", "rule", "amount"),
+    )
+    _table(
+        out,
+        "legs",
+        claim["legs"],
+        lambda leg: (leg["role"], leg["beneficiary"], display(leg["amount_minor"], leg["currency"]), leg["kind"]),
+        *("role", "beneficiary", "amount", "kind"),
+    )
+
+
+def _cited(evidence: dict[str, Any]) -> str:
+    return f"{evidence['what']} ({evidence['source']} {evidence['reference']})"
+
+
+def _decision(decision: dict[str, Any]) -> tuple[Any, ...]:
+    effects = ", ".join(f"{each['effect']}: {each['why']}" for each in decision["effects"])
+    return (
+        decision["kind"] if decision["genuine"] else f"{decision['kind']} (FORGED: no signature that we believe)",
+        decision["user"],
+        ", ".join(decision["roles"]),
+        decision["reason"],
+        decision["note"] or "erased",
+        decision["decided_at"],
+        effects,
+    )
+
+
+def _payout(payout: dict[str, Any]) -> tuple[Any, ...]:
+    paid = display(payout["amount_minor"], payout["currency"])
+    return (
+        payout["role"],
+        paid,
+        payout["rail"],
+        payout["state"],
+        payout["first_sent_at"],
+        payout["provider_reference"],
+        payout["why"],
+    )
+
+
+def _fact(fact: dict[str, Any]) -> tuple[Any, ...]:
+    says = ", ".join(f"{name} {value}" for name, value in fact["data"].items() if not isinstance(value, dict))
+    source = f"{fact['source']} {fact['event_id']}"
+    return fact["occurred_at"], fact["type"], says, source, fact["received_at"], "late" if fact["late"] else ""
+
+
+def _table(out: Console, title: str, rows: Iterable[Any], cells: Any, *columns: str) -> None:
+    """A titled table, left out where there is nothing to show."""
+    table = Table(*columns, title=title, title_justify="left", title_style="bold", show_header=any(columns))
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in cells(row)))
+    if table.row_count:
+        out.print(table)
