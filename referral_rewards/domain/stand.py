@@ -37,10 +37,13 @@ def stand(known: Sequence[Fact], terms: Terms, moment: datetime, *, time_over: b
 
 
 def _claim(known: Sequence[Fact], own: Sequence[Conversion], terms: Terms, began: Fact) -> Course:
-    """Rules 1 and 2: how long the invitation lives and purchases keep its door open, and whether a claim was timely."""
+    """Rules 1 and 2: how long the invitation lives and purchases keep its door open, and whether a claim was timely.
+
+    No terms name an expiry for a lead, which counts as claimed when it is sent.
+    """
     began_at, sent = began.occurred_at, began.type is FactType.REFERRAL_SENT
     channel = Channel(began.data["channel"]) if sent else None
-    expiry = terms.periods.expiry.get(channel) if channel not in (None, Channel.LEAD) else None
+    expiry = terms.periods.expiry.get(channel) if channel is not None else None
     invite_ends = terms.end(began_at, expiry) if expiry is not None else None
     doors = [p for p in (each.occurred_at for each in own) if began_at <= p and (not invite_ends or p < invite_ends)]
     claim_by = max([invite_ends, *(terms.end(p, terms.periods.grace) for p in doors)]) if invite_ends else None

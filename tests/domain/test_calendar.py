@@ -67,6 +67,7 @@ def test_a_model_reads_a_period_from_its_text_and_writes_it_canonically() -> Non
         ("skipped 02:15 is 02:45", "2026-09-03T15:45", "P30D", "Australia/Lord_Howe", "2026-10-03T15:45"),
         ("repeated 01:45 is the first", "2026-03-05T14:45", "P30D", "Australia/Lord_Howe", "2026-04-04T14:45"),
         ("from a second 01:30 on", "2026-11-01T06:30", "P1D", "America/Toronto", "2026-11-02T06:30"),
+        ("and exact time too", "2026-11-01T06:30", "PT24H", "America/Toronto", "2026-11-02T06:30"),
         ("the local date decides", "2026-01-30T20:00", "P1M", "Asia/Kolkata", "2026-02-27T20:00"),
         ("a month clamps", "2026-01-31T17:00", "P1M", "America/Toronto", "2026-02-28T17:00"),
         ("a leap month less so", "2028-01-31T17:00", "P1M", "America/Toronto", "2028-02-29T17:00"),

@@ -16,6 +16,12 @@ from tests.domain.build import acme, at, backfilled, bought, claimed, enrolled, 
 HERE = Path(__file__).parent
 TERMS = acme(timezone="America/Toronto")
 EXPECTED = json.loads((HERE / "dexter-and-brie.expected.json").read_text())
+OPENED = [
+    enrolled(),
+    sent("2025-12-20"),
+    claimed("2025-12-21"),
+    bought("2026-01-01", kind="account_opened", amount=None),
+]
 BY_EMAIL = [enrolled(), sent("2026-06-01")]
 
 
@@ -42,10 +48,10 @@ def stands(facts: list[Fact], now: str) -> Course:
          [enrolled(), bought("2026-06-01"), claimed("2026-06-15", begins=True, channel="word_of_mouth")],
          "2026-06-16", S.IN_REVIEW, None),
         ("she opens an account on 1 January: re-validated on 15 January",
-         [enrolled(), sent("2025-12-20"), claimed("2025-12-21"), bought("2026-01-01", kind="account_opened", amount=None)],
+         OPENED,
          "2026-01-15T13:00:00", S.IN_REVIEW, None),
         ("and not on 14 January",
-         [enrolled(), sent("2025-12-20"), claimed("2025-12-21"), bought("2026-01-01", kind="account_opened", amount=None)],
+         OPENED,
          "2026-01-14T23:00:00", S.IN_RETURN_PERIOD, None),
     ],
 )  # fmt: skip

@@ -36,6 +36,7 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 EVER_AFTER = at("2030-01-01")
 TERMS = acme()
+MIA = {"email": "mia@example.com"}
 
 
 def stands(facts: Iterable[Fact], now: str | datetime = EVER_AFTER, terms: Terms = TERMS) -> Course:
@@ -90,6 +91,7 @@ def test_a_claim_at_the_end_of_the_invitation_is_too_late(
         ("bought at the end", [INVITE_ENDS], INVITE_ENDS + DAY, NOT_CLAIMED),
         ("bought before it was sent", [R - TICK], INVITE_ENDS, NOT_CLAIMED),
         ("the latest purchase counts", [R + DAY, R + 20 * DAY], R + 50 * DAY - TICK, IN_REVIEW),
+        ("bought at the end does not", [INVITE_ENDS - DAY, INVITE_ENDS], INVITE_ENDS + 29 * DAY, GRACE_ENDED),
         ("and its end too", [R + DAY, R + 20 * DAY], R + 50 * DAY, GRACE_ENDED),
     ],
 )
@@ -103,10 +105,12 @@ def test_a_purchase_while_the_invitation_lives_keeps_the_door_open_for_grace(
 @pytest.mark.parametrize(
     ("why", "purchase", "expected"),
     [
+        ("as it is sent", [bought(R)], GRACE_ENDED),
+        ("not before", [bought(R - TICK)], NOT_CLAIMED),
         ("whatever its amount", [bought(R + DAY, amount="0.01")], GRACE_ENDED),
         ("whatever its reversals", [bought(R + DAY), reversed_(R + 2 * DAY)], GRACE_ENDED),
         ("only a kind of the terms", [bought(R + DAY, kind="newsletter")], NOT_CLAIMED),
-        ("only the referee's", [bought(R + DAY, customer={"email": "mia@example.com"})], NOT_CLAIMED),
+        ("only the referee's", [bought(R + DAY, customer=MIA)], NOT_CLAIMED),
     ],
 )
 def test_any_purchase_keeps_the_door_open(why: str, purchase: list[Fact], expected: tuple[S, Reason | None]) -> None:
@@ -154,6 +158,13 @@ def test_without_grace_a_purchase_at_the_instant_of_the_claim_still_qualifies() 
     terms = acme(periods__grace="P0D")
     assert verdict(backfill([sent(R), claimed(C), bought(C)], terms=terms)) == IN_REVIEW
     assert verdict(backfill([sent(R), claimed(C), bought(C - TICK)], terms=terms)) == NO_CONVERSION
+
+
+def test_periods_of_no_time_at_all_hold_nothing() -> None:
+    assert verdict(backfill([sent(R), claimed(R)], terms=acme(periods__expiry={"email": "P0D"}))) == NOT_CLAIMED
+    no_offer = acme(periods__offer="P0D")
+    assert verdict(backfill([sent(R), claimed(C), bought(C)], terms=no_offer)) == NO_CONVERSION
+    assert verdict(backfill([sent(R), claimed(C), bought(C - TICK)], terms=no_offer)) == IN_REVIEW
 
 
 P = C + 10 * DAY
@@ -258,7 +269,7 @@ def test_periods_end_on_the_programs_clocks(zone: str, boundary: str, first: str
         ("other currency, no minimum", [bought(P, amount="1", currency="JPY")], IN_REVIEW),
         ("other currency, nothing", [bought(P, amount="0", currency="JPY")], NO_CONVERSION),
         ("a kind that is not rewarded", [bought(P, kind="newsletter")], NO_CONVERSION),
-        ("of somebody else", [bought(P, customer={"email": "mia@example.com"})], NO_CONVERSION),
+        ("of somebody else", [bought(P, customer=MIA)], NO_CONVERSION),
         ("the address in another form", [bought(P, customer={"email": "BRIE+shop@Example.com"})], IN_REVIEW),
         ("partly returned, enough left", [bought(P), reversed_(P + DAY, amount="30.00")], IN_REVIEW),
         ("partly returned, too little left", [bought(P), reversed_(P + DAY, amount="30.01")], REVERSED),
@@ -269,7 +280,7 @@ def test_periods_end_on_the_programs_clocks(zone: str, boundary: str, first: str
         ("never enough, and returned", [bought(P, amount="49.99"), reversed_(P + DAY)], NO_CONVERSION),
         ("too late, and returned", [bought(C + 30 * DAY), reversed_(C + 31 * DAY)], NO_CONVERSION),
         ("its earliest record is too little", [bought(P, amount="9"), bought(P + DAY)], NO_CONVERSION),
-        ("its earliest record is somebody's", [bought(P, customer={"customer": "mia"}), bought(P + DAY)], NO_CONVERSION),
+        ("its earliest record is somebody's", [bought(P, customer=MIA), bought(P + DAY)], NO_CONVERSION),
     ],
 )  # fmt: skip
 def test_a_conversion_counts_by_its_net_amount(
@@ -308,6 +319,8 @@ def test_when_the_conversion_is_reversed_the_next_takes_its_place(
 
 
 OFFER_ENDS = C + 30 * DAY
+#: Returned a day after its return period, so that it is denied at once.
+TAKEN_BACK = [sent(R), claimed(C), bought(C), reversed_(C + 15 * DAY)]
 
 
 @pytest.mark.parametrize(
@@ -342,6 +355,23 @@ def test_once_a_return_period_is_over_nothing_reopens_time() -> None:
     assert verdict(backfill(facts)) == REVERSED
 
 
+@pytest.mark.parametrize(("second", "expected"), [(OFFER_ENDS - TICK, IN_REVIEW), (OFFER_ENDS, REVERSED)])
+def test_what_takes_the_place_was_itself_bought_within_the_offer(
+    second: datetime, expected: tuple[S, Reason | None]
+) -> None:
+    first = OFFER_ENDS - DAY
+    facts = [sent(R), claimed(C), bought(first), bought(second, order="o2"), reversed_(OFFER_ENDS + DAY)]
+    assert verdict(backfill(facts)) == expected
+
+
+@pytest.mark.parametrize("source", ["a", "z"])
+def test_what_happens_at_one_instant_happens_together(source: str) -> None:
+    # Whichever of the two is read first: exchanging an order for another leaves a conversion.
+    exchange = [reversed_(C + 15 * DAY, source=source), bought(C + 15 * DAY, order="o2", source="m")]
+    stood = backfill([sent(R), claimed(C), bought(C), *exchange], C + 15 * DAY)
+    assert stood.status is S.IN_RETURN_PERIOD
+
+
 # -- withdrawing
 
 
@@ -355,8 +385,8 @@ def test_once_a_return_period_is_over_nothing_reopens_time() -> None:
         ("as the offer ends", [sent(R), claimed(C)], OFFER_ENDS, NO_CONVERSION),
         ("while it may be returned", [sent(R), claimed(C), bought(P)], P + DAY, WITHDRAWN),
         ("in review", [sent(R), claimed(C), bought(P)], P + 20 * DAY, WITHDRAWN),
-        ("as it is denied", [sent(R), claimed(C), bought(C), reversed_(C + 15 * DAY)], C + 15 * DAY, REVERSED),
-        ("before it is denied", [sent(R), claimed(C), bought(C), reversed_(C + 15 * DAY)], C + 15 * DAY - TICK, WITHDRAWN),
+        ("as it is denied", TAKEN_BACK, C + 15 * DAY, REVERSED),
+        ("before it is denied", TAKEN_BACK, C + 15 * DAY - TICK, WITHDRAWN),
         ("before it was sent", [sent(R)], R - DAY, WITHDRAWN),
     ],
 )  # fmt: skip
@@ -387,8 +417,13 @@ def test_each_arrival_before_the_step_puts_it_off_again() -> None:
     assert verdict(stands(facts, INVITE_ENDS + 1.5 * HOUR)) == NOT_CLAIMED
 
 
-def test_an_arrival_after_the_step_does_not_take_it_back() -> None:
-    facts = [sent(R), claimed(C), bought(P), rated(RETURN_ENDS + 2 * HOUR)]
+def test_an_arrival_at_the_very_instant_of_the_step_still_does() -> None:
+    assert stands([sent(R), rated(INVITE_ENDS + HOUR)], INVITE_ENDS + HOUR).status is S.INVITED
+
+
+@pytest.mark.parametrize("news", [rated(RETURN_ENDS + 2 * HOUR), bought(RETURN_ENDS + 2 * HOUR, order="o2")])
+def test_an_arrival_after_the_step_does_not_take_it_back(news: Fact) -> None:
+    facts = [sent(R), claimed(C), bought(P), news]
     assert stands(facts, RETURN_ENDS + 2 * HOUR).status is S.IN_REVIEW
 
 
@@ -448,7 +483,8 @@ def test_who_the_referee_is_grows_with_each_claim() -> None:
 
 def test_a_claim_after_the_closing_can_not_explain_an_earlier_purchase() -> None:
     # In real time nobody knew on 1 July that the purchase was Brie's; a back-fill must not know better.
-    facts = [sent(R), bought(R + DAY, customer={"customer": "c-brie"}), claimed(R + 31 * DAY, referee={"customer": "c-brie"})]  # fmt: skip
+    unknown = {"customer": "c-brie"}
+    facts = [sent(R), bought(R + DAY, customer=unknown), claimed(R + 31 * DAY, referee=unknown)]
     assert verdict(backfill(facts)) == NOT_CLAIMED
 
 
@@ -462,8 +498,10 @@ def test_a_request_goes_to_a_person_at_once_with_the_order_it_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "order", [[], [bought(R, customer={"email": "mia@example.com"})], [bought(R, order="o2")]], ids=["none", "hers", "other"]
-)  # fmt: skip
+    "order",
+    [[], [bought(R, customer=MIA)], [bought(R, order="o2")]],
+    ids=["not recorded", "of somebody else", "another order"],
+)
 def test_a_request_for_an_order_that_is_not_the_referees_has_no_conversion(order: list[Fact]) -> None:
     assert stands([requested(R), *order], R).conversion is None
 

@@ -36,7 +36,7 @@ def days(last: int) -> st.SearchStrategy[datetime]:
 
 orders = st.sampled_from(["o1", "o2", "o3"])
 beginnings = st.one_of(
-    st.builds(lambda channel: [sent(START, channel=channel)], st.sampled_from(["email", "email", "email", "link", "lead"])),
+    st.builds(lambda channel: [sent(START, channel=channel)], st.sampled_from(["email"] * 3 + ["link", "lead"])),
     st.builds(lambda day: [claimed(day, begins=True)], days(6)),
 )  # fmt: skip
 happenings = st.one_of(
@@ -76,7 +76,8 @@ def gist(stood: Course | None) -> tuple[object, ...] | None:
 def lived(facts: Sequence[Fact]) -> Course | None:
     """Judged as a workflow judges: at every arrival and at every wake-up, on what has arrived, until it closes."""
     arrivals = sorted({fact.received_at for fact in facts})
-    stood, now = None, START - timedelta(days=1)
+    stood: Course | None = None
+    now = START - timedelta(days=1)
     while now < EVER_AFTER and not (stood and stood.is_closed):
         wake_at = stood.wake_at if stood else None
         now = min(each for each in (*arrivals, wake_at, EVER_AFTER) if each is not None and each > now)
