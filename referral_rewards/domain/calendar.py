@@ -104,6 +104,7 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo.from_file(rules, key=name)
 
 
+@lru_cache(maxsize=16_384)
 def end_of(start: datetime, period: Period, zone: ZoneInfo, boundary: DayBoundary = DayBoundary.INSTANT) -> datetime:
     """The first instant (UTC) that no longer lies in the period; never before ``start``, which is aware.
 

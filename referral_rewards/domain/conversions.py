@@ -34,24 +34,50 @@ class Conversion:
     would_count: bool
 
 
-def conversions(facts: Iterable[Fact], identity: Set[str], terms: Terms) -> list[Conversion]:
-    """The conversions of the person with that identity, earliest first (ties: order id by code point).
+class Orders:
+    """The orders that are known so far. Facts are added in their order of precedence, as a referral lives through them.
 
-    An order belongs to whom its earliest record names: a later record can't bring it to somebody else.
+    What an order is worth is kept until another fact speaks of it: a customer of years may have hundreds.
     """
-    records: defaultdict[str, list[Fact]] = defaultdict(list)
-    reversals: defaultdict[str, list[Fact]] = defaultdict(list)
-    for fact in facts:
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._records: defaultdict[str, list[Fact]] = defaultdict(list)
+        self._reversals: defaultdict[str, list[Fact]] = defaultdict(list)
+        self._owners: dict[str, frozenset[str]] = {}
+        self._worth: dict[str, Conversion] = {}
+
+    def add(self, fact: Fact) -> None:
+        """Learn what a fact says of an order; any other says nothing."""
         if fact.type is FactType.CONVERSION_RECORDED:
-            records[fact.data["order"]].append(fact)
+            order = fact.data["order"]
+            self._records[order].append(fact)
+            # Whom its earliest record names: a later record can't bring an order to somebody else.
+            self._owners.setdefault(order, fact.identity)
         elif fact.type is FactType.CONVERSION_REVERSED:
-            reversals[fact.data["order"]].append(fact)
-    found = []
-    for order, said in records.items():
-        said.sort(key=_precedence)
-        if said[0].identity & identity:
-            found.append(_conversion(said, sorted(reversals[order], key=_precedence), terms))
-    return sorted(found, key=lambda each: (each.occurred_at, each.order))
+            order = fact.data["order"]
+            self._reversals[order].append(fact)
+        else:
+            return
+        self._worth.pop(order, None)
+
+    def of(self, identity: Set[str]) -> list[Conversion]:
+        """The conversions of the person with that identity, earliest first (ties: order id by code point)."""
+        own = [self._conversion(order) for order, owner in self._owners.items() if owner & identity]
+        return sorted(own, key=lambda each: (each.occurred_at, each.order))
+
+    def _conversion(self, order: str) -> Conversion:
+        if order not in self._worth:
+            self._worth[order] = _conversion(self._records[order], self._reversals[order], self._terms)
+        return self._worth[order]
+
+
+def conversions(facts: Iterable[Fact], identity: Set[str], terms: Terms) -> list[Conversion]:
+    """The conversions among these facts of the person with that identity, as `Orders.of` tells them."""
+    orders = Orders(terms)
+    for fact in sorted(facts, key=lambda each: each.precedence):
+        orders.add(fact)
+    return orders.of(identity)
 
 
 def _conversion(records: list[Fact], reversals: list[Fact], terms: Terms) -> Conversion:
@@ -91,7 +117,3 @@ def _enough(amount_minor: int, currency: str | None, terms: Terms) -> bool:
     if minimum is None or currency != terms.currency:
         return amount_minor > 0
     return amount_minor > 0 and amount_minor >= terms.minor(minimum)
-
-
-def _precedence(fact: Fact) -> tuple[datetime, str, str]:
-    return fact.precedence

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Final
 
 from referral_rewards.domain import calendar
-from referral_rewards.domain.conversions import Conversion, conversions
+from referral_rewards.domain.conversions import Conversion, Orders, conversions
 from referral_rewards.domain.course import Course
 from referral_rewards.domain.facts import Fact, FactType
 from referral_rewards.domain.lifecycle import ReferralStatus
@@ -75,13 +75,15 @@ def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
     stood: Course | None = None
     told_at: datetime | None = None
     shape, time_over = None, False
-    for known, until in _steps([fact for fact in seen if fact.type in _BEARING], now):
-        moment = known[-1].occurred_at
-        if (standing := stand(known, terms, moment, time_over=time_over)) is None:
+    orders = Orders(terms)
+    for known, news, until in _steps([fact for fact in seen if fact.type in _BEARING], now):
+        for fact in news:
+            orders.add(fact)
+        if (standing := stand(known, orders, terms, news[0].occurred_at, time_over=time_over)) is None:
             continue
         if shape != (shape := _shape(standing)):
-            news = [f.received_at for f in known if f.occurred_at == moment and f.awaits_stragglers]
-            told_at = max([*news, *([told_at] if told_at else [])], default=None)
+            told = [fact.received_at for fact in news if fact.awaits_stragglers]
+            told_at = max([*told, *([told_at] if told_at else [])], default=None)
         stood = standing
         if stood.is_closed:
             return stood
@@ -98,13 +100,14 @@ def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
     return stood if stood.deadline is None else replace(stood, wake_at=_shows_at(stood.deadline, told_at, seen, terms))
 
 
-def _steps(seen: Sequence[Fact], now: datetime) -> Iterator[tuple[Sequence[Fact], datetime]]:
-    """Each instant at which something happened: all that was known then, with the next such instant (or now)."""
-    for count, (one, following) in enumerate(pairwise(seen), start=1):
-        if one.occurred_at != following.occurred_at:
-            yield seen[:count], following.occurred_at
-    if seen:
-        yield seen, now
+def _steps(seen: Sequence[Fact], now: datetime) -> Iterator[tuple[Sequence[Fact], Sequence[Fact], datetime]]:
+    """Each instant at which something happened: all that was known then, what was new, and the next such instant.
+
+    What happens at one instant happens together. After the last one comes ``now``.
+    """
+    starts = [index for index, fact in enumerate(seen) if not index or seen[index - 1].occurred_at != fact.occurred_at]
+    for start, end in pairwise([*starts, len(seen)]):
+        yield seen[:end], seen[start:end], seen[end].occurred_at if end < len(seen) else now
 
 
 def _shape(stood: Course) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from referral_rewards.domain.conversions import Conversion, conversions
+from referral_rewards.domain.conversions import Conversion, Orders
 from referral_rewards.domain.course import Course
 from referral_rewards.domain.facts import Channel, Fact, FactType
 from referral_rewards.domain.lifecycle import Reason
@@ -16,16 +16,16 @@ from referral_rewards.domain.origin import beginning, referee_identity
 from referral_rewards.domain.terms import Terms
 
 
-def stand(known: Sequence[Fact], terms: Terms, moment: datetime, *, time_over: bool) -> Course | None:
+def stand(known: Sequence[Fact], orders: Orders, terms: Terms, moment: datetime, *, time_over: bool) -> Course | None:
     """Where the referral stands right after ``moment`` on all that was ``known`` by then; None before it began.
 
-    ``known`` is in order of precedence. ``time_over``: a return period was over before, so nothing waits for another
-    conversion any more.
+    ``known`` is in order of precedence, ``orders`` what it says of conversions. ``time_over``: a return period was over
+    before, so nothing waits for another conversion any more.
     """
     began = beginning(known)
     if began is None or began.type is FactType.REWARD_REQUESTED:
         return None
-    own = [each for each in conversions(known, referee_identity(known, moment), terms) if each.of_kind]
+    own = [each for each in orders.of(referee_identity(known, moment)) if each.of_kind]
     stood = _claim(known, own, terms, began)
     if (c := stood.claimed_at) is not None:
         offer_ends = terms.end(c, terms.periods.offer)
