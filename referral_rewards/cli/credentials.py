@@ -1,34 +1,59 @@
-"""Tokens of one's own: in the local stack's credentials.json, or in REFERRALS_TOKEN."""
+"""Where the API is and by which token one speaks to it: all that deciding needs, from wherever it is done."""
 
 import json
-import os
 from pathlib import Path
-from typing import Final
 
-from referral_rewards.config import PREFIX, Settings
-from referral_rewards.domain.errors import NotSignedIn
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-TOKEN_VARIABLE: Final = f"{PREFIX}TOKEN"
+from referral_rewards.config import PREFIX, local_stack
+from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
+
+
+class Access(BaseSettings):
+    """How to reach the API: ``REFERRALS_API_URL`` or the local stack; ``REFERRALS_TOKEN`` or a stored credential."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    data: Path = Path(".local")
+    api_url: str | None = None
+    token: SecretStr | None = None
+
+    @classmethod
+    def load(cls, data: Path | None) -> "Access":
+        return cls() if data is None else cls(data=data)
+
+    def url(self) -> str:
+        """Where the API listens.
+
+        Raises:
+            BadInput: if nothing says so.
+        """
+        if self.api_url is not None:
+            return self.api_url
+        stack = local_stack(self.data)
+        if stack is None:
+            raise BadInput([Problem(f"{PREFIX}API_URL", f"not set, and no local stack is running on {self.data}")])
+        return stack.api
+
+    def token_of(self, user: str) -> str:
+        """The user's token.
+
+        Raises:
+            NotSignedIn: if none is stored here.
+        """
+        if self.token is not None:
+            return self.token.get_secret_value()
+        stored = _stored(credentials_file(self.data))
+        if user not in stored:
+            known = f" (stored are {', '.join(sorted(stored))})" if stored else ""
+            raise NotSignedIn(f"no credential of {user} is stored in {self.data}{known}; set {PREFIX}TOKEN")
+        return stored[user]
 
 
 def credentials_file(data: Path) -> Path:
     """Where a local stack keeps the tokens of its users, readable by its owner only."""
     return data / "credentials.json"
-
-
-def token_of(settings: Settings, user: str) -> str:
-    """The user's token.
-
-    Raises:
-        NotSignedIn: if none is stored here.
-    """
-    if given := os.environ.get(TOKEN_VARIABLE):
-        return given
-    stored = _stored(credentials_file(settings.data))
-    if user not in stored:
-        known = f"; stored here: {', '.join(sorted(stored))}" if stored else ""
-        raise NotSignedIn(f"no credential of {user} is stored in {settings.data}; set {TOKEN_VARIABLE}{known}")
-    return stored[user]
 
 
 def store(data: Path, user: str, token: str) -> Path:

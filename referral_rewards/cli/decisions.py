@@ -1,20 +1,23 @@
 """`referrals approve|deny|hold|…`: decisions, made through the API with one's own token."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
 import typer
 
 from referral_rewards.cli.console import Data, database, keys_of, say, settings, tell
-from referral_rewards.cli.credentials import token_of
+from referral_rewards.cli.credentials import Access
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
-from referral_rewards.config import Settings
 from referral_rewards.domain.approval import REASON_CODES, DecisionKind
 from referral_rewards.domain.errors import BadInput, DecisionRefused, Problem, ReferralRewardsError, RequestInvalid
 from referral_rewards.domain.money import display
 from referral_rewards.register import decisions
+
+if TYPE_CHECKING:
+    import httpx
 
 record = typer.Typer(help="The record of decisions.", no_args_is_help=True)
 
@@ -47,17 +50,16 @@ def _command(kind: DecisionKind) -> Callable[..., None]:
     ) -> None:
         if reason not in REASON_CODES[kind]:
             raise RequestInvalid(f"{reason!r} is none of {', '.join(REASON_CODES[kind])}", "--reason")
-        _decide(settings(data), kind, referral, reason, note, user, digest)
+        _decide(Access.load(data), kind, referral, reason, note, user, digest)
 
     decide.__doc__ = f"{_SAYS[kind]} Reasons: {', '.join(REASON_CODES[kind])}."
     return decide
 
 
 def _decide(
-    chosen: Settings, kind: DecisionKind, referral: str, reason: str, note: str, user: str, digest: str | None
+    access: Access, kind: DecisionKind, referral: str, reason: str, note: str, user: str, digest: str | None
 ) -> None:
-    headers = {"Authorization": f"Bearer {token_of(chosen, user)}"}
-    with httpx.Client(base_url=chosen.api_url, headers=headers, timeout=30) as api:
+    with _api(access, user) as api:
         shown = _answer(api.get(f"/v1/claims/{referral}"))
         if shown["digest"] is None:
             raise DecisionRefused(referral, "no_claim", f"it is {shown['status']}: there is no claim to decide")
@@ -67,6 +69,25 @@ def _decide(
     by = f"{made['user']} ({', '.join(made['roles'])})"
     again = " before" if made["repeated"] else ""
     say(f"{referral}: {kind} by {by} was recorded{again} as decision {made['seq']}")
+
+
+@contextmanager
+def _api(access: Access, user: str) -> Iterator["httpx.Client"]:
+    """The API, with the user's token.
+
+    Raises:
+        ReferralRewardsError: if it does not answer.
+    """
+    import httpx  # here, as few commands need it
+
+    url = access.url()
+    headers = {"Authorization": f"Bearer {access.token_of(user)}"}
+    try:
+        with httpx.Client(base_url=url, headers=headers, timeout=30) as api:
+            yield api
+    except httpx.HTTPError as error:
+        told = f"the API at {url} does not answer ({str(error) or type(error).__name__})"
+        raise ReferralRewardsError(f"{told}; is it running?") from None
 
 
 def _in_brief(shown: dict[str, Any]) -> str:
@@ -82,7 +103,7 @@ def _in_brief(shown: dict[str, Any]) -> str:
     )
 
 
-def _answer(response: httpx.Response) -> dict[str, Any]:
+def _answer(response: "httpx.Response") -> dict[str, Any]:
     """What the API answered.
 
     Raises:
@@ -96,7 +117,7 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
         problem = response.json()
     except ValueError:
         problem = {}
-    if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+    if response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
         raise BadInput([Problem(each["where"], each["what"]) for each in problem.get("problems", [])])
     raise ReferralRewardsError(problem.get("detail") or f"the API answered {response.status_code}")
 

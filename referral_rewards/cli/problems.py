@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-import httpx
 import typer
 from sqlalchemy.exc import DBAPIError
 
@@ -39,7 +38,7 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
         return FOUND_PROBLEMS
     except BrokenPipeError:
         raise  # nobody reads our output any more; `main` ends quietly
-    except (DBAPIError, httpx.HTTPError, OSError, RuntimeError) as error:
+    except (DBAPIError, OSError, RuntimeError) as error:
         tell(_unreachable(error))
         return FOUND_PROBLEMS
     except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
@@ -67,8 +66,6 @@ def _unreachable(error: Exception) -> str:
             return _UNUSABLE[state]
         # psycopg tells the server, the user and the reason, never the password.
         return f"the database does not answer: {_first_line(error.orig or error)}"
-    if isinstance(error, httpx.HTTPError):
-        return f"the API does not answer: {_first_line(error)}; is it running (`referrals up`)?"
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else _first_line(error)
     return _first_line(error)

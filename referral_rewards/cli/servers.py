@@ -8,8 +8,6 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from referral_rewards import local
-from referral_rewards.cli import bootstrap
 from referral_rewards.cli.console import Data, say, settings
 from referral_rewards.config import PREFIX
 
@@ -19,7 +17,9 @@ Folder = Annotated[
     Path, typer.Option("--data", metavar="DIR", envvar=f"{PREFIX}DATA", help="Where everything is kept.")
 ]
 Ephemeral = Annotated[bool, typer.Option("--ephemeral", help="In a new folder that is deleted at the end.")]
-PortBase = Annotated[int, typer.Option("--port-base", metavar="N", min=1024, max=65532, help="First of four ports.")]
+PortBase = Annotated[
+    int | None, typer.Option("--port-base", metavar="N", min=1024, max=65532, help="First of four ports; 8700.")
+]
 Example = Annotated[bool, typer.Option("--example/--no-example", help="Load the example program and referrals.")]
 WorkerRole = Annotated[Literal["all", "referrals", "payouts"], typer.Option("--role", help="Which task queues.")]
 
@@ -27,11 +27,15 @@ _DATA: Final = Path(".local")
 
 
 def up(
-    data: Folder = _DATA, ephemeral: Ephemeral = False, port_base: PortBase = local.PORT_BASE, example: Example = False
+    data: Folder = _DATA, ephemeral: Ephemeral = False, port_base: PortBase = None, example: Example = False
 ) -> None:
     """Run everything on this machine: PostgreSQL, Temporal, the API and both workers. Ctrl-C stops it."""
+    from referral_rewards import local  # here, as it loads Temporal's client, which few commands need
+    from referral_rewards.cli import bootstrap
+
     steps = bootstrap.steps(example=example)
-    asyncio.run(local.up(data, ephemeral=ephemeral, port_base=port_base, bootstrap=steps, say=_say_at_once))
+    base = local.PORT_BASE if port_base is None else port_base
+    asyncio.run(local.up(data, ephemeral=ephemeral, port_base=base, bootstrap=steps, say=_say_at_once))
 
 
 def api(data: Data = None) -> None:
@@ -47,7 +51,7 @@ def worker(role: WorkerRole = "all", data: Data = None) -> None:
 @db.command()
 def upgrade(data: Data = None) -> None:
     """Bring the database to the newest schema."""
-    from models import migrate  # takes a second to load, which no other command should wait for
+    from models import migrate  # here, as it takes a second to load
 
     migrate.upgrade(settings(data).database_url)
     say("the database has the newest schema")

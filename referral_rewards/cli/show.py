@@ -57,7 +57,8 @@ def _head(out: Console, shown: dict[str, Any]) -> None:
     if shown["round"] > 1:
         table.add_row("round", f"{shown['round']} (reopened)")
     if shown["late_facts"]:
-        table.add_row("late facts", f"{shown['late_facts']}; only `referrals reopen` applies them")
+        told = "only `referrals reopen` applies them" if shown["closed_at"] else "admitted when it was reopened"
+        table.add_row("late facts", f"{shown['late_facts']}, {told}")
     if shown["judged_version"] != shown["facts_version"]:
         table.add_row("being judged", f"facts {shown['facts_version']}, judged {shown['judged_version']}")
     for name, value in (shown["periods"] or {}).items():
