@@ -46,20 +46,27 @@ class Payouts:
             case Declined(why):
                 state = await self._note(payout, PayoutState.REFUSED, request.now, why=why)
                 return PayoutProgress(state=state, why=why)
+            case None:
+                why = "an earlier attempt is on record, the rail shows none, and it is not safe to send it again"
+                state = await self._note(payout, PayoutState.MANUAL_REVIEW, request.now, why=why)
+                return PayoutProgress(state=state, why=why)
             case Unknown(why):
                 state = await self._note(payout, PayoutState.UNKNOWN, request.now, why=why)
                 return PayoutProgress(state=state, why=why, again_after=_LATER)
 
-    async def _ask_the_rail(self, step: ToSend, now: datetime) -> Answer:
-        """Looks first where an attempt may have gone through; sends the same key and bytes only while safe."""
+    async def _ask_the_rail(self, step: ToSend, now: datetime) -> Answer | None:
+        """Looks first where an attempt may have gone through; sends the same key and bytes only while that is safe.
+
+        None: it went out, the rail does not show it, and it may not go out again.
+        """
         rail = self._rails[step.rail]
         if step.sent_before is None:
             return await rail.pay(step.request, step.key)
         if found := await rail.look_up(step.request, step.key):
             return found
         window = rail.terms.key_window
-        if window is not None and now - step.sent_before >= window:
-            return Unknown("the rail no longer knows the key; a person must find out")
+        if not step.may_resend or (window is not None and now - step.sent_before >= window):
+            return None
         return await rail.pay(step.request, step.key)
 
     async def _note(

@@ -55,9 +55,10 @@ TRANSITIONS: Final[Mapping[ReferralStatus, frozenset[ReferralStatus]]] = {
     **{status: ENTRIES - {status} for status in TIMED},
     # A reversal leads back to an earlier status or to `denied`.
     _S.AWAITING_APPROVAL: ENTRIES - {_S.AWAITING_APPROVAL} | {_S.ON_HOLD, _S.APPROVED},
-    _S.ON_HOLD: ENTRIES,
-    # An approval is void when the claim changes; withdrawing is for before it.
-    _S.APPROVED: ENTRIES - {_S.WITHDRAWN} | {_S.ON_HOLD, _S.PAYING},
+    # A release brings back the approvals made before the hold.
+    _S.ON_HOLD: ENTRIES | {_S.APPROVED},
+    # An approval is void when the claim changes. A withdrawal counts that happened before it and is heard of after.
+    _S.APPROVED: ENTRIES | {_S.ON_HOLD, _S.PAYING},
     # `denied`: every leg was refused and cancelled by decision, so nothing was paid.
     _S.PAYING: frozenset({_S.REWARDED, _S.DENIED}),
     _S.REWARDED: frozenset({_S.CLAWED_BACK}),

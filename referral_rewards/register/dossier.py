@@ -186,7 +186,8 @@ async def _reciprocal(connection: AsyncConnection, case: Case) -> bool:
     """Whether the referee is a referrer who once referred this referrer."""
     referee = sorted(referee_identity(case.facts, case.now))
     referrer = sorted(identity.of_kinds(await _referrer_marks(connection, case), identity.IDENTITY_KINDS))
-    return bool((await connection.execute(_RECIPROCAL, {"referee": referee, "referrer": referrer})).scalar_one())
+    asked = {"referee": referee, "referrer": referrer, "own": case.origin.referrer}
+    return bool((await connection.execute(_RECIPROCAL, asked)).scalar_one())
 
 
 _REWARDS: Final = text("""
@@ -251,7 +252,8 @@ WHERE rf.referral_id = :referral AND f.type IN ('referrer.enrolled', 'referral.s
 ORDER BY f.type, f.occurred_at, f.source, f.event_id
 """)
 
-# The referee enrolled as a referrer, and one of that referrer's referrals has this referrer as its referee.
+# The referee enrolled as a referrer, and one of that referrer's referrals has this referrer as its referee. Whoever
+# refers themselves is found by a check of its own, and is not reciprocal as well.
 _RECIPROCAL: Final = text("""
 SELECT EXISTS (
     SELECT 1 FROM referral_key back
@@ -259,5 +261,6 @@ SELECT EXISTS (
     JOIN fact_key fk ON fk.key = 'referrer:' || r.program || '/' || r.referrer
     JOIN fact f ON f.id = fk.fact_id AND f.type = 'referrer.enrolled'
     WHERE back.key = ANY(CAST(:referrer AS text[])) AND f.marks && CAST(:referee AS text[])
+      AND r.referrer IS DISTINCT FROM CAST(:own AS text)
 )
 """)

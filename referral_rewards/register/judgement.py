@@ -34,6 +34,7 @@ from referral_rewards.register.signing import KeyRing
 _S = ReferralStatus
 #: The first payment is committed: what it was for is frozen.
 _PAID: Final = frozenset({_S.PAYING, _S.REWARDED, _S.CLAWED_BACK})
+_BEFORE_A_PERSON: Final = frozenset({_S.AWAITING_APPROVAL, _S.ON_HOLD, _S.APPROVED})
 _REVERSING: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_OPENED})
 #: After the first payment these stop what was not sent yet.
 _STOPPING: Final = _REVERSING | {
@@ -135,11 +136,14 @@ class Judgement:
         )
         if held is None or held.core_digest != claim.core_digest:
             await verdicts.wake_rivals(connection, gathered.rivals or (), case)
-        fresh = await referrals.hold(connection, row.id)
-        return Case(fresh, case.now, case.version, case.terms, case.origin, case.facts, case.course)
+        return replace(case, row=await referrals.hold(connection, row.id))
 
     async def _by_decision(self, connection: AsyncConnection, case: Case) -> Standing:
         """Where a claim stands before its approvers."""
+        if case.row.status not in _BEFORE_A_PERSON:
+            # Judged anew and found the same, an approval stands; but only from before a person does any status lead on.
+            await verdicts.write(connection, case, _S.AWAITING_APPROVAL)
+            case = replace(case, row=await referrals.hold(connection, case.row.id))
         claim, _ = await claims.current(connection, case.row.claim_id)
         made = await self._decisions(connection, case)
         match ruling(claim.requirement, [decision.signoff for decision in made], claim.digest):
@@ -201,6 +205,8 @@ class Judgement:
             await decisions.record_effect(connection, approvals, "void", case.now, "the claim has no payable leg")
             return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, claim)
         case = await self._put_forward(connection, case, again, gathered)
+        if again.denial is not None and case.row.round == 1:
+            return await verdicts.close(connection, case, _S.DENIED, again.denial)
         return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, again)
 
     async def _after_payment(self, connection: AsyncConnection, case: Case) -> Standing:
@@ -355,8 +361,7 @@ async def open_case(connection: AsyncConnection, row: Any, now: datetime) -> Cas
 
 
 async def _case(connection: AsyncConnection, row: Any, now: datetime, facts: Sequence[Fact]) -> Case | None:
-    # A reopened referral is judged without the withdrawal that it was reopened in spite of.
-    admitted = tuple(f for f in facts if row.round == 1 or f.type is not FactType.REFERRAL_WITHDRAWN)
+    admitted = await _admitted(connection, row, facts)
     # Clocks of two machines may differ: what has happened once has happened.
     now = max(now, row.judged_at or now)
     begun = origin(admitted, now)
@@ -369,6 +374,18 @@ async def _case(connection: AsyncConnection, row: Any, now: datetime, facts: Seq
     lived = periods.course if row.round == 1 else periods.reopened
     course = lived(admitted, terms, now, origin=begun)
     return Case(row, now, version, terms, begun, admitted, course)
+
+
+async def _admitted(connection: AsyncConnection, row: Any, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    """The facts without the withdrawals that came too late: after an approval that stands, or before a reopening that
+    was made in spite of them."""
+    withdrawals = [fact for fact in facts if fact.type is FactType.REFERRAL_WITHDRAWN]
+    if not withdrawals:
+        return tuple(facts)
+    legs = await reservations.legs_of(connection, row.id)
+    approved_at = min((leg.approved_at for leg in legs), default=None)
+    void = [f for f in withdrawals if row.round > 1 or (approved_at is not None and f.occurred_at >= approved_at)]
+    return tuple(fact for fact in facts if fact not in void)
 
 
 async def build_claim(connection: AsyncConnection, case: Case, answer: SourceAnswer) -> tuple[RewardClaim, Dossier]:

@@ -10,11 +10,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import ledger as books
+from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.payouts import AT_REST, TRANSITIONS, PaymentRequest, PayoutState, body_hash
 from referral_rewards.domain.ruling import Ruling, ruling
 from referral_rewards.register import claims, decisions, ledger, outbox, referrals
-from referral_rewards.register.dossier import Case
 from referral_rewards.register.judgement import as_assembled, build_claim, open_case
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.signing import KeyRing
@@ -29,14 +29,20 @@ class NotAuthorised(Exception):
     """No genuine, current human decision stands behind this payout. Not an error to retry: a reason not to pay."""
 
 
+class ClaimChanged(Exception):
+    """A genuine decision stands behind it, but the claim is no longer the one that was decided on."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToSend:
-    """A payout that may be sent now; ``sent_before`` if an earlier attempt is on record."""
+    """A payout that may be sent. Of one that was ``sent_before`` the outcome is looked up first; only if the claim
+    still stands (``may_resend``) the same request may go out once more."""
 
     request: PaymentRequest
     rail: str
     key: str
     sent_before: datetime | None
+    may_resend: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +72,25 @@ async def commit_attempt(
         return NotNow(state, found.why or "nothing more to do")
     if body_hash(found.body) != found.body_hash:
         return await _stop(connection, found, now, "the stored request is not the one that was frozen")
-    try:
-        claim_legs = await _verify(connection, row, found, now, keys)
-    except NotAuthorised as reason:
-        return await _stop(connection, found, now, str(reason))
     if found.rail not in rails:
         return NotNow(state, f"the rail {found.rail} is not connected here", _ONCE_CONNECTED)
+    may_resend = True
+    try:
+        await _verify(connection, row, found, now, keys)
+    except NotAuthorised as reason:
+        return await _stop(connection, found, now, str(reason))
+    except ClaimChanged as reason:
+        if found.first_sent_at is None:
+            return await _not_as_approved(connection, row, found, now, str(reason))
+        may_resend = False
     if found.first_sent_at is None:
         if row.judged_version != row.facts_version or row.claim_version != row.facts_version:
             return NotNow(state, "facts arrived that were not judged yet", _SOON)
         if row.status not in (_S.APPROVED, _S.PAYING):
             return NotNow(state, f"the referral is {row.status}", _SOON)
-        if row.status == _S.APPROVED and not await _still_the_same(connection, row, claim_legs, now):
-            # Judged anew, the claim is another one: the referral's own judgement takes the approval back.
-            await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, row.id, payout)
-            return NotNow(state, "the claim changed since it was approved", _SOON)
         await connection.execute(_COMMIT_ATTEMPT, {"id": payout, "at": now})
         await referrals.write(connection, row, now, status=_S.PAYING.value)
-    return ToSend(PaymentRequest.of(found.body), found.rail, found.provider_key, found.first_sent_at)
+    return ToSend(PaymentRequest.of(found.body), found.rail, found.provider_key, found.first_sent_at, may_resend)
 
 
 async def note(
@@ -109,64 +116,64 @@ async def note(
     return to
 
 
-async def _verify(connection: AsyncConnection, row: Any, payout: Any, now: datetime, keys: KeyRing) -> "Verified":
-    """The approved claim behind a payout.
+async def _verify(connection: AsyncConnection, row: Any, payout: Any, now: datetime, keys: KeyRing) -> None:
+    """Returns if the payout pays what people with the authority approved, and nothing else.
 
-    Nothing that a row says of itself is believed: the claim's digest is what the signatures are over, and what is
-    paid is what that claim says.
+    Nothing that a row says of itself is believed. The claim is judged anew from the facts; what the signatures must be
+    over is the digest that this comes to, and what may be paid is what that claim says.
 
     Raises:
         NotAuthorised: with the reason, in one sentence.
+        ClaimChanged: likewise, if it was approved and then changed.
     """
     legs = (await connection.execute(_LEGS, {"id": payout.id})).all()
-    if not legs:
-        raise NotAuthorised("it pays no leg")
-    claim_ids = {leg.claim_id for leg in legs}
-    if claim_ids != {row.claim_id}:
-        raise NotAuthorised("it pays another claim than the referral's current one")
-    claim, _ = await claims.current(connection, row.claim_id)
+    if not legs or {leg.claim_id for leg in legs} != {row.claim_id}:
+        raise NotAuthorised("it pays no leg of the referral's current claim")
+    held, _ = await claims.current(connection, row.claim_id)
+    case = await open_case(connection, row, now)
+    if case is None:
+        raise NotAuthorised("no facts stand behind it")
+    again, _ = await build_claim(connection, case, as_assembled(held))
     genuine, forged = await decisions.on_referral(connection, row.id, keys)
     await decisions.record_effect(connection, forged, "forged", now, "no signature that we believe")
-    on_claim = [d for d in genuine if d.claim_id == row.claim_id]
-    if ruling(claim.requirement, [d.signoff for d in on_claim], claim.digest) is not Ruling.APPROVED:
+    made = [decision for decision in genuine if decision.claim_id == row.claim_id]
+    signoffs = [decision.signoff for decision in made]
+    ruled = ruling(again.requirement, signoffs, again.digest)
+    if ruled is not Ruling.APPROVED:
+        if ruled is not Ruling.PENDING or ruling(held.requirement, signoffs, held.digest) is not Ruling.PENDING:
+            raise ClaimChanged("the claim, or the ruling on it, changed since it was approved")
         raise NotAuthorised("no signed decision of enough people with the authority approves it")
-    barred = (await connection.execute(_BARRED, {"names": [d.user for d in on_claim]})).scalars().all()
+    if not _pays_only(payout, legs, again):
+        raise NotAuthorised("it does not pay what was approved")
+    barred = (await connection.execute(_BARRED, {"names": [decision.user for decision in made]})).scalars().all()
     if barred and payout.first_sent_at is None:
         raise NotAuthorised(f"{', '.join(barred)}, who decided on it, has been barred since")
-    return Verified(claim, legs, payout)
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """An approved claim with the legs of it that a payout pays."""
-
-    claim: Any
-    legs: Sequence[Any]
-    payout: Any
-
-
-async def _still_the_same(connection: AsyncConnection, row: Any, approved: Verified, now: datetime) -> bool:
-    """Whether the claim, judged anew on the facts, is still the one that was approved, and the payout pays its legs."""
-    case: Case | None = await open_case(connection, row, now)
-    if case is None:
-        return False
-    again, _ = await build_claim(connection, case, as_assembled(approved.claim))
-    promised = {_terms_of(leg) for leg in again.legs}
-    paid = {_terms_of(leg) for leg in approved.legs}
-    total = sum(leg.amount_minor for leg in approved.legs)
-    request = PaymentRequest.of(approved.payout.body)
+def _pays_only(payout: Any, legs: Sequence[Any], claim: RewardClaim) -> bool:
+    """Whether the frozen request is for these legs, to the unit, and each of them is one that the claim promises."""
+    promised = {_terms_of(leg) for leg in claim.legs}
+    request = PaymentRequest.of(payout.body)
     return (
-        again.digest == approved.claim.digest
-        and paid <= promised
-        and {leg.beneficiary for leg in approved.legs} == {request.payee}
-        and {leg.currency for leg in approved.legs} == {request.currency}
-        and total == request.amount_minor == approved.payout.amount_minor
+        all(_terms_of(leg) in promised for leg in legs)
+        and {(leg.beneficiary, leg.currency, leg.rail, leg.destination) for leg in legs}
+        == {(request.payee, request.currency, payout.rail, request.destination)}
+        and (payout.payee, payout.currency) == (request.payee, request.currency)
+        and sum(leg.amount_minor for leg in legs) == request.amount_minor == payout.amount_minor
     )
 
 
 def _terms_of(leg: Any) -> tuple[str | int | None, ...]:
     """What a leg promises, of a claim's or a row."""
     return (str(leg.role), leg.beneficiary, leg.amount_minor, leg.currency, leg.rail, leg.destination)
+
+
+async def _not_as_approved(connection: AsyncConnection, row: Any, payout: Any, now: datetime, why: str) -> NotNow:
+    """Another leg was sent: this one stops for a person. None was: the referral's judgement takes the approval back."""
+    if row.status == _S.PAYING:
+        return await _stop(connection, payout, now, why)
+    await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, row.id, payout.id)
+    return NotNow(PayoutState(payout.state), why, _SOON)
 
 
 async def _stop(connection: AsyncConnection, payout: Any, now: datetime, why: str) -> NotNow:

@@ -48,10 +48,12 @@ async def reserve(
     Raises:
         IntegrityError: if a live reward for the same program, order and role exists: the database is the guard.
     """
+    # Approved, cancelled and approved again: each time it is a leg of its own in the books.
+    earlier = (await connection.execute(_LEGS_EVER, {"referral": case.row.id})).scalar_one()
     order = case.course.conversion.order if case.course.conversion else f"referral:{case.row.id}"
     for leg in claim.legs:
         assert leg.beneficiary is not None
-        leg_id = uuid5(claim_id, leg.role)
+        leg_id = uuid5(claim_id, f"{leg.role}/{earlier}")
         held = leg.beneficiary in waiting_for_tax
         await connection.execute(
             insert(_legs).values(
@@ -164,6 +166,8 @@ SELECT l.*, p.id AS payout_id, p.state AS payout_state, p.first_sent_at
 FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
 WHERE l.referral_id = :referral AND l.state <> 'cancelled' ORDER BY l.role
 """)
+
+_LEGS_EVER: Final = text("SELECT count(*) FROM leg WHERE referral_id = :referral")
 
 _PAYOUTS: Final = text("""
 SELECT p.*, l.role, l.claim_id, l.digest AS leg_digest, l.decisions

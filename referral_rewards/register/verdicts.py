@@ -68,9 +68,7 @@ async def close(
 async def set_aside(connection: AsyncConnection, row: Any | None, now: datetime) -> Standing:
     """Ends a run that has nothing to judge: an unknown referral, parked facts, a request that was merged."""
     if row is not None:
-        closed = (
-            {"status": _S.WITHDRAWN.value} if row.merged_into and row.status else {}
-        )
+        closed = {"status": _S.WITHDRAWN.value} if row.merged_into and row.status else {}
         await referrals.write(connection, row, now, judged_version=row.facts_version, wake_at=None, **closed)
     return Standing(status=_S.WITHDRAWN, closed=True, program=(row.program if row else None) or "")
 

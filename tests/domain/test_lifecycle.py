@@ -63,13 +63,13 @@ def test_a_fresh_referral_is_neither_approved_nor_paying() -> None:
 @pytest.mark.parametrize(
     ("to", "sources"),
     [
-        (S.APPROVED, {S.AWAITING_APPROVAL}),
+        (S.APPROVED, {S.AWAITING_APPROVAL, S.ON_HOLD}),
         (S.PAYING, {S.APPROVED}),
         (S.REWARDED, {S.PAYING}),
         (S.CLAWED_BACK, {S.REWARDED}),
         (S.ON_HOLD, {S.AWAITING_APPROVAL, S.APPROVED}),
         (S.DENIED, (UNPAID | CLOSED | {S.PAYING}) - {S.DENIED}),
-        (S.WITHDRAWN, (UNPAID | CLOSED) - {S.APPROVED, S.WITHDRAWN}),
+        (S.WITHDRAWN, (UNPAID | CLOSED) - {S.WITHDRAWN}),
     ],
 )
 def test_only_these_lead_to(to: S, sources: frozenset[S]) -> None:

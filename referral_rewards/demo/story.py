@@ -1,0 +1,98 @@
+"""The demo from its first fact to the comparison, on a stack that is running."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from models.session import Database
+from referral_rewards.config import Settings
+from referral_rewards.demo import approvers, books, live, past
+from referral_rewards.demo.api import Api
+from referral_rewards.demo.comparing import Found, differences
+from referral_rewards.demo.progress import Progress
+from referral_rewards.demo.script import Expectation, Script
+from referral_rewards.demo.table import Row
+from referral_rewards.register.signing import KeyRing
+
+_SECONDS_MAX = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The comparison: a row for each expectation, what else is wrong, and a line about the money."""
+
+    rows: list[Row]
+    problems: list[str]
+    summary: str
+
+    @property
+    def right(self) -> bool:
+        return not self.problems and all(row.right for row in self.rows)
+
+
+async def tell(
+    script: Script, settings: Settings, keys: KeyRing, tokens: dict[str, str], progress: Progress
+) -> Outcome:
+    """Lives the whole cast through and compares."""
+    database = Database.at(settings.database_url, pool_size=2)
+    try:
+        async with httpx.AsyncClient(base_url=settings.api_url, timeout=_SECONDS_MAX) as client:
+            api = Api(client, tokens, approvers.READER)
+            await past.take_in(database, settings.pepper_bytes(), script, progress)
+            before = await api.referrals()
+            names = await _names(api, script, before)
+            async with asyncio.TaskGroup() as tasks:
+                told = tasks.create_task(live.play(api, script.steps, script.live, progress))
+                worked = tasks.create_task(past.work_through(api, dict(script.past), progress))
+            progress.say("every fact is told and every decision made; waiting until nothing moves")
+            await past.rest(database, list(await api.referrals()), progress)
+            decided = {**worked.result(), **told.result()}
+            rows, problems = await _compare(api, script, names, before, decided)
+            async with database.transaction() as connection:
+                problems += await books.problems(connection, keys)
+                return Outcome(rows, problems, await books.summary(connection))
+    finally:
+        await database.close()
+
+
+async def _names(api: Api, script: Script, listed: dict[str, Any]) -> dict[str, str]:
+    """The product's own id of each expectation: its name, or where a fact began a referral by itself, what that got."""
+    names = {name: name for name in (*script.past, *script.live)}
+    unnamed = {name: expected.found_by for name, expected in script.past.items() if expected.found_by}
+    for referral in sorted(set(listed) - set(names)):
+        facts = {(fact["source"], fact["event_id"]) for fact in (await api.referral(referral))["facts"]}
+        names |= {name: referral for name, fact in unnamed.items() if (fact.source, fact.id) in facts}
+    return names
+
+
+async def _compare(
+    api: Api, script: Script, names: dict[str, str], before: dict[str, Any], decided: dict[str, tuple[Any, str]]
+) -> tuple[list[Row], list[str]]:
+    after, queue = await api.referrals(), await api.queue()
+    rows = []
+    for name, expected in {**script.past, **script.live}.items():
+        referral = names[name]
+        if referral not in after:
+            rows.append(Row(name, expected, None, ()))
+            continue
+        earlier = {**before, **{each: stood for each, (stood, _) in decided.items() if each in script.live}}
+        found = Found(
+            before=earlier.get(referral, after[referral]),
+            after=after[referral],
+            decided=decided[name][1] if name in decided else "none",
+            queued=tuple(each["exception"] for each in queue if each["referral"] == referral),
+            history=await _history(api, referral, expected),
+        )
+        rows.append(Row(name, expected, found, differences(expected, found, script.currencies[found.after["program"]])))
+    nobody = sorted(set(after) - set(names.values()))
+    return rows, [
+        f"nobody expected the referral {referral}, which is {after[referral]['status']}" for referral in nobody
+    ]
+
+
+async def _history(api: Api, referral: str, expected: Expectation) -> tuple[str, ...]:
+    if expected.passes is None:
+        return ()
+    return tuple(step["status"] for step in (await api.referral(referral))["history"])
