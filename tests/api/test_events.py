@@ -1,0 +1,126 @@
+"""What the API acknowledges, and what it stores."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tests.desk import Desk, days_ago, event, life_of
+
+
+async def _facts(desk: Desk) -> int:
+    async with desk.database.transaction() as connection:
+        return int((await connection.execute(text("SELECT count(*) - 1 FROM fact"))).scalar_one())
+
+
+def _without(name: str) -> dict[str, Any]:
+    whole = life_of("r1")[0]
+    return {each: value for each, value in whole.items() if each != name}
+
+
+async def test_what_is_acknowledged_is_stored_with_its_wake_up(desk: Desk) -> None:
+    answer = await desk.tell(life_of("r1")[0])
+    assert (answer.status_code, answer.json()) == (202, {"recorded": 1, "repeated": 0, "conflicts": 0, "problems": []})
+    async with desk.database.transaction() as connection:
+        woken = (await connection.execute(text("SELECT kind, target, batch_id FROM outbox"))).all()
+    assert [tuple(each) for each in woken] == [("fact", "r1", None)]
+
+
+async def test_the_same_event_again_changes_nothing(desk: Desk) -> None:
+    sent = life_of("r1")[0]
+    await desk.tell(sent)
+    assert (await desk.tell(sent)).json()["repeated"] == 1
+    other = {**sent, "data": {**sent["data"], "channel": "social"}}
+    refused = await desk.tell(other)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:referrals:fact-conflict")
+    assert await _facts(desk) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (_without("specversion"), "specversion"),
+        (_without("id"), "id"),
+        (_without("time"), "time"),
+        (_without("data"), "data"),
+        (event("x", "referral.lost", days_ago(1), {}), "type"),
+        (event("x", "referral.sent", days_ago(1), {**life_of("r1")[0]["data"], "referral": "a@b.ca"}), "data.referral"),
+        (event("x", "referral.sent", days_ago(-1), life_of("r1")[0]["data"]), "time"),
+        (3, ""),
+    ],
+)
+async def test_an_event_that_cannot_be_taken_is_told_where(desk: Desk, body: Any, where: str) -> None:
+    answer = await desk.tell(body)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert where in [problem["where"] for problem in answer.json()["problems"]]
+    assert await _facts(desk) == 0
+
+
+async def test_of_an_array_the_good_ones_land(desk: Desk) -> None:
+    sent, claimed, bought = life_of("r1")
+    other = {**sent, "data": {**sent["data"], "channel": "social"}}
+    answer = await desk.tell([sent, _without("time"), claimed, other, bought, sent])
+    assert answer.status_code == 202
+    body = answer.json()
+    assert (body["recorded"], body["repeated"], body["conflicts"]) == (3, 1, 1)
+    assert [(each["index"], each["where"]) for each in body["problems"]] == [(1, "time"), (3, "")]
+    assert await _facts(desk) == 3
+
+
+async def test_an_array_of_bad_ones_is_refused_as_a_whole(desk: Desk) -> None:
+    answer = await desk.tell([{}, _without("time")])
+    assert answer.status_code == 422
+    assert {"0.id", "1.time"} <= {problem["where"] for problem in answer.json()["problems"]}
+
+
+async def test_the_facts_of_an_array_wait_for_no_stragglers(desk: Desk) -> None:
+    """What came alone may have neighbours on their way for an hour yet, though its deadline is long past."""
+    sent = {**life_of("r1")[0], "time": days_ago(31).isoformat()}
+    await desk.tell([sent])
+    assert await desk.judge("r1") == "expired"
+    await desk.tell({**life_of("r2")[0], "time": days_ago(31).isoformat()})
+    assert await desk.judge("r2") == "invited"
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [(b"{", 422), (b"\xff", 422), (b"[]", 422), (b"[" * 100_000, 422), (b" " * 5_000_001, 413)],
+    ids=["no JSON", "no UTF-8", "empty", "deep", "large"],
+)
+async def test_a_body_that_cannot_be_read_is_refused(desk: Desk, content: bytes, status: int) -> None:
+    answer = await desk.api.post("/v1/events", content=content, headers=desk.bearer("site"))
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+
+
+async def test_an_array_has_at_most_a_thousand_events(desk: Desk) -> None:
+    rated = [event(f"s{n}", "satisfaction.rated", days_ago(1), {"referral": "r1", "score": 5}) for n in range(1001)]
+    assert (await desk.tell(rated)).status_code == 422
+    assert (await desk.tell(rated[:1000])).json()["recorded"] == 1000
+
+
+@pytest.mark.parametrize(("user", "status"), [("site", 202), ("paula", 403), ("ada", 403)])
+async def test_only_a_service_with_the_scope_tells_of_facts(desk: Desk, user: str, status: int) -> None:
+    assert (await desk.tell(life_of("r1")[0], as_=user)).status_code == status
+
+
+async def test_without_a_token_nothing_is_read_or_written(desk: Desk) -> None:
+    for method, path in [
+        ("POST", "/v1/events"),
+        ("GET", "/v1/referrals"),
+        ("GET", "/v1/referrals/r1"),
+        ("GET", "/v1/claims"),
+        ("GET", "/v1/claims/r1"),
+        ("POST", "/v1/claims/r1/decisions"),
+    ]:
+        for headers in ({}, {"Authorization": "Bearer rrt_nobody"}, {"Authorization": "Basic cGF1bGE6eA=="}):
+            answer = await desk.api.request(method, path, headers=headers, content=json.dumps({}))
+            assert answer.status_code == 401, (method, path)
+
+
+async def test_the_same_events_sent_at_the_same_time_are_recorded_once(desk: Desk) -> None:
+    lives = [each for name in ("r1", "r2", "r3") for each in life_of(name)]
+    answers = await asyncio.gather(*(desk.tell(body) for body in (lives, lives[::-1], *lives, lives[3:])))
+    assert {answer.status_code for answer in answers} == {202}
+    assert sum(answer.json()["recorded"] for answer in answers) == len(lives) == await _facts(desk)

@@ -1,0 +1,163 @@
+"""An approver's desk in a test: a real register, the real API over it, people with tokens, and referrals to decide on.
+
+Referrals are judged as a worker would judge them, at once and without one.
+"""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from models.session import Database
+from referral_rewards.api.app import create_app
+from referral_rewards.api.metrics import Metrics
+from referral_rewards.api.parts import Parts
+from referral_rewards.domain.dossier import Answer, SourceAnswer
+from referral_rewards.domain.identity import Marker
+from referral_rewards.domain.lifecycle import ReferralStatus
+from referral_rewards.domain.terms import Role
+from referral_rewards.register import outbox, programs, referrals, users
+from referral_rewards.register.facts import Intake
+from referral_rewards.register.judgement import Judgement
+from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.register.users import Scope
+
+PEPPER = bytes(range(32))
+PROGRAM = (Path(__file__).parent.parent / "programs" / "acme-friends.yaml").read_text()
+CONFIRMED = SourceAnswer(Answer.CONFIRMED, "Read again.", "register")
+#: Each of the roles, by the one person here who holds it; and the site, which may tell us of facts.
+PEOPLE = {"fiona": Role.FINANCE, "paula": Role.PROGRAM_OWNER, "oscar": Role.OPERATIONS, "ada": Role.ADMINISTRATOR}
+
+
+@dataclass
+class Desk:
+    """The API, by an HTTP client, and what stands behind it."""
+
+    parts: Parts
+    api: httpx.AsyncClient
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def database(self) -> Database:
+        return self.parts.database
+
+    async def add_user(
+        self, name: str, *roles: Role, scopes: Collection[Scope] = (), marks: Collection[str] = ()
+    ) -> None:
+        async with self.database.transaction() as connection:
+            self.tokens[name] = await users.add(
+                connection, name, roles=roles, scopes=scopes, marks=marks, at=datetime.now(UTC)
+            )
+
+    async def publish(self, source: str = PROGRAM) -> None:
+        async with self.database.transaction() as connection:
+            await programs.publish(connection, source, by="tester", at=datetime.now(UTC))
+
+    async def get(self, path: str, as_: str = "paula") -> httpx.Response:
+        return await self.api.get(path, headers=self.bearer(as_))
+
+    async def tell(self, body: Any, as_: str = "site") -> httpx.Response:
+        return await self.api.post("/v1/events", json=body, headers=self.bearer(as_))
+
+    async def decide(self, referral: str, kind: str, as_: str = "paula", **given: str) -> httpx.Response:
+        """A decision against the digest that is shown, unless another is given."""
+        shown = (await self.get(f"/v1/claims/{referral}")).json()
+        reason = {"approve": "terms_met", "release": "cleared"}.get(kind, "other")
+        decision = {
+            "kind": kind,
+            "reason": reason,
+            "note": "looked at it",
+            "digest": shown.get("digest") or "",
+            **given,
+        }
+        return await self.api.post(f"/v1/claims/{referral}/decisions", json=decision, headers=self.bearer(as_))
+
+    def bearer(self, user: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[user]}"}
+
+    async def judge(self, referral: str) -> ReferralStatus:
+        """Judges a referral until it waits for a timer or a person, its wake-ups delivered."""
+        return await judged(self.database, self.parts.keys, referral)
+
+    async def referral(self, name: str, *, order: str | None = None, **claim: Any) -> ReferralStatus:
+        """A referral whose return period is over; ``claim`` are further fields of its referee."""
+        told = await self.tell(life_of(name, order=order, **claim))
+        assert told.status_code == 202, told.text
+        return await self.judge(name)
+
+
+async def judged(database: Database, keys: KeyRing, referral: str) -> ReferralStatus:
+    """Where a referral stands once judged on everything that is known by now."""
+    judgement = Judgement(keys)
+    while True:
+        async with database.transaction() as connection:
+            now = datetime.now(UTC)
+            standing = await judgement.judge(connection, referral, now)
+            if standing.status is ReferralStatus.IN_REVIEW:
+                standing = await judgement.assemble(connection, referral, now, CONFIRMED)
+            row = await referrals.row(connection, referral)
+            waiting = [each for each in await outbox.claim(connection, 1000) if each.target == referral]
+            await outbox.delivered(connection, [number for each in waiting for number in each.ids])
+        if standing.status is not ReferralStatus.IN_REVIEW and row.judged_version == row.facts_version:
+            return standing.status
+
+
+@asynccontextmanager
+async def desk(database_url: str) -> AsyncIterator[Desk]:
+    """A desk with its people, a published program and its enrolled referrer, on a database of its own."""
+    signer = Signer.generate()
+    database = Database.at(database_url)
+    parts = Parts(database, Intake(PEPPER), KeyRing.of([signer.public_entry()]), signer, Metrics())
+    transport = httpx.ASGITransport(create_app(parts), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as api:
+        opened = Desk(parts, api)
+        for name, role in PEOPLE.items():
+            await opened.add_user(name, role)
+        await opened.add_user("site", scopes=(Scope.EVENTS_WRITE,))
+        await opened.publish()
+        await opened.tell([enrolment()])
+        yield opened
+    await database.close()
+
+
+def event(id_: str, type_: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:
+    """A CloudEvent."""
+    return {"specversion": "1.0", "id": id_, "source": "test", "type": type_, "time": at.isoformat(), "data": data}
+
+
+def enrolment() -> dict[str, Any]:
+    about = {"referrer": "dexter", "program": "acme-friends", "customer": "c-dexter", "email": "dexter@example.com"}
+    return event("e-dexter", "referrer.enrolled", days_ago(300), about)
+
+
+def life_of(name: str, *, order: str | None = None, **claim: Any) -> list[dict[str, Any]]:
+    """The facts of a referral that was sent, claimed and bought on, with its return period over."""
+    who = {"customer": f"c-{name}", "email": f"{name}@example.com"}
+    sent = {"referral": name, "program": "acme-friends", "referrer": "dexter", "channel": "email", "referee": who}
+    bought = {
+        "order": order or f"o-{name}", "kind": "purchase", "customer": who,
+        "amount": "80.00", "currency": "USD", "new_customer": True,
+    }
+    return [
+        event(f"{name}-1", "referral.sent", days_ago(60), sent),
+        event(
+            f"{name}-2",
+            "referral.claimed",
+            days_ago(50),
+            {"referral": name, "referee": {**who, **claim}, "consent": True},
+        ),
+        event(f"{name}-3", "conversion.recorded", days_ago(40), bought),
+    ]
+
+
+def days_ago(days: float) -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
+
+
+def marks(**identity: str) -> frozenset[str]:
+    """The marks of a person, as `referrals user add` makes them."""
+    return Marker(PEPPER).marks(identity)
