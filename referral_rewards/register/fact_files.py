@@ -121,26 +121,23 @@ def _raw_lines(opened: BinaryIO) -> Iterator[bytes | None]:
 def _csv_rows(opened: BinaryIO) -> Iterator[Line]:
     csv.field_size_limit(LINE_BYTES_MAX)
     # What is not UTF-8 comes through as lone surrogates, so that the line it stands in can be named.
-    text = io.TextIOWrapper(opened, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    rows = csv.reader(_bounded(text), strict=True)
-    header: list[str] | None = None
-    while True:
-        number = rows.line_num + 1
+    with io.TextIOWrapper(opened, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        rows = csv.reader(_bounded(text), strict=True)
         try:
-            cells = next(rows)
-        except StopIteration:
-            if header is None:
-                raise BadInput([Problem("line 1", "is no CSV header: the file is empty")]) from None
-            return
+            header = _checked_header(next(rows, []))
         except csv.Error as error:
-            if header is None:
-                raise BadInput([Problem("line 1", f"is no CSV header: {error}")]) from None
-            yield _bad(number, f"is not CSV: {error}")
-            continue
-        if header is None:
-            header = _checked_header(cells)
-        elif any(cells):
-            yield _csv_row(number, header, cells)
+            raise BadInput([Problem("line 1", f"is no CSV header: {error}")]) from None
+        while True:
+            number = rows.line_num + 1
+            try:
+                cells = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield _bad(number, f"is not CSV: {error}")
+                continue
+            if any(cells):
+                yield _csv_row(number, header, cells)
 
 
 def _bounded(text: io.TextIOWrapper) -> Iterator[str]:
@@ -164,14 +161,21 @@ def _csv_row(number: int, header: Sequence[str], cells: Sequence[str]) -> Line:
             value = int(cell)
         if isinstance(value, str) and not value.isascii() and any("\udc80" <= each <= "\udcff" for each in value):
             problems.append(Problem(column, "is not UTF-8"))
-        *path, name = column.split(".")
-        part = document
-        for step in path:
-            part = part.setdefault(step, {})
-        part[name] = value
+        if not _place(document, column.split("."), value):
+            problems.append(Problem(column, "is a value and, by another column, a group of them"))
     if problems:
         return Line(number, None, tuple(problems))
     return read_document(number, document)
+
+
+def _place(document: dict[str, Any], path: Sequence[str], value: Any) -> bool:
+    """Puts a cell's value where its column says; False if a value is there where it needs a group, or a group."""
+    part = document
+    for step in path[:-1]:
+        part = part.setdefault(step, {})
+        if not isinstance(part, dict):
+            return False
+    return part.setdefault(path[-1], value) is value
 
 
 def _checked_header(columns: Sequence[str]) -> list[str]:
@@ -180,6 +184,8 @@ def _checked_header(columns: Sequence[str]) -> list[str]:
     Raises:
         BadInput: with every column that can't.
     """
+    if not columns:
+        raise BadInput([Problem("line 1", "is no CSV header: it is empty")])
     problems = [Problem(f"column {name}", "is missing") for name in _ATTRIBUTES if name not in columns]
     seen: set[str] = set()
     for column in columns:
@@ -188,8 +194,6 @@ def _checked_header(columns: Sequence[str]) -> list[str]:
             problems.append(Problem(f"column {column}", "is there twice"))
         elif column not in (*_ATTRIBUTES, "specversion") and (parts[0] != "data" or len(parts) < 2 or "" in parts):
             problems.append(Problem(f"column {column!r}", f"is none of {', '.join(_ATTRIBUTES)}, data.…"))
-        elif any(other.startswith(f"{column}.") for other in columns):
-            problems.append(Problem(f"column {column}", "is a value and, by another column, a group of them"))
         seen.add(column)
     if problems:
         raise BadInput([Problem(f"line 1: {where}", what) for where, what in problems])
