@@ -111,8 +111,13 @@ def advocacy_permitted(dossier: Dossier) -> Finding:
 
 
 def _before_referral(dossier: Dossier, conversion: Conversion) -> bool:
-    """Whether a conversion came too early to be of this referral: before ``R``, or beyond the reach of grace."""
+    """Whether a conversion came too early to be of this referral: before ``R``, or beyond the reach of grace.
+
+    A request for a reward comes after the order that it names: what came before that order makes an existing customer.
+    """
     began_at, grace = dossier.origin.began_at, dossier.terms.periods.grace
+    if dossier.origin.kind is OriginKind.REQUEST and dossier.conversion is not None:
+        began_at = min(began_at, dossier.conversion.occurred_at)
     if dossier.origin.kind is not OriginKind.CLAIM:
         return conversion.occurred_at < began_at
     return conversion.occurred_at < began_at and dossier.terms.end(conversion.occurred_at, grace) <= began_at

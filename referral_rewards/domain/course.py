@@ -15,7 +15,8 @@ class Course:
     ``deadline`` is the end of the period that runs (arrival allowance not included), at which the referral goes on to
     ``next_status`` unless something happens before; None when nothing is waited for. ``wake_at`` is when the verdict
     can next change without news. ``conversion`` is *the* conversion `q` of a referral that is not closed, ``closes_at``
-    the instant at which a closed one did. ``untimely`` are claims that came too late to change anything.
+    the instant at which a closed one did. ``untimely`` are claims that came too late to change anything,
+    and appeals against its closing.
     """
 
     status: ReferralStatus

@@ -133,11 +133,10 @@ def _allowed(moment: datetime, terms: Terms) -> datetime:
 
 
 def _untimely(seen: Sequence[Fact], stood: Course) -> tuple[Fact, ...]:
-    """The claims that came when the door was shut."""
-    if stood.claimed_at is not None or stood.claim_by is None:
-        return ()
-    claims = (fact for fact in seen if fact.type is FactType.REFERRAL_CLAIMED)
-    return tuple(fact for fact in claims if fact.occurred_at >= stood.claim_by)
+    """The claims that came when the door was shut, and the appeals against a closing by time."""
+    shut_at = stood.claim_by if stood.claimed_at is None else None
+    since = {FactType.REFERRAL_CLAIMED: shut_at, FactType.REFERRAL_APPEALED: stood.closes_at}
+    return tuple(fact for fact in seen if (at := since.get(fact.type)) is not None and fact.occurred_at >= at)
 
 
 def _requested(seen: Sequence[Fact], terms: Terms, origin: Origin) -> Course:

@@ -270,6 +270,15 @@ def test_claim_without_an_invitation_counts_what_grace_no_longer_reaches(
     assert verdict(C.REFEREE_IS_NEW, case) == expected
 
 
+@pytest.mark.parametrize(
+    ("orders", "expected"),
+    [([], NEW), ([bought(BOUGHT.occurred_at - TICK, order="o0")], EXISTING), ([bought("2026-07-12", order="o2")], NEW)],
+)
+def test_request_comes_after_the_order_it_names(orders: list[Fact], expected: tuple[Result, Reason | None]) -> None:
+    case = dossier(requested("2026-07-15", referee=BRIE), *orders, without=[SENT, CLAIMED])
+    assert verdict(C.REFEREE_IS_NEW, case) == expected
+
+
 def test_program_may_welcome_existing_customers() -> None:
     under = terms(qualifying={"new_customers_only": False})
     assert verdict(C.REFEREE_IS_NEW, dossier(bought("2025-01-01", order="o0"), under=under)) == NEW

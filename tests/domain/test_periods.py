@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from referral_rewards.domain.facts import Fact
+from referral_rewards.domain.facts import Fact, FactType
 from referral_rewards.domain.lifecycle import Reason
 from referral_rewards.domain.lifecycle import ReferralStatus as S
 from referral_rewards.domain.origin import origin
@@ -23,6 +23,7 @@ from tests.domain.build import (
     bought,
     claimed,
     enrolled,
+    fact,
     rated,
     requested,
     reversed_,
@@ -471,6 +472,13 @@ def test_an_untimely_claim_is_told_and_changes_nothing(claim: datetime, untimely
     stood = backfill([sent(R), claimed(claim)])
     assert len(stood.untimely) == untimely
     assert (stood.claimed_at is None) == bool(untimely)
+
+
+@pytest.mark.parametrize(("appeal", "late"), [(INVITE_ENDS - TICK, 0), (INVITE_ENDS, 1), (INVITE_ENDS + DAY, 1)])
+def test_an_appeal_against_a_closing_of_the_past_is_told_and_changes_nothing(appeal: datetime, late: int) -> None:
+    data = {"referral": "r1", "by": "referrer", "why": "the invitation went to spam"}
+    stood = backfill([sent(R), fact(FactType.REFERRAL_APPEALED, appeal, data)])
+    assert (verdict(stood), len(stood.untimely)) == (NOT_CLAIMED, late)
 
 
 def test_who_the_referee_is_grows_with_each_claim() -> None:
