@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -49,7 +50,7 @@ async def decide(api: Api, referral: str, expected: Expectation) -> tuple[dict[s
     """
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            while expected.decision not in (await api.claim(referral))["takes"]:
+            while expected.decision not in (await api.claim(referral))["takes"]:  # noqa: ASYNC110  (asked over HTTP)
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     except TimeoutError:
         return await api.referral(referral), "there was nothing to decide"
@@ -61,6 +62,14 @@ async def decide(api: Api, referral: str, expected: Expectation) -> tuple[dict[s
     except Refusal as refusal:
         return before, f"{expected.decision} was refused: {refusal}"
     return before, expected.decision
+
+
+async def took_effect(api: Api, referral: str) -> None:
+    """Returns once a referral has left its approvers, or after so long: the comparison then shows what is wrong."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while (await api.referral(referral))["status"] == "awaiting_approval":  # noqa: ASYNC110  (asked over HTTP)
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def needed(requirement: Mapping[str, Any], *, everybody: bool) -> list[str]:

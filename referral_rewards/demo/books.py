@@ -52,7 +52,8 @@ paid AS (
 
 _CREDITS: Final = text(f"""
 WITH {_PAID}, legs AS (
-    SELECT referral_id, beneficiary, currency, count(*) AS legs, sum(amount_minor) AS paid_minor FROM paid GROUP BY 1, 2, 3
+    SELECT referral_id, beneficiary, currency, count(*) AS legs, sum(amount_minor) AS paid_minor
+    FROM paid GROUP BY 1, 2, 3
 ), credits AS (
     SELECT t.referral_id, substr(p.account, 8) AS beneficiary, p.currency, count(*) AS credits,
            -sum(p.amount_minor) AS credited_minor

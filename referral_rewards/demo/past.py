@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from models.session import Database
 from referral_rewards.demo.api import Api
-from referral_rewards.demo.approvers import decide
+from referral_rewards.demo.approvers import decide, took_effect
 from referral_rewards.demo.progress import Progress
 from referral_rewards.demo.script import Expectation, Script
 from referral_rewards.domain.errors import Problem
@@ -18,7 +18,7 @@ _TOLD_EVERY: Final = 10
 
 
 async def take_in(database: Database, pepper: bytes, script: Script, progress: Progress) -> None:
-    """What `referrals ingest FILE --wait` does: every fact is stored, and every referral waits for a person or a timer."""
+    """What `referrals ingest FILE --wait` does: all facts are stored, all referrals wait for a person or a timer."""
 
     def tell(line: int, problem: Problem) -> None:
         progress.say(f"{script.past_file.name} line {line}: {problem}")
@@ -32,7 +32,7 @@ async def take_in(database: Database, pepper: bytes, script: Script, progress: P
 
 
 async def rest(database: Database, referrals: list[str], progress: Progress, seconds: float = 60.0) -> None:
-    """Returns once nothing happens to the referrals by itself any more, or after so long: what is found then is told."""
+    """Returns once nothing happens to the referrals by itself any more; after so long it tells which still move."""
     told = len(referrals)
     try:
         async with asyncio.timeout(seconds):
@@ -54,6 +54,8 @@ async def work_through(api: Api, expected: dict[str, Expectation], progress: Pro
     outcomes = {}
     for referral, expectation in expected.items():
         if expectation.decision != "none":
+            if expectation.decided_after is not None:
+                await took_effect(api, expectation.decided_after)
             outcomes[referral] = await decide(api, referral, expectation)
             if len(outcomes) % _TOLD_EVERY == 0:
                 progress.say(f"the approvers have decided on {len(outcomes)} referrals of the past")

@@ -43,6 +43,7 @@ class Expectation(_Strict):
     flags: Annotated[tuple[Flag, ...], AfterValidator(lambda flags: tuple(sorted(flags)))] | None = None
     recommends: Recommendation | None = None
     decision: Literal["approve", "deny", "hold", "none"]
+    decided_after: str | None = None
     after: ReferralStatus
     reason_after: str | None = None
     exception: str | None = None
