@@ -1,0 +1,172 @@
+"""CPU per referral, Postgres and Temporal included, against a bare workflow with the same waits and activities."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from bench import bare
+from bench.lives import Lives
+from bench.meter import IDLE_SECONDS, Meter, recorded_pids
+from bench.pace import Pace
+from bench.profiling import Hotspot
+from bench.report import Measurement, reaches
+from models.migrate import upgrade
+from models.session import Database
+from referral_rewards.children import Secrets, children, environment
+from referral_rewards.config import StackInfo, decode_secret, with_driver
+from referral_rewards.embedded import Servers, servers
+from referral_rewards.register.signing import Signer
+from referral_rewards.supervisor import Program, Supervisor
+
+GOAL = 1.5
+NOTE = (
+    "CPU of PostgreSQL, Temporal, the workers and whoever tells facts and decides, less what they use when idle, over "
+    "whole lives from invitation to the end of the watch. The bare workflow has the same timers, signals and remote "
+    "activities; its two payouts are workflows of their own as ours are, so that the ratio is that of our rules and "
+    "our database. `payouts as activities` is the ratio against one that pays by itself."
+)
+_QUEUE = "bare"
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Where everything runs, for the length of the measurement."""
+
+    data: Path
+    hosts: Servers
+    common: Mapping[str, str]
+    secrets: Secrets
+
+
+async def measure(data: Path, size: int) -> Measurement:
+    """CPU milliseconds per referral of ``size`` lived side by side, ours and bare in turn; under three minutes."""
+    async with _stage(data) as stage:
+        spent = await _both(stage, size)
+        ours, beside, alone = (sum(each.values()) for each in spent)
+        ratio = ours / beside if beside else float("inf")
+        profile = [] if reaches(ratio, GOAL, "low") else await _profile(stage, size)
+    return Measurement(
+        name="CPU per referral",
+        unit="ms",
+        size=size,
+        ours=1000 * ours / size,
+        bare=1000 * beside / size,
+        ratio=ratio,
+        goal=GOAL,
+        best="low",
+        note=NOTE,
+        parts={name: 1000 * seconds / size for name, seconds in spent[0].items() if name != "bare worker"},
+        bare_parts={name: 1000 * spent[1][name] / size for name in ("Temporal", "bare worker", "driver")},
+        variants={"payouts as activities": ours / alone if alone else float("inf")},
+        profile=profile,
+    )
+
+
+async def _both(stage: _Stage, size: int) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+    """CPU seconds by process of our lives, of bare ones, and of bare ones that pay by themselves."""
+    supervisor = Supervisor(stage.data / "run" / "workers.json", print)
+    try:
+        await supervisor.start(*_workers(stage), _bare_worker(stage))
+        referrals, payouts, bare_worker = recorded_pids(stage.data / "run" / "workers.json")
+        meter = Meter(
+            {
+                "PostgreSQL": recorded_pids(stage.data / "run" / "pids.json")[0],
+                "Temporal": recorded_pids(stage.data / "run" / "temporal.json")[0],
+                "worker referrals": referrals,
+                "worker payouts": payouts,
+                "bare worker": bare_worker,
+                "driver": os.getpid(),
+            }
+        )
+        async with _lives(stage) as lives:
+            client = await Client.connect(stage.hosts.temporal)
+            warm = max(1, size // 20)
+            await asyncio.gather(
+                lives.lived("warm-up", _names("w", warm), Pace.of(warm)),
+                *(_bare(client, f"{beside}-w", warm, pays_itself=beside) for beside in (False, True)),
+            )
+            await meter.learn_idle(min(IDLE_SECONDS, 2.0 + size))
+            begin = meter.read()
+            await lives.lived("measured", _names("r", size), Pace.of(size))
+            ours = meter.spent(begin)
+            begin = meter.read()
+            await _bare(client, "beside", size, pays_itself=False)
+            beside = meter.spent(begin)
+            begin = meter.read()
+            await _bare(client, "alone", size, pays_itself=True)
+            return ours, beside, meter.spent(begin)
+    finally:
+        await supervisor.stop()
+
+
+async def _bare(client: Client, prefix: str, size: int, *, pays_itself: bool) -> None:
+    await bare.lived(client, _QUEUE, _names(prefix, size), bare.Life(Pace.of(size), pays_itself))
+
+
+async def _profile(stage: _Stage, size: int) -> list[Hotspot]:
+    """Where the CPU of our busiest process goes, by living some of the referrals again under a profiler."""
+    size = min(size, 20)
+    found = stage.data / "hotspots.json"
+    supervisor = Supervisor(stage.data / "run" / "profiled.json", print)
+    try:
+        referrals, payouts = _workers(stage)
+        command = [sys.executable, "-m", "bench.profiled", str(found), "--role", "referrals"]
+        await supervisor.start(
+            payouts,
+            Program(referrals.name, command, referrals.log, referrals.ready, referrals.env, None, referrals.before),
+        )
+        async with _lives(stage) as lives:
+            await lives.lived("profiled", _names("p", size), Pace.of(size))
+    finally:
+        await supervisor.stop()
+    return [Hotspot(**spot) for spot in json.loads(found.read_text())]
+
+
+@asynccontextmanager
+async def _stage(data: Path) -> AsyncIterator[_Stage]:
+    async with servers(data) as hosts:
+        await asyncio.to_thread(upgrade, with_driver(hosts.database_url))
+        secrets = Secrets.of(data, {})
+        info = StackInfo("http://127.0.0.1:1", hosts.temporal, hosts.web_ui, hosts.database_url)
+        yield _Stage(data, hosts, environment(os.environ, data, info, secrets, embedded_temporal=True), secrets)
+
+
+@asynccontextmanager
+async def _lives(stage: _Stage) -> AsyncIterator[Lives]:
+    database = Database.at(with_driver(stage.hosts.database_url))
+    client = await Client.connect(stage.hosts.temporal, data_converter=pydantic_data_converter)
+    signer = Signer.load(Path(stage.secrets.signing_key))
+    try:
+        lives = Lives(database, client, decode_secret(stage.secrets.pepper.strip()), signer)
+        await lives.prepare()
+        yield lives
+    finally:
+        await database.close()
+
+
+def _workers(stage: _Stage) -> tuple[Program, Program]:
+    """The two workers as the local stack runs them."""
+    _, referrals, payouts = children(stage.data, 1, {}, stage.common, stage.secrets)
+    return referrals, payouts
+
+
+def _bare_worker(stage: _Stage) -> Program:
+    ready_file = stage.data / "run" / "bare.ready"
+
+    async def polls() -> bool:
+        return ready_file.exists()
+
+    command = [sys.executable, "-m", "bench.bare", _QUEUE, str(ready_file)]
+    return Program("bare worker", command, stage.data / "logs" / "bare.log", polls, env=dict(stage.common))
+
+
+def _names(prefix: str, size: int) -> list[str]:
+    return [f"{prefix}{number}" for number in range(size)]

@@ -1,0 +1,149 @@
+"""Our referrals, lived fact by fact as Dexter's and Brie's first one, by a crowd side by side."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+from temporalio.client import Client
+
+from bench.pace import Pace
+from models.session import Database
+from referral_rewards.domain.approval import DecisionKind
+from referral_rewards.domain.facts import parse_event
+from referral_rewards.domain.terms import Role
+from referral_rewards.register import claims, decisions, outbox, programs, referrals
+from referral_rewards.register.decisions import NewDecision
+from referral_rewards.register.facts import Intake
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.signing import Signer
+from referral_rewards.temporal import workflow_id
+
+_POLL_SECONDS: Final = 0.25
+_PATIENCE_SECONDS: Final = 120.0
+#: So many friends each referrer invites.
+_FRIENDS: Final = 8
+
+TERMS: Final = """
+program: {program}
+name: Seconds for days
+effective_from: 2026-01-01T00:00:00Z
+timezone: UTC
+currency: USD
+periods:
+  expiry: {{email: PT{pace.expiry:.0f}S}}
+  offer: PT{pace.offer:.0f}S
+  grace: PT{pace.offer:.0f}S
+  return: PT{pace.return_:.0f}S
+  arrival_allowance: PT0S
+  watch: PT{pace.watch:.0f}S
+qualifying: {{kinds: [purchase], minimum: "50.00", new_customers_only: true}}
+rewards:
+  referrer: {{kind: credit, amount: "25.00"}}
+  referee: {{kind: credit, percent: "10", cap: "40.00"}}
+approval: {{routes: {{credit: [program_owner]}}}}
+payouts: {{timing: immediate, rails: {{credit: account_credit}}}}
+"""
+
+
+class Lives:
+    """Tells the facts and decides, as senders and an approver would; everything between is the workers' doing."""
+
+    def __init__(self, database: Database, client: Client, pepper: bytes, signer: Signer) -> None:
+        self._database = database
+        self._client = client
+        self._intake = Intake(pepper)
+        self._signer = signer
+
+    async def prepare(self) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute(_APPROVER)
+
+    async def lived(self, program: str, names: Sequence[str], pace: Pace) -> None:
+        """Lives a referral of each name through, from the invitation to the end of the watch."""
+        now = datetime.now(UTC)
+        async with self._database.transaction() as connection:
+            await programs.publish(connection, TERMS.format(program=program, pace=pace), by="bench", at=now)
+        for number, name in enumerate(names):
+            referrer = {"program": program, "referrer": f"{program}-{number // _FRIENDS}"}
+            if number % _FRIENDS == 0:
+                enrolled = {**referrer, "customer": f"c-{referrer['referrer']}", "email": f"{name}@example.org"}
+                await self._tell(name, "referrer.enrolled", enrolled, ago=timedelta(days=1))
+            invited = {"channel": "email", "referee": {"email": f"{name}@example.com"}}
+            await self._tell(name, "referral.sent", {"referral": name, **referrer, **invited})
+        await self._all_stand(program, names, "invited")
+        for name in names:
+            await self._tell(name, "referral.claimed", {"referral": name, "referee": _person(name), "consent": True})
+        await self._all_stand(program, names, "claimed")
+        await asyncio.sleep(pace.expiry)
+        for name in names:
+            bought = {"order": f"o-{name}", "kind": "purchase", "amount": "80.00", "currency": "USD"}
+            told = {**bought, "customer": _person(name), "new_customer": True}
+            await self._tell(name, "conversion.recorded", told)
+        await self._all_stand(program, names, "awaiting_approval")
+        for name in names:
+            await self._approve(name)
+        handles = [self._client.get_workflow_handle(workflow_id(name)) for name in names]
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await asyncio.gather(*(handle.result() for handle in handles))
+        await self._all_stand(program, names, "rewarded")
+
+    async def _tell(self, name: str, kind: str, data: dict[str, Any], *, ago: timedelta = timedelta(0)) -> None:
+        now = datetime.now(UTC)
+        document = {"specversion": "1.0", "id": f"{name}-{kind}", "source": "bench", "type": kind, "data": data}
+        event = parse_event({**document, "time": (now - ago).isoformat()})
+        async with self._database.transaction() as connection:
+            await self._intake.record(connection, [event], received_at=now)
+
+    async def _approve(self, name: str) -> None:
+        """Records the decision as the API does."""
+        async with self._database.transaction() as connection:
+            row = await referrals.hold(connection, name)
+            assert row is not None
+            claim, _ = await claims.current(connection, row.claim_id)
+            decision = await decisions.append(
+                connection,
+                NewDecision(
+                    referral=name,
+                    claim_id=row.claim_id,
+                    digest=claim.digest,
+                    kind=DecisionKind.APPROVE,
+                    user="olga",
+                    roles=frozenset({Role.PROGRAM_OWNER}),
+                    reason="terms_met",
+                    note="measured",
+                    decided_at=datetime.now(UTC),
+                ),
+                self._signer,
+            )
+            await outbox.enqueue(connection, WakeupKind.DECISION, name, decision.id)
+
+    async def _all_stand(self, program: str, names: Sequence[str], status: str) -> None:
+        """Waits until each of the program's referrals stands at a status, on all of its facts.
+
+        Raises:
+            RuntimeError: if they don't in time: something other than what is measured went on.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _PATIENCE_SECONDS
+        while True:
+            async with self._database.transaction() as connection:
+                found = (await connection.execute(_STANDING, {"program": program, "status": status})).scalar_one()
+            if found == len(names):
+                return
+            if loop.time() > until:
+                raise RuntimeError(f"only {found} of {len(names)} referrals came to be {status}")
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+def _person(name: str) -> dict[str, str]:
+    return {"customer": f"c-{name}", "email": f"{name}@example.com"}
+
+
+_APPROVER = text("""
+INSERT INTO app_user (name, roles, created_at) VALUES ('olga', ARRAY['program_owner'], now()) ON CONFLICT DO NOTHING
+""")
+_STANDING = text("""
+SELECT count(*) FROM referral WHERE program = :program AND status = :status AND judged_version = facts_version
+""")

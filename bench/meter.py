@@ -1,0 +1,65 @@
+"""CPU seconds of groups of processes, by what each spends more than when nothing happens."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+IDLE_SECONDS = 8.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    at: float
+    seconds: Mapping[str, float]
+
+
+class Meter:
+    """Reads the CPU time of named processes together with their children, dead ones included; of our own without."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._idle = dict.fromkeys(pids, 0.0)
+
+    def read(self) -> Reading:
+        return Reading(time.monotonic(), {name: _seconds(process) for name, process in self._processes.items()})
+
+    async def learn_idle(self, seconds: float = IDLE_SECONDS) -> None:
+        """Measures what polling and housekeeping cost while nobody asks for anything."""
+        begin = self.read()
+        await asyncio.sleep(seconds)
+        end = self.read()
+        self._idle = {name: (end.seconds[name] - begin.seconds[name]) / (end.at - begin.at) for name in self._processes}
+
+    def spent(self, begin: Reading) -> dict[str, float]:
+        """CPU seconds since ``begin``, less as much idling as fits into that time."""
+        end = self.read()
+        return {
+            name: max(0.0, end.seconds[name] - begin.seconds[name] - self._idle[name] * (end.at - begin.at))
+            for name in self._processes
+        }
+
+
+def recorded_pids(path: Path) -> list[int]:
+    """The pids that a supervisor has written down, in the order in which it started them."""
+    return [int(pid) for pid in json.loads(path.read_text())]
+
+
+def _seconds(process: psutil.Process) -> float:
+    """Of a process and all that came from it: the living one by one, the dead as their parents have reaped them."""
+    if process.pid == os.getpid():
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    total = 0.0
+    for each in (process, *process.children(recursive=True)):
+        try:
+            times = each.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return float(total)

@@ -1,0 +1,38 @@
+"""`python -m bench` runs, and its JSON says what was measured; how fast is another machine's business."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "goal", "parts"),
+    [
+        ("cpu", 2, 1.5, {"PostgreSQL", "Temporal", "worker referrals", "worker payouts", "driver"}),
+        ("intake", 700, 0.3, {"PostgreSQL µs", "Python µs"}),
+    ],
+)
+def test_a_measurement_is_kept_with_its_ratio_its_goal_and_a_profile_if_missed(
+    tmp_path: Path, name: str, size: int, goal: float, parts: set[str]
+) -> None:
+    command = [sys.executable, "-m", "bench", "--only", name, "--size", str(size), "--results", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (kept,) = tmp_path.glob(f"{name}-*.json")
+    (measured,) = json.loads(kept.read_text())["measurements"]
+    assert (measured["size"], measured["goal"]) == (size, goal)
+    assert measured["ratio"] == pytest.approx(measured["ours"] / measured["bare"])
+    assert set(measured["parts"]) == parts
+    assert measured["met"] is not bool(measured["profile"])
+    assert f"{measured['ratio']:.2f}" in done.stdout
+
+
+def test_a_measurement_that_does_not_exist_is_refused() -> None:
+    done = subprocess.run([sys.executable, "-m", "bench", "--only", "luck"], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 2
