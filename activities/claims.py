@@ -11,7 +11,8 @@ from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.periods import Conversion
 from referral_rewards.domain.standing import Standing
 from referral_rewards.register import referrals
-from referral_rewards.register.judgement import Judgement, open_case
+from referral_rewards.register.cases import open_case
+from referral_rewards.register.judgement import Judgement
 from referral_rewards.sources.port import ConversionSource
 
 

@@ -15,9 +15,9 @@ from referral_rewards.domain.errors import DecisionRefused, NotFound, StaleDiges
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.ruling import Ruling, ruling
 from referral_rewards.register import claims, decisions, dossier, outbox, referrals, reservations
+from referral_rewards.register.cases import Case, open_case
+from referral_rewards.register.closed import closing_digest
 from referral_rewards.register.decisions import Decision, NewDecision
-from referral_rewards.register.dossier import Case
-from referral_rewards.register.judgement import closing_digest, open_case
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.signing import KeyRing, Signer
 

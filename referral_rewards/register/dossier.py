@@ -3,9 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,22 +12,8 @@ from referral_rewards.domain import identity
 from referral_rewards.domain.dossier import Dossier, Rival, Similarity, SourceAnswer, TaxPosition, Usage
 from referral_rewards.domain.facts import Fact, FactType
 from referral_rewards.domain.lifecycle import CLOSED, ReferralStatus
-from referral_rewards.domain.origin import Origin, referee_identity
-from referral_rewards.domain.periods import Course
-from referral_rewards.domain.terms import Terms
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A referral under its row's lock, with what the four periods say of it now."""
-
-    row: Any
-    now: datetime
-    version: int
-    terms: Terms
-    origin: Origin
-    facts: tuple[Fact, ...]
-    course: Course
+from referral_rewards.domain.origin import referee_identity
+from referral_rewards.register.cases import Case
 
 
 async def gather(

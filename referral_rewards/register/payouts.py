@@ -12,10 +12,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain import ledger as books
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.lifecycle import ReferralStatus
-from referral_rewards.domain.payouts import AT_REST, TRANSITIONS, PaymentRequest, PayoutState, body_hash
+from referral_rewards.domain.payouts import (
+    AT_REST,
+    TRANSITIONS,
+    PaymentRequest,
+    PayoutState,
+    body_hash,
+    payout_id,
+    provider_key,
+)
 from referral_rewards.domain.ruling import Ruling, ruling
 from referral_rewards.register import claims, decisions, ledger, outbox, referrals
-from referral_rewards.register.judgement import as_assembled, build_claim, open_case
+from referral_rewards.register.cases import open_case
+from referral_rewards.register.judgement import as_assembled, build_claim
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.signing import KeyRing
 
@@ -68,12 +77,17 @@ async def commit_attempt(
     row = await referrals.hold(connection, found.referral_id)
     found = (await connection.execute(_PAYOUT, {"id": payout})).one()
     state = PayoutState(found.state)
-    if row is None or state in AT_REST:
+    if state in AT_REST:
         return NotNow(state, found.why or "nothing more to do")
+    if row is None:
+        return await _stop(connection, found, now, "there is no such referral")
     if body_hash(found.body) != found.body_hash:
         return await _stop(connection, found, now, "the stored request is not the one that was frozen")
-    if found.rail not in rails:
-        return NotNow(state, f"the rail {found.rail} is not connected here", _ONCE_CONNECTED)
+    if found.provider_key != provider_key(payout, found.generation):
+        return await _stop(connection, found, now, "the stored key is not its own")
+    if await ledger.find(connection, books.settled_key(str(payout))):
+        # The books are append-only; the row can only have been changed by hand.
+        return await _stop(connection, found, now, "the books show that it was settled already")
     may_resend = True
     try:
         await _verify(connection, row, found, now, keys)
@@ -83,6 +97,8 @@ async def commit_attempt(
         if found.first_sent_at is None:
             return await _not_as_approved(connection, row, found, now, str(reason))
         may_resend = False
+    if found.rail not in rails:
+        return NotNow(state, f"the rail {found.rail} is not connected here", _ONCE_CONNECTED)
     if found.first_sent_at is None:
         if row.judged_version != row.facts_version or row.claim_version != row.facts_version:
             return NotNow(state, "facts arrived that were not judged yet", _SOON)
@@ -129,7 +145,7 @@ async def _verify(connection: AsyncConnection, row: Any, payout: Any, now: datet
     legs = (await connection.execute(_LEGS, {"id": payout.id})).all()
     if not legs or {leg.claim_id for leg in legs} != {row.claim_id}:
         raise NotAuthorised("it pays no leg of the referral's current claim")
-    held, _ = await claims.current(connection, row.claim_id)
+    held, as_stored = await claims.current(connection, row.claim_id)
     case = await open_case(connection, row, now)
     if case is None:
         raise NotAuthorised("no facts stand behind it")
@@ -143,23 +159,37 @@ async def _verify(connection: AsyncConnection, row: Any, payout: Any, now: datet
         if ruled is not Ruling.PENDING or ruling(held.requirement, signoffs, held.digest) is not Ruling.PENDING:
             raise ClaimChanged("the claim, or the ruling on it, changed since it was approved")
         raise NotAuthorised("no signed decision of enough people with the authority approves it")
-    if not _pays_only(payout, legs, again):
+    if not _pays_only(payout, legs, again, as_stored.round):
         raise NotAuthorised("it does not pay what was approved")
     barred = (await connection.execute(_BARRED, {"names": [decision.user for decision in made]})).scalars().all()
     if barred and payout.first_sent_at is None:
         raise NotAuthorised(f"{', '.join(barred)}, who decided on it, has been barred since")
 
 
-def _pays_only(payout: Any, legs: Sequence[Any], claim: RewardClaim) -> bool:
-    """Whether the frozen request is for these legs, to the unit, and each of them is one that the claim promises."""
+def _pays_only(payout: Any, legs: Sequence[Any], claim: RewardClaim, round_: int) -> bool:
+    """Whether it is, to the unit, the payout of these legs, and each of them is one that the claim promises.
+
+    Its name follows from the leg, so that a second payout of a leg that was paid can't bear it.
+    """
     promised = {_terms_of(leg) for leg in claim.legs}
-    request = PaymentRequest.of(payout.body)
-    return (
-        all(_terms_of(leg) in promised for leg in legs)
-        and {(leg.beneficiary, leg.currency, leg.rail, leg.destination) for leg in legs}
-        == {(request.payee, request.currency, payout.rail, request.destination)}
-        and (payout.payee, payout.currency) == (request.payee, request.currency)
-        and sum(leg.amount_minor for leg in legs) == request.amount_minor == payout.amount_minor
+    if {payout.id} != {payout_id(claim.referral, leg.role, round_) for leg in legs}:
+        return False
+    if not all(_terms_of(leg) in promised and leg.rail == payout.rail for leg in legs):
+        return False
+    frozen = PaymentRequest(
+        payout_id=payout.id,
+        payee=legs[0].beneficiary,
+        amount_minor=sum(leg.amount_minor for leg in legs),
+        currency=legs[0].currency,
+        destination=legs[0].destination,
+        program=claim.program,
+        referral=claim.referral,
+    )
+    return (payout.body, payout.payee, payout.amount_minor, payout.currency) == (
+        frozen.body(),
+        frozen.payee,
+        frozen.amount_minor,
+        frozen.currency,
     )
 
 

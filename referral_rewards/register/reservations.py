@@ -14,7 +14,7 @@ from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.payouts import PaymentRequest, PayoutState, body_hash, payout_id, provider_key
 from referral_rewards.domain.terms import Terms
 from referral_rewards.register import ledger, outbox
-from referral_rewards.register.dossier import Case
+from referral_rewards.register.cases import Case
 from referral_rewards.register.outbox import WakeupKind
 
 _legs = LegRow.__table__  # type: ignore[attr-defined]

@@ -11,7 +11,8 @@ from referral_rewards.domain.dossier import Rival
 from referral_rewards.domain.lifecycle import TIMED, Reason, ReferralStatus
 from referral_rewards.domain.standing import Standing
 from referral_rewards.register import outbox, referrals, reservations
-from referral_rewards.register.dossier import Case, rivals
+from referral_rewards.register.cases import Case
+from referral_rewards.register.dossier import rivals
 from referral_rewards.register.outbox import WakeupKind
 
 _S = ReferralStatus

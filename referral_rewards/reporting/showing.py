@@ -12,8 +12,8 @@ from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.origin import origin, referee_identity
 from referral_rewards.domain.terms import Terms, in_force
 from referral_rewards.register import decisions, programs, referrals
+from referral_rewards.register.closed import closing_digest
 from referral_rewards.register.deciding import BEFORE_APPROVERS, REOPENABLE
-from referral_rewards.register.judgement import closing_digest
 from referral_rewards.register.signing import KeyRing
 from referral_rewards.reporting.forms import instant, plain
 from referral_rewards.reporting.listing import Wanted, listing

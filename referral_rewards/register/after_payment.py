@@ -1,0 +1,73 @@
+"""Once money was sent: what it was for is frozen, and what happens now stops the rest or opens a clawback case."""
+
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.facts import FactType
+from referral_rewards.domain.lifecycle import ReferralStatus
+from referral_rewards.domain.standing import Standing
+from referral_rewards.register import claims, referrals, reservations, verdicts
+from referral_rewards.register.cases import Case
+
+_S = ReferralStatus
+_REVERSING: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_OPENED})
+#: These stop what was not sent yet, at once; the payout itself finds out about any other change of the claim.
+_STOPPING: Final = _REVERSING | {
+    FactType.REFERRER_SUSPENDED,
+    FactType.ATTRIBUTION_CHANGED,
+    FactType.CONSENT_WITHDRAWN,
+    FactType.REFERRAL_WITHDRAWN,
+}
+
+
+async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
+    """Once money was sent its conversion is frozen: what happens now stops the rest, or opens a clawback case."""
+    row = case.row
+    news = [each for each in await referrals.facts(connection, row.id) if each.version > row.claim_version]
+    for fact in (each.fact for each in news):
+        about_it = fact.order is None or fact.order == row.order_id
+        if fact.type in _STOPPING and about_it:
+            await reservations.stop_unsent(connection, case, f"{fact.type} after the first payment")
+        if fact.type in _REVERSING and about_it:
+            await reservations.open_clawback(connection, case, fact.id, f"{fact.type} of order {fact.order}")
+    await release_tax_holds(connection, case)
+    claim, _ = await claims.current(connection, row.claim_id)
+    legs = await reservations.legs_of(connection, row.id)
+    settled = all(leg.state in ("paid", "clawed_back") for leg in legs)
+    if not settled:
+        return await verdicts.write(connection, case, _S.PAYING, claim, claim_version=row.facts_version, **_frozen(row))
+    rewarded_at = row.rewarded_at or case.now
+    watched_until = case.terms.end(rewarded_at, case.terms.periods.watch)
+    over = case.now >= watched_until
+    return await verdicts.write(
+        connection,
+        case,
+        _S.CLAWED_BACK if row.status == _S.CLAWED_BACK else _S.REWARDED,
+        claim,
+        claim_version=row.facts_version,
+        **_frozen(row),
+        rewarded_at=rewarded_at,
+        wake_at=None if over else watched_until,
+        closed_at=case.now if over else None,
+        closed_version=row.facts_version if over else None,
+    )
+
+
+async def release_tax_holds(connection: AsyncConnection, case: Case) -> None:
+    """Plans the legs whose payee has filed the form they waited for."""
+    legs = await reservations.legs_of(connection, case.row.id)
+    waiting = {leg.beneficiary for leg in legs if leg.state == "tax_hold"}
+    filed = {
+        fact.data["payee"]
+        for fact in case.facts
+        if fact.type is FactType.TAX_FORM_FILED and fact.data["payee"] in waiting
+    }
+    if filed:
+        await reservations.release_tax_hold(connection, case.row.id, filed)
+        await reservations.plan_due(connection, case)
+
+
+def _frozen(row: Any) -> dict[str, Any]:
+    """The conversion that was paid for, whatever has become of it since."""
+    return {name: getattr(row, name) for name in ("order_id", "conversion_at", "net_minor", "currency", "claimed_at")}

@@ -1,0 +1,66 @@
+"""A case: a referral under its row's lock, with what the four periods say of it now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import periods
+from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.origin import Origin, origin
+from referral_rewards.domain.periods import Course
+from referral_rewards.domain.terms import Terms, in_force
+from referral_rewards.register import programs, referrals
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What every further judgement of a referral is made from."""
+
+    row: Any
+    now: datetime
+    version: int
+    terms: Terms
+    origin: Origin
+    facts: tuple[Fact, ...]
+    course: Course
+
+
+async def open_case(connection: AsyncConnection, row: Any, now: datetime) -> Case | None:
+    """The case on all the referral's facts; None if none of them began it yet, or no terms were in force."""
+    linked = await referrals.facts(connection, row.id)
+    return await case_on(connection, row, now, [each.fact for each in linked])
+
+
+async def case_on(connection: AsyncConnection, row: Any, now: datetime, facts: Sequence[Fact]) -> Case | None:
+    """The case as it would be on these facts alone."""
+    admitted = await _admitted(connection, row, facts)
+    # Clocks of two machines may differ: what has happened once has happened.
+    now = max(now, row.judged_at or now)
+    begun = origin(admitted, now)
+    if begun is None:
+        return None
+    bound = in_force(await programs.versions(connection, begun.program), begun.began_at)
+    if bound is None:
+        return None
+    version, terms = bound
+    lived = periods.course if row.round == 1 else periods.reopened
+    course = lived(admitted, terms, now, origin=begun)
+    return Case(row, now, version, terms, begun, admitted, course)
+
+
+async def _admitted(connection: AsyncConnection, row: Any, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    """The facts without the withdrawals that came too late: after an approval that stands, or before a reopening that
+    was made in spite of them."""
+    withdrawals = [fact for fact in facts if fact.type is FactType.REFERRAL_WITHDRAWN]
+    if not withdrawals:
+        return tuple(facts)
+    approved_at = (await connection.execute(_APPROVED_AT, {"referral": row.id})).scalar_one()
+    void = [f for f in withdrawals if row.round > 1 or (approved_at is not None and f.occurred_at >= approved_at)]
+    return tuple(fact for fact in facts if fact not in void)
+
+
+_APPROVED_AT: Final = text("SELECT min(approved_at) FROM leg WHERE referral_id = :referral AND state <> 'cancelled'")
