@@ -43,7 +43,12 @@ def released(leg: str, program: str, payee: str, amount_minor: int, currency: st
 
 def settled(payout: str, rail: str, payee: str, amount_minor: int, currency: str) -> Entry:
     """A rail confirmed a payout: no longer owed to the payee, but settled with the rail."""
-    return _entry(f"settled:{payout}", "Payout settled", currency, f"payable:{payee}", f"clearing:{rail}", amount_minor)
+    return _entry(settled_key(payout), "Payout settled", currency, f"payable:{payee}", f"clearing:{rail}", amount_minor)
+
+
+def settled_key(payout: str) -> str:
+    """The key under which the books show that a payout was settled."""
+    return f"settled:{payout}"
 
 
 def credited(key: str, payee: str, amount_minor: int, currency: str) -> Entry:

@@ -71,12 +71,16 @@ def reopened(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Orig
 
 
 def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
-    """The referral's life up to ``now``. A deadline is passed with what had happened strictly before it."""
+    """The referral's life up to ``now``.
+
+    A deadline is passed once the arrival allowance is over, with what had happened by then.
+    """
     stood: Course | None = None
     told_at: datetime | None = None
     shape, time_over = None, False
     orders = Orders(terms)
-    for known, news, until in _steps([fact for fact in seen if fact.type in _BEARING], now):
+    bearing = [fact for fact in seen if fact.type in _BEARING]
+    for known, news, until in _steps(bearing, now):
         for fact in news:
             orders.add(fact)
         if (standing := stand(known, orders, terms, news[0].occurred_at, time_over=time_over)) is None:
@@ -88,13 +92,16 @@ def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
         if stood.is_closed:
             return stood
         if stood.deadline is not None and stood.deadline <= until:
+            time_over = time_over or stood.next_status is ReferralStatus.IN_REVIEW
+            allowed = _allowed(stood.deadline, terms)
+            if until < allowed or (until == allowed and len(known) < len(bearing)):
+                continue  # not closed yet: what happens within the allowance is still seen
             shows_at = _shows_at(stood.deadline, told_at, seen, terms)
             if shows_at > now:
                 return replace(stood, wake_at=shows_at)
             stood = stood.past_deadline()
             if stood.is_closed:
                 return stood
-            time_over = True
     if stood is None:
         raise ValueError("these facts begin no referral")
     return stood if stood.deadline is None else replace(stood, wake_at=_shows_at(stood.deadline, told_at, seen, terms))

@@ -107,6 +107,7 @@ def _conversion(
 def _unless_withdrawn(known: Sequence[Fact], stood: Course) -> Course:
     """A withdrawal counts if it came before the closing that else came."""
     withdrawal = next((fact.occurred_at for fact in known if fact.type is FactType.REFERRAL_WITHDRAWN), None)
-    if withdrawal is None or (stood.closes_at is not None and stood.closes_at <= withdrawal):
+    closing = stood.closes_at if stood.closes_at or stood.next_reason is None else stood.deadline
+    if withdrawal is None or (closing is not None and closing <= withdrawal):
         return stood
     return stood.closed(S.WITHDRAWN, None, max(withdrawal, stood.began_at))

@@ -3,7 +3,7 @@
 A fact belongs to a referral when a key under which it is filed is one that the referral listens to. Filing and
 listening are both derived from single facts, so the links do not depend on the order in which facts arrive. One hop:
 a conversion that is linked by identity adds its *order* to what the referral hears, never its other identities.
-What a referral hears of its referrer, and of requests that mean its referee, is derived in the register (`facts.py`).
+What a referral hears of its referrer, and of requests that mean its referee, is derived in `linking.py`.
 """
 
 import zlib
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from referral_rewards.domain import identity
 from referral_rewards.domain.facts import Event, FactType
@@ -99,10 +99,15 @@ def referral_of(event: Event) -> str | None:
     if event.type is FactType.REFERRAL_CLAIMED:
         if named := public.get("referral"):
             return str(named)
-        return _derived("claim", event, public["program"], public.get("referrer") or public["referrer_code"])
+        return _derived("claim", event.fact_id, public["program"], public.get("referrer") or public["referrer_code"])
     if event.type is FactType.REWARD_REQUESTED:
-        return _derived("request", event, public["program"], public["referrer"])
+        return referral_of_request(event.fact_id, public["program"], public["referrer"])
     return None
+
+
+def referral_of_request(fact_id: UUID, program: str, referrer: str) -> str:
+    """The referral of its own that a request for credit begins."""
+    return _derived("request", fact_id, program, referrer)
 
 
 def locks(keys: Iterable[str]) -> list[int]:
@@ -150,5 +155,5 @@ def _request(event: Event, public: dict[str, str], who: frozenset[str]) -> Filin
     )
 
 
-def _derived(kind: str, event: Event, *parts: str) -> str:
-    return f"{kind}-{uuid5(event.fact_id, '/'.join(parts)).hex[:20]}"
+def _derived(kind: str, fact_id: UUID, *parts: str) -> str:
+    return f"{kind}-{uuid5(fact_id, '/'.join(parts)).hex[:20]}"

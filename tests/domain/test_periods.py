@@ -450,10 +450,23 @@ def test_a_finished_file_waits_for_nobody() -> None:
     assert verdict(stands(backfilled([sent(R), claimed(C)], told), told)) == NO_CONVERSION
 
 
-def test_what_happens_within_the_allowance_of_a_step_shows_with_it() -> None:
+def test_a_reversal_within_the_allowance_of_the_return_period_denies_at_once() -> None:
     facts = [sent(R), claimed(C), bought(C), reversed_(C + 14 * DAY + HOUR / 2)]
-    assert stands(facts, C + 14 * DAY + HOUR / 2).status is S.IN_RETURN_PERIOD
-    assert verdict(stands(facts, C + 14 * DAY + 1.5 * HOUR)) == REVERSED
+    assert stands(facts, C + 14 * DAY + HOUR / 2 - TICK).status is S.IN_RETURN_PERIOD
+    assert verdict(stands(facts, C + 14 * DAY + HOUR / 2)) == REVERSED
+
+
+@pytest.mark.parametrize(
+    ("after_the_end", "status"),
+    [(timedelta(0), S.IN_RETURN_PERIOD), (HOUR, S.IN_RETURN_PERIOD), (HOUR + TICK, S.EXPIRED)],
+)
+def test_a_claim_within_the_allowance_can_show_whose_purchase_keeps_the_door_open(
+    after_the_end: timedelta, status: S
+) -> None:
+    end = R + 30 * DAY
+    known_by = {"customer": "c-new"}
+    facts = [sent(R), bought(end - DAY, customer=known_by), claimed(end + after_the_end, referee=known_by)]
+    assert stands(facts, end + 2 * HOUR).status is status
 
 
 def test_a_fact_of_a_clock_ahead_of_ours_takes_effect_at_its_own_time() -> None:
