@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -43,13 +42,17 @@ async def hire(database: Database) -> dict[str, str]:
         return tokens | {SHOP: await users.add(connection, SHOP, scopes=[Scope.EVENTS_WRITE], at=now)}
 
 
-async def decide(api: Api, referral: str, expected: Expectation) -> tuple[dict[str, Any], str]:
+async def decide(api: Api, referral: str, script: Mapping[str, Expectation]) -> tuple[dict[str, Any], str]:
     """Waits until the referral takes the decision, then has everybody make it whom it needs.
 
     Returns the referral as it was listed just before, and what was decided: the script's word, or why not.
     """
+    expected = script[referral]
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
+            if (first := expected.decided_after) is not None:
+                while (await api.referral(first))["status"] != script[first].after:  # noqa: ASYNC110  (asked over HTTP)
+                    await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             while expected.decision not in (await api.claim(referral))["takes"]:  # noqa: ASYNC110  (asked over HTTP)
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     except TimeoutError:
@@ -62,14 +65,6 @@ async def decide(api: Api, referral: str, expected: Expectation) -> tuple[dict[s
     except Refusal as refusal:
         return before, f"{expected.decision} was refused: {refusal}"
     return before, expected.decision
-
-
-async def took_effect(api: Api, referral: str) -> None:
-    """Returns once a referral has left its approvers, or after so long: the comparison then shows what is wrong."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            while (await api.referral(referral))["status"] == "awaiting_approval":  # noqa: ASYNC110  (asked over HTTP)
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def needed(requirement: Mapping[str, Any], *, everybody: bool) -> list[str]:

@@ -12,6 +12,7 @@ from referral_rewards.demo import approvers, books, live, past
 from referral_rewards.demo.api import Api
 from referral_rewards.demo.comparing import Found, differences
 from referral_rewards.demo.progress import Progress
+from referral_rewards.demo.rest import rest
 from referral_rewards.demo.script import Expectation, Script
 from referral_rewards.demo.table import Row
 from referral_rewards.register.signing import KeyRing
@@ -44,10 +45,10 @@ async def tell(
             before = await api.referrals()
             names = await _names(api, script, before)
             async with asyncio.TaskGroup() as tasks:
-                told = tasks.create_task(live.play(api, script.steps, script.live, progress))
-                worked = tasks.create_task(past.work_through(api, dict(script.past), progress))
+                told = tasks.create_task(live.play(api, database, script.steps, script.live, progress))
+                worked = tasks.create_task(past.work_through(api, script.past, progress))
             progress.say("every fact is told and every decision made; waiting until nothing moves")
-            await past.rest(database, list(await api.referrals()), progress)
+            await rest(database, list(await api.referrals()), progress)
             decided = {**worked.result(), **told.result()}
             rows, problems = await _compare(api, script, names, before, decided)
             async with database.transaction() as connection:

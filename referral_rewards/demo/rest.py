@@ -1,0 +1,30 @@
+"""Waiting until nothing moves: polled from the register, as `referrals ingest --wait` does."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from models.session import Database
+from referral_rewards.demo.progress import Progress
+from referral_rewards.reporting import settling
+
+_POLL_SECONDS: Final = 0.2
+_TOLD_EVERY: Final = 10
+
+
+async def rest(database: Database, referrals: Sequence[str], progress: Progress, seconds: float = 60.0) -> None:
+    """Returns once nothing happens to the referrals by itself any more; after so long it tells which still move."""
+    told = len(referrals)
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                async with database.transaction() as connection:
+                    moving = await settling.moving(connection, referrals)
+                if not moving:
+                    return
+                if told - len(moving) >= _TOLD_EVERY:
+                    told = len(moving)
+                    progress.say(f"{told} of {len(referrals)} referrals are still being worked on")
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        progress.say(f"still moving after {seconds:.0f} s: {', '.join(moving)}")
