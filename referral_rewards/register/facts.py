@@ -24,8 +24,6 @@ from referral_rewards.register.locks import Lock, lock_shared
 
 __all__ = ["Intake", "Recorded"]
 
-_CONVERSION: Final = FactType.CONVERSION_RECORDED
-
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
@@ -165,7 +163,7 @@ WITH incoming AS (
 ), inserted AS (
     INSERT INTO fact (id, source, event_id, type, occurred_at, received_at, data, marks, digest, content_mac, batch_id)
     SELECT id, source, event_id, type, occurred_at, CAST(:received_at AS timestamptz), data,
-           string_toarray(marks, ' '), digest, content_mac, CAST(:batch AS uuid)
+           string_to_array(marks, ' '), digest, content_mac, CAST(:batch AS uuid)
     FROM incoming
     ON CONFLICT DO NOTHING RETURNING id
 ), personal AS (

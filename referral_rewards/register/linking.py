@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.facts import Event, FactType
 from referral_rewards.domain.identity import IDENTITY_KINDS, of_kinds
 from referral_rewards.register.literals import array, dump
-from referral_rewards.register.matching import Filing, referral_of_request
+from referral_rewards.register.matching import Beginning, Filing, referral_of_request
 
 
 async def link(connection: AsyncConnection, fresh: Sequence[tuple[Event, Filing]], batch: UUID | None) -> set[str]:
@@ -82,9 +82,9 @@ async def _column(connection: AsyncConnection, statement: TextClause, **paramete
     return {row[0] for row in await connection.execute(statement, parameters)}
 
 
-def _first_beginnings(beginnings: Iterable[matching.Beginning | None]) -> list[matching.Beginning]:
+def _first_beginnings(beginnings: Iterable[Beginning | None]) -> list[Beginning]:
     """One beginning a referral, the one that takes precedence, sorted by referral."""
-    first: dict[str, matching.Beginning] = {}
+    first: dict[str, Beginning] = {}
     for beginning in beginnings:
         if beginning is None:
             continue
@@ -94,11 +94,11 @@ def _first_beginnings(beginnings: Iterable[matching.Beginning | None]) -> list[m
     return [first[referral] for referral in sorted(first)]
 
 
-def _precedence(beginning: matching.Beginning) -> tuple[int, datetime, str, str]:
+def _precedence(beginning: Beginning) -> tuple[int, datetime, str, str]:
     return (beginning.rank, beginning.at, beginning.source, beginning.event)
 
 
-def _columns(beginning: matching.Beginning) -> dict[str, Any]:
+def _columns(beginning: Beginning) -> dict[str, Any]:
     return {
         "id": beginning.referral,
         "origin_rank": beginning.rank,
