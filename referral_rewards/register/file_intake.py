@@ -14,7 +14,8 @@ from models.session import Database
 from referral_rewards.domain.errors import FactConflict, Problem
 from referral_rewards.domain.facts import Event, too_far_ahead
 from referral_rewards.register import batches, matching
-from referral_rewards.register.fact_files import FactFile, Line
+from referral_rewards.register.fact_files import FactFile
+from referral_rewards.register.fact_lines import Line
 from referral_rewards.register.facts import Intake, Recorded
 from referral_rewards.register.locks import Lock
 from referral_rewards.register.retrying import retrying
