@@ -28,7 +28,7 @@ from referral_rewards.local import Ports, stack
 from referral_rewards.register import programs
 from referral_rewards.register.signing import KeyRing
 
-DONE, DIFFERS, INTERRUPTED = 0, 1, 130
+FAILED, INTERRUPTED = 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except ReferralRewardsError as error:
         sys.stderr.write(f"demo: {error}\n")
-        return DIFFERS
+        return FAILED
 
 
 async def demo(console: Console, *, stay: bool) -> int:
@@ -78,7 +78,7 @@ async def demo(console: Console, *, stay: bool) -> int:
                 progress.say(f"everything stays up until Ctrl-C; {PREFIX}DATA={folder} lets other commands find it")
                 with suppress(asyncio.CancelledError):
                     await asyncio.Event().wait()
-    return DONE if outcome.right else DIFFERS
+    return outcome.exit_code
 
 
 def _conclude(console: Console, outcome: story.Outcome, progress: Progress) -> None:

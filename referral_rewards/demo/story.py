@@ -29,8 +29,9 @@ class Outcome:
     summary: str
 
     @property
-    def right(self) -> bool:
-        return not self.problems and all(row.right for row in self.rows)
+    def exit_code(self) -> int:
+        """0 if everything came to what was expected, else 1."""
+        return 0 if not self.problems and all(row.right for row in self.rows) else 1
 
 
 async def tell(
