@@ -1,0 +1,112 @@
+"""What the database itself refuses, whoever holds the connection."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+from temporalio.testing import WorkflowEnvironment
+
+from tests.installation import Installation
+from tests.workflows.scenes import before_its_approver, books, payouts, scene, sql
+
+
+@pytest.fixture
+async def life(database_url: str, temporal_env: WorkflowEnvironment) -> AsyncIterator[Installation]:
+    """An installation in which one referral was rewarded: every table has a row to be changed."""
+    async with scene(database_url, temporal_env) as life, life.workers():
+        await before_its_approver(life, "r1")
+        await life.decide("r1")
+        await life.settled("r1", among=frozenset({"rewarded"}))
+        yield life
+
+
+async def _refused(life: Installation, statement: str, **parameters: Any) -> str:
+    """What the database says to a statement that it refuses, at once or at the commit."""
+    with pytest.raises(DBAPIError) as refusal:
+        await sql(life, statement, **parameters)
+    return str(refusal.value.orig)
+
+
+async def test_what_is_on_record_is_neither_changed_nor_deleted(life: Installation) -> None:
+    changed = {
+        "decision": "kind",
+        "decision_effect": "effect",
+        "fact": "source",
+        "fact_key": "key",
+        "ledger_transaction": "description",
+        "posting": "account",
+        "program_version": "source",
+        "referral_step": "status",
+        "reward_claim": "digest",
+    }
+    for table, column in changed.items():
+        assert await sql(life, f"SELECT 1 FROM {table} LIMIT 1"), table
+        for statement in (
+            f"UPDATE {table} SET {column} = {column}",
+            f"DELETE FROM {table}",
+            f"TRUNCATE {table} CASCADE",
+        ):
+            assert "append-only" in await _refused(life, statement), statement
+    assert await life.money() == books("r1")
+
+
+async def test_one_order_has_one_live_reward_a_role_and_program(life: Installation) -> None:
+    columns = "claim_id, digest, program, referrer, order_key, role, beneficiary, kind, amount_minor, currency, rail"
+    again = f"""
+        INSERT INTO leg (id, referral_id, {columns}, state, approved_at, decisions)
+        SELECT :id, 'another', {columns}, :state, approved_at, decisions FROM leg WHERE role = 'referrer' LIMIT 1
+    """
+    assert "uq_leg_live" in await _refused(life, again, id=uuid4(), state="reserved")
+    await sql(life, again, id=uuid4(), state="cancelled")
+    await sql(life, "UPDATE leg SET state = 'clawed_back' WHERE referral_id = 'r1'")
+    await sql(life, again, id=uuid4(), state="reserved")
+
+
+async def test_a_leg_has_one_live_payout(life: Installation) -> None:
+    paid = (await payouts(life, "r1"))["referrer"]
+    again = """
+        INSERT INTO payout_leg (payout_id, leg_id, live)
+        SELECT :other, leg_id, true FROM payout_leg WHERE payout_id = :paid
+    """
+    assert "uq_payout_leg_live" in await _refused(life, again, other=uuid4(), paid=paid.id)
+
+
+async def test_two_payouts_never_share_a_key(life: Installation) -> None:
+    columns = "referral_id, payee, rail, amount_minor, currency, body, body_hash, generation, provider_key, state"
+    again = f"INSERT INTO payout (id, {columns}, updated_at) SELECT :id, {columns}, now() FROM payout LIMIT 1"
+    assert "provider_key" in await _refused(life, again, id=uuid4())
+
+
+_TRANSACTION = """
+WITH posted AS (
+    INSERT INTO ledger_transaction (id, key, description, posted_at, program, referral_id)
+    VALUES (gen_random_uuid(), 'k', 'd', now(), 'acme-friends', 'r1') RETURNING id
+)
+INSERT INTO posting (transaction_id, account, amount_minor, currency)
+SELECT posted.id, l.* FROM posted CROSS JOIN (VALUES {lines}) AS l(account, amount_minor, currency)
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        pytest.param("('a', 1, 'USD'), ('b', -2, 'USD')", "does not balance", id="unequal"),
+        pytest.param("('a', 1, 'USD')", "does not balance", id="one-sided"),
+        pytest.param("('a', 1, 'USD'), ('b', -1, 'EUR')", "does not balance", id="in two currencies"),
+        pytest.param("('a', 0, 'USD'), ('b', 0, 'USD')", "ck_posting_not_zero", id="of nothing"),
+    ],
+)
+async def test_the_books_refuse_what_does_not_balance(life: Installation, lines: str, why: str) -> None:
+    assert why in await _refused(life, _TRANSACTION.format(lines=lines))
+
+
+async def test_the_books_refuse_an_entry_without_lines_and_one_with_a_line_too_many(life: Installation) -> None:
+    empty = """
+        INSERT INTO ledger_transaction (id, key, description, posted_at, program, referral_id)
+        VALUES (gen_random_uuid(), 'k', 'd', now(), 'acme-friends', 'r1')
+    """
+    assert "has no postings" in await _refused(life, empty)
+    further = "INSERT INTO posting (transaction_id, account, amount_minor, currency) SELECT id, 'a', 1, 'USD' FROM {of}"
+    assert "does not balance" in await _refused(life, further.format(of="ledger_transaction LIMIT 1"))
