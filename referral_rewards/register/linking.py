@@ -1,7 +1,8 @@
 """Finds the referrals that new facts concern, begins those that the facts speak of first, and wakes them all.
 
 Runs in the transaction that stores the facts, under the locks of their keys. Every statement goes from a batch's few
-rows by index into tables of any size.
+rows by index into tables of any size. ``OFFSET 0`` keeps a look-up a look-up where the planner, which has no statistics
+while the first large file comes in, would join whole tables.
 """
 
 from collections.abc import Iterable, Sequence
@@ -164,12 +165,15 @@ ON CONFLICT DO NOTHING
 _LISTEN_TO_ORDERS: Final = text("""
 INSERT INTO referral_key (key, referral_id)
 SELECT pair->>1, rk.referral_id
-FROM json_array_elements(CAST(:bought AS json)) AS pair JOIN referral_key rk ON rk.key = pair->>0
+FROM json_array_elements(CAST(:bought AS json)) AS pair
+CROSS JOIN LATERAL (SELECT referral_id FROM referral_key WHERE key = pair->>0 OFFSET 0) AS rk
 UNION
-SELECT 'order:' || (f.data->>'order'), rk.referral_id
-FROM referral_key rk JOIN fact_key fk USING (key) JOIN fact f ON f.id = fk.fact_id
-WHERE rk.referral_id = ANY(CAST(:referrals AS text[]))
-  AND (rk.key LIKE 'customer:%' OR rk.key LIKE 'email:%' OR rk.key LIKE 'phone:%') AND f.type = 'conversion.recorded'
+SELECT 'order:' || (f.data->>'order'), begun.id
+FROM unnest(CAST(:referrals AS text[])) AS begun(id)
+CROSS JOIN LATERAL (SELECT key FROM referral_key WHERE referral_id = begun.id OFFSET 0) AS rk
+CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = rk.key OFFSET 0) AS fk
+CROSS JOIN LATERAL (SELECT data FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
+WHERE rk.key LIKE 'customer:%' OR rk.key LIKE 'email:%' OR rk.key LIKE 'phone:%'
 ON CONFLICT DO NOTHING RETURNING referral_id
 """)
 
@@ -180,20 +184,25 @@ SELECT referral_id, fact_id, bool_or(by_request) AS by_request
 FROM (
     SELECT rk.referral_id, CAST(pair->>1 AS uuid) AS fact_id, false AS by_request
     FROM json_array_elements(CAST(:filed AS json)) AS pair
-    JOIN referral_key rk ON rk.key = pair->>0 JOIN referral r ON r.id = rk.referral_id
-    WHERE r.closed_at IS NULL OR rk.key NOT LIKE 'referrer:%'
+    CROSS JOIN LATERAL (SELECT referral_id FROM referral_key WHERE key = pair->>0 OFFSET 0) AS rk
+    WHERE pair->>0 NOT LIKE 'referrer:%' OR (SELECT closed_at FROM referral WHERE id = rk.referral_id) IS NULL
     UNION ALL
-    SELECT rk.referral_id, fk.fact_id, false
-    FROM referral_key rk JOIN fact_key fk USING (key)
-    WHERE rk.referral_id = ANY(CAST(:referrals AS text[]))
+    SELECT begun.id, fk.fact_id, false
+    FROM unnest(CAST(:referrals AS text[])) AS begun(id)
+    CROSS JOIN LATERAL (SELECT key FROM referral_key WHERE referral_id = begun.id OFFSET 0) AS rk
+    CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = rk.key OFFSET 0) AS fk
     UNION ALL
     SELECT r.id, fk.fact_id, true
-    FROM referral r JOIN referral_key rk ON rk.referral_id = r.id
-    JOIN fact_key fk ON fk.key = 'request:' || r.program || '/' || r.referrer || '/' || rk.key
+    FROM referral r
+    CROSS JOIN LATERAL (SELECT key FROM referral_key WHERE referral_id = r.id OFFSET 0) AS rk
+    CROSS JOIN LATERAL (
+        SELECT fact_id FROM fact_key WHERE key = 'request:' || r.program || '/' || r.referrer || '/' || rk.key OFFSET 0
+    ) AS fk
     WHERE r.id = ANY(CAST(:referrals AS text[])) AND r.origin_rank < 2
 ) AS found
 WHERE NOT EXISTS (
-    SELECT 1 FROM referral_fact rf WHERE rf.referral_id = found.referral_id AND rf.fact_id = found.fact_id)
+    SELECT 1 FROM referral_fact rf
+    WHERE rf.referral_id = found.referral_id AND rf.fact_id = found.fact_id OFFSET 0)
 GROUP BY referral_id, fact_id ORDER BY referral_id
 """)
 
