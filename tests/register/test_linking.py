@@ -1,0 +1,80 @@
+"""Which facts a referral hears of does not depend on the order in which they came."""
+
+import itertools
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from models.session import Database
+from referral_rewards.domain.facts import parse_event
+from referral_rewards.register.facts import Intake
+from tests.installation import PEPPER
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+BRIE = {"customer": "c-brie", "email": "brie@example.com"}
+DEXTER = {"program": "acme-friends", "referrer": "dexter"}
+
+
+def fact(number: int, type_: str, **data: Any) -> dict[str, Any]:
+    when = (NOW + timedelta(hours=number)).isoformat()
+    return {"specversion": "1.0", "id": f"f{number}", "source": "test", "type": type_, "time": when, "data": data}
+
+
+ENROLLED = fact(0, "referrer.enrolled", **DEXTER, code="DEX", customer="c-dexter")
+ENROLLED_LATER = fact(1, "referrer.enrolled", program="acme-friends", referrer="mallory", code="DEX", customer="c-m")
+SENT = fact(2, "referral.sent", **DEXTER, referral="r1", channel="email", referee={"email": "Brie@example.com"})
+CLAIMED = fact(3, "referral.claimed", referral="r1", referee=BRIE)
+BY_CODE = fact(3, "referral.claimed", program="acme-friends", referrer_code="DEX", referral="r2", referee=BRIE)
+BOUGHT = fact(4, "conversion.recorded", order="o1", kind="purchase", amount="80.00", currency="USD", customer=BRIE)
+RETURNED = fact(5, "conversion.reversed", order="o1", kind="return")
+REQUESTED = fact(6, "reward.requested", **DEXTER, referee={"customer": "c-brie"}, order="o1")
+OF_ANOTHER = fact(7, "reward.requested", program="acme-friends", referrer="mallory", referee=BRIE)
+
+
+class _Undo(Exception):
+    """Takes a transaction back: facts are never deleted."""
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("facts", "referral", "heard", "referrer", "merged"),
+    [
+        ([ENROLLED, SENT, BOUGHT, RETURNED], "r1", {"f0", "f2", "f4", "f5"}, "dexter", 0),
+        ([SENT, CLAIMED, BOUGHT, REQUESTED], "r1", {"f2", "f3", "f4", "f6"}, "dexter", 1),
+        ([SENT, CLAIMED, OF_ANOTHER], "r1", {"f2", "f3"}, "dexter", 0),
+        ([ENROLLED, ENROLLED_LATER, BY_CODE], "r2", {"f0", "f1", "f3"}, "dexter", 0),
+    ],
+    ids=["enrolment, order, return", "a request that means the referee", "another's request", "a code given out twice"],
+)
+async def test_in_any_order_and_batch_a_referral_hears_the_same_facts(
+    database_url: str,
+    facts: Sequence[dict[str, Any]],
+    referral: str,
+    heard: set[str],
+    referrer: str,
+    merged: int,
+    batch: int,
+) -> None:
+    database, intake = Database.at(database_url), Intake(PEPPER)
+    try:
+        for order in itertools.permutations(map(parse_event, facts)):
+            with suppress(_Undo):
+                async with database.transaction() as connection:
+                    for first in range(0, len(order), batch):
+                        await intake.record(connection, order[first : first + batch], received_at=NOW)
+                    found = set((await connection.execute(_HEARD, {"referral": referral})).scalars())
+                    row = (await connection.execute(_ROW, {"referral": referral})).one()
+                    assert (found, *row) == (heard, referrer, merged), [each.event_id for each in order]
+                    raise _Undo
+    finally:
+        await database.close()
+
+
+_HEARD = text("SELECT f.event_id FROM referral_fact JOIN fact f ON f.id = fact_id WHERE referral_id = :referral")
+_ROW = text("""
+SELECT referrer, (SELECT count(*) FROM referral x WHERE x.merged_into = r.id) FROM referral r WHERE id = :referral
+""")
