@@ -22,7 +22,7 @@ from referral_rewards.register.linking import link
 from referral_rewards.register.literals import array, dump
 from referral_rewards.register.locks import Lock, lock_shared
 
-__all__ = ["Intake", "Recorded"]
+__all__ = ["Intake", "Prepared", "Recorded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,17 @@ class Recorded:
     touched: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Facts with everything about them that needs no database: half of the work, to be done wherever there is time."""
+
+    size: int
+    rows: "tuple[_Row, ...]"
+    document: str
+    locks: str
+    conflicts: tuple[Event, ...]
+
+
 class Intake:
     """Records facts with the installation's pepper. The caller's transaction makes it all or nothing."""
 
@@ -42,28 +53,45 @@ class Intake:
         self._pepper = pepper
         self.marker = Marker(pepper)
 
+    def prepare(self, events: Sequence[Event]) -> Prepared:
+        """What recording these facts needs and no database tells; safe to call from any thread."""
+        unique, conflicts = self._distinct(events)
+        rows = tuple(self._row(event) for event in unique.values())
+        every_key = {key for row in rows for key in (*row.filing.keys, *row.filing.listens)}
+        return Prepared(
+            size=len(events),
+            rows=rows,
+            document=f"[{','.join(map(_as_json, rows))}]",
+            locks=array(map(str, matching.locks(every_key))),
+            conflicts=tuple(conflicts),
+        )
+
     async def record(
-        self, connection: AsyncConnection, events: Sequence[Event], *, received_at: datetime, batch: UUID | None = None
+        self,
+        connection: AsyncConnection,
+        events: Sequence[Event] | Prepared,
+        *,
+        received_at: datetime,
+        batch: UUID | None = None,
     ) -> Recorded:
         """Stores what is new of ``events`` and wakes the referrals that it concerns.
 
         A fact whose (source, id) is known with the same payload changes nothing; with another payload it is returned
         as a conflict and changes nothing either. ``batch`` holds the wake-ups back until the batch is finished.
         """
-        unique, conflicts = self._distinct(events)
-        rows = [self._row(event) for event in unique.values()]
-        every_key = {key for row in rows for key in (*row.filing.keys, *row.filing.listens)}
+        told = events if isinstance(events, Prepared) else self.prepare(events)
         await lock_shared(connection, Lock.PROGRAMS)
-        await connection.execute(
-            _TAKE_LOCKS, {"space": Lock.FACTS, "locks": f"{{{','.join(map(str, matching.locks(every_key)))}}}"}
-        )
+        await connection.execute(_TAKE_LOCKS, {"space": Lock.FACTS, "locks": told.locks})
 
-        fresh_ids = await _insert_facts(connection, rows, received_at, batch)
-        fresh = [row for row in rows if row.event.fact_id in fresh_ids]
-        known = [row for row in rows if row.event.fact_id not in fresh_ids]
-        conflicts += await _conflicting(connection, known)
+        stored = await connection.execute(
+            _INSERT_FACTS, {"rows": told.document, "received_at": received_at, "batch": batch}
+        )
+        fresh_ids = set(stored.scalars())
+        fresh = [row for row in told.rows if row.event.fact_id in fresh_ids]
+        known = [row for row in told.rows if row.event.fact_id not in fresh_ids]
+        conflicts = (*told.conflicts, *await _conflicting(connection, known))
         touched = await link(connection, [(row.event, row.filing) for row in fresh], batch) if fresh else ()
-        return Recorded(len(fresh), len(events) - len(fresh) - len(conflicts), tuple(conflicts), tuple(touched))
+        return Recorded(len(fresh), told.size - len(fresh) - len(conflicts), conflicts, tuple(touched))
 
     def _distinct(self, events: Sequence[Event]) -> tuple[dict[UUID, Event], list[Event]]:
         """The events by fact id, first come first kept, and those that contradict an earlier one of this list."""
@@ -114,17 +142,6 @@ def _canonical_public(event: Event) -> str:
     return event.payload.model_dump_json(exclude_none=True, exclude_unset=True)
 
 
-async def _insert_facts(
-    connection: AsyncConnection, rows: Sequence[_Row], received_at: datetime, batch: UUID | None
-) -> set[UUID]:
-    """Inserts the facts that are not there yet, filed under their keys; their ids."""
-    result = await connection.execute(
-        _INSERT_FACTS,
-        {"rows": f"[{','.join(map(_as_json, rows))}]", "received_at": received_at, "batch": batch},
-    )
-    return {fact_id for (fact_id,) in result}
-
-
 def _as_json(row: _Row) -> str:
     """A row as a JSON object. One document a batch goes through the driver in a fraction of an array's time."""
     event = row.event
@@ -153,7 +170,11 @@ async def _conflicting(connection: AsyncConnection, known: Sequence[_Row]) -> li
     return [row.event for row in known if macs[row.event.fact_id] != row.content_mac]
 
 
-_TAKE_LOCKS: Final = text("SELECT pg_advisory_xact_lock(:space, l) FROM unnest(CAST(:locks AS int[])) AS l")
+# Without statistics the planner thinks that a batch costs a lot and would compile each statement anew (JIT).
+_TAKE_LOCKS: Final = text("""
+WITH settings AS MATERIALIZED (SELECT set_config('jit', 'off', true))
+SELECT pg_advisory_xact_lock(:space, l) FROM settings CROSS JOIN unnest(CAST(:locks AS int[])) AS l
+""")
 
 _INSERT_FACTS: Final = text("""
 WITH incoming AS (

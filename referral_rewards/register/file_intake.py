@@ -1,14 +1,14 @@
 """Takes a file of facts into the register, a batch a transaction, so that an interrupted one is cheap to go on with."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
 from referral_rewards.domain.errors import FactConflict, Problem
@@ -16,11 +16,14 @@ from referral_rewards.domain.facts import Event, too_far_ahead
 from referral_rewards.register import batches, matching
 from referral_rewards.register.fact_files import FactFile
 from referral_rewards.register.fact_lines import Line
-from referral_rewards.register.facts import Intake, Recorded
+from referral_rewards.register.facts import Intake, Prepared, Recorded
 from referral_rewards.register.locks import Lock
 from referral_rewards.register.retrying import retrying
 
 BATCH_LINES: Final = 500
+#: How soon the thread that reads ahead gives way to a statement's answer. By Python's default of 5 ms a batch's ten
+#: statements would wait longer for it than for Postgres.
+_HAND_OVER_SECONDS: Final = 0.0005
 
 
 @dataclass(slots=True)
@@ -41,6 +44,16 @@ Progress = Callable[[int], None]
 """Told how many bytes of the file are done."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Lines of a file, read and prepared: the facts that can be taken, and the lines that can't."""
+
+    taken: tuple[tuple[int, Event], ...]
+    refused: tuple[Line, ...]
+    prepared: Prepared
+    bytes_done: int
+
+
 class FileIntake:
     """Takes files in. Problems go to ``tell`` as they are found; good lines land whatever stands beside them."""
 
@@ -57,20 +70,11 @@ class FileIntake:
         async with self._database.transaction() as connection:
             batch = await batches.open_batch(connection, file.content_hash, datetime.now(UTC))
         tally = Tally(batch)
-        lines = file.batches(BATCH_LINES)
-        # The next batch is read while Postgres stores this one.
-        ahead = asyncio.create_task(asyncio.to_thread(_next, lines))
-        try:
-            while (found := await ahead) is not None:
-                ahead = asyncio.create_task(asyncio.to_thread(_next, lines))
-                read, done = found
-                events = self._admit(read, tally)
-                if events:
-                    recorded = await self._store([event for _, event in events], batch)
-                    self._count(recorded, events, tally)
-                self._progress(done)
-        finally:
-            ahead.cancel()
+        async for read in self._ahead(file):
+            self._refuse(read, tally)
+            if read.taken:
+                self._count(await self._store(read, batch), read, tally)
+            self._progress(read.bytes_done)
         async with self._database.transaction() as connection:
             await batches.finish(connection, batch, datetime.now(UTC))
         return tally
@@ -81,8 +85,8 @@ class FileIntake:
         ``refused`` or ``conflicts`` above zero say that nothing was stored.
         """
         looked = Tally()
-        for read, _ in file.batches(BATCH_LINES):
-            self._admit(read, looked)
+        for lines, done in file.batches(BATCH_LINES):
+            self._refuse(_sorted_out(lines, done, self._intake), looked)
         if looked.refused:
             return looked
         try:
@@ -97,47 +101,54 @@ class FileIntake:
             now = datetime.now(UTC)
             batch = await batches.open_batch(connection, file.content_hash, now)
             tally = Tally(batch)
-            for read, done in file.batches(BATCH_LINES):
-                events = self._admit(read, tally)
-                recorded = await self._record(connection, [event for _, event in events], batch)
-                self._count(recorded, events, tally)
-                self._progress(done)
+            async for read in self._ahead(file):
+                self._refuse(read, tally)
+                recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
+                self._count(recorded, read, tally)
+                self._progress(read.bytes_done)
             if tally.conflicts or tally.refused:
                 raise _Conflicting(tally)
             await batches.finish(connection, batch, now)
         return tally
 
-    def _admit(self, read: Sequence[Line], tally: Tally) -> list[tuple[int, Event]]:
-        """The lines that hold a fact we can take now; the others are told and counted."""
-        now = datetime.now(UTC)
-        admitted = []
-        for line in read:
-            problems = line.problems
-            if line.event is not None and (ahead := too_far_ahead(line.event, now)):
-                problems = (ahead,)
-            if problems or line.event is None:
-                tally.refused += 1
-                for problem in problems:
-                    self._tell(line.number, problem)
-            else:
-                admitted.append((line.number, line.event))
-        return admitted
+    async def _ahead(self, file: FactFile) -> AsyncIterator[_Batch]:
+        """The file's batches; the next one is read and prepared while the present one is stored."""
+        found = file.batches(BATCH_LINES)
 
-    async def _store(self, events: Sequence[Event], batch: UUID) -> Recorded:
+        def read() -> _Batch | None:
+            lines = next(found, None)
+            return None if lines is None else _sorted_out(*lines, self._intake)
+
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(_HAND_OVER_SECONDS)
+        coming = asyncio.create_task(asyncio.to_thread(read))
+        try:
+            while (batch := await coming) is not None:
+                coming = asyncio.create_task(asyncio.to_thread(read))
+                yield batch
+        finally:
+            coming.cancel()
+            sys.setswitchinterval(usual)
+
+    async def _store(self, read: _Batch, batch: UUID) -> Recorded:
         async def work() -> Recorded:
             async with self._database.transaction() as connection:
-                return await self._record(connection, events, batch)
+                now = datetime.now(UTC)
+                return await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
 
         return await retrying(work)
 
-    async def _record(self, connection: AsyncConnection, events: Sequence[Event], batch: UUID) -> Recorded:
-        return await self._intake.record(connection, events, received_at=datetime.now(UTC), batch=batch)
+    def _refuse(self, read: _Batch, tally: Tally) -> None:
+        tally.refused += len(read.refused)
+        for line in read.refused:
+            for problem in line.problems:
+                self._tell(line.number, problem)
 
-    def _count(self, recorded: Recorded, events: Sequence[tuple[int, Event]], tally: Tally) -> None:
+    def _count(self, recorded: Recorded, read: _Batch, tally: Tally) -> None:
         tally.recorded += recorded.new
         tally.repeated += recorded.repeated
         tally.conflicts += len(recorded.conflicts)
-        numbers = {id(event): number for number, event in events}
+        numbers = {id(event): number for number, event in read.taken}
         for event in recorded.conflicts:
             self._tell(numbers[id(event)], Problem("", str(FactConflict(event.source, event.event_id))))
 
@@ -149,8 +160,19 @@ class _Conflicting(Exception):
         self.tally = tally
 
 
-def _next(lines: Iterator[tuple[list[Line], int]]) -> tuple[list[Line], int] | None:
-    return next(lines, None)
+def _sorted_out(lines: Sequence[Line], bytes_done: int, intake: Intake) -> _Batch:
+    """The lines that hold a fact we can take now, and the others with why not."""
+    now = datetime.now(UTC)
+    taken, refused = [], []
+    for line in lines:
+        ahead = too_far_ahead(line.event, now) if line.event is not None else None
+        if line.event is None:
+            refused.append(line)
+        elif ahead is not None:
+            refused.append(Line(line.number, None, (ahead,)))
+        else:
+            taken.append((line.number, line.event))
+    return _Batch(tuple(taken), tuple(refused), intake.prepare([event for _, event in taken]), bytes_done)
 
 
 _EVERY_LOCK: Final = text("SELECT pg_advisory_xact_lock(:space, l) FROM generate_series(0, :last) AS l ORDER BY l")
