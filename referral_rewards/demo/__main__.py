@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from rich.console import Console
 
@@ -29,6 +30,7 @@ from referral_rewards.register import programs
 from referral_rewards.register.signing import KeyRing
 
 FAILED, INTERRUPTED = 1, 130
+_REFERRALS = quote('WorkflowType="Referral"')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,6 +73,7 @@ async def demo(console: Console, *, stay: bool) -> int:
             settings = chosen[0]
             assert settings.verify_keys is not None
             progress.say(f"watch it in the Temporal Web UI while it runs: {info.web_ui}")
+            progress.say(f"only the referrals: {info.web_ui}/namespaces/default/workflows?query={_REFERRALS}")
             progress.say(f"the API answers at {info.api} (OpenAPI at {info.api}/docs)")
             outcome = await story.tell(script, settings, KeyRing.load(settings.verify_keys), tokens, progress)
             _conclude(console, outcome, progress)

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from models.session import Database
+from referral_rewards.demo.api import Api
 from referral_rewards.demo.progress import Progress
 from referral_rewards.reporting import settling
 
 _POLL_SECONDS: Final = 0.2
+_STEADY_SECONDS: Final = 1.0
 _TOLD_EVERY: Final = 10
 
 
@@ -28,3 +30,19 @@ async def rest(database: Database, referrals: Sequence[str], progress: Progress,
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
         progress.say(f"still moving after {seconds:.0f} s: {', '.join(moving)}")
+
+
+async def listed_at_rest(api: Api, database: Database, progress: Progress) -> dict[str, dict[str, Any]]:
+    """Every referral by its id, once nothing moves.
+
+    A claim that wakes a competing one leaves no mark in the register until that one looks again: only a listing that
+    stays the same for a while is at rest.
+    """
+    earlier: dict[str, dict[str, Any]] = {}
+    while True:
+        await rest(database, list(earlier or await api.referrals()), progress)
+        listed = await api.referrals()
+        if listed == earlier:
+            return listed
+        earlier = listed
+        await asyncio.sleep(_STEADY_SECONDS)

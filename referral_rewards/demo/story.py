@@ -1,6 +1,5 @@
 """The demo from its first fact to the comparison, on a stack that is running."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from referral_rewards.demo import approvers, books, live, past
 from referral_rewards.demo.api import Api
 from referral_rewards.demo.comparing import Found, differences
 from referral_rewards.demo.progress import Progress
-from referral_rewards.demo.rest import rest
+from referral_rewards.demo.rest import listed_at_rest, rest
 from referral_rewards.demo.script import Expectation, Script
 from referral_rewards.demo.table import Row
 from referral_rewards.register.signing import KeyRing
@@ -43,15 +42,15 @@ async def tell(
         async with httpx.AsyncClient(base_url=settings.api_url, timeout=_SECONDS_MAX) as client:
             api = Api(client, tokens, approvers.READER)
             await past.take_in(database, settings.pepper_bytes(), script, progress)
-            before = await api.referrals()
+            before = await listed_at_rest(api, database, progress)
             names = await _names(api, script, before)
-            async with asyncio.TaskGroup() as tasks:
-                told = tasks.create_task(live.play(api, database, script.steps, script.live, progress))
-                worked = tasks.create_task(past.work_through(api, script.past, progress))
+            # One after the other: on a small machine the seconds of the live part are its own.
+            decided = await past.work_through(api, script.past, progress)
+            await rest(database, list(before), progress)
+            decided |= await live.play(api, database, script.steps, script.live, progress)
             progress.say("every fact is told and every decision made; waiting until nothing moves")
-            await rest(database, list(await api.referrals()), progress)
-            decided = {**worked.result(), **told.result()}
-            rows, problems = await _compare(api, script, names, before, decided)
+            after = await listed_at_rest(api, database, progress)
+            rows, problems = await _compare(api, script, names, before, after, decided)
             async with database.transaction() as connection:
                 problems += await books.problems(connection, keys)
                 return Outcome(rows, problems, await books.summary(connection))
@@ -70,9 +69,14 @@ async def _names(api: Api, script: Script, listed: dict[str, Any]) -> dict[str, 
 
 
 async def _compare(
-    api: Api, script: Script, names: dict[str, str], before: dict[str, Any], decided: dict[str, tuple[Any, str]]
+    api: Api,
+    script: Script,
+    names: dict[str, str],
+    before: dict[str, Any],
+    after: dict[str, Any],
+    decided: dict[str, tuple[Any, str]],
 ) -> tuple[list[Row], list[str]]:
-    after, queue = await api.referrals(), await api.queue()
+    queue = await api.queue()
     rows = []
     for name, expected in {**script.past, **script.live}.items():
         referral = names[name]
