@@ -16,7 +16,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from models.session import Database
 from referral_rewards.domain.approval import DecisionKind
-from referral_rewards.domain.facts import parse_event
+from referral_rewards.domain.facts import Event, parse_event
 from referral_rewards.domain.terms import Role
 from referral_rewards.register import claims, decisions, outbox, programs, referrals
 from referral_rewards.register.decisions import Decision, NewDecision
@@ -83,7 +83,13 @@ class Installation:
         self, type_: str, occurred_at: datetime, data: dict[str, Any], received_at: datetime | None = None
     ) -> None:
         """Takes one fact in, as its sender's POST would, and leaves its wake-up in the outbox."""
-        event = parse_event(
+        event = self.event(type_, occurred_at, data)
+        async with self.database.transaction() as connection:
+            await self.intake.record(connection, [event], received_at=received_at or occurred_at)
+
+    def event(self, type_: str, occurred_at: datetime, data: dict[str, Any]) -> Event:
+        """A fact that nobody has told yet."""
+        return parse_event(
             {
                 "specversion": "1.0",
                 "id": f"t{next(self.ids)}",
@@ -93,8 +99,6 @@ class Installation:
                 "data": data,
             }
         )
-        async with self.database.transaction() as connection:
-            await self.intake.record(connection, [event], received_at=received_at or occurred_at)
 
     async def tell(self, type_: str, occurred_at: datetime, **data: Any) -> None:
         """Records a fact and delivers its wake-up."""
