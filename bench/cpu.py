@@ -136,7 +136,10 @@ async def _stage(data: Path) -> AsyncIterator[_Stage]:
         await asyncio.to_thread(upgrade, with_driver(hosts.database_url))
         secrets = Secrets.of(data, {})
         info = StackInfo("http://127.0.0.1:1", hosts.temporal, hosts.web_ui, hosts.database_url)
-        yield _Stage(data, hosts, environment(os.environ, data, info, secrets, embedded_temporal=True), secrets)
+        common = environment(os.environ, data, info, secrets, embedded_temporal=True)
+        # The sandbox imports the workflow's modules for each run: without bytecode it would compile them each time.
+        common.pop("PYTHONDONTWRITEBYTECODE", None)
+        yield _Stage(data, hosts, {**common, "PYTHONPYCACHEPREFIX": str(data / "bytecode")}, secrets)
 
 
 @asynccontextmanager
