@@ -139,8 +139,12 @@ def life_of(name: str, *, order: str | None = None, **claim: Any) -> list[dict[s
     who = {"customer": f"c-{name}", "email": f"{name}@example.com"}
     sent = {"referral": name, "program": "acme-friends", "referrer": "dexter", "channel": "email", "referee": who}
     bought = {
-        "order": order or f"o-{name}", "kind": "purchase", "customer": who,
-        "amount": "80.00", "currency": "USD", "new_customer": True,
+        "order": order or f"o-{name}",
+        "kind": "purchase",
+        "customer": who,
+        "amount": "80.00",
+        "currency": "USD",
+        "new_customer": True,
     }
     return [
         event(f"{name}-1", "referral.sent", days_ago(60), sent),

@@ -21,8 +21,11 @@ async def test_an_approval_is_signed_chained_and_wakes_the_referral(desk: Desk) 
     answer = await desk.decide("r1", "approve")
     assert answer.status_code == 201
     assert {name: answer.json()[name] for name in ("seq", "kind", "user", "roles", "repeated")} == {
-        "seq": 1, "kind": "approve", "user": "paula",
-        "roles": ["program_owner"], "repeated": False,
+        "seq": 1,
+        "kind": "approve",
+        "user": "paula",
+        "roles": ["program_owner"],
+        "repeated": False,
     }
     async with desk.database.transaction() as connection:
         assert await decisions.chain_problems(connection, desk.parts.keys) == []
@@ -91,8 +94,11 @@ async def test_nobody_decides_on_a_claim_they_benefit_from(desk: Desk, identity:
 async def test_nobody_decides_on_what_they_entered_by_hand(desk: Desk) -> None:
     await desk.add_user("percy", Role.PROGRAM_OWNER)
     asked = {
-        "program": "acme-friends", "referrer": "dexter", "referee": {"customer": "c-r1", "email": "r1@example.com"},
-        "order": "o-r1", "by": "percy",
+        "program": "acme-friends",
+        "referrer": "dexter",
+        "referee": {"customer": "c-r1", "email": "r1@example.com"},
+        "order": "o-r1",
+        "by": "percy",
     }
     await desk.tell([*life_of("r1"), event("by-hand", "reward.requested", days_ago(30), asked)])
     await desk.judge("r1")
@@ -116,8 +122,11 @@ async def test_one_person_does_not_count_twice(desk: Desk) -> None:
 
 def _same_device() -> dict[str, Any]:
     about = {
-        "referrer": "dexter", "program": "acme-friends", "customer": "c-dexter",
-        "email": "dexter@example.com", "device": "d-1",
+        "referrer": "dexter",
+        "program": "acme-friends",
+        "customer": "c-dexter",
+        "email": "dexter@example.com",
+        "device": "d-1",
     }
     return event("e-dexter-2", "referrer.enrolled", days_ago(299), about)
 
