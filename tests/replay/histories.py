@@ -1,0 +1,12 @@
+"""The histories on record: how each was lived, and where it lies."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from tests.workflows import journeys
+from tests.workflows.journeys import Journey
+
+FOLDER: Final = Path(__file__).parent / "histories"
+#: Each way on record, by the name of its file; what belongs to one is `<name>.json` and `<name>.payout.json`.
+WAYS: Final[dict[str, Callable[[Journey], Awaitable[None]]]] = {way.__name__: way for way in journeys.ENDS}

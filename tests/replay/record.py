@@ -1,0 +1,74 @@
+"""`python -m tests.replay.record [WAY…]`: lives the ways again on real servers and writes their histories anew.
+
+To be run when a new way is added. A history on record is not to be replaced because a change broke its replay: runs
+that are months old look like it, and the change has to be patched instead.
+"""
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+
+from models.migrate import upgrade
+from referral_rewards.config import with_driver
+from referral_rewards.embedded import postgres, temporal_cli
+from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
+from referral_rewards.temporal import payout_workflow_id
+from tests.installation import Installation
+from tests.replay.histories import FOLDER, WAYS
+from tests.workflows.journeys import Journey
+from tests.workflows.scenes import payouts, scene
+
+
+async def record(names: Sequence[str]) -> None:
+    """Lives each of these ways as a referral of its name, in one installation."""
+    with TemporaryDirectory() as folder:
+        async with postgres(Path(folder)) as url, await _temporal() as environment:
+            await asyncio.to_thread(upgrade, with_driver(url))
+            async with scene(with_driver(url), environment) as life, life.workers():
+                for name in names:
+                    await WAYS[name](Journey(life, name.replace("_", "-")))
+                    await _write(life, name)
+
+
+async def _write(life: Installation, name: str) -> None:
+    referral = name.replace("_", "-")
+    _save(name, await life.handle(referral).fetch_history())
+    if name == "rewarded":
+        paid = (await payouts(life, referral))["referrer"]
+        handle = life.environment.client.get_workflow_handle(payout_workflow_id(str(paid.id)))
+        _save("payout", await handle.fetch_history())
+
+
+def _save(name: str, history: WorkflowHistory) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    # Without the names of processes and hosts: no replay looks at them.
+    said = re.sub(r"\d+@[\w.-]+", "a worker", history.to_json())
+    (FOLDER / f"{name}.json").write_text(json.dumps(json.loads(said), indent=1, sort_keys=True) + "\n")
+
+
+async def _temporal() -> WorkflowEnvironment:
+    return await WorkflowEnvironment.start_time_skipping_v2(
+        ts_config=TimeSkippingConfig(enabled=False),
+        dev_server_existing_path=temporal_cli(),
+        dev_server_log_level="error",
+        dev_server_startup_timeout=timedelta(seconds=30),
+        search_attributes=list(SEARCH_ATTRIBUTES),
+        data_converter=pydantic_data_converter,
+        dev_server_extra_args=[
+            *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
+            *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="1ms"'),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(record(sys.argv[1:] or list(WAYS)))
