@@ -13,6 +13,7 @@ def engine(database_url: str, *, pool_size: int = 5) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        hide_parameters=True,  # a statement's values are people's; no error or log line repeats them
         connect_args={"prepare_threshold": 3},
     )
 
