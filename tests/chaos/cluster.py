@@ -123,7 +123,8 @@ async def cluster(data: Path) -> AsyncIterator[Cluster]:
     """A cluster with terms, an approver and a referrer, and no worker yet."""
     database, port = data / "postgres-data", free_port()
     program, url = prepare_postgres(database, free_port())
-    children = [Child.start(program), Child.start(prepare_temporal(data, port, free_port()))]
+    postgres, temporal = Child.start(program), Child.start(prepare_temporal(data, port, free_port()))
+    children = [postgres, temporal]
     try:
         await asyncio.gather(*(child.wait_ready() for child in children))
         await ensure_database(url)
@@ -135,7 +136,7 @@ async def cluster(data: Path) -> AsyncIterator[Cluster]:
             queue=f"q{uuid4().hex[:8]}",
         )
         await set_up(life)
-        running = Cluster(data, life, *children, database_url=url, temporal_address=f"{HOST}:{port}")
+        running = Cluster(data, life, postgres, temporal, url, f"{HOST}:{port}")
         children = []
         try:
             yield running
