@@ -14,7 +14,7 @@ from models.facts import (
 from models.ledger import LedgerTransaction, Posting
 from models.payouts import ClawbackCase, LegRow, PayoutLegRow, PayoutRow
 from models.programs import ProgramVersion
-from models.referrals import ReferralRow, ReferralStep, Wakeup
+from models.referrals import ReferralRow, ReferralStep, ToJudge, Wakeup
 from models.users import TokenRow, UserRow
 
 metadata = SQLModel.metadata
@@ -39,6 +39,7 @@ __all__ = [
     "ReferralKey",
     "ReferralRow",
     "ReferralStep",
+    "ToJudge",
     "TokenRow",
     "UserRow",
     "Wakeup",

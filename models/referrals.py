@@ -44,6 +44,7 @@ class ReferralRow(SQLModel, table=True):
     merged_into: str | None = None  # a request that turned out to speak of a tracked referral
 
     facts_version: int = 0
+    told_at: datetime | None = instant(nullable=True)  # when facts_version was last raised
     judged_version: int = 0
     judged_at: datetime | None = instant(nullable=True)  # no later verdict looks at an earlier moment
     version: int | None = None  # of the terms
@@ -78,6 +79,19 @@ class ReferralStep(SQLModel, table=True):
     status: str
     reason: str | None = None
     facts_version: int
+
+
+class ToJudge(SQLModel, table=True):
+    """A referral that a decision, a payout or a rival has given reason to be judged again; gone once it was.
+
+    What facts do by raising ``facts_version``, these do here: so that the sweep finds what a lost wake-up left behind.
+    """
+
+    __tablename__ = "to_judge"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
+    referral_id: str = Field(index=True)
+    created_at: datetime = instant(default_now=True)
 
 
 class Wakeup(SQLModel, table=True):

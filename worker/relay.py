@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 import structlog
 from temporalio.client import Client
@@ -98,7 +97,7 @@ class Relay:
                     id=payout_workflow_id(delivery.target),
                     task_queue=self._payouts_queue,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                    static_summary=f"Payout {UUID(delivery.target)}",
+                    static_summary=f"Reward for referral {delivery.pays}",
                 )
             case WakeupKind.FACT | WakeupKind.DECISION | WakeupKind.PAYOUT_SETTLED:
                 await self._client.start_workflow(
@@ -110,8 +109,7 @@ class Relay:
                     start_signal=_SIGNALS[delivery.kind],
                     start_signal_args=[subject],
                     search_attributes=_initial_attributes(delivery),
-                    static_summary=f"Referral {delivery.target}",
-                    static_details=f"Referred by {delivery.referrer or 'an unknown referrer'}.",
+                    static_summary=_summary(delivery),
                 )
 
 
@@ -120,6 +118,12 @@ _SIGNALS: Final = {
     WakeupKind.DECISION: "decision_recorded",
     WakeupKind.PAYOUT_SETTLED: "payout_settled",
 }
+
+
+def _summary(delivery: Delivery) -> str:
+    """What the Web UI shows beside the id."""
+    how = f" by {delivery.channel}" if delivery.channel else ""
+    return f"{delivery.program}: referred by {delivery.referrer or 'somebody unknown'}{how}"
 
 
 def _initial_attributes(delivery: Delivery) -> TypedSearchAttributes:

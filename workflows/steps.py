@@ -69,6 +69,7 @@ async def judge(referral: "Referral") -> None:
             JudgeRequest(referral=referral.referral, now=workflow.now()),
             start_to_close_timeout=timedelta(seconds=20),
             retry_policy=_UNTIL_IT_WORKS,
+            summary="Judge all facts and decisions",
         ),
     )
 

@@ -34,8 +34,8 @@ async def still_closed(connection: AsyncConnection, row: Any, now: datetime) -> 
     )
     if late and not bearing and _verdict(before) != _verdict(after):
         bearing = late
-    untimely = len(before.course.untimely) if before else 0
-    await referrals.write(connection, row, now, judged_version=row.facts_version, late_facts=untimely + len(bearing))
+    known = late_at_closing(before) if before else 0
+    await referrals.write(connection, row, now, judged_version=row.facts_version, late_facts=known + len(bearing))
     return Standing(
         status=ReferralStatus(row.status),
         reason=Reason(row.reason) if row.reason else None,
@@ -43,6 +43,15 @@ async def still_closed(connection: AsyncConnection, row: Any, now: datetime) -> 
         closed=True,
         program=row.program or "",
     )
+
+
+def late_at_closing(case: Case) -> int:
+    """How many facts a closing leaves for a person to look at: claims that came too late, and appeals of a back-fill.
+
+    An appeal that a reopening has heard is settled.
+    """
+    appeals = [f for f in case.facts if f.type is FactType.REFERRAL_APPEALED] if case.row.round == 1 else []
+    return len({fact.id for fact in (*case.course.untimely, *appeals)})
 
 
 def _bears_on(fact: Fact, row: Any) -> bool:

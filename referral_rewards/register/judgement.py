@@ -21,7 +21,7 @@ from referral_rewards.domain.findings import CheckCode, Result
 from referral_rewards.domain.lifecycle import CLOSED, Reason, ReferralStatus
 from referral_rewards.domain.ruling import Ruling, ruling
 from referral_rewards.domain.standing import Standing
-from referral_rewards.register import claims, decisions, dossier, referrals, reservations, verdicts
+from referral_rewards.register import claims, decisions, dossier, outbox, referrals, reservations, verdicts
 from referral_rewards.register.after_payment import after_payment, release_tax_holds
 from referral_rewards.register.cases import Case, open_case
 from referral_rewards.register.closed import closing_digest, still_closed
@@ -46,6 +46,8 @@ class Judgement:
         row = await referrals.hold(connection, referral)
         if row is None or row.parked or row.merged_into:
             return await verdicts.set_aside(connection, row, now)
+        if row.claim_id is not None or row.closed_at is not None:
+            await outbox.judged(connection, referral)
         if row.closed_at is not None:
             if not await self._reopened(connection, row, now):
                 return await still_closed(connection, row, now)
@@ -192,10 +194,16 @@ class Judgement:
         return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, again)
 
     async def _decisions(self, connection: AsyncConnection, case: Case) -> tuple[Decision, ...]:
-        """The genuine decisions on the current claim; a row that nobody with a key has written is noted as forged."""
+        """The genuine decisions on the current claim; a row that nobody with a key has written is noted as forged.
+
+        An approval that was void once stays void. A denial or a hold can't be voided: what voids is not signed.
+        """
         genuine, forged = await decisions.on_referral(connection, case.row.id, self._keys)
         await decisions.record_effect(connection, forged, "forged", case.now, "no signature that we believe")
-        return tuple(decision for decision in genuine if decision.claim_id == case.row.claim_id)
+        made = [decision for decision in genuine if decision.claim_id == case.row.claim_id]
+        approvals = [decision.id for decision in made if decision.kind is DecisionKind.APPROVE]
+        void = {noted.decision_id for noted in await decisions.effects(connection, approvals) if noted.effect == "void"}
+        return tuple(decision for decision in made if decision.id not in void)
 
     async def _void(self, connection: AsyncConnection, case: Case, why: str) -> None:
         """Voids the approval of the claim that is being replaced, and takes its reservations back."""

@@ -242,7 +242,7 @@ WITH link AS (
     SELECT id FROM referral WHERE id IN (SELECT referral_id FROM link) ORDER BY id FOR UPDATE
 ), raised AS (
     UPDATE referral AS r
-    SET facts_version = r.facts_version + 1,
+    SET facts_version = r.facts_version + 1, told_at = now(),
         parked = CASE
             WHEN r.program IS NULL THEN 'referral_unknown'
             WHEN NOT EXISTS (

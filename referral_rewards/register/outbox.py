@@ -30,18 +30,35 @@ class Delivery:
     ids: tuple[int, ...]
     program: str | None = None
     referrer: str | None = None
+    channel: str | None = None
+    pays: str | None = None  # the referral whose reward a payout is
 
 
 async def enqueue(connection: AsyncConnection, kind: WakeupKind, target: str, subject: UUID) -> None:
-    """Stores a wake-up in the caller's transaction."""
-    await connection.execute(_ENQUEUE, {"kind": kind, "target": target, "subject": subject})
+    """Stores a wake-up in the caller's transaction; a referral's stays on the list `to_judge` until it was judged."""
+    statement = _ENQUEUE if kind is WakeupKind.PAYOUT_DUE else _ENQUEUE_JUDGEMENT
+    await connection.execute(statement, {"kind": kind, "target": target, "subject": subject})
+
+
+async def judged(connection: AsyncConnection, referral: str) -> None:
+    """Takes a referral off the list, before its decisions and payouts are read: what is added later stays."""
+    await connection.execute(_JUDGED, {"referral": referral})
 
 
 async def claim(connection: AsyncConnection, limit: int) -> list[Delivery]:
     """Holds up to ``limit`` waiting wake-ups until the transaction ends, beside other relays; coalesced."""
     rows = await connection.execute(_CLAIM, {"limit": limit})
     return [
-        Delivery(WakeupKind(row.kind), row.target, row.subject, tuple(row.ids), row.program, row.referrer)
+        Delivery(
+            kind=WakeupKind(row.kind),
+            target=row.target,
+            subject=row.subject,
+            ids=tuple(row.ids),
+            program=row.program,
+            referrer=row.referrer,
+            channel=row.channel,
+            pays=row.pays,
+        )
         for row in rows
     ]
 
@@ -52,7 +69,7 @@ async def delivered(connection: AsyncConnection, ids: Sequence[int]) -> None:
 
 
 async def sweep(connection: AsyncConnection, overdue_before: datetime, limit: int = 500) -> int:
-    """Wakes again referrals whose projection lags, or whose alarm should have rung; how many.
+    """Wakes again referrals whose projection lags for long, or whose alarm should have rung; how many.
 
     A signal can be lost with its server and a workflow can be terminated: the register says what should be going on.
     """
@@ -62,15 +79,24 @@ async def sweep(connection: AsyncConnection, overdue_before: datetime, limit: in
 
 _ENQUEUE: Final = text("INSERT INTO outbox (kind, target, subject_id) VALUES (:kind, :target, :subject)")
 
+_ENQUEUE_JUDGEMENT: Final = text("""
+WITH listed AS (INSERT INTO to_judge (referral_id) VALUES (:target))
+INSERT INTO outbox (kind, target, subject_id) VALUES (:kind, :target, :subject)
+""")
+
+_JUDGED: Final = text("DELETE FROM to_judge WHERE referral_id = :referral")
+
 _CLAIM: Final = text("""
 WITH held AS MATERIALIZED (
     SELECT id, kind, target, subject_id FROM outbox WHERE batch_id IS NULL ORDER BY id
     LIMIT :limit FOR UPDATE SKIP LOCKED
 )
 SELECT held.kind, held.target, (array_agg(held.subject_id ORDER BY held.id DESC))[1] AS subject,
-       array_agg(held.id) AS ids, r.program, r.referrer
-FROM held LEFT JOIN referral r ON r.id = held.target AND held.kind <> 'payout_due'
-GROUP BY held.kind, held.target, r.program, r.referrer
+       array_agg(held.id) AS ids, r.program, r.referrer, r.channel, p.referral_id AS pays
+FROM held
+LEFT JOIN referral r ON r.id = held.target AND held.kind <> 'payout_due'
+LEFT JOIN payout p ON p.id::text = held.target AND held.kind = 'payout_due'
+GROUP BY held.kind, held.target, r.program, r.referrer, r.channel, p.referral_id
 ORDER BY min(held.id)
 """)
 
@@ -80,7 +106,9 @@ _SWEEP: Final = text("""
 WITH lagging AS (
     SELECT r.id FROM referral r
     WHERE r.parked IS NULL AND r.merged_into IS NULL
-      AND (r.judged_version < r.facts_version OR r.wake_at < CAST(:overdue_before AS timestamptz))
+      AND (r.judged_version < r.facts_version AND r.told_at < CAST(:overdue_before AS timestamptz)
+           OR r.wake_at < CAST(:overdue_before AS timestamptz)
+           OR r.id IN (SELECT referral_id FROM to_judge WHERE created_at < CAST(:overdue_before AS timestamptz)))
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id)
     LIMIT :limit
 ), woken AS (

@@ -130,7 +130,7 @@ ORDER BY r.began_at LIMIT 1
 
 _RELEASE: Final = text("""
 WITH released AS (
-    UPDATE referral AS r SET parked = NULL, facts_version = facts_version + 1
+    UPDATE referral AS r SET parked = NULL, facts_version = facts_version + 1, told_at = now()
     WHERE r.program = :program AND r.parked = 'no_terms_in_force'
       AND EXISTS (SELECT 1 FROM program_version v WHERE v.program = r.program AND v.effective_from <= r.began_at)
     RETURNING r.id

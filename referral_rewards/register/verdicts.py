@@ -12,6 +12,7 @@ from referral_rewards.domain.lifecycle import TIMED, Reason, ReferralStatus
 from referral_rewards.domain.standing import Standing
 from referral_rewards.register import outbox, referrals, reservations
 from referral_rewards.register.cases import Case
+from referral_rewards.register.closed import late_at_closing
 from referral_rewards.register.dossier import rivals
 from referral_rewards.register.outbox import WakeupKind
 
@@ -62,7 +63,7 @@ async def close(
         wake_at=None,
         closed_at=case.now,
         closed_version=case.row.facts_version,
-        late_facts=len(case.course.untimely),
+        late_facts=late_at_closing(case),
     )
 
 

@@ -36,6 +36,7 @@ WHERE r.parked IS NULL AND (r.merged_into IS NULL OR r.status IS NOT NULL) AND (
     OR r.status = 'in_review'
     OR r.wake_at <= now()
     OR EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id)
+    OR EXISTS (SELECT 1 FROM to_judge j WHERE j.referral_id = r.id)
     OR EXISTS (
         SELECT 1 FROM payout p
         WHERE p.referral_id = r.id

@@ -14,6 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
+from referral_rewards.domain.terms import Role
 from referral_rewards.embedded import temporal_cli
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from referral_rewards.temporal import workflow_id
@@ -61,6 +62,27 @@ async def test_a_reopened_referral_is_judged_in_a_round_of_its_own_and_needs_two
     assert [(claim.round, claim.override) for claim in claims] == [(1, False), (2, True)]
     kinds = await sql(life, "SELECT kind, username FROM decision ORDER BY seq")
     assert kinds == [("deny", "olga"), ("reopen", "olga"), ("approve", "olga"), ("approve", "otto")]
+
+
+async def test_an_approval_of_an_order_that_is_rewarded_already_is_void_and_asks_again(life: Installation) -> None:
+    """Two people override the warning of a duplicate; the database allows no second reward for the order."""
+    await life.user("otto")
+    await before_its_approver(life, "r1")
+    await life.decide("r1")
+    await life.settled("r1", among=frozenset({"rewarded"}))
+    referee = {"customer": "c-r1", "email": "r1@example.com"}
+    about = {"referral": "r2", "referrer": "dexter", "program": "acme-friends", "channel": "email"}
+    await life.record("referral.sent", days_ago(59), about | {"referee": referee})
+    await life.record("referral.claimed", days_ago(49), {"referral": "r2", "referee": referee, "consent": True})
+    assert (await life.settled("r2", among=frozenset({"awaiting_approval"}))).order_id == "o-r1"
+    for _ in range(2):
+        for user in ("olga", "otto"):
+            await life.decide("r2", user=user, roles=[Role.PROGRAM_OWNER, Role.FINANCE, Role.OPERATIONS])
+        assert (await quiet(life, "r2")).status == "awaiting_approval"
+    noted = "SELECT effect FROM decision_effect e JOIN decision d ON d.id = e.decision_id WHERE d.referral_id = 'r2'"
+    effects = await sql(life, noted)
+    assert effects == [("void",)] * 4
+    assert await life.money() == books("r1")
 
 
 # What may happen to the workflow itself.

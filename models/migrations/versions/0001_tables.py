@@ -220,6 +220,7 @@ def upgrade() -> None:
         sa.Column("parked", sa.String(), nullable=True),
         sa.Column("merged_into", sa.String(), nullable=True),
         sa.Column("facts_version", sa.Integer(), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("judged_version", sa.Integer(), nullable=False),
         sa.Column("judged_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=True),
@@ -296,6 +297,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_reward_claim_referral_id", "reward_claim", ["referral_id"], unique=False)
     op.create_table(
+        "to_judge",
+        sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
+        sa.Column("referral_id", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_to_judge_referral_id"), "to_judge", ["referral_id"], unique=False)
+    op.create_table(
         "api_token",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("username", sa.String(), nullable=False),
@@ -333,6 +342,8 @@ def downgrade() -> None:
     op.drop_table("posting")
     op.drop_index(op.f("ix_api_token_username"), table_name="api_token")
     op.drop_table("api_token")
+    op.drop_index(op.f("ix_to_judge_referral_id"), table_name="to_judge")
+    op.drop_table("to_judge")
     op.drop_index("ix_reward_claim_referral_id", table_name="reward_claim")
     op.drop_table("reward_claim")
     op.drop_index(op.f("ix_referral_step_referral_id"), table_name="referral_step")
