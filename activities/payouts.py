@@ -29,7 +29,10 @@ class Payouts:
     @activity.defn
     async def send_payout(self, request: PayoutRequest) -> PayoutProgress:
         """Carries a payout one step further. Killed anywhere and run again, it pays once."""
-        payout = UUID(request.payout)
+        try:
+            payout = UUID(request.payout)
+        except ValueError:
+            return PayoutProgress(state=PayoutState.CANCELLED, why="there is no such payout")
         async with self._database.transaction() as connection:
             step = await payouts.commit_attempt(connection, payout, request.now, self._keys, frozenset(self._rails))
         if isinstance(step, NotNow):

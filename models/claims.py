@@ -31,7 +31,7 @@ class DecisionRow(SQLModel, table=True):
     """A signed decision in the hash chain; append-only (a trigger refuses update and delete)."""
 
     __tablename__ = "decision"
-    __table_args__ = (Index("ix_decision_referral_id", "referral_id"),)
+    __table_args__ = (Index("ix_decision_referral_id", "referral_id"), Index("ix_decision_hash", "hash"))
 
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     id: UUID = Field(unique=True)

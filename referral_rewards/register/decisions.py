@@ -61,7 +61,7 @@ async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) 
     await lock(connection, Lock.DECISIONS)
     head = (await connection.execute(select(DecisionHead.__table__))).one_or_none()  # type: ignore[attr-defined]
     decision = Decision(
-        seq=(head.seq if head else 0) + 1,
+        seq=(await connection.execute(_LAST_SEQ)).scalar_one() + 1,
         id=uuid4(),
         referral=new.referral,
         claim_id=new.claim_id,
@@ -131,19 +131,24 @@ async def chain_problems(connection: AsyncConnection, keys: KeyRing) -> list[str
     """What is wrong with the whole chain, one sentence a problem; empty when every link and the head hold."""
     problems = []
     previous, seq = _BEGINNING, 0
+    end = (0, _BEGINNING)
+    disbelieved: set[str] = set()
     rows = await connection.stream(text("SELECT *, previous_hash AS linked_hash FROM decision ORDER BY seq"))
     async for row in rows:
         seq += 1
         if row.seq != seq:
             problems.append(f"decision {seq} is missing: the next one on record is {row.seq}")
             seq = row.seq
-        if row.previous_hash != previous:
-            problems.append(f"decision {row.seq} does not follow the one before it")
         if _verified(row, keys) is None:
             problems.append(f"decision {row.seq} ({row.id}) carries no signature that we believe")
-        previous = row.hash
+            disbelieved.add(row.hash)
+            continue
+        # What follows a revoked key's decision is linked to it; what follows a forged row passes it over.
+        if row.previous_hash != previous and row.previous_hash not in disbelieved:
+            problems.append(f"decision {row.seq} does not follow the one before it")
+        previous, end = row.hash, (row.seq, row.hash)
     head = (await connection.execute(select(DecisionHead.__table__))).one_or_none()  # type: ignore[attr-defined]
-    if (head.seq if head else 0, head.hash if head else _BEGINNING) != (seq, previous):
+    if ((head.seq, head.hash) if head else (0, _BEGINNING)) != end and not (head and head.hash in disbelieved):
         problems.append("the end of the chain is not where its signed head says")
     elif head and not keys.verifies(head.key_id, _head_message(head.seq, head.hash), head.signature):
         problems.append("the head of the chain carries no signature that we believe")
@@ -219,12 +224,17 @@ def _canonical(value: dict[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-# Each row with the hash of the row before it, so that a row out of its place does not verify.
+# Each row with the hash that it is linked to, if an earlier row bears it: one out of its place does not verify, and a
+# forged one in between breaks nothing.
 _IN_CHAIN: Final = text("""
-SELECT d.*, coalesce(before.hash, repeat('0', 64)) AS linked_hash
-FROM decision d LEFT JOIN decision before ON before.seq = d.seq - 1
-WHERE d.referral_id = :referral ORDER BY d.seq
+SELECT d.*,
+       CASE WHEN d.previous_hash = repeat('0', 64)
+                 OR EXISTS (SELECT 1 FROM decision b WHERE b.hash = d.previous_hash AND b.seq < d.seq)
+            THEN d.previous_hash END AS linked_hash
+FROM decision d WHERE d.referral_id = :referral ORDER BY d.seq
 """)
+
+_LAST_SEQ: Final = text("SELECT coalesce(max(seq), 0) FROM decision")
 
 _MOVE_HEAD: Final = text("""
 INSERT INTO decision_head (id, seq, hash, key_id, signature) VALUES (1, :seq, :hash, :key_id, :signature)

@@ -169,8 +169,11 @@ async def _verify(connection: AsyncConnection, row: Any, payout: Any, now: datet
 def _pays_only(payout: Any, legs: Sequence[Any], claim: RewardClaim, round_: int) -> bool:
     """Whether it is, to the unit, the payout of these legs, and each of them is one that the claim promises.
 
-    Its name follows from the leg, so that a second payout of a leg that was paid can't bear it.
+    Its name follows from the leg, so that a second payout of a leg that was paid can't bear it. No rail refuses
+    definitively yet, so that nothing begets a second generation of its key.
     """
+    if payout.generation != 1:
+        return False
     promised = {_terms_of(leg) for leg in claim.legs}
     if {payout.id} != {payout_id(claim.referral, leg.role, round_) for leg in legs}:
         return False

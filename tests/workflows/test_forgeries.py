@@ -141,6 +141,21 @@ async def test_an_approval_written_without_the_key_pays_nothing_and_is_noted_as_
         assert await decisions.chain_problems(connection, life.keys)
 
 
+async def test_a_forged_row_does_not_keep_people_from_deciding(life: Installation) -> None:
+    async with life.workers():
+        await before_its_approver(life, "r2")
+        await life.decide("r2")
+        await life.settled("r2", among=frozenset({"rewarded"}))
+        [genuine] = await sql(life, "SELECT * FROM decision")
+        forged = await _copy(life, genuine, signature=STRANGER.sign)
+        await before_its_approver(life, "r1")
+        await life.decide("r1")
+        await life.settled("r1", among=frozenset({"rewarded"}))
+    async with life.database.transaction() as connection:
+        problems = await decisions.chain_problems(connection, life.keys)
+    assert problems == [f"decision 2 ({forged}) carries no signature that we believe"]
+
+
 async def test_an_approval_of_another_claim_moved_over_with_its_row_pays_nothing(life: Installation) -> None:
     """Everything of the genuine row is kept but the referral it names."""
     async with life.workers():

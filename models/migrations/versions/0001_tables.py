@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq"),
         sa.UniqueConstraint("id"),
     )
+    op.create_index("ix_decision_hash", "decision", ["hash"], unique=False)
     op.create_index("ix_decision_referral_id", "decision", ["referral_id"], unique=False)
     op.create_table(
         "decision_effect",
@@ -384,6 +385,7 @@ def downgrade() -> None:
     op.drop_table("decision_head")
     op.drop_table("decision_effect")
     op.drop_index("ix_decision_referral_id", table_name="decision")
+    op.drop_index("ix_decision_hash", table_name="decision")
     op.drop_table("decision")
     op.drop_index(op.f("ix_clawback_case_referral_id"), table_name="clawback_case")
     op.drop_table("clawback_case")
