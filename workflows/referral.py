@@ -1,7 +1,5 @@
 """The life of a referral, from the first fact to the end of the watch over a paid reward."""
 
-from datetime import datetime
-
 from temporalio import workflow
 
 from workflows import steps
@@ -23,17 +21,12 @@ class Referral:
 
     @workflow.init
     def __init__(self, referral: str) -> None:
-        self.referral = referral
-        self.standing: Standing | None = None
-        self.judged_at: datetime | None = None
-        self.news = False
-        self.alarm: steps.Alarm | None = None
-        self.shown: steps.Shown = {}
+        self.journey = steps.Journey(referral)
 
     @workflow.run
     async def run(self, referral: str) -> str:
-        await steps.judge(self)
-        while not steps.closed(self):
+        await steps.judge(self.journey)
+        while not steps.closed(self.journey):
             await self.wait_for_a_timely_claim_and_a_qualifying_conversion()
             await self.wait_out_the_return_period()
             await self.assemble_the_reward_claim()
@@ -41,48 +34,48 @@ class Referral:
             await self.pay()
             await self.watch_for_refunds()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return steps.outcome(self)
+        return steps.outcome(self.journey)
 
     async def wait_for_a_timely_claim_and_a_qualifying_conversion(self) -> None:
-        while steps.stands(self, _S.INVITED, _S.PURCHASED_UNCLAIMED, _S.CLAIMED):
-            await steps.wait_for_news_or_the_deadline(self)
+        while steps.stands(self.journey, _S.INVITED, _S.PURCHASED_UNCLAIMED, _S.CLAIMED):
+            await steps.wait_for_news_or_the_deadline(self.journey)
 
     async def wait_out_the_return_period(self) -> None:
-        while steps.stands(self, _S.IN_RETURN_PERIOD) and not await steps.deadline_comes_first(self):
-            await steps.judge(self)
+        while steps.stands(self.journey, _S.IN_RETURN_PERIOD) and not await steps.deadline_comes_first(self.journey):
+            await steps.judge(self.journey)
 
     async def assemble_the_reward_claim(self) -> None:
         """Re-validates the conversion at its source, then prepares what a person decides on."""
-        while steps.stands(self, _S.IN_REVIEW) or steps.return_period_is_over(self):
-            await steps.assemble_claim(self)
+        while steps.stands(self.journey, _S.IN_REVIEW) or steps.return_period_is_over(self.journey):
+            await steps.assemble_claim(self.journey)
 
     async def wait_for_a_person(self) -> None:
         """However long it takes: nothing but a signed decision leads on."""
-        while steps.stands(self, _S.AWAITING_APPROVAL, _S.ON_HOLD):
-            await steps.wait_for_news_or_the_deadline(self)
+        while steps.stands(self.journey, _S.AWAITING_APPROVAL, _S.ON_HOLD):
+            await steps.wait_for_news_or_the_deadline(self.journey)
 
     async def pay(self) -> None:
         """Each leg is carried out by a payout workflow of its own; this one waits until they are all at rest."""
-        while steps.stands(self, _S.APPROVED, _S.PAYING):
-            await steps.wait_for_news_or_the_deadline(self)
+        while steps.stands(self.journey, _S.APPROVED, _S.PAYING):
+            await steps.wait_for_news_or_the_deadline(self.journey)
 
     async def watch_for_refunds(self) -> None:
         """A refund or a chargeback after payment opens a clawback case, for as long as the terms watch."""
-        while steps.stands(self, _S.REWARDED, _S.CLAWED_BACK):
-            await steps.wait_for_news_or_the_deadline(self)
+        while steps.stands(self.journey, _S.REWARDED, _S.CLAWED_BACK):
+            await steps.wait_for_news_or_the_deadline(self.journey)
 
     @workflow.signal
     def fact_arrived(self, fact_id: str) -> None:
-        self.news = True
+        self.journey.news = True
 
     @workflow.signal
     def decision_recorded(self, decision_id: str) -> None:
-        self.news = True
+        self.journey.news = True
 
     @workflow.signal
     def payout_settled(self, payout_id: str) -> None:
-        self.news = True
+        self.journey.news = True
 
     @workflow.query
     def status(self) -> Standing | None:
-        return self.standing
+        return self.journey.standing

@@ -3,10 +3,10 @@
 import asyncio
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
@@ -21,9 +21,6 @@ with workflow.unsafe.imports_passed_through():
     from referral_rewards.domain.lifecycle import ReferralStatus
     from referral_rewards.domain.standing import Standing
 
-if TYPE_CHECKING:
-    from workflows.referral import Referral
-
 #: What the search attributes were last set to.
 Shown = Mapping[str, Any]
 
@@ -34,6 +31,18 @@ class Alarm:
 
     at: datetime
     rings: "asyncio.Task[None]"
+
+
+@dataclass(slots=True)
+class Journey:
+    """What a run remembers of its referral; all of it is read from the register again whenever there is news."""
+
+    referral: str
+    standing: Standing | None = None
+    judged_at: datetime | None = None
+    news: bool = False
+    alarm: Alarm | None = None
+    shown: Shown = field(default_factory=dict)
 
 
 #: Postgres may be away for as long as it likes: nothing is lost and nothing is decided meanwhile.
@@ -59,14 +68,14 @@ _WAITS_FOR: Final[Mapping[ReferralStatus, str]] = {
 }
 
 
-async def judge(referral: "Referral") -> None:
+async def judge(journey: Journey) -> None:
     """Reads the register and learns where the referral stands now."""
-    referral.news = False
+    journey.news = False
     _take(
-        referral,
+        journey,
         await workflow.execute_local_activity_method(
             Records.judge_referral,
-            JudgeRequest(referral=referral.referral, now=workflow.now()),
+            JudgeRequest(referral=journey.referral, now=workflow.now()),
             start_to_close_timeout=timedelta(seconds=20),
             retry_policy=_UNTIL_IT_WORKS,
             summary="Judge all facts and decisions",
@@ -74,14 +83,14 @@ async def judge(referral: "Referral") -> None:
     )
 
 
-async def assemble_claim(referral: "Referral") -> None:
+async def assemble_claim(journey: Journey) -> None:
     """Has the conversion confirmed at its source and the reward claim prepared."""
-    referral.news = False
+    journey.news = False
     _take(
-        referral,
+        journey,
         await workflow.execute_activity_method(
             Claims.assemble_claim,
-            JudgeRequest(referral=referral.referral, now=workflow.now()),
+            JudgeRequest(referral=journey.referral, now=workflow.now()),
             start_to_close_timeout=timedelta(seconds=15),
             retry_policy=_UNTIL_IT_WORKS,
             summary="Re-validate the conversion and assemble the reward claim",
@@ -89,50 +98,50 @@ async def assemble_claim(referral: "Referral") -> None:
     )
 
 
-async def wait_for_news_or_the_deadline(referral: "Referral") -> None:
+async def wait_for_news_or_the_deadline(journey: Journey) -> None:
     """Waits for a signal, or until the verdict can change by itself; then judges again."""
-    await deadline_comes_first(referral)
-    await judge(referral)
+    await deadline_comes_first(journey)
+    await judge(journey)
 
 
-async def deadline_comes_first(referral: "Referral") -> bool:
+async def deadline_comes_first(journey: Journey) -> bool:
     """Waits for a signal or the moment at which the verdict can change by itself; whether it was the latter.
 
     A timer that is already running for an earlier time is left to ring: waking once in vain costs a workflow less
     history than cancelling and starting anew.
     """
-    while not referral.news and not _due(referral):
-        alarm = referral.alarm = _alarm(referral)
-        await workflow.wait_condition(partial(_woken, referral, alarm))
+    while not journey.news and not _due(journey):
+        alarm = journey.alarm = _alarm(journey)
+        await workflow.wait_condition(partial(_woken, journey, alarm))
         if alarm is not None and alarm.rings.done():
-            referral.alarm = None
+            journey.alarm = None
     if workflow.info().is_continue_as_new_suggested():
-        workflow.continue_as_new(referral.referral)
-    return not referral.news
+        workflow.continue_as_new(journey.referral)
+    return not journey.news
 
 
-def stands(referral: "Referral", *statuses: ReferralStatus) -> bool:
+def stands(journey: Journey, *statuses: ReferralStatus) -> bool:
     """Whether the referral stands at one of these and is not closed."""
-    return not closed(referral) and referral.standing is not None and referral.standing.status in statuses
+    return not closed(journey) and journey.standing is not None and journey.standing.status in statuses
 
 
-def return_period_is_over(referral: "Referral") -> bool:
+def return_period_is_over(journey: Journey) -> bool:
     """Whether nothing but the clock leads on from the return period; assembling judges again by itself."""
-    return stands(referral, ReferralStatus.IN_RETURN_PERIOD) and not referral.news and _due(referral)
+    return stands(journey, ReferralStatus.IN_RETURN_PERIOD) and not journey.news and _due(journey)
 
 
-def closed(referral: "Referral") -> bool:
-    return referral.standing is not None and referral.standing.closed
+def closed(journey: Journey) -> bool:
+    return journey.standing is not None and journey.standing.closed
 
 
-def outcome(referral: "Referral") -> str:
+def outcome(journey: Journey) -> str:
     """The result that the Web UI shows of a finished run."""
-    assert referral.standing is not None
-    return _headline(referral.standing)
+    assert journey.standing is not None
+    return _headline(journey.standing)
 
 
-def _take(referral: "Referral", standing: Standing) -> None:
-    referral.standing, referral.judged_at = standing, workflow.now()
+def _take(journey: Journey, standing: Standing) -> None:
+    journey.standing, journey.judged_at = standing, workflow.now()
     workflow.set_current_details(_details(standing))
     wanted: dict[SearchAttributeKey[Any], Any] = {
         search_attributes.STATUS: standing.status.value,
@@ -142,13 +151,13 @@ def _take(referral: "Referral", standing: Standing) -> None:
         search_attributes.DEADLINE: standing.deadline,
         search_attributes.REWARD_MINOR: standing.reward_minor,
     }
-    known = referral.shown or _initially_shown()
+    known = journey.shown or _initially_shown()
     updates: list[SearchAttributeUpdate[Any]] = [
         key.value_unset() if value is None else key.value_set(value)
         for key, value in wanted.items()
         if known.get(key.name) != value
     ]
-    referral.shown = {key.name: value for key, value in wanted.items()}
+    journey.shown = {key.name: value for key, value in wanted.items()}
     if updates:
         workflow.upsert_search_attributes(updates)
 
@@ -158,34 +167,34 @@ def _initially_shown() -> dict[str, Any]:
     return {pair.key.name: pair.value for pair in workflow.info().typed_search_attributes}
 
 
-def _wake_at(referral: "Referral") -> datetime | None:
-    if referral.standing is None or referral.standing.wake_at is None:
+def _wake_at(journey: Journey) -> datetime | None:
+    if journey.standing is None or journey.standing.wake_at is None:
         return None
-    wake_at = referral.standing.wake_at
-    if referral.judged_at is not None and wake_at - referral.judged_at > _JITTERED_FROM:
-        wake_at += timedelta(seconds=zlib.crc32(referral.referral.encode()) % _JITTER_SECONDS)
+    wake_at = journey.standing.wake_at
+    if journey.judged_at is not None and wake_at - journey.judged_at > _JITTERED_FROM:
+        wake_at += timedelta(seconds=zlib.crc32(journey.referral.encode()) % _JITTER_SECONDS)
     return wake_at
 
 
-def _due(referral: "Referral") -> bool:
-    wake_at = _wake_at(referral)
+def _due(journey: Journey) -> bool:
+    wake_at = _wake_at(journey)
     return wake_at is not None and wake_at <= workflow.now()
 
 
-def _woken(referral: "Referral", alarm: Alarm | None) -> bool:
-    return referral.news or (alarm is not None and alarm.rings.done())
+def _woken(journey: Journey, alarm: Alarm | None) -> bool:
+    return journey.news or (alarm is not None and alarm.rings.done())
 
 
-def _alarm(referral: "Referral") -> Alarm | None:
+def _alarm(journey: Journey) -> Alarm | None:
     """The timer to wait for: one that rings no later than the verdict can change."""
-    wake_at, running = _wake_at(referral), referral.alarm
+    wake_at, running = _wake_at(journey), journey.alarm
     if wake_at is None:
         return running
     if running is not None:
         if running.at <= wake_at:
             return running
         running.rings.cancel()
-    summary = f"Waits for {_WAITS_FOR[referral.standing.status]}" if referral.standing else None
+    summary = f"Waits for {_WAITS_FOR[journey.standing.status]}" if journey.standing else None
     return Alarm(wake_at, asyncio.create_task(workflow.sleep(wake_at - workflow.now(), summary=summary)))
 
 
