@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from referral_rewards.domain.dossier import Dossier, Rival
-from referral_rewards.domain.facts import FactType
 from referral_rewards.domain.findings import Finding, Flag, InputMissing, could_not_run, failed, passed
 from referral_rewards.domain.lifecycle import ReferralStatus
+from referral_rewards.domain.payloads import FactType
 
 #: A referral in one of these claims nothing any more.
 _OVER: Final = frozenset(

@@ -4,10 +4,11 @@ from typing import Final
 
 from referral_rewards.domain import identity, money, rewards
 from referral_rewards.domain.dossier import Answer, Dossier
-from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.findings import Finding, Flag, could_not_run, failed, instant, passed
 from referral_rewards.domain.lifecycle import CLOSED
 from referral_rewards.domain.origin import OriginKind
+from referral_rewards.domain.payloads import FactType
 
 NO_CONVERSION: Final = "There is no conversion on record that the reward could be for."
 

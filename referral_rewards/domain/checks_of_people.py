@@ -4,10 +4,11 @@ from referral_rewards.domain import identity
 from referral_rewards.domain.checks_of_conversion import NO_CONVERSION
 from referral_rewards.domain.conversions import Conversion, conversions
 from referral_rewards.domain.dossier import Dossier
-from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.findings import Finding, Flag, could_not_run, failed, instant, passed
 from referral_rewards.domain.lifecycle import Reason
 from referral_rewards.domain.origin import OriginKind
+from referral_rewards.domain.payloads import FactType
 
 
 def program_active(dossier: Dossier) -> Finding:

@@ -7,7 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from referral_rewards.domain import money
-from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.facts import Fact
+from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.terms import Terms
 
 

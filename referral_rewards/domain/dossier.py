@@ -13,9 +13,10 @@ from functools import cached_property
 from referral_rewards.domain import origin as origins
 from referral_rewards.domain.conversions import Conversion
 from referral_rewards.domain.course import Course
-from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.origin import Origin
+from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.terms import Terms
 
 

@@ -1,7 +1,7 @@
 """Facts: what happened outside, as CloudEvents 1.0 (SPEC §3).
 
 ``Event`` is a fact as its source sent it; ``Fact`` is the same fact as the register holds it: public fields readable,
-persons only as marks (`identity.py`). Only the public fields named here are kept beside the personal-data table.
+persons only as marks (`identity.py`). What each type says is in `payloads.py`.
 """
 
 import json
@@ -9,244 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID, uuid5
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from referral_rewards.domain import identity, money
 from referral_rewards.domain.errors import FactInvalid, Problem
+from referral_rewards.domain.payloads import PAYLOADS, PERSON_PART, Claimed, FactType, Part, Rated, Recorded
 
 #: A fact further ahead of our clock than this is refused: its source's clock is wrong.
 CLOCK_SKEW_MAX: Final = timedelta(minutes=5)
 #: Names facts by (source, id), the same in every installation.
 _FACT_NAMESPACE: Final = UUID("4f0f6cf5-9f0b-5f3e-8d0a-3f1f5b8f6d10")
-
-
-class FactType(StrEnum):
-    """The types of SPEC §3."""
-
-    REFERRER_ENROLLED = "referrer.enrolled"
-    REFERRER_SUSPENDED = "referrer.suspended"
-    REFERRER_REINSTATED = "referrer.reinstated"
-    REFERRAL_SENT = "referral.sent"
-    REFERRAL_CLAIMED = "referral.claimed"
-    REFERRAL_WITHDRAWN = "referral.withdrawn"
-    REFERRAL_APPEALED = "referral.appealed"
-    CONVERSION_RECORDED = "conversion.recorded"
-    CONVERSION_REPORTED = "conversion.reported"
-    CONVERSION_REVERSED = "conversion.reversed"
-    DISPUTE_OPENED = "conversion.dispute_opened"
-    DISPUTE_CLOSED = "conversion.dispute_closed"
-    REWARD_REQUESTED = "reward.requested"
-    ATTRIBUTION_CHANGED = "attribution.changed"
-    ISSUE_OPENED = "customer.issue_opened"
-    ISSUE_RESOLVED = "customer.issue_resolved"
-    CONSENT_GRANTED = "consent.granted"
-    CONSENT_WITHDRAWN = "consent.withdrawn"
-    METHOD_SET = "payee.method_set"
-    METHOD_REMOVED = "payee.method_removed"
-    TAX_FORM_FILED = "payee.tax_form_filed"
-    SATISFACTION_RATED = "satisfaction.rated"
-
-
-class Channel(StrEnum):
-    """How an invitation travelled."""
-
-    EMAIL = "email"
-    SOCIAL = "social"
-    LINK = "link"
-    WORD_OF_MOUTH = "word_of_mouth"
-    LEAD = "lead"
-
-
-class ReversalKind(StrEnum):
-    """Why a conversion was taken back."""
-
-    REFUND = "refund"
-    RETURN = "return"
-    CANCELLATION = "cancellation"
-    CHARGEBACK_LOST = "chargeback_lost"
-
-
-def _opaque(value: str) -> str:
-    if problem := identity.id_problem(value):
-        raise ValueError(problem)
-    return value
-
-
-def _amount(value: str) -> str:
-    amount = money.parse_decimal(value)
-    if amount < 0:
-        raise ValueError("an amount is not negative")
-    return value
-
-
-Id = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(_opaque)]
-Amount = Annotated[str, StringConstraints(strict=True), AfterValidator(_amount)]
-Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(money.known_currency)]
-
-
-class _Part(BaseModel):
-    """A part of a payload. Its declared fields are public; whatever else came stays with the personal data."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class Person(_Part):
-    """The public side of a person: the opaque customer id and the country."""
-
-    customer: Id | None = None
-    country: str | None = None
-
-
-class Enrolled(_Part):
-    referrer: Id
-    program: Id
-    code: Id | None = None
-    customer: Id | None = None
-    partner: Id | None = None
-
-
-class ReferrerStanding(_Part):
-    referrer: Id
-    program: Id
-
-
-class Sent(_Part):
-    referral: Id
-    program: Id
-    referrer: Id
-    channel: Channel
-    referee: Person = Person()
-
-
-class Claimed(_Part):
-    referral: Id | None = None
-    program: Id | None = None
-    referrer: Id | None = None
-    referrer_code: Id | None = None
-    channel: Channel | None = None
-    referee: Person = Person()
-    consent: bool | None = None
-
-
-class AboutReferral(_Part):
-    referral: Id
-    by: str | None = None
-
-
-class Recorded(_Part):
-    order: Id
-    kind: Id
-    customer: Person
-    amount: Amount | None = None
-    currency: Currency | None = None
-    new_customer: bool | None = None
-
-
-class Reported(_Part):
-    referral: Id
-    order: Id | None = None
-    by: str | None = None
-
-
-class Reversed(_Part):
-    order: Id
-    kind: ReversalKind
-    amount: Amount | None = None
-
-
-class Disputed(_Part):
-    order: Id
-
-
-class DisputeClosed(_Part):
-    order: Id
-    outcome: str
-
-
-class Requested(_Part):
-    program: Id
-    referrer: Id
-    referee: Person = Person()
-    order: Id | None = None
-    by: Id | None = None
-
-
-class AttributionChanged(_Part):
-    referral: Id
-    from_referrer: Id | None = None
-    to_referrer: Id
-
-
-class Issue(_Part):
-    customer: Person
-    issue: Id
-
-
-class Consent(_Part):
-    person: Person
-    scope: str
-
-
-class Method(_Part):
-    payee: Id
-    rail: str
-    reference: str | None = None
-
-
-class TaxForm(_Part):
-    payee: Id
-    form: str
-    valid_from: str | None = None
-    withholding_percent: str | None = None
-
-
-class Rated(_Part):
-    referral: Id
-    by: str | None = None
-    score: int
-
-
-PAYLOADS: Final[Mapping[FactType, type[_Part]]] = {
-    FactType.REFERRER_ENROLLED: Enrolled,
-    FactType.REFERRER_SUSPENDED: ReferrerStanding,
-    FactType.REFERRER_REINSTATED: ReferrerStanding,
-    FactType.REFERRAL_SENT: Sent,
-    FactType.REFERRAL_CLAIMED: Claimed,
-    FactType.REFERRAL_WITHDRAWN: AboutReferral,
-    FactType.REFERRAL_APPEALED: AboutReferral,
-    FactType.CONVERSION_RECORDED: Recorded,
-    FactType.CONVERSION_REPORTED: Reported,
-    FactType.CONVERSION_REVERSED: Reversed,
-    FactType.DISPUTE_OPENED: Disputed,
-    FactType.DISPUTE_CLOSED: DisputeClosed,
-    FactType.REWARD_REQUESTED: Requested,
-    FactType.ATTRIBUTION_CHANGED: AttributionChanged,
-    FactType.ISSUE_OPENED: Issue,
-    FactType.ISSUE_RESOLVED: Issue,
-    FactType.CONSENT_GRANTED: Consent,
-    FactType.CONSENT_WITHDRAWN: Consent,
-    FactType.METHOD_SET: Method,
-    FactType.METHOD_REMOVED: Method,
-    FactType.TAX_FORM_FILED: TaxForm,
-    FactType.SATISFACTION_RATED: Rated,
-}
-
-#: Which part of ``data`` speaks of the person a fact is about ("" is ``data`` itself).
-PERSON_PART: Final[Mapping[FactType, str]] = {
-    FactType.REFERRER_ENROLLED: "",
-    FactType.REFERRAL_SENT: "referee",
-    FactType.REFERRAL_CLAIMED: "referee",
-    FactType.CONVERSION_RECORDED: "customer",
-    FactType.REWARD_REQUESTED: "referee",
-    FactType.ISSUE_OPENED: "customer",
-    FactType.ISSUE_RESOLVED: "customer",
-    FactType.CONSENT_GRANTED: "person",
-    FactType.CONSENT_WITHDRAWN: "person",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +34,7 @@ class Event:
     type: FactType
     occurred_at: datetime
     data: Mapping[str, Any]
-    payload: _Part
+    payload: Part
     content: str  # ``data`` in canonical JSON
 
     @property
@@ -337,7 +112,7 @@ def parse_event(document: Any) -> Event:
     if not isinstance(data, Mapping):
         problems.append(Problem("data", "must be an object"))
         data = {}
-    payload: _Part | None = None
+    payload: Part | None = None
     try:
         fact_type = FactType(document.get("type"))  # type: ignore[arg-type]
     except ValueError:
@@ -396,7 +171,7 @@ def _instant(value: Any, problems: list[Problem]) -> datetime | None:
         return None
 
 
-def _meaning(payload: _Part) -> list[Problem]:
+def _meaning(payload: Part) -> list[Problem]:
     """What one field requires of another."""
     if isinstance(payload, Claimed) and payload.referral is None:
         found = []

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from referral_rewards.domain.facts import Channel, Fact, FactType
+from referral_rewards.domain.facts import Fact
+from referral_rewards.domain.payloads import Channel, FactType
 
 
 class OriginKind(StrEnum):

@@ -15,9 +15,10 @@ from typing import Final
 from referral_rewards.domain import calendar
 from referral_rewards.domain.conversions import Conversion, Orders, conversions
 from referral_rewards.domain.course import Course
-from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.origin import Origin, OriginKind, referee_identity
+from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.stand import stand
 from referral_rewards.domain.terms import Terms
 

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from referral_rewards.domain import identity, money
 from referral_rewards.domain.dossier import Dossier
-from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.findings import InputMissing
+from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.terms import Partner, RewardKind, RewardRule, Tier
 
 #: Our own ledger: it needs no destination outside.

@@ -9,10 +9,11 @@ from datetime import datetime
 
 from referral_rewards.domain.conversions import Conversion, Orders
 from referral_rewards.domain.course import Course
-from referral_rewards.domain.facts import Channel, Fact, FactType
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.lifecycle import Reason
 from referral_rewards.domain.lifecycle import ReferralStatus as S
 from referral_rewards.domain.origin import beginning, referee_identity
+from referral_rewards.domain.payloads import Channel, FactType
 from referral_rewards.domain.terms import Terms
 
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, StringConstraints, TypeAdapt
 from referral_rewards.domain import calendar, money
 from referral_rewards.domain.calendar import Period
 from referral_rewards.domain.errors import Problem, TermsInvalid
-from referral_rewards.domain.facts import Currency, Id
+from referral_rewards.domain.payloads import Currency, Id
 from referral_rewards.domain.terms_lint import lint
 from referral_rewards.domain.terms_parts import (
     Approval,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from referral_rewards.domain import money, tax
 from referral_rewards.domain.errors import Problem
-from referral_rewards.domain.facts import Channel
+from referral_rewards.domain.payloads import Channel
 from referral_rewards.domain.terms_parts import (
     Approval,
     ContactHours,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from referral_rewards.domain import money
 from referral_rewards.domain.calendar import DayBoundary, Period
-from referral_rewards.domain.facts import Channel, Id
+from referral_rewards.domain.payloads import Channel, Id
 
 
 class RewardKind(StrEnum):

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.facts import FactType
 from referral_rewards.domain.lifecycle import ReferralStatus
+from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.standing import Standing
 from referral_rewards.register import claims, referrals, reservations, verdicts
 from referral_rewards.register.cases import Case

@@ -9,8 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import periods
-from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.origin import Origin, origin
+from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.periods import Course
 from referral_rewards.domain.terms import Terms, in_force
 from referral_rewards.register import programs, referrals

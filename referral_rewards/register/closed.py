@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.standing import Standing
 from referral_rewards.register import referrals
 from referral_rewards.register.cases import Case, case_on

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import identity
 from referral_rewards.domain.dossier import Dossier, Rival, Similarity, SourceAnswer, TaxPosition, Usage
-from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.lifecycle import CLOSED, ReferralStatus
 from referral_rewards.domain.origin import referee_identity
+from referral_rewards.domain.payloads import FactType
 from referral_rewards.register.cases import Case
 
 

@@ -13,8 +13,9 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.facts import Event, FactType
+from referral_rewards.domain.facts import Event
 from referral_rewards.domain.identity import IDENTITY_KINDS, of_kinds
+from referral_rewards.domain.payloads import FactType
 from referral_rewards.register.literals import array, dump
 from referral_rewards.register.matching import Beginning, Filing, referral_of_request
 

@@ -14,7 +14,8 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from referral_rewards.domain import identity
-from referral_rewards.domain.facts import Event, FactType
+from referral_rewards.domain.facts import Event
+from referral_rewards.domain.payloads import FactType
 
 #: Ranks of how a referral can begin; the least (rank, time, source, id) of its facts is its origin.
 SENT, CLAIMED, REQUESTED, NAMED_ONLY = range(4)

@@ -10,8 +10,9 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ReferralRow, ReferralStep
-from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.lifecycle import ReferralStatus, advance
+from referral_rewards.domain.payloads import FactType
 
 _table = ReferralRow.__table__  # type: ignore[attr-defined]
 

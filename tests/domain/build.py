@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
-from referral_rewards.domain.facts import Fact, FactType, parse_event
+from referral_rewards.domain.facts import Fact, parse_event
 from referral_rewards.domain.identity import Marker
+from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.terms import Terms
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from referral_rewards.domain.dossier import Answer, Dossier, Similarity, SourceAnswer, TaxPosition
-from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.origin import origin
+from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.periods import course
 from referral_rewards.domain.terms import Terms
 from tests.domain import build

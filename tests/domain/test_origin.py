@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 
-from referral_rewards.domain.facts import Channel, Fact
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.origin import OriginKind, origin, referee_identity
+from referral_rewards.domain.payloads import Channel
 from tests.domain.build import TICK, at, bought, claimed, enrolled, fact, requested, sent
 
 NOW = at("2026-12-01")

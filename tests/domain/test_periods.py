@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from referral_rewards.domain.facts import Fact, FactType
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.lifecycle import Reason
 from referral_rewards.domain.lifecycle import ReferralStatus as S
 from referral_rewards.domain.origin import origin
+from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.periods import Course, course, reopened
 from referral_rewards.domain.terms import Terms
 from tests.domain.build import (

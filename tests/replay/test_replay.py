@@ -48,8 +48,8 @@ class Hasty(Referral):
         return await super().run(referral)
 
     async def wait_out_the_return_period(self) -> None:
-        while steps.stands(self, ReferralStatus.IN_RETURN_PERIOD):
-            await steps.assemble_claim(self)
+        while steps.stands(self.journey, ReferralStatus.IN_RETURN_PERIOD):
+            await steps.assemble_claim(self.journey)
 
 
 async def test_a_changed_sequence_of_commands_fails_the_replay() -> None:
