@@ -74,7 +74,7 @@ async def decide(
     if row is None or (row.merged_into and row.status is None):
         raise NotFound("referral", asked.referral)
     made, _ = await decisions.on_referral(connection, row.id, keys)
-    if (first := await _recorded_before(connection, asked, approver, made)) is not None:
+    if (first := await _recorded_before(connection, asked, row.claim_id, approver, made)) is not None:
         return first, True
     _check_status(row, asked.kind)
     await _check_nothing_sent(connection, row, asked.kind)
@@ -86,7 +86,7 @@ async def decide(
         raise StaleDigest(row.id, asked.digest, subject.digest)
     if asked.kind not in _KEEPING_BACK and row.judged_version != row.facts_version:
         raise DecisionRefused(row.id, "facts_unjudged", "facts arrived that are being judged; look again in a moment")
-    on_it = [decision for decision in made if decision.digest == subject.digest]
+    on_it = [decision for decision in made if _is_on(decision, asked.kind, subject.digest, row.claim_id)]
     _check_ruling(row, subject, asked.kind, on_it)
     may_decide(
         approver,
@@ -164,10 +164,10 @@ def _check_ruling(row: Any, subject: Subject, kind: DecisionKind, on_it: Sequenc
 
 
 async def _recorded_before(
-    connection: AsyncConnection, asked: Asked, approver: Approver, made: Sequence[Decision]
+    connection: AsyncConnection, asked: Asked, claim_id: UUID | None, approver: Approver, made: Sequence[Decision]
 ) -> Decision | None:
     """The same decision if this person made it before. A hold that was released since is a new one, and so on."""
-    on_it = [decision for decision in made if decision.digest == asked.digest]
+    on_it = [decision for decision in made if _is_on(decision, asked.kind, asked.digest, claim_id)]
     for later, decision in enumerate(on_it, start=1):
         same = (decision.user, decision.kind, decision.reason) == (approver.user, asked.kind, asked.reason)
         undone = asked.kind in (_K.HOLD, _K.RELEASE) and any(
@@ -176,6 +176,11 @@ async def _recorded_before(
         if same and not undone and await _note(connection, decision.id) == asked.note:
             return decision
     return None
+
+
+def _is_on(decision: Decision, kind: DecisionKind, digest: str, claim_id: UUID | None) -> bool:
+    """Whether it was made on what is shown now. A claim that changed and changed back is another claim."""
+    return decision.digest == digest and (kind is _K.REOPEN or decision.claim_id == claim_id)
 
 
 async def _note(connection: AsyncConnection, decision: UUID) -> str | None:
