@@ -24,6 +24,7 @@ class LegRow(SQLModel, table=True):
             postgresql_where=text("state NOT IN ('cancelled', 'clawed_back')"),
         ),
         Index("ix_leg_referral_id", "referral_id"),
+        Index("ix_leg_beneficiary_approved_at", "beneficiary", "approved_at"),
         Index("ix_leg_referrer_approved_at", "program", "referrer", "approved_at"),
     )
 

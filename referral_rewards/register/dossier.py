@@ -143,16 +143,29 @@ async def _usage(connection: AsyncConnection, case: Case) -> Usage:
 
 
 async def _tax(connection: AsyncConnection, case: Case) -> Mapping[str, TaxPosition]:
-    """Every possible payee's rewards in the calendar year of the program's zone, over all programs."""
+    """Every possible payee's rewards in the calendar year of the program's zone, over all programs.
+
+    A payee without a form who was also rewarded in another currency is left out: such totals can't be added up.
+    """
     payees = {case.origin.referrer} | {
         mark.removeprefix("customer:") for fact in case.facts for mark in fact.marks if mark.startswith("customer:")
     }
     local = case.now.astimezone(case.terms.zone)
     since = local.replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
     rows = await connection.execute(
-        _TAX, {"payees": sorted(payee for payee in payees if payee), "since": since, "referral": case.row.id}
+        _TAX,
+        {
+            "payees": sorted(payee for payee in payees if payee),
+            "since": since,
+            "referral": case.row.id,
+            "currency": case.terms.currency,
+        },
     )
-    return {row.payee: TaxPosition(int(row.total_minor), row.form_on_file) for row in rows}
+    return {
+        row.payee: TaxPosition(int(row.total_minor), row.form_on_file)
+        for row in rows
+        if row.form_on_file or not row.in_another_currency
+    }
 
 
 async def _similarity(connection: AsyncConnection, case: Case) -> Similarity:
@@ -219,13 +232,14 @@ WHERE fk.key = ANY(CAST(:marks AS text[])) AND f.type = 'conversion.recorded'
 """)
 
 _TAX: Final = text("""
-SELECT p.payee,
-       (SELECT coalesce(sum(l.amount_minor), 0) FROM leg l
-        WHERE l.beneficiary = p.payee AND l.approved_at >= CAST(:since AS timestamptz) AND l.referral_id <> :referral
-          AND l.state NOT IN ('cancelled', 'clawed_back')) AS total_minor,
+SELECT p.payee, coalesce(sum(l.amount_minor), 0) AS total_minor,
+       coalesce(bool_or(l.currency <> :currency), false) AS in_another_currency,
        EXISTS (SELECT 1 FROM fact_key fk JOIN fact f ON f.id = fk.fact_id
                WHERE fk.key = 'payee:' || p.payee AND f.type = 'payee.tax_form_filed') AS form_on_file
 FROM unnest(CAST(:payees AS text[])) AS p(payee)
+LEFT JOIN leg l ON l.beneficiary = p.payee AND l.approved_at >= CAST(:since AS timestamptz)
+    AND l.referral_id <> :referral AND l.state NOT IN ('cancelled', 'clawed_back')
+GROUP BY p.payee
 """)
 
 _EMAILS: Final = text("""

@@ -256,12 +256,17 @@ def as_assembled(claim: RewardClaim) -> SourceAnswer:
 def _waiting_for_tax(gathered: Dossier, claim: RewardClaim) -> frozenset[str]:
     """The payees whose leg waits: over the threshold of their year without a form, or not to be told."""
     regime, year = gathered.terms.tax.regime, gathered.now.astimezone(gathered.terms.zone).year
+    limit = tax.threshold(regime, year)
+    if limit is None:
+        return frozenset()
+    comparable = limit.currency == gathered.terms.currency
     waiting = set()
     for leg in claim.legs:
         assert leg.beneficiary is not None
         position = gathered.tax.get(leg.beneficiary)
-        if position is None or not tax.cleared(
-            regime, year, position.year_total_minor + leg.amount_minor, position.form_on_file
+        if position is None or not (
+            position.form_on_file
+            or (comparable and tax.cleared(regime, year, position.year_total_minor + leg.amount_minor, False))
         ):
             waiting.add(leg.beneficiary)
     return frozenset(waiting)

@@ -135,6 +135,7 @@ def upgrade() -> None:
         sa.Column("decisions", sa.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("ix_leg_beneficiary_approved_at", "leg", ["beneficiary", "approved_at"], unique=False)
     op.create_index("ix_leg_referral_id", "leg", ["referral_id"], unique=False)
     op.create_index("ix_leg_referrer_approved_at", "leg", ["program", "referrer", "approved_at"], unique=False)
     op.create_index(
@@ -376,6 +377,7 @@ def downgrade() -> None:
     )
     op.drop_index("ix_leg_referrer_approved_at", table_name="leg")
     op.drop_index("ix_leg_referral_id", table_name="leg")
+    op.drop_index("ix_leg_beneficiary_approved_at", table_name="leg")
     op.drop_table("leg")
     op.drop_index(op.f("ix_ledger_transaction_referral_id"), table_name="ledger_transaction")
     op.drop_table("ledger_transaction")
