@@ -55,7 +55,7 @@ async def list_claims(connection: Reading, person: Person, parts: Its) -> list[d
     return await queue(connection, parts.keys)
 
 
-@router.get("/{referral}", summary="Show what a decision would be made against")
+@router.get("/{referral:path}", summary="Show what a decision would be made against")
 async def show_claim(referral: str, connection: Reading, person: Person, parts: Its) -> dict[str, Any]:
     """The claim with its digest, who has decided what, and which decisions it takes now.
 
@@ -64,7 +64,7 @@ async def show_claim(referral: str, connection: Reading, person: Person, parts: 
     return await decidable(connection, referral, parts.keys)
 
 
-@router.post("/{referral}/decisions", status_code=201, summary="Decide")
+@router.post("/{referral:path}/decisions", status_code=201, summary="Decide")
 async def decide(referral: str, new: NewDecision, response: Response, person: Person, parts: Its) -> RecordedDecision:
     """Signs and records a decision of the signed-in person, and wakes the referral.
 

@@ -35,7 +35,7 @@ async def list_referrals(
     return Page(referrals=found, next=found[-1]["referral"] if len(found) == limit else None)
 
 
-@router.get("/{referral}", summary="Show a referral")
+@router.get("/{referral:path}", summary="Show a referral")
 async def show_referral(referral: str, connection: Reading, person: Person, parts: Its) -> dict[str, Any]:
     """Everything about one referral: its periods, facts, claim, decisions, payouts and history."""
     return await showing(connection, referral, parts.keys)

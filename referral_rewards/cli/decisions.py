@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -60,12 +61,13 @@ def _decide(
     access: Access, kind: DecisionKind, referral: str, reason: str, note: str, user: str, digest: str | None
 ) -> None:
     with _api(access, user) as api:
-        shown = _answer(api.get(f"/v1/claims/{referral}"))
+        claim = f"/v1/claims/{quote(referral, safe='')}"
+        shown = _answer(api.get(claim))
         if shown["digest"] is None:
             raise DecisionRefused(referral, "no_claim", f"it is {shown['status']}: there is no claim to decide")
         tell(_in_brief(shown))
         decision = {"kind": kind, "reason": reason, "note": note, "digest": digest or shown["digest"]}
-        made = _answer(api.post(f"/v1/claims/{referral}/decisions", json=decision))
+        made = _answer(api.post(f"{claim}/decisions", json=decision))
     by = f"{made['user']} ({', '.join(made['roles'])})"
     again = " before" if made["repeated"] else ""
     say(f"{referral}: {kind} by {by} was recorded{again} as decision {made['seq']}")

@@ -20,6 +20,11 @@ from referral_rewards.domain.payloads import PAYLOADS, PERSON_PART, Claimed, Fac
 
 #: A fact further ahead of our clock than this is refused: its source's clock is wrong.
 CLOCK_SKEW_MAX: Final = timedelta(minutes=5)
+#: One before this is refused: nothing that a program rewards is so old, and a calendar that begins with the year 1 has
+#: no local time for its first hours, so that a period from there could never be reckoned.
+_EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+#: A source and an id are one entry of an index, which Postgres keeps below 2704 bytes.
+_NAME_BYTES_MAX: Final = 1000
 #: Names facts by (source, id), the same in every installation.
 _FACT_NAMESPACE: Final = UUID("4f0f6cf5-9f0b-5f3e-8d0a-3f1f5b8f6d10")
 
@@ -107,6 +112,8 @@ def parse_event(document: Any) -> Event:
             problems.append(Problem(name, "must be a text of 1 to 500 characters"))
         elif not value.isprintable():
             problems.append(Problem(name, "holds a character that can't be printed"))
+        elif len(value.encode()) > _NAME_BYTES_MAX:
+            problems.append(Problem(name, f"must be a text of at most {_NAME_BYTES_MAX} bytes in UTF-8"))
     occurred_at = _instant(document.get("time"), problems)
     data = document.get("data")
     if not isinstance(data, Mapping):
@@ -165,10 +172,14 @@ def _instant(value: Any, problems: list[Problem]) -> datetime | None:
         problems.append(Problem("time", "needs an offset, for example 2026-06-01T14:00:00Z"))
         return None
     try:
-        return moment.astimezone(UTC)
+        moment = moment.astimezone(UTC)
     except OverflowError:
         problems.append(Problem("time", "lies outside the calendar"))
         return None
+    if moment < _EARLIEST:
+        problems.append(Problem("time", "lies before 1900"))
+        return None
+    return moment
 
 
 def _meaning(payload: Part) -> list[Problem]:

@@ -20,8 +20,10 @@ SELF_REFERRAL_KINDS: Final = (*IDENTITY_KINDS, "fingerprint", "device")
 
 _DOTLESS_DOMAINS: Final = frozenset({"gmail.com", "googlemail.com"})
 _LOOKS_LIKE_EMAIL: Final = re.compile(r"[^@\s]@[^@\s]")
-_LOOKS_LIKE_PHONE: Final = re.compile(r"^(\+\d[\d ().-]{6,}|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4})$")
-_PUBLIC_ID: Final = re.compile(r"^[^\s\x00-\x1f\x7f]{1,200}$")
+_LOOKS_LIKE_PHONE: Final = re.compile(r"\+\d[\d ().-]{6,}|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}")
+_PUBLIC_ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
+#: Whoever builds an address drops these from it, however they are written: nothing so named could be asked for.
+_STEPS_OF_A_PATH: Final = frozenset({".", ".."})
 
 
 def normal_email(email: str) -> str:
@@ -50,11 +52,13 @@ def normal_phone(phone: str) -> str:
 
 def id_problem(value: str) -> str | None:
     """Why ``value`` can't be an id, or None. Ids become workflow ids and stand in histories: nothing personal."""
-    if not _PUBLIC_ID.match(value):
+    if not _PUBLIC_ID.fullmatch(value):
         return "an id is 1 to 200 characters without spaces"
+    if value in _STEPS_OF_A_PATH:
+        return "an id is more than dots"
     if _LOOKS_LIKE_EMAIL.search(value):
         return "looks like an email address; ids stand in histories, send an opaque id"
-    if _LOOKS_LIKE_PHONE.match(value):
+    if _LOOKS_LIKE_PHONE.fullmatch(value):
         return "looks like a phone number; ids stand in histories, send an opaque id"
     return None
 

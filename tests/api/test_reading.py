@@ -1,5 +1,8 @@
 """What the API shows, and how it says no."""
 
+from typing import Any
+from urllib.parse import quote
+
 import pytest
 
 from referral_rewards.api.problems import STATUS, status_of
@@ -57,6 +60,23 @@ async def test_a_shown_referral_explains_itself(desk: Desk) -> None:
     assert shown["periods"]["conversions"][0]["net_minor"] == 8000
     assert [step["status"] for step in shown["history"]][-2:] == ["awaiting_approval", "on_hold"]
     assert "example.com" not in str(shown), "personal data stays in its own table"
+
+
+@pytest.mark.parametrize("name", ["2026/07/r1", "r1/decisions", "a?b#c", "a%2Fb", '{"a"}', "a\\b", "NULL", "漢" * 200])
+async def test_a_referral_is_found_and_decided_whatever_its_id_is_made_of(desk: Desk, name: str) -> None:
+    await desk.tell(_life_under_an_id_of_any_kind(name))
+    await desk.judge(name)
+    assert (await desk.get(f"/v1/referrals/{quote(name, safe='')}")).json()["referral"] == name
+    made = await desk.decide(quote(name, safe=""), "hold")
+    assert (made.status_code, made.json()["referral"]) == (201, name)
+
+
+def _life_under_an_id_of_any_kind(name: str) -> list[dict[str, Any]]:
+    life = life_of("a")
+    for fact in life:
+        if "referral" in fact["data"]:
+            fact["data"]["referral"] = name
+    return life
 
 
 async def test_a_row_that_nobody_signed_is_shown_as_forged(desk: Desk) -> None:

@@ -46,7 +46,11 @@ def test_opaque_id_is_taken(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "a" * 201, "two words", "line\nbreak", "brie@example.com", "+14165550100", "416-555-0100"]
+    "value",
+    [
+        *("", "a" * 201, "two words", "line\nbreak", "line-end\n", ".", ".."),
+        *("brie@example.com", "+14165550100", "416-555-0100"),
+    ],
 )
 def test_id_that_is_empty_long_or_personal_is_refused(value: str) -> None:
     assert id_problem(value)
