@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -73,5 +75,14 @@ async def run(settings: Settings, role: str) -> None:
     await database.close()
 
 
+def _end(code: int) -> None:
+    """Ends the process at once: threads of the Temporal runtime may still call back while an interpreter winds down,
+    which aborts it. Everything that had to be finished is."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _end(main())

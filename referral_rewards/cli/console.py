@@ -5,13 +5,14 @@ What was asked for goes to standard output, everything else (progress, problems)
 
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from models.session import Database
 from referral_rewards.config import PREFIX, Settings
@@ -58,6 +59,20 @@ def tell(line: str) -> None:
 def tables() -> Console:
     """Where tables go: as wide as the terminal, and wide enough for a whole row where there is none."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else 240)
+
+
+def table(*columns: str, **how: Any) -> Table:
+    """A table whose cells are folded, never cut: half an id or half a status is none."""
+    made = Table(*columns, **how)
+    for column in made.columns:
+        column.overflow = "fold"
+    return made
+
+
+def people_needed(routes: Sequence[str], people: int) -> str:
+    """Who must approve, in words."""
+    each = "every one of " if len(routes) > 1 else ""
+    return f"{each}{', '.join(routes)} ({'1 person' if people == 1 else f'at least {people} people'})"
 
 
 def progress_console() -> Console:

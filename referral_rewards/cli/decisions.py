@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from referral_rewards.cli.console import Data, database, keys_of, say, settings, tell
+from referral_rewards.cli.console import Data, database, keys_of, people_needed, say, settings, tell
 from referral_rewards.cli.credentials import Access
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.approval import REASON_CODES, DecisionKind
@@ -19,6 +19,8 @@ from referral_rewards.register import decisions
 
 if TYPE_CHECKING:
     import httpx
+
+_DIGITS_SHOWN = 12
 
 record = typer.Typer(help="The record of decisions.", no_args_is_help=True)
 
@@ -36,7 +38,7 @@ Reason = Annotated[str, typer.Option("--reason", metavar="CODE", help="Why, as a
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, in words.")]
 As = Annotated[str, typer.Option("--as", metavar="USER", help="Whose stored credential to use: one's own.")]
 Digest = Annotated[
-    str | None, typer.Option("--digest", help="The digest that was looked at; the current one if not given.")
+    str | None, typer.Option("--digest", help="The claim that was looked at, as `show` names it; else the current one.")
 ]
 
 
@@ -66,11 +68,17 @@ def _decide(
         if shown["digest"] is None:
             raise DecisionRefused(referral, "no_claim", f"it is {shown['status']}: there is no claim to decide")
         tell(_in_brief(shown))
-        decision = {"kind": kind, "reason": reason, "note": note, "digest": digest or shown["digest"]}
+        looked_at = shown["digest"] if _is_start_of(digest, shown["digest"]) else digest
+        decision = {"kind": kind, "reason": reason, "note": note, "digest": looked_at}
         made = _answer(api.post(f"{claim}/decisions", json=decision))
     by = f"{made['user']} ({', '.join(made['roles'])})"
     again = " before" if made["repeated"] else ""
     say(f"{referral}: {kind} by {by} was recorded{again} as decision {made['seq']}")
+
+
+def _is_start_of(given: str | None, digest: str) -> bool:
+    """Whether the digest is the one that was looked at: none given, or as many of its digits as are shown."""
+    return given is None or (len(given) >= _DIGITS_SHOWN and digest.startswith(given))
 
 
 @contextmanager
@@ -95,13 +103,14 @@ def _api(access: Access, user: str) -> Iterator["httpx.Client"]:
 def _in_brief(shown: dict[str, Any]) -> str:
     claim = shown["claim"]
     if claim is None or "reopen" in shown["takes"]:
-        return f"{shown['referral']} is {shown['status']} ({shown['reason']}); closing {shown['digest'][:12]}"
+        closing = shown["digest"][:_DIGITS_SHOWN]
+        return f"{shown['referral']} is {shown['status']} ({shown['reason']}); closing {closing}"
     legs = [f"{display(leg['amount_minor'], leg['currency'])} to {leg['beneficiary']}" for leg in claim["legs"]]
-    needs = f"{claim['requirement']['people']} of {' and '.join(claim['requirement']['routes'])}"
+    needs = people_needed(claim["requirement"]["routes"], claim["requirement"]["people"])
     flags = ", ".join(dict.fromkeys(raised["flag"] for raised in claim["flags"])) or "no flags"
     return (
         f"{shown['referral']} is {shown['status']}, {claim['recommendation']} ({flags}): "
-        f"{', '.join(legs) or 'no legs'}; needs {needs}; claim {shown['digest'][:12]}"
+        f"{', '.join(legs) or 'no legs'}; needs {needs}; claim {shown['digest'][:_DIGITS_SHOWN]}"
     )
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, tables
+from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, table, tables
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.terms import load_terms
 from referral_rewards.register import programs
@@ -57,10 +56,10 @@ def list_(as_json: AsJson = False, data: Data = None) -> None:
     if as_json:
         say_json([{name: _json_value(value) for name, value in row.items()} for row in rows])
         return
-    table = Table("program", "version", "name", "in force from", "published", "by")
+    listed = table("program", "version", "name", "in force from", "published", "by")
     for row in rows:
-        table.add_row(*(str(_json_value(value)) for value in row.values()))
-    tables().print(table)
+        listed.add_row(*(str(_json_value(value)) for value in row.values()))
+    tables().print(listed)
 
 
 @commands.command()

@@ -4,9 +4,17 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.table import Table
-
-from referral_rewards.cli.console import AsJson, Data, database, keys_of, say_json, settings, tables
+from referral_rewards.cli.console import (
+    AsJson,
+    Data,
+    database,
+    keys_of,
+    people_needed,
+    say_json,
+    settings,
+    table,
+    tables,
+)
 from referral_rewards.domain.money import display
 from referral_rewards.reporting.queue import queue
 
@@ -23,7 +31,7 @@ def queue_(as_json: AsJson = False, data: Data = None) -> None:
     if as_json:
         say_json(entries)
         return
-    table = Table(
+    listed = table(
         "referral",
         "referrer",
         "referred customer",
@@ -35,7 +43,7 @@ def queue_(as_json: AsJson = False, data: Data = None) -> None:
     )
     now = datetime.now(UTC)
     for entry in entries:
-        table.add_row(
+        listed.add_row(
             entry["referral"],
             entry["referrer"],
             entry["referred_customer"],
@@ -45,7 +53,7 @@ def queue_(as_json: AsJson = False, data: Data = None) -> None:
             _approval(entry, now),
             _payment(entry),
         )
-    tables().print(table)
+    tables().print(listed)
 
 
 def _eligibility(entry: dict[str, Any]) -> str:
@@ -69,8 +77,7 @@ def _approval(entry: dict[str, Any], now: datetime) -> str:
     age = now - datetime.fromisoformat(entry["since"]) if entry["since"] else None
     lines = [f"{'on hold' if entry['status'] == 'on_hold' else 'waiting'} {_age(age.total_seconds())}" if age else ""]
     if entry["exception"] == "approval":
-        people = "1 person" if approval["people"] == 1 else f"{approval['people']} people"
-        lines.append(f"needs {' and '.join(approval['needs'])}, {people}")
+        lines.append(f"needs {people_needed(approval['needs'], approval['people'])}")
         lines += [f"{each['kind']} by {each['user']}" for each in approval["signed"]]
     return "\n".join(filter(None, lines))
 

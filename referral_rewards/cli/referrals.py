@@ -6,9 +6,8 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from referral_rewards.cli.console import AsJson, Data, database, settings, tables
+from referral_rewards.cli.console import AsJson, Data, database, settings, table, tables
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.money import display
 from referral_rewards.reporting.listing import Wanted, listing
@@ -34,11 +33,11 @@ async def _write_json(wanted: Wanted, data: Any) -> None:
 
 
 async def _print_table(wanted: Wanted, data: Any) -> None:
-    table = Table("referral", "program", "referrer", "status", "reason", "deadline", "conversion", "reward", "payouts")
+    listed = table("referral", "program", "referrer", "status", "reason", "deadline", "conversion", "reward", "payouts")
     async with database(settings(data)) as opened, opened.transaction() as connection:
         async for each in listing(connection, wanted):
             bought, claim = each["conversion"], each["claim"]
-            table.add_row(
+            listed.add_row(
                 each["referral"],
                 f"{each['program'] or ''} {each['version'] or ''}".strip(),
                 each["referrer"],
@@ -49,4 +48,4 @@ async def _print_table(wanted: Wanted, data: Any) -> None:
                 ", ".join(display(leg["amount_minor"], leg["currency"]) for leg in claim["legs"]) if claim else "",
                 ", ".join(payout["state"] for payout in each["payouts"]),
             )
-    tables().print(table)
+    tables().print(listed)

@@ -6,9 +6,18 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from referral_rewards.cli.console import AsJson, Data, database, keys_of, say_json, settings, tables
+from referral_rewards.cli.console import (
+    AsJson,
+    Data,
+    database,
+    keys_of,
+    people_needed,
+    say_json,
+    settings,
+    table,
+    tables,
+)
 from referral_rewards.domain.money import display
 from referral_rewards.reporting.showing import showing
 
@@ -50,35 +59,35 @@ def show(
 
 def _head(out: Console, shown: dict[str, Any]) -> None:
     out.print(f"[bold]{shown['referral']}[/bold]  {shown['status'] or 'not judged'}  {shown.get('reason') or ''}")
-    table = Table(show_header=False, box=None)
+    listed = table(show_header=False, box=None)
     for name in ("program", "version", "referrer", "channel", "deadline", "closed_at", "merged_into"):
         if shown.get(name) is not None:
-            table.add_row(name.replace("_", " "), str(shown[name]))
+            listed.add_row(name.replace("_", " "), str(shown[name]))
     if shown["round"] > 1:
-        table.add_row("round", f"{shown['round']} (reopened)")
+        listed.add_row("round", f"{shown['round']} (reopened)")
     if shown["late_facts"]:
         told = "only `referrals reopen` applies them" if shown["closed_at"] else "admitted when it was reopened"
-        table.add_row("late facts", f"{shown['late_facts']}, {told}")
+        listed.add_row("late facts", f"{shown['late_facts']}, {told}")
     if shown["judged_version"] != shown["facts_version"]:
-        table.add_row("being judged", f"facts {shown['facts_version']}, judged {shown['judged_version']}")
+        listed.add_row("being judged", f"facts {shown['facts_version']}, judged {shown['judged_version']}")
     for name, value in (shown["periods"] or {}).items():
         if name != "conversions" and value is not None:
-            table.add_row(name.replace("_", " "), str(value))
+            listed.add_row(name.replace("_", " "), str(value))
     for each in (shown["periods"] or {}).get("conversions", []):
         gross = display(each["gross_minor"], each["currency"])
         verdict = "counts" if each["counts"] else "does not count"
         net = display(each["net_minor"], each["currency"])
-        table.add_row(
+        listed.add_row(
             "conversion", f"{each['order']} {each['kind']} {each['occurred_at']}: {gross}, net {net}, {verdict}"
         )
-    out.print(table)
+    out.print(listed)
 
 
 def _claim(out: Console, claim: dict[str, Any]) -> None:
     required = claim["requirement"]
     out.print(
         f"[bold]claim[/bold] {claim['digest'][:12]}: recommends {claim['recommendation']}, score {claim['score']}, "
-        f"needs {' and '.join(required['routes'])} ({required['people']} people)"
+        f"needs {people_needed(required['routes'], required['people'])}"
         + (", an override" if claim["override"] else "")
     )
     sources = {each["id"]: each for each in claim["evidence"]}
@@ -151,8 +160,8 @@ def _fact(fact: dict[str, Any]) -> tuple[Any, ...]:
 
 def _table(out: Console, title: str, rows: Iterable[Any], cells: Any, *columns: str) -> None:
     """A titled table, left out where there is nothing to show."""
-    table = Table(*columns, title=title, title_justify="left", title_style="bold", show_header=any(columns))
+    listed = table(*columns, title=title, title_justify="left", title_style="bold", show_header=any(columns))
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in cells(row)))
-    if table.row_count:
-        out.print(table)
+        listed.add_row(*("" if cell is None else str(cell) for cell in cells(row)))
+    if listed.row_count:
+        out.print(listed)

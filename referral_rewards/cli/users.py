@@ -34,7 +34,7 @@ def add(
     email: Email = None,
     data: Data = None,
 ) -> None:
-    """Add a person or a service, and print the token: this once, for it is kept nowhere but with its owner."""
+    """Add a person or a service, and print the token once; a local stack's credentials.json keeps it too."""
     if problem := id_problem(name):
         raise RequestInvalid(problem, "NAME")
     if not roles and not scopes:

@@ -134,7 +134,9 @@ def _check_status(row: Any, kind: DecisionKind) -> None:
         return
     if row.status in (_S.PAYING, _S.REWARDED, _S.CLAWED_BACK):
         raise DecisionRefused(
-            row.id, "payment_committed", f"it is {row.status}: money was sent; open a clawback case instead"
+            row.id,
+            "payment_committed",
+            f"it is {row.status}: money was sent, and only a clawback case (opened by a refund) recovers it",
         )
     if row.closed_at is not None:
         raise DecisionRefused(row.id, "closed", f"it is {row.status}; `reopen` is the only decision it takes")
@@ -149,7 +151,9 @@ async def _check_nothing_sent(connection: AsyncConnection, row: Any, kind: Decis
     if kind is _K.REOPEN:
         return
     if any(payout.first_sent_at is not None for payout in await reservations.legs_of(connection, row.id)):
-        raise DecisionRefused(row.id, "payment_committed", "money was sent; open a clawback case instead")
+        raise DecisionRefused(
+            row.id, "payment_committed", "money was sent, and only a clawback case (opened by a refund) recovers it"
+        )
 
 
 def _check_ruling(row: Any, subject: Subject, kind: DecisionKind, on_it: Sequence[Decision]) -> None:
