@@ -68,9 +68,15 @@ def _amount(value: str) -> str:
     return value
 
 
+def _unless_personal(value: str | None) -> str | None:
+    return value if value is not None and identity.id_problem(value) is None else None
+
+
 Id = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(_opaque)]
 Amount = Annotated[str, StringConstraints(strict=True), AfterValidator(_amount)]
 Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(money.known_currency)]
+#: Somebody's own words where a code is usual. What could be personal stays with the personal data.
+Word = Annotated[str | None, AfterValidator(_unless_personal)]
 
 
 class Part(BaseModel):
@@ -83,7 +89,7 @@ class Person(Part):
     """The public side of a person: the opaque customer id and the country."""
 
     customer: Id | None = None
-    country: str | None = None
+    country: Word = None
 
 
 class Enrolled(Part):
@@ -119,7 +125,7 @@ class Claimed(Part):
 
 class AboutReferral(Part):
     referral: Id
-    by: str | None = None
+    by: Word = None
 
 
 class Recorded(Part):
@@ -134,7 +140,7 @@ class Recorded(Part):
 class Reported(Part):
     referral: Id
     order: Id | None = None
-    by: str | None = None
+    by: Word = None
 
 
 class Reversed(Part):
@@ -179,7 +185,7 @@ class Consent(Part):
 class Method(Part):
     payee: Id
     rail: str
-    reference: str | None = None
+    reference: Word = None
 
 
 class TaxForm(Part):
@@ -191,7 +197,7 @@ class TaxForm(Part):
 
 class Rated(Part):
     referral: Id
-    by: str | None = None
+    by: Word = None
     score: int
 
 

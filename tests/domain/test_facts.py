@@ -47,6 +47,24 @@ def test_public_fields_hold_nothing_personal(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("type_", "field"),
+    [
+        (FactType.REFERRAL_APPEALED, "by"),
+        (FactType.CONVERSION_REPORTED, "by"),
+        (FactType.SATISFACTION_RATED, "by"),
+        (FactType.METHOD_SET, "reference"),
+    ],
+)
+@pytest.mark.parametrize("words", ["brie@example.com", "+16475550100", "Brie of Elm Street"])
+def test_words_that_may_be_personal_are_not_public(type_: FactType, field: str, words: str) -> None:
+    document = example(type_)
+    document["data"][field] = words
+    event = parse_event(document)
+    assert field not in event.public
+    assert event.data[field] == words
+
+
+@pytest.mark.parametrize(
     ("type_", "kinds"),
     [
         (FactType.REFERRER_ENROLLED, {"customer", "email", "phone"}),

@@ -117,7 +117,7 @@ def test_a_section_that_is_required_is_missed_by_name(key: str) -> None:
         ("[purchase, subscription, account_opened]", "[purchase, purchase]", "qualifying.kinds", "twice"),
         ('minimum: "50.00"', "minimum: 50.00", "qualifying.minimum", "in quotes"),
         ('minimum: "50.00"', 'minimum: "50.001"', "qualifying.minimum", "more decimals"),
-        ('minimum: "50.00"', 'minimum: "NaN"', "qualifying.minimum", "out of range"),
+        ('minimum: "50.00"', 'minimum: "NaN"', "qualifying.minimum", "is not a decimal"),
         ('minimum: "50.00"', 'minimum: "-1"', "qualifying.minimum", "greater than 0"),
         ('percent: "10", cap', 'percent: "101", cap', "rewards.referee.percent", "100"),
         (', percent: "10", cap: "40.00"', "", "rewards.referee", "one of amount"),
