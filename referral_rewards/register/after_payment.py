@@ -18,6 +18,7 @@ _STOPPING: Final = _REVERSING | {
     FactType.ATTRIBUTION_CHANGED,
     FactType.CONSENT_WITHDRAWN,
     FactType.REFERRAL_WITHDRAWN,
+    FactType.REFERRAL_SENT,
 }
 
 

@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import periods
 from referral_rewards.domain.facts import Fact
+from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.origin import Origin, origin
 from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.periods import Course
 from referral_rewards.domain.terms import Terms, in_force
-from referral_rewards.register import programs, referrals
+from referral_rewards.register import matching, programs, referrals
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ async def case_on(connection: AsyncConnection, row: Any, now: datetime, facts: S
 
 async def _admitted(connection: AsyncConnection, row: Any, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     """The facts without the withdrawals that came too late: after an approval that stands, or before a reopening that
-    was made in spite of them."""
+    was made in spite of them. And, once it was paid for, without what says since then that it began otherwise."""
+    facts = [fact for fact in facts if row.status not in _PAID or not _begins_otherwise(row, fact)]
     withdrawals = [fact for fact in facts if fact.type is FactType.REFERRAL_WITHDRAWN]
     if not withdrawals:
         return tuple(facts)
@@ -63,5 +65,16 @@ async def _admitted(connection: AsyncConnection, row: Any, facts: Sequence[Fact]
     void = [f for f in withdrawals if row.round > 1 or (approved_at is not None and f.occurred_at >= approved_at)]
     return tuple(fact for fact in facts if fact not in void)
 
+
+def _begins_otherwise(row: Any, fact: Fact) -> bool:
+    """Whether a fact takes precedence of the one by which the referral's row says that it began."""
+    began = (row.origin_rank, row.began_at, row.origin_source, row.origin_event)
+    able = fact.type in _RANKS and "program" in fact.data and bool(fact.data.keys() & {"referrer", "referrer_code"})
+    return able and (_RANKS[fact.type], *fact.precedence) < began
+
+
+_RANKS: Final = {FactType.REFERRAL_SENT: matching.SENT, FactType.REFERRAL_CLAIMED: matching.CLAIMED}
+#: The first payment is committed: what it was for is frozen.
+_PAID: Final = frozenset({ReferralStatus.PAYING, ReferralStatus.REWARDED, ReferralStatus.CLAWED_BACK})
 
 _APPROVED_AT: Final = text("SELECT min(approved_at) FROM leg WHERE referral_id = :referral AND state <> 'cancelled'")

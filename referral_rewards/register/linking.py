@@ -114,7 +114,8 @@ def _columns(beginning: Beginning) -> dict[str, Any]:
     }
 
 
-# The fact with the least (rank, time, source, id) says how a referral began, whatever came first.
+# The fact with the least (rank, time, source, id) says how a referral began, whatever came first; once it was paid for,
+# nothing says that it began otherwise: it would lose its terms, and with them the watch over what was paid.
 _BEGIN_REFERRALS: Final = text("""
 INSERT INTO referral (id, origin_rank, began_at, origin_source, origin_event, program, referrer, referrer_code, channel,
                       facts_version, judged_version, round, late_facts, claim_version)
@@ -127,6 +128,7 @@ SET origin_rank = excluded.origin_rank, began_at = excluded.began_at, origin_sou
     referrer_code = excluded.referrer_code, channel = excluded.channel
 WHERE (excluded.origin_rank, excluded.began_at, excluded.origin_source, excluded.origin_event)
     < (referral.origin_rank, referral.began_at, referral.origin_source, referral.origin_event)
+  AND coalesce(referral.status, '') NOT IN ('paying', 'rewarded', 'clawed_back')
 """)
 
 _LISTEN: Final = text("""

@@ -232,3 +232,25 @@ async def test_fifty_facts_come_to_the_same_whatever_order_they_arrive_in(life: 
     await life.pass_time("r1", timedelta(hours=2))
     row = await life.settled("r1", among=frozenset({"awaiting_approval"}))
     assert (row.order_id, row.net_minor, row.late_facts) == ("o4", 5900, 0)
+
+
+@pytest.mark.parametrize(
+    ("program", "sent"),
+    [
+        pytest.param("acme-friends", 3000, id="before any terms"),
+        pytest.param("unheard-of", 70, id="in an unknown program"),
+    ],
+)
+async def test_a_paid_referral_stays_under_watch_whatever_is_said_of_its_beginning(
+    life: Installation, program: str, sent: float
+) -> None:
+    await before_its_approver(life, "r1")
+    await life.decide("r1")
+    await life.settled("r1", among=frozenset({"rewarded"}))
+    other = {"referral": "r1", "program": program, "referrer": "mia", "channel": "email"}
+    await life.record("referral.sent", days_ago(sent), other)
+    row = await quiet(life, "r1")
+    assert (row.status, row.parked, row.program, row.referrer) == ("rewarded", None, "acme-friends", "dexter")
+    await life.record("conversion.reversed", days_ago(1), {"order": "o-r1", "kind": "refund"})
+    await quiet(life, "r1")
+    assert len(await sql(life, "SELECT 1 FROM clawback_case")) == 2
