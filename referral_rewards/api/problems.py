@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -51,7 +51,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ReferralRewardsError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _by_the_framework)
-    for unreachable in (DBAPIError, PoolTimeout, OSError):
+    for unreachable in (OperationalError, InterfaceError, PoolTimeout, OSError):
         app.add_exception_handler(unreachable, _unreachable)
     app.add_exception_handler(Exception, _unexpected)
 

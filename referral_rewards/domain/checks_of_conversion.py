@@ -28,8 +28,11 @@ def conversion_confirmed(dossier: Dossier) -> Finding:
 
 
 def evidence_agrees(dossier: Dossier) -> Finding:
-    """Every record of the order says the same."""
-    q = dossier.conversion
+    """Every record of the order says the same, and every invitation of the referral."""
+    q, invitations = dossier.conversion, dossier.of(FactType.REFERRAL_SENT)
+    if len({_invitation(fact) for fact in invitations}) > 1:
+        told = "; ".join(f"{fact.source} says {' '.join(_invitation(fact))}" for fact in invitations)
+        return failed(f"The invitations differ: {told}.", *invitations, flags=(Flag.EVIDENCE_CONFLICT,))
     if q is None:
         return could_not_run(NO_CONVERSION)
     differing = [fact for fact in q.records if _contradicts(q.record, fact)]
@@ -39,6 +42,10 @@ def evidence_agrees(dossier: Dossier) -> Finding:
     if any(_other_person(q.record, fact) for fact in differing):
         versions += "; they name different customers"
     return failed(f"The records of order {q.order} differ: {versions}.", *q.records, flags=(Flag.EVIDENCE_CONFLICT,))
+
+
+def _invitation(fact: Fact) -> tuple[str, str, str]:
+    return (fact.data["program"], fact.data["referrer"], fact.data["channel"])
 
 
 def within_periods(dossier: Dossier) -> Finding:

@@ -19,6 +19,7 @@ IDENTITY_KINDS: Final = ("customer", "email", "phone")
 SELF_REFERRAL_KINDS: Final = (*IDENTITY_KINDS, "fingerprint", "device")
 
 _DOTLESS_DOMAINS: Final = frozenset({"gmail.com", "googlemail.com"})
+_PHONE_DIGITS_MIN: Final = 7
 _LOOKS_LIKE_EMAIL: Final = re.compile(r"[^@\s]@[^@\s]")
 _LOOKS_LIKE_PHONE: Final = re.compile(r"\+\d[\d ().-]{6,}|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}")
 _PUBLIC_ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
@@ -27,10 +28,13 @@ _STEPS_OF_A_PATH: Final = frozenset({".", ".."})
 
 
 def normal_email(email: str) -> str:
-    """The normal form of an address: lower case, no ``+tag``; gmail.com and googlemail.com are one and ignore dots."""
-    local, at, domain = email.strip().lower().rpartition("@")
-    if not at:
-        return email.strip().lower()
+    """The normal form of an address, empty if it is none: lower case, no ``+tag``.
+
+    gmail.com and googlemail.com are one and ignore dots.
+    """
+    local, _, domain = email.strip().lower().rpartition("@")
+    if not local or "." not in domain:
+        return ""  # a placeholder such as "n/a" is nobody's address: strangers must not meet in it
     local = local.split("+", 1)[0] or local
     domain = domain.rstrip(".")
     if domain in _DOTLESS_DOMAINS:
@@ -40,14 +44,18 @@ def normal_email(email: str) -> str:
 
 @lru_cache(maxsize=4096)
 def normal_phone(phone: str) -> str:
-    """The number in E.164; one without a country code can't have that form and is reduced to its digits."""
+    """The number in E.164; one without a country code can't have that form and is reduced to its digits.
+
+    Empty if that is no number: strangers must not meet in a placeholder.
+    """
     text = phone.strip()
     if text.startswith("00"):
         text = "+" + text[2:]
     try:
         return phonenumbers.format_number(phonenumbers.parse(text), phonenumbers.PhoneNumberFormat.E164)
     except phonenumbers.NumberParseException:
-        return re.sub(r"\D", "", text)
+        digits = re.sub(r"\D", "", text)
+        return digits if len(digits) >= _PHONE_DIGITS_MIN and len(set(digits)) > 1 else ""
 
 
 def id_problem(value: str) -> str | None:

@@ -70,5 +70,11 @@ async def release_tax_holds(connection: AsyncConnection, case: Case) -> None:
 
 
 def _frozen(row: Any) -> dict[str, Any]:
-    """The conversion that was paid for, whatever has become of it since."""
-    return {name: getattr(row, name) for name in ("order_id", "conversion_at", "net_minor", "currency", "claimed_at")}
+    """Whose referral and which conversion was paid for, whatever has been said since."""
+    return {name: getattr(row, name) for name in _FROZEN}
+
+
+_FROZEN: Final = (
+    *("program", "version", "referrer", "channel", "began_at"),
+    *("order_id", "conversion_at", "net_minor", "currency", "claimed_at"),
+)

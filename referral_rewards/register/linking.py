@@ -128,7 +128,7 @@ SET origin_rank = excluded.origin_rank, began_at = excluded.began_at, origin_sou
     referrer_code = excluded.referrer_code, channel = excluded.channel
 WHERE (excluded.origin_rank, excluded.began_at, excluded.origin_source, excluded.origin_event)
     < (referral.origin_rank, referral.began_at, referral.origin_source, referral.origin_event)
-  AND coalesce(referral.status, '') NOT IN ('paying', 'rewarded', 'clawed_back')
+  AND coalesce(referral.status, '') NOT IN ('paying', 'rewarded', 'clawed_back') AND referral.closed_at IS NULL
 """)
 
 _LISTEN: Final = text("""
@@ -247,6 +247,7 @@ WITH link AS (
     UPDATE referral AS r
     SET facts_version = r.facts_version + 1, told_at = now(),
         parked = CASE
+            WHEN r.closed_at IS NOT NULL THEN r.parked
             WHEN r.program IS NULL THEN 'referral_unknown'
             WHEN NOT EXISTS (
                 SELECT 1 FROM program_version v WHERE v.program = r.program AND v.effective_from <= r.began_at

@@ -34,7 +34,10 @@ async def write(
         "version": case.version,
         "judged_version": case.row.facts_version,
         "judged_at": case.now,
+        "program": case.origin.program,
         "referrer": case.origin.referrer,
+        "channel": case.origin.channel,
+        "began_at": case.origin.began_at,
         **_conversion(case),
         **values,
     }

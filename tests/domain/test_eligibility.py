@@ -13,7 +13,7 @@ from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.findings import CheckCode, Flag, Result
 from referral_rewards.domain.lifecycle import Reason
 from referral_rewards.domain.terms import Tax
-from tests.domain.build import TICK, at, bought, claimed, enrolled, requested, reversed_
+from tests.domain.build import TICK, at, bought, claimed, enrolled, requested, reversed_, sent
 from tests.domain.dossiers import BOUGHT, CLAIMED, ENROLLED, SENT, dossier, terms, told
 
 C = CheckCode
@@ -500,3 +500,13 @@ def test_threshold_is_that_of_the_year_in_the_program_s_zone() -> None:
 def test_regime_nobody_knows_could_not_run(regime: str, expected: Result) -> None:
     under = terms().model_copy(update={"tax": Tax(regime=regime)})  # past the check of terms that are published
     assert verdict(C.TAX_CLEARED, replace(dossier(), terms=under))[0] is expected
+
+
+@pytest.mark.parametrize(
+    ("other", "agrees"),
+    [({}, True), ({"referrer": "mia"}, False), ({"channel": "link"}, False)],
+)
+def test_invitations_of_one_referral_that_differ_go_to_a_person(other: dict[str, str], agrees: bool) -> None:
+    """An earlier invitation moves the referral to another referrer: nobody may be paid for it unseen."""
+    case = dossier(sent("2026-06-05", **other))
+    assert verdict(C.EVIDENCE_AGREES, case) == ((PASSED, None) if agrees else (FAILED, Flag.EVIDENCE_CONFLICT))
