@@ -65,8 +65,7 @@ async def run(settings: Settings, role: str) -> None:
                     pause=settings.relay_poll_seconds,
                 ).run()
             )
-        if settings.ready_file:
-            settings.ready_file.touch()
+        observability.announce_ready(settings)
         await stop.wait()
         if relay is not None:
             relay.cancel()

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -87,11 +86,6 @@ async def relisten(connection: AsyncConnection, referral: str) -> None:
 async def steps(connection: AsyncConnection, referral: str) -> Sequence[Any]:
     """The referral's history: at, status, reason, facts_version; oldest first."""
     return (await connection.execute(_STEPS, {"referral": referral})).all()
-
-
-def newest_fact(linked: Sequence[LinkedFact]) -> UUID | None:
-    """The fact that came in last."""
-    return max(linked, key=lambda each: (each.version, each.fact.received_at)).fact.id if linked else None
 
 
 _FACTS: Final = text("""

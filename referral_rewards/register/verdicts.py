@@ -42,7 +42,7 @@ async def write(
         **values,
     }
     await referrals.write(connection, case.row, case.now, **known)
-    return standing(case.row.id, case, known, claim)
+    return _in_brief(case, known, claim)
 
 
 async def close(
@@ -85,7 +85,7 @@ async def wake_rivals(connection: AsyncConnection, found: Sequence[Rival], case:
             await outbox.enqueue(connection, WakeupKind.FACT, rival.referral, case.facts[0].id)
 
 
-def standing(referral: str, case: Case, known: dict[str, Any], claim: RewardClaim | None) -> Standing:
+def _in_brief(case: Case, known: dict[str, Any], claim: RewardClaim | None) -> Standing:
     """The verdict in brief, for the workflow."""
     return Standing(
         status=ReferralStatus(known["status"]),
