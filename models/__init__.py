@@ -3,6 +3,7 @@
 from sqlmodel import SQLModel
 
 from models.claims import ClaimRow, DecisionEffect, DecisionHead, DecisionRow
+from models.evidence import BlockedMark, Inquiry
 from models.facts import (
     FactKey,
     FactRecord,
@@ -12,7 +13,7 @@ from models.facts import (
     ReferralKey,
 )
 from models.ledger import LedgerTransaction, Posting
-from models.payouts import ClawbackCase, LegRow, PayoutLegRow, PayoutRow
+from models.payouts import ClawbackCase, HeldTotal, LegRow, PayoutLegRow, PayoutRow
 from models.programs import ProgramVersion
 from models.referrals import ReferralRow, ReferralStep, ToJudge, Wakeup
 from models.users import TokenRow, UserRow
@@ -20,6 +21,7 @@ from models.users import TokenRow, UserRow
 metadata = SQLModel.metadata
 
 __all__ = [
+    "BlockedMark",
     "ClaimRow",
     "ClawbackCase",
     "DecisionEffect",
@@ -27,7 +29,9 @@ __all__ = [
     "DecisionRow",
     "FactKey",
     "FactRecord",
+    "HeldTotal",
     "IngestBatch",
+    "Inquiry",
     "LedgerTransaction",
     "LegRow",
     "PayoutLegRow",

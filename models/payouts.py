@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, text
+from sqlalchemy import BigInteger, Column, Index, text
 from sqlmodel import Field, SQLModel
 
 from models.columns import document, instant, minor, texts
@@ -95,3 +95,15 @@ class ClawbackCase(SQLModel, table=True):
     opened_at: datetime = instant()
     why: str
     state: str = "open"
+
+
+class HeldTotal(SQLModel, table=True):
+    """What is approved and not taken back: of a whole program (``referrer`` empty; every leg), and of each referrer
+    (legs to the referrer). A trigger on ``leg`` keeps it."""
+
+    __tablename__ = "held_total"
+
+    program: str = Field(primary_key=True)
+    referrer: str = Field(primary_key=True)
+    rewards: int = Field(sa_column=Column(BigInteger, nullable=False))
+    amount_minor: int = minor()

@@ -18,6 +18,7 @@ class ReferralRow(SQLModel, table=True):
         Index("ix_referral_program_began_at", "program", "began_at"),
         Index("ix_referral_status", "status"),
         Index("ix_referral_order", "order_id"),
+        Index("ix_referral_referrer_began_at", "referrer", "program", "began_at"),
         Index(
             "ix_referral_lagging",
             "id",
@@ -41,6 +42,8 @@ class ReferralRow(SQLModel, table=True):
     referrer_code: str | None = None  # where only the code is known; `referrer` follows from the enrolment
     channel: str | None = None
     parked: str | None = None  # why its facts wait: no terms in force, or the referral is only named so far
+    moved_to: str | None = None  # the referrer to whom a signed decision moved it, whoever it began with
+    moved_by: UUID | None = None  # that decision
     merged_into: str | None = None  # a request that turned out to speak of a tracked referral
 
     facts_version: int = 0
