@@ -1,0 +1,73 @@
+"""A life in a replay: how far the four periods take a referral under given terms, and when (SPEC §4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from referral_rewards.domain import periods
+from referral_rewards.domain.course import Course
+from referral_rewards.domain.facts import Fact
+from referral_rewards.domain.lifecycle import CLOSED, Reason, ReferralStatus
+from referral_rewards.domain.origin import Origin
+from referral_rewards.domain.terms import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """How far time alone took a referral: before its approver (``in_review``), to a closing, or not there yet.
+
+    ``until`` is when it got there; for one that still waits, when the replay ends. The rest is what other referrals of
+    the same referee or order may meet.
+    """
+
+    status: ReferralStatus
+    reason: Reason | None
+    until: datetime
+    began_at: datetime
+    referrer: str | None
+    claimed_at: datetime | None
+    order: str | None
+    converted_at: datetime | None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether time alone closed it."""
+        return self.status in CLOSED
+
+    @property
+    def comes_before_approver(self) -> bool:
+        """Whether a reward claim is made of it."""
+        return self.status is ReferralStatus.IN_REVIEW
+
+
+def life(facts: Sequence[Fact], terms: Terms, now: datetime, begun: Origin) -> Life:
+    """The life that these facts led under these terms, up to ``now``.
+
+    It is lived from one wake-up to the next and ends at the first moment that brings it before its approver. So what
+    happened afterwards (a refund within the watch, say) does not reach back, as it could not have then. No fact may
+    wait for stragglers: when we were told something is not part of what happened.
+    """
+    moment = begun.began_at
+    while True:
+        stood = periods.course(facts, terms, moment, origin=begun)
+        if stood.is_closed:
+            return _life(stood, stood.closes_at or moment, begun)
+        if stood.status is ReferralStatus.IN_REVIEW:
+            return _life(stood, moment, begun)
+        if stood.wake_at is None or stood.wake_at > now:
+            return _life(stood, now, begun)
+        moment = stood.wake_at
+
+
+def _life(stood: Course, until: datetime, begun: Origin) -> Life:
+    q = stood.conversion
+    return Life(
+        status=stood.status,
+        reason=stood.reason,
+        until=until,
+        began_at=begun.began_at,
+        referrer=begun.referrer,
+        claimed_at=stood.claimed_at,
+        order=q.order if q else None,
+        converted_at=q.occurred_at if q else None,
+    )
