@@ -7,8 +7,10 @@ from uuid import UUID
 
 from temporalio import activity
 
+from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from models.session import Database
+from referral_rewards.domain.inquiries import Moment
 from referral_rewards.domain.payouts import Answer, Declined, Paid, PayoutState, Unknown, matches
 from referral_rewards.rails.port import Rail
 from referral_rewards.register import payouts
@@ -21,10 +23,11 @@ _LATER: Final = timedelta(minutes=5)
 class Payouts:
     """The activity that pays. It trusts no message and no row, but the signatures under the decision (SPEC §6)."""
 
-    def __init__(self, database: Database, keys: KeyRing, rails: Mapping[str, Rail]) -> None:
+    def __init__(self, database: Database, keys: KeyRing, rails: Mapping[str, Rail], asking: Inquiries) -> None:
         self._database = database
         self._keys = keys
         self._rails = rails
+        self._asking = asking
 
     @activity.defn
     async def send_payout(self, request: PayoutRequest) -> PayoutProgress:
@@ -34,7 +37,12 @@ class Payouts:
         except ValueError:
             return PayoutProgress(state=PayoutState.CANCELLED, why="there is no such payout")
         async with self._database.transaction() as connection:
-            step = await payouts.commit_attempt(connection, payout, request.now, self._keys, frozenset(self._rails))
+            question = await payouts.question(connection, payout, request.now)
+        answers = await self._asking.ask(question, Moment.PAYOUT) if question is not None else None
+        async with self._database.transaction() as connection:
+            step = await payouts.commit_attempt(
+                connection, payout, request.now, self._keys, frozenset(self._rails), answers
+            )
         if isinstance(step, NotNow):
             return PayoutProgress(state=step.state, why=step.why, again_after=step.again_after)
         answer = await self._ask_the_rail(step, request.now)

@@ -2,21 +2,18 @@
 
 from temporalio import activity
 
+from activities.inquiries import Hearing
 from activities.messages import JudgeRequest
-from models.session import Database
 from referral_rewards.domain.standing import Standing
-from referral_rewards.register.judgement import Judgement
 
 
 class Records:
     """The activity that tells a workflow where its referral stands."""
 
-    def __init__(self, database: Database, judgement: Judgement) -> None:
-        self._database = database
-        self._judgement = judgement
+    def __init__(self, hearing: Hearing) -> None:
+        self._hearing = hearing
 
     @activity.defn
     async def judge_referral(self, request: JudgeRequest) -> Standing:
         """Judges the referral as of the workflow's clock; however often it runs, it comes to the same."""
-        async with self._database.transaction() as connection:
-            return await self._judgement.judge(connection, request.referral, request.now)
+        return await self._hearing.judge(request.referral, request.now)

@@ -9,13 +9,15 @@ import base64
 import binascii
 import json
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from referral_rewards.domain.errors import BadInput, Problem
+from referral_rewards.domain.inquiries import REGISTER
+from referral_rewards.sources.port import Endpoint
 
 PREFIX = "REFERRALS_"
 PEPPER_BYTES_MIN = 16
@@ -48,6 +50,15 @@ def local_stack(data: Path) -> StackInfo | None:
         return None
 
 
+class SourceSettings(BaseModel):
+    """Where an outside source is asked, and the token that it wants to see."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+    token: SecretStr | None = None
+
+
 class Settings(BaseSettings):
     """What an entry point needs to know before it can put anything together."""
 
@@ -68,6 +79,9 @@ class Settings(BaseSettings):
     verify_keys: Path | None = Field(
         default=None, description="JSON list of {key_id, public_key, status}: the keys that decisions are verified by"
     )
+    sources: dict[str, SourceSettings] = Field(
+        default={}, description='Outside sources by their names in the terms: {"shop": {"url": …, "token": …}}'
+    )
     referrals_queue: str = Field(default="referrals", description="Temporal task queue without provider secrets")
     payouts_queue: str = Field(default="payouts", description="Temporal task queue whose workers may move money")
     relay_poll_seconds: float = Field(default=0.5, gt=0, description="Pause between two looks at an empty outbox")
@@ -79,6 +93,13 @@ class Settings(BaseSettings):
     @classmethod
     def _with_driver(cls, url: str) -> str:
         return with_driver(url)
+
+    @field_validator("sources")
+    @classmethod
+    def _outside(cls, sources: dict[str, SourceSettings]) -> dict[str, SourceSettings]:
+        if REGISTER in sources:
+            raise ValueError(f"{REGISTER} is our own record and no outside source")
+        return sources
 
     @field_validator("pepper")
     @classmethod
@@ -92,6 +113,13 @@ class Settings(BaseSettings):
         if self.pepper is None:
             raise BadInput([Problem(f"{PREFIX}PEPPER", "not set; a hash of an identity is never made without it")])
         return decode_secret(self.pepper.get_secret_value())
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Where the outside sources are, by their names in the terms."""
+        return {
+            name: Endpoint(source.url, source.token.get_secret_value() if source.token else None)
+            for name, source in self.sources.items()
+        }
 
     def stack(self) -> StackInfo | None:
         """The local stack that these settings belong to, or None: they may name another place while one runs."""

@@ -3,7 +3,7 @@
 Referrals are judged as a worker would judge them, at once and without one.
 """
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx
 
+from activities.inquiries import Hearing, Inquiries
 from models.session import Database
 from referral_rewards.api.app import create_app
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.api.parts import Parts
-from referral_rewards.domain.dossier import Answer, SourceAnswer
 from referral_rewards.domain.identity import Marker
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.terms import Role
@@ -25,10 +25,11 @@ from referral_rewards.register.facts import Intake
 from referral_rewards.register.judgement import Judgement
 from referral_rewards.register.signing import KeyRing, Signer
 from referral_rewards.register.users import Scope
+from referral_rewards.sources.port import Source
+from referral_rewards.sources.register import RegisterSource
 
 PEPPER = bytes(range(32))
 PROGRAM = (Path(__file__).parent.parent / "programs" / "acme-friends.yaml").read_text()
-CONFIRMED = SourceAnswer(Answer.CONFIRMED, "Read again.", "register")
 #: Each of the roles, by the one person here who holds it; and the site, which may tell us of facts.
 PEOPLE = {"fiona": Role.FINANCE, "paula": Role.PROGRAM_OWNER, "oscar": Role.OPERATIONS, "ada": Role.ADMINISTRATOR}
 
@@ -90,15 +91,18 @@ class Desk:
         return await self.judge(name)
 
 
-async def judged(database: Database, keys: KeyRing, referral: str) -> ReferralStatus:
+async def judged(
+    database: Database, keys: KeyRing, referral: str, sources: Mapping[str, Source] | None = None
+) -> ReferralStatus:
     """Where a referral stands once judged on everything that is known by now."""
-    judgement = Judgement(keys)
+    asking = Inquiries(database, Intake(PEPPER), {"register": RegisterSource(), **(sources or {})})
+    hearing = Hearing(database, Judgement(keys), asking)
     while True:
+        now = datetime.now(UTC)
+        standing = await hearing.judge(referral, now)
+        if standing.status is ReferralStatus.IN_REVIEW:
+            standing = await hearing.assemble(referral, now)
         async with database.transaction() as connection:
-            now = datetime.now(UTC)
-            standing = await judgement.judge(connection, referral, now)
-            if standing.status is ReferralStatus.IN_REVIEW:
-                standing = await judgement.assemble(connection, referral, now, CONFIRMED)
             row = await referrals.row(connection, referral)
             waiting = [each for each in await outbox.claim(connection, 1000) if each.target == referral]
             await outbox.delivered(connection, [number for each in waiting for number in each.ids])

@@ -11,8 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import text
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 from models.session import Database
 from referral_rewards.domain.approval import DecisionKind
@@ -23,6 +24,8 @@ from referral_rewards.register.decisions import Decision, NewDecision
 from referral_rewards.register.facts import Intake
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.sources.port import Source
+from referral_rewards.sources.register import RegisterSource
 from referral_rewards.temporal import workflow_id
 from worker.build import payouts_worker, referrals_worker
 from worker.relay import Relay
@@ -42,6 +45,7 @@ class Installation:
     queue: str
     signer: Signer = field(default_factory=Signer.generate)
     intake: Intake = field(default_factory=lambda: Intake(PEPPER))
+    sources: dict[str, Source] = field(default_factory=lambda: {"register": RegisterSource()})
     ids: Any = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -61,12 +65,18 @@ class Installation:
     @asynccontextmanager
     async def workers(self) -> AsyncIterator[None]:
         """Workers of both roles for the length of the block."""
-        client = self.environment.client
-        async with (
-            referrals_worker(client, f"{self.queue}-referrals", self.database, self.keys),
-            payouts_worker(client, f"{self.queue}-payouts", self.database, self.keys),
-        ):
+        async with self.referrals_worker(), self.payouts_worker():
             yield
+
+    def referrals_worker(self, keys: KeyRing | None = None) -> Worker:
+        queue = f"{self.queue}-referrals"
+        client = self.environment.client
+        return referrals_worker(client, queue, self.database, keys or self.keys, self.intake, self.sources)
+
+    def payouts_worker(self, keys: KeyRing | None = None, client: Client | None = None) -> Worker:
+        queue = f"{self.queue}-payouts"
+        client = client or self.environment.client
+        return payouts_worker(client, queue, self.database, keys or self.keys, self.intake, self.sources)
 
     async def publish(self, source: str | None = None, at: datetime | None = None) -> None:
         async with self.database.transaction() as connection:

@@ -13,7 +13,9 @@ from models.session import Database
 from referral_rewards import observability
 from referral_rewards.config import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
+from referral_rewards.register.facts import Intake
 from referral_rewards.register.signing import KeyRing
+from referral_rewards.sources.connected import connected
 from referral_rewards.temporal import connect
 from worker.build import payouts_worker, referrals_worker
 from worker.relay import Relay
@@ -51,11 +53,17 @@ async def run(settings: Settings, role: str) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     relay: asyncio.Task[None] | None = None
+    intake = Intake(settings.pepper_bytes())
     async with AsyncExitStack() as running:
+        sources = await running.enter_async_context(connected(settings.endpoints()))
         if role in ("payouts", "all"):
-            await running.enter_async_context(payouts_worker(client, settings.payouts_queue, database, keys))
+            await running.enter_async_context(
+                payouts_worker(client, settings.payouts_queue, database, keys, intake, sources)
+            )
         if role in ("referrals", "all"):
-            await running.enter_async_context(referrals_worker(client, settings.referrals_queue, database, keys))
+            await running.enter_async_context(
+                referrals_worker(client, settings.referrals_queue, database, keys, intake, sources)
+            )
             relay = asyncio.create_task(
                 Relay(
                     database,

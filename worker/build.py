@@ -9,15 +9,16 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.claims import Claims
+from activities.inquiries import Hearing, Inquiries
 from activities.payouts import Payouts
 from activities.records import Records
 from models.session import Database
 from referral_rewards.rails.account_credit import AccountCredit
 from referral_rewards.rails.port import Rail
+from referral_rewards.register.facts import Intake
 from referral_rewards.register.judgement import Judgement
 from referral_rewards.register.signing import KeyRing
-from referral_rewards.sources.port import ConversionSource
-from referral_rewards.sources.register import RegisterSource
+from referral_rewards.sources.port import Source
 from workflows.payout import Payout
 from workflows.referral import Referral
 
@@ -27,16 +28,18 @@ _GRACE: Final = timedelta(seconds=10)
 _PURE: Final = ("referral_rewards", "activities", "models", "pydantic", "pydantic_core", "annotated_types")
 
 
-def referrals_worker(client: Client, queue: str, database: Database, keys: KeyRing) -> Worker:
+def referrals_worker(
+    client: Client, queue: str, database: Database, keys: KeyRing, intake: Intake, sources: Mapping[str, Source]
+) -> Worker:
     """Runs `Referral` workflows and the activities that judge. Holds public keys only."""
-    judgement = Judgement(keys)
+    hearing = Hearing(database, Judgement(keys), Inquiries(database, intake, sources))
     return Worker(
         client,
         task_queue=queue,
         workflows=[Referral],
         activities=[
-            Records(database, judgement).judge_referral,
-            Claims(database, judgement, sources()).assemble_claim,
+            Records(hearing).judge_referral,
+            Claims(hearing).assemble_claim,
         ],
         workflow_runner=runner(),
         max_cached_workflows=1000,
@@ -44,22 +47,19 @@ def referrals_worker(client: Client, queue: str, database: Database, keys: KeyRi
     )
 
 
-def payouts_worker(client: Client, queue: str, database: Database, keys: KeyRing) -> Worker:
+def payouts_worker(
+    client: Client, queue: str, database: Database, keys: KeyRing, intake: Intake, sources: Mapping[str, Source]
+) -> Worker:
     """Runs `Payout` workflows and the activity that moves money. The only place that ever holds provider secrets."""
     return Worker(
         client,
         task_queue=queue,
         workflows=[Payout],
-        activities=[Payouts(database, keys, rails(database)).send_payout],
+        activities=[Payouts(database, keys, rails(database), Inquiries(database, intake, sources)).send_payout],
         workflow_runner=runner(),
         max_cached_workflows=500,
         graceful_shutdown_timeout=_GRACE,
     )
-
-
-def sources() -> Mapping[str, ConversionSource]:
-    """The sources that can re-validate a conversion, by their names in the terms."""
-    return {"register": RegisterSource()}
 
 
 def rails(database: Database) -> Mapping[str, Rail]:

@@ -3,9 +3,10 @@
 from typing import Final
 
 from referral_rewards.domain import identity, money, rewards
-from referral_rewards.domain.dossier import Answer, Dossier
+from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.findings import Finding, Flag, could_not_run, failed, instant, passed
+from referral_rewards.domain.inquiries import REGISTER, Answer, register_answer
 from referral_rewards.domain.lifecycle import CLOSED
 from referral_rewards.domain.origin import OriginKind
 from referral_rewards.domain.payloads import FactType
@@ -14,7 +15,7 @@ NO_CONVERSION: Final = "There is no conversion on record that the reward could b
 
 
 def conversion_confirmed(dossier: Dossier) -> Finding:
-    """The source was asked again at the end of the return period and stands by it."""
+    """The source was asked again at the end of the return period, and is before each payment, and stands by it."""
     q, answer = dossier.conversion, dossier.revalidation
     if q is None:
         return could_not_run(NO_CONVERSION, *dossier.of(FactType.CONVERSION_REPORTED))
@@ -22,8 +23,8 @@ def conversion_confirmed(dossier: Dossier) -> Finding:
         return could_not_run(answer.sentence if answer else "The source has not been asked again.", q.record)
     if answer.answer is Answer.CONTRADICTED:
         return failed(f"{answer.source}: {answer.sentence}", q.record, flags=(Flag.EVIDENCE_CONFLICT,))
-    if answer.source == "register":
-        return passed(f"Only our own record of order {q.order} was read again; no outside source was asked.", q.record)
+    if answer.source == REGISTER:
+        return passed(register_answer(q.order).sentence, q.record)
     return passed(f"{answer.source}: {answer.sentence}", q.record)
 
 

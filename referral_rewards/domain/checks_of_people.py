@@ -6,6 +6,7 @@ from referral_rewards.domain.conversions import Conversion, conversions
 from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.findings import Finding, Flag, could_not_run, failed, instant, passed
+from referral_rewards.domain.inquiries import Answer
 from referral_rewards.domain.lifecycle import Reason
 from referral_rewards.domain.origin import OriginKind
 from referral_rewards.domain.payloads import FactType
@@ -90,6 +91,8 @@ def consent_given(dossier: Dossier) -> Finding:
 
 def no_open_issue(dossier: Dossier) -> Finding:
     """The referee has no unresolved problem with us."""
+    if (silent := _silent_customers(dossier)) is not None:
+        return silent
     latest: dict[str, Fact] = {}
     for fact in dossier.of_referee(FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED):
         latest[fact.data["issue"]] = fact
@@ -103,12 +106,22 @@ def advocacy_permitted(dossier: Dossier) -> Finding:
     """The referee permits public advocacy, if the terms ask for that."""
     if not dossier.terms.qualifying.advocacy_permission_required:
         return passed("The program does not ask for permission of public advocacy.")
+    if (silent := _silent_customers(dossier)) is not None:
+        return silent
     latest = _latest_consent(dossier, "public_advocacy")
     if latest is not None and latest[1]:
         return passed(f"Permitted {instant(latest[0].occurred_at)}.", latest[0])
     told = "was withdrawn" if latest else "was never given"
     evidence = latest[:1] if latest else ()
     return failed(f"Permission of public advocacy {told}.", *evidence, flags=(Flag.ADVOCACY_NOT_PERMITTED,))
+
+
+def _silent_customers(dossier: Dossier) -> Finding | None:
+    """What a check of the customer finds whose source, named by the terms, gave no answer that can be used."""
+    source, record = dossier.terms.sources.customers, dossier.customer_record
+    if source is None or (record is not None and record.answer is Answer.CONFIRMED):
+        return None
+    return could_not_run(f"{source}: {record.sentence}" if record else f"{source} has not been asked.")
 
 
 def _before_referral(dossier: Dossier, conversion: Conversion) -> bool:

@@ -7,34 +7,17 @@ not exist is empty.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from functools import cached_property
 
 from referral_rewards.domain import origin as origins
 from referral_rewards.domain.conversions import Conversion
 from referral_rewards.domain.course import Course
 from referral_rewards.domain.facts import Fact
+from referral_rewards.domain.inquiries import SourceAnswer
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.origin import Origin
 from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.terms import Terms
-
-
-class Answer(StrEnum):
-    """What a conversion's source says when it is asked again."""
-
-    CONFIRMED = "confirmed"
-    CONTRADICTED = "contradicted"
-    UNAVAILABLE = "unavailable"
-
-
-@dataclass(frozen=True, slots=True)
-class SourceAnswer:
-    """The re-validation at the end of the return period: the answer, in a sentence, of the source of that name."""
-
-    answer: Answer
-    sentence: str
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +92,8 @@ class Dossier:
     #: Whether the referee once referred the referrer.
     reciprocal: bool | None = None
     revalidation: SourceAnswer | None = None
+    #: Of the source of customers that the terms name, asked about the referee.
+    customer_record: SourceAnswer | None = None
     #: Facts that came after the referral had closed and that a reopening admits.
     late_facts: bool = False
     #: Users who entered facts of this referral by hand: they do not decide on it.

@@ -75,9 +75,11 @@ class Periods(Section):
 
 
 class Sources(Section):
-    """Who re-validates a conversion; ``register`` reads our own record again and says so."""
+    """Who re-validates a conversion (``register`` reads our own record again and says so), and who knows the customers'
+    issues and consents now, if somebody does."""
 
     conversions: Id = "register"
+    customers: Id | None = None
 
 
 class Qualifying(Section):

@@ -9,8 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import identity
-from referral_rewards.domain.dossier import Dossier, Rival, Similarity, SourceAnswer, TaxPosition, Usage
+from referral_rewards.domain.dossier import Dossier, Rival, Similarity, TaxPosition, Usage
 from referral_rewards.domain.facts import Fact
+from referral_rewards.domain.inquiries import Answers
 from referral_rewards.domain.lifecycle import CLOSED, ReferralStatus
 from referral_rewards.domain.origin import referee_identity
 from referral_rewards.domain.payloads import FactType
@@ -18,7 +19,7 @@ from referral_rewards.register.cases import Case
 
 
 async def gather(
-    connection: AsyncConnection, case: Case, *, answer: SourceAnswer, approved_rewards: int | None = None
+    connection: AsyncConnection, case: Case, *, answers: Answers, approved_rewards: int | None = None
 ) -> Dossier:
     """The dossier of a referral in review. ``approved_rewards`` is the count that the round has frozen, if it has."""
     referrer, program = case.origin.referrer, case.origin.program
@@ -39,7 +40,8 @@ async def gather(
         tax=await _tax(connection, case),
         personal=await _similarity(connection, case),
         reciprocal=await _reciprocal(connection, case),
-        revalidation=answer,
+        revalidation=answers.conversion,
+        customer_record=answers.customer,
         late_facts=case.row.round > 1 and case.row.late_facts > 0,
         manual_entry_by=entered_by(case.facts),
     )

@@ -16,12 +16,12 @@ from referral_rewards.domain import attribution, tax
 from referral_rewards.domain import claims as rules
 from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.domain.claims import RewardClaim
-from referral_rewards.domain.dossier import Answer, Dossier, SourceAnswer
-from referral_rewards.domain.findings import CheckCode, Result
+from referral_rewards.domain.dossier import Dossier
+from referral_rewards.domain.inquiries import Answers, AnswersNeeded, Moment
 from referral_rewards.domain.lifecycle import CLOSED, Reason, ReferralStatus
 from referral_rewards.domain.ruling import Ruling, ruling
 from referral_rewards.domain.standing import Standing
-from referral_rewards.register import claims, decisions, dossier, outbox, referrals, reservations, verdicts
+from referral_rewards.register import claims, decisions, dossier, inquiries, outbox, referrals, reservations, verdicts
 from referral_rewards.register.after_payment import after_payment, release_tax_holds
 from referral_rewards.register.cases import Case, open_case
 from referral_rewards.register.closed import closing_digest, still_closed
@@ -41,8 +41,14 @@ class Judgement:
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
-    async def judge(self, connection: AsyncConnection, referral: str, now: datetime) -> Standing:
-        """Where the referral stands at ``now``. Writes the verdict; closes, approves or reopens what is due."""
+    async def judge(
+        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None = None
+    ) -> Standing:
+        """Where the referral stands at ``now``. Writes the verdict; closes, approves or reopens what is due.
+
+        Raises:
+            AnswersNeeded: if a source must be asked first and ``answers`` are not what it said to that question.
+        """
         row = await referrals.hold(connection, referral)
         if row is None or row.parked or row.merged_into:
             return await verdicts.set_aside(connection, row, now)
@@ -58,6 +64,9 @@ class Judgement:
             return await verdicts.set_aside(connection, row, now)
         if row.status in _PAID:
             return await after_payment(connection, case)
+        report = await inquiries.open_report(connection, case)
+        if report is not None and (answers is None or answers.question != report):
+            raise AnswersNeeded(report, Moment.REPORT)
         if case.course.status is not _S.IN_REVIEW:
             return await _by_the_periods(connection, case)
         if row.claim_id is None or row.claim_version != row.facts_version:
@@ -67,26 +76,30 @@ class Judgement:
             return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)
         if dossier.fingerprint(others) != row.rivals_seen:
             return await verdicts.write(connection, case, _S.IN_REVIEW)
-        return await self._by_decision(connection, case)
+        return await self._by_decision(connection, case, answers)
 
     async def assemble(
-        self, connection: AsyncConnection, referral: str, now: datetime, answer: SourceAnswer
+        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None = None
     ) -> Standing:
-        """Prepares the reward claim of a referral in review, and judges what follows from it."""
+        """Prepares the reward claim of a referral in review, and judges what follows from it.
+
+        Raises:
+            AnswersNeeded: if ``answers`` are not what the sources said to the question that has to be asked.
+        """
         await self._lock_order(connection, referral)
         row = await referrals.hold(connection, referral)
         if row is None or row.closed_at or row.merged_into or row.status in _PAID:
-            return await self.judge(connection, referral, now)
+            return await self.judge(connection, referral, now, answers)
         case = await open_case(connection, row, now)
         if case is None or case.course.status is not _S.IN_REVIEW:
-            return await self.judge(connection, referral, now)
-        claim, gathered = await build_claim(connection, case, answer)
+            return await self.judge(connection, referral, now, answers)
+        claim, gathered = await build_claim(connection, case, _to_the_point(case, answers, Moment.ASSEMBLY))
         if await dossier.lost_to(connection, row.id, gathered.rivals or ()):
             return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)
         case = await self._put_forward(connection, case, claim, gathered)
         if claim.denial is not None and case.row.round == 1:
             return await verdicts.close(connection, case, _S.DENIED, claim.denial)
-        return await self._by_decision(connection, case)
+        return await self._by_decision(connection, case, answers)
 
     async def _lock_order(self, connection: AsyncConnection, referral: str) -> None:
         """Claims on one order are assembled one after the other, so that the later one sees the earlier one."""
@@ -122,7 +135,7 @@ class Judgement:
             await verdicts.wake_rivals(connection, gathered.rivals or (), case)
         return replace(case, row=await referrals.hold(connection, row.id))
 
-    async def _by_decision(self, connection: AsyncConnection, case: Case) -> Standing:
+    async def _by_decision(self, connection: AsyncConnection, case: Case, answers: Answers | None) -> Standing:
         """Where a claim stands before its approvers."""
         if case.row.status not in _BEFORE_A_PERSON:
             # Judged anew and found the same, an approval stands; but only from before a person does any status lead on.
@@ -137,20 +150,26 @@ class Judgement:
                 await reservations.cancel(connection, case, "put on hold")
                 return await verdicts.write(connection, case, _S.ON_HOLD, claim)
             case Ruling.APPROVED:
-                return await self._approved(connection, case, claim, made)
+                return await self._approved(connection, case, claim, made, answers)
         await reservations.cancel(connection, case, "the approval no longer holds")
         return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, claim)
 
     async def _approved(
-        self, connection: AsyncConnection, case: Case, claim: RewardClaim, made: Sequence[Decision]
+        self,
+        connection: AsyncConnection,
+        case: Case,
+        claim: RewardClaim,
+        made: Sequence[Decision],
+        answers: Answers | None,
     ) -> Standing:
         """Reserves what was approved, if it still fits; else the claim is put forward anew, its approval void."""
         if await reservations.legs_of(connection, case.row.id):
             await release_tax_holds(connection, case)
             return await verdicts.write(connection, case, _S.APPROVED, claim)
+        answers = _to_the_point(case, answers, Moment.APPROVAL)
         await lock(connection, Lock.RESERVATION, claim.program)
-        answer = as_assembled(claim)
-        again, gathered = await build_claim(connection, case, answer)
+        await lock(connection, Lock.REWARDED_ORDER, case.row.order_id or f"referral:{case.row.id}")
+        again, gathered = await build_claim(connection, case, answers)
         approvals = [decision.id for decision in made if decision.kind is DecisionKind.APPROVE]
         if again.digest == claim.digest and claim.legs and all(leg.beneficiary for leg in claim.legs):
             try:
@@ -246,11 +265,16 @@ async def _by_the_periods(connection: AsyncConnection, case: Case) -> Standing:
     return await verdicts.write(connection, case, course.status, claim_id=None)
 
 
-def as_assembled(claim: RewardClaim) -> SourceAnswer:
-    """What the source said when the claim was assembled."""
-    check = next(check for check in claim.checks if check.code is CheckCode.CONVERSION_CONFIRMED)
-    answers = {Result.PASSED: Answer.CONFIRMED, Result.FAILED: Answer.CONTRADICTED}
-    return SourceAnswer(answers.get(check.result, Answer.UNAVAILABLE), check.sentence, "as assembled")
+def _to_the_point(case: Case, answers: Answers | None, moment: Moment) -> Answers:
+    """The answers, if they are to the question that this case asks.
+
+    Raises:
+        AnswersNeeded: with that question.
+    """
+    question = inquiries.question_of(case)
+    if answers is None or answers.question != question:
+        raise AnswersNeeded(question, moment)
+    return answers
 
 
 def _waiting_for_tax(gathered: Dossier, claim: RewardClaim) -> frozenset[str]:
@@ -272,8 +296,8 @@ def _waiting_for_tax(gathered: Dossier, claim: RewardClaim) -> frozenset[str]:
     return frozenset(waiting)
 
 
-async def build_claim(connection: AsyncConnection, case: Case, answer: SourceAnswer) -> tuple[RewardClaim, Dossier]:
+async def build_claim(connection: AsyncConnection, case: Case, answers: Answers) -> tuple[RewardClaim, Dossier]:
     """The claim as the rules see it now, and what they saw."""
     frozen = await claims.frozen_count(connection, case.row.id, case.row.round)
-    gathered = await dossier.gather(connection, case, answer=answer, approved_rewards=frozen)
+    gathered = await dossier.gather(connection, case, answers=answers, approved_rewards=frozen)
     return rules.assemble(gathered, reopened=case.row.round > 1), gathered

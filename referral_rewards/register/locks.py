@@ -17,6 +17,7 @@ class Lock(IntEnum):
     FACTS = 7102  # the keys of facts being recorded, spread over `matching.LOCKS`
     ORDER = 7103  # one order, while claims on it are assembled or approved (SPEC §5, disputed attribution)
     RESERVATION = 7104  # one program's caps and budget, while an approval reserves; taken after the referral's row
+    REWARDED_ORDER = 7106  # one order in any program, likewise: two programs must not both reward it unseen
     DECISIONS = 7105  # the end of the decision chain; taken after the referral's row
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import ledger as books
 from referral_rewards.domain.claims import RewardClaim
+from referral_rewards.domain.inquiries import Answers, Question
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.payouts import (
     AT_REST,
@@ -24,7 +25,8 @@ from referral_rewards.domain.payouts import (
 from referral_rewards.domain.ruling import Ruling, ruling
 from referral_rewards.register import claims, decisions, ledger, outbox, referrals
 from referral_rewards.register.cases import open_case
-from referral_rewards.register.judgement import as_assembled, build_claim
+from referral_rewards.register.inquiries import question_of
+from referral_rewards.register.judgement import build_claim
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.signing import KeyRing
 
@@ -32,6 +34,13 @@ _S = ReferralStatus
 #: The referral's own judgement is on its way; a rail may take people to connect.
 _SOON: Final = timedelta(seconds=2)
 _ONCE_CONNECTED: Final = timedelta(hours=1)
+#: A source that does not answer is asked again so often and for so long before people are asked to do without it.
+_SOURCE_AGAIN: Final = timedelta(minutes=1)
+_SOURCE_PATIENCE: Final = timedelta(hours=1)
+
+
+#: A claim that bears this version was assembled from no facts that there are.
+NEVER_JUDGED: Final = -1
 
 
 class NotAuthorised(Exception):
@@ -40,6 +49,14 @@ class NotAuthorised(Exception):
 
 class ClaimChanged(Exception):
     """A genuine decision stands behind it, but the claim is no longer the one that was decided on."""
+
+
+class SourcesSilent(Exception):
+    """What the sources said is not to the point any more, or one of them did not answer: ask again after a while."""
+
+    def __init__(self, why: str, again_after: timedelta) -> None:
+        super().__init__(why)
+        self.again_after = again_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +80,28 @@ class NotNow:
     again_after: timedelta | None = None
 
 
+async def question(connection: AsyncConnection, payout: UUID, now: datetime) -> Question | None:
+    """What the sources have to be asked before the payout may be sent; None if it is at rest, or nobody's."""
+    found = (await connection.execute(_PAYOUT, {"id": payout})).one_or_none()
+    if found is None or PayoutState(found.state) in AT_REST:
+        return None
+    row = await referrals.row(connection, found.referral_id)
+    case = await open_case(connection, row, now) if row is not None else None
+    return question_of(case) if case is not None else None
+
+
 async def commit_attempt(
-    connection: AsyncConnection, payout: UUID, now: datetime, keys: KeyRing, rails: frozenset[str]
+    connection: AsyncConnection,
+    payout: UUID,
+    now: datetime,
+    keys: KeyRing,
+    rails: frozenset[str],
+    answers: Answers | None,
 ) -> ToSend | NotNow:
     """Verifies everything that must hold before money moves and, if it does, puts the attempt on record.
 
     In one transaction that holds the referral's row: a fact that commits before this stops the payment, one that
-    commits after it opens a clawback case.
+    commits after it opens a clawback case. ``answers`` are what the sources said to `question` a moment ago.
     """
     found = (await connection.execute(_PAYOUT, {"id": payout})).one_or_none()
     if found is None:
@@ -90,9 +122,11 @@ async def commit_attempt(
         return await _stop(connection, found, now, "the books show that it was settled already")
     may_resend = True
     try:
-        await _verify(connection, row, found, now, keys)
+        await _verify(connection, row, found, now, keys, answers)
     except NotAuthorised as reason:
         return await _stop(connection, found, now, str(reason))
+    except SourcesSilent as reason:
+        return NotNow(state, str(reason), reason.again_after)
     except ClaimChanged as reason:
         if found.first_sent_at is None:
             return await _not_as_approved(connection, row, found, now, str(reason))
@@ -132,7 +166,9 @@ async def note(
     return to
 
 
-async def _verify(connection: AsyncConnection, row: Any, payout: Any, now: datetime, keys: KeyRing) -> None:
+async def _verify(
+    connection: AsyncConnection, row: Any, payout: Any, now: datetime, keys: KeyRing, answers: Answers | None
+) -> None:
     """Returns if the payout pays what people with the authority approved, and nothing else.
 
     Nothing that a row says of itself is believed. The claim is judged anew from the facts; what the signatures must be
@@ -141,6 +177,7 @@ async def _verify(connection: AsyncConnection, row: Any, payout: Any, now: datet
     Raises:
         NotAuthorised: with the reason, in one sentence.
         ClaimChanged: likewise, if it was approved and then changed.
+        SourcesSilent: likewise, if a source has to be asked (again) first.
     """
     legs = (await connection.execute(_LEGS, {"id": payout.id})).all()
     if not legs or {leg.claim_id for leg in legs} != {row.claim_id}:
@@ -149,7 +186,9 @@ async def _verify(connection: AsyncConnection, row: Any, payout: Any, now: datet
     case = await open_case(connection, row, now)
     if case is None:
         raise NotAuthorised("no facts stand behind it")
-    again, _ = await build_claim(connection, case, as_assembled(held))
+    if answers is None or answers.question != question_of(case):
+        raise SourcesSilent("what the sources were asked is not the question any more", _SOON)
+    again, _ = await build_claim(connection, case, answers)
     genuine, forged = await decisions.on_referral(connection, row.id, keys)
     await decisions.record_effect(connection, forged, "forged", now, "no signature that we believe")
     made = [decision for decision in genuine if decision.claim_id == row.claim_id]
@@ -157,6 +196,8 @@ async def _verify(connection: AsyncConnection, row: Any, payout: Any, now: datet
     ruled = ruling(again.requirement, signoffs, again.digest)
     if ruled is not Ruling.APPROVED:
         if ruled is not Ruling.PENDING or ruling(held.requirement, signoffs, held.digest) is not Ruling.PENDING:
+            if not answers.all_came and now < payout.updated_at + _SOURCE_PATIENCE:
+                raise SourcesSilent("a source does not answer; nothing is paid meanwhile", _SOURCE_AGAIN)
             raise ClaimChanged("the claim, or the ruling on it, changed since it was approved")
         raise NotAuthorised("no signed decision of enough people with the authority approves it")
     if not _pays_only(payout, legs, again, as_stored.round):
@@ -202,9 +243,11 @@ def _terms_of(leg: Any) -> tuple[str | int | None, ...]:
 
 
 async def _not_as_approved(connection: AsyncConnection, row: Any, payout: Any, now: datetime, why: str) -> NotNow:
-    """Another leg was sent: this one stops for a person. None was: the referral's judgement takes the approval back."""
+    """Another leg was sent: this one stops for a person. None was: the claim is assembled anew, which takes the
+    approval back, whether it was a fact that changed it or something that no fact tells of."""
     if row.status == _S.PAYING:
         return await _stop(connection, payout, now, why)
+    await referrals.write(connection, row, now, claim_version=NEVER_JUDGED)
     await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, row.id, payout.id)
     return NotNow(PayoutState(payout.state), why, _SOON)
 

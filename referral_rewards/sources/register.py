@@ -1,12 +1,17 @@
-"""The register itself as the source of conversions: it re-reads our own record, and says that this is all it did."""
+"""The register itself as a source: it re-reads our own record, and says that this is all it did."""
 
-from referral_rewards.domain.dossier import Answer, SourceAnswer
-from referral_rewards.domain.periods import Conversion
+from referral_rewards.domain.inquiries import REGISTER, register_answer, unavailable
+from referral_rewards.sources.port import Told
 
 
 class RegisterSource:
     """For programs whose source can't be asked: reversals reach us as facts, and the record already counts them."""
 
-    async def confirm(self, conversion: Conversion) -> SourceAnswer:
-        said = f"Our own record of order {conversion.order} was read again; no outside source was asked."
-        return SourceAnswer(Answer.CONFIRMED, said, "register")
+    async def order(self, order: str) -> Told:
+        return Told(register_answer(order))
+
+    async def customer(self, customer: str) -> Told:
+        return Told(unavailable(REGISTER, "Our own record is no source of customers."))
+
+    async def reachable(self) -> str | None:
+        return None

@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from referral_rewards.domain.dossier import Answer, Dossier, Similarity, SourceAnswer, TaxPosition
+from referral_rewards.domain.dossier import Dossier, Similarity, TaxPosition
 from referral_rewards.domain.facts import Fact
+from referral_rewards.domain.inquiries import Answer, SourceAnswer
 from referral_rewards.domain.origin import origin
 from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.periods import course

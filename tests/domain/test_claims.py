@@ -10,8 +10,9 @@ import pytest
 from referral_rewards.domain import fraud
 from referral_rewards.domain.claims import RewardClaim, assemble
 from referral_rewards.domain.digest import digest_of, dispute_digest
-from referral_rewards.domain.dossier import Answer, Dossier, Rival, Similarity, SourceAnswer, TaxPosition, Usage
+from referral_rewards.domain.dossier import Dossier, Rival, Similarity, TaxPosition, Usage
 from referral_rewards.domain.findings import CheckCode, Flag, Recommendation, Result
+from referral_rewards.domain.inquiries import Answer, SourceAnswer
 from referral_rewards.domain.lifecycle import Reason, ReferralStatus
 from referral_rewards.domain.terms import Role
 from tests.domain.build import at, bought, claimed, enrolled, fact, rated, requested, reversed_, sent

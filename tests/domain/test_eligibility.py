@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from referral_rewards.domain import eligibility
-from referral_rewards.domain.dossier import Answer, Dossier, SourceAnswer, TaxPosition, Usage
+from referral_rewards.domain.dossier import Dossier, TaxPosition, Usage
 from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.findings import CheckCode, Flag, Result
+from referral_rewards.domain.inquiries import Answer, SourceAnswer
 from referral_rewards.domain.lifecycle import Reason
 from referral_rewards.domain.terms import Tax
 from tests.domain.build import TICK, at, bought, claimed, enrolled, requested, reversed_, sent

@@ -17,7 +17,6 @@ from referral_rewards.register import reservations
 from referral_rewards.register.signing import KeyRing
 from referral_rewards.temporal import payout_workflow_id, workflow_id
 from tests.installation import Installation, installation
-from worker.build import payouts_worker, referrals_worker
 from workflows.payout import Payout
 
 
@@ -101,16 +100,14 @@ def days_ago(days: float) -> datetime:
 @asynccontextmanager
 async def referrals_at_work(life: Installation, keys: KeyRing | None = None) -> AsyncIterator[None]:
     """A worker for referrals alone."""
-    queue = f"{life.queue}-referrals"
-    async with referrals_worker(life.environment.client, queue, life.database, keys or life.keys):
+    async with life.referrals_worker(keys):
         yield
 
 
 @asynccontextmanager
 async def payouts_at_work(life: Installation, keys: KeyRing | None = None) -> AsyncIterator[None]:
     """A worker for payouts alone."""
-    queue = f"{life.queue}-payouts"
-    async with payouts_worker(life.environment.client, queue, life.database, keys or life.keys):
+    async with life.payouts_worker(keys):
         yield
 
 

@@ -33,7 +33,6 @@ from tests.workflows.scenes import (
     scene,
     sql,
 )
-from worker.build import payouts_worker
 
 
 @pytest.fixture
@@ -458,7 +457,7 @@ async def test_ten_workflows_on_one_payout_pay_it_once(life: Installation) -> No
     other = await Client.connect(
         life.environment.client.service_client.config.target_host, data_converter=pydantic_data_converter
     )
-    beside = payouts_worker(other, f"{life.queue}-payouts", life.database, life.keys)
+    beside = life.payouts_worker(client=other)
     async with payouts_at_work(life), beside:
         for payout in (await payouts(life, "r1")).values():
             ends = await asyncio.gather(

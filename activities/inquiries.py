@@ -1,0 +1,130 @@
+"""Asking the outside sources, and taking what they tell into the register before anything is judged by it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from models.session import Database
+from referral_rewards.domain.facts import Event, too_far_ahead
+from referral_rewards.domain.inquiries import (
+    Answer,
+    Answers,
+    AnswersNeeded,
+    Moment,
+    Question,
+    SourceAnswer,
+    told_otherwise,
+    unavailable,
+)
+from referral_rewards.domain.standing import Standing
+from referral_rewards.register import inquiries
+from referral_rewards.register.facts import Intake
+from referral_rewards.register.judgement import Judgement
+from referral_rewards.register.retrying import retrying
+from referral_rewards.sources.port import Source, Told
+
+#: The facts that a source tells may raise the next question; more often than this, its answers go in a circle.
+_ROUNDS_MAX = 5
+
+
+class Inquiries:
+    """Asks sources by their names in the terms. No row and no lock is held while they take their time."""
+
+    def __init__(self, database: Database, intake: Intake, sources: Mapping[str, Source]) -> None:
+        self._database = database
+        self._intake = intake
+        self._sources = sources
+
+    async def ask(self, question: Question, moment: Moment) -> Answers:
+        """What the sources answer, on record, and what they told in the register."""
+        conversion, customer = await asyncio.gather(self._about_order(question), self._about_customer(question))
+        answers = Answers(
+            question=question,
+            conversion=await self._taken_in(conversion),
+            customer=await self._taken_in(customer) if customer is not None else None,
+        )
+        async with self._database.transaction() as connection:
+            await inquiries.note(connection, answers, moment, _now())
+        return answers
+
+    async def _about_order(self, question: Question) -> Told:
+        name = question.conversions
+        if question.order is None:
+            return Told(unavailable(name, "There is no recorded conversion to ask about."))
+        source = self._sources.get(name)
+        if source is None:
+            return Told(unavailable(name, f"The source {name} is not connected."))
+        return await _told(name, source.order(question.order))
+
+    async def _about_customer(self, question: Question) -> Told | None:
+        name = question.customers
+        if name is None:
+            return None
+        if question.customer is None:
+            return Told(unavailable(name, "The referee's customer id is not known."))
+        source = self._sources.get(name)
+        if source is None:
+            return Told(unavailable(name, f"The source {name} is not connected."))
+        return await _told(name, source.customer(question.customer))
+
+    async def _taken_in(self, told: Told) -> SourceAnswer:
+        """The answer, once its facts are in the register. Told before they change nothing; told otherwise they are
+        refused, and the answer says so."""
+        if not told.facts:
+            return told.answer
+        if any(too_far_ahead(event, _now()) for event in told.facts):
+            return unavailable(told.answer.source, "It told a fact from the future.")
+        conflicts = await retrying(partial(self._record, told.facts))
+        return told_otherwise(told.answer, conflicts) if conflicts else told.answer
+
+    async def _record(self, facts: Sequence[Event]) -> int:
+        async with self._database.transaction() as connection:
+            recorded = await self._intake.record(connection, facts, received_at=_now())
+        return len(recorded.conflicts)
+
+
+class Hearing:
+    """Judges referrals, and asks their sources wherever a judgement can't go on without."""
+
+    def __init__(self, database: Database, judgement: Judgement, asking: Inquiries) -> None:
+        self._database = database
+        self._judgement = judgement
+        self._asking = asking
+
+    async def judge(self, referral: str, now: datetime) -> Standing:
+        return await self._heard(partial(self._judge, referral, now))
+
+    async def assemble(self, referral: str, now: datetime) -> Standing:
+        return await self._heard(partial(self._assemble, referral, now))
+
+    async def _judge(self, referral: str, now: datetime, answers: Answers | None) -> Standing:
+        async with self._database.transaction() as connection:
+            return await self._judgement.judge(connection, referral, now, answers)
+
+    async def _assemble(self, referral: str, now: datetime, answers: Answers | None) -> Standing:
+        async with self._database.transaction() as connection:
+            return await self._judgement.assemble(connection, referral, now, answers)
+
+    async def _heard(self, judging: Callable[[Answers | None], Awaitable[Standing]]) -> Standing:
+        answers: Answers | None = None
+        for _ in range(_ROUNDS_MAX):
+            try:
+                return await judging(answers)
+            except AnswersNeeded as needed:
+                # What it had written is rolled back: it judges anew once the answers are there.
+                answers = await self._asking.ask(needed.question, needed.moment)
+        raise RuntimeError("the sources raise one question after the other")
+
+
+async def _told(name: str, asked: Awaitable[Told]) -> Told:
+    """What a source tells; one that breaks its promise never to raise has not answered."""
+    try:
+        return await asked
+    except Exception as error:
+        return Told(SourceAnswer(Answer.UNAVAILABLE, f"Asking it broke ({type(error).__name__}).", name))
+
+
+def _now() -> datetime:
+    """When we were told: not a verdict's clock, which is the workflow's."""
+    return datetime.now(UTC)

@@ -1,0 +1,76 @@
+"""What is asked of outside sources about a referral, and the record of what they answered."""
+
+from datetime import datetime
+from typing import Final
+from uuid import uuid4
+
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import Inquiry
+from referral_rewards.domain.identity import of_kinds
+from referral_rewards.domain.inquiries import REGISTER, Answer, Answers, Question
+from referral_rewards.domain.origin import referee_identity
+from referral_rewards.domain.payloads import FactType
+from referral_rewards.register.cases import Case
+
+
+def question_of(case: Case) -> Question:
+    """What has to be asked before the claim of this case is judged: its conversion's order, and its referee."""
+    q, sources = case.course.conversion, case.terms.sources
+    return _question(case, q.order if q is not None else None, sources.customers)
+
+
+async def open_report(connection: AsyncConnection, case: Case) -> Question | None:
+    """What to ask because somebody reported a conversion that no source has told of and none was asked about; or None.
+
+    The report itself never counts (SPEC §3). A program whose conversions only our register knows has nobody to ask.
+    """
+    source = case.terms.sources.conversions
+    reported = {fact.order for fact in case.facts if fact.type is FactType.CONVERSION_REPORTED and fact.order}
+    told = {fact.order for fact in case.facts if fact.type is FactType.CONVERSION_RECORDED}
+    if source == REGISTER:
+        return None
+    for order in sorted(reported - told):
+        if not (await connection.execute(_ANSWERED, {"referral": case.row.id, "subject": order})).scalar_one():
+            return _question(case, order, None)
+    return None
+
+
+async def note(connection: AsyncConnection, answers: Answers, moment: str, at: datetime) -> None:
+    """Puts on record what the outside sources answered."""
+    question = answers.question
+    asked = ((question.order, answers.conversion), (question.customer, answers.customer))
+    for subject, answer in asked:
+        if subject is not None and answer is not None and answer.source != REGISTER:
+            await connection.execute(
+                insert(Inquiry).values(
+                    id=uuid4(),
+                    referral_id=question.referral,
+                    moment=moment,
+                    source=answer.source,
+                    subject=subject,
+                    asked_at=at,
+                    answer=answer.answer,
+                    sentence=answer.sentence,
+                    content_hash=answer.content_hash,
+                )
+            )
+
+
+def _question(case: Case, order: str | None, customers: str | None) -> Question:
+    known = sorted(of_kinds(referee_identity(case.facts, case.now), ("customer",)))
+    return Question(
+        referral=case.row.id,
+        conversions=case.terms.sources.conversions,
+        order=order,
+        customers=customers,
+        customer=known[0].removeprefix("customer:") if customers and known else None,
+    )
+
+
+_ANSWERED: Final = text(f"""
+SELECT EXISTS (
+    SELECT 1 FROM inquiry WHERE referral_id = :referral AND subject = :subject AND answer <> '{Answer.UNAVAILABLE}'
+)
+""")  # noqa: S608 (a constant of ours)

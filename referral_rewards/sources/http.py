@@ -1,0 +1,120 @@
+"""A source over HTTP: whatever system it is, it tells its facts in the form in which it would post them to us.
+
+``GET {url}/orders/{order}`` and ``GET {url}/customers/{customer}`` answer ``{"facts": [CloudEvent, …]}``, 404 where
+nothing is known; ``GET {url}`` answers 2xx or 404. docs/sources.md is the description for those who build one.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from typing import Final
+from urllib.parse import quote
+
+import httpx
+
+from referral_rewards.domain import inquiries
+from referral_rewards.domain.errors import FactInvalid
+from referral_rewards.domain.facts import Event, parse_event
+from referral_rewards.domain.inquiries import SourceAnswer, unavailable
+from referral_rewards.sources.port import Endpoint, Told
+
+#: Pauses before the second and the third try. Together with the timeouts a source has eight seconds to be there: a
+#: judgement waits for it.
+_PAUSES: Final = (0.2, 0.5)
+_TIMEOUT: Final = httpx.Timeout(2.0, connect=1.0)
+#: What somebody tells of one order or one customer is never near this.
+_BODY_BYTES_MAX: Final = 1_000_000
+#: What an answer amounts to: of the source's name, what was asked about, and the facts told.
+_Reading = Callable[[str, str, Iterable[Event]], SourceAnswer]
+
+
+class _Unusable(Exception):
+    """Why an answer can't be used, in a sentence; ``again`` if the next try may go better."""
+
+    def __init__(self, why: str, *, again: bool) -> None:
+        super().__init__(why)
+        self.again = again
+
+
+class HttpSource:
+    """A source at an address. The client is the caller's, who closes it."""
+
+    def __init__(self, name: str, endpoint: Endpoint, client: httpx.AsyncClient) -> None:
+        self._name = name
+        self._url = endpoint.url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {endpoint.token}"} if endpoint.token else {}
+        self._client = client
+
+    async def order(self, order: str) -> Told:
+        return await self._ask("orders", order, inquiries.about_order)
+
+    async def customer(self, customer: str) -> Told:
+        return await self._ask("customers", customer, inquiries.about_customer)
+
+    async def reachable(self) -> str | None:
+        try:
+            await self._get(self._url)
+        except _Unusable as unusable:
+            return str(unusable)
+        return None
+
+    async def _ask(self, kind: str, name: str, reading: _Reading) -> Told:
+        try:
+            body = await self._get(f"{self._url}/{kind}/{quote(name, safe='')}")
+            facts = _facts(body)
+        except _Unusable as unusable:
+            return Told(unavailable(self._name, str(unusable)))
+        answer = reading(self._name, name, facts)
+        digest = hashlib.sha256(body).hexdigest() if body is not None else None
+        said = SourceAnswer(answer.answer, answer.sentence, answer.source, digest)
+        usable = said.answer is not inquiries.Answer.UNAVAILABLE
+        return Told(said, facts if usable else ())
+
+    async def _get(self, url: str) -> bytes | None:
+        """The body of an answer, None for a 404.
+
+        Raises:
+            _Unusable: after as many tries as it is worth.
+        """
+        for pause in (*_PAUSES, None):
+            try:
+                return await self._get_once(url)
+            except _Unusable as unusable:
+                if pause is None or not unusable.again:
+                    raise
+                await asyncio.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+    async def _get_once(self, url: str) -> bytes | None:
+        try:
+            async with self._client.stream("GET", url, headers=self._headers, timeout=_TIMEOUT) as response:
+                if response.status_code == httpx.codes.NOT_FOUND:
+                    return None
+                if not response.is_success:
+                    again = response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS
+                    raise _Unusable(f"It answered {response.status_code}.", again=again)
+                body = b""
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > _BODY_BYTES_MAX:
+                        raise _Unusable("Its answer is too long to be one.", again=False)
+                return body
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise _Unusable(f"It could not be reached ({type(error).__name__}).", again=True) from None
+
+
+def _facts(body: bytes | None) -> list[Event]:
+    """The facts of an answer; none of a 404.
+
+    Raises:
+        _Unusable: if it is not of the form of docs/sources.md.
+    """
+    if body is None:
+        return []
+    try:
+        return [parse_event(each) for each in json.loads(body)["facts"]]
+    except FactInvalid:
+        raise _Unusable("It told a fact that is none (CloudEvents 1.0).", again=False) from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _Unusable("Its answer is not of the form that was agreed.", again=False) from None
