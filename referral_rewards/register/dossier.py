@@ -3,12 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import identity
+from referral_rewards.domain.calendar import Period
 from referral_rewards.domain.dossier import Dossier, Rival, Similarity, TaxPosition, Usage
 from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.inquiries import Answers
@@ -130,18 +132,27 @@ async def _referrer_marks(connection: AsyncConnection, case: Case) -> frozenset[
 
 
 async def _usage(connection: AsyncConnection, case: Case) -> Usage:
-    period = case.terms.limits.per_referrer.period if case.terms.limits.per_referrer else None
-    legs = await connection.execute(
-        _HELD, {"program": case.origin.program, "referrer": case.origin.referrer, "referral": case.row.id}
-    )
+    asked = {"program": case.origin.program, "referrer": case.origin.referrer, "referral": case.row.id}
+    budget_minor = int((await connection.execute(_BUDGET_HELD, asked)).scalar_one())
+    limit = case.terms.limits.per_referrer
+    if limit is None:
+        return Usage(budget_minor=budget_minor)
+    legs = await connection.execute(_HELD, {**asked, "since": case.now - _longest(limit.period)})
     # A reward stays in the rolling period until that period, begun with its approval, has ended.
-    counting = [leg for leg in legs if period is None or case.terms.end(leg.approved_at, period) > case.now]
-    budget = (
-        await connection.execute(_BUDGET_HELD, {"program": case.origin.program, "referral": case.row.id})
-    ).scalar_one()
+    counting = [leg for leg in legs if case.terms.end(leg.approved_at, limit.period) > case.now]
     return Usage(
-        rewards=len(counting), amount_minor=sum(leg.amount_minor for leg in counting), budget_minor=int(budget)
+        rewards=len(counting), amount_minor=sum(leg.amount_minor for leg in counting), budget_minor=budget_minor
     )
+
+
+def _longest(period: Period) -> timedelta:
+    """More than the period lasts on any calendar: what began longer ago has surely ended. Days to spare, for ends move
+    to the midnight that closes their day, and clocks change."""
+    return min(timedelta(days=31 * period.months + period.days + 4) + period.exact, _LOOK_BACK_MAX)
+
+
+#: No program is older, and no calendar has a day so far before any fact.
+_LOOK_BACK_MAX: Final = timedelta(days=120 * 366)
 
 
 async def _tax(connection: AsyncConnection, case: Case) -> Mapping[str, TaxPosition]:
@@ -190,20 +201,21 @@ async def _reciprocal(connection: AsyncConnection, case: Case) -> bool:
     return bool((await connection.execute(_RECIPROCAL, asked)).scalar_one())
 
 
+# The database keeps these totals itself; the one without a referrer is the whole program's.
 _REWARDS: Final = text("""
-SELECT count(*) FROM leg
-WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND state NOT IN ('cancelled', 'clawed_back')
+SELECT coalesce(max(rewards), 0) FROM held_total WHERE program = :program AND referrer = :referrer AND referrer <> ''
 """)
 
 _HELD: Final = text("""
 SELECT approved_at, amount_minor FROM leg
 WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND referral_id <> :referral
-  AND state NOT IN ('cancelled', 'clawed_back')
+  AND state NOT IN ('cancelled', 'clawed_back') AND approved_at > CAST(:since AS timestamptz)
 """)
 
 _BUDGET_HELD: Final = text("""
-SELECT coalesce(sum(amount_minor), 0) FROM leg
-WHERE program = :program AND referral_id <> :referral AND state NOT IN ('cancelled', 'clawed_back')
+SELECT coalesce((SELECT amount_minor FROM held_total WHERE program = :program AND referrer = ''), 0)
+       - coalesce((SELECT sum(amount_minor) FROM leg WHERE referral_id = :referral AND program = :program
+                   AND state NOT IN ('cancelled', 'clawed_back')), 0)
 """)
 
 _RIVALS: Final = text("""

@@ -156,7 +156,7 @@ def _as_json(row: _Row) -> str:
         "content_mac": row.content_mac,
         "salt": row.salt.hex(),
         "commitment": row.commitment,
-        "keys": sorted(row.filing.keys),
+        "keys": sorted(row.filing.keys | row.filing.traces),
     }
     return f'{dump(said)[:-1]},"data":{row.public},"body":{event.content}}}'
 

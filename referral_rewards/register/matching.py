@@ -4,11 +4,14 @@ A fact belongs to a referral when a key under which it is filed is one that the 
 listening are both derived from single facts, so the links do not depend on the order in which facts arrive. One hop:
 a conversion that is linked by identity adds its *order* to what the referral hears, never its other identities.
 What a referral hears of its referrer, and of requests that mean its referee, is derived in `linking.py`.
+
+Beside its keys a fact leaves *traces*: names under which the fraud signals find it again, though no referral listens to
+them and no writer locks them.
 """
 
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid5
@@ -23,6 +26,11 @@ SENT, CLAIMED, REQUESTED, NAMED_ONLY = range(4)
 #: Writers that share a key must not run side by side: each would miss what the other has not committed yet. Keys are
 #: spread over this many locks, taken in ascending order.
 LOCKS: Final = 64
+
+#: What a claim or a purchase leaves behind: an address on the network, a device, a payment instrument.
+TRACE_KINDS: Final = ("ip", "device", "fingerprint")
+#: By what a person who enrolled is known again in another program, or under another name.
+_ENROLMENT_KINDS: Final = (*identity.IDENTITY_KINDS, "device", "fingerprint")
 
 _ABOUT_A_REFERRAL: Final = frozenset(
     {
@@ -58,11 +66,16 @@ class Beginning:
 @dataclass(frozen=True, slots=True)
 class Filing:
     """One fact's place in the register: the keys it is filed under, the referral it begins or extends, and what that
-    referral listens to from now on."""
+    referral listens to from now on.
+
+    ``traces`` stand beside the keys, of kinds that no referral ever listens to: an address on the network that
+    strangers share must link nobody to anybody.
+    """
 
     keys: frozenset[str]
     beginning: Beginning | None
     listens: frozenset[str]
+    traces: frozenset[str] = frozenset()
 
 
 def file(event: Event, marks: frozenset[str]) -> Filing:
@@ -70,17 +83,21 @@ def file(event: Event, marks: frozenset[str]) -> Filing:
     public = event.public
     who = identity.of_kinds(marks, identity.IDENTITY_KINDS)
     match event.type:
-        case FactType.REFERRAL_SENT | FactType.REFERRAL_CLAIMED:
+        case FactType.REFERRAL_SENT:
             return _invitation(event, public, who)
+        case FactType.REFERRAL_CLAIMED:
+            return replace(_invitation(event, public, who), traces=identity.of_kinds(marks, TRACE_KINDS))
         case FactType.REWARD_REQUESTED:
             return _request(event, public, who)
         case FactType.CONVERSION_RECORDED:
-            return Filing(who | {f"order:{public['order']}"}, None, frozenset())
+            keys = who | {f"order:{public['order']}"}
+            return Filing(keys, None, frozenset(), identity.of_kinds(marks, TRACE_KINDS))
         case FactType.REFERRER_ENROLLED | FactType.REFERRER_SUSPENDED | FactType.REFERRER_REINSTATED:
-            keys = {f"referrer:{public['program']}/{public['referrer']}"}
+            keys = frozenset({f"referrer:{public['program']}/{public['referrer']}"})
             if code := public.get("code"):
-                keys.add(f"code:{public['program']}/{code}")
-            return Filing(frozenset(keys), None, frozenset())
+                keys |= {f"code:{public['program']}/{code}"}
+            traces = map(enrolment_trace, identity.of_kinds(marks, _ENROLMENT_KINDS))
+            return Filing(keys, None, frozenset(), frozenset(traces))
         case kind if kind in _ABOUT_A_REFERRAL:
             return Filing(frozenset({f"referral:{public['referral']}"}), None, frozenset())
         case kind if kind in _ABOUT_AN_ORDER:
@@ -92,18 +109,28 @@ def file(event: Event, marks: frozenset[str]) -> Filing:
     raise AssertionError(f"no filing for {event.type}")
 
 
+def enrolment_trace(mark: str) -> str:
+    """The name under which the enrolments of whoever has this mark are found."""
+    return f"enrolled:{mark}"
+
+
 def referral_of(event: Event) -> str | None:
     """The referral that a fact begins or extends: the one it names, or one derived from its own content."""
     public = event.public
     if event.type is FactType.REFERRAL_SENT:
         return str(public["referral"])
     if event.type is FactType.REFERRAL_CLAIMED:
-        if named := public.get("referral"):
-            return str(named)
-        return _derived("claim", event.fact_id, public["program"], public.get("referrer") or public["referrer_code"])
+        return referral_of_claim(event.fact_id, public)
     if event.type is FactType.REWARD_REQUESTED:
         return referral_of_request(event.fact_id, public["program"], public["referrer"])
     return None
+
+
+def referral_of_claim(fact_id: UUID, public: Mapping[str, str]) -> str:
+    """The referral that a claim names, or the one of its own that it begins."""
+    if named := public.get("referral"):
+        return str(named)
+    return _derived("claim", fact_id, public["program"], public.get("referrer") or public["referrer_code"])
 
 
 def referral_of_request(fact_id: UUID, program: str, referrer: str) -> str:
