@@ -23,6 +23,7 @@ class ClaimRow(SQLModel, table=True):
     core_digest: str
     body: dict[str, Any] = document()
     facts_version: int
+    referrer: str | None = None  # whose claim it is; None in one from before attribution could be moved
     approved_rewards: int  # the referrer's count that chose the tier, frozen for the round
     assembled_at: datetime = instant()
 

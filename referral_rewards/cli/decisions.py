@@ -30,6 +30,7 @@ _SAYS = {
     DecisionKind.HOLD: "Hold a claim back until it is released.",
     DecisionKind.RELEASE: "Release a claim that was held.",
     DecisionKind.REQUEST_EVIDENCE: "Ask for more evidence; the claim goes on waiting.",
+    DecisionKind.REASSIGN: "Move a claim to the referrer that `attribution.changed` names; it then asks for approval.",
     DecisionKind.REOPEN: "Reopen a referral that was closed: a fresh claim that admits late facts.",
 }
 

@@ -25,6 +25,7 @@ class DecisionKind(StrEnum):
     RELEASE = "release"
     REQUEST_EVIDENCE = "request_evidence"
     REOPEN = "reopen"
+    REASSIGN = "reassign"
 
 
 #: The reason codes each kind of decision takes.
@@ -44,8 +45,11 @@ REASON_CODES: Final[Mapping[DecisionKind, tuple[str, ...]]] = {
     DecisionKind.RELEASE: ("cleared", "evidence_received", "other"),
     DecisionKind.REQUEST_EVIDENCE: ("proof_of_conversion", "identity", "attribution", "payment_details", "other"),
     DecisionKind.REOPEN: ("appeal_upheld", "late_fact", "error_corrected", "other"),
+    DecisionKind.REASSIGN: ("attribution_corrected", "support_case", "partner_agreement", "other"),
 }
 
+#: It may take several people to make one of these.
+_COUNTED: Final = frozenset({DecisionKind.APPROVE, DecisionKind.REASSIGN})
 #: Whoever approves in spite of one of these overrides a warning.
 _OVERRIDING: Final = frozenset({Flag.FRAUD_SUSPECTED, Flag.SELF_REFERRAL, Flag.DUPLICATE_CLAIM})
 #: Checks whose failure raises no flag, because §4 has decided: only a reopened claim can still show one.
@@ -109,13 +113,25 @@ def requirement(terms: Terms, legs: Collection[Leg], flags: Collection[Flag], *,
     return Requirement(routes=tuple(sorted(routes)), people=2 if four_eyes else 1)
 
 
-def satisfied(required: Requirement, signoffs: Iterable[Signoff], digest: str) -> bool:
-    """Whether the approvals of this digest cover every role, by enough different people who each hold one of them.
+def requirement_of_a_move(required: Requirement) -> Requirement:
+    """What moving the attribution of a claim needs: as for a dispute, operations and the program owner beside the rest.
+
+    Moving it is not approving it: the claim for the new beneficiary asks for approvals of its own.
+    """
+    routes = {*required.routes, Role.OPERATIONS, Role.PROGRAM_OWNER}
+    return Requirement(routes=tuple(sorted(routes)), people=required.people)
+
+
+def satisfied(
+    required: Requirement, signoffs: Iterable[Signoff], digest: str, kind: DecisionKind = DecisionKind.APPROVE
+) -> bool:
+    """Whether the decisions of that kind on this digest cover every role, by enough different people who each hold one
+    of them.
 
     A denial or hold recorded after them is the caller's to honour.
     """
     routes = frozenset(required.routes)
-    counting = [s for s in signoffs if s.kind is DecisionKind.APPROVE and s.digest == digest and s.roles & routes]
+    counting = [s for s in signoffs if s.kind is kind and s.digest == digest and s.roles & routes]
     covered = frozenset(role for signoff in counting for role in signoff.roles)
     return bool(routes) and routes <= covered and len({s.user for s in counting}) >= max(required.people, 1)
 
@@ -132,8 +148,8 @@ def may_decide(
 ) -> None:
     """Return if the person may record this decision now.
 
-    ``parties`` are the marks of everyone the claim benefits; ``already_signed_by`` the users whose approval of the
-    current digest is on record.
+    ``parties`` are the marks of everyone the claim benefits; ``already_signed_by`` the users whose decision of this
+    kind on the current digest is on record.
 
     Raises:
         NotAllowed: if the person holds none of the roles asked for. An administrator holds no authority over money.
@@ -147,8 +163,10 @@ def may_decide(
         raise DecisionRefused(referral, "own_claim", f"{approver.user} benefits from it and may not decide on it")
     if approver.user in entered_by:
         raise DecisionRefused(referral, "entered_by_hand", f"{approver.user} entered it and may not decide on it")
-    if kind is DecisionKind.APPROVE and approver.user in already_signed_by:
-        raise DecisionRefused(referral, "different_people", f"{approver.user} has approved it; another person must")
+    if kind in _COUNTED and approver.user in already_signed_by:
+        raise DecisionRefused(
+            referral, "different_people", f"{approver.user} has signed it ({kind}); another person must"
+        )
 
 
 def check_words(kind: DecisionKind, reason: str, note: str) -> None:

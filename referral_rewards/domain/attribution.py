@@ -4,9 +4,11 @@ A *dispute* is between referrers; a *duplicate* is one reward too many for one o
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 from referral_rewards.domain.dossier import Dossier, Rival
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.findings import Finding, Flag, InputMissing, could_not_run, failed, passed
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.payloads import FactType
@@ -55,12 +57,22 @@ def attribution_clear(dossier: Dossier) -> Finding:
         said.append(f"Also claimed in time by {names}.")
     if moves:
         flags.append(Flag.ATTRIBUTION_CHANGED)
-        said.append(f"It was asked to move the attribution to {moves[-1].data['to_referrer']}; only a decision does.")
+        to = moves[-1].data["to_referrer"]
+        asked = f"It was asked to move the attribution to {to}"
+        said.append(f"{asked}, whose it is." if to == dossier.referrer else f"{asked}; only a decision does.")
     if dossier.referrer is None:
         return could_not_run("The referral names no known referrer.", *moves)
     if flags:
         return failed(" ".join(said), *moves, flags=tuple(flags))
     return passed(f"Only {dossier.referrer} claims this referee and conversion.")
+
+
+def proposed_referrer(facts: Iterable[Fact], referrer: str | None, now: datetime) -> str | None:
+    """To whom it was last asked to move the attribution, or None if nobody asked or it is theirs already."""
+    asked = [fact for fact in facts if fact.type is FactType.ATTRIBUTION_CHANGED and fact.occurred_at <= now]
+    last = max(asked, key=lambda fact: fact.precedence, default=None)
+    to: str | None = last.data["to_referrer"] if last is not None else None
+    return to if to != referrer else None
 
 
 def not_duplicate(dossier: Dossier) -> Finding:

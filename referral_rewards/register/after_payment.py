@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.payloads import FactType
+from referral_rewards.domain.rewards import Side
 from referral_rewards.domain.standing import Standing
 from referral_rewards.register import claims, referrals, reservations, verdicts
 from referral_rewards.register.cases import Case
@@ -32,6 +33,9 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
             await reservations.stop_unsent(connection, case, f"{fact.type} after the first payment")
         if fact.type in _REVERSING and about_it:
             await reservations.open_clawback(connection, case, fact.id, f"{fact.type} of order {fact.order}")
+        if fact.type is FactType.ATTRIBUTION_CHANGED and fact.data["to_referrer"] != row.referrer:
+            why = f"{fact.type} to {fact.data['to_referrer']}"
+            await reservations.open_clawback(connection, case, fact.id, why, role=Side.REFERRER)
     await release_tax_holds(connection, case)
     claim, _ = await claims.current(connection, row.claim_id)
     legs = await reservations.legs_of(connection, row.id)

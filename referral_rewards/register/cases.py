@@ -1,7 +1,7 @@
 """A case: a referral under its row's lock, with what the four periods say of it now."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -45,6 +45,8 @@ async def case_on(connection: AsyncConnection, row: Any, now: datetime, facts: S
     begun = origin(admitted, now)
     if begun is None:
         return None
+    if row.moved_to is not None:
+        begun = replace(begun, referrer=row.moved_to)
     bound = in_force(await programs.versions(connection, begun.program), begun.began_at)
     if bound is None:
         return None

@@ -23,6 +23,7 @@ async def store(
     *,
     round_: int,
     facts_version: int,
+    referrer: str | None,
     approved_rewards: int,
     at: datetime,
 ) -> UUID:
@@ -37,6 +38,7 @@ async def store(
             core_digest=claim.core_digest,
             body=claim.model_dump(mode="json"),
             facts_version=facts_version,
+            referrer=referrer,
             approved_rewards=approved_rewards,
             assembled_at=at,
         )
@@ -44,14 +46,15 @@ async def store(
     return claim_id
 
 
-async def frozen_count(connection: AsyncConnection, referral: str, round_: int) -> int | None:
-    """The referrer's count of rewards that this round's first claim was reckoned with, if there is one."""
-    return (await connection.execute(_FROZEN, {"referral": referral, "round": round_})).scalar_one_or_none()
+async def frozen_count(connection: AsyncConnection, referral: str, round_: int, referrer: str | None) -> int | None:
+    """The referrer's count of rewards that this round's first claim of theirs was reckoned with, if there is one."""
+    asked = {"referral": referral, "round": round_, "referrer": referrer}
+    return (await connection.execute(_FROZEN, asked)).scalar_one_or_none()
 
 
 _CLAIM: Final = text("SELECT * FROM reward_claim WHERE id = :id")
 
 _FROZEN: Final = text("""
-SELECT approved_rewards FROM reward_claim WHERE referral_id = :referral AND round = :round
+SELECT approved_rewards FROM reward_claim WHERE referral_id = :referral AND round = :round AND (referrer IS NULL OR referrer = :referrer)
 ORDER BY assembled_at, facts_version LIMIT 1
 """)

@@ -9,7 +9,15 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.approval import Approver, DecisionKind, Requirement, check_words, may_decide
+from referral_rewards.domain import attribution
+from referral_rewards.domain.approval import (
+    Approver,
+    DecisionKind,
+    Requirement,
+    check_words,
+    may_decide,
+    requirement_of_a_move,
+)
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.errors import DecisionRefused, NotFound, StaleDigest
 from referral_rewards.domain.lifecycle import ReferralStatus
@@ -86,16 +94,19 @@ async def decide(
         raise StaleDigest(row.id, asked.digest, subject.digest)
     if asked.kind not in _KEEPING_BACK and row.judged_version != row.facts_version:
         raise DecisionRefused(row.id, "facts_unjudged", "facts arrived that are being judged; look again in a moment")
+    to = attribution.proposed_referrer(case.facts, case.origin.referrer, now) if asked.kind is _K.REASSIGN else None
+    if asked.kind is _K.REASSIGN and to is None:
+        raise DecisionRefused(row.id, "no_other_referrer", "nobody has asked to move it to another referrer")
     on_it = [decision for decision in made if _is_on(decision, asked.kind, subject.digest, row.claim_id)]
     _check_ruling(row, subject, asked.kind, on_it)
     may_decide(
         approver,
         asked.kind,
-        subject.requirement,
+        requirement_of_a_move(subject.requirement) if asked.kind is _K.REASSIGN else subject.requirement,
         referral=row.id,
-        parties=await dossier.parties(connection, case),
+        parties=await dossier.parties(connection, case, to),
         entered_by=dossier.entered_by(case.facts),
-        already_signed_by=[decision.user for decision in on_it if decision.kind is _K.APPROVE],
+        already_signed_by=[decision.user for decision in on_it if decision.kind is asked.kind],
     )
     decision = await decisions.append(
         connection,

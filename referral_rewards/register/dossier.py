@@ -106,10 +106,13 @@ def entered_by(facts: Sequence[Fact]) -> frozenset[str]:
     return frozenset(by for fact in facts if fact.type is FactType.REWARD_REQUESTED and (by := fact.data.get("by")))
 
 
-async def parties(connection: AsyncConnection, case: Case) -> frozenset[str]:
-    """The marks of everyone whom the claim benefits."""
+async def parties(connection: AsyncConnection, case: Case, also: str | None = None) -> frozenset[str]:
+    """The marks of everyone whom the claim benefits, or would if it were moved to the referrer ``also``."""
     referee = frozenset(mark for fact in case.facts if fact.type in _REFEREE_SPEAKS for mark in fact.marks)
     beneficiary = frozenset({f"customer:{case.origin.referrer}"}) if case.origin.referrer else frozenset()
+    if also is not None:
+        key = f"referrer:{case.origin.program}/{also}"
+        beneficiary |= {f"customer:{also}", *(await connection.execute(_MARKS_FILED, {"key": key})).scalars()}
     return referee | beneficiary | await _referrer_marks(connection, case)
 
 
@@ -238,6 +241,10 @@ ORDER BY r.id
 
 _LOST_TO: Final = text("""
 SELECT id FROM referral WHERE id = ANY(CAST(:rivals AS text[])) AND jsonb_exists(settled_rivals, :referral) LIMIT 1
+""")
+
+_MARKS_FILED: Final = text("""
+SELECT DISTINCT unnest(f.marks) FROM fact_key fk JOIN fact f ON f.id = fk.fact_id WHERE fk.key = :key
 """)
 
 _MARKS_OF_BUYER: Final = text("""

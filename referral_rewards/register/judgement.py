@@ -21,7 +21,17 @@ from referral_rewards.domain.inquiries import Answers, AnswersNeeded, Moment
 from referral_rewards.domain.lifecycle import CLOSED, Reason, ReferralStatus
 from referral_rewards.domain.ruling import Ruling, ruling
 from referral_rewards.domain.standing import Standing
-from referral_rewards.register import claims, decisions, dossier, inquiries, outbox, referrals, reservations, verdicts
+from referral_rewards.register import (
+    claims,
+    decisions,
+    dossier,
+    inquiries,
+    moves,
+    outbox,
+    referrals,
+    reservations,
+    verdicts,
+)
 from referral_rewards.register.after_payment import after_payment, release_tax_holds
 from referral_rewards.register.cases import Case, open_case
 from referral_rewards.register.closed import closing_digest, still_closed
@@ -52,6 +62,7 @@ class Judgement:
         row = await referrals.hold(connection, referral)
         if row is None or row.parked or row.merged_into:
             return await verdicts.set_aside(connection, row, now)
+        row = await moves.believed(connection, row, now, self._keys)
         if row.claim_id is not None or row.closed_at is not None:
             await outbox.judged(connection, referral)
         if row.closed_at is not None:
@@ -90,6 +101,7 @@ class Judgement:
         row = await referrals.hold(connection, referral)
         if row is None or row.closed_at or row.merged_into or row.status in _PAID:
             return await self.judge(connection, referral, now, answers)
+        row = await moves.believed(connection, row, now, self._keys)
         case = await open_case(connection, row, now)
         if case is None or case.course.status is not _S.IN_REVIEW:
             return await self.judge(connection, referral, now, answers)
@@ -119,6 +131,7 @@ class Judgement:
                 connection,
                 claim,
                 round_=row.round,
+                referrer=gathered.referrer,
                 facts_version=row.facts_version,
                 approved_rewards=gathered.approved_rewards,
                 at=case.now,
@@ -152,6 +165,8 @@ class Judgement:
             case Ruling.APPROVED:
                 return await self._approved(connection, case, claim, made, answers)
         await reservations.cancel(connection, case, "the approval no longer holds")
+        if await moves.move(connection, case, claim, made):
+            return await verdicts.write(connection, case, _S.IN_REVIEW)
         return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, claim)
 
     async def _approved(
@@ -298,6 +313,6 @@ def _waiting_for_tax(gathered: Dossier, claim: RewardClaim) -> frozenset[str]:
 
 async def build_claim(connection: AsyncConnection, case: Case, answers: Answers) -> tuple[RewardClaim, Dossier]:
     """The claim as the rules see it now, and what they saw."""
-    frozen = await claims.frozen_count(connection, case.row.id, case.row.round)
+    frozen = await claims.frozen_count(connection, case.row.id, case.row.round, case.origin.referrer)
     gathered = await dossier.gather(connection, case, answers=answers, approved_rewards=frozen)
     return rules.assemble(gathered, reopened=case.row.round > 1), gathered

@@ -23,7 +23,7 @@ from referral_rewards.domain.payouts import (
     provider_key,
 )
 from referral_rewards.domain.ruling import Ruling, ruling
-from referral_rewards.register import claims, decisions, ledger, outbox, referrals
+from referral_rewards.register import claims, decisions, ledger, moves, outbox, referrals
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.inquiries import question_of
 from referral_rewards.register.judgement import build_claim
@@ -182,6 +182,8 @@ async def _verify(
     legs = (await connection.execute(_LEGS, {"id": payout.id})).all()
     if not legs or {leg.claim_id for leg in legs} != {row.claim_id}:
         raise NotAuthorised("it pays no leg of the referral's current claim")
+    if not await moves.holds(connection, row, keys):
+        raise NotAuthorised("no signed decision moved it to its referrer")
     held, as_stored = await claims.current(connection, row.claim_id)
     case = await open_case(connection, row, now)
     if case is None:

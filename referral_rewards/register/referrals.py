@@ -83,6 +83,13 @@ async def relisten(connection: AsyncConnection, referral: str) -> None:
     await connection.execute(_RELINK, {"referral": referral})
 
 
+async def listen_to_referrer(connection: AsyncConnection, referral: str, program: str, referrer: str) -> None:
+    """Has a referral hear what concerns this referrer, too, and links what there is of it already."""
+    about = {"referral": referral, "keys": [f"referrer:{program}/{referrer}", f"payee:{referrer}"]}
+    await connection.execute(_LISTEN, about)
+    await relisten(connection, referral)
+
+
 async def steps(connection: AsyncConnection, referral: str) -> Sequence[Any]:
     """The referral's history: at, status, reason, facts_version; oldest first."""
     return (await connection.execute(_STEPS, {"referral": referral})).all()
@@ -93,6 +100,10 @@ SELECT f.id, f.source, f.event_id, f.type, f.occurred_at, f.received_at, f.data,
        b.finished_at IS NOT NULL AS batch_finished
 FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id LEFT JOIN ingest_batch b ON b.id = f.batch_id
 WHERE rf.referral_id = :referral
+""")
+
+_LISTEN: Final = text("""
+INSERT INTO referral_key (key, referral_id) SELECT unnest(CAST(:keys AS text[])), :referral ON CONFLICT DO NOTHING
 """)
 
 _RELINK: Final = text("""

@@ -12,6 +12,7 @@ from models import LegRow, PayoutLegRow, PayoutRow
 from referral_rewards.domain import ledger as books
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.payouts import PaymentRequest, PayoutState, body_hash, payout_id, provider_key
+from referral_rewards.domain.rewards import Side
 from referral_rewards.domain.terms import Terms
 from referral_rewards.register import ledger, outbox
 from referral_rewards.register.cases import Case
@@ -147,9 +148,12 @@ async def stop_unsent(connection: AsyncConnection, case: Case, why: str) -> None
     await connection.execute(_STOP_UNSENT, {"referral": case.row.id, "why": why, "at": case.now})
 
 
-async def open_clawback(connection: AsyncConnection, case: Case, fact: UUID, why: str) -> None:
-    """Opens a clawback case for every leg that was sent."""
-    await connection.execute(_OPEN_CLAWBACK, {"referral": case.row.id, "fact": fact, "why": why, "at": case.now})
+async def open_clawback(
+    connection: AsyncConnection, case: Case, fact: UUID, why: str, *, role: Side | None = None
+) -> None:
+    """Opens a clawback case for every leg that was sent, or only for that of one side."""
+    asked = {"referral": case.row.id, "fact": fact, "why": why, "at": case.now, "role": role}
+    await connection.execute(_OPEN_CLAWBACK, asked)
 
 
 async def release_tax_hold(connection: AsyncConnection, referral: str, payees: Iterable[str]) -> None:
@@ -195,5 +199,6 @@ INSERT INTO clawback_case (leg_id, fact_id, referral_id, opened_at, why, state)
 SELECT l.id, :fact, l.referral_id, :at, :why, 'open'
 FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live JOIN payout p ON p.id = pl.payout_id
 WHERE l.referral_id = :referral AND p.first_sent_at IS NOT NULL
+  AND (CAST(:role AS text) IS NULL OR l.role = :role)
 ON CONFLICT DO NOTHING
 """)

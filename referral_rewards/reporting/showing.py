@@ -9,6 +9,7 @@ from referral_rewards.domain import periods
 from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.domain.conversions import conversions
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.findings import Flag
 from referral_rewards.domain.origin import origin, referee_identity
 from referral_rewards.domain.terms import Terms, in_force
 from referral_rewards.register import decisions, programs, referrals
@@ -63,7 +64,9 @@ async def decidable(connection: AsyncConnection, referral: str, keys: KeyRing) -
     if closed and row.status in REOPENABLE:
         takes = [DecisionKind.REOPEN]
     elif row.status in BEFORE_APPROVERS and claim is not None:
-        takes = [kind for kind in DecisionKind if kind is not DecisionKind.REOPEN]
+        moves = {Flag.ATTRIBUTION_CHANGED} & {each["flag"] for each in claim["flags"]}
+        unfit = {DecisionKind.REOPEN} if moves else {DecisionKind.REOPEN, DecisionKind.REASSIGN}
+        takes = [kind for kind in DecisionKind if kind not in unfit]
     return {
         "referral": row.id,
         "status": row.status,

@@ -87,6 +87,7 @@ def upgrade() -> None:
         sa.Column("blocked_by", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("mark"),
     )
+    op.add_column("reward_claim", sa.Column("referrer", sa.String(), nullable=True))
     op.add_column("referral", sa.Column("moved_to", sa.String(), nullable=True))
     op.add_column("referral", sa.Column("moved_by", sa.Uuid(), nullable=True))
     op.create_index("ix_referral_referrer_began_at", "referral", ["referrer", "program", "began_at"])

@@ -1,0 +1,143 @@
+"""Attribution that changes after the conversion: it flags, and only people with the authority move the beneficiary."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from referral_rewards.domain.terms import Role
+from tests.desk import Desk, days_ago, event, marks
+
+
+@pytest.fixture(autouse=True)
+async def _mia(desk: Desk) -> None:
+    """Another referrer, to whom it is asked to move r1."""
+    about = {"referrer": "mia", "program": "acme-friends", "customer": "c-mia", "email": "mia@example.com"}
+    await desk.tell([event("e-mia", "referrer.enrolled", days_ago(200), about)])
+
+
+async def _asked_to_move(desk: Desk, to: str = "mia", number: int = 1) -> str:
+    about = {"referral": "r1", "from_referrer": "dexter", "to_referrer": to, "reason": "support_case"}
+    await desk.tell([event(f"moved-{number}", "attribution.changed", days_ago(3 - number / 10), about)])
+    return await desk.judge("r1")
+
+
+async def _beneficiaries(desk: Desk) -> list[str]:
+    return [leg["beneficiary"] for leg in (await _claim(desk))["legs"]]
+
+
+async def _claim(desk: Desk) -> dict[str, Any]:
+    claim: dict[str, Any] = (await desk.get("/v1/claims/r1")).json()["claim"]
+    return claim
+
+
+async def _moved_by_both(desk: Desk) -> str:
+    for who in ("paula", "oscar"):
+        assert (await desk.decide("r1", "reassign", who)).status_code == 201
+    return await desk.judge("r1")
+
+
+async def _rows(desk: Desk, statement: str) -> list[Any]:
+    async with desk.database.transaction() as connection:
+        return list(await connection.execute(text(statement)))
+
+
+async def test_what_is_asked_flags_and_moves_nothing(desk: Desk) -> None:
+    await desk.referral("r1")
+    assert await _asked_to_move(desk) == "awaiting_approval"
+    claim = await _claim(desk)
+    assert {each["flag"] for each in claim["flags"]} == {"attribution_changed"}
+    assert await _beneficiaries(desk) == ["dexter", "c-r1"]
+
+
+async def test_operations_and_the_program_owner_together_move_it(desk: Desk) -> None:
+    await desk.referral("r1")
+    await _asked_to_move(desk)
+    before = (await _claim(desk))["digest"]
+    assert (await desk.decide("r1", "reassign", "paula")).status_code == 201
+    assert await desk.judge("r1") == "awaiting_approval"
+    assert await _beneficiaries(desk) == ["dexter", "c-r1"]
+    assert (await desk.decide("r1", "reassign", "oscar")).status_code == 201
+    assert await desk.judge("r1") == "awaiting_approval"
+    assert await _beneficiaries(desk) == ["mia", "c-r1"]
+    assert (await _claim(desk))["digest"] != before
+
+
+async def test_a_moved_claim_is_judged_for_its_new_referrer(desk: Desk) -> None:
+    await desk.referral("r1")
+    about = {"referrer": "mia", "program": "acme-friends", "reason": "under_investigation"}
+    await desk.tell([event("mia-out", "referrer.suspended", days_ago(5), about)])
+    await _asked_to_move(desk)
+    assert await _moved_by_both(desk) == "denied"
+    assert (await desk.get("/v1/referrals/r1")).json()["reason"] == "referrer_suspended"
+
+
+async def test_an_approval_before_the_move_pays_neither(desk: Desk) -> None:
+    await desk.referral("r1")
+    assert (await desk.decide("r1", "approve")).status_code == 201
+    assert await desk.judge("r1") == "approved"
+    assert await _asked_to_move(desk) == "awaiting_approval"
+    assert await _moved_by_both(desk) == "awaiting_approval"
+    live = await _rows(desk, "SELECT beneficiary FROM leg WHERE state <> 'cancelled'")
+    assert live == []
+    assert (await desk.decide("r1", "approve", "paula")).status_code == 201
+    assert await desk.judge("r1") == "approved"
+    reserved = await _rows(desk, "SELECT beneficiary FROM leg WHERE state <> 'cancelled' ORDER BY role DESC")
+    assert [each.beneficiary for each in reserved] == ["mia", "c-r1"]
+
+
+async def test_nobody_moves_what_nobody_asked_to_move(desk: Desk) -> None:
+    await desk.referral("r1")
+    refused = await desk.decide("r1", "reassign")
+    assert (refused.status_code, refused.json()["rule"]) == (409, "no_other_referrer")
+    assert "reassign" not in (await desk.get("/v1/claims/r1")).json()["takes"]
+
+
+async def test_it_can_be_moved_back_by_a_further_decision(desk: Desk) -> None:
+    await desk.referral("r1")
+    await _asked_to_move(desk)
+    await _moved_by_both(desk)
+    await _asked_to_move(desk, "dexter", number=2)
+    await _moved_by_both(desk)
+    assert await _beneficiaries(desk) == ["dexter", "c-r1"]
+
+
+async def test_nobody_moves_a_reward_to_themselves(desk: Desk) -> None:
+    await desk.add_user("mona", Role.OPERATIONS, marks=marks(email="Mia@example.com"))
+    await desk.referral("r1")
+    await _asked_to_move(desk)
+    refused = await desk.decide("r1", "reassign", "mona")
+    assert (refused.status_code, refused.json()["rule"]) == (409, "own_claim")
+
+
+@pytest.mark.parametrize("by", ["NULL", "'00000000-0000-0000-0000-000000000001'"], ids=["nobody", "no decision"])
+async def test_a_row_that_says_it_was_moved_is_not_believed(desk: Desk, by: str) -> None:
+    await desk.referral("r1")
+    await _asked_to_move(desk)
+    async with desk.database.transaction() as connection:
+        await connection.execute(text(f"UPDATE referral SET moved_to = 'mia', moved_by = {by}"))
+        await connection.execute(text("UPDATE referral SET claim_version = -1"))
+    await desk.judge("r1")
+    assert await _beneficiaries(desk) == ["dexter", "c-r1"]
+
+
+async def test_a_decision_that_moved_it_once_moves_it_to_nobody_else(desk: Desk) -> None:
+    await desk.referral("r1")
+    await _asked_to_move(desk)
+    await _moved_by_both(desk)
+    async with desk.database.transaction() as connection:
+        await connection.execute(text("UPDATE referral SET moved_to = 'mallory', claim_version = -1"))
+    await desk.judge("r1")
+    assert await _beneficiaries(desk) == ["dexter", "c-r1"]
+
+
+async def test_asked_after_payment_it_opens_a_case_for_the_referrers_leg_alone(desk: Desk) -> None:
+    await desk.referral("r1")
+    await desk.decide("r1", "approve")
+    await desk.judge("r1")
+    async with desk.database.transaction() as connection:
+        await connection.execute(text("UPDATE payout SET first_sent_at = now(), state = 'sending'"))
+        await connection.execute(text("UPDATE referral SET status = 'paying'"))
+    assert await _asked_to_move(desk) == "paying"
+    cases = await _rows(desk, "SELECT l.role, c.why FROM clawback_case c JOIN leg l ON l.id = c.leg_id")
+    assert [tuple(each) for each in cases] == [("referrer", "attribution.changed to mia")]
