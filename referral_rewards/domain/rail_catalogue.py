@@ -1,0 +1,73 @@
+"""The rails that terms may name: which kinds of reward each can pay, in which currencies and in which steps.
+
+An installation need not have connected them all: `referral_rewards.rails.connected` says which it has.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from referral_rewards.domain import money
+from referral_rewards.domain.terms_parts import RewardKind
+
+_CASH, _CREDIT, _DISCOUNT, _GIFT_CARD = RewardKind.CASH, RewardKind.CREDIT, RewardKind.DISCOUNT, RewardKind.GIFT_CARD
+
+
+class RailFacts(NamedTuple):
+    """What a rail can pay. ``currencies`` is None where the provider names none that it leaves out.
+
+    ``steps`` are the minor units in which the provider takes a currency, where that is not each single one: its
+    exponents are not always those of ISO 4217.
+    """
+
+    kinds: frozenset[RewardKind]
+    currencies: frozenset[str] | None = None
+    steps: Mapping[str, int] = {}
+
+
+#: Stripe takes ariary as if they had no decimals, and three decimals only with a trailing zero.
+_STRIPE_STEPS: Final[Mapping[str, int]] = {"MGA": 100, "BHD": 10, "JOD": 10, "KWD": 10, "OMR": 10, "TND": 10}
+#: Forints and Taiwan dollars reach a bank account whole.
+_STRIPE_CASH_STEPS: Final[Mapping[str, int]] = {**_STRIPE_STEPS, "HUF": 100, "TWD": 100}
+#: https://developer.paypal.com/docs/reports/reference/paypal-supported-currencies/
+_PAYPAL_CURRENCIES: Final = frozenset(
+    (
+        *("AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "ILS", "JPY", "MXN", "MYR"),
+        *("NOK", "NZD", "PHP", "PLN", "SEK", "SGD", "THB", "TWD", "USD"),
+    )
+)
+
+CATALOGUE: Final[Mapping[str, RailFacts]] = {
+    "account_credit": RailFacts(frozenset({_CREDIT})),
+    "manual": RailFacts(frozenset(RewardKind)),
+    "paypal_payouts": RailFacts(frozenset({_CASH}), _PAYPAL_CURRENCIES, {"HUF": 100, "TWD": 100}),
+    "stripe_balance": RailFacts(frozenset({_CREDIT}), None, _STRIPE_STEPS),
+    "stripe_promotion": RailFacts(frozenset({_DISCOUNT}), None, _STRIPE_STEPS),
+    "stripe_transfer": RailFacts(frozenset({_CASH}), None, _STRIPE_CASH_STEPS),
+    "tremendous": RailFacts(frozenset({_GIFT_CARD})),
+}
+
+
+def suited(kind: RewardKind, currency: str | None = None) -> tuple[str, ...]:
+    """The rails that can pay a reward of that kind, and every amount of the currency if one is named."""
+    return tuple(
+        name
+        for name, facts in CATALOGUE.items()
+        if kind in facts.kinds and (currency is None or ((pays_in(name, currency)) and step_minor(name, currency) == 1))
+    )
+
+
+def pays_in(rail: str, currency: str) -> bool:
+    """Whether a rail of the catalogue pays in that currency at all."""
+    currencies = CATALOGUE[rail].currencies
+    return currencies is None or currency in currencies
+
+
+def step_minor(rail: str, currency: str) -> int:
+    """The minor units of which every amount must be a multiple to be paid by a rail of the catalogue."""
+    return CATALOGUE[rail].steps.get(currency, 1)
+
+
+def payable(rail: str, amount: Decimal, currency: str) -> bool:
+    """Whether a rail of the catalogue can pay exactly this amount of a currency that it pays in."""
+    return money.to_minor(amount, currency) % step_minor(rail, currency) == 0
