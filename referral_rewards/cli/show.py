@@ -38,6 +38,7 @@ def show(
         return
     out = tables()
     _head(out, shown)
+    _told(out, shown["told"])
     if shown["claim"]:
         _claim(out, shown["claim"])
     _table(
@@ -45,6 +46,13 @@ def show(
     )
     _table(
         out, "payouts", shown["payouts"], _payout, "role", "amount", "rail", "state", "first sent", "reference", "why"
+    )
+    _table(
+        out,
+        "sources asked",
+        shown["inquiries"],
+        lambda i: (i["asked_at"], i["moment"], i["source"], i["subject"], i["answer"], i["sentence"]),
+        *("asked", "at", "source", "about", "answer", ""),
     )
     _table(out, "clawback cases", shown["clawbacks"], lambda c: (c["opened_at"], c["state"], c["why"]), "", "", "")
     _table(out, "facts", shown["facts"], _fact, "occurred", "type", "says", "source", "received", "")
@@ -60,7 +68,7 @@ def show(
 def _head(out: Console, shown: dict[str, Any]) -> None:
     out.print(f"[bold]{shown['referral']}[/bold]  {shown['status'] or 'not judged'}  {shown.get('reason') or ''}")
     listed = table(show_header=False, box=None)
-    for name in ("program", "version", "referrer", "channel", "deadline", "closed_at", "merged_into"):
+    for name in ("program", "version", "referrer", "moved_to", "channel", "deadline", "closed_at", "merged_into"):
         if shown.get(name) is not None:
             listed.add_row(name.replace("_", " "), str(shown[name]))
     if shown["round"] > 1:
@@ -83,6 +91,12 @@ def _head(out: Console, shown: dict[str, Any]) -> None:
     out.print(listed)
 
 
+def _told(out: Console, told: dict[str, str | None] | None) -> None:
+    """What the referrer and the referee are told."""
+    if told is not None:
+        out.print(f"[bold]for the people concerned[/bold] {' '.join(each for each in told.values() if each)}\n")
+
+
 def _claim(out: Console, claim: dict[str, Any]) -> None:
     required = claim["requirement"]
     out.print(
@@ -103,8 +117,13 @@ def _claim(out: Console, claim: dict[str, Any]) -> None:
         out,
         "fraud signals",
         claim["contributions"],
-        lambda c: (c["signal"], c["weight"], {True: "fired", False: "silent", None: "could not run"}[c["fired"]]),
-        *("signal", "weight", ""),
+        lambda c: (
+            c["signal"],
+            c["weight"],
+            {True: "fired", False: "silent", None: "could not run"}[c["fired"]],
+            c.get("why"),  # a claim from before signals gave reasons has none
+        ),
+        *("signal", "weight", "", "why"),
     )
     _table(
         out,

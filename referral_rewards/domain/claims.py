@@ -56,11 +56,12 @@ class Raised(_Record):
 
 
 class Contribution(_Record):
-    """What a fraud signal added; ``fired`` is None for one that could not run."""
+    """What a fraud signal added and why; ``fired`` is None for one that could not run."""
 
     signal: str
     weight: int
     fired: bool | None
+    why: str = ""
 
 
 class RewardClaim(_Record):
@@ -168,10 +169,10 @@ def _flags(
     ]
     for each in contributions:
         if each.fired is None:
-            told = f"The fraud signal {each.signal} could not run."
+            told = f"The fraud signal {each.signal} could not run: {each.why}."
             raised.append(Raised(flag=Flag.CHECK_COULD_NOT_RUN, about=each.signal, sentence=told))
     score, threshold = fraud.score(contributions), dossier.terms.fraud.threshold
-    fired = ", ".join(each.signal for each in contributions if each.fired)
+    fired = "; ".join(f"{each.signal} ({each.why})" for each in contributions if each.fired)
     if fired and score >= threshold:
         told = f"A score of {score} against a threshold of {threshold}: {fired}."
         raised.append(Raised(flag=Flag.FRAUD_SUSPECTED, about="fraud", sentence=told))

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cached_property
 
 from referral_rewards.domain import origin as origins
+from referral_rewards.domain.behaviour import Behaviour
 from referral_rewards.domain.conversions import Conversion
 from referral_rewards.domain.course import Course
 from referral_rewards.domain.facts import Fact
@@ -67,6 +68,10 @@ class Similarity:
 
     referrer_email: str | None = None
     referee_email: str | None = None
+    referrer_name: str | None = None
+    referee_name: str | None = None
+    referrer_country: str | None = None
+    referee_country: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class Dossier:
     #: By payee; one that is missing could not be looked up.
     tax: Mapping[str, TaxPosition] = field(default_factory=dict)
     personal: Similarity | None = None
+    behaviour: Behaviour = field(default_factory=Behaviour)
     #: Whether the referee once referred the referrer.
     reciprocal: bool | None = None
     revalidation: SourceAnswer | None = None

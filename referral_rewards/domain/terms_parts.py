@@ -4,13 +4,24 @@ from collections.abc import Mapping
 from datetime import date, time
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PlainSerializer, Tag
+import phonenumbers
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+)
 
 from referral_rewards.domain import money
 from referral_rewards.domain.calendar import DayBoundary, Period
 from referral_rewards.domain.payloads import Channel, Id
+from referral_rewards.domain.web_addresses import registrable
 
 
 class RewardKind(StrEnum):
@@ -145,11 +156,30 @@ class Partner(Section):
     valid_until: date | None = None
 
 
+def _country(value: str) -> str:
+    if value not in COUNTRIES:
+        raise ValueError(f"{value!r} is no country's code of two capital letters (ISO 3166), such as GB")
+    return value
+
+
+def _site(value: str) -> str:
+    if value != registrable(value) or not value:
+        raise ValueError(f"{value!r} is no registrable domain in small letters, such as coupons.com")
+    return value
+
+
+#: ISO 3166 alpha-2, from the regions that telephone numbers know: less three that ISO only reserves, and with those
+#: where nobody has a telephone.
+COUNTRIES: Final = (phonenumbers.SUPPORTED_REGIONS - {"AC", "TA", "XK"}) | {"AQ", "BV", "GS", "HM", "PN", "TF", "UM"}
+
+
 class Fraud(Section):
-    """Weights of the signals; from ``threshold`` on a person must look."""
+    """Weights of the signals, from whose ``threshold`` on a person must look, and what two of them look for."""
 
     threshold: int = Field(default=50, ge=1, le=100)
     weights: Mapping[str, Annotated[int, Field(ge=0, le=100)]] = {}
+    blocked_countries: tuple[Annotated[str, AfterValidator(_country)], ...] = ()
+    blocked_sites: tuple[Annotated[str, AfterValidator(_site)], ...] = ()
 
 
 class Approval(Section):

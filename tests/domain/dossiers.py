@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from referral_rewards.domain.behaviour import Behaviour, Pace, Refunds
 from referral_rewards.domain.dossier import Dossier, Similarity, TaxPosition
 from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.inquiries import Answer, SourceAnswer
@@ -25,6 +26,20 @@ CLAIMED = claimed("2026-06-20", referee=BRIE)
 BOUGHT = bought("2026-07-10", customer={"customer": "c-brie", "email": "brie@example.com"})
 FACTS = (ENROLLED, SENT, CLAIMED, BOUGHT)
 NOW = at("2026-08-01")
+NOBODY: frozenset[str] = frozenset()
+#: Two people of whom the register knows nothing else.
+CALM = Behaviour(
+    ring=0,
+    pace=Pace(hour=1, before_hour=0, day=1, before_day=0),
+    refunds=Refunds(converted=0, reversed=0),
+    barred=0,
+    blocked=NOBODY,
+    reused=0,
+    denied=0,
+    crowd=1,
+    clicks=NOBODY,
+    sites=NOBODY,
+)
 CONFIRMED = SourceAnswer(Answer.CONFIRMED, "order o1 stands", "register")
 
 TERMS: Mapping[str, Any] = {
@@ -87,7 +102,8 @@ def dossier(*more: Fact, without: Iterable[Fact] = (), now: datetime = NOW, unde
         now=now,
         referrer_marks=frozenset().union(*(f.marks for f in facts if f.type is FactType.REFERRER_ENROLLED)),
         tax={"dexter": TaxPosition(), "c-brie": TaxPosition()},
-        personal=Similarity("dexter@example.com", "brie@example.com"),
+        personal=Similarity("dexter@example.org", "brie@example.com", "Dexter Gouda", "Brie Cheese", "CA"),
+        behaviour=CALM,
         reciprocal=False,
         revalidation=CONFIRMED,
     )

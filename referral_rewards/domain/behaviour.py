@@ -1,0 +1,51 @@
+"""Behaviour: what the records of others say around a referral, as numbers and names of kinds; nobody can be read in it.
+
+It is gathered for the signals to which the terms give a weight. A part that is ``None`` was not asked for, or could not
+be read within its bounds; its signals then could not run.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many referrals the referrer began: in the hour and in the day up to and including this one, and in the 30
+    days before that hour and before that day."""
+
+    hour: int
+    before_hour: int
+    day: int
+    before_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refunds:
+    """Of the referrer's referrals before this one, newest first and 50 at most: how many had a conversion, and how many
+    of those were wholly taken back."""
+
+    converted: int
+    reversed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """The parts, each for one signal or two."""
+
+    #: How many people refer each other in the shortest circle through this referral, 0 if there is none of up to four.
+    ring: int | None = None
+    pace: Pace | None = None
+    refunds: Refunds | None = None
+    #: In how many other programs, or under how many other names, the referrer is suspended now.
+    barred: int | None = None
+    #: The kinds of the marks of either side that are on the blocklist.
+    blocked: frozenset[str] | None = None
+    #: How many other referees of the referrer showed the referee's payment instrument or device.
+    reused: int | None = None
+    #: How many referrals with that instrument or device a person denied for fraud.
+    denied: int | None = None
+    #: The most referrals that one network address of this one's claim or conversion saw within a day.
+    crowd: int | None = None
+    #: Names of the parameters by which advertisers mark a paid click.
+    clicks: frozenset[str] | None = None
+    #: The registrable domains that the referee came from or landed on.
+    sites: frozenset[str] | None = None

@@ -1,0 +1,73 @@
+"""What a web address gives away: the site it belongs to, and the marks of a paid click."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import tldextract
+
+#: By these parameters advertising networks recognise a click that somebody paid for: Google (the first two), Meta,
+#: Microsoft, TikTok, X, LinkedIn, Reddit. A referrer who buys clicks recommends nobody.
+PAID_CLICKS: Final = frozenset({"gclid", "gad_source", "fbclid", "msclkid", "ttclid", "twclid", "li_fat_id", "rdclid"})
+#: The fields of a claim that say where the referee came from.
+_PATH_FIELDS: Final = frozenset({"referring_url", "landing_url", "referrer_url"})
+
+#: Offline: the public suffix list that came with the package, no request and no cache on disk.
+_EXTRACT: Final = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+
+def registrable(host: str) -> str:
+    """The domain that somebody registered to own this host; empty if there is none."""
+    return _EXTRACT(host).top_domain_under_public_suffix.lower()
+
+
+def registered_name(host: str) -> str:
+    """The same without its suffix: ``yahoo`` of ``mail.yahoo.co.uk``."""
+    return _EXTRACT(host).domain.lower()
+
+
+def paid_clicks(data: Mapping[str, Any]) -> frozenset[str]:
+    """The names, not the values, of the parameters of a paid click: as a field, or in any address."""
+    found: set[str] = set()
+    for name, value in _values(data):
+        if name.lower() in PAID_CLICKS and value.strip():
+            found.add(name.lower())
+        found |= {key.lower() for key in _parameters(value) if key.lower() in PAID_CLICKS}
+    return frozenset(found)
+
+
+def sites(data: Mapping[str, Any]) -> frozenset[str]:
+    """The registrable domains of the addresses by which the referee came."""
+    hosts = (_host(value) for name, value in _values(data) if name in _PATH_FIELDS)
+    return frozenset(site for host in hosts if host and (site := registrable(host)))
+
+
+def _values(part: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Every text of a document with the name of its field."""
+    if isinstance(part, Mapping):
+        for key, value in part.items():
+            yield from _values(value, str(key))
+    elif isinstance(part, list | tuple):
+        for value in part:
+            yield from _values(value, name)
+    elif isinstance(part, str):
+        yield name, part
+    elif isinstance(part, int | float) and not isinstance(part, bool):
+        yield name, str(part)
+
+
+def _parameters(value: str) -> list[str]:
+    if "?" not in value:
+        return []
+    try:
+        return [key for key, _ in parse_qsl(urlsplit(value.strip()).query)]
+    except ValueError:  # no address, though it looks a little like one
+        return []
+
+
+def _host(value: str) -> str:
+    text = value.strip()
+    try:
+        return urlsplit(text if "//" in text else f"//{text}").hostname or ""
+    except ValueError:
+        return ""
