@@ -15,6 +15,7 @@ from referral_rewards.cli.problems import exit_code_of
 from referral_rewards.cli.queue import queue_
 from referral_rewards.cli.referrals import list_
 from referral_rewards.cli.show import show
+from referral_rewards.cli.simulate import simulate_
 
 app = typer.Typer(
     name="referrals",
@@ -32,6 +33,7 @@ app.command("queue")(queue_)
 for name, decide in decisions.commands():
     app.command(name)(decide)
 app.add_typer(decisions.record, name="decisions")
+app.command("simulate")(simulate_)
 app.add_typer(programs.commands, name="program")
 app.add_typer(users.commands, name="user")
 app.add_typer(servers.db, name="db")

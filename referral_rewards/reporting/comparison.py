@@ -1,0 +1,115 @@
+"""A comparison: the two runs of a simulation in figures, and the flows between their outcomes."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from referral_rewards.domain.money import display
+from referral_rewards.reporting.outcomes import Compared, Outcome, Verdict
+
+#: Minor units by currency: amounts of two currencies are never added up.
+Money = Counter[str]
+
+
+@dataclass(slots=True)
+class Cost:
+    """What rewards come to, a side each."""
+
+    referrer: Money = field(default_factory=Counter)
+    referee: Money = field(default_factory=Counter)
+
+    @property
+    def both(self) -> Money:
+        """Both sides together."""
+        return self.referrer + self.referee
+
+    def add(self, verdict: Verdict) -> None:
+        """Counts the reward of one more referral."""
+        self.referrer[verdict.currency] += verdict.referrer_minor
+        self.referee[verdict.currency] += verdict.referee_minor
+
+
+@dataclass(slots=True)
+class Tally:
+    """One run in figures. ``cost`` is of what the run approved, ``if_approved`` of what was left to a person."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    reasons: Counter[tuple[Outcome, str]] = field(default_factory=Counter)
+    flags: Counter[str] = field(default_factory=Counter)
+    cost: Cost = field(default_factory=Cost)
+    cost_of: defaultdict[Outcome, Cost] = field(default_factory=lambda: defaultdict(Cost))
+    if_approved: Cost = field(default_factory=Cost)
+
+    def add(self, verdict: Verdict) -> None:
+        """Counts one more referral. One with several flags counts for each of them."""
+        self.outcomes[verdict.outcome] += 1
+        if verdict.reason is not None:
+            self.reasons[verdict.outcome, verdict.reason] += 1
+        self.flags.update(verdict.flags)
+        if verdict.costs:
+            self.cost.add(verdict)
+            self.cost_of[verdict.outcome].add(verdict)
+        else:
+            self.if_approved.add(verdict)
+
+
+@dataclass(slots=True)
+class Flow:
+    """The referrals that went from one outcome before to one after, and what they cost in either run."""
+
+    before: Outcome
+    after: Outcome
+    referrals: int = 0
+    cost_before: Money = field(default_factory=Counter)
+    cost_after: Money = field(default_factory=Counter)
+
+    @property
+    def stays(self) -> bool:
+        """Whether the outcome is the same."""
+        return self.before is self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Before, after, and the flows between them in the order of their outcomes."""
+
+    before: Tally
+    after: Tally
+    flows: tuple[Flow, ...]
+
+    @property
+    def referrals(self) -> int:
+        """How many referrals were compared."""
+        return self.before.outcomes.total()
+
+    @property
+    def currencies(self) -> tuple[str, ...]:
+        """Every currency in which something costs, or would."""
+        costs = [cost for tally in (self.before, self.after) for cost in (tally.cost, tally.if_approved)]
+        return tuple(sorted({currency for cost in costs for currency in cost.both}))
+
+
+def compare(compared: Iterable[Compared]) -> Comparison:
+    """The figures of these referrals."""
+    before, after, flows = Tally(), Tally(), {(b, a): Flow(b, a) for b in Outcome for a in Outcome}
+    for each in compared:
+        before.add(each.before)
+        after.add(each.after)
+        flow = flows[each.before.outcome, each.after.outcome]
+        flow.referrals += 1
+        flow.cost_before[each.before.currency] += each.before.cost_minor
+        flow.cost_after[each.after.currency] += each.after.cost_minor
+    return Comparison(before, after, tuple(flow for flow in flows.values() if flow.referrals))
+
+
+def difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """How much more it is after, by currency; what stays the same is left out."""
+    currencies = sorted({*before, *after})
+    found = {currency: after.get(currency, 0) - before.get(currency, 0) for currency in currencies}
+    return {currency: minor for currency, minor in found.items() if minor}
+
+
+def in_words(money: Mapping[str, int], *, signed: bool = False) -> str:
+    """Amounts for people: ``80.00 USD``, with ``signed`` ``+80.00 USD``; nothing where there is none."""
+    said = [(minor, display(minor, currency)) for currency, minor in sorted(money.items()) if minor]
+    return ", ".join(f"+{told}" if signed and minor > 0 else told.replace("-", "−") for minor, told in said)

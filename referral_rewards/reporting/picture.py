@@ -1,0 +1,177 @@
+"""The flows of a comparison as an SVG: outcomes before on the left, after on the right, ribbons between them.
+
+Drawn by hand: no library, no script, no font of its own. It reads in light and dark, and says in words what it shows.
+"""
+
+from collections.abc import Iterator
+from html import escape
+from typing import Final, NamedTuple
+
+from referral_rewards.reporting.comparison import Comparison, Flow, Tally, difference, in_words
+from referral_rewards.reporting.outcomes import Outcome
+from referral_rewards.reporting.simulating import Proposal
+
+_WIDTH: Final = 1000
+#: The inner edges of the two columns, and how wide their bars are.
+_LEFT, _RIGHT, _BAR = 300, 700, 12
+_TOP: Final = 132
+#: How high all referrals are together, and the room that an outcome has at least, with the gap below it: two lines.
+_HEIGHT, _ROOM, _GAP = 340, 42, 14
+#: A single referral among thousands is still seen, and a number is written where it fits.
+_THINNEST, _NUMBERED = 2.0, 16.0
+_LINE: Final = 24
+
+
+class _Span(NamedTuple):
+    """From where to where something reaches, counted from the top."""
+
+    top: float
+    bottom: float
+
+    @property
+    def middle(self) -> float:
+        return (self.top + self.bottom) / 2
+
+
+class _Column(NamedTuple):
+    """Where each outcome of a column stands, and within it each flow."""
+
+    outcomes: dict[Outcome, _Span]
+    flows: dict[tuple[Outcome, Outcome], _Span]
+    bottom: float
+
+
+def picture(proposal: Proposal, found: Comparison) -> str:
+    """The picture of what a proposal comes to, as the text of an SVG file."""
+    program, headline = proposal.program, _headline(proposal, found)
+    left, right = _column(found, after=False), _column(found, after=True)
+    ends = max(left.bottom, right.bottom) + 36
+    changing = [flow for flow in found.flows if not flow.stays or _dearer(flow)]
+    height = ends + _LINE * len(changing) + 28
+    told = [f"{flow.referrals} from “{flow.before.words}” to “{flow.after.words}”." for flow in found.flows]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:.0f}" role="img"'
+        ' aria-labelledby="title desc" font-family="system-ui, -apple-system, \'Segoe UI\', Helvetica, sans-serif">',
+        f'<title id="title">{escape(program)} under other terms</title>',
+        f'<desc id="desc">{escape(" ".join([f"{headline}.", *told]))}</desc>',
+        f"<style>{_STYLE}</style>",
+        f'<rect class="ground" width="{_WIDTH}" height="{height:.0f}"/>',
+        _text(40, 46, f"{program} under other terms", "head"),
+        _text(40, 74, headline, "quiet"),
+        _text(_LEFT, _TOP - 18, "under their own terms", "quiet", "end"),
+        _text(_RIGHT, _TOP - 18, "under the new terms", "quiet"),
+        *(_ribbon(flow, left, right) for flow in sorted(found.flows, key=lambda flow: not flow.stays)),
+        *_bars(left, found.before, _LEFT - _BAR, -1),
+        *_bars(right, found.after, _RIGHT, +1),
+        *_numbers(found, left, right),
+        _text(40, ends, "What changes" if changing else "No outcome and no cost changes.", "strong"),
+        *(_note(flow, ends + _LINE * line) for line, flow in enumerate(changing, start=1)),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _column(found: Comparison, *, after: bool) -> _Column:
+    """Stacks the outcomes of one side, each with its flows in the order of the other side's outcomes."""
+    column, top = _Column({}, {}, 0), float(_TOP)
+    for outcome in Outcome:
+        flows = [flow for flow in found.flows if (flow.after if after else flow.before) is outcome]
+        if not flows:
+            continue
+        heights = [max(_THINNEST, _HEIGHT * flow.referrals / found.referrals) for flow in flows]
+        room = max(sum(heights), _ROOM)
+        at = start = top + (room - sum(heights)) / 2
+        for flow, height in zip(flows, heights, strict=True):
+            column.flows[flow.before, flow.after] = _Span(at, at + height)
+            at += height
+        column.outcomes[outcome] = _Span(start, at)
+        top += room + _GAP
+    return column._replace(bottom=top)
+
+
+def _ribbon(flow: Flow, left: _Column, right: _Column) -> str:
+    """One flow; what changes stands out from what stays."""
+    leaves, arrives = left.flows[flow.before, flow.after], right.flows[flow.before, flow.after]
+    bend = (_LEFT + _RIGHT) / 2
+    path = (
+        f"M{_LEFT} {leaves.top:.1f}C{bend} {leaves.top:.1f} {bend} {arrives.top:.1f} {_RIGHT} {arrives.top:.1f}"
+        f"V{arrives.bottom:.1f}C{bend} {arrives.bottom:.1f} {bend} {leaves.bottom:.1f} {_LEFT} {leaves.bottom:.1f}Z"
+    )
+    kind = "stays" if flow.stays else "moves"
+    return f'<path class="{flow.after} {kind}" d="{path}"><title>{escape(_told(flow))}</title></path>'
+
+
+def _bars(column: _Column, tally: Tally, x: int, outwards: int) -> Iterator[str]:
+    """The outcomes of a column: a bar, its name and number, and below them its money."""
+    anchor, beside = ("start", x + _BAR + 12) if outwards > 0 else ("end", x - 12)
+    for outcome, span in column.outcomes.items():
+        height = span.bottom - span.top
+        yield f'<rect class="{outcome}" x="{x}" y="{span.top:.1f}" width="{_BAR}" height="{height:.1f}"/>'
+        money = _money(outcome, tally)
+        lift = -3 if money else 5
+        yield _text(beside, span.middle + lift, f"{outcome.words}  {tally.outcomes[outcome]}", "strong", anchor)
+        if money:
+            yield _text(beside, span.middle + 16, money, "quiet", anchor)
+
+
+def _money(outcome: Outcome, tally: Tally) -> str:
+    """What the referrals of an outcome cost, and what they would if a person approved them."""
+    said = [in_words(tally.cost_of[outcome].both)] if outcome in tally.cost_of else []
+    if outcome is Outcome.FOR_A_PERSON and (waiting := in_words(tally.if_approved.both)):
+        said.append(f"{waiting} if approved")
+    return ", ".join(said)
+
+
+def _numbers(found: Comparison, left: _Column, right: _Column) -> Iterator[str]:
+    """How many referrals a ribbon holds, where it leaves and where it arrives, if it is broad enough for a number."""
+    for flow in found.flows:
+        leaves, arrives = left.flows[flow.before, flow.after], right.flows[flow.before, flow.after]
+        if leaves.bottom - leaves.top >= _NUMBERED and not flow.stays:
+            yield _text(_LEFT + 10, leaves.middle + 5, str(flow.referrals), "number")
+            yield _text(_RIGHT - 10, arrives.middle + 5, str(flow.referrals), "number", "end")
+
+
+def _note(flow: Flow, y: float) -> str:
+    swatch = f'<rect class="{flow.after}" x="40" y="{y - 11:.1f}" width="12" height="12" rx="2"/>'
+    return swatch + _text(62, y, _told(flow), "body")
+
+
+def _told(flow: Flow) -> str:
+    """A flow in words, with what it makes dearer or cheaper."""
+    change = _dearer(flow)
+    count = f"{flow.referrals} {'referral' if flow.referrals == 1 else 'referrals'}"
+    way = f"still {flow.after.words}" if flow.stays else f"{flow.before.words} → {flow.after.words}"
+    return f"{count}: {way}{f', {change}' if change else ''}"
+
+
+def _dearer(flow: Flow) -> str:
+    """How much more the referrals of a flow cost after, with its sign; nothing if they cost the same."""
+    return in_words(difference(flow.cost_before, flow.cost_after), signed=True)
+
+
+def _headline(proposal: Proposal, found: Comparison) -> str:
+    before, after = found.before.cost.both, found.after.cost.both
+    change = in_words(difference(before, after), signed=True) or "no difference"
+    begun = f" begun {proposal.period}" if proposal.period else ""
+    costs = f"cost {in_words(before) or 'nothing'} before, {in_words(after) or 'nothing'} after ({change})"
+    return f"{found.referrals} {'referral' if found.referrals == 1 else 'referrals'}{begun}: {costs}"
+
+
+def _text(x: float, y: float, said: str, style: str, anchor: str = "start") -> str:
+    return f'<text class="{style}" x="{x:.0f}" y="{y:.1f}" text-anchor="{anchor}">{escape(said)}</text>'
+
+
+#: Colours by what an outcome means, apart from each other for every kind of sight; words say the same beside them.
+_STYLE: Final = """
+.ground{fill:#ffffff}.head{fill:#16191d;font-size:24px;font-weight:650}
+.strong{fill:#16191d;font-size:15px;font-weight:600;white-space:pre}.body{fill:#16191d;font-size:15px}
+.quiet{fill:#59626d;font-size:14px}.number{fill:#16191d;font-size:13px;font-weight:600}
+.approved{fill:#0a8f6c}.for_a_person{fill:#d9920a}.denied{fill:#c8452c}
+.expired{fill:#7b6bb5}.withdrawn{fill:#8a8f96}.waiting{fill:#3f86c6}
+.stays{fill-opacity:.18}.moves{fill-opacity:.55}
+@media (prefers-color-scheme:dark){
+.ground{fill:#14171b}.head,.strong,.body,.number{fill:#eceff2}.quiet{fill:#a3adb8}
+.approved{fill:#2dbd94}.for_a_person{fill:#efb136}.denied{fill:#ec6f55}
+.expired{fill:#a596e0}.withdrawn{fill:#a0a6ae}.waiting{fill:#68abe8}
+.stays{fill-opacity:.22}.moves{fill-opacity:.6}}
+"""

@@ -1,0 +1,127 @@
+"""Replaying: reads a program's referrals and judges them again under given terms, as if nobody had decided anything.
+
+Facts are read a page at a time; of everything else a small record a referral is kept.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import claims, periods
+from referral_rewards.domain.claims import RewardClaim
+from referral_rewards.domain.facts import Fact
+from referral_rewards.domain.inquiries import Answer, Answers, SourceAnswer
+from referral_rewards.domain.origin import origin, referee_identity
+from referral_rewards.domain.terms import Terms
+from referral_rewards.register import dossier, inquiries
+from referral_rewards.register.cases import Case
+from referral_rewards.register.referrals import fact_of
+from referral_rewards.reporting.outcomes import of_claim, of_life
+from referral_rewards.reporting.runs import Run
+
+_PAGE: Final = 200
+
+#: The version of the terms that a referral is judged by, and its number.
+Numbered = tuple[int, Terms]
+
+
+async def pages(
+    connection: AsyncConnection, names: Sequence[str], progress: Callable[[int], None]
+) -> AsyncIterator[tuple[str, Any, tuple[Fact, ...]]]:
+    """Each of these referrals with its row and all its facts, in their order."""
+    for start in range(0, len(names), _PAGE):
+        page = list(names[start : start + _PAGE])
+        rows = {row.id: row for row in await connection.execute(_ROWS, {"referrals": page})}
+        facts: defaultdict[str, list[Fact]] = defaultdict(list)
+        for row in await connection.execute(_FACTS, {"referrals": page}):
+            facts[row.referral_id].append(fact_of(row))
+        for name in page:
+            yield name, rows[name], tuple(facts[name])
+        progress(len(page))
+
+
+async def names_of(connection: AsyncConnection, program: str) -> Sequence[str]:
+    """The program's referrals, by their ids."""
+    return (await connection.execute(_NAMES, {"program": program})).scalars().all()
+
+
+async def decide(
+    connection: AsyncConnection,
+    run: Run,
+    terms_of: Mapping[str, Numbered],
+    *,
+    approve_flagged: bool,
+    progress: Callable[[int], None],
+) -> None:
+    """Comes to a verdict on every referral of the run: of claims in the order in which they come before approvers."""
+    for name, each in run.lives.items():
+        if not each.comes_before_approver:
+            run.verdicts[name] = of_life(each)
+    waiting = [name for name, each in run.lives.items() if each.comes_before_approver]
+    waiting.sort(key=lambda name: (run.lives[name].until, name))
+    async for name, row, facts in pages(connection, waiting, progress):
+        version, terms = terms_of[name]
+        case = _case(row, facts, version, terms, run.lives[name].until)
+        claim = await _claim(connection, run, case)
+        run.decide(name, claim, of_claim(claim, terms.currency, approve_flagged=approve_flagged), terms)
+
+
+def _case(row: Any, facts: Sequence[Fact], version: int, terms: Terms, moment: datetime) -> Case:
+    """The case on what had happened by that moment, in its first round and without anything that people decided."""
+    decided = {"round": 1, "settled_rivals": None, "late_facts": 0, "moved_to": None, "moved_by": None}
+    untouched = SimpleNamespace(**{**row._mapping, **decided})
+    seen = tuple(fact for fact in facts if fact.occurred_at <= moment)
+    begun = origin(seen, moment)
+    assert begun is not None  # its life came this far
+    course = periods.course(seen, terms, moment, origin=begun)
+    return Case(untouched, moment, version, terms, begun, seen, course)
+
+
+async def _claim(connection: AsyncConnection, run: Run, case: Case) -> RewardClaim:
+    """The claim that the rules make of a case, with everything that follows from approvals taken from the run."""
+    gathered = await dossier.gather(
+        connection, case, answers=_confirmed(case), approved_rewards=run.rewards_of(case.origin.referrer)
+    )
+    marks = sorted(referee_identity(case.facts, case.now))
+    same_referee = (await connection.execute(_SAME_REFEREE, {"marks": marks, "program": run.program})).scalars()
+    return claims.assemble(
+        replace(
+            gathered,
+            usage=run.usage(case.origin.referrer, case.terms, case.now),
+            tax=run.tax(gathered),
+            rivals=run.rivals(gathered, same_referee),
+        )
+    )
+
+
+def _confirmed(case: Case) -> Answers:
+    """A replay asks nobody: each source that the terms name is taken to have confirmed what is on record."""
+    told, sources = "It is taken as confirmed: a replay asks nobody.", case.terms.sources
+    return Answers(
+        inquiries.question_of(case),
+        SourceAnswer(Answer.CONFIRMED, told, sources.conversions),
+        SourceAnswer(Answer.CONFIRMED, told, sources.customers) if sources.customers else None,
+    )
+
+
+_NAMES: Final = text("SELECT id FROM referral WHERE program = :program AND merged_into IS NULL ORDER BY id")
+
+_ROWS: Final = text("SELECT * FROM referral WHERE id = ANY(CAST(:referrals AS text[]))")
+
+# When we were told of a fact plays no part in a replay: each is read as one of a finished file, which waits for nobody.
+_FACTS: Final = text("""
+SELECT rf.referral_id, f.id, f.source, f.event_id, f.type, f.occurred_at, f.received_at, f.data, f.marks, f.digest,
+       true AS batch_finished
+FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id WHERE rf.referral_id = ANY(CAST(:referrals AS text[]))
+""")
+
+_SAME_REFEREE: Final = text("""
+SELECT DISTINCT r.id FROM referral_key rk JOIN referral r ON r.id = rk.referral_id
+WHERE rk.key = ANY(CAST(:marks AS text[])) AND r.program = :program AND r.merged_into IS NULL
+""")
