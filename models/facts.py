@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, LargeBinary, UniqueConstraint
+from sqlalchemy import Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Column, Field, SQLModel
 
 from models.columns import by_code_point, document, instant, texts
@@ -14,7 +14,10 @@ class FactRecord(SQLModel, table=True):
     """A fact as recorded: public fields readable, persons as marks. Append-only (a trigger refuses the rest)."""
 
     __tablename__ = "fact"
-    __table_args__ = (UniqueConstraint("source", "event_id", name="uq_fact_identity"),)
+    __table_args__ = (
+        UniqueConstraint("source", "event_id", name="uq_fact_identity"),
+        Index("ix_fact_reported", "id", postgresql_where=text("type = 'conversion.reported'")),
+    )
 
     id: UUID = Field(primary_key=True)
     source: str = by_code_point()

@@ -11,7 +11,8 @@ from referral_rewards.reporting.forms import instant
 
 
 async def queue(connection: AsyncConnection, keys: KeyRing) -> list[dict[str, Any]]:
-    """Every claim before its approvers, every late fact, open clawback case and payout that a person must look at.
+    """Every claim before its approvers, every late fact, open clawback case and payout that a person must look at, and
+    every conversion that a referee reports and no source has confirmed.
 
     ``signed`` names only those whose signature ``keys`` verify.
     """
@@ -83,6 +84,15 @@ WITH waiting AS (
     UNION ALL
     SELECT p.referral_id, 'payout_' || p.state, p.why, p.updated_at
     FROM payout p WHERE p.state IN ('manual_review', 'refused')
+    UNION ALL
+    SELECT r.id, 'reported', 'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')
+           || ', which no source has confirmed', f.occurred_at
+    FROM fact f JOIN referral_fact rf ON rf.fact_id = f.id JOIN referral r ON r.id = rf.referral_id
+    WHERE f.type = 'conversion.reported' AND r.closed_at IS NULL
+      AND r.status IN ('invited', 'purchased_unclaimed', 'claimed')
+      AND NOT EXISTS (
+          SELECT 1 FROM fact_key fk JOIN fact told ON told.id = fk.fact_id AND told.type = 'conversion.recorded'
+          WHERE fk.key = 'order:' || (f.data->>'order'))
 )
 SELECT w.exception, w.about, w.since, r.id, r.program, r.status, r.reason, r.referrer, r.order_id, r.conversion_at,
        r.net_minor, r.currency, c.body,

@@ -1,5 +1,8 @@
 """Everything about one referral, for whoever asks why it stands where it stands."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -8,9 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain import periods
 from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.domain.conversions import conversions
+from referral_rewards.domain.course import Course
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.explanation import Situation, explain
+from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.findings import Flag
-from referral_rewards.domain.origin import origin, referee_identity
+from referral_rewards.domain.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.origin import Origin, origin, referee_identity
 from referral_rewards.domain.terms import Terms, in_force
 from referral_rewards.register import decisions, programs, referrals
 from referral_rewards.register.closed import closing_digest
@@ -30,6 +37,7 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
     if row is None:
         raise NotFound("referral", referral)
     brief = [each async for each in listing(connection, Wanted(referral=referral))]
+    life, made = await _life(connection, row), await _decisions(connection, row, keys)
     shown = brief[0] if brief else {"referral": referral, "status": None, "merged_into": row.merged_into}
     return {
         **shown,
@@ -38,9 +46,12 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
         "judged_version": row.judged_version,
         "closed_at": instant(row.closed_at),
         "late_facts": row.late_facts,
-        "periods": await _periods(connection, row),
+        "moved_to": row.moved_to,
+        "told": _told(row, life, made) if life and row.status else None,
+        "periods": _periods(life) if life else None,
         "claim": plain((await connection.execute(_CLAIM, {"id": row.claim_id})).scalar_one_or_none()),
-        "decisions": await _decisions(connection, row, keys),
+        "decisions": made,
+        "inquiries": plain((await connection.execute(_INQUIRIES, {"referral": referral})).all()),
         "legs": plain((await connection.execute(_LEGS, {"referral": referral})).all()),
         "payouts": plain((await connection.execute(_PAYOUTS, {"referral": referral})).all()),
         "clawbacks": plain((await connection.execute(_CLAWBACKS, {"referral": referral})).all()),
@@ -78,8 +89,18 @@ async def decidable(connection: AsyncConnection, referral: str, keys: KeyRing) -
     }
 
 
-async def _periods(connection: AsyncConnection, row: Any) -> dict[str, Any] | None:
-    """The instants that the four periods gave on the facts that were judged, or that a closed one closed with."""
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """What the four periods made of the facts that were judged, or that a closed referral closed with."""
+
+    terms: Terms
+    begun: Origin
+    course: Course
+    facts: list[Fact]
+    judged_at: datetime
+
+
+async def _life(connection: AsyncConnection, row: Any) -> _Life | None:
     linked = await referrals.facts(connection, row.id)
     last = row.closed_version if row.closed_version is not None else row.judged_version
     facts = [each.fact for each in linked if each.version <= last]
@@ -91,21 +112,47 @@ async def _periods(connection: AsyncConnection, row: Any) -> dict[str, Any] | No
     if bound is None:
         return None
     _, terms = bound
-    course = periods.course(facts, terms, judged_at, origin=begun)
+    return _Life(terms, begun, periods.course(facts, terms, judged_at, origin=begun), facts, judged_at)
+
+
+def _periods(life: _Life) -> dict[str, Any]:
+    course, minimum = life.course, life.terms.qualifying.minimum
     return {
         "began_at": instant(course.began_at),
-        "began_by": begun.kind,
+        "began_by": life.begun.kind,
         "invitation_ends": instant(course.invite_ends),
         "claim_by": instant(course.claim_by),
         "claimed_at": instant(course.claimed_at),
         "offer_ends": instant(course.offer_ends),
         "return_ends": instant(course.return_ends),
-        "minimum": str(terms.qualifying.minimum) if terms.qualifying.minimum is not None else None,
-        "conversions": _conversions(facts, terms, judged_at),
+        "minimum": str(minimum) if minimum is not None else None,
+        "conversions": _conversions(life.facts, life.terms, life.judged_at),
     }
 
 
-def _conversions(facts: list[Any], terms: Terms, judged_at: Any) -> list[dict[str, Any]]:
+def _told(row: Any, life: _Life, made: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
+    """Where it stands, in words for the people whom it concerns."""
+    denials = [each for each in made if each["genuine"] and each["kind"] == DecisionKind.DENY]
+    denial = denials[-1] if denials else None
+    return asdict(
+        explain(
+            Situation(
+                status=ReferralStatus(row.status),
+                reason=Reason(row.reason) if row.reason else None,
+                terms=life.terms,
+                began_at=life.course.began_at,
+                deadline=row.deadline,
+                claim_by=life.course.claim_by,
+                offer_ends=life.course.offer_ends,
+                converted_at=row.conversion_at,
+                decided_for=denial["reason"] if denial else None,
+                decided_at=datetime.fromisoformat(denial["decided_at"]) if denial else None,
+            )
+        )
+    )
+
+
+def _conversions(facts: list[Fact], terms: Terms, judged_at: datetime) -> list[dict[str, Any]]:
     return [
         {
             "order": each.order,
@@ -145,6 +192,11 @@ _CLAIM: Final = text("SELECT body FROM reward_claim WHERE id = :id")
 _DECISIONS: Final = text("""
 SELECT d.id, d.seq, d.kind, d.username AS user, d.roles, d.reason, p.body->>'note' AS note, d.digest, d.decided_at
 FROM decision d LEFT JOIN personal_data p ON p.subject_id = d.id WHERE d.referral_id = :referral ORDER BY d.seq
+""")
+
+_INQUIRIES: Final = text("""
+SELECT asked_at, moment, source, subject, answer, sentence, content_hash FROM inquiry WHERE referral_id = :referral
+ORDER BY asked_at, id
 """)
 
 _LEGS: Final = text("""

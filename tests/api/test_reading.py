@@ -129,3 +129,30 @@ async def test_readiness_metrics_and_the_description_need_no_token(desk: Desk) -
     assert all(path in page for path in paths)
     assert "//cdn" not in page
     assert (await desk.api.get("/nowhere")).headers["content-type"] == "application/problem+json"
+
+
+async def test_a_conversion_that_only_the_referee_reports_waits_in_the_queue_and_never_counts(desk: Desk) -> None:
+    sent, claimed, bought = life_of("r1")
+    for number, fact in enumerate((sent, claimed, bought)):
+        fact["time"] = days_ago(9 - number).isoformat()
+    await desk.tell([sent, claimed])
+    assert await desk.judge("r1") == "claimed"
+    reported = {"referral": "r1", "order": "o-r1", "by": "referee", "note": "bought in the store"}
+    await desk.tell([event("told", "conversion.reported", days_ago(7), reported)])
+    assert await desk.judge("r1") == "claimed"
+    queue = (await desk.get("/v1/claims")).json()
+    assert [(each["referral"], each["exception"], each["about"]) for each in queue] == [
+        ("r1", "reported", "the referee tells of order o-r1, which no source has confirmed")
+    ]
+    await desk.tell([bought])
+    assert await desk.judge("r1") == "in_return_period"
+    assert (await desk.get("/v1/claims")).json() == []
+
+
+async def test_a_refusal_is_told_to_the_people_concerned_with_the_way_to_appeal(desk: Desk) -> None:
+    await desk.referral("r1")
+    await desk.decide("r1", "deny", reason="duplicate")
+    assert await desk.judge("r1") == "denied"
+    told = (await desk.get("/v1/referrals/r1")).json()["told"]
+    assert "already been rewarded" in told["why"]
+    assert told["appeal"].startswith("If this looks wrong, appeal")
