@@ -7,7 +7,7 @@ nothing is known; ``GET {url}`` answers 2xx or 404. docs/sources.md is the descr
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -19,10 +19,10 @@ from referral_rewards.domain.facts import Event, parse_event
 from referral_rewards.domain.inquiries import SourceAnswer, unavailable
 from referral_rewards.sources.port import Endpoint, Told
 
-#: Pauses before the second and the third try. Together with the timeouts a source has eight seconds to be there: a
-#: judgement waits for it.
+#: Pauses before the second and the third try, and how long one may take from connecting to the last byte. Together
+#: they give a source seven seconds to be there: a judgement waits for it.
 _PAUSES: Final = (0.2, 0.5)
-_TIMEOUT: Final = httpx.Timeout(2.0, connect=1.0)
+_PATIENCE_SECONDS: Final = 2.0
 #: What somebody tells of one order or one customer is never near this.
 _BODY_BYTES_MAX: Final = 1_000_000
 #: What an answer amounts to: of the source's name, what was asked about, and the facts told.
@@ -40,11 +40,21 @@ class _Unusable(Exception):
 class HttpSource:
     """A source at an address. The client is the caller's, who closes it."""
 
-    def __init__(self, name: str, endpoint: Endpoint, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint,
+        client: httpx.AsyncClient,
+        *,
+        patience_seconds: float = _PATIENCE_SECONDS,
+        pauses: Sequence[float] = _PAUSES,
+    ) -> None:
         self._name = name
         self._url = endpoint.url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {endpoint.token}"} if endpoint.token else {}
+        self._headers = {"Authorization": f"Bearer {endpoint.token}".encode()} if endpoint.token else {}
         self._client = client
+        self._patience_seconds = patience_seconds
+        self._pauses = pauses
 
     async def order(self, order: str) -> Told:
         return await self._ask("orders", order, inquiries.about_order)
@@ -77,7 +87,7 @@ class HttpSource:
         Raises:
             _Unusable: after as many tries as it is worth.
         """
-        for pause in (*_PAUSES, None):
+        for pause in (*self._pauses, None):
             try:
                 return await self._get_once(url)
             except _Unusable as unusable:
@@ -88,20 +98,28 @@ class HttpSource:
 
     async def _get_once(self, url: str) -> bytes | None:
         try:
-            async with self._client.stream("GET", url, headers=self._headers, timeout=_TIMEOUT) as response:
-                if response.status_code == httpx.codes.NOT_FOUND:
-                    return None
-                if not response.is_success:
-                    again = response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS
-                    raise _Unusable(f"It answered {response.status_code}.", again=again)
-                body = b""
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > _BODY_BYTES_MAX:
-                        raise _Unusable("Its answer is too long to be one.", again=False)
-                return body
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            # The client's own timeouts begin anew with each byte; this one does not.
+            async with asyncio.timeout(self._patience_seconds):
+                return await self._read(url)
+        except _Unusable:
+            raise
+        except Exception as error:
+            # Not httpx's errors alone: an address that no socket takes fails in whatever way it likes.
             raise _Unusable(f"It could not be reached ({type(error).__name__}).", again=True) from None
+
+    async def _read(self, url: str) -> bytes | None:
+        async with self._client.stream("GET", url, headers=self._headers, timeout=None) as response:
+            if response.status_code == httpx.codes.NOT_FOUND:
+                return None
+            if not response.is_success:
+                again = response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS
+                raise _Unusable(f"It answered {response.status_code}.", again=again)
+            body = b""
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _BODY_BYTES_MAX:
+                    raise _Unusable("Its answer is too long to be one.", again=False)
+            return body
 
 
 def _facts(body: bytes | None) -> list[Event]:
