@@ -28,7 +28,10 @@ class _Record(BaseModel):
 
 
 class Evidence(_Record):
-    """A fact that a check was made from; ``content_hash`` is its salted commitment."""
+    """A fact that a check was made from, or what a source answered when asked again.
+
+    ``content_hash`` is a fact's salted commitment; of an answer, the SHA-256 of what came.
+    """
 
     id: str
     what: str
@@ -117,13 +120,19 @@ def assemble(dossier: Dossier, *, reopened: bool = False) -> RewardClaim:
     undisputed = names - {Flag.DISPUTED_ATTRIBUTION}
     core_requirement = approval.requirement(dossier.terms, reckoning.legs, undisputed, override=override)
     core_digest = digest_of(_core(dossier, findings, flags, reckoning.legs, core_requirement))
+    heard = _heard(dossier)
     return RewardClaim(
         referral=dossier.referral,
         program=dossier.origin.program,
         version=dossier.version,
-        evidence=_evidence(findings),
+        evidence=(*_evidence(findings), *heard.values()),
         checks=tuple(
-            Check(code=code, result=f.result, sentence=f.sentence, evidence=tuple(str(fact.id) for fact in f.facts))
+            Check(
+                code=code,
+                result=f.result,
+                sentence=f.sentence,
+                evidence=(*(str(fact.id) for fact in f.facts), *((heard[code].id,) if code in heard else ())),
+            )
             for code, f in findings.items()
         ),
         flags=flags,
@@ -203,6 +212,27 @@ def _evidence(findings: Mapping[CheckCode, Finding]) -> tuple[Evidence, ...]:
     """Every fact that some check used, once, in the order in which they happened."""
     used = {fact.id: fact for finding in findings.values() for fact in finding.facts}
     return tuple(_cited(fact) for fact in sorted(used.values(), key=lambda fact: fact.precedence))
+
+
+def _heard(dossier: Dossier) -> dict[CheckCode, Evidence]:
+    """What outside sources answered, for the checks that it was asked for. The digest holds the facts they told."""
+    q = dossier.conversion
+    answers = {
+        CheckCode.CONVERSION_CONFIRMED: (dossier.revalidation, f"order {q.order}" if q is not None else None),
+        CheckCode.NO_OPEN_ISSUE: (dossier.customer_record, "the referee"),
+    }
+    return {
+        code: Evidence(
+            id=f"{answer.source}:{about}",
+            what=f"answer about {about}",
+            source=answer.source,
+            reference=about,
+            observed_at=dossier.now,
+            content_hash=answer.content_hash,
+        )
+        for code, (answer, about) in answers.items()
+        if answer is not None and about is not None and answer.content_hash is not None
+    }
 
 
 def _cited(fact: Fact) -> Evidence:

@@ -333,3 +333,13 @@ def test_digest_is_of_the_canonical_form() -> None:
 def test_float_never_enters_a_digest(content: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="float"):
         digest_of(content)
+
+
+def test_what_an_outside_source_answered_is_evidence_and_no_part_of_the_digest() -> None:
+    said = SourceAnswer(Answer.CONFIRMED, "It knows order o1.", "shop", content_hash="ab" * 32)
+    claim, again = (assemble(dossier(revalidation=replace(said, content_hash=h))) for h in ("ab" * 32, "cd" * 32))
+    cited = next(each for each in claim.evidence if each.source == "shop")
+    confirmed = next(check for check in claim.checks if check.code == "conversion_confirmed")
+    assert (cited.reference, cited.content_hash) == ("order o1", "ab" * 32)
+    assert cited.id in confirmed.evidence
+    assert claim.digest == again.digest
