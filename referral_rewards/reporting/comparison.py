@@ -25,8 +25,9 @@ class Cost:
 
     def add(self, verdict: Verdict) -> None:
         """Counts the reward of one more referral."""
-        self.referrer[verdict.currency] += verdict.referrer_minor
-        self.referee[verdict.currency] += verdict.referee_minor
+        if verdict.amount_minor:
+            self.referrer[verdict.currency] += verdict.referrer_minor
+            self.referee[verdict.currency] += verdict.referee_minor
 
 
 @dataclass(slots=True)
