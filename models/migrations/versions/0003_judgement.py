@@ -22,15 +22,18 @@ BEGIN
     IF TG_OP <> 'INSERT' AND OLD.state NOT IN ('cancelled', 'clawed_back') THEN before := 1; END IF;
     IF TG_OP <> 'DELETE' AND NEW.state NOT IN ('cancelled', 'clawed_back') THEN after := 1; END IF;
     IF TG_OP = 'UPDATE' AND before = after AND OLD.amount_minor = NEW.amount_minor THEN RETURN NULL; END IF;
+    -- The program's total always comes first, so that no two transactions wait for each other in a circle.
     IF before = 1 THEN
         UPDATE held_total SET rewards = rewards - 1, amount_minor = amount_minor - OLD.amount_minor
-        WHERE program = OLD.program AND (referrer = '' OR referrer = OLD.referrer AND OLD.role = 'referrer');
+        WHERE program = OLD.program AND referrer = '';
+        UPDATE held_total SET rewards = rewards - 1, amount_minor = amount_minor - OLD.amount_minor
+        WHERE program = OLD.program AND referrer = OLD.referrer AND OLD.role = 'referrer' AND referrer <> '';
     END IF;
     IF after = 1 THEN
         INSERT INTO held_total (program, referrer, rewards, amount_minor)
         SELECT NEW.program, whose, 1, NEW.amount_minor FROM (
             SELECT '' AS whose UNION SELECT NEW.referrer WHERE NEW.role = 'referrer'
-        ) AS both_totals ORDER BY whose
+        ) AS both_totals ORDER BY whose COLLATE "C"
         ON CONFLICT (program, referrer) DO UPDATE
         SET rewards = held_total.rewards + 1, amount_minor = held_total.amount_minor + excluded.amount_minor;
     END IF;
