@@ -72,6 +72,16 @@ def most_of(found: Sequence[Rate]) -> int | None:
     return None if None in amounts else max((each for each in amounts if each is not None), default=0)
 
 
+def most_of_a_claim(terms: Terms, sides: Iterable[Side] = Side, *, partners: bool = True) -> int | None:
+    """The most that one claim can come to for these sides together, or None if nothing bounds it."""
+    found = [rate for rate in rates(terms) if partners or not isinstance(rate.rule, Partner)]
+    amounts = [most_of(of_side(found, side)) for side in sides]
+    if None in amounts:
+        return None
+    most = sum(each for each in amounts if each is not None)
+    return most if terms.limits.budget is None else min(most, terms.minor(terms.limits.budget))
+
+
 def least_of(terms: Terms, side: Side) -> int:
     """What a side gets at the least, of whatever kind the conversion is; partners, the exceptions, left out."""
     priced = PRICED.issuperset(terms.qualifying.kinds)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from referral_rewards.domain import money
 from referral_rewards.domain.errors import Problem
-from referral_rewards.domain.rates import least_of, most_of, of_side, rates, said
+from referral_rewards.domain.rates import least_of, most_of, most_of_a_claim, of_side, rates, said
 from referral_rewards.domain.rewards import Side
 from referral_rewards.domain.terms import PayoutCycle, Terms
 
@@ -71,10 +71,9 @@ def unbounded_percentages(terms: Terms) -> Problems:
 def four_eyes_out_of_reach(terms: Terms) -> Problems:
     """Four eyes from an amount on that neither one claim nor all rewards of one referrer in a period can come to."""
     eyes, limits = terms.approval.four_eyes_from, terms.limits
-    sides = [most_of(of_side(rates(terms), side)) for side in Side]
-    if eyes is None or None in sides:
+    largest = most_of_a_claim(terms)
+    if eyes is None or largest is None:
         return
-    largest = sum(each for each in sides if each is not None)
     if limits.per_referrer is not None and limits.per_referrer.amount is not None:
         largest = max(largest, terms.minor(limits.per_referrer.amount))
     if limits.budget is not None:
