@@ -79,6 +79,8 @@ def _proposal(
         problems.append(Problem("--until", f"{end} is not after {first}: no referral can have begun between them"))
     if drawn is not None and not drawn.absolute().parent.is_dir():
         problems.append(Problem("--picture", f"there is no folder {drawn.parent} to draw it in"))
+    elif drawn is not None and drawn.is_dir():
+        problems.append(Problem("--picture", f"{drawn} is a folder"))
     if problems or terms is None:
         raise BadInput(problems)
     return Proposal(
