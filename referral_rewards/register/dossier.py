@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import identity
 from referral_rewards.domain.calendar import Period
-from referral_rewards.domain.dossier import Dossier, Rival, Similarity, TaxPosition, Usage
+from referral_rewards.domain.dossier import Dossier, Rival, TaxPosition, Usage
 from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.inquiries import Answers
 from referral_rewards.domain.lifecycle import CLOSED, ReferralStatus
 from referral_rewards.domain.origin import referee_identity
 from referral_rewards.domain.payloads import FactType
+from referral_rewards.register.behaviour import observed
 from referral_rewards.register.cases import Case
 
 
@@ -25,7 +26,7 @@ async def gather(
 ) -> Dossier:
     """The dossier of a referral in review. ``approved_rewards`` is the count that the round has frozen, if it has."""
     referrer, program = case.origin.referrer, case.origin.program
-    return Dossier(
+    gathered = Dossier(
         referral=case.row.id,
         version=case.version,
         terms=case.terms,
@@ -40,13 +41,12 @@ async def gather(
         else approved_rewards,
         usage=await _usage(connection, case),
         tax=await _tax(connection, case),
-        personal=await _similarity(connection, case),
-        reciprocal=await _reciprocal(connection, case),
         revalidation=answers.conversion,
         customer_record=answers.customer,
         late_facts=case.row.round > 1 and case.row.late_facts > 0,
         manual_entry_by=entered_by(case.facts),
     )
+    return await observed(connection, gathered)
 
 
 async def rewards_of(connection: AsyncConnection, program: str, referrer: str | None) -> int:
@@ -184,26 +184,6 @@ async def _tax(connection: AsyncConnection, case: Case) -> Mapping[str, TaxPosit
     }
 
 
-async def _similarity(connection: AsyncConnection, case: Case) -> Similarity:
-    found = {
-        row.type: row.email
-        for row in await connection.execute(_EMAILS, {"referral": case.row.id})
-        if row.type != FactType.REFERRER_ENROLLED or row.referrer == case.origin.referrer
-    }
-    return Similarity(
-        referrer_email=found.get(FactType.REFERRER_ENROLLED),
-        referee_email=found.get(FactType.REFERRAL_CLAIMED) or found.get(FactType.REFERRAL_SENT),
-    )
-
-
-async def _reciprocal(connection: AsyncConnection, case: Case) -> bool:
-    """Whether the referee is a referrer who once referred this referrer."""
-    referee = sorted(referee_identity(case.facts, case.now))
-    referrer = sorted(identity.of_kinds(await _referrer_marks(connection, case), identity.IDENTITY_KINDS))
-    asked = {"referee": referee, "referrer": referrer, "own": case.origin.referrer}
-    return bool((await connection.execute(_RECIPROCAL, asked)).scalar_one())
-
-
 # The database keeps these totals itself; the one without a referrer is the whole program's.
 _REWARDS: Final = text("""
 SELECT coalesce(max(rewards), 0) FROM held_total WHERE program = :program AND referrer = :referrer AND referrer <> ''
@@ -261,26 +241,4 @@ FROM unnest(CAST(:payees AS text[])) AS p(payee)
 LEFT JOIN leg l ON l.beneficiary = p.payee AND l.approved_at >= CAST(:since AS timestamptz)
     AND l.referral_id <> :referral AND l.state NOT IN ('cancelled', 'clawed_back')
 GROUP BY p.payee
-""")
-
-_EMAILS: Final = text("""
-SELECT DISTINCT ON (f.type) f.type, f.data->>'referrer' AS referrer,
-       coalesce(pd.body->>'email', pd.body->'referee'->>'email') AS email
-FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id JOIN personal_data pd ON pd.subject_id = f.id
-WHERE rf.referral_id = :referral AND f.type IN ('referrer.enrolled', 'referral.sent', 'referral.claimed')
-  AND coalesce(pd.body->>'email', pd.body->'referee'->>'email') IS NOT NULL
-ORDER BY f.type, f.occurred_at, f.source, f.event_id
-""")
-
-# The referee enrolled as a referrer, and one of that referrer's referrals has this referrer as its referee. Whoever
-# refers themselves is found by a check of its own, and is not reciprocal as well.
-_RECIPROCAL: Final = text("""
-SELECT EXISTS (
-    SELECT 1 FROM referral_key back
-    JOIN referral r ON r.id = back.referral_id
-    JOIN fact_key fk ON fk.key = 'referrer:' || r.program || '/' || r.referrer
-    JOIN fact f ON f.id = fk.fact_id AND f.type = 'referrer.enrolled'
-    WHERE back.key = ANY(CAST(:referrer AS text[])) AND f.marks && CAST(:referee AS text[])
-      AND r.referrer IS DISTINCT FROM CAST(:own AS text)
-)
 """)

@@ -30,7 +30,7 @@ LOCKS: Final = 64
 #: What a claim or a purchase leaves behind: an address on the network, a device, a payment instrument.
 TRACE_KINDS: Final = ("ip", "device", "fingerprint")
 #: By what a person who enrolled is known again in another program, or under another name.
-_ENROLMENT_KINDS: Final = (*identity.IDENTITY_KINDS, "device", "fingerprint")
+ENROLMENT_KINDS: Final = (*identity.IDENTITY_KINDS, "device", "fingerprint")
 
 _ABOUT_A_REFERRAL: Final = frozenset(
     {
@@ -96,7 +96,7 @@ def file(event: Event, marks: frozenset[str]) -> Filing:
             keys = frozenset({f"referrer:{public['program']}/{public['referrer']}"})
             if code := public.get("code"):
                 keys |= {f"code:{public['program']}/{code}"}
-            traces = map(enrolment_trace, identity.of_kinds(marks, _ENROLMENT_KINDS))
+            traces = map(enrolment_trace, identity.of_kinds(marks, ENROLMENT_KINDS))
             return Filing(keys, None, frozenset(), frozenset(traces))
         case kind if kind in _ABOUT_A_REFERRAL:
             return Filing(frozenset({f"referral:{public['referral']}"}), None, frozenset())

@@ -1,0 +1,50 @@
+"""The blocklist: identities, devices and payment instruments that the installation trusts no more, as marks alone."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.errors import NotFound
+
+
+async def add(connection: AsyncConnection, marks: Collection[str], *, why: str, by: str, at: datetime) -> int:
+    """Blocks the marks; how many were not blocked before. One that was keeps its first reason, date and name."""
+    rows = await connection.execute(_ADD, {"marks": sorted(marks), "why": why, "by": by, "at": at})
+    return len(rows.all())
+
+
+async def remove(connection: AsyncConnection, marks: Collection[str]) -> None:
+    """Trusts the marks again.
+
+    Raises:
+        NotFound: if one of them is not on the list; then none is taken off.
+    """
+    if missing := set(marks) - await among(connection, marks):
+        raise NotFound("blocked mark", min(missing))
+    await connection.execute(_REMOVE, {"marks": sorted(marks)})
+
+
+async def among(connection: AsyncConnection, marks: Collection[str]) -> frozenset[str]:
+    """Those of the marks that are blocked."""
+    return frozenset((await connection.execute(_AMONG, {"marks": sorted(marks)})).scalars())
+
+
+async def listing(connection: AsyncConnection) -> Sequence[Any]:
+    """Every blocked mark: mark, why, blocked_at, blocked_by; newest first."""
+    return (await connection.execute(_LISTING)).all()
+
+
+_ADD: Final = text("""
+INSERT INTO blocked_mark (mark, why, blocked_at, blocked_by)
+SELECT mark, :why, :at, :by FROM unnest(CAST(:marks AS text[])) AS told(mark)
+ON CONFLICT DO NOTHING RETURNING mark
+""")
+
+_REMOVE: Final = text("DELETE FROM blocked_mark WHERE mark = ANY(CAST(:marks AS text[]))")
+
+_AMONG: Final = text("SELECT mark FROM blocked_mark WHERE mark = ANY(CAST(:marks AS text[]))")
+
+_LISTING: Final = text("SELECT mark, why, blocked_at, blocked_by FROM blocked_mark ORDER BY blocked_at DESC, mark")
