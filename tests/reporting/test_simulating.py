@@ -207,6 +207,12 @@ def changed(simulation: Simulation) -> dict[str, tuple[Told, Told]]:
             {"b": (BOTH, ("approved", "", 4000, 800))},
             id="an earlier tier",
         ),
+        pytest.param(
+            life("r"),
+            {"currency": "EUR"},
+            {"r": (BOTH, ("for_a_person", "currency_mismatch", 0, 0))},
+            id="another currency",
+        ),
         pytest.param(life("r", "2026-11-28"), {"periods__offer": "P10D"}, {}, id="still waiting"),
     ],
 )
