@@ -75,9 +75,10 @@ class Judgement:
             return await verdicts.set_aside(connection, row, now)
         if row.status in _PAID:
             return await after_payment(connection, case)
-        report = await inquiries.open_report(connection, case)
-        if report is not None and (answers is None or answers.question != report):
-            raise AnswersNeeded(report, Moment.REPORT)
+        if case.course.conversion is None and case.course.status is not _S.IN_REVIEW:
+            report = await inquiries.open_report(connection, case)
+            if report is not None and (answers is None or answers.question != report):
+                raise AnswersNeeded(report, Moment.REPORT)
         if case.course.status is not _S.IN_REVIEW:
             return await _by_the_periods(connection, case)
         if row.claim_id is None or row.claim_version != row.facts_version:
