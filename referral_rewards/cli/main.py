@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from referral_rewards.cli import decisions, programs, servers, users
+from referral_rewards.cli import blocklist, decisions, programs, servers, users
 from referral_rewards.cli.ingest import ingest
 from referral_rewards.cli.problems import exit_code_of
 from referral_rewards.cli.queue import queue_
@@ -36,6 +36,7 @@ app.add_typer(decisions.record, name="decisions")
 app.command("simulate")(simulate_)
 app.add_typer(programs.commands, name="program")
 app.add_typer(users.commands, name="user")
+app.add_typer(blocklist.commands, name="blocklist")
 app.add_typer(servers.db, name="db")
 app.command()(servers.api)
 app.command()(servers.worker)
