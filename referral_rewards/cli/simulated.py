@@ -119,7 +119,7 @@ def _verdict(verdict: Verdict) -> tuple[str, str]:
     amount = in_words({verdict.currency: verdict.amount_minor})
     if amount and not verdict.costs:
         amount += " if approved"
-    return "\n".join(filter(None, [verdict.outcome.words, verdict.why])), amount
+    return "\n".join(filter(None, [verdict.outcome.words, verdict.reason, *verdict.flags])), amount
 
 
 def _difference(each: Compared) -> str:

@@ -53,11 +53,6 @@ class Verdict:
         """What the run paid for it."""
         return self.amount_minor if self.costs else 0
 
-    @property
-    def why(self) -> str:
-        """The reason or the flags, for people."""
-        return self.reason or ", ".join(self.flags)
-
 
 @dataclass(frozen=True, slots=True)
 class Compared:

@@ -14,9 +14,9 @@ from referral_rewards.reporting.simulating import Proposal
 _WIDTH: Final = 1000
 #: The inner edges of the two columns, and how wide their bars are.
 _LEFT, _RIGHT, _BAR = 300, 700, 12
-_TOP: Final = 132
-#: How high all referrals are together, and the room that an outcome has at least, with the gap below it: two lines.
-_HEIGHT, _ROOM, _GAP = 340, 42, 14
+_TOP: Final = 158
+#: How high all referrals are together; the room that an outcome has at least, three lines of text; and the gap below.
+_HEIGHT, _ROOM, _GAP = 340, 56, 8
 #: A single referral among thousands is still seen, and a number is written where it fits.
 _THINNEST, _NUMBERED = 2.0, 16.0
 _LINE: Final = 24
@@ -43,7 +43,7 @@ class _Column(NamedTuple):
 
 def picture(proposal: Proposal, found: Comparison) -> str:
     """The picture of what a proposal comes to, as the text of an SVG file."""
-    program, headline = proposal.program, _headline(proposal, found)
+    program, who, costs = proposal.program, _who(proposal, found), _costs(found)
     left, right = _column(found, after=False), _column(found, after=True)
     ends = max(left.bottom, right.bottom) + 36
     changing = [flow for flow in found.flows if not flow.stays or _dearer(flow)]
@@ -53,11 +53,12 @@ def picture(proposal: Proposal, found: Comparison) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:.0f}" role="img"'
         ' aria-labelledby="title desc" font-family="system-ui, -apple-system, \'Segoe UI\', Helvetica, sans-serif">',
         f'<title id="title">{escape(program)} under other terms</title>',
-        f'<desc id="desc">{escape(" ".join([f"{headline}.", *told]))}</desc>',
+        f'<desc id="desc">{escape(" ".join([f"{who}: {costs}.", *told]))}</desc>',
         f"<style>{_STYLE}</style>",
         f'<rect class="ground" width="{_WIDTH}" height="{height:.0f}"/>',
         _text(40, 46, f"{program} under other terms", "head"),
-        _text(40, 74, headline, "quiet"),
+        _text(40, 74, who, "quiet"),
+        _text(40, 96, costs, "quiet"),
         _text(_LEFT, _TOP - 18, "under their own terms", "quiet", "end"),
         _text(_RIGHT, _TOP - 18, "under the new terms", "quiet"),
         *(_ribbon(flow, left, right) for flow in sorted(found.flows, key=lambda flow: not flow.stays)),
@@ -107,19 +108,19 @@ def _bars(column: _Column, tally: Tally, x: int, outwards: int) -> Iterator[str]
     for outcome, span in column.outcomes.items():
         height = span.bottom - span.top
         yield f'<rect class="{outcome}" x="{x}" y="{span.top:.1f}" width="{_BAR}" height="{height:.1f}"/>'
-        money = _money(outcome, tally)
-        lift = -3 if money else 5
-        yield _text(beside, span.middle + lift, f"{outcome.words}  {tally.outcomes[outcome]}", "strong", anchor)
-        if money:
-            yield _text(beside, span.middle + 16, money, "quiet", anchor)
+        said = _money(outcome, tally)
+        y = span.middle + 5 - 9 * len(said)
+        yield _text(beside, y, f"{outcome.words}  {tally.outcomes[outcome]}", "strong", anchor)
+        for line, money in enumerate(said, start=1):
+            yield _text(beside, y + 18 * line, money, "quiet", anchor)
 
 
-def _money(outcome: Outcome, tally: Tally) -> str:
+def _money(outcome: Outcome, tally: Tally) -> list[str]:
     """What the referrals of an outcome cost, and what they would if a person approved them."""
     said = [in_words(tally.cost_of[outcome].both)] if outcome in tally.cost_of else []
     if outcome is Outcome.FOR_A_PERSON and (waiting := in_words(tally.if_approved.both)):
         said.append(f"{waiting} if approved")
-    return ", ".join(said)
+    return said
 
 
 def _numbers(found: Comparison, left: _Column, right: _Column) -> Iterator[str]:
@@ -149,12 +150,15 @@ def _dearer(flow: Flow) -> str:
     return in_words(difference(flow.cost_before, flow.cost_after), signed=True)
 
 
-def _headline(proposal: Proposal, found: Comparison) -> str:
+def _who(proposal: Proposal, found: Comparison) -> str:
+    begun = f" begun {proposal.period}" if proposal.period else ""
+    return f"{found.referrals} {'referral' if found.referrals == 1 else 'referrals'}{begun}"
+
+
+def _costs(found: Comparison) -> str:
     before, after = found.before.cost.both, found.after.cost.both
     change = in_words(difference(before, after), signed=True) or "no difference"
-    begun = f" begun {proposal.period}" if proposal.period else ""
-    costs = f"cost {in_words(before) or 'nothing'} before, {in_words(after) or 'nothing'} after ({change})"
-    return f"{found.referrals} {'referral' if found.referrals == 1 else 'referrals'}{begun}: {costs}"
+    return f"cost {in_words(before) or 'nothing'} before, {in_words(after) or 'nothing'} after ({change})"
 
 
 def _text(x: float, y: float, said: str, style: str, anchor: str = "start") -> str:

@@ -109,7 +109,12 @@ def _unseen(what: str, more: int, total: int) -> None:
 
 
 def told(verdict: Verdict) -> Told:
-    return (verdict.outcome.value, verdict.why, verdict.referrer_minor, verdict.referee_minor)
+    return (
+        verdict.outcome.value,
+        verdict.reason or ", ".join(verdict.flags),
+        verdict.referrer_minor,
+        verdict.referee_minor,
+    )
 
 
 def changed(simulation: Simulation) -> dict[str, tuple[Told, Told]]:
