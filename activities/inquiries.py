@@ -1,12 +1,12 @@
 """Asking the outside sources, and taking what they tell into the register before anything is judged by it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 
 from models.session import Database
-from referral_rewards.domain.facts import Event, too_far_ahead
+from referral_rewards.domain.facts import too_far_ahead
 from referral_rewards.domain.inquiries import (
     Answer,
     Answers,
@@ -18,7 +18,7 @@ from referral_rewards.domain.inquiries import (
     unavailable,
 )
 from referral_rewards.domain.standing import Standing
-from referral_rewards.register import inquiries
+from referral_rewards.register import batches, inquiries
 from referral_rewards.register.facts import Intake
 from referral_rewards.register.judgement import Judgement
 from referral_rewards.register.retrying import retrying
@@ -75,12 +75,17 @@ class Inquiries:
             return told.answer
         if any(too_far_ahead(event, _now()) for event in told.facts):
             return unavailable(told.answer.source, "It told a fact from the future.")
-        conflicts = await retrying(partial(self._record, told.facts))
+        conflicts = await retrying(partial(self._record, told))
         return told_otherwise(told.answer, conflicts) if conflicts else told.answer
 
-    async def _record(self, facts: Sequence[Event]) -> int:
+    async def _record(self, told: Told) -> int:
+        """How many of the facts conflict with what was told before. An answer is a whole: nothing is waited for that
+        could follow it (SPEC §4, closing)."""
         async with self._database.transaction() as connection:
-            recorded = await self._intake.record(connection, facts, received_at=_now())
+            name = f"answer of {told.answer.source}: {told.answer.content_hash}"
+            batch = await batches.open_batch(connection, name, _now())
+            recorded = await self._intake.record(connection, told.facts, received_at=_now(), batch=batch)
+            await batches.finish(connection, batch, _now())
         return len(recorded.conflicts)
 
 

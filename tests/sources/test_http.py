@@ -54,10 +54,10 @@ async def test_what_another_try_would_not_change_is_told_at_once(status: int) ->
 
 async def test_a_redirect_is_not_followed_with_the_token_in_hand() -> None:
     elsewhere = Misbehaving((200, GOOD))
-    async with served(elsewhere) as url:
-        server = Misbehaving((302, b"", {"location": f"{url}/orders/o1"}))
-        async with asked(server, token="secret") as source:
-            assert (await source.order("o1")).answer.answer is Answer.UNAVAILABLE
+    async with served(elsewhere) as there:
+        server = Misbehaving((302, b"", {"location": f"{there}/orders/o1"}))
+        async with served(server) as url, connected({"shop": Endpoint(url, "secret")}) as sources:
+            assert (await sources["shop"].order("o1")).answer.answer is Answer.UNAVAILABLE
     assert (len(server.requests), elsewhere.requests) == (1, [])
 
 
