@@ -11,6 +11,7 @@ import typer
 
 from referral_rewards.cli import blocklist, decisions, programs, servers, users
 from referral_rewards.cli.ingest import ingest
+from referral_rewards.cli.preflight import preflight
 from referral_rewards.cli.problems import exit_code_of
 from referral_rewards.cli.queue import queue_
 from referral_rewards.cli.referrals import list_
@@ -35,6 +36,7 @@ for name, decide in decisions.commands():
 app.add_typer(decisions.record, name="decisions")
 app.command("simulate")(simulate_)
 app.add_typer(programs.commands, name="program")
+app.command()(preflight)
 app.add_typer(users.commands, name="user")
 app.add_typer(blocklist.commands, name="blocklist")
 app.add_typer(servers.db, name="db")

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, table, tables
+from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, table, tables, tell
+from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.terms import load_terms
+from referral_rewards.domain.terms_review import unclear
 from referral_rewards.register import programs
 
 commands = typer.Typer(help="Programs and the versions of their terms.", no_args_is_help=True)
@@ -20,17 +22,22 @@ Version = Annotated[int | None, typer.Option("--version", help="A version's numb
 
 
 @commands.command()
-def lint(file: File) -> None:
-    """Check terms; every problem is named with its path. Needs no database."""
-    terms = load_terms(_read(file))
+def lint(file: File) -> int:
+    """Check terms: what they can't say, and then what nobody can have meant, each with its path. Needs no database."""
+    terms = load_terms(read_text(file))
+    if found := unclear(terms):
+        for problem in found:
+            tell(str(problem))
+        return FOUND_PROBLEMS
     say(f"{file}: the terms of {terms.program} hold together")
+    return DONE
 
 
 @commands.command()
 def publish(file: File, data: Data = None) -> None:
     """Publish terms as the program's next version. The same text again changes nothing."""
-    source = _read(file)
-    load_terms(source)
+    source = read_text(file)
+    terms = load_terms(source)
 
     async def work() -> programs.Published:
         async with database(settings(data)) as opened, opened.transaction() as connection:
@@ -42,6 +49,8 @@ def publish(file: File, data: Data = None) -> None:
     else:
         released = f"; {done.released} referrals that waited for it go on" if done.released else ""
         say(f"{done.program} version {done.version} is published{released}")
+    for problem in unclear(terms):
+        tell(f"unclear: {problem}")
 
 
 @commands.command("list")
@@ -75,7 +84,12 @@ def show(
     say(asyncio.run(work()).rstrip("\n"))
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        BadInput: if it can't be read.
+    """
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:

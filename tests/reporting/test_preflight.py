@@ -1,0 +1,99 @@
+"""What is gathered of a program before it runs: its newest terms, who can sign in, and which sources answer."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+
+from referral_rewards.domain.readiness import gaps
+from referral_rewards.domain.staffing import Person
+from referral_rewards.domain.terms import Role
+from referral_rewards.rails.connected import CONNECTED
+from referral_rewards.register import users
+from referral_rewards.register.users import Scope
+from referral_rewards.reporting.preflight import readiness
+from referral_rewards.sources.fake import FakeSource
+from referral_rewards.sources.register import RegisterSource
+from tests.desk import Desk, days_ago, marks
+from tests.desk import desk as open_desk
+from tests.domain.build import acme
+from worker.build import rails
+
+FINANCE, OWNER, OPS = Role.FINANCE, Role.PROGRAM_OWNER, Role.OPERATIONS
+
+
+@pytest.fixture
+async def desk(database_url: str) -> AsyncIterator[Desk]:
+    async with open_desk(database_url) as opened:
+        yield opened
+
+
+async def people(desk: Desk, program: str = "acme-friends") -> dict[str, Person]:
+    found = await readiness(desk.database, program, {})
+    return {person.name: person for person in found.people}
+
+
+async def test_the_example_is_ready_with_one_person_for_each_role(desk: Desk) -> None:
+    found = await readiness(desk.database, "acme-friends", {"register": RegisterSource()})
+    assert (found.version, found.rails, found.sources) == (1, CONNECTED, {"register": None})
+    assert gaps(found) == []
+
+
+async def test_whoever_can_not_sign_in_does_not_count(desk: Desk) -> None:
+    everybody = await people(desk)
+    assert {name: person.roles for name, person in everybody.items()} == {
+        "ada": {Role.ADMINISTRATOR},
+        "fiona": {FINANCE},
+        "oscar": {OPS},
+        "paula": {OWNER},
+    }
+    async with desk.database.transaction() as connection:
+        await users.bar(connection, "fiona", at=days_ago(1))
+        await connection.execute(text("UPDATE api_token SET revoked_at = now() WHERE username = 'oscar'"))
+        await users.new_token(connection, "paula", at=days_ago(1))
+        await connection.execute(
+            text(
+                "UPDATE api_token SET revoked_at = now() WHERE created_at ="
+                " (SELECT min(created_at) FROM api_token WHERE username = 'paula')"
+            )
+        )
+    assert sorted(await people(desk)) == ["ada", "paula"]
+
+
+async def test_who_refers_or_enters_facts_is_known(desk: Desk) -> None:
+    await desk.add_user("dexter", OWNER, marks=marks(email="Dexter@example.com"))
+    await desk.add_user("brie", OWNER, marks=marks(email="brie@example.com"))
+    await desk.add_user("clerk", OPS, scopes=(Scope.EVENTS_WRITE,))
+    known = await people(desk)
+    assert [name for name, person in known.items() if person.is_referrer] == ["dexter"]
+    assert [name for name, person in known.items() if person.enters_facts] == ["clerk"]
+    assert not any(person.is_referrer for person in (await people(desk, "acme-friend")).values())
+    assert not any(person.is_referrer for person in (await people(desk, "acme-friends0")).values())
+
+
+async def test_only_the_sources_that_the_terms_name_are_asked(desk: Desk) -> None:
+    shop, crm, other = FakeSource("shop"), FakeSource("crm"), FakeSource("other")
+    crm.down = other.down = True
+    proposed = acme(sources={"conversions": "shop", "customers": "crm"})
+    sources = {"shop": shop, "crm": crm, "other": other}
+    found = await readiness(desk.database, "acme-friends", sources, proposed=proposed)
+    assert (found.version, found.terms) == (None, proposed)
+    assert found.sources == {"shop": None, "crm": await crm.reachable()}
+    assert [str(gap)[:38] for gap in gaps(found)] == ["billing: sources.customers: crm does n"]
+
+
+async def test_the_newest_version_is_judged(desk: Desk) -> None:
+    newer = acme(effective_from="2026-12-31T00:00:00Z", periods__watch="P0D")
+    await desk.publish(json.dumps(newer.canonical()))  # JSON is YAML too
+    found = await readiness(desk.database, "acme-friends", {})
+    assert (found.version, [gap.what.split(":")[0] for gap in gaps(found)]) == (2, ["periods.watch"])
+
+
+async def test_a_program_that_nobody_published_has_no_terms(desk: Desk) -> None:
+    found = await readiness(desk.database, "nobody", {})
+    assert (found.terms, found.version, len(gaps(found))) == (None, None, 1)
+
+
+async def test_the_rails_said_to_be_connected_are_those_that_workers_pay_over(desk: Desk) -> None:
+    assert rails(desk.database).keys() == CONNECTED
