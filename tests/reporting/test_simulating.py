@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -15,13 +15,14 @@ from sqlalchemy.exc import DBAPIError
 from models.session import Database
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.facts import parse_event
-from referral_rewards.domain.terms import Terms
+from referral_rewards.domain.lifecycle import ReferralStatus
+from referral_rewards.domain.terms import Terms, load_terms
 from referral_rewards.register import batches, programs
 from referral_rewards.register.facts import Intake
 from referral_rewards.reporting.comparison import compare
 from referral_rewards.reporting.outcomes import Outcome, Verdict
 from referral_rewards.reporting.simulating import Proposal, Simulation, simulate
-from tests.desk import PEPPER, event
+from tests.desk import PEPPER, PROGRAM, desk, event
 from tests.domain.build import acme, at
 
 NOW = at("2026-12-01")
@@ -350,6 +351,22 @@ async def test_one_referrer_is_rewarded_once_for_one_referee(database_url: str) 
     async with register(database_url, events, terms) as database:
         found = {each.referral: each.before for each in (await simulated(database, terms)).compared}
     assert (found["a"].outcome, found["b"].flags) == (Outcome.APPROVED, ("duplicate_claim",))
+
+
+async def test_what_people_approved_and_denied_is_in_no_run(database_url: str) -> None:
+    """A reward in the register takes nothing of a cap here, and a denial by a person does not outlast a replay."""
+    async with desk(database_url) as opened:
+        for name in ("a", "b"):
+            await opened.referral(name)
+        assert (await opened.decide("b", "approve")).status_code == 201
+        assert await opened.judge("b") in (ReferralStatus.APPROVED, ReferralStatus.PAYING)
+        assert (await opened.decide("a", "deny")).status_code == 201
+        assert await opened.judge("a") is ReferralStatus.DENIED
+        new = load_terms(PROGRAM.replace("rewards: 20", "rewards: 1"))
+        async with opened.database.transaction() as connection:
+            simulation = await simulate(connection, Proposal(terms=new, now=datetime.now(UTC)), _unseen)
+    assert changed(simulation) == {"b": (BOTH, ("for_a_person", "cap_limited", 0, 800))}
+    assert told(simulation.compared[0].after) == BOTH
 
 
 async def test_nothing_is_written_and_nothing_can_be(database_url: str) -> None:
