@@ -197,8 +197,8 @@ WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND refe
 
 _BUDGET_HELD: Final = text("""
 SELECT coalesce((SELECT amount_minor FROM held_total WHERE program = :program AND referrer = ''), 0)
-       - coalesce((SELECT sum(amount_minor) FROM leg WHERE referral_id = :referral AND program = :program
-                   AND state NOT IN ('cancelled', 'clawed_back')), 0)
+       - coalesce((SELECT sum(amount_minor) FROM (SELECT * FROM leg WHERE referral_id = :referral OFFSET 0) AS own
+                   WHERE program = :program AND state NOT IN ('cancelled', 'clawed_back')), 0)
 """)
 
 _RIVALS: Final = text("""
