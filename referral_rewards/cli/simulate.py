@@ -12,10 +12,12 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from referral_rewards.cli.console import AsJson, Data, database, progress_console, say_json, settings
+from referral_rewards.cli.console import AsJson, Data, database, progress_console, say_json, settings, tell
+from referral_rewards.cli.programs import read_text
 from referral_rewards.cli.simulated import print_changed, print_simulation
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.terms import Terms, load_terms
+from referral_rewards.domain.terms_review import unclear
 from referral_rewards.reporting.comparison import compare
 from referral_rewards.reporting.picture import picture
 from referral_rewards.reporting.simulating import Progress, Proposal, Simulation, simulate
@@ -47,6 +49,8 @@ def simulate_(
 ) -> None:
     """Replay a program's past under other terms: what would be approved, denied, expired, and what it would cost."""
     asked = _proposal(program, terms, since, until, approve_flagged, drawn)
+    for problem in unclear(asked.terms):
+        tell(f"unclear: {problem}")
     simulation = asyncio.run(_simulate(asked, data))
     if drawn is not None:
         drawn.write_text(picture(asked, compare(simulation.compared)), encoding="utf-8")
@@ -95,13 +99,9 @@ def _proposal(
 def _terms(file: Path, program: str, problems: list[Problem]) -> Terms | None:
     """The terms of a file; None if they are not this program's, or no terms."""
     try:
-        terms = load_terms(file.read_text(encoding="utf-8"))
+        terms = load_terms(read_text(file))
     except BadInput as error:
         problems += error.problems
-    except OSError as error:
-        problems.append(Problem(str(file), (error.strerror or str(error)).lower()))
-    except UnicodeDecodeError:
-        problems.append(Problem(str(file), "is not UTF-8"))
     else:
         if terms.program == program:
             return terms

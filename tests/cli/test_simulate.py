@@ -140,6 +140,13 @@ def test_what_can_not_be_computed_is_refused_in_one_line(
     assert (ran.code, ran.out, ran.problems) == (code, "", [problem])
 
 
+def test_terms_that_nobody_can_have_meant_are_replayed_and_named(told: Shell) -> None:
+    unclear = NEW.replace('amount: "1000.00"', 'amount: "10.00"')
+    ran = told(*ASKED, told.file("new.yaml", unclear))
+    assert ran.code == 0
+    assert ran.problems[0].startswith("unclear: limits.per_referrer.amount: ")
+
+
 def test_a_picture_that_can_not_be_written_is_one_line(told: Shell) -> None:
     (told.folder / "taken").mkdir()
     ran = told("simulate", "acme-friends", "--terms", told.file("new.yaml", NEW), "--picture", "taken")
