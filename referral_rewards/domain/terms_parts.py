@@ -56,6 +56,12 @@ def _clock(value: Any) -> Any:
     return value
 
 
+def _without_offset(value: time) -> time:
+    if value.tzinfo is not None:
+        raise ValueError("is a time of the program's own zone and takes no offset")
+    return value
+
+
 def _plain(value: Decimal) -> str:
     return format(value, "f")
 
@@ -64,7 +70,7 @@ _Decimal = Annotated[Decimal, BeforeValidator(_decimal), PlainSerializer(_plain,
 #: In the program's currency, above zero.
 Amount = Annotated[_Decimal, Field(gt=0)]
 Percent = Annotated[_Decimal, Field(gt=0, le=100)]
-Clock = Annotated[time, BeforeValidator(_clock)]
+Clock = Annotated[time, BeforeValidator(_clock), AfterValidator(_without_offset)]
 
 
 class Section(BaseModel):

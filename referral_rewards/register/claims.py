@@ -55,6 +55,7 @@ async def frozen_count(connection: AsyncConnection, referral: str, round_: int, 
 _CLAIM: Final = text("SELECT * FROM reward_claim WHERE id = :id")
 
 _FROZEN: Final = text("""
-SELECT approved_rewards FROM reward_claim WHERE referral_id = :referral AND round = :round AND (referrer IS NULL OR referrer = :referrer)
+SELECT approved_rewards FROM reward_claim
+WHERE referral_id = :referral AND round = :round AND (referrer IS NULL OR referrer = :referrer)
 ORDER BY assembled_at, facts_version LIMIT 1
 """)

@@ -51,7 +51,7 @@ class HttpSource:
     ) -> None:
         self._name = name
         self._url = endpoint.url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {endpoint.token}".encode()} if endpoint.token else {}
+        self._headers = {b"Authorization": f"Bearer {endpoint.token}".encode()} if endpoint.token else {}
         self._client = client
         self._patience_seconds = patience_seconds
         self._pauses = pauses
