@@ -31,19 +31,20 @@ class Refunds:
 class Behaviour:
     """The parts, each for one signal or two."""
 
-    #: How many people refer each other in the shortest circle through this referral, 0 if there is none of up to four.
+    #: How many people refer each other in the shortest circle through this referral, of three or four; 0 if there is
+    #: none. A pair is told apart, as `Dossier.reciprocal`.
     ring: int | None = None
     pace: Pace | None = None
     refunds: Refunds | None = None
-    #: In how many other programs, or under how many other names, the referrer is suspended now.
+    #: How many other enrolments of the referrer, in other programs or under other ids, are suspended now.
     barred: int | None = None
     #: The kinds of the marks of either side that are on the blocklist.
     blocked: frozenset[str] | None = None
-    #: How many other referees of the referrer showed the referee's payment instrument or device.
+    #: How many other people whom the referrer referred showed the referee's payment instrument or device.
     reused: int | None = None
     #: How many referrals with that instrument or device a person denied for fraud.
     denied: int | None = None
-    #: The most referrals that one network address of this one's claim or conversion saw within a day.
+    #: The most referrals, this one counted, that a network address of its claim or conversion saw within 24 hours.
     crowd: int | None = None
     #: Names of the parameters by which advertisers mark a paid click.
     clicks: frozenset[str] | None = None

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.cli.conftest import Shell
-from tests.desk import marks
+from tests.cli.conftest import PROGRAM, Shell
+from tests.desk import enrolment, life_of, marks
 
 
 def blocked(shell: Shell) -> set[str]:
@@ -57,3 +57,24 @@ def test_problem_is_told_in_one_line_and_nothing_is_done(
     ran = shell("blocklist", *arguments)
     assert (ran.code, ran.problems) == (code, problems)
     assert blocked(shell) == set()
+
+
+def test_approver_reads_which_signal_fired_and_why(shell: Shell) -> None:
+    weights = "weights: {shared_ip: 15, blocklisted: 60, crowded_ip: 5, phase_of_the_moon: 1}\n"
+    lines = [f"  {weights}" if "weights:" in line else line for line in PROGRAM.read_text().splitlines(keepends=True)]
+    assert shell("program", "publish", shell.file("program.yaml", "".join(lines))).code == 0
+    shell("blocklist", "add", "--email", "brie@example.com", "--why", "chargebacks")
+    facts = "\n".join(map(json.dumps, [enrolment(), *life_of("brie", ip="203.0.113.9")]))
+    assert shell("ingest", shell.file("facts.jsonl", facts)).code == 0
+    shell.judge_all()
+    shown = " ".join(shell("show", "brie").out.split())
+    for told in (
+        "score 60",
+        "│ blocklisted │ 60 │ fired │ on the blocklist: email │",
+        "│ crowded_ip │ 5 │ silent │ 1 referral from one network address within 24 hours │",
+        "A score of 60 against a threshold of 50: blocklisted (on the blocklist: email).",
+        "The fraud signal phase_of_the_moon could not run: there is no such signal.",
+    ):
+        assert told in shown
+    contributions = json.loads(shell("show", "brie", "--json").out)["claim"]["contributions"]
+    assert [each["signal"] for each in contributions] == ["blocklisted", "crowded_ip", "phase_of_the_moon", "shared_ip"]
