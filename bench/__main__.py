@@ -1,4 +1,4 @@
-"""`python -m bench [--only cpu|intake] [--size N]`: measures on this machine, prints a table, keeps a JSON.
+"""`python -m bench [--only cpu|intake|judging] [--size N]`: measures on this machine, prints a table, keeps a JSON.
 
 A missed goal is reported, with a profile, and is no error: the exit code says whether the measuring itself worked.
 """
@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import cpu, intake, report
-from bench.report import Measurement
+from bench import cpu, intake, judging, report
 from referral_rewards.domain.errors import ReferralRewardsError
 
 RESULTS = Path(__file__).parent / "results"
-SIZES = {"cpu": 80, "intake": 20_000}
+SIZES = {"cpu": 80, "intake": 20_000, "judging": 1_000_000}
+MEASURES = {"cpu": cpu.measure, "intake": intake.measure, "judging": judging.measure}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measures against the goals of the specification.")
     parser.add_argument("--only", choices=tuple(SIZES), help="measure this alone")
-    parser.add_argument("--size", type=int, help="referrals (default: 80) or facts (default: 20,000)")
+    parser.add_argument("--size", type=int, help="referrals (cpu: 80, judging: 1,000,000) or facts (intake: 20,000)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder that the JSON goes to")
     chosen = parser.parse_args(arguments)
     names = [chosen.only] if chosen.only else list(SIZES)
@@ -30,17 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="referrals-bench-", ignore_cleanup_errors=True) as folder:
             print(f"measuring {name} …", flush=True)
             try:
-                measured.append(asyncio.run(_measure(name, Path(folder), chosen.size or SIZES[name])))
+                measured.append(asyncio.run(MEASURES[name](Path(folder), chosen.size or SIZES[name])))
             except (ReferralRewardsError, RuntimeError, OSError, TimeoutError) as error:
                 print(f"bench: {name}: {str(error) or type(error).__name__}")
                 return 1
     print(f"kept in {report.keep(chosen.results, '-'.join(names), datetime.now(UTC), measured)}")
     report.show(measured)
     return 0
-
-
-async def _measure(name: str, data: Path, size: int) -> Measurement:
-    return await (cpu.measure(data, size) if name == "cpu" else intake.measure(data, size))
 
 
 if __name__ == "__main__":

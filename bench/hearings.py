@@ -1,0 +1,125 @@
+"""Judges, approves and commits referrals as the workers do, on a register of any size."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from activities.inquiries import Hearing, Inquiries
+from bench import fresh
+from bench.past import MAIN, OTHERS
+from models.session import Database
+from referral_rewards.domain.approval import DecisionKind
+from referral_rewards.domain.facts import Event
+from referral_rewards.domain.inquiries import Moment
+from referral_rewards.domain.lifecycle import ReferralStatus
+from referral_rewards.domain.standing import Standing
+from referral_rewards.domain.terms import Role
+from referral_rewards.register import claims, decisions, outbox, payouts, programs, referrals, reservations
+from referral_rewards.register.decisions import NewDecision
+from referral_rewards.register.facts import Intake
+from referral_rewards.register.judgement import Judgement
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.payouts import ToSend
+from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.sources.register import RegisterSource
+
+PEPPER: Final = b"a pepper for measuring only"
+_PEOPLE: Final = ("olga", "otto")
+_BATCH: Final = 100
+
+
+class Hearings:
+    """One register, and the hands that a referral goes through; every judgement is as of ``now``."""
+
+    def __init__(self, engine: AsyncEngine, now: datetime) -> None:
+        self._database = Database(engine)
+        self._now = now
+        self._signer = Signer.generate()
+        self._keys = KeyRing.of([self._signer.public_entry()])
+        self._intake = Intake(PEPPER)
+        self._asking = Inquiries(self._database, self._intake, {"register": RegisterSource()})
+        self._hearing = Hearing(self._database, Judgement(self._keys), self._asking)
+
+    async def prepare(self) -> None:
+        """Publishes the programs, before there is a past that would be bound to others, and makes approvers."""
+        async with self._database.transaction() as connection:
+            for program in (MAIN, *OTHERS):
+                await programs.publish(connection, fresh.terms(program), by="bench", at=self._now)
+            for user in _PEOPLE:
+                await connection.execute(_APPROVER, {"name": user, "roles": list(Role)})
+
+    async def take_in(self, events: Sequence[Event]) -> None:
+        for first in range(0, len(events), _BATCH):
+            async with self._database.transaction() as connection:
+                batch = events[first : first + _BATCH]
+                await self._intake.record(connection, batch, received_at=self._now - timedelta(days=20))
+
+    async def assembled(self, referral: str) -> None:
+        """Judges a referral of which facts arrived and assembles its claim, as a worker does once it is woken.
+
+        Raises:
+            RuntimeError: if it comes to anything but a claim that waits for a person.
+        """
+        _check(referral, await self._hearing.judge(referral, self._now), ReferralStatus.IN_REVIEW)
+        _check(referral, await self._hearing.assemble(referral, self._now), ReferralStatus.AWAITING_APPROVAL)
+
+    async def decided(self, referral: str) -> None:
+        """Puts on record that as many people approve as the claim asks for."""
+        async with self._database.transaction() as connection:
+            row = await referrals.hold(connection, referral)
+            assert row is not None
+            claim, _ = await claims.current(connection, row.claim_id)
+            for user in _PEOPLE[: claim.requirement.people]:
+                new = NewDecision(
+                    referral=referral,
+                    claim_id=row.claim_id,
+                    digest=claim.digest,
+                    kind=DecisionKind.APPROVE,
+                    user=user,
+                    roles=frozenset(Role),
+                    reason="terms_met",
+                    note="measured",
+                    decided_at=self._now,
+                )
+                decision = await decisions.append(connection, new, self._signer)
+                await outbox.enqueue(connection, WakeupKind.DECISION, referral, decision.id)
+
+    async def approved(self, referral: str) -> None:
+        """Judges a referral of which a decision arrived: builds the claim once more, and reserves.
+
+        Raises:
+            RuntimeError: if it does not come to be approved.
+        """
+        _check(referral, await self._hearing.judge(referral, self._now), ReferralStatus.APPROVED)
+
+    async def committed(self, referral: str) -> None:
+        """Commits the payment of each leg, short of asking the rail.
+
+        Raises:
+            RuntimeError: if one of them is not to be sent, or there is none.
+        """
+        async with self._database.transaction() as connection:
+            planned = await reservations.payouts_of(connection, referral)
+        if not planned:
+            raise RuntimeError(f"{referral} has nothing to pay")
+        for payout in planned:
+            async with self._database.transaction() as connection:
+                question = await payouts.question(connection, payout.id, self._now)
+            assert question is not None
+            answers = await self._asking.ask(question, Moment.PAYOUT)
+            async with self._database.transaction() as connection:
+                rails = frozenset({payout.rail})
+                step = await payouts.commit_attempt(connection, payout.id, self._now, self._keys, rails, answers)
+            if not isinstance(step, ToSend):
+                raise RuntimeError(f"a payout of {referral} is {step.state}: {step.why}")
+
+
+def _check(referral: str, standing: Standing, status: ReferralStatus) -> None:
+    if standing.status is not status:
+        raise RuntimeError(f"{referral} came to be {standing.status} ({standing.reason}), not {status}")
+
+
+_APPROVER: Final = text("INSERT INTO app_user (name, roles, created_at) VALUES (:name, :roles, now())")
