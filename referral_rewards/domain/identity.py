@@ -7,6 +7,7 @@ with the installation's pepper), so that equal persons have equal marks and noth
 import hashlib
 import hmac
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -30,13 +31,14 @@ _STEPS_OF_A_PATH: Final = frozenset({".", ".."})
 def normal_email(email: str) -> str:
     """The normal form of an address, empty if it is none: lower case, no ``+tag``.
 
-    gmail.com and googlemail.com are one and ignore dots.
+    gmail.com and googlemail.com are one and ignore dots. Letters that look and mean the same are one, however they are
+    encoded, and a domain is as the network writes it (``xn--…``).
     """
-    local, _, domain = email.strip().lower().rpartition("@")
+    local, _, domain = _plain(email).strip().lower().rpartition("@")
     if not local or "." not in domain:
         return ""  # a placeholder such as "n/a" is nobody's address: strangers must not meet in it
     local = local.split("+", 1)[0] or local
-    domain = domain.rstrip(".")
+    domain = _as_the_network_writes(domain.rstrip("."))
     if domain in _DOTLESS_DOMAINS:
         local, domain = local.replace(".", "") or local, "gmail.com"
     return f"{local}@{domain}"
@@ -48,13 +50,13 @@ def normal_phone(phone: str) -> str:
 
     Empty if that is no number: strangers must not meet in a placeholder.
     """
-    text = phone.strip()
+    text = _plain(phone).strip()
     if text.startswith("00"):
         text = "+" + text[2:]
     try:
         return phonenumbers.format_number(phonenumbers.parse(text), phonenumbers.PhoneNumberFormat.E164)
     except phonenumbers.NumberParseException:
-        digits = re.sub(r"\D", "", text)
+        digits = "".join(str(unicodedata.decimal(each)) for each in text if each.isdecimal())
         return digits if len(digits) >= _PHONE_DIGITS_MIN and len(set(digits)) > 1 else ""
 
 
@@ -107,8 +109,25 @@ def of_kinds(marks: Iterable[str], kinds: Iterable[str]) -> frozenset[str]:
     return frozenset(mark for mark in marks if mark.startswith(prefixes))
 
 
+def _plain(text: str) -> str:
+    """One encoding of what reads the same: composed, of the usual width, without characters that nobody sees."""
+    if text.isascii():
+        return text
+    composed = unicodedata.normalize("NFKC", text)
+    return "".join(each for each in composed if unicodedata.category(each) != "Cf")
+
+
+def _as_the_network_writes(domain: str) -> str:
+    if domain.isascii():
+        return domain
+    try:
+        return domain.encode("idna").decode()
+    except UnicodeError:
+        return domain
+
+
 def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
+    return " ".join(_plain(text).casefold().split())
 
 
 def _surname(name: str) -> str:

@@ -19,6 +19,12 @@ MARKER = Marker(b"a pepper of sixteen bytes")
         ("b.rie@example.com", "b.rie@example.com"),
         ("brie@example.com.", "brie@example.com"),
         ("+tag@example.com", "+tag@example.com"),
+        ("ZOE\u0308@example.com", "zo\u00eb@example.com"),  # composed and not
+        ("\uff42\uff52\uff49\uff45@example.com", "brie@example.com"),  # of full width
+        ("br\u200bie@example.com", "brie@example.com"),  # with a space that nobody sees
+        ("brie@B\u00fccher.example", "brie@xn--bcher-kva.example"),
+        ("brie@xn--bcher-kva.example", "brie@xn--bcher-kva.example"),
+        ("\u0130stanbul@example.com", "i\u0307stanbul@example.com"),
         ("not an address", ""),
         ("n/a", ""),
         ("@example.com", ""),
@@ -35,6 +41,10 @@ def test_email_has_one_normal_form(written: str, normal: str) -> None:
         ("001 416 555 0100", "+14165550100"),
         ("+14165550100", "+14165550100"),
         ("416-555-0100", "4165550100"),
+        ("\uff0b1\u00a0416\u2011555\u20110100", "+14165550100"),  # full width, hard spaces and hyphens
+        ("\u0664\u0661\u0666\u0665\u0665\u0665\u0660\u0661\u0660\u0660", "4165550100"),  # Arabic digits
+        ("+44 (0)20 7946 0018", "+442079460018"),
+        ("+49 30 901820", "+4930901820"),
         ("no number", ""),
         ("0000000000", ""),
         ("123", ""),
