@@ -94,6 +94,7 @@ class Crowd:
     async def _approve(self, name: str, user: str) -> None:
         async with self.database.transaction() as connection:
             row = await referrals.row(connection, name)
+            assert row is not None
             claim, _ = await claims.current(connection, row.claim_id)
             asked = Asked(name, DecisionKind.APPROVE, "terms_met", "looked at it", claim.digest)
             approver = Approver(user, EVERY_ROLE)

@@ -1,0 +1,341 @@
+"""A second reading of SPEC §5: plain, slow, and written from the text alone, to hold the product's claims against.
+
+It reads raw CloudEvents and raw terms like `oracle.py`, which says where each referral stands (§4), and judges the
+claim of one that waits for a person: every check, flag, ground to deny, leg and route. Who the referrals are is
+`oracle_of_referrals.py`, what they earn `oracle_of_rewards.py`.
+
+Left to the product's own tests: the score but for three of its signals, tax, and what a reopened claim admits.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tests import oracle, oracle_of_rewards
+from tests.oracle import Event, at
+from tests.oracle_of_referrals import Referral, World
+from tests.oracle_of_rewards import Leg
+
+PASSED, FAILED, COULD_NOT_RUN = "passed", "failed", "could_not_run"
+#: Statuses of §4 in which a referral holds a timely claim of its referee.
+_HOLDING = ("claimed", "in_return_period", "awaiting_approval")
+_DENYING = frozenset({"self_referral", "duplicate_claim"})
+_DISPOSABLE = frozenset({"mailinator.com"})  # the one that the populations use
+
+
+@dataclass
+class Claim:
+    """What the text makes of a referral that waits for a person."""
+
+    checks: dict[str, str] = field(default_factory=dict)
+    flags: set[str] = field(default_factory=set)
+    denials: list[str] = field(default_factory=list)  # in the order of the table; any may be the one that is told
+    legs: list[Leg] = field(default_factory=list)
+    routes: set[str] = field(default_factory=set)
+
+    @property
+    def recommendation(self) -> str:
+        if self.denials or self.flags & _DENYING:
+            return "deny"
+        # The text says nothing of a claim that comes to no leg. The product does not recommend what can't be approved.
+        return "review" if self.flags or not self.legs else "approve"
+
+    def passes(self, *codes: str) -> None:
+        self.checks |= dict.fromkeys(codes, PASSED)
+
+    def check(self, code: str, holds: bool, *, flag: str | None = None, denial: str | None = None) -> None:
+        self.checks[code] = PASSED if holds else FAILED
+        if not holds and flag:
+            self.flags.add(flag)
+        if not holds and denial:
+            self.denials.append(denial)
+
+    def cannot_check(self, code: str) -> None:
+        self.checks[code] = COULD_NOT_RUN
+        self.flags.add("check_could_not_run")
+
+
+def lost(world: World, name: str) -> bool:
+    """Whether the dispute over the referral could have been settled for another: one decision settles all."""
+    mine = world.referrals[name]
+    winners = (world.referrals[each.referral] for each in world.held)
+    return any(winner.referrer != mine.referrer and _meets(mine, winner) for winner in winners)
+
+
+def claim(world: World, name: str, answer: str) -> Claim:
+    """The claim of a referral that §4 leaves awaiting approval.
+
+    ``answer`` is what the source said of the conversion: confirmed, contradicted or unavailable.
+    """
+    mine, found = world.referrals[name], Claim()
+    _judge_conversion(mine, found, answer)
+    _judge_people(mine, found)
+    _judge_rivals(mine, found)
+    _judge_consent_and_issues(mine, found)
+    _judge_money(mine, found)
+    _judge_the_rest(mine, found)
+    found.routes = _routes(mine, found)
+    return found
+
+
+# -- the table, row by row
+
+
+def _judge_conversion(mine: Referral, found: Claim, answer: str) -> None:
+    if answer == "unavailable":
+        found.cannot_check("conversion_confirmed")
+    else:
+        found.check("conversion_confirmed", answer == "confirmed", flag="evidence_conflict")
+    records = [e["data"] for e in mine.world.of("conversion.recorded") if e["data"]["order"] == mine.order]
+    found.check("evidence_agrees", all(_agree(mine.q["data"], each) for each in records), flag="evidence_conflict")
+    found.passes("within_periods", "minimum_met", "conversion_not_reversed")  # §4 has decided
+    found.passes("program_active")
+    # Disputes bear no id, so that the last word on the order closes or opens all of them, as the product reads it.
+    words = [e for e in mine.world.known if ".dispute_" in e["type"] and e["data"]["order"] == mine.order]
+    found.check("no_open_dispute", not words or words[-1]["type"].endswith("closed"), flag="dispute_open")
+    if mine.net is not None and mine.net < oracle._amount(mine.q):
+        found.flags.add("partial_refund")
+
+
+def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Two records of an order. One that says less than the other does not differ from it, as the product reads it."""
+    said = [key for key in ("kind", "amount", "currency", "new_customer") if key in one and key in other]
+    return all(one[key] == other[key] for key in said) and not _strangers(one["customer"], other["customer"])
+
+
+def _strangers(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two people share nothing, though both name a part of the same kind."""
+    comparable = any(one.get(part) and other.get(part) for part in ("customer", "email", "phone"))
+    return comparable and not oracle.identity(one) & oracle.identity(other)
+
+
+def _judge_people(mine: Referral, found: Claim) -> None:
+    suspensions = [
+        e
+        for e in mine.world.known
+        if e["type"] in ("referrer.suspended", "referrer.reinstated") and _is_of(mine, e["data"])
+    ]
+    active = not suspensions or suspensions[-1]["type"] == "referrer.reinstated"
+    found.check("referrer_active", active, denial="referrer_suspended")
+    enrolments = [e for e in mine.world.of("referrer.enrolled") if _is_of(mine, e["data"])]
+    enrolled = any(at(e) <= at(mine.q) for e in enrolments)
+    found.check("referrer_enrolled_before_conversion", enrolled, denial="referrer_not_enrolled")
+    asked = mine.terms["qualifying"].get("new_customers_only", False)
+    found.check("referee_is_new_customer", not asked or not _existing(mine), denial="existing_customer")
+    shared = _referrer_parts(mine) & _referee_parts(mine)
+    found.check("not_self_referral", not shared, flag="self_referral")
+    if _score(mine) >= mine.terms.get("fraud", {}).get("threshold", 50):
+        found.flags.add("fraud_suspected")
+
+
+def _judge_rivals(mine: Referral, found: Claim) -> None:
+    duplicate, disputed = False, False
+    for other in mine.world.referrals.values():
+        if other.name == mine.name or not _meets(mine, other):
+            continue
+        # The text leaves open whose reward counts ("already rewarded", whoever was) and when a claim is live (from the
+        # referee's timely claim on): both are read as the product reads them, for the more careful.
+        live = not other.closed and other.stand["status"] in _HOLDING
+        rewarded = any(each.referral == other.name for each in mine.world.held)
+        duplicate |= rewarded or (live and other.referrer == mine.referrer)
+        # What an approval settled stays part of what was decided.
+        settled = other.name in mine.world.settled.get(mine.name, ())
+        disputed |= (live or settled) and other.referrer != mine.referrer
+    found.check("not_duplicate", not duplicate, flag="duplicate_claim")
+    changed = bool(mine.of("attribution.changed"))
+    found.check("attribution_clear", not disputed and not changed)
+    if disputed:
+        found.flags.add("disputed_attribution")
+    if changed:
+        found.flags.add("attribution_changed")
+
+
+def _judge_consent_and_issues(mine: Referral, found: Claim) -> None:
+    said = _consent(mine)
+    found.check("consent_given", said is True)
+    if said is None:
+        found.flags.add("consent_unclear")
+    elif said is False:
+        found.denials.append("consent_withdrawn")
+    open_issues = set[str]()
+    for event in mine.world.known:
+        if event["type"].startswith("customer.issue_") and oracle.identity(event["data"]["customer"]) & mine.referee:
+            change = open_issues.add if event["type"].endswith("opened") else open_issues.discard
+            change(event["data"]["issue"])
+    found.check("no_open_issue", not open_issues, flag="unresolved_customer_issue")
+    asked = mine.terms["qualifying"].get("advocacy_permission_required", False)
+    permitted = _word(mine, "public_advocacy") is True
+    found.check("advocacy_permitted", not asked or permitted, flag="public_advocacy_not_permitted")
+
+
+def _judge_money(mine: Referral, found: Claim) -> None:
+    currency = mine.q["data"].get("currency")
+    matches = currency is None or mine.net is None or currency == mine.terms["currency"]
+    found.check("currency_matches", matches, flag="currency_mismatch")
+    reckoned = oracle_of_rewards.Reckoning(
+        terms=mine.terms,
+        referrer=mine.referrer,
+        customer=_customer(mine),
+        partner=_partner(mine),
+        earned_at=at(mine.q),
+        net=mine.net,
+        held=[e for e in mine.world.held if e.program == mine.program and e.referral != mine.name],
+        count=mine.world.counts.get(mine.name),
+        now=mine.world.now,
+    )
+    result = reckoned.result() if matches else oracle_of_rewards.Reckoned()
+    found.legs = result.legs
+    found.check("cap_available", not (result.capped or result.cap_reached))
+    found.check("budget_available", not (result.budgeted or result.budget_exhausted))
+    if result.capped or result.budgeted:
+        found.flags.add("cap_limited")
+    if result.cap_reached:
+        found.denials.append("cap_reached")
+    if result.budget_exhausted:
+        found.flags.add("budget_exhausted")
+    if result.partner:
+        found.flags.add("partner_exception")
+    if any(leg.beneficiary is None for leg in result.legs):
+        found.cannot_check("payee_known")
+    else:
+        found.passes("payee_known")
+
+
+def _judge_the_rest(mine: Referral, found: Claim) -> None:
+    found.passes("tax_cleared")
+    for request in mine.world.of("reward.requested"):
+        data = request["data"]
+        if _is_of(mine, data) and oracle.identity(data.get("referee") or {}) & mine.referee:
+            found.flags.add("manual_request")
+
+
+def _routes(mine: Referral, found: Claim) -> set[str]:
+    promised = {rule["kind"] for rule in mine.terms["rewards"].values()}
+    kinds = {leg.kind for leg in found.legs} or promised
+    routes = {role for kind in kinds for role in mine.terms["approval"]["routes"][kind]}
+    if "partner_exception" in found.flags:
+        routes.add("program_owner")
+    if "disputed_attribution" in found.flags:
+        routes |= {"operations", "program_owner"}
+    if found.recommendation == "deny" or "fraud_suspected" in found.flags:
+        routes |= {"finance", "operations"}
+    return routes
+
+
+# -- who is who
+
+
+def _is_of(mine: Referral, data: Mapping[str, Any]) -> bool:
+    return (data.get("referrer"), data.get("program")) == (mine.referrer, mine.program)
+
+
+def _meets(mine: Referral, other: Referral) -> bool:
+    """Whether another referral claims the same order, or in this program the same referee.
+
+    "One referee and conversion" would let two orders of one referee go to two referrers; the product asks a person
+    about those too, and so does this.
+    """
+    same_referee = other.program == mine.program and bool(other.referee & mine.referee)
+    return same_referee or (mine.order is not None and other.order == mine.order)
+
+
+def _existing(mine: Referral) -> bool:
+    """``new_customer: false``, or an earlier conversion; read up to the referee's first one in the referral."""
+    grace = mine.terms["periods"]["grace"]
+
+    def before(record: Event) -> bool:
+        if mine.was_sent:
+            return at(record) < mine.began_at
+        return not mine.began_at < oracle.end(at(record), grace, mine.terms) and at(record) < mine.began_at
+
+    if any(before(each) for each in mine.conversions):
+        return True
+    return bool(mine.conversions) and mine.conversions[0]["data"].get("new_customer") is False
+
+
+def _referrer_parts(mine: Referral) -> set[str]:
+    parts = set[str]()
+    for event in mine.world.of("referrer.enrolled"):
+        if _is_of(mine, event["data"]):  # what another program knows of the referrer is not read: programs are isolated
+            parts |= _parts(event["data"])
+    known = oracle.identity({}) | {part for part in parts if not part.startswith("device")}
+    for record in mine.world.of("conversion.recorded"):
+        if oracle.identity(record["data"]["customer"]) & known:
+            parts |= _parts_of_conversion(record)
+    return parts
+
+
+def _referee_parts(mine: Referral) -> set[str]:
+    parts = set[str]()
+    for fact in mine.facts:
+        parts |= _parts(fact["data"].get("referee") or {})
+    for record in mine.conversions:
+        parts |= _parts_of_conversion(record)
+    return parts
+
+
+def _parts(person: Mapping[str, Any]) -> set[str]:
+    device = {"device " + person["device"]} if person.get("device") else set()
+    return oracle.identity(person) | device
+
+
+def _parts_of_conversion(record: Event) -> set[str]:
+    data = record["data"]
+    parts = _parts(data["customer"]) | _parts({"device": data.get("device")})
+    if data.get("payment_fingerprint"):
+        parts.add("fingerprint " + data["payment_fingerprint"])
+    return parts
+
+
+def _customer(mine: Referral) -> str | None:
+    """The referee's customer id: the beneficiary of the referee leg."""
+    people = [fact["data"].get("referee") or {} for fact in mine.facts] + [mine.q["data"]["customer"]]
+    return next((person["customer"] for person in people if person.get("customer")), None)
+
+
+def _partner(mine: Referral) -> str | None:
+    enrolments = [e["data"] for e in mine.world.of("referrer.enrolled") if _is_of(mine, e["data"])]
+    return next((data["partner"] for data in enrolments if data.get("partner")), None)
+
+
+# -- what was said
+
+
+def _consent(mine: Referral) -> bool | None:
+    """The latest word: of a claim, or of the CRM about the referee."""
+    return _word(mine, "contact")
+
+
+def _word(mine: Referral, scope: str) -> bool | None:
+    words = list(_words(mine, scope))
+    return max(words, key=lambda word: word[0])[1] if words else None
+
+
+def _words(mine: Referral, scope: str) -> Iterator[tuple[datetime, bool]]:
+    if scope == "contact":
+        for fact in mine.of("referral.claimed"):
+            if "consent" in fact["data"]:
+                yield at(fact), fact["data"]["consent"]
+    for event in mine.world.known:
+        if not event["type"].startswith("consent.") or event["data"]["scope"] != scope:
+            continue
+        if oracle.identity(event["data"]["person"]) & mine.referee:
+            yield at(event), event["type"] == "consent.granted"
+
+
+# -- the score
+
+
+def _score(mine: Referral) -> int:
+    weights = mine.terms.get("fraud", {}).get("weights", {})
+    score = 0
+    enrolments = [e["data"] for e in mine.world.of("referrer.enrolled") if e["data"]["referrer"] == mine.referrer]
+    people = [fact["data"].get("referee") or {} for fact in mine.facts]
+    ips = {p["ip"] for p in people if p.get("ip")} | {c["data"]["ip"] for c in mine.conversions if c["data"].get("ip")}
+    if ips & {data["ip"] for data in enrolments if data.get("ip")}:
+        score += weights.get("shared_ip", 0)
+    emails = [p["email"] for p in people if p.get("email")]
+    if any(oracle.normal_email(email).split("@")[1] in _DISPOSABLE for email in emails):
+        score += weights.get("disposable_email", 0)
+    return score
