@@ -295,8 +295,9 @@ def _customer(mine: Referral) -> str | None:
 
 
 def _partner(mine: Referral) -> str | None:
-    enrolments = [e["data"] for e in mine.world.of("referrer.enrolled") if _is_of(mine, e["data"])]
-    return next((data["partner"] for data in enrolments if data.get("partner")), None)
+    """Whose partner the referrer was at the conversion, by the latest enrolment before it; the text leaves that open."""
+    enrolments = [e for e in mine.world.of("referrer.enrolled") if _is_of(mine, e["data"]) and at(e) <= at(mine.q)]
+    return enrolments[-1]["data"].get("partner") if enrolments else None
 
 
 # -- what was said

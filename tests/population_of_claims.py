@@ -105,7 +105,7 @@ class _World:
             },
             "rewards": rewards,
             "limits": self._limits(currency),
-            "fraud": rng.choice(({}, {"threshold": 50, "weights": {"shared_ip": 40, "disposable_email": 20}})),
+            "fraud": rng.choice(({}, {"threshold": 40, "weights": {"shared_ip": 25, "disposable_email": 45}})),
             "approval": {"routes": {kind: self._roles() for kind in _KINDS}},
             "payouts": {"timing": "immediate", "rails": dict.fromkeys(_KINDS, "account_credit")},
         }
@@ -245,6 +245,10 @@ class _World:
             if rng.random() < 0.4:
                 about["partner"] = rng.choice(("gold", "silver", "bronze"))
             self._add("referrer.enrolled", when, about)
+            if rng.random() < 0.2:  # a second account of the same referrer
+                again = {**about, "code": f"{about['code']}-2", "email": f"other.{person.name}@example.com"}
+                person.parts["email"] = again["email"]
+                self._add("referrer.enrolled", when + timedelta(days=rng.randrange(1, 300)), again)
             if rng.random() < 0.3:
                 told = {"referrer": person.name, "program": program, "reason": "looked_into"}
                 when = now - timedelta(days=rng.randrange(20, 100))
