@@ -14,7 +14,10 @@ from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.facts import Event
 from referral_rewards.domain.findings import CheckCode, Flag, Result
 from referral_rewards.register import claims
+from referral_rewards.sources.connected import connected
 from referral_rewards.sources.fake import FakeSource
+from referral_rewards.sources.port import Endpoint, Told
+from referral_rewards.sources.served import as_app, served
 from referral_rewards.temporal import payout_workflow_id
 from tests.chaos.cluster import until
 from tests.installation import PROGRAM, Installation
@@ -218,6 +221,63 @@ async def test_a_source_that_is_not_connected_is_one_that_does_not_answer(outsid
     assert claim.flag_names == (Flag.CHECK_COULD_NOT_RUN,)
 
 
+class Broken:
+    """A source that breaks its promise never to raise."""
+
+    async def order(self, order: str) -> Told:
+        raise OSError("r1@example.com")
+
+    async def customer(self, customer: str) -> Told:
+        raise OSError("r1@example.com")
+
+    async def reachable(self) -> str | None:
+        return None
+
+
+async def test_a_source_that_raises_has_not_answered_and_what_it_raised_is_on_no_record(outside: Outside) -> None:
+    outside.life.sources["shop"] = Broken()
+    async with outside.life.workers():
+        claim = await outside.before_its_approver()
+    assert claim.flag_names == (Flag.CHECK_COULD_NOT_RUN,)
+    assert await sql(outside.life, "SELECT sentence FROM inquiry WHERE source = 'shop'") == [
+        ("Asking it broke (OSError).",)
+    ]
+
+
+async def test_a_source_that_tells_of_the_future_has_not_answered_and_nothing_of_it_is_taken(outside: Outside) -> None:
+    outside.shop.tell(outside.refund(), outside.event("conversion.dispute_opened", days_ago(-1), {"order": "o-r1"}))
+    async with outside.life.workers():
+        claim = await outside.before_its_approver()
+    assert claim.flag_names == (Flag.CHECK_COULD_NOT_RUN,)
+    assert await sql(outside.life, "SELECT 1 FROM fact WHERE type LIKE 'conversion.%' OFFSET 1") == []
+
+
+async def test_over_http_it_is_the_same(outside: Outside) -> None:
+    """Asked by the worker's own means, and broken off in the middle of an answer before it gives a whole one."""
+    answering = as_app(outside.shop, "secret")
+    begun = 0
+
+    async def at_first_half_an_answer(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal begun
+        begun += 1
+        if begun > 1:
+            return await answering(scope, receive, send)
+        length = [(b"content-length", b"1000")]
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        await send({"type": "http.response.body", "body": b'{"facts": [', "more_body": True})
+        raise ConnectionAbortedError
+
+    async with served(at_first_half_an_answer) as url, connected({"shop": Endpoint(url, "secret")}) as sources:
+        outside.life.sources["shop"] = sources["shop"]
+        outside.shop.tell(outside.refund(amount="20.00"))
+        async with outside.life.workers():
+            claim = await outside.before_its_approver()
+            assert claim.flag_names == (Flag.PARTIAL_REFUND,)
+            await outside.life.decide("r1")
+            await outside.life.settled("r1", among=frozenset({"rewarded"}))
+    assert (await outside.life.money())["credit:c-r1"] == -600
+
+
 # Between the claim and the approval.
 
 
@@ -305,13 +365,14 @@ async def test_while_a_source_is_silent_nothing_is_paid_and_when_it_is_back_ever
     outside.shop.down = True
     async with outside.life.workers():
         await _both_asked(outside)
-        assert (await outside.life.row("r1")).status == "approved"
+        assert (await quiet(outside.life, "r1")).status == "approved"
         assert await _credited(outside) == 0
         outside.shop.down = False
         for role in ("referrer", "referee"):
             await _pass_time(outside, role, timedelta(minutes=1))
         await outside.life.settled("r1", among=frozenset({"rewarded"}))
     assert await outside.life.money() == books("r1")
+    assert len(await outside.inquiries("assembly")) == 2, "the claim was not put forward anew"
 
 
 @pytest.mark.slow
