@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, Index
 from sqlmodel import Field, SQLModel
 
-from models.columns import document, instant, texts
+from models.columns import by_code_point, document, instant, texts
 
 
 class ClaimRow(SQLModel, table=True):
@@ -17,7 +17,7 @@ class ClaimRow(SQLModel, table=True):
     __table_args__ = (Index("ix_reward_claim_referral_id", "referral_id"),)
 
     id: UUID = Field(primary_key=True)
-    referral_id: str
+    referral_id: str = by_code_point()
     round: int
     digest: str
     core_digest: str
@@ -36,7 +36,7 @@ class DecisionRow(SQLModel, table=True):
 
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     id: UUID = Field(unique=True)
-    referral_id: str
+    referral_id: str = by_code_point()
     claim_id: UUID
     digest: str
     kind: str

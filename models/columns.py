@@ -36,7 +36,7 @@ def minor(*, nullable: bool = False) -> Any:
     return Field(default=None, sa_column=Column(BigInteger, nullable=nullable))
 
 
-def by_code_point(*, primary_key: bool = False, nullable: bool = False) -> Any:
+def by_code_point(*, primary_key: bool = False, nullable: bool = False, index: bool | None = None) -> Any:
     """A text compared by code point, whatever the database's locale (SPEC §4: ties by code point)."""
-    column = Column(String(collation="C"), primary_key=primary_key, nullable=nullable)
+    column = Column(String(collation="C"), primary_key=primary_key, nullable=nullable, index=index)
     return Field(default=None, sa_column=column)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlmodel import Field, SQLModel
 
-from models.columns import instant
+from models.columns import by_code_point, instant
 
 
 class Inquiry(SQLModel, table=True):
@@ -14,7 +14,7 @@ class Inquiry(SQLModel, table=True):
     __tablename__ = "inquiry"
 
     id: UUID = Field(primary_key=True)
-    referral_id: str = Field(index=True)
+    referral_id: str = by_code_point(index=True)
     moment: str  # report, assembly, approval, payout
     source: str
     subject: str  # an order, or a customer id

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, Index
 from sqlmodel import Field, SQLModel
 
-from models.columns import instant, minor
+from models.columns import by_code_point, instant, minor
 
 
 class LedgerTransaction(SQLModel, table=True):
@@ -19,7 +19,7 @@ class LedgerTransaction(SQLModel, table=True):
     description: str
     posted_at: datetime = instant()
     program: str
-    referral_id: str = Field(index=True)
+    referral_id: str = by_code_point(index=True)
 
 
 class Posting(SQLModel, table=True):

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, Index, text
 from sqlmodel import Field, SQLModel
 
-from models.columns import document, instant, minor, texts
+from models.columns import by_code_point, document, instant, minor, texts
 
 
 class LegRow(SQLModel, table=True):
@@ -29,7 +29,7 @@ class LegRow(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    referral_id: str
+    referral_id: str = by_code_point()
     claim_id: UUID
     digest: str  # of the claim that was approved
     program: str
@@ -57,7 +57,7 @@ class PayoutRow(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    referral_id: str
+    referral_id: str = by_code_point()
     payee: str
     rail: str
     amount_minor: int = minor()
@@ -91,7 +91,7 @@ class ClawbackCase(SQLModel, table=True):
 
     leg_id: UUID = Field(primary_key=True)
     fact_id: UUID = Field(primary_key=True)
-    referral_id: str = Field(index=True)
+    referral_id: str = by_code_point(index=True)
     opened_at: datetime = instant()
     why: str
     state: str = "open"

@@ -77,7 +77,7 @@ class ReferralStep(SQLModel, table=True):
     __tablename__ = "referral_step"
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
-    referral_id: str = Field(index=True)
+    referral_id: str = by_code_point(index=True)
     at: datetime = instant()
     status: str
     reason: str | None = None
@@ -93,7 +93,7 @@ class ToJudge(SQLModel, table=True):
     __tablename__ = "to_judge"
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
-    referral_id: str = Field(index=True)
+    referral_id: str = by_code_point(index=True)
     created_at: datetime = instant(default_now=True)
 
 
@@ -109,7 +109,7 @@ class Wakeup(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
     kind: str  # fact, decision, payout_due, payout_settled
-    target: str  # a referral id, or for payout_due a payout id
+    target: str = by_code_point()  # a referral id, or for payout_due a payout id
     subject_id: UUID
     batch_id: UUID | None = None
     created_at: datetime = instant(default_now=True)

@@ -211,7 +211,8 @@ WITH same_referee AS (
 SELECT r.id, r.referrer, r.program, r.order_id, r.status, r.claimed_at, c.core_digest,
        EXISTS (SELECT 1 FROM same_referee s WHERE s.id = r.id) AS same_referee,
        EXISTS (
-           SELECT 1 FROM leg l WHERE l.referral_id = r.id AND l.state NOT IN ('cancelled', 'clawed_back')
+           SELECT 1 FROM leg WHERE referral_id = r.id AND state NOT IN ('cancelled', 'clawed_back')
+           OFFSET 0
        ) AS rewarded
 FROM candidates JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
 WHERE r.id <> :id AND r.merged_into IS NULL AND r.status IS NOT NULL

@@ -133,8 +133,7 @@ FROM unnest(CAST(:orders AS text[])) AS o(key)
 CROSS JOIN LATERAL (SELECT referral_id FROM referral_key WHERE key = o.key ORDER BY referral_id LIMIT :bound) AS rk
 """)
 
-# A denial that was reopened since is none: the status is the last word. Ids of referrals sort by code point, those that
-# decisions name do not: compared as the latter do, they are found by index.
+# A denial that was reopened since is none: the status is the last word.
 _REFERRALS: Final = text("""
 SELECT r.id, coalesce(r.moved_to, r.referrer) AS referrer,
        r.status = 'denied' AND r.reason = 'denied_by_decision' AND d.fraud IS NOT NULL AS denied_for_fraud
@@ -142,6 +141,6 @@ FROM unnest(CAST(:ids AS text[])) AS wanted(id)
 CROSS JOIN LATERAL (SELECT * FROM referral WHERE id = wanted.id AND merged_into IS NULL OFFSET 0) AS r
 LEFT JOIN LATERAL (
     SELECT true AS fraud FROM decision
-    WHERE referral_id = r.id COLLATE "default" AND kind = 'deny' AND reason IN ('fraud', 'self_referral') LIMIT 1
+    WHERE referral_id = r.id AND kind = 'deny' AND reason IN ('fraud', 'self_referral') LIMIT 1
 ) AS d ON true
 """)

@@ -59,7 +59,23 @@ ON CONFLICT DO NOTHING
 """
 
 
+#: Where a referral's id stands. It is compared by code point everywhere, else no index serves a join on it.
+NAMES_A_REFERRAL = (
+    ("clawback_case", "referral_id"),
+    ("decision", "referral_id"),
+    ("ledger_transaction", "referral_id"),
+    ("leg", "referral_id"),
+    ("outbox", "target"),
+    ("payout", "referral_id"),
+    ("referral_step", "referral_id"),
+    ("reward_claim", "referral_id"),
+    ("to_judge", "referral_id"),
+)
+
+
 def upgrade() -> None:
+    for table, column in NAMES_A_REFERRAL:
+        op.execute(f'ALTER TABLE {table} ALTER COLUMN {column} TYPE varchar COLLATE "C"')
     op.create_table(
         "held_total",
         sa.Column("program", sa.String(), nullable=False),
@@ -71,7 +87,7 @@ def upgrade() -> None:
     op.create_table(
         "inquiry",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("referral_id", sa.String(), nullable=False),
+        sa.Column("referral_id", sa.String(collation="C"), nullable=False),
         sa.Column("moment", sa.String(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
