@@ -229,15 +229,19 @@ SELECT DISTINCT unnest(f.marks) FROM fact_key fk JOIN fact f ON f.id = fk.fact_i
 """)
 
 _MARKS_OF_BUYER: Final = text("""
-SELECT DISTINCT unnest(f.marks) FROM fact_key fk JOIN fact f ON f.id = fk.fact_id
-WHERE fk.key = ANY(CAST(:marks AS text[])) AND f.type = 'conversion.recorded'
+SELECT DISTINCT unnest(f.marks)
+FROM unnest(CAST(:marks AS text[])) AS m(key)
+CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = m.key OFFSET 0) AS fk
+CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
 """)
 
 _TAX: Final = text("""
 SELECT p.payee, coalesce(sum(l.amount_minor), 0) AS total_minor,
        coalesce(bool_or(l.currency <> :currency), false) AS in_another_currency,
-       EXISTS (SELECT 1 FROM fact_key fk JOIN fact f ON f.id = fk.fact_id
-               WHERE fk.key = 'payee:' || p.payee AND f.type = 'payee.tax_form_filed') AS form_on_file
+       EXISTS (SELECT 1 FROM (SELECT fact_id FROM fact_key WHERE key = 'payee:' || p.payee OFFSET 0) AS fk
+               CROSS JOIN LATERAL (
+                   SELECT 1 FROM fact WHERE id = fk.fact_id AND type = 'payee.tax_form_filed' OFFSET 0
+               ) AS filed) AS form_on_file
 FROM unnest(CAST(:payees AS text[])) AS p(payee)
 LEFT JOIN leg l ON l.beneficiary = p.payee AND l.approved_at >= CAST(:since AS timestamptz)
     AND l.referral_id <> :referral AND l.state NOT IN ('cancelled', 'clawed_back')
