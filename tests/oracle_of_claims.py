@@ -295,7 +295,7 @@ def _customer(mine: Referral) -> str | None:
 
 
 def _partner(mine: Referral) -> str | None:
-    """Whose partner the referrer was at the conversion, by the latest enrolment before it; the text leaves that open."""
+    """Whose partner the referrer was at the conversion, by the latest enrolment until then; the text is silent."""
     enrolments = [e for e in mine.world.of("referrer.enrolled") if _is_of(mine, e["data"]) and at(e) <= at(mine.q)]
     return enrolments[-1]["data"].get("partner") if enrolments else None
 
