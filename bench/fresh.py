@@ -16,11 +16,18 @@ from referral_rewards.domain.fraud import SIGNALS
 SORTS: Final = ("small", "big", "rivals", "ring", "crowd")
 #: So many of each sort find referrers of their own in a past of ten thousand.
 EACH_MAX: Final = 100
+#: Whose referrers, of the ten that a number has, compete for one customer.
+_RIVALS: Final = (3, 4)
 
 
 def name(sort: str, number: int) -> str:
     """The referral that is judged; the others that it takes are beside it."""
     return f"{sort}-{number}"
+
+
+def beside(sort: str, number: int) -> list[str]:
+    """The claims that compete with it, to be assembled before it is."""
+    return [f"{name(sort, number)}-{rival}" for rival in _RIVALS] if sort == "rivals" else []
 
 
 def events(sort: str, number: int, now: datetime) -> Iterator[Event]:
@@ -42,10 +49,9 @@ def events(sort: str, number: int, now: datetime) -> Iterator[Event]:
             by = (MAIN, BIG)
         case "rivals":
             by = small_referrer(first + 2)
-            for rival in (3, 4):
-                beside = f"{told}-{rival}"
-                yield from _invited(beside, small_referrer(first + rival), person, now)
-                yield _claimed(beside, person, ip, now)
+            for rival in _RIVALS:
+                yield from _invited(f"{told}-{rival}", small_referrer(first + rival), person, now)
+                yield _claimed(f"{told}-{rival}", person, ip, now)
         case "ring":
             by, person = small_referrer(first + 7), _enrolled(first + 5)
             yield from _invited(f"{told}-1", small_referrer(first + 5), _enrolled(first + 6), now)

@@ -50,6 +50,8 @@ class _Register:
     async def hear(self, sort: str, number: int) -> None:
         """Takes one referral from its facts to the first attempt at paying it."""
         referral = fresh.name(sort, number)
+        for rival in fresh.beside(sort, number):
+            await self.hearings.assembled(rival)
         await self._time("judging", sort, self.hearings.assembled(referral))
         await self.hearings.decided(referral)
         await self._time("approving", sort, self.hearings.approved(referral))

@@ -16,7 +16,7 @@ from bench import past_facts, past_rewards
 
 #: The one who brought far more friends than anybody.
 BIG: Final = "big"
-#: The address that one in two hundred claims came from.
+#: The network address that many claims came from, of people who don't know each other.
 CARRIER: Final = "10.255.255.254"
 #: Most referrals are in this program; the others share the rest.
 MAIN: Final = "main"
@@ -25,7 +25,8 @@ OTHERS: Final = ("side-0", "side-1", "side-2")
 
 @dataclass(frozen=True)
 class Past:
-    """How much of it there is: ``size`` referrals in the 400 days before ``now``, every ``big_every``-th by `BIG`.
+    """How much of it there is: ``size`` referrals in the 400 days before ``now``, every ``big_every``-th by `BIG` and
+    every ``crowd_every``-th (a multiple of ten) claimed from `CARRIER`.
 
     However long it is, the same few of them wait for a person.
     """
@@ -33,6 +34,7 @@ class Past:
     size: int
     now: datetime
     big_every: int = 100
+    crowd_every: int = 200
 
 
 def small_referrer(number: int) -> tuple[str, str]:
@@ -73,7 +75,12 @@ def _mark(pepper: bytes) -> bytes:
 
 
 def _lives(past: Past) -> dict[str, str]:
-    given = {"size": past.size, "now": past.now.isoformat(), "big_every": past.big_every}
+    given = {
+        "size": past.size,
+        "now": past.now.isoformat(),
+        "big_every": past.big_every,
+        "crowd_every": past.crowd_every,
+    }
     named = {"big": BIG, "carrier": CARRIER, "main": MAIN, "others": len(OTHERS)}
     return {"people": _REFERRERS.format(**given, **named), "lives": _LIVES.format(**given, **named)}
 
@@ -140,7 +147,7 @@ FROM (
            i % 10 < 6 AS claimed, i % 10 < 3 AS bought,
            'c-p' || i AS customer, 'p' || i || '@example.com' AS email, 'o-p' || i AS order_id,
            pg_temp.mark('email', 'p' || i || '@example.com') AS email_mark,
-           pg_temp.mark('ip', CASE WHEN i % 200 = 103 THEN '{carrier}' ELSE
+           pg_temp.mark('ip', CASE WHEN i % {crowd_every} = 3 THEN '{carrier}' ELSE
                concat_ws('.', 10, i / 4 / 65536, i / 4 / 256 % 256, i / 4 % 256) END) AS ip_mark,
            pg_temp.mark('device', 'd-p' || i) AS device_mark,
            pg_temp.mark('fingerprint', 'card-p' || i) AS fingerprint_mark,
