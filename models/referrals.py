@@ -19,6 +19,7 @@ class ReferralRow(SQLModel, table=True):
         Index("ix_referral_status", "status"),
         Index("ix_referral_order", "order_id"),
         Index("ix_referral_referrer_began_at", "referrer", "program", "began_at"),
+        Index("ix_referral_late_facts", "id", postgresql_where=text("late_facts > 0")),
         Index(
             "ix_referral_lagging",
             "id",

@@ -38,8 +38,7 @@ class Claim:
     def recommendation(self) -> str:
         if self.denials or self.flags & _DENYING:
             return "deny"
-        # The text says nothing of a claim that comes to no leg. The product does not recommend what can't be approved.
-        return "review" if self.flags or not self.legs else "approve"
+        return "review" if self.flags else "approve"
 
     def passes(self, *codes: str) -> None:
         self.checks |= dict.fromkeys(codes, PASSED)
@@ -91,9 +90,11 @@ def _judge_conversion(mine: Referral, found: Claim, answer: str) -> None:
     found.check("evidence_agrees", all(_agree(mine.q["data"], each) for each in records), flag="evidence_conflict")
     found.passes("within_periods", "minimum_met", "conversion_not_reversed")  # §4 has decided
     found.passes("program_active")
-    # Disputes bear no id, so that the last word on the order closes or opens all of them, as the product reads it.
-    words = [e for e in mine.world.known if ".dispute_" in e["type"] and e["data"]["order"] == mine.order]
-    found.check("no_open_dispute", not words or words[-1]["type"].endswith("closed"), flag="dispute_open")
+    # Disputes bear no id: one is open by the last word, and while fewer were closed than opened.
+    words = [e["type"] for e in mine.world.known if ".dispute_" in e["type"] and e["data"]["order"] == mine.order]
+    opened = [word for word in words if word.endswith("opened")]
+    is_open = bool(opened) and (words[-1] == opened[-1] or len(opened) > len(words) - len(opened))
+    found.check("no_open_dispute", not is_open, flag="dispute_open")
     if mine.net is not None and mine.net < oracle._amount(mine.q):
         found.flags.add("partial_refund")
 
@@ -141,7 +142,8 @@ def _judge_rivals(mine: Referral, found: Claim) -> None:
         duplicate |= rewarded or (live and other.referrer == mine.referrer)
         # What an approval settled stays part of what was decided.
         settled = other.name in mine.world.settled.get(mine.name, ())
-        disputed |= (live or settled) and other.referrer != mine.referrer
+        contends = settled or (live and mine.order is not None and other.order == mine.order)
+        disputed |= contends and other.referrer != mine.referrer
     found.check("not_duplicate", not duplicate, flag="duplicate_claim")
     changed = bool(mine.of("attribution.changed"))
     found.check("attribution_clear", not disputed and not changed)
@@ -231,11 +233,7 @@ def _is_of(mine: Referral, data: Mapping[str, Any]) -> bool:
 
 
 def _meets(mine: Referral, other: Referral) -> bool:
-    """Whether another referral claims the same order, or in this program the same referee.
-
-    "One referee and conversion" would let two orders of one referee go to two referrers; the product asks a person
-    about those too, and so does this.
-    """
+    """Whether another referral claims the same order, or in this program the same referee."""
     same_referee = other.program == mine.program and bool(other.referee & mine.referee)
     return same_referee or (mine.order is not None and other.order == mine.order)
 
@@ -257,7 +255,7 @@ def _existing(mine: Referral) -> bool:
 def _referrer_parts(mine: Referral) -> set[str]:
     parts = set[str]()
     for event in mine.world.of("referrer.enrolled"):
-        if _is_of(mine, event["data"]):  # what another program knows of the referrer is not read: programs are isolated
+        if event["data"]["referrer"] == mine.referrer:  # in whatever program: the id means one person
             parts |= _parts(event["data"])
     known = oracle.identity({}) | {part for part in parts if not part.startswith("device")}
     for record in mine.world.of("conversion.recorded"):

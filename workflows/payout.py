@@ -24,7 +24,7 @@ class Payout:
             self.progress = await workflow.execute_activity_method(
                 Payouts.send_payout,
                 PayoutRequest(payout=payout, now=workflow.now()),
-                start_to_close_timeout=timedelta(seconds=15),
+                start_to_close_timeout=timedelta(seconds=30),
                 retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
                 summary="Verify the decision, then pay",
             )

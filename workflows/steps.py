@@ -76,7 +76,7 @@ async def judge(journey: Journey) -> None:
         await workflow.execute_local_activity_method(
             Records.judge_referral,
             JudgeRequest(referral=journey.referral, now=workflow.now()),
-            start_to_close_timeout=timedelta(seconds=20),
+            start_to_close_timeout=timedelta(seconds=30),
             retry_policy=_UNTIL_IT_WORKS,
             summary="Judge all facts and decisions",
         ),
@@ -91,7 +91,7 @@ async def assemble_claim(journey: Journey) -> None:
         await workflow.execute_activity_method(
             Claims.assemble_claim,
             JudgeRequest(referral=journey.referral, now=workflow.now()),
-            start_to_close_timeout=timedelta(seconds=15),
+            start_to_close_timeout=timedelta(seconds=45),
             retry_policy=_UNTIL_IT_WORKS,
             summary="Re-validate the conversion and assemble the reward claim",
         ),

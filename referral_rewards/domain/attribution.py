@@ -20,18 +20,20 @@ _OVER: Final = frozenset(
 
 
 def competitors(dossier: Dossier) -> tuple[Rival, ...]:
-    """The referrals of other referrers with a timely claim on this referee and conversion, ordered by their ids.
+    """The referrals of other referrers with a timely claim on this conversion, in any program, ordered by their ids.
 
-    In this program a shared referee or order competes; in another program only the same order does.
+    One on the same referee for another order claims something else: whether that is one reward too many is
+    `duplicates`' question.
 
     Raises:
         InputMissing: if the rivals could not be looked up.
     """
 
     def counts(rival: Rival) -> bool:
-        return rival.referrer != dossier.referrer and rival.timely_claim and (_live(rival) or rival.settled)
+        contends = rival.settled or (_live(rival) and _same_order(dossier, rival))
+        return rival.referrer != dossier.referrer and rival.timely_claim and contends
 
-    return _sorted(rival for rival in _rivals(dossier) if _meets(dossier, rival) and counts(rival))
+    return _sorted(rival for rival in _rivals(dossier) if counts(rival))
 
 
 def duplicates(dossier: Dossier) -> tuple[Rival, ...]:
@@ -99,6 +101,8 @@ def _live(rival: Rival) -> bool:
 
 
 def _meets(dossier: Dossier, rival: Rival) -> bool:
-    q = dossier.conversion
-    same_order = q is not None and rival.order == q.order
-    return same_order or (rival.program == dossier.origin.program and rival.same_referee)
+    return _same_order(dossier, rival) or (rival.program == dossier.origin.program and rival.same_referee)
+
+
+def _same_order(dossier: Dossier, rival: Rival) -> bool:
+    return dossier.conversion is not None and rival.order == dossier.conversion.order

@@ -20,7 +20,8 @@ def conversion_confirmed(dossier: Dossier) -> Finding:
     if q is None:
         return could_not_run(NO_CONVERSION, *dossier.of(FactType.CONVERSION_REPORTED))
     if answer is None or answer.answer is Answer.UNAVAILABLE:
-        return could_not_run(answer.sentence if answer else "The source has not been asked again.", q.record)
+        told = f"{answer.source}: {answer.sentence}" if answer else "The source has not been asked again."
+        return could_not_run(told, q.record)
     if answer.answer is Answer.CONTRADICTED:
         return failed(f"{answer.source}: {answer.sentence}", q.record, flags=(Flag.EVIDENCE_CONFLICT,))
     if answer.source == REGISTER:
@@ -92,14 +93,18 @@ def conversion_not_reversed(dossier: Dossier) -> Finding:
 
 
 def no_open_dispute(dossier: Dossier) -> Finding:
-    """No chargeback of the conversion is open."""
+    """No chargeback of the conversion is open.
+
+    They bear no id of their own: one is open while the last word is an opening, or while more were opened than closed.
+    """
     q = dossier.conversion
     if q is None:
         return could_not_run(NO_CONVERSION)
     said = [f for f in dossier.of(FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED) if f.order == q.order]
-    if said and said[-1].type is FactType.DISPUTE_OPENED:
-        told = f"A dispute of order {q.order} is open since {instant(said[-1].occurred_at)}."
-        return failed(told, said[-1], flags=(Flag.DISPUTE_OPEN,))
+    opened = [fact for fact in said if fact.type is FactType.DISPUTE_OPENED]
+    if opened and (said[-1] is opened[-1] or 2 * len(opened) > len(said)):
+        told = f"A dispute of order {q.order} is open since {instant(opened[-1].occurred_at)}."
+        return failed(told, *said, flags=(Flag.DISPUTE_OPEN,))
     return passed(f"No dispute of order {q.order} is open.", *said)
 
 

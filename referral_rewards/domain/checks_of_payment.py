@@ -30,7 +30,8 @@ def budget_available(dossier: Dossier) -> Finding:
 def payee_known(dossier: Dossier) -> Finding:
     """Each leg has a beneficiary, and its rail a place to pay to."""
     missing, methods = [], []
-    for leg in rewards.reckon(dossier).legs:
+    legs = rewards.reckon(dossier).legs
+    for leg in legs:
         method = rewards.payment_method(dossier, leg.beneficiary, leg.rail)
         if leg.beneficiary is None:
             missing.append(f"the {leg.role}'s id is not known")
@@ -40,7 +41,7 @@ def payee_known(dossier: Dossier) -> Finding:
             missing.append(f"{leg.beneficiary} has no payment method for {leg.rail}")
     if missing:
         return could_not_run(f"Can't be paid yet: {'; '.join(missing)}.", *methods)
-    return passed("Every beneficiary can be paid.", *methods)
+    return passed("Every beneficiary can be paid." if legs else "The terms come to nothing to pay.", *methods)
 
 
 def tax_cleared(dossier: Dossier) -> Finding:

@@ -85,39 +85,36 @@ def consent_given(dossier: Dossier) -> Finding:
         return failed("The referee has said nothing about consent.", flags=(Flag.CONSENT_UNCLEAR,))
     fact, given = latest
     if given:
-        return passed(f"Consent given {instant(fact.occurred_at)}.", fact)
+        return _silent_customers(dossier) or passed(f"Consent given {instant(fact.occurred_at)}.", fact)
     return failed(f"Consent refused or withdrawn {instant(fact.occurred_at)}.", fact, denial=Reason.CONSENT_WITHDRAWN)
 
 
 def no_open_issue(dossier: Dossier) -> Finding:
     """The referee has no unresolved problem with us."""
-    if (silent := _silent_customers(dossier)) is not None:
-        return silent
     latest: dict[str, Fact] = {}
     for fact in dossier.of_referee(FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED):
         latest[fact.data["issue"]] = fact
     if still_open := [fact for fact in latest.values() if fact.type is FactType.ISSUE_OPENED]:
         names = ", ".join(sorted(fact.data["issue"] for fact in still_open))
         return failed(f"Unresolved: {names}.", *still_open, flags=(Flag.UNRESOLVED_ISSUE,))
-    return passed("The referee has no unresolved issue.", *latest.values())
+    return _silent_customers(dossier) or passed("The referee has no unresolved issue.", *latest.values())
 
 
 def advocacy_permitted(dossier: Dossier) -> Finding:
     """The referee permits public advocacy, if the terms ask for that."""
     if not dossier.terms.qualifying.advocacy_permission_required:
         return passed("The program does not ask for permission of public advocacy.")
-    if (silent := _silent_customers(dossier)) is not None:
-        return silent
     latest = _latest_consent(dossier, "public_advocacy")
     if latest is not None and latest[1]:
-        return passed(f"Permitted {instant(latest[0].occurred_at)}.", latest[0])
+        return _silent_customers(dossier) or passed(f"Permitted {instant(latest[0].occurred_at)}.", latest[0])
     told = "was withdrawn" if latest else "was never given"
     evidence = latest[:1] if latest else ()
     return failed(f"Permission of public advocacy {told}.", *evidence, flags=(Flag.ADVOCACY_NOT_PERMITTED,))
 
 
 def _silent_customers(dossier: Dossier) -> Finding | None:
-    """What a check of the customer finds whose source, named by the terms, gave no answer that can be used."""
+    """What a check that would else pass finds if the source of customers, named by the terms, gave no usable answer: it
+    is the one who would know better."""
     source, record = dossier.terms.sources.customers, dossier.customer_record
     if source is None or (record is not None and record.answer is Answer.CONFIRMED):
         return None

@@ -114,7 +114,7 @@ def assemble(dossier: Dossier, *, reopened: bool = False) -> RewardClaim:
     names = {each.flag for each in flags}
     denial = next((finding.denial for finding in findings.values() if finding.denial), None)
     failures = {code for code, finding in findings.items() if finding.result is Result.FAILED}
-    recommendation = _recommendation(names, denial, failures, reckoning)
+    recommendation = _recommendation(names, denial, failures)
     # A dispute's routes are asked for, but don't enter the core: they would change it as rivals come and go.
     override = approval.is_override(recommendation, names, failures, reopened=reopened)
     undisputed = names - {Flag.DISPUTED_ATTRIBUTION}
@@ -197,13 +197,11 @@ def _flags(
     return tuple(raised)
 
 
-def _recommendation(
-    flags: set[Flag], denial: Reason | None, failures: set[CheckCode], reckoning: Reckoning
-) -> Recommendation:
+def _recommendation(flags: set[Flag], denial: Reason | None, failures: set[CheckCode]) -> Recommendation:
     if denial is not None or flags & DENYING_FLAGS:
         return Recommendation.DENY
-    # A failed check without a flag is one that the periods decided; a claim without a leg has nothing to approve.
-    if flags or failures - {CheckCode.TAX_CLEARED} or not reckoning.legs:
+    # A failed check without a flag is one that the periods decided: only a reopened claim can still show it.
+    if flags or failures - {CheckCode.TAX_CLEARED}:
         return Recommendation.REVIEW
     return Recommendation.APPROVE
 

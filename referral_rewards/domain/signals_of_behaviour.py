@@ -136,7 +136,8 @@ def _faster(now: int, before: int, least: int, unit: str, units: int) -> Sign:
     fires = now >= least and now * units > PACE_FACTOR * before
     past = f"{before / units:.1f}" if before else "none"
     return Sign(
-        fires, f"{counted(now, 'referral')} in the last {unit}, against {past} a {unit} in the {PAST_DAYS} days before"
+        fires,
+        f"{counted(now, 'referral')} in the last {unit}, against {past} per {unit} in the {PAST_DAYS} days before",
     )
 
 

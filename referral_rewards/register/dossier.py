@@ -122,13 +122,11 @@ _REFEREE_SPEAKS: Final = frozenset(
 
 
 async def _referrer_marks(connection: AsyncConnection, case: Case) -> frozenset[str]:
-    """The marks of the referrer's enrolments, and of purchases by the same person."""
-    enrolled = frozenset(
-        mark
-        for fact in case.facts
-        if fact.type is FactType.REFERRER_ENROLLED and fact.data.get("referrer") == case.origin.referrer
-        for mark in fact.marks
-    )
+    """The marks of the referrer's enrolments, and of purchases by the same person.
+
+    A referrer's id means one person in every program, as a payee's does: who they are is known from all of them.
+    """
+    enrolled = frozenset((await connection.execute(_MARKS_OF_REFERRER, {"referrer": case.origin.referrer})).scalars())
     who = sorted(identity.of_kinds(enrolled, identity.IDENTITY_KINDS))
     bought = (await connection.execute(_MARKS_OF_BUYER, {"marks": who})).scalars() if who else ()
     return enrolled | frozenset(bought)
@@ -226,6 +224,15 @@ SELECT id FROM referral WHERE id = ANY(CAST(:rivals AS text[])) AND jsonb_exists
 
 _MARKS_FILED: Final = text("""
 SELECT DISTINCT unnest(f.marks) FROM fact_key fk JOIN fact f ON f.id = fk.fact_id WHERE fk.key = :key
+""")
+
+_MARKS_OF_REFERRER: Final = text("""
+SELECT DISTINCT unnest(f.marks)
+FROM (SELECT DISTINCT program FROM program_version) AS p
+CROSS JOIN LATERAL (
+    SELECT fact_id FROM fact_key WHERE key = 'referrer:' || p.program || '/' || CAST(:referrer AS text) OFFSET 0
+) AS fk
+CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'referrer.enrolled' OFFSET 0) AS f
 """)
 
 _MARKS_OF_BUYER: Final = text("""

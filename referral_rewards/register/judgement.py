@@ -80,7 +80,7 @@ class Judgement:
             if report is not None and (answers is None or answers.question != report):
                 raise AnswersNeeded(report, Moment.REPORT)
         if case.course.status is not _S.IN_REVIEW:
-            return await _by_the_periods(connection, case)
+            return await self._by_the_periods(connection, case)
         if row.claim_id is None or row.claim_version != row.facts_version:
             return await verdicts.write(connection, case, _S.IN_REVIEW)
         others = await dossier.rivals(connection, case)
@@ -148,6 +148,15 @@ class Judgement:
         if held is None or held.core_digest != claim.core_digest:
             await verdicts.wake_rivals(connection, gathered.rivals or (), case)
         return replace(case, row=await referrals.hold(connection, row.id))
+
+    async def _by_the_periods(self, connection: AsyncConnection, case: Case) -> Standing:
+        """Where the four periods leave a referral: waiting, or closed. A claim that it had is no longer one."""
+        course = case.course
+        if case.row.claim_id is not None:
+            await self._void(connection, case, "the conversion no longer holds")
+        if course.status in CLOSED:
+            return await verdicts.close(connection, case, course.status, course.reason, claim_id=None)
+        return await verdicts.write(connection, case, course.status, claim_id=None)
 
     async def _by_decision(self, connection: AsyncConnection, case: Case, answers: Answers | None) -> Standing:
         """Where a claim stands before its approvers."""
@@ -269,16 +278,6 @@ class Judgement:
             rivals_seen=None,
         )
         return True
-
-
-async def _by_the_periods(connection: AsyncConnection, case: Case) -> Standing:
-    """Where the four periods leave a referral: waiting, or closed."""
-    course = case.course
-    if course.status in CLOSED:
-        return await verdicts.close(connection, case, course.status, course.reason)
-    if case.row.claim_id is not None:
-        await reservations.cancel(connection, case, "the conversion no longer holds")
-    return await verdicts.write(connection, case, course.status, claim_id=None)
 
 
 def _to_the_point(case: Case, answers: Answers | None, moment: Moment) -> Answers:

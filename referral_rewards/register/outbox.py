@@ -95,7 +95,7 @@ SELECT held.kind, held.target, (array_agg(held.subject_id ORDER BY held.id DESC)
        array_agg(held.id) AS ids, r.program, r.referrer, r.channel, p.referral_id AS pays
 FROM held
 LEFT JOIN referral r ON r.id = held.target AND held.kind <> 'payout_due'
-LEFT JOIN payout p ON p.id::text = held.target AND held.kind = 'payout_due'
+LEFT JOIN payout p ON p.id = held.subject_id AND held.kind = 'payout_due'
 GROUP BY held.kind, held.target, r.program, r.referrer, r.channel, p.referral_id
 ORDER BY min(held.id)
 """)
@@ -103,13 +103,16 @@ ORDER BY min(held.id)
 _DELIVERED: Final = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 _SWEEP: Final = text("""
-WITH lagging AS (
-    SELECT r.id FROM referral r
-    WHERE r.parked IS NULL AND r.merged_into IS NULL
-      AND (r.judged_version < r.facts_version AND r.told_at < CAST(:overdue_before AS timestamptz)
-           OR r.wake_at < CAST(:overdue_before AS timestamptz)
-           OR r.id IN (SELECT referral_id FROM to_judge WHERE created_at < CAST(:overdue_before AS timestamptz)))
-      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id)
+WITH overdue AS (
+    SELECT id FROM referral
+    WHERE judged_version < facts_version AND told_at < CAST(:overdue_before AS timestamptz)
+    UNION
+    SELECT id FROM referral WHERE wake_at < CAST(:overdue_before AS timestamptz)
+    UNION
+    SELECT referral_id FROM to_judge WHERE created_at < CAST(:overdue_before AS timestamptz)
+), lagging AS (
+    SELECT r.id FROM overdue JOIN referral r USING (id)
+    WHERE r.parked IS NULL AND r.merged_into IS NULL AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id)
     LIMIT :limit
 ), woken AS (
     INSERT INTO outbox (kind, target, subject_id)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ProgramVersion
@@ -14,7 +15,8 @@ from referral_rewards.domain.errors import NotFound, TermsNotPublishable
 from referral_rewards.domain.terms import Terms, load_terms
 from referral_rewards.register.locks import Lock, lock
 
-_versions: Final[dict[tuple[str, int, datetime], Terms]] = {}
+#: Of each database its own: two of them in one process may have published at one instant.
+_versions: Final[WeakKeyDictionary[Engine, dict[tuple[str, int], Terms]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,13 @@ class Published:
 
 async def versions(connection: AsyncConnection, program: str) -> list[tuple[int, Terms]]:
     """All versions of a program, oldest first. Versions never change, so each is parsed once a process."""
+    known = _versions.setdefault(connection.sync_engine, {})
     found = []
-    for row in await connection.execute(_NUMBERS, {"program": program}):
-        key = (program, row.version, row.published_at)
-        if key not in _versions:
-            terms = (await connection.execute(_TERMS, {"program": program, "version": row.version})).scalar_one()
-            _versions[key] = Terms.model_validate(terms)
-        found.append((row.version, _versions[key]))
+    for number in (await connection.execute(_NUMBERS, {"program": program})).scalars():
+        if (program, number) not in known:
+            terms = (await connection.execute(_TERMS, {"program": program, "version": number})).scalar_one()
+            known[program, number] = Terms.model_validate(terms)
+        found.append((number, known[program, number]))
     return found
 
 
@@ -104,7 +106,7 @@ def _fingerprint(source: str) -> str:
     return hashlib.sha256(source.strip().encode()).hexdigest()
 
 
-_NUMBERS: Final = text("SELECT version, published_at FROM program_version WHERE program = :program ORDER BY version")
+_NUMBERS: Final = text("SELECT version FROM program_version WHERE program = :program ORDER BY version")
 
 _TERMS: Final = text("SELECT terms FROM program_version WHERE program = :program AND version = :version")
 

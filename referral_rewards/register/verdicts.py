@@ -51,6 +51,7 @@ async def close(
     status: ReferralStatus,
     reason: Reason | None,
     claim: RewardClaim | None = None,
+    **values: Any,
 ) -> Standing:
     """Closes a referral without a reward. From here on only the decision to reopen it changes anything."""
     await reservations.cancel(connection, case, f"{status}: {reason or 'by its parties'}")
@@ -67,6 +68,7 @@ async def close(
         closed_at=case.now,
         closed_version=case.row.facts_version,
         late_facts=late_at_closing(case),
+        **values,
     )
 
 

@@ -22,8 +22,8 @@ TWIN = replace(MIA, referrer="dexter")
     [
         ({}, True),
         ({"same_referee": False}, True),  # the same order is enough
-        ({"order": None}, True),  # so is the same referee in the program
-        ({"order": "o2"}, True),
+        ({"order": None}, False),  # the same referee without it is not
+        ({"order": "o2"}, False),
         ({"order": None, "same_referee": False}, False),
         ({"program": "other"}, True),
         ({"program": "other", "same_referee": False}, True),

@@ -145,11 +145,13 @@ def test_source_that_fails_is_no_pass_of_its_checks(changes: dict[str, Any], cod
     assert claim.recommendation is Recommendation.REVIEW
 
 
-def test_claim_without_a_leg_is_not_recommended() -> None:
+def test_claim_that_comes_to_no_leg_says_that_there_is_nothing_to_pay() -> None:
     under = terms(rewards={"referrer": None})
     no_amount = bought("2026-07-10", amount=None, kind="account_opened")
     claim = assemble(dossier(no_amount, without=[BOUGHT], under=under))
-    assert (claim.legs, claim.flags, claim.recommendation) == ((), (), Recommendation.REVIEW)
+    assert (claim.legs, claim.flags, claim.recommendation) == ((), (), Recommendation.APPROVE)
+    known = next(check for check in claim.checks if check.code is CheckCode.PAYEE_KNOWN)
+    assert known.sentence == "The terms come to nothing to pay."
     assert claim.requirement.routes == (Role.PROGRAM_OWNER,)
 
 

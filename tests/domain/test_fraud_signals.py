@@ -260,7 +260,7 @@ def test_method_is_changed_lately_if_an_earlier_one_gave_way_after_the_conversio
 
 def test_reasons_give_the_numbers() -> None:
     assert asked("daily_velocity", dossier(**pace(day=7, before_day=12))).why == (
-        "7 referrals in the last day, against 0.4 a day in the 30 days before"
+        "7 referrals in the last day, against 0.4 per day in the 30 days before"
     )
     assert asked("refund_rate", dossier(**behaving(refunds=Refunds(6, 4)))).why == (
         "4 of the referrer's 6 earlier conversions taken back"

@@ -148,7 +148,12 @@ def test_a_section_that_is_required_is_missed_by_name(key: str) -> None:
         ("{regime: us}", "{regime: atlantis}", "tax.regime", "none of"),
         ("{regime: us}", "{regime: us}\ncontact_hours: {start: 9:00, end: '17:00'}", "contact_hours.start", "quotes"),
         ("{regime: us}", "{regime: us}\ncontact_hours: {start: '17:00', end: '09:00'}", "contact_hours.end", "after"),
-        ("{regime: us}", "{regime: us}\ncontact_hours: {start: '09:00Z', end: '17:00'}", "contact_hours.start", "no offset"),
+        (
+            "{regime: us}",
+            "{regime: us}\ncontact_hours: {start: '09:00Z', end: '17:00'}",
+            "contact_hours.start",
+            "no offset",
+        ),
     ],
 )
 def test_a_problem_is_named_with_its_path(old: str, new: str, where: str, what: str) -> None:

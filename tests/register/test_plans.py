@@ -67,7 +67,6 @@ async def test_what_a_referral_has_read_is_bounded_from_its_facts_to_its_payment
     assert len(plans.statements) > 50
 
 
-@pytest.mark.xfail(reason="no index tells which closed referrals have late facts: the queue reads every referral")
 async def test_the_queue_reads_what_waits_and_no_past(register: Register) -> None:
     with Plans(register.engine, ROWS_MAX["small"]).explained() as plans:
         async with register.engine.begin() as connection:
@@ -75,7 +74,6 @@ async def test_the_queue_reads_what_waits_and_no_past(register: Register) -> Non
     assert plans.problems == {}
 
 
-@pytest.mark.xfail(reason="a payout's id is compared as text, which no index answers: each delivery reads every payout")
 async def test_a_delivery_reads_what_waits_and_no_past(register: Register) -> None:
     with Plans(register.engine, ROWS_MAX["small"]).explained() as plans:
         async with register.engine.begin() as connection:
@@ -83,7 +81,6 @@ async def test_a_delivery_reads_what_waits_and_no_past(register: Register) -> No
     assert plans.problems == {}
 
 
-@pytest.mark.xfail(reason="three reasons to be woken in one OR: the sweep reads every referral once a minute")
 async def test_the_sweep_reads_what_is_overdue_and_no_past(register: Register) -> None:
     with Plans(register.engine, ROWS_MAX["small"]).explained() as plans:
         async with register.engine.begin() as connection:

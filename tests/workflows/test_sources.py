@@ -197,7 +197,7 @@ async def test_another_story_under_the_same_ids_is_a_conflict_and_changes_no_fac
 
 @pytest.mark.parametrize(
     ("away", "unchecked"),
-    [("shop", {CheckCode.CONVERSION_CONFIRMED}), ("crm", {CheckCode.NO_OPEN_ISSUE})],
+    [("shop", {CheckCode.CONVERSION_CONFIRMED}), ("crm", {CheckCode.NO_OPEN_ISSUE, CheckCode.CONSENT_GIVEN})],
 )
 async def test_without_an_answer_the_check_could_not_run_and_a_person_may_do_without(
     outside: Outside, away: str, unchecked: set[CheckCode]

@@ -111,6 +111,7 @@ def upgrade() -> None:
     op.add_column("referral", sa.Column("moved_by", sa.Uuid(), nullable=True))
     op.create_index("ix_referral_referrer_began_at", "referral", ["referrer", "program", "began_at"])
     op.create_index("ix_fact_reported", "fact", ["id"], postgresql_where=sa.text("type = 'conversion.reported'"))
+    op.create_index("ix_referral_late_facts", "referral", ["id"], postgresql_where=sa.text("late_facts > 0"))
     op.execute(KEEP_TOTALS)
     op.execute(
         "CREATE TRIGGER leg_totals AFTER INSERT OR UPDATE OF state, amount_minor OR DELETE ON leg"
