@@ -12,8 +12,7 @@ from typing import Any, Final
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import attribution, tax
-from referral_rewards.domain import claims as rules
+from referral_rewards.domain import attribution
 from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.dossier import Dossier
@@ -33,6 +32,7 @@ from referral_rewards.register import (
     verdicts,
 )
 from referral_rewards.register.after_payment import after_payment, release_tax_holds
+from referral_rewards.register.assembly import build_claim, to_the_point, waiting_for_tax
 from referral_rewards.register.cases import Case, open_case
 from referral_rewards.register.closed import closing_digest, still_closed
 from referral_rewards.register.decisions import Decision
@@ -106,7 +106,7 @@ class Judgement:
         case = await open_case(connection, row, now)
         if case is None or case.course.status is not _S.IN_REVIEW:
             return await self.judge(connection, referral, now, answers)
-        claim, gathered = await build_claim(connection, case, _to_the_point(case, answers, Moment.ASSEMBLY))
+        claim, gathered = await build_claim(connection, case, to_the_point(case, answers, Moment.ASSEMBLY))
         if await dossier.lost_to(connection, row.id, gathered.rivals or ()):
             return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)
         case = await self._put_forward(connection, case, claim, gathered)
@@ -191,7 +191,7 @@ class Judgement:
         if await reservations.legs_of(connection, case.row.id):
             await release_tax_holds(connection, case)
             return await verdicts.write(connection, case, _S.APPROVED, claim)
-        answers = _to_the_point(case, answers, Moment.APPROVAL)
+        answers = to_the_point(case, answers, Moment.APPROVAL)
         await lock(connection, Lock.RESERVATION, claim.program)
         await lock(connection, Lock.REWARDED_ORDER, case.row.order_id or f"referral:{case.row.id}")
         again, gathered = await build_claim(connection, case, answers)
@@ -205,7 +205,7 @@ class Judgement:
                         claim,
                         case.row.claim_id,
                         approvals,
-                        waiting_for_tax=_waiting_for_tax(gathered, claim),
+                        waiting_for_tax=waiting_for_tax(gathered, claim),
                     )
             except IntegrityError:
                 # Another claim on the same order was approved while this one waited for the lock.
@@ -278,41 +278,3 @@ class Judgement:
             rivals_seen=None,
         )
         return True
-
-
-def _to_the_point(case: Case, answers: Answers | None, moment: Moment) -> Answers:
-    """The answers, if they are to the question that this case asks.
-
-    Raises:
-        AnswersNeeded: with that question.
-    """
-    question = inquiries.question_of(case)
-    if answers is None or answers.question != question:
-        raise AnswersNeeded(question, moment)
-    return answers
-
-
-def _waiting_for_tax(gathered: Dossier, claim: RewardClaim) -> frozenset[str]:
-    """The payees whose leg waits: over the threshold of their year without a form, or not to be told."""
-    regime, year = gathered.terms.tax.regime, gathered.now.astimezone(gathered.terms.zone).year
-    limit = tax.threshold(regime, year)
-    if limit is None:
-        return frozenset()
-    comparable = limit.currency == gathered.terms.currency
-    waiting = set()
-    for leg in claim.legs:
-        assert leg.beneficiary is not None
-        position = gathered.tax.get(leg.beneficiary)
-        if position is None or not (
-            position.form_on_file
-            or (comparable and tax.cleared(regime, year, position.year_total_minor + leg.amount_minor, False))
-        ):
-            waiting.add(leg.beneficiary)
-    return frozenset(waiting)
-
-
-async def build_claim(connection: AsyncConnection, case: Case, answers: Answers) -> tuple[RewardClaim, Dossier]:
-    """The claim as the rules see it now, and what they saw."""
-    frozen = await claims.frozen_count(connection, case.row.id, case.row.round, case.origin.referrer)
-    gathered = await dossier.gather(connection, case, answers=answers, approved_rewards=frozen)
-    return rules.assemble(gathered, reopened=case.row.round > 1), gathered

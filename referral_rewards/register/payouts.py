@@ -24,9 +24,9 @@ from referral_rewards.domain.payouts import (
 )
 from referral_rewards.domain.ruling import Ruling, ruling
 from referral_rewards.register import claims, decisions, ledger, moves, outbox, referrals
+from referral_rewards.register.assembly import build_claim
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.inquiries import question_of
-from referral_rewards.register.judgement import build_claim
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.signing import KeyRing
 

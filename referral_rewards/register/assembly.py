@@ -1,0 +1,49 @@
+"""Assembles a claim from what the register and the sources say, the same way for people, approvals and payments."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import claims as rules
+from referral_rewards.domain import tax
+from referral_rewards.domain.claims import RewardClaim
+from referral_rewards.domain.dossier import Dossier
+from referral_rewards.domain.inquiries import Answers, AnswersNeeded, Moment
+from referral_rewards.register import claims, dossier, inquiries
+from referral_rewards.register.cases import Case
+
+
+async def build_claim(connection: AsyncConnection, case: Case, answers: Answers) -> tuple[RewardClaim, Dossier]:
+    """The claim as the rules see it now, and what they saw."""
+    frozen = await claims.frozen_count(connection, case.row.id, case.row.round, case.origin.referrer)
+    gathered = await dossier.gather(connection, case, answers=answers, approved_rewards=frozen)
+    return rules.assemble(gathered, reopened=case.row.round > 1), gathered
+
+
+def to_the_point(case: Case, answers: Answers | None, moment: Moment) -> Answers:
+    """The answers, if they are to the question that this case asks.
+
+    Raises:
+        AnswersNeeded: with that question.
+    """
+    question = inquiries.question_of(case)
+    if answers is None or answers.question != question:
+        raise AnswersNeeded(question, moment)
+    return answers
+
+
+def waiting_for_tax(gathered: Dossier, claim: RewardClaim) -> frozenset[str]:
+    """The payees whose leg waits: over the threshold of their year without a form, or not to be told."""
+    regime, year = gathered.terms.tax.regime, gathered.now.astimezone(gathered.terms.zone).year
+    limit = tax.threshold(regime, year)
+    if limit is None:
+        return frozenset()
+    comparable = limit.currency == gathered.terms.currency
+    waiting = set()
+    for leg in claim.legs:
+        assert leg.beneficiary is not None
+        position = gathered.tax.get(leg.beneficiary)
+        if position is None or not (
+            position.form_on_file
+            or (comparable and tax.cleared(regime, year, position.year_total_minor + leg.amount_minor, False))
+        ):
+            waiting.add(leg.beneficiary)
+    return frozenset(waiting)
