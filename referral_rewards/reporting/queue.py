@@ -98,7 +98,7 @@ SELECT w.exception, w.about, w.since, r.id, r.program, r.status, r.reason, r.ref
        r.net_minor, r.currency, c.body,
        (SELECT min(substr(k.key, 10)) FROM referral_key k
         WHERE k.referral_id = r.id AND k.key LIKE 'customer:%') AS customer,
-       EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id) AS decided,
+       EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,
        (SELECT coalesce(json_agg(json_build_object('payout', p.id, 'state', p.state, 'why', p.why) ORDER BY p.id), '[]')
         FROM payout p WHERE p.referral_id = r.id) AS payouts
 FROM waiting w JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id

@@ -26,7 +26,7 @@ from models.session import Database
 from referral_rewards.config import with_driver
 from referral_rewards.embedded import HOST, ensure_database, free_port, prepare_postgres, prepare_temporal
 from referral_rewards.supervisor import Child, Program
-from tests.installation import Installation
+from tests.installation import PEPPER, Installation
 from tests.workflows.scenes import set_up
 
 
@@ -55,6 +55,7 @@ class Cluster:
 
         env = known | {
             "REFERRALS_DATABASE_URL": self.database_url,
+            "REFERRALS_PEPPER": PEPPER.hex(),
             "REFERRALS_VERIFY_KEYS": str(verify),
             "REFERRALS_REFERRALS_QUEUE": f"{self.life.queue}-referrals",
             "REFERRALS_PAYOUTS_QUEUE": f"{self.life.queue}-payouts",
