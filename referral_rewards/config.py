@@ -62,7 +62,7 @@ class SourceSettings(BaseModel):
 class Settings(BaseSettings):
     """What an entry point needs to know before it can put anything together."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
 
     data: Path = Field(default=Path(".local"), description="Folder of the local stack")
     database_url: str = Field(repr=False, description="PostgreSQL, as postgresql://user:password@host:port/database")
