@@ -18,10 +18,10 @@ from referral_rewards.cli.simulated import print_changed, print_simulation
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.terms import Terms, load_terms
 from referral_rewards.domain.terms_review import unclear
-from referral_rewards.reporting.comparison import compare
-from referral_rewards.reporting.picture import picture
-from referral_rewards.reporting.simulating import Progress, Proposal, Simulation, simulate
-from referral_rewards.reporting.simulation_form import simulation_form
+from referral_rewards.reporting.simulation.comparison import compare
+from referral_rewards.reporting.simulation.form import simulation_form
+from referral_rewards.reporting.simulation.picture import picture
+from referral_rewards.reporting.simulation.simulating import Progress, Proposal, Simulation, simulate
 
 Program = Annotated[str, typer.Argument(metavar="PROGRAM", help="The program whose past is replayed.")]
 TermsFile = Annotated[Path, typer.Option("--terms", metavar="FILE.yaml", help="The other terms; not published.")]

@@ -7,10 +7,10 @@ from rich.table import Table
 
 from referral_rewards.cli.console import say, table, tables
 from referral_rewards.domain.money import display
-from referral_rewards.reporting.comparison import Comparison, Cost, Flow, compare, difference, in_words
-from referral_rewards.reporting.conventions import conventions
-from referral_rewards.reporting.outcomes import Compared, Outcome, Verdict
-from referral_rewards.reporting.simulating import Proposal, Simulation
+from referral_rewards.reporting.simulation.comparison import Comparison, Cost, Flow, compare, difference, in_words
+from referral_rewards.reporting.simulation.conventions import conventions
+from referral_rewards.reporting.simulation.outcomes import Compared, Outcome, Verdict
+from referral_rewards.reporting.simulation.simulating import Proposal, Simulation
 
 _BAR_CELLS: Final = 32
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"

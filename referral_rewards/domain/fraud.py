@@ -7,16 +7,16 @@ that the terms name and nobody has built, *could not run*: a person is told, for
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from referral_rewards.domain import signals_of_behaviour, signals_of_email, signals_of_traces
 from referral_rewards.domain.dossier import Dossier
-from referral_rewards.domain.signs import Sign, Signal
+from referral_rewards.domain.signals import of_behaviour, of_email, of_traces
+from referral_rewards.domain.signals.signs import Sign, Signal
 
 SCORE_MAX: Final = 100
 
 SIGNALS: Final[Mapping[str, Signal]] = {
-    **signals_of_traces.SIGNALS,
-    **signals_of_email.SIGNALS,
-    **signals_of_behaviour.SIGNALS,
+    **of_traces.SIGNALS,
+    **of_email.SIGNALS,
+    **of_behaviour.SIGNALS,
 }
 
 

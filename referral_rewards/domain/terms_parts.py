@@ -21,7 +21,7 @@ from pydantic import (
 from referral_rewards.domain import money
 from referral_rewards.domain.calendar import DayBoundary, Period
 from referral_rewards.domain.payloads import Channel, Id
-from referral_rewards.domain.web_addresses import registrable
+from referral_rewards.domain.signals.web_addresses import registrable
 
 
 class RewardKind(StrEnum):

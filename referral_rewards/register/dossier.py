@@ -17,8 +17,8 @@ from referral_rewards.domain.inquiries import Answers
 from referral_rewards.domain.lifecycle import CLOSED, ReferralStatus
 from referral_rewards.domain.origin import referee_identity
 from referral_rewards.domain.payloads import FactType
-from referral_rewards.register.behaviour import observed
 from referral_rewards.register.cases import Case
+from referral_rewards.register.surroundings.behaviour import observed
 
 
 async def gather(

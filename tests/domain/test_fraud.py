@@ -12,7 +12,7 @@ from referral_rewards.domain.claims import assemble
 from referral_rewards.domain.dossier import Dossier, Similarity
 from referral_rewards.domain.findings import Flag
 from referral_rewards.domain.fraud import SIGNALS, Contribution, contributions, score
-from referral_rewards.domain.signs import Sign
+from referral_rewards.domain.signals.signs import Sign
 from tests.domain.dossiers import CALM, dossier, terms
 
 #: What each signal that is not pure arithmetic on the referral's own facts reads.

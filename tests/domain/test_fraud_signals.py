@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from referral_rewards.domain.behaviour import Pace, Refunds
 from referral_rewards.domain.dossier import Dossier, Similarity
-from referral_rewards.domain.signals_of_email import is_disposable, is_free, is_masked
-from referral_rewards.domain.web_addresses import paid_clicks, sites
+from referral_rewards.domain.signals.of_email import is_disposable, is_free, is_masked
+from referral_rewards.domain.signals.web_addresses import paid_clicks, sites
 from tests.domain.build import TICK, at, bought, claimed, enrolled, sent
 from tests.domain.dossiers import BOUGHT, BRIE, CALM, CLAIMED, ENROLLED, SENT, dossier, terms, told
 from tests.domain.test_fraud import asked

@@ -20,11 +20,12 @@ from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.facts import parse_event
 from referral_rewards.domain.inquiries import Answer, Answers, Question, SourceAnswer
 from referral_rewards.domain.terms import Role
-from referral_rewards.register import blocklist, decisions, dossier, programs, referrals, rings, sightings
+from referral_rewards.register import blocklist, decisions, dossier, programs, referrals
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.decisions import NewDecision
 from referral_rewards.register.facts import Intake
 from referral_rewards.register.signing import Signer
+from referral_rewards.register.surroundings import rings, sightings
 from tests.installation import PEPPER, PROGRAM
 
 BEGAN = datetime(2026, 6, 1, 12, tzinfo=UTC)

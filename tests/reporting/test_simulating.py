@@ -19,9 +19,9 @@ from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.terms import Terms, load_terms
 from referral_rewards.register import batches, programs
 from referral_rewards.register.facts import Intake
-from referral_rewards.reporting.comparison import compare
-from referral_rewards.reporting.outcomes import Outcome, Verdict
-from referral_rewards.reporting.simulating import Proposal, Simulation, simulate
+from referral_rewards.reporting.simulation.comparison import compare
+from referral_rewards.reporting.simulation.outcomes import Outcome, Verdict
+from referral_rewards.reporting.simulation.simulating import Proposal, Simulation, simulate
 from tests.desk import PEPPER, PROGRAM, desk, event
 from tests.domain.build import acme, at
 

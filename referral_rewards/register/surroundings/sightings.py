@@ -12,9 +12,9 @@ from referral_rewards.domain import identity
 from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.payloads import FactType
-from referral_rewards.domain.signals_of_traces import CROWD_MIN
+from referral_rewards.domain.signals.of_traces import CROWD_MIN
 from referral_rewards.register import matching
-from referral_rewards.register.moments import until
+from referral_rewards.register.surroundings.moments import until
 
 #: What is seen more often is no person's: the address of a carrier, the terminal in a shop. Whom it saw can't be told.
 _SIGHTINGS_MAX: Final = 3000

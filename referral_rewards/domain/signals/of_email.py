@@ -12,8 +12,8 @@ from rapidfuzz import fuzz
 
 from referral_rewards.domain.dossier import Dossier, Similarity
 from referral_rewards.domain.identity import normal_email
-from referral_rewards.domain.signs import Sign, Signal, unread
-from referral_rewards.domain.web_addresses import registered_name, registrable
+from referral_rewards.domain.signals.signs import Sign, Signal, unread
+from referral_rewards.domain.signals.web_addresses import registered_name, registrable
 
 #: From this likeness (0–100) on, two local parts are taken for one person's: one letter in four may differ.
 SIMILAR_FROM: Final = 85.0

@@ -13,8 +13,8 @@ from referral_rewards.domain.dossier import Dossier, Rival, TaxPosition, Usage
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.rewards import Side
 from referral_rewards.domain.terms import Terms
-from referral_rewards.reporting.lives import Life
-from referral_rewards.reporting.outcomes import Outcome, Verdict
+from referral_rewards.reporting.simulation.lives import Life
+from referral_rewards.reporting.simulation.outcomes import Outcome, Verdict
 
 
 class Run:

@@ -15,14 +15,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import web_addresses
 from referral_rewards.domain.behaviour import Behaviour, Pace, Refunds
 from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.payloads import FactType
-from referral_rewards.domain.signals_of_behaviour import PAST_DAYS
-from referral_rewards.register import blocklist, plaintext, rings, sightings
-from referral_rewards.register.moments import until
-from referral_rewards.register.standing_elsewhere import barred
+from referral_rewards.domain.signals import web_addresses
+from referral_rewards.domain.signals.of_behaviour import PAST_DAYS
+from referral_rewards.register import blocklist
+from referral_rewards.register.surroundings import plaintext, rings, sightings
+from referral_rewards.register.surroundings.moments import until
+from referral_rewards.register.surroundings.standing_elsewhere import barred
 
 _T = TypeVar("_T")
 

@@ -22,8 +22,8 @@ from referral_rewards.domain.terms import Terms
 from referral_rewards.register import dossier, inquiries
 from referral_rewards.register.cases import Case
 from referral_rewards.register.referrals import fact_of
-from referral_rewards.reporting.outcomes import of_claim, of_life
-from referral_rewards.reporting.runs import Run
+from referral_rewards.reporting.simulation.outcomes import of_claim, of_life
+from referral_rewards.reporting.simulation.runs import Run
 
 _PAGE: Final = 200
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from referral_rewards.reporting.comparison import Cost, Flow, Tally, compare, difference
-from referral_rewards.reporting.conventions import conventions
 from referral_rewards.reporting.forms import instant
-from referral_rewards.reporting.outcomes import Compared, Outcome, Verdict
-from referral_rewards.reporting.simulating import Simulation
+from referral_rewards.reporting.simulation.comparison import Cost, Flow, Tally, compare, difference
+from referral_rewards.reporting.simulation.conventions import conventions
+from referral_rewards.reporting.simulation.outcomes import Compared, Outcome, Verdict
+from referral_rewards.reporting.simulation.simulating import Simulation
 
 
 def simulation_form(simulation: Simulation, *, changed: bool) -> dict[str, Any]:

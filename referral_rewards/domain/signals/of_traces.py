@@ -6,7 +6,7 @@ from typing import Any, Final
 from referral_rewards.domain import identity
 from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.payloads import FactType
-from referral_rewards.domain.signs import Sign, Signal, counted, unread
+from referral_rewards.domain.signals.signs import Sign, Signal, counted, unread
 from referral_rewards.domain.terms_parts import COUNTRIES
 
 #: So many referrals at one network address within a day, this one counted, are more than a family or a small office.

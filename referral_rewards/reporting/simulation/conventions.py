@@ -1,6 +1,6 @@
 """The conventions of a simulation, told with every answer: a figure without them would be read for more than it is."""
 
-from referral_rewards.reporting.simulating import Proposal
+from referral_rewards.reporting.simulation.simulating import Proposal
 
 
 def conventions(proposal: Proposal) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from referral_rewards.domain.money import display
-from referral_rewards.reporting.outcomes import Compared, Outcome, Verdict
+from referral_rewards.reporting.simulation.outcomes import Compared, Outcome, Verdict
 
 #: Minor units by currency: amounts of two currencies are never added up.
 Money = Counter[str]

@@ -7,7 +7,7 @@ from typing import Final
 from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.payloads import FactType
-from referral_rewards.domain.signs import Sign, Signal, counted, unread
+from referral_rewards.domain.signals.signs import Sign, Signal, counted, unread
 
 #: A pair is `reciprocal_referral`; above four, circles close by chance among the customers of one shop.
 RING_LENGTHS: Final = (3, 4)

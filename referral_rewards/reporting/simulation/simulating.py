@@ -16,10 +16,10 @@ from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.origin import origin
 from referral_rewards.domain.terms import Terms, in_force
 from referral_rewards.register import programs
-from referral_rewards.reporting.lives import Life, life
-from referral_rewards.reporting.outcomes import Compared
-from referral_rewards.reporting.replaying import Numbered, decide, names_of, pages
-from referral_rewards.reporting.runs import Run
+from referral_rewards.reporting.simulation.lives import Life, life
+from referral_rewards.reporting.simulation.outcomes import Compared
+from referral_rewards.reporting.simulation.replaying import Numbered, decide, names_of, pages
+from referral_rewards.reporting.simulation.runs import Run
 
 #: Is told what is being done, how many more referrals are done, and how many there are of them.
 Progress = Callable[[str, int, int], None]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from html import escape
 from typing import Final, NamedTuple
 
-from referral_rewards.reporting.comparison import Comparison, Flow, Tally, difference, in_words
-from referral_rewards.reporting.outcomes import Outcome
-from referral_rewards.reporting.simulating import Proposal
+from referral_rewards.reporting.simulation.comparison import Comparison, Flow, Tally, difference, in_words
+from referral_rewards.reporting.simulation.outcomes import Outcome
+from referral_rewards.reporting.simulation.simulating import Proposal
 
 _WIDTH: Final = 1000
 #: The inner edges of the two columns, and how wide their bars are.

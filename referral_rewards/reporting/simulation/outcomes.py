@@ -9,7 +9,7 @@ from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.findings import Recommendation
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.rewards import Side
-from referral_rewards.reporting.lives import Life
+from referral_rewards.reporting.simulation.lives import Life
 
 
 class Outcome(StrEnum):
