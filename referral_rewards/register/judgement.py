@@ -166,17 +166,19 @@ class Judgement:
             case = replace(case, row=await referrals.hold(connection, case.row.id))
         claim, _ = await claims.current(connection, case.row.claim_id)
         made = await self._decisions(connection, case)
-        match ruling(claim.requirement, [decision.signoff for decision in made], claim.digest):
-            case Ruling.DENIED:
-                return await verdicts.close(connection, case, _S.DENIED, Reason.DENIED_BY_DECISION, claim)
-            case Ruling.HELD:
-                await reservations.cancel(connection, case, "put on hold")
-                return await verdicts.write(connection, case, _S.ON_HOLD, claim)
-            case Ruling.APPROVED:
-                return await self._approved(connection, case, claim, made, answers)
-        await reservations.cancel(connection, case, "the approval no longer holds")
+        ruled = ruling(claim.requirement, [decision.signoff for decision in made], claim.digest)
+        if ruled is Ruling.DENIED:
+            return await verdicts.close(connection, case, _S.DENIED, Reason.DENIED_BY_DECISION, claim)
+        if ruled is Ruling.HELD:
+            await reservations.cancel(connection, case, "put on hold")
+            return await verdicts.write(connection, case, _S.ON_HOLD, claim)
+        # Moving it outweighs approving it as it was, whichever was decided first: what was approved went elsewhere.
         if await moves.move(connection, case, claim, made):
+            await reservations.cancel(connection, case, "moved to another referrer")
             return await verdicts.write(connection, case, _S.IN_REVIEW)
+        if ruled is Ruling.APPROVED:
+            return await self._approved(connection, case, claim, made, answers)
+        await reservations.cancel(connection, case, "the approval no longer holds")
         return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, claim)
 
     async def _approved(

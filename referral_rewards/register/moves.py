@@ -30,9 +30,8 @@ async def holds(connection: AsyncConnection, row: Any, keys: KeyRing) -> bool:
     if deciding is None:
         return False
     claim, _ = await claims.current(connection, deciding.claim_id)
-    signoffs = [decision.signoff for decision in made if decision.claim_id == deciding.claim_id]
-    enough = satisfied(requirement_of_a_move(claim.requirement), signoffs, claim.digest, DecisionKind.REASSIGN)
-    return enough and await _asked_for(connection, claim) == row.moved_to
+    on_it = [decision for decision in made if decision.claim_id == deciding.claim_id]
+    return decided(claim, on_it) and await _asked_for(connection, claim) == row.moved_to
 
 
 async def believed(connection: AsyncConnection, row: Any, now: datetime, keys: KeyRing) -> Any:
@@ -43,15 +42,18 @@ async def believed(connection: AsyncConnection, row: Any, now: datetime, keys: K
     return await referrals.hold(connection, row.id)
 
 
+def decided(claim: RewardClaim, made: Sequence[Decision]) -> bool:
+    """Whether enough people with the authority decided to move this claim; ``made`` are the genuine decisions on it."""
+    signoffs = [decision.signoff for decision in made]
+    return satisfied(requirement_of_a_move(claim.requirement), signoffs, claim.digest, DecisionKind.REASSIGN)
+
+
 async def move(connection: AsyncConnection, case: Case, claim: RewardClaim, made: Sequence[Decision]) -> bool:
     """Moves the referral if enough people decided so on this claim, whose approvals are void then; whether it did."""
-    moving = [decision for decision in made if decision.kind is DecisionKind.REASSIGN]
-    signoffs = [decision.signoff for decision in moving]
-    if not satisfied(requirement_of_a_move(claim.requirement), signoffs, claim.digest, DecisionKind.REASSIGN):
-        return False
     to = attribution.proposed_referrer(case.facts, case.origin.referrer, case.now)
-    if to is None:
+    if to is None or not decided(claim, made):
         return False
+    moving = [decision for decision in made if decision.kind is DecisionKind.REASSIGN]
     others = [decision.id for decision in made if decision.kind is not DecisionKind.REASSIGN]
     await decisions.record_effect(connection, others, "void", case.now, f"moved to {to}")
     await decisions.record_effect(connection, [each.id for each in moving], "applied", case.now, f"moved to {to}")

@@ -195,6 +195,8 @@ async def _verify(
     await decisions.record_effect(connection, forged, "forged", now, "no signature that we believe")
     made = [decision for decision in genuine if decision.claim_id == row.claim_id]
     signoffs = [decision.signoff for decision in made]
+    if moves.decided(held, made):
+        raise ClaimChanged("people decided to move it to another referrer")
     ruled = ruling(again.requirement, signoffs, again.digest)
     if ruled is not Ruling.APPROVED:
         if ruled is not Ruling.PENDING or ruling(held.requirement, signoffs, held.digest) is not Ruling.PENDING:

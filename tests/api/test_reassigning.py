@@ -86,6 +86,29 @@ async def test_an_approval_before_the_move_pays_neither(desk: Desk) -> None:
     assert [each.beneficiary for each in reserved] == ["mia", "c-r1"]
 
 
+async def test_a_move_after_an_approval_that_was_not_paid_yet_takes_the_approval_back(desk: Desk) -> None:
+    await desk.referral("r1")
+    await _asked_to_move(desk)
+    assert (await desk.decide("r1", "approve")).status_code == 201
+    assert await desk.judge("r1") == "approved"
+    assert await _moved_by_both(desk) == "awaiting_approval"
+    assert await _beneficiaries(desk) == ["mia", "c-r1"]
+    assert await _rows(desk, "SELECT id FROM leg WHERE state <> 'cancelled'") == []
+    assert {each.state for each in await _rows(desk, "SELECT state FROM payout")} == {"cancelled"}
+    booked = "SELECT account FROM posting GROUP BY account HAVING sum(amount_minor) <> 0"
+    assert await _rows(desk, booked) == []
+
+
+async def test_an_approval_of_what_is_being_moved_pays_nobody(desk: Desk) -> None:
+    await desk.referral("r1")
+    await _asked_to_move(desk)
+    for who, kind in (("paula", "reassign"), ("oscar", "reassign"), ("paula", "approve")):
+        assert (await desk.decide("r1", kind, who)).status_code == 201
+    assert await desk.judge("r1") == "awaiting_approval"
+    assert await _beneficiaries(desk) == ["mia", "c-r1"]
+    assert await _rows(desk, "SELECT id FROM leg") == []
+
+
 async def test_nobody_moves_what_nobody_asked_to_move(desk: Desk) -> None:
     await desk.referral("r1")
     refused = await desk.decide("r1", "reassign")
