@@ -111,8 +111,7 @@ async def parties(connection: AsyncConnection, case: Case, also: str | None = No
     referee = frozenset(mark for fact in case.facts if fact.type in _REFEREE_SPEAKS for mark in fact.marks)
     beneficiary = frozenset({f"customer:{case.origin.referrer}"}) if case.origin.referrer else frozenset()
     if also is not None:
-        key = f"referrer:{case.origin.program}/{also}"
-        beneficiary |= {f"customer:{also}", *(await connection.execute(_MARKS_FILED, {"key": key})).scalars()}
+        beneficiary |= {f"customer:{also}"} | await _marks_of(connection, also)
     return referee | beneficiary | await _referrer_marks(connection, case)
 
 
@@ -126,7 +125,11 @@ async def _referrer_marks(connection: AsyncConnection, case: Case) -> frozenset[
 
     A referrer's id means one person in every program, as a payee's does: who they are is known from all of them.
     """
-    enrolled = frozenset((await connection.execute(_MARKS_OF_REFERRER, {"referrer": case.origin.referrer})).scalars())
+    return await _marks_of(connection, case.origin.referrer)
+
+
+async def _marks_of(connection: AsyncConnection, referrer: str | None) -> frozenset[str]:
+    enrolled = frozenset((await connection.execute(_MARKS_OF_REFERRER, {"referrer": referrer})).scalars())
     who = sorted(identity.of_kinds(enrolled, identity.IDENTITY_KINDS))
     bought = (await connection.execute(_MARKS_OF_BUYER, {"marks": who})).scalars() if who else ()
     return enrolled | frozenset(bought)
@@ -220,10 +223,6 @@ ORDER BY r.id
 
 _LOST_TO: Final = text("""
 SELECT id FROM referral WHERE id = ANY(CAST(:rivals AS text[])) AND jsonb_exists(settled_rivals, :referral) LIMIT 1
-""")
-
-_MARKS_FILED: Final = text("""
-SELECT DISTINCT unnest(f.marks) FROM fact_key fk JOIN fact f ON f.id = fk.fact_id WHERE fk.key = :key
 """)
 
 _MARKS_OF_REFERRER: Final = text("""

@@ -149,7 +149,8 @@ FROM (
     JOIN fact f ON f.id = fk.fact_id AND f.type = 'referrer.enrolled'
     ORDER BY r.id, f.occurred_at, f.source, f.event_id
 ) AS e
-WHERE r.id = e.id AND r.referrer IS DISTINCT FROM e.referrer
+WHERE r.id = e.id AND r.referrer IS DISTINCT FROM e.referrer AND r.moved_to IS NULL AND r.closed_at IS NULL
+  AND coalesce(r.status, '') NOT IN ('paying', 'rewarded', 'clawed_back')
 RETURNING r.id
 """)
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import attribution
 from referral_rewards.domain.approval import DecisionKind, requirement_of_a_move, satisfied
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.findings import CheckCode
@@ -50,8 +49,10 @@ def decided(claim: RewardClaim, made: Sequence[Decision]) -> bool:
 
 async def move(connection: AsyncConnection, case: Case, claim: RewardClaim, made: Sequence[Decision]) -> bool:
     """Moves the referral if enough people decided so on this claim, whose approvals are void then; whether it did."""
-    to = attribution.proposed_referrer(case.facts, case.origin.referrer, case.now)
-    if to is None or not decided(claim, made):
+    if not decided(claim, made):
+        return False
+    to = await _asked_for(connection, claim)
+    if to is None or to == case.origin.referrer:
         return False
     moving = [decision for decision in made if decision.kind is DecisionKind.REASSIGN]
     others = [decision.id for decision in made if decision.kind is not DecisionKind.REASSIGN]
