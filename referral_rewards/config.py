@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.inquiries import REGISTER
@@ -134,6 +134,9 @@ class Settings(BaseSettings):
         """
         try:
             return cls(**{name: value for name, value in flags.items() if value is not None})
+        except SettingsError:
+            example = '{"shop": {"url": "https://…", "token": "…"}}'
+            raise BadInput([Problem(f"{PREFIX}SOURCES", f"is not JSON; it looks like {example}")]) from None
         except ValidationError as error:
             raise BadInput([_problem(each["loc"], each["type"], each["msg"]) for each in error.errors()]) from None
 
