@@ -138,10 +138,6 @@ async def commit_attempt(
             return NotNow(state, "facts arrived that were not judged yet", _SOON)
         if row.status not in (_S.APPROVED, _S.PAYING):
             return NotNow(state, f"the referral is {row.status}", _SOON)
-        ahead = (await connection.execute(_AHEAD, {"referral": row.id, "now": now})).scalar_one()
-        if ahead is not None:
-            # A source's clock may run ahead of ours by minutes. What it told takes effect at its time, and stops this.
-            return NotNow(state, "something was told that is about to happen", ahead - now + _SOON)
         await connection.execute(_COMMIT_ATTEMPT, {"id": payout, "at": now})
         await referrals.write(connection, row, now, status=_S.PAYING.value)
     return ToSend(PaymentRequest.of(found.body), found.rail, found.provider_key, found.first_sent_at, may_resend)
@@ -281,11 +277,6 @@ SELECT l.* FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id 
 """)
 
 _STATES: Final = text("SELECT state FROM payout WHERE referral_id = :referral")
-
-_AHEAD: Final = text("""
-SELECT max(f.occurred_at) FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id
-WHERE rf.referral_id = :referral AND f.occurred_at > :now
-""")
 
 _BARRED: Final = text("""
 SELECT name FROM unnest(CAST(:names AS text[])) AS asked(name)
