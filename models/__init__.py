@@ -3,6 +3,7 @@
 from sqlmodel import SQLModel
 
 from models.claims import ClaimRow, DecisionEffect, DecisionHead, DecisionRow
+from models.desk import AuditEvent, QueueEntry, SavedView
 from models.evidence import BlockedMark, Inquiry
 from models.facts import (
     FactKey,
@@ -13,14 +14,16 @@ from models.facts import (
     ReferralKey,
 )
 from models.ledger import LedgerTransaction, Posting
+from models.notices import Notice
 from models.payouts import ClawbackCase, HeldTotal, LegRow, PayoutLegRow, PayoutRow
 from models.programs import ProgramVersion
 from models.referrals import ReferralRow, ReferralStep, ToJudge, Wakeup
-from models.users import TokenRow, UserRow
+from models.users import Identity, SessionRow, SignInFailure, SignInFlow, TokenRow, UserRow
 
 metadata = SQLModel.metadata
 
 __all__ = [
+    "AuditEvent",
     "BlockedMark",
     "ClaimRow",
     "ClawbackCase",
@@ -30,19 +33,26 @@ __all__ = [
     "FactKey",
     "FactRecord",
     "HeldTotal",
+    "Identity",
     "IngestBatch",
     "Inquiry",
     "LedgerTransaction",
     "LegRow",
+    "Notice",
     "PayoutLegRow",
     "PayoutRow",
     "PersonalData",
     "Posting",
     "ProgramVersion",
+    "QueueEntry",
     "ReferralFact",
     "ReferralKey",
     "ReferralRow",
     "ReferralStep",
+    "SavedView",
+    "SessionRow",
+    "SignInFailure",
+    "SignInFlow",
     "ToJudge",
     "TokenRow",
     "UserRow",

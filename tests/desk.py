@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from activities.inquiries import Hearing, Inquiries
 from models.session import Database
 from referral_rewards.api.app import create_app
+from referral_rewards.api.desk.visiting import cookie_name, csrf_of
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.api.parts import Parts
 from referral_rewards.domain.identity import Marker
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.terms import Role
-from referral_rewards.register import outbox, programs, referrals, users
+from referral_rewards.register import outbox, programs, referrals, sessions, users
 from referral_rewards.register.facts import Intake
 from referral_rewards.register.judgement import Judgement
 from referral_rewards.register.signing import KeyRing, Signer
@@ -34,11 +36,27 @@ PROGRAM = (Path(__file__).parent.parent / "programs" / "acme-friends.yaml").read
 PEOPLE = {"fiona": Role.FINANCE, "paula": Role.PROGRAM_OWNER, "oscar": Role.OPERATIONS, "ada": Role.ADMINISTRATOR}
 
 
+@dataclass(frozen=True)
+class Browser:
+    """A signed-in person's browser without scripts: it reads pages and sends their forms."""
+
+    client: httpx.AsyncClient
+    csrf: str
+
+    async def get(self, path: str) -> httpx.Response:
+        return await self.client.get(path)
+
+    async def send(self, path: str, **fields: Any) -> httpx.Response:
+        """Sends a form with these fields, as a page of this session would."""
+        return await self.client.post(path, data={"csrf": self.csrf, **fields})
+
+
 @dataclass
 class Desk:
     """The API, by an HTTP client, and what stands behind it."""
 
     parts: Parts
+    app: FastAPI
     api: httpx.AsyncClient
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -80,6 +98,19 @@ class Desk:
     def bearer(self, user: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[user]}"}
 
+    @asynccontextmanager
+    async def browser(self, user: str) -> AsyncIterator["Browser"]:
+        """A browser in which the user is signed in."""
+        async with self.database.transaction() as connection:
+            token = await sessions.begin(connection, user, at=datetime.now(UTC))
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        cookies = {cookie_name(secure=False): token}
+        headers = {"Accept": "text/html"}
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://desk", cookies=cookies, headers=headers
+        ) as client:
+            yield Browser(client, csrf_of(token))
+
     async def judge(self, referral: str) -> ReferralStatus:
         """Judges a referral until it waits for a timer or a person, its wake-ups delivered."""
         return await judged(self.database, self.parts.keys, referral)
@@ -116,9 +147,10 @@ async def desk(database_url: str) -> AsyncIterator[Desk]:
     signer = Signer.generate()
     database = Database.at(database_url)
     parts = Parts(database, Intake(PEPPER), KeyRing.of([signer.public_entry()]), signer, Metrics())
-    transport = httpx.ASGITransport(create_app(parts), raise_app_exceptions=False)
+    app = create_app(parts)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as api:
-        opened = Desk(parts, api)
+        opened = Desk(parts, app, api)
         for name, role in PEOPLE.items():
             await opened.add_user(name, role)
         await opened.add_user("site", scopes=(Scope.EVENTS_WRITE,))

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from referral_rewards.api import claims, docs, events, health, problems, referrals
+from referral_rewards.api.desk import install as desk
 from referral_rewards.api.limits import BodyLimit
 from referral_rewards.api.parts import Parts
 
@@ -37,4 +38,5 @@ def create_app(parts: Parts) -> FastAPI:
     problems.install(app)
     for room in (events, referrals, claims, health, docs):
         app.include_router(room.router)
+    desk.install(app)
     return app

@@ -8,7 +8,7 @@ import structlog
 from fastapi import APIRouter, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from referral_rewards.api.parts import Its, Parts, Person, Reading
+from referral_rewards.api.parts import Decider, Its, Parts, Person, Reading
 from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.domain.errors import ReferralRewardsError
 from referral_rewards.register import deciding
@@ -65,7 +65,7 @@ async def show_claim(referral: str, connection: Reading, person: Person, parts: 
 
 
 @router.post("/{referral:path}/decisions", status_code=201, summary="Decide")
-async def decide(referral: str, new: NewDecision, response: Response, person: Person, parts: Its) -> RecordedDecision:
+async def decide(referral: str, new: NewDecision, response: Response, person: Decider, parts: Its) -> RecordedDecision:
     """Signs and records a decision of the signed-in person, and wakes the referral.
 
     409 if the claim changed since it was shown, or the rules of approval don't admit the decision; the rule is named.

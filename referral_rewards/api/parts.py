@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -79,7 +80,7 @@ async def _signed_in(parts: Its, credentials: Annotated[HTTPAuthorizationCredent
     if credentials is None:
         raise NotSignedIn("a token is needed: Authorization: Bearer …")
     async with parts.database.transaction() as connection:
-        return await users.signed_in(connection, credentials.credentials)
+        return await users.signed_in(connection, credentials.credentials, datetime.now(UTC))
 
 
 async def _person(user: Annotated[User, Depends(_signed_in)]) -> User:
@@ -87,6 +88,13 @@ async def _person(user: Annotated[User, Depends(_signed_in)]) -> User:
     return user
 
 
+async def _decider(user: Annotated[User, Depends(_person)]) -> User:
+    user.need_scope(users.Scope.CLAIMS_DECIDE)
+    return user
+
+
 SignedIn = Annotated[User, Depends(_signed_in)]
 Person = Annotated[User, Depends(_person)]
 """Somebody with a role: services write facts and read nothing."""
+Decider = Annotated[User, Depends(_decider)]
+"""A person whose token may be used to decide."""

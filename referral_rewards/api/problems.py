@@ -7,11 +7,12 @@ from typing import Any, Final
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from referral_rewards.api.desk.pages import page
 from referral_rewards.domain.errors import (
     BadInput,
     DecisionRefused,
@@ -40,10 +41,36 @@ def status_of(refusal: type[ReferralRewardsError]) -> HTTPStatus:
     return next(STATUS[each] for each in refusal.__mro__ if each in STATUS)
 
 
-def answer(status: HTTPStatus, detail: str, *, kind: str = "about:blank", **more: Any) -> JSONResponse:
-    """Problem details; ``more`` are members of its own kind."""
+def answer(request: Request, status: HTTPStatus, detail: str, *, kind: str = "about:blank", **more: Any) -> Response:
+    """Problem details for a program, a page for a person; ``more`` are members of its own kind."""
+    if _by_a_person(request):
+        return page(
+            "problem.html",
+            None,
+            status=status,
+            title=_HEADINGS.get(status, status.phrase),
+            detail=detail,
+            problems=more.get("problems", ()),
+            rule=more.get("rule"),
+        )
     body = {"type": kind, "title": status.phrase, "status": status.value, "detail": detail, **more}
     return JSONResponse(body, status.value, media_type="application/problem+json")
+
+
+def _by_a_person(request: Request) -> bool:
+    """Whether a browser asks for one of the desk's pages: what is under /v1 is never one."""
+    return not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")
+
+
+#: What a person reads above a refusal.
+_HEADINGS: Final[Mapping[HTTPStatus, str]] = {
+    HTTPStatus.UNPROCESSABLE_ENTITY: "This can't be taken as it is",
+    HTTPStatus.CONFLICT: "Refused",
+    HTTPStatus.NOT_FOUND: "Not found",
+    HTTPStatus.FORBIDDEN: "Not allowed",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The database does not answer",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Something broke",
+}
 
 
 def install(app: FastAPI) -> None:
@@ -62,7 +89,7 @@ def _kind(error: Exception) -> str:
     return "urn:referrals:" + "".join(f"-{each.lower()}" if each.isupper() else each for each in name).lstrip("-")
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ReferralRewardsError)
     more: dict[str, Any] = {}
     match error:
@@ -72,36 +99,40 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
             more |= {"shown": error.shown, "current": error.current}
         case DecisionRefused():
             more["rule"] = error.rule
-    response = answer(status_of(type(error)), str(error), kind=_kind(error), **more)
+    response = answer(request, status_of(type(error)), str(error), kind=_kind(error), **more)
     if isinstance(error, NotSignedIn):
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
-async def _malformed(request: Request, error: Exception) -> JSONResponse:
+async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = [
         {"where": ".".join(map(str, each["loc"][1:])), "what": each["msg"].removeprefix("Value error, ")}
         for each in error.errors()
     ]
     told = "; ".join(f"{each['where']}: {each['what']}" if each["where"] else each["what"] for each in problems)
-    return answer(HTTPStatus.UNPROCESSABLE_ENTITY, told, kind="urn:referrals:request-invalid", problems=problems)
+    return answer(
+        request, HTTPStatus.UNPROCESSABLE_ENTITY, told, kind="urn:referrals:request-invalid", problems=problems
+    )
 
 
-async def _by_the_framework(request: Request, error: Exception) -> JSONResponse:
+async def _by_the_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    response = answer(HTTPStatus(error.status_code), str(error.detail))
+    response = answer(request, HTTPStatus(error.status_code), str(error.detail))
     response.headers.update(error.headers or {})
     return response
 
 
-async def _unreachable(request: Request, error: Exception) -> JSONResponse:
+async def _unreachable(request: Request, error: Exception) -> Response:
     _log.warning("database_unreachable", error=type(error).__name__)
-    response = answer(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer; nothing was stored, send it again")
+    response = answer(
+        request, HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer; nothing was stored, send it again"
+    )
     response.headers["Retry-After"] = "1"
     return response
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("unexpected", error=type(error).__name__, path=request.url.path)
-    return answer(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which is ours; nothing was stored")
+    return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which is ours; nothing was stored")

@@ -22,14 +22,20 @@ TOKEN_PREFIX: Final = "rrt_"  # noqa: S105 (a prefix, no secret)
 
 
 class Scope(StrEnum):
-    """What a service may do."""
+    """What a token may be used for. A service has scopes of its own; a person's roles bring some with them."""
 
     EVENTS_WRITE = "events:write"
+    CLAIMS_READ = "claims:read"
+    CLAIMS_DECIDE = "claims:decide"
+
+
+#: What a person may do with a token, where the token does not say less.
+OF_A_PERSON: Final = frozenset({Scope.CLAIMS_READ, Scope.CLAIMS_DECIDE})
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody signed in, with the roles and scopes held at this moment."""
+    """Somebody signed in, with the roles held and the scopes granted at this moment."""
 
     name: str
     roles: frozenset[Role]
@@ -50,13 +56,14 @@ class User:
             raise NotAllowed(f"{self.name} lacks the scope {scope}")
 
     def need_a_role(self) -> None:
-        """Return if the user is a person with any role: services write facts and read nothing.
+        """Return if the user is a person with any role, who may read: services write facts and read nothing.
 
         Raises:
             NotAllowed: if not.
         """
         if not self.roles:
             raise NotAllowed(f"{self.name} has no role, which reading referrals and claims needs")
+        self.need_scope(Scope.CLAIMS_READ)
 
 
 async def add(
@@ -80,14 +87,32 @@ async def add(
             name=name, roles=sorted(roles), scopes=sorted(scopes), marks=sorted(marks), created_at=at, barred_at=None
         )
     )
-    return await new_token(connection, name, at=at)
+    granted = {*scopes, *(OF_A_PERSON if roles else ())}
+    return await new_token(connection, name, label="first", scopes=granted, at=at)
 
 
-async def new_token(connection: AsyncConnection, name: str, *, at: datetime) -> str:
-    """A further token for a user there is."""
+async def new_token(
+    connection: AsyncConnection,
+    name: str,
+    *,
+    label: str,
+    scopes: Collection[Scope],
+    at: datetime,
+    expires_at: datetime | None = None,
+) -> str:
+    """A further token for a user there is, for some of what the user may do."""
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     await connection.execute(
-        insert(TokenRow).values(id=uuid4(), username=name, token_hash=_hash(token), created_at=at, revoked_at=None)
+        insert(TokenRow).values(
+            id=uuid4(),
+            username=name,
+            token_hash=hash_of(token),
+            label=label,
+            scopes=sorted(scopes),
+            created_at=at,
+            expires_at=expires_at,
+            revoked_at=None,
+        )
     )
     return token
 
@@ -98,7 +123,7 @@ async def exists(connection: AsyncConnection, name: str) -> bool:
 
 
 async def bar(connection: AsyncConnection, name: str, *, at: datetime) -> None:
-    """Takes every authority from a user, at once: tokens stop working, and what they approved is not sent.
+    """Takes every authority from a user, at once: tokens and sessions end, and what they approved is not sent.
 
     Raises:
         NotFound: if there is no such user.
@@ -107,36 +132,36 @@ async def bar(connection: AsyncConnection, name: str, *, at: datetime) -> None:
         raise NotFound("user", name)
 
 
-async def signed_in(connection: AsyncConnection, token: str) -> User:
+async def signed_in(connection: AsyncConnection, token: str, at: datetime) -> User:
     """The user whose token this is.
 
     Raises:
-        NotSignedIn: if it is nobody's, was revoked, or its user was barred.
+        NotSignedIn: if it is nobody's, was revoked, has expired, or its user was barred.
     """
-    row = (await connection.execute(_BY_TOKEN, {"hash": _hash(token)})).one_or_none()
+    row = (await connection.execute(_BY_TOKEN, {"hash": hash_of(token), "at": at})).one_or_none()
     if row is None:
         raise NotSignedIn("the token is not valid")
-    return User(
-        row.name,
-        frozenset(Role(role) for role in row.roles),
-        frozenset(Scope(scope) for scope in row.scopes),
-        frozenset(row.marks),
-    )
+    roles = frozenset(Role(role) for role in row.roles)
+    held = {*row.own_scopes, *(OF_A_PERSON if roles else ())}
+    return User(row.name, roles, frozenset(Scope(scope) for scope in row.scopes if scope in held), frozenset(row.marks))
 
 
-def _hash(token: str) -> str:
+def hash_of(token: str) -> str:
+    """What is kept of a token. It has 256 random bits, so that no slow hash is needed."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 _EXISTS: Final = text("SELECT EXISTS (SELECT 1 FROM app_user WHERE name = :name)")
 
 _BAR: Final = text("""
-WITH revoked AS (UPDATE api_token SET revoked_at = :at WHERE username = :name AND revoked_at IS NULL)
+WITH revoked AS (UPDATE api_token SET revoked_at = :at WHERE username = :name AND revoked_at IS NULL),
+ended AS (DELETE FROM session WHERE username = :name)
 UPDATE app_user SET barred_at = coalesce(barred_at, :at) WHERE name = :name RETURNING name
 """)
 
 _BY_TOKEN: Final = text("""
-SELECT u.name, u.roles, u.scopes, u.marks
+SELECT u.name, u.roles, u.scopes AS own_scopes, u.marks, t.scopes
 FROM api_token t JOIN app_user u ON u.name = t.username
 WHERE t.token_hash = :hash AND t.revoked_at IS NULL AND u.barred_at IS NULL
+  AND (t.expires_at IS NULL OR t.expires_at > :at)
 """)

@@ -51,7 +51,7 @@ async def test_whoever_can_not_sign_in_does_not_count(desk: Desk) -> None:
     async with desk.database.transaction() as connection:
         await users.bar(connection, "fiona", at=days_ago(1))
         await connection.execute(text("UPDATE api_token SET revoked_at = now() WHERE username = 'oscar'"))
-        await users.new_token(connection, "paula", at=days_ago(1))
+        await users.new_token(connection, "paula", label="second", scopes=users.OF_A_PERSON, at=days_ago(1))
         await connection.execute(
             text(
                 "UPDATE api_token SET revoked_at = now() WHERE created_at ="

@@ -1,0 +1,102 @@
+"""Who visits the desk: the session behind the cookie, and proof that a form was sent by one of our own pages."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from fastapi import Depends, Request, Response
+from starlette.datastructures import FormData
+
+from referral_rewards.api.parts import Its
+from referral_rewards.domain.errors import NotAllowed, NotSignedIn
+from referral_rewards.register import sessions
+from referral_rewards.register.users import User
+
+#: The name on plain HTTP, which only loopback uses; over HTTPS the browser itself keeps `__Host-` to our origin.
+_COOKIE: Final = "referrals_session"
+#: The field that every form of the desk carries.
+CSRF_FIELD: Final = "csrf"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A signed-in person with a browser; ``csrf`` goes into each form, and is asked for when it comes back."""
+
+    user: User
+    csrf: str
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in, or no longer: the desk shows the sign-in page, and then what was asked for."""
+
+    def __init__(self, *, was_signed_in: bool) -> None:
+        self.was_signed_in = was_signed_in
+        super().__init__("sign in first")
+
+
+class FormNotOurs(NotAllowed):
+    """A form that no page of ours sent, or one from before the present session."""
+
+
+async def _visit(request: Request, parts: Its) -> Visit:
+    token = session_token(request)
+    if token is None:
+        raise SignInNeeded(was_signed_in=False)
+    try:
+        async with parts.database.transaction() as connection:
+            user = await sessions.visitor(connection, token, at=datetime.now(UTC))
+    except NotSignedIn:
+        raise SignInNeeded(was_signed_in=True) from None
+    return Visit(user, csrf_of(token))
+
+
+async def _sent_form(request: Request, visit: Annotated[Visit, Depends(_visit)]) -> FormData:
+    form = await request.form()
+    given = form.get(CSRF_FIELD)
+    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), visit.csrf.encode()):
+        raise FormNotOurs("the form was not sent from this session; go back, reload the page and send it again")
+    return form
+
+
+Visitor = Annotated[Visit, Depends(_visit)]
+"""Somebody who is signed in, with whatever roles; else the sign-in page is shown."""
+SentForm = Annotated[FormData, Depends(_sent_form)]
+"""The fields of a form that one of our own pages sent in this session."""
+
+
+def session_token(request: Request) -> str | None:
+    """What the session cookie holds, if there is one."""
+    return request.cookies.get(cookie_name(secure=request.url.scheme == "https"))
+
+
+def set_session_cookie(response: Response, request: Request, token: str) -> None:
+    """Hands the browser its session: for this host alone, out of reach of scripts, until the browser is closed."""
+    secure = request.url.scheme == "https"
+    response.set_cookie(cookie_name(secure=secure), token, httponly=True, samesite="lax", secure=secure, path="/")
+
+
+def forget_session_cookie(response: Response, request: Request) -> None:
+    """Has the browser forget it."""
+    secure = request.url.scheme == "https"
+    response.delete_cookie(cookie_name(secure=secure), httponly=True, samesite="lax", secure=secure, path="/")
+
+
+def cookie_name(*, secure: bool) -> str:
+    """The cookie's name on this scheme."""
+    return f"__Host-{_COOKIE}" if secure else _COOKIE
+
+
+def csrf_of(token: str) -> str:
+    """What a form of this session carries; who can't read the cookie can't know it."""
+    return hmac.new(token.encode(), b"form", hashlib.sha256).hexdigest()
+
+
+async def _reader(visit: Visitor) -> Visit:
+    visit.user.need_a_role()
+    return visit
+
+
+Reader = Annotated[Visit, Depends(_reader)]
+"""A visitor with a role, who may therefore read referrals, claims and programs."""

@@ -1,0 +1,42 @@
+"""How the desk writes values for people: money with its currency, instants with their zone, codes as words."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from referral_rewards.domain import calendar
+from referral_rewards.domain.money import from_minor
+
+
+def money(amount_minor: int | None, currency: str | None) -> str:
+    """``1,234.50 USD``, or a dash where there is no amount."""
+    if amount_minor is None or currency is None:
+        return "–"
+    return f"{from_minor(amount_minor, currency):,} {currency}"
+
+
+def when(moment: datetime | str | None, zone: str = "UTC") -> Markup:
+    """``10 Jul 2026, 10:00 Toronto``-like: a ``time`` element to the minute in that zone, exact for machines."""
+    if moment is None:
+        return Markup("–")
+    at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    local = at.astimezone(_zone(zone))
+    said = f"{local.day} {local:%b %Y, %H:%M} {local.tzname() if zone != 'UTC' else 'UTC'}"
+    exact = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, said)
+
+
+def code(value: Any) -> str:
+    """A code of ours as words: ``awaiting_approval`` is ``awaiting approval``."""
+    return "–" if value is None else str(value).replace("_", " ")
+
+
+def _zone(name: str) -> ZoneInfo:
+    return calendar.zone(name)
+
+
+#: What templates may write after a bar.
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {"money": money, "when": when, "code": code}
