@@ -1,0 +1,93 @@
+"""A real Chromium before the real desk: the app is served on loopback over a real register, and pages are looked at.
+
+Where there is no Chromium these tests are skipped and say so; with ``REQUIRE_BROWSER`` set (`.ci/run` does) that is an
+error. A page that breaks its own security policy, or whose script fails, fails the test that opened it.
+"""
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from tests.desk import Desk, desk
+
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+#: It fetches nothing from elsewhere, and works as root in a container.
+_ALONE = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+)
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    if CHROMIUM is None:
+        told = "no Chromium here: install the package `chromium`, or name one in CHROMIUM"
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail(told)
+        pytest.skip(told)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=_ALONE)
+        yield browser
+        await browser.close()
+
+
+@dataclass
+class Office:
+    """The desk as it is served, and the people who sit before it, each with a browser window of their own."""
+
+    desk: Desk
+    url: str
+    chromium: Browser
+    windows: list[BrowserContext] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    async def window(self, **how: Any) -> Page:
+        """A fresh window in which nobody is signed in; ``how`` as Playwright's contexts take it."""
+        context = await self.chromium.new_context(base_url=self.url, **how)
+        context.set_default_timeout(10_000)
+        self.windows.append(context)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: self.problems.append(f"{page.url}: {error}"))
+        page.on("console", lambda message: self._heard(page, message.type, message.text))
+        return page
+
+    def _heard(self, page: Page, kind: str, text: str) -> None:
+        # A refusal is a page with a status of its own, which the browser also tells its console.
+        if kind == "error" and "Failed to load resource" not in text:
+            self.problems.append(f"{page.url}: {text}")
+
+
+@asynccontextmanager
+async def served(app: Any) -> AsyncIterator[str]:
+    """The app on a free port of loopback, for the length of the block; its address."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started:  # noqa: ASYNC110 (no event tells of it)
+            await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture
+async def office(database_url: str, chromium: Browser) -> AsyncIterator[Office]:
+    async with desk(database_url) as opened, served(opened.app) as url:
+        office = Office(opened, url, chromium)
+        yield office
+        for window in office.windows:
+            await window.close()
+    assert office.problems == []
