@@ -1,26 +1,19 @@
 """What waits for a person, and what people decide."""
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from referral_rewards.api.parts import Decider, Its, Parts, Person, Reading
+from referral_rewards.api.deciding import recorded
+from referral_rewards.api.parts import Decider, Its, Person, Reading
 from referral_rewards.domain.approval import DecisionKind
-from referral_rewards.domain.errors import ReferralRewardsError
-from referral_rewards.register import deciding
 from referral_rewards.register.deciding import Asked
-from referral_rewards.register.decisions import Decision
-from referral_rewards.register.retrying import retrying
-from referral_rewards.register.users import User
 from referral_rewards.reporting.queue import queue
 from referral_rewards.reporting.showing import decidable
 
 router = APIRouter(prefix="/v1/claims", tags=["claims"])
-_log = structlog.get_logger("api")
 
 
 class NewDecision(BaseModel):
@@ -72,17 +65,9 @@ async def decide(referral: str, new: NewDecision, response: Response, person: De
     The same decision again answers 200 with the first one.
     """
     asked = Asked(referral, new.kind, new.reason, new.note, new.digest)
-    try:
-        decision, repeated = await retrying(lambda: _decide(parts, asked, person))
-    except ReferralRewardsError as refusal:
-        parts.metrics.decisions.labels(new.kind, "refused").inc()
-        _log.info("decision_refused", referral=referral, kind=new.kind, by=person.name, why=type(refusal).__name__)
-        raise
+    decision, repeated = await recorded(parts, asked, person)
     if repeated:
         response.status_code = 200
-    else:
-        parts.metrics.decisions.labels(new.kind, "recorded").inc()
-        _log.info("decision_recorded", referral=referral, kind=new.kind, by=person.name, decision=str(decision.id))
     return RecordedDecision(
         id=decision.id,
         seq=decision.seq,
@@ -95,10 +80,3 @@ async def decide(referral: str, new: NewDecision, response: Response, person: De
         decided_at=decision.decided_at,
         repeated=repeated,
     )
-
-
-async def _decide(parts: Parts, asked: Asked, person: User) -> tuple[Decision, bool]:
-    async with parts.database.transaction() as connection:
-        return await deciding.decide(
-            connection, asked, person.approver, now=datetime.now(UTC), keys=parts.keys, signer=parts.signer
-        )

@@ -22,6 +22,7 @@ from referral_rewards.domain.errors import (
     ReferralRewardsError,
     Refused,
     StaleDigest,
+    TooManyAttempts,
 )
 
 _log = structlog.get_logger("api")
@@ -33,6 +34,7 @@ STATUS: Final[Mapping[type[ReferralRewardsError], HTTPStatus]] = {
     NotFound: HTTPStatus.NOT_FOUND,
     NotAllowed: HTTPStatus.FORBIDDEN,
     NotSignedIn: HTTPStatus.UNAUTHORIZED,
+    TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
 }
 
 
@@ -68,6 +70,8 @@ _HEADINGS: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.CONFLICT: "Refused",
     HTTPStatus.NOT_FOUND: "Not found",
     HTTPStatus.FORBIDDEN: "Not allowed",
+    HTTPStatus.UNAUTHORIZED: "Sign in first",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many attempts",
     HTTPStatus.SERVICE_UNAVAILABLE: "The database does not answer",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something broke",
 }
@@ -102,6 +106,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     response = answer(request, status_of(type(error)), str(error), kind=_kind(error), **more)
     if isinstance(error, NotSignedIn):
         response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooManyAttempts):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
 
 

@@ -81,7 +81,7 @@ def remove(
 
     async def work() -> None:
         async with database(chosen) as opened, opened.transaction() as connection:
-            await blocklist.remove(connection, named)
+            await blocklist.remove(connection, named, by=getpass.getuser(), at=datetime.now(UTC))
 
     asyncio.run(work())
     say(f"{len(named)} trusted again")

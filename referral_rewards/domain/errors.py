@@ -13,7 +13,8 @@ ReferralRewardsError
 │   └── LocalStackError          the local stack can't start, or its parts don't
 ├── NotFound                     nothing has that name: exit code 1, HTTP 404
 ├── NotAllowed                   a person without the authority: exit code 1, HTTP 403
-└── NotSignedIn                  no valid credential: exit code 1, HTTP 401
+├── NotSignedIn                  no valid credential: exit code 1, HTTP 401
+└── TooManyAttempts              failed too often to sign in: exit code 1, HTTP 429
 """
 
 from collections.abc import Sequence
@@ -113,3 +114,12 @@ class NotAllowed(ReferralRewardsError):
 
 class NotSignedIn(ReferralRewardsError):
     """No valid credential came with the request."""
+
+
+class TooManyAttempts(ReferralRewardsError):
+    """Signing in failed so often that further attempts aren't looked at for a while."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        minutes = -(-retry_after_seconds // 60)
+        super().__init__(f"too many failed attempts to sign in; try again in {minutes} min")

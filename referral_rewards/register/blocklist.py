@@ -8,15 +8,19 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.register import audit
 
 
 async def add(connection: AsyncConnection, marks: Collection[str], *, why: str, by: str, at: datetime) -> int:
     """Blocks the marks; how many were not blocked before. One that was keeps its first reason, date and name."""
     rows = await connection.execute(_ADD, {"marks": sorted(marks), "why": why, "by": by, "at": at})
-    return len(rows.all())
+    added = sorted(rows.scalars())
+    if added:
+        await audit.note(connection, actor=by, act="blocklist.extended", subject="blocklist", at=at, marks=added)
+    return len(added)
 
 
-async def remove(connection: AsyncConnection, marks: Collection[str]) -> None:
+async def remove(connection: AsyncConnection, marks: Collection[str], *, by: str, at: datetime) -> None:
     """Trusts the marks again.
 
     Raises:
@@ -25,6 +29,7 @@ async def remove(connection: AsyncConnection, marks: Collection[str]) -> None:
     if missing := set(marks) - await among(connection, marks):
         raise NotFound("blocked mark", min(missing))
     await connection.execute(_REMOVE, {"marks": sorted(marks)})
+    await audit.note(connection, actor=by, act="blocklist.shortened", subject="blocklist", at=at, marks=sorted(marks))
 
 
 async def among(connection: AsyncConnection, marks: Collection[str]) -> frozenset[str]:

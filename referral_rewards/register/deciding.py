@@ -22,7 +22,7 @@ from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.errors import DecisionRefused, NotFound, StaleDigest
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.ruling import Ruling, ruling
-from referral_rewards.register import claims, decisions, dossier, outbox, referrals, reservations
+from referral_rewards.register import audit, claims, decisions, dossier, outbox, referrals, reservations
 from referral_rewards.register.cases import Case, open_case
 from referral_rewards.register.closed import closing_digest
 from referral_rewards.register.decisions import Decision, NewDecision
@@ -124,6 +124,8 @@ async def decide(
         signer,
     )
     await outbox.enqueue(connection, WakeupKind.DECISION, row.id, decision.id)
+    said = {"decision": str(decision.id), "kind": asked.kind, "reason": asked.reason}
+    await audit.note(connection, actor=approver.user, act="decision.recorded", subject=row.id, at=now, **said)
     return decision, False
 
 

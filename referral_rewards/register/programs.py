@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import ProgramVersion
 from referral_rewards.domain.errors import NotFound, TermsNotPublishable
 from referral_rewards.domain.terms import Terms, load_terms
+from referral_rewards.register import audit
 from referral_rewards.register.locks import Lock, lock
 
 #: Of each database its own: two of them in one process may have published at one instant.
@@ -79,6 +80,7 @@ async def publish(connection: AsyncConnection, source: str, *, by: str, at: date
             published_by=by,
         )
     )
+    await audit.note(connection, actor=by, act="program.published", subject=terms.program, at=at, version=number)
     released = (await connection.execute(_RELEASE, {"program": terms.program})).scalar_one()
     return Published(terms.program, number, repeated=False, released=int(released))
 

@@ -1,18 +1,20 @@
 """Who may ask something of us: people with roles, services with scopes, and the tokens they show."""
 
 import hashlib
+import json
+import os
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import TokenRow, UserRow
+from models import PersonalData, TokenRow, UserRow
 from referral_rewards.domain.approval import Approver
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
 from referral_rewards.domain.terms import Role
@@ -132,6 +134,24 @@ async def bar(connection: AsyncConnection, name: str, *, at: datetime) -> None:
         raise NotFound("user", name)
 
 
+async def contact(connection: AsyncConnection, name: str) -> str | None:
+    """The email address to write to a user, or None: none was given, it was erased, or the user is barred."""
+    body = (await connection.execute(_CONTACT, {"name": name})).scalar_one_or_none()
+    return body["email"] if body else None
+
+
+async def set_contact(connection: AsyncConnection, name: str, email: str | None) -> None:
+    """Notes the address to write to a user in place of the one before, which is erased; None notes none."""
+    await connection.execute(_ERASE_CONTACT, {"name": name})
+    subject = None
+    if email is not None:
+        subject, salt, body = uuid4(), os.urandom(16), {"email": email}
+        commitment = hashlib.sha256(salt + json.dumps(body).encode()).hexdigest()
+        row: dict[str, Any] = {"subject_id": subject, "body": body, "salt": salt, "commitment": commitment}
+        await connection.execute(insert(PersonalData).values(row))
+    await connection.execute(_SET_CONTACT, {"name": name, "contact": subject})
+
+
 async def signed_in(connection: AsyncConnection, token: str, at: datetime) -> User:
     """The user whose token this is.
 
@@ -152,6 +172,18 @@ def hash_of(token: str) -> str:
 
 
 _EXISTS: Final = text("SELECT EXISTS (SELECT 1 FROM app_user WHERE name = :name)")
+
+_CONTACT: Final = text("""
+SELECT p.body FROM app_user u JOIN personal_data p ON p.subject_id = u.contact_id
+WHERE u.name = :name AND u.barred_at IS NULL
+""")
+
+_ERASE_CONTACT: Final = text("""
+UPDATE personal_data SET body = NULL, salt = NULL, erased_at = now()
+WHERE subject_id = (SELECT contact_id FROM app_user WHERE name = :name)
+""")
+
+_SET_CONTACT: Final = text("UPDATE app_user SET contact_id = :contact WHERE name = :name")
 
 _BAR: Final = text("""
 WITH revoked AS (UPDATE api_token SET revoked_at = :at WHERE username = :name AND revoked_at IS NULL),

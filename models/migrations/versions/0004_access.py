@@ -1,6 +1,7 @@
 """How people sign in, what a token may do, and the record of who did what.
 
-A token that there was may do what its user could: a service its scopes, a person read and decide.
+A token that there was may do what its user could: a service its scopes, a person read and decide. The decisions and
+versions that were recorded so far begin the record of who did what.
 """
 
 import sqlalchemy as sa
@@ -82,6 +83,16 @@ def upgrade() -> None:
     op.execute(
         "UPDATE api_token SET scopes = u.scopes || CASE WHEN u.roles <> '{}'"
         " THEN ARRAY['claims:read', 'claims:decide'] ELSE '{}' END FROM app_user u WHERE u.name = api_token.username"
+    )
+    op.execute(
+        "INSERT INTO audit_event (at, actor, act, subject, details)"
+        " SELECT published_at, published_by, 'program.published', program, jsonb_build_object('version', version)"
+        " FROM program_version ORDER BY published_at, program, version"
+    )
+    op.execute(
+        "INSERT INTO audit_event (at, actor, act, subject, details)"
+        " SELECT decided_at, username, 'decision.recorded', referral_id,"
+        " jsonb_build_object('decision', id, 'kind', kind, 'reason', reason) FROM decision ORDER BY seq"
     )
     op.execute(
         "CREATE TRIGGER audit_event_append_only BEFORE UPDATE OR DELETE ON audit_event"
