@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,12 +17,13 @@ from referral_rewards.domain.approval import (
     check_words,
     may_decide,
     requirement_of_a_move,
+    satisfied,
 )
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.errors import DecisionRefused, NotFound, StaleDigest
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.ruling import Ruling, ruling
-from referral_rewards.register import audit, claims, decisions, dossier, outbox, referrals, reservations
+from referral_rewards.register import audit, claims, decisions, dossier, moves, outbox, referrals, reservations
 from referral_rewards.register.cases import Case, open_case
 from referral_rewards.register.closed import closing_digest
 from referral_rewards.register.decisions import Decision, NewDecision
@@ -68,7 +69,9 @@ async def decide(
 ) -> tuple[Decision, bool]:
     """Records a decision and wakes the referral, in the caller's transaction; True beside it if it was on record.
 
-    The same decision of the same person against the same digest, in the same words, is recorded once.
+    The same decision of the same person against the same digest, in the same words, is recorded once, whatever has
+    become of the claim since. Of two people who decide the same at one moment the later one is told of the first: no
+    signature is recorded that nothing needs.
 
     Raises:
         RequestInvalid: for a reason code that the kind does not take, or without a note.
@@ -82,7 +85,7 @@ async def decide(
     if row is None or (row.merged_into and row.status is None):
         raise NotFound("referral", asked.referral)
     made, _ = await decisions.on_referral(connection, row.id, keys)
-    if (first := await _recorded_before(connection, asked, row.claim_id, approver, made)) is not None:
+    if (first := await _recorded_before(connection, asked, row, approver, made)) is not None:
         return first, True
     _check_status(row, asked.kind)
     await _check_nothing_sent(connection, row, asked.kind)
@@ -98,7 +101,7 @@ async def decide(
     if asked.kind is _K.REASSIGN and to is None:
         raise DecisionRefused(row.id, "no_other_referrer", "nobody has asked to move it to another referrer")
     on_it = [decision for decision in made if _is_on(decision, asked.kind, subject.digest, row.claim_id)]
-    _check_ruling(row, subject, asked.kind, on_it)
+    _check_ruling(row, subject, asked.kind, await decisions.standing(connection, on_it))
     may_decide(
         approver,
         asked.kind,
@@ -170,21 +173,46 @@ async def _check_nothing_sent(connection: AsyncConnection, row: Any, kind: Decis
 
 
 def _check_ruling(row: Any, subject: Subject, kind: DecisionKind, on_it: Sequence[Decision]) -> None:
-    """Return if what was decided on the claim so far leaves this kind of decision a meaning."""
+    """Return if what was decided on it so far leaves this kind of decision a meaning; else whoever asks is told of it.
+
+    Judging follows the decision by moments. In between the decisions themselves say where it stands.
+    """
+    signoffs = [decision.signoff for decision in on_it]
+    its = [decision for decision in on_it if decision.kind is kind]
     if subject.claim is None:
+        if kind is _K.REOPEN and its:
+            raise DecisionRefused(row.id, "already_reopened", f"{_told(its)} reopened it; look again")
         return
-    so_far = ruling(subject.requirement, [decision.signoff for decision in on_it], subject.digest)
+    so_far = ruling(subject.requirement, signoffs, subject.digest)
     if so_far is Ruling.DENIED:
-        raise DecisionRefused(row.id, "already_denied", "it was denied a moment ago; `reopen` corrects that")
+        denials = [decision for decision in on_it if decision.kind is _K.DENY]
+        raise DecisionRefused(row.id, "already_denied", f"{_told(denials)} denied it; `reopen` corrects that")
+    if kind in (_K.APPROVE, _K.REASSIGN) and moves.decided(subject.claim, on_it):
+        moved = [decision for decision in on_it if decision.kind is _K.REASSIGN]
+        raise DecisionRefused(row.id, "already_moved", f"{_told(moved)} moved it; look at the claim that follows")
+    if kind is _K.APPROVE and satisfied(subject.requirement, signoffs, subject.digest):
+        raise DecisionRefused(row.id, "already_approved", f"{_told(its)} approved it; nothing is left to sign")
+    if kind is _K.HOLD and so_far is Ruling.HELD:
+        raise DecisionRefused(row.id, "already_held", f"{_told(its[-1:])} put it on hold, where it stays")
     if kind is _K.RELEASE and so_far is not Ruling.HELD:
         raise DecisionRefused(row.id, "not_held", "nobody holds it")
 
 
+def _told(its: Sequence[Decision]) -> str:
+    """Who decided so, and when the last of them did."""
+    people = " and ".join(dict.fromkeys(decision.user for decision in its))
+    return f"at {its[-1].decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC {people}"
+
+
 async def _recorded_before(
-    connection: AsyncConnection, asked: Asked, claim_id: UUID | None, approver: Approver, made: Sequence[Decision]
+    connection: AsyncConnection, asked: Asked, row: Any, approver: Approver, made: Sequence[Decision]
 ) -> Decision | None:
     """The same decision if this person made it before. A hold that was released since is a new one, and so on."""
-    on_it = [decision for decision in made if _is_on(decision, asked.kind, asked.digest, claim_id)]
+    if not any(decision.user == approver.user and decision.digest == asked.digest for decision in made):
+        return None
+    # Whoever sends it again after the claim has changed or closed is still told of the first.
+    current = await _bears(connection, row.claim_id, asked.digest)
+    on_it = [d for d in made if d.digest == asked.digest and (not current or d.claim_id == row.claim_id)]
     for later, decision in enumerate(on_it, start=1):
         same = (decision.user, decision.kind, decision.reason) == (approver.user, asked.kind, asked.reason)
         undone = asked.kind in (_K.HOLD, _K.RELEASE) and any(
@@ -193,6 +221,11 @@ async def _recorded_before(
         if same and not undone and await _note(connection, decision.id) == asked.note:
             return decision
     return None
+
+
+async def _bears(connection: AsyncConnection, claim_id: UUID | None, digest: str) -> bool:
+    """Whether the claim there is now is what bears this digest."""
+    return claim_id is not None and (await claims.current(connection, claim_id))[0].digest == digest
 
 
 def _is_on(decision: Decision, kind: DecisionKind, digest: str, claim_id: UUID | None) -> bool:

@@ -163,6 +163,16 @@ async def record_effect(
         await connection.execute(_NOTE_EFFECT, {"id": decision_id, "effect": effect, "at": at, "why": why})
 
 
+async def standing(connection: AsyncConnection, made: Sequence[Decision]) -> tuple[Decision, ...]:
+    """The decisions without the approvals that are void: one that was void once stays so.
+
+    A denial or a hold can't be voided: what voids is not signed.
+    """
+    approvals = [decision.id for decision in made if decision.kind is DecisionKind.APPROVE]
+    void = {noted.decision_id for noted in await effects(connection, approvals) if noted.effect == "void"}
+    return tuple(decision for decision in made if decision.id not in void)
+
+
 async def effects(connection: AsyncConnection, decisions: Sequence[UUID]) -> list[Any]:
     """The noted effects of decisions, oldest first."""
     table = DecisionEffect.__table__  # type: ignore[attr-defined]

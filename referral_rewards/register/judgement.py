@@ -240,16 +240,11 @@ class Judgement:
         return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, again)
 
     async def _decisions(self, connection: AsyncConnection, case: Case) -> tuple[Decision, ...]:
-        """The genuine decisions on the current claim; a row that nobody with a key has written is noted as forged.
-
-        An approval that was void once stays void. A denial or a hold can't be voided: what voids is not signed.
-        """
+        """The genuine decisions on the claim that stand; a row that nobody with a key wrote is noted as forged."""
         genuine, forged = await decisions.on_referral(connection, case.row.id, self._keys)
         await decisions.record_effect(connection, forged, "forged", case.now, "no signature that we believe")
         made = [decision for decision in genuine if decision.claim_id == case.row.claim_id]
-        approvals = [decision.id for decision in made if decision.kind is DecisionKind.APPROVE]
-        void = {noted.decision_id for noted in await decisions.effects(connection, approvals) if noted.effect == "void"}
-        return tuple(decision for decision in made if decision.id not in void)
+        return await decisions.standing(connection, made)
 
     async def _void(self, connection: AsyncConnection, case: Case, why: str) -> None:
         """Voids the approval of the claim that is being replaced, and takes its reservations back."""

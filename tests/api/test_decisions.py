@@ -43,6 +43,93 @@ async def test_the_same_decision_again_is_the_first_one(desk: Desk) -> None:
     assert await _count(desk, "decision") == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "then"),
+    [
+        ("approve", "denied"),
+        ("approve", "refunded"),
+        ("approve", "paid"),
+        ("deny", "closed"),
+        ("hold", "refunded"),
+        ("request_evidence", "approved"),
+    ],
+)
+async def test_a_decision_sent_again_is_the_first_one_whatever_became_of_its_claim(
+    desk: Desk, kind: str, then: str
+) -> None:
+    await desk.referral("r1")
+    shown = (await desk.get("/v1/claims/r1")).json()["digest"]
+    first = await desk.decide("r1", kind)
+    await desk.judge("r1")
+    if then in ("denied", "approved"):
+        await desk.decide("r1", "deny" if then == "denied" else "approve")
+    if then == "refunded":
+        await desk.tell([event("back", "conversion.reversed", days_ago(1), {"order": "o-r1", "kind": "refund"})])
+    await desk.judge("r1")
+    if then == "paid":
+        async with desk.database.transaction() as connection:
+            await connection.execute(text("UPDATE payout SET first_sent_at = now(), state = 'settled'"))
+            await connection.execute(text("UPDATE referral SET status = 'rewarded'"))
+    recorded = await _count(desk, "decision")
+    again = await desk.decide("r1", kind, digest=shown)
+    assert (again.status_code, again.json()["id"], again.json()["repeated"]) == (200, first.json()["id"], True)
+    assert await _count(desk, "decision") == recorded
+
+
+async def test_a_decision_on_what_looks_the_same_after_a_change_is_a_new_one(desk: Desk) -> None:
+    await desk.add_user("olga", Role.PROGRAM_OWNER, Role.FINANCE, Role.OPERATIONS)
+    await desk.referral("r1")
+    first = await desk.decide("r1", "request_evidence")
+    async with desk.database.transaction() as connection:
+        # The claim was assembled anew, into the very same one.
+        await connection.execute(_COPY_CLAIM)
+    again = await desk.decide("r1", "request_evidence")
+    assert (again.status_code, again.json()["repeated"]) == (201, False)
+    assert again.json()["digest"] == first.json()["digest"]
+
+
+_COPY_CLAIM = text("""
+WITH again AS (
+    INSERT INTO reward_claim
+    SELECT (jsonb_populate_record(c, jsonb_build_object('id', gen_random_uuid()))).* FROM reward_claim c RETURNING id
+)
+UPDATE referral SET claim_id = again.id FROM again
+""")
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "by", "rule", "said"),
+    [
+        ("approve", "approve", "pat", "already_approved", "paula approved it"),
+        ("deny", "approve", "pat", "already_denied", "paula denied it"),
+        ("deny", "deny", "pat", "already_denied", "paula denied it"),
+        ("deny", "hold", "pat", "already_denied", "paula denied it"),
+        ("hold", "hold", "pat", "already_held", "paula put it on hold"),
+        ("approve", "approve", "paula", "already_approved", "paula approved it"),
+    ],
+)
+async def test_who_comes_second_is_told_who_was_first(
+    desk: Desk, kind: str, first: str, by: str, rule: str, said: str
+) -> None:
+    await desk.add_user("pat", Role.PROGRAM_OWNER)
+    await desk.referral("r1")
+    assert (await desk.decide("r1", kind)).status_code == 201
+    answer = await desk.decide("r1", first, by, note="looked at it, too")
+    assert (answer.status_code, answer.json()["rule"]) == (409, rule)
+    assert said in answer.json()["detail"]
+    assert " UTC " in answer.json()["detail"]
+    assert await _count(desk, "decision") == 1
+
+
+async def test_of_two_who_reopen_the_second_is_told(desk: Desk) -> None:
+    await desk.tell(life_of("r1")[:1])
+    assert await desk.judge("r1") == "expired"
+    assert (await desk.decide("r1", "reopen")).status_code == 201
+    answer = await desk.decide("r1", "reopen", "fiona")
+    assert (answer.status_code, answer.json()["rule"]) == (409, "already_reopened")
+    assert await desk.judge("r1") == "awaiting_approval"
+
+
 async def test_a_hold_after_its_release_is_a_new_one(desk: Desk) -> None:
     await desk.referral("r1")
     seen = []

@@ -102,11 +102,23 @@ async def test_a_move_after_an_approval_that_was_not_paid_yet_takes_the_approval
 async def test_an_approval_of_what_is_being_moved_pays_nobody(desk: Desk) -> None:
     await desk.referral("r1")
     await _asked_to_move(desk)
-    for who, kind in (("paula", "reassign"), ("oscar", "reassign"), ("paula", "approve")):
+    for who, kind in (("paula", "reassign"), ("paula", "approve"), ("oscar", "reassign")):
         assert (await desk.decide("r1", kind, who)).status_code == 201
     assert await desk.judge("r1") == "awaiting_approval"
     assert await _beneficiaries(desk) == ["mia", "c-r1"]
     assert await _rows(desk, "SELECT id FROM leg") == []
+
+
+@pytest.mark.parametrize("kind", ["approve", "reassign"])
+async def test_what_was_moved_a_moment_ago_is_neither_approved_nor_moved_again(desk: Desk, kind: str) -> None:
+    await desk.add_user("pat", Role.PROGRAM_OWNER, Role.OPERATIONS)
+    await desk.referral("r1")
+    await _asked_to_move(desk)
+    for who in ("paula", "oscar"):
+        assert (await desk.decide("r1", "reassign", who)).status_code == 201
+    refused = await desk.decide("r1", kind, "pat")
+    assert (refused.status_code, refused.json()["rule"]) == (409, "already_moved")
+    assert "paula and oscar moved it" in refused.json()["detail"]
 
 
 async def test_nobody_moves_what_nobody_asked_to_move(desk: Desk) -> None:

@@ -16,10 +16,12 @@ from sqlalchemy.exc import IntegrityError
 
 from models.session import Database
 from referral_rewards.domain.approval import Approver, DecisionKind
+from referral_rewards.domain.errors import DecisionRefused
 from referral_rewards.domain.facts import parse_event
 from referral_rewards.domain.terms import Role
 from referral_rewards.register import batches, claims, outbox, programs, referrals
 from referral_rewards.register.deciding import Asked, decide
+from referral_rewards.register.decisions import Decision
 from referral_rewards.register.facts import Intake
 from referral_rewards.register.judgement import Judgement
 from referral_rewards.register.outbox import WakeupKind
@@ -42,7 +44,7 @@ class Crowd:
     def keys(self) -> KeyRing:
         return KeyRing.of([self.signer.public_entry()])
 
-    async def publish(self, program: str, **limits: Any) -> None:
+    async def publish(self, program: str, *, four_eyes_from: str | None = None, **limits: Any) -> None:
         terms = {
             "program": program,
             "name": program,
@@ -53,7 +55,10 @@ class Crowd:
             "qualifying": {"kinds": ["purchase"]},
             "rewards": {"referrer": {"kind": "credit", "amount": "10.00"}},
             "limits": limits,
-            "approval": {"routes": {"credit": ["program_owner"]}},
+            "approval": {
+                "routes": {"credit": ["program_owner"]},
+                **({"four_eyes_from": four_eyes_from} if four_eyes_from else {}),
+            },
             "payouts": {"rails": {"credit": "account_credit"}},
         }
         async with self.database.transaction() as connection:
@@ -99,6 +104,30 @@ class Crowd:
             asked = Asked(name, DecisionKind.APPROVE, "terms_met", "looked at it", claim.digest)
             approver = Approver(user, EVERY_ROLE)
             await decide(connection, asked, approver, now=NOW, keys=self.keys, signer=self.signer)
+
+    async def press_together(
+        self, name: str, users: Sequence[str], kinds: Sequence[DecisionKind] = ()
+    ) -> list[tuple[Decision | DecisionRefused, bool]]:
+        """What each is answered who decides on one claim at the same moment, and whether that was on record before."""
+        async with self.database.transaction() as connection:
+            row = await referrals.row(connection, name)
+            assert row is not None
+            digest = (await claims.current(connection, row.claim_id))[0].digest
+        together = asyncio.Barrier(len(users))
+
+        async def press(user: str, kind: DecisionKind) -> tuple[Decision | DecisionRefused, bool]:
+            reason = "other" if kind is DecisionKind.DENY else "terms_met"
+            asked = Asked(name, kind, reason, "looked at it", digest)
+            try:
+                async with self.database.transaction() as connection:
+                    await together.wait()
+                    approver = Approver(user, EVERY_ROLE)
+                    return await decide(connection, asked, approver, now=NOW, keys=self.keys, signer=self.signer)
+            except DecisionRefused as refusal:
+                return refusal, False
+
+        pressed = zip(users, kinds or [DecisionKind.APPROVE] * len(users), strict=True)
+        return await asyncio.gather(*(press(user, kind) for user, kind in pressed))
 
     async def standing(self) -> list[Any]:
         return await self.rows("SELECT id, status, reason, claim_id FROM referral ORDER BY id")
@@ -196,6 +225,58 @@ async def test_one_order_claimed_twice_by_one_referrer_and_approved_at_once_is_r
     assert Counter(row.order_key for row in live) == Counter(f"o{n}" for n in ROUNDS)
     assert await crowd.outcomes() == {("approved", None): len(ROUNDS), ("awaiting_approval", None): len(ROUNDS)}
     assert await crowd.effects() == {"applied": 2 * len(ROUNDS), "void": 2 * len(ROUNDS)}
+
+
+@pytest.mark.parametrize(
+    ("four_eyes_from", "needed"), [(None, 1), ("5.00", 2)], ids=["one person suffices", "it takes two"]
+)
+async def test_of_sixteen_who_approve_one_claim_at_once_so_many_sign_as_it_needs(
+    crowd: Crowd, four_eyes_from: str | None, needed: int
+) -> None:
+    """Everybody else is told who has approved it, and nothing more is paid than once."""
+    await crowd.publish("friends", four_eyes_from=four_eyes_from)
+    await crowd.live(enrolment("dexter") + life("a", "dexter", referee="brie", order="o"))
+
+    answers = await crowd.press_together("a", [f"p{n}" for n in range(CONNECTIONS)])
+
+    signed = {answer.user for answer, repeated in answers if isinstance(answer, Decision) and not repeated}
+    told = [answer for answer, _ in answers if isinstance(answer, DecisionRefused)]
+    assert (len(signed), len(told)) == (needed, CONNECTIONS - needed)
+    assert {each.rule for each in told} == {"already_approved"}
+    assert all(name in str(each) for each in told for name in signed)
+    assert {row.username for row in await crowd.rows("SELECT username FROM decision")} == signed
+    await crowd.judge_woken()
+    assert await crowd.held() == [1000]
+
+
+async def test_one_decision_sent_sixteen_times_at_once_is_recorded_once(crowd: Crowd) -> None:
+    await crowd.publish("friends")
+    await crowd.live(enrolment("dexter") + life("a", "dexter", referee="brie", order="o"))
+
+    answers = await crowd.press_together("a", ["paula"] * CONNECTIONS)
+
+    assert Counter(repeated for _, repeated in answers) == {False: 1, True: CONNECTIONS - 1}
+    assert len({answer.id for answer, _ in answers if isinstance(answer, Decision)}) == 1
+    assert len(await crowd.rows("SELECT 1 FROM decision")) == 1
+
+
+async def test_of_those_who_approve_and_deny_at_once_every_one_is_answered_by_what_stands(crowd: Crowd) -> None:
+    """Whoever denies before the money goes has the last word; who approves after that is told."""
+    await crowd.publish("friends")
+    await crowd.live(enrolment("dexter") + life("a", "dexter", referee="brie", order="o"))
+
+    kinds = [DecisionKind.APPROVE, DecisionKind.DENY] * (CONNECTIONS // 2)
+    answers = await crowd.press_together("a", [f"p{n}" for n in range(CONNECTIONS)], kinds)
+
+    signed = Counter(answer.kind for answer, _ in answers if isinstance(answer, Decision))
+    assert signed[DecisionKind.DENY] == 1
+    assert signed[DecisionKind.APPROVE] <= 1
+    told = {answer.rule for answer, _ in answers if isinstance(answer, DecisionRefused)}
+    assert "already_denied" in told
+    assert told <= {"already_denied", "already_approved"}
+    await crowd.judge_woken()
+    assert await crowd.held() == []
+    assert await crowd.outcomes() == {("denied", "denied_by_decision"): 1}
 
 
 async def test_the_database_itself_refuses_a_second_live_leg(crowd: Crowd) -> None:
