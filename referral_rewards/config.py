@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     api_url: str = Field(default="http://127.0.0.1:8700", description="Where the CLI reaches the API")
     api_host: str = Field(default="127.0.0.1", description="Address that the API binds")
     api_port: int = Field(default=8700, ge=1, le=65535, description="Port that the API binds")
+    trusted_proxies: str = Field(
+        default="", description="Addresses of proxies whose X-Forwarded-For and -Proto the API believes, by commas"
+    )
     pepper: SecretStr | None = Field(
         default=None,
         description=f"Key of the hashes that identities match by: {PEPPER_BYTES_MIN} bytes or more, hex or base64",

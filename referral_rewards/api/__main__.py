@@ -29,6 +29,9 @@ def main() -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Unless a proxy is named, nobody may say on whose behalf, or by which scheme, they ask.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=10,
     )
     return 0

@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from referral_rewards.api import claims, docs, events, health, problems, referrals
 from referral_rewards.api.desk import install as desk
+from referral_rewards.api.headers import secured
 from referral_rewards.api.limits import BodyLimit
 from referral_rewards.api.parts import Parts
 
@@ -25,7 +27,7 @@ def create_app(parts: Parts) -> FastAPI:
         yield
         await parts.database.close()
 
-    app = FastAPI(
+    app = _Secured(
         title="Referral rewards",
         description=_ABOUT,
         version=version("referral-rewards"),
@@ -40,3 +42,10 @@ def create_app(parts: Parts) -> FastAPI:
         app.include_router(room.router)
     desk.install(app)
     return app
+
+
+class _Secured(FastAPI):
+    """An app outside of whose answers nothing stands that could leave the headers out, not even its own last resort."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, receive, secured(scope, send))

@@ -6,15 +6,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-router = APIRouter(include_in_schema=False)
+from referral_rewards.api.desk.pages import static
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }
-h2 { margin-top: 2.5rem; border-bottom: 1px solid #ddd } code, pre { font: 14px/1.4 ui-monospace, monospace }
-section { margin: 1.5rem 0 } .verb { font-weight: 700; margin-right: .5rem } p { white-space: pre-line }
-table { border-collapse: collapse } td, th { text-align: left; padding: .2rem 1rem .2rem 0; vertical-align: top }
-@media (prefers-color-scheme: dark) { body { background: #16181c; color: #e6e6e6 } a { color: #8ab4f8 } }
-"""
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/docs", response_class=HTMLResponse)
@@ -36,7 +30,8 @@ def _page(schema: dict[str, Any]) -> str:
     title = escape(schema["info"]["title"])
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{title}</title><style>{_STYLE}</style><h1>{title} {escape(schema['info']['version'])}</h1>"
+        f'<title>{title}</title><link rel="stylesheet" href="{static("docs.css")}">'
+        f"<h1>{title} {escape(schema['info']['version'])}</h1>"
         f"<p>{escape(schema['info']['description'])}</p>"
         f'<p>Machines read <a href="/openapi.json">/openapi.json</a> (OpenAPI {escape(schema["openapi"])}).</p>'
         f"{sections}</html>"

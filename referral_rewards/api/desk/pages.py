@@ -28,6 +28,13 @@ def part(template: str, visit: Visit, **shown: Any) -> HTMLResponse:
 
 
 @cache
+def static(name: str) -> str:
+    """The address of a file of ours; it changes with the file, so that browsers may keep what they have."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+@cache
 def _templates() -> Environment:
     made = Environment(
         loader=PackageLoader("referral_rewards.api"),
@@ -36,7 +43,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"static": _static, "csrf": _csrf}
+    made.globals |= {"static": static, "csrf": _csrf}
     made.filters |= words.FILTERS
     return made
 
@@ -44,10 +51,3 @@ def _templates() -> Environment:
 def _csrf(visit: Visit) -> Markup:
     """The hidden field that a form of this session carries."""
     return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, visit.csrf)
-
-
-@cache
-def _static(name: str) -> str:
-    """The address of a file of ours; it changes with the file, so that browsers may keep what they have."""
-    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-    return f"/static/{name}?v={digest}"
