@@ -20,8 +20,8 @@ from referral_rewards.domain.lifecycle import Reason, ReferralStatus
 from referral_rewards.domain.origin import Origin, origin, referee_identity
 from referral_rewards.domain.terms import Terms, in_force
 from referral_rewards.register import decisions, programs, referrals
+from referral_rewards.register.admission import BEFORE_APPROVERS, REOPENABLE
 from referral_rewards.register.closed import closing_digest
-from referral_rewards.register.deciding import BEFORE_APPROVERS, REOPENABLE
 from referral_rewards.register.signing import KeyRing
 from referral_rewards.reporting.forms import instant, plain
 from referral_rewards.reporting.listing import Wanted, listing
