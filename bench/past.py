@@ -5,7 +5,7 @@ are genuine, so that people taken in afterwards meet this past. Two things stand
 brought far more friends than others, and a carrier's network address that strangers share.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -51,20 +51,31 @@ async def fill(url: str, past: Past, pepper: bytes, say: Callable[[str], None] =
     """Fills a migrated, empty register (``postgresql://…``). Needs a superuser: the guards of the record stand aside
     while the past is written, and totals are added up at the end instead of leg by leg."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        for setting in _SETTINGS:
+        for setting in SETTINGS:
             await connection.execute(setting.encode())
         await connection.execute(_mark(pepper))
-        indexes = await (await connection.execute(_INDEXES, {"tables": list(_FILLED)})).fetchall()
-        for drop, _ in indexes:
-            await connection.execute(drop.encode())
-        for what, statement in (_lives(past) | past_facts.STATEMENTS | past_rewards.STATEMENTS).items():
-            say(what)
-            await connection.execute(statement.encode())
-        say("indexes")
-        for _, create in reversed(indexes):
-            await connection.execute(create.encode())
-        say("statistics")
-        await connection.execute("VACUUM (ANALYZE)")
+        statements = _lives(past) | past_facts.STATEMENTS | past_rewards.STATEMENTS
+        await write(connection, statements, _FILLED, say)
+
+
+async def write(
+    connection: psycopg.AsyncConnection,
+    statements: Mapping[str, str],
+    filled: Sequence[str],
+    say: Callable[[str], None],
+) -> None:
+    """Carries out statements, by what each writes, while the tables that they fill are without their indexes."""
+    indexes = await (await connection.execute(_INDEXES, {"tables": list(filled)})).fetchall()
+    for drop, _ in indexes:
+        await connection.execute(drop.encode())
+    for what, statement in statements.items():
+        say(what)
+        await connection.execute(statement.encode())
+    say("indexes")
+    for _, create in reversed(indexes):
+        await connection.execute(create.encode())
+    say("statistics")
+    await connection.execute("VACUUM (ANALYZE)")
 
 
 def _mark(pepper: bytes) -> bytes:
@@ -91,7 +102,8 @@ _FILLED: Final = (
     *("ledger_transaction", "posting"),
 )
 
-_SETTINGS: Final = (
+#: How a session writes that fills a register.
+SETTINGS: Final = (
     "SET session_replication_role = replica",
     "SET maintenance_work_mem = '512MB'",
     "SET work_mem = '256MB'",

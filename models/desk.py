@@ -1,12 +1,23 @@
 """What the approvers' desk stands on: the queue, views that people save, and the record of who did what."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Index, text
 from sqlmodel import Field, SQLModel
 
 from models.columns import by_code_point, document, instant, minor, texts
+from referral_rewards.domain.findings import Flag
+from referral_rewards.domain.terms import Role
+
+#: What makes entries of the queue that stand alike in a sort different: every index that is read in order ends in it.
+_ENTRY: Final = ("referral_id", "exception", "subject")
+
+
+def _by_age(name: str, *columns: str, only: str | None = None) -> Index:
+    """Entries in the order of their age, of one value of each column or of those that meet a condition alone."""
+    where = None if only is None else text(only)
+    return Index(f"ix_queue_entry_{name}", *dict.fromkeys((*columns, "since", *_ENTRY)), postgresql_where=where)
 
 
 class QueueEntry(SQLModel, table=True):
@@ -15,19 +26,26 @@ class QueueEntry(SQLModel, table=True):
 
     __tablename__ = "queue_entry"
     __table_args__ = (
-        Index("ix_queue_entry_since", "since", "referral_id", "exception", "subject"),
-        Index("ix_queue_entry_program_since", "program", "since", "referral_id", "exception", "subject"),
-        Index("ix_queue_entry_amount", "amount_minor", "referral_id", "exception", "subject"),
-        Index("ix_queue_entry_routes", "routes", postgresql_using="gin"),
-        Index("ix_queue_entry_flags", "flags", postgresql_using="gin"),
-        Index("ix_queue_entry_remind_at", "remind_at", postgresql_where=text("remind_at IS NOT NULL")),
+        _by_age("since"),
+        *(_by_age(column, column) for column in ("program", "exception", "recommendation")),
+        # A list has no order of its own, so that each value of one has an index in which its entries are in order.
+        _by_age("unflagged", only="flags = '{}'"),
+        *(_by_age(f"flag_{flag}", only=f"flags @> '{{{flag}}}'") for flag in Flag),
+        *(_by_age(f"route_{role}", only=f"routes @> '{{{role}}}'") for role in Role if role is not Role.ADMINISTRATOR),
+        Index("ix_queue_entry_amount", "currency", "amount_minor", *_ENTRY, postgresql_where=text("amount_minor > 0")),
+        Index("ix_queue_entry_remind_at", "remind_at", *_ENTRY, postgresql_where=text("remind_at IS NOT NULL")),
+        Index(
+            "ix_queue_entry_undated",
+            "referral_id",
+            postgresql_where=text("exception = 'approval' AND status = 'awaiting_approval' AND remind_at IS NULL"),
+        ),
         Index("ix_queue_entry_referrer", "referrer"),
         Index("ix_queue_entry_customer", "customer"),
         Index("ix_queue_entry_order_id", "order_id"),
     )
 
     referral_id: str = by_code_point(primary_key=True)
-    exception: str = Field(
+    exception: str = by_code_point(
         primary_key=True
     )  # approval, late_fact, clawback, payout_manual_review, payout_refused, reported
     subject: str = by_code_point(

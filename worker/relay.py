@@ -12,7 +12,7 @@ from temporalio.service import RPCError
 
 from models.session import Database
 from referral_rewards import search_attributes
-from referral_rewards.register import batches, outbox
+from referral_rewards.register import batches, outbox, queue
 from referral_rewards.register.outbox import Delivery, WakeupKind
 from referral_rewards.temporal import payout_workflow_id, workflow_id
 from workflows.payout import Payout
@@ -55,9 +55,13 @@ class Relay:
                 await asyncio.sleep(max(self._pause, 1.0))
 
     async def sweep(self, now: datetime) -> int:
-        """Releases batches that nobody finished, and wakes referrals and payouts that should have moved; how many."""
+        """Releases batches that nobody finished, and wakes referrals and payouts that should have moved; how many.
+
+        Says also from when on the claims are overdue that a migration put into the queue.
+        """
         async with self._database.transaction() as connection:
             await batches.release_abandoned(connection, now)
+            await queue.date(connection)
             woken = await outbox.sweep(connection, overdue_before=now - _OVERDUE_AFTER)
         if woken:
             _log.warning("swept", woken=woken)

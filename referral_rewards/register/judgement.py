@@ -27,6 +27,7 @@ from referral_rewards.register import (
     inquiries,
     moves,
     outbox,
+    queue,
     referrals,
     reservations,
     verdicts,
@@ -59,6 +60,25 @@ class Judgement:
         Raises:
             AnswersNeeded: if a source must be asked first and ``answers`` are not what it said to that question.
         """
+        standing = await self._judge(connection, referral, now, answers)
+        await queue.keep(connection, referral)
+        return standing
+
+    async def assemble(
+        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None = None
+    ) -> Standing:
+        """Prepares the reward claim of a referral in review, and judges what follows from it.
+
+        Raises:
+            AnswersNeeded: if ``answers`` are not what the sources said to the question that has to be asked.
+        """
+        standing = await self._assemble(connection, referral, now, answers)
+        await queue.keep(connection, referral)
+        return standing
+
+    async def _judge(
+        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None
+    ) -> Standing:
         row = await referrals.hold(connection, referral)
         if row is None or row.parked or row.merged_into:
             return await verdicts.set_aside(connection, row, now)
@@ -90,22 +110,17 @@ class Judgement:
             return await verdicts.write(connection, case, _S.IN_REVIEW)
         return await self._by_decision(connection, case, answers)
 
-    async def assemble(
-        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None = None
+    async def _assemble(
+        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None
     ) -> Standing:
-        """Prepares the reward claim of a referral in review, and judges what follows from it.
-
-        Raises:
-            AnswersNeeded: if ``answers`` are not what the sources said to the question that has to be asked.
-        """
         await self._lock_order(connection, referral)
         row = await referrals.hold(connection, referral)
         if row is None or row.closed_at or row.merged_into or row.status in _PAID:
-            return await self.judge(connection, referral, now, answers)
+            return await self._judge(connection, referral, now, answers)
         row = await moves.believed(connection, row, now, self._keys)
         case = await open_case(connection, row, now)
         if case is None or case.course.status is not _S.IN_REVIEW:
-            return await self.judge(connection, referral, now, answers)
+            return await self._judge(connection, referral, now, answers)
         claim, gathered = await build_claim(connection, case, to_the_point(case, answers, Moment.ASSEMBLY))
         if await dossier.lost_to(connection, row.id, gathered.rivals or ()):
             return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.facts import Event
 from referral_rewards.domain.identity import IDENTITY_KINDS, of_kinds
 from referral_rewards.domain.payloads import FactType
+from referral_rewards.register import queue
 from referral_rewards.register.literals import array, dump
 from referral_rewards.register.matching import Beginning, Filing, referral_of_request
 
@@ -26,6 +27,8 @@ async def link(connection: AsyncConnection, fresh: Sequence[tuple[Event, Filing]
     if any(event.type is FactType.REWARD_REQUESTED for event, _ in fresh):
         begun |= await _column(connection, _MEANT_BY, facts=array(str(event.fact_id) for event, _ in fresh))
     begun |= await _listen_to_orders(connection, fresh, begun)
+    if told := {event.public["order"] for event, _ in fresh if event.type is FactType.CONVERSION_RECORDED}:
+        await queue.confirmed(connection, told)
     filed = dump([(key, str(event.fact_id)) for event, filing in fresh for key in filing.keys])
     links = (await connection.execute(_LINKS, {"filed": filed, "referrals": array(begun)})).all()
     if requests := {link.fact_id for link in links if link.by_request}:

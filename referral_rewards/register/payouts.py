@@ -23,7 +23,7 @@ from referral_rewards.domain.payouts import (
     provider_key,
 )
 from referral_rewards.domain.ruling import Ruling, ruling
-from referral_rewards.register import claims, decisions, ledger, moves, outbox, referrals
+from referral_rewards.register import claims, decisions, ledger, moves, outbox, queue, referrals
 from referral_rewards.register.assembly import build_claim
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.inquiries import question_of
@@ -140,6 +140,7 @@ async def commit_attempt(
             return NotNow(state, f"the referral is {row.status}", _SOON)
         await connection.execute(_COMMIT_ATTEMPT, {"id": payout, "at": now})
         await referrals.write(connection, row, now, status=_S.PAYING.value)
+        await queue.keep(connection, row.id)
     return ToSend(PaymentRequest.of(found.body), found.rail, found.provider_key, found.first_sent_at, may_resend)
 
 
@@ -161,6 +162,7 @@ async def note(
         await connection.execute(_LEGS_PAID, {"id": payout})
         entry = books.settled(str(payout), found.rail, found.payee, found.amount_minor, found.currency)
         await ledger.post(connection, entry, program=found.body["program"], referral=found.referral_id, at=now)
+    await queue.keep(connection, found.referral_id)
     if to not in AT_REST or await _all_at_rest(connection, found.referral_id):
         await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, found.referral_id, payout)
     return to
@@ -261,6 +263,7 @@ async def _stop(connection: AsyncConnection, payout: Any, now: datetime, why: st
     await connection.execute(
         _NOTE, {"id": payout.id, "state": PayoutState.MANUAL_REVIEW, "reference": None, "why": why, "at": now}
     )
+    await queue.keep(connection, payout.referral_id)
     await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, payout.referral_id, payout.id)
     return NotNow(PayoutState.MANUAL_REVIEW, why)
 

@@ -14,18 +14,18 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bench import fresh
+from bench import fresh, waiting
 from bench.hearings import PEPPER, Hearings
 from bench.past import Past, fill
 from models.session import engine
 from referral_rewards.config import with_driver
 from referral_rewards.register import outbox, reservations
-from referral_rewards.register.signing import KeyRing
-from referral_rewards.reporting.queue import queue
 from tests.register.plans import Plans
 
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PAST: Final = Past(size=40_000, now=NOW, big_every=5, crowd_every=10)
+#: As many claims wait for their approvers.
+WAITING: Final = 20_000
 #: What one referral gives rise to reading; and where it leads to much more, the bound that its statements set
 #: themselves (3000 sightings of one address; the newest 500 referrals of a referrer, each with a few facts).
 ROWS_MAX: Final = {"small": 400, "rivals": 400, "ring": 400, "big": 3200, "crowd": 3200}
@@ -48,7 +48,9 @@ async def register(postgres_url: str, migrated_template: str) -> AsyncIterator[R
     hearings = Hearings(opened, NOW)
     await hearings.prepare()
     await fill(url, PAST, PEPPER)
-    await hearings.take_in(fresh.all_events(range(2), NOW))
+    await hearings.take_in(fresh.all_events(range(3), NOW))
+    await hearings.assembled(fresh.name("small", 2))
+    await waiting.fill(url, fresh.name("small", 2), WAITING)
     yield Register(opened, hearings)
     await opened.dispose()
 
@@ -65,13 +67,6 @@ async def test_what_a_referral_has_read_is_bounded_from_its_facts_to_its_payment
         await register.hearings.committed(referral)
     assert plans.problems == {}
     assert len(plans.statements) > 50
-
-
-async def test_the_queue_reads_what_waits_and_no_past(register: Register) -> None:
-    with Plans(register.engine, ROWS_MAX["small"]).explained() as plans:
-        async with register.engine.begin() as connection:
-            assert await queue(connection, KeyRing.of([]))
-    assert plans.problems == {}
 
 
 async def test_a_delivery_reads_what_waits_and_no_past(register: Register) -> None:

@@ -1,0 +1,58 @@
+"""The queue by reading the whole register: what its projection must always come to."""
+
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+async def by_reading_everything(connection: AsyncConnection) -> list[Any]:
+    """What waits for a person, with what a search asks for."""
+    return list(await connection.execute(_WAITING))
+
+
+async def as_kept(connection: AsyncConnection) -> list[Any]:
+    """The same, of the projection."""
+    return list(await connection.execute(_KEPT))
+
+
+_WAITING: Final = text("""
+WITH waiting AS (
+    SELECT r.id, 'approval' AS exception, CAST(NULL AS text) AS about,
+           (SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id AND s.status = 'awaiting_approval') AS since
+    FROM referral r WHERE r.status IN ('awaiting_approval', 'on_hold')
+    UNION ALL
+    SELECT r.id, 'late_fact', r.late_facts || ' late', r.closed_at
+    FROM referral r WHERE r.late_facts > 0 AND r.closed_at IS NOT NULL
+    UNION ALL
+    SELECT c.referral_id, 'clawback', c.why, c.opened_at FROM clawback_case c WHERE c.state = 'open'
+    UNION ALL
+    SELECT p.referral_id, 'payout_' || p.state, p.why, p.updated_at
+    FROM payout p WHERE p.state IN ('manual_review', 'refused')
+    UNION ALL
+    SELECT r.id, 'reported', 'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')
+           || ', which no source has confirmed', f.occurred_at
+    FROM fact f JOIN referral_fact rf ON rf.fact_id = f.id JOIN referral r ON r.id = rf.referral_id
+    WHERE f.type = 'conversion.reported' AND r.closed_at IS NULL
+      AND r.status IN ('invited', 'purchased_unclaimed', 'claimed')
+      AND NOT EXISTS (
+          SELECT 1 FROM fact_key fk JOIN fact told ON told.id = fk.fact_id AND told.type = 'conversion.recorded'
+          WHERE fk.key = 'order:' || (f.data->>'order'))
+)
+SELECT r.id, w.exception, w.about, w.since, r.program, r.status, r.reason, r.referrer,
+       (SELECT min(substr(k.key, 10)) FROM referral_key k
+        WHERE k.referral_id = r.id AND k.key LIKE 'customer:%') AS customer,
+       c.body->>'recommendation' AS recommendation,
+       ARRAY(SELECT DISTINCT x->>'flag' FROM jsonb_array_elements(c.body->'flags') x ORDER BY 1) AS flags,
+       ARRAY(SELECT x#>>'{}' FROM jsonb_array_elements(c.body->'requirement'->'routes') x ORDER BY 1) AS routes,
+       (SELECT coalesce(sum((x->>'amount_minor')::bigint), 0) FROM jsonb_array_elements(c.body->'legs') x) AS minor,
+       (SELECT min(x->>'currency') FROM jsonb_array_elements(c.body->'legs') x) AS currency
+FROM waiting w JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
+ORDER BY w.since, r.id, w.exception, w.about
+""")
+
+_KEPT: Final = text("""
+SELECT referral_id, exception, about, since, program, status, reason, referrer, customer, recommendation, flags, routes,
+       amount_minor, currency
+FROM queue_entry ORDER BY since, referral_id, exception, about
+""")
