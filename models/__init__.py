@@ -14,7 +14,7 @@ from models.facts import (
     ReferralKey,
 )
 from models.ledger import LedgerTransaction, Posting
-from models.notices import Notice
+from models.notices import Notice, WebhookEndpoint
 from models.payouts import ClawbackCase, HeldTotal, LegRow, PayoutLegRow, PayoutRow
 from models.programs import ProgramVersion
 from models.referrals import ReferralRow, ReferralStep, ToJudge, Wakeup
@@ -57,5 +57,6 @@ __all__ = [
     "TokenRow",
     "UserRow",
     "Wakeup",
+    "WebhookEndpoint",
     "metadata",
 ]

@@ -70,6 +70,9 @@ class ReferralRow(SQLModel, table=True):
     closed_version: int | None = None  # facts up to here were judged when it closed; later ones are late
     late_facts: int = 0
     rewarded_at: datetime | None = instant(nullable=True)
+    waiting_since: datetime | None = instant(nullable=True)  # when it came before its approvers, while it is there
+    referrer_link: int = 1  # generation of each side's secret link; raising it revokes those there are
+    referee_link: int = 1
 
 
 class ReferralStep(SQLModel, table=True):

@@ -63,6 +63,7 @@ def show(
         lambda step: (step["at"], step["status"], step["reason"], f"on facts {step['facts_version']}"),
         *("at", "status", "reason", ""),
     )
+    _table(out, "told", shown["communication"], _notice, "planned", "what", "to", "channel", "state", "why")
 
 
 def _head(out: Console, shown: dict[str, Any]) -> None:
@@ -175,6 +176,11 @@ def _fact(fact: dict[str, Any]) -> tuple[Any, ...]:
     says = ", ".join(f"{name} {value}" for name, value in fact["data"].items() if not isinstance(value, dict))
     source = f"{fact['source']} {fact['event_id']}"
     return fact["occurred_at"], fact["type"], says, source, fact["received_at"], "late" if fact["late"] else ""
+
+
+def _notice(notice: dict[str, Any]) -> tuple[str, ...]:
+    what, to = notice["what"].replace("_", " "), f"{notice['to']} {notice['recipient']}"
+    return notice["planned_at"], what, to, notice["channel"], notice["state"], notice["why"] or ""
 
 
 def _table(out: Console, title: str, rows: Iterable[Any], cells: Any, *columns: str) -> None:

@@ -115,7 +115,7 @@ def end_of(start: datetime, period: Period, zone: ZoneInfo, boundary: DayBoundar
     if period.months or period.days:
         wall = end.astimezone(zone)
         day = _months_later(wall.date(), period.months) + timedelta(days=period.days)
-        end = _instant(day, wall.time(), zone)
+        end = at_wall_clock(day, wall.time(), zone)
     end += period.exact
     if boundary is DayBoundary.END_OF_DAY:
         end = _close_of_day(end, zone)
@@ -128,7 +128,7 @@ def _months_later(day: date, months: int) -> date:
     return date(year, month, min(day.day, months_of_the_year.monthrange(year, month)[1]))
 
 
-def _instant(day: date, wall: time, zone: ZoneInfo) -> datetime:
+def at_wall_clock(day: date, wall: time, zone: ZoneInfo) -> datetime:
     """That time on the wall clock: a skipped one moves forward by the gap, of a repeated one it is the first.
 
     Both are what ``fold=0`` means: in a gap it reads the clock by the offset before it.
@@ -142,9 +142,9 @@ def _close_of_day(moment: datetime, zone: ZoneInfo) -> datetime:
     Midnight is compared as an instant, not as 00:00: where a spring change skips it, the day begins at 01:00.
     """
     day = moment.astimezone(zone).date()
-    if moment == _instant(day, time(), zone):
+    if moment == at_wall_clock(day, time(), zone):
         return moment
-    return _instant(day + timedelta(days=1), time(), zone)
+    return at_wall_clock(day + timedelta(days=1), time(), zone)
 
 
 @lru_cache(maxsize=1)

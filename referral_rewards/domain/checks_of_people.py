@@ -10,6 +10,7 @@ from referral_rewards.domain.inquiries import Answer
 from referral_rewards.domain.lifecycle import Reason
 from referral_rewards.domain.origin import OriginKind
 from referral_rewards.domain.payloads import FactType
+from referral_rewards.domain.relations import latest_consent, latest_of_issues, open_issues
 
 
 def program_active(dossier: Dossier) -> Finding:
@@ -80,7 +81,7 @@ def not_self_referral(dossier: Dossier) -> Finding:
 
 def consent_given(dossier: Dossier) -> Finding:
     """The referee's latest word on being contacted is yes."""
-    latest = _latest_consent(dossier, "contact")
+    latest = latest_consent(_words_of_referee(dossier), "contact")
     if latest is None:
         return failed("The referee has said nothing about consent.", flags=(Flag.CONSENT_UNCLEAR,))
     fact, given = latest
@@ -91,20 +92,19 @@ def consent_given(dossier: Dossier) -> Finding:
 
 def no_open_issue(dossier: Dossier) -> Finding:
     """The referee has no unresolved problem with us."""
-    latest: dict[str, Fact] = {}
-    for fact in dossier.of_referee(FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED):
-        latest[fact.data["issue"]] = fact
-    if still_open := [fact for fact in latest.values() if fact.type is FactType.ISSUE_OPENED]:
+    said = dossier.of_referee(FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED)
+    if still_open := open_issues(said):
         names = ", ".join(sorted(fact.data["issue"] for fact in still_open))
         return failed(f"Unresolved: {names}.", *still_open, flags=(Flag.UNRESOLVED_ISSUE,))
-    return _silent_customers(dossier) or passed("The referee has no unresolved issue.", *latest.values())
+    words = latest_of_issues(said).values()
+    return _silent_customers(dossier) or passed("The referee has no unresolved issue.", *words)
 
 
 def advocacy_permitted(dossier: Dossier) -> Finding:
     """The referee permits public advocacy, if the terms ask for that."""
     if not dossier.terms.qualifying.advocacy_permission_required:
         return passed("The program does not ask for permission of public advocacy.")
-    latest = _latest_consent(dossier, "public_advocacy")
+    latest = latest_consent(_words_of_referee(dossier), "public_advocacy")
     if latest is not None and latest[1]:
         return _silent_customers(dossier) or passed(f"Permitted {instant(latest[0].occurred_at)}.", latest[0])
     told = "was withdrawn" if latest else "was never given"
@@ -134,14 +134,7 @@ def _before_referral(dossier: Dossier, conversion: Conversion) -> bool:
     return conversion.occurred_at < began_at and dossier.terms.end(conversion.occurred_at, grace) <= began_at
 
 
-def _latest_consent(dossier: Dossier, scope: str) -> tuple[Fact, bool] | None:
-    """The referee's latest word in that scope and whether it is yes; of two at one instant, the no."""
-    said = [
-        (fact, fact.type is FactType.CONSENT_GRANTED)
-        for fact in dossier.of_referee(FactType.CONSENT_GRANTED, FactType.CONSENT_WITHDRAWN)
-        if fact.data["scope"] == scope
-    ]
-    if scope == "contact":
-        claims = dossier.of(FactType.REFERRAL_CLAIMED)
-        said += [(fact, fact.data["consent"]) for fact in claims if fact.data.get("consent") is not None]
-    return max(said, key=lambda each: (each[0].occurred_at, not each[1]), default=None)
+def _words_of_referee(dossier: Dossier) -> tuple[Fact, ...]:
+    """What the referee has said on consent; the claims of a referral are its referee's, whoever they name."""
+    said = dossier.of_referee(FactType.CONSENT_GRANTED, FactType.CONSENT_WITHDRAWN)
+    return (*said, *dossier.of(FactType.REFERRAL_CLAIMED))

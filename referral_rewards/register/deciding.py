@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.approval import Approver, DecisionKind, check_words
 from referral_rewards.domain.errors import DecisionRefused, NotFound, StaleDigest
-from referral_rewards.register import audit, claims, decisions, outbox, referrals
+from referral_rewards.register import audit, claims, decisions, outbox, referrals, telling
 from referral_rewards.register.admission import check_rules, check_stands, open_matter, was_sent
 from referral_rewards.register.decisions import Decision, NewDecision
 from referral_rewards.register.outbox import WakeupKind
@@ -82,6 +82,8 @@ async def decide(
         signer,
     )
     await outbox.enqueue(connection, WakeupKind.DECISION, row.id, decision.id)
+    if asked.kind is _K.REQUEST_EVIDENCE:
+        await telling.ask_for_evidence(connection, matter.case, str(decision.id))
     said = {"decision": str(decision.id), "kind": asked.kind, "reason": asked.reason}
     await audit.note(connection, actor=approver.user, act="decision.recorded", subject=row.id, at=now, **said)
     return decision, False

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import DecisionEffect, DecisionHead, DecisionRow, PersonalData
 from referral_rewards.domain.approval import DecisionKind, Signoff
 from referral_rewards.domain.terms import Role
+from referral_rewards.register import webhooks
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.signing import KeyRing, Signer
 
@@ -108,6 +109,10 @@ async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) 
             "key_id": signer.key_id,
             "signature": signer.sign(_head_message(decision.seq, hashed)),
         },
+    )
+    occasion = f"decision:{decision.id}"
+    await webhooks.announce(
+        connection, "decision.recorded", referral=new.referral, occasion=occasion, at=new.decided_at
     )
     return decision
 

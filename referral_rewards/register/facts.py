@@ -53,6 +53,10 @@ class Intake:
         self._pepper = pepper
         self.marker = Marker(pepper)
 
+    def key_for(self, purpose: str) -> bytes:
+        """A key for another purpose, derived from the pepper; none of them tells anything of another."""
+        return hmac.digest(self._pepper, f"key for {purpose}".encode(), "sha256")
+
     def prepare(self, events: Sequence[Event]) -> Prepared:
         """What recording these facts needs and no database tells; safe to call from any thread."""
         unique, conflicts = self._distinct(events)

@@ -18,6 +18,7 @@ from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.inquiries import Answers, AnswersNeeded, Moment
 from referral_rewards.domain.lifecycle import CLOSED, Reason, ReferralStatus
+from referral_rewards.domain.overdue import patience
 from referral_rewards.domain.ruling import Ruling, ruling
 from referral_rewards.domain.standing import Standing
 from referral_rewards.register import (
@@ -30,6 +31,7 @@ from referral_rewards.register import (
     queue,
     referrals,
     reservations,
+    telling,
     verdicts,
 )
 from referral_rewards.register.after_payment import after_payment, release_tax_holds
@@ -175,6 +177,7 @@ class Judgement:
 
     async def _by_decision(self, connection: AsyncConnection, case: Case, answers: Answers | None) -> Standing:
         """Where a claim stands before its approvers."""
+        before = case.row
         if case.row.status not in _BEFORE_A_PERSON:
             # Judged anew and found the same, an approval stands; but only from before a person does any status lead on.
             await verdicts.write(connection, case, _S.AWAITING_APPROVAL)
@@ -194,7 +197,19 @@ class Judgement:
         if ruled is Ruling.APPROVED:
             return await self._approved(connection, case, claim, made, answers)
         await reservations.cancel(connection, case, "the approval no longer holds")
+        await self._remind(connection, before, case, claim, made)
         return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, claim)
+
+    async def _remind(
+        self, connection: AsyncConnection, before: Any, case: Case, claim: RewardClaim, made: Sequence[Decision]
+    ) -> None:
+        """Has the approvers reminded if the claim became overdue since it was last judged, or comes before them so."""
+        if case.row.waiting_since is None:
+            return
+        due = patience(case.row.waiting_since, case.terms)
+        known = before.judged_at if before.status == _S.AWAITING_APPROVAL else None
+        if any(at <= case.now and (known is None or known < at) for at in (due.remind_at, due.escalate_at)):
+            await telling.tell_approvers(connection, case, claim, [each.user for each in made], due)
 
     async def _approved(
         self,
@@ -265,6 +280,7 @@ class Judgement:
         """Voids the approval of the claim that is being replaced, and takes its reservations back."""
         await reservations.cancel(connection, case, why)
         if case.row.claim_id is not None:
+            await telling.take_back_approval(connection, case)
             made = await self._decisions(connection, case)
             await decisions.record_effect(connection, [decision.id for decision in made], "void", case.now, why)
 

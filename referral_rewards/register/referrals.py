@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import ReferralRow, ReferralStep
+from models import ReferralRow
 from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.lifecycle import ReferralStatus, advance
 from referral_rewards.domain.payloads import FactType
+from referral_rewards.register import webhooks
 
 _table = ReferralRow.__table__  # type: ignore[attr-defined]
 
@@ -68,11 +69,7 @@ async def write(connection: AsyncConnection, before: Any, at: datetime, **values
     status, reason = values.get("status", before.status), values.get("reason", before.reason)
     if (status, reason) != (before.status, before.reason):
         advance(ReferralStatus(before.status) if before.status else None, ReferralStatus(status))
-        await connection.execute(
-            insert(ReferralStep).values(
-                referral_id=before.id, at=at, status=status, reason=reason, facts_version=before.facts_version
-            )
-        )
+        await webhooks.note_step(connection, before.id, at, status, reason, before.facts_version)
     changed = {name: value for name, value in values.items() if getattr(before, name) != value}
     if changed:
         await connection.execute(update(_table).where(_table.c.id == before.id).values(changed))

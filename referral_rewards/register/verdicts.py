@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.dossier import Rival
 from referral_rewards.domain.lifecycle import TIMED, Reason, ReferralStatus
+from referral_rewards.domain.overdue import patience
 from referral_rewards.domain.standing import Standing
-from referral_rewards.register import outbox, referrals, reservations
+from referral_rewards.register import outbox, referrals, reservations, telling
 from referral_rewards.register.cases import Case
 from referral_rewards.register.closed import late_at_closing
 from referral_rewards.register.dossier import rivals
@@ -30,7 +31,8 @@ async def write(
         "status": status.value,
         "reason": None,
         "deadline": course.deadline if status in TIMED else None,
-        "wake_at": course.wake_at,
+        "wake_at": _wake_at(case, status),
+        "waiting_since": _waiting_since(case, status),
         "version": case.version,
         "judged_version": case.row.facts_version,
         "judged_at": case.now,
@@ -42,6 +44,8 @@ async def write(
         **values,
     }
     await referrals.write(connection, case.row, case.now, **known)
+    reason = Reason(known["reason"]) if known["reason"] else None
+    await telling.tell_of_status(connection, case, status, reason, claim)
     return _in_brief(case, known, claim)
 
 
@@ -85,6 +89,24 @@ async def wake_rivals(connection: AsyncConnection, found: Sequence[Rival], case:
     for rival in found:
         if rival.status in _BEFORE_A_PERSON:
             await outbox.enqueue(connection, WakeupKind.FACT, rival.referral, case.facts[0].id)
+
+
+def _waiting_since(case: Case, status: ReferralStatus) -> datetime | None:
+    """When it came before its approvers. Being judged anew in between does not begin the wait anew; a hold does."""
+    before = case.row.waiting_since if case.row.status in (_S.AWAITING_APPROVAL, _S.IN_REVIEW) else None
+    if status is _S.AWAITING_APPROVAL:
+        return before or case.now
+    return before if status is _S.IN_REVIEW else None
+
+
+def _wake_at(case: Case, status: ReferralStatus) -> datetime | None:
+    """When the verdict can next change by itself, or there is somebody to remind."""
+    since = _waiting_since(case, status) if status is _S.AWAITING_APPROVAL else None
+    if since is None:
+        return case.course.wake_at
+    due = patience(since, case.terms)
+    ahead = [at for at in (case.course.wake_at, due.remind_at, due.escalate_at) if at is not None and at > case.now]
+    return min(ahead, default=None)
 
 
 def _in_brief(case: Case, known: dict[str, Any], claim: RewardClaim | None) -> Standing:

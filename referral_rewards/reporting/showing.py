@@ -23,6 +23,7 @@ from referral_rewards.register import decisions, programs, referrals
 from referral_rewards.register.admission import BEFORE_APPROVERS, REOPENABLE
 from referral_rewards.register.closed import closing_digest
 from referral_rewards.register.signing import KeyRing
+from referral_rewards.reporting.communication import communication
 from referral_rewards.reporting.forms import instant, plain
 from referral_rewards.reporting.listing import Wanted, listing
 
@@ -57,6 +58,7 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
         "clawbacks": plain((await connection.execute(_CLAWBACKS, {"referral": referral})).all()),
         "facts": plain((await connection.execute(_FACTS, {"referral": referral})).all()),
         "history": plain(await referrals.steps(connection, referral)),
+        "communication": await communication(connection, referral),
     }
 
 

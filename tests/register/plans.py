@@ -16,7 +16,7 @@ from models import metadata
 #: cases of which each waits for a person.
 _SMALL: Final = frozenset(
     {
-        *("app_user", "api_token", "program_version", "blocked_mark", "decision_head"),
+        *("app_user", "api_token", "program_version", "blocked_mark", "decision_head", "webhook_endpoint"),
         *("ingest_batch", "outbox", "to_judge", "clawback_case"),
     }
 )

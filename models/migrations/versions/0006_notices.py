@@ -1,12 +1,22 @@
-"""The communication history."""
+"""The communication history, who outside is told of events, and links to one's own status.
+
+Beside them, since when a claim waits for its approvers: of those there are, since it last came before them.
+"""
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
+
+_WAITING_SINCE = """
+UPDATE referral AS r SET waiting_since = (
+    SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id AND s.status = 'awaiting_approval')
+WHERE r.status = 'awaiting_approval'
+"""
 
 
 def upgrade() -> None:
@@ -32,6 +42,18 @@ def upgrade() -> None:
         "ix_notice_due_at", "notice", ["due_at"], unique=False, postgresql_where=sa.text("due_at IS NOT NULL")
     )
     op.create_index("ix_notice_referral_id", "notice", ["referral_id"], unique=False)
+    op.create_index("ix_notice_settled_at", "notice", ["settled_at", "state"], unique=False)
+    op.create_table(
+        "webhook_endpoint",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("events", postgresql.ARRAY(sa.Text()), nullable=False, server_default="{}"),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    for side in ("referrer", "referee"):
+        column = sa.Column(f"{side}_link", sa.Integer(), nullable=False, server_default="1")
+        op.add_column("referral", column)
+    op.add_column("referral", sa.Column("waiting_since", sa.DateTime(timezone=True), nullable=True))
+    op.execute(_WAITING_SINCE)
 
 
 def downgrade() -> None:

@@ -1,0 +1,142 @@
+"""Messages on record: planned with what gives rise to them, claimed by whoever carries them out, and what came of it.
+
+The same occasion is told once: a message's id follows from its occasion, its recipient and its template.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.register.literals import dump
+
+_NAMESPACE: Final = UUID("6f1c2b7e-0e4c-5a4b-9b52-5d2f0c9e7a31")
+
+
+class State(StrEnum):
+    """Where a message stands; all but the first two are final."""
+
+    WAITING = "waiting"  # for its moment, or for its next try
+    HELD = "held"  # until the contact hours open
+    SENT = "sent"
+    SUPPRESSED = "suppressed"  # it would have come at a bad time, or had nothing left to say
+    UNDELIVERABLE = "undeliverable"  # nobody to write to, or refused for good
+    FAILED = "failed"  # tried for days
+
+
+class Audience(StrEnum):
+    """For whom a message is."""
+
+    REFERRER = "referrer"
+    REFEREE = "referee"
+    APPROVERS = "approvers"
+    WEBHOOK = "webhook"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A message to be told by email. With ``suppressed`` (why) it is on record only; with ``only_after`` it is planned
+    only if a message of that template was told, or is to be told, to the same side of the referral."""
+
+    referral: str
+    program: str
+    template: str
+    audience: Audience
+    recipient: str
+    occasion: str
+    due_at: datetime
+    suppressed: str | None = None
+    only_after: str | None = None
+
+    @property
+    def id(self) -> UUID:
+        return uuid5(
+            _NAMESPACE, "\n".join((self.referral, self.occasion, self.template, self.audience, self.recipient))
+        )
+
+
+async def plan(connection: AsyncConnection, planned: Iterable[Planned], at: datetime) -> None:
+    """Puts messages on record, in the transaction of what gives rise to them; a second time changes nothing."""
+    rows = [
+        {
+            "id": str(each.id),
+            "referral_id": each.referral,
+            "program": each.program,
+            "template": each.template,
+            "audience": each.audience,
+            "recipient": each.recipient,
+            "occasion": each.occasion,
+            "state": State.SUPPRESSED if each.suppressed else State.WAITING,
+            "why": each.suppressed,
+            "due_at": None if each.suppressed else each.due_at.isoformat(),
+            "settled_at": at.isoformat() if each.suppressed else None,
+            "only_after": each.only_after,
+        }
+        for each in planned
+    ]
+    if rows:
+        await connection.execute(_PLAN, {"rows": dump(rows), "at": at})
+
+
+async def claim(connection: AsyncConnection, now: datetime, *, lease: timedelta, limit: int) -> Sequence[Any]:
+    """Messages that are due and that nobody else carries out; theirs for the length of ``lease``, then due again.
+
+    The caller commits before it sends anything: a crash costs the lease and nothing else.
+    """
+    asked = {"now": now, "until": now + lease, "limit": limit}
+    return (await connection.execute(_CLAIM, asked)).all()
+
+
+async def settle(connection: AsyncConnection, notice: Any, state: State, why: str | None, at: datetime) -> bool:
+    """Notes what came of a message for good; False if its lease ran out and somebody else carries it out now."""
+    asked = {"id": notice.id, "attempts": notice.attempts, "state": state, "why": why, "at": at}
+    return (await connection.execute(_SETTLE, asked)).scalar_one_or_none() is not None
+
+
+async def put_off(
+    connection: AsyncConnection, notice: Any, until: datetime, why: str | None, *, state: State, tried: bool
+) -> bool:
+    """Has a message wait until then; one that was not ``tried`` keeps its count of attempts. False as in `settle`."""
+    asked = {"id": notice.id, "attempts": notice.attempts, "until": until, "why": why, "state": state}
+    asked["counted"] = notice.attempts if tried else notice.attempts - 1
+    return (await connection.execute(_PUT_OFF, asked)).scalar_one_or_none() is not None
+
+
+_PLAN: Final = text("""
+INSERT INTO notice (id, referral_id, program, template, audience, recipient, channel, occasion, planned_at, state, why,
+                    attempts, due_at, settled_at)
+SELECT n.id, n.referral_id, n.program, n.template, n.audience, n.recipient, 'email', n.occasion,
+       CAST(:at AS timestamptz), n.state, n.why, 0, n.due_at, n.settled_at
+FROM json_to_recordset(CAST(:rows AS json)) AS n(
+    id uuid, referral_id text, program text, template text, audience text, recipient text, occasion text, state text,
+    why text, due_at timestamptz, settled_at timestamptz, only_after text)
+WHERE n.only_after IS NULL OR EXISTS (
+    SELECT 1 FROM notice told
+    WHERE told.referral_id = n.referral_id AND told.template = n.only_after AND told.audience = n.audience
+      AND told.occasion = n.occasion AND told.state <> 'suppressed')
+ON CONFLICT DO NOTHING
+""")
+
+_CLAIM: Final = text("""
+WITH held AS MATERIALIZED (
+    SELECT id FROM notice WHERE due_at <= CAST(:now AS timestamptz) ORDER BY due_at
+    LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+UPDATE notice SET attempts = attempts + 1, due_at = CAST(:until AS timestamptz)
+WHERE id IN (SELECT id FROM held) RETURNING *
+""")
+
+_SETTLE: Final = text("""
+UPDATE notice SET state = :state, why = :why, due_at = NULL, settled_at = :at
+WHERE id = :id AND attempts = :attempts AND due_at IS NOT NULL RETURNING id
+""")
+
+_PUT_OFF: Final = text("""
+UPDATE notice SET state = :state, why = :why, due_at = :until, attempts = :counted
+WHERE id = :id AND attempts = :attempts AND due_at IS NOT NULL RETURNING id
+""")

@@ -1,0 +1,74 @@
+"""Events for others' systems: who is told of which, and one message on record for each of them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.register.literals import dump
+
+
+async def connect(connection: AsyncConnection, endpoints: Mapping[str, Sequence[str]]) -> None:
+    """Has exactly these be told from now on, each of the types of events that it asks for.
+
+    What was planned for one that is no longer among them is still tried, until its time is over.
+    """
+    await connection.execute(
+        _CONNECT, {"endpoints": dump([[name, list(events)] for name, events in endpoints.items()])}
+    )
+
+
+async def announce(connection: AsyncConnection, event: str, *, referral: str, occasion: str, at: datetime) -> None:
+    """Plans to tell of an event, in the transaction that brings it about; a second time changes nothing."""
+    await connection.execute(_ANNOUNCE, {"event": event, "referral": referral, "occasion": occasion, "at": at})
+
+
+async def note_step(
+    connection: AsyncConnection, referral: str, at: datetime, status: str, reason: str | None, facts_version: int
+) -> None:
+    """Writes a step into a referral's history, and plans to tell of it: one statement, for there are many of them."""
+    step = {"referral": referral, "at": at, "status": status, "reason": reason, "version": facts_version}
+    await connection.execute(_NOTE_STEP, step)
+
+
+_CONNECT: Final = text("""
+WITH wanted AS (
+    SELECT pair->>0 AS name, ARRAY(SELECT json_array_elements_text(pair->1)) AS events
+    FROM json_array_elements(CAST(:endpoints AS json)) AS pair
+), gone AS (
+    DELETE FROM webhook_endpoint WHERE name NOT IN (SELECT name FROM wanted)
+)
+INSERT INTO webhook_endpoint (name, events) SELECT name, events FROM wanted
+ON CONFLICT (name) DO UPDATE SET events = excluded.events
+""")
+
+#: One message for each endpoint that asks for an event's type. Its program is looked up when it is told.
+_TELL: Final = """
+INSERT INTO notice (id, referral_id, program, template, audience, recipient, channel, occasion, planned_at, state,
+                    attempts, due_at)
+SELECT CAST(md5(concat_ws(chr(10), e.name, event.type, event.occasion)) AS uuid), event.referral_id, '', event.type,
+       'webhook', e.name, 'webhook', event.occasion, event.at, 'waiting', 0, event.at
+FROM event CROSS JOIN webhook_endpoint e
+WHERE EXISTS (SELECT 1 FROM unnest(e.events) AS asked
+              WHERE asked = event.type OR right(asked, 1) = '*' AND starts_with(event.type, left(asked, -1)))
+ON CONFLICT DO NOTHING
+"""
+
+_EVENT: Final = """
+WITH event AS (
+    SELECT CAST(:event AS text) AS type, CAST(:occasion AS text) AS occasion, CAST(:referral AS text) AS referral_id,
+           CAST(:at AS timestamptz) AS at
+)"""
+
+_STEP: Final = """
+WITH step AS (
+    INSERT INTO referral_step (referral_id, at, status, reason, facts_version)
+    VALUES (:referral, :at, :status, :reason, :version) RETURNING id, referral_id, at, status
+), event AS (
+    SELECT 'referral.' || status AS type, 'step:' || id AS occasion, referral_id, at FROM step
+)"""
+
+_ANNOUNCE: Final = text(_EVENT + _TELL)
+_NOTE_STEP: Final = text(_STEP + _TELL)
