@@ -19,7 +19,8 @@ async def as_kept(connection: AsyncConnection) -> list[Any]:
 _WAITING: Final = text("""
 WITH waiting AS (
     SELECT r.id, 'approval' AS exception, CAST(NULL AS text) AS about,
-           (SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id AND s.status = 'awaiting_approval') AS since
+           coalesce(r.waiting_since, (SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id
+                                      AND s.status = 'awaiting_approval')) AS since
     FROM referral r WHERE r.status IN ('awaiting_approval', 'on_hold')
     UNION ALL
     SELECT r.id, 'late_fact', r.late_facts || ' late', r.closed_at

@@ -56,7 +56,8 @@ async def _date(connection: AsyncConnection, entry: Any) -> None:
 _KEEP: Final = text("""
 WITH waiting AS MATERIALIZED (
     SELECT r.id, 'approval' AS exception, '' AS subject, CAST(NULL AS text) AS about, CAST(NULL AS text) AS reported,
-           (SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id AND s.status = 'awaiting_approval') AS since
+           coalesce(r.waiting_since, (SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id
+                                      AND s.status = 'awaiting_approval')) AS since
     FROM referral r WHERE r.id = :referral AND r.status IN ('awaiting_approval', 'on_hold')
     UNION ALL
     SELECT r.id, 'late_fact', '', r.late_facts || ' late', NULL, r.closed_at
