@@ -52,6 +52,7 @@ def environment(
     }
     if embedded_temporal:
         common |= {"TEMPORAL_ADDRESS": info.temporal, "TEMPORAL_NAMESPACE": "default"}
+        common[PREFIX + "WEB_UI_URL"] = f"{info.web_ui}/namespaces/default"
     return common
 
 

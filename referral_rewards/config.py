@@ -72,6 +72,10 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         default="", description="Addresses of proxies whose X-Forwarded-For and -Proto the API believes, by commas"
     )
+    web_ui_url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")] | None = Field(
+        default=None,
+        description="Temporal Web UI with its namespace, as http://127.0.0.1:8233/namespaces/default; runs are linked",
+    )
     pepper: SecretStr | None = Field(
         default=None,
         description=f"Key of the hashes that identities match by: {PEPPER_BYTES_MIN} bytes or more, hex or base64",

@@ -21,13 +21,17 @@ from referral_rewards.register.users import User
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The database, the taking in of facts, the keys that decisions are verified by, and the one that signs them."""
+    """The database, the taking in of facts, the keys that decisions are verified by, and the one that signs them.
+
+    ``web_ui`` is the address of a namespace in the Temporal Web UI, None where nobody said where that is.
+    """
 
     database: Database
     intake: Intake
     keys: KeyRing
     signer: Signer
     metrics: Metrics
+    web_ui: str | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":
@@ -53,6 +57,7 @@ class Parts:
             keys=keys,
             signer=signer,
             metrics=Metrics(),
+            web_ui=settings.web_ui_url,
         )
 
 

@@ -82,7 +82,7 @@ class DecisionRefused(Refused):
     """A decision that the rules of approval (SPEC §6) don't admit; the rule is named."""
 
     def __init__(self, referral: str, rule: str, why: str) -> None:
-        self.referral, self.rule = referral, rule
+        self.referral, self.rule, self.why = referral, rule, why
         super().__init__(f"referral {referral}: {why} (rule: {rule})")
 
 

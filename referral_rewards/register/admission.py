@@ -1,6 +1,6 @@
 """Whether the rules admit a decision (SPEC §6): asked before one is recorded, and before one is offered."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -39,6 +39,9 @@ NO_CLAIM: Final = UUID(int=0)
 #: These only ever keep money back, so that they need not wait until the newest facts are judged.
 _KEEPING_BACK: Final = frozenset({_K.DENY, _K.HOLD, _K.REQUEST_EVIDENCE})
 
+#: For each kind of decision the refusal that `decide` would give, or None where it would record it.
+Answers = Mapping[DecisionKind, DecisionRefused | NotAllowed | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -73,7 +76,7 @@ async def admits(
     now: datetime,
     keys: KeyRing,
     kinds: Collection[DecisionKind] = tuple(DecisionKind),
-) -> dict[DecisionKind, DecisionRefused | NotAllowed | None]:
+) -> Answers:
     """Which kinds of decision the person could record now, each with the refusal that `decide` would give, or None.
 
     Nothing is locked or recorded: by the time the person decides, the answer may be another.

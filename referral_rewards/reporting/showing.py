@@ -120,6 +120,7 @@ async def _life(connection: AsyncConnection, row: Any) -> _Life | None:
 def _periods(life: _Life) -> dict[str, Any]:
     course, minimum = life.course, life.terms.qualifying.minimum
     return {
+        "timezone": life.terms.timezone,
         "began_at": instant(course.began_at),
         "began_by": life.begun.kind,
         "invitation_ends": instant(course.invite_ends),
@@ -160,6 +161,7 @@ def _conversions(facts: list[Fact], terms: Terms, judged_at: datetime) -> list[d
             "order": each.order,
             "kind": each.kind,
             "occurred_at": instant(each.occurred_at),
+            "grace_ends": instant(terms.end(each.occurred_at, terms.periods.grace)) if each.of_kind else None,
             "gross_minor": each.gross_minor,
             "net_minor": each.net_minor,
             "currency": each.currency,

@@ -9,11 +9,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from referral_rewards.api.desk import pages
+from referral_rewards.api.desk import claims, pages
 from referral_rewards.api.desk.visiting import SignInNeeded
 
 #: The rooms of the desk, each a module with a `router`.
-ROOMS: Final[tuple[ModuleType, ...]] = ()
+ROOMS: Final[tuple[ModuleType, ...]] = (claims,)
 
 
 def install(app: FastAPI) -> None:

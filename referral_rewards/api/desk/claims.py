@@ -1,0 +1,225 @@
+"""The claim page: what is recommended and why, and the form by which a person decides, in two steps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import RedirectResponse
+from markupsafe import Markup
+from starlette.datastructures import FormData
+
+from referral_rewards.api.deciding import recorded
+from referral_rewards.api.desk import decision_words
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
+from referral_rewards.api.parts import Its, Parts
+from referral_rewards.api.problems import status_of
+from referral_rewards.domain.advice import advice
+from referral_rewards.domain.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind, check_words
+from referral_rewards.domain.claim_changes import Change, changes
+from referral_rewards.domain.errors import (
+    BadInput,
+    DecisionRefused,
+    NotAllowed,
+    NotFound,
+    Problem,
+    ReferralRewardsError,
+    RequestInvalid,
+    StaleDigest,
+)
+from referral_rewards.register.deciding import Asked
+from referral_rewards.register.users import Scope
+from referral_rewards.reporting.sheet import Sheet, as_it_was, sheet
+from referral_rewards.reporting.timeline_picture import picture
+from referral_rewards.temporal import workflow_id
+
+
+async def _named(referral: str) -> str:
+    """The id in an address. No id holds a zero character, which the database can't even be asked for."""
+    if "\0" in referral:
+        raise NotFound("referral", referral)
+    return referral
+
+
+router = APIRouter(dependencies=[Depends(_named)])
+
+_HERE: Final = "/queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What a person has put into the form so far; it is kept whatever comes back."""
+
+    kind: str = ""
+    reason: str = ""
+    note: str = ""
+    digest: str = ""
+    seen: int = 0
+
+    @classmethod
+    def of(cls, form: FormData) -> "Typed":
+        # Browsers send the end of a line as two characters; one is meant, and counted.
+        # No field can hold a zero character, and none of ours asks for one.
+        fields = ("kind", "reason", "note", "digest")
+        given = {name: str(form.get(name) or "").replace("\r\n", "\n").replace("\0", "") for name in fields}
+        seen = str(form.get("seen") or "")
+        return cls(**given, seen=int(seen) if seen.isdecimal() and len(seen) < 19 else 0)
+
+    def asked(self, referral: str) -> Asked:
+        """What would be recorded.
+
+        Raises:
+            RequestInvalid: with every field that is missing or wrong.
+        """
+        if self.kind not in set(DecisionKind):
+            raise RequestInvalid("choose what to decide", "kind")
+        kind = DecisionKind(self.kind)
+        problems = [] if self.reason else [Problem("reason", "choose a reason")]
+        try:
+            check_words(kind, self.reason or REASON_CODES[kind][0], self.note)
+        except BadInput as error:
+            problems += error.problems
+        if problems:
+            raise BadInput(problems)
+        return Asked(referral, kind, self.reason, self.note, self.digest, seen=self.seen)
+
+
+@router.get("/claims/{referral:path}")
+async def show_claim(referral: str, visit: Reader, parts: Its, recorded: int | None = None) -> Response:
+    """The claim with the form; ``recorded`` is the number of the decision that was just made."""
+    found = await _sheet(parts, referral, visit)
+    return _page(parts, visit, found, Typed(), recorded=recorded)
+
+
+@router.post("/claims/{referral:path}")
+async def decide(referral: str, visit: Reader, form: SentForm, parts: Its) -> Response:
+    """The first step shows what exactly would be recorded, the second records it; ``edit`` goes back to the form."""
+    typed, step = Typed.of(form), form.get("step")
+    if step == "edit":
+        return _page(parts, visit, await _sheet(parts, referral, visit), typed)
+    try:
+        asked = typed.asked(referral)
+        visit.user.need_scope(Scope.CLAIMS_DECIDE)
+        if step == "record":
+            decision, _ = await recorded(parts, asked, visit.user)
+            return RedirectResponse(f"/claims/{quote(referral)}?recorded={decision.seq}", HTTPStatus.SEE_OTHER)
+        found = await _sheet(parts, referral, visit)
+        _check(found, asked, typed)
+    except (BadInput, DecisionRefused, NotAllowed, StaleDigest) as refusal:
+        return await _again(parts, visit, referral, typed, refusal)
+    return page(
+        "claim_confirm.html",
+        visit,
+        here=_HERE,
+        found=found,
+        typed=typed,
+        kinds=decision_words.KINDS,
+        reasons=decision_words.REASONS,
+        choice=found.choice(asked.kind),
+        advice=advice(found.claim) if found.claim else None,
+        shown=found.shown,
+    )
+
+
+def _check(found: Sheet, asked: Asked, typed: Typed) -> None:
+    """Return if the decision could be recorded as things stand; recording it asks again."""
+    if typed.seen < found.seen:
+        later = [each for each in found.shown["decisions"] if each["seq"] > typed.seen and each["genuine"]]
+        who = ", ".join(f"{each['user']}: {each['kind'].replace('_', ' ')}" for each in later)
+        raise DecisionRefused(asked.referral, "decided_meanwhile", f"it was decided on since you looked ({who})")
+    if found.digest is not None and found.digest != asked.digest:
+        raise StaleDigest(asked.referral, asked.digest, found.digest)
+    choice = found.choice(asked.kind)
+    if choice is None:
+        why = found.closed_to_all or f"it takes no decision to {asked.kind.replace('_', ' ')} now"
+        raise DecisionRefused(asked.referral, "not_taken", why)
+    if choice.refusal is not None:
+        raise choice.refusal
+
+
+async def _again(parts: Parts, visit: Visit, referral: str, typed: Typed, refusal: ReferralRewardsError) -> Response:
+    """The form again, with what was typed, why it was refused, and what is new since it was shown."""
+    found = await _sheet(parts, referral, visit)
+    changed: list[Change] = []
+    if typed.digest != found.digest and found.claim is not None:
+        async with parts.database.transaction() as connection:
+            was = await as_it_was(connection, referral, typed.digest)
+        changed = changes(was, found.claim) if was else []
+    stale = isinstance(refusal, StaleDigest)
+    problems = refusal.problems if isinstance(refusal, BadInput) else ()
+    meanwhile = [each for each in found.shown["decisions"] if each["seq"] > typed.seen and each["genuine"]]
+    if problems:  # nothing was decided on: what is new will be told once the form is complete
+        kept, meanwhile, changed = typed, [], []
+    else:
+        kept = replace(typed, digest=found.digest or "", seen=found.seen)
+    return _page(
+        parts,
+        visit,
+        found,
+        kept,
+        status=status_of(type(refusal)),
+        problems=problems,
+        refusal=None if problems else refusal,
+        stale=stale,
+        changed=changed,
+        meanwhile=meanwhile,
+    )
+
+
+async def _sheet(parts: Parts, referral: str, visit: Visit) -> Sheet:
+    async with parts.database.transaction() as connection:
+        return await sheet(connection, referral, visit.user.approver, parts.keys, datetime.now(UTC))
+
+
+def _page(
+    parts: Parts,
+    visit: Visit,
+    found: Sheet,
+    typed: Typed,
+    *,
+    status: HTTPStatus = HTTPStatus.OK,
+    recorded: int | None = None,
+    problems: tuple[Problem, ...] = (),
+    refusal: ReferralRewardsError | None = None,
+    **more: Any,
+) -> Response:
+    shown = found.shown
+    by_field: Mapping[str, str] = {problem.where: problem.what for problem in problems}
+    made = next((each for each in shown["decisions"] if each["seq"] == recorded), None) if recorded else None
+    if not typed.digest:
+        typed = replace(typed, digest=found.digest or "", seen=found.seen)
+    return page(
+        "claim.html",
+        visit,
+        status=status,
+        here=_HERE,
+        found=found,
+        shown=shown,
+        typed=typed,
+        made=made,
+        problems=by_field,
+        problem_of=by_field.get,
+        refusal=refusal,
+        rule=refusal.rule if isinstance(refusal, DecisionRefused) else None,
+        said=str(refusal).partition(": ")[2].partition(" (rule:")[0]
+        if isinstance(refusal, DecisionRefused)
+        else str(refusal),
+        advice=advice(found.claim) if found.claim else None,
+        picture=Markup(picture(found.timeline)) if found.timeline else None,  # noqa: S704 (every text in it is escaped)
+        zone=found.timeline.zone if found.timeline else "UTC",
+        run=run_of(parts, shown["referral"]),
+        kinds=decision_words.KINDS,
+        reasons=decision_words.REASONS,
+        codes=REASON_CODES,
+        note_length=NOTE_LENGTH_MAX,
+        **{"stale": False, "changed": [], "meanwhile": [], **more},
+    )
+
+
+def run_of(parts: Parts, referral: str) -> str | None:
+    """Where engineers see the referral's run in the Temporal Web UI."""
+    return f"{parts.web_ui}/workflows/{quote(workflow_id(referral), safe='')}" if parts.web_ui else None

@@ -1,0 +1,256 @@
+"""The claim page without scripts: what it shows, and how a person decides on it."""
+
+import re
+from typing import Any
+
+import pytest
+
+from referral_rewards.domain.approval import REASON_CODES, DecisionKind
+from referral_rewards.domain.terms import Role
+from tests.desk import Desk, days_ago, event, life_of, marks
+from tests.desk_pages.forms import fill, hidden, record, review, text_of
+
+
+async def _decisions(desk: Desk, referral: str) -> list[tuple[str, str]]:
+    made = (await desk.get(f"/v1/claims/{referral}")).json()["decisions"]
+    return [(each["user"], each["kind"]) for each in made]
+
+
+async def _refund(desk: Desk, order: str, amount: str) -> None:
+    about = {"order": order, "kind": "refund", "amount": amount, "currency": "USD"}
+    await desk.tell(event(f"refund-{order}", "conversion.reversed", days_ago(1), about))
+
+
+async def test_what_is_recommended_stands_before_everything_else(desk: Desk) -> None:
+    await desk.referral("r1")
+    async with desk.browser("paula") as browser:
+        shown = await browser.get("/claims/r1")
+    headings = re.findall(r"<h2[^>]*>([^<]+)", shown.text)
+    assert headings[0].strip() == "Recommended: approve"
+    said = text_of(shown)
+    assert "Every check passed and nothing is flagged." in said
+    for part in ("25.00 USD", "8.00 USD credit", "America/Toronto", "conversion confirmed", "lacks program owner"):
+        assert part.replace("8.00 USD credit", "8.00 USD") in said
+
+
+async def test_a_decision_is_shown_in_full_before_it_is_recorded(desk: Desk) -> None:
+    await desk.referral("r1")
+    async with desk.browser("paula") as browser:
+        form = await fill(browser, "r1")
+        asked = await review(browser, "r1", form)
+        assert await _decisions(desk, "r1") == []
+        said = text_of(asked)
+        assert f"digest {form['digest'][:12]}" in said
+        assert "25.00 USD credit to dexter and 8.00 USD credit to c-r1: set aside, and paid at once." in said
+        done = await browser.send("/claims/r1", **hidden(asked.text), note="I looked at it", step="record")
+        assert (done.status_code, done.headers["location"]) == (303, "/claims/r1?recorded=1")
+        assert "On record as decision 1: approve" in text_of(await browser.get(done.headers["location"]))
+    assert await _decisions(desk, "r1") == [("paula", "approve")]
+    assert await desk.judge("r1") == "approved"
+
+
+async def test_going_back_keeps_what_was_typed(desk: Desk) -> None:
+    await desk.referral("r1")
+    async with desk.browser("paula") as browser:
+        form = await fill(browser, "r1", kind="hold", reason="customer_issue", note="first line\nsecond <line>")
+        again = await browser.send("/claims/r1", **form, step="edit")
+    assert again.status_code == 200
+    assert "first line\nsecond &lt;line&gt;</textarea>" in again.text
+    assert re.search(r'value="hold"[^>]* checked', again.text)
+    assert re.search(r'value="customer_issue" selected', again.text)
+
+
+@pytest.mark.parametrize("step", ["review", "record"])
+@pytest.mark.parametrize(
+    ("as_", "given", "status", "said"),
+    [
+        ("paula", {"kind": ""}, 422, "Choose what to decide"),
+        ("paula", {"kind": "bless"}, 422, "Choose what to decide"),
+        ("paula", {"reason": ""}, 422, "Choose a reason"),
+        ("paula", {"reason": "fraud"}, 422, "'fraud' is no reason to approve"),
+        ("paula", {"note": "  "}, 422, "A decision needs a note"),
+        ("paula", {"note": "x" * 2001}, 422, "at most 2000 characters"),
+        ("fiona", {}, 403, "it needs program_owner"),
+        ("ada", {}, 403, "it needs program_owner"),
+        ("dora", {}, 409, "own_claim"),
+        ("paula", {"kind": "release", "reason": "cleared"}, 409, "not_held"),
+        ("paula", {"kind": "reopen", "reason": "late_fact"}, 409, "Nothing was recorded"),
+        ("paula", {"kind": "reassign", "reason": "support_case"}, 409, "Nothing was recorded"),
+        ("paula", {"digest": "0" * 64}, 409, "changed since you looked"),
+        ("paula", {"digest": ""}, 409, "changed since you looked"),
+        ("paula", {"digest": "'; --\x00"}, 409, "changed since you looked"),
+    ],
+)
+async def test_what_is_refused_is_explained_and_keeps_what_was_typed(
+    desk: Desk, step: str, as_: str, given: dict[str, str], status: int, said: str
+) -> None:
+    await desk.add_user("dora", Role.PROGRAM_OWNER, marks=marks(email="dexter@example.com"))
+    await desk.referral("r1")
+    async with desk.browser("paula") as browser:
+        form = {**await fill(browser, "r1", note="what I typed"), **given}
+    async with desk.browser(as_) as browser:
+        answer = await browser.send("/claims/r1", **form, step=step)
+        assert answer.status_code == status, answer.text
+        assert said in text_of(answer)
+        assert form["note"].strip() in text_of(answer)
+    assert await _decisions(desk, "r1") == []
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "rule"),
+    [
+        (["approve"], {}, "already_approved"),
+        (["deny"], {}, "already_denied"),
+        (["hold"], {"kind": "hold", "reason": "dispute_open", "note": "another"}, "already_held"),
+    ],
+)
+async def test_what_others_decided_is_told_by_its_rule(
+    desk: Desk, before: list[str], given: dict[str, str], rule: str
+) -> None:
+    await desk.add_user("pete", Role.PROGRAM_OWNER)
+    await desk.referral("r1")
+    for kind in before:
+        assert (await desk.decide("r1", kind, "paula")).status_code == 201
+    async with desk.browser("pete") as browser:
+        answer = await record(browser, "r1", {**await fill(browser, "r1"), **given})
+    assert (answer.status_code, rule in answer.text) == (409, True)
+    assert len(await _decisions(desk, "r1")) == len(before)
+
+
+async def test_of_two_at_the_same_moment_one_wins_and_the_other_is_told(desk: Desk) -> None:
+    await desk.add_user("pete", Role.PROGRAM_OWNER)
+    await desk.referral("r1")
+    async with desk.browser("paula") as first, desk.browser("pete") as second:
+        one, two = await fill(first, "r1"), await fill(second, "r1", kind="deny", reason="fraud", note="my own reasons")
+        assert (await record(first, "r1", one)).status_code == 303
+        late = await record(second, "r1", two)
+        assert late.status_code == 409
+        said = text_of(late)
+        assert "paula recorded approve (terms met)" in said
+        assert "“I looked at it”" in said
+        assert "my own reasons" in said
+        assert await _decisions(desk, "r1") == [("paula", "approve")]
+        # Having seen it, the second may still deny, until money is sent.
+        assert (await record(second, "r1", {**two, **hidden(late.text)})).status_code == 303
+    assert await _decisions(desk, "r1") == [("paula", "approve"), ("pete", "deny")]
+
+
+async def test_a_claim_that_changed_says_what_and_asks_again(desk: Desk) -> None:
+    await desk.referral("r1")
+    async with desk.browser("paula") as browser:
+        form = await fill(browser, "r1", note="what I thought of it")
+        await _refund(desk, "o-r1", "20.00")
+        await desk.judge("r1")
+        answer = await record(browser, "r1", form)
+        assert answer.status_code == 409
+        said = text_of(answer)
+        assert "The claim changed since you looked at it. Nothing was recorded." in said
+        assert "reward to the referee 8.00 USD credit to c-r1 by account credit 6.00 USD credit to c-r1" in said
+        assert "flag partial refund was not there" in said
+        assert "what I thought of it" in said
+        assert await _decisions(desk, "r1") == []
+        again = await record(browser, "r1", {**form, **hidden(answer.text)})
+        assert again.status_code == 303
+    assert await desk.judge("r1") == "approved"
+
+
+async def test_facts_that_are_not_judged_yet_keep_an_approval_waiting_and_no_denial(desk: Desk) -> None:
+    await desk.referral("r1")
+    await _refund(desk, "o-r1", "20.00")
+    async with desk.browser("paula") as browser:
+        form = await fill(browser, "r1")
+        shown = await browser.get("/claims/r1")
+        assert re.search(r'id="kind-approve"[^>]* disabled', shown.text)
+        assert "facts_unjudged" in (await record(browser, "r1", form)).text
+        assert (await record(browser, "r1", {**form, "kind": "deny", "reason": "other"})).status_code == 303
+
+
+async def test_what_was_entered_by_hand_is_for_another_person(desk: Desk) -> None:
+    about = {
+        "program": "acme-friends",
+        "referrer": "dexter",
+        "referee": {"customer": "c-r2", "email": "r2@example.com"},
+        "order": "o-r2",
+        "by": "paula",
+    }
+    await desk.tell([*life_of("r2"), event("ask-r2", "reward.requested", days_ago(30), about)])
+    await desk.judge("r2")
+    async with desk.browser("paula") as browser:
+        answer = await record(browser, "r2", await fill(browser, "r2"))
+    assert (answer.status_code, "entered_by_hand" in answer.text) == (409, True)
+
+
+async def test_an_override_takes_two_people_and_warns_each(desk: Desk) -> None:
+    await desk.referral("r1", email="dexter@example.com")
+    async with desk.browser("fiona") as browser:
+        asked = await review(browser, "r1", await fill(browser, "r1"))
+        said = text_of(asked)
+        assert "This is an override." in said
+        assert "Four eyes:" in said
+        assert "Nothing is paid until it is also signed by operations and program owner." in said
+        assert (await record(browser, "r1", {**hidden(asked.text), "note": "n"})).status_code == 303
+        again = await record(browser, "r1", await fill(browser, "r1", note="once more"))
+        assert (again.status_code, "different_people" in again.text) == (409, True)
+
+
+async def test_a_closed_referral_is_only_reopened(desk: Desk) -> None:
+    await desk.referral("r1")
+    await desk.decide("r1", "deny")
+    await desk.judge("r1")
+    async with desk.browser("paula") as browser:
+        form = await fill(browser, "r1", kind="reopen", reason="appeal_upheld")
+        assert "Reopen" in text_of(await browser.get("/claims/r1"))
+        refused = await record(browser, "r1", {**form, "kind": "approve", "reason": "terms_met"})
+        assert (refused.status_code, "reopen" in refused.text) == (409, True)
+        asked = await review(browser, "r1", form)
+        assert "Made on the closing" in text_of(asked)
+        assert (await record(browser, "r1", form)).status_code == 303
+    assert await desk.judge("r1") == "awaiting_approval"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [{}, {"csrf": ""}, {"csrf": "0" * 64}, {"csrf": "é"}, {"csrf": "of another"}],
+    ids=["none", "empty", "guessed", "not_ascii", "of_another_session"],
+)
+async def test_a_form_that_no_page_of_this_session_sent_decides_nothing(desk: Desk, forged: dict[str, Any]) -> None:
+    await desk.referral("r1")
+    async with desk.browser("paula") as browser, desk.browser("paula") as other:
+        form = await fill(browser, "r1")
+        if forged.get("csrf") == "of another":
+            forged = {"csrf": other.csrf}
+        answer = await browser.client.post("/claims/r1", data={**form, "step": "record", **forged})
+    assert answer.status_code == 403
+    assert await _decisions(desk, "r1") == []
+
+
+async def test_nobody_who_is_not_signed_in_sees_or_decides_anything(desk: Desk) -> None:
+    await desk.referral("r1")
+    for answer in (await desk.api.get("/claims/r1"), await desk.api.post("/claims/r1", data={"step": "record"})):
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/sign-in")
+    async with desk.browser("site") as service:
+        assert (await service.get("/claims/r1")).status_code == 403
+
+
+async def test_kinds_that_a_person_may_not_record_are_shown_with_the_rule(desk: Desk) -> None:
+    await desk.referral("r1")
+    async with desk.browser("fiona") as browser:
+        shown = await browser.get("/claims/r1")
+    assert 'name="step"' not in shown.text
+    assert text_of(shown).count("it needs program_owner") >= 4
+    assert "There is nothing here that you may decide now." in text_of(shown)
+
+
+async def test_what_nobody_has_heard_of_is_not_found(desk: Desk) -> None:
+    async with desk.browser("paula") as browser:
+        for path in ("/claims/nobody", "/claims/a/b", "/claims/%00", "/claims/" + "x" * 300):
+            assert (await browser.get(path)).status_code == 404, path
+
+
+@pytest.mark.parametrize("kind", DecisionKind)
+def test_every_reason_code_has_words(kind: DecisionKind) -> None:
+    from referral_rewards.api.desk.decision_words import KINDS, REASONS
+
+    assert kind in KINDS
+    assert set(REASON_CODES[kind]) <= set(REASONS)
