@@ -82,7 +82,11 @@ class AuditEvent(SQLModel, table=True):
     """Who did what, when: sign-ins, people, tokens, programs, decisions. Append-only (a trigger refuses the rest)."""
 
     __tablename__ = "audit_event"
-    __table_args__ = (Index("ix_audit_event_actor", "actor", "id"), Index("ix_audit_event_subject", "subject", "id"))
+    __table_args__ = (
+        Index("ix_audit_event_actor", "actor", "id"),
+        Index("ix_audit_event_act", "act", "id"),
+        Index("ix_audit_event_subject", "subject", "id"),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
     at: datetime = instant()

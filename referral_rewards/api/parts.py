@@ -78,10 +78,11 @@ async def _reading(parts: Its) -> AsyncIterator[AsyncConnection]:
 Reading = Annotated[AsyncConnection, Depends(_reading)]
 """A transaction for a request that only reads."""
 
-_bearer = HTTPBearer(auto_error=False, description="A token from `referrals user add`.")
+bearer = HTTPBearer(auto_error=False, description="A token from `referrals user add`.")
+"""The token that a request carries, if it carries one."""
 
 
-async def _signed_in(parts: Its, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> User:
+async def _signed_in(parts: Its, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> User:
     if credentials is None:
         raise NotSignedIn("a token is needed: Authorization: Bearer …")
     async with parts.database.transaction() as connection:

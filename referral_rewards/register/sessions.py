@@ -70,9 +70,9 @@ async def end(connection: AsyncConnection, token: str) -> None:
     await connection.execute(_END, {"hash": hash_of(token)})
 
 
-async def end_all_of(connection: AsyncConnection, username: str) -> None:
-    """Ends every session of a user."""
-    await connection.execute(_END_ALL, {"name": username})
+async def end_all_of(connection: AsyncConnection, username: str, *, but: str | None = None) -> None:
+    """Ends every session of a user; ``but`` is the token of the one that goes on."""
+    await connection.execute(_END_ALL, {"name": username, "but": but and hash_of(but)})
 
 
 async def forget_expired(connection: AsyncConnection, at: datetime) -> None:
@@ -88,5 +88,5 @@ WHERE s.token_hash = :hash AND s.expires_at > :at AND s.seen_at > :idle_since AN
 
 _SEEN: Final = text("UPDATE session SET seen_at = :at WHERE token_hash = :hash")
 _END: Final = text("DELETE FROM session WHERE token_hash = :hash")
-_END_ALL: Final = text("DELETE FROM session WHERE username = :name")
+_END_ALL: Final = text("DELETE FROM session WHERE username = :name AND token_hash IS DISTINCT FROM :but")
 _FORGET: Final = text("DELETE FROM session WHERE expires_at <= :at")

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import PersonalData, TokenRow, UserRow
+from models import PersonalData, TokenRow
 from referral_rewards.domain.approval import Approver
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
 from referral_rewards.domain.terms import Role
@@ -82,15 +82,28 @@ async def add(
     Raises:
         RequestInvalid: if the name is taken.
     """
-    if (await connection.execute(_EXISTS, {"name": name})).scalar_one():
-        raise RequestInvalid(f"there is a user {name!r} already", "NAME")
-    await connection.execute(
-        insert(UserRow).values(
-            name=name, roles=sorted(roles), scopes=sorted(scopes), marks=sorted(marks), created_at=at, barred_at=None
-        )
-    )
+    await enter(connection, name, roles=roles, scopes=scopes, marks=marks, at=at)
     granted = {*scopes, *(OF_A_PERSON if roles else ())}
     return await new_token(connection, name, label="first", scopes=granted, at=at)
+
+
+async def enter(
+    connection: AsyncConnection,
+    name: str,
+    *,
+    roles: Collection[Role] = (),
+    scopes: Collection[Scope] = (),
+    marks: Collection[str] = (),
+    at: datetime,
+) -> None:
+    """Adds a user who has no means to sign in yet.
+
+    Raises:
+        RequestInvalid: if the name is taken.
+    """
+    row = {"name": name, "roles": sorted(roles), "scopes": sorted(scopes), "marks": sorted(marks), "at": at}
+    if (await connection.execute(_ENTER, row)).scalar_one_or_none() is None:
+        raise RequestInvalid(f"there is a user {name!r} already", "NAME")
 
 
 async def new_token(
@@ -101,12 +114,13 @@ async def new_token(
     scopes: Collection[Scope],
     at: datetime,
     expires_at: datetime | None = None,
+    number: UUID | None = None,
 ) -> str:
-    """A further token for a user there is, for some of what the user may do."""
+    """A further token for a user there is, for some of what the user may do; ``number`` becomes its id."""
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     await connection.execute(
         insert(TokenRow).values(
-            id=uuid4(),
+            id=number or uuid4(),
             username=name,
             token_hash=hash_of(token),
             label=label,
@@ -172,6 +186,11 @@ def hash_of(token: str) -> str:
 
 
 _EXISTS: Final = text("SELECT EXISTS (SELECT 1 FROM app_user WHERE name = :name)")
+
+_ENTER: Final = text("""
+INSERT INTO app_user (name, roles, scopes, marks, created_at) VALUES (:name, :roles, :scopes, :marks, :at)
+ON CONFLICT DO NOTHING RETURNING name
+""")
 
 _CONTACT: Final = text("""
 SELECT p.body FROM app_user u JOIN personal_data p ON p.subject_id = u.contact_id

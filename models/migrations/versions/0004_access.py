@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("details", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("ix_audit_event_act", "audit_event", ["act", "id"], unique=False)
     op.create_index("ix_audit_event_actor", "audit_event", ["actor", "id"], unique=False)
     op.create_index("ix_audit_event_subject", "audit_event", ["subject", "id"], unique=False)
     op.create_table(

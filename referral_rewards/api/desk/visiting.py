@@ -9,13 +9,14 @@ from typing import Annotated, Final
 from fastapi import Depends, Request, Response
 from starlette.datastructures import FormData
 
+from referral_rewards.api.desk import cookies
 from referral_rewards.api.parts import Its
 from referral_rewards.domain.errors import NotAllowed, NotSignedIn
+from referral_rewards.domain.terms import Role
 from referral_rewards.register import sessions
 from referral_rewards.register.users import User
 
-#: The name on plain HTTP, which only loopback uses; over HTTPS the browser itself keeps `__Host-` to our origin.
-_COOKIE: Final = "referrals_session"
+SESSION_COOKIE: Final = "referrals_session"
 #: The field that every form of the desk carries.
 CSRF_FIELD: Final = "csrf"
 
@@ -40,7 +41,8 @@ class FormNotOurs(NotAllowed):
     """A form that no page of ours sent, or one from before the present session."""
 
 
-async def _visit(request: Request, parts: Its) -> Visit:
+async def visit_of(request: Request, parts: Its) -> Visit:
+    """Who visits. Raises SignInNeeded where nobody is signed in."""
     token = session_token(request)
     if token is None:
         raise SignInNeeded(was_signed_in=False)
@@ -52,15 +54,14 @@ async def _visit(request: Request, parts: Its) -> Visit:
     return Visit(user, csrf_of(token))
 
 
-async def _sent_form(request: Request, visit: Annotated[Visit, Depends(_visit)]) -> FormData:
+async def _sent_form(request: Request, visit: Annotated[Visit, Depends(visit_of)]) -> FormData:
     form = await request.form()
-    given = form.get(CSRF_FIELD)
-    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), visit.csrf.encode()):
+    if not is_token(form.get(CSRF_FIELD), visit.csrf):
         raise FormNotOurs("the form was not sent from this session; go back, reload the page and send it again")
     return form
 
 
-Visitor = Annotated[Visit, Depends(_visit)]
+Visitor = Annotated[Visit, Depends(visit_of)]
 """Somebody who is signed in, with whatever roles; else the sign-in page is shown."""
 SentForm = Annotated[FormData, Depends(_sent_form)]
 """The fields of a form that one of our own pages sent in this session."""
@@ -68,24 +69,27 @@ SentForm = Annotated[FormData, Depends(_sent_form)]
 
 def session_token(request: Request) -> str | None:
     """What the session cookie holds, if there is one."""
-    return request.cookies.get(cookie_name(secure=request.url.scheme == "https"))
+    return cookies.held(request, SESSION_COOKIE)
 
 
 def set_session_cookie(response: Response, request: Request, token: str) -> None:
-    """Hands the browser its session: for this host alone, out of reach of scripts, until the browser is closed."""
-    secure = request.url.scheme == "https"
-    response.set_cookie(cookie_name(secure=secure), token, httponly=True, samesite="lax", secure=secure, path="/")
+    """Hands the browser its session, until the browser is closed."""
+    cookies.hand(response, request, SESSION_COOKIE, token)
 
 
 def forget_session_cookie(response: Response, request: Request) -> None:
     """Has the browser forget it."""
-    secure = request.url.scheme == "https"
-    response.delete_cookie(cookie_name(secure=secure), httponly=True, samesite="lax", secure=secure, path="/")
+    cookies.forget(response, request, SESSION_COOKIE)
 
 
 def cookie_name(*, secure: bool) -> str:
     """The cookie's name on this scheme."""
-    return f"__Host-{_COOKIE}" if secure else _COOKIE
+    return cookies.cookie_name(SESSION_COOKIE, secure=secure)
+
+
+def is_token(given: object, right: str) -> bool:
+    """Whether a form came back with the token that it was given."""
+    return isinstance(given, str) and hmac.compare_digest(given.encode(), right.encode())
 
 
 def csrf_of(token: str) -> str:
@@ -100,3 +104,13 @@ async def _reader(visit: Visitor) -> Visit:
 
 Reader = Annotated[Visit, Depends(_reader)]
 """A visitor with a role, who may therefore read referrals, claims and programs."""
+
+
+async def _administrator(visit: Visitor) -> Visit:
+    if Role.ADMINISTRATOR not in visit.user.roles:
+        raise NotAllowed(f"{visit.user.name} is no administrator; only they look after people")
+    return visit
+
+
+Administrator = Annotated[Visit, Depends(_administrator)]
+"""A visitor who looks after people and their access, and who has no authority over money by that."""

@@ -1,0 +1,149 @@
+"""One's own account: the roles held, the password, the sessions, and the API tokens."""
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.datastructures import FormData
+
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.signing_in import matches
+from referral_rewards.api.desk.visiting import SentForm, Visit, Visitor, session_token
+from referral_rewards.api.parts import Its, Parts
+from referral_rewards.domain.errors import BadInput, RequestInvalid
+from referral_rewards.register import passwords, people, tokens, users
+from referral_rewards.register.users import Scope
+
+router = APIRouter()
+
+#: For how many days a token can be had, the usual one first.
+LIFETIMES_DAYS: Final = (90, 7, 30, 365)
+_DONE: Final = {
+    "password": "Your password is changed, and every other session of yours has ended.",
+    "sessions": "Every other session of yours has ended.",
+    "revoked": "The token is revoked.",
+    "contact": "Your address is noted.",
+}
+
+
+@router.get("/account")
+async def account(visit: Visitor, parts: Its, done: str = "") -> Response:
+    """Who one is here."""
+    return await _shown(parts, visit, told=_DONE.get(done, ""))
+
+
+@router.post("/account/password")
+async def change_password(request: Request, visit: Visitor, form: SentForm, parts: Its) -> Response:
+    """Changes the password of somebody who knows the present one; the other sessions end."""
+    name, fresh = visit.user.name, _said(form, "new")
+    try:
+        if fresh != _said(form, "again"):
+            raise RequestInvalid("the two new passwords differ")
+        passwords.check(fresh, name)
+        if not await matches(request, parts, name, _said(form, "current")):
+            raise RequestInvalid("that is not your present password")
+    except BadInput as refusal:
+        return await _shown(parts, visit, problem=refusal.problems[0].what)
+    hashed = await passwords.hash_of(fresh)
+    async with parts.database.transaction() as connection:
+        now, here = datetime.now(UTC), session_token(request)
+        await people.set_password(connection, name, hashed, by=name, at=now, but=here)
+    return _then("password")
+
+
+@router.post("/account/sessions/end")
+async def end_others(request: Request, visit: Visitor, form: SentForm, parts: Its) -> Response:
+    """Signs one out everywhere else."""
+    name, here = visit.user.name, session_token(request)
+    async with parts.database.transaction() as connection:
+        await people.end_sessions(connection, name, by=name, at=datetime.now(UTC), but=here)
+    return _then("sessions")
+
+
+@router.post("/account/contact")
+async def set_contact(visit: Visitor, form: SentForm, parts: Its) -> Response:
+    """Notes the address at which one is written to; none, if it is left empty."""
+    name, email = visit.user.name, _said(form, "contact").strip()
+    try:
+        async with parts.database.transaction() as connection:
+            await people.set_contact(connection, name, email or None, by=name, at=datetime.now(UTC))
+    except BadInput as refusal:
+        return await _shown(parts, visit, problem=f"{email}: {refusal.problems[0].what}")
+    return _then("contact")
+
+
+@router.post("/account/tokens")
+async def issue_token(visit: Visitor, form: SentForm, parts: Its) -> Response:
+    """Issues a token. It is shown by the answer itself: there is no address under which it could be seen again."""
+    now = datetime.now(UTC)
+    try:
+        days = int(_said(form, "days")) if _said(form, "days").isdecimal() else 0
+        if days not in LIFETIMES_DAYS:
+            raise RequestInvalid(f"choose one of {', '.join(map(str, LIFETIMES_DAYS))} days")
+        scopes = _scopes(form)
+        async with parts.database.transaction() as connection:
+            _, token = await tokens.issue(
+                connection,
+                visit.user,
+                label=_said(form, "label"),
+                scopes=scopes,
+                expires_at=now + timedelta(days=days),
+                at=now,
+            )
+    except BadInput as refusal:
+        return await _shown(parts, visit, problem=refusal.problems[0].what)
+    return await _shown(parts, visit, token=token, status=HTTPStatus.CREATED)
+
+
+@router.post("/account/tokens/{number}/revoke")
+async def revoke_token(number: UUID, visit: Visitor, form: SentForm, parts: Its) -> Response:
+    """Revokes one of one's own tokens."""
+    name = visit.user.name
+    async with parts.database.transaction() as connection:
+        await tokens.revoke(connection, number, by=name, at=datetime.now(UTC), only_of=name)
+    return _then("revoked")
+
+
+async def _shown(
+    parts: Parts, visit: Visit, *, told: str = "", problem: str = "", token: str | None = None, status: int = 0
+) -> Response:
+    now = datetime.now(UTC)
+    async with parts.database.transaction() as connection:
+        kept: list[Any] = list(await tokens.of(connection, visit.user.name))
+        person = await people.one(connection, visit.user.name)
+        contact = await users.contact(connection, visit.user.name)
+    return page(
+        "account.html",
+        visit,
+        status=HTTPStatus(status or (HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK)),
+        here="/account",
+        told=told,
+        problem=problem,
+        token=token,
+        person=person,
+        contact=contact or "",
+        now=now,
+        tokens=[each for each in kept if each.revoked_at is None],
+        scopes=sorted(visit.user.scopes),
+        lifetimes=LIFETIMES_DAYS,
+        password_min=passwords.LENGTH_MIN,
+    )
+
+
+def _scopes(form: FormData) -> frozenset[Scope]:
+    try:
+        return frozenset(Scope(str(each)) for each in form.getlist("scope"))
+    except ValueError:
+        raise RequestInvalid(f"scopes are {', '.join(sorted(Scope))}") from None
+
+
+def _then(done: str) -> Response:
+    return RedirectResponse(f"/account?done={done}", HTTPStatus.SEE_OTHER)
+
+
+def _said(form: FormData, field: str) -> str:
+    value = form.get(field)
+    return value if isinstance(value, str) else ""

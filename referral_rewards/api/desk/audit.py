@@ -1,0 +1,63 @@
+"""The audit log: who did what, when, newest first."""
+
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from referral_rewards.api.audit import Number
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.visiting import Reader
+from referral_rewards.api.parts import Reading
+from referral_rewards.domain.terms import Role
+from referral_rewards.register import audit
+
+router = APIRouter()
+
+_ON_A_PAGE = 50
+Typed = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
+
+
+@router.get("/audit")
+async def audit_log(
+    visit: Reader, connection: Reading, actor: Typed = "", act: Typed = "", subject: Typed = "", before: Number = None
+) -> Response:
+    """The record, by actor, act or subject, a page at a time."""
+    typed = {"actor": actor.strip(), "act": act.strip(), "subject": subject.strip()}
+    wanted = audit.Wanted(**typed, before=before, limit=_ON_A_PAGE + 1)
+    found = await audit.listing(connection, wanted)
+    shown, more = found[:_ON_A_PAGE], len(found) > _ON_A_PAGE
+    kept = {name: value for name, value in typed.items() if value}
+    return page(
+        "audit.html",
+        visit,
+        here="/audit",
+        typed=typed,
+        events=[(row, _told(row.details), _address(row, visit.user.roles)) for row in shown],
+        newest=f"/audit?{urlencode(kept)}" if before else None,
+        older=f"/audit?{urlencode({**kept, 'before': shown[-1].id})}" if more else None,
+        acts=ACTS,
+    )
+
+
+#: What is suggested to whoever filters.
+ACTS = ("blocklist", "decision", "decision.refused", "program", "session", "session.refused", "token", "user")
+
+
+def _told(details: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)) for name, value in details.items()
+    ]
+
+
+def _address(row: Any, roles: frozenset[Role]) -> str | None:
+    """The page about what it was done to, if there is one that the visitor may see."""
+    noun = row.act.partition(".")[0]
+    if noun == "decision":
+        return f"/referrals/{quote(row.subject, safe='')}"
+    if noun == "program":
+        return f"/programs/{quote(row.subject, safe='')}"
+    if noun in ("user", "session", "token") and row.subject != "unknown" and Role.ADMINISTRATOR in roles:
+        return f"/people/{quote(row.subject, safe='')}"
+    return None

@@ -1,0 +1,220 @@
+"""Signing in with a password, and signing out."""
+
+import hashlib
+import hmac
+import secrets
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Final
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.datastructures import FormData
+
+from referral_rewards.api.desk import cookies
+from referral_rewards.api.desk.addresses import HOME, own_address
+from referral_rewards.api.desk.carried import Carried
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.visiting import (
+    CSRF_FIELD,
+    SentForm,
+    SignInNeeded,
+    Visit,
+    Visitor,
+    csrf_of,
+    forget_session_cookie,
+    is_token,
+    session_token,
+    set_session_cookie,
+    visit_of,
+)
+from referral_rewards.api.parts import Its, Parts
+from referral_rewards.domain.errors import TooManyAttempts
+from referral_rewards.domain.identity import id_problem
+from referral_rewards.register import attempts, audit, passwords, sessions, users
+from referral_rewards.register.attempts import Attempt
+from referral_rewards.register.audit import NOBODY
+from referral_rewards.register.users import User
+
+router = APIRouter()
+
+_COOKIE: Final = "referrals_sign_in"
+_SECONDS: Final = 3600
+#: The same whatever is wrong, so that nobody learns which names there are.
+_WRONG: Final = "That name and password do not belong together."
+_LET_GO: Final = "Your session is over, and what you sent could not be kept: your browser's Back still shows it."
+_STALE: Final = "This page was open for long. Nothing is lost: sign in once more."
+
+
+@router.get("/sign-in")
+async def sign_in_page(request: Request, parts: Its, return_to: str = "", out: bool = False) -> Response:
+    """The page on which one signs in; whoever has done so goes on."""
+    try:
+        visit = await visit_of(request, parts)
+    except SignInNeeded:
+        return ask(request, parts, return_to=return_to, told="You are signed out." if out else "")
+    return RedirectResponse(landing(visit.user, return_to), HTTPStatus.SEE_OTHER)
+
+
+async def _login_form(request: Request) -> FormData:
+    return await request.form()
+
+
+LoginForm = Annotated[FormData, Depends(_login_form)]
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request, parts: Its, form: LoginForm) -> Response:
+    """Signs in by name and password. What was carried is shown to be sent, by the answer itself, as no address can."""
+    name, password = _said(form, "name").strip(), _said(form, "password")
+    back, carried = _said(form, "return_to"), Carried.back(form)
+    if not is_ours(request, form):
+        return ask(request, parts, return_to=back, name=name, carried=carried, problem=_STALE)
+    try:
+        right = await matches(request, parts, name, password)
+    except TooManyAttempts as refusal:
+        limited = ask(request, parts, return_to=back, name=name, carried=carried, problem=str(refusal), status=429)
+        limited.headers["Retry-After"] = str(refusal.retry_after_seconds)
+        return limited
+    if not right:
+        return ask(request, parts, return_to=back, name=name, carried=carried, problem=_WRONG, status=401)
+    token, user = await begin_session(request, parts, name, way="password")
+    if carried is None:
+        answer: Response = RedirectResponse(landing(user, back), HTTPStatus.SEE_OTHER)
+    else:
+        answer = page("carried.html", Visit(user, csrf_of(token)), carried=carried)
+    set_session_cookie(answer, request, token)
+    return answer
+
+
+@router.post("/sign-in/continue")
+async def go_on(request: Request, parts: Its, form: LoginForm) -> Response:
+    """Shows what was carried to somebody who has signed in by another tab."""
+    carried = Carried.back(form)
+    if not is_ours(request, form):
+        return ask(request, parts, carried=carried, problem=_STALE)
+    try:
+        visit = await visit_of(request, parts)
+    except SignInNeeded:
+        return ask(request, parts, carried=carried, problem="You are not signed in yet.")
+    if carried is None:
+        return RedirectResponse(landing(visit.user, ""), HTTPStatus.SEE_OTHER)
+    return page("carried.html", visit, carried=carried)
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request, parts: Its, visit: Visitor, form: SentForm) -> Response:
+    """Ends this session."""
+    async with parts.database.transaction() as connection:
+        await sessions.end(connection, session_token(request) or "")
+        now = datetime.now(UTC)
+        await audit.note(connection, actor=visit.user.name, act="session.ended", subject=visit.user.name, at=now)
+    answer = RedirectResponse("/sign-in?out=true", HTTPStatus.SEE_OTHER)
+    forget_session_cookie(answer, request)
+    return answer
+
+
+def ask(
+    request: Request,
+    parts: Parts,
+    *,
+    return_to: str = "",
+    name: str = "",
+    carried: Carried | None = None,
+    told: str = "",
+    problem: str = "",
+    status: int = HTTPStatus.OK,
+) -> Response:
+    """The sign-in page, with a token that only this browser can send back."""
+    known = cookies.held(request, _COOKIE) or ""
+    secret = known if len(known) == len(secrets.token_urlsafe(32)) else secrets.token_urlsafe(32)
+    answer = page(
+        "sign_in.html",
+        None,
+        status=HTTPStatus(status),
+        token=_token(secret),
+        return_to=own_address(return_to) or "",
+        name=name if id_problem(name) is None else "",
+        carried=carried,
+        told=told,
+        problem=problem,
+        provider=None,
+    )
+    cookies.hand(answer, request, _COOKIE, secret, seconds=_SECONDS)
+    return answer
+
+
+async def sign_in_first(request: Request, error: Exception) -> Response:
+    """Where a page needs somebody signed in: to the sign-in page and back; with a form, that page carries it."""
+    assert isinstance(error, SignInNeeded)
+    if request.method != "POST":
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/sign-in?return_to={quote(wanted)}", HTTPStatus.SEE_OTHER)
+    carried = await Carried.of(request)
+    if carried is None:
+        told = _LET_GO if error.was_signed_in and own_address(request.url.path) else ""
+        return ask(request, request.app.state.parts, problem=told, status=HTTPStatus.UNAUTHORIZED)
+    return ask(request, request.app.state.parts, carried=carried, status=HTTPStatus.UNAUTHORIZED)
+
+
+def is_ours(request: Request, form: FormData) -> bool:
+    """Whether the sign-in form came from our page in this browser: nobody is signed in to a stranger's account."""
+    secret = cookies.held(request, _COOKIE)
+    return secret is not None and is_token(form.get(CSRF_FIELD), _token(secret))
+
+
+async def begin_session(request: Request, parts: Parts, name: str, *, way: str) -> tuple[str, User]:
+    """A new session for somebody who proved who they are, in place of the one that this browser had; its token."""
+    now = datetime.now(UTC)
+    async with parts.database.transaction() as connection:
+        if before := session_token(request):
+            await sessions.end(connection, before)
+        token = await sessions.begin(connection, name, at=now)
+        user = await sessions.visitor(connection, token, at=now)
+        await audit.note(connection, actor=name, act="session.begun", subject=name, at=now, way=way)
+        await sessions.forget_expired(connection, now)
+        await attempts.forget_old(connection, now)
+    return token, user
+
+
+async def matches(request: Request, parts: Parts, name: str, password: str) -> bool:
+    """Whether name and password belong together.
+
+    Raises:
+        TooManyAttempts: if that was tried in vain too often, by this name or from this address.
+    """
+    now, marker = datetime.now(UTC), parts.intake.marker
+    address = request.client.host if request.client else ""
+    async with parts.database.transaction() as connection:
+        attempt = await attempts.begin(connection, marker, name=name, address=address, at=now)
+    possible = id_problem(name) is None
+    right = await passwords.matches(parts.database, name if possible else "", password) and possible
+    async with parts.database.transaction() as connection:
+        if right:
+            await attempts.succeeded(connection, attempt)
+        else:
+            await _note_refusal(connection, name if possible else "", attempt, now)
+    return right
+
+
+def landing(user: User, return_to: str) -> str:
+    """Where somebody goes who signed in: back, or to the queue; without a role, to the page that says so."""
+    return (own_address(return_to) or HOME) if user.roles else "/account"
+
+
+async def _note_refusal(connection: AsyncConnection, name: str, attempt: Attempt, at: datetime) -> None:
+    """Whose account it was for, if there is such a user: what else people type there may be anything."""
+    subject = name if name and await users.exists(connection, name) else "unknown"
+    limited = {"limited_by": list(attempt.last)} if attempt.last else {}
+    await audit.note(connection, actor=NOBODY, act="session.refused", subject=subject, at=at, way="password", **limited)
+
+
+def _said(form: FormData, field: str) -> str:
+    value = form.get(field)
+    return value if isinstance(value, str) else ""
+
+
+def _token(secret: str) -> str:
+    return hmac.new(secret.encode(), b"sign-in", hashlib.sha256).hexdigest()
