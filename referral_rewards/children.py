@@ -18,6 +18,8 @@ from referral_rewards.supervisor import Program
 
 SIGNING_KEY = PREFIX + "SIGNING_KEY"
 RAIL_SECRETS = PREFIX + "RAIL_"  # what the names of provider secrets begin with
+#: What letters and events are sent with: for the worker that tells them alone.
+TELLING = tuple(PREFIX + name for name in ("SMTP_URL", "MAIL_FOLDER", "WEBHOOKS"))
 
 
 class Secrets(NamedTuple):
@@ -41,7 +43,7 @@ def environment(
     given: Mapping[str, str], data: Path, info: StackInfo, secrets: Secrets, *, embedded_temporal: bool
 ) -> dict[str, str]:
     """What every child may know: the environment `given` to us, less what only one of them gets."""
-    withheld = (SIGNING_KEY, RAIL_SECRETS, *(("TEMPORAL_",) if embedded_temporal else ()))
+    withheld = (SIGNING_KEY, RAIL_SECRETS, *TELLING, *(("TEMPORAL_",) if embedded_temporal else ()))
     common = {name: value for name, value in given.items() if not name.startswith(withheld)}
     common |= {
         PREFIX + "DATA": str(data),
@@ -63,9 +65,16 @@ def children(
     rails = {name: value for name, value in given.items() if name.startswith(RAIL_SECRETS)}
     return (
         _api(data, api_port, {**common, SIGNING_KEY: secrets.signing_key}),
-        _worker(data, "referrals", common),
+        _worker(data, "referrals", {**common, **_telling(data, given)}),
         _worker(data, "payouts", {**common, **rails}),
     )
+
+
+def _telling(data: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """How people and systems are told: by what the environment names; else letters go into a folder to be looked at."""
+    named = {name: given[name] for name in TELLING if given.get(name)}
+    server, folder, _ = TELLING
+    return named if named.keys() & {server, folder} else {**named, folder: str(data / "mail")}
 
 
 def _api(data: Path, port: int, known: Mapping[str, str]) -> Program:

@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -17,10 +17,17 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.inquiries import REGISTER
+from referral_rewards.notices.envelope import NoAddress, address
+from referral_rewards.notices.folder import MailFolder
+from referral_rewards.notices.port import Mailer
+from referral_rewards.notices.smtp import MailServer, Smtp
+from referral_rewards.notices.webhook import Hook
 from referral_rewards.sources.port import Endpoint
 
 PREFIX = "REFERRALS_"
 PEPPER_BYTES_MIN = 16
+SIGNING_BYTES_MIN = 24  # what Standard Webhooks asks for
+EventPattern = Annotated[str, StringConstraints(pattern=r"^[a-z_.]*\*?$", min_length=1)]
 
 
 class StackInfo(NamedTuple):
@@ -59,6 +66,28 @@ class SourceSettings(BaseModel):
     token: SecretStr | None = None
 
 
+class WebhookSettings(BaseModel):
+    """Where events go, the secret (``whsec_…``) that signs them, and the types wanted: ``*`` stands for any end."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+    secret: SecretStr
+    events: Annotated[tuple[EventPattern, ...], Field(min_length=1)] = ("*",)
+
+    @field_validator("secret")
+    @classmethod
+    def _signs(cls, secret: SecretStr) -> SecretStr:
+        prefix, _, key = secret.get_secret_value().rpartition("_")
+        try:
+            usable = prefix in ("", "whsec") and len(base64.b64decode(key, validate=True)) >= SIGNING_BYTES_MIN
+        except binascii.Error:
+            usable = False
+        if not usable:
+            raise ValueError(f"must be whsec_ and {SIGNING_BYTES_MIN} bytes or more in base64")
+        return secret
+
+
 class Settings(BaseSettings):
     """What an entry point needs to know before it can put anything together."""
 
@@ -89,6 +118,19 @@ class Settings(BaseSettings):
     sources: dict[str, SourceSettings] = Field(
         default={}, description='Outside sources by their names in the terms: {"shop": {"url": …, "token": …}}'
     )
+    public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+$")] | None = Field(
+        default=None, description="Where people reach the pages; where the API is reached, if not given"
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None, description="Mail server, as smtp://user:password@host:587 (with STARTTLS) or smtps://…"
+    )
+    mail_from: str = Field(default="Referral rewards <referrals@localhost>", description="Whom letters come from")
+    mail_folder: Path | None = Field(
+        default=None, description="Folder that letters are written to as .eml files, where no mail server is set"
+    )
+    webhooks: dict[str, WebhookSettings] = Field(
+        default={}, description='Who is told of events: {"crm": {"url": …, "secret": "whsec_…", "events": ["claim.*"]}}'
+    )
     referrals_queue: str = Field(default="referrals", description="Temporal task queue without provider secrets")
     payouts_queue: str = Field(default="payouts", description="Temporal task queue whose workers may move money")
     relay_poll_seconds: float = Field(default=0.5, gt=0, description="Pause between two looks at an empty outbox")
@@ -107,6 +149,22 @@ class Settings(BaseSettings):
         if REGISTER in sources:
             raise ValueError(f"{REGISTER} is our own record and no outside source")
         return sources
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _names_a_server(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            MailServer.at(url.get_secret_value())
+        return url
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_an_address(cls, text: str) -> str:
+        try:
+            address(text)
+        except NoAddress:
+            raise ValueError("must look like Name <name@example.com>") from None
+        return text
 
     @field_validator("pepper")
     @classmethod
@@ -128,6 +186,22 @@ class Settings(BaseSettings):
             for name, source in self.sources.items()
         }
 
+    def mailer(self) -> Mailer | None:
+        """What letters are handed to: the mail server, or the folder, or nothing."""
+        if self.smtp_url is not None:
+            return Smtp(MailServer.at(self.smtp_url.get_secret_value()), self.mail_from)
+        return MailFolder(self.mail_folder, self.mail_from) if self.mail_folder is not None else None
+
+    def hooks(self) -> dict[str, Hook]:
+        """Where events go, by the names of those who are told."""
+        return {
+            name: Hook(each.url, each.secret.get_secret_value(), each.events) for name, each in self.webhooks.items()
+        }
+
+    def home_url(self) -> str:
+        """Where people reach the pages, without a slash at its end."""
+        return (self.public_url or self.api_url).rstrip("/")
+
     def stack(self) -> StackInfo | None:
         """The local stack that these settings belong to, or None: they may name another place while one runs."""
         stack = local_stack(self.data)
@@ -141,9 +215,10 @@ class Settings(BaseSettings):
         """
         try:
             return cls(**{name: value for name, value in flags.items() if value is not None})
-        except SettingsError:
-            example = '{"shop": {"url": "https://…", "token": "…"}}'
-            raise BadInput([Problem(f"{PREFIX}SOURCES", f"is not JSON; it looks like {example}")]) from None
+        except SettingsError as error:
+            name = next((each for each in _EXAMPLES if f'"{each}"' in str(error)), "sources")
+            told = f"is not JSON; it looks like {_EXAMPLES[name]}"
+            raise BadInput([Problem(f"{PREFIX}{name.upper()}", told)]) from None
         except ValidationError as error:
             raise BadInput([_problem(each["loc"], each["type"], each["msg"]) for each in error.errors()]) from None
 
@@ -157,6 +232,13 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, _LocalStack(settings_cls)
+
+
+#: Settings that are JSON, and what each looks like.
+_EXAMPLES: Final = {
+    "sources": '{"shop": {"url": "https://…", "token": "…"}}',
+    "webhooks": '{"crm": {"url": "https://…", "secret": "whsec_…", "events": ["referral.*"]}}',
+}
 
 
 class _LocalStack(PydanticBaseSettingsSource):

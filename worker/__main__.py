@@ -13,11 +13,13 @@ from models.session import Database
 from referral_rewards import observability
 from referral_rewards.config import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
+from referral_rewards.register import links
 from referral_rewards.register.facts import Intake
 from referral_rewards.register.signing import KeyRing
 from referral_rewards.sources.connected import connected
 from referral_rewards.temporal import connect
-from worker.build import payouts_worker, referrals_worker
+from worker.build import payouts_worker, postman, referrals_worker
+from worker.letters import Home, Letters
 from worker.relay import Relay
 
 ROLES = ("referrals", "payouts", "all")
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def run(settings: Settings, role: str) -> None:
-    """Serves the role's task queues, with the relay beside the referrals' worker, until told to stop."""
+    """Serves the role's task queues until told to stop; beside the referrals' worker the relay and the postman."""
     if settings.verify_keys is None:
         raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
     keys = KeyRing.load(settings.verify_keys)
@@ -52,7 +54,7 @@ async def run(settings: Settings, role: str) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    relay: asyncio.Task[None] | None = None
+    beside: list[asyncio.Task[None]] = []
     intake = Intake(settings.pepper_bytes())
     async with AsyncExitStack() as running:
         sources = await running.enter_async_context(connected(settings.endpoints()))
@@ -64,21 +66,24 @@ async def run(settings: Settings, role: str) -> None:
             await running.enter_async_context(
                 referrals_worker(client, settings.referrals_queue, database, keys, intake, sources)
             )
-            relay = asyncio.create_task(
-                Relay(
-                    database,
-                    client,
-                    referrals_queue=settings.referrals_queue,
-                    payouts_queue=settings.payouts_queue,
-                    pause=settings.relay_poll_seconds,
-                ).run()
+            relay = Relay(
+                database,
+                client,
+                referrals_queue=settings.referrals_queue,
+                payouts_queue=settings.payouts_queue,
+                pause=settings.relay_poll_seconds,
             )
+            home = Home(settings.home_url(), intake.key_for(links.PURPOSE))
+            post = await running.enter_async_context(
+                postman(database, Letters(keys, home), settings.mailer(), settings.hooks())
+            )
+            beside = [asyncio.create_task(relay.run()), asyncio.create_task(post.run())]
         observability.announce_ready(settings)
         await stop.wait()
-        if relay is not None:
-            relay.cancel()
+        for task in beside:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await relay
+                await task
     await database.close()
 
 

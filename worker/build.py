@@ -1,9 +1,11 @@
-"""The one place where everything is put together: workers for the two task queues, and the relay beside them."""
+"""The one place where everything is put together: workers for the two task queues, and the postman beside them."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import httpx
 from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -13,17 +15,24 @@ from activities.inquiries import Hearing, Inquiries
 from activities.payouts import Payouts
 from activities.records import Records
 from models.session import Database
+from referral_rewards.notices.port import Mailer
+from referral_rewards.notices.webhook import Hook, Webhooks
 from referral_rewards.rails.account_credit import AccountCredit
 from referral_rewards.rails.port import Rail
+from referral_rewards.register import webhooks
 from referral_rewards.register.facts import Intake
 from referral_rewards.register.judgement import Judgement
 from referral_rewards.register.signing import KeyRing
 from referral_rewards.sources.port import Source
+from worker.letters import Letters
+from worker.postman import Postman
 from workflows.payout import Payout
 from workflows.referral import Referral
 
 #: Work in progress gets this long to finish when a worker is told to stop.
 _GRACE: Final = timedelta(seconds=10)
+#: Seconds between two looks for messages that are due.
+_POSTMANS_PAUSE: Final = 2.0
 #: Pure modules that workflow code may share with the process: they hold no state and read no clock.
 _PURE: Final = ("referral_rewards", "activities", "models", "pydantic", "pydantic_core", "annotated_types")
 
@@ -60,6 +69,17 @@ def payouts_worker(
         max_cached_workflows=500,
         graceful_shutdown_timeout=_GRACE,
     )
+
+
+@asynccontextmanager
+async def postman(
+    database: Database, letters: Letters, mail: Mailer | None, hooks: Mapping[str, Hook]
+) -> AsyncIterator[Postman]:
+    """Who tells people and systems, for the length of the block; from now on events are planned for these hooks."""
+    async with database.transaction() as connection:
+        await webhooks.connect(connection, {name: hook.events for name, hook in hooks.items()})
+    async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
+        yield Postman(database, letters, mail=mail, webhooks=Webhooks(hooks, client), pause=_POSTMANS_PAUSE)
 
 
 def rails(database: Database) -> Mapping[str, Rail]:

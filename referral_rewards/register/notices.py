@@ -3,7 +3,10 @@
 The same occasion is told once: a message's id follows from its occasion, its recipient and its template.
 """
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -106,6 +109,19 @@ async def put_off(
     asked["counted"] = notice.attempts if tried else notice.attempts - 1
     return (await connection.execute(_PUT_OFF, asked)).scalar_one_or_none() is not None
 
+
+async def keep(connection: AsyncConnection, notice: UUID, body: Mapping[str, Any]) -> None:
+    """Keeps what was written to whom with the personal data, where it can be erased and the record stays whole."""
+    salt, content = os.urandom(16), json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    commitment = hashlib.sha256(salt + content.encode()).hexdigest()
+    kept = {"id": notice, "body": content, "salt": salt, "commitment": commitment}
+    await connection.execute(_KEEP, kept)
+
+
+_KEEP: Final = text("""
+INSERT INTO personal_data (subject_id, body, salt, commitment) VALUES (:id, CAST(:body AS jsonb), :salt, :commitment)
+ON CONFLICT DO NOTHING
+""")
 
 _PLAN: Final = text("""
 INSERT INTO notice (id, referral_id, program, template, audience, recipient, channel, occasion, planned_at, state, why,

@@ -1,0 +1,1 @@
+"""Telling others: letters by email, events by webhook."""

@@ -1,0 +1,62 @@
+"""A message as the Internet's mail carries it (RFC 5322): plain text, and the same in HTML."""
+
+import re
+from datetime import datetime
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import Final
+
+from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.notices.port import Message
+
+
+class NoAddress(RequestInvalid):
+    """What is on record as an address is none that a letter could be sent to."""
+
+
+def envelope(message: Message, sender: str, at: datetime) -> EmailMessage:
+    """The mail. Its Message-ID follows from the message's id alone, so that a repeat is recognised as one.
+
+    Raises:
+        NoAddress: if the recipient's address is none; a line break in one can't add a header.
+    """
+    made = EmailMessage(policy=SMTP)
+    made["From"] = address(sender)
+    made["To"] = _bare(message.to)
+    made["Subject"] = " ".join(message.subject.split())
+    made["Date"] = format_datetime(at)
+    made["Message-ID"] = f"<{message.id}@{made['From'].addresses[0].domain}>"
+    made["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answering machine answers it
+    made.set_content(message.text)
+    made.add_alternative(message.html, subtype="html")
+    return made
+
+
+def address(text: str) -> Address:
+    """An address, with the name before it if there is one: ``Acme <referrals@acme.example>``.
+
+    Raises:
+        NoAddress: if it is none.
+    """
+    named = _NAMED.fullmatch(text)
+    return _bare(named["spec"], named["name"].strip('"')) if named else _bare(text)
+
+
+def _bare(spec: str, name: str = "") -> Address:
+    try:
+        if not (name + spec).isprintable() or " " in spec or len(spec.encode()) > _ADDRESS_LENGTH_MAX:
+            raise ValueError
+        found = Address(display_name=name, addr_spec=spec)
+        if not found.username or not found.domain:
+            raise ValueError
+    except (ValueError, HeaderParseError, IndexError):
+        raise NoAddress("is no address that a letter could be sent to") from None
+    return found
+
+
+_NAMED: Final = re.compile(r"(?P<name>[^<>]*?) *<(?P<spec>[^<>]+)>")
+#: Nobody that we know of takes a longer one (RFC 5321).
+_ADDRESS_LENGTH_MAX: Final = 254

@@ -1,0 +1,120 @@
+"""Letters over SMTP, each on a connection of its own."""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+from aiosmtplib import (
+    SMTPAuthenticationError,
+    SMTPDataError,
+    SMTPException,
+    SMTPRecipientRefused,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+)
+
+from referral_rewards.notices.envelope import NoAddress, envelope
+from referral_rewards.notices.port import Delivered, Later, Message, Outcome, Refused
+
+#: For each step of the conversation; a mail server may take its time over what it checks.
+_PATIENCE_SECONDS: Final = 20.0
+_PORTS: Final = {"smtp": 587, "smtps": 465}
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where the mail server is and how it is spoken to. A password never goes over a line that is not encrypted,
+    unless the line ends on this machine."""
+
+    host: str
+    port: int
+    tls: bool  # from the first byte
+    start_tls: bool  # asked for, and insisted on
+    user: str | None = None
+    password: str | None = None
+
+    @classmethod
+    def at(cls, url: str) -> "MailServer":
+        """The server that ``smtp://user:password@host:587`` or ``smtps://…`` names.
+
+        Raises:
+            ValueError: if it names none; the message repeats nothing of it.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise ValueError("must look like smtp://user:password@host:587 or smtps://user:password@host:465")
+        try:
+            port = parts.port or _PORTS[parts.scheme]
+        except ValueError:
+            raise ValueError("names a port that is none") from None
+        tls = parts.scheme == "smtps"
+        user, password = (unquote(each) if each else None for each in (parts.username, parts.password))
+        return cls(parts.hostname, port, tls, not tls and not _is_here(parts.hostname), user, password)
+
+
+class Smtp:
+    """A mail server. ``trust`` is the TLS context, the system's own unless given."""
+
+    def __init__(
+        self,
+        server: MailServer,
+        sender: str,
+        *,
+        trust: ssl.SSLContext | None = None,
+        patience_seconds: float = _PATIENCE_SECONDS,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._server = server
+        self._sender = sender
+        self._trust = trust
+        self._patience_seconds = patience_seconds
+        self._clock = clock
+
+    async def send(self, message: Message) -> Outcome:
+        """What is wrong with the recipient or the letter is refused for good; what is wrong with the way there, the
+        account or the sender is ours to mend, and is tried again."""
+        server = self._server
+        try:
+            made = envelope(message, self._sender, self._clock())
+            await aiosmtplib.send(
+                made,
+                hostname=server.host,
+                port=server.port,
+                username=server.user,
+                password=server.password,
+                use_tls=server.tls,
+                start_tls=server.start_tls,
+                tls_context=self._trust or ssl.create_default_context(),
+                timeout=self._patience_seconds,
+            )
+        except NoAddress:
+            return Refused("what is on record is no address")
+        except SMTPRecipientsRefused as refusal:
+            return _answered(refusal.recipients[0])
+        except (SMTPDataError, SMTPRecipientRefused) as refusal:
+            return _answered(refusal)
+        except SMTPAuthenticationError as refusal:
+            return Later(f"the mail server refused our sign-in with {refusal.code}")
+        except SMTPResponseException as refusal:
+            return Later(f"the mail server answered {refusal.code}")
+        except (SMTPException, OSError, ValueError) as error:
+            return Later(f"the mail server was not reached or broke off ({type(error).__name__})")
+        return Delivered()
+
+
+def _answered(refusal: SMTPResponseException) -> Outcome:
+    """A 4xx is a trouble that passes; the server's own words may repeat the address and are not kept."""
+    why = f"the mail server answered {refusal.code}"
+    return Refused(why) if refusal.code >= 500 else Later(why)
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

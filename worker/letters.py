@@ -1,0 +1,90 @@
+"""Prepares the letter of a message: whether it is to be sent now, to whom, and what stands in it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import contact
+from referral_rewards.domain.contact import COURTESIES, TO_APPROVERS, Template
+from referral_rewards.domain.lifecycle import ReferralStatus
+from referral_rewards.domain.rewards import Side
+from referral_rewards.notices.composing import Written, compose, without_link
+from referral_rewards.notices.port import Message
+from referral_rewards.register import links, referrals
+from referral_rewards.register.addresses import address_of
+from referral_rewards.register.cases import open_case
+from referral_rewards.register.notices import Audience, State
+from referral_rewards.register.objections import objection
+from referral_rewards.register.signing import KeyRing
+from referral_rewards.reporting.letters import letter
+from referral_rewards.reporting.showing import showing
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A letter to be sent now, and what of it goes on record."""
+
+    message: Message
+    record: Written
+
+
+@dataclass(frozen=True, slots=True)
+class AtRest:
+    """A message that is not sent, and why."""
+
+    state: State
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUntil:
+    """A message that waits for the contact hours to open."""
+
+    opens_at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What letters lead back to: the installation's own address, and the key of the links to it."""
+
+    public_url: str
+    links_key: bytes
+
+
+class Letters:
+    """Writes letters. Shows the decisions that ``keys`` verify as such, and leads back to ``home``."""
+
+    def __init__(self, keys: KeyRing, home: Home) -> None:
+        self._keys = keys
+        self._home = home
+
+    async def prepare(self, connection: AsyncConnection, notice: Any, now: datetime) -> Ready | AtRest | HeldUntil:
+        """The letter, if now is the time for it and there is somebody to get it."""
+        template = Template(notice.template)
+        row = await referrals.row(connection, notice.referral_id)
+        case = await open_case(connection, row, now) if row is not None and row.status else None
+        if row is None or case is None:
+            return AtRest(State.SUPPRESSED, "Overtaken: the referral is not what it was.")
+        if why := contact.overtaken(template, ReferralStatus(row.status)):
+            return AtRest(State.SUPPRESSED, why)
+        if template in COURTESIES and (why := await objection(connection, case, Side(notice.audience))):
+            return AtRest(State.SUPPRESSED, why)
+        if template not in TO_APPROVERS and (opens_at := contact.opens_at(now, case.terms)):
+            return HeldUntil(opens_at, "The program's contact hours are closed.")
+        to = await address_of(
+            connection, Audience(notice.audience), notice.recipient, referral=row.id, program=notice.program
+        )
+        if to is None:
+            return AtRest(State.UNDELIVERABLE, "no address is on record")
+        link = self._link(notice, row)
+        shown = await showing(connection, row.id, self._keys)
+        written = compose(letter(notice, shown, case.terms, link))
+        return Ready(Message(notice.id, to, *written), without_link(written, link))
+
+    def _link(self, notice: Any, row: Any) -> str:
+        if notice.audience == Audience.APPROVERS:
+            return f"{self._home.public_url}/claims/{row.id}"
+        return self._home.public_url + links.path(self._home.links_key, row, Side(notice.audience))

@@ -1,0 +1,131 @@
+"""The postman: carries out the messages that verdicts gave rise to, each at its time, until it is told or can't be."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from models.session import Database
+from referral_rewards.notices.composing import Written
+from referral_rewards.notices.port import Delivered, Later, Mailer, Message, Outcome, Refused
+from referral_rewards.notices.webhook import Webhooks
+from referral_rewards.register import announcing, notices
+from referral_rewards.register.notices import Audience, State
+from worker.letters import AtRest, HeldUntil, Letters, Ready
+
+_log = structlog.get_logger("postman")
+
+_BATCH: Final = 20
+_AT_ONCE: Final = 8
+#: Longer than any way of telling takes for one message; a postman that dies leaves it to the next after this.
+_LEASE: Final = timedelta(minutes=3)
+_FIRST_PAUSE: Final = timedelta(minutes=1)
+_LONGEST_PAUSE: Final = timedelta(hours=6)
+#: With these pauses the last try is about three days after the first.
+_TRIES_MAX: Final = 20
+
+
+class Postman:
+    """Tells at least once, every time under the same id. Many may run: each takes messages that no other has taken.
+
+    Nothing waits for it: a verdict or a decision is committed before anybody is told.
+    """
+
+    def __init__(
+        self, database: Database, letters: Letters, *, mail: Mailer | None, webhooks: Webhooks, pause: float
+    ) -> None:
+        self._database = database
+        self._letters = letters
+        self._mail = mail
+        self._webhooks = webhooks
+        self._pause = pause
+
+    async def run(self) -> None:
+        """Delivers until cancelled. While Postgres is down the messages wait where they are."""
+        while True:
+            try:
+                if await self.deliver(datetime.now(UTC)) == 0:
+                    await asyncio.sleep(self._pause)
+            except Exception as error:
+                _log.warning("postman_waits", error=type(error).__name__)
+                await asyncio.sleep(max(self._pause, 1.0))
+
+    async def deliver(self, now: datetime) -> int:
+        """Carries out what is due at ``now``, up to a batch; how many messages."""
+        async with self._database.transaction() as connection:
+            claimed = await notices.claim(connection, now, lease=_LEASE, limit=_BATCH)
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def carry_out(notice: Any) -> None:
+            async with slots:
+                await self._carry_out(notice, now)
+
+        await asyncio.gather(*map(carry_out, claimed))
+        return len(claimed)
+
+    async def _carry_out(self, notice: Any, now: datetime) -> None:
+        try:
+            step = await self._prepared(notice, now)
+            match step:
+                case AtRest(state, why):
+                    await self._settle(notice, state, why, now)
+                case HeldUntil(opens_at, why):
+                    async with self._database.transaction() as connection:
+                        await notices.put_off(connection, notice, opens_at, why, state=State.HELD, tried=False)
+                case Ready(message, record):
+                    await self._note(notice, await self._send(message), now, message.to, record)
+                case dict():
+                    await self._note(notice, await self._webhooks.post(notice.recipient, notice.id, step), now)
+        except Exception as error:
+            # One message that breaks must not keep the others back; it is tried again, and in the end reported.
+            _log.warning("not_told", notice=str(notice.id), template=notice.template, error=type(error).__name__)
+            await self._note(notice, Later(f"telling it broke ({type(error).__name__})"), now)
+
+    async def _prepared(self, notice: Any, now: datetime) -> Ready | AtRest | HeldUntil | dict[str, Any]:
+        async with self._database.transaction() as connection:
+            if notice.audience == Audience.WEBHOOK:
+                return await announcing.event_of(connection, notice)
+            return await self._letters.prepare(connection, notice, now)
+
+    async def _send(self, message: Message) -> Outcome:
+        return await self._mail.send(message) if self._mail else Refused("no mail server is connected")
+
+    async def _note(
+        self, notice: Any, outcome: Outcome, now: datetime, to: str | None = None, record: Written | None = None
+    ) -> None:
+        """Notes what came of a try; a letter that was taken or refused is kept with the personal data."""
+        match outcome:
+            case Delivered():
+                await self._settle(notice, State.SENT, None, now, to, record)
+            case Refused(why):
+                await self._settle(notice, State.UNDELIVERABLE, why, now, to, record)
+            case Later(why) if notice.attempts >= _TRIES_MAX:
+                await self._settle(notice, State.FAILED, why, now, to, record)
+            case Later(why):
+                async with self._database.transaction() as connection:
+                    await notices.put_off(
+                        connection, notice, now + pause_after(notice.attempts), why, state=State.WAITING, tried=True
+                    )
+
+    async def _settle(
+        self,
+        notice: Any,
+        state: State,
+        why: str | None,
+        now: datetime,
+        to: str | None = None,
+        record: Written | None = None,
+    ) -> None:
+        async with self._database.transaction() as connection:
+            if await notices.settle(connection, notice, state, why, now) and record is not None:
+                body = {"to": to, "subject": record.subject, "text": record.text}
+                await notices.keep(connection, notice.id, body)
+        _log.info("told" if state is State.SENT else "not_told", notice=str(notice.id), template=notice.template,
+                  state=state.value)  # fmt: skip
+
+
+def pause_after(attempts: int) -> timedelta:
+    """How long to wait after so many tries: a minute, then twice as long each time, up to six hours."""
+    doubled: int = 2 ** min(attempts - 1, 16)
+    return min(_FIRST_PAUSE * doubled, _LONGEST_PAUSE)
