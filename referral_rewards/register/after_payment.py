@@ -24,10 +24,13 @@ _STOPPING: Final = _REVERSING | {
 
 
 async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
-    """Once money was sent its conversion is frozen: what happens now stops the rest, or opens a clawback case."""
+    """Once money was sent its conversion is frozen: what happens now stops the rest, or opens a clawback case.
+
+    A fact from a source whose clock runs ahead of ours is news when it takes effect, and the referral wakes for it.
+    """
     row = case.row
-    news = [each for each in await referrals.facts(connection, row.id) if each.version > row.claim_version]
-    for fact in (each.fact for each in news):
+    linked = [each for each in await referrals.facts(connection, row.id) if each.fact.occurred_at <= case.now]
+    for fact in (each.fact for each in linked if each.version > row.claim_version or case.took_effect(each.fact)):
         about_it = fact.order is None or fact.order == row.order_id
         if fact.type in _STOPPING and about_it:
             await reservations.stop_unsent(connection, case, f"{fact.type} after the first payment")
@@ -53,7 +56,7 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
         claim_version=row.facts_version,
         **_frozen(row),
         rewarded_at=rewarded_at,
-        wake_at=None if over else watched_until,
+        wake_at=None if over else verdicts.earliest(watched_until, case.ahead_at),
         closed_at=case.now if over else None,
         closed_version=row.facts_version if over else None,
     )

@@ -1,6 +1,6 @@
 """A case: a referral under its row's lock, with what the four periods say of it now."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -20,7 +20,11 @@ from referral_rewards.register import matching, programs, referrals
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What every further judgement of a referral is made from."""
+    """What every further judgement of a referral is made from.
+
+    ``ahead_at`` is when the next fact takes effect that was told already: a source's clock may run minutes ahead of
+    ours (SPEC §3).
+    """
 
     row: Any
     now: datetime
@@ -29,6 +33,12 @@ class Case:
     origin: Origin
     facts: tuple[Fact, ...]
     course: Course
+    ahead_at: datetime | None = None
+
+    def took_effect(self, fact: Fact) -> bool:
+        """Whether a fact that was known before has taken effect since the referral was last judged."""
+        last: datetime | None = self.row.judged_at
+        return last is not None and last < fact.occurred_at <= self.now
 
 
 async def open_case(connection: AsyncConnection, row: Any, now: datetime) -> Case | None:
@@ -42,6 +52,7 @@ async def case_on(connection: AsyncConnection, row: Any, now: datetime, facts: S
     admitted = await _admitted(connection, row, facts)
     # Clocks of two machines may differ: what has happened once has happened.
     now = max(now, row.judged_at or now)
+    ahead_at = next_ahead(facts, now)
     begun = origin(admitted, now)
     if begun is None:
         return None
@@ -53,7 +64,12 @@ async def case_on(connection: AsyncConnection, row: Any, now: datetime, facts: S
     version, terms = bound
     lived = periods.course if row.round == 1 else periods.reopened
     course = lived(admitted, terms, now, origin=begun)
-    return Case(row, now, version, terms, begun, admitted, course)
+    return Case(row, now, version, terms, begun, admitted, course, ahead_at)
+
+
+def next_ahead(facts: Iterable[Fact], now: datetime) -> datetime | None:
+    """When the next of these facts takes effect; None if all of them have."""
+    return min((fact.occurred_at for fact in facts if fact.occurred_at > now), default=None)
 
 
 async def _admitted(connection: AsyncConnection, row: Any, facts: Sequence[Fact]) -> tuple[Fact, ...]:

@@ -10,6 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import ClaimRow
 from referral_rewards.domain.claims import RewardClaim
 
+#: A referral whose claim bears this version has none that was found right on the facts that there are.
+NEVER_JUDGED: Final = -1
+
 
 async def current(connection: AsyncConnection, claim_id: UUID) -> tuple[RewardClaim, Any]:
     """The claim of that id, and its row."""

@@ -36,7 +36,7 @@ from referral_rewards.register import (
 )
 from referral_rewards.register.after_payment import after_payment, release_tax_holds
 from referral_rewards.register.assembly import build_claim, to_the_point, waiting_for_tax
-from referral_rewards.register.cases import Case, open_case
+from referral_rewards.register.cases import Case, next_ahead, open_case
 from referral_rewards.register.closed import closing_digest, still_closed
 from referral_rewards.register.decisions import Decision
 from referral_rewards.register.locks import Lock, lock
@@ -94,7 +94,7 @@ class Judgement:
             assert row is not None
         case = await open_case(connection, row, now)
         if case is None:
-            return await verdicts.set_aside(connection, row, now)
+            return await self._not_begun(connection, row, now)
         if row.status in _PAID:
             return await after_payment(connection, case)
         if case.course.conversion is None and case.course.status is not _S.IN_REVIEW:
@@ -105,12 +105,23 @@ class Judgement:
             return await self._by_the_periods(connection, case)
         if row.claim_id is None or row.claim_version != row.facts_version:
             return await verdicts.write(connection, case, _S.IN_REVIEW)
+        if any(case.took_effect(fact) for fact in case.facts):
+            # The claim was assembled while it lay ahead. Whoever resumes from here assembles it anew, too.
+            return await verdicts.write(connection, case, _S.IN_REVIEW, claim_version=claims.NEVER_JUDGED)
         others = await dossier.rivals(connection, case)
         if await dossier.lost_to(connection, row.id, others):
             return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)
         if dossier.fingerprint(others) != row.rivals_seen:
             return await verdicts.write(connection, case, _S.IN_REVIEW)
         return await self._by_decision(connection, case, answers)
+
+    async def _not_begun(self, connection: AsyncConnection, row: Any, now: datetime) -> Standing:
+        """A referral that no fact has begun yet. If one is about to, by a clock that runs ahead of ours, it waits."""
+        linked = await referrals.facts(connection, row.id)
+        begins_at = next_ahead([each.fact for each in linked], now)
+        if begins_at is None:
+            return await verdicts.set_aside(connection, row, now)
+        return await verdicts.await_beginning(connection, row, now, begins_at)
 
     async def _assemble(
         self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None

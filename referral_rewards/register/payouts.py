@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import ledger as books
 from referral_rewards.domain.claims import RewardClaim
+from referral_rewards.domain.facts import CLOCK_SKEW_MAX
 from referral_rewards.domain.inquiries import Answers, Question
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.payouts import (
@@ -37,10 +38,6 @@ _ONCE_CONNECTED: Final = timedelta(hours=1)
 #: A source that does not answer is asked again so often and for so long before people are asked to do without it.
 _SOURCE_AGAIN: Final = timedelta(minutes=1)
 _SOURCE_PATIENCE: Final = timedelta(hours=1)
-
-
-#: A claim that bears this version was assembled from no facts that there are.
-NEVER_JUDGED: Final = -1
 
 
 class NotAuthorised(Exception):
@@ -120,9 +117,9 @@ async def commit_attempt(
     if await ledger.find(connection, books.settled_key(str(payout))):
         # The books are append-only; the row can only have been changed by hand.
         return await _stop(connection, found, now, "the books show that it was settled already")
-    may_resend = True
+    may_resend, ahead_by = True, None
     try:
-        await _verify(connection, row, found, now, keys, answers)
+        ahead_by = await _verify(connection, row, found, now, keys, answers)
     except NotAuthorised as reason:
         return await _stop(connection, found, now, str(reason))
     except SourcesSilent as reason:
@@ -138,6 +135,9 @@ async def commit_attempt(
             return NotNow(state, "facts arrived that were not judged yet", _SOON)
         if row.status not in (_S.APPROVED, _S.PAYING):
             return NotNow(state, f"the referral is {row.status}", _SOON)
+        if ahead_by is not None:
+            # It takes effect at its own time, and may stop this. If only our clock is behind, a look now and then does.
+            return NotNow(state, "something was told that is about to happen", min(ahead_by, CLOCK_SKEW_MAX) + _SOON)
         await connection.execute(_COMMIT_ATTEMPT, {"id": payout, "at": now})
         await referrals.write(connection, row, now, status=_S.PAYING.value)
         await queue.keep(connection, row.id)
@@ -170,8 +170,9 @@ async def note(
 
 async def _verify(
     connection: AsyncConnection, row: Any, payout: Any, now: datetime, keys: KeyRing, answers: Answers | None
-) -> None:
-    """Returns if the payout pays what people with the authority approved, and nothing else.
+) -> timedelta | None:
+    """Returns if the payout pays what people with the authority approved, and nothing else: None, or how far ahead of
+    us a fact lies that was told already.
 
     Nothing that a row says of itself is believed. The claim is judged anew from the facts; what the signatures must be
     over is the digest that this comes to, and what may be paid is what that claim says.
@@ -211,6 +212,7 @@ async def _verify(
     barred = (await connection.execute(_BARRED, {"names": [decision.user for decision in made]})).scalars().all()
     if barred and payout.first_sent_at is None:
         raise NotAuthorised(f"{', '.join(barred)}, who decided on it, has been barred since")
+    return case.ahead_at - case.now if case.ahead_at is not None else None
 
 
 def _pays_only(payout: Any, legs: Sequence[Any], claim: RewardClaim, round_: int) -> bool:
@@ -253,7 +255,7 @@ async def _not_as_approved(connection: AsyncConnection, row: Any, payout: Any, n
     approval back, whether it was a fact that changed it or something that no fact tells of."""
     if row.status == _S.PAYING:
         return await _stop(connection, payout, now, why)
-    await referrals.write(connection, row, now, claim_version=NEVER_JUDGED)
+    await referrals.write(connection, row, now, claim_version=claims.NEVER_JUDGED)
     await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, row.id, payout.id)
     return NotNow(PayoutState(payout.state), why, _SOON)
 

@@ -84,11 +84,24 @@ async def set_aside(connection: AsyncConnection, row: Any | None, now: datetime)
     return Standing(status=_S.WITHDRAWN, closed=True, program=(row.program if row else None) or "")
 
 
+async def await_beginning(connection: AsyncConnection, row: Any, now: datetime, begins_at: datetime) -> Standing:
+    """Keeps a run waiting for the moment at which the first fact takes effect; until then there is nothing to judge."""
+    await referrals.write(connection, row, now, judged_version=row.facts_version, wake_at=begins_at)
+    return Standing(
+        status=_S.INVITED, wake_at=begins_at, facts_version=row.facts_version, closed=False, program=row.program or ""
+    )
+
+
 async def wake_rivals(connection: AsyncConnection, found: Sequence[Rival], case: Case) -> None:
     """Has the competing claims looked at again: what they were judged by has changed."""
     for rival in found:
         if rival.status in _BEFORE_A_PERSON:
             await outbox.enqueue(connection, WakeupKind.FACT, rival.referral, case.facts[0].id)
+
+
+def earliest(*moments: datetime | None) -> datetime | None:
+    """The first of the moments that there are."""
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _waiting_since(case: Case, status: ReferralStatus) -> datetime | None:
@@ -103,10 +116,10 @@ def _wake_at(case: Case, status: ReferralStatus) -> datetime | None:
     """When the verdict can next change by itself, or there is somebody to remind."""
     since = _waiting_since(case, status) if status is _S.AWAITING_APPROVAL else None
     if since is None:
-        return case.course.wake_at
+        return earliest(case.course.wake_at, case.ahead_at)
     due = patience(since, case.terms)
     ahead = [at for at in (case.course.wake_at, due.remind_at, due.escalate_at) if at is not None and at > case.now]
-    return min(ahead, default=None)
+    return earliest(*ahead, case.ahead_at)
 
 
 def _in_brief(case: Case, known: dict[str, Any], claim: RewardClaim | None) -> Standing:

@@ -14,6 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
+from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.domain.terms import Role
 from referral_rewards.embedded import temporal_cli
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
@@ -52,6 +53,30 @@ async def test_a_refund_after_the_payment_opens_a_case_for_each_leg_and_takes_no
     assert (
         await sql(life, "SELECT state, why FROM clawback_case") == [("open", "conversion.reversed of order o1-r1")] * 2
     )
+
+
+async def test_a_refund_told_by_a_clock_ahead_of_ours_opens_its_cases_at_its_own_time(life: Installation) -> None:
+    journey = Journey(life, "r1")
+    await in_review(journey)
+    await journey.decide(DecisionKind.APPROVE)
+    await journey.stands("rewarded")
+    await journey.until(20)
+    happens_at = journey.began_at + timedelta(days=20, minutes=4)
+    await life.tell("conversion.reversed", happens_at, order="o1-r1", kind="refund")
+    assert (await quiet(life, "r1")).wake_at == happens_at
+    assert await sql(life, "SELECT 1 FROM clawback_case") == []
+    await life.pass_time("r1", timedelta(minutes=5))
+    await quiet(life, "r1")
+    assert len(await sql(life, "SELECT 1 FROM clawback_case")) == 2
+
+
+async def test_a_referral_told_by_a_clock_ahead_of_ours_begins_at_its_own_time(life: Installation) -> None:
+    journey = Journey(life, "r1", began_at=datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=4))
+    await journey.sent()
+    assert (await quiet(life, "r1")).status is None
+    assert await is_open(life, "r1")
+    await life.pass_time("r1", timedelta(minutes=5))
+    assert (await quiet(life, "r1")).status == "invited"
 
 
 async def test_a_reopened_referral_is_judged_in_a_round_of_its_own_and_needs_two_people(life: Installation) -> None:
