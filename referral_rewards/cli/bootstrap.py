@@ -1,5 +1,6 @@
 """What a local stack begins with: example users, and on request an example program with its referrals."""
 
+import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,11 +8,11 @@ from typing import Final, NamedTuple
 
 from models.session import Database
 from referral_rewards.cli.console import database, say, tell
-from referral_rewards.cli.credentials import store
+from referral_rewards.cli.credentials import passwords_file, store, store_password, stored_passwords
 from referral_rewards.config import Settings
 from referral_rewards.domain.terms import Role, load_terms
 from referral_rewards.local import Bootstrap
-from referral_rewards.register import programs, users
+from referral_rewards.register import passwords, people, programs, users
 from referral_rewards.register.fact_files import FactFile
 from referral_rewards.register.file_intake import FileIntake
 from referral_rewards.register.users import Scope
@@ -34,6 +35,7 @@ USERS: Final = (
     _Example("frank", (Role.FINANCE,)),
     _Example("paula", (Role.PROGRAM_OWNER,)),
     _Example("oscar", (Role.OPERATIONS,)),
+    _Example("ada", (Role.ADMINISTRATOR,)),
     _Example("site", scopes=(Scope.EVENTS_WRITE,)),
 )
 
@@ -44,13 +46,21 @@ def steps(*, example: bool) -> Sequence[Bootstrap]:
 
 
 async def example_users(settings: Settings) -> None:
-    """Adds the example users that are not there yet, and stores their tokens for `--as`."""
+    """Adds the example users that are not there yet, and stores their tokens for `--as` and their passwords."""
+    kept = stored_passwords(settings.data)
     async with database(settings) as opened, opened.transaction() as connection:
         for each in USERS:
+            now = datetime.now(UTC)
             if not await users.exists(connection, each.name):
-                now = datetime.now(UTC)
                 token = await users.add(connection, each.name, roles=each.roles, scopes=each.scopes, at=now)
                 store(settings.data, each.name, token)
+            if each.roles and each.name not in kept and not (await people.one(connection, each.name)).has_password:
+                password = secrets.token_urlsafe(12)
+                hashed = await passwords.hash_of(password)
+                await people.set_password(connection, each.name, hashed, by="example", at=now)
+                store_password(settings.data, each.name, password)
+    if passwords_file(settings.data).is_file():
+        say(f"sign in at {settings.api_url}/sign-in as paula, with the password in {passwords_file(settings.data)}")
 
 
 async def example_program(settings: Settings) -> None:

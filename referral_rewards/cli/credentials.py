@@ -56,14 +56,32 @@ def credentials_file(data: Path) -> Path:
     return data / "credentials.json"
 
 
+def passwords_file(data: Path) -> Path:
+    """Where a local stack keeps the passwords that it made for its example users, likewise."""
+    return data / "passwords.json"
+
+
 def store(data: Path, user: str, token: str) -> Path:
     """Keeps a token for later commands; where."""
-    path = credentials_file(data)
+    return _keep(credentials_file(data), user, token)
+
+
+def store_password(data: Path, user: str, password: str) -> Path:
+    """Keeps a password for whoever tries the desk on this machine; where."""
+    return _keep(passwords_file(data), user, password)
+
+
+def stored_passwords(data: Path) -> dict[str, str]:
+    """The passwords that are kept, by user."""
+    return _stored(passwords_file(data))
+
+
+def _keep(path: Path, user: str, secret: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     fresh.touch(mode=0o600)
-    fresh.write_text(json.dumps({**_stored(path), user: token}, indent=2) + "\n")
+    fresh.write_text(json.dumps({**_stored(path), user: secret}, indent=2) + "\n")
     fresh.replace(path)
     return path
 

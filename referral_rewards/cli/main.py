@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from referral_rewards.cli import blocklist, decisions, programs, servers, users
+from referral_rewards.cli import blocklist, decisions, programs, servers, tokens, users
 from referral_rewards.cli.ingest import ingest
 from referral_rewards.cli.preflight import preflight
 from referral_rewards.cli.problems import exit_code_of
@@ -38,6 +38,7 @@ app.command("simulate")(simulate_)
 app.add_typer(programs.commands, name="program")
 app.command()(preflight)
 app.add_typer(users.commands, name="user")
+app.add_typer(tokens.commands, name="token")
 app.add_typer(blocklist.commands, name="blocklist")
 app.add_typer(servers.db, name="db")
 app.command()(servers.api)

@@ -24,11 +24,13 @@ async def issue(
     scopes: Collection[Scope],
     expires_at: datetime,
     at: datetime,
+    by: str | None = None,
     by_token: str | None = None,
 ) -> tuple[UUID, str]:
     """A further token of the user's, by its id and itself, which is kept nowhere.
 
-    ``by_token`` is the token that asks for it, where one does: what comes of it ends with it.
+    ``by`` is who issues it, if not the user; ``by_token`` the token that asks for it, where one does: what comes of it
+    ends with it.
 
     Raises:
         RequestInvalid: without a label or scope, or for a time that is over or longer than a year.
@@ -52,7 +54,7 @@ async def issue(
         connection, user.name, label=label, scopes=scopes, at=at, expires_at=expires_at, number=number
     )
     said = {"token": str(number), "scopes": sorted(scopes), "expires_at": expires_at.isoformat()}
-    await audit.note(connection, actor=user.name, act="token.issued", subject=user.name, at=at, **said)
+    await audit.note(connection, actor=by or user.name, act="token.issued", subject=user.name, at=at, **said)
     return number, token
 
 

@@ -138,6 +138,20 @@ async def exists(connection: AsyncConnection, name: str) -> bool:
     return bool((await connection.execute(_EXISTS, {"name": name})).scalar_one())
 
 
+async def named(connection: AsyncConnection, name: str) -> User:
+    """A user who was not barred, with all that they may do.
+
+    Raises:
+        NotFound: if there is no such user, or they were barred.
+    """
+    row = (await connection.execute(_NAMED, {"name": name})).one_or_none()
+    if row is None:
+        raise NotFound("user", name)
+    roles = frozenset(Role(role) for role in row.roles)
+    held = {*row.scopes, *(OF_A_PERSON if roles else ())}
+    return User(name, roles, frozenset(Scope(scope) for scope in held), frozenset(row.marks))
+
+
 async def bar(connection: AsyncConnection, name: str, *, at: datetime) -> None:
     """Takes every authority from a user, at once: tokens and sessions end, and what they approved is not sent.
 
@@ -186,6 +200,8 @@ def hash_of(token: str) -> str:
 
 
 _EXISTS: Final = text("SELECT EXISTS (SELECT 1 FROM app_user WHERE name = :name)")
+
+_NAMED: Final = text("SELECT roles, scopes, marks FROM app_user WHERE name = :name AND barred_at IS NULL")
 
 _ENTER: Final = text("""
 INSERT INTO app_user (name, roles, scopes, marks, created_at) VALUES (:name, :roles, :scopes, :marks, :at)

@@ -25,7 +25,11 @@ async def readiness(
     """
     async with database.transaction() as connection:
         newest = (await programs.versions(connection, program))[-1:]
-        rows = (await connection.execute(_PEOPLE, {"program": program, "scope": Scope.EVENTS_WRITE})).all()
+        rows = (
+            await connection.execute(
+                _PEOPLE, {"program": program, "scope": Scope.EVENTS_WRITE, "decides": Scope.CLAIMS_DECIDE}
+            )
+        ).all()
     version, terms = newest[0] if newest and proposed is None else (None, proposed)
     named = sorted(named_sources(terms) & sources.keys()) if terms is not None else []
     answers = await asyncio.gather(*(sources[name].reachable() for name in named))
@@ -42,7 +46,8 @@ async def readiness(
     )
 
 
-# Whoever was barred or has no token left can't sign in. The keys of a program's enrolments lie beside each other.
+# Whoever was barred, or has neither password nor provider nor a token to decide with, can't sign in. The keys
+# of a program's enrolments lie beside each other.
 _PEOPLE: Final = text("""
 SELECT u.name, u.roles, :scope = ANY(u.scopes) AS enters_facts,
        EXISTS (
@@ -52,6 +57,9 @@ SELECT u.name, u.roles, :scope = ANY(u.scopes) AS enters_facts,
        ) AS is_referrer
 FROM app_user u
 WHERE u.barred_at IS NULL AND cardinality(u.roles) > 0
-  AND EXISTS (SELECT 1 FROM api_token t WHERE t.username = u.name AND t.revoked_at IS NULL)
+  AND (u.password_hash IS NOT NULL
+       OR EXISTS (SELECT 1 FROM oidc_identity i WHERE i.username = u.name)
+       OR EXISTS (SELECT 1 FROM api_token t WHERE t.username = u.name AND t.revoked_at IS NULL
+                  AND (t.expires_at IS NULL OR t.expires_at > now()) AND :decides = ANY(t.scopes)))
 ORDER BY u.name
 """)
