@@ -6,11 +6,17 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from referral_rewards.api.desk import account, audit, claims, pages, signing_in
+from referral_rewards.api.desk import account, audit, claims, pages, programs, signing_in
 from referral_rewards.api.desk.visiting import SignInNeeded
 
 #: The rooms of the desk, each a module with a `router`.
-ROOMS: Final[tuple[ModuleType, ...]] = (signing_in, claims, account, audit)
+ROOMS: Final[tuple[ModuleType, ...]] = (
+    signing_in,
+    claims,
+    programs,
+    account,
+    audit,
+)
 
 
 def install(app: FastAPI) -> None:

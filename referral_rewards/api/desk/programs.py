@@ -1,0 +1,128 @@
+"""The program pages: which terms there are, what each version says, and what a newer one changed."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Annotated, Final, NamedTuple
+
+from fastapi import APIRouter, Query, Response
+
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.visiting import Reader
+from referral_rewards.api.parts import Its, Reading
+from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.readiness import Area, Remark, gaps, in_order
+from referral_rewards.domain.terms_changes import Said, changes, said
+from referral_rewards.register import programs
+from referral_rewards.reporting.preflight import readiness
+from referral_rewards.reporting.programs import COUNTED_MAX, Version, versions
+
+router = APIRouter(prefix="/programs")
+
+_HERE: Final = "/programs"
+
+
+class Section(NamedTuple):
+    """A section of the terms with its values, their paths without its name."""
+
+    name: str
+    values: list[Said]
+
+
+class Line(NamedTuple):
+    """A line of two texts laid side by side: ``mark`` is + for a new one, - for one that is gone, @ for a gap."""
+
+    mark: str
+    text: str
+
+
+@router.get("")
+async def list_programs(visit: Reader, connection: Reading) -> Response:
+    """Every program, with its newest version and the one in force."""
+    names = dict.fromkeys(row.program for row in await programs.listing(connection))
+    now = datetime.now(UTC)
+    found = [await versions(connection, name, now) for name in names]
+    return page("programs.html", visit, here=_HERE, programs=found, counted_max=COUNTED_MAX)
+
+
+@router.get("/{program}")
+async def show_program(program: str, visit: Reader, connection: Reading, parts: Its) -> Response:
+    """A program's versions, and whether its newest one is ready to run."""
+    found = await versions(connection, program, datetime.now(UTC))
+    # The desk asks no outside source: whether they answer is for `preflight`, which runs where they are connected.
+    state = await readiness(parts.database, program, {})
+    return page(
+        "program.html",
+        visit,
+        here=_HERE,
+        program=program,
+        versions=found,
+        counted_max=COUNTED_MAX,
+        gaps=_without_sources(gaps(state)),
+        in_order=_without_sources(in_order(state)),
+    )
+
+
+@router.get("/{program}/compare")
+async def compare(
+    program: str,
+    visit: Reader,
+    connection: Reading,
+    before: Annotated[int, Query(alias="from")],
+    after: Annotated[int, Query(alias="to")],
+) -> Response:
+    """What the version ``to`` says otherwise than the version ``from``."""
+    found = await versions(connection, program, datetime.now(UTC))
+    old, new = _numbered(found, program, before), _numbered(found, program, after)
+    return page(
+        "program_compare.html",
+        visit,
+        here=_HERE,
+        program=program,
+        versions=found,
+        old=old,
+        new=new,
+        changes=changes(old.terms, new.terms),
+        lines=list(_lines(old.source, new.source)),
+    )
+
+
+@router.get("/{program}/{version}")
+async def show_version(program: str, version: int, visit: Reader, connection: Reading) -> Response:
+    """The terms of one version, in sections and as they were published."""
+    found = await versions(connection, program, datetime.now(UTC))
+    shown = _numbered(found, program, version)
+    sections = [
+        Section(name, [Said(value.path.removeprefix(f"{name}."), value.value) for value in values])
+        for name, values in groupby(said(shown.terms), key=lambda value: value.path.partition(".")[0])
+    ]
+    return page(
+        "program_version.html",
+        visit,
+        here=_HERE,
+        program=program,
+        version=shown,
+        before=next((each for each in found if each.number == version - 1), None),
+        alone=[section.values[0] for section in sections if section.values[0].path == section.name],
+        sections=[section for section in sections if section.values[0].path != section.name],
+        counted_max=COUNTED_MAX,
+    )
+
+
+def _numbered(found: Sequence[Version], program: str, number: int) -> Version:
+    for version in found:
+        if version.number == number:
+            return version
+    raise NotFound("version", f"{program} {number}")
+
+
+def _without_sources(remarks: Sequence[Remark]) -> list[Remark]:
+    return [remark for remark in remarks if remark.area is not Area.BILLING]
+
+
+def _lines(before: str, after: str) -> Iterator[Line]:
+    compared = difflib.unified_diff(before.splitlines(), after.splitlines(), n=2, lineterm="")
+    for place, line in enumerate(compared):
+        if place >= 2:  # the first two lines name the files, which these texts have none of
+            yield Line("@", "") if line.startswith("@@") else Line(line[0], line[1:])

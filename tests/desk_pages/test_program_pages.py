@@ -1,0 +1,71 @@
+"""The program pages: versions, what they say, and what a newer one changed."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from referral_rewards.register import users
+from tests.desk import PROGRAM, Desk
+
+NEWER = PROGRAM.replace("2025-01-01T00:00:00Z", "2030-01-01T00:00:00Z").replace('percent: "10"', 'percent: "12"')
+
+
+async def test_a_program_is_listed_with_the_version_in_force(desk: Desk) -> None:
+    async with desk.browser("ada") as browser:
+        await desk.publish(NEWER)
+        listed = await browser.get("/programs")
+        shown = await browser.get("/programs/acme-friends")
+    assert listed.status_code == shown.status_code == 200
+    assert "version 1</span>" in listed.text
+    assert "version 2" in shown.text
+    assert "1 Jan 2030" not in listed.text
+
+
+async def test_a_version_shows_its_values_and_its_text_as_published(desk: Desk) -> None:
+    async with desk.browser("paula") as browser:
+        shown = await browser.get("/programs/acme-friends/1")
+    assert "tiers.1.amount" in shown.text
+    assert "# The example program" in shown.text
+    assert "nothing is unclear" not in shown.text
+
+
+async def test_two_versions_are_compared_path_by_path_and_line_by_line(desk: Desk) -> None:
+    await desk.publish(NEWER)
+    async with desk.browser("paula") as browser:
+        compared = await browser.get("/programs/acme-friends/compare?from=1&to=2")
+        same = await browser.get("/programs/acme-friends/compare?from=1&to=1")
+    assert "<del>10</del>" in compared.text
+    assert "<ins>12</ins>" in compared.text
+    assert "They say the same." in same.text
+
+
+async def test_a_program_says_what_it_lacks(desk: Desk) -> None:
+    async with desk.database.transaction() as connection:
+        await users.bar(connection, "paula", at=datetime.now(UTC))
+    async with desk.browser("oscar") as browser:
+        shown = await browser.get("/programs/acme-friends")
+    assert "Not ready" in shown.text
+    assert "program_owner" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/programs/none", 404),
+        ("/programs/acme-friends/7", 404),
+        ("/programs/acme-friends/seven", 422),
+        ("/programs/acme-friends/compare?from=1&to=9", 404),
+        ("/programs/acme-friends/compare?from=1", 422),
+        ("/programs/acme-friends/compare?from=1&to=99999999999999999999", 404),
+    ],
+)
+async def test_what_is_not_there_is_told_on_a_page(desk: Desk, path: str, status: int) -> None:
+    async with desk.browser("paula") as browser:
+        answer = await browser.get(path)
+    assert answer.status_code == status
+    assert "<h1>" in answer.text
+
+
+async def test_without_a_role_nothing_is_shown(desk: Desk) -> None:
+    async with desk.browser("site") as browser:
+        assert (await browser.get("/programs")).status_code == 403
