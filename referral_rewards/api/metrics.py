@@ -1,4 +1,4 @@
-"""What Prometheus may ask of the API: facts and decisions taken in, and how many wake-ups wait to be delivered."""
+"""What Prometheus may ask of the API: what was taken in, what waits to be delivered, and what is told to people."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
@@ -16,6 +16,15 @@ class Metrics:
         )
         self.outbox = Gauge(
             "referrals_outbox_depth", "Wake-ups that wait to be delivered to workflows.", registry=self._registry
+        )
+        self.notices = Gauge(
+            "referrals_notices",
+            "Messages by where they stand: those under way, and those settled in the last day.",
+            ["state"],
+            registry=self._registry,
+        )
+        self.notices_late = Gauge(
+            "referrals_notices_late", "Messages that should have been told an hour ago.", registry=self._registry
         )
 
     def exposition(self) -> bytes:

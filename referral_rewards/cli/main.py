@@ -11,6 +11,7 @@ import typer
 
 from referral_rewards.cli import blocklist, decisions, programs, servers, tokens, users
 from referral_rewards.cli.ingest import ingest
+from referral_rewards.cli.link import link
 from referral_rewards.cli.preflight import preflight
 from referral_rewards.cli.problems import exit_code_of
 from referral_rewards.cli.queue import queue_
@@ -30,6 +31,7 @@ app.command()(servers.up)
 app.command()(ingest)
 app.command("list")(list_)
 app.command()(show)
+app.command()(link)
 app.command("queue")(queue_)
 for name, decide in decisions.commands():
     app.command(name)(decide)

@@ -15,6 +15,7 @@ ReferralRewardsError
 ├── NotAllowed                   a person without the authority: exit code 1, HTTP 403
 ├── NotSignedIn                  no valid credential: exit code 1, HTTP 401
 └── TooManyAttempts              failed too often to sign in: exit code 1, HTTP 429
+    └── TooManyMessages          said too much by one link to a status
 """
 
 from collections.abc import Sequence
@@ -123,3 +124,11 @@ class TooManyAttempts(ReferralRewardsError):
         self.retry_after_seconds = retry_after_seconds
         minutes = -(-retry_after_seconds // 60)
         super().__init__(f"too many failed attempts to sign in; try again in {minutes} min")
+
+
+class TooManyMessages(TooManyAttempts):
+    """By one link to a status so much was said that a person has to read it first."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(retry_after_seconds)
+        self.args = ("several appeals were received from you already; a person reads them, try again tomorrow",)

@@ -10,6 +10,15 @@ from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.rewards import Side
 from referral_rewards.register import referrals
 
+
+class NoSuchLink(NotFound):
+    """A link that is none of ours, or was revoked: which of both, nobody is told."""
+
+    def __init__(self) -> None:
+        super().__init__("status page", "")
+        self.args = ("this link leads nowhere: it is not complete, or a newer one has taken its place",)
+
+
 #: What the key of the links is derived for.
 PURPOSE: Final = "status links"
 #: No row has this generation: asking for it costs a forger as much time as asking for a real one.
@@ -25,15 +34,15 @@ async def opened(connection: AsyncConnection, key: bytes, token: str) -> tuple[A
     """The row of the referral whose link this is, and the side that it shows.
 
     Raises:
-        NotFound: if it is none of ours, or was revoked; which of both is not told.
+        NoSuchLink: if it is none of ours, or was revoked.
     """
     claimed = status_links.read(token)
     if claimed is None or "\x00" in claimed.referral:
-        raise _no_such_link()
+        raise NoSuchLink()
     row = await referrals.row(connection, claimed.referral)
     generation = _generation(row, claimed.side) if row is not None else _NEVER
     if not status_links.proves(key, claimed, generation) or row is None:
-        raise _no_such_link()
+        raise NoSuchLink()
     return row, claimed.side
 
 
@@ -49,10 +58,6 @@ async def revoke(connection: AsyncConnection, referral: str, side: Side) -> None
 
 def _generation(row: Any, side: Side) -> int:
     return int(row.referrer_link if side is Side.REFERRER else row.referee_link)
-
-
-def _no_such_link() -> NotFound:
-    return NotFound("page", "this link")
 
 
 _REVOKE: Final = {

@@ -14,6 +14,7 @@ class Lock(IntEnum):
     """What is locked; the number is the lock's key space in Postgres."""
 
     SIGN_IN = 7107  # one name or address that somebody tries to sign in by; in a transaction that takes no other lock
+    STATUS_PAGE = 7108  # one side of a referral that says something by its status page
     PROGRAMS = 7101  # shared by intake, exclusive to publishing: a version never slips in between two halves of a fact
     FACTS = 7102  # the keys of facts being recorded, spread over `matching.LOCKS`
     ORDER = 7103  # one order, while claims on it are assembled or approved (SPEC §5, disputed attribution)

@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from referral_rewards.api.desk import account, audit, claims, pages, programs, signing_in
+from referral_rewards.api.desk import account, audit, claims, pages, programs, signing_in, status
 from referral_rewards.api.desk.visiting import SignInNeeded
 
 #: The rooms of the desk, each a module with a `router`.
@@ -16,6 +16,7 @@ ROOMS: Final[tuple[ModuleType, ...]] = (
     programs,
     account,
     audit,
+    status,
 )
 
 

@@ -1,0 +1,103 @@
+"""A referrer's or referee's own status, by a secret link and without signing in; and what they can say there."""
+
+import secrets
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.datastructures import FormData
+
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.parts import Its, Parts
+from referral_rewards.domain.errors import BadInput, Refused
+from referral_rewards.domain.rewards import Side
+from referral_rewards.register import links, own_words
+from referral_rewards.register.cases import open_case
+from referral_rewards.register.links import NoSuchLink
+from referral_rewards.reporting.own_status import own_status
+from referral_rewards.reporting.showing import showing
+
+router = APIRouter(prefix="/status")
+
+
+@router.get("/{token}")
+async def status(token: str, parts: Its, done: str = "") -> Response:
+    """Where one's own referral stands, why, and what comes next."""
+    async with parts.database.transaction() as connection:
+        return await _shown(connection, parts, token, done=done if done in ("appeal", "rating") else "")
+
+
+@router.post("/{token}/appeal")
+async def appeal(token: str, request: Request, parts: Its) -> Response:
+    """Appeals against a closing: a person looks at it again."""
+    form = await request.form()
+    why, name = _said(form, "why"), _said(form, "form")
+    try:
+        async with parts.database.transaction() as connection:
+            row, side = await _opened(connection, parts, token)
+            now = datetime.now(UTC)
+            await own_words.appeal(connection, parts.intake, row, side, why=why, form=name, now=now)
+    except (BadInput, Refused) as refusal:
+        async with parts.database.transaction() as connection:
+            return await _shown(connection, parts, token, problem=_words(refusal), why=why)
+    return RedirectResponse(f"/status/{token}?done=appeal", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/{token}/rating")
+async def rating(token: str, request: Request, parts: Its) -> Response:
+    """Says how content one is with a reward."""
+    score = _said(await request.form(), "score")
+    try:
+        async with parts.database.transaction() as connection:
+            row, side = await _opened(connection, parts, token)
+            await own_words.rate(connection, parts.intake, row, side, score=score, now=datetime.now(UTC))
+    except (BadInput, Refused) as refusal:
+        async with parts.database.transaction() as connection:
+            return await _shown(connection, parts, token, problem=_words(refusal))
+    return RedirectResponse(f"/status/{token}?done=rating", HTTPStatus.SEE_OTHER)
+
+
+async def _opened(connection: AsyncConnection, parts: Parts, token: str) -> tuple[object, Side]:
+    return await links.opened(connection, parts.intake.key_for(links.PURPOSE), token)
+
+
+async def _shown(
+    connection: AsyncConnection, parts: Parts, token: str, *, done: str = "", problem: str = "", why: str = ""
+) -> HTMLResponse:
+    row, side = await links.opened(connection, parts.intake.key_for(links.PURPOSE), token)
+    case = await open_case(connection, row, datetime.now(UTC))
+    if case is None:
+        raise NoSuchLink
+    own = own_status(await showing(connection, row.id, parts.keys), side)
+    answer = page(
+        "status.html",
+        None,
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK,
+        own=own,
+        token=token,
+        side=side.value,
+        program=case.terms.name,
+        zone=case.terms.timezone,
+        referral=row.id,
+        # A page that is sent twice bears one name: its appeal is one fact.
+        form=secrets.token_hex(16),
+        may_appeal=row.status in own_words.APPEALABLE and row.closed_at is not None,
+        may_rate=row.status == "rewarded" and not await own_words.has_rated(connection, row.id, side),
+        words_max=own_words.WORDS_MAX,
+        done=done,
+        problem=problem,
+        why=why,
+    )
+    answer.headers["X-Robots-Tag"] = "noindex, nofollow, noarchive"
+    return answer
+
+
+def _said(form: FormData, field: str) -> str:
+    value = form.get(field)
+    return value if isinstance(value, str) else ""
+
+
+def _words(refusal: BadInput | Refused) -> str:
+    return "; ".join(each.what for each in refusal.problems) if isinstance(refusal, BadInput) else str(refusal)
