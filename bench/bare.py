@@ -20,6 +20,8 @@ with workflow.unsafe.imports_passed_through():
     from bench.pace import Pace
 
 _AT_ONCE = 16
+#: A decision comes sooner, here.
+_REMINDER = timedelta(days=2)
 _SENT, _CLAIMED, _BOUGHT, _DECIDED, _PAID = range(1, 6)
 
 
@@ -43,7 +45,7 @@ async def pay() -> None:
 
 @workflow.defn
 class BareReferral:
-    """Waits for five signals and four timers, and has a claim assembled in between."""
+    """Waits for five signals and five timers, and has a claim assembled in between."""
 
     def __init__(self) -> None:
         self.signals = 0
@@ -58,7 +60,9 @@ class BareReferral:
         offer.cancel()
         await workflow.sleep(life.pace.return_)
         await workflow.execute_activity(assemble, start_to_close_timeout=timedelta(seconds=15))
+        reminder = asyncio.create_task(workflow.sleep(_REMINDER))
         await self._reaches(_DECIDED)
+        reminder.cancel()
         if life.pays_itself:
             await asyncio.gather(_pay(), _pay())
         else:

@@ -126,3 +126,46 @@ def test_a_broken_stack_file_counts_as_none(content: str, data: Path) -> None:
     data.mkdir()
     (data / "stack.json").write_text(content)
     assert local_stack(data) is None
+
+
+HOOK = {"url": "https://crm.example/hook", "secret": f"whsec_{'A' * 32}", "events": ["claim.*"]}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "what"),
+    [
+        ("SMTP_URL", "mail.example", "must look like smtp://"),
+        ("SMTP_URL", "smtp://u:hunter2@mail.example:99999", "names a port that is none"),
+        ("MAIL_FROM", "nobody", "must look like Name <name@example.com>"),
+        ("MAIL_FROM", "a@b.example\nBcc: c@d.example", "must look like Name <name@example.com>"),
+        ("PUBLIC_URL", "rewards.example", "should match pattern"),
+        ("WEBHOOKS", "{", "is not JSON; it looks like .*crm"),
+        ("SOURCES", "{", "is not JSON; it looks like .*shop"),
+        ("WEBHOOKS", json.dumps({"crm": {**HOOK, "url": "crm"}}), "should match pattern"),
+        ("WEBHOOKS", json.dumps({"crm": {**HOOK, "secret": "hunter2"}}), "must be whsec_ and 24 bytes or more"),
+        ("WEBHOOKS", json.dumps({"crm": {**HOOK, "events": []}}), "at least 1 item"),
+        ("WEBHOOKS", json.dumps({"crm": {**HOOK, "events": ["a*b"]}}), "should match pattern"),
+        ("WEBHOOKS", json.dumps({"crm": {**HOOK, "more": 1}}), "not permitted"),
+    ],
+)
+def test_what_letters_and_events_are_sent_with_is_checked_without_repeating_a_secret(
+    setting: str, value: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"REFERRALS_{setting}", value)
+    with pytest.raises(BadInput, match=rf"REFERRALS_{setting}.*: .*{what}") as caught:
+        Settings.load(database_url=OTHER)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_what_letters_and_events_are_sent_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFERRALS_WEBHOOKS", json.dumps({"crm": HOOK}))
+    settings = Settings.load(database_url=OTHER, smtp_url="smtps://u:hunter2@mail.example")
+    assert settings.hooks()["crm"].events == ("claim.*",)
+    assert settings.mailer() is not None
+    assert Settings.load(database_url=OTHER).mailer() is None
+    assert "hunter2" not in repr(settings)
+    assert "AAAA" not in repr(settings)
+    assert settings.home_url() == "http://127.0.0.1:8700"
+    assert (
+        Settings.load(database_url=OTHER, public_url="https://rewards.example/").home_url() == "https://rewards.example"
+    )

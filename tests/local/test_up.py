@@ -22,6 +22,8 @@ GIVEN = {
     "PATH": "/bin",
     "REFERRALS_SIGNING_KEY": "/vault/signing.pem",
     "REFERRALS_RAIL_STRIPE_KEY": "sk_live",
+    "REFERRALS_SMTP_URL": "smtps://acme:secret@mail.example",
+    "REFERRALS_WEBHOOKS": "{}",
     "TEMPORAL_API_KEY": "cloud",
 }
 
@@ -48,6 +50,9 @@ def _known(data: Path, *, embedded_temporal: bool = True) -> dict[str, dict[str,
     [
         ("REFERRALS_SIGNING_KEY", {"API"}),
         ("REFERRALS_RAIL_STRIPE_KEY", {"worker payouts"}),
+        ("REFERRALS_SMTP_URL", {"worker referrals"}),
+        ("REFERRALS_WEBHOOKS", {"worker referrals"}),
+        ("REFERRALS_MAIL_FOLDER", set()),
         ("REFERRALS_PEPPER", {"API", "worker referrals", "worker payouts"}),
         ("REFERRALS_VERIFY_KEYS", {"API", "worker referrals", "worker payouts"}),
         ("PATH", {"API", "worker referrals", "worker payouts"}),
@@ -56,6 +61,12 @@ def _known(data: Path, *, embedded_temporal: bool = True) -> dict[str, dict[str,
 )
 def test_each_process_knows_only_what_it_may(variable: str, holders: set[str], data: Path) -> None:
     assert {name for name, known in _known(data).items() if variable in known} == holders
+
+
+def test_without_a_mail_server_letters_go_into_a_folder(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(GIVEN, "REFERRALS_SMTP_URL")
+    holders = {name: known.get("REFERRALS_MAIL_FOLDER") for name, known in _known(data).items()}
+    assert holders == {"API": None, "worker referrals": str(data / "mail"), "worker payouts": None}
 
 
 def test_credentials_of_an_outside_temporal_are_handed_on(data: Path) -> None:

@@ -308,3 +308,22 @@ async def test_a_claim_that_waits_is_reminded_of_and_then_escalated_once_each(
 @pytest.mark.parametrize(("tries", "minutes"), [(1, 1), (2, 2), (5, 16), (9, 256), (10, 360), (20, 360), (100, 360)])
 def test_the_pause_doubles_up_to_six_hours(tries: int, minutes: int) -> None:
     assert pause_after(tries) == timedelta(minutes=minutes)
+
+
+async def test_the_metrics_count_messages_by_where_they_stand(open_desk: Desk, post: tuple[Postman, Mailbox]) -> None:
+    man, box = post
+    await denied(open_desk)
+    await denied(open_desk, "r2")
+    box.to_recipient = ["550 no"]
+    await sql(open_desk, "UPDATE notice SET due_at = now() + interval '1 day' WHERE referral_id = 'r2'")
+    await man.deliver(now())
+    past = "planned_at = now() - interval '2 hours', due_at = now() - interval '1 minute'"
+    await sql(open_desk, f"UPDATE notice SET {past} WHERE referral_id = 'r2' AND audience = 'referee'")
+    said = (await open_desk.api.get("/metrics")).text
+    for line in (
+        'referrals_notices{state="waiting"} 2.0',
+        'referrals_notices{state="sent"} 1.0',
+        'referrals_notices{state="undeliverable"} 1.0',
+        "referrals_notices_late 1.0",
+    ):
+        assert line in said.splitlines()

@@ -62,7 +62,7 @@ async def test_db1_is_rewarded_within_its_budget_of_events_and_actions(
     assert spent == {
         "start": 1,
         "signal": 5,
-        "timer": 4,
+        "timer": 5,
         "workflow task with local activities": 6,
         "activity": 1,
         "search attribute upsert": 6,

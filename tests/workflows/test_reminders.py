@@ -1,0 +1,46 @@
+"""A claim that nobody decides, on durable timers: people are reminded, and nothing is ever decided."""
+
+from typing import Any
+
+from temporalio.testing import WorkflowEnvironment
+
+from referral_rewards.domain.terms import Role
+from tests.workflows.journeys import LITTLE, Journey, in_review
+from tests.workflows.scenes import is_open, quiet, scene, sql
+
+
+async def told(journey: Journey) -> list[tuple[str, str]]:
+    """What was planned for the approvers, by template and recipient."""
+    await quiet(journey.life, journey.referral)
+    rows: list[Any] = await sql(
+        journey.life, "SELECT template, recipient FROM notice WHERE audience = 'approvers' ORDER BY template, recipient"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_silence_is_reminded_of_and_escalated_and_never_pays(
+    database_url: str, temporal_env: WorkflowEnvironment
+) -> None:
+    async with scene(database_url, temporal_env) as life, life.workers():
+        await life.user("paula", Role.PROGRAM_OWNER)
+        await life.user("oscar", Role.OPERATIONS)
+        await life.user("fiona", Role.FINANCE)
+        journey = Journey(life, "r1")
+        await in_review(journey)
+        before = 16 + LITTLE
+        assert await told(journey) == []
+        await journey.until(before + 2 - LITTLE)
+        assert await told(journey) == []
+        await journey.until(before + 2 + LITTLE)
+        reminder = ("approval_reminder", "paula")
+        assert await told(journey) == [reminder]
+        await journey.until(before + 5 + LITTLE)
+        escalated = [("approval_escalation", "oscar"), ("approval_escalation", "paula"), reminder]
+        assert await told(journey) == escalated
+        await journey.until(before + 60)
+        assert await told(journey) == escalated
+        row = await life.row("r1")
+        assert (row.status, row.wake_at, row.deadline) == ("awaiting_approval", None, None)
+        assert await is_open(life, "r1")
+        assert await life.money() == {}
+        assert await sql(life, "SELECT * FROM decision") == []
