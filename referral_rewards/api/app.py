@@ -7,7 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from referral_rewards.api import audit, claims, docs, events, health, problems, referrals, tokens
+from referral_rewards.api import audit, claims, docs, events, health, problems, referrals, tokens, waiting
 from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import secured
 from referral_rewards.api.limits import BodyLimit
@@ -38,7 +38,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    for room in (events, referrals, claims, audit, tokens, health, docs):
+    for room in (events, referrals, waiting, claims, audit, tokens, health, docs):
         app.include_router(room.router)
     desk.install(app)
     return app

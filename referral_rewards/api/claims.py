@@ -1,4 +1,4 @@
-"""What waits for a person, and what people decide."""
+"""One claim, and what people decide on it."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,6 @@ from referral_rewards.api.deciding import recorded
 from referral_rewards.api.parts import Decider, Its, Person, Reading
 from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.register.deciding import Asked
-from referral_rewards.reporting.queue import queue
 from referral_rewards.reporting.showing import decidable
 
 router = APIRouter(prefix="/v1/claims", tags=["claims"])
@@ -40,12 +39,6 @@ class RecordedDecision(BaseModel):
     digest: str
     decided_at: AwareDatetime
     repeated: bool
-
-
-@router.get("", summary="What waits for a person")
-async def list_claims(connection: Reading, person: Person, parts: Its) -> list[dict[str, Any]]:
-    """Claims before their approvers, late facts, clawback cases, payouts that a person must look at; oldest first."""
-    return await queue(connection, parts.keys)
 
 
 @router.get("/{referral:path}", summary="Show what a decision would be made against")

@@ -1,11 +1,15 @@
 """Records what a person decided, by the API or on the desk; what the rules refuse is on record, too."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 
 from referral_rewards.api.parts import Parts
+from referral_rewards.domain.approval import DecisionKind, check_words
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, ReferralRewardsError, Refused
+from referral_rewards.domain.together import check_selection
 from referral_rewards.register import audit, deciding
 from referral_rewards.register.deciding import Asked
 from referral_rewards.register.decisions import Decision
@@ -37,6 +41,48 @@ async def recorded(parts: Parts, asked: Asked, person: User) -> tuple[Decision, 
     return decision, repeated
 
 
+async def recorded_together(
+    parts: Parts, kind: DecisionKind, reason: str, note: str, claims: Sequence[tuple[str, str]], person: User
+) -> list["Outcome"]:
+    """What became of a decision on many claims: one of its own on each, against the digest that was shown.
+
+    ``claims`` are pairs of a referral and that digest. A claim that changed since it was shown, that is flagged, or
+    that the rules of approval don't admit is left out, and the others are decided.
+
+    Raises:
+        RequestInvalid: before any of them, if nothing of the kind can be decided at all.
+    """
+    check_words(kind, reason, note)
+    check_selection(kind, [referral for referral, _ in claims])
+    outcomes = []
+    for referral, digest in claims:
+        asked = Asked(referral, kind, reason, note, digest, together=True)
+        try:
+            decision, repeated = await recorded(parts, asked, person)
+        except ReferralRewardsError as refusal:
+            outcomes.append(Outcome(referral, None, False, refusal))
+        else:
+            outcomes.append(Outcome(referral, decision, repeated, None))
+    return outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one claim of many: the decision on record, or why it was left out."""
+
+    referral: str
+    decision: Decision | None
+    repeated: bool
+    refusal: ReferralRewardsError | None
+
+
+def rule_of(refusal: ReferralRewardsError) -> str:
+    """The rule behind a refusal, by which the record and a list of outcomes name it."""
+    if isinstance(refusal, DecisionRefused):
+        return refusal.rule
+    return _RULES.get(type(refusal).__name__, "not_allowed")
+
+
 async def _decide(parts: Parts, asked: Asked, person: User) -> tuple[Decision, bool]:
     async with parts.database.transaction() as connection:
         return await deciding.decide(
@@ -46,7 +92,6 @@ async def _decide(parts: Parts, asked: Asked, person: User) -> tuple[Decision, b
 
 async def _note_refusal(parts: Parts, asked: Asked, person: User, refusal: ReferralRewardsError) -> None:
     """In a transaction of its own: that of the decision was taken back."""
-    rule = refusal.rule if isinstance(refusal, DecisionRefused) else _RULES.get(type(refusal).__name__, "not_allowed")
     async with parts.database.transaction() as connection:
         await audit.note(
             connection,
@@ -55,9 +100,9 @@ async def _note_refusal(parts: Parts, asked: Asked, person: User, refusal: Refer
             subject=asked.referral,
             at=datetime.now(UTC),
             kind=asked.kind,
-            rule=rule,
+            rule=rule_of(refusal),
         )
 
 
 #: What the record calls a refusal that names no rule of its own.
-_RULES = {"StaleDigest": "claim_changed", "NotAllowed": "role_missing"}
+_RULES = {"StaleDigest": "claim_changed", "NotAllowed": "role_missing", "NotFound": "not_found"}

@@ -2,7 +2,10 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
 
 from referral_rewards.cli.console import (
     AsJson,
@@ -15,17 +18,72 @@ from referral_rewards.cli.console import (
     table,
     tables,
 )
+from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.money import display
-from referral_rewards.reporting.queue import queue
+from referral_rewards.register import users
+from referral_rewards.reporting.queue import everything
+from referral_rewards.reporting.queue_filters import Filters, Sort, Waits
+from referral_rewards.reporting.queue_search import Asking
+
+Program = Annotated[str, typer.Option("--program", metavar="NAME", help="Of this program.")]
+Route = Annotated[str, typer.Option("--route", metavar="ROLE", help="That this role has a part in approving.")]
+FlagOption = Annotated[str, typer.Option("--flag", metavar="FLAG", help="That carry this flag; `none`: no flag.")]
+Exception_ = Annotated[str, typer.Option("--exception", metavar="KIND", help=f"Why it waits: {', '.join(Waits)}.")]
+Advice = Annotated[str, typer.Option("--recommendation", metavar="ADVICE", help="What the rules advise.")]
+Days = Annotated[str, typer.Option("--older-than-days", metavar="N", help="Waiting for so many days.")]
+Overdue = Annotated[bool, typer.Option("--overdue", help="Only what has waited for longer than the terms allow.")]
+Mine = Annotated[
+    str | None, typer.Option("--for", metavar="USER", help="Only what this user can decide and has not signed.")
+]
+CurrencyOption = Annotated[str, typer.Option("--currency", metavar="CODE", help="Of the amounts.")]
+Least = Annotated[str, typer.Option("--amount-min", metavar="AMOUNT", help="Rewards together of at least so much.")]
+Most = Annotated[str, typer.Option("--amount-max", metavar="AMOUNT", help="Rewards together of at most so much.")]
+Text = Annotated[
+    str, typer.Option("--search", metavar="TEXT", help="How a referral, referrer, customer or order begins.")
+]
+Order = Annotated[str, typer.Option("--sort", metavar="ORDER", help=f"{', '.join(Sort)}.")]
 
 
-def queue_(as_json: AsJson = False, data: Data = None) -> None:
-    """List what waits for a person, oldest first: claims, late facts, clawback cases and payouts that stopped."""
+def queue_(
+    as_json: AsJson = False,
+    program: Program = "",
+    route: Route = "",
+    flag: FlagOption = "",
+    exception: Exception_ = "",
+    recommendation: Advice = "",
+    older_than_days: Days = "",
+    overdue: Overdue = False,
+    mine: Mine = None,
+    currency: CurrencyOption = "",
+    amount_min: Least = "",
+    amount_max: Most = "",
+    search: Text = "",
+    sort: Order = Sort.OLDEST.value,
+    data: Data = None,
+) -> None:
+    """List what waits for a person: claims, late facts, clawback cases and payouts that stopped; oldest first."""
+    filters = _filters(
+        program=program,
+        route=route,
+        flag=flag,
+        exception=exception,
+        recommendation=recommendation,
+        older_than_days=older_than_days,
+        overdue=overdue,
+        mine=mine is not None,
+        currency=currency,
+        amount_min=amount_min,
+        amount_max=amount_max,
+        q=search,
+        sort=sort,
+    )
     chosen = settings(data)
+    now = datetime.now(UTC)
 
     async def work() -> list[dict[str, Any]]:
         async with database(chosen) as opened, opened.transaction() as connection:
-            return await queue(connection, keys_of(chosen))
+            asking = None if mine is None else Asking(mine, (await users.named(connection, mine)).roles)
+            return [entry async for entry in everything(connection, keys_of(chosen), filters, asking, now)]
 
     entries = asyncio.run(work())
     if as_json:
@@ -41,7 +99,6 @@ def queue_(as_json: AsJson = False, data: Data = None) -> None:
         "approval",
         "payment status",
     )
-    now = datetime.now(UTC)
     for entry in entries:
         listed.add_row(
             entry["referral"],
@@ -54,6 +111,25 @@ def queue_(as_json: AsJson = False, data: Data = None) -> None:
             _payment(entry),
         )
     tables().print(listed)
+
+
+def _filters(**given: Any) -> Filters:
+    """The filters that the options say.
+
+    Raises:
+        BadInput: naming each option that can't be taken.
+    """
+    try:
+        return Filters.model_validate(given)
+    except ValidationError as error:
+        raise BadInput(
+            [Problem(_option(each["loc"]), each["msg"].removeprefix("Value error, ")) for each in error.errors()]
+        ) from None
+
+
+def _option(where: tuple[int | str, ...]) -> str:
+    name = str(where[0]) if where else ""
+    return f"--{'search' if name == 'q' else name.replace('_', '-')}"
 
 
 def _eligibility(entry: dict[str, Any]) -> str:
@@ -76,6 +152,8 @@ def _approval(entry: dict[str, Any], now: datetime) -> str:
     approval = entry["approval"]
     age = now - datetime.fromisoformat(entry["since"]) if entry["since"] else None
     lines = [f"{'on hold' if entry['status'] == 'on_hold' else 'waiting'} {_age(age.total_seconds())}" if age else ""]
+    if entry["overdue"]:
+        lines.append("overdue, escalated" if entry["escalated"] else "overdue")
     if entry["exception"] == "approval":
         lines.append(f"needs {people_needed(approval['needs'], approval['people'])}")
         lines += [f"{each['kind']} by {each['user']}" for each in approval["signed"]]

@@ -54,7 +54,15 @@ class Api:
 
     async def queue(self) -> list[dict[str, Any]]:
         """What waits for a person."""
-        return list(await self._ask(self._reader, "GET", "/v1/claims"))
+        found: list[dict[str, Any]] = []
+        after: str | None = None
+        while True:
+            query = {"limit": "500", **({"after": after} if after else {})}
+            page = await self._ask(self._reader, "GET", "/v1/claims", params=query)
+            found += page["claims"]
+            after = page["next"]
+            if after is None:
+                return found
 
     async def claim(self, referral: str) -> dict[str, Any]:
         """What a decision would be made against now."""

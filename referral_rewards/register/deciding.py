@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.approval import Approver, DecisionKind, check_words
 from referral_rewards.domain.errors import DecisionRefused, NotFound, StaleDigest
+from referral_rewards.domain.together import check_unflagged
 from referral_rewards.register import audit, claims, decisions, outbox, referrals, telling
 from referral_rewards.register.admission import check_rules, check_stands, open_matter, was_sent
 from referral_rewards.register.decisions import Decision, NewDecision
@@ -25,7 +26,8 @@ class Asked:
     """What a person asks to be recorded, against the digest that was shown to them.
 
     ``seen`` is the number of the last decision on the referral that was shown beside it, 0 if there was none: with it,
-    nothing is recorded on top of what somebody else decided meanwhile. None does not ask.
+    nothing is recorded on top of what somebody else decided meanwhile. None does not ask. ``together`` says that it is
+    one of many claims decided at once, of which none may be flagged.
     """
 
     referral: str
@@ -34,6 +36,7 @@ class Asked:
     note: str
     digest: str
     seen: int | None = None
+    together: bool = False
 
 
 async def decide(
@@ -65,6 +68,8 @@ async def decide(
     subject = matter.subject
     if subject.digest != asked.digest:
         raise StaleDigest(row.id, asked.digest, subject.digest)
+    if asked.together and subject.claim is not None:
+        check_unflagged(row.id, subject.claim.flag_names)
     await check_rules(connection, matter, asked.kind, approver)
     decision = await decisions.append(
         connection,

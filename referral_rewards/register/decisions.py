@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -16,6 +16,7 @@ from models import DecisionEffect, DecisionHead, DecisionRow, PersonalData
 from referral_rewards.domain.approval import DecisionKind, Signoff
 from referral_rewards.domain.terms import Role
 from referral_rewards.register import webhooks
+from referral_rewards.register.literals import array
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.signing import KeyRing, Signer
 
@@ -121,7 +122,7 @@ async def on_referral(
     connection: AsyncConnection, referral: str, keys: KeyRing
 ) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
     """The referral's decisions in the order they were made, and the ids of rows that nobody with a key has written."""
-    rows = await connection.execute(_IN_CHAIN, {"referral": referral})
+    rows = await connection.execute(_IN_CHAIN, {"referrals": array([referral])})
     genuine, forged = [], []
     for row in rows:
         decision = _verified(row, keys)
@@ -130,6 +131,18 @@ async def on_referral(
         else:
             genuine.append(decision)
     return tuple(genuine), tuple(forged)
+
+
+async def on_referrals(
+    connection: AsyncConnection, referrals: Collection[str], keys: KeyRing
+) -> dict[str, list[Decision]]:
+    """The genuine decisions on some referrals, by referral, in the order they were made."""
+    made: dict[str, list[Decision]] = {}
+    if referrals:
+        for row in await connection.execute(_IN_CHAIN, {"referrals": array(sorted(referrals))}):
+            if (decision := _verified(row, keys)) is not None:
+                made.setdefault(decision.referral, []).append(decision)
+    return made
 
 
 async def chain_problems(connection: AsyncConnection, keys: KeyRing) -> list[str]:
@@ -246,7 +259,7 @@ SELECT d.*,
        CASE WHEN d.previous_hash = repeat('0', 64)
                  OR EXISTS (SELECT 1 FROM decision b WHERE b.hash = d.previous_hash AND b.seq < d.seq)
             THEN d.previous_hash END AS linked_hash
-FROM decision d WHERE d.referral_id = :referral ORDER BY d.seq
+FROM decision d WHERE d.referral_id = ANY(CAST(:referrals AS text[])) ORDER BY d.seq
 """)
 
 _LAST_SEQ: Final = text("SELECT coalesce(max(seq), 0) FROM decision")

@@ -1,34 +1,86 @@
-"""What waits for a person, oldest first: the approvers' queue with the brief's seven columns."""
+"""What waits for a person, in the form in which it is shown: the approvers' queue with the brief's seven columns."""
 
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.register import decisions
+from referral_rewards.register.decisions import Decision
+from referral_rewards.register.literals import dump
 from referral_rewards.register.signing import KeyRing
 from referral_rewards.reporting.forms import instant
+from referral_rewards.reporting.queue_filters import PAGE_MAX, Filters
+from referral_rewards.reporting.queue_search import Asking, search
 
 
-async def queue(connection: AsyncConnection, keys: KeyRing) -> list[dict[str, Any]]:
-    """Every claim before its approvers, every late fact, open clawback case and payout that a person must look at, and
-    every conversion that a referee reports and no source has confirmed.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries of the queue. ``next`` is what ``after`` takes for those that follow, None at the end.
+
+    ``early`` says that it is not full though more may follow, because so much was looked through for it.
+    """
+
+    entries: list[dict[str, Any]]
+    next: str | None
+    early: bool = False
+
+
+async def page(
+    connection: AsyncConnection, keys: KeyRing, filters: Filters, asking: Asking | None, now: datetime
+) -> Page:
+    """A page of what waits: claims before their approvers, late facts, open clawback cases, payouts that a person must
+    look at, and conversions that a referee reports and no source has confirmed.
 
     ``signed`` names only those whose signature ``keys`` verify.
+
+    Raises:
+        RequestInvalid: for filters that make no sense together, or a cursor that is none.
     """
-    rows = (await connection.execute(_QUEUE)).all()
-    return [_entry(row, await _signed(connection, row, keys)) for row in rows]
+    found = await search(connection, filters, asking, now)
+    return Page(await entries(connection, keys, found.keys, now), found.next, found.early)
 
 
-def _entry(row: Any, signed: list[dict[str, Any]]) -> dict[str, Any]:
+async def entries(
+    connection: AsyncConnection, keys: KeyRing, wanted: tuple[tuple[str, str, str], ...], now: datetime
+) -> list[dict[str, Any]]:
+    """The entries of these keys (referral, exception, subject) in this order, without those that are gone."""
+    rows = (await connection.execute(_ENTRIES, {"keys": dump(wanted)})).all() if wanted else []
+    made = await decisions.on_referrals(connection, {row.id for row in rows if row.decided}, keys)
+    return [_entry(row, made.get(row.id, []), now) for row in rows]
+
+
+async def everything(
+    connection: AsyncConnection, keys: KeyRing, filters: Filters, asking: Asking | None, now: datetime
+) -> AsyncIterator[dict[str, Any]]:
+    """All entries, page by page."""
+    after = filters.after
+    while True:
+        asked = filters.model_copy(update={"after": after, "limit": PAGE_MAX})
+        found = await page(connection, keys, asked, asking, now)
+        for entry in found.entries:
+            yield entry
+        after = found.next
+        if after is None:
+            return
+
+
+def _entry(row: Any, made: list[Decision], now: datetime) -> dict[str, Any]:
     body: dict[str, Any] = row.body or {}
     requirement = body.get("requirement") or {"routes": [], "people": 0}
     return {
         "referral": row.id,
         "program": row.program,
         "exception": row.exception,
+        "subject": row.subject,
         "about": row.about,
         "since": instant(row.since),
+        "overdue_from": instant(row.remind_at),
+        "overdue": row.remind_at is not None and row.remind_at <= now,
+        "escalated": row.escalate_at is not None and row.escalate_at <= now,
         "status": row.status,
         "referrer": row.referrer,
         "referred_customer": row.customer,
@@ -53,55 +105,34 @@ def _entry(row: Any, signed: list[dict[str, Any]]) -> dict[str, Any]:
             "digest": body.get("digest"),
             "needs": requirement["routes"],
             "people": requirement["people"],
-            "signed": signed,
+            "signed": [_signature(each) for each in made if body and each.digest == body["digest"]],
             "since": instant(row.since),
         },
         "payment": row.payouts,
     }
 
 
-async def _signed(connection: AsyncConnection, row: Any, keys: KeyRing) -> list[dict[str, Any]]:
-    if not row.decided:
-        return []
-    made, _ = await decisions.on_referral(connection, row.id, keys)
-    return [
-        {"user": each.user, "roles": sorted(each.roles), "kind": each.kind, "at": instant(each.decided_at)}
-        for each in made
-        if row.body and each.digest == row.body["digest"]
-    ]
+def _signature(decision: Decision) -> dict[str, Any]:
+    return {
+        "user": decision.user,
+        "roles": sorted(decision.roles),
+        "kind": decision.kind,
+        "at": instant(decision.decided_at),
+    }
 
 
-_QUEUE: Final = text("""
-WITH waiting AS (
-    SELECT r.id, 'approval' AS exception, CAST(NULL AS text) AS about,
-           coalesce(r.waiting_since, (SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id
-                                      AND s.status = 'awaiting_approval')) AS since
-    FROM referral r WHERE r.status IN ('awaiting_approval', 'on_hold')
-    UNION ALL
-    SELECT r.id, 'late_fact', r.late_facts || ' late', r.closed_at
-    FROM referral r WHERE r.late_facts > 0 AND r.closed_at IS NOT NULL
-    UNION ALL
-    SELECT c.referral_id, 'clawback', c.why, c.opened_at FROM clawback_case c WHERE c.state = 'open'
-    UNION ALL
-    SELECT p.referral_id, 'payout_' || p.state, p.why, p.updated_at
-    FROM payout p WHERE p.state IN ('manual_review', 'refused')
-    UNION ALL
-    SELECT r.id, 'reported', 'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')
-           || ', which no source has confirmed', f.occurred_at
-    FROM fact f JOIN referral_fact rf ON rf.fact_id = f.id JOIN referral r ON r.id = rf.referral_id
-    WHERE f.type = 'conversion.reported' AND r.closed_at IS NULL
-      AND r.status IN ('invited', 'purchased_unclaimed', 'claimed')
-      AND NOT EXISTS (
-          SELECT 1 FROM fact_key fk JOIN fact told ON told.id = fk.fact_id AND told.type = 'conversion.recorded'
-          WHERE fk.key = 'order:' || (f.data->>'order'))
-)
-SELECT w.exception, w.about, w.since, r.id, r.program, r.status, r.reason, r.referrer, r.order_id, r.conversion_at,
-       r.net_minor, r.currency, c.body,
-       (SELECT min(substr(k.key, 10)) FROM referral_key k
-        WHERE k.referral_id = r.id AND k.key LIKE 'customer:%') AS customer,
+_ENTRIES: Final = text("""
+SELECT q.exception, q.subject, q.about, q.since, q.remind_at, q.escalate_at, r.id, r.program, r.status, r.reason,
+       r.referrer, r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
        EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,
        (SELECT coalesce(json_agg(json_build_object('payout', p.id, 'state', p.state, 'why', p.why) ORDER BY p.id), '[]')
         FROM payout p WHERE p.referral_id = r.id) AS payouts
-FROM waiting w JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
-ORDER BY w.since, r.id, w.exception, w.about
+FROM json_array_elements(CAST(:keys AS json)) WITH ORDINALITY AS wanted(key, number)
+CROSS JOIN LATERAL (
+    SELECT * FROM queue_entry
+    WHERE referral_id = key->>0 AND exception = key->>1 AND subject = key->>2 OFFSET 0
+) AS q
+CROSS JOIN LATERAL (SELECT * FROM referral WHERE id = q.referral_id OFFSET 0) AS r
+LEFT JOIN LATERAL (SELECT body FROM reward_claim WHERE id = r.claim_id OFFSET 0) AS c ON true
+ORDER BY wanted.number
 """)

@@ -113,6 +113,7 @@ async def test_without_a_token_nothing_is_read_or_written(desk: Desk) -> None:
         ("GET", "/v1/claims"),
         ("GET", "/v1/claims/r1"),
         ("POST", "/v1/claims/r1/decisions"),
+        ("POST", "/v1/claims/decisions"),
     ]:
         for headers in ({}, {"Authorization": "Bearer rrt_nobody"}, {"Authorization": "Basic cGF1bGE6eA=="}):
             answer = await desk.api.request(method, path, headers=headers, content=json.dumps({}))

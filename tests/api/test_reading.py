@@ -86,7 +86,7 @@ async def test_a_row_that_nobody_signed_is_shown_as_forged(desk: Desk) -> None:
     # Somebody else's keys: to them the decision carries no signature that they believe.
     object.__setattr__(desk.parts, "keys", type(desk.parts.keys).of([]))
     assert [each["genuine"] for each in (await desk.get("/v1/referrals/a")).json()["decisions"]] == [False]
-    assert [each["approval"]["signed"] for each in (await desk.get("/v1/claims")).json()] == [[]]
+    assert [each["approval"]["signed"] for each in (await desk.get("/v1/claims")).json()["claims"]] == [[]]
 
 
 async def test_the_queue_holds_what_waits_for_a_person_oldest_first(desk: Desk) -> None:
@@ -100,7 +100,7 @@ async def test_the_queue_holds_what_waits_for_a_person_oldest_first(desk: Desk) 
     await desk.judge("c")
     await desk.tell(life_of("d")[:1])
     await desk.judge("d")
-    entries = (await desk.get("/v1/claims")).json()
+    entries = (await desk.get("/v1/claims")).json()["claims"]
     assert [(each["referral"], each["exception"]) for each in entries] == [
         *(("b", "approval"), ("a", "approval"), ("c", "late_fact"))
     ]
@@ -140,13 +140,13 @@ async def test_a_conversion_that_only_the_referee_reports_waits_in_the_queue_and
     reported = {"referral": "r1", "order": "o-r1", "by": "referee", "note": "bought in the store"}
     await desk.tell([event("told", "conversion.reported", days_ago(7), reported)])
     assert await desk.judge("r1") == "claimed"
-    queue = (await desk.get("/v1/claims")).json()
+    queue = (await desk.get("/v1/claims")).json()["claims"]
     assert [(each["referral"], each["exception"], each["about"]) for each in queue] == [
         ("r1", "reported", "the referee tells of order o-r1, which no source has confirmed")
     ]
     await desk.tell([bought])
     assert await desk.judge("r1") == "in_return_period"
-    assert (await desk.get("/v1/claims")).json() == []
+    assert (await desk.get("/v1/claims")).json()["claims"] == []
 
 
 async def test_a_refusal_is_told_to_the_people_concerned_with_the_way_to_appeal(desk: Desk) -> None:

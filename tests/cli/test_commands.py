@@ -91,6 +91,11 @@ def test_showing_and_the_queue_speak_to_people_and_programs(shell: Shell) -> Non
     ]
     table = shell("queue").out
     assert all(column in table for column in ("referrer", "referred customer", "eligibility", "conversion event"))
+    found = shell("queue", "--json", "--exception", "approval", "--search", "db1")
+    assert [each["referral"] for each in json.loads(found.out)] == ["db1"]
+    shell("user", "add", "fiona", "--role", "finance")
+    assert json.loads(shell("queue", "--json", "--for", "fiona").out) == []
+    assert shell("queue", "--for", "nobody").problems == ["there is no user 'nobody'"]
     assert shell("show", "nobody").problems == ["there is no referral 'nobody'"]
 
 
@@ -156,6 +161,11 @@ def test_credentials_are_readable_by_their_owner_only(tmp_path: Path) -> None:
             2,
             "REFERRALS_API_URL: not set, and no local stack is running on .local",
         ),
+        (["approve", "--reason", "terms_met", "--note", "x", "--as", "olga"], 2, "REFERRAL: name referrals, or a file"),
+        (["queue", "--flag", "nice"], 2, "--flag: 'nice' is none of none, evidence_conflict"),
+        (["queue", "--older-than-days", "x"], 2, "--older-than-days: Input should be a valid integer"),
+        (["queue", "--search", "\0"], 2, "--search: holds characters"),
+        (["queue", "--amount-min", "5"], 2, "amount_min: needs a currency or a program"),
         (["program", "lint", "nowhere.yaml"], 2, "nowhere.yaml: no such file or directory"),
         (["decisions", "verify", "--data", "x"], 0, ""),
     ],
@@ -216,11 +226,17 @@ def test_deciding_goes_from_the_command_line_over_http_into_the_record(
         stale = [*command, *words[:2], "--note", "else", "--digest", "0" * 64]
         ran = subprocess.run(stale, env=asking, capture_output=True, text=True, timeout=30, check=False)
         assert (ran.returncode, "the claim changed since it was shown" in ran.stderr) == (1, True)
+        seen = shell.file("seen.json", shell("queue", "--json").out)
+        for chosen, again in ((["db5", "db6"], ""), (["--from", str(seen)], " before")):
+            many = [*command[:2], *chosen, *command[3:], *words]
+            ran = subprocess.run(many, env=asking, capture_output=True, text=True, timeout=30, check=False)
+            assert f"db5: approve was recorded{again} as decision 2" in ran.stdout
+        assert "db4" not in ran.stdout + ran.stderr, "a late fact is nothing to approve"
     finally:
         api.terminate()
         api.wait(10)
     assert shell("decisions", "verify").code == 0
-    assert shell.ask("SELECT username, kind FROM decision") == [("paula", "approve")]
+    assert shell.ask("SELECT DISTINCT username, kind FROM decision") == [("paula", "approve")]
 
 
 def _wait_for(url: str) -> None:

@@ -16,10 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench import fresh, waiting
 from bench.hearings import PEPPER, Hearings
-from bench.past import Past, fill
+from bench.past import MAIN, OTHERS, Past, fill
 from models.session import engine
 from referral_rewards.config import with_driver
+from referral_rewards.domain.terms import Role
 from referral_rewards.register import outbox, reservations
+from referral_rewards.register.signing import KeyRing
+from referral_rewards.reporting.queue import page
+from referral_rewards.reporting.queue_counts import COUNTED_MAX, counts
+from referral_rewards.reporting.queue_filters import Filters
+from referral_rewards.reporting.queue_search import Asking
 from tests.register.plans import Plans
 
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -67,6 +73,56 @@ async def test_what_a_referral_has_read_is_bounded_from_its_facts_to_its_payment
         await register.hearings.committed(referral)
     assert plans.problems == {}
     assert len(plans.statements) > 50
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"program": "main"},
+        {"program": "none-such"},
+        {"flag": "fraud_suspected"},
+        {"flag": "partner_exception", "sort": "amount_high"},
+        {"flag": "none", "program": "side-1", "recommendation": "approve"},
+        {"flag": "fraud_suspected", "recommendation": "approve"},
+        {"route": "finance", "overdue": True},
+        {"exception": "late_fact"},
+        {"older_than_days": "3", "sort": "newest"},
+        {"mine": True, "sort": "newest"},
+        {"amount_min": "400", "sort": "amount_low"},
+        {"amount_min": "400", "currency": "USD", "flag": "duplicate_claim"},
+        {"overdue": True, "sort": "deadline", "program": "side-0"},
+        {"q": "w00000"},
+        {"q": "w"},
+        {"q": "o-w777"},
+        {"q": "whale", "sort": "newest"},
+    ],
+    ids=str,
+)
+async def test_a_page_of_the_queue_reads_little_of_what_waits_and_no_past(
+    register: Register, asked: dict[str, Any]
+) -> None:
+    filters, reader = Filters.model_validate(asked), Asking("paula", frozenset({Role.PROGRAM_OWNER}))
+    with Plans(register.engine, _STRETCHES).explained() as plans:
+        async with register.engine.begin() as connection:
+            first = await page(connection, KeyRing.of([]), filters, reader, NOW)
+            if first.next is not None:
+                after = filters.model_copy(update={"after": first.next})
+                second = await page(connection, KeyRing.of([]), after, reader, NOW)
+                seen = [each["referral"] for each in first.entries]
+                assert not {each["referral"] for each in second.entries} & set(seen)
+    assert plans.problems == {}
+
+
+#: What one stretch of the search reads at most, and what it reads to find out whether a filter leaves only a few.
+_STRETCHES: Final = 2_100
+
+
+async def test_counting_what_waits_stops_early(register: Register) -> None:
+    with Plans(register.engine, len((MAIN, *OTHERS)) * (COUNTED_MAX + 1)).explained() as plans:
+        async with register.engine.begin() as connection:
+            assert str((await counts(connection, NOW)).all) == "1,000+"
+    assert plans.problems == {}
 
 
 async def test_a_delivery_reads_what_waits_and_no_past(register: Register) -> None:
