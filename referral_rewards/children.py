@@ -17,6 +17,8 @@ from referral_rewards.keys import ensure_keys
 from referral_rewards.supervisor import Program
 
 SIGNING_KEY = PREFIX + "SIGNING_KEY"
+#: Who people sign in with, for the API alone.
+SIGN_IN = PREFIX + "OIDC_"
 RAIL_SECRETS = PREFIX + "RAIL_"  # what the names of provider secrets begin with
 #: What letters and events are sent with: for the worker that tells them alone.
 TELLING = tuple(PREFIX + name for name in ("SMTP_URL", "MAIL_FOLDER", "WEBHOOKS"))
@@ -43,7 +45,7 @@ def environment(
     given: Mapping[str, str], data: Path, info: StackInfo, secrets: Secrets, *, embedded_temporal: bool
 ) -> dict[str, str]:
     """What every child may know: the environment `given` to us, less what only one of them gets."""
-    withheld = (SIGNING_KEY, RAIL_SECRETS, *TELLING, *(("TEMPORAL_",) if embedded_temporal else ()))
+    withheld = (SIGNING_KEY, SIGN_IN, RAIL_SECRETS, *TELLING, *(("TEMPORAL_",) if embedded_temporal else ()))
     common = {name: value for name, value in given.items() if not name.startswith(withheld)}
     common |= {
         PREFIX + "DATA": str(data),
@@ -62,9 +64,10 @@ def children(
     data: Path, api_port: int, given: Mapping[str, str], common: Mapping[str, str], secrets: Secrets
 ) -> tuple[Program, Program, Program]:
     """The API and the two workers."""
+    provider = {name: value for name, value in given.items() if name.startswith(SIGN_IN)}
     rails = {name: value for name, value in given.items() if name.startswith(RAIL_SECRETS)}
     return (
-        _api(data, api_port, {**common, SIGNING_KEY: secrets.signing_key}),
+        _api(data, api_port, {**common, **provider, SIGNING_KEY: secrets.signing_key}),
         _worker(data, "referrals", {**common, **_telling(data, given)}),
         _worker(data, "payouts", {**common, **rails}),
     )

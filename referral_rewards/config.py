@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.inquiries import REGISTER
+from referral_rewards.domain.terms import Role
 from referral_rewards.notices.envelope import NoAddress, address
 from referral_rewards.notices.folder import MailFolder
 from referral_rewards.notices.port import Mailer
@@ -26,6 +27,8 @@ from referral_rewards.sources.port import Endpoint
 
 PREFIX = "REFERRALS_"
 PEPPER_BYTES_MIN = 16
+#: Over TLS, or on this machine.
+_ISSUER = r"^(https://|http://(localhost|127\.0\.0\.1)(:\d+)?(/|$))[^\s?#]*$"
 SIGNING_BYTES_MIN = 24  # what Standard Webhooks asks for
 EventPattern = Annotated[str, StringConstraints(pattern=r"^[a-z_.]*\*?$", min_length=1)]
 
@@ -120,6 +123,18 @@ class Settings(BaseSettings):
     )
     public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+$")] | None = Field(
         default=None, description="Where people reach the pages; where the API is reached, if not given"
+    )
+    oidc_issuer: Annotated[str, StringConstraints(pattern=_ISSUER)] | None = Field(
+        default=None, description="OpenID provider that people sign in with, as it names itself"
+    )
+    oidc_client_id: str | None = Field(default=None, description="What the provider knows us by")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Our secret there; for the API alone")
+    oidc_name_claim: str = Field(default="preferred_username", description="Claim that people are named by")
+    oidc_roles_claim: str | None = Field(
+        default=None, description="Claim that says which roles people hold; from our register, if not given"
+    )
+    oidc_roles: dict[str, Role] = Field(
+        default={}, description='Roles by what that claim says: {"finance-team": "finance"}'
     )
     smtp_url: SecretStr | None = Field(
         default=None, description="Mail server, as smtp://user:password@host:587 (with STARTTLS) or smtps://…"
@@ -236,6 +251,7 @@ class Settings(BaseSettings):
 
 #: Settings that are JSON, and what each looks like.
 _EXAMPLES: Final = {
+    "oidc_roles": '{"finance-team": "finance"}',
     "sources": '{"shop": {"url": "https://…", "token": "…"}}',
     "webhooks": '{"crm": {"url": "https://…", "secret": "whsec_…", "events": ["referral.*"]}}',
 }

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
 from referral_rewards.api.metrics import Metrics
+from referral_rewards.api.openid import Provider
 from referral_rewards.config import PREFIX, Settings
 from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
 from referral_rewards.register import users
@@ -23,7 +24,8 @@ from referral_rewards.register.users import User
 class Parts:
     """The database, the taking in of facts, the keys that decisions are verified by, and the one that signs them.
 
-    ``web_ui`` is the address of a namespace in the Temporal Web UI, None where nobody said where that is.
+    ``web_ui`` is the address of a namespace in the Temporal Web UI, None where nobody said where that is;
+    ``openid`` the provider that people sign in with, if there is one beside our own passwords.
     """
 
     database: Database
@@ -32,6 +34,7 @@ class Parts:
     signer: Signer
     metrics: Metrics
     web_ui: str | None = None
+    openid: Provider | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":
@@ -58,7 +61,25 @@ class Parts:
             signer=signer,
             metrics=Metrics(),
             web_ui=settings.web_ui_url,
+            openid=_provider(settings),
         )
+
+
+def _provider(settings: Settings) -> Provider | None:
+    if settings.oidc_issuer is None:
+        return None
+    if settings.oidc_client_id is None:
+        raise BadInput([Problem(f"{PREFIX}OIDC_CLIENT_ID", "not set; the provider must know who asks")])
+    secret = settings.oidc_client_secret
+    return Provider(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        redirect_uri=f"{settings.home_url()}/sign-in/openid/callback",
+        client_secret=secret.get_secret_value() if secret else None,
+        name_claim=settings.oidc_name_claim,
+        roles_claim=settings.oidc_roles_claim,
+        roles=settings.oidc_roles,
+    )
 
 
 def _parts(request: Request) -> Parts:

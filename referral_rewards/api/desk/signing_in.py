@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Collection
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -33,6 +34,7 @@ from referral_rewards.api.desk.visiting import (
 from referral_rewards.api.parts import Its, Parts
 from referral_rewards.domain.errors import TooManyAttempts
 from referral_rewards.domain.identity import id_problem
+from referral_rewards.domain.terms import Role
 from referral_rewards.register import attempts, audit, passwords, sessions, users
 from referral_rewards.register.attempts import Attempt
 from referral_rewards.register.audit import NOBODY
@@ -140,7 +142,7 @@ def ask(
         carried=carried,
         told=told,
         problem=problem,
-        provider=None,
+        provider=parts.openid.host if parts.openid else None,
     )
     cookies.hand(answer, request, _COOKIE, secret, seconds=_SECONDS)
     return answer
@@ -165,13 +167,15 @@ def is_ours(request: Request, form: FormData) -> bool:
     return secret is not None and is_token(form.get(CSRF_FIELD), _token(secret))
 
 
-async def begin_session(request: Request, parts: Parts, name: str, *, way: str) -> tuple[str, User]:
+async def begin_session(
+    request: Request, parts: Parts, name: str, *, way: str, roles: Collection[Role] | None = None
+) -> tuple[str, User]:
     """A new session for somebody who proved who they are, in place of the one that this browser had; its token."""
     now = datetime.now(UTC)
     async with parts.database.transaction() as connection:
         if before := session_token(request):
             await sessions.end(connection, before)
-        token = await sessions.begin(connection, name, at=now)
+        token = await sessions.begin(connection, name, at=now, roles=roles)
         user = await sessions.visitor(connection, token, at=now)
         await audit.note(connection, actor=name, act="session.begun", subject=name, at=now, way=way)
         await sessions.forget_expired(connection, now)

@@ -1,0 +1,96 @@
+"""Signing in with an OpenID provider: there, and back."""
+
+import secrets
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from referral_rewards.api.desk import cookies
+from referral_rewards.api.desk.addresses import own_address
+from referral_rewards.api.desk.signing_in import ask, begin_session, landing
+from referral_rewards.api.desk.visiting import set_session_cookie
+from referral_rewards.api.openid import Provider, ProviderRefused, Said
+from referral_rewards.api.parts import Its, Parts
+from referral_rewards.domain.errors import NotFound, NotSignedIn
+from referral_rewards.register import audit, identities
+from referral_rewards.register.audit import NOBODY
+from referral_rewards.register.identities import FLOW_MAX
+
+router = APIRouter(prefix="/sign-in/openid")
+
+_COOKIE: Final = "referrals_openid"
+_LENGTH_MAX: Final = 2000
+
+
+@router.get("")
+async def go(request: Request, parts: Its, return_to: str = "") -> Response:
+    """Sends a browser to the provider. It is bound to what comes back by a cookie."""
+    provider, now = _provider(parts), datetime.now(UTC)
+    browser = cookies.held(request, _COOKIE) or secrets.token_urlsafe(32)
+    async with parts.database.transaction() as connection:
+        flow = await identities.begin(connection, browser, own_address(return_to) or "", at=now)
+    try:
+        there = await provider.address(state=flow.state, nonce=flow.nonce, verifier=flow.verifier)
+    except ProviderRefused as refusal:
+        return ask(request, parts, return_to=return_to, problem=str(refusal), status=HTTPStatus.BAD_GATEWAY)
+    answer = RedirectResponse(there, HTTPStatus.SEE_OTHER)
+    cookies.hand(answer, request, _COOKIE, browser, seconds=int(FLOW_MAX.total_seconds()))
+    return answer
+
+
+@router.get("/callback")
+async def come_back(
+    request: Request, parts: Its, state: str = "", code: str = "", error: str = "", iss: str | None = None
+) -> Response:
+    """Signs in whoever the provider vouches for, in the browser that began it, once."""
+    provider = _provider(parts)
+    try:
+        return await _signed_in(request, parts, provider, state, code, error, iss)
+    except ProviderRefused as refusal:
+        async with parts.database.transaction() as connection:
+            now, why = datetime.now(UTC), refusal.why
+            said = {"way": "openid", "why": why}
+            await audit.note(connection, actor=NOBODY, act="session.refused", subject="unknown", at=now, **said)
+        return ask(request, parts, problem=str(refusal), status=HTTPStatus.UNAUTHORIZED)
+
+
+async def _signed_in(
+    request: Request, parts: Parts, provider: Provider, state: str, code: str, error: str, iss: str | None
+) -> Response:
+    now, browser = datetime.now(UTC), cookies.held(request, _COOKIE)
+    if browser is None or not state or len(state) > _LENGTH_MAX:
+        raise ProviderRefused("begun_elsewhere")
+    async with parts.database.transaction() as connection:
+        flow = await identities.take(connection, browser, state, at=now)
+    if flow is None:
+        raise ProviderRefused("begun_elsewhere")
+    if iss is not None and iss != provider.issuer:
+        raise ProviderRefused("another_issuer")
+    if error or not code or len(code) > _LENGTH_MAX:
+        raise ProviderRefused("provider_said_no")
+    said = await provider.said(code, verifier=flow.verifier, nonce=flow.nonce, now=now)
+    name = await _user(parts, provider, said, now)
+    token, user = await begin_session(request, parts, name, way="openid", roles=provider.roles_of(said))
+    answer = RedirectResponse(landing(user, flow.return_to), HTTPStatus.SEE_OTHER)
+    set_session_cookie(answer, request, token)
+    return answer
+
+
+async def _user(parts: Parts, provider: Provider, said: Said, now: datetime) -> str:
+    marks = parts.intake.marker.marks({"email": said.verified_email})
+    try:
+        async with parts.database.transaction() as connection:
+            return await identities.user_of(
+                connection, provider.issuer, said.subject, name=provider.name_of(said), marks=marks, at=now
+            )
+    except NotSignedIn:
+        raise ProviderRefused("barred") from None
+
+
+def _provider(parts: Parts) -> Provider:
+    if parts.openid is None:
+        raise NotFound("page", "/sign-in/openid")
+    return parts.openid
