@@ -11,11 +11,12 @@ import pytest
 from referral_rewards.domain.terms import Role
 from referral_rewards.notices.smtp import Smtp
 from referral_rewards.register import users
-from tests.desk import PROGRAM, Desk, days_ago, desk, event
+from tests.desk import PROGRAM, Desk, days_ago, desk, event, life_of
 from tests.notices.mailbox import SENDER, Mailbox, mailbox
 from tests.notices.posting import HOME, brief, now, postman, sql, told
 from worker.postman import _TRIES_MAX, Postman, pause_after
 
+REFUND = {"kind": "refund", "amount": "10.00"}
 CLOSED_HOURS = 'contact_hours: {start: "00:00", end: "00:00:01"}\n'
 
 
@@ -327,3 +328,45 @@ async def test_the_metrics_count_messages_by_where_they_stand(open_desk: Desk, p
         "referrals_notices_late 1.0",
     ):
         assert line in said.splitlines()
+
+
+async def test_where_rewards_are_paid_once_a_month_an_approval_is_told_and_so_is_its_end(database_url: str) -> None:
+    monthly = PROGRAM.replace("program: acme-friends", "program: monthly").replace(
+        "timing: immediate", 'timing: {cycle: monthly, day: 15, minimum: "20.00"}'
+    )
+    async with desk(database_url) as opened, mailbox() as (box, at), postman(opened, Smtp(at(), SENDER)) as man:
+        await opened.publish(monthly)
+        joined = {"referrer": "dexter", "program": "monthly", "customer": "c-dexter", "email": "dexter@example.com"}
+        await opened.tell([event("e-2", "referrer.enrolled", days_ago(300), joined)])
+        facts = [
+            {**each, "data": {**each["data"], **({"program": "monthly"} if "program" in each["data"] else {})}}
+            for each in life_of("r1")
+        ]
+        await opened.tell(facts)
+        assert await opened.judge("r1") == "awaiting_approval"
+        await opened.decide("r1", "approve")
+        assert await opened.judge("r1") == "approved"
+        # A fact that changes nothing has it judged anew and found the same: nobody is told otherwise.
+        await opened.tell([event("s", "satisfaction.rated", days_ago(1), {"referral": "r1", "score": 5})])
+        assert await opened.judge("r1") == "approved"
+        await man.deliver(now())
+        assert await brief(opened) == [("approved", "c-r1", "sent"), ("approved", "dexter", "sent")]
+        assert any("Yours is 25.00 USD of credit." in letter.as_string() for letter in box.letters)
+        await opened.tell([event("r", "conversion.reversed", days_ago(0.5), {**REFUND, "order": "o-r1"})])
+        assert await opened.judge("r1") == "awaiting_approval"
+        await man.deliver(now())
+        assert [row for row in await brief(opened) if row[0] == "approval_cancelled"] == [
+            ("approval_cancelled", "c-r1", "sent"),
+            ("approval_cancelled", "dexter", "sent"),
+        ]
+
+
+async def test_a_claim_that_changes_before_anybody_approved_it_cancels_nothing(
+    open_desk: Desk, post: tuple[Postman, Mailbox]
+) -> None:
+    man, box = post
+    await open_desk.referral("r1")
+    await open_desk.tell([event("r", "conversion.reversed", days_ago(0.5), {**REFUND, "order": "o-r1"})])
+    assert await open_desk.judge("r1") == "awaiting_approval"
+    await man.deliver(now())
+    assert box.letters == []

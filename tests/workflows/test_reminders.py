@@ -1,12 +1,13 @@
 """A claim that nobody decides, on durable timers: people are reminded, and nothing is ever decided."""
 
+from datetime import timedelta
 from typing import Any
 
 from temporalio.testing import WorkflowEnvironment
 
 from referral_rewards.domain.terms import Role
 from tests.workflows.journeys import LITTLE, Journey, in_review
-from tests.workflows.scenes import is_open, quiet, scene, sql
+from tests.workflows.scenes import before_its_approver, is_open, quiet, scene, sql
 
 
 async def told(journey: Journey) -> list[tuple[str, str]]:
@@ -44,3 +45,22 @@ async def test_silence_is_reminded_of_and_escalated_and_never_pays(
         assert await is_open(life, "r1")
         assert await life.money() == {}
         assert await sql(life, "SELECT * FROM decision") == []
+
+
+async def test_a_reward_is_told_once_it_is_paid_and_a_day_later_whoever_got_it_is_asked_how_it_was(
+    database_url: str, temporal_env: WorkflowEnvironment
+) -> None:
+    async with scene(database_url, temporal_env) as life, life.workers():
+        await before_its_approver(life, "r1")
+        await life.decide("r1")
+        row = await life.settled("r1", among=frozenset({"rewarded"}))
+        told = await sql(
+            life,
+            "SELECT template, recipient, due_at - :at AS pause FROM notice WHERE template IN "
+            "('rewarded', 'satisfaction_survey') ORDER BY template, recipient",
+            at=row.rewarded_at,
+        )
+        assert [tuple(each) for each in told] == [
+            *(("rewarded", name, timedelta(0)) for name in ("c-r1", "dexter")),
+            *(("satisfaction_survey", name, timedelta(days=1)) for name in ("c-r1", "dexter")),
+        ]
