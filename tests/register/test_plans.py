@@ -6,7 +6,7 @@ thousand, is long enough for PostgreSQL to plan as it does for a million. Nothin
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import psycopg
@@ -18,10 +18,17 @@ from bench import fresh, waiting
 from bench.hearings import PEPPER, Hearings
 from bench.past import MAIN, OTHERS, Past, fill
 from models.session import engine
+from referral_rewards.api import health
 from referral_rewards.config import with_driver
+from referral_rewards.domain.rewards import Side
 from referral_rewards.domain.terms import Role
-from referral_rewards.register import outbox, reservations
+from referral_rewards.register import notices, outbox, own_words, referrals, reservations
+from referral_rewards.register.addresses import address_of
+from referral_rewards.register.cases import open_case
+from referral_rewards.register.notices import Audience, Planned
+from referral_rewards.register.objections import objection
 from referral_rewards.register.signing import KeyRing
+from referral_rewards.reporting.communication import communication
 from referral_rewards.reporting.queue import page
 from referral_rewards.reporting.queue_counts import COUNTED_MAX, counts
 from referral_rewards.reporting.queue_filters import Filters
@@ -153,3 +160,48 @@ async def test_a_missing_index_is_found_out(register: Register) -> None:
     with Plans(register.engine, ROWS_MAX["small"]).explained() as plans, pytest.raises(_Undo):
         await without_its_index()
     assert list(plans.problems.values()) == [["scans leg"]]
+
+
+async def test_telling_reads_what_is_due_and_no_past(register: Register) -> None:
+    referral, now = fresh.name("small", 0), datetime.now(UTC)
+    async with register.engine.begin() as connection:
+        await connection.execute(_TOLD_BEFORE)
+        await connection.execute(text("ANALYZE notice"))
+    with Plans(register.engine, ROWS_MAX["small"]).explained() as plans:
+        async with register.engine.begin() as connection:
+            await notices.plan(connection, [_planned(referral, now)], now)
+            due = await notices.claim(connection, now, lease=timedelta(minutes=1), limit=20)
+            assert {notice.referral_id for notice in due} == {referral}
+            assert len(await communication(connection, referral)) == 1
+            for audience, recipient in ((Audience.REFERRER, "dexter"), (Audience.REFEREE, "referee")):
+                await address_of(connection, audience, recipient, referral=referral, program=MAIN)
+            for side in Side:
+                case = await open_case(connection, await referrals.row(connection, referral), now)
+                assert case is not None
+                await objection(connection, case, side)
+            await own_words.has_rated(connection, referral, Side.REFEREE)
+            for statement in (health._NOTICES, health._NOTICES_LATE):
+                await connection.execute(statement)
+    assert plans.problems == {}
+
+
+def _planned(referral: str, at: datetime) -> Planned:
+    return Planned(
+        referral=referral,
+        program=MAIN,
+        template="approval_cancelled",
+        audience=Audience.REFEREE,
+        recipient="referee",
+        occasion="a test",
+        due_at=at,
+        only_after=None,
+    )
+
+
+_TOLD_BEFORE: Final = text("""
+INSERT INTO notice (id, referral_id, program, template, audience, recipient, channel, occasion, planned_at, state,
+                    attempts, settled_at)
+SELECT gen_random_uuid(), 'past-' || n, 'p', 'denied', 'referrer', 'r' || n % 1000, 'email', 'round:1',
+       now() - n * interval '10 minutes', 'sent', 1, now() - n * interval '10 minutes'
+FROM generate_series(1, 40000) AS n
+""")
