@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from referral_rewards.api.desk import account, audit, claims, openid, pages, programs, signing_in, status
+from referral_rewards.api.desk import account, audit, claims, openid, pages, people, programs, signing_in, status
 from referral_rewards.api.desk.visiting import SignInNeeded
 
 #: The rooms of the desk, each a module with a `router`.
@@ -16,6 +16,7 @@ ROOMS: Final[tuple[ModuleType, ...]] = (
     claims,
     programs,
     account,
+    people,
     audit,
     status,
 )

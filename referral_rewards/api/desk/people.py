@@ -1,0 +1,211 @@
+"""People and services, for administrators: who there is, what they may do, and how they sign in."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.datastructures import FormData
+
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.visiting import Administrator, SentForm, Visit
+from referral_rewards.api.parts import Its, Parts
+from referral_rewards.api.problems import status_of
+from referral_rewards.domain.errors import BadInput, NotAllowed, NotFound, RequestInvalid
+from referral_rewards.domain.identity import Marker
+from referral_rewards.domain.terms import Role
+from referral_rewards.register import passwords, people, tokens
+from referral_rewards.register.users import Scope
+
+router = APIRouter(prefix="/people")
+
+_HERE: Final = "/people"
+
+
+@router.get("")
+async def everybody(visit: Administrator, parts: Its) -> Response:
+    """Who there is."""
+    return await _list(parts, visit)
+
+
+@router.post("")
+async def add(visit: Administrator, form: SentForm, parts: Its) -> Response:
+    """Adds a person or a service, who has no means to sign in yet."""
+    name = _said(form, "name")
+    try:
+        roles, scopes = _chosen(form, "role", Role), _chosen(form, "scope", Scope)
+        async with parts.database.transaction() as connection:
+            now = datetime.now(UTC)
+            await people.add(connection, name, roles=roles, scopes=scopes, by=visit.user.name, at=now)
+    except BadInput as refusal:
+        return await _list(parts, visit, typed=name, problem=refusal.problems[0].what)
+    return RedirectResponse(_address(name), HTTPStatus.SEE_OTHER)
+
+
+@router.post("/{name:path}/tokens/{number}/revoke")
+async def revoke(name: str, number: UUID, visit: Administrator, form: SentForm, parts: Its) -> Response:
+    """Revokes anybody's token."""
+    async with parts.database.transaction() as connection:
+        await tokens.revoke(connection, number, by=visit.user.name, at=datetime.now(UTC), only_of=_name(name))
+    return RedirectResponse(f"{_address(name)}?done=true", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/{name:path}/{act}")
+async def change(name: str, act: str, visit: Administrator, form: SentForm, parts: Its) -> Response:
+    """Changes what somebody may do, or how they sign in."""
+    if act not in _ACTS:
+        raise NotFound("page", act)
+    try:
+        change = await _ACTS[act](form, _name(name), parts.intake.marker)
+        async with parts.database.transaction() as connection:
+            await change(connection, visit.user.name, datetime.now(UTC))
+    except (BadInput, NotAllowed) as refusal:
+        told = refusal.problems[0].what if isinstance(refusal, BadInput) else str(refusal)
+        return await _one(parts, visit, name, problem=told, status=status_of(type(refusal)))
+    return RedirectResponse(f"{_address(name)}?done=true", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/{name:path}")
+async def somebody(name: str, visit: Administrator, parts: Its, done: bool = False) -> Response:
+    """One of them, with all that can be changed."""
+    return await _one(parts, visit, _name(name), told="It is done, and on record." if done else "")
+
+
+Change = Callable[[AsyncConnection, str, datetime], Awaitable[None]]
+"""What is done in a transaction, by whom and when."""
+
+
+async def _roles(form: FormData, name: str, marker: Marker) -> Change:
+    roles = _chosen(form, "role", Role)
+    return lambda connection, by, at: people.set_roles(connection, name, roles, by=by, at=at)
+
+
+async def _marks(form: FormData, name: str, marker: Marker) -> Change:
+    identity = {"customer": _said(form, "customer"), "email": _said(form, "email")}
+    marks = marker.marks(identity)
+    if not marks and not form.get("forget"):
+        raise RequestInvalid("name a customer id or an email address of theirs")
+    return lambda connection, by, at: people.set_marks(connection, name, marks, by=by, at=at)
+
+
+async def _contact(form: FormData, name: str, marker: Marker) -> Change:
+    email = _said(form, "contact") or None
+    return lambda connection, by, at: people.set_contact(connection, name, email, by=by, at=at)
+
+
+async def _password(form: FormData, name: str, marker: Marker) -> Change:
+    typed = form.get("password")
+    password = typed if isinstance(typed, str) else ""
+    passwords.check(password, name)
+    hashed = await passwords.hash_of(password)
+    return lambda connection, by, at: people.set_password(connection, name, hashed, by=by, at=at)
+
+
+async def _no_password(form: FormData, name: str, marker: Marker) -> Change:
+    return lambda connection, by, at: people.set_password(connection, name, None, by=by, at=at)
+
+
+async def _sessions(form: FormData, name: str, marker: Marker) -> Change:
+    return lambda connection, by, at: people.end_sessions(connection, name, by=by, at=at)
+
+
+async def _link(form: FormData, name: str, marker: Marker) -> Change:
+    issuer, subject = _said(form, "issuer"), _said(form, "subject")
+    if not issuer or not subject:
+        raise RequestInvalid("name the provider and what it calls them")
+    return lambda connection, by, at: people.link(connection, name, issuer=issuer, subject=subject, by=by, at=at)
+
+
+async def _unlink(form: FormData, name: str, marker: Marker) -> Change:
+    return lambda connection, by, at: people.unlink(connection, name, by=by, at=at)
+
+
+async def _bar(form: FormData, name: str, marker: Marker) -> Change:
+    return lambda connection, by, at: people.bar(connection, name, by=by, at=at)
+
+
+async def _unbar(form: FormData, name: str, marker: Marker) -> Change:
+    return lambda connection, by, at: people.unbar(connection, name, by=by, at=at)
+
+
+#: The forms of a person's page, by the last step of their addresses.
+_ACTS: Final[Mapping[str, Callable[[FormData, str, Marker], Awaitable[Change]]]] = {
+    "roles": _roles,
+    "marks": _marks,
+    "contact": _contact,
+    "password": _password,
+    "no-password": _no_password,
+    "end-sessions": _sessions,
+    "link": _link,
+    "unlink": _unlink,
+    "bar": _bar,
+    "unbar": _unbar,
+}
+
+
+async def _list(parts: Parts, visit: Visit, *, typed: str = "", problem: str = "") -> Response:
+    async with parts.database.transaction() as connection:
+        rows = await people.listing(connection)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK
+    shown: dict[str, Any] = {"rows": rows, "typed": typed, "problem": problem, "roles": list(Role)}
+    return page("people.html", visit, status=status, here=_HERE, scopes=list(Scope), **shown)
+
+
+async def _one(
+    parts: Parts, visit: Visit, name: str, *, told: str = "", problem: str = "", status: int = HTTPStatus.OK
+) -> Response:
+    async with parts.database.transaction() as connection:
+        person = await people.one(connection, name)
+        kept = [each for each in await tokens.of(connection, name) if each.revoked_at is None]
+    return page(
+        "person.html",
+        visit,
+        status=HTTPStatus(status),
+        here=_HERE,
+        person=person,
+        tokens=kept,
+        roles=list(Role),
+        told=told,
+        problem=problem,
+        base=_address(name),
+        password_min=passwords.LENGTH_MIN,
+        issuer=parts.openid.issuer if parts.openid else "",
+        itself=person.name == visit.user.name,
+    )
+
+
+def _name(name: str) -> str:
+    """The name in an address. None holds a zero character, which the database can't even be asked for."""
+    if "\x00" in name:
+        raise NotFound("user", name)
+    return name
+
+
+def _address(name: str) -> str:
+    return f"{_HERE}/{quote(name, safe='')}"
+
+
+def _said(form: FormData, field: str) -> str:
+    """What was typed into a field. No text of ours holds a zero character.
+
+    Raises:
+        RequestInvalid: if this one does.
+    """
+    value = form.get(field)
+    if not isinstance(value, str):
+        return ""
+    if "\x00" in value:
+        raise RequestInvalid("holds a zero character", field)
+    return value.strip()
+
+
+def _chosen(form: FormData, field: str, kind: Any) -> list[Any]:
+    try:
+        return [kind(str(each)) for each in form.getlist(field)]
+    except ValueError:
+        raise RequestInvalid(f"is one of {', '.join(kind)}", field) from None

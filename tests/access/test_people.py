@@ -1,0 +1,223 @@
+"""Looking after people on the desk: only administrators do, nobody for themselves, and each act is on record."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from referral_rewards.domain.terms import Role
+from referral_rewards.register import people, users
+from tests.access.browsing import give_password, sign_in, stranger
+from tests.access.test_audit import record
+from tests.desk import Desk, marks
+
+ACTS = (
+    *("roles", "marks", "contact", "password", "no-password", "end-sessions", "link", "unlink", "bar", "unbar"),
+    "tokens/00000000-0000-0000-0000-000000000000/revoke",
+)
+
+
+async def person(desk: Desk, name: str) -> Any:
+    async with desk.database.transaction() as connection:
+        return await people.one(connection, name)
+
+
+@pytest.mark.parametrize("user", ["paula", "fiona", "oscar"])
+async def test_only_administrators_look_after_people(desk: Desk, user: str) -> None:
+    async with desk.browser(user) as browser:
+        assert (await browser.get("/people")).status_code == 403
+        assert (await browser.get("/people/paula")).status_code == 403
+        assert (await browser.send("/people", name="eve", role="finance")).status_code == 403
+        for act in ACTS:
+            assert (await browser.send(f"/people/{user}/{act}", role="administrator")).status_code == 403, act
+    assert await record(desk, "user.added", "user.roles_set") == []
+
+
+async def test_no_form_is_taken_that_our_pages_did_not_hand_out(desk: Desk) -> None:
+    async with desk.browser("ada") as browser:
+        for path in ("/people", *(f"/people/paula/{act}" for act in ACTS), "/account/tokens", "/account/sessions/end"):
+            for fields in ({}, {"csrf": "0" * 64}):
+                answer = await browser.client.post(path, data={"role": "finance", "name": "eve", **fields})
+                assert answer.status_code == 403, path
+    assert (await person(desk, "paula")).roles == ["program_owner"]
+
+
+async def test_a_person_is_added_and_changed_and_all_of_it_is_on_record(desk: Desk) -> None:
+    async with desk.browser("ada") as browser:
+        added = await browser.send("/people", name="grace", role=["finance"])
+        assert added.headers["Location"] == "/people/grace"
+        for act, fields in [
+            ("roles", {"role": ["operations", "finance"]}),
+            ("marks", {"email": "grace@example.com"}),
+            ("contact", {"contact": "grace@example.com"}),
+            ("password", {"password": "correct horse battery"}),
+            ("link", {"issuer": "https://id.example.com", "subject": "1"}),
+            ("end-sessions", {}),
+            ("bar", {}),
+            ("unbar", {}),
+        ]:
+            assert (await browser.send(f"/people/grace/{act}", **fields)).status_code == 303, act
+        page = (await browser.get("/people/grace?done=true")).text
+        assert "It is done, and on record." in page
+    found = await person(desk, "grace")
+    assert (found.roles, found.mark_kinds, found.has_contact) == (["finance", "operations"], ["email"], True)
+    assert (found.has_password, found.identities, found.barred_at) == (True, 1, None)
+    assert [(actor, act) for actor, act, *_ in await record(desk) if actor == "ada"] == [
+        ("ada", f"user.{act}") for act in ("added", "roles_set", "marks_set", "contact_set", "password_set", "linked")
+    ] + [("ada", "session.all_ended"), ("ada", "user.barred"), ("ada", "user.unbarred")]
+    assert "example.com" not in str([row for row in await record(desk) if row[1] != "user.linked"])
+
+
+@pytest.mark.parametrize("act", ["roles", "marks", "bar", "unbar"])
+async def test_nobody_changes_what_they_may_do_themselves(desk: Desk, act: str) -> None:
+    async with desk.browser("ada") as browser:
+        refused = await browser.send(f"/people/ada/{act}", role="finance", email="other@example.com", forget="true")
+        assert refused.status_code == 403
+        assert "another administrator does" in refused.text
+    assert (await person(desk, "ada")).roles == ["administrator"]
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "problem"),
+    [
+        ("/people", {"name": "paula"}, "there is a user"),
+        ("/people", {"name": "p@example.com"}, "looks like an email address"),
+        ("/people", {"name": ""}, "an id is 1 to 200 characters"),
+        ("/people", {"name": "a\x00b"}, "zero character"),
+        ("/people", {"name": "eve", "role": "king"}, "is one of"),
+        ("/people/paula/roles", {"role": "king"}, "is one of"),
+        ("/people/paula/marks", {"email": "nowhere"}, "name a customer id or an email"),
+        ("/people/paula/contact", {"contact": "nowhere"}, "is no email address"),
+        ("/people/paula/password", {"password": "short"}, "at least 12 characters"),
+        ("/people/paula/link", {"issuer": "https://x"}, "name the provider"),
+    ],
+)
+async def test_what_is_wrong_is_said_on_the_page(desk: Desk, path: str, fields: dict[str, str], problem: str) -> None:
+    async with desk.browser("ada") as browser:
+        refused = await browser.send(path, **fields)
+        assert refused.status_code == 422
+        assert problem in refused.text
+
+
+async def test_what_is_not_there_is_not_found(desk: Desk) -> None:
+    async with desk.browser("ada") as browser:
+        assert (await browser.get("/people/who")).status_code == 404
+        assert (await browser.get("/people/a%00b")).status_code == 404
+        assert (await browser.send("/people/who/bar")).status_code == 404
+        assert (await browser.send("/people/paula/crown")).status_code == 404
+
+
+async def test_one_s_password_is_changed_by_whoever_knows_it_and_other_sessions_end(desk: Desk) -> None:
+    await give_password(desk, "paula")
+    fresh = {"new": "four plain words here", "again": "four plain words here"}
+    async with desk.browser("paula") as here, desk.browser("paula") as elsewhere:
+        for fields, problem in [
+            ({**fresh, "current": "wrong"}, "not your present password"),
+            ({**fresh, "current": "correct horse battery", "again": "x"}, "differ"),
+            ({"new": "short", "again": "short", "current": "correct horse battery"}, "at least 12"),
+        ]:
+            refused = await here.send("/account/password", **fields)
+            assert (refused.status_code, problem in refused.text) == (422, True), problem
+        done = await here.send("/account/password", **fresh, current="correct horse battery")
+        assert done.headers["Location"] == "/account?done=password"
+        assert (await here.get("/account")).status_code == 200
+        assert (await elsewhere.get("/account")).status_code == 303
+    async with stranger(desk.app) as client:
+        assert (await sign_in(client, "paula", "four plain words here")).status_code == 303
+
+
+async def test_one_signs_out_everywhere_else(desk: Desk) -> None:
+    async with desk.browser("paula") as here, desk.browser("paula") as elsewhere:
+        assert (await here.send("/account/sessions/end")).status_code == 303
+        assert (await here.get("/account")).status_code == 200
+        assert (await elsewhere.get("/account")).status_code == 303
+
+
+async def test_a_token_does_what_its_scopes_say_and_no_more(desk: Desk) -> None:
+    await desk.referral("a")
+    async with desk.browser("paula") as browser:
+        page = await browser.send("/account/tokens", label="reports", scope="claims:read", days="7")
+        assert page.status_code == 201
+        token = page.text.split("<code>rrt_")[1].split("<")[0]
+        desk.tokens["reader"] = f"rrt_{token}"
+        assert token not in (await browser.get("/account")).text, "it is shown once"
+    assert (await desk.get("/v1/claims", as_="reader")).status_code == 200
+    assert (await desk.decide("a", "hold", as_="reader")).status_code == 403
+    async with desk.database.transaction() as connection:
+        await people.set_roles(connection, "paula", [], by="ada", at=datetime.now(UTC))
+    assert (await desk.get("/v1/claims", as_="reader")).status_code == 403, "nor than its user may"
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"label": "", "scope": "claims:read", "days": "7"}, "say what it is for"),
+        ({"label": "x" * 81, "scope": "claims:read", "days": "7"}, "say what it is for"),
+        ({"label": "x", "days": "7"}, "choose at least one"),
+        ({"label": "x", "scope": "all", "days": "7"}, "scopes are"),
+        ({"label": "x", "scope": "claims:read", "days": "99999"}, "choose one of"),
+        ({"label": "x", "scope": "claims:read", "days": "²"}, "choose one of"),
+    ],
+)
+async def test_a_token_that_can_not_be_had_is_refused_with_the_reason(
+    desk: Desk, fields: dict[str, str], problem: str
+) -> None:
+    async with desk.browser("paula") as browser:
+        refused = await browser.send("/account/tokens", **fields)
+        assert (refused.status_code, problem in refused.text) == (422, True)
+
+
+async def test_a_token_issues_none_that_may_more_or_lasts_longer(desk: Desk) -> None:
+    def wanted(scopes: list[str], days: float) -> dict[str, Any]:
+        return {"label": "x", "scopes": scopes, "expires_at": (datetime.now(UTC) + timedelta(days=days)).isoformat()}
+
+    async def issue(as_: str, scopes: list[str], days: float) -> Any:
+        return await desk.api.post("/v1/tokens", json=wanted(scopes, days), headers=desk.bearer(as_))
+
+    issued = await issue("paula", ["claims:read"], 30)
+    assert issued.status_code == 201
+    desk.tokens["reader"] = issued.json()["token"]
+    for scopes, days, status in [
+        (["claims:read"], 29, 201),
+        (["claims:read"], 31, 403),
+        (["claims:decide"], 1, 403),
+        (["claims:read"], 400, 422),
+        (["claims:read"], -1, 422),
+        ([], 1, 422),
+    ]:
+        assert (await issue("reader", scopes, days)).status_code == status, (scopes, days)
+    assert (await issue("paula", ["events:write"], 1)).status_code == 403
+    assert (await issue("site", ["events:write"], 1)).status_code == 201
+
+
+async def test_one_s_own_tokens_are_listed_and_revoked_and_nobody_else_s(desk: Desk) -> None:
+    (paulas,) = (await desk.get("/v1/tokens")).json()
+    assert (paulas["label"], paulas["scopes"]) == ("first", ["claims:decide", "claims:read"])
+    path = f"/v1/tokens/{paulas['id']}"
+    assert (await desk.api.delete(path, headers=desk.bearer("oscar"))).status_code == 404
+    async with desk.browser("oscar") as browser:
+        assert (await browser.send(f"/account/tokens/{paulas['id']}/revoke")).status_code == 404
+    async with desk.browser("ada") as browser:
+        assert (await browser.send(f"/people/oscar/tokens/{paulas['id']}/revoke")).status_code == 404
+        assert (await browser.send(f"/people/paula/tokens/{paulas['id']}/revoke")).status_code == 303
+    assert (await desk.get("/v1/tokens")).status_code == 401
+    async with desk.database.transaction() as connection:
+        await users.new_token(connection, "paula", label="2", scopes=[], at=datetime.now(UTC))
+    assert [row[0] for row in await record(desk, "token.revoked")] == ["ada"]
+
+
+async def test_who_did_what_is_read_newest_first_and_filtered(desk: Desk) -> None:
+    await desk.add_user("reader", Role.OPERATIONS, marks=marks(customer="c-r"))
+    async with desk.browser("ada") as browser:
+        for name in ("n1", "n2", "n3"):
+            await browser.send("/people", name=name, role="finance")
+        page = (await browser.get("/audit?actor=ada&act=user")).text
+        assert page.index("n3") < page.index("n2") < page.index("n1")
+        assert (await browser.get("/audit?subject=n2&act=user.added")).text.count("<time") == 1
+        assert "Nothing on record answers" in (await browser.get("/audit?actor=who")).text
+        assert (await browser.get("/audit?actor=%00")).status_code == 422
+    first = (await desk.get("/v1/audit?limit=2&act=user", as_="reader")).json()
+    second = (await desk.get(f"/v1/audit?limit=2&act=user&before={first['next']}", as_="reader")).json()
+    assert [each["subject"] for each in first["events"] + second["events"]] == ["n3", "n2", "n1"]
+    assert second["next"] is None
+    assert (await desk.get("/v1/audit", as_="site")).status_code == 403
