@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from referral_rewards.register import passwords
 from tests.desk import Desk, desk
 
 CHROMIUM = os.environ.get("CHROMIUM") or next(
@@ -51,6 +52,7 @@ class Office:
     chromium: Browser
     windows: list[BrowserContext] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    passwords: set[str] = field(default_factory=set)
 
     async def window(self, **how: Any) -> Page:
         """A fresh window in which nobody is signed in; ``how`` as Playwright's contexts take it."""
@@ -61,6 +63,25 @@ class Office:
         page.on("pageerror", lambda error: self.problems.append(f"{page.url}: {error}"))
         page.on("console", lambda message: self._heard(page, message.type, message.text))
         return page
+
+    async def sign_in(self, user: str, **how: Any) -> Page:
+        """A window in which the user has signed in by the sign-in page, and stands before the queue."""
+        page = await self.window(**how)
+        await page.goto("/sign-in")
+        await self.fill_in(page, user)
+        await page.wait_for_url("**/queue")
+        return page
+
+    async def fill_in(self, page: Page, user: str) -> None:
+        """Gives name and password on the sign-in page that is open."""
+        password = f"a long password of {user}"
+        if user not in self.passwords:
+            async with self.desk.database.transaction() as connection:
+                await passwords.keep(connection, user, await passwords.hash_of(password))
+            self.passwords.add(user)
+        await page.get_by_label("Name").fill(user)
+        await page.get_by_label("Password").fill(password)
+        await page.get_by_role("button", name="Sign in", exact=True).click()
 
     def _heard(self, page: Page, kind: str, text: str) -> None:
         # A refusal is a page with a status of its own, which the browser also tells its console.
