@@ -1,11 +1,15 @@
 """Real servers for the suite: one PostgreSQL and one Temporal a session, a fresh database a test.
 
 With pytest-xdist each worker process has servers of its own. All of them end with the session, by pid.
+Sessions that run side by side do not meet: each keeps its files in a folder of its own.
 """
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -20,6 +24,15 @@ from referral_rewards.embedded import postgres, temporal_cli
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 
 _numbers = count(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives the session a folder of its own. Every session closes the one that pytest shares to other users, and as
+    root our PostgreSQL runs as one: a session that begins would take the files from under the server of another."""
+    if config.option.basetemp is None and not hasattr(config, "workerinput"):
+        config.option.basetemp = tempfile.mkdtemp(prefix="referrals-tests-")
+        config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, ignore_errors=True))
 
 
 @pytest.fixture(scope="session")
