@@ -21,6 +21,7 @@ from referral_rewards.cli.console import (
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.money import display
 from referral_rewards.register import users
+from referral_rewards.reporting.forms import age as age_of
 from referral_rewards.reporting.queue import everything
 from referral_rewards.reporting.queue_filters import Filters, Sort, Waits
 from referral_rewards.reporting.queue_search import Asking
@@ -151,7 +152,7 @@ def _conversion(conversion: dict[str, Any] | None) -> str:
 def _approval(entry: dict[str, Any], now: datetime) -> str:
     approval = entry["approval"]
     age = now - datetime.fromisoformat(entry["since"]) if entry["since"] else None
-    lines = [f"{'on hold' if entry['status'] == 'on_hold' else 'waiting'} {_age(age.total_seconds())}" if age else ""]
+    lines = [f"{'on hold' if entry['status'] == 'on_hold' else 'waiting'} {age_of(age)}" if age else ""]
     if entry["overdue"]:
         lines.append("overdue, escalated" if entry["escalated"] else "overdue")
     if entry["exception"] == "approval":
@@ -163,10 +164,3 @@ def _approval(entry: dict[str, Any], now: datetime) -> str:
 def _payment(entry: dict[str, Any]) -> str:
     payouts = [f"{each['state']}{': ' + each['why'] if each['why'] else ''}" for each in entry["payment"]]
     return "\n".join(payouts) or "nothing sent"
-
-
-def _age(seconds: float) -> str:
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{int(seconds // length)} {unit}"
-    return f"{int(seconds)} s"

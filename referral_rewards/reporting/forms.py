@@ -1,6 +1,6 @@
 """How values are written for programs and people: instants, rows."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
@@ -14,6 +14,15 @@ def instant(moment: datetime | None) -> str | None:
 def day(moment: datetime | None) -> str:
     """An instant to the minute, for people."""
     return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}Z"
+
+
+def age(length: timedelta) -> str:
+    """How long ago, in the largest unit that fits, for people."""
+    seconds = max(0.0, length.total_seconds())
+    for unit, of_it in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= of_it:
+            return f"{int(seconds // of_it)} {unit}"
+    return f"{int(seconds)} s"
 
 
 def plain(value: Any) -> Any:

@@ -6,13 +6,27 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from referral_rewards.api.desk import account, audit, claims, openid, pages, people, programs, signing_in, status
+from referral_rewards.api.desk import (
+    account,
+    audit,
+    bulk,
+    claims,
+    openid,
+    pages,
+    people,
+    programs,
+    queue,
+    signing_in,
+    status,
+)
 from referral_rewards.api.desk.visiting import SignInNeeded
 
 #: The rooms of the desk, each a module with a `router`.
 ROOMS: Final[tuple[ModuleType, ...]] = (
     signing_in,
     openid,
+    queue,
+    bulk,
     claims,
     programs,
     account,

@@ -1,0 +1,138 @@
+"""Deciding on many claims of the queue: what was selected is shown once more, then each gets a decision of its own."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import APIRouter, Response
+from starlette.datastructures import FormData
+
+from referral_rewards.api.deciding import recorded_together, rule_of
+from referral_rewards.api.desk.decision_words import KINDS, REASONS
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
+from referral_rewards.api.parts import Its, Parts
+from referral_rewards.domain.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind
+from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
+from referral_rewards.domain.together import TOGETHER, TOGETHER_MAX
+from referral_rewards.register.users import Scope
+from referral_rewards.reporting import queue as waiting
+from referral_rewards.reporting.queue_filters import Waits
+
+router = APIRouter()
+
+_HERE: Final = "/queue"
+_K = DecisionKind
+#: What comes of each kind of decision, for who is about to make it.
+NEXT: Final = {
+    _K.APPROVE: "Each is judged once more. Where your signature is the last needed, the reward is reserved and paid.",
+    _K.DENY: "Each is closed without a reward, and the people concerned are told. Only reopening it corrects that.",
+    _K.HOLD: "Nothing is paid until somebody releases them.",
+    _K.RELEASE: "Those that are held wait for their approvers again, or go on if they were approved.",
+    _K.REQUEST_EVIDENCE: "The people whom it concerns are asked; the claims go on waiting.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Typed:
+    """What was selected, each with the digest that was shown, and what was put into the form so far."""
+
+    claims: tuple[tuple[str, str], ...]
+    kind: str
+    reason: str
+    note: str
+    back: str
+
+    @classmethod
+    def of(cls, form: FormData) -> "_Typed":
+        given = {
+            name: str(form.get(name) or "").replace("\r\n", "\n").replace("\0", "")
+            for name in ("kind", "reason", "note", "back")
+        }
+        chosen = [str(each).replace("\0", "").partition(" ") for each in form.getlist("claim")]
+        claims = tuple(dict.fromkeys((referral, digest) for digest, _, referral in chosen if referral))
+        return cls(claims=claims[:TOGETHER_MAX], **given)
+
+
+@router.post("/queue/decide")
+async def decide(visit: Reader, form: SentForm, parts: Its) -> Response:
+    """The first step shows what was selected and asks what is decided; the second records it and shows what came of it.
+
+    Sent again, it shows the decisions that there are: none is recorded twice.
+    """
+    typed = _Typed.of(form)
+    if not typed.claims:
+        raise RequestInvalid("select at least one claim first", "claims")
+    visit.user.need_scope(Scope.CLAIMS_DECIDE)
+    if form.get("step") != "record":
+        return await _confirm(parts, visit, typed)
+    problems = [Problem(name, f"choose a {what}") for name, what in _CHOICES if not getattr(typed, name)]
+    try:
+        if problems or typed.kind not in set(DecisionKind):
+            raise BadInput(problems or [Problem("kind", "choose what to decide")])
+        kind = DecisionKind(typed.kind)
+        outcomes = await recorded_together(parts, kind, typed.reason, typed.note, typed.claims, visit.user)
+    except BadInput as refusal:
+        return await _confirm(parts, visit, typed, refusal)
+    return page(
+        "queue_decided.html",
+        visit,
+        here=_HERE,
+        kind=kind,
+        back=typed.back,
+        done=[each for each in outcomes if each.decision is not None],
+        left_out=[(each, rule_of(each.refusal)) for each in outcomes if each.refusal is not None],
+    )
+
+
+_CHOICES: Final = (("kind", "decision"), ("reason", "reason"))
+
+
+async def _confirm(parts: Parts, visit: Visit, typed: _Typed, refusal: BadInput | None = None) -> Response:
+    keys = tuple((referral, str(Waits.APPROVAL), "") for referral, _ in typed.claims)
+    async with parts.database.transaction() as connection:
+        entries = await waiting.entries(connection, parts.keys, keys, datetime.now(UTC))
+    found = {entry["referral"]: entry for entry in entries}
+    chosen: list[dict[str, Any]] = []
+    totals: Counter[str] = Counter()
+    for referral, digest in typed.claims:
+        entry = found.get(referral)
+        problem = _in_the_way(entry, digest)
+        if entry is not None and problem is None:
+            totals.update({leg["currency"]: leg["amount_minor"] for leg in _summed(entry)})
+        chosen.append({"referral": referral, "digest": digest, "entry": entry, "problem": problem})
+    return page(
+        "queue_confirm.html",
+        visit,
+        status=HTTPStatus.OK if refusal is None else HTTPStatus.UNPROCESSABLE_ENTITY,
+        here=_HERE,
+        typed=typed,
+        chosen=chosen,
+        fit=sum(each["problem"] is None for each in chosen),
+        totals=sorted(totals.items()),
+        kinds=[(kind, KINDS[kind][0], NEXT[kind]) for kind in TOGETHER],
+        reasons=[(kind, KINDS[kind][0], [(each, REASONS[each]) for each in REASON_CODES[kind]]) for kind in TOGETHER],
+        note_length_max=NOTE_LENGTH_MAX,
+        problems={each.where: each.what for each in refusal.problems} if refusal else {},
+    )
+
+
+def _in_the_way(entry: dict[str, Any] | None, digest: str) -> str | None:
+    """Why a claim would be left out, as far as that can be seen; recording it asks every rule."""
+    if entry is None:
+        return "it no longer waits for its approvers"
+    if entry["approval"]["digest"] != digest:
+        return "it changed since it was shown"
+    if entry["eligibility"]["flags"]:
+        return "it is flagged, and can only be decided by itself"
+    return None
+
+
+def _summed(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """The legs of a claim, one sum a currency."""
+    sums: Counter[str] = Counter()
+    for leg in entry["reward"]:
+        sums[leg["currency"]] += leg["amount_minor"]
+    return [{"currency": currency, "amount_minor": amount} for currency, amount in sums.items()]

@@ -1,0 +1,109 @@
+"""The queue: what waits for a person, searched, sorted and page by page, and views of it that people keep."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
+
+from referral_rewards.api.desk.pages import page, part
+from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
+from referral_rewards.api.parts import Its, Parts
+from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.findings import Recommendation
+from referral_rewards.domain.terms import Role
+from referral_rewards.register import views
+from referral_rewards.reporting import queue as waiting
+from referral_rewards.reporting.forms import age
+from referral_rewards.reporting.queue_counts import counts
+from referral_rewards.reporting.queue_filters import FLAGS, UNFLAGGED, Filters, Sort, Waits
+from referral_rewards.reporting.queue_search import Asking
+
+router = APIRouter()
+
+_HERE: Final = "/queue"
+Asked = Annotated[Filters, Query()]
+
+SORTS: Final = {
+    Sort.OLDEST: "Oldest first",
+    Sort.NEWEST: "Newest first",
+    Sort.DEADLINE: "Next deadline (those with one)",
+    Sort.AMOUNT_HIGH: "Highest amount (those with one)",
+    Sort.AMOUNT_LOW: "Lowest amount (those with one)",
+}
+EXCEPTIONS: Final = {
+    Waits.APPROVAL: "Approvals",
+    Waits.LATE_FACT: "Late facts",
+    Waits.CLAWBACK: "Clawback cases",
+    Waits.PAYOUT_MANUAL_REVIEW: "Payouts to look at",
+    Waits.PAYOUT_REFUSED: "Refused payouts",
+    Waits.REPORTED: "Reported purchases",
+}
+ROLES: Final = tuple(role for role in Role if role is not Role.ADMINISTRATOR)
+
+
+@router.get("/queue")
+async def show_queue(visit: Reader, parts: Its, filters: Asked) -> Response:
+    """A page of the queue, with what is asked for in its address."""
+    return page("queue.html", visit, **await _shown(visit, parts, filters))
+
+
+@router.get("/queue/rows")
+async def show_rows(visit: Reader, parts: Its, filters: Asked) -> Response:
+    """The part of it that changes by itself, for a page that is open."""
+    return part("queue_rows.html", visit, **await _shown(visit, parts, filters))
+
+
+@router.post("/queue/views")
+async def save_view(visit: Reader, form: SentForm, parts: Its) -> Response:
+    """Keeps what the page was asked for under a name, or forgets a view of that name."""
+    name, query = str(form.get("name") or "").strip(), _as_asked(str(form.get("query") or ""))
+    async with parts.database.transaction() as connection:
+        if form.get("act") == "delete":
+            await views.delete(connection, visit.user.name, name)
+        else:
+            await views.save(connection, visit.user.name, name, query)
+    return RedirectResponse(f"/queue?{query}", HTTPStatus.SEE_OTHER)
+
+
+async def _shown(visit: Visit, parts: Parts, filters: Filters) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    asking = Asking(visit.user.name, visit.user.roles)
+    async with parts.database.transaction() as connection:
+        found = await waiting.page(connection, parts.keys, filters, asking, now)
+        counted = await counts(connection, now)
+        kept = await views.of_user(connection, visit.user.name)
+    for entry in found.entries:
+        entry["age"] = age(now - datetime.fromisoformat(entry["since"]))
+        entry["selectable"] = entry["exception"] == Waits.APPROVAL and not entry["eligibility"]["flags"]
+    return {
+        "here": _HERE,
+        "found": found,
+        "filters": filters,
+        "counts": counted,
+        "now": now,
+        "views": kept,
+        "query": urlencode(filters.query),
+        "next": urlencode({**filters.query, "after": found.next}) if found.next else None,
+        "sorts": SORTS,
+        "exceptions": EXCEPTIONS,
+        "flags": {each: "no flag" if each == UNFLAGGED else each.replace("_", " ") for each in FLAGS},
+        "roles": [(each, each.replace("_", " ")) for each in ROLES],
+        "recommendations": [(each, str(each)) for each in Recommendation],
+        "programs": [(name, f"{name} ({count})") for name, count in sorted(counted.programs.items())],
+    }
+
+
+def _as_asked(query: str) -> str:
+    """A query as a page of ours would write it.
+
+    Raises:
+        RequestInvalid: if no page of ours can be asked so.
+    """
+    try:
+        return urlencode(Filters.model_validate(dict(parse_qsl(query))).query)
+    except ValidationError:
+        raise RequestInvalid("is nothing that the queue can be asked", "query") from None
