@@ -18,7 +18,8 @@ class Prospect:
     """What the consequences of a decision depend on.
 
     ``signoffs`` are the decisions that stand on this ``digest``; ``at_once`` whether the terms pay each reward as soon
-    as it is approved, or on the payout cycle; ``to`` the referrer to whom it was asked to move the claim.
+    as it is approved, or on the payout cycle; ``to`` the referrer to whom it was asked to move the claim; ``against``
+    the referrals that claim the same order for another referrer.
     """
 
     required: Requirement
@@ -27,6 +28,7 @@ class Prospect:
     digest: str
     at_once: bool = True
     to: str | None = None
+    against: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,11 @@ def _approved(approver: Approver, prospect: Prospect) -> str:
     if not prospect.legs:
         return "It is approved, and nothing is paid: the terms come to no amount."
     when = "paid at once" if prospect.at_once else "paid with the program's next payout cycle"
+    against = f"{' and '.join(prospect.against)} {'is' if len(prospect.against) == 1 else 'are'} denied"
+    settled = f" This settles the dispute: {against}." if prospect.against else ""
     return (
-        f"{payment(prospect.legs)}: set aside, and {when}. Until the first payment is sent, the claim can still be"
-        " denied or held; after that, money can only be clawed back."
+        f"{payment(prospect.legs)}: set aside, and {when}.{settled} Until the first payment is sent, the claim can"
+        " still be denied or held; after that, money can only be clawed back."
     )
 
 

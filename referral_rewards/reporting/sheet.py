@@ -14,6 +14,7 @@ from referral_rewards.domain.approval import Approver, DecisionKind, Requirement
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.consequences import Lacking, Prospect, consequence, lacking
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, NotFound
+from referral_rewards.domain.lifecycle import CLOSED
 from referral_rewards.register import admission, decisions, referrals
 from referral_rewards.register.admission import Answers, Matter, open_matter
 from referral_rewards.register.decisions import Decision
@@ -87,11 +88,13 @@ async def sheet(connection: AsyncConnection, referral: str, approver: Approver, 
                 matter = await open_matter(connection, row, made, now)
     signed: tuple[Decision, ...] = ()
     prospect: Prospect | None = None
+    rivals: list[dict[str, Any]] = []
     if matter is not None:
+        rivals = await competing(connection, matter.case)
         digest = matter.subject.digest
         on_it = [each for each in made if each.digest == digest and each.claim_id == matter.subject.claim_id]
         signed = await decisions.standing(connection, on_it)
-        prospect = _prospect(matter, signed)
+        prospect = _prospect(matter, signed, rivals)
     return Sheet(
         shown=shown,
         claim=RewardClaim.model_validate(shown["claim"]) if shown["claim"] else None,
@@ -102,7 +105,7 @@ async def sheet(connection: AsyncConnection, referral: str, approver: Approver, 
         lacks=lacking(prospect.required, prospect.signoffs, prospect.digest) if prospect else None,
         choices=_choices(admits, approver, prospect),
         closed_to_all=_closed_to_all(admits, row.status),
-        rivals=await competing(connection, matter.case) if matter else [],
+        rivals=rivals,
         timeline=timeline(shown, now),
         beside=await neighbours(connection, referral),
     )
@@ -115,14 +118,21 @@ async def as_it_was(connection: AsyncConnection, referral: str, digest: str) -> 
     return RewardClaim.model_validate(body) if body else None
 
 
-def _prospect(matter: Matter, standing: tuple[Decision, ...]) -> Prospect:
+def _prospect(matter: Matter, standing: tuple[Decision, ...], rivals: list[dict[str, Any]]) -> Prospect:
     case, subject = matter.case, matter.subject
+    against = [
+        rival["referral"]
+        for rival in rivals
+        if rival["same_order"] and rival["claimed_at"] and rival["status"] not in CLOSED
+        if rival["referrer"] != case.origin.referrer
+    ]
     return Prospect(
         required=subject.requirement,
         legs=subject.claim.legs if subject.claim else (),
         signoffs=[decision.signoff for decision in standing],
         digest=subject.digest,
         at_once=case.terms.payouts.timing == "immediate",
+        against=against,
         to=attribution.proposed_referrer(case.facts, case.origin.referrer, case.now),
     )
 

@@ -97,11 +97,14 @@ def _grace(
 
 
 def _marks(shown: Mapping[str, Any]) -> Iterator[Mark]:
+    claim_by = _at(shown["periods"]["claim_by"])
     for fact in shown["facts"]:
         if (drawn := _FACTS.get(fact["type"])) is not None:
             sign, good, say = drawn
-            late = " (came after the closing)" if fact["late"] else ""
-            yield Mark(_moment(fact["occurred_at"]), sign, say(fact["data"]) + late, good)
+            at, said = _moment(fact["occurred_at"]), say(fact["data"])
+            if fact["type"] == FactType.REFERRAL_CLAIMED and claim_by is not None and at >= claim_by:
+                said, good = f"{said}, too late", False
+            yield Mark(at, sign, f"{said} (came after the closing)" if fact["late"] else said, good)
     for made in shown["decisions"]:
         if made["genuine"]:
             said = f"{made['user']} decided: {made['kind'].replace('_', ' ')} ({made['reason'].replace('_', ' ')})"

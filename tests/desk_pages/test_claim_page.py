@@ -226,9 +226,10 @@ async def test_a_form_that_no_page_of_this_session_sent_decides_nothing(desk: De
 
 async def test_nobody_who_is_not_signed_in_sees_or_decides_anything(desk: Desk) -> None:
     await desk.referral("r1")
-    for answer in (await desk.api.get("/claims/r1"), await desk.api.post("/claims/r1", data={"step": "record"})):
-        assert answer.status_code == 303
-        assert answer.headers["location"].startswith("/sign-in")
+    shown = await desk.api.get("/claims/r1")
+    assert (shown.status_code, shown.headers["location"]) == (303, "/sign-in?return_to=/claims/r1")
+    assert (await desk.api.post("/claims/r1", data={"step": "record"})).status_code == 401
+    assert await _decisions(desk, "r1") == []
     async with desk.browser("site") as service:
         assert (await service.get("/claims/r1")).status_code == 403
 

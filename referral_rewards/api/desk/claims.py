@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 from markupsafe import Markup
 from starlette.datastructures import FormData
@@ -25,7 +25,6 @@ from referral_rewards.domain.errors import (
     BadInput,
     DecisionRefused,
     NotAllowed,
-    NotFound,
     Problem,
     ReferralRewardsError,
     RequestInvalid,
@@ -37,15 +36,7 @@ from referral_rewards.reporting.sheet import Sheet, as_it_was, sheet
 from referral_rewards.reporting.timeline_picture import picture
 from referral_rewards.temporal import workflow_id
 
-
-async def _named(referral: str) -> str:
-    """The id in an address. No id holds a zero character, which the database can't even be asked for."""
-    if "\0" in referral:
-        raise NotFound("referral", referral)
-    return referral
-
-
-router = APIRouter(dependencies=[Depends(_named)])
+router = APIRouter()
 
 _HERE: Final = "/queue"
 

@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Request
 from starlette.staticfiles import StaticFiles
 
 from referral_rewards.api.desk import (
@@ -16,10 +16,12 @@ from referral_rewards.api.desk import (
     people,
     programs,
     queue,
+    referrals,
     signing_in,
     status,
 )
 from referral_rewards.api.desk.visiting import SignInNeeded
+from referral_rewards.domain.errors import NotFound
 
 #: The rooms of the desk, each a module with a `router`.
 ROOMS: Final[tuple[ModuleType, ...]] = (
@@ -28,6 +30,7 @@ ROOMS: Final[tuple[ModuleType, ...]] = (
     queue,
     bulk,
     claims,
+    referrals,
     programs,
     account,
     people,
@@ -41,4 +44,10 @@ def install(app: FastAPI) -> None:
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     app.add_exception_handler(SignInNeeded, signing_in.sign_in_first)
     for room in ROOMS:
-        app.include_router(room.router, include_in_schema=False)
+        app.include_router(room.router, include_in_schema=False, dependencies=[Depends(_names_something)])
+
+
+async def _names_something(request: Request) -> None:
+    """No id holds a zero character, which the database can't even be asked for."""
+    if "\0" in request.scope["path"]:
+        raise NotFound("page", request.url.path)

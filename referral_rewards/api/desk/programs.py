@@ -17,6 +17,7 @@ from referral_rewards.domain.terms_changes import Said, changes, said
 from referral_rewards.register import programs
 from referral_rewards.reporting.preflight import readiness
 from referral_rewards.reporting.programs import COUNTED_MAX, Version, versions
+from referral_rewards.reporting.terms_in_words import in_words
 
 router = APIRouter(prefix="/programs")
 
@@ -105,6 +106,7 @@ async def show_version(program: str, version: int, visit: Reader, connection: Re
         version=shown,
         before=next((each for each in found if each.number == version - 1), None),
         alone=[section.values[0] for section in sections if section.values[0].path == section.name],
+        words=in_words(shown.terms),
         sections=[section for section in sections if section.values[0].path != section.name],
         counted_max=COUNTED_MAX,
     )

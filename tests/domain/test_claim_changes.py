@@ -1,0 +1,105 @@
+"""What a person is told of a claim that changed while they looked at it."""
+
+from typing import Any
+
+import pytest
+
+from referral_rewards.domain.advice import advice
+from referral_rewards.domain.approval import Requirement
+from referral_rewards.domain.claim_changes import changes
+from referral_rewards.domain.claims import Check, RewardClaim, assemble
+from referral_rewards.domain.findings import CheckCode, Flag, Recommendation, Result
+from referral_rewards.domain.terms import Role
+from tests.domain.dossiers import dossier
+
+
+def claim(**changed: Any) -> RewardClaim:
+    """A claim without anything against it, with other values."""
+    made = assemble(dossier())
+    return made.model_copy(update={"digest": "another", "core_digest": "another", **changed}) if changed else made
+
+
+def result(code: CheckCode, result: Result) -> tuple[Check, ...]:
+    """The checks of the claim, one of them with another result."""
+    return tuple(
+        check.model_copy(update={"result": result, "sentence": "It is so."}) if check.code is code else check
+        for check in claim().checks
+    )
+
+
+LEG = claim().legs[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "what", "before", "after"),
+    [
+        (
+            {"legs": (LEG.model_copy(update={"amount_minor": 100}), *claim().legs[1:])},
+            "reward to the referrer",
+            "25.00 USD credit to dexter by account credit",
+            "1.00 USD credit to dexter by account credit",
+        ),
+        (
+            {"legs": (LEG.model_copy(update={"beneficiary": "ann"}), *claim().legs[1:])},
+            "reward to the referrer",
+            "25.00 USD credit to dexter by account credit",
+            "25.00 USD credit to ann by account credit",
+        ),
+        (
+            {"legs": (LEG.model_copy(update={"destination": "acct_2"}), *claim().legs[1:])},
+            "reward to the referrer",
+            "to one destination",
+            "to another destination",
+        ),
+        ({"legs": claim().legs[1:]}, "reward to the referrer", "25.00 USD credit to dexter by account credit", None),
+        ({"recommendation": Recommendation.DENY}, "recommendation", "approve", "deny"),
+        (
+            {"requirement": Requirement(routes=(Role.FINANCE, Role.OPERATIONS), people=2)},
+            "who must approve",
+            "program owner (1 person)",
+            "finance and operations (2 people)",
+        ),
+        (
+            {"checks": result(CheckCode.PAYEE_KNOWN, Result.FAILED)},
+            "check payee known",
+            "passed: ",
+            "failed: It is so.",
+        ),
+        ({"evidence": claim().evidence[1:]}, "evidence", "referrer.enrolled (", None),
+        ({"version": 2}, "version of the terms", "1", "2"),
+        ({"core_digest": claim().core_digest}, "competing claims", "as you saw them", "one came, went or changed"),
+        ({"digest": "f" * 64}, "what it was judged from", claim().digest[:12], "f" * 12),
+    ],
+)
+def test_each_change_is_told_with_what_was_and_what_is(
+    changed: dict[str, Any], what: str, before: str | None, after: str | None
+) -> None:
+    (found,) = changes(claim(), claim(**changed))
+    assert found.what == what
+    assert (found.before or "").startswith(before or "")
+    assert (found.before is None, found.after is None) == (before is None, after is None)
+    assert (found.after or "") == (after or "")
+
+
+def test_one_claim_is_not_different_from_itself() -> None:
+    assert changes(claim(), claim()) == []
+
+
+def test_nothing_against_a_claim_is_said_in_one_sentence() -> None:
+    assert advice(claim()) == "Every check passed and nothing is flagged."
+
+
+def test_what_failed_and_what_could_not_run_is_named() -> None:
+    unrun = result(CheckCode.NO_OPEN_ISSUE, Result.COULD_NOT_RUN)
+    assert advice(claim(checks=unrun)) == "Could not run: no open issue."
+
+
+def test_a_missing_tax_form_speaks_against_nothing() -> None:
+    waiting = result(CheckCode.TAX_CLEARED, Result.FAILED)
+    assert advice(claim(checks=waiting)) == "Every check passed and nothing is flagged."
+
+
+def test_flags_are_told_once_each() -> None:
+    flags = tuple({"flag": Flag.LATE_FACT, "about": about, "sentence": "."} for about in ("a", "b"))
+    made = RewardClaim.model_validate({**claim().model_dump(), "flags": flags})
+    assert advice(made) == "Flagged: late fact."
