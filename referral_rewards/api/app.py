@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from referral_rewards.api import audit, claims, docs, events, health, problems, referrals, tokens, waiting
+from referral_rewards.api import audit, claims, docs, events, health, openapi, problems, referrals, tokens, waiting
 from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import secured
 from referral_rewards.api.limits import BodyLimit
@@ -34,6 +35,7 @@ def create_app(parts: Parts) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
     )
     app.state.parts = parts
     app.add_middleware(BodyLimit)
@@ -46,6 +48,9 @@ def create_app(parts: Parts) -> FastAPI:
 
 class _Secured(FastAPI):
     """An app outside of whose answers nothing stands that could leave the headers out, not even its own last resort."""
+
+    def openapi(self) -> dict[str, Any]:
+        return openapi.document(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await super().__call__(scope, receive, secured(scope, send))

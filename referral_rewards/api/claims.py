@@ -1,13 +1,17 @@
 """One claim, and what people decide on it."""
 
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from referral_rewards.api import asked
 from referral_rewards.api.deciding import recorded
+from referral_rewards.api.openapi import refusals
 from referral_rewards.api.parts import Decider, Its, Person, Reading
+from referral_rewards.api.shown import DecidableClaim
 from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.register.deciding import Asked
 from referral_rewards.reporting.showing import decidable
@@ -18,12 +22,18 @@ router = APIRouter(prefix="/v1/claims", tags=["claims"])
 class NewDecision(BaseModel):
     """A decision to be recorded. ``digest`` is what `GET /v1/claims/{referral}` showed: what the person looked at."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{**asked.EXAMPLE, "digest": asked.EXAMPLE_DIGEST}],
+            "anyOf": asked.REASONS_BY_KIND,
+        },
+    )
 
     kind: DecisionKind
     reason: str
-    note: str
-    digest: str
+    note: asked.Note
+    digest: asked.Digest
 
 
 class RecordedDecision(BaseModel):
@@ -41,8 +51,12 @@ class RecordedDecision(BaseModel):
     repeated: bool
 
 
-@router.get("/{referral:path}", summary="Show what a decision would be made against")
-async def show_claim(referral: str, connection: Reading, person: Person, parts: Its) -> dict[str, Any]:
+@router.get(
+    "/{referral:path}",
+    summary="Show what a decision would be made against",
+    responses={200: {"model": DecidableClaim}},
+)
+async def show_claim(referral: asked.NamedInPath, connection: Reading, person: Person, parts: Its) -> Any:
     """The claim with its digest, who has decided what, and which decisions it takes now.
 
     For a closed referral `digest` is that of its closing, and `reopen` the only decision.
@@ -50,15 +64,21 @@ async def show_claim(referral: str, connection: Reading, person: Person, parts: 
     return await decidable(connection, referral, parts.keys)
 
 
-@router.post("/{referral:path}/decisions", status_code=201, summary="Decide")
-async def decide(referral: str, new: NewDecision, response: Response, person: Decider, parts: Its) -> RecordedDecision:
+@router.post(
+    "/{referral:path}/decisions",
+    status_code=201,
+    summary="Decide",
+    responses={200: {"model": RecordedDecision, "description": "It was on record"}, **refusals(HTTPStatus.CONFLICT)},
+)
+async def decide(
+    referral: asked.NamedInPath, new: NewDecision, response: Response, person: Decider, parts: Its
+) -> RecordedDecision:
     """Signs and records a decision of the signed-in person, and wakes the referral.
 
     409 if the claim changed since it was shown, or the rules of approval don't admit the decision; the rule is named.
     The same decision again answers 200 with the first one.
     """
-    asked = Asked(referral, new.kind, new.reason, new.note, new.digest)
-    decision, repeated = await recorded(parts, asked, person)
+    decision, repeated = await recorded(parts, Asked(referral, new.kind, new.reason, new.note, new.digest), person)
     if repeated:
         response.status_code = 200
     return RecordedDecision(

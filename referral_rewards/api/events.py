@@ -4,20 +4,21 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.api.parts import Its, Parts, SignedIn
+from referral_rewards.api.openapi import refusals
+from referral_rewards.api.parts import Its, Parts, Teller
 from referral_rewards.domain.errors import BadInput, FactConflict, Problem, RequestInvalid
 from referral_rewards.domain.facts import Event, parse_event, too_far_ahead
 from referral_rewards.register import batches
 from referral_rewards.register.facts import Recorded
 from referral_rewards.register.retrying import retrying
-from referral_rewards.register.users import Scope
 
 router = APIRouter(prefix="/v1", tags=["facts"])
 _log = structlog.get_logger("api")
@@ -36,6 +37,10 @@ class EventProblem(BaseModel):
 class Acknowledged(BaseModel):
     """What became of the events. What is recorded or repeated here is safe; the rest changed nothing."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"recorded": 2, "repeated": 0, "conflicts": 0, "problems": []}]}
+    )
+
     recorded: int
     repeated: int
     conflicts: int
@@ -53,27 +58,65 @@ _CLOUD_EVENT: Final = {
         "data": {"type": "object"},
     },
 }
+_SENT: Final = {
+    "specversion": "1.0",
+    "id": "db-2",
+    "source": "acme/site",
+    "type": "referral.sent",
+    "time": "2026-06-01T14:00:00Z",
+    "data": {
+        "referral": "db1",
+        "program": "acme-friends",
+        "referrer": "dexter",
+        "channel": "email",
+        "referee": {"email": "brie1@example.com"},
+    },
+}
+_BOUGHT: Final = {
+    "specversion": "1.0",
+    "id": "db-4",
+    "source": "acme/shop",
+    "type": "conversion.recorded",
+    "time": "2026-07-10T14:00:00Z",
+    "data": {
+        "order": "o1",
+        "kind": "purchase",
+        "customer": {"customer": "c-brie-1", "email": "brie1@example.com"},
+        "amount": "80.00",
+        "currency": "USD",
+        "new_customer": True,
+    },
+}
 _BODY: Final = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"oneOf": [_CLOUD_EVENT, {"type": "array", "maxItems": EVENTS_MAX, "items": _CLOUD_EVENT}]}
+                "schema": {"oneOf": [_CLOUD_EVENT, {"type": "array", "maxItems": EVENTS_MAX, "items": _CLOUD_EVENT}]},
+                "examples": {
+                    "one": {"summary": "Dexter invites Brie by email", "value": _SENT},
+                    "batch": {"summary": "And she buys", "value": [_SENT, _BOUGHT]},
+                },
             }
         },
     }
 }
 
 
-@router.post("/events", status_code=202, openapi_extra=_BODY, summary="Tell us of facts")
-async def record_events(request: Request, parts: Its, user: SignedIn) -> Acknowledged:
+@router.post(
+    "/events",
+    status_code=202,
+    openapi_extra=_BODY,
+    summary="Tell us of facts",
+    responses=refusals(HTTPStatus.CONFLICT),
+)
+async def record_events(request: Request, parts: Its, user: Teller) -> Acknowledged:
     """Answers once everything it acknowledges is committed. The same event again is acknowledged and changes nothing.
 
     One event that can't be taken is 422, one that contradicts what was sent before under its (source, id) is 409.
     Of an array the good ones land, and the others are listed with their index under `problems`; 422 only if none of
     them can be taken. An array is one batch: its facts count as having arrived together, with none to follow.
     """
-    user.need_scope(Scope.EVENTS_WRITE)
     body = await request.body()
     document = _decoded(body)
     documents = document if isinstance(document, list) else [document]

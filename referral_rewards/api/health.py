@@ -1,9 +1,10 @@
 """Whether this process lives, whether it can do its work, and its metrics."""
 
-from typing import Final
+from typing import Final, Literal
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,19 +14,30 @@ from referral_rewards.register.notices import State
 router = APIRouter(tags=["operation"])
 
 
+class Health(BaseModel):
+    """It is well."""
+
+    status: Literal["ok"] = "ok"
+
+
 @router.get("/healthz", summary="Does the process live?")
-async def healthz() -> dict[str, str]:
-    return {"status": "ok"}
+async def healthz() -> Health:
+    return Health()
 
 
 @router.get("/readyz", summary="Can it do its work?")
-async def readyz(connection: Reading) -> dict[str, str]:
+async def readyz(connection: Reading) -> Health:
     """503 while the database can't be reached or lacks our schema."""
     await connection.execute(_USABLE)
-    return {"status": "ok"}
+    return Health()
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}}}},
+)
 async def metrics(parts: Its, connection: Reading) -> Response:
     parts.metrics.outbox.set((await connection.execute(_OUTBOX)).scalar_one())
     await _count_notices(parts, connection)

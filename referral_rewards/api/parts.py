@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -120,8 +120,15 @@ async def _decider(user: Annotated[User, Depends(_person)]) -> User:
     return user
 
 
+async def _teller(user: Annotated[User, Depends(_signed_in)]) -> User:
+    user.need_scope(users.Scope.EVENTS_WRITE)
+    return user
+
+
 SignedIn = Annotated[User, Depends(_signed_in)]
-Person = Annotated[User, Depends(_person)]
+Teller = Annotated[User, Security(_teller, scopes=[users.Scope.EVENTS_WRITE])]
+"""Somebody who may tell us of facts."""
+Person = Annotated[User, Security(_person, scopes=[users.Scope.CLAIMS_READ])]
 """Somebody with a role: services write facts and read nothing."""
-Decider = Annotated[User, Depends(_decider)]
+Decider = Annotated[User, Security(_decider, scopes=[users.Scope.CLAIMS_DECIDE])]
 """A person whose token may be used to decide."""

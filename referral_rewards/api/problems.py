@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from referral_rewards.api.desk.pages import page
 from referral_rewards.domain.errors import (
@@ -125,9 +126,32 @@ async def _malformed(request: Request, error: Exception) -> Response:
 
 async def _by_the_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        # A body in no known encoding; one that is only no JSON is malformed to the framework, too.
+        problems = [{"where": "", "what": "the body can't be read"}]
+        return answer(
+            request,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            problems[0]["what"],
+            kind="urn:referrals:request-invalid",
+            problems=problems,
+        )
     response = answer(request, HTTPStatus(error.status_code), str(error.detail))
     response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = ", ".join(sorted(_methods_of(request)))
     return response
+
+
+def _methods_of(request: Request) -> set[str]:
+    """What the resource takes: of the routes that its path matches, those of the longest pattern, all their methods."""
+    matching = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.path_regex.match(request.url.path) is not None
+    ]
+    longest = max((route.path for route in matching), key=len, default="")
+    return {method for route in matching if route.path == longest for method in route.methods or ()}
 
 
 async def _unreachable(request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from referral_rewards.api import asked
 from referral_rewards.api.deciding import Outcome, recorded_together, rule_of
 from referral_rewards.api.parts import Decider, Its, Person, Reading
 from referral_rewards.domain.approval import DecisionKind
@@ -132,18 +133,24 @@ class Chosen(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    referral: str
-    digest: str
+    referral: asked.GivenId
+    digest: asked.Digest
 
 
 class NewDecisions(BaseModel):
     """One decision to be recorded on each of many claims."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{**asked.EXAMPLE, "claims": [{"referral": "db1", "digest": asked.EXAMPLE_DIGEST}]}],
+            "anyOf": asked.REASONS_BY_KIND,
+        },
+    )
 
     kind: DecisionKind
     reason: str
-    note: str
+    note: asked.Note
     claims: Annotated[list[Chosen], Field(min_length=1, max_length=TOGETHER_MAX)]
 
 

@@ -179,6 +179,8 @@ def check_words(kind: DecisionKind, reason: str, note: str) -> None:
         raise RequestInvalid(f"{reason!r} is no reason to {kind}: {', '.join(REASON_CODES[kind])}", "reason")
     if not note.strip():
         raise RequestInvalid("a decision needs a note that says why", "note")
+    if any(each == "\0" or "\ud800" <= each <= "\udfff" for each in note):
+        raise RequestInvalid("a note is text: no NUL, no half of a surrogate pair", "note")
     if len(note) > NOTE_LENGTH_MAX:
         raise RequestInvalid(f"a note has at most {NOTE_LENGTH_MAX} characters, this one has {len(note)}", "note")
 

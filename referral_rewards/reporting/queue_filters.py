@@ -58,7 +58,9 @@ def _known_flag(value: str) -> str:
 Word = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Flagged = Annotated[str, AfterValidator(_known_flag), Field(json_schema_extra={"enum": list(FLAGS)})]
 Amount = Annotated[Decimal, Field(ge=0, le=Decimal("1e15"))]
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(known_currency)]
+#: An empty field of a form asks for nothing, which the description says, too.
+_OR_EMPTY: Final = {"pattern": "^([A-Z]{3})?$"}
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", json_schema_extra=_OR_EMPTY), AfterValidator(known_currency)]
 
 
 class Filters(BaseModel):

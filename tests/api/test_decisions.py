@@ -1,5 +1,6 @@
 """Who can decide what, when, and what is recorded of it."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -149,6 +150,8 @@ async def test_a_hold_after_its_release_is_a_new_one(desk: Desk) -> None:
         ("approve", "paula", {"reason": "fraud"}, 422, "terms_met, verified"),
         ("approve", "paula", {"note": "  "}, 422, "needs a note"),
         ("approve", "paula", {"note": "x" * 2001}, 422, "at most 2000 characters"),
+        ("approve", "paula", {"note": "x\0"}, 422, "no NUL"),
+        ("approve", "paula", {"digest": "not a digest"}, 422, "digest"),
         ("bless", "paula", {}, 422, "kind"),
         ("approve", "paula", {"amount": "1"}, 422, "amount"),
         ("release", "paula", {}, 409, "not_held"),
@@ -164,6 +167,20 @@ async def test_a_refused_decision_leaves_no_trace(
     assert said in answer.text
     assert await _count(desk, "decision") == 0
     assert await desk.judge("r1") == "awaiting_approval"
+
+
+@pytest.mark.parametrize("where", ["note", "reason", "digest", "kind"])
+async def test_half_a_surrogate_pair_is_no_text(desk: Desk, where: str) -> None:
+    await desk.referral("r1")
+    shown = (await desk.get("/v1/claims/r1")).json()["digest"]
+    decision = {"kind": "approve", "reason": "terms_met", "note": "ok", "digest": shown, where: "\ud800"}
+    answer = await desk.api.post(
+        "/v1/claims/r1/decisions", content=json.dumps(decision), headers=desk.bearer("paula") | JSON
+    )
+    assert (answer.status_code, answer.json()["problems"][0]["where"]) == (422, where)
+
+
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.mark.parametrize(

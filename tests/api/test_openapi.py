@@ -1,0 +1,44 @@
+"""The API holds to its own OpenAPI document, whatever is sent to it: a fuzzer reads the one and tries the other.
+
+Schemathesis runs as a process of its own against the real API over a real database. It makes its cases from the
+document alone, the same ones each time: examples, every boundary of every schema, random ones, and answers followed up.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from referral_rewards.domain.terms import Role
+from referral_rewards.sources.served import served
+from tests.desk import Desk
+
+_CONFIG: Final = Path(__file__).with_name("schemathesis.toml")
+
+
+@pytest.mark.parametrize(
+    ("as_", "asked"),
+    [
+        ("olga", ["--phases", "examples,coverage,fuzzing,stateful"]),
+        ("site", ["--phases", "examples,coverage,fuzzing", "--include-path-regex", "/v1/(events|tokens)"]),
+        (None, ["--phases", "examples,fuzzing"]),
+    ],
+    ids=["an approver", "a service", "nobody"],
+)
+@pytest.mark.timeout(300)
+async def test_every_answer_is_one_that_the_document_foresees(desk: Desk, as_: str | None, asked: list[str]) -> None:
+    await desk.add_user("olga", Role.PROGRAM_OWNER, Role.FINANCE, Role.OPERATIONS)
+    await desk.referral("db1")
+    headers = ["--header", f"Authorization: Bearer {desk.tokens[as_]}"] if as_ else []
+    async with served(desk.app) as url:
+        fuzzer = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "schemathesis.cli", f"--config-file={_CONFIG}"),
+            *("run", f"{url}/openapi.json", *headers, "--checks", "all", *asked, "--mode", "all"),
+            *("--max-examples", "8", "--generation-deterministic", "--no-color"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await fuzzer.communicate()
+    assert fuzzer.returncode == 0, said.decode()
