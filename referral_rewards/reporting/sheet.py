@@ -151,7 +151,7 @@ def _closed_to_all(admits: Answers, status: str | None) -> str | None:
     """Why nobody can decide anything on it, if so."""
     refusals = [each for each in admits.values() if isinstance(each, DecisionRefused) and each.rule in _UNFIT]
     if len(refusals) < len(admits) or status is None:
-        return None if admits else "It was not judged yet: there is nothing to decide."
+        return None if admits else "it was not judged yet"
     return next((each.why for each in refusals if each.rule not in ("not_closed", "no_other_referrer")), None)
 
 
