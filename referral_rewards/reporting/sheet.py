@@ -20,7 +20,9 @@ from referral_rewards.register.admission import Answers, Matter, open_matter
 from referral_rewards.register.decisions import Decision
 from referral_rewards.register.signing import KeyRing
 from referral_rewards.reporting.competing import competing
-from referral_rewards.reporting.neighbours import Neighbours, neighbours
+from referral_rewards.reporting.neighbours import EVERY_CLAIM, Neighbours, neighbours
+from referral_rewards.reporting.queue_filters import Filters
+from referral_rewards.reporting.queue_search import Asking
 from referral_rewards.reporting.showing import showing
 from referral_rewards.reporting.timeline import Timeline, timeline
 
@@ -68,8 +70,16 @@ class Sheet:
         return next((choice for choice in self.choices if choice.kind is kind), None)
 
 
-async def sheet(connection: AsyncConnection, referral: str, approver: Approver, keys: KeyRing, now: datetime) -> Sheet:
-    """The sheet of a referral for this person.
+async def sheet(
+    connection: AsyncConnection,
+    referral: str,
+    approver: Approver,
+    keys: KeyRing,
+    now: datetime,
+    *,
+    came_by: Filters = EVERY_CLAIM,
+) -> Sheet:
+    """The sheet of a referral for this person, who came to it by that list.
 
     Raises:
         NotFound: if nobody has heard of the referral.
@@ -107,7 +117,7 @@ async def sheet(connection: AsyncConnection, referral: str, approver: Approver, 
         closed_to_all=_closed_to_all(admits, row.status),
         rivals=rivals,
         timeline=timeline(shown, now),
-        beside=await neighbours(connection, referral),
+        beside=await neighbours(connection, referral, came_by, Asking(approver.user, approver.roles), now),
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -241,6 +242,36 @@ async def test_kinds_that_a_person_may_not_record_are_shown_with_the_rule(desk: 
     assert 'name="step"' not in shown.text
     assert text_of(shown).count("it needs program_owner") >= 4
     assert "There is nothing here that you may decide now." in text_of(shown)
+
+
+@pytest.mark.parametrize(
+    ("query", "before", "after"),
+    [
+        ("", "r1", "r3"),
+        ("sort=newest", "r3", "r1"),
+        ("q=r2", None, None),
+        ("sort=deadline", None, "r3"),
+        ("route=program_owner&sort=oldest", "r1", "r3"),
+        ("program=other", None, None),
+        ("nonsense=1", "r1", "r3"),
+    ],
+)
+async def test_one_goes_on_through_the_list_one_came_from(
+    desk: Desk, query: str, before: str | None, after: str | None
+) -> None:
+    for name in ("r1", "r2", "r3"):
+        await desk.referral(name)
+    async with desk.browser("paula") as browser:
+        shown = await browser.get(f"/claims/r2?from={quote(query)}")
+        assert shown.status_code == 200
+        for rel, expected in (("prev", before), ("next", after)):
+            found = re.search(rf'rel="{rel}" href="/claims/([^"?]+)', shown.text)
+            assert (found[1] if found else None) == expected, rel
+        form = await fill(browser, "r2")
+        done = await record(browser, "r2", {**form, "from": query})
+        kept = f"&from={quote_plus(query)}" if "nonsense" not in query and query else ""
+        if "sort=oldest" not in query:
+            assert done.headers["location"] == f"/claims/r2?recorded=1{kept}"
 
 
 async def test_what_nobody_has_heard_of_is_not_found(desk: Desk) -> None:

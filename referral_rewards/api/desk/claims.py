@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qsl, quote, urlencode
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 from markupsafe import Markup
+from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from referral_rewards.api.deciding import recorded
@@ -32,6 +33,8 @@ from referral_rewards.domain.errors import (
 )
 from referral_rewards.register.deciding import Asked
 from referral_rewards.register.users import Scope
+from referral_rewards.reporting.neighbours import EVERY_CLAIM
+from referral_rewards.reporting.queue_filters import Filters
 from referral_rewards.reporting.sheet import Sheet, as_it_was, sheet
 from referral_rewards.reporting.timeline_picture import picture
 from referral_rewards.temporal import workflow_id
@@ -43,13 +46,17 @@ _HERE: Final = "/queue"
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """What a person has put into the form so far; it is kept whatever comes back."""
+    """What a person has put into the form so far; it is kept whatever comes back.
+
+    ``came_by`` is the search of the queue that led here, as its address says it; empty for none.
+    """
 
     kind: str = ""
     reason: str = ""
     note: str = ""
     digest: str = ""
     seen: int = 0
+    came_by: str = ""
 
     @classmethod
     def of(cls, form: FormData) -> "Typed":
@@ -58,7 +65,8 @@ class Typed:
         fields = ("kind", "reason", "note", "digest")
         given = {name: str(form.get(name) or "").replace("\r\n", "\n").replace("\0", "") for name in fields}
         seen = str(form.get("seen") or "")
-        return cls(**given, seen=int(seen) if seen.isdecimal() and len(seen) < 19 else 0)
+        came_by = _as_asked(str(form.get("from") or ""))
+        return cls(**given, seen=int(seen) if seen.isdecimal() and len(seen) < 19 else 0, came_by=came_by)
 
     def asked(self, referral: str) -> Asked:
         """What would be recorded.
@@ -80,10 +88,17 @@ class Typed:
 
 
 @router.get("/claims/{referral:path}")
-async def show_claim(referral: str, visit: Reader, parts: Its, recorded: int | None = None) -> Response:
-    """The claim with the form; ``recorded`` is the number of the decision that was just made."""
-    found = await _sheet(parts, referral, visit)
-    return _page(parts, visit, found, Typed(), recorded=recorded)
+async def show_claim(
+    referral: str,
+    visit: Reader,
+    parts: Its,
+    recorded: int | None = None,
+    came_by: Annotated[str, Query(alias="from", max_length=2000)] = "",
+) -> Response:
+    """The claim with the form; ``recorded`` is the number of the decision that was just made, ``from`` the search of
+    the queue that led here, through which one goes on."""
+    typed = Typed(came_by=_as_asked(came_by))
+    return _page(parts, visit, await _sheet(parts, referral, visit, typed), typed, recorded=recorded)
 
 
 @router.post("/claims/{referral:path}")
@@ -91,14 +106,15 @@ async def decide(referral: str, visit: Reader, form: SentForm, parts: Its) -> Re
     """The first step shows what exactly would be recorded, the second records it; ``edit`` goes back to the form."""
     typed, step = Typed.of(form), form.get("step")
     if step == "edit":
-        return _page(parts, visit, await _sheet(parts, referral, visit), typed)
+        return _page(parts, visit, await _sheet(parts, referral, visit, typed), typed)
     try:
         asked = typed.asked(referral)
         visit.user.need_scope(Scope.CLAIMS_DECIDE)
         if step == "record":
             decision, _ = await recorded(parts, asked, visit.user)
-            return RedirectResponse(f"/claims/{quote(referral)}?recorded={decision.seq}", HTTPStatus.SEE_OTHER)
-        found = await _sheet(parts, referral, visit)
+            back = urlencode({"recorded": decision.seq, **({"from": typed.came_by} if typed.came_by else {})})
+            return RedirectResponse(f"/claims/{quote(referral)}?{back}", HTTPStatus.SEE_OTHER)
+        found = await _sheet(parts, referral, visit, typed)
         _check(found, asked, typed)
     except (BadInput, DecisionRefused, NotAllowed, StaleDigest) as refusal:
         return await _again(parts, visit, referral, typed, refusal)
@@ -134,7 +150,7 @@ def _check(found: Sheet, asked: Asked, typed: Typed) -> None:
 
 async def _again(parts: Parts, visit: Visit, referral: str, typed: Typed, refusal: ReferralRewardsError) -> Response:
     """The form again, with what was typed, why it was refused, and what is new since it was shown."""
-    found = await _sheet(parts, referral, visit)
+    found = await _sheet(parts, referral, visit, typed)
     changed: list[Change] = []
     if typed.digest != found.digest and found.claim is not None:
         async with parts.database.transaction() as connection:
@@ -161,9 +177,19 @@ async def _again(parts: Parts, visit: Visit, referral: str, typed: Typed, refusa
     )
 
 
-async def _sheet(parts: Parts, referral: str, visit: Visit) -> Sheet:
+async def _sheet(parts: Parts, referral: str, visit: Visit, typed: Typed) -> Sheet:
+    came_by = Filters.model_validate(dict(parse_qsl(typed.came_by))) if typed.came_by else EVERY_CLAIM
     async with parts.database.transaction() as connection:
-        return await sheet(connection, referral, visit.user.approver, parts.keys, datetime.now(UTC))
+        now, approver = datetime.now(UTC), visit.user.approver
+        return await sheet(connection, referral, approver, parts.keys, now, came_by=came_by)
+
+
+def _as_asked(query: str) -> str:
+    """The search of the queue as a page of ours would write it; one that is none leads nowhere else, so to all."""
+    try:
+        return urlencode(Filters.model_validate(dict(parse_qsl(query))).query)
+    except ValidationError:
+        return ""
 
 
 def _page(
@@ -203,6 +229,7 @@ def _page(
         picture=Markup(picture(found.timeline)) if found.timeline else None,  # noqa: S704 (every text in it is escaped)
         zone=found.timeline.zone if found.timeline else "UTC",
         run=run_of(parts, shown["referral"]),
+        onward=f"?{urlencode({'from': typed.came_by})}" if typed.came_by else "",
         kinds=decision_words.KINDS,
         reasons=decision_words.REASONS,
         codes=REASON_CODES,
