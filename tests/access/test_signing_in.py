@@ -38,6 +38,12 @@ async def test_whoever_knows_the_password_is_led_back_to_where_they_wanted_to_go
     assert await record(desk, "session.begun") == [("paula", "session.begun", "paula", {"way": "password"})]
 
 
+async def test_the_bare_address_leads_to_work(desk: Desk) -> None:
+    async with desk.browser("paula") as browser, stranger(desk.app) as client:
+        assert (await browser.get("/")).headers["Location"] == "/queue"
+        assert (await client.get("/")).headers["Location"] == "/sign-in?return_to=/"
+
+
 async def test_over_https_the_browser_keeps_the_cookies_to_our_origin(desk: Desk) -> None:
     await give_password(desk, "paula")
     async with stranger(desk.app, base="https://desk.example.com") as client:

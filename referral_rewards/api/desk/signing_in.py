@@ -50,6 +50,12 @@ _LET_GO: Final = "Your session is over, and what you sent could not be kept: you
 _STALE: Final = "This page was open for long. Nothing is lost: sign in once more."
 
 
+@router.get("/")
+async def home(visit: Visitor) -> Response:
+    """To where people work."""
+    return RedirectResponse(landing(visit.user, ""), HTTPStatus.SEE_OTHER)
+
+
 @router.get("/sign-in")
 async def sign_in_page(request: Request, parts: Its, return_to: str = "", out: bool = False) -> Response:
     """The page on which one signs in; whoever has done so goes on."""
