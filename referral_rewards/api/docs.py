@@ -31,10 +31,10 @@ def _page(schema: dict[str, Any]) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f'<title>{title}</title><link rel="stylesheet" href="{static("docs.css")}">'
-        f"<h1>{title} {escape(schema['info']['version'])}</h1>"
+        f"<main><h1>{title} {escape(schema['info']['version'])}</h1>"
         f"<p>{escape(schema['info']['description'])}</p>"
         f'<p>Machines read <a href="/openapi.json">/openapi.json</a> (OpenAPI {escape(schema["openapi"])}).</p>'
-        f"{sections}</html>"
+        f"{sections}</main></html>"
     )
 
 

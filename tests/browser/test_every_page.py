@@ -1,0 +1,98 @@
+"""Every page of the desk, looked at as people differ: by an accessibility checker, in light and dark, on a phone."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, Literal
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page
+
+from tests.browser.conftest import Office
+from tests.desk import life_of
+
+#: Each page, and who looks at it; nobody is signed in where that is empty.
+PAGES: Final[Mapping[str, str]] = {
+    "/sign-in": "",
+    "/queue": "paula",
+    "/queue?flag=self_referral&sort=newest": "paula",
+    "/claims/r1": "paula",
+    "/claims/own": "fiona",
+    "/claims/nobody": "paula",
+    "/referrals": "oscar",
+    "/referrals/r1": "oscar",
+    "/referrals/expired": "oscar",
+    "/programs": "oscar",
+    "/programs/acme-friends": "oscar",
+    "/programs/acme-friends/1": "oscar",
+    "/programs/acme-friends/compare?from=1&to=1": "oscar",
+    "/audit": "oscar",
+    "/account": "paula",
+    "/people": "ada",
+    "/docs": "",
+}
+#: What a page may weigh with everything that it refers to, before compression.
+PAGE_BYTES_MAX: Final = 200_000
+
+
+@pytest.fixture
+async def furnished(office: Office) -> Office:
+    """A desk with a claim that is clear, one that is flagged, and a referral that expired."""
+    desk = office.desk
+    await desk.referral("r1")
+    await desk.referral("own", email="dexter@example.com")
+    await desk.tell(life_of("expired")[:1])
+    assert await desk.judge("expired") == "expired"
+    return office
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_an_accessibility_checker_finds_nothing_on_any_page(
+    furnished: Office, scheme: Literal["light", "dark"]
+) -> None:
+    found: dict[str, list[str]] = {}
+    async for path, page in _visited(furnished, color_scheme=scheme):
+        results = await Axe().run(page, options={"resultTypes": ["violations"]})
+        if results.violations_count:
+            found[path] = [_told(violation) for violation in results.response["violations"]]
+    assert found == {}
+
+
+async def test_no_page_is_wider_than_a_phone(furnished: Office) -> None:
+    wide: dict[str, int] = {}
+    async for path, page in _visited(furnished, viewport={"width": 360, "height": 740}):
+        over = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if over > 0:
+            wide[path] = over
+    assert wide == {}
+
+
+async def test_pages_are_light_and_ask_nobody_but_us(furnished: Office) -> None:
+    heavy: dict[str, int] = {}
+    elsewhere: list[str] = []
+    async for path, page in _visited(furnished):
+        loaded = await page.evaluate(_LOADED)
+        elsewhere += [each["name"] for each in loaded if not each["name"].startswith(furnished.url)]
+        if (weight := sum(each["bytes"] for each in loaded)) > PAGE_BYTES_MAX:
+            heavy[path] = weight
+    assert elsewhere == []
+    assert heavy == {}
+
+
+#: The page and everything that it had the browser load, before compression.
+_LOADED: Final = """[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .map((entry) => ({name: entry.name, bytes: entry.decodedBodySize}))"""
+
+
+async def _visited(office: Office, **how: Any) -> AsyncIterator[tuple[str, Page]]:
+    """Each page as it stands open."""
+    windows: dict[str, Page] = {}
+    for path, user in PAGES.items():
+        if user not in windows:
+            windows[user] = await (office.sign_in(user, **how) if user else office.window(**how))
+        await windows[user].goto(path)
+        yield path, windows[user]
+
+
+def _told(violation: Mapping[str, Any]) -> str:
+    where = "; ".join(str(node["html"])[:120] for node in violation["nodes"][:3])
+    return f"{violation['id']}: {violation['help']} ({where})"
