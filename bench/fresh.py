@@ -16,6 +16,8 @@ from referral_rewards.domain.fraud import SIGNALS
 SORTS: Final = ("small", "big", "rivals", "ring", "crowd")
 #: So many of each sort find referrers of their own in a past of ten thousand.
 EACH_MAX: Final = 100
+#: Among so many referrers those that are alike are spread.
+_REFERRERS: Final = 100
 #: Whose referrers, of the ten that a number has, compete for one customer.
 _RIVALS: Final = (3, 4)
 
@@ -60,6 +62,21 @@ def events(sort: str, number: int, now: datetime) -> Iterator[Event]:
             by = small_referrer(first)
         case _:
             by = small_referrer(first + 1)
+    yield from _life(told, by, person, ip, now)
+
+
+def alike(number: int, now: datetime) -> list[Event]:
+    """What is told of the ``number``-th of any number of referrals that nothing speaks against."""
+    told = alike_name(number)
+    person = {"customer": f"c-{told}", "email": f"{told}@example.com", "name": f"Ana {told}", "country": "CA"}
+    return list(_life(told, small_referrer(number % _REFERRERS), person, household(10_000 + 4 * number), now))
+
+
+def alike_name(number: int) -> str:
+    return f"alike-{number}"
+
+
+def _life(told: str, by: tuple[str, str], person: Mapping[str, str], ip: str, now: datetime) -> Iterator[Event]:
     yield from _invited(told, by, person, now)
     yield _claimed(told, person, ip, now)
     bought = {"order": f"o-{told}", "kind": "purchase", "amount": "80.00", "currency": "USD", "new_customer": True}

@@ -35,17 +35,17 @@ class Hearings:
     """One register, and the hands that a referral goes through; every judgement is as of ``now``."""
 
     def __init__(self, engine: AsyncEngine, now: datetime) -> None:
-        self._database = Database(engine)
+        self.database = Database(engine)
         self._now = now
-        self._signer = Signer.generate()
-        self._keys = KeyRing.of([self._signer.public_entry()])
-        self._intake = Intake(PEPPER)
-        self._asking = Inquiries(self._database, self._intake, {"register": RegisterSource()})
-        self._hearing = Hearing(self._database, Judgement(self._keys), self._asking)
+        self.signer = Signer.generate()
+        self.keys = KeyRing.of([self.signer.public_entry()])
+        self.intake = Intake(PEPPER)
+        self._asking = Inquiries(self.database, self.intake, {"register": RegisterSource()})
+        self._hearing = Hearing(self.database, Judgement(self.keys), self._asking)
 
     async def prepare(self) -> None:
         """Publishes the programs, before there is a past that would be bound to others, and makes approvers."""
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             for program in (MAIN, *OTHERS):
                 await programs.publish(connection, fresh.terms(program), by="bench", at=self._now)
             for user in _PEOPLE:
@@ -53,9 +53,9 @@ class Hearings:
 
     async def take_in(self, events: Sequence[Event]) -> None:
         for first in range(0, len(events), _BATCH):
-            async with self._database.transaction() as connection:
+            async with self.database.transaction() as connection:
                 batch = events[first : first + _BATCH]
-                await self._intake.record(connection, batch, received_at=self._now - timedelta(days=20))
+                await self.intake.record(connection, batch, received_at=self._now - timedelta(days=20))
 
     async def assembled(self, referral: str) -> None:
         """Judges a referral of which facts arrived and assembles its claim, as a worker does once it is woken.
@@ -68,7 +68,7 @@ class Hearings:
 
     async def decided(self, referral: str) -> None:
         """Puts on record that as many people approve as the claim asks for."""
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             row = await referrals.hold(connection, referral)
             assert row is not None
             claim, _ = await claims.current(connection, row.claim_id)
@@ -84,7 +84,7 @@ class Hearings:
                     note="measured",
                     decided_at=self._now,
                 )
-                decision = await decisions.append(connection, new, self._signer)
+                decision = await decisions.append(connection, new, self.signer)
                 await outbox.enqueue(connection, WakeupKind.DECISION, referral, decision.id)
 
     async def approved(self, referral: str) -> None:
@@ -101,18 +101,18 @@ class Hearings:
         Raises:
             RuntimeError: if one of them is not to be sent, or there is none.
         """
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             planned = await reservations.payouts_of(connection, referral)
         if not planned:
             raise RuntimeError(f"{referral} has nothing to pay")
         for payout in planned:
-            async with self._database.transaction() as connection:
+            async with self.database.transaction() as connection:
                 question = await payouts.question(connection, payout.id, self._now)
             assert question is not None
             answers = await self._asking.ask(question, Moment.PAYOUT)
-            async with self._database.transaction() as connection:
+            async with self.database.transaction() as connection:
                 rails = frozenset({payout.rail})
-                step = await payouts.commit_attempt(connection, payout.id, self._now, self._keys, rails, answers)
+                step = await payouts.commit_attempt(connection, payout.id, self._now, self.keys, rails, answers)
             if not isinstance(step, ToSend):
                 raise RuntimeError(f"a payout of {referral} is {step.state}: {step.why}")
 
