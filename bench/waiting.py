@@ -44,7 +44,7 @@ SELECT i, 'w' || lpad(i::text, 7, '0') AS id, md5('waits ' || i)::uuid AS claim_
             WHEN i % 100 < 6 THEN '{{"fraud_suspected"}}' WHEN i % 100 < 10 THEN '{{"duplicate_claim"}}'
             ELSE '{{}}' END AS flags,
        CASE WHEN i % 100 < 10 THEN '{{"finance", "operations"}}'::text[] ELSE '{{"program_owner"}}' END AS routes,
-       100 + (i * 7919) % 50000 AS amount_minor,
+       100 + (i::bigint * 7919) % 50000 AS amount_minor,
        r.began_at - ({count} - i) * interval '20 seconds' AS began_at
 FROM generate_series(0, {count} - 1) AS i CROSS JOIN referral r WHERE r.id = '{template}'
 """
