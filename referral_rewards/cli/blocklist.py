@@ -10,7 +10,7 @@ import typer
 from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, table, tables
 from referral_rewards.config import Settings
 from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
-from referral_rewards.domain.identity import Marker, id_problem
+from referral_rewards.domain.identity import Marker, id_problem, tells_of_a_person
 from referral_rewards.register import blocklist
 from referral_rewards.reporting.forms import day, plain
 
@@ -51,6 +51,8 @@ def add(
     """Block whoever shows one of these. The signal `blocklisted` tells of it, by the weight that the terms give it."""
     if not why.strip():
         raise RequestInvalid("say why, for whoever asks later", "--why")
+    if tells_of_a_person(why):
+        raise RequestInvalid("looks like an address or a phone number: only marks are kept, say it without", "--why")
     chosen = settings(data)
     marks = _marks(chosen, emails, phones, customers, devices, fingerprints)
 

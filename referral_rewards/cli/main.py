@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import typer
 
 from referral_rewards.cli import blocklist, decisions, programs, servers, tokens, users
+from referral_rewards.cli.console import tell
 from referral_rewards.cli.ingest import ingest
 from referral_rewards.cli.link import link
 from referral_rewards.cli.preflight import preflight
-from referral_rewards.cli.problems import exit_code_of
+from referral_rewards.cli.problems import FOUND_PROBLEMS, exit_code_of
 from referral_rewards.cli.queue import queue_
 from referral_rewards.cli.referrals import list_
 from referral_rewards.cli.show import show
@@ -49,6 +50,9 @@ app.command()(servers.worker)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and ends the process with its exit code."""
+    # Whoever closed them (`>&-`) wants to read nothing.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (for as long as the process lives)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     try:
         code = run(arguments)
         sys.stdout.flush()
@@ -56,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Whoever read our output (`| head`) has enough; what is still buffered must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        tell(f"the output can't be written: {error.strerror}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FOUND_PROBLEMS
     sys.exit(code)
 
 

@@ -73,6 +73,11 @@ def id_problem(value: str) -> str | None:
     return None
 
 
+def tells_of_a_person(words: str) -> bool:
+    """Whether somebody's own words hold what looks like an email address or a phone number."""
+    return bool(_LOOKS_LIKE_EMAIL.search(words) or _LOOKS_LIKE_PHONE.search(words))
+
+
 class Marker:
     """Turns what a fact says about a person into marks, with the installation's secret pepper."""
 
