@@ -9,10 +9,10 @@ LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
           --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check format bench chaos lock clean
+.PHONY: help setup run demo test check format bench chaos screenshots lock clean
 
 help: ## List what can be done here
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv with everything locked by hash; starts nothing
 	@:
@@ -50,6 +50,9 @@ bench: setup ## Measure throughput and latency on this machine
 
 chaos: setup ## Kill parts of the running system and prove that nothing is lost or paid twice
 	@$(BIN)/pytest tests/chaos -m "chaos or not chaos"
+
+screenshots: setup ## Take the pictures of the README anew; needs Chromium
+	@$(BIN)/python docs/screenshots.py
 
 lock: setup ## Lock the newest dependencies that pyproject.toml admits, with hashes
 	$(LOCK) --upgrade pyproject.toml --extra local --extra dev --group build --output-file requirements/dev.txt

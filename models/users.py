@@ -48,7 +48,6 @@ class SessionRow(SQLModel, table=True):
     username: str = Field(foreign_key="app_user.name", index=True)
     #: What the identity provider said at sign-in, where roles come from there; None: the user's own row says.
     roles: list[str] | None = Field(default=None, sa_column=Column(ARRAY(Text), nullable=True))
-    marks: list[str] = texts()
     began_at: datetime = instant()
     seen_at: datetime = instant()
     expires_at: datetime = instant(index=True)

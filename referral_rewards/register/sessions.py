@@ -26,12 +26,11 @@ async def begin(
     *,
     at: datetime,
     roles: Collection[Role] | None = None,
-    marks: Collection[str] = (),
 ) -> str:
     """Signs a user in; the token for the cookie, which is kept nowhere else.
 
     ``roles`` are what an identity provider says, where it is the one to say; None: those of the user's own row, looked
-    up with each request. ``marks`` are what it says of who the person is, beside what we know.
+    up with each request.
     """
     token = secrets.token_urlsafe(32)
     await connection.execute(
@@ -39,7 +38,6 @@ async def begin(
             token_hash=hash_of(token),
             username=username,
             roles=None if roles is None else sorted(roles),
-            marks=sorted(marks),
             began_at=at,
             seen_at=at,
             expires_at=at + LENGTH_MAX,
@@ -62,7 +60,7 @@ async def visitor(connection: AsyncConnection, token: str, *, at: datetime) -> U
         await connection.execute(_SEEN, {"hash": hash_of(token), "at": at})
     roles = frozenset(Role(role) for role in (row.own_roles if row.roles is None else row.roles))
     scopes = OF_A_PERSON if roles else frozenset()
-    return User(row.username, roles, frozenset(scopes), frozenset((*row.own_marks, *row.marks)))
+    return User(row.username, roles, frozenset(scopes), frozenset(row.marks))
 
 
 async def end(connection: AsyncConnection, token: str) -> None:
@@ -81,7 +79,7 @@ async def forget_expired(connection: AsyncConnection, at: datetime) -> None:
 
 
 _FIND: Final = text("""
-SELECT s.username, s.roles, s.marks, s.seen_at, u.roles AS own_roles, u.marks AS own_marks
+SELECT s.username, s.roles, s.seen_at, u.roles AS own_roles, u.marks
 FROM session s JOIN app_user u ON u.name = s.username
 WHERE s.token_hash = :hash AND s.expires_at > :at AND s.seen_at > :idle_since AND u.barred_at IS NULL
 """)

@@ -63,7 +63,6 @@ def upgrade() -> None:
         sa.Column("token_hash", sa.String(), nullable=False),
         sa.Column("username", sa.String(), nullable=False),
         sa.Column("roles", sa.ARRAY(sa.Text()), nullable=True),
-        sa.Column("marks", sa.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
