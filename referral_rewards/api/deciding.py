@@ -10,7 +10,7 @@ from referral_rewards.api.parts import Parts
 from referral_rewards.domain.approval import DecisionKind, check_words
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, ReferralRewardsError, Refused
 from referral_rewards.domain.together import check_selection
-from referral_rewards.register import audit, deciding
+from referral_rewards.register import audit, deciding, presence
 from referral_rewards.register.deciding import Asked
 from referral_rewards.register.decisions import Decision
 from referral_rewards.register.retrying import retrying
@@ -85,9 +85,9 @@ def rule_of(refusal: ReferralRewardsError) -> str:
 
 async def _decide(parts: Parts, asked: Asked, person: User) -> tuple[Decision, bool]:
     async with parts.database.transaction() as connection:
-        return await deciding.decide(
-            connection, asked, person.approver, now=datetime.now(UTC), keys=parts.keys, signer=parts.signer
-        )
+        now = datetime.now(UTC)
+        approver = (await presence.still(connection, person, at=now)).approver
+        return await deciding.decide(connection, asked, approver, now=now, keys=parts.keys, signer=parts.signer)
 
 
 async def _note_refusal(parts: Parts, asked: Asked, person: User, refusal: ReferralRewardsError) -> None:

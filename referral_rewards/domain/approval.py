@@ -148,8 +148,8 @@ def may_decide(
 ) -> None:
     """Return if the person may record this decision now.
 
-    ``parties`` are the marks of everyone the claim benefits; ``already_signed_by`` the users whose decision of this
-    kind on the current digest is on record.
+    ``parties`` are the marks of everyone the claim benefits; ``already_signed_by`` the accounts of this very person,
+    the present one among them, whose decision of this kind on the current digest is on record.
 
     Raises:
         NotAllowed: if the person holds none of the roles asked for. An administrator holds no authority over money.
@@ -163,9 +163,10 @@ def may_decide(
         raise DecisionRefused(referral, "own_claim", f"{approver.user} benefits from it and may not decide on it")
     if approver.user in entered_by:
         raise DecisionRefused(referral, "entered_by_hand", f"{approver.user} entered it and may not decide on it")
-    if kind in _COUNTED and approver.user in already_signed_by:
+    if kind in _COUNTED and already_signed_by:
+        before = next((f" as {name}" for name in sorted(already_signed_by) if name != approver.user), "")
         raise DecisionRefused(
-            referral, "different_people", f"{approver.user} has signed it ({kind}); another person must"
+            referral, "different_people", f"{approver.user} has signed it{before} ({kind}); another person must"
         )
 
 

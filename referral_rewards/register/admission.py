@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import attribution
+from referral_rewards.domain import attribution, identity
 from referral_rewards.domain.approval import (
     Approver,
     DecisionKind,
@@ -135,6 +136,7 @@ async def check_rules(connection: AsyncConnection, matter: Matter, kind: Decisio
         raise DecisionRefused(row.id, "no_other_referrer", "nobody has asked to move it to another referrer")
     on_it = [decision for decision in matter.made if _is_on(decision, kind, subject.digest, row.claim_id)]
     _check_ruling(row, subject, kind, await decisions.standing(connection, on_it))
+    signed = [decision.user for decision in on_it if decision.kind is kind]
     may_decide(
         approver,
         kind,
@@ -142,8 +144,15 @@ async def check_rules(connection: AsyncConnection, matter: Matter, kind: Decisio
         referral=row.id,
         parties=matter.parties if to is None else await dossier.parties(connection, case, to),
         entered_by=dossier.entered_by(case.facts),
-        already_signed_by=[decision.user for decision in on_it if decision.kind is kind],
+        already_signed_by=await _same_people(connection, approver, signed),
     )
+
+
+async def _same_people(connection: AsyncConnection, approver: Approver, signed: Sequence[str]) -> list[str]:
+    """Those of the users who signed that are this person: by name, or by a mark that two accounts share."""
+    marks = identity.of_kinds(approver.marks, identity.SELF_REFERRAL_KINDS)
+    asked = {"names": sorted(set(signed)), "name": approver.user, "marks": sorted(marks)}
+    return list((await connection.execute(_SAME_PEOPLE, asked)).scalars()) if signed else []
 
 
 async def was_sent(connection: AsyncConnection, referral: str) -> bool:
@@ -215,3 +224,9 @@ def _told(its: Sequence[Decision]) -> str:
 def _is_on(decision: Decision, kind: DecisionKind, digest: str, claim_id: UUID | None) -> bool:
     """Whether it was made on what is shown now. A claim that changed and changed back is another claim."""
     return decision.digest == digest and (kind is _K.REOPEN or decision.claim_id == claim_id)
+
+
+_SAME_PEOPLE: Final = text("""
+SELECT name FROM app_user WHERE name = ANY(CAST(:names AS text[]))
+  AND (name = :name OR marks && CAST(:marks AS text[])) ORDER BY name
+""")

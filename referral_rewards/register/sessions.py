@@ -60,7 +60,7 @@ async def visitor(connection: AsyncConnection, token: str, *, at: datetime) -> U
         await connection.execute(_SEEN, {"hash": hash_of(token), "at": at})
     roles = frozenset(Role(role) for role in (row.own_roles if row.roles is None else row.roles))
     scopes = OF_A_PERSON if roles else frozenset()
-    return User(row.username, roles, frozenset(scopes), frozenset(row.marks))
+    return User(row.username, roles, frozenset(scopes), frozenset(row.marks), hash_of(token))
 
 
 async def end(connection: AsyncConnection, token: str) -> None:

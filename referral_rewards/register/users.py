@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -37,12 +37,17 @@ OF_A_PERSON: Final = frozenset({Scope.CLAIMS_READ, Scope.CLAIMS_DECIDE})
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody signed in, with the roles held and the scopes granted at this moment."""
+    """Somebody signed in, with the roles held and the scopes granted at this moment.
+
+    ``proof`` is the hash of the token or session that was shown, empty where none was: by it `register.presence` asks
+    again.
+    """
 
     name: str
     roles: frozenset[Role]
     scopes: frozenset[Scope]
     marks: frozenset[str]
+    proof: str = field(default="", repr=False)
 
     @property
     def approver(self) -> Approver:
@@ -191,7 +196,8 @@ async def signed_in(connection: AsyncConnection, token: str, at: datetime) -> Us
         raise NotSignedIn("the token is not valid")
     roles = frozenset(Role(role) for role in row.roles)
     held = {*row.own_scopes, *(OF_A_PERSON if roles else ())}
-    return User(row.name, roles, frozenset(Scope(scope) for scope in row.scopes if scope in held), frozenset(row.marks))
+    granted = frozenset(Scope(scope) for scope in row.scopes if scope in held)
+    return User(row.name, roles, granted, frozenset(row.marks), hash_of(token))
 
 
 def hash_of(token: str) -> str:
