@@ -15,8 +15,8 @@ from referral_rewards.register.users import Scope, User
 async def still(connection: AsyncConnection, user: User, *, at: datetime) -> User:
     """The user with the roles and marks of now, which stay so until the caller's transaction ends.
 
-    A thousand decisions take a while. Whoever bars the person, takes a role or revokes the token meanwhile is waited
-    for, or waits for the one decision that is being recorded: none follows it.
+    A thousand decisions take a while. Whoever bars the person or takes a role meanwhile waits for the one decision that
+    is being recorded, or is waited for: none follows. The end of a token or a session is seen by the next decision.
 
     Raises:
         NotSignedIn: if the token or session was ended, or its user barred.

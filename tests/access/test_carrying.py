@@ -87,6 +87,7 @@ async def test_a_form_that_another_site_had_sent_is_not_carried(desk: Desk) -> N
         ("/sign-out", "[]"),
         ("/account/tokens", "nonsense"),
         ("/account/tokens", "[1, 2]"),
+        ("/account/tokens", r'[["a", "\ud800"]]'),
         ("/account/tokens", '{"a": "b"}'),
         ("/account/tokens", "[" * 5000),
         ("/account/tokens", json.dumps([["a", "b" * 300_000]])),
@@ -109,6 +110,42 @@ async def test_what_is_too_large_is_let_go_and_said_so(desk: Desk) -> None:
         page = await browser.send("/account/tokens", label="x" * 250_000)
         assert "could not be kept" in page.text
         assert len(page.text) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/account/password", {"current": "a secret of mine", "new": "a new secret", "again": "a new secret"}),
+        ("/people/paula/password", {"password": "a secret of mine"}),
+    ],
+)
+async def test_a_password_stands_in_no_page(desk: Desk, path: str, fields: dict[str, str]) -> None:
+    async with desk.browser("ada") as browser:
+        await expire(desk)
+        page = await browser.send(path, **fields)
+        assert "could not be kept" in page.text
+        assert "secret" not in page.text
+
+
+async def test_where_it_goes_is_said_to_whoever_may_not_have_typed_it(desk: Desk) -> None:
+    await give_password(desk, "ada")
+    async with desk.browser("paula") as browser:
+        await expire(desk)
+        page = await browser.send("/people/paula/roles", role="finance")
+        fields = {**form(page, "/sign-in").fields, "name": "ada", "password": PASSWORD}
+        shown = await browser.client.post("/sign-in", data=fields)
+        assert "<code>/people/paula/roles</code>" in shown.text
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-in/continue", "/account/tokens", "/status/x/appeal"])
+async def test_half_a_character_in_a_form_is_refused_with_a_sentence(desk: Desk, path: str) -> None:
+    """A form may name its encoding, and in one of them half of a surrogate pair can stand."""
+    body = b'--B\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n\\ud800\r\n--B--\r\n'
+    kind = "multipart/form-data; boundary=B; charset=unicode_escape"
+    async with stranger(desk.app, cookies={SESSION_COOKIE: "over"}) as client:
+        answer = await client.post(path, content=body, headers={"Content-Type": kind})
+        assert answer.status_code == 422
+        assert "surrogate" in answer.text
 
 
 async def test_a_token_of_the_session_before_is_never_carried(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from fastapi import Request
 from starlette.datastructures import FormData
 
 from referral_rewards.api.desk.addresses import own_address
-from referral_rewards.api.desk.visiting import CSRF_FIELD, csrf_of, is_token, session_token
+from referral_rewards.api.desk.visiting import CSRF_FIELD, csrf_of, form_of, is_token, session_token
 
 #: A form of the desk is far smaller; what is larger is let go, and the page says so.
 _CHARACTERS_MAX: Final = 200_000
@@ -36,12 +36,12 @@ class Carried:
         ended, to = session_token(request), own_address(request.url.path)
         if request.method != "POST" or ended is None or to is None:
             return None
-        form = await request.form()
+        form = await form_of(request)
         if not is_token(form.get(CSRF_FIELD), csrf_of(ended)):
             return None
         query = f"?{request.url.query}" if request.url.query else ""
         fields = [(name, value) for name, value in form.multi_items() if name != CSRF_FIELD and isinstance(value, str)]
-        return cls._if_small(to + query, fields)
+        return cls._if_carriable(to + query, fields)
 
     @classmethod
     def back(cls, form: FormData) -> Self | None:
@@ -51,7 +51,9 @@ class Carried:
             fields = json.loads(str(form.get(_FIELDS) or "null"))
             if to is None or not isinstance(fields, list):
                 return None
-            return cls._if_small(to, [(str(name), str(value)) for name, value in fields if name != CSRF_FIELD])
+            given = [(str(name), str(value)) for name, value in fields if name != CSRF_FIELD]
+            "".join(name + value for name, value in given).encode()  # JSON can hold half a character, a page can't
+            return cls._if_carriable(to, given)
         except (ValueError, TypeError, RecursionError):
             return None
 
@@ -66,10 +68,14 @@ class Carried:
         return [(name.replace("_", " "), value) for name, value in self.fields if value and name not in _OF_PAGES]
 
     @classmethod
-    def _if_small(cls, to: str, fields: Sequence[tuple[str, str]]) -> Self | None:
+    def _if_carriable(cls, to: str, fields: Sequence[tuple[str, str]]) -> Self | None:
         size = sum(len(name) + len(value) for name, value in fields)
-        return cls(to, fields) if size <= _CHARACTERS_MAX and len(fields) <= _FIELDS_MAX else None
+        if size > _CHARACTERS_MAX or len(fields) > _FIELDS_MAX or any(name in _SECRET for name, _ in fields):
+            return None
+        return cls(to, fields)
 
 
+#: Fields of passwords. They never stand in a page, least of all in one for whoever sits down there next.
+_SECRET: Final = frozenset({"password", "current", "new", "again"})
 #: Fields that no person fills in.
 _OF_PAGES: Final = frozenset({"digest", "return_to"})

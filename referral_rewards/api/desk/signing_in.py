@@ -26,6 +26,7 @@ from referral_rewards.api.desk.visiting import (
     Visitor,
     csrf_of,
     forget_session_cookie,
+    form_of,
     is_token,
     session_token,
     set_session_cookie,
@@ -66,11 +67,7 @@ async def sign_in_page(request: Request, parts: Its, return_to: str = "", out: b
     return RedirectResponse(landing(visit.user, return_to), HTTPStatus.SEE_OTHER)
 
 
-async def _login_form(request: Request) -> FormData:
-    return await request.form()
-
-
-LoginForm = Annotated[FormData, Depends(_login_form)]
+LoginForm = Annotated[FormData, Depends(form_of)]
 
 
 @router.post("/sign-in")

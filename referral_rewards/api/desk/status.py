@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.datastructures import FormData
 
 from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.visiting import form_of
 from referral_rewards.api.parts import Its, Parts
 from referral_rewards.domain.errors import BadInput, Refused
 from referral_rewards.domain.rewards import Side
@@ -32,7 +33,7 @@ async def status(token: str, parts: Its, done: str = "") -> Response:
 @router.post("/{token}/appeal")
 async def appeal(token: str, request: Request, parts: Its) -> Response:
     """Appeals against a closing: a person looks at it again."""
-    form = await request.form()
+    form = await form_of(request)
     why, name = _said(form, "why"), _said(form, "form")
     try:
         async with parts.database.transaction() as connection:
@@ -48,7 +49,7 @@ async def appeal(token: str, request: Request, parts: Its) -> Response:
 @router.post("/{token}/rating")
 async def rating(token: str, request: Request, parts: Its) -> Response:
     """Says how content one is with a reward."""
-    score = _said(await request.form(), "score")
+    score = _said(await form_of(request), "score")
     try:
         async with parts.database.transaction() as connection:
             row, side = await _opened(connection, parts, token)

@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 
 from referral_rewards.api.desk import cookies
 from referral_rewards.api.parts import Its
-from referral_rewards.domain.errors import NotAllowed, NotSignedIn
+from referral_rewards.domain.errors import NotAllowed, NotSignedIn, RequestInvalid
 from referral_rewards.domain.terms import Role
 from referral_rewards.register import sessions
 from referral_rewards.register.users import User
@@ -54,8 +54,21 @@ async def visit_of(request: Request, parts: Its) -> Visit:
     return Visit(user, csrf_of(token))
 
 
-async def _sent_form(request: Request, visit: Annotated[Visit, Depends(visit_of)]) -> FormData:
+async def form_of(request: Request) -> FormData:
+    """The fields of a form, whoever sent it.
+
+    Raises:
+        RequestInvalid: if one holds what is no text. A form may name an encoding in which half a character can stand.
+    """
     form = await request.form()
+    for name, value in form.multi_items():
+        if any("\ud800" <= each <= "\udfff" for each in (*name, *(value if isinstance(value, str) else ""))):
+            raise RequestInvalid("holds what is no text: half of a surrogate pair", "form")
+    return form
+
+
+async def _sent_form(request: Request, visit: Annotated[Visit, Depends(visit_of)]) -> FormData:
+    form = await form_of(request)
     if not is_token(form.get(CSRF_FIELD), visit.csrf):
         raise FormNotOurs("the form was not sent from this session; go back, reload the page and send it again")
     return form
