@@ -1,68 +1,87 @@
 """A page that explains the API, made from its own OpenAPI document: nothing is fetched from elsewhere."""
 
-from html import escape
-from typing import Any
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from referral_rewards.api.desk.pages import static
+from referral_rewards.api.desk.pages import page
 
 router = APIRouter(include_in_schema=False)
+
+_Schema = Mapping[str, Any]
+
+
+class Operation(NamedTuple):
+    """One operation as the page shows it; an example is JSON text beneath what it is an example of."""
+
+    verb: str
+    path: str
+    summary: str
+    description: str
+    scopes: list[str]
+    takes: list[tuple[str, str, str]]
+    answers: list[tuple[str, str]]
+    examples: list[tuple[str, str]]
 
 
 @router.get("/docs", response_class=HTMLResponse)
 async def docs(request: Request) -> HTMLResponse:
     """Every operation with what it takes and answers, in words; the whole of it is at /openapi.json."""
-    return HTMLResponse(_page(request.app.openapi()))
+    schema = request.app.openapi()
+    rooms: dict[str, list[Operation]] = {}
+    for path, verbs in schema["paths"].items():
+        for verb, operation in verbs.items():
+            rooms.setdefault(operation["tags"][0], []).append(_operation(schema, verb, path, operation))
+    return page("docs.html", None, info=schema["info"], openapi=schema["openapi"], rooms=rooms)
 
 
-def _page(schema: dict[str, Any]) -> str:
-    operations = [
-        (verb, path, operation) for path, verbs in schema["paths"].items() for verb, operation in verbs.items()
-    ]
-    rooms = dict.fromkeys(operation["tags"][0] for _, _, operation in operations)
-    sections = "".join(
-        f"<h2>{escape(room)}</h2>"
-        + "".join(_operation(verb, path, each) for verb, path, each in operations if each["tags"][0] == room)
-        for room in rooms
+def _operation(schema: _Schema, verb: str, path: str, operation: _Schema) -> Operation:
+    return Operation(
+        verb=verb.upper(),
+        path=path,
+        summary=operation.get("summary", ""),
+        description=operation.get("description", ""),
+        scopes=sorted(
+            {scope for each in operation.get("security", ()) for scopes in each.values() for scope in scopes}
+        ),
+        takes=list(_takes(schema, operation)),
+        answers=[(status, each["description"]) for status, each in operation["responses"].items()],
+        examples=list(_examples(operation)),
     )
-    title = escape(schema["info"]["title"])
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'<title>{title}</title><link rel="stylesheet" href="{static("docs.css")}">'
-        f"<main><h1>{title} {escape(schema['info']['version'])}</h1>"
-        f"<p>{escape(schema['info']['description'])}</p>"
-        f'<p>Machines read <a href="/openapi.json">/openapi.json</a> (OpenAPI {escape(schema["openapi"])}).</p>'
-        f"{sections}</main></html>"
-    )
 
 
-def _operation(verb: str, path: str, operation: dict[str, Any]) -> str:
-    takes = [
-        (f"{each['name']} ({each['in']})", "required" if each.get("required") else "optional")
-        for each in operation.get("parameters", [])
-    ]
+def _takes(schema: _Schema, operation: _Schema) -> Iterator[tuple[str, str, str]]:
+    """Each parameter, and each field of the body: its name, whether it must be there, and what it says."""
+    for each in operation.get("parameters", ()):
+        need = "required" if each.get("required") else "optional"
+        yield f"{each['name']} ({each['in']})", need, each.get("description", "")
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
-        takes.append((f"body ({media})", _named(content.get("schema", {}))))
-    answers = [(status, each["description"]) for status, each in operation["responses"].items()]
-    return (
-        f'<section><h3><span class="verb">{verb.upper()}</span><code>{escape(path)}</code></h3>'
-        f"<strong>{escape(operation.get('summary', ''))}</strong><p>{escape(operation.get('description', ''))}</p>"
-        f"{_table('takes', takes)}{_table('answers', answers)}</section>"
-    )
+        body = _resolved(schema, content.get("schema", {}))
+        yield f"body ({media})", "required", body.get("description", "")
+        for name, field in body.get("properties", {}).items():
+            need = "required" if name in body.get("required", ()) else "optional"
+            yield name, need, _resolved(schema, field).get("description", "")
 
 
-def _named(schema: dict[str, Any]) -> str:
-    if "oneOf" in schema:
-        return " or ".join(_named(each) for each in schema["oneOf"])
-    if schema.get("type") == "array":
-        return f"an array of them, at most {schema['maxItems']}" if "maxItems" in schema else "an array"
-    return str(schema.get("$ref", schema.get("description", ""))).rpartition("/")[2]
+def _resolved(schema: _Schema, given: _Schema) -> _Schema:
+    """What a reference stands for; of several forms the first."""
+    if "oneOf" in given:
+        return {**_resolved(schema, given["oneOf"][0]), **{k: v for k, v in given.items() if k == "description"}}
+    if "$ref" in given:
+        return _resolved(schema, schema["components"]["schemas"][given["$ref"].rpartition("/")[2]])
+    return given
 
 
-def _table(heading: str, rows: list[tuple[str, str]]) -> str:
-    if not rows:
-        return ""
-    cells = "".join(f"<tr><td><code>{escape(name)}</code></td><td>{escape(said)}</td></tr>" for name, said in rows)
-    return f'<table><tr><th colspan="2">{heading}</th></tr>{cells}</table>'
+def _examples(operation: _Schema) -> Iterator[tuple[str, str]]:
+    """Bodies that are sent, then answers that come of it."""
+    bodies = [("sent", operation.get("requestBody", {}))]
+    bodies += [(f"answered with {status}", each) for status, each in operation["responses"].items() if status < "300"]
+    for what, body in bodies:
+        for content in body.get("content", {}).values():
+            given = content.get("examples", {}) or ({"": {"value": content["example"]}} if "example" in content else {})
+            for name, example in given.items():
+                told = example.get("summary", name)
+                yield f"{what}: {told}" if told else what, json.dumps(example["value"], indent=2, ensure_ascii=False)
