@@ -1,5 +1,6 @@
 """Moving money: verify, put the attempt on record, ask the rail, note the answer."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,14 +11,34 @@ from temporalio import activity
 from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from models.session import Database
+from referral_rewards.domain import money
 from referral_rewards.domain.inquiries import Moment
-from referral_rewards.domain.payouts import Answer, Declined, Paid, PayoutState, Unknown, matches
+from referral_rewards.domain.payouts import (
+    Accepted,
+    Answer,
+    Declined,
+    Misconfigured,
+    Paid,
+    PaymentRequest,
+    PayoutState,
+    Unknown,
+    matches,
+    safe_to_send_again,
+)
 from referral_rewards.rails.port import Rail
 from referral_rewards.register import payouts
 from referral_rewards.register.payouts import NotNow, ToSend
 from referral_rewards.register.signing import KeyRing
 
+#: An answer that did not come is asked for again; a rail that does not let us in needs people.
 _LATER: Final = timedelta(minutes=5)
+_ONCE_LET_IN: Final = timedelta(hours=1)
+#: What a rail accepted is asked for often while it is fresh, and then for the weeks that a payee may take.
+_FRESH: Final = timedelta(hours=1)
+_WHILE_FRESH: Final = timedelta(minutes=5)
+_AFTERWARDS: Final = timedelta(hours=1)
+#: All that a rail may take to answer, however many requests it makes of it; less than the activity itself has.
+_PATIENCE_SECONDS: Final = 20.0
 
 
 class Payouts:
@@ -50,10 +71,13 @@ class Payouts:
             case Paid() as paid if matches(step.request, paid):
                 state = await self._note(payout, PayoutState.SETTLED, request.now, reference=paid.reference)
                 return PayoutProgress(state=state)
-            case Paid() as paid:
-                why = f"the rail shows {paid.amount_minor} {paid.currency} under our key, not what was asked"
-                state = await self._note(payout, PayoutState.MANUAL_REVIEW, request.now, paid.reference, why)
-                return PayoutProgress(state=state, why=why)
+            case Accepted(order, why) if matches(step.request, order):
+                state = await self._note(payout, PayoutState.ACCEPTED, request.now, order.reference, why)
+                return PayoutProgress(state=state, why=why, again_after=_until_the_next_poll(step, request.now))
+            case Paid() as other:
+                return await self._review(payout, step.request, other, request.now)
+            case Accepted(other, _):
+                return await self._review(payout, step.request, other, request.now)
             case Declined(why):
                 state = await self._note(payout, PayoutState.REFUSED, request.now, why=why)
                 return PayoutProgress(state=state, why=why)
@@ -64,8 +88,21 @@ class Payouts:
             case Unknown(why):
                 state = await self._note(payout, PayoutState.UNKNOWN, request.now, why=why)
                 return PayoutProgress(state=state, why=why, again_after=_LATER)
+            case Misconfigured(why):
+                why = f"the rail {step.rail} does not let us in: {why}"
+                async with self._database.transaction() as connection:
+                    state = await payouts.remark(connection, payout, why)
+                return PayoutProgress(state=state, why=why, again_after=_ONCE_LET_IN)
 
     async def _ask_the_rail(self, step: ToSend, now: datetime) -> Answer | None:
+        """One question to the rail and its answer; unknown, if it takes too long over it."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await self._send_or_look(step, now)
+        except TimeoutError:
+            return Unknown("the rail did not answer in time")
+
+    async def _send_or_look(self, step: ToSend, now: datetime) -> Answer | None:
         """Looks first where an attempt may have gone through; sends the same key and bytes only while that is safe.
 
         None: it went out, the rail does not show it, and it may not go out again.
@@ -73,15 +110,30 @@ class Payouts:
         rail = self._rails[step.rail]
         if step.sent_before is None:
             return await rail.pay(step.request, step.key)
-        if found := await rail.look_up(step.request, step.key):
+        if step.accepted_as is not None:
+            return await rail.poll(step.request, step.key, step.accepted_as)
+        # Where it can't be looked up, sending the same again is the only way to ask.
+        if rail.terms.looks_up and (found := await rail.look_up(step.request, step.key)):
             return found
-        window = rail.terms.key_window
-        if not step.may_resend or (window is not None and now - step.sent_before >= window):
+        if not step.may_resend or not safe_to_send_again(rail.terms, step.sent_before, now):
             return None
         return await rail.pay(step.request, step.key)
+
+    async def _review(self, payout: UUID, asked: PaymentRequest, shown: Paid, now: datetime) -> PayoutProgress:
+        """Puts before a person what the rail shows under our key and nobody asked for."""
+        amount = money.display(shown.amount_minor, shown.currency)
+        whom = "" if shown.destination == asked.destination else " to another payee"
+        why = f"the rail shows {amount}{whom} under our key, not what was asked"
+        state = await self._note(payout, PayoutState.MANUAL_REVIEW, now, shown.reference, why)
+        return PayoutProgress(state=state, why=why)
 
     async def _note(
         self, payout: UUID, to: PayoutState, now: datetime, reference: str | None = None, why: str | None = None
     ) -> PayoutState:
         async with self._database.transaction() as connection:
             return await payouts.note(connection, payout, to, now, reference=reference, why=why)
+
+
+def _until_the_next_poll(step: ToSend, now: datetime) -> timedelta:
+    fresh = step.sent_before is None or now - step.sent_before < _FRESH
+    return _WHILE_FRESH if fresh else _AFTERWARDS

@@ -23,6 +23,7 @@ from referral_rewards.notices.folder import MailFolder
 from referral_rewards.notices.port import Mailer
 from referral_rewards.notices.smtp import MailServer, Smtp
 from referral_rewards.notices.webhook import Hook
+from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess
 from referral_rewards.sources.port import Endpoint
 
 PREFIX = "REFERRALS_"
@@ -60,12 +61,15 @@ def local_stack(data: Path) -> StackInfo | None:
         return None
 
 
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+
+
 class SourceSettings(BaseModel):
     """Where an outside source is asked, and the token that it wants to see."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+    url: HttpUrl
     token: SecretStr | None = None
 
 
@@ -146,6 +150,27 @@ class Settings(BaseSettings):
     webhooks: dict[str, WebhookSettings] = Field(
         default={}, description='Who is told of events: {"crm": {"url": …, "secret": "whsec_…", "events": ["claim.*"]}}'
     )
+    rail_stripe_key: SecretStr | None = Field(
+        default=None, description="Stripe secret or restricted key: connects the rails of Stripe; for payouts alone"
+    )
+    rail_stripe_url: HttpUrl = Field(default="https://api.stripe.com", description="Where Stripe is called")
+    rail_paypal_client_id: SecretStr | None = Field(
+        default=None, description="Client id of a PayPal app with payouts: connects paypal_payouts; for payouts alone"
+    )
+    rail_paypal_secret: SecretStr | None = Field(default=None, description="The secret of that app")
+    rail_paypal_url: HttpUrl = Field(default="https://api-m.paypal.com", description="Where PayPal is called")
+    rail_tremendous_key: SecretStr | None = Field(
+        default=None, description="Tremendous API key: connects tremendous; for payouts alone"
+    )
+    rail_tremendous_url: HttpUrl = Field(
+        default="https://www.tremendous.com", description="Where Tremendous is called, without /api/v2"
+    )
+    rail_tremendous_funding_source: str | None = Field(
+        default=None, description="Id of the funding source that gift cards are paid from"
+    )
+    rail_tremendous_campaign: str | None = Field(
+        default=None, description="Id of the campaign whose gift cards are offered"
+    )
     referrals_queue: str = Field(default="referrals", description="Temporal task queue without provider secrets")
     payouts_queue: str = Field(default="payouts", description="Temporal task queue whose workers may move money")
     relay_poll_seconds: float = Field(default=0.5, gt=0, description="Pause between two looks at an empty outbox")
@@ -216,6 +241,24 @@ class Settings(BaseSettings):
     def home_url(self) -> str:
         """Where people reach the pages, without a slash at its end."""
         return (self.public_url or self.api_url).rstrip("/")
+
+    def access(self) -> Access:
+        """What providers gave us. Raises BadInput where half of what a rail needs is set."""
+        stripe, paypal, tremendous = None, None, None
+        if self.rail_stripe_key is not None:
+            stripe = StripeAccess(self.rail_stripe_key.get_secret_value(), self.rail_stripe_url)
+        if app := _together("RAIL_PAYPAL", CLIENT_ID=self.rail_paypal_client_id, SECRET=self.rail_paypal_secret):
+            client_id, secret = app
+            paypal = PayPalAccess(client_id, secret, self.rail_paypal_url)
+        if account := _together(
+            "RAIL_TREMENDOUS",
+            KEY=self.rail_tremendous_key,
+            FUNDING_SOURCE=self.rail_tremendous_funding_source,
+            CAMPAIGN=self.rail_tremendous_campaign,
+        ):
+            key, funding_source, campaign = account
+            tremendous = TremendousAccess(key, funding_source, campaign, self.rail_tremendous_url)
+        return Access(stripe, paypal, tremendous)
 
     def stack(self) -> StackInfo | None:
         """The local stack that these settings belong to, or None: they may name another place while one runs."""
@@ -307,6 +350,22 @@ def decode_secret(text: str) -> bytes:
     if len(secret) < PEPPER_BYTES_MIN:
         raise ValueError(f"must be at least {PEPPER_BYTES_MIN} bytes, this is {len(secret)}")
     return secret
+
+
+def _together(prefix: str, **settings: SecretStr | str | None) -> list[str]:
+    """The values of settings that only make sense together; none if none is set.
+
+    Raises:
+        BadInput: with one problem for each that is missing beside another.
+    """
+    missing = [name for name, value in settings.items() if value is None]
+    if len(missing) == len(settings):
+        return []
+    if missing:
+        beside = next(name for name in settings if name not in missing)
+        why = f"not set, but {PREFIX}{prefix}_{beside} is: the rail needs both"
+        raise BadInput([Problem(f"{PREFIX}{prefix}_{name}", why) for name in missing])
+    return [value.get_secret_value() if isinstance(value, SecretStr) else str(value) for value in settings.values()]
 
 
 def _problem(location: tuple[int | str, ...], kind: str, message: str) -> Problem:

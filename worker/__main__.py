@@ -13,6 +13,8 @@ from models.session import Database
 from referral_rewards import observability
 from referral_rewards.config import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
+from referral_rewards.rails.access import Access
+from referral_rewards.rails.connected import outside
 from referral_rewards.register import links
 from referral_rewards.register.facts import Intake
 from referral_rewards.register.signing import KeyRing
@@ -49,6 +51,7 @@ async def run(settings: Settings, role: str) -> None:
     if settings.verify_keys is None:
         raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
     keys = KeyRing.load(settings.verify_keys)
+    access = settings.access() if role in ("payouts", "all") else Access()
     client = await connect(settings)
     database = Database.at(settings.database_url, pool_size=10)
     stop = asyncio.Event()
@@ -59,8 +62,9 @@ async def run(settings: Settings, role: str) -> None:
     async with AsyncExitStack() as running:
         sources = await running.enter_async_context(connected(settings.endpoints()))
         if role in ("payouts", "all"):
+            rails = await running.enter_async_context(outside(access))
             await running.enter_async_context(
-                payouts_worker(client, settings.payouts_queue, database, keys, intake, sources)
+                payouts_worker(client, settings.payouts_queue, database, keys, intake, sources, rails)
             )
         if role in ("referrals", "all"):
             await running.enter_async_context(

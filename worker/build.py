@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 import httpx
@@ -57,14 +58,25 @@ def referrals_worker(
 
 
 def payouts_worker(
-    client: Client, queue: str, database: Database, keys: KeyRing, intake: Intake, sources: Mapping[str, Source]
+    client: Client,
+    queue: str,
+    database: Database,
+    keys: KeyRing,
+    intake: Intake,
+    sources: Mapping[str, Source],
+    outside: Mapping[str, Rail] = MappingProxyType({}),
 ) -> Worker:
-    """Runs `Payout` workflows and the activity that moves money. The only place that ever holds provider secrets."""
+    """Runs `Payout` workflows and the activity that moves money: in our own books, and by the rails ``outside``.
+
+    The only place that ever holds provider secrets.
+    """
     return Worker(
         client,
         task_queue=queue,
         workflows=[Payout],
-        activities=[Payouts(database, keys, rails(database), Inquiries(database, intake, sources)).send_payout],
+        activities=[
+            Payouts(database, keys, rails(database, outside), Inquiries(database, intake, sources)).send_payout
+        ],
         workflow_runner=runner(),
         max_cached_workflows=500,
         graceful_shutdown_timeout=_GRACE,
@@ -82,9 +94,9 @@ async def postman(
         yield Postman(database, letters, mail=mail, webhooks=Webhooks(hooks, client), pause=_POSTMANS_PAUSE)
 
 
-def rails(database: Database) -> Mapping[str, Rail]:
+def rails(database: Database, outside: Mapping[str, Rail] = MappingProxyType({})) -> Mapping[str, Rail]:
     """The rails that this installation can pay by, by their names in the terms."""
-    return {"account_credit": AccountCredit(database, lambda: datetime.now(UTC))}
+    return {**outside, "account_credit": AccountCredit(database, lambda: datetime.now(UTC))}
 
 
 def runner() -> SandboxedWorkflowRunner:

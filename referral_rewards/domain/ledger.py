@@ -54,8 +54,21 @@ def settled_key(payout: str) -> str:
 def credited(key: str, payee: str, amount_minor: int, currency: str) -> Entry:
     """The account-credit rail's own act: the customer has credit to spend."""
     return _entry(
-        f"credited:{key}", "Account credit", currency, "clearing:account_credit", f"credit:{payee}", amount_minor
+        f"credited:{key}", "Account credit", currency, "clearing:account_credit", credit_of(payee), amount_minor
     )
+
+
+def uncredited(key: str, payee: str, amount_minor: int, currency: str) -> Entry:
+    """The opposite: so much of a customer's credit was taken back."""
+    return _entry(
+        f"uncredited:{key}", "Account credit taken back", currency, credit_of(payee), "clearing:account_credit",
+        amount_minor,
+    )  # fmt: skip
+
+
+def credit_of(payee: str) -> str:
+    """The account of a customer's credit."""
+    return f"credit:{payee}"
 
 
 def _entry(key: str, description: str, currency: str, debit: str, credit: str, amount_minor: int) -> Entry:

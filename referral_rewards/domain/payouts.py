@@ -1,10 +1,10 @@
-"""A payout's life: its name, its key, its states, and the three answers that a rail can give."""
+"""A payout's life: its name, its key, its states, and the answers that a rail can give."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -99,11 +99,24 @@ def body_hash(body: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """The rail says that it paid, under its own reference."""
+    """The rail says that it paid, under its own reference: what, and to whom.
+
+    ``amount_minor`` is None where what the rail shows is no amount of that currency; ``destination`` is told in the
+    request's own terms wherever it is the same one.
+    """
 
     reference: str
-    amount_minor: int
+    amount_minor: int | None
     currency: str
+    destination: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The rail took the order and will tell later what became of it: it neither paid yet nor refused."""
+
+    order: Paid
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +133,37 @@ class Unknown:
     why: str
 
 
-Answer = Paid | Declined | Unknown
+@dataclass(frozen=True, slots=True)
+class Misconfigured:
+    """The rail does not let us in. That says nothing about the request: it keeps its key and is refused nothing."""
+
+    why: str
+
+
+Answer = Paid | Accepted | Declined | Unknown | Misconfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Reversed:
+    """The rail took back so much of a payment, under its own reference."""
+
+    reference: str
+    amount_minor: int | None
+    currency: str
+
+
+#: What a rail says to a reversal; declined: what is left of the payment can't be had back from it.
+ReversalAnswer = Reversed | Declined | Unknown | Misconfigured
 
 
 @dataclass(frozen=True, slots=True)
 class RailTerms:
-    """What a rail promises about its keys: how long the same key is recognised (None: for ever)."""
+    """What a rail promises about its keys: how long the same key is recognised (None: for ever), and whether it can
+    be asked what became of one. Where it can't, only sending the same again tells, and only while the key is known."""
 
     name: str
     key_window: timedelta | None
+    looks_up: bool = True
 
 
 def payout_id(referral: str, role: str, round_: int = 1) -> UUID:
@@ -146,5 +181,11 @@ def provider_key(payout: UUID, generation: int) -> str:
 
 
 def matches(request: PaymentRequest, found: Paid) -> bool:
-    """Whether a payment found by look-up is the one that was asked for."""
-    return (found.amount_minor, found.currency) == (request.amount_minor, request.currency)
+    """Whether a payment that the rail shows is the one that was asked for, to the unit and to the same payee."""
+    asked = (request.amount_minor, request.currency, request.destination)
+    return (found.amount_minor, found.currency, found.destination) == asked
+
+
+def safe_to_send_again(terms: RailTerms, first_sent_at: datetime, now: datetime) -> bool:
+    """Whether the rail still knows the key, so that the same request under it can't pay a second time."""
+    return terms.key_window is None or now - first_sent_at < terms.key_window

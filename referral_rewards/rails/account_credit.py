@@ -8,8 +8,20 @@ from sqlalchemy.exc import DBAPIError
 
 from models.session import Database
 from referral_rewards.domain import ledger as books
-from referral_rewards.domain.payouts import Answer, Paid, PaymentRequest, RailTerms, Unknown
+from referral_rewards.domain.ledger import Entry
+from referral_rewards.domain.payouts import (
+    Answer,
+    Declined,
+    Paid,
+    PaymentRequest,
+    RailTerms,
+    ReversalAnswer,
+    Reversed,
+    Unknown,
+    matches,
+)
 from referral_rewards.register import ledger
+from referral_rewards.register.ledger import Posted
 
 
 class AccountCredit:
@@ -22,18 +34,44 @@ class AccountCredit:
         self._clock = clock
 
     async def pay(self, request: PaymentRequest, key: str) -> Answer:
-        entry = books.credited(key, request.payee, request.amount_minor, request.currency)
+        found = await self._post(request, books.credited(key, request.payee, request.amount_minor, request.currency))
+        return found if isinstance(found, Unknown) else _paid(request, found)
+
+    async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
+        try:
+            async with self._database.transaction() as connection:
+                found = await ledger.find(connection, books.credited(key, request.payee, 1, request.currency).key)
+        except DBAPIError as error:
+            return _silent(error)
+        return None if found is None else _paid(request, found)
+
+    async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
+        return await self.look_up(request, key) or Unknown("the books do not show it any more")
+
+    async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
+        """The customer's credit may fall below zero by it: it was spent, and is owed."""
+        if not matches(request, paid) or not 0 < amount_minor <= request.amount_minor:
+            return Declined("no more is taken back than was paid")
+        found = await self._post(request, books.uncredited(key, request.payee, amount_minor, request.currency))
+        return found if isinstance(found, Unknown) else Reversed(found.id, found.amount_minor, found.currency)
+
+    async def _post(self, request: PaymentRequest, entry: Entry) -> Posted | Unknown:
         try:
             async with self._database.transaction() as connection:
                 await ledger.post(
                     connection, entry, program=request.program, referral=request.referral, at=self._clock()
                 )
+            async with self._database.transaction() as connection:
+                found = await ledger.find(connection, entry.key)
         except DBAPIError as error:
-            return Unknown(f"the books did not answer ({type(error.orig).__name__})")
-        found = await self.look_up(request, key)
+            return _silent(error)
         return found or Unknown("the books do not show what was posted")
 
-    async def look_up(self, request: PaymentRequest, key: str) -> Paid | None:
-        async with self._database.transaction() as connection:
-            found = await ledger.find(connection, books.credited(key, request.payee, 1, request.currency).key)
-        return None if found is None else Paid(*found)
+
+def _paid(request: PaymentRequest, found: Posted) -> Paid:
+    ours = found.credited == books.credit_of(request.payee)
+    return Paid(found.id, found.amount_minor, found.currency, request.destination if ours else found.credited)
+
+
+def _silent(error: DBAPIError) -> Unknown:
+    return Unknown(f"the books did not answer ({type(error.orig).__name__})")

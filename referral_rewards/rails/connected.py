@@ -1,7 +1,36 @@
-"""The rails that an installation can pay over today, by their names in the terms."""
+"""The rails that an installation can pay over, by their names in the terms."""
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
+from referral_rewards.rails import asking
+from referral_rewards.rails.access import Access
 from referral_rewards.rails.account_credit import AccountCredit
+from referral_rewards.rails.paypal_payouts import PayPalPayouts
+from referral_rewards.rails.port import Rail
+from referral_rewards.rails.tremendous import Tremendous
 
+#: The rails that need no provider.
 CONNECTED: Final = frozenset({AccountCredit.terms.name})
+
+
+@asynccontextmanager
+async def outside(access: Access) -> AsyncIterator[Mapping[str, Rail]]:
+    """The rails of the providers that there is access to, for the length of the block."""
+    async with asking.client() as client:
+        rails: list[Rail] = []
+        if access.stripe is not None:
+            # Only whoever pays through Stripe loads its SDK, which takes its time.
+            from referral_rewards.rails import stripe_calls
+            from referral_rewards.rails.stripe_balance import StripeBalance
+            from referral_rewards.rails.stripe_promotion import StripePromotion
+            from referral_rewards.rails.stripe_transfer import StripeTransfer
+
+            api = stripe_calls.api(access.stripe, client)
+            rails += [StripeTransfer(api), StripeBalance(api), StripePromotion(api)]
+        if access.paypal is not None:
+            rails.append(PayPalPayouts(access.paypal, client))
+        if access.tremendous is not None:
+            rails.append(Tremendous(access.tremendous, client))
+        yield {rail.terms.name: rail for rail in rails}

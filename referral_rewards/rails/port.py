@@ -2,11 +2,11 @@
 
 from typing import Protocol
 
-from referral_rewards.domain.payouts import Answer, Paid, PaymentRequest, RailTerms
+from referral_rewards.domain.payouts import Answer, Paid, PaymentRequest, RailTerms, ReversalAnswer
 
 
 class Rail(Protocol):
-    """A rail. Whatever happens on the way, it answers *paid*, *declined* or *unknown*; it never raises instead."""
+    """A rail. Whatever happens on the way, each question has one of the answers below; it never raises instead."""
 
     @property
     def terms(self) -> RailTerms:
@@ -14,9 +14,20 @@ class Rail(Protocol):
         ...
 
     async def pay(self, request: PaymentRequest, key: str) -> Answer:
-        """Pays once for each key, however often it is called with it."""
+        """Pays once for each key, however often it is called with it while the rail knows the key."""
         ...
 
-    async def look_up(self, request: PaymentRequest, key: str) -> Paid | None:
-        """The payment made under this key, or None if the rail knows of none."""
+    async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
+        """What became of the payment under this key, or None if the rail says that it knows of none.
+
+        It moves nothing. A rail that can't be asked (`RailTerms.looks_up`) answers unknown.
+        """
+        ...
+
+    async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
+        """What has become of an order that it accepted, by the rail's own reference. It moves nothing either."""
+        ...
+
+    async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
+        """Takes back so much of what it paid, once for each key. The key is the reversal's own."""
         ...

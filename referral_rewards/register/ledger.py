@@ -1,7 +1,7 @@
 """Posts entries to the books. The database refuses what does not balance and any change of what is posted."""
 
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
 from sqlalchemy import text
@@ -32,10 +32,19 @@ async def post(connection: AsyncConnection, entry: Entry, *, program: str, refer
     return bool(result.scalar())
 
 
-async def find(connection: AsyncConnection, key: str) -> tuple[str, int, str] | None:
-    """The transaction posted under a key: its id, the amount debited in minor units, and the currency."""
+class Posted(NamedTuple):
+    """A transaction that stands in the books: what was debited, in minor units, and the account that was credited."""
+
+    id: str
+    amount_minor: int
+    currency: str
+    credited: str
+
+
+async def find(connection: AsyncConnection, key: str) -> Posted | None:
+    """The transaction posted under a key."""
     row = (await connection.execute(_FIND, {"key": key})).one_or_none()
-    return None if row is None else (str(row.id), int(row.amount_minor), row.currency)
+    return None if row is None else Posted(str(row.id), int(row.amount_minor), row.currency, row.credited)
 
 
 _POST: Final = text("""
@@ -52,7 +61,8 @@ SELECT count(*) > 0 FROM posted
 """)
 
 _FIND: Final = text("""
-SELECT t.id, sum(p.amount_minor) AS amount_minor, p.currency
+SELECT t.id, sum(p.amount_minor) FILTER (WHERE p.amount_minor > 0) AS amount_minor, p.currency,
+       min(p.account) FILTER (WHERE p.amount_minor < 0) AS credited
 FROM ledger_transaction t JOIN posting p ON p.transaction_id = t.id
-WHERE t.key = :key AND p.amount_minor > 0 GROUP BY t.id, p.currency
+WHERE t.key = :key GROUP BY t.id, p.currency
 """)

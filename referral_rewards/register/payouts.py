@@ -59,13 +59,15 @@ class SourcesSilent(Exception):
 @dataclass(frozen=True, slots=True)
 class ToSend:
     """A payout that may be sent. Of one that was ``sent_before`` the outcome is looked up first; only if the claim
-    still stands (``may_resend``) the same request may go out once more."""
+    still stands (``may_resend``) the same request may go out once more, and never one that the rail has accepted
+    (``accepted_as``, by its own reference)."""
 
     request: PaymentRequest
     rail: str
     key: str
     sent_before: datetime | None
     may_resend: bool
+    accepted_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,9 @@ async def commit_attempt(
         await connection.execute(_COMMIT_ATTEMPT, {"id": payout, "at": now})
         await referrals.write(connection, row, now, status=_S.PAYING.value)
         await queue.keep(connection, row.id)
-    return ToSend(PaymentRequest.of(found.body), found.rail, found.provider_key, found.first_sent_at, may_resend)
+    accepted_as = found.provider_reference if state is PayoutState.ACCEPTED else None
+    request = PaymentRequest.of(found.body)
+    return ToSend(request, found.rail, found.provider_key, found.first_sent_at, may_resend, accepted_as)
 
 
 async def note(
@@ -166,6 +170,11 @@ async def note(
     if to not in AT_REST or await _all_at_rest(connection, found.referral_id):
         await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, found.referral_id, payout)
     return to
+
+
+async def remark(connection: AsyncConnection, payout: UUID, why: str) -> PayoutState:
+    """Says why a payout stays where it stands; it moves nowhere."""
+    return PayoutState((await connection.execute(_REMARK, {"id": payout, "why": why})).scalar_one())
 
 
 async def _verify(
@@ -218,8 +227,8 @@ async def _verify(
 def _pays_only(payout: Any, legs: Sequence[Any], claim: RewardClaim, round_: int) -> bool:
     """Whether it is, to the unit, the payout of these legs, and each of them is one that the claim promises.
 
-    Its name follows from the leg, so that a second payout of a leg that was paid can't bear it. No rail refuses
-    definitively yet, so that nothing begets a second generation of its key.
+    Its name follows from the leg, so that a second payout of a leg that was paid can't bear it. Nobody can
+    release a refused one yet, so that nothing begets a second generation of its key.
     """
     if payout.generation != 1:
         return False
@@ -298,6 +307,8 @@ UPDATE payout SET state = :state, provider_reference = coalesce(:reference, prov
                   updated_at = :at
 WHERE id = :id
 """)
+
+_REMARK: Final = text("UPDATE payout SET why = :why WHERE id = :id RETURNING state")
 
 _LEGS_PAID: Final = text("""
 UPDATE leg SET state = 'paid'

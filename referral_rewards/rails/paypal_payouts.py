@@ -1,0 +1,234 @@
+"""Cash to a PayPal account: https://developer.paypal.com/docs/api/payments.payouts-batch/v1/.
+
+One payout is a batch of one item. PayPal finds nothing by our ids; but it refuses a ``sender_batch_id`` of the last
+thirty days with a link to the batch that bears it, so that sending the same again both asks and, if need be, pays.
+"""
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from referral_rewards.domain.payouts import (
+    Accepted,
+    Answer,
+    Declined,
+    Misconfigured,
+    Paid,
+    PaymentRequest,
+    RailTerms,
+    ReversalAnswer,
+    Reversed,
+    Unknown,
+)
+from referral_rewards.domain.rail_amounts import NotPayable, as_decimal, minor_of_decimal
+from referral_rewards.rails.access import PayPalAccess
+from referral_rewards.rails.asking import (
+    PATIENCE_SECONDS,
+    Failure,
+    NoReply,
+    Reply,
+    exchange,
+    read,
+    seen,
+    trouble,
+    unread,
+)
+
+NAME: Final = "paypal_payouts"
+_ACCOUNT: Final = re.compile(r"[A-Z0-9]{10,32}", re.ASCII)
+_BATCH: Final = re.compile(r"/v1/payments/payouts/([A-Za-z0-9-]{1,100})", re.ASCII)
+_UNDER_WAY: Final = frozenset({"PENDING", "PROCESSING", "UNCLAIMED", "ONHOLD"})
+_FAILED: Final = frozenset({"FAILED", "BLOCKED", "DENIED", "CANCELED", "RETURNED", "REFUNDED", "REVERSED"})
+#: A token is renewed this long before it ends.
+_EARLY_SECONDS: Final = 60.0
+
+
+class PayPalPayouts:
+    """A batch a payout, to the PayPal account that the payee named."""
+
+    terms: Final = RailTerms(NAME, timedelta(days=29), looks_up=False)
+
+    def __init__(
+        self, access: PayPalAccess, client: httpx.AsyncClient, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        self._access = access
+        self._url = access.url.rstrip("/")
+        self._client = client
+        self._patience_seconds = patience_seconds
+        self._token: tuple[str, float] | None = None
+
+    async def pay(self, request: PaymentRequest, key: str) -> Answer:
+        if not _ACCOUNT.fullmatch(request.destination or ""):
+            return Declined("the payee has named no PayPal account id")
+        try:
+            value = str(as_decimal(NAME, request.amount_minor, request.currency))
+        except NotPayable as error:
+            return Declined(str(error))
+        item = {
+            "recipient_type": "PAYPAL_ID",
+            "amount": {"value": value, "currency": request.currency},
+            "receiver": request.destination,
+            "sender_item_id": str(request.payout_id),
+        }
+        order = {"sender_batch_header": {"sender_batch_id": key}, "items": [item]}
+        reply = await self._call("POST", "/v1/payments/payouts", order, key)
+        if isinstance(reply, Failure):
+            return reply
+        if reply.status == 201:
+            batch = seen(lambda: str(reply.body["batch_header"]["payout_batch_id"]))
+        elif (earlier := _duplicate(reply)) is not None:
+            batch = earlier
+        else:
+            return Unknown("it knows our key already") if _known(reply) else trouble(reply.status, _name(reply))
+        if isinstance(batch, Unknown):
+            return batch
+        answer = await self.poll(request, key, batch)
+        if isinstance(answer, Paid | Accepted | Declined) or reply.status != 201:
+            return answer
+        # It told us the order's name and not yet more: what stands under it is what we have just sent.
+        order_taken = Paid(batch, request.amount_minor, request.currency, request.destination)
+        return Accepted(order_taken, "PayPal took the order")
+
+    async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
+        return Unknown("PayPal tells of a payment by its own reference only")
+
+    async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
+        found = await self._batch(reference)
+        return found if isinstance(found, Failure) else seen(lambda: _answer(request, key, reference, found))
+
+    async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
+        """Only what nobody has claimed yet comes back, and only whole; it needs no key, for it can be done once."""
+        if amount_minor != request.amount_minor:
+            return Declined("PayPal gives back an unclaimed payout whole or not at all")
+        found = await self._batch(paid.reference)
+        if isinstance(found, Failure):
+            return found
+        item = seen(lambda: (str(found["items"][0]["payout_item_id"]), found["items"][0]["transaction_status"]))
+        if isinstance(item, Unknown):
+            return item
+        name, status = item
+        if status == "UNCLAIMED":
+            reply = await self._call("POST", f"/v1/payments/payouts-item/{quote(name, safe='')}/cancel", {}, key)
+            if isinstance(reply, Failure):
+                return reply
+            if reply.status != 200:
+                return trouble(reply.status, _name(reply))
+            status = reply.body.get("transaction_status")
+        if status in {"RETURNED", "REFUNDED", "REVERSED"}:
+            return Reversed(name, request.amount_minor, request.currency)
+        return (
+            Declined(f"PayPal does not give it back ({status})") if status == "SUCCESS" else Unknown(f"it is {status}")
+        )
+
+    async def _batch(self, reference: str) -> Mapping[str, Any] | Failure:
+        reply = await self._call("GET", f"/v1/payments/payouts/{quote(reference, safe='')}")
+        if isinstance(reply, Failure):
+            return reply
+        return reply.body if reply.status == 200 else unread(reply.status, _name(reply))
+
+    async def _call(
+        self, method: str, path: str, document: Mapping[str, Any] | None = None, key: str | None = None
+    ) -> Reply | Unknown | Misconfigured:
+        """One call; a second one only where PayPal no longer took the token, and so did nothing."""
+        for fresh in (False, True):
+            token = await self._signed_in(anew=fresh)
+            if not isinstance(token, str):
+                return token
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            if key is not None:
+                headers["PayPal-Request-Id"] = key
+            content = json.dumps(document) if document is not None else None
+            try:
+                status, body, _ = await exchange(
+                    self._client, method, self._url + path, headers=headers, content=content,
+                    patience_seconds=self._patience_seconds,
+                )  # fmt: skip
+                if status != 401 or fresh:
+                    return read(status, body)
+            except NoReply as error:
+                return Unknown(str(error))
+        raise AssertionError("the second call returns")
+
+    async def _signed_in(self, *, anew: bool) -> str | Unknown | Misconfigured:
+        """A token of OAuth 2.0 client credentials: https://developer.paypal.com/api/rest/authentication/."""
+        if self._token is not None and not anew and time.monotonic() < self._token[1]:
+            return self._token[0]
+        self._token = None
+        login = httpx.BasicAuth(self._access.client_id, self._access.client_secret)
+        signed = next(login.auth_flow(httpx.Request("POST", self._url)))
+        headers = {
+            "Authorization": signed.headers["Authorization"],
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        try:
+            status, body, _ = await exchange(
+                self._client, "POST", f"{self._url}/v1/oauth2/token", headers=headers,
+                content="grant_type=client_credentials", patience_seconds=self._patience_seconds,
+            )  # fmt: skip
+            reply = read(status, body)
+        except NoReply as error:
+            return Unknown(str(error))
+        if reply.status != 200:
+            said = unread(reply.status, reply.body.get("error"))
+            return Misconfigured(said.why) if reply.status == 400 else said
+        token = seen(lambda: (str(reply.body["access_token"]), float(reply.body["expires_in"])))
+        if isinstance(token, Unknown):
+            return token
+        self._token = (token[0], time.monotonic() + token[1] - _EARLY_SECONDS)
+        return token[0]
+
+
+def _duplicate(reply: Reply) -> str | None:
+    """The batch that a refusal links to: our key was used before. Only its name is taken, never its address."""
+    links = reply.body.get("links")
+    if not 400 <= reply.status < 500 or reply.status in (401, 403) or not isinstance(links, list):
+        return None
+    paths = [urlsplit(str(link.get("href", ""))).path for link in links if isinstance(link, Mapping)]
+    return next((match[1] for path in paths if (match := _BATCH.fullmatch(path))), None)
+
+
+def _known(reply: Reply) -> bool:
+    """Whether a refusal may be one of our key for its own sake: then it does not say that nothing was paid."""
+    return reply.body.get("name") == "USER_BUSINESS_ERROR" or "sender_batch_id" in str(reply.body).lower()
+
+
+def _name(reply: Reply) -> object:
+    """PayPal's word for what went wrong."""
+    return reply.body.get("name")
+
+
+def _answer(request: PaymentRequest, key: str, reference: str, found: Mapping[str, Any]) -> Answer:
+    """What a batch shows. One that is not ours, or holds more than one item, is of no one's amount."""
+    header, items = found["batch_header"], found.get("items") or []
+    ours = header["sender_batch_header"]["sender_batch_id"] == key
+    status = header["batch_status"]
+    if not items:
+        if status in _FAILED and ours:
+            return Declined(f"PayPal did not pay it ({status})")
+        amount = header.get("amount") or {"value": "NaN", "currency": ""}
+        order = _order(request, reference, amount, request.destination, ours=ours)
+        return Accepted(order, f"PayPal has it as {status}") if status in _UNDER_WAY else Unknown(f"it is {status}")
+    item = items[0]["payout_item"]
+    ours = ours and len(items) == 1 and item["sender_item_id"] == str(request.payout_id)
+    order = _order(request, reference, item["amount"], item["receiver"], ours=ours)
+    status = items[0].get("transaction_status") or status
+    if status == "SUCCESS" or not ours:
+        return order
+    if status in _FAILED:
+        return Declined(f"PayPal did not pay it ({status})")
+    return Accepted(order, f"PayPal has it as {status}") if status in _UNDER_WAY else Unknown(f"it is {status}")
+
+
+def _order(
+    request: PaymentRequest, reference: str, amount: Mapping[str, Any], receiver: str | None, *, ours: bool
+) -> Paid:
+    currency = str(amount["currency"])
+    amount_minor = minor_of_decimal(Decimal(str(amount["value"])), currency) if ours else None
+    return Paid(reference, amount_minor, currency, receiver)

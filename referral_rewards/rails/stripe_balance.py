@@ -1,0 +1,97 @@
+"""Credit on a customer's balance, spent by their next invoices: https://docs.stripe.com/api/customer_balance_transactions.
+
+An entry is never changed; it is taken back by the opposite one.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from referral_rewards.domain.payouts import (
+    Answer,
+    Declined,
+    Paid,
+    PaymentRequest,
+    RailTerms,
+    ReversalAnswer,
+    Reversed,
+    Unknown,
+)
+from referral_rewards.domain.rail_amounts import NotPayable, as_units, minor_of_units
+from referral_rewards.rails.asking import Failure, seen
+from referral_rewards.rails.stripe_calls import KEY_WINDOW, KeyTaken, answered, everything, noted
+
+NAME: Final = "stripe_balance"
+_CUSTOMER: Final = re.compile(r"cus_\w{1,250}", re.ASCII)
+
+
+class StripeBalance:
+    """One balance transaction a payout: below zero is what we owe to the customer."""
+
+    terms: Final = RailTerms(NAME, KEY_WINDOW)
+
+    def __init__(self, api: Any) -> None:
+        self._entries = api.customers.balance_transactions
+
+    async def pay(self, request: PaymentRequest, key: str) -> Answer:
+        entry = await self._enter(request, key, -request.amount_minor)
+        if isinstance(entry, KeyTaken):
+            return await self.look_up(request, key) or Unknown(entry.why)
+        return entry if isinstance(entry, Failure) else seen(lambda: _paid([entry]))
+
+    async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
+        found = await self._noted(request, key)
+        if isinstance(found, Failure):
+            return found
+        return seen(lambda: _paid(found)) if found else None
+
+    async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
+        return await self.look_up(request, key) or Unknown("Stripe does not show it any more")
+
+    async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
+        """The balance may rise above zero by it: what was spent is asked for with the next invoice."""
+        if amount_minor > request.amount_minor:
+            return Declined("no more is taken back than was paid")
+        found = await self._noted(request, key)
+        if isinstance(found, Failure):
+            return found
+        entry = found[0] if found else await self._enter(request, key, amount_minor)
+        if isinstance(entry, KeyTaken):
+            return Unknown(entry.why)
+        return entry if isinstance(entry, Failure) else seen(lambda: _reversed(entry))
+
+    async def _enter(self, request: PaymentRequest, key: str, amount_minor: int) -> Any | Failure | KeyTaken:
+        if not _CUSTOMER.fullmatch(request.destination or ""):
+            return Declined("the payee has named no customer of Stripe")
+        try:
+            amount = as_units(NAME, abs(amount_minor), request.currency)
+        except NotPayable as error:
+            return Declined(str(error))
+        entry = {
+            "amount": amount if amount_minor > 0 else -amount,
+            "currency": request.currency.lower(),
+            "metadata": {"payout": str(request.payout_id), "key": key},
+        }
+        return await answered(self._entries.create_async(request.destination, entry, {"idempotency_key": key}))
+
+    async def _noted(self, request: PaymentRequest, key: str) -> list[Any] | Failure:
+        """The entries under the key: Stripe finds none by it, so that the customer's are read through."""
+        if not _CUSTOMER.fullmatch(request.destination or ""):
+            return []
+        entries = await everything(self._entries.list_async, request.destination)
+        if isinstance(entries, Failure):
+            return entries
+        return seen(lambda: [each for each in entries if noted(each, "key") == key])
+
+
+def _paid(entries: Sequence[Any]) -> Paid:
+    """What was credited under one key. More than one entry is never what was asked for, and no one's amount."""
+    first = entries[-1]
+    currency = first.currency.upper()
+    amount_minor = minor_of_units(NAME, -first.amount, currency) if len(entries) == 1 else None
+    return Paid(first.id, amount_minor, currency, first.customer)
+
+
+def _reversed(entry: Any) -> Reversed:
+    currency = entry.currency.upper()
+    return Reversed(entry.id, minor_of_units(NAME, entry.amount, currency), currency)

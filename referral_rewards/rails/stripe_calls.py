@@ -1,0 +1,133 @@
+"""How Stripe is called: its own SDK over our client, one request a call, each failure an answer.
+
+https://docs.stripe.com/api/idempotent_requests: a key is kept for a day at least, with the answer to its first request,
+500s included. https://docs.stripe.com/api/errors names the errors.
+"""
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+import httpx
+import stripe
+
+from referral_rewards.domain.payouts import Unknown
+from referral_rewards.rails.access import StripeAccess
+from referral_rewards.rails.asking import PATIENCE_SECONDS, Failure, NoReply, exchange, seen, trouble, unread
+
+#: The version whose forms the adapters were written to.
+VERSION: Final = "2026-10-28.endive"
+#: Stripe keeps a key for 24 hours at least; four of them are left for a request that is under way.
+KEY_WINDOW: Final = timedelta(hours=20)
+#: The largest page, and how many of them are read before a list counts as too long to be searched.
+PAGE: Final = 100
+PAGES_MAX: Final = 10
+_RATE_LIMIT: Final = "rate_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTaken:
+    """Our key stands for another request: something was paid, or refused, that is not what we ask for now."""
+
+    why: str
+
+
+def api(access: StripeAccess, client: httpx.AsyncClient, patience_seconds: float = PATIENCE_SECONDS) -> Any:
+    """Stripe's API, version 1. The client is the caller's, who closes it.
+
+    Typed loosely on purpose: what comes back is data of another party, and is read as such (`answered`).
+    """
+    return stripe.StripeClient(
+        access.key,
+        stripe_version=VERSION,
+        base_addresses={"api": access.url.rstrip("/")},
+        max_network_retries=0,
+        http_client=_OurClient(client, patience_seconds),
+    ).v1
+
+
+async def answered(call: Awaitable[Any]) -> Any | Failure | KeyTaken:
+    """What a call that changes something comes to."""
+    try:
+        return await call
+    except stripe.APIConnectionError as error:
+        return Unknown(error.user_message or "no whole answer came")
+    except stripe.IdempotencyError:
+        return KeyTaken("Stripe knows our key for another request")
+    except stripe.StripeError as error:
+        status, code = _said(error)
+        return Unknown(f"it answered {status} ({code})") if code == _RATE_LIMIT else trouble(status, code)
+
+
+async def read(call: Awaitable[Any]) -> Any | Failure | None:
+    """What a call that changes nothing comes to; None if Stripe says that it has no such object."""
+    try:
+        return await call
+    except stripe.APIConnectionError as error:
+        return Unknown(error.user_message or "no whole answer came")
+    except stripe.StripeError as error:
+        status, code = _said(error)
+        return None if code == "resource_missing" else unread(status, code)
+
+
+async def everything(list_async: Any, *path: str | None, **params: Any) -> list[Any] | Failure:
+    """All objects of a list, newest first; unknown if there are more than can be searched."""
+    found: list[Any] = []
+    for _ in range(PAGES_MAX):
+        page = await read(list_async(*path, {"limit": PAGE, **params}))
+        if page is None:
+            return []
+        if isinstance(page, Failure):
+            return page
+        rows = seen(partial(_rows, page))
+        if isinstance(rows, Unknown):
+            return rows
+        found += rows[0]
+        if rows[1] is None:
+            return found
+        params["starting_after"] = rows[1]
+    return Unknown("the list is too long to be searched")
+
+
+def noted(thing: Any, name: str) -> str | None:
+    """What we noted on an object when we made it."""
+    return thing.metadata.to_dict().get(name) if thing.metadata is not None else None
+
+
+def _rows(page: Any) -> tuple[list[Any], str | None]:
+    """The objects of a page, and the one after which the next begins, if there is a next."""
+    rows = list(page.data)
+    return rows, rows[-1].id if rows and page.has_more else None
+
+
+def _said(error: stripe.StripeError) -> tuple[int, str | None]:
+    """The status and Stripe's word for it; None where the answer is not of Stripe's form."""
+    kind = error.error.type if error.error is not None else None
+    return error.http_status or 0, (error.code or kind if kind else None)
+
+
+class _OurClient(stripe.HTTPClient):
+    """Sends what the SDK has made up, and of what it tells about this machine nothing."""
+
+    name = "httpx"
+
+    def __init__(self, client: httpx.AsyncClient, patience_seconds: float) -> None:
+        super().__init__()
+        self._client = client
+        self._patience_seconds = patience_seconds
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        told = {name: value for name, value in headers.items() if not name.startswith("X-Stripe-Client-")}
+        told["User-Agent"] = "referral-rewards"
+        try:
+            status, body, answered_with = await exchange(
+                self._client, method.upper(), url, headers=told, content=post_data or None,
+                patience_seconds=self._patience_seconds,
+            )  # fmt: skip
+        except NoReply as error:
+            raise stripe.APIConnectionError(str(error)) from None  # type: ignore[no-untyped-call]
+        return body, status, answered_with

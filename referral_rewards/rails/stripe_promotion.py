@@ -1,0 +1,114 @@
+"""A discount as a coupon with a promotion code of the payee's own: https://docs.stripe.com/api/promotion_codes.
+
+The coupon's id is our key, and it can be redeemed once: whatever becomes of the codes, no second discount is given.
+"""
+
+import re
+from typing import Any, Final
+
+from referral_rewards.domain.payouts import (
+    Answer,
+    Declined,
+    Paid,
+    PaymentRequest,
+    RailTerms,
+    ReversalAnswer,
+    Reversed,
+    Unknown,
+)
+from referral_rewards.domain.rail_amounts import NotPayable, as_units, minor_of_units
+from referral_rewards.rails.asking import Failure, seen
+from referral_rewards.rails.stripe_calls import KEY_WINDOW, KeyTaken, answered, everything, read
+
+NAME: Final = "stripe_promotion"
+_CUSTOMER: Final = re.compile(r"cus_\w{1,250}", re.ASCII)
+
+
+class StripePromotion:
+    """One coupon and one code a payout. A payee with a customer id of Stripe's gets a code that only they can use."""
+
+    terms: Final = RailTerms(NAME, KEY_WINDOW)
+
+    def __init__(self, api: Any) -> None:
+        self._coupons = api.coupons
+        self._codes = api.promotion_codes
+
+    async def pay(self, request: PaymentRequest, key: str) -> Answer:
+        if request.destination is not None and not _CUSTOMER.fullmatch(request.destination):
+            return Declined("what the payee has named is no customer of Stripe")
+        coupon = await self._coupon(request, key)
+        if isinstance(coupon, Failure):
+            return coupon
+        for_payee = {"customer": request.destination} if request.destination else {}
+        order = {
+            "promotion": {"type": "coupon", "coupon": key},
+            "max_redemptions": 1,
+            "metadata": {"payout": str(request.payout_id)},
+            **for_payee,
+        }
+        code = await answered(self._codes.create_async(order, {"idempotency_key": key}))
+        if isinstance(code, KeyTaken):
+            return await self.look_up(request, key) or Unknown(code.why)
+        return code if isinstance(code, Failure) else seen(lambda: _paid(coupon, code))
+
+    async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
+        """A coupon without a code is no discount yet."""
+        coupon = await read(self._coupons.retrieve_async(key))
+        if coupon is None or isinstance(coupon, Failure):
+            return coupon
+        codes = await everything(self._codes.list_async, coupon=key)
+        if isinstance(codes, Failure):
+            return codes
+        return seen(lambda: _paid(coupon, codes[-1])) if codes else None
+
+    async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
+        return await self.look_up(request, key) or Unknown("Stripe does not show it any more")
+
+    async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
+        """Only a code that was not redeemed can be taken back, and only whole."""
+        if amount_minor != request.amount_minor:
+            return Declined("a promotion code is taken back whole or not at all")
+        off = await answered(self._codes.update_async(paid.reference, {"active": False}, {"idempotency_key": key}))
+        if isinstance(off, KeyTaken):
+            return Unknown(off.why)
+        if isinstance(off, Failure):
+            return off
+        redeemed = seen(lambda: int(off.times_redeemed) > 0 or off.active is not False)
+        if isinstance(redeemed, Unknown):
+            return redeemed
+        return Declined("it was redeemed already") if redeemed else Reversed(off.id, amount_minor, request.currency)
+
+    async def _coupon(self, request: PaymentRequest, key: str) -> Any | Failure:
+        """The coupon under the key, made now or before; unknown if another discount stands there."""
+        try:
+            amount = as_units(NAME, request.amount_minor, request.currency)
+        except NotPayable as error:
+            return Declined(str(error))
+        order = {
+            "id": key,
+            "amount_off": amount,
+            "currency": request.currency.lower(),
+            "duration": "once",
+            "max_redemptions": 1,
+            "name": "Referral reward",
+            "metadata": {"payout": str(request.payout_id)},
+        }
+        made = await answered(self._coupons.create_async(order, {"idempotency_key": f"{key}-coupon"}))
+        if isinstance(made, KeyTaken | Declined):
+            # Either was it refused, or it stands there already: the key of the coupon itself does not expire.
+            found = await read(self._coupons.retrieve_async(key))
+            if found is None or isinstance(found, Failure):
+                return found or (made if isinstance(made, Declined) else Unknown(made.why))
+            made = found
+        if isinstance(made, Failure):
+            return made
+        fits = seen(lambda: (made.amount_off, made.currency, made.max_redemptions) == (amount, order["currency"], 1))
+        return made if fits is True else Unknown("another coupon stands under our key")
+
+
+def _paid(coupon: Any, code: Any) -> Paid:
+    """What the code gives. A coupon that can be redeemed twice is not what was asked for, and of no one's amount."""
+    currency = (coupon.currency or "").upper()
+    once = coupon.max_redemptions == 1 and coupon.amount_off is not None and code.promotion.coupon == coupon.id
+    amount_minor = minor_of_units(NAME, coupon.amount_off, currency) if once else None
+    return Paid(code.id, amount_minor, currency, code.customer)

@@ -1,0 +1,90 @@
+"""Cash to a connected account (Stripe Connect): https://docs.stripe.com/api/transfers."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from referral_rewards.domain.payouts import (
+    Answer,
+    Declined,
+    Paid,
+    PaymentRequest,
+    RailTerms,
+    ReversalAnswer,
+    Reversed,
+    Unknown,
+)
+from referral_rewards.domain.rail_amounts import NotPayable, as_units, minor_of_units
+from referral_rewards.rails.asking import Failure, seen
+from referral_rewards.rails.stripe_calls import KEY_WINDOW, KeyTaken, answered, everything, noted
+
+NAME: Final = "stripe_transfer"
+_ACCOUNT: Final = re.compile(r"acct_\w{1,250}", re.ASCII)
+
+
+class StripeTransfer:
+    """One transfer a payout. Its group is our key, by which it is found for as long as Stripe keeps it."""
+
+    terms: Final = RailTerms(NAME, KEY_WINDOW)
+
+    def __init__(self, api: Any) -> None:
+        self._transfers = api.transfers
+
+    async def pay(self, request: PaymentRequest, key: str) -> Answer:
+        if not _ACCOUNT.fullmatch(request.destination or ""):
+            return Declined("the payee has named no connected account of Stripe")
+        try:
+            amount = as_units(NAME, request.amount_minor, request.currency)
+        except NotPayable as error:
+            return Declined(str(error))
+        order = {
+            "amount": amount,
+            "currency": request.currency.lower(),
+            "destination": request.destination,
+            "transfer_group": key,
+            "metadata": {"payout": str(request.payout_id)},
+        }
+        made = await answered(self._transfers.create_async(order, {"idempotency_key": key}))
+        if isinstance(made, KeyTaken):
+            return await self.look_up(request, key) or Unknown(made.why)
+        return made if isinstance(made, Failure) else seen(lambda: _paid([made]))
+
+    async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
+        found = await everything(self._transfers.list_async, transfer_group=key)
+        if isinstance(found, Failure):
+            return found
+        return seen(lambda: _paid(found)) if found else None
+
+    async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
+        return await self.look_up(request, key) or Unknown("Stripe does not show it any more")
+
+    async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
+        """Stripe itself takes back no more than was paid; a transfer may be taken back in several parts."""
+        try:
+            amount = as_units(NAME, amount_minor, request.currency)
+        except NotPayable as error:
+            return Declined(str(error))
+        reversals = self._transfers.reversals
+        found = await everything(reversals.list_async, paid.reference)
+        if isinstance(found, Failure):
+            return found
+        made = next((each for each in found if noted(each, "reversal") == key), None)
+        if made is None:
+            order = {"amount": amount, "metadata": {"reversal": key}}
+            made = await answered(reversals.create_async(paid.reference, order, {"idempotency_key": key}))
+        if isinstance(made, KeyTaken):
+            return Unknown(made.why)
+        return made if isinstance(made, Failure) else seen(lambda: _reversed(made))
+
+
+def _paid(transfers: Sequence[Any]) -> Paid:
+    """What was transferred under one key. More than one transfer is never what was asked for, and no one's amount."""
+    first = transfers[-1]
+    currency = first.currency.upper()
+    amount_minor = minor_of_units(NAME, first.amount, currency) if len(transfers) == 1 else None
+    return Paid(first.id, amount_minor, currency, first.destination)
+
+
+def _reversed(reversal: Any) -> Reversed:
+    currency = reversal.currency.upper()
+    return Reversed(reversal.id, minor_of_units(NAME, reversal.amount, currency), currency)

@@ -1,0 +1,156 @@
+"""Gift cards by Tremendous: https://developers.tremendous.com/reference/create-order.
+
+The card is delivered as a link, which we hand to the payee ourselves: nothing personal goes to the provider. Our payee
+id stands for the recipient's name.
+"""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from referral_rewards.domain.payouts import (
+    Accepted,
+    Answer,
+    Declined,
+    Paid,
+    PaymentRequest,
+    RailTerms,
+    ReversalAnswer,
+    Reversed,
+    Unknown,
+)
+from referral_rewards.domain.rail_amounts import NotPayable, as_decimal, minor_of_decimal
+from referral_rewards.rails.access import TremendousAccess
+from referral_rewards.rails.asking import (
+    PATIENCE_SECONDS,
+    Failure,
+    NoReply,
+    Reply,
+    exchange,
+    read,
+    seen,
+    trouble,
+    unread,
+)
+
+NAME: Final = "tremendous"
+_EXECUTED: Final = "EXECUTED"
+_UNDER_WAY: Final = frozenset({"CART", "OPEN", "PENDING APPROVAL", "PENDING INTERNAL PAYMENT APPROVAL"})
+_FAILED: Final = frozenset({"FAILED", "CANCELED"})
+#: Stands in the document for the amount, which no float may hold on its way into JSON.
+_AMOUNT: Final = "\x00amount\x00"
+
+
+class Tremendous:
+    """One order of one reward a payout. ``external_id`` is our key, which does not expire."""
+
+    terms: Final = RailTerms(NAME, key_window=None)
+
+    def __init__(
+        self, access: TremendousAccess, client: httpx.AsyncClient, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        self._access = access
+        self._url = f"{access.url.rstrip('/')}/api/v2"
+        self._client = client
+        self._patience_seconds = patience_seconds
+
+    async def pay(self, request: PaymentRequest, key: str) -> Answer:
+        try:
+            amount = as_decimal(NAME, request.amount_minor, request.currency)
+        except NotPayable as error:
+            return Declined(str(error))
+        order = {
+            "external_id": key,
+            "payment": {"funding_source_id": self._access.funding_source},
+            "reward": {
+                "campaign_id": self._access.campaign,
+                "value": {"denomination": _AMOUNT, "currency_code": request.currency},
+                "recipient": {"name": request.payee},
+                "delivery": {"method": "LINK"},
+            },
+        }
+        content = json.dumps(order).replace(json.dumps(_AMOUNT), str(amount))
+        reply = await self._call("POST", "/orders", content)
+        if isinstance(reply, Unknown):
+            return reply
+        if reply.status in (200, 201):
+            return seen(lambda: _answer(request, key, reply.body["order"]))
+        if reply.status == 409:
+            return await self.look_up(request, key) or Unknown("it answered 409 and shows no order under our key")
+        return trouble(reply.status, _code(reply))
+
+    async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
+        return await self._find(request, key, key)
+
+    async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
+        return await self._find(request, key, reference) or Unknown("Tremendous does not show it any more")
+
+    async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
+        """A card that was not redeemed is cancelled, and only whole; it needs no key, for it can be done once."""
+        if amount_minor != request.amount_minor:
+            return Declined("Tremendous takes a reward back whole or not at all")
+        order = await self._order(paid.reference)
+        if order is None or isinstance(order, Failure):
+            return order or Unknown("Tremendous does not show it any more")
+        reward = seen(lambda: str(order["rewards"][0]["id"]))
+        if isinstance(reward, Unknown):
+            return reward
+        if order.get("status") != "CANCELED":
+            reply = await self._call("POST", f"/rewards/{quote(reward, safe='')}/cancel")
+            if isinstance(reply, Unknown):
+                return reply
+            if reply.status != 200:
+                return trouble(reply.status, _code(reply))
+        return Reversed(reward, request.amount_minor, request.currency)
+
+    async def _find(self, request: PaymentRequest, key: str, name: str) -> Answer | None:
+        order = await self._order(name)
+        if order is None or isinstance(order, Failure):
+            return order
+        return seen(lambda: _answer(request, key, order))
+
+    async def _order(self, name: str) -> Mapping[str, Any] | Failure | None:
+        """An order by its id or by ours; None if Tremendous says that there is none."""
+        reply = await self._call("GET", f"/orders/{quote(name, safe='')}")
+        if isinstance(reply, Unknown):
+            return reply
+        if reply.status == 200:
+            order: Mapping[str, Any] | Unknown = seen(lambda: {**reply.body["order"]})
+            return order
+        return None if reply.status == 404 and _code(reply) is not None else unread(reply.status, _code(reply))
+
+    async def _call(self, method: str, path: str, content: str | None = None) -> Reply | Unknown:
+        headers = {"Authorization": f"Bearer {self._access.key}", "Content-Type": "application/json"}
+        try:
+            status, body, _ = await exchange(
+                self._client, method, self._url + path, headers=headers, content=content,
+                patience_seconds=self._patience_seconds,
+            )  # fmt: skip
+            return read(status, body)
+        except NoReply as error:
+            return Unknown(str(error))
+
+
+def _code(reply: Reply) -> str | None:
+    """Something to call a refusal by: Tremendous has sentences where others have codes."""
+    return "refused" if isinstance(reply.body.get("errors"), dict) else None
+
+
+def _answer(request: PaymentRequest, key: str, order: Mapping[str, Any]) -> Answer:
+    """What an order shows. One that is not ours, or holds more than one reward, is of no one's amount."""
+    rewards, status = order["rewards"], order["status"]
+    ours = order["external_id"] == key and len(rewards) == 1
+    value = rewards[0]["value"]
+    currency = str(value["currency_code"])
+    amount_minor = minor_of_decimal(Decimal(value["denomination"]), currency) if ours else None
+    name = rewards[0]["recipient"]["name"]
+    placed = Paid(str(order["id"]), amount_minor, currency, request.destination if name == request.payee else name)
+    if status == _EXECUTED or not ours:
+        return placed
+    if status in _FAILED:
+        return Declined(f"Tremendous did not carry it out ({status})")
+    return Accepted(placed, f"Tremendous has it as {status}") if status in _UNDER_WAY else Unknown(f"it is {status}")
