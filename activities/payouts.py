@@ -1,6 +1,5 @@
 """Moving money: verify, put the attempt on record, ask the rail, note the answer."""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,7 +14,6 @@ from referral_rewards.domain import money
 from referral_rewards.domain.inquiries import Moment
 from referral_rewards.domain.payouts import (
     Accepted,
-    Answer,
     Declined,
     Misconfigured,
     Paid,
@@ -23,9 +21,9 @@ from referral_rewards.domain.payouts import (
     PayoutState,
     Unknown,
     matches,
-    safe_to_send_again,
 )
 from referral_rewards.rails.port import Rail
+from referral_rewards.rails.sending import ask
 from referral_rewards.register import payouts
 from referral_rewards.register.payouts import NotNow, ToSend
 from referral_rewards.register.signing import KeyRing
@@ -37,8 +35,6 @@ _ONCE_LET_IN: Final = timedelta(hours=1)
 _FRESH: Final = timedelta(hours=1)
 _WHILE_FRESH: Final = timedelta(minutes=5)
 _AFTERWARDS: Final = timedelta(hours=1)
-#: All that a rail may take to answer, however many requests it makes of it; less than the activity itself has.
-_PATIENCE_SECONDS: Final = 20.0
 
 
 class Payouts:
@@ -66,7 +62,7 @@ class Payouts:
             )
         if isinstance(step, NotNow):
             return PayoutProgress(state=step.state, why=step.why, again_after=step.again_after)
-        answer = await self._ask_the_rail(step, request.now)
+        answer = await ask(self._rails[step.rail], step, request.now)
         match answer:
             case Paid() as paid if matches(step.request, paid):
                 state = await self._note(payout, PayoutState.SETTLED, request.now, reference=paid.reference)
@@ -93,31 +89,6 @@ class Payouts:
                 async with self._database.transaction() as connection:
                     state = await payouts.remark(connection, payout, why)
                 return PayoutProgress(state=state, why=why, again_after=_ONCE_LET_IN)
-
-    async def _ask_the_rail(self, step: ToSend, now: datetime) -> Answer | None:
-        """One question to the rail and its answer; unknown, if it takes too long over it."""
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                return await self._send_or_look(step, now)
-        except TimeoutError:
-            return Unknown("the rail did not answer in time")
-
-    async def _send_or_look(self, step: ToSend, now: datetime) -> Answer | None:
-        """Looks first where an attempt may have gone through; sends the same key and bytes only while that is safe.
-
-        None: it went out, the rail does not show it, and it may not go out again.
-        """
-        rail = self._rails[step.rail]
-        if step.sent_before is None:
-            return await rail.pay(step.request, step.key)
-        if step.accepted_as is not None:
-            return await rail.poll(step.request, step.key, step.accepted_as)
-        # Where it can't be looked up, sending the same again is the only way to ask.
-        if rail.terms.looks_up and (found := await rail.look_up(step.request, step.key)):
-            return found
-        if not step.may_resend or not safe_to_send_again(rail.terms, step.sent_before, now):
-            return None
-        return await rail.pay(step.request, step.key)
 
     async def _review(self, payout: UUID, asked: PaymentRequest, shown: Paid, now: datetime) -> PayoutProgress:
         """Puts before a person what the rail shows under our key and nobody asked for."""

@@ -1,0 +1,228 @@
+"""What every sandbox provider has: a clock that is set by hand, a script of faults, and requests read strictly."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+
+from referral_rewards.loopback import Message, Receive, Send, reply
+
+_BEGINNING: Final = datetime(2026, 7, 1, tzinfo=UTC)
+#: Longer than anybody waits; it ends with the connection.
+_FOR_EVER_SECONDS: Final = 3600.0
+
+
+class Fault(StrEnum):
+    """What goes wrong with a request. The provider has carried it out before in the cases that say so."""
+
+    NOT_REACHED = "the connection breaks before it was carried out"
+    REPLY_LOST = "the connection breaks after it was carried out"
+    TOO_SLOW = "it was carried out, and the answer does not come in time"
+    CONFLICT = "409: another request under the key is under way"
+    TOO_MANY = "429: too many requests"
+    BROKEN = "500: it was not carried out"
+    BROKEN_AFTER = "500: it was carried out"
+    GATEWAY = "503, and a page instead of an answer"
+    SHUT = "401: the key is not taken"
+    FORBIDDEN = "403: the key does not suffice"
+
+
+class Clock:
+    """The provider's time, which only passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = _BEGINNING
+
+    def pass_time(self, duration: timedelta) -> None:
+        self.now += duration
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as a provider reads it: a form or JSON becomes ``document``, numbers with a point are decimals."""
+
+    method: str
+    steps: tuple[str, ...]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A status with a JSON document, and headers if it has its own."""
+
+    status: int
+    document: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Refused(Exception):
+    """A request that the provider answers with an error of its own form."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
+class Provider:
+    """One provider. What it did with money is in its own lists; ``asked`` counts requests that reached it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.asked: list[Request] = []
+        self._faults: list[tuple[str, Fault]] = []
+
+    def fail(self, *faults: Fault, method: str = "POST") -> None:
+        """Each of the next requests of that method meets one of these; those after them none."""
+        self._faults += [(method, fault) for fault in faults]
+
+    def heal(self) -> None:
+        """Nothing goes wrong any more."""
+        self._faults.clear()
+
+    def admits(self, request: Request) -> Response | None:
+        """The refusal of a request whose credentials are not taken."""
+        raise NotImplementedError
+
+    def act(self, request: Request) -> Response:
+        """Carries a request out, or raises Refused."""
+        raise NotImplementedError
+
+    def error(self, status: int, request: Request) -> Response:
+        """An answer of its own form to something that went wrong."""
+        raise NotImplementedError
+
+    def failed(self, request: Request, response: Response) -> None:
+        """What it remembers of an answer 500, where it remembers any."""
+
+    def scripted(self, request: Request) -> bool:
+        """Whether the script of faults is meant for a request."""
+        return True
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """The provider as an ASGI application."""
+        request = await _read(scope, receive)
+        self.asked.append(request)
+        fault = self._next_fault(request)
+        if fault is Fault.NOT_REACHED:
+            return await _break(send)
+        if (refusal := self._refusal(fault, request)) is not None:
+            return await _answer(send, refusal)
+        if fault is Fault.GATEWAY:
+            return await reply(send, 503, b"<html>gateway</html>", **{"content-type": "text/html"})
+        if fault is Fault.BROKEN:
+            response = self.error(500, request)
+            self.failed(request, response)
+            return await _answer(send, response)
+        response = self.admits(request) or self._carried_out(request)
+        if fault is Fault.BROKEN_AFTER:
+            response = self.error(500, request)
+            self.failed(request, response)
+        if fault is Fault.REPLY_LOST:
+            return await _break(send)
+        if fault is Fault.TOO_SLOW:
+            await _until_they_leave(receive)
+            return None
+        return await _answer(send, response)
+
+    def _next_fault(self, request: Request) -> Fault | None:
+        if not self.scripted(request):
+            return None
+        found = next((each for each in self._faults if each[0] == request.method), None)
+        if found is None:
+            return None
+        self._faults.remove(found)
+        return found[1]
+
+    def _refusal(self, fault: Fault | None, request: Request) -> Response | None:
+        statuses = {Fault.CONFLICT: 409, Fault.TOO_MANY: 429, Fault.SHUT: 401, Fault.FORBIDDEN: 403}
+        return self.error(statuses[fault], request) if fault in statuses else None
+
+    def _carried_out(self, request: Request) -> Response:
+        try:
+            return self.act(request)
+        except Refused as refused:
+            return refused.response
+
+
+Check = Callable[[Any], bool]
+
+
+def strictly(document: object, required: Mapping[str, Check], optional: Mapping[str, Check]) -> list[str]:
+    """The fields of a document that are missing, unknown or wrongly typed."""
+    if not isinstance(document, Mapping):
+        return ["."]
+    missing = [name for name in required if name not in document]
+    known = {**optional, **required}
+    return missing + [name for name, value in document.items() if name not in known or not known[name](value)]
+
+
+def text(maximum: int, minimum: int = 1) -> Check:
+    """A text of so many characters."""
+    return lambda value: isinstance(value, str) and minimum <= len(value) <= maximum
+
+
+def encoded(document: Mapping[str, Any]) -> bytes:
+    """A document as JSON, decimals as the numbers that they are."""
+    return json.dumps(
+        document, default=lambda value: float(value) if isinstance(value, Decimal) else str(value)
+    ).encode()
+
+
+def _number(value: object) -> float | str:
+    return float(value) if isinstance(value, Decimal) else str(value)
+
+
+async def _read(scope: Message, receive: Receive) -> Request:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        document: Mapping[str, Any] = _form(body.decode())
+    else:
+        document = _json(body)
+    steps = tuple(unquote(step) for step in scope["raw_path"].decode("ascii").split("/") if step)
+    return Request(scope["method"], steps, dict(parse_qsl(scope["query_string"].decode())), headers, document)
+
+
+def _json(body: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(body, parse_float=Decimal) if body else {}
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"": "not an object"}
+
+
+def _form(body: str) -> dict[str, Any]:
+    """A form with names such as ``metadata[payout]``, as the object that it stands for."""
+    found: dict[str, Any] = {}
+    for name, value in parse_qsl(body, keep_blank_values=True):
+        steps = name.replace("]", "").split("[")
+        within = found
+        for step in steps[:-1]:
+            within = within.setdefault(step, {})
+        within[steps[-1]] = value
+    return found
+
+
+async def _answer(send: Send, response: Response) -> None:
+    await reply(send, response.status, encoded(response.document), **response.headers)
+
+
+async def _break(send: Send) -> None:
+    """An answer that begins and never ends: the server closes the connection under it."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
+
+
+async def _until_they_leave(receive: Callable[[], Awaitable[Message]]) -> None:
+    async with asyncio.timeout(_FOR_EVER_SECONDS):
+        while (await receive())["type"] != "http.disconnect":
+            pass

@@ -1,0 +1,250 @@
+"""Stripe, as far as rewards go: transfers, customer balances, coupons and promotion codes.
+
+https://docs.stripe.com/api/idempotent_requests: a key is kept for a day with the answer to its first request, also one
+of 500; a request that was never carried out (a malformed one, 409, 429) leaves none. Forms: https://github.com/stripe/openapi.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, Final
+
+from referral_rewards.rails.sandbox.provider import Check, Provider, Refused, Request, Response, strictly, text
+
+KEY: Final = "sk_test_of_the_sandbox"
+_KEPT: Final = timedelta(hours=24)
+_TRANSFERS, _REVERSALS, _ENTRIES, _COUPONS, _CODES = "transfer", "reversal", "entry", "coupon", "code"
+#: Whole units in each hundred: https://docs.stripe.com/currencies#special-cases.
+_HUNDREDS: Final = frozenset({"isk", "ugx"})
+_TENS: Final = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    what: tuple[Any, ...]
+    response: Response
+    at: datetime
+
+
+class Stripe(Provider):
+    """One account. ``customers`` and ``accounts`` are those that exist, ``poor`` means that it has nothing to send."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.customers, self.accounts = {"cus_brie", "cus_dexter"}, {"acct_brie", "acct_dexter"}
+        self.poor = False
+        self.objects: dict[str, dict[str, Any]] = {}
+        self._keys: dict[str, _Kept] = {}
+        self._numbers = count(1)
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The objects of a kind, newest first."""
+        return [each for each in reversed(self.objects.values()) if each["kind"] == kind]
+
+    def admits(self, request: Request) -> Response | None:
+        return None if request.headers.get("authorization") == f"Bearer {KEY}" else self.error(401, request)
+
+    def error(self, status: int, request: Request) -> Response:
+        kinds = {
+            401: ("invalid_request_error", "api_key_invalid"),
+            403: ("invalid_request_error", "more_permissions_required"),
+            409: ("idempotency_error", "idempotency_key_in_use"),
+            429: ("invalid_request_error", "rate_limit"),
+        }
+        kind, code = kinds.get(status, ("api_error", None))
+        return _error(status, kind, code)
+
+    def failed(self, request: Request, response: Response) -> None:
+        if (key := request.headers.get("idempotency-key")) and request.method == "POST":
+            self._keys[key] = _Kept(_what(request), response, self.clock.now)
+
+    def act(self, request: Request) -> Response:
+        if "stripe-version" not in request.headers:
+            return _error(400, "invalid_request_error", "stripe_version_missing")
+        if request.method != "POST":
+            return self._shown(request)
+        key = request.headers.get("idempotency-key")
+        if not key or len(key) > 255:
+            return _error(400, "invalid_request_error", "idempotency_key_invalid")
+        kept = self._keys.get(key)
+        if kept is not None and self.clock.now - kept.at < _KEPT:
+            if kept.what != _what(request):
+                return _error(400, "idempotency_error", None)
+            return Response(kept.response.status, kept.response.document, {"Idempotent-Replayed": "true"})
+        try:
+            response = self._made(request)
+        except Refused as refused:
+            response = refused.response
+            if response.document["error"]["code"] in {"parameter_unknown", "parameter_invalid"}:
+                return response  # It was not carried out, so that nothing is kept.
+        self._keys[key] = _Kept(_what(request), response, self.clock.now)
+        return response
+
+    def _made(self, request: Request) -> Response:
+        match request.steps:
+            case ("v1", "transfers"):
+                made = self._transfer(request.document)
+            case ("v1", "transfers", name, "reversals"):
+                made = self._reversal(name, request.document)
+            case ("v1", "customers", customer, "balance_transactions"):
+                made = self._entry(customer, request.document)
+            case ("v1", "coupons"):
+                made = self._coupon(request.document)
+            case ("v1", "promotion_codes"):
+                made = self._code(request.document)
+            case ("v1", "promotion_codes", name):
+                made = self._switched(name, request.document)
+            case _:
+                raise Refused(_error(404, "invalid_request_error", "url_unknown"))
+        return Response(200, made)
+
+    def _shown(self, request: Request) -> Response:
+        query = request.query
+        match request.steps:
+            case ("v1", "transfers"):
+                return _page(self.of(_TRANSFERS), query, {"transfer_group": lambda each: each["transfer_group"]})
+            case ("v1", "transfers", name, "reversals"):
+                return _page([each for each in self.of(_REVERSALS) if each["transfer"] == name], query, {})
+            case ("v1", "customers", customer, "balance_transactions"):
+                self._known(customer in self.customers)
+                return _page([each for each in self.of(_ENTRIES) if each["customer"] == customer], query, {})
+            case ("v1", "coupons", name):
+                self._known(name in self.objects)
+                return Response(200, self.objects[name])
+            case ("v1", "promotion_codes"):
+                return _page(self.of(_CODES), query, {"coupon": lambda each: each["promotion"]["coupon"]})
+        raise Refused(_error(404, "invalid_request_error", "url_unknown"))
+
+    def _transfer(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        _demand(
+            sent,
+            {"currency": _currency, "destination": text(255), "amount": _positive},
+            {"transfer_group": text(255), "metadata": _metadata, "description": text(1000)},
+        )
+        _writable(sent["currency"], int(sent["amount"]))
+        if sent["destination"] not in self.accounts:
+            raise Refused(_error(400, "invalid_request_error", "account_invalid"))
+        if self.poor:
+            raise Refused(_error(400, "invalid_request_error", "balance_insufficient"))
+        return self._kept_as(_TRANSFERS, "tr", {**sent, "amount": int(sent["amount"]), "amount_reversed": 0})
+
+    def _reversal(self, name: str, sent: Mapping[str, Any]) -> dict[str, Any]:
+        _demand(sent, {}, {"amount": _positive, "metadata": _metadata})
+        self._known(name in self.objects)
+        transfer = self.objects[name]
+        amount = int(sent.get("amount", transfer["amount"]))
+        if amount > transfer["amount"] - transfer["amount_reversed"]:
+            raise Refused(_error(400, "invalid_request_error", "amount_too_large"))
+        transfer["amount_reversed"] += amount
+        rest = {"amount": amount, "transfer": name, "currency": transfer["currency"]}
+        return self._kept_as(_REVERSALS, "trr", {**sent, **rest})
+
+    def _entry(self, customer: str, sent: Mapping[str, Any]) -> dict[str, Any]:
+        _demand(sent, {"amount": _whole, "currency": _currency}, {"metadata": _metadata, "description": text(350)})
+        _writable(sent["currency"], int(sent["amount"]))
+        self._known(customer in self.customers)
+        return self._kept_as(_ENTRIES, "cbtxn", {**sent, "amount": int(sent["amount"]), "customer": customer})
+
+    def _coupon(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        _demand(
+            sent,
+            {"amount_off": _positive, "currency": _currency, "id": text(200)},
+            {
+                "duration": lambda value: value in {"once", "forever", "repeating"},
+                "max_redemptions": _positive,
+                "name": text(40),
+                "metadata": _metadata,
+            },
+        )
+        _writable(sent["currency"], int(sent["amount_off"]))
+        if sent["id"] in self.objects:
+            raise Refused(_error(400, "invalid_request_error", "resource_already_exists"))
+        rest = {"amount_off": int(sent["amount_off"]), "max_redemptions": int(sent["max_redemptions"])}
+        return self._kept_as(_COUPONS, "coupon", {**sent, **rest, "times_redeemed": 0, "valid": True})
+
+    def _code(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        _demand(
+            sent,
+            {"promotion": lambda value: strictly(value, {"type": _coupon_type, "coupon": text(200)}, {}) == []},
+            {"customer": text(255), "max_redemptions": _positive, "metadata": _metadata, "code": text(500)},
+        )
+        self._known(sent["promotion"]["coupon"] in self.objects)
+        self._known(sent.get("customer") is None or sent["customer"] in self.customers)
+        rest = {"active": True, "times_redeemed": 0, "max_redemptions": 1, "customer": sent.get("customer")}
+        made = self._kept_as(_CODES, "promo", {**sent, **rest})
+        made["code"] = made["id"].upper()
+        return made
+
+    def _switched(self, name: str, sent: Mapping[str, Any]) -> dict[str, Any]:
+        _demand(sent, {}, {"active": lambda value: value in {"true", "false"}, "metadata": _metadata})
+        self._known(name in self.objects)
+        self.objects[name]["active"] = sent.get("active", "true") == "true"
+        return self.objects[name]
+
+    def _kept_as(self, kind: str, prefix: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+        name = parts.get("id") or f"{prefix}_{next(self._numbers)}"
+        created = int(self.clock.now.timestamp())
+        made = {"metadata": {}, "transfer_group": None, **parts, "id": name, "created": created, "kind": kind}
+        self.objects[name] = made
+        return made
+
+    @staticmethod
+    def _known(is_there: bool) -> None:
+        if not is_there:
+            raise Refused(_error(404, "invalid_request_error", "resource_missing"))
+
+
+def _error(status: int, kind: str, code: str | None) -> Response:
+    said = {"type": kind, "code": code, "message": f"The sandbox answers {status}."}
+    return Response(status, {"error": said}, {"Request-Id": "req_sandbox"})
+
+
+def _page(
+    rows: list[dict[str, Any]], query: Mapping[str, str], filters: Mapping[str, Callable[[dict[str, Any]], Any]]
+) -> Response:
+    asked = strictly(query, {}, {"limit": _positive, "starting_after": text(255), **dict.fromkeys(filters, text(255))})
+    if asked:
+        raise Refused(_error(400, "invalid_request_error", "parameter_unknown"))
+    found = [row for row in rows if all(of(row) == query[name] for name, of in filters.items() if name in query)]
+    names = [row["id"] for row in found]
+    begin = names.index(query["starting_after"]) + 1 if "starting_after" in query else 0
+    end = begin + int(query.get("limit", "10"))
+    return Response(200, {"object": "list", "url": "/", "data": found[begin:end], "has_more": end < len(found)})
+
+
+def _demand(sent: Mapping[str, Any], required: Mapping[str, Check], optional: Mapping[str, Check]) -> None:
+    if wrong := strictly(sent, required, optional):
+        known = {*required, *optional}
+        code = "parameter_unknown" if any(name not in known for name in wrong) else "parameter_invalid"
+        raise Refused(_error(400, "invalid_request_error", code))
+
+
+def _writable(currency: str, amount: int) -> None:
+    step = 100 if currency in _HUNDREDS else 10 if currency in _TENS else 1
+    if amount % step:
+        raise Refused(_error(400, "invalid_request_error", "parameter_invalid"))
+
+
+def _what(request: Request) -> tuple[Any, ...]:
+    return request.steps, repr(sorted(request.document.items()))
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, str) and value.lstrip("-").isdecimal() and int(value) != 0
+
+
+def _positive(value: Any) -> bool:
+    return _whole(value) and int(value) > 0
+
+
+def _currency(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 3 and value.islower()
+
+
+def _coupon_type(value: Any) -> bool:
+    return isinstance(value, str) and value == "coupon"
+
+
+def _metadata(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(text(40)(name) and text(500)(each) for name, each in value.items())
