@@ -4,6 +4,7 @@ https://docs.stripe.com/api/idempotent_requests: a key is kept for a day at leas
 500s included. https://docs.stripe.com/api/errors names the errors.
 """
 
+import logging
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,8 @@ KEY_WINDOW: Final = timedelta(hours=20)
 PAGE: Final = 100
 PAGES_MAX: Final = 10
 _RATE_LIMIT: Final = "rate_limit"
+#: What the SDK raises over an answer that it can't make anything of.
+_UNREADABLE: Final = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ def api(access: StripeAccess, client: httpx.AsyncClient, patience_seconds: float
 
     Typed loosely on purpose: what comes back is data of another party, and is read as such (`answered`).
     """
+    # On a finer level the SDK writes down whatever it sends and receives.
+    logging.getLogger("stripe").setLevel(logging.WARNING)
     return stripe.StripeClient(
         access.key,
         stripe_version=VERSION,
@@ -59,6 +64,8 @@ async def answered(call: Awaitable[Any]) -> Any | Failure | KeyTaken:
     except stripe.StripeError as error:
         status, code = _said(error)
         return Unknown(f"it answered {status} ({code})") if code == _RATE_LIMIT else trouble(status, code)
+    except _UNREADABLE:
+        return Unknown("its answer is not of the form that was agreed")
 
 
 async def read(call: Awaitable[Any]) -> Any | Failure | None:
@@ -70,6 +77,8 @@ async def read(call: Awaitable[Any]) -> Any | Failure | None:
     except stripe.StripeError as error:
         status, code = _said(error)
         return None if code == "resource_missing" else unread(status, code)
+    except _UNREADABLE:
+        return Unknown("its answer is not of the form that was agreed")
 
 
 async def everything(list_async: Any, *path: str | None, **params: Any) -> list[Any] | Failure:

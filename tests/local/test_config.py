@@ -8,6 +8,7 @@ import pytest
 from referral_rewards.config import Settings, local_stack
 from referral_rewards.domain.errors import BadInput
 from referral_rewards.keys import ensure_keys
+from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess
 
 STACK = {
     "api": "http://127.0.0.1:9000",
@@ -119,6 +120,39 @@ def test_secrets_do_not_show_in_a_log() -> None:
     shown = repr(Settings.load(database_url="postgresql://u:hunter2@h/d", pepper="ab" * 16))
     assert "hunter2" not in shown
     assert "abab" not in shown
+
+
+def test_each_provider_is_connected_by_its_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "STRIPE_KEY": "sk_1",
+        "PAYPAL_CLIENT_ID": "app",
+        "PAYPAL_SECRET": "s1",
+        "TREMENDOUS_KEY": "k1",
+        "TREMENDOUS_FUNDING_SOURCE": "f1",
+        "TREMENDOUS_CAMPAIGN": "c1",
+        "TREMENDOUS_URL": "https://testflight.tremendous.com",
+    }
+    assert Settings.load(database_url="postgresql://h/d").access() == Access()
+    for name, value in given.items():
+        monkeypatch.setenv(f"REFERRALS_RAIL_{name}", value)
+    settings = Settings.load(database_url="postgresql://h/d")
+    assert settings.access() == Access(
+        StripeAccess("sk_1"),
+        PayPalAccess("app", "s1"),
+        TremendousAccess("k1", "f1", "c1", "https://testflight.tremendous.com"),
+    )
+    assert "sk_1" not in repr(settings)
+    assert "s1" not in repr(settings)
+
+
+def test_half_of_what_a_provider_needs_is_named_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFERRALS_RAIL_TREMENDOUS_KEY", "k1")
+    with pytest.raises(BadInput) as refusal:
+        Settings.load(database_url="postgresql://h/d").access()
+    assert [problem.where for problem in refusal.value.problems] == [
+        "REFERRALS_RAIL_TREMENDOUS_FUNDING_SOURCE",
+        "REFERRALS_RAIL_TREMENDOUS_CAMPAIGN",
+    ]
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"api": "x", "more": 1}'])
