@@ -176,9 +176,9 @@ class PayPalPayouts:
         except NoReply as error:
             return Unknown(str(error))
         if reply.status != 200:
-            error = reply.body.get("error")
-            said = unread(reply.status, error)
-            return Misconfigured(said.why) if reply.status == 400 and isinstance(error, str) else said
+            code = reply.body.get("error")
+            said = unread(reply.status, code)
+            return Misconfigured(said.why) if reply.status == 400 and isinstance(code, str) else said
         token = seen(lambda: (str(reply.body["access_token"]), float(reply.body["expires_in"])))
         if isinstance(token, Unknown):
             return token
