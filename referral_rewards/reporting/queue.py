@@ -121,6 +121,7 @@ def _signature(decision: Decision) -> dict[str, Any]:
     }
 
 
+# Most of a claim is its evidence, which no list shows.
 _ENTRIES: Final = text("""
 SELECT q.exception, q.subject, q.about, q.since, q.remind_at, q.escalate_at, r.id, r.program, r.status, r.reason,
        r.referrer, r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
@@ -133,6 +134,9 @@ CROSS JOIN LATERAL (
     WHERE referral_id = key->>0 AND exception = key->>1 AND subject = key->>2 OFFSET 0
 ) AS q
 CROSS JOIN LATERAL (SELECT * FROM referral WHERE id = q.referral_id OFFSET 0) AS r
-LEFT JOIN LATERAL (SELECT body FROM reward_claim WHERE id = r.claim_id OFFSET 0) AS c ON true
+LEFT JOIN LATERAL (
+    SELECT body - ARRAY['evidence', 'checks', 'contributions', 'lines'] AS body
+    FROM reward_claim WHERE id = r.claim_id OFFSET 0
+) AS c ON true
 ORDER BY wanted.number
 """)

@@ -51,12 +51,13 @@ class _Condition:
     """One filter: what it says, and the orders in which an index has the entries that it leaves.
 
     It leaves what any of ``parts`` does; a part is a condition with the order of its index. Without parts there is no
-    index for it. ``leads`` says that its index has its entries in the order of their age.
+    index for it. Where an index has its entries in the order of their age ``led`` is the condition to read it by, with
+    the column that the order begins with, if there is one.
     """
 
     sql: str
     parts: tuple[tuple[str, str], ...] = ()
-    leads: bool = False
+    led: tuple[str, str | None] | None = None
 
 
 _APPROVING: Final = frozenset(Role) - {Role.ADMINISTRATOR}
@@ -100,8 +101,8 @@ async def search(connection: AsyncConnection, filters: Filters, asking: Asking |
         fits = [each.sql for each in conditions]
         if narrow:
             fits += [each for each in (_OF_THE_ORDER.get(filters.sort), beyond) if each]
-        order = ", ".join(f"{column} {'DESC' if down else 'ASC'}" for column in columns.split(", "))
-        rows = (await connection.execute(_page(seen, fits, columns, order), {**given, "length": length})).all()
+        statement = _page(seen, fits, columns, _ordered(columns, down))
+        rows = (await connection.execute(statement, {**given, "length": length})).all()
         wanted = filters.limit + 1 - len(keys)
         keys += [row for row in rows if row.fits][:wanted]
         if len(keys) > filters.limit:
@@ -128,13 +129,13 @@ def _conditions(filters: Filters, asking: Asking | None) -> Iterator[_Condition]
     if filters.flag is not None:
         yield _by_age("flags = '{}'" if filters.flag == UNFLAGGED else f"flags @> '{{{filters.flag}}}'")
     if filters.exception is not None:
-        yield _by_age("exception = :exception")
+        yield _of_column("exception", ":exception")
     if filters.recommendation is not None:
-        yield _by_age("recommendation = :recommendation")
+        yield _of_column("recommendation", ":recommendation")
     if filters.route is not None:
         yield _by_age(f"routes @> '{{{filters.route.value}}}'")
     if filters.program is not None:
-        yield _by_age("program = :program")
+        yield _of_column("program", ":program")
     if filters.overdue:
         yield _Condition("remind_at <= :now", (("remind_at <= :now", f"remind_at, {_ENTRY}"),))
     if filters.older_than_days is not None:
@@ -148,18 +149,25 @@ def _conditions(filters: Filters, asking: Asking | None) -> Iterator[_Condition]
         if asking is not None and len(asking.roles & _APPROVING) == 1:
             (role,) = asking.roles & _APPROVING
             yield _by_age(f"routes @> '{{{role.value}}}'")
-        yield _by_age(f"exception = '{Waits.APPROVAL}'")
+        yield _of_column("exception", f"'{Waits.APPROVAL}'")
         yield _Condition("status = 'awaiting_approval' AND routes && CAST(:roles AS text[])")
         yield _Condition(_UNSIGNED)
 
 
 def _by_age(sql: str) -> _Condition:
-    return _Condition(sql, ((sql, _BY_AGE),), leads=True)
+    return _Condition(sql, ((sql, _BY_AGE),), (sql, None))
+
+
+def _of_column(column: str, value: str) -> _Condition:
+    """Those with a value in a column. The index is read as a range of one value, in its whole order: of an equality
+    PostgreSQL knows that the column orders nothing, and may read all entries by age for the few that have the value."""
+    only = f"{column} >= {value} AND {column} <= {value}"
+    return _Condition(f"{column} = {value}", ((only, f"{column}, {_BY_AGE}"),), (only, column))
 
 
 async def _given(connection: AsyncConnection, filters: Filters, asking: Asking | None, now: datetime) -> dict[str, Any]:
     """The values that the conditions speak of."""
-    given: dict[str, Any] = {"now": now, "few": FEW + 1}
+    given: dict[str, Any] = {"now": now}
     if filters.q is not None:
         given |= {"q": filters.q, "q_end": filters.q + "\U0010ffff"}
     for name in ("exception", "recommendation", "program", "currency"):
@@ -206,8 +214,11 @@ async def _narrowest(
 
 
 def _up_to_few(part: tuple[str, str], columns: str) -> str:
-    """At most a few of the entries that an index has; in its order, so that nothing else is read."""
-    return f"(SELECT {columns} FROM queue_entry WHERE {part[0]} ORDER BY {part[1]} LIMIT :few)"  # noqa: S608
+    """At most a few of the entries that an index has; in its order, so that nothing else is read.
+
+    How many stands in the statement: PostgreSQL plans one that is prepared as if a tenth of all were asked for.
+    """
+    return f"(SELECT {columns} FROM queue_entry WHERE {part[0]} ORDER BY {part[1]} LIMIT {FEW + 1})"  # noqa: S608
 
 
 def _few(narrow: _Condition) -> str:
@@ -217,14 +228,18 @@ def _few(narrow: _Condition) -> str:
 def _stretch(filters: Filters, conditions: Sequence[_Condition], beyond: str | None, length: int) -> str:
     """The next entries in the order of the list, of the first condition that has them in this order."""
     columns, down = _ORDERS[filters.sort]
-    led = None
+    led, first = None, None
     if columns == _BY_AGE:
-        led = next((each.sql for each in conditions if each.leads), None)
+        led, first = next((each.led for each in conditions if each.led), (None, None))
     elif columns.startswith("currency"):
         led = next((each.sql for each in conditions if each.sql.startswith("currency")), None)
     where = " AND ".join(each for each in (led, _OF_THE_ORDER.get(filters.sort), beyond) if each)
-    order = ", ".join(f"{column} {'DESC' if down else 'ASC'}" for column in columns.split(", "))
-    return f"SELECT * FROM queue_entry {f'WHERE {where}' if where else ''} ORDER BY {order} LIMIT :length"  # noqa: S608
+    order = _ordered(f"{first}, {columns}" if first else columns, down)
+    return f"SELECT * FROM queue_entry {f'WHERE {where}' if where else ''} ORDER BY {order} LIMIT {length}"  # noqa: S608
+
+
+def _ordered(columns: str, down: bool) -> str:
+    return ", ".join(f"{column} {'DESC' if down else 'ASC'}" for column in columns.split(", "))
 
 
 def _page(seen: str, fits: Sequence[str], columns: str, order: str) -> Any:
