@@ -34,7 +34,7 @@ async def test_the_queue_shows_the_seven_columns_and_what_can_be_selected(three:
         assert "25.00 USD" in shown.text
         assert "style=" not in shown.text
         rows = await browser.get("/queue/rows?flag=consent_unclear")
-        assert ("referral c" in rows.text, "referral a" in rows.text, "<html" in rows.text) == (True, False, False)
+        assert ("/claims/c" in rows.text, "/claims/a" in rows.text, "<html" in rows.text) == (True, False, False)
 
 
 async def test_pages_lead_from_one_to_the_next_and_keep_what_was_asked(three: Desk) -> None:
