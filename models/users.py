@@ -32,6 +32,8 @@ class TokenRow(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     username: str = Field(foreign_key="app_user.name", index=True)
     token_hash: str = Field(unique=True)
+    #: The token that asked for it, if one did: it ends with that one.
+    issued_by: UUID | None = Field(default=None, foreign_key="api_token.id", index=True)
     label: str
     scopes: list[str] = texts()
     created_at: datetime = instant()

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.errors import NotAllowed, NotFound, RequestInvalid
+from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
 from referral_rewards.register import audit, users
 from referral_rewards.register.users import Scope, User, hash_of
 
@@ -34,6 +34,7 @@ async def issue(
 
     Raises:
         RequestInvalid: without a label or scope, or for a time that is over or longer than a year.
+        NotSignedIn: if the token that asks was revoked meanwhile.
         NotAllowed: for a scope that the user, or the token that asks, does not have, or a longer life than its own.
     """
     label = label.strip()
@@ -45,13 +46,25 @@ async def issue(
         raise RequestInvalid("a token lasts up to a year", "expires_at")
     for scope in sorted(scopes):
         user.need_scope(scope)
+    issued_by = None
     if by_token is not None:
-        ends_at = (await connection.execute(_EXPIRY, {"hash": hash_of(by_token)})).scalar_one_or_none()
-        if ends_at is not None and expires_at > ends_at:
+        # Held, so that revoking it comes before, and nothing is issued, or after, and takes what was issued along.
+        asking = (await connection.execute(_ASKING, {"hash": hash_of(by_token)})).one_or_none()
+        if asking is None:
+            raise NotSignedIn("the token is not valid")
+        if asking.expires_at is not None and expires_at > asking.expires_at:
             raise NotAllowed("a token issues none that outlives it")
+        issued_by = asking.id
     number = uuid4()
     token = await users.new_token(
-        connection, user.name, label=label, scopes=scopes, at=at, expires_at=expires_at, number=number
+        connection,
+        user.name,
+        label=label,
+        scopes=scopes,
+        at=at,
+        expires_at=expires_at,
+        number=number,
+        issued_by=issued_by,
     )
     said = {"token": str(number), "scopes": sorted(scopes), "expires_at": expires_at.isoformat()}
     await audit.note(connection, actor=by or user.name, act="token.issued", subject=user.name, at=at, **said)
@@ -66,7 +79,7 @@ async def of(connection: AsyncConnection, name: str) -> Sequence[Any]:
 async def revoke(
     connection: AsyncConnection, number: UUID, *, by: str, at: datetime, only_of: str | None = None
 ) -> None:
-    """Ends a token at once; a second time changes nothing. ``only_of``: whose it has to be.
+    """Ends a token at once, with those that it issued; a second time changes nothing. ``only_of``: whose it has to be.
 
     Raises:
         NotFound: if there is no such token.
@@ -74,8 +87,9 @@ async def revoke(
     row = (await connection.execute(_FIND, {"id": number, "name": only_of})).one_or_none()
     if row is None:
         raise NotFound("token", str(number))
-    if (await connection.execute(_REVOKE, {"id": number, "at": at})).rowcount:
-        said = {"token": str(number)}
+    ended = list((await connection.execute(_REVOKE, {"id": number, "at": at})).scalars())
+    for each in sorted(ended, key=lambda each: (each != number, each)):
+        said = {"token": str(each)}
         await audit.note(connection, actor=by, act="token.revoked", subject=row.username, at=at, **said)
 
 
@@ -86,5 +100,12 @@ WHERE username = :name ORDER BY created_at DESC, id
 _FIND: Final = text("""
 SELECT username FROM api_token WHERE id = :id AND (CAST(:name AS text) IS NULL OR username = :name) FOR UPDATE
 """)
-_REVOKE: Final = text("UPDATE api_token SET revoked_at = :at WHERE id = :id AND revoked_at IS NULL")
-_EXPIRY: Final = text("SELECT expires_at FROM api_token WHERE token_hash = :hash")
+_REVOKE: Final = text("""
+WITH RECURSIVE line AS (
+    SELECT id FROM api_token WHERE id = :id UNION SELECT t.id FROM api_token t JOIN line ON t.issued_by = line.id
+)
+UPDATE api_token SET revoked_at = :at WHERE id IN (SELECT id FROM line) AND revoked_at IS NULL RETURNING id
+""")
+_ASKING: Final = text("""
+SELECT id, expires_at FROM api_token WHERE token_hash = :hash AND revoked_at IS NULL FOR SHARE
+""")

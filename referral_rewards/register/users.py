@@ -120,14 +120,17 @@ async def new_token(
     at: datetime,
     expires_at: datetime | None = None,
     number: UUID | None = None,
+    issued_by: UUID | None = None,
 ) -> str:
-    """A further token for a user there is, for some of what the user may do; ``number`` becomes its id."""
+    """A further token for a user there is, for some of what the user may do; ``number`` becomes its id. ``issued_by``
+    is the token that asked for it."""
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     await connection.execute(
         insert(TokenRow).values(
             id=number or uuid4(),
             username=name,
             token_hash=hash_of(token),
+            issued_by=issued_by,
             label=label,
             scopes=sorted(scopes),
             created_at=at,

@@ -190,6 +190,24 @@ async def test_a_token_issues_none_that_may_more_or_lasts_longer(desk: Desk) -> 
     assert (await issue("site", ["events:write"], 1)).status_code == 201
 
 
+async def test_what_a_token_issued_ends_with_it(desk: Desk) -> None:
+    """Whoever got hold of a token keeps nothing of it once it is revoked."""
+    ends_at = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    asked = {"label": "x", "scopes": ["claims:read"], "expires_at": ends_at}
+    line = [{"id": "", "token": desk.tokens["paula"]}]
+    for _ in range(3):
+        bearer = {"Authorization": f"Bearer {line[-1]['token']}"}
+        line.append((await desk.api.post("/v1/tokens", json=asked, headers=bearer)).json())
+    async with desk.browser("paula") as browser:
+        await browser.send(f"/account/tokens/{line[1]['id']}/revoke")
+    answers = [
+        (await desk.api.get("/v1/claims", headers={"Authorization": f"Bearer {each['token']}"})).status_code
+        for each in line
+    ]
+    assert answers == [200, 401, 401, 401]
+    assert {row[3]["token"] for row in await record(desk, "token.revoked")} == {each["id"] for each in line[1:]}
+
+
 async def test_one_s_own_tokens_are_listed_and_revoked_and_nobody_else_s(desk: Desk) -> None:
     (paulas,) = (await desk.get("/v1/tokens")).json()
     assert (paulas["label"], paulas["scopes"]) == ("first", ["claims:decide", "claims:read"])
