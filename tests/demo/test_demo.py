@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -18,10 +17,9 @@ CAST = len(Script.load().past) + len(Script.load().live)
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_whole_cast_comes_to_what_is_expected_in_less_than_two_minutes(tmp_path: Path) -> None:
+def test_the_whole_cast_comes_to_what_is_expected(tmp_path: Path) -> None:
     # What names another place is not followed: invented facts belong on the demo's own servers.
     elsewhere = {"REFERRALS_DATABASE_URL": "postgresql://nowhere/x", "TEMPORAL_ADDRESS": "nowhere:1"}
-    began = time.monotonic()
     done = subprocess.run(
         DEMO,
         capture_output=True,
@@ -34,7 +32,6 @@ def test_the_whole_cast_comes_to_what_is_expected_in_less_than_two_minutes(tmp_p
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{CAST} of {CAST} referrals came to what was expected" in done.stdout
     assert "Temporal Web UI while it runs: http://127.0.0.1:" in done.stdout
-    assert time.monotonic() - began < 120
     assert list(tmp_path.glob("referrals-demo-*")) == []
 
 
