@@ -18,7 +18,7 @@ _log = structlog.get_logger("postman")
 
 _BATCH: Final = 20
 _AT_ONCE: Final = 8
-#: Longer than any way of telling takes for one message; a postman that dies leaves it to the next after this.
+#: Longer than any way of telling takes for a batch; a postman that dies leaves it to the next after this.
 _LEASE: Final = timedelta(minutes=3)
 _FIRST_PAUSE: Final = timedelta(minutes=1)
 _LONGEST_PAUSE: Final = timedelta(hours=6)

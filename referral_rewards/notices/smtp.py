@@ -1,5 +1,6 @@
 """Letters over SMTP, each on a connection of its own."""
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from referral_rewards.notices.port import Delivered, Later, Message, Outcome, Re
 
 #: For each step of the conversation; a mail server may take its time over what it checks.
 _PATIENCE_SECONDS: Final = 20.0
+#: For all of its steps together, in patiences: a postman's lease ends, and another sends what one server drags out.
+_PATIENCES_MAX: Final = 2.5
 _PORTS: Final = {"smtp": 587, "smtps": 465}
 
 
@@ -81,17 +84,18 @@ class Smtp:
         server = self._server
         try:
             made = envelope(message, self._sender, self._clock())
-            await aiosmtplib.send(
-                made,
-                hostname=server.host,
-                port=server.port,
-                username=server.user,
-                password=server.password,
-                use_tls=server.tls,
-                start_tls=server.start_tls,
-                tls_context=self._trust or ssl.create_default_context(),
-                timeout=self._patience_seconds,
-            )
+            async with asyncio.timeout(self._patience_seconds * _PATIENCES_MAX):
+                await aiosmtplib.send(
+                    made,
+                    hostname=server.host,
+                    port=server.port,
+                    username=server.user,
+                    password=server.password,
+                    use_tls=server.tls,
+                    start_tls=server.start_tls,
+                    tls_context=self._trust or ssl.create_default_context(),
+                    timeout=self._patience_seconds,
+                )
         except NoAddress:
             return Refused("what is on record is no address")
         except SMTPRecipientsRefused as refusal:

@@ -1,6 +1,8 @@
 """Letters over SMTP, against a real mail server that takes them, refuses them, or breaks off."""
 
+import asyncio
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -69,6 +71,31 @@ async def test_a_server_that_is_not_there_is_tried_again() -> None:
     async with mailbox() as (_, at):
         server = at()
     assert isinstance(await Smtp(server, SENDER).send(LETTER), Later)
+
+
+async def test_a_server_that_drags_out_every_step_is_left_before_the_lease_ends() -> None:
+    """Else another postman would take the letter for abandoned, and both would send it."""
+    taken: list[bytes] = []
+
+    async def drag(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers = iter([b"220 hello", b"250 hello", b"250 ok", b"250 ok", b"354 go on", b"250 taken", b"221 bye"])
+        with suppress(ConnectionError, StopIteration):
+            while True:
+                await asyncio.sleep(0.15)
+                writer.write(next(answers) + b"\r\n")
+                if not (line := await reader.readline()):
+                    break
+                if line == b"DATA\r\n":
+                    await asyncio.sleep(0.15)
+                    writer.write(next(answers) + b"\r\n")
+                    taken.append(await reader.readuntil(b"\r\n.\r\n"))
+        writer.close()
+
+    async with await asyncio.start_server(drag, "127.0.0.1", 0) as dragging:
+        port = dragging.sockets[0].getsockname()[1]
+        mail = Smtp(MailServer("127.0.0.1", port, tls=False, start_tls=False), SENDER, patience_seconds=0.2)
+        assert isinstance(await mail.send(LETTER), Later)
+    assert taken == []
 
 
 async def test_a_password_that_is_refused_is_ours_to_mend_and_loses_no_letter(trust: Any) -> None:
