@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -86,5 +87,5 @@ class Letters:
 
     def _link(self, notice: Any, row: Any) -> str:
         if notice.audience == Audience.APPROVERS:
-            return f"{self._home.public_url}/claims/{row.id}"
+            return f"{self._home.public_url}/claims/{quote(row.id)}"
         return self._home.public_url + links.path(self._home.links_key, row, Side(notice.audience))

@@ -1,6 +1,7 @@
 """The communication history, who outside is told of events, and links to one's own status.
 
-Beside them, since when a claim waits for its approvers: of those there are, since it last came before them.
+Beside them, since when a claim waits for its approvers: of those there are, since it last came before them. Each of
+these is judged once more, so that its approvers are reminded in time, or at once if it is overdue.
 """
 
 import sqlalchemy as sa
@@ -14,7 +15,8 @@ depends_on = None
 
 _WAITING_SINCE = """
 UPDATE referral AS r SET waiting_since = (
-    SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id AND s.status = 'awaiting_approval')
+    SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id AND s.status = 'awaiting_approval'),
+    wake_at = least(wake_at, now())
 WHERE r.status = 'awaiting_approval'
 """
 
