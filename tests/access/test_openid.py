@@ -160,6 +160,13 @@ async def test_a_sign_in_ends_where_it_was_begun_and_once(desk: Desk, lying: Lyi
         assert (await come_back(client, state)).status_code == 401, "nor twice"
 
 
+async def test_who_has_begun_nothing_fills_no_record(desk: Desk, lying: LyingProvider) -> None:
+    async with stranger(app_for(desk, lying)) as client:
+        for address in ("/sign-in/openid/callback", "/sign-in/openid/callback?state=x&code=y"):
+            assert (await client.get(address)).status_code == 401
+    assert await record(desk, "session.refused") == []
+
+
 @pytest.mark.parametrize("more", [{"error": "access_denied"}, {"code": ""}, {"iss": "https://evil.example"}])
 async def test_a_no_of_the_provider_is_one(desk: Desk, lying: LyingProvider, more: dict[str, str]) -> None:
     async with stranger(app_for(desk, lying)) as client:

@@ -23,6 +23,7 @@ router = APIRouter(prefix="/sign-in/openid")
 
 _COOKIE: Final = "referrals_openid"
 _LENGTH_MAX: Final = 2000
+_BEGUN_ELSEWHERE: Final = "begun_elsewhere"
 
 
 @router.get("")
@@ -50,10 +51,12 @@ async def come_back(
     try:
         return await _signed_in(request, parts, provider, state, code, error, iss)
     except ProviderRefused as refusal:
-        async with parts.database.transaction() as connection:
-            now, why = datetime.now(UTC), refusal.why
-            said = {"way": "openid", "why": why}
-            await audit.note(connection, actor=NOBODY, act="session.refused", subject="unknown", at=now, **said)
+        # Who has begun nothing has tried nothing: anybody can ask for this address, and the record only grows.
+        if refusal.why != _BEGUN_ELSEWHERE:
+            async with parts.database.transaction() as connection:
+                said = {"way": "openid", "why": refusal.why}
+                now = datetime.now(UTC)
+                await audit.note(connection, actor=NOBODY, act="session.refused", subject="unknown", at=now, **said)
         return ask(request, parts, problem=str(refusal), status=HTTPStatus.UNAUTHORIZED)
 
 
@@ -62,11 +65,11 @@ async def _signed_in(
 ) -> Response:
     now, browser = datetime.now(UTC), cookies.held(request, _COOKIE)
     if browser is None or not state or len(state) > _LENGTH_MAX:
-        raise ProviderRefused("begun_elsewhere")
+        raise ProviderRefused(_BEGUN_ELSEWHERE)
     async with parts.database.transaction() as connection:
         flow = await identities.take(connection, browser, state, at=now)
     if flow is None:
-        raise ProviderRefused("begun_elsewhere")
+        raise ProviderRefused(_BEGUN_ELSEWHERE)
     if iss is not None and iss != provider.issuer:
         raise ProviderRefused("another_issuer")
     if error or not code or len(code) > _LENGTH_MAX:
