@@ -182,13 +182,25 @@ async def record_effect(
 
 
 async def standing(connection: AsyncConnection, made: Sequence[Decision]) -> tuple[Decision, ...]:
-    """The decisions without the approvals that are void: one that was void once stays so.
+    """The decisions without the approvals that are void (one that was void once stays so), and without those of
+    people who were barred since.
 
     A denial or a hold can't be voided: what voids is not signed.
     """
     approvals = [decision.id for decision in made if decision.kind is DecisionKind.APPROVE]
     void = {noted.decision_id for noted in await effects(connection, approvals) if noted.effect == "void"}
+    void |= {decision.id for decision in await of_the_barred(connection, made)}
     return tuple(decision for decision in made if decision.id not in void)
+
+
+async def of_the_barred(connection: AsyncConnection, made: Sequence[Decision]) -> tuple[Decision, ...]:
+    """The approvals of people who have been barred since they made them."""
+    approvals = [decision for decision in made if decision.kind is DecisionKind.APPROVE]
+    if not approvals:
+        return ()
+    asked = {"names": sorted({decision.user for decision in approvals})}
+    barred = set((await connection.execute(_BARRED, asked)).scalars())
+    return tuple(decision for decision in approvals if decision.user in barred)
 
 
 async def effects(connection: AsyncConnection, decisions: Sequence[UUID]) -> list[Any]:
@@ -261,6 +273,8 @@ SELECT d.*,
             THEN d.previous_hash END AS linked_hash
 FROM decision d WHERE d.referral_id = ANY(CAST(:referrals AS text[])) ORDER BY d.seq
 """)
+
+_BARRED: Final = text("SELECT name FROM app_user WHERE name = ANY(CAST(:names AS text[])) AND barred_at IS NOT NULL")
 
 _LAST_SEQ: Final = text("SELECT coalesce(max(seq), 0) FROM decision")
 

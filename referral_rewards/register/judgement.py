@@ -285,6 +285,10 @@ class Judgement:
         genuine, forged = await decisions.on_referral(connection, case.row.id, self._keys)
         await decisions.record_effect(connection, forged, "forged", case.now, "no signature that we believe")
         made = [decision for decision in genuine if decision.claim_id == case.row.claim_id]
+        # On record, so that nobody who is let in again finds what they signed before to be signed still.
+        for decision in await decisions.of_the_barred(connection, made):
+            why = f"{decision.user} was barred since"
+            await decisions.record_effect(connection, [decision.id], "void", case.now, why)
         return await decisions.standing(connection, made)
 
     async def _void(self, connection: AsyncConnection, case: Case, why: str) -> None:

@@ -206,6 +206,8 @@ async def _verify(
     genuine, forged = await decisions.on_referral(connection, row.id, keys)
     await decisions.record_effect(connection, forged, "forged", now, "no signature that we believe")
     made = [decision for decision in genuine if decision.claim_id == row.claim_id]
+    if payout.first_sent_at is None and (barred := await decisions.of_the_barred(connection, made)):
+        raise ClaimChanged(f"{', '.join(sorted({each.user for each in barred}))}, who approved it, was barred since")
     signoffs = [decision.signoff for decision in made]
     if moves.decided(held, made):
         raise ClaimChanged("people decided to move it to another referrer")
@@ -218,9 +220,9 @@ async def _verify(
         raise NotAuthorised("no signed decision of enough people with the authority approves it")
     if not _pays_only(payout, legs, again, as_stored.round):
         raise NotAuthorised("it does not pay what was approved")
-    barred = (await connection.execute(_BARRED, {"names": [decision.user for decision in made]})).scalars().all()
-    if barred and payout.first_sent_at is None:
-        raise NotAuthorised(f"{', '.join(barred)}, who decided on it, has been barred since")
+    unknown = (await connection.execute(_UNKNOWN, {"names": [decision.user for decision in made]})).scalars().all()
+    if unknown and payout.first_sent_at is None:
+        raise NotAuthorised(f"{', '.join(unknown)}, who decided on it, is not among the people who may")
     return case.ahead_at - case.now if case.ahead_at is not None else None
 
 
@@ -292,7 +294,7 @@ SELECT l.* FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id 
 
 _STATES: Final = text("SELECT state FROM payout WHERE referral_id = :referral")
 
-_BARRED: Final = text("""
+_UNKNOWN: Final = text("""
 SELECT name FROM unnest(CAST(:names AS text[])) AS asked(name)
 WHERE NOT EXISTS (SELECT 1 FROM app_user u WHERE u.name = asked.name AND u.barred_at IS NULL)
 ORDER BY name

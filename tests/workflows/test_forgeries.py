@@ -421,18 +421,32 @@ async def test_approvals_count_only_with_the_role_and_by_two_people_where_the_te
         assert await life.money() == books("r1")
 
 
-@pytest.mark.parametrize(
-    "change",
-    ["UPDATE app_user SET barred_at = now() WHERE name = 'olga'", "DELETE FROM app_user WHERE name = 'olga'"],
-    ids=["barred", "unknown"],
-)
-async def test_an_approver_who_was_barred_since_stops_what_is_not_sent(life: Installation, change: str) -> None:
+async def test_an_approver_whom_nobody_knows_stops_what_is_not_sent(life: Installation) -> None:
     await approved_but_unsent(life, "r1")
-    await sql(life, change)
+    await sql(life, "DELETE FROM app_user WHERE name = 'olga'")
     async with payouts_at_work(life):
         for payout in (await payouts(life, "r1")).values():
             assert await pay(life, payout.id) == "manual_review"
     await _nothing_reached_the_referrer(life)
+
+
+async def test_what_somebody_signed_who_was_barred_since_is_asked_for_anew_and_never_counts_again(
+    life: Installation,
+) -> None:
+    await life.user("otto", Role.PROGRAM_OWNER)
+    await approved_but_unsent(life, "r1")
+    await sql(life, "UPDATE app_user SET barred_at = now() WHERE name = 'olga'")
+    async with life.workers():
+        await life.settled("r1", among=frozenset({"awaiting_approval"}))
+        assert {payout.state for payout in (await payouts(life, "r1")).values()} == {"cancelled"}
+        await sql(life, "UPDATE app_user SET barred_at = NULL WHERE name = 'olga'")
+        for kind, stands in ((DecisionKind.HOLD, "on_hold"), (DecisionKind.RELEASE, "awaiting_approval")):
+            await life.decide("r1", kind, user="otto")
+            await life.settled("r1", among=frozenset({stands}))
+        assert await life.money() == {}
+        await life.decide("r1")
+        await life.settled("r1", among=frozenset({"rewarded"}))
+    assert await life.money() == books("r1")
 
 
 @pytest.mark.parametrize(
