@@ -55,6 +55,7 @@ def answer(request: Request, status: HTTPStatus, detail: str, *, kind: str = "ab
             detail=detail,
             problems=more.get("problems", ()),
             rule=more.get("rule"),
+            back=None if request.url.path.startswith("/status/") else "/queue",
         )
     body = {"type": kind, "title": status.phrase, "status": status.value, "detail": detail, **more}
     return JSONResponse(body, status.value, media_type="application/problem+json")

@@ -110,8 +110,9 @@ def _in_brief(shown: dict[str, Any]) -> str:
     legs = [f"{display(leg['amount_minor'], leg['currency'])} to {leg['beneficiary']}" for leg in claim["legs"]]
     needs = people_needed(claim["requirement"]["routes"], claim["requirement"]["people"])
     flags = ", ".join(dict.fromkeys(raised["flag"] for raised in claim["flags"])) or "no flags"
+    override = "; approving it is an override" if claim["override"] else ""
     return (
-        f"{shown['referral']} is {shown['status']}, {claim['recommendation']} ({flags}): "
+        f"{shown['referral']} is {shown['status']}, {claim['recommendation']} ({flags}{override}): "
         f"{', '.join(legs) or 'no legs'}; needs {needs}; claim {shown['digest'][:_DIGITS_SHOWN]}"
     )
 

@@ -39,6 +39,7 @@ def show(
     out = tables()
     _head(out, shown)
     _told(out, shown["told"])
+    _table(out, "appeals", shown["appeals"], lambda a: (a["at"], a["by"], a["words"] or "erased"), "at", "by", "words")
     if shown["claim"]:
         _claim(out, shown["claim"])
     _table(

@@ -20,6 +20,7 @@ async def rest(database: Database, referrals: Sequence[str], progress: Progress,
     try:
         async with asyncio.timeout(seconds):
             while True:
+                _let_go()
                 async with database.transaction() as connection:
                     moving = await settling.moving(connection, referrals)
                 if not moving:
@@ -30,6 +31,14 @@ async def rest(database: Database, referrals: Sequence[str], progress: Progress,
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
         progress.say(f"still moving after {seconds:.0f} s: {', '.join(moving)}")
+
+
+def _let_go() -> None:
+    """Ends here if somebody has asked for it: the database driver waits by `asyncio.wait_for`, which in Python 3.11
+    loses a cancellation that comes at the moment of an answer."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def listed_at_rest(api: Api, database: Database, progress: Progress) -> dict[str, dict[str, Any]]:

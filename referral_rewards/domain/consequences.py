@@ -108,7 +108,8 @@ def _asked(approver: Approver, prospect: Prospect) -> str:
 def _reopened(approver: Approver, prospect: Prospect) -> str:
     return (
         "It is judged again with everything that came late, and comes back to the queue as a fresh claim. Checks that"
-        " failed stay failed. Nothing is paid by this: to approve that claim is an override, and takes two people."
+        " failed stay failed. Nothing is paid by this: to approve that claim is an override, and takes every role that"
+        " it then names, by two people at least."
     )
 
 

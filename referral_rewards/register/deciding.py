@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.approval import Approver, DecisionKind, check_words
-from referral_rewards.domain.errors import DecisionRefused, NotFound, StaleDigest
+from referral_rewards.domain.errors import DecisionRefused, NotFound, RequestInvalid, StaleDigest
 from referral_rewards.domain.together import check_unflagged
 from referral_rewards.register import audit, claims, decisions, outbox, referrals, telling
 from referral_rewards.register.admission import check_rules, check_stands, open_matter, was_sent
@@ -67,6 +67,8 @@ async def decide(
     matter = await open_matter(connection, row, made, now)
     subject = matter.subject
     if subject.digest != asked.digest:
+        if asked.digest and subject.digest.startswith(asked.digest):
+            raise RequestInvalid(f"is shortened; all {len(subject.digest)} digits of it are needed", "digest")
         raise StaleDigest(row.id, asked.digest, subject.digest)
     if asked.together and subject.claim is not None:
         check_unflagged(row.id, subject.claim.flag_names)

@@ -49,7 +49,7 @@ async def appeal(
     so_far = (await connection.execute(_APPEALS, {"referral": row.id, "by": side, "since": now - _A_DAY})).scalar_one()
     if so_far >= _APPEALS_MAX:
         raise TooManyMessages(int(_A_DAY.total_seconds()))
-    data = {"referral": row.id, "by": side.value, "reason": why}
+    data = {"referral": row.id, "by": side.value, "why": why}
     await _record(connection, intake, FactType.REFERRAL_APPEALED, name, data, now)
 
 

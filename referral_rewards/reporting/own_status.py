@@ -35,6 +35,7 @@ def own_status(shown: Mapping[str, Any], side: Side) -> dict[str, Any]:
         "why": told["why"] if told else "The invitation is being looked at.",
         "next": told["next"] if told else None,
         "appeal": told["appeal"] if told else None,
+        "appeals": [each for each in shown["appeals"] if each["by"] == side.value],
         "deadline": _instant(shown.get("deadline")),
         "rewards": [
             {"amount": display(leg["amount_minor"], leg["currency"]), "kind": leg["kind"], "state": _state(shown, leg)}

@@ -57,6 +57,7 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
         "payouts": plain((await connection.execute(_PAYOUTS, {"referral": referral})).all()),
         "clawbacks": plain((await connection.execute(_CLAWBACKS, {"referral": referral})).all()),
         "facts": plain((await connection.execute(_FACTS, {"referral": referral})).all()),
+        "appeals": plain((await connection.execute(_APPEALS, {"referral": referral})).all()),
         "history": plain(await referrals.steps(connection, referral)),
         "communication": await communication(connection, referral),
     }
@@ -221,6 +222,13 @@ WHERE p.referral_id = :referral ORDER BY l.role DESC, p.id
 _CLAWBACKS: Final = text("""
 SELECT leg_id AS leg, fact_id AS fact, opened_at, why, state FROM clawback_case WHERE referral_id = :referral
 ORDER BY opened_at, leg_id
+""")
+
+# Their words are personal data: once erased they are gone, and that somebody appealed stays.
+_APPEALS: Final = text("""
+SELECT f.data->>'by' AS by, f.occurred_at AS at, p.body->>'why' AS words
+FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id LEFT JOIN personal_data p ON p.subject_id = f.id
+WHERE rf.referral_id = :referral AND f.type = 'referral.appealed' ORDER BY f.occurred_at, f.id
 """)
 
 # What came in after the closing is late: only a decision to reopen applies it.

@@ -302,3 +302,10 @@ async def test_without_a_claim_there_is_nothing_to_decide(desk: Desk, facts: int
     answer = await desk.decide("r1", "approve")
     assert (answer.status_code, answer.json()["rule"]) == (409, "no_claim")
     assert (await desk.decide("nobody", "approve")).status_code == 404
+
+
+async def test_a_shortened_digest_is_said_to_be_short_and_not_to_be_stale(desk: Desk) -> None:
+    await desk.referral("r1")
+    shown = (await desk.get("/v1/claims/r1")).json()["digest"]
+    answer = await desk.decide("r1", "approve", digest=shown[:12])
+    assert (answer.status_code, answer.json()["problems"][0]["where"]) == (422, "digest")

@@ -113,7 +113,7 @@ async def test_an_appeal_becomes_one_fact_and_comes_before_a_person(open_desk: D
         assert (answer.status_code, answer.headers["Location"]) == (303, f"{at}?done=appeal")
     [fact] = await facts(open_desk, "referral.appealed")
     assert fact.data == {"referral": "r1", "by": "referee"}
-    assert fact.body["reason"] == "I had claimed it in the shop."
+    assert fact.body["why"] == "I had claimed it in the shop."
     assert await open_desk.judge("r1") == "expired"
     waiting = await sql(open_desk, "SELECT exception FROM queue_entry WHERE referral_id = 'r1'")
     assert [row.exception for row in waiting] == ["late_fact"]
@@ -179,3 +179,20 @@ async def test_a_reward_is_rated_once_a_side(open_desk: Desk) -> None:
     [fact] = await facts(open_desk, "satisfaction.rated")
     assert fact.data == {"referral": "r1", "by": "referee", "score": 4}
     assert 'name="score"' not in (await seen(open_desk, at)).text
+
+
+async def test_the_words_of_an_appeal_are_read_by_who_decides_and_by_who_wrote_them(open_desk: Desk) -> None:
+    await expired(open_desk)
+    at = await path(open_desk)
+    words = "the shop lost my <first> order"
+    assert (await said(open_desk, at, "appeal", why=words, form=form_of((await seen(open_desk, at)).text))).is_redirect
+    await open_desk.judge("r1")
+    told = (await open_desk.get("/v1/referrals/r1")).json()["appeals"]
+    assert [(each["by"], each["words"]) for each in told] == [("referee", words)]
+    escaped = "the shop lost my &lt;first&gt; order"
+    async with open_desk.browser("paula") as browser:
+        assert escaped in (await browser.get("/claims/r1")).text
+        assert escaped in (await browser.get("/referrals/r1")).text
+    assert escaped in (await seen(open_desk, at)).text
+    other = await path(open_desk, side=Side.REFERRER)
+    assert escaped not in (await seen(open_desk, other)).text
