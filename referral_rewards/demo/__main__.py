@@ -95,10 +95,11 @@ def _conclude(console: Console, outcome: story.Outcome, progress: Progress) -> N
 
 
 async def _until_signalled(stay: bool) -> int:
-    """SIGTERM ends it as cleanly as Ctrl-C, which asyncio turns into a cancellation."""
+    """SIGTERM and Ctrl-C end it alike and cleanly, also where whoever started it had Ctrl-C ignored."""
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await demo(Console(), stay=stay)
 
 
