@@ -3,6 +3,8 @@
 from sqlmodel import SQLModel
 
 from models.claims import ClaimRow, DecisionEffect, DecisionHead, DecisionRow
+from models.clawbacks import ClawbackCase, ClawbackRow
+from models.cycles import PayoutCycleRow
 from models.desk import AuditEvent, QueueEntry, SavedView
 from models.evidence import BlockedMark, Inquiry
 from models.facts import (
@@ -15,7 +17,7 @@ from models.facts import (
 )
 from models.ledger import LedgerTransaction, Posting
 from models.notices import Notice, WebhookEndpoint
-from models.payouts import ClawbackCase, HeldTotal, LegRow, PayoutLegRow, PayoutRow
+from models.payouts import HeldTotal, LegRow, PayoutDeduction, PayoutLegRow, PayoutRow, PayoutStep, RailHalt
 from models.programs import ProgramVersion
 from models.referrals import ReferralRow, ReferralStep, ToJudge, Wakeup
 from models.users import Identity, SessionRow, SignInFailure, SignInFlow, TokenRow, UserRow
@@ -27,6 +29,7 @@ __all__ = [
     "BlockedMark",
     "ClaimRow",
     "ClawbackCase",
+    "ClawbackRow",
     "DecisionEffect",
     "DecisionHead",
     "DecisionRow",
@@ -39,12 +42,16 @@ __all__ = [
     "LedgerTransaction",
     "LegRow",
     "Notice",
+    "PayoutCycleRow",
+    "PayoutDeduction",
     "PayoutLegRow",
     "PayoutRow",
+    "PayoutStep",
     "PersonalData",
     "Posting",
     "ProgramVersion",
     "QueueEntry",
+    "RailHalt",
     "ReferralFact",
     "ReferralKey",
     "ReferralRow",

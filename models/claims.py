@@ -29,10 +29,17 @@ class ClaimRow(SQLModel, table=True):
 
 
 class DecisionRow(SQLModel, table=True):
-    """A signed decision in the hash chain; append-only (a trigger refuses update and delete)."""
+    """A signed decision in the hash chain; append-only (a trigger refuses update and delete).
+
+    ``claim_id`` is its subject: the claim, or the payout, clawback case or cycle that a decision on money is about.
+    """
 
     __tablename__ = "decision"
-    __table_args__ = (Index("ix_decision_referral_id", "referral_id"), Index("ix_decision_hash", "hash"))
+    __table_args__ = (
+        Index("ix_decision_referral_id", "referral_id"),
+        Index("ix_decision_claim_id", "claim_id"),
+        Index("ix_decision_hash", "hash"),
+    )
 
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     id: UUID = Field(unique=True)
@@ -44,6 +51,8 @@ class DecisionRow(SQLModel, table=True):
     roles: list[str] = texts()
     reason: str
     note_commitment: str
+    #: What a decision on money says beside its kind: an amount in minor units, a reference. Signed like the rest.
+    details: dict[str, Any] | None = document(nullable=True)
     decided_at: datetime = instant()
     previous_hash: str
     hash: str

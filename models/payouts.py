@@ -1,10 +1,10 @@
-"""Legs, the payouts that pay them, and clawback cases."""
+"""Legs, and the payouts that pay them."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, text
 from sqlmodel import Field, SQLModel
 
 from models.columns import by_code_point, document, instant, minor, texts
@@ -48,16 +48,26 @@ class LegRow(SQLModel, table=True):
 
 
 class PayoutRow(SQLModel, table=True):
-    """One provider call, written in full before the first attempt at it."""
+    """One provider call, written in full before the first attempt at it.
+
+    One paid at once belongs to a referral, one of a payout cycle to the cycle; which legs it pays `PayoutLegRow` says.
+    ``amount_minor`` is what is sent: its live legs less its live deductions; zero where nothing is left to send.
+    """
 
     __tablename__ = "payout"
     __table_args__ = (
         Index("ix_payout_referral_id", "referral_id"),
         Index("ix_payout_state", "state"),
+        Index("ix_payout_cycle_id", "cycle_id", "id"),
+        Index("ix_payout_payee", "payee", "rail"),
+        Index("ix_payout_provider_reference", "provider_reference"),
+        CheckConstraint("amount_minor >= 0", name="ck_payout_amount"),
+        CheckConstraint("(referral_id IS NULL) <> (cycle_id IS NULL)", name="ck_payout_of_one"),
     )
 
     id: UUID = Field(primary_key=True)
-    referral_id: str = by_code_point()
+    referral_id: str | None = by_code_point(nullable=True)
+    cycle_id: UUID | None = None
     payee: str
     rail: str
     amount_minor: int = minor()
@@ -67,7 +77,12 @@ class PayoutRow(SQLModel, table=True):
     generation: int = 1
     provider_key: str = Field(unique=True)
     first_sent_at: datetime | None = instant(nullable=True)
+    #: When the provider may first have seen the present key: from then on its window runs.
+    key_used_at: datetime | None = instant(nullable=True)
+    #: The first look-up past the window that found nothing: a second one, later, puts it before a person.
+    missed_at: datetime | None = instant(nullable=True)
     provider_reference: str | None = None
+    settled_at: datetime | None = instant(nullable=True)
     state: str
     why: str | None = None  # of a refusal, a stop or a manual review, in one sentence
     updated_at: datetime = instant()
@@ -84,17 +99,47 @@ class PayoutLegRow(SQLModel, table=True):
     live: bool = True
 
 
-class ClawbackCase(SQLModel, table=True):
-    """A paid leg whose ground fell away; a person decides what becomes of it."""
+class PayoutDeduction(SQLModel, table=True):
+    """What lowers a payout: an offset against a clawback (``source`` is its id), or tax withheld (its regime)."""
 
-    __tablename__ = "clawback_case"
+    __tablename__ = "payout_deduction"
+    __table_args__ = (
+        Index("ix_payout_deduction_source", "source"),
+        CheckConstraint("amount_minor > 0", name="ck_payout_deduction_amount"),
+    )
 
-    leg_id: UUID = Field(primary_key=True)
-    fact_id: UUID = Field(primary_key=True)
-    referral_id: str = by_code_point(index=True)
-    opened_at: datetime = instant()
+    payout_id: UUID = Field(primary_key=True)
+    kind: str = Field(primary_key=True)  # offset, withholding
+    source: str = Field(primary_key=True)
+    amount_minor: int = minor()
+    live: bool = True
+
+
+class PayoutStep(SQLModel, table=True):
+    """The life of a payout: what was asked of its rail, what came of it, and where it stood then. Append-only."""
+
+    __tablename__ = "payout_step"
+    __table_args__ = (Index("ix_payout_step_payout_id", "payout_id", "id"),)
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
+    payout_id: UUID
+    generation: int
+    at: datetime = instant()
+    act: str  # planned, sent, looked_up, polled, stopped, decided, …: what was done
+    state: str
+    why: str | None = None
+    reference: str | None = None
+
+
+class RailHalt(SQLModel, table=True):
+    """A rail that does not let us in: nothing is sent over it, but for a look now and then, until it does."""
+
+    __tablename__ = "rail_halt"
+
+    rail: str = Field(primary_key=True)
+    halted_at: datetime = instant()
+    probed_at: datetime = instant()
     why: str
-    state: str = "open"
 
 
 class HeldTotal(SQLModel, table=True):

@@ -85,7 +85,7 @@ async def decide(
         id=decision.id,
         seq=decision.seq,
         referral=decision.referral,
-        kind=decision.kind,
+        kind=new.kind,
         user=decision.user,
         roles=sorted(decision.roles),
         reason=decision.reason,

@@ -73,7 +73,7 @@ class Signoff:
 
     user: str
     roles: frozenset[Role]
-    kind: DecisionKind
+    kind: StrEnum  # one that is no `DecisionKind` is on something else than a claim, and counts for none
     digest: str
 
 
@@ -178,6 +178,15 @@ def check_words(kind: DecisionKind, reason: str, note: str) -> None:
     """
     if reason not in REASON_CODES[kind]:
         raise RequestInvalid(f"{reason!r} is no reason to {kind}: {', '.join(REASON_CODES[kind])}", "reason")
+    check_note(note)
+
+
+def check_note(note: str) -> None:
+    """Return if the note of a decision says something, and is a text that can be kept.
+
+    Raises:
+        RequestInvalid: naming what would be right.
+    """
     if not note.strip():
         raise RequestInvalid("a decision needs a note that says why", "note")
     if any(each == "\0" or "\ud800" <= each <= "\udfff" for each in note):

@@ -9,6 +9,7 @@ ReferralRewardsError
 │   ├── FactConflict             the same (source, id) with another payload
 │   ├── TermsNotPublishable      a version that would change a referral already bound
 │   ├── DecisionRefused          a decision that the rules of approval don't admit
+│   ├── ActRefused               a decision on a payout, a clawback case or a cycle that its rules don't admit
 │   ├── StaleDigest              the claim changed since it was looked at
 │   └── LocalStackError          the local stack can't start, or its parts don't
 ├── NotFound                     nothing has that name: exit code 1, HTTP 404
@@ -85,6 +86,14 @@ class DecisionRefused(Refused):
     def __init__(self, referral: str, rule: str, why: str) -> None:
         self.referral, self.rule, self.why = referral, rule, why
         super().__init__(f"referral {referral}: {why} (rule: {rule})")
+
+
+class ActRefused(Refused):
+    """A decision on a payout, a clawback case or a payout cycle that its rules don't admit; the rule is named."""
+
+    def __init__(self, subject: str, rule: str, why: str) -> None:
+        self.subject, self.rule, self.why = subject, rule, why
+        super().__init__(f"{subject}: {why} (rule: {rule})")
 
 
 class StaleDigest(Refused):

@@ -20,6 +20,7 @@ class PayoutState(StrEnum):
     SENDING = "sending"
     ACCEPTED = "accepted"
     SETTLED = "settled"
+    RETURNED = "returned"
     REFUSED = "refused"
     WAITING_FUNDS = "waiting_funds"
     UNKNOWN = "unknown"
@@ -27,36 +28,29 @@ class PayoutState(StrEnum):
     CANCELLED = "cancelled"
 
 
+_S = PayoutState
+
 #: Which state may follow which; webhooks and polls only move forward along these edges.
 TRANSITIONS: Final[Mapping[PayoutState, frozenset[PayoutState]]] = {
-    PayoutState.PLANNED: frozenset({PayoutState.APPROVED, PayoutState.MANUAL_REVIEW, PayoutState.CANCELLED}),
-    PayoutState.APPROVED: frozenset({PayoutState.SENDING, PayoutState.MANUAL_REVIEW, PayoutState.CANCELLED}),
-    PayoutState.SENDING: frozenset(
-        {
-            PayoutState.ACCEPTED,
-            PayoutState.SETTLED,
-            PayoutState.REFUSED,
-            PayoutState.WAITING_FUNDS,
-            PayoutState.UNKNOWN,
-            PayoutState.MANUAL_REVIEW,
-        }
-    ),
-    PayoutState.UNKNOWN: frozenset(
-        {PayoutState.ACCEPTED, PayoutState.SETTLED, PayoutState.REFUSED, PayoutState.MANUAL_REVIEW}
-    ),
-    PayoutState.WAITING_FUNDS: frozenset({PayoutState.SENDING, PayoutState.MANUAL_REVIEW}),
-    PayoutState.ACCEPTED: frozenset({PayoutState.SETTLED, PayoutState.REFUSED, PayoutState.MANUAL_REVIEW}),
-    PayoutState.REFUSED: frozenset({PayoutState.APPROVED, PayoutState.MANUAL_REVIEW, PayoutState.CANCELLED}),
-    PayoutState.MANUAL_REVIEW: frozenset(
-        {PayoutState.APPROVED, PayoutState.SETTLED, PayoutState.REFUSED, PayoutState.CANCELLED}
-    ),
+    _S.PLANNED: frozenset({_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED}),
+    # Back to planned: the cycle that it belongs to was stopped.
+    _S.APPROVED: frozenset({_S.PLANNED, _S.SENDING, _S.SETTLED, _S.MANUAL_REVIEW, _S.CANCELLED}),
+    _S.SENDING: frozenset({_S.ACCEPTED, _S.SETTLED, _S.REFUSED, _S.WAITING_FUNDS, _S.UNKNOWN, _S.MANUAL_REVIEW}),
+    _S.UNKNOWN: frozenset({_S.ACCEPTED, _S.SETTLED, _S.REFUSED, _S.WAITING_FUNDS, _S.MANUAL_REVIEW}),
+    # Refused for want of funds: that they are there, or a person, releases the next generation of its key.
+    _S.WAITING_FUNDS: frozenset({_S.APPROVED, _S.CANCELLED, _S.MANUAL_REVIEW}),
+    _S.ACCEPTED: frozenset({_S.SETTLED, _S.REFUSED, _S.MANUAL_REVIEW}),
+    _S.REFUSED: frozenset({_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED}),
+    _S.MANUAL_REVIEW: frozenset({_S.APPROVED, _S.SETTLED, _S.REFUSED, _S.CANCELLED}),
     # Approved anew after its cancelled plan was never sent.
-    PayoutState.CANCELLED: frozenset({PayoutState.APPROVED}),
-    PayoutState.SETTLED: frozenset(),
+    _S.CANCELLED: frozenset({_S.PLANNED, _S.APPROVED}),
+    _S.SETTLED: frozenset({_S.RETURNED}),
+    # The provider bounced what it had paid: that is a refusal, too.
+    _S.RETURNED: frozenset({_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED}),
 }
 
 #: Nothing more happens to these without a person.
-AT_REST: Final = frozenset({PayoutState.SETTLED, PayoutState.REFUSED, PayoutState.MANUAL_REVIEW, PayoutState.CANCELLED})
+AT_REST: Final = frozenset({_S.SETTLED, _S.RETURNED, _S.REFUSED, _S.MANUAL_REVIEW, _S.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import DecisionEffect, DecisionHead, DecisionRow, PersonalData
 from referral_rewards.domain.approval import DecisionKind, Signoff
+from referral_rewards.domain.money_acts import MoneyAct
 from referral_rewards.domain.terms import Role
 from referral_rewards.register import webhooks
 from referral_rewards.register.literals import array
@@ -21,22 +22,27 @@ from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.signing import KeyRing, Signer
 
 _BEGINNING: Final = "0" * 64
+_MONEY_ACTS: Final = frozenset(act.value for act in MoneyAct)
+
+
+Kind = DecisionKind | MoneyAct
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision on record."""
+    """A decision on record. ``claim_id`` is what it is about: a claim or, of a `MoneyAct`, its subject."""
 
     seq: int
     id: UUID
     referral: str
     claim_id: UUID
     digest: str
-    kind: DecisionKind
+    kind: Kind
     user: str
     roles: frozenset[Role]
     reason: str
     decided_at: datetime
+    details: Mapping[str, Any] | None = None
 
     @property
     def signoff(self) -> Signoff:
@@ -50,12 +56,13 @@ class NewDecision:
     referral: str
     claim_id: UUID
     digest: str
-    kind: DecisionKind
+    kind: Kind
     user: str
     roles: frozenset[Role]
     reason: str
     note: str
     decided_at: datetime
+    details: Mapping[str, Any] | None = None
 
 
 async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) -> Decision:
@@ -73,6 +80,7 @@ async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) 
         roles=new.roles,
         reason=new.reason,
         decided_at=new.decided_at,
+        details=new.details,
     )
     salt = os.urandom(16)
     note = {"note": new.note}
@@ -95,6 +103,7 @@ async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) 
             roles=sorted(decision.roles),
             reason=decision.reason,
             note_commitment=commitment,
+            details=decision.details,
             decided_at=decision.decided_at,
             previous_hash=previous,
             hash=hashed,
@@ -131,6 +140,12 @@ async def on_referral(
         else:
             genuine.append(decision)
     return tuple(genuine), tuple(forged)
+
+
+async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) -> tuple[Decision, ...]:
+    """The genuine decisions on a payout, a clawback case or a cycle, in the order they were made."""
+    rows = await connection.execute(_ON_SUBJECT, {"subject": subject})
+    return tuple(decision for row in rows if (decision := _verified(row, keys)) is not None)
 
 
 async def on_referrals(
@@ -219,11 +234,12 @@ def _verified(row: Any, keys: KeyRing) -> Decision | None:
             referral=row.referral_id,
             claim_id=row.claim_id,
             digest=row.digest,
-            kind=DecisionKind(row.kind),
+            kind=_kind(row.kind),
             user=row.username,
             roles=frozenset(Role(role) for role in row.roles),
             reason=row.reason,
             decided_at=row.decided_at,
+            details=row.details,
         )
     except ValueError:
         return None
@@ -234,6 +250,10 @@ def _verified(row: Any, keys: KeyRing) -> Decision | None:
         and keys.verifies(row.key_id, message, row.signature)
     )
     return decision if genuine else None
+
+
+def _kind(name: str) -> Kind:
+    return MoneyAct(name) if name in _MONEY_ACTS else DecisionKind(name)
 
 
 def _message(decision: Decision, note_commitment: str, previous_hash: str, key_id: str) -> bytes:
@@ -252,6 +272,8 @@ def _message(decision: Decision, note_commitment: str, previous_hash: str, key_i
             "decided_at": decision.decided_at.isoformat(),
             "previous": previous_hash,
             "key": key_id,
+            # Left out where there are none, as in every decision from before there could be.
+            **({} if decision.details is None else {"details": dict(decision.details)}),
         }
     )
 
@@ -266,13 +288,17 @@ def _canonical(value: dict[str, Any]) -> bytes:
 
 # Each row with the hash that it is linked to, if an earlier row bears it: one out of its place does not verify, and a
 # forged one in between breaks nothing.
-_IN_CHAIN: Final = text("""
+_LINKED: Final = """
 SELECT d.*,
        CASE WHEN d.previous_hash = repeat('0', 64)
                  OR EXISTS (SELECT 1 FROM decision b WHERE b.hash = d.previous_hash AND b.seq < d.seq)
             THEN d.previous_hash END AS linked_hash
-FROM decision d WHERE d.referral_id = ANY(CAST(:referrals AS text[])) ORDER BY d.seq
-""")
+FROM decision d
+"""
+
+_IN_CHAIN: Final = text(_LINKED + "WHERE d.referral_id = ANY(CAST(:referrals AS text[])) ORDER BY d.seq")
+
+_ON_SUBJECT: Final = text(_LINKED + "WHERE d.claim_id = :subject ORDER BY d.seq")
 
 _BARRED: Final = text("SELECT name FROM app_user WHERE name = ANY(CAST(:names AS text[])) AND barred_at IS NOT NULL")
 

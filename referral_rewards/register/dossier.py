@@ -115,6 +115,13 @@ async def parties(connection: AsyncConnection, case: Case, also: str | None = No
     return referee | beneficiary | await _referrer_marks(connection, case)
 
 
+async def marks_of_payee(connection: AsyncConnection, payee: str) -> frozenset[str]:
+    """The marks of somebody who is paid: as a referrer by what was enrolled, as a customer by what was bought."""
+    own = f"customer:{payee}"
+    bought = (await connection.execute(_MARKS_OF_BUYER, {"marks": [own]})).scalars()
+    return frozenset({own}) | await _marks_of(connection, payee) | frozenset(bought)
+
+
 _REFEREE_SPEAKS: Final = frozenset(
     {FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED, FactType.CONVERSION_RECORDED}
 )

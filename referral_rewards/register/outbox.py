@@ -12,12 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class WakeupKind(StrEnum):
-    """What a wake-up tells of; its subject is the id of that fact, decision or payout."""
+    """What a wake-up tells of; its subject is the id of that fact, decision, payout, clawback case, cycle and so on."""
 
     FACT = "fact"
     DECISION = "decision"
     PAYOUT_DUE = "payout_due"
     PAYOUT_SETTLED = "payout_settled"
+    CLAWBACK_DUE = "clawback_due"
+    CYCLE_DUE = "cycle_due"
+    RECONCILIATION_DUE = "reconciliation_due"
+
+
+#: These wake a workflow that is no referral's.
+_OF_NO_REFERRAL: Final = frozenset(
+    {WakeupKind.PAYOUT_DUE, WakeupKind.CLAWBACK_DUE, WakeupKind.CYCLE_DUE, WakeupKind.RECONCILIATION_DUE}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class Delivery:
 
 async def enqueue(connection: AsyncConnection, kind: WakeupKind, target: str, subject: UUID) -> None:
     """Stores a wake-up in the caller's transaction; a referral's stays on the list `to_judge` until it was judged."""
-    statement = _ENQUEUE if kind is WakeupKind.PAYOUT_DUE else _ENQUEUE_JUDGEMENT
+    statement = _ENQUEUE if kind in _OF_NO_REFERRAL else _ENQUEUE_JUDGEMENT
     await connection.execute(statement, {"kind": kind, "target": target, "subject": subject})
 
 
@@ -94,7 +103,7 @@ WITH held AS MATERIALIZED (
 SELECT held.kind, held.target, (array_agg(held.subject_id ORDER BY held.id DESC))[1] AS subject,
        array_agg(held.id) AS ids, r.program, r.referrer, r.channel, p.referral_id AS pays
 FROM held
-LEFT JOIN referral r ON r.id = held.target AND held.kind <> 'payout_due'
+LEFT JOIN referral r ON r.id = held.target AND held.kind IN ('fact', 'decision', 'payout_settled')
 LEFT JOIN payout p ON p.id = held.subject_id AND held.kind = 'payout_due'
 GROUP BY held.kind, held.target, r.program, r.referrer, r.channel, p.referral_id
 ORDER BY min(held.id)

@@ -195,8 +195,8 @@ WHERE referral_id = :referral AND first_sent_at IS NULL AND state IN ('planned',
 """)
 
 _OPEN_CLAWBACK: Final = text("""
-INSERT INTO clawback_case (leg_id, fact_id, referral_id, opened_at, why, state)
-SELECT l.id, :fact, l.referral_id, :at, :why, 'open'
+INSERT INTO clawback_case (leg_id, fact_id, id, referral_id, opened_at, why, state)
+SELECT l.id, :fact, gen_random_uuid(), l.referral_id, :at, :why, 'open'
 FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live JOIN payout p ON p.id = pl.payout_id
 WHERE l.referral_id = :referral AND p.first_sent_at IS NOT NULL
   AND (CAST(:role AS text) IS NULL OR l.role = :role)

@@ -1,0 +1,67 @@
+"""Clawbacks: cases that a person decides, and what is done to get money back."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index
+from sqlmodel import Field, SQLModel
+
+from models.columns import by_code_point, document, instant, minor
+
+
+class ClawbackCase(SQLModel, table=True):
+    """A paid leg whose ground fell away; a person decides what becomes of it."""
+
+    __tablename__ = "clawback_case"
+    __table_args__ = (Index("uq_clawback_case_id", "id", unique=True),)
+
+    leg_id: UUID = Field(primary_key=True)
+    fact_id: UUID = Field(primary_key=True)
+    id: UUID
+    referral_id: str = by_code_point(index=True)
+    opened_at: datetime = instant()
+    why: str
+    #: What the rules propose to recover of the leg, in its currency; None: they can't say.
+    proposed_minor: int | None = minor(nullable=True)
+    state: str = "open"  # open, frozen (a dispute runs), decided, dismissed
+    settled_at: datetime | None = instant(nullable=True)
+
+
+class ClawbackRow(SQLModel, table=True):
+    """One recovery that a person decided on: an intent with its own key. Of one leg no more than was paid."""
+
+    __tablename__ = "clawback"
+    __table_args__ = (
+        Index("ix_clawback_leg_id", "leg_id"),
+        Index("ix_clawback_case_id", "case_id"),
+        Index("ix_clawback_payee", "payee", "currency"),
+        Index("ix_clawback_state", "state"),
+        CheckConstraint("amount_minor > 0", name="ck_clawback_amount"),
+        CheckConstraint("recovered_minor BETWEEN 0 AND amount_minor", name="ck_clawback_recovered"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    case_id: UUID
+    leg_id: UUID
+    payout_id: UUID
+    referral_id: str = by_code_point(index=True)
+    payee: str
+    kind: str  # reverse, offset, write_off
+    amount_minor: int = minor()
+    currency: str
+    #: What has come back so far, by the provider or by offsets that were settled.
+    recovered_minor: int = minor()
+    body: dict[str, Any] = document()
+    body_hash: str
+    generation: int = 1
+    provider_key: str = Field(unique=True)
+    first_sent_at: datetime | None = instant(nullable=True)
+    provider_reference: str | None = None
+    #: approved, reversing, unknown, reversed, partly_reversed, unrecoverable, offsetting, offset, written_off,
+    #: manual_review
+    state: str
+    why: str | None = None
+    decision_id: UUID
+    created_at: datetime = instant()
+    updated_at: datetime = instant()

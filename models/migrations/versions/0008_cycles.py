@@ -1,0 +1,40 @@
+"""Payout cycles, and payouts that belong to one instead of a referral."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "payout_cycle",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("program", sa.String(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("minimum_minor", sa.BigInteger(), nullable=True),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("cursor", sa.String(), nullable=True),
+        sa.Column("digest", sa.String(), nullable=True),
+        sa.Column("summary", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_payout_cycle_state", "payout_cycle", ["state"], unique=False)
+    op.create_index("uq_payout_cycle_program_due_on", "payout_cycle", ["program", "due_on"], unique=True)
+    op.add_column("payout", sa.Column("cycle_id", sa.Uuid(), nullable=True))
+    op.create_index("ix_payout_cycle_id", "payout", ["cycle_id", "id"], unique=False)
+    op.create_check_constraint("ck_payout_of_one", "payout", "(referral_id IS NULL) <> (cycle_id IS NULL)")
+
+
+def downgrade() -> None:
+    raise NotImplementedError("what was paid together is not taken apart; restore a backup instead")

@@ -1,0 +1,156 @@
+"""What a decision on money is about, as it stands: a payout, a clawback case or a payout cycle."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.money_acts import ActSubject, MoneyAct, SubjectKind, payout_takes, subject_digest
+from referral_rewards.domain.payouts import PayoutState
+from referral_rewards.register import decisions, dossier, referrals
+from referral_rewards.register.signing import KeyRing
+
+_A = MoneyAct
+
+
+async def held(connection: AsyncConnection, kind: SubjectKind, subject: UUID, keys: KeyRing) -> ActSubject:
+    """The subject, under its locks: the referrals it touches, in their order, and then its own row.
+
+    Raises:
+        NotFound: if there is none.
+    """
+    for referral in (await connection.execute(_REFERRALS[kind], {"id": subject})).scalars().all():
+        await referrals.hold(connection, referral)
+    await connection.execute(_LOCKS[kind], {"id": subject})
+    return await shown(connection, kind, subject, keys)
+
+
+async def shown(connection: AsyncConnection, kind: SubjectKind, subject: UUID, keys: KeyRing) -> ActSubject:
+    """The subject as it stands, without a lock, to be shown to whoever may decide on it.
+
+    Raises:
+        NotFound: if there is none.
+    """
+    row = (await connection.execute(_ROWS[kind], {"id": subject})).one_or_none()
+    if row is None:
+        raise NotFound(kind.replace("_", " "), str(subject))
+    match kind:
+        case SubjectKind.PAYOUT:
+            return await _payout(connection, row, keys)
+        case SubjectKind.CLAWBACK_CASE:
+            return await _case(connection, row)
+        case SubjectKind.CYCLE:
+            return _cycle(row)
+
+
+async def _payout(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSubject:
+    state, sent = PayoutState(row.state), row.first_sent_at is not None
+    made = await decisions.on_subject(connection, row.id, keys)
+    approved_by = dict.fromkeys(row.approvers, "approved what it pays")
+    # A new key after somebody's word that the old one paid nothing takes somebody else.
+    refused_by = {each.user: "recorded that it was not paid" for each in made if each.kind is _A.REFUSE_PAYOUT}
+    what: Mapping[str, Any] = {
+        "payout": row.id,
+        "generation": row.generation,
+        "state": row.state,
+        "rail": row.rail,
+        "amount_minor": row.amount_minor,
+        "currency": row.currency,
+        "body": row.body_hash,
+        "sent": row.first_sent_at,
+    }
+    return ActSubject(
+        SubjectKind.PAYOUT,
+        row.id,
+        row.referral_id,
+        row.program,
+        subject_digest(what),
+        payout_takes(state, sent=sent, rail=row.rail),
+        await dossier.marks_of_payee(connection, row.payee),
+        {_A.CONFIRM_PAYOUT: approved_by, _A.RETRY_PAYOUT: refused_by},
+    )
+
+
+async def _case(connection: AsyncConnection, row: Any) -> ActSubject:
+    """What is left of a leg is what was paid less what was taken back, is being taken back, or was given up."""
+    room_minor = row.paid_minor - row.taken_minor
+    what = {"case": row.id, "leg": row.leg_id, "state": row.state, "paid": row.paid_minor, "taken": row.taken_minor}
+    takes: frozenset[MoneyAct] = frozenset()
+    if row.state in ("open", "frozen"):
+        takes = frozenset({_A.DISMISS_CLAWBACK})
+        if row.state == "open" and room_minor > 0:
+            takes |= {_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK}
+    return ActSubject(
+        SubjectKind.CLAWBACK_CASE,
+        row.id,
+        row.referral_id,
+        row.program,
+        subject_digest(what),
+        takes,
+        await dossier.marks_of_payee(connection, row.payee),
+        room_minor=room_minor,
+    )
+
+
+def _cycle(row: Any) -> ActSubject:
+    what = {"cycle": row.id, "state": row.state, "list": row.digest}
+    takes = {
+        "frozen": frozenset({_A.RELEASE_CYCLE}),
+        "released": frozenset({_A.STOP_CYCLE}),
+        "stopped": frozenset({_A.RESUME_CYCLE}),
+    }
+    return ActSubject(
+        SubjectKind.CYCLE,
+        row.id,
+        None,
+        row.program,
+        subject_digest(what),
+        takes.get(row.state, frozenset()),
+        frozenset(f"customer:{payee}" for payee in row.payees),
+    )
+
+
+_REFERRALS: Final = {
+    SubjectKind.PAYOUT: text("""
+        SELECT DISTINCT l.referral_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
+        WHERE pl.payout_id = :id AND pl.live ORDER BY 1
+    """),
+    SubjectKind.CLAWBACK_CASE: text("SELECT referral_id FROM clawback_case WHERE id = :id"),
+    # Of a cycle its row alone: the referrals of its list are held by each payout, one at a time.
+    SubjectKind.CYCLE: text("SELECT id FROM referral WHERE false AND id = CAST(:id AS text)"),
+}
+
+_LOCKS: Final = {
+    SubjectKind.PAYOUT: text("SELECT 1 FROM payout WHERE id = :id FOR UPDATE"),
+    SubjectKind.CLAWBACK_CASE: text("SELECT 1 FROM clawback_case WHERE id = :id FOR UPDATE"),
+    SubjectKind.CYCLE: text("SELECT 1 FROM payout_cycle WHERE id = :id FOR UPDATE"),
+}
+
+_ROWS: Final = {
+    SubjectKind.PAYOUT: text("""
+        SELECT p.*, p.body->>'program' AS program, ARRAY(
+            SELECT DISTINCT d.username FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
+            JOIN decision d ON CAST(d.id AS text) = ANY(l.decisions)
+            WHERE pl.payout_id = p.id AND pl.live
+        ) AS approvers
+        FROM payout p WHERE p.id = :id
+    """),
+    # A leg of which nothing was paid yet may still be: its payout's answer is awaited.
+    SubjectKind.CLAWBACK_CASE: text("""
+        SELECT c.*, l.program, l.beneficiary AS payee,
+               CASE WHEN l.state IN ('paid', 'clawed_back') THEN l.amount_minor ELSE 0 END AS paid_minor,
+               CAST(coalesce((
+                   SELECT sum(CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor
+                                   ELSE b.amount_minor END)
+                   FROM clawback b WHERE b.leg_id = c.leg_id
+               ), 0) AS bigint) AS taken_minor
+        FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
+    """),
+    SubjectKind.CYCLE: text("""
+        SELECT c.*, ARRAY(SELECT DISTINCT payee FROM payout WHERE cycle_id = c.id) AS payees
+        FROM payout_cycle c WHERE c.id = :id
+    """),
+}

@@ -1,0 +1,105 @@
+"""Records what a person decided about money: against what was shown, signed, and only where the rules admit it.
+
+What it comes to is done by whoever the decision wakes: a workflow whose activities verify the signature themselves.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import identity
+from referral_rewards.domain.approval import Approver, check_note
+from referral_rewards.domain.errors import ActRefused, RequestInvalid
+from referral_rewards.domain.money_acts import SUBJECT_OF, MoneyAct, SubjectKind, check_details, may_act
+from referral_rewards.register import act_subjects, audit, decisions, outbox
+from referral_rewards.register.decisions import Decision, NewDecision
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.signing import KeyRing, Signer
+
+_WAKES: Final = {
+    SubjectKind.PAYOUT: WakeupKind.PAYOUT_DUE,
+    SubjectKind.CLAWBACK_CASE: WakeupKind.CLAWBACK_DUE,
+    SubjectKind.CYCLE: WakeupKind.CYCLE_DUE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AskedAct:
+    """What somebody asks to record, against the digest of what they were shown of its subject."""
+
+    act: MoneyAct
+    subject: UUID
+    reason: str
+    note: str
+    digest: str
+    amount_minor: int | None = None
+    reference: str | None = None
+
+
+async def act(
+    connection: AsyncConnection, asked: AskedAct, approver: Approver, *, now: datetime, keys: KeyRing, signer: Signer
+) -> tuple[Decision, bool]:
+    """Records the decision and wakes what carries it out, in the caller's transaction; True beside it if it was on
+    record: the same of the same person against the same digest is recorded once.
+
+    Raises:
+        RequestInvalid: for a reason, amount or reference that the act does not take, or without a note.
+        NotFound: if there is no such subject.
+        NotAllowed: if the person holds none of the roles it needs.
+        ActRefused: naming the rule that does not admit it; `stale` if the subject changed since it was shown.
+    """
+    details = check_details(asked.act, asked.reason, asked.amount_minor, asked.reference)
+    check_note(asked.note)
+    kind = SUBJECT_OF[asked.act]
+    subject = await act_subjects.held(connection, kind, asked.subject, keys)
+    made = await decisions.on_subject(connection, asked.subject, keys)
+    for decision in made:
+        before = (decision.user, decision.kind, decision.digest, decision.reason, decision.details)
+        if before == (approver.user, asked.act, asked.digest, asked.reason, details):
+            return decision, True
+    if subject.digest != asked.digest:
+        if asked.digest and subject.digest.startswith(asked.digest):
+            raise RequestInvalid(f"is shortened; all {len(subject.digest)} digits of it are needed", "digest")
+        raise ActRefused(subject.name, "stale", "it changed since it was shown; look again")
+    if any(decision.digest == asked.digest and decision.kind is not asked.act for decision in made):
+        raise ActRefused(subject.name, "decided_meanwhile", "somebody decided on it; look again in a moment")
+    barred = subject.barred.get(asked.act, {})
+    may_act(approver, asked.act, subject, asked.amount_minor, await _same_people(connection, approver, list(barred)))
+    decision = await decisions.append(
+        connection,
+        NewDecision(
+            referral=subject.referral or f"program {subject.program}",
+            claim_id=subject.id,
+            digest=subject.digest,
+            kind=asked.act,
+            user=approver.user,
+            roles=approver.roles,
+            reason=asked.reason,
+            note=asked.note,
+            decided_at=now,
+            details=details,
+        ),
+        signer,
+    )
+    await outbox.enqueue(connection, _WAKES[kind], str(subject.id), subject.id)
+    said = {"decision": str(decision.id), "kind": asked.act, "reason": asked.reason, **(details or {})}
+    await audit.note(connection, actor=approver.user, act="decision.recorded", subject=str(subject.id), at=now, **said)
+    return decision, False
+
+
+async def _same_people(connection: AsyncConnection, approver: Approver, others: list[str]) -> list[str]:
+    """Those of the others who are this person: by a mark that two accounts share."""
+    if not others:
+        return []
+    marks = identity.of_kinds(approver.marks, identity.SELF_REFERRAL_KINDS)
+    asked = {"names": others, "marks": sorted(marks)}
+    return list((await connection.execute(_SAME_PEOPLE, asked)).scalars())
+
+
+_SAME_PEOPLE: Final = text("""
+SELECT name FROM app_user WHERE name = ANY(CAST(:names AS text[])) AND marks && CAST(:marks AS text[]) ORDER BY name
+""")
