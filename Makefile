@@ -9,7 +9,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
           --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check format bench chaos screenshots lock clean
+.PHONY: help setup run demo test check format bench chaos documents screenshots lock clean
 
 help: ## List what can be done here
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,18 @@ bench: setup ## Measure throughput and latency on this machine
 
 chaos: setup ## Kill parts of the running system and prove that nothing is lost or paid twice
 	@$(BIN)/pytest tests/chaos -m "chaos or not chaos"
+
+DOCUMENTS := .local/provider-documents
+documents: setup ## Fetch the providers' own API documents, which the tests hold our requests to
+	@mkdir -p $(DOCUMENTS)
+	curl -fsSL https://raw.githubusercontent.com/stripe/openapi/master/latest/openapi.spec3.json \
+	    -o $(DOCUMENTS)/stripe.json
+	curl -fsSL https://raw.githubusercontent.com/paypal/paypal-rest-api-specifications/main/openapi/payments_payouts_batch_v1.json \
+	    -o $(DOCUMENTS)/paypal.json
+	curl -fsSL https://cdn.tremendous.com/openapi/spec.yml | \
+	    $(BIN)/python -c 'import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout, default=str)' \
+	    > $(DOCUMENTS)/tremendous.json
+	@echo "PROVIDER_DOCUMENTS=$(DOCUMENTS) make test"
 
 screenshots: setup ## Take the pictures of the README anew; needs Chromium
 	@$(BIN)/python docs/screenshots.py

@@ -37,6 +37,20 @@ _PAYPAL_CURRENCIES: Final = frozenset(
     )
 )
 
+#: What its products can be had in: https://developers.tremendous.com/reference/list-products.
+_TREMENDOUS_CURRENCIES: Final = frozenset(
+    (
+        *("AED", "AFN", "ALL", "AMD", "ARS", "AUD", "AZN", "BAM", "BDT", "BHD", "BIF", "BND", "BOB", "BRL", "BWP"),
+        *("BYN", "BZD", "CAD", "CDF", "CHF", "CLP", "CNY", "COP", "CRC", "CVE", "CZK", "DJF", "DKK", "DOP", "DZD"),
+        *("EGP", "ERN", "ETB", "EUR", "GBP", "GEL", "GHS", "GNF", "GTQ", "HKD", "HNL", "HRK", "HUF", "IDR", "ILS"),
+        *("INR", "IQD", "IRR", "ISK", "JMD", "JOD", "JPY", "KES", "KHR", "KRW", "KWD", "KZT", "LBP", "LKR", "MAD"),
+        *("MDL", "MGA", "MKD", "MMK", "MOP", "MUR", "MXN", "MYR", "MZN", "NAD", "NGN", "NIO", "NOK", "NPR", "NZD"),
+        *("OMR", "PAB", "PEN", "PHP", "PKR", "PLN", "PYG", "QAR", "RON", "RSD", "RUB", "RWF", "SAR", "SDG", "SEK"),
+        *("SGD", "SOS", "SYP", "THB", "TND", "TOP", "TRY", "TTD", "TWD", "TZS", "UAH", "UGX", "USD", "UYU", "UZS"),
+        *("VEF", "VND", "XAF", "XOF", "YER", "ZAR"),
+    )
+)
+
 CATALOGUE: Final[Mapping[str, RailFacts]] = {
     "account_credit": RailFacts(frozenset({_CREDIT})),
     "manual": RailFacts(frozenset(RewardKind)),
@@ -44,7 +58,7 @@ CATALOGUE: Final[Mapping[str, RailFacts]] = {
     "stripe_balance": RailFacts(frozenset({_CREDIT}), None, _STRIPE_STEPS),
     "stripe_promotion": RailFacts(frozenset({_DISCOUNT}), None, _STRIPE_STEPS),
     "stripe_transfer": RailFacts(frozenset({_CASH}), None, _STRIPE_CASH_STEPS),
-    "tremendous": RailFacts(frozenset({_GIFT_CARD})),
+    "tremendous": RailFacts(frozenset({_GIFT_CARD}), _TREMENDOUS_CURRENCIES),
 }
 
 

@@ -39,7 +39,9 @@ from referral_rewards.rails.asking import (
 
 NAME: Final = "tremendous"
 _EXECUTED: Final = "EXECUTED"
-_UNDER_WAY: Final = frozenset({"CART", "OPEN", "PENDING APPROVAL", "PENDING INTERNAL PAYMENT APPROVAL"})
+_UNDER_WAY: Final = frozenset(
+    {"CART", "OPEN", "PENDING APPROVAL", "PENDING INTERNAL PAYMENT APPROVAL", "PENDING SETTLEMENT"}
+)
 _FAILED: Final = frozenset({"FAILED", "CANCELED"})
 #: Stands in the document for the amount, which no float may hold on its way into JSON.
 _AMOUNT: Final = "\x00amount\x00"

@@ -26,6 +26,7 @@ from referral_rewards.rails.stripe_balance import StripeBalance
 from referral_rewards.rails.stripe_promotion import StripePromotion
 from referral_rewards.rails.stripe_transfer import StripeTransfer
 from referral_rewards.rails.tremendous import Tremendous
+from tests.rails import documents
 
 _NAMESPACE = UUID("0d7f4d0e-6f0b-4f2b-9b66-6f3a0b6d9c11")
 #: Long enough for loopback on a busy machine.
@@ -78,7 +79,7 @@ def _stripe(rail: Callable[[Any], Rail], destination: str, kind: str) -> Opener:
 
         def row(each: dict[str, Any]) -> Held:
             currency = each["currency"].upper()
-            if kind == "transfer":
+            if kind == stripe.TRANSFER:
                 units, name, whom = each["amount"], each["transfer_group"], each["destination"]
             else:
                 units, name, whom = -each["amount"], each["metadata"].get("key"), each["customer"]
@@ -96,26 +97,31 @@ def _stripe(rail: Callable[[Any], Rail], destination: str, kind: str) -> Opener:
 
         def alter(**changes: Any) -> None:
             made = provider.of(kind)[0]
-            where = provider.objects[made["promotion"]["coupon"]] if kind == "code" else made
-            amount = {"transfer": "amount", "entry": "amount", "code": "amount_off"}[kind]
+            where = provider.objects[made["promotion"]["coupon"]] if kind == stripe.CODE else made
+            amount = "amount_off" if kind == stripe.CODE else "amount"
             if "factor" in changes:
                 where[amount] *= changes["factor"]
             if "currency" in changes:
                 where["currency"] = changes["currency"].lower()
             if "other" in changes:
-                whom = "destination" if kind == "transfer" else "customer"
+                whom = "destination" if kind == stripe.TRANSFER else "customer"
                 made[whom] = OTHERS[made[whom]]
 
         def paid() -> list[Held]:
             rows = provider.of(kind)
-            return [discount(each) for each in rows] if kind == "code" else [row(each) for each in rows if _owed(each)]
+            return (
+                [discount(each) for each in rows]
+                if kind == stripe.CODE
+                else [row(each) for each in rows if _owed(each)]
+            )
 
         async with served(provider) as url, asking.client() as client:
             api = stripe_calls.api(StripeAccess(stripe.KEY, url), client, patience_seconds)
             yield Case(rail(api), provider, destination, paid, alter)
+            documents.hold(provider)
 
     def _owed(each: dict[str, Any]) -> bool:
-        return kind == "transfer" or each["amount"] < 0
+        return kind == stripe.TRANSFER or each["amount"] < 0
 
     return opened
 
@@ -148,6 +154,7 @@ async def _paypal(patience_seconds: float = PATIENCE_SECONDS) -> AsyncIterator[C
     async with served(provider) as url, asking.client() as client:
         access = PayPalAccess(paypal.CLIENT_ID, paypal.SECRET, url)
         yield Case(PayPalPayouts(access, client, patience_seconds), provider, "BRIEBRIEBRIE1", paid, alter)
+        documents.hold(provider)
 
 
 @asynccontextmanager
@@ -177,13 +184,14 @@ async def _tremendous(patience_seconds: float = PATIENCE_SECONDS) -> AsyncIterat
     async with served(provider) as url, asking.client() as client:
         access = TremendousAccess(tremendous.KEY, tremendous.FUNDING_SOURCE, tremendous.CAMPAIGN, url)
         yield Case(Tremendous(access, client, patience_seconds), provider, None, paid, alter)
+        documents.hold(provider)
 
 
 #: The rails of providers, by name.
 OUTSIDE: dict[str, Opener] = {
-    "stripe_transfer": _stripe(StripeTransfer, "acct_brie", "transfer"),
-    "stripe_balance": _stripe(StripeBalance, "cus_brie", "entry"),
-    "stripe_promotion": _stripe(StripePromotion, "cus_brie", "code"),
+    "stripe_transfer": _stripe(StripeTransfer, "acct_brie", stripe.TRANSFER),
+    "stripe_balance": _stripe(StripeBalance, "cus_brie", stripe.ENTRY),
+    "stripe_promotion": _stripe(StripePromotion, "cus_brie", stripe.CODE),
     "paypal_payouts": _paypal,
     "tremendous": _tremendous,
 }

@@ -297,6 +297,7 @@ async def test_a_part_can_be_taken_back_where_the_provider_allows_it(name: str, 
         ("paypal_payouts", "ONHOLD", "SUCCESS", "BLOCKED"),
         ("tremendous", "PENDING APPROVAL", "EXECUTED", "CANCELED"),
         ("tremendous", "PENDING INTERNAL PAYMENT APPROVAL", "EXECUTED", "FAILED"),
+        ("tremendous", "PENDING SETTLEMENT", "EXECUTED", "FAILED"),
     ],
 )
 @pytest.mark.parametrize("pays", [True, False])

@@ -70,11 +70,13 @@ class Refused(Exception):
 
 
 class Provider:
-    """One provider. What it did with money is in its own lists; ``asked`` counts requests that reached it."""
+    """One provider. What it did with money is in its own lists; ``asked`` counts requests that reached it, and
+    ``answered`` those that it carried out."""
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.asked: list[Request] = []
+        self.answered: list[tuple[Request, Response]] = []
         self._faults: list[tuple[str, Fault]] = []
 
     def fail(self, *faults: Fault, method: str = "POST") -> None:
@@ -145,9 +147,11 @@ class Provider:
 
     def _carried_out(self, request: Request) -> Response:
         try:
-            return self.act(request)
+            response = self.act(request)
         except Refused as refused:
-            return refused.response
+            response = refused.response
+        self.answered.append((request, response))
+        return response
 
 
 Check = Callable[[Any], bool]

@@ -14,7 +14,9 @@ from referral_rewards.rails.sandbox.provider import Check, Provider, Refused, Re
 
 KEY: Final = "sk_test_of_the_sandbox"
 _KEPT: Final = timedelta(hours=24)
-_TRANSFERS, _REVERSALS, _ENTRIES, _COUPONS, _CODES = "transfer", "reversal", "entry", "coupon", "code"
+#: What Stripe calls the kinds of objects.
+TRANSFER, REVERSAL, COUPON, CODE = "transfer", "transfer_reversal", "coupon", "promotion_code"
+ENTRY: Final = "customer_balance_transaction"
 #: Whole units in each hundred: https://docs.stripe.com/currencies#special-cases.
 _HUNDREDS: Final = frozenset({"isk", "ugx"})
 _TENS: Final = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
@@ -40,7 +42,7 @@ class Stripe(Provider):
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The objects of a kind, newest first."""
-        return [each for each in reversed(self.objects.values()) if each["kind"] == kind]
+        return [each for each in reversed(self.objects.values()) if each["object"] == kind]
 
     def admits(self, request: Request) -> Response | None:
         return None if request.headers.get("authorization") == f"Bearer {KEY}" else self.error(401, request)
@@ -100,20 +102,19 @@ class Stripe(Provider):
         return Response(200, made)
 
     def _shown(self, request: Request) -> Response:
-        query = request.query
         match request.steps:
             case ("v1", "transfers"):
-                return _page(self.of(_TRANSFERS), query, {"transfer_group": lambda each: each["transfer_group"]})
+                return _page(request, self.of(TRANSFER), {"transfer_group": lambda each: each["transfer_group"]})
             case ("v1", "transfers", name, "reversals"):
-                return _page([each for each in self.of(_REVERSALS) if each["transfer"] == name], query, {})
+                return _page(request, [each for each in self.of(REVERSAL) if each["transfer"] == name], {})
             case ("v1", "customers", customer, "balance_transactions"):
                 self._known(customer in self.customers)
-                return _page([each for each in self.of(_ENTRIES) if each["customer"] == customer], query, {})
+                return _page(request, self._entries(customer), {})
             case ("v1", "coupons", name):
                 self._known(name in self.objects)
                 return Response(200, self.objects[name])
             case ("v1", "promotion_codes"):
-                return _page(self.of(_CODES), query, {"coupon": lambda each: each["promotion"]["coupon"]})
+                return _page(request, self.of(CODE), {"coupon": lambda each: each["promotion"]["coupon"]})
         raise Refused(_error(404, "invalid_request_error", "url_unknown"))
 
     def _transfer(self, sent: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +128,9 @@ class Stripe(Provider):
             raise Refused(_error(400, "invalid_request_error", "account_invalid"))
         if self.poor:
             raise Refused(_error(400, "invalid_request_error", "balance_insufficient"))
-        return self._kept_as(_TRANSFERS, "tr", {**sent, "amount": int(sent["amount"]), "amount_reversed": 0})
+        amount, none = int(sent["amount"]), {"object": "list", "data": [], "has_more": False, "url": "/v1/transfers"}
+        rest = {"amount": amount, "amount_reversed": 0, "reversed": False, "reversals": none}
+        return self._kept_as(TRANSFER, "tr", {"transfer_group": None, **sent, **rest})
 
     def _reversal(self, name: str, sent: Mapping[str, Any]) -> dict[str, Any]:
         _demand(sent, {}, {"amount": _positive, "metadata": _metadata})
@@ -137,14 +140,21 @@ class Stripe(Provider):
         if amount > transfer["amount"] - transfer["amount_reversed"]:
             raise Refused(_error(400, "invalid_request_error", "amount_too_large"))
         transfer["amount_reversed"] += amount
+        transfer["reversed"] = transfer["amount_reversed"] == transfer["amount"]
         rest = {"amount": amount, "transfer": name, "currency": transfer["currency"]}
-        return self._kept_as(_REVERSALS, "trr", {**sent, **rest})
+        return self._kept_as(REVERSAL, "trr", {**sent, **rest})
 
     def _entry(self, customer: str, sent: Mapping[str, Any]) -> dict[str, Any]:
         _demand(sent, {"amount": _whole, "currency": _currency}, {"metadata": _metadata, "description": text(350)})
         _writable(sent["currency"], int(sent["amount"]))
         self._known(customer in self.customers)
-        return self._kept_as(_ENTRIES, "cbtxn", {**sent, "amount": int(sent["amount"]), "customer": customer})
+        amount = int(sent["amount"])
+        balance = sum(each["amount"] for each in self._entries(customer)) + amount
+        rest = {"amount": amount, "customer": customer, "type": "adjustment", "ending_balance": balance}
+        return self._kept_as(ENTRY, "cbtxn", {**sent, **rest})
+
+    def _entries(self, customer: str) -> list[dict[str, Any]]:
+        return [each for each in self.of(ENTRY) if each["customer"] == customer]
 
     def _coupon(self, sent: Mapping[str, Any]) -> dict[str, Any]:
         _demand(
@@ -161,7 +171,7 @@ class Stripe(Provider):
         if sent["id"] in self.objects:
             raise Refused(_error(400, "invalid_request_error", "resource_already_exists"))
         rest = {"amount_off": int(sent["amount_off"]), "max_redemptions": int(sent["max_redemptions"])}
-        return self._kept_as(_COUPONS, "coupon", {**sent, **rest, "times_redeemed": 0, "valid": True})
+        return self._kept_as(COUPON, "coupon", {**sent, **rest, "times_redeemed": 0, "valid": True})
 
     def _code(self, sent: Mapping[str, Any]) -> dict[str, Any]:
         _demand(
@@ -172,7 +182,8 @@ class Stripe(Provider):
         self._known(sent["promotion"]["coupon"] in self.objects)
         self._known(sent.get("customer") is None or sent["customer"] in self.customers)
         rest = {"active": True, "times_redeemed": 0, "max_redemptions": 1, "customer": sent.get("customer")}
-        made = self._kept_as(_CODES, "promo", {**sent, **rest})
+        free = {"first_time_transaction": False, "minimum_amount": None, "minimum_amount_currency": None}
+        made = self._kept_as(CODE, "promo", {**sent, **rest, "restrictions": free})
         made["code"] = made["id"].upper()
         return made
 
@@ -185,7 +196,7 @@ class Stripe(Provider):
     def _kept_as(self, kind: str, prefix: str, parts: Mapping[str, Any]) -> dict[str, Any]:
         name = parts.get("id") or f"{prefix}_{next(self._numbers)}"
         created = int(self.clock.now.timestamp())
-        made = {"metadata": {}, "transfer_group": None, **parts, "id": name, "created": created, "kind": kind}
+        made = {"metadata": {}, "livemode": False, **parts, "id": name, "created": created, "object": kind}
         self.objects[name] = made
         return made
 
@@ -201,8 +212,9 @@ def _error(status: int, kind: str, code: str | None) -> Response:
 
 
 def _page(
-    rows: list[dict[str, Any]], query: Mapping[str, str], filters: Mapping[str, Callable[[dict[str, Any]], Any]]
+    request: Request, rows: list[dict[str, Any]], filters: Mapping[str, Callable[[dict[str, Any]], Any]]
 ) -> Response:
+    query, url = request.query, "/" + "/".join(request.steps)
     asked = strictly(query, {}, {"limit": _positive, "starting_after": text(255), **dict.fromkeys(filters, text(255))})
     if asked:
         raise Refused(_error(400, "invalid_request_error", "parameter_unknown"))
@@ -210,7 +222,7 @@ def _page(
     names = [row["id"] for row in found]
     begin = names.index(query["starting_after"]) + 1 if "starting_after" in query else 0
     end = begin + int(query.get("limit", "10"))
-    return Response(200, {"object": "list", "url": "/", "data": found[begin:end], "has_more": end < len(found)})
+    return Response(200, {"object": "list", "url": url, "data": found[begin:end], "has_more": end < len(found)})
 
 
 def _demand(sent: Mapping[str, Any], required: Mapping[str, Check], optional: Mapping[str, Check]) -> None:

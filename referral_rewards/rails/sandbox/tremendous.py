@@ -65,7 +65,7 @@ class Tremendous(Provider):
                     "id": f"REWARD{next(self._numbers)}",
                     "order_id": name,
                     "value": dict(reward["value"]),
-                    "recipient": {"email": None, "phone": None, **reward["recipient"]},
+                    "recipient": dict(reward["recipient"]),
                     "delivery": {**reward["delivery"], "status": "SUCCEEDED"},
                 }
             ],

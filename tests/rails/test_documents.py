@@ -1,0 +1,126 @@
+"""What leaves for a provider is of the form that the provider's own document gives it."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from referral_rewards.domain.payouts import Accepted, Paid
+from referral_rewards.domain.rail_catalogue import pays_in, step_minor
+from referral_rewards.rails.sandbox.provider import Request, Response
+from tests.rails import documents
+from tests.rails.cases import OUTSIDE, key
+from tests.rails.documents import Document
+
+_ORDER = {
+    "type": "object",
+    "required": ["amount"],
+    "properties": {
+        "amount": {"type": "integer"},
+        "currency": {"type": "string", "format": "currency"},
+        "note": {"type": "string", "maxLength": 5, "nullable": True},
+        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+        "live": {"type": "boolean"},
+    },
+}
+DOCUMENT = Document(
+    {
+        "openapi": "3.0.3",
+        "servers": [{"url": "https://pay.example/api/v2"}],
+        "paths": {
+            "/orders/{id}": {
+                "post": {
+                    "parameters": [
+                        {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 4}},
+                        {"name": "limit", "in": "query", "schema": {"type": "integer"}},
+                        {"name": "Request-Id", "in": "header", "required": True, "schema": {"type": "string"}},
+                    ],
+                    "requestBody": {
+                        "required": True,
+                        "content": {
+                            kind: {"schema": {"$ref": "#/components/schemas/order"}}
+                            for kind in ("application/json", "application/x-www-form-urlencoded")
+                        },
+                    },
+                    "responses": {
+                        "200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/order"}}}}
+                    },
+                }
+            }
+        },
+        "components": {"schemas": {"order": _ORDER}},
+    }
+)
+_AS_JSON = {"content-type": "application/json", "request-id": "1"}
+_AS_FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8", "request-id": "1"}
+
+
+def _request(
+    document: Mapping[str, Any],
+    headers: Mapping[str, str] = _AS_JSON,
+    query: Mapping[str, str] | None = None,
+    steps: tuple[str, ...] = ("api", "v2", "orders", "o1"),
+    method: str = "POST",
+) -> Request:
+    return Request(method, steps, query or {}, headers, document)
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (_request({"amount": 5, "currency": "usd", "note": None, "metadata": {"any": "thing"}}), None),
+        (_request({"amount": "5", "live": "true", "metadata": {"a": "1"}}, _AS_FORM), None),
+        (_request({"amount": 5}, query={"limit": "100"}), None),
+        (_request({"amount": "5"}), "not of type 'integer'"),
+        (_request({"amount": "five"}, _AS_FORM), "not of type 'integer'"),
+        (_request({"amount": 5, "colour": "red"}), "Additional properties"),
+        (_request({"currency": "usd"}), "'amount' is a required property"),
+        (_request({"amount": 5, "currency": "USD"}), "is not a 'currency'"),
+        (_request({"amount": 5, "note": "longer"}), "not valid under any of"),
+        (_request({}), "the body is missing"),
+        (_request({"amount": 5}, {"content-type": "text/plain", "request-id": "1"}), "text/plain is not taken"),
+        (_request({"amount": 5}, {"content-type": "application/json"}), "header Request-Id is missing"),
+        (_request({"amount": 5}, query={"page": "1"}), "query page is not known"),
+        (_request({"amount": 5}, query={"limit": "many"}), "query limit"),
+        (_request({"amount": 5}, steps=("api", "v2", "orders", "order1")), "path id"),
+        (_request({"amount": 5}, steps=("api", "v2", "order", "o1")), "there is no POST"),
+        (_request({"amount": 5}, method="PUT"), "there is no PUT"),
+    ],
+    ids=lambda each: None if isinstance(each, Request) else str(each),
+)
+def test_a_request_is_held_to_all_that_the_document_says(request_: Request, said: str | None) -> None:
+    wrong = DOCUMENT.wrong_in(request_)
+    assert wrong == [] if said is None else len(wrong) == 1 and said in wrong[0]
+
+
+@pytest.mark.parametrize(
+    ("response", "wrong"),
+    [
+        (Response(200, {"amount": 5, "colour": "more than was asked for"}), 0),
+        (Response(200, {}), 1),
+        (Response(201, {"amount": 5}), 1),
+        (Response(400, {"name": "whatever"}), 0),
+    ],
+)
+def test_only_a_success_is_held_to_the_form_of_answers(response: Response, wrong: int) -> None:
+    assert len(DOCUMENT.wrong_in_answer(_request({"amount": 5}), response)) == wrong
+
+
+@pytest.mark.skipif(documents.FOLDER not in os.environ, reason=documents.MISSING)
+@pytest.mark.parametrize("name", OUTSIDE)
+async def test_every_request_is_of_the_form_that_its_provider_documents(name: str) -> None:
+    """With the folder named, each of the other tests of a rail is held to it as well: see `cases`."""
+    async with OUTSIDE[name]() as case:
+        assert documents.document(type(case.provider).__name__.lower()) is not None
+        for number, currency in enumerate(["USD", "JPY", "KWD", "ISK", "MGA", "HUF", "UGX"]):
+            asked = case.request(number, 500 * step_minor(name, currency), currency)
+            answer = await case.rail.pay(asked, key(asked))
+            if not pays_in(name, currency):
+                continue
+            assert isinstance(answer, Paid)
+            await case.rail.look_up(asked, key(asked))
+            await case.rail.poll(asked, key(asked), answer.reference)
+            await case.rail.reverse(asked, answer, asked.amount_minor, f"clawback-{number}")
+        asked = case.request(99, destination="" if case.destination else None)
+        assert not isinstance(await case.rail.pay(asked, key(asked)), Accepted)
