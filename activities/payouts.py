@@ -54,8 +54,10 @@ class Payouts:
         except ValueError:
             return PayoutProgress(state=PayoutState.CANCELLED, why="there is no such payout")
         async with self._database.transaction() as connection:
-            question = await payouts.question(connection, payout, request.now)
-        answers = await self._asking.ask(question, Moment.PAYOUT) if question is not None else None
+            questions = await payouts.questions(connection, payout, request.now)
+        answers = {
+            referral: await self._asking.ask(question, Moment.PAYOUT) for referral, question in questions.items()
+        }
         async with self._database.transaction() as connection:
             step = await payouts.commit_attempt(
                 connection, payout, request.now, self._keys, frozenset(self._rails), answers

@@ -89,8 +89,8 @@ class Till:
         """What the activity that pays is told of the payout of that leg."""
         payout = (await self.payouts())[role].id
         async with self.database.transaction() as connection:
-            question = await payouts.question(connection, payout, at)
-        answers = Answers(question, CONFIRMED) if question is not None else None
+            questions = await payouts.questions(connection, payout, at)
+        answers = {referral: Answers(question, CONFIRMED) for referral, question in questions.items()}
         async with self.database.transaction() as connection:
             rails = frozenset({"account_credit"})
             return await payouts.commit_attempt(connection, payout, at, self.keys, rails, answers)

@@ -101,7 +101,7 @@ class _History:
             now = datetime.now(UTC)
             async with self._desk.database.transaction() as connection:
                 await payouts.commit_attempt(
-                    connection, payout.id, now, self._desk.parts.keys, frozenset({payout.rail}), None
+                    connection, payout.id, now, self._desk.parts.keys, frozenset({payout.rail}), {}
                 )
                 if payout.state == PayoutState.APPROVED:
                     await connection.execute(_SENT, {"id": payout.id})

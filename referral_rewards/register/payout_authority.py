@@ -1,0 +1,164 @@
+"""Whether a payout pays what people with the authority approved, and nothing else: asked right before it is sent.
+
+Nothing that a row says of itself is believed. Each referral's claim is judged anew from its facts; what the signatures
+must be over is the digest that this comes to, and what may be paid is what that claim says.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims import RewardClaim
+from referral_rewards.domain.inquiries import Answers
+from referral_rewards.domain.payouts import PaymentRequest, payout_id
+from referral_rewards.domain.ruling import Ruling, ruling
+from referral_rewards.register import claims, decisions, moves
+from referral_rewards.register.assembly import build_claim
+from referral_rewards.register.cases import open_case
+from referral_rewards.register.inquiries import question_of
+from referral_rewards.register.signing import KeyRing
+
+#: The referral's own judgement is on its way.
+SOON: Final = timedelta(seconds=2)
+#: A source that does not answer is asked again so often and for so long before people are asked to do without it.
+_SOURCE_AGAIN: Final = timedelta(minutes=1)
+_SOURCE_PATIENCE: Final = timedelta(hours=1)
+
+
+class NotAuthorised(Exception):
+    """No genuine, current human decision stands behind this payout. Not an error to retry: a reason not to pay."""
+
+
+class ClaimChanged(Exception):
+    """A genuine decision stands behind it, but the claim is no longer the one that was decided on."""
+
+
+class SourcesSilent(Exception):
+    """What the sources said is not to the point any more, or one of them did not answer: ask again after a while."""
+
+    def __init__(self, why: str, again_after: timedelta) -> None:
+        super().__init__(why)
+        self.again_after = again_after
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A payout's legs of one referral, that one's row under its lock, and what its sources said a moment ago."""
+
+    row: Any
+    legs: Sequence[Any]
+    answers: Answers | None
+
+
+async def shares(
+    connection: AsyncConnection, payout: Any, rows: Collection[Any], answers: Mapping[str, Answers]
+) -> tuple[Share, ...]:
+    """The shares of a payout, one for each referral of ``rows``, which are held."""
+    legs = (await connection.execute(_LEGS, {"id": payout.id})).all()
+    return tuple(Share(row, [leg for leg in legs if leg.referral_id == row.id], answers.get(row.id)) for row in rows)
+
+
+def check_whole(payout: Any, its: Sequence[Share]) -> None:
+    """Return if the payout is, to the unit, the one of these legs.
+
+    Its name follows from them, so that a second payout of a leg that was paid can't bear it. Nobody can release a
+    refused one yet, so that nothing begets a second generation of its key.
+
+    Raises:
+        NotAuthorised: with the reason, in one sentence.
+    """
+    legs = [leg for share in its for leg in share.legs]
+    if not legs:
+        raise NotAuthorised("it pays no leg")
+    frozen = PaymentRequest(
+        payout_id=payout.id,
+        payee=legs[0].beneficiary,
+        amount_minor=sum(leg.amount_minor for leg in legs),
+        currency=legs[0].currency,
+        destination=legs[0].destination,
+        program=legs[0].program,
+        referral=its[0].row.id,
+    )
+    as_frozen = (payout.body, payout.payee, payout.amount_minor, payout.currency) == (
+        frozen.body(),
+        frozen.payee,
+        frozen.amount_minor,
+        frozen.currency,
+    )
+    alike = {(leg.beneficiary, leg.currency, leg.rail, leg.destination, leg.program) for leg in legs}
+    if not as_frozen or len(alike) != 1 or payout.generation != 1:
+        raise NotAuthorised("it does not pay what was approved")
+
+
+async def verify(
+    connection: AsyncConnection, payout: Any, share: Share, now: datetime, keys: KeyRing
+) -> timedelta | None:
+    """Returns if people with the authority approved this share of the payout: None, or how far ahead of us a fact lies
+    that was told already.
+
+    Raises:
+        NotAuthorised: with the reason, in one sentence.
+        ClaimChanged: likewise, if it was approved and then changed.
+        SourcesSilent: likewise, if a source has to be asked (again) first.
+    """
+    row, answers = share.row, share.answers
+    if {leg.claim_id for leg in share.legs} != {row.claim_id}:
+        raise NotAuthorised("it pays no leg of the referral's current claim")
+    if not await moves.holds(connection, row, keys):
+        raise NotAuthorised("no signed decision moved it to its referrer")
+    held, as_stored = await claims.current(connection, row.claim_id)
+    case = await open_case(connection, row, now)
+    if case is None:
+        raise NotAuthorised("no facts stand behind it")
+    if answers is None or answers.question != question_of(case):
+        raise SourcesSilent("what the sources were asked is not the question any more", SOON)
+    again, _ = await build_claim(connection, case, answers)
+    genuine, forged = await decisions.on_referral(connection, row.id, keys)
+    await decisions.record_effect(connection, forged, "forged", now, "no signature that we believe")
+    made = [decision for decision in genuine if decision.claim_id == row.claim_id]
+    if payout.first_sent_at is None and (barred := await decisions.of_the_barred(connection, made)):
+        raise ClaimChanged(f"{', '.join(sorted({each.user for each in barred}))}, who approved it, was barred since")
+    signoffs = [decision.signoff for decision in made]
+    if moves.decided(held, made):
+        raise ClaimChanged("people decided to move it to another referrer")
+    ruled = ruling(again.requirement, signoffs, again.digest)
+    if ruled is not Ruling.APPROVED:
+        if ruled is not Ruling.PENDING or ruling(held.requirement, signoffs, held.digest) is not Ruling.PENDING:
+            if not answers.all_came and now < payout.updated_at + _SOURCE_PATIENCE:
+                raise SourcesSilent("a source does not answer; nothing is paid meanwhile", _SOURCE_AGAIN)
+            raise ClaimChanged("the claim, or the ruling on it, changed since it was approved")
+        raise NotAuthorised("no signed decision of enough people with the authority approves it")
+    if not _promised(payout, share.legs, again, as_stored.round):
+        raise NotAuthorised("it does not pay what was approved")
+    unknown = (await connection.execute(_UNKNOWN, {"names": [decision.user for decision in made]})).scalars().all()
+    if unknown and payout.first_sent_at is None:
+        raise NotAuthorised(f"{', '.join(unknown)}, who decided on it, is not among the people who may")
+    return case.ahead_at - case.now if case.ahead_at is not None else None
+
+
+def _promised(payout: Any, legs: Sequence[Any], claim: RewardClaim, round_: int) -> bool:
+    """Whether each of the legs is one that the claim promises, by the payout's rail, and the payout is theirs."""
+    promised = {_terms_of(leg) for leg in claim.legs}
+    if {payout.id} != {payout_id(claim.referral, leg.role, round_) for leg in legs}:
+        return False
+    return all(_terms_of(leg) in promised and leg.rail == payout.rail for leg in legs)
+
+
+def _terms_of(leg: Any) -> tuple[str | int | None, ...]:
+    """What a leg promises, of a claim's or a row."""
+    return (str(leg.role), leg.beneficiary, leg.amount_minor, leg.currency, leg.rail, leg.destination)
+
+
+_LEGS: Final = text("""
+SELECT l.* FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id AND pl.live ORDER BY l.id
+""")
+
+_UNKNOWN: Final = text("""
+SELECT name FROM unnest(CAST(:names AS text[])) AS asked(name)
+WHERE NOT EXISTS (SELECT 1 FROM app_user u WHERE u.name = asked.name AND u.barred_at IS NULL)
+ORDER BY name
+""")
