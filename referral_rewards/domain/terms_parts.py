@@ -16,6 +16,8 @@ from pydantic import (
     Field,
     PlainSerializer,
     Tag,
+    ValidationInfo,
+    field_validator,
 )
 
 from referral_rewards.domain import money
@@ -199,11 +201,22 @@ class Approval(Section):
 
 
 class PayoutCycle(Section):
-    """Payouts on one day of each month, of payees who are owed at least ``minimum``."""
+    """Payouts on one day of each month (its last, if it has fewer) or week (1 is Monday), of payees who are owed at
+    least ``minimum``."""
 
-    cycle: Literal["monthly"]
-    day: int = Field(ge=1, le=28)
+    cycle: Literal["monthly", "weekly"]
+    day: int = Field(ge=1, le=31)
     minimum: Amount | None = None
+
+    @field_validator("day")
+    @classmethod
+    def _of_the_week(cls, day: int, info: ValidationInfo) -> int:
+        if info.data.get("cycle") == "weekly" and day > _DAYS_OF_A_WEEK:
+            raise ValueError("must be 1 (Monday) to 7 (Sunday) in a weekly cycle")
+        return day
+
+
+_DAYS_OF_A_WEEK: Final = 7
 
 
 def _timing(value: Any) -> str:

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from referral_rewards.domain import money
 from referral_rewards.domain.calendar import Period
-from referral_rewards.domain.terms import Partner, RewardRule, Terms, Tier
+from referral_rewards.domain.terms import Partner, PayoutCycle, RewardRule, Terms, Tier
+
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+#: Days that every month has.
+_SHORTEST_MONTH: Final = 28
 
 
 class Line(NamedTuple):
@@ -115,13 +119,19 @@ def _approval(terms: Terms) -> Iterator[Line]:
     yield Line("It is escalated after", f"{spoken(approval.escalate_after)}, to {_code(approval.escalate_to)}")
 
 
+def _on(timing: PayoutCycle) -> str:
+    if timing.cycle == "weekly":
+        return f"each {_WEEKDAYS[timing.day - 1]}"
+    return f"on day {timing.day} of each month{', or its last' if timing.day > _SHORTEST_MONTH else ''}"
+
+
 def _payment(terms: Terms) -> Iterator[Line]:
     timing = terms.payouts.timing
     if timing == "immediate":
         yield Line("Paid", "as soon as it is approved")
     else:
         least = f", to whom at least {_amount(terms, timing.minimum)} is owed" if timing.minimum is not None else ""
-        yield Line("Paid", f"on day {timing.day} of each month{least}")
+        yield Line("Paid", f"{_on(timing)}{least}")
     for kind, rail in terms.payouts.rails.items():
         yield Line(f"As {_code(kind)} by", _code(rail))
     yield Line("Tax regime", terms.tax.regime)
