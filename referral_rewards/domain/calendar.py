@@ -20,6 +20,8 @@ _ISO_PERIOD: Final = re.compile(
 )
 #: Longer than any program lives; it keeps every end inside the calendar.
 _LONGEST_YEARS: Final = 100
+#: Days that people write down lie in these years; what is reckoned from them stays inside the calendar.
+_DAYS_FROM_YEAR, _DAYS_TO_YEAR = 1900, 2999
 
 
 class DayBoundary(StrEnum):
@@ -102,6 +104,22 @@ def zone(name: str) -> ZoneInfo:
         raise ValueError(f"{name!r} is not an IANA time zone such as America/Toronto")
     with resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as rules:
         return ZoneInfo.from_file(rules, key=name)
+
+
+def parse_day(text: str) -> date:
+    """A day such as ``2026-01-01``.
+
+    Raises:
+        ValueError: if it is written in any other way, or of a year that nobody means.
+    """
+    try:
+        # Python also reads days without hyphens and days of a week, which people write by mistake.
+        day = date.fromisoformat(text if len(text) == 10 and text[4] == text[7] == "-" else "")
+    except ValueError:
+        raise ValueError(f"{text!r} is not a day such as 2026-01-01") from None
+    if not _DAYS_FROM_YEAR <= day.year <= _DAYS_TO_YEAR:
+        raise ValueError(f"{text!r} lies before {_DAYS_FROM_YEAR} or after {_DAYS_TO_YEAR}")
+    return day
 
 
 @lru_cache(maxsize=16_384)

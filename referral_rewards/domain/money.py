@@ -45,6 +45,18 @@ def parse_decimal(text: str) -> Decimal:
     return value
 
 
+def parse_percent(text: str) -> Decimal:
+    """A percentage such as ``"24"`` or ``"7.5"``.
+
+    Raises:
+        ValueError: if it is not a decimal from 0 to 100.
+    """
+    percent = parse_decimal(text)
+    if not 0 <= percent <= 100:
+        raise ValueError(f"{text!r} is not a percentage from 0 to 100")
+    return percent
+
+
 def fits(amount: Decimal, currency: str) -> bool:
     """Whether the amount has no more decimals than the currency."""
     scaled = amount.scaleb(exponent(currency))

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-from referral_rewards.domain import identity, money
+from referral_rewards.domain import calendar, identity, money
 
 
 class FactType(StrEnum):
@@ -68,6 +68,22 @@ def _amount(value: str) -> str:
     return value
 
 
+def _form_name(value: str) -> str:
+    if not value.isprintable() or not any(map(str.isalnum, value)) or identity.tells_of_a_person(value):
+        raise ValueError("is the name of a form, such as W-9")
+    return value
+
+
+def _day(value: str) -> str:
+    calendar.parse_day(value)
+    return value
+
+
+def _percent(value: str) -> str:
+    money.parse_percent(value)
+    return value
+
+
 def _unless_personal(value: str | None) -> str | None:
     return value if value is not None and identity.id_problem(value) is None else None
 
@@ -75,6 +91,9 @@ def _unless_personal(value: str | None) -> str | None:
 Id = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(_opaque)]
 Amount = Annotated[str, StringConstraints(strict=True), AfterValidator(_amount)]
 Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(money.known_currency)]
+FormName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100), AfterValidator(_form_name)]
+Day = Annotated[str, StringConstraints(strict=True), AfterValidator(_day)]
+Percent = Annotated[str, StringConstraints(strict=True), AfterValidator(_percent)]
 #: Somebody's own words where a code is usual. What could be personal stays with the personal data.
 Word = Annotated[str | None, AfterValidator(_unless_personal)]
 
@@ -190,9 +209,9 @@ class Method(Part):
 
 class TaxForm(Part):
     payee: Id
-    form: str
-    valid_from: str | None = None
-    withholding_percent: str | None = None
+    form: FormName
+    valid_from: Day | None = None
+    withholding_percent: Percent | None = None
 
 
 class Rated(Part):

@@ -1,11 +1,18 @@
-"""Tax: from which yearly total on a payee must have filed a form before being paid (SPEC §7).
+"""Tax: from which yearly total on a payee must have filed a form before being paid, and what is withheld (SPEC §7).
 
-Thresholds are dated data with their source beside them. All kinds of reward to one payee in a calendar year count
-together, in the currency of the regime.
+Thresholds are dated data with their source beside them. All kinds of reward to one payee count together, over all
+programs, in the currency of the regime and in the calendar year of the payment: a leg counts where its payout settled,
+by the clock of its own program; one that is on its way counts now. What was paid counts in full, whether some of it
+was withheld, kept against a clawback, or had back later.
 """
 
 from collections.abc import Mapping
+from datetime import date, datetime, time
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from referral_rewards.domain.calendar import at_wall_clock
 
 
 class Threshold(NamedTuple):
@@ -52,3 +59,36 @@ def cleared(regime: str, year: int, total_minor_after: int, form_on_file: bool) 
     """
     limit = threshold(regime, year)
     return limit is None or form_on_file or total_minor_after < limit.minor
+
+
+def may_be_paid(
+    regime: str, currency: str, year: int, *, form_on_file: bool, before_minor: int | None, amount_minor: int
+) -> bool:
+    """Whether a payee may be paid so much more in that year. ``before_minor`` is what counts already, None where that
+    is not to be told; in another currency than the regime's nothing can be compared, and it takes a form.
+
+    Raises:
+        KeyError: if the regime is not known here.
+    """
+    limit = threshold(regime, year)
+    if limit is None or form_on_file:
+        return True
+    if limit.currency != currency or before_minor is None:
+        return False
+    return cleared(regime, year, before_minor + amount_minor, form_on_file)
+
+
+def year_of(at: datetime, zone: ZoneInfo) -> int:
+    """The calendar year of a moment on a program's clock."""
+    return at.astimezone(zone).year
+
+
+def year_begins(year: int, zone: ZoneInfo) -> datetime:
+    """The first instant of that calendar year there."""
+    return at_wall_clock(date(year, 1, 1), time(), zone)
+
+
+def withheld(gross_minor: int, percent: Decimal, step_minor: int) -> int:
+    """What is withheld of a payment, rounded half-up to the step that its rail can pay, and never more than all."""
+    steps = Decimal(gross_minor) * percent / 100 / step_minor
+    return min(gross_minor, int(steps.quantize(Decimal(1), rounding=ROUND_HALF_UP)) * step_minor)
