@@ -8,7 +8,19 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from referral_rewards.api import audit, claims, docs, events, health, openapi, problems, referrals, tokens, waiting
+from referral_rewards.api import (
+    audit,
+    claims,
+    docs,
+    events,
+    health,
+    ledger,
+    openapi,
+    problems,
+    referrals,
+    tokens,
+    waiting,
+)
 from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import secured
 from referral_rewards.api.limits import BodyLimit
@@ -40,7 +52,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    for room in (events, referrals, waiting, claims, audit, tokens, health, docs):
+    for room in (events, referrals, waiting, claims, ledger, audit, tokens, health, docs):
         app.include_router(room.router)
     desk.install(app)
     return app

@@ -1,9 +1,11 @@
 """What a request says, in words that several operations take: given ids, and the parts of a decision."""
 
+import re
+from datetime import date
 from typing import Annotated, Any, Final
 
 from fastapi import Path
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from referral_rewards.domain.approval import NOTE_LENGTH_MAX, REASON_CODES
 
@@ -18,6 +20,17 @@ Note = Annotated[str, Field(max_length=NOTE_LENGTH_MAX, json_schema_extra={"patt
 """Why, for whoever reads it later."""
 Digest = Annotated[str, Field(max_length=64, pattern="^[0-9a-f]*$")]
 """What the person looked at, as it was shown."""
+
+
+def _written_as_a_day(given: object) -> object:
+    # Pydantic would also take seconds since 1970.
+    if isinstance(given, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", given, re.ASCII):
+        raise ValueError("is a day such as 2026-07-01")
+    return given
+
+
+Day = Annotated[date, BeforeValidator(_written_as_a_day)]
+"""A calendar day."""
 
 #: Which reasons there are depends on the kind of decision: the part of a schema that says so.
 REASONS_BY_KIND: Final[list[Any]] = [

@@ -120,6 +120,11 @@ async def _decider(user: Annotated[User, Depends(_person)]) -> User:
     return user
 
 
+async def _bookkeeper(user: Annotated[User, Depends(_person)]) -> User:
+    user.need_the_books()
+    return user
+
+
 async def _teller(user: Annotated[User, Depends(_signed_in)]) -> User:
     user.need_scope(users.Scope.EVENTS_WRITE)
     return user
@@ -132,3 +137,5 @@ Person = Annotated[User, Security(_person, scopes=[users.Scope.CLAIMS_READ])]
 """Somebody with a role: services write facts and read nothing."""
 Decider = Annotated[User, Security(_decider, scopes=[users.Scope.CLAIMS_DECIDE])]
 """A person whose token may be used to decide."""
+Bookkeeper = Annotated[User, Security(_bookkeeper, scopes=[users.Scope.CLAIMS_READ])]
+"""Finance, or an administrator, who may read the books."""

@@ -33,6 +33,8 @@ class Scope(StrEnum):
 
 #: What a person may do with a token, where the token does not say less.
 OF_A_PERSON: Final = frozenset({Scope.CLAIMS_READ, Scope.CLAIMS_DECIDE})
+#: Whoever holds one of these may read the books; what moves money in them, neither decides by that.
+READ_THE_BOOKS: Final = frozenset({Role.FINANCE, Role.ADMINISTRATOR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,16 @@ class User:
         if not self.roles:
             raise NotAllowed(f"{self.name} has no role, which reading referrals and claims needs")
         self.need_scope(Scope.CLAIMS_READ)
+
+    def need_the_books(self) -> None:
+        """Return if the user may read the books, which tell what everybody is paid.
+
+        Raises:
+            NotAllowed: if not.
+        """
+        self.need_a_role()
+        if not self.roles & READ_THE_BOOKS:
+            raise NotAllowed(f"{self.name} may not read the books: it needs {' or '.join(sorted(READ_THE_BOOKS))}")
 
 
 async def add(

@@ -25,6 +25,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/programs/acme-friends": "oscar",
     "/programs/acme-friends/1": "oscar",
     "/programs/acme-friends/compare?from=1&to=1": "oscar",
+    "/ledger": "fiona",
     "/audit": "oscar",
     "/account": "paula",
     "/people": "ada",
@@ -36,10 +37,13 @@ PAGE_BYTES_MAX: Final = 200_000
 
 @pytest.fixture
 async def furnished(office: Office) -> Office:
-    """A desk with a claim that is clear, one that is flagged, and a referral that expired."""
+    """A desk with a claim that is clear, one that is flagged, one that is approved, and a referral that expired."""
     desk = office.desk
     await desk.referral("r1")
     await desk.referral("own", email="dexter@example.com")
+    await desk.referral("approved")
+    await desk.decide("approved", "approve")
+    assert await desk.judge("approved") == "approved"
     await desk.tell(life_of("expired")[:1])
     assert await desk.judge("expired") == "expired"
     return office

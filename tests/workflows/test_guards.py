@@ -1,6 +1,9 @@
 """What the database itself refuses, whoever holds the connection."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -8,6 +11,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from temporalio.testing import WorkflowEnvironment
 
+from referral_rewards.domain.money import from_minor
+from referral_rewards.reporting.books import beancount
 from tests.installation import Installation
 from tests.workflows.scenes import before_its_approver, books, payouts, scene, sql
 
@@ -110,3 +115,19 @@ async def test_the_books_refuse_an_entry_without_lines_and_one_with_a_line_too_m
     assert "has no postings" in await _refused(life, empty)
     further = "INSERT INTO posting (transaction_id, account, amount_minor, currency) SELECT id, 'a', 1, 'USD' FROM {of}"
     assert "does not balance" in await _refused(life, further.format(of="ledger_transaction LIMIT 1"))
+
+
+async def test_the_books_of_a_lived_referral_pass_bean_check(life: Installation, tmp_path: Path) -> None:
+    file = tmp_path / "books.beancount"
+    async with life.database.transaction() as connection:
+        file.write_text("".join([part async for part in beancount.export(connection)]))
+    for account, amount_minor in books("r1").items():
+        asserted = f"balance {beancount.name(account)}  {from_minor(amount_minor, 'USD')} ~ 0 USD"
+        assert asserted in file.read_text()
+    check = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "beancount.scripts.check", "--no-cache", str(file)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await check.communicate()
+    assert (check.returncode, said.decode()) == (0, "")

@@ -119,6 +119,15 @@ Reader = Annotated[Visit, Depends(_reader)]
 """A visitor with a role, who may therefore read referrals, claims and programs."""
 
 
+async def _bookkeeper(visit: Visitor) -> Visit:
+    visit.user.need_the_books()
+    return visit
+
+
+Bookkeeper = Annotated[Visit, Depends(_bookkeeper)]
+"""A visitor who may read the books."""
+
+
 async def _administrator(visit: Visitor) -> Visit:
     if Role.ADMINISTRATOR not in visit.user.roles:
         raise NotAllowed(f"{visit.user.name} is no administrator; only they look after people")

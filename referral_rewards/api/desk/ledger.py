@@ -1,0 +1,82 @@
+"""The books: the trial balance, by kind of account and then account by account, and the files of it."""
+
+from datetime import date
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from referral_rewards.api.asked import TEXT
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.visiting import Bookkeeper
+from referral_rewards.api.ledger import FileFormat, file_of
+from referral_rewards.api.parts import Its
+from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.ledger_accounts import AccountKind
+from referral_rewards.reporting.books.balances import Wanted, balances, totals
+from referral_rewards.reporting.books.span import Span, see_one_moment
+
+router = APIRouter()
+
+_ON_A_PAGE: Final = 100
+Typed = Annotated[str, Query(max_length=300, pattern=TEXT)]
+
+
+@router.get("/ledger")
+async def trial_balance(
+    visit: Bookkeeper, parts: Its, at: Typed = "", kind: Typed = "", account: Typed = "", after: Typed = ""
+) -> Response:
+    """The trial balance of a moment, a page of accounts at a time."""
+    day, wanted_kind = _day(at), _kind(kind)
+    before = Span.of(None, day).ends_before
+    currency, _, name = after.partition(" ")
+    wanted = Wanted(
+        before=before,
+        kind=wanted_kind,
+        begins=account.strip(),
+        after=(name, currency) if after else None,
+        limit=_ON_A_PAGE + 1,
+    )
+    async with parts.database.transaction() as connection:
+        await see_one_moment(connection)
+        found = [each async for each in balances(connection, wanted)]
+        columns = await totals(connection, before)
+    shown = found[:_ON_A_PAGE]
+    return page(
+        "ledger.html",
+        visit,
+        here="/ledger",
+        typed={"at": day.isoformat() if day else "", "kind": wanted_kind or "", "account": account.strip()},
+        accounts=shown,
+        totals=columns,
+        following=f"{shown[-1].currency} {shown[-1].account}" if len(found) > len(shown) else None,
+        later=bool(after),
+        kinds=list(AccountKind),
+    )
+
+
+@router.get("/ledger/export")
+async def export(visit: Bookkeeper, parts: Its, format: FileFormat, until: Typed = "") -> Response:  # noqa: A002
+    """The books as a file."""
+    return await file_of(parts.database, format, Span.of(None, _day(until)))
+
+
+def _day(typed: str) -> date | None:
+    """The day in a form's field; None if it was left empty.
+
+    Raises:
+        RequestInvalid: if it is no day.
+    """
+    if not typed.strip():
+        return None
+    try:
+        return date.fromisoformat(typed.strip())
+    except ValueError:
+        raise RequestInvalid(f"{typed!r} is no day such as 2026-07-01", "at") from None
+
+
+def _kind(typed: str) -> AccountKind | None:
+    try:
+        return AccountKind(typed) if typed else None
+    except ValueError:
+        raise RequestInvalid(f"{typed!r} is no kind of account: {', '.join(AccountKind)}", "kind") from None

@@ -1,0 +1,147 @@
+"""`referrals ledger`: the books, as a trial balance and as files for those who keep them elsewhere."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, TextIO
+
+import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.cli.console import AsJson, Data, database, say_json, settings, table, tables
+from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.money import display
+from referral_rewards.reporting.books import beancount, sheet
+from referral_rewards.reporting.books.balances import Balance, Total, Wanted, balances, totals
+from referral_rewards.reporting.books.span import Span, see_one_moment
+
+commands = typer.Typer(help="The double-entry books of what was approved, paid and taken back.", no_args_is_help=True)
+
+
+class Format(StrEnum):
+    """What an export is written as."""
+
+    BEANCOUNT = "beancount"
+    CSV = "csv"
+
+
+_EXPORTS: Final[dict[Format, Callable[[AsyncConnection, Span], AsyncIterator[str]]]] = {
+    Format.BEANCOUNT: beancount.export,
+    Format.CSV: sheet.export,
+}
+
+_DAY: Final = ["%Y-%m-%d"]
+At = Annotated[
+    datetime | None, typer.Option("--at", metavar="DATE", formats=_DAY, help="At the end of that day, in UTC.")
+]
+Since = Annotated[datetime | None, typer.Option("--since", metavar="DATE", formats=_DAY, help="The first day, in UTC.")]
+Until = Annotated[datetime | None, typer.Option("--until", metavar="DATE", formats=_DAY, help="The last day, in UTC.")]
+Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to standard output.")]
+
+
+@commands.command()
+def balance(
+    at: At = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also accounts that come to nothing.")] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Print the trial balance: each account by currency, and that debits and credits come to the same."""
+    span = Span.of(None, _day(at))
+    wanted = Wanted(before=span.ends_before, settled=everything)
+
+    async def work() -> tuple[list[Balance], list[Total]]:
+        async with database(settings(data)) as opened, opened.transaction() as connection:
+            await see_one_moment(connection)
+            return [each async for each in balances(connection, wanted)], await totals(connection, span.ends_before)
+
+    accounts, columns = asyncio.run(work())
+    sums = [each for each in columns if each.kind is None]
+    if as_json:
+        say_json(
+            {
+                "at": span.until and span.until.isoformat(),
+                "accounts": [_plain(each) for each in accounts],
+                "totals": [_sum(s) for s in sums],
+            }
+        )
+        return
+    listed = table("account", "currency", "debit", "credit", title=f"As of {span.until or 'now'}")
+    for each in accounts:
+        listed.add_row(each.account, each.currency, *_columns(each.debit_minor, each.credit_minor, each.currency))
+    for total in sums:
+        listed.add_section()
+        listed.add_row("", total.currency, *_columns(total.debit_minor, total.credit_minor, total.currency))
+    tables().print(listed)
+
+
+@commands.command()
+def export(
+    format_: Annotated[Format, typer.Option("--format", help="Beancount's text, or one line a posting in CSV.")],
+    since: Since = None,
+    until: Until = None,
+    output: Output = None,
+    data: Data = None,
+) -> None:
+    """Write the books of a span of days, both included. Ids stand in them, and nothing personal."""
+    span = Span.of(_day(since), _day(until))
+
+    async def work(into: TextIO) -> None:
+        async with database(settings(data)) as opened, opened.transaction() as connection:
+            await see_one_moment(connection)
+            async for each in _EXPORTS[format_](connection, span):
+                into.write(each)
+
+    with _written(output) as into:
+        asyncio.run(work(into))
+
+
+@contextmanager
+def _written(output: Path | None) -> Iterator[TextIO]:
+    """Where an export goes. A file stands there whole or not at all: what was there stays until everything is written.
+
+    Raises:
+        RequestInvalid: if none can be made there.
+    """
+    if output is None:
+        yield sys.stdout
+        return
+    # What is no file (a terminal, a pipe) is written to, never put aside.
+    whole = not output.exists() or output.is_file()
+    beside = output.with_name(f".{output.name}.{os.getpid()}") if whole else output
+    try:
+        opened = beside.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise RequestInvalid(f"{output} can't be written: {error.strerror}", "--output") from None
+    try:
+        with opened:
+            yield opened
+        if whole:
+            beside.replace(output)
+    finally:
+        if whole:
+            beside.unlink(missing_ok=True)
+
+
+def _day(moment: datetime | None) -> date | None:
+    return None if moment is None else moment.date()
+
+
+def _columns(debit_minor: int, credit_minor: int, currency: str) -> tuple[str, str]:
+    def shown(amount_minor: int) -> str:
+        return display(amount_minor, currency) if amount_minor else ""
+
+    return shown(debit_minor), shown(credit_minor)
+
+
+def _plain(each: Balance) -> dict[str, Any]:
+    return {**each._asdict(), "debit_minor": each.debit_minor, "credit_minor": each.credit_minor}
+
+
+def _sum(total: Total) -> dict[str, Any]:
+    return {"currency": total.currency, "debit_minor": total.debit_minor, "credit_minor": total.credit_minor}

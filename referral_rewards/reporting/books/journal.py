@@ -1,0 +1,100 @@
+"""The journal: every transaction of the books in the order of time, and the accounts that they are posted to."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.reporting.books.span import Span
+
+
+class Posted(NamedTuple):
+    """One line: debit positive, credit negative, in minor units."""
+
+    account: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A transaction as it stands in the books. ``referral`` is None where it is about several."""
+
+    id: UUID
+    key: str
+    description: str
+    posted_at: datetime
+    program: str
+    referral: str | None
+    lines: tuple[Posted, ...]
+
+
+class OpenAccount(NamedTuple):
+    """An account that is posted to: since which day (UTC), and in which currencies."""
+
+    name: str
+    since: date
+    currencies: tuple[str, ...]
+
+
+async def transactions(connection: AsyncConnection, span: Span) -> AsyncIterator[Recorded]:
+    """The transactions of a span, oldest first, one at a time, however many there are."""
+    lines: list[Any] = []
+    async for row in await connection.stream(_LINES, {"begins": span.begins_at, "before": span.ends_before}):
+        if lines and lines[0].id != row.id:
+            yield _recorded(lines)
+            lines = []
+        lines.append(row)
+    if lines:
+        yield _recorded(lines)
+
+
+async def accounts(connection: AsyncConnection, before: datetime | None) -> AsyncIterator[OpenAccount]:
+    """Every account that was posted to before that instant, by name."""
+    async for row in await connection.stream(_ACCOUNTS, {"before": before}):
+        yield OpenAccount(row.account, row.since, tuple(row.currencies))
+
+
+async def currencies(connection: AsyncConnection, before: datetime | None) -> list[str]:
+    """Every currency that was posted in before that instant."""
+    return list((await connection.execute(_CURRENCIES, {"before": before})).scalars())
+
+
+async def last_day(connection: AsyncConnection) -> date | None:
+    """The day of the newest transaction (UTC); None if there is none."""
+    found: date | None = (await connection.execute(_LAST_DAY)).scalar_one()
+    return found
+
+
+def _recorded(rows: list[Any]) -> Recorded:
+    of, lines = rows[0], tuple(Posted(row.account, int(row.amount_minor), row.currency) for row in rows)
+    return Recorded(of.id, of.key, of.description, of.posted_at, of.program, of.referral_id, lines)
+
+
+_LINES: Final = text("""
+SELECT t.id, t.key, t.description, t.posted_at, t.program, t.referral_id, p.account, p.amount_minor, p.currency
+FROM ledger_transaction t JOIN posting p ON p.transaction_id = t.id
+WHERE (CAST(:begins AS timestamptz) IS NULL OR t.posted_at >= :begins)
+  AND (CAST(:before AS timestamptz) IS NULL OR t.posted_at < :before)
+ORDER BY t.posted_at, t.key COLLATE "C", p.id
+""")
+
+_ACCOUNTS: Final = text("""
+SELECT p.account COLLATE "C" AS account, CAST(min(t.posted_at) AT TIME ZONE 'UTC' AS date) AS since,
+       array_agg(DISTINCT p.currency ORDER BY p.currency) AS currencies
+FROM posting p JOIN ledger_transaction t ON t.id = p.transaction_id
+WHERE (CAST(:before AS timestamptz) IS NULL OR t.posted_at < :before)
+GROUP BY 1 ORDER BY 1
+""")
+
+_CURRENCIES: Final = text("""
+SELECT DISTINCT p.currency FROM posting p JOIN ledger_transaction t ON t.id = p.transaction_id
+WHERE (CAST(:before AS timestamptz) IS NULL OR t.posted_at < :before)
+ORDER BY 1
+""")
+
+_LAST_DAY: Final = text("SELECT CAST(max(posted_at) AT TIME ZONE 'UTC' AS date) FROM ledger_transaction")
