@@ -20,6 +20,7 @@ class Lock(IntEnum):
     ORDER = 7103  # one order, while claims on it are assembled or approved (SPEC §5, disputed attribution)
     RESERVATION = 7104  # one program's caps and budget, while an approval reserves; taken after the referral's row
     REWARDED_ORDER = 7106  # one order in any program, likewise: two programs must not both reward it unseen
+    PAYEE = 7109  # what one payee is owed and owes, while a payout is planned; taken after the referral's row
     DECISIONS = 7105  # the end of the decision chain; taken after the referral's row
 
 

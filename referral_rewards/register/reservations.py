@@ -14,7 +14,7 @@ from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.payouts import PaymentRequest, PayoutState, body_hash, payout_id, provider_key
 from referral_rewards.domain.rewards import Side
 from referral_rewards.domain.terms import Terms
-from referral_rewards.register import ledger, outbox
+from referral_rewards.register import deductions, ledger, outbox
 from referral_rewards.register.cases import Case
 from referral_rewards.register.outbox import WakeupKind
 
@@ -86,14 +86,23 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
     """Writes the intent to pay each reserved leg that is due and has no payout, and wakes the payout's workflow."""
     if not _at_once(case.terms):
         return
-    for leg in await legs_of(connection, case.row.id):
-        if leg.state != "reserved" or leg.payout_id is not None:
-            continue
+    legs = await legs_of(connection, case.row.id)
+    due = [leg for leg in legs if leg.state == "reserved" and leg.payout_id is None]
+    await deductions.hold_payees(connection, [leg.beneficiary for leg in due])
+    for leg in due:
         name = payout_id(case.row.id, leg.role, case.row.round)
+        amount_minor = await deductions.plan(
+            connection,
+            name,
+            payee=leg.beneficiary,
+            rail=leg.rail,
+            currency=leg.currency,
+            legs_minor=leg.amount_minor,
+        )
         request = PaymentRequest(
             payout_id=name,
             payee=leg.beneficiary,
-            amount_minor=leg.amount_minor,
+            amount_minor=amount_minor,
             currency=leg.currency,
             destination=leg.destination,
             program=leg.program,
@@ -103,7 +112,7 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
         planned = {
             "payee": leg.beneficiary,
             "rail": leg.rail,
-            "amount_minor": leg.amount_minor,
+            "amount_minor": amount_minor,
             "currency": leg.currency,
             "body": body,
             "body_hash": body_hash(body),
@@ -136,6 +145,7 @@ async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
         await ledger.post(connection, entry, program=leg.program, referral=case.row.id, at=case.now)
         if leg.payout_id is not None:
             await connection.execute(_UNLINK, {"leg": leg.id})
+            await deductions.free(connection, leg.payout_id)
             await connection.execute(
                 update(_payouts)
                 .where(_payouts.c.id == leg.payout_id)

@@ -61,6 +61,9 @@ async def register(postgres_url: str, migrated_template: str) -> AsyncIterator[R
     hearings = Hearings(opened, NOW)
     await hearings.prepare()
     await fill(url, PAST, PEPPER)
+    async with opened.begin() as connection:
+        for statement in _TAKEN_BACK:
+            await connection.execute(text(statement))
     await hearings.take_in(fresh.all_events(range(3), NOW))
     await hearings.assembled(fresh.name("small", 2))
     await waiting.fill(url, fresh.name("small", 2), WAITING)
@@ -197,6 +200,24 @@ def _planned(referral: str, at: datetime) -> Planned:
         only_after=None,
     )
 
+
+#: Payees who owed us something that was kept from their next payouts.
+_TAKEN_BACK: Final = (
+    """
+    INSERT INTO clawback (id, case_id, leg_id, payout_id, referral_id, payee, kind, amount_minor, currency,
+                          recovered_minor, body, body_hash, generation, provider_key, state, decision_id, created_at,
+                          updated_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'past-' || n, 'r' || n % 5000,
+           'offset', 500, 'USD', 500, '{}', '', 1, 'past-' || n, 'offset', gen_random_uuid(), now(), now()
+    FROM generate_series(1, 20000) AS n
+    """,
+    """
+    INSERT INTO payout_deduction (payout_id, kind, source, amount_minor, live)
+    SELECT payout_id, 'offset', CAST(id AS text), 500, true FROM clawback
+    """,
+    "ANALYZE clawback",
+    "ANALYZE payout_deduction",
+)
 
 _TOLD_BEFORE: Final = text("""
 INSERT INTO notice (id, referral_id, program, template, audience, recipient, channel, occasion, planned_at, state,

@@ -1,0 +1,92 @@
+"""Clawbacks: what becomes of a reward whose ground fell away after it was paid, by what names and through which states.
+
+A case is opened by a fact, for each leg that it concerns, and waits for a person. Each decision to recover begets one
+clawback: an intent with its own key, as a payout is.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+from uuid import UUID, uuid5
+
+_CASE_NAMESPACE: Final = UUID("8c1f2a52-3f5b-5d0e-9f27-61b0f4a1c6d3")
+_CLAWBACK_NAMESPACE: Final = UUID("b7e0c9d4-52a8-5a41-8f3c-0d9e7a6b2f15")
+
+
+class CaseState(StrEnum):
+    """Where a case stands. A frozen one waits for the end of a dispute: nothing is taken back meanwhile."""
+
+    OPEN = "open"
+    FROZEN = "frozen"
+    DECIDED = "decided"
+    DISMISSED = "dismissed"
+
+
+class ClawbackKind(StrEnum):
+    """How a reward is recovered, or that it is not."""
+
+    REVERSE = "reverse"
+    OFFSET = "offset"
+    WRITE_OFF = "write_off"
+
+
+class ClawbackState(StrEnum):
+    """Where a clawback stands."""
+
+    APPROVED = "approved"
+    REVERSING = "reversing"
+    UNKNOWN = "unknown"
+    MANUAL_REVIEW = "manual_review"
+    REVERSED = "reversed"
+    PARTLY_REVERSED = "partly_reversed"
+    UNRECOVERABLE = "unrecoverable"
+    OFFSETTING = "offsetting"
+    OFFSET = "offset"
+    WRITTEN_OFF = "written_off"
+
+
+_S = ClawbackState
+_ENDS: Final = frozenset({_S.REVERSED, _S.PARTLY_REVERSED, _S.UNRECOVERABLE})
+
+#: Which state may follow which. A reversal never goes back to before it was sent.
+TRANSITIONS: Final[Mapping[ClawbackState, frozenset[ClawbackState]]] = {
+    # Never sent: the payment itself came back first, or nobody signed it.
+    _S.APPROVED: frozenset({_S.REVERSING, _S.UNRECOVERABLE, _S.MANUAL_REVIEW}),
+    _S.REVERSING: _ENDS | {_S.UNKNOWN, _S.MANUAL_REVIEW},
+    _S.UNKNOWN: _ENDS | {_S.MANUAL_REVIEW},
+    # A person has looked at the provider.
+    _S.MANUAL_REVIEW: frozenset({_S.REVERSED, _S.UNRECOVERABLE}),
+    # The payout that it lowered came back, or the payment that it was to recover did.
+    _S.OFFSETTING: frozenset({_S.OFFSET, _S.UNRECOVERABLE}),
+    _S.OFFSET: frozenset({_S.OFFSETTING, _S.UNRECOVERABLE}),
+    _S.REVERSED: frozenset(),
+    _S.PARTLY_REVERSED: frozenset(),
+    _S.UNRECOVERABLE: frozenset(),
+    _S.WRITTEN_OFF: frozenset(),
+}
+
+#: A reversal whose outcome a workflow still has to find out.
+UNDER_WAY: Final = frozenset({_S.APPROVED, _S.REVERSING, _S.UNKNOWN})
+#: So much of what was decided to be taken is given back to the leg: more may be decided about it.
+GIVEN_UP: Final = frozenset({_S.PARTLY_REVERSED, _S.UNRECOVERABLE})
+#: Owed to us by the payee, as the books have it.
+CLAIMED: Final = UNDER_WAY | {_S.MANUAL_REVIEW, _S.OFFSETTING}
+
+
+def case_id(leg: UUID, fact: UUID) -> UUID:
+    """The name of the case that a fact opens about a leg: the same however often the fact is judged."""
+    return uuid5(_CASE_NAMESPACE, f"{leg}\x00{fact}")
+
+
+def clawback_id(decision: UUID) -> UUID:
+    """The name of the clawback that a decision begets: one, however often it is carried out."""
+    return uuid5(_CLAWBACK_NAMESPACE, str(decision))
+
+
+def takes_of_offset(open_minor: int, due_minor: int, step_minor: int = 1) -> int:
+    """What of an offset that is still open, all in minor units, is kept from a payout that comes to ``due_minor``.
+
+    What is left must be an amount that the rail can write, a multiple of its step; all of it may be kept.
+    """
+    left = max(due_minor - open_minor, 0)
+    return due_minor - -(-left // step_minor) * step_minor

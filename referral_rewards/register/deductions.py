@@ -1,0 +1,107 @@
+"""What lowers a payout: what its payee owes us from clawbacks. Planned, freed, booked and verified here alone.
+
+A payout's amount is what its live legs come to less its live deductions, frozen in its body when it is planned. One
+that comes to nothing is settled in the books without a call. A deduction stays with its payout through every retry of
+it, and is freed when the payout is cancelled or planned anew.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import rail_catalogue
+from referral_rewards.domain.clawbacks import takes_of_offset
+from referral_rewards.domain.ledger import Deduction, DeductionKind
+from referral_rewards.register import clawback_authority
+from referral_rewards.register.locks import Lock, lock
+from referral_rewards.register.signing import KeyRing
+
+
+async def hold_payees(connection: AsyncConnection, payees: Iterable[str]) -> None:
+    """Locks what lowers the payouts of these payees until the transaction ends; in one call for all that it plans."""
+    for payee in sorted(set(payees)):
+        await lock(connection, Lock.PAYEE, payee)
+
+
+async def plan(
+    connection: AsyncConnection, payout: UUID, *, payee: str, rail: str, currency: str, legs_minor: int
+) -> int:
+    """Plans anew what lowers a payout that was never sent; gives what is left to send, in minor units, zero or more.
+
+    The caller holds the payee (`hold_payees`), and freezes the amount in the payout's body.
+    """
+    await free(connection, payout)
+    left_minor = legs_minor
+    for offset in (await connection.execute(_OPEN_OFFSETS, {"payee": payee, "currency": currency})).all():
+        taken_minor = takes_of_offset(offset.open_minor, left_minor, rail_catalogue.step_minor(rail, currency))
+        if taken_minor > 0:
+            await _keep(connection, payout, DeductionKind.OFFSET, str(offset.id), taken_minor)
+            left_minor -= taken_minor
+    return left_minor
+
+
+async def free(connection: AsyncConnection, payout: UUID) -> None:
+    """Frees what lowered a payout that is cancelled: the next ones of its payee are lowered by it instead."""
+    await connection.execute(_FREE, {"payout": payout})
+
+
+async def of_payout(connection: AsyncConnection, payout: UUID) -> tuple[Deduction, ...]:
+    """The live deductions of a payout, as the books post them."""
+    rows = await connection.execute(_OF_PAYOUT, {"payout": payout})
+    return tuple(Deduction(DeductionKind(row.kind), row.source, int(row.amount_minor)) for row in rows)
+
+
+async def unauthorised(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str | None:
+    """Why the payout may not be lowered as its row says, in one sentence; None if people decided on all of it.
+
+    ``payout`` is its row. Nobody is paid less because of a row that somebody wrote.
+    """
+    for offset in (await connection.execute(_OFFSETS_OF, {"payout": payout.id})).all():
+        if (offset.payee, offset.currency) != (payout.payee, payout.currency):
+            return "it is lowered by what somebody else owes"
+        if offset.over_minor > offset.amount_minor:
+            return "it is lowered by more than is owed"
+        if await clawback_authority.decided(connection, offset, keys) is None:
+            return "no signed decision of somebody with the authority keeps back what it is lowered by"
+    return None
+
+
+async def _keep(connection: AsyncConnection, payout: UUID, kind: DeductionKind, source: str, amount_minor: int) -> None:
+    asked = {"payout": payout, "kind": kind, "source": source, "amount_minor": amount_minor}
+    await connection.execute(_KEEP, asked)
+
+
+# What of each is neither recovered nor kept from a payout that is on its way; oldest first.
+_OPEN_OFFSETS: Final = text("""
+SELECT o.id, o.open_minor FROM (
+    SELECT b.id, b.created_at, CAST(b.amount_minor - b.recovered_minor - coalesce((
+               SELECT sum(d.amount_minor) FROM payout_deduction d JOIN payout p ON p.id = d.payout_id
+               WHERE d.source = CAST(b.id AS text) AND d.kind = 'offset' AND d.live AND p.state <> 'settled'
+           ), 0) AS bigint) AS open_minor
+    FROM clawback b
+    WHERE b.payee = :payee AND b.currency = :currency AND b.kind = 'offset' AND b.state = 'offsetting'
+) AS o WHERE o.open_minor > 0 ORDER BY o.created_at, o.id
+""")
+
+_KEEP: Final = text("""
+INSERT INTO payout_deduction (payout_id, kind, source, amount_minor, live)
+VALUES (:payout, :kind, :source, :amount_minor, true)
+ON CONFLICT (payout_id, kind, source) DO UPDATE SET amount_minor = excluded.amount_minor, live = true
+""")
+
+_FREE: Final = text("UPDATE payout_deduction SET live = false WHERE payout_id = :payout AND live")
+
+_OF_PAYOUT: Final = text("""
+SELECT kind, source, amount_minor FROM payout_deduction WHERE payout_id = :payout AND live ORDER BY kind, source
+""")
+
+# With what all live deductions together keep for it, settled ones among them.
+_OFFSETS_OF: Final = text("""
+SELECT b.*, (SELECT CAST(sum(e.amount_minor) AS bigint) FROM payout_deduction e
+             WHERE e.source = d.source AND e.kind = 'offset' AND e.live) AS over_minor
+FROM payout_deduction d LEFT JOIN clawback b ON CAST(b.id AS text) = d.source
+WHERE d.payout_id = :payout AND d.kind = 'offset' AND d.live
+""")
