@@ -16,7 +16,7 @@ from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.inquiries import Answers
 from referral_rewards.domain.payouts import PaymentRequest, payout_id
 from referral_rewards.domain.ruling import Ruling, ruling
-from referral_rewards.register import claims, decisions, moves
+from referral_rewards.register import claims, decisions, deductions, moves
 from referral_rewards.register.assembly import build_claim
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.inquiries import question_of
@@ -62,8 +62,8 @@ async def shares(
     return tuple(Share(row, [leg for leg in legs if leg.referral_id == row.id], answers.get(row.id)) for row in rows)
 
 
-def check_whole(payout: Any, its: Sequence[Share]) -> None:
-    """Return if the payout is, to the unit, the one of these legs.
+async def check_whole(connection: AsyncConnection, payout: Any, its: Sequence[Share], keys: KeyRing) -> None:
+    """Return if the payout is, to the unit, the one of these legs less what people decided to keep back of it.
 
     Its name follows from them, so that a second payout of a leg that was paid can't bear it. Nobody can release a
     refused one yet, so that nothing begets a second generation of its key.
@@ -74,10 +74,13 @@ def check_whole(payout: Any, its: Sequence[Share]) -> None:
     legs = [leg for share in its for leg in share.legs]
     if not legs:
         raise NotAuthorised("it pays no leg")
+    if (why := await deductions.unauthorised(connection, payout, keys)) is not None:
+        raise NotAuthorised(why)
+    lowered_by = await deductions.of_payout(connection, payout.id)
     frozen = PaymentRequest(
         payout_id=payout.id,
         payee=legs[0].beneficiary,
-        amount_minor=sum(leg.amount_minor for leg in legs),
+        amount_minor=sum(leg.amount_minor for leg in legs) - sum(each.amount_minor for each in lowered_by),
         currency=legs[0].currency,
         destination=legs[0].destination,
         program=legs[0].program,

@@ -113,7 +113,7 @@ async def commit_attempt(
     its = await shares(connection, found, rows, answers)
     may_resend, ahead_by = True, None
     try:
-        check_whole(found, its)
+        await check_whole(connection, found, its, keys)
         for share in its:
             ahead_by = _longer(ahead_by, await verify(connection, found, share, now, keys))
     except NotAuthorised as reason:
