@@ -11,11 +11,14 @@ from starlette.types import Receive, Scope, Send
 from referral_rewards.api import (
     audit,
     claims,
+    clawbacks,
+    cycles,
     docs,
     events,
     health,
     ledger,
     openapi,
+    payouts,
     problems,
     referrals,
     tokens,
@@ -52,7 +55,8 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    for room in (events, referrals, waiting, claims, ledger, audit, tokens, health, docs):
+    rooms = (events, referrals, waiting, claims, payouts, clawbacks, cycles, ledger, audit, tokens, health, docs)
+    for room in rooms:
         app.include_router(room.router)
     desk.install(app)
     return app

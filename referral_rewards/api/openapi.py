@@ -27,8 +27,8 @@ class PlaceOfProblem(BaseModel):
 class Problem(BaseModel):
     """Why a request was refused (RFC 9457). ``type`` tells refusals apart; ``detail`` is one sentence for people.
 
-    ``problems`` comes with 422 and lists all that is wrong with the input; ``rule`` with a decision that the rules of
-    approval don't admit; ``shown`` and ``current`` are the digests of a claim that changed since it was shown.
+    ``problems`` comes with 422 and lists all that is wrong with the input; ``rule`` with a decision that no rule
+    admits; ``shown`` and ``current`` are the digests of a claim that changed since it was shown.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -60,8 +60,8 @@ A token from `referrals user add`, or one issued by `POST /v1/tokens` for some o
 | scope | lets a token |
 |---|---|
 | `events:write` | tell facts (services have it, people do not) |
-| `claims:read` | read referrals, claims and the record of who did what; its user must hold a role |
-| `claims:decide` | decide on claims, as far as the user's roles and the rules of approval go |
+| `claims:read` | read referrals, claims, payouts and the record of who did what; its user must hold a role |
+| `claims:decide` | decide on claims and on money, as far as the user's roles and the rules of approval go |
 """
 
 

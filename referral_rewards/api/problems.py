@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from referral_rewards.api.desk.pages import page
 from referral_rewards.domain.errors import (
+    ActRefused,
     BadInput,
     DecisionRefused,
     NotAllowed,
@@ -103,7 +104,7 @@ async def _refused(request: Request, error: Exception) -> Response:
             more["problems"] = [problem._asdict() for problem in error.problems]
         case StaleDigest():
             more |= {"shown": error.shown, "current": error.current}
-        case DecisionRefused():
+        case DecisionRefused() | ActRefused():
             more["rule"] = error.rule
     response = answer(request, status_of(type(error)), str(error), kind=_kind(error), **more)
     if isinstance(error, NotSignedIn):

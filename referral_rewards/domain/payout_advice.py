@@ -1,0 +1,41 @@
+"""What a person does about a payout that can't go on without one, in words."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from referral_rewards.domain.payouts import PayoutState
+
+_P = PayoutState
+
+_AT_REST: Final[Mapping[PayoutState, str]] = {
+    _P.REFUSED: "Nothing was paid. Mend what the rail names, then retry it under a new key; or cancel it.",
+    _P.RETURNED: "It was paid and came back. Have the payee's details corrected, then retry it under a new key; or "
+    "cancel it.",
+    _P.WAITING_FUNDS: "The account that it is paid from holds too little. Add funds: it then goes on by itself. Or "
+    "retry it at once, or cancel it.",
+}
+
+
+def to_do(state: PayoutState, *, sent: bool, rail: str, key: str) -> str | None:
+    """The advice on a payout that stands there; None where it goes on by itself or is done with.
+
+    ``key`` is the name under which its provider knows it; ``sent`` says that an attempt under it is on record.
+    """
+    if state is _P.MANUAL_REVIEW:
+        if not sent:
+            return "Nothing was sent. Look into why it was stopped, then retry it; or cancel it."
+        return (
+            f"Look in the provider's dashboard for {key}. If it was paid, settle it with the provider's reference; "
+            "if it was not and won't be, record that it was not paid."
+        )
+    if state is _P.UNKNOWN:
+        return (
+            f"The provider does not say whether it paid, and is asked again by itself. If that goes on, look in its "
+            f"dashboard for {key}, and see that its API answers."
+        )
+    if state is _P.ACCEPTED and rail == "manual":
+        return (
+            f"Have the bank execute instruction {key}. Somebody who did not approve it then confirms it with the "
+            "bank's reference; or record that it was not paid."
+        )
+    return _AT_REST.get(state)
