@@ -13,10 +13,11 @@ from typing import Annotated, Any, Final, TextIO
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.cli.console import AsJson, Data, database, say_json, settings, table, tables
+from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, table, tables, tell
+from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import display
-from referral_rewards.reporting.books import beancount, sheet
+from referral_rewards.reporting.books import beancount, checking, sheet
 from referral_rewards.reporting.books.balances import Balance, Total, Wanted, balances, totals
 from referral_rewards.reporting.books.span import Span, see_one_moment
 
@@ -99,6 +100,26 @@ def export(
 
     with _written(output) as into:
         asyncio.run(work(into))
+
+
+@commands.command()
+def check(as_json: AsJson = False, data: Data = None) -> int:
+    """Check that the books say what the register does, of every leg, payout and clawback. Exit code 1 if they don't."""
+
+    async def work() -> list[str]:
+        async with database(settings(data)) as opened, opened.transaction() as connection:
+            await see_one_moment(connection)
+            return [each async for each in checking.problems(connection)]
+
+    found = asyncio.run(work())
+    if as_json:
+        say_json({"agree": not found, "problems": found})
+    else:
+        for problem in found:
+            tell(problem)
+        if not found:
+            say("the books say what the register does")
+    return FOUND_PROBLEMS if found else DONE
 
 
 @contextmanager

@@ -82,3 +82,16 @@ def test_a_file_stays_as_it_was_where_the_export_fails(kept: Shell, monkeypatch:
 def test_bad_input_is_told_in_a_line(kept: Shell, arguments: tuple[str | Path, ...]) -> None:
     ran = kept("ledger", *arguments)
     assert (ran.code, ran.out, len(ran.problems)) == (2, "", 1)
+
+
+def test_books_that_say_something_else_than_the_register_are_found(kept: Shell) -> None:
+    """No leg and no payout stands behind what was posted here."""
+    ran = kept("ledger", "check")
+    assert (ran.code, ran.out, len(ran.problems)) == (1, "", 4)
+    told = json.loads(kept("ledger", "check", "--json").out)
+    assert (told["agree"], told["problems"]) == (False, ran.problems)
+
+
+def test_books_without_an_entry_say_what_the_register_does(shell: Shell) -> None:
+    ran = shell("ledger", "check")
+    assert (ran.code, ran.out, ran.err) == (0, "the books say what the register does\n", "")

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from temporalio.testing import WorkflowEnvironment
 
 from referral_rewards.domain.money import from_minor
-from referral_rewards.reporting.books import beancount
+from referral_rewards.reporting.books import beancount, checking
 from tests.installation import Installation
 from tests.workflows.scenes import before_its_approver, books, payouts, scene, sql
 
@@ -117,9 +117,12 @@ async def test_the_books_refuse_an_entry_without_lines_and_one_with_a_line_too_m
     assert "does not balance" in await _refused(life, further.format(of="ledger_transaction LIMIT 1"))
 
 
-async def test_the_books_of_a_lived_referral_pass_bean_check(life: Installation, tmp_path: Path) -> None:
+async def test_the_books_of_a_lived_referral_say_what_the_register_does_and_pass_bean_check(
+    life: Installation, tmp_path: Path
+) -> None:
     file = tmp_path / "books.beancount"
     async with life.database.transaction() as connection:
+        assert [each async for each in checking.problems(connection)] == []
         file.write_text("".join([part async for part in beancount.export(connection)]))
     for account, amount_minor in books("r1").items():
         asserted = f"balance {beancount.name(account)}  {from_minor(amount_minor, 'USD')} ~ 0 USD"

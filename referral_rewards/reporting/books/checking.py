@@ -1,0 +1,134 @@
+"""Whether the books say what the register does: of each leg, payout and clawback, to the unit and the account.
+
+Both are written in one transaction, so that at every moment they agree; where they do not, somebody changed a row by
+hand, or we have a fault.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.ledger_accounts import AccountKind
+from referral_rewards.domain.money import display
+
+
+async def problems(connection: AsyncConnection) -> AsyncIterator[str]:
+    """What does not agree, a sentence each, however much there is. ``connection`` sees one moment."""
+    async for row in await connection.stream(_UNBALANCED):
+        yield f"ledger transaction {row.key} does not balance"
+    async for row in await connection.stream(_UNKNOWN_ACCOUNTS, {"kinds": list(AccountKind)}):
+        yield f"account {row.account} is of no kind that we know"
+    async for row in await connection.stream(_LEGS):
+        yield f"leg {row.subject} is {row.state or 'not in the register'}: {_difference(row)}"
+    async for row in await connection.stream(_PAYOUTS):
+        yield f"payout {row.subject} is {row.state or 'not in the register'}: {_difference(row)}"
+    async for row in await connection.stream(_SUMS):
+        sent, legs, kept = (display(int(each), row.currency) for each in (row.amount_minor, row.legs, row.deductions))
+        yield f"payout {row.id} sends {sent}, while its legs come to {legs} less {kept}"
+    async for row in await connection.stream(_RECOVERABLE):
+        yield f"what {row.payee} owes by the clawbacks: {_difference(row)}"
+
+
+def _difference(row: Any) -> str:
+    posted, expected = _amount(row.posted, row.currency), _amount(row.expected, row.currency)
+    return f"{row.account} has {posted} of it, not {expected}"
+
+
+def _amount(amount_minor: Any, currency: str) -> str:
+    return display(int(amount_minor or 0), currency)
+
+
+_UNBALANCED: Final = text("""
+SELECT t.key FROM ledger_transaction t LEFT JOIN posting p ON p.transaction_id = t.id
+GROUP BY t.id, t.key, p.currency HAVING coalesce(sum(p.amount_minor), 1) <> 0 ORDER BY t.key
+""")
+
+_UNKNOWN_ACCOUNTS: Final = text("""
+SELECT DISTINCT account FROM posting
+WHERE split_part(account, ':', 1) <> ALL(CAST(:kinds AS text[])) OR split_part(account, ':', 2) = '' ORDER BY 1
+""")
+
+#: What was posted under keys of these kinds, by what they name, account and currency; what came to nothing is left out.
+_POSTED: Final = """
+posted AS (
+    SELECT left(split_part(t.key, ':', 2), 36) AS subject, p.account, p.currency, sum(p.amount_minor) AS amount_minor
+    FROM ledger_transaction t JOIN posting p ON p.transaction_id = t.id
+    WHERE split_part(t.key, ':', 1) IN ({kinds})
+    GROUP BY 1, 2, 3 HAVING sum(p.amount_minor) <> 0
+)
+"""
+_DIFFERENCES: Final = """
+SELECT d.subject, s.state, d.account, d.currency, d.posted, d.expected
+FROM (
+    SELECT subject, account, currency, posted.amount_minor AS posted, expected.amount_minor AS expected
+    FROM posted FULL JOIN expected USING (subject, account, currency)
+    WHERE posted.amount_minor IS DISTINCT FROM expected.amount_minor
+) AS d LEFT JOIN {table} s ON CAST(s.id AS text) = d.subject
+ORDER BY 1, 3, 4
+"""
+
+_LEGS: Final = text(f"""
+WITH {_POSTED.format(kinds="'accrued', 'released'")}, expected AS (
+    SELECT CAST(l.id AS text) AS subject, v.account, l.currency, v.amount_minor
+    FROM leg l CROSS JOIN LATERAL (VALUES
+        ('expense:' || l.program, CAST(l.amount_minor AS numeric)),
+        ('payable:' || l.beneficiary, CAST(-l.amount_minor AS numeric))
+    ) AS v(account, amount_minor)
+    WHERE l.state <> 'cancelled'
+)
+{_DIFFERENCES.format(table="leg")}
+""")  # noqa: S608  (all parts are ours)
+
+# A payout that came back has posted and undone as much.
+_PAYOUTS: Final = text(f"""
+WITH {_POSTED.format(kinds="'settled', 'returned'")}, kept AS (
+    SELECT payout_id, kind, source, amount_minor FROM payout_deduction WHERE live
+), lines AS (
+    SELECT id, 'payable:' || payee AS account, currency, amount_minor FROM payout WHERE state = 'settled'
+    UNION ALL
+    SELECT p.id, 'payable:' || p.payee, p.currency, k.amount_minor
+    FROM payout p JOIN kept k ON k.payout_id = p.id WHERE p.state = 'settled'
+    UNION ALL
+    SELECT id, 'clearing:' || rail, currency, -amount_minor FROM payout WHERE state = 'settled'
+    UNION ALL
+    SELECT p.id, CASE k.kind WHEN 'offset' THEN 'recoverable:' || p.payee ELSE 'withholding:' || k.source END,
+           p.currency, -k.amount_minor
+    FROM payout p JOIN kept k ON k.payout_id = p.id WHERE p.state = 'settled'
+), expected AS (
+    SELECT CAST(id AS text) AS subject, account, currency, sum(amount_minor) AS amount_minor
+    FROM lines GROUP BY 1, 2, 3 HAVING sum(amount_minor) <> 0
+)
+{_DIFFERENCES.format(table="payout")}
+""")  # noqa: S608  (all parts are ours)
+
+_SUMS: Final = text("""
+SELECT p.id, p.currency, p.amount_minor, coalesce(l.amount_minor, 0) AS legs, coalesce(d.amount_minor, 0) AS deductions
+FROM payout p
+LEFT JOIN LATERAL (
+    SELECT sum(leg.amount_minor) AS amount_minor FROM payout_leg pl JOIN leg ON leg.id = pl.leg_id
+    WHERE pl.payout_id = p.id AND pl.live
+) AS l ON true
+LEFT JOIN LATERAL (
+    SELECT sum(amount_minor) AS amount_minor FROM payout_deduction WHERE payout_id = p.id AND live
+) AS d ON true
+WHERE p.state = 'settled' AND p.amount_minor <> coalesce(l.amount_minor, 0) - coalesce(d.amount_minor, 0)
+ORDER BY p.id
+""")
+
+# What a payee owes us is what people decided to have back, and neither came back nor was given up.
+_RECOVERABLE: Final = text("""
+WITH posted AS (
+    SELECT account, currency, sum(amount_minor) AS amount_minor FROM posting
+    WHERE starts_with(account, 'recoverable:') GROUP BY 1, 2 HAVING sum(amount_minor) <> 0
+), expected AS (
+    SELECT 'recoverable:' || payee AS account, currency, sum(amount_minor - recovered_minor) AS amount_minor
+    FROM clawback
+    WHERE state IN ('approved', 'reversing', 'unknown', 'manual_review', 'offsetting')
+    GROUP BY 1, 2 HAVING sum(amount_minor - recovered_minor) <> 0
+)
+SELECT substr(account, 13) AS payee, account, currency, posted.amount_minor AS posted, expected.amount_minor AS expected
+FROM posted FULL JOIN expected USING (account, currency)
+WHERE posted.amount_minor IS DISTINCT FROM expected.amount_minor ORDER BY 1, 3
+""")
