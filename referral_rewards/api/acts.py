@@ -128,13 +128,18 @@ class ActShown(DecisionShown):
 
 
 class Actable(BaseModel):
-    """What a decision would be made against now, and which acts it takes; ``room_minor``: the most one may be over."""
+    """What a decision would be made against now, and which acts it takes.
+
+    ``room_minor`` is the most that one may be over, in minor units of ``currency``; null where none is over an amount.
+    """
 
     model_config = ConfigDict(extra="allow")
 
     id: UUID
+    state: str
     referral: str | None
     program: str
+    currency: str
     digest: str
     takes: list[MoneyAct]
     room_minor: int | None

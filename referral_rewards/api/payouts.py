@@ -97,8 +97,7 @@ class Step(BaseModel):
 class PayoutShown(PayoutInList, Actable):
     """A payout with its legs, deductions, steps and decisions, and what a decision would be made against now."""
 
-    program: str
-    referral: str | None
+    state: PayoutState
     legs: list[LegPaid]
     deductions: list[Deduction]
     steps: list[Step]

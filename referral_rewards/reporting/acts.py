@@ -13,13 +13,17 @@ from referral_rewards.reporting.forms import instant, plain
 
 
 async def actable(connection: AsyncConnection, kind: SubjectKind, subject: UUID, keys: KeyRing) -> dict[str, Any]:
-    """A payout, clawback case or cycle as a decision on it is made; ``room_minor`` is the most an act may be over.
+    """A payout, clawback case or cycle as a decision on it is made, with what it says of itself.
+
+    ``room_minor`` is the most an act may be over, in minor units of ``currency``.
 
     Raises:
         NotFound: if there is none.
     """
     shown = await act_subjects.shown(connection, kind, subject, keys)
+    of_itself = (await connection.execute(_SAYS[kind], {"id": subject})).one()
     return {
+        **plain(of_itself),
         "id": str(shown.id),
         "referral": shown.referral,
         "program": shown.program,
@@ -53,6 +57,18 @@ async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) 
         for row in rows
     ]
 
+
+_SAYS: Final = {
+    SubjectKind.PAYOUT: text("SELECT state, why, payee, rail, amount_minor, currency FROM payout WHERE id = :id"),
+    SubjectKind.CLAWBACK_CASE: text("""
+        SELECT c.state, c.why, c.proposed_minor, c.opened_at, l.role, l.beneficiary AS payee, l.rail, l.amount_minor,
+               l.currency
+        FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
+    """),
+    SubjectKind.CYCLE: text("""
+        SELECT state, CAST(due_on AS text) AS due_on, currency, minimum_minor, summary FROM payout_cycle WHERE id = :id
+    """),
+}
 
 _ON_SUBJECT: Final = text("""
 SELECT d.id, d.seq, d.kind, d.username AS user, d.roles, d.reason, p.body->>'note' AS note, d.digest, d.decided_at,

@@ -1,0 +1,47 @@
+"""A payout's life as the command line tells it: where it stands, what it pays, what lowers it, and every step."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from referral_rewards.cli.console import table
+from referral_rewards.domain.money import display
+
+
+def tell_life(out: Console, payout: Mapping[str, Any]) -> None:
+    """Prints one payout as `reporting.payouts` shows it."""
+    amount = display(payout["amount_minor"], payout["currency"])
+    key = f", key {payout['key']}" + (f" (generation {payout['generation']})" if payout["generation"] > 1 else "")
+    out.print(
+        f"[bold]payout[/bold] {payout['payout']}: {amount} to {escape(payout['payee'])} by {payout['rail']}{key}, "
+        f"[bold]{payout['state'].replace('_', ' ')}[/bold]",
+        soft_wrap=True,
+    )
+    for said in (payout["why"], payout["to_do"], _reference(payout), _cycle(payout)):
+        if said:
+            out.print(f"  {said}", markup=False, soft_wrap=True)
+    for leg in payout["legs"]:
+        gone = "" if leg["live"] else ", no longer in it"
+        pays = display(leg["amount_minor"], leg["currency"])
+        out.print(f"  pays {pays} {leg['kind']} to the {leg['role']} of {leg['referral']}{gone}", markup=False)
+    for each in payout["deductions"]:
+        gone = "" if each["live"] else ", given back"
+        less = display(each["amount_minor"], payout["currency"])
+        what = f"kept against clawback {each['source']}" if each["kind"] == "offset" else f"withheld ({each['source']})"
+        out.print(f"  less {less} {what}{gone}", markup=False)
+    if payout["steps"]:
+        steps = table("when", "what was done", "then it stood", "key", "reference", "why")
+        for step in payout["steps"]:
+            state, act = step["state"].replace("_", " "), step["act"].replace("_", " ")
+            steps.add_row(step["at"], act, state, str(step["generation"]), step["reference"], step["why"])
+        out.print(steps)
+
+
+def _reference(payout: Mapping[str, Any]) -> str | None:
+    return f"the provider calls it {payout['reference']}" if payout["reference"] else None
+
+
+def _cycle(payout: Mapping[str, Any]) -> str | None:
+    return f"part of payout cycle {payout['cycle']}" if payout["cycle"] else None

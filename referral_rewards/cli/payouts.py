@@ -1,0 +1,134 @@
+"""`referrals payout`: where payouts stand, what to do about them, and the decisions on them."""
+
+import asyncio
+import csv
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+from referral_rewards.cli import acting
+from referral_rewards.cli.console import AsJson, Data, database, keys_of, say_json, settings, table, tables
+from referral_rewards.cli.life import tell_life
+from referral_rewards.domain.money import display, from_minor
+from referral_rewards.domain.money_acts import SubjectKind
+from referral_rewards.domain.payouts import PayoutState
+from referral_rewards.reporting import payouts
+from referral_rewards.reporting.payouts import Wanted
+
+commands = typer.Typer(help="Payouts: one provider call each, for one reward or several.", no_args_is_help=True)
+
+_PAGE: Final = 500
+
+State = Annotated[PayoutState | None, typer.Option("--state", help="Only those that stand there.")]
+Rail = Annotated[str | None, typer.Option("--rail", metavar="RAIL", help="Only by this rail.")]
+Program = Annotated[str | None, typer.Option("--program", metavar="NAME", help="Only of this program.")]
+Payee = Annotated[str | None, typer.Option("--payee", metavar="PAYEE", help="Only to this payee.")]
+Referral = Annotated[str | None, typer.Option("--referral", metavar="REFERRAL", help="Only those that pay it.")]
+Cycle = Annotated[UUID | None, typer.Option("--cycle", metavar="CYCLE", help="Only of this payout cycle.")]
+
+
+@commands.command("list")
+def list_(
+    state: State = None,
+    rail: Rail = None,
+    program: Program = None,
+    payee: Payee = None,
+    referral: Referral = None,
+    cycle: Cycle = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """List payouts, and what a person does about those that can't go on by themselves."""
+    found = asyncio.run(_all(Wanted(state, rail, program, payee, referral, cycle), data))
+    if as_json:
+        say_json(found)
+        return
+    listed = table("payout", "payee", "amount", "rail", "state", "since", "what to do")
+    for each in found:
+        amount = display(each["amount_minor"], each["currency"])
+        told = "\n".join(filter(None, (each["why"], each["to_do"])))
+        listed.add_row(each["payout"], each["payee"], amount, each["rail"], each["state"], each["updated_at"], told)
+    tables().print(listed)
+
+
+@commands.command()
+def show(payout: Annotated[UUID, typer.Argument(metavar="PAYOUT")], as_json: AsJson = False, data: Data = None) -> None:
+    """Show one payout: its rewards, deductions, every step of its life, and which decisions it takes now."""
+    chosen = settings(data)
+
+    async def work() -> dict[str, Any]:
+        async with database(chosen) as opened, opened.transaction() as connection:
+            return await payouts.payout(connection, payout, keys_of(chosen))
+
+    found = asyncio.run(work())
+    if as_json:
+        say_json(found)
+        return
+    out = tables()
+    tell_life(out, found)
+    _decisions(out, found)
+
+
+@commands.command()
+def instructions(
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV for the bank, to standard output.")] = False,
+    data: Data = None,
+) -> None:
+    """List the manual instructions that wait for the bank: whom to pay how much, and the key to name as its purpose."""
+    found = asyncio.run(_all(Wanted(PayoutState.ACCEPTED, rail="manual"), data))
+    if not as_csv:
+        listed = table("instruction", "payee", "destination", "amount", "since")
+        for each in found:
+            amount = display(each["amount_minor"], each["currency"])
+            listed.add_row(each["key"], each["payee"], each["destination"], amount, each["updated_at"])
+        tables().print(listed)
+        return
+    file = csv.writer(sys.stdout, lineterminator="\n")
+    file.writerow(("instruction", "payout", "payee", "destination", "amount", "currency", "since"))
+    for each in found:
+        amount = f"{from_minor(each['amount_minor'], each['currency']):f}"
+        cells = (each["key"], each["payout"], each["payee"], each["destination"], amount, each["currency"])
+        file.writerow([*map(_cell, cells), each["updated_at"]])
+
+
+for name, act in acting.commands(SubjectKind.PAYOUT):
+    commands.command(name)(act)
+
+
+async def _all(wanted: Wanted, data: Any) -> list[dict[str, Any]]:
+    """Every payout that is asked for, page by page."""
+    async with database(settings(data)) as opened, opened.transaction() as connection:
+        return [each async for each in _pages(connection, replace(wanted, limit=_PAGE))]
+
+
+async def _pages(connection: Any, wanted: Wanted) -> AsyncIterator[dict[str, Any]]:
+    while True:
+        page = await payouts.payouts(connection, wanted)
+        for each in page:
+            yield each
+        if len(page) < wanted.limit:
+            return
+        wanted = replace(wanted, after=UUID(page[-1]["payout"]))
+
+
+def _cell(value: str | None) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    said = value or ""
+    return f"'{said}" if said[:1] in ("=", "+", "-", "@", "\t", "\r") else said
+
+
+def _decisions(out: Console, found: dict[str, Any]) -> None:
+    made = table("decision", "by", "reason", "reference", "note", "when", title="decisions", title_justify="left")
+    for each in found["decisions"]:
+        kind = each["kind"] if each["genuine"] else f"{each['kind']} (FORGED: no signature that we believe)"
+        note = each["note"] or "erased"
+        made.add_row(kind, each["user"], each["reason"], each["reference"], note, each["decided_at"])
+    if made.row_count:
+        out.print(made)
+    takes = ", ".join(acting.name_of(act) for act in found["takes"]) or "no decision"
+    out.print(f"takes {takes}; digest {found['digest']}")

@@ -1,0 +1,120 @@
+"""`referrals payout …`: what stands where, what to do about it, and deciding on it through the API."""
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from sqlalchemy import text
+
+from referral_rewards.cli import main
+from referral_rewards.domain.terms import Role
+from referral_rewards.sources.served import served
+from tests.cli.conftest import Ran
+from tests.desk import PEPPER, Desk
+from tests.desk import desk as open_desk
+
+
+class Typed(Protocol):
+    async def __call__(self, *arguments: str) -> Ran: ...
+
+
+@pytest.fixture
+async def desk(database_url: str) -> AsyncIterator[Desk]:
+    """A desk with one approved referral, whose two payouts their rail refused."""
+    async with open_desk(database_url) as opened:
+        await opened.add_user("olga", Role.FINANCE)
+        await opened.referral("r1")
+        await opened.decide("r1", "approve")
+        await opened.judge("r1")
+        async with opened.database.transaction() as connection:
+            await connection.execute(
+                text("UPDATE payout SET state = 'refused', why = 'no such account', first_sent_at = now()")
+            )
+        yield opened
+
+
+@pytest.fixture
+async def referrals(
+    desk: Desk, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Typed]:
+    """Runs a command as olga, against this desk."""
+    verify = tmp_path / "verify.json"
+    verify.write_text(json.dumps([desk.parts.signer.public_entry()]))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REFERRALS_DATABASE_URL", database_url)
+    monkeypatch.setenv("REFERRALS_PEPPER", PEPPER.hex())
+    monkeypatch.setenv("REFERRALS_VERIFY_KEYS", str(verify))
+    monkeypatch.setenv("REFERRALS_TOKEN", desk.tokens["olga"])
+
+    async def typed(*arguments: str) -> Ran:
+        capsys.readouterr()
+        code = await asyncio.to_thread(main.run, list(arguments))
+        captured = capsys.readouterr()
+        # The API of this process logs to the same output.
+        own = [line for line in captured.out.splitlines(keepends=True) if "[info " not in line]
+        return Ran(code, "".join(own), captured.err)
+
+    async with served(desk.app) as url:
+        monkeypatch.setenv("REFERRALS_API_URL", url)
+        yield typed
+
+
+_SAYING = ("--note", "looked at it", "--as", "olga")
+
+
+async def test_a_payout_is_found_looked_at_and_decided_on(desk: Desk, referrals: Typed) -> None:
+    listed = json.loads((await referrals("payout", "list", "--state", "refused", "--json")).out)
+    one, other = (each["payout"] for each in listed)
+    told = (await referrals("payout", "list", "--rail", "account_credit")).out
+    assert "no such account" in told
+    assert "retry it under a new key" in " ".join(told.split())
+    shown = (await referrals("payout", "show", one)).out
+    assert "takes retry, cancel; digest" in shown
+    assert "of r1" in shown
+
+    made = await referrals("payout", "retry", one, "--reason", "details_corrected", *_SAYING)
+    assert (made.code, made.out) == (0, f"{one}: retry payout by olga (finance) was recorded as decision 2\n")
+    assert made.err.startswith(f"payout {one} is refused (no such account): ")
+    again = await referrals("payout", "retry", one, "--reason", "details_corrected", *_SAYING)
+    assert (again.code, "was recorded before as decision 2" in again.out) == (0, True)
+    both = await referrals("payout", "cancel", one, other, "--reason", "not_owed", *_SAYING)
+    assert (both.code, both.out) == (1, f"{other}: cancel payout by olga (finance) was recorded as decision 3\n")
+    assert "decided_meanwhile" in both.err
+    assert "olga" in (await referrals("payout", "show", one)).out
+
+
+async def test_what_can_not_be_decided_is_one_clear_line(desk: Desk, referrals: Typed) -> None:
+    one, other = (each["payout"] for each in json.loads((await referrals("payout", "list", "--json")).out))
+    for arguments, code, said in (
+        (("retry", one, "--reason", "found_at_provider"), 2, "--reason: 'found_at_provider' is none of"),
+        (("settle", one, "--reason", "other", "--reference", "x"), 1, "it does not take settle_payout as it stands"),
+        (("settle", one, "--reason", "other"), 2, "Missing option '--reference'"),
+        (("settle", one, other, "--reason", "other", "--reference", "x"), 2, "--reference: speaks of one payout"),
+        (("retry", one, "--reason", "other", "--digest", "0" * 64), 1, "(rule: stale)"),
+        (("retry", one, "--reason", "other", "--digest", "0123"), 1, "(rule: stale)"),
+        (("retry", "r1", "--reason", "other"), 2, "Input should be a valid UUID"),
+        (("retry", "00000000-0000-0000-0000-000000000001", "--reason", "other"), 1, "there is no payout"),
+        (("show", "00000000-0000-0000-0000-000000000001"), 1, "there is no payout"),
+    ):
+        ran = await referrals("payout", *arguments, *(() if arguments[0] == "show" else _SAYING))
+        assert (ran.code, said in ran.problems[-1]) == (code, True), (arguments, ran)
+
+
+async def test_instructions_for_the_bank_are_a_file_of_what_is_to_be_paid(desk: Desk, referrals: Typed) -> None:
+    async with desk.database.transaction() as connection:
+        await connection.execute(
+            text(
+                "UPDATE payout SET state = 'accepted', rail = 'manual',"
+                """ body = jsonb_set(body, '{destination}', '"=HYPERLINK(1)"') WHERE amount_minor = 2500"""
+            )
+        )
+    rows = list(csv.DictReader(io.StringIO((await referrals("payout", "instructions", "--csv")).out)))
+    assert [(row["amount"], row["currency"], row["destination"]) for row in rows] == [
+        ("25.00", "USD", "'=HYPERLINK(1)")
+    ]
+    assert rows[0]["instruction"] in (await referrals("payout", "instructions")).out
