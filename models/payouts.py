@@ -26,6 +26,7 @@ class LegRow(SQLModel, table=True):
         Index("ix_leg_referral_id", "referral_id"),
         Index("ix_leg_beneficiary_approved_at", "beneficiary", "approved_at"),
         Index("ix_leg_referrer_approved_at", "program", "referrer", "approved_at"),
+        Index("ix_leg_tax_hold", "beneficiary", postgresql_where=text("state = 'tax_hold'")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -60,6 +61,8 @@ class PayoutRow(SQLModel, table=True):
         Index("ix_payout_state", "state"),
         Index("ix_payout_cycle_id", "cycle_id", "id"),
         Index("ix_payout_payee", "payee", "rail"),
+        Index("ix_payout_settled", "payee", "settled_at", postgresql_where=text("state = 'settled'")),
+        Index("ix_payout_under_way", "payee", postgresql_where=text("state NOT IN ('settled', 'cancelled')")),
         Index("ix_payout_provider_reference", "provider_reference"),
         CheckConstraint("amount_minor >= 0", name="ck_payout_amount"),
         CheckConstraint("(referral_id IS NULL) <> (cycle_id IS NULL)", name="ck_payout_of_one"),

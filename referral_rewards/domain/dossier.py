@@ -7,6 +7,7 @@ not exist is empty.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from functools import cached_property
 
 from referral_rewards.domain import origin as origins
@@ -56,10 +57,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TaxPosition:
-    """A payee's rewards of all kinds in the calendar year before this one, minor units, and whether a form is filed."""
+    """What counts for a payee in the calendar year before this referral, in minor units of the regime's currency; and
+    whether a form is in force, and how much of a payment it has us withhold."""
 
     year_total_minor: int = 0
     form_on_file: bool = False
+    withholding_percent: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,12 +39,14 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
         if fact.type is FactType.ATTRIBUTION_CHANGED and fact.data["to_referrer"] != row.referrer:
             why = f"{fact.type} to {fact.data['to_referrer']}"
             await reservations.open_clawback(connection, case, fact.id, why, role=Side.REFERRER)
-    await release_tax_holds(connection, case)
+    again_at = await reservations.release_tax_holds(connection, case)
     claim, _ = await claims.current(connection, row.claim_id)
     legs = await reservations.legs_of(connection, row.id)
     settled = all(leg.state in ("paid", "clawed_back") for leg in legs)
     if not settled:
-        return await verdicts.write(connection, case, _S.PAYING, claim, claim_version=row.facts_version, **_frozen(row))
+        return await verdicts.write(
+            connection, case, _S.PAYING, claim, again_at=again_at, claim_version=row.facts_version, **_frozen(row)
+        )
     rewarded_at = row.rewarded_at or case.now
     watched_until = case.terms.end(rewarded_at, case.terms.periods.watch)
     over = case.now >= watched_until
@@ -60,20 +62,6 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
         closed_at=case.now if over else None,
         closed_version=row.facts_version if over else None,
     )
-
-
-async def release_tax_holds(connection: AsyncConnection, case: Case) -> None:
-    """Plans the legs whose payee has filed the form they waited for."""
-    legs = await reservations.legs_of(connection, case.row.id)
-    waiting = {leg.beneficiary for leg in legs if leg.state == "tax_hold"}
-    filed = {
-        fact.data["payee"]
-        for fact in case.facts
-        if fact.type is FactType.TAX_FORM_FILED and fact.data["payee"] in waiting
-    }
-    if filed:
-        await reservations.release_tax_hold(connection, case.row.id, filed)
-        await reservations.plan_due(connection, case)
 
 
 def _frozen(row: Any) -> dict[str, Any]:

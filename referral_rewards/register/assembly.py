@@ -3,7 +3,6 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import claims as rules
-from referral_rewards.domain import tax
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.inquiries import Answers, AnswersNeeded, Moment
@@ -28,22 +27,3 @@ def to_the_point(case: Case, answers: Answers | None, moment: Moment) -> Answers
     if answers is None or answers.question != question:
         raise AnswersNeeded(question, moment)
     return answers
-
-
-def waiting_for_tax(gathered: Dossier, claim: RewardClaim) -> frozenset[str]:
-    """The payees whose leg waits: over the threshold of their year without a form, or not to be told."""
-    regime, year = gathered.terms.tax.regime, gathered.now.astimezone(gathered.terms.zone).year
-    limit = tax.threshold(regime, year)
-    if limit is None:
-        return frozenset()
-    comparable = limit.currency == gathered.terms.currency
-    waiting = set()
-    for leg in claim.legs:
-        assert leg.beneficiary is not None
-        position = gathered.tax.get(leg.beneficiary)
-        if position is None or not (
-            position.form_on_file
-            or (comparable and tax.cleared(regime, year, position.year_total_minor + leg.amount_minor, False))
-        ):
-            waiting.add(leg.beneficiary)
-    return frozenset(waiting)

@@ -1,40 +1,58 @@
-"""What lowers a payout: what its payee owes us from clawbacks. Planned, freed, booked and verified here alone.
+"""What lowers a payout: withheld tax, and what its payee owes us. Planned, freed, booked and verified here alone.
 
 A payout's amount is what its live legs come to less its live deductions, frozen in its body when it is planned. One
 that comes to nothing is settled in the books without a call. A deduction stays with its payout through every retry of
 it, and is freed when the payout is cancelled or planned anew.
 """
 
-from collections.abc import Iterable
+import zlib
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import rail_catalogue
+from referral_rewards.domain import rail_catalogue, tax
 from referral_rewards.domain.clawbacks import takes_of_offset
 from referral_rewards.domain.ledger import Deduction, DeductionKind
-from referral_rewards.register import clawback_authority
+from referral_rewards.register import clawback_authority, withholding
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.signing import KeyRing
+
+#: Payees are spread over so many locks, taken in ascending order: one file may tell of very many.
+_PAYEE_LOCKS: Final = 64
 
 
 async def hold_payees(connection: AsyncConnection, payees: Iterable[str]) -> None:
     """Locks what lowers the payouts of these payees until the transaction ends; in one call for all that it plans."""
-    for payee in sorted(set(payees)):
-        await lock(connection, Lock.PAYEE, payee)
+    for number in sorted({zlib.crc32(payee.encode()) % _PAYEE_LOCKS for payee in payees}):
+        await lock(connection, Lock.PAYEE, str(number))
 
 
 async def plan(
-    connection: AsyncConnection, payout: UUID, *, payee: str, rail: str, currency: str, legs_minor: int
+    connection: AsyncConnection,
+    payout: UUID,
+    *,
+    payee: str,
+    rail: str,
+    currency: str,
+    legs: Collection[UUID],
+    at: datetime,
 ) -> int:
     """Plans anew what lowers a payout that was never sent; gives what is left to send, in minor units, zero or more.
 
-    The caller holds the payee (`hold_payees`), and freezes the amount in the payout's body.
+    ``legs`` are the ids of all that it pays. Tax is withheld of them in full, and the rest is kept for what the payee
+    owes. The caller holds the payee (`hold_payees`), and freezes the amount in the payout's body.
     """
     await free(connection, payout)
-    left_minor = legs_minor
+    left_minor = 0
+    for regime, gross_minor, percent in await withholding.of_legs(connection, payee, legs, at):
+        withheld_minor = tax.withheld(gross_minor, percent, rail_catalogue.step_minor(rail, currency))
+        if withheld_minor > 0:
+            await _keep(connection, payout, DeductionKind.WITHHOLDING, regime, withheld_minor)
+        left_minor += gross_minor - withheld_minor
     for offset in (await connection.execute(_OPEN_OFFSETS, {"payee": payee, "currency": currency})).all():
         taken_minor = takes_of_offset(offset.open_minor, left_minor, rail_catalogue.step_minor(rail, currency))
         if taken_minor > 0:
@@ -55,10 +73,14 @@ async def of_payout(connection: AsyncConnection, payout: UUID) -> tuple[Deductio
 
 
 async def unauthorised(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str | None:
-    """Why the payout may not be lowered as its row says, in one sentence; None if people decided on all of it.
+    """Why the payout may not be lowered as its row says, in one sentence; None if people decided on all of it, or a tax
+    form of its payee says so.
 
     ``payout`` is its row. Nobody is paid less because of a row that somebody wrote.
     """
+    for kept in await of_payout(connection, payout.id):
+        if kept.kind is DeductionKind.WITHHOLDING and not await withholding.founded(connection, payout, kept):
+            return "no tax form of its payee has so much of it withheld"
     for offset in (await connection.execute(_OFFSETS_OF, {"payout": payout.id})).all():
         if (offset.payee, offset.currency) != (payout.payee, payout.currency):
             return "it is lowered by what somebody else owes"

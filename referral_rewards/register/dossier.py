@@ -17,6 +17,7 @@ from referral_rewards.domain.inquiries import Answers
 from referral_rewards.domain.lifecycle import CLOSED, ReferralStatus
 from referral_rewards.domain.origin import referee_identity
 from referral_rewards.domain.payloads import FactType
+from referral_rewards.register import payees
 from referral_rewards.register.cases import Case
 from referral_rewards.register.surroundings.behaviour import observed
 
@@ -167,29 +168,12 @@ _LOOK_BACK_MAX: Final = timedelta(days=120 * 366)
 
 
 async def _tax(connection: AsyncConnection, case: Case) -> Mapping[str, TaxPosition]:
-    """Every possible payee's rewards in the calendar year of the program's zone, over all programs.
-
-    A payee without a form who was also rewarded in another currency is left out: such totals can't be added up.
-    """
-    payees = {case.origin.referrer} | {
+    """Where every possible payee stands in the present year; one of whom that can't be told is left out."""
+    possible = {case.origin.referrer} | {
         mark.removeprefix("customer:") for fact in case.facts for mark in fact.marks if mark.startswith("customer:")
     }
-    local = case.now.astimezone(case.terms.zone)
-    since = local.replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
-    rows = await connection.execute(
-        _TAX,
-        {
-            "payees": sorted(payee for payee in payees if payee),
-            "since": since,
-            "referral": case.row.id,
-            "currency": case.terms.currency,
-        },
-    )
-    return {
-        row.payee: TaxPosition(int(row.total_minor), row.form_on_file)
-        for row in rows
-        if row.form_on_file or not row.in_another_currency
-    }
+    asked = {payee for payee in possible if payee}
+    return await payees.positions(connection, asked, case.terms, case.now, besides=case.row.id)
 
 
 # The database keeps these totals itself; the one without a referrer is the whole program's.
@@ -246,17 +230,4 @@ SELECT DISTINCT unnest(f.marks)
 FROM unnest(CAST(:marks AS text[])) AS m(key)
 CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = m.key OFFSET 0) AS fk
 CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
-""")
-
-_TAX: Final = text("""
-SELECT p.payee, coalesce(sum(l.amount_minor), 0) AS total_minor,
-       coalesce(bool_or(l.currency <> :currency), false) AS in_another_currency,
-       EXISTS (SELECT 1 FROM (SELECT fact_id FROM fact_key WHERE key = 'payee:' || p.payee OFFSET 0) AS fk
-               CROSS JOIN LATERAL (
-                   SELECT 1 FROM fact WHERE id = fk.fact_id AND type = 'payee.tax_form_filed' OFFSET 0
-               ) AS filed) AS form_on_file
-FROM unnest(CAST(:payees AS text[])) AS p(payee)
-LEFT JOIN leg l ON l.beneficiary = p.payee AND l.approved_at >= CAST(:since AS timestamptz)
-    AND l.referral_id <> :referral AND l.state NOT IN ('cancelled', 'clawed_back')
-GROUP BY p.payee
 """)

@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.facts import Event
 from referral_rewards.domain.identity import Marker
-from referral_rewards.register import matching
+from referral_rewards.domain.payloads import FactType
+from referral_rewards.register import matching, tax_holds
 from referral_rewards.register.linking import link
 from referral_rewards.register.literals import array, dump
 from referral_rewards.register.locks import Lock, lock_shared
@@ -94,7 +95,9 @@ class Intake:
         fresh = [row for row in told.rows if row.event.fact_id in fresh_ids]
         known = [row for row in told.rows if row.event.fact_id not in fresh_ids]
         conflicts = (*told.conflicts, *await _conflicting(connection, known))
-        touched = await link(connection, [(row.event, row.filing) for row in fresh], batch) if fresh else ()
+        touched = await link(connection, [(row.event, row.filing) for row in fresh], batch) if fresh else set()
+        if filed := {row.event.public["payee"] for row in fresh if row.event.type is FactType.TAX_FORM_FILED}:
+            touched |= await tax_holds.wake(connection, filed, batch)
         return Recorded(len(fresh), told.size - len(fresh) - len(conflicts), conflicts, tuple(touched))
 
     def _distinct(self, events: Sequence[Event]) -> tuple[dict[UUID, Event], list[Event]]:

@@ -34,8 +34,8 @@ from referral_rewards.register import (
     telling,
     verdicts,
 )
-from referral_rewards.register.after_payment import after_payment, release_tax_holds
-from referral_rewards.register.assembly import build_claim, to_the_point, waiting_for_tax
+from referral_rewards.register.after_payment import after_payment
+from referral_rewards.register.assembly import build_claim, to_the_point
 from referral_rewards.register.cases import Case, next_ahead, open_case
 from referral_rewards.register.closed import closing_digest, still_closed
 from referral_rewards.register.decisions import Decision
@@ -232,8 +232,8 @@ class Judgement:
     ) -> Standing:
         """Reserves what was approved, if it still fits; else the claim is put forward anew, its approval void."""
         if await reservations.legs_of(connection, case.row.id):
-            await release_tax_holds(connection, case)
-            return await verdicts.write(connection, case, _S.APPROVED, claim)
+            again_at = await reservations.release_tax_holds(connection, case)
+            return await verdicts.write(connection, case, _S.APPROVED, claim, again_at=again_at)
         answers = to_the_point(case, answers, Moment.APPROVAL)
         await lock(connection, Lock.RESERVATION, claim.program)
         await lock(connection, Lock.REWARDED_ORDER, case.row.order_id or f"referral:{case.row.id}")
@@ -242,14 +242,7 @@ class Judgement:
         if again.digest == claim.digest and claim.legs and all(leg.beneficiary for leg in claim.legs):
             try:
                 async with connection.begin_nested():
-                    await reservations.reserve(
-                        connection,
-                        case,
-                        claim,
-                        case.row.claim_id,
-                        approvals,
-                        waiting_for_tax=waiting_for_tax(gathered, claim),
-                    )
+                    await reservations.reserve(connection, case, claim, case.row.claim_id, approvals)
             except IntegrityError:
                 # Another claim on the same order was approved while this one waited for the lock.
                 await decisions.record_effect(
@@ -268,6 +261,7 @@ class Judgement:
                 case,
                 _S.APPROVED,
                 claim,
+                again_at=await reservations.release_tax_holds(connection, case),
                 settled_rivals=settled or None,
                 rivals_seen=dossier.fingerprint(seen),
             )

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from weakref import WeakKeyDictionary
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ProgramVersion
+from referral_rewards.domain import calendar
 from referral_rewards.domain.errors import NotFound, TermsNotPublishable
 from referral_rewards.domain.terms import Terms, load_terms
 from referral_rewards.register import audit
@@ -40,6 +42,11 @@ async def versions(connection: AsyncConnection, program: str) -> list[tuple[int,
             known[program, number] = Terms.model_validate(terms)
         found.append((number, known[program, number]))
     return found
+
+
+async def zones(connection: AsyncConnection) -> dict[str, ZoneInfo]:
+    """The clock of every program, by its newest version."""
+    return {row.program: calendar.zone(row.timezone) for row in await connection.execute(_ZONES)}
 
 
 async def publish(connection: AsyncConnection, source: str, *, by: str, at: datetime) -> Published:
@@ -111,6 +118,11 @@ def _fingerprint(source: str) -> str:
 _NUMBERS: Final = text("SELECT version FROM program_version WHERE program = :program ORDER BY version")
 
 _TERMS: Final = text("SELECT terms FROM program_version WHERE program = :program AND version = :version")
+
+_ZONES: Final = text("""
+SELECT DISTINCT ON (program) program, terms->>'timezone' AS timezone FROM program_version
+ORDER BY program, version DESC
+""")
 
 _SOURCE: Final = text("""
 SELECT source FROM program_version

@@ -1,6 +1,7 @@
 """What an approval sets aside, and takes back when it no longer holds: legs, their accruals and their payouts."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -14,7 +15,7 @@ from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.payouts import PaymentRequest, PayoutState, body_hash, payout_id, provider_key
 from referral_rewards.domain.rewards import Side
 from referral_rewards.domain.terms import Terms
-from referral_rewards.register import deductions, ledger, outbox
+from referral_rewards.register import deductions, ledger, outbox, tax_holds
 from referral_rewards.register.cases import Case
 from referral_rewards.register.outbox import WakeupKind
 
@@ -38,13 +39,10 @@ async def reserve(
     claim: RewardClaim,
     claim_id: UUID,
     decisions: Iterable[UUID],
-    *,
-    waiting_for_tax: frozenset[str],
 ) -> None:
     """Sets aside the legs of an approved claim, books what is owed, and plans the payouts that are due.
 
-    ``waiting_for_tax`` are the payees whose leg waits for a form. The caller holds the referral's row and the
-    program's reservation lock.
+    The caller holds the referral's row and the program's reservation lock.
 
     Raises:
         IntegrityError: if a live reward for the same program, order and role exists: the database is the guard.
@@ -55,7 +53,6 @@ async def reserve(
     for leg in claim.legs:
         assert leg.beneficiary is not None
         leg_id = uuid5(claim_id, f"{leg.role}/{earlier}")
-        held = leg.beneficiary in waiting_for_tax
         await connection.execute(
             insert(_legs).values(
                 id=leg_id,
@@ -72,7 +69,7 @@ async def reserve(
                 currency=leg.currency,
                 rail=leg.rail,
                 destination=leg.destination,
-                state="tax_hold" if held else "reserved",
+                state="reserved",
                 approved_at=case.now,
                 decisions=[str(decision) for decision in decisions],
             )
@@ -83,13 +80,18 @@ async def reserve(
 
 
 async def plan_due(connection: AsyncConnection, case: Case) -> None:
-    """Writes the intent to pay each reserved leg that is due and has no payout, and wakes the payout's workflow."""
+    """Writes the intent to pay each leg that is due and has no payout, and wakes the payout's workflow.
+
+    A leg whose payee must file a tax form first waits for it; one of a payout cycle is planned by the cycle.
+    """
     if not _at_once(case.terms):
         return
     legs = await legs_of(connection, case.row.id)
-    due = [leg for leg in legs if leg.state == "reserved" and leg.payout_id is None]
-    await deductions.hold_payees(connection, [leg.beneficiary for leg in due])
+    due = [leg for leg in legs if leg.state in ("reserved", "tax_hold") and leg.payout_id is None]
+    waiting = await tax_holds.decide(connection, due, case.now, judging=case.row.id)
     for leg in due:
+        if leg.id in waiting:
+            continue
         name = payout_id(case.row.id, leg.role, case.row.round)
         amount_minor = await deductions.plan(
             connection,
@@ -97,7 +99,8 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
             payee=leg.beneficiary,
             rail=leg.rail,
             currency=leg.currency,
-            legs_minor=leg.amount_minor,
+            legs=[leg.id],
+            at=case.now,
         )
         request = PaymentRequest(
             payout_id=name,
@@ -137,6 +140,7 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
 
 async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
     """Takes back every reservation of which nothing was sent: the approval no longer holds."""
+    freed = set()
     for leg in await legs_of(connection, case.row.id):
         if leg.first_sent_at is not None:
             continue
@@ -144,6 +148,7 @@ async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
         entry = books.released(str(leg.id), leg.program, leg.beneficiary, leg.amount_minor, leg.currency)
         await ledger.post(connection, entry, program=leg.program, referral=case.row.id, at=case.now)
         if leg.payout_id is not None:
+            freed.add(leg.beneficiary)
             await connection.execute(_UNLINK, {"leg": leg.id})
             await deductions.free(connection, leg.payout_id)
             await connection.execute(
@@ -151,6 +156,9 @@ async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
                 .where(_payouts.c.id == leg.payout_id)
                 .values(state=PayoutState.CANCELLED, why=why, updated_at=case.now)
             )
+    if freed:
+        # What was planned counted in their year: what waited for a form because of it may go on.
+        await tax_holds.wake(connection, freed, besides=case.row.id)
 
 
 async def stop_unsent(connection: AsyncConnection, case: Case, why: str) -> None:
@@ -166,9 +174,17 @@ async def open_clawback(
     await connection.execute(_OPEN_CLAWBACK, asked)
 
 
-async def release_tax_hold(connection: AsyncConnection, referral: str, payees: Iterable[str]) -> None:
-    """Lets the legs of payees go on whose form arrived."""
-    await connection.execute(_RELEASE_TAX_HOLD, {"referral": referral, "payees": sorted(payees)})
+async def release_tax_holds(connection: AsyncConnection, case: Case) -> datetime | None:
+    """Lets the legs go on that need not wait for a tax form any more; when the next one may by itself, if any waits."""
+    waiting = [leg for leg in await legs_of(connection, case.row.id) if leg.state == "tax_hold"]
+    if not waiting:
+        return None
+    if _at_once(case.terms):
+        await plan_due(connection, case)
+    else:
+        await tax_holds.decide(connection, waiting, case.now, judging=case.row.id)
+    still = [leg for leg in await legs_of(connection, case.row.id) if leg.state == "tax_hold"]
+    return await tax_holds.again_at(connection, still, case.terms.zone, case.now)
 
 
 def _at_once(terms: Terms) -> bool:
@@ -190,11 +206,6 @@ FROM payout p LEFT JOIN LATERAL (
     WHERE pl.payout_id = p.id ORDER BY pl.live DESC LIMIT 1
 ) AS l ON true
 WHERE p.referral_id = :referral ORDER BY l.role DESC, p.id
-""")
-
-_RELEASE_TAX_HOLD: Final = text("""
-UPDATE leg SET state = 'reserved'
-WHERE referral_id = :referral AND state = 'tax_hold' AND beneficiary = ANY(CAST(:payees AS text[]))
 """)
 
 _UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE leg_id = :leg AND live")

@@ -23,15 +23,24 @@ _BEFORE_A_PERSON: Final = frozenset({_S.AWAITING_APPROVAL, _S.ON_HOLD, _S.APPROV
 
 
 async def write(
-    connection: AsyncConnection, case: Case, status: ReferralStatus, claim: RewardClaim | None = None, **values: Any
+    connection: AsyncConnection,
+    case: Case,
+    status: ReferralStatus,
+    claim: RewardClaim | None = None,
+    *,
+    again_at: datetime | None = None,
+    **values: Any,
 ) -> Standing:
-    """Writes where a referral stands that is not closed, or whose watch is over (``closed_at`` among ``values``)."""
+    """Writes where a referral stands that is not closed, or whose watch is over (``closed_at`` among ``values``).
+
+    ``again_at`` is when something else than the periods may have changed by itself.
+    """
     course = case.course
     known: dict[str, Any] = {
         "status": status.value,
         "reason": None,
         "deadline": course.deadline if status in TIMED else None,
-        "wake_at": _wake_at(case, status),
+        "wake_at": earliest(_wake_at(case, status), again_at),
         "waiting_since": _waiting_since(case, status),
         "version": case.version,
         "judged_version": case.row.facts_version,
