@@ -97,6 +97,11 @@ class RewardClaim(_Record):
         return tuple(flag for flag in Flag if flag in raised)
 
     @property
+    def frozen(self) -> bool:
+        """Whether a dispute of the conversion is open: until it ends nobody can approve it."""
+        return Flag.DISPUTE_OPEN in self.flag_names
+
+    @property
     def results(self) -> dict[CheckCode, Result]:
         """What each check came to, in the order of SPEC §5."""
         return {check.code: check.result for check in self.checks}

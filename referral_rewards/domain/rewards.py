@@ -114,6 +114,11 @@ def reckon(dossier: Dossier) -> Reckoning:
     return Reckoning(legs, lines, partner.partner if partner else None, cap, budget)
 
 
+def promised(dossier: Dossier) -> dict[Side, int]:
+    """What the terms promise either side for the dossier's conversion, before any limit that others share."""
+    return {sheet.role: sheet.amount_minor for sheet in _promised(dossier, partner_rate(dossier))}
+
+
 def same_currency(dossier: Dossier) -> bool:
     """Whether the conversion is in the program's currency; one without an amount is in none and fits every program."""
     q = dossier.conversion

@@ -15,10 +15,11 @@ class Ruling(StrEnum):
     DENIED = "denied"
 
 
-def ruling(required: Requirement, signoffs: Iterable[Signoff], digest: str) -> Ruling:
+def ruling(required: Requirement, signoffs: Iterable[Signoff], digest: str, *, frozen: bool = False) -> Ruling:
     """The ruling of decisions in the order they were made; those on another digest or without a route don't count.
 
-    A denial ends it. A hold stands until it is released and outweighs approvals, earlier or later.
+    A denial ends it. A hold stands until it is released and outweighs approvals, earlier or later. Nothing approves a
+    claim that is ``frozen`` by a dispute, whoever signed it.
     """
     routes = frozenset(required.routes)
     counting = [s for s in signoffs if s.digest == digest and s.roles & routes]
@@ -32,4 +33,4 @@ def ruling(required: Requirement, signoffs: Iterable[Signoff], digest: str) -> R
             held = False
     if held:
         return Ruling.HELD
-    return Ruling.APPROVED if satisfied(required, counting, digest) else Ruling.PENDING
+    return Ruling.APPROVED if not frozen and satisfied(required, counting, digest) else Ruling.PENDING

@@ -207,6 +207,9 @@ def _check_ruling(row: Any, subject: Subject, kind: DecisionKind, on_it: Sequenc
     if kind in (_K.APPROVE, _K.REASSIGN) and moves.decided(subject.claim, on_it):
         moved = [decision for decision in on_it if decision.kind is _K.REASSIGN]
         raise DecisionRefused(row.id, "already_moved", f"{_told(moved)} moved it; look at the claim that follows")
+    if kind is _K.APPROVE and subject.claim.frozen:
+        why = "a dispute of its order is open; it can be approved once the dispute is won"
+        raise DecisionRefused(row.id, "dispute_open", why)
     if kind is _K.APPROVE and satisfied(subject.requirement, signoffs, subject.digest):
         raise DecisionRefused(row.id, "already_approved", f"{_told(its)} approved it; nothing is left to sign")
     if kind is _K.HOLD and so_far is Ruling.HELD:

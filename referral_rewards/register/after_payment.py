@@ -6,21 +6,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.payloads import FactType
-from referral_rewards.domain.rewards import Side
 from referral_rewards.domain.standing import Standing
-from referral_rewards.register import claims, referrals, reservations, verdicts
+from referral_rewards.register import claims, clawback_cases, referrals, reservations, verdicts
 from referral_rewards.register.cases import Case
 
 _S = ReferralStatus
-_REVERSING: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_OPENED})
 #: These stop what was not sent yet, at once; the payout itself finds out about any other change of the claim.
-_STOPPING: Final = _REVERSING | {
-    FactType.REFERRER_SUSPENDED,
-    FactType.ATTRIBUTION_CHANGED,
-    FactType.CONSENT_WITHDRAWN,
-    FactType.REFERRAL_WITHDRAWN,
-    FactType.REFERRAL_SENT,
-}
+_STOPPING: Final = frozenset(
+    {
+        FactType.CONVERSION_REVERSED,
+        FactType.DISPUTE_OPENED,
+        FactType.REFERRER_SUSPENDED,
+        FactType.ATTRIBUTION_CHANGED,
+        FactType.CONSENT_WITHDRAWN,
+        FactType.REFERRAL_WITHDRAWN,
+        FactType.REFERRAL_SENT,
+    }
+)
 
 
 async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
@@ -30,15 +32,12 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
     """
     row = case.row
     linked = [each for each in await referrals.facts(connection, row.id) if each.fact.occurred_at <= case.now]
-    for fact in (each.fact for each in linked if each.version > row.claim_version or case.took_effect(each.fact)):
+    news = [each.fact for each in linked if each.version > row.claim_version or case.took_effect(each.fact)]
+    for fact in news:
         about_it = fact.order is None or fact.order == row.order_id
         if fact.type in _STOPPING and about_it:
             await reservations.stop_unsent(connection, case, f"{fact.type} after the first payment")
-        if fact.type in _REVERSING and about_it:
-            await reservations.open_clawback(connection, case, fact.id, f"{fact.type} of order {fact.order}")
-        if fact.type is FactType.ATTRIBUTION_CHANGED and fact.data["to_referrer"] != row.referrer:
-            why = f"{fact.type} to {fact.data['to_referrer']}"
-            await reservations.open_clawback(connection, case, fact.id, why, role=Side.REFERRER)
+    await clawback_cases.keep(connection, case, sorted(news, key=lambda fact: fact.precedence))
     again_at = await reservations.release_tax_holds(connection, case)
     claim, _ = await claims.current(connection, row.claim_id)
     legs = await reservations.legs_of(connection, row.id)

@@ -195,7 +195,7 @@ class Judgement:
             case = replace(case, row=await referrals.hold(connection, case.row.id))
         claim, _ = await claims.current(connection, case.row.claim_id)
         made = await self._decisions(connection, case)
-        ruled = ruling(claim.requirement, [decision.signoff for decision in made], claim.digest)
+        ruled = ruling(claim.requirement, [decision.signoff for decision in made], claim.digest, frozen=claim.frozen)
         if ruled is Ruling.DENIED:
             return await verdicts.close(connection, case, _S.DENIED, Reason.DENIED_BY_DECISION, claim)
         if ruled is Ruling.HELD:

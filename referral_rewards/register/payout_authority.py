@@ -128,9 +128,10 @@ async def verify(
     signoffs = [decision.signoff for decision in made]
     if moves.decided(held, made):
         raise ClaimChanged("people decided to move it to another referrer")
-    ruled = ruling(again.requirement, signoffs, again.digest)
+    ruled = ruling(again.requirement, signoffs, again.digest, frozen=again.frozen)
     if ruled is not Ruling.APPROVED:
-        if ruled is not Ruling.PENDING or ruling(held.requirement, signoffs, held.digest) is not Ruling.PENDING:
+        before = ruling(held.requirement, signoffs, held.digest, frozen=held.frozen)
+        if ruled is not Ruling.PENDING or before is not Ruling.PENDING:
             if not answers.all_came and now < payout.updated_at + _SOURCE_PATIENCE:
                 raise SourcesSilent("a source does not answer; nothing is paid meanwhile", _SOURCE_AGAIN)
             raise ClaimChanged("the claim, or the ruling on it, changed since it was approved")

@@ -13,7 +13,6 @@ from models import LegRow, PayoutLegRow, PayoutRow
 from referral_rewards.domain import ledger as books
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.payouts import PaymentRequest, PayoutState, body_hash, payout_id, provider_key
-from referral_rewards.domain.rewards import Side
 from referral_rewards.domain.terms import Terms
 from referral_rewards.register import deductions, ledger, outbox, tax_holds
 from referral_rewards.register.cases import Case
@@ -166,14 +165,6 @@ async def stop_unsent(connection: AsyncConnection, case: Case, why: str) -> None
     await connection.execute(_STOP_UNSENT, {"referral": case.row.id, "why": why, "at": case.now})
 
 
-async def open_clawback(
-    connection: AsyncConnection, case: Case, fact: UUID, why: str, *, role: Side | None = None
-) -> None:
-    """Opens a clawback case for every leg that was sent, or only for that of one side."""
-    asked = {"referral": case.row.id, "fact": fact, "why": why, "at": case.now, "role": role}
-    await connection.execute(_OPEN_CLAWBACK, asked)
-
-
 async def release_tax_holds(connection: AsyncConnection, case: Case) -> datetime | None:
     """Lets the legs go on that need not wait for a tax form any more; when the next one may by itself, if any waits."""
     waiting = [leg for leg in await legs_of(connection, case.row.id) if leg.state == "tax_hold"]
@@ -213,13 +204,4 @@ _UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE leg_id = :leg AN
 _STOP_UNSENT: Final = text("""
 UPDATE payout SET state = 'manual_review', why = :why, updated_at = :at
 WHERE referral_id = :referral AND first_sent_at IS NULL AND state IN ('planned', 'approved')
-""")
-
-_OPEN_CLAWBACK: Final = text("""
-INSERT INTO clawback_case (leg_id, fact_id, id, referral_id, opened_at, why, state)
-SELECT l.id, :fact, gen_random_uuid(), l.referral_id, :at, :why, 'open'
-FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live JOIN payout p ON p.id = pl.payout_id
-WHERE l.referral_id = :referral AND p.first_sent_at IS NOT NULL
-  AND (CAST(:role AS text) IS NULL OR l.role = :role)
-ON CONFLICT DO NOTHING
 """)
