@@ -25,8 +25,15 @@ class PayoutRequest(Message):
     now: datetime
 
 
+class ClawbackRequest(Message):
+    """Carry this reversal one step further."""
+
+    clawback: str
+    now: datetime
+
+
 class PayoutProgress(Message):
-    """Where a payout stands after a step, and how long to wait before the next; at rest there is none."""
+    """Where a payout or a clawback stands after a step, and how long to wait before the next; at rest there is none."""
 
     state: str
     why: str | None = None

@@ -57,6 +57,8 @@ class ClawbackRow(SQLModel, table=True):
     generation: int = 1
     provider_key: str = Field(unique=True)
     first_sent_at: datetime | None = instant(nullable=True)
+    #: The first look-up past the window that found nothing: a second one, later, puts it before a person.
+    missed_at: datetime | None = instant(nullable=True)
     provider_reference: str | None = None
     #: approved, reversing, unknown, reversed, partly_reversed, unrecoverable, offsetting, offset, written_off,
     #: manual_review

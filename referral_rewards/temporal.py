@@ -8,7 +8,7 @@ from temporalio.runtime import Runtime
 from referral_rewards.config import Settings
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 
-__all__ = ["SEARCH_ATTRIBUTES", "connect", "payout_workflow_id", "workflow_id"]
+__all__ = ["SEARCH_ATTRIBUTES", "clawback_workflow_id", "connect", "payout_workflow_id", "workflow_id"]
 
 
 def workflow_id(referral: str) -> str:
@@ -19,6 +19,11 @@ def workflow_id(referral: str) -> str:
 def payout_workflow_id(payout: str) -> str:
     """The id of the workflow that carries out one payout."""
     return f"payout-{payout}"
+
+
+def clawback_workflow_id(clawback: str) -> str:
+    """The id of the workflow that carries out one reversal."""
+    return f"clawback-{clawback}"
 
 
 async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:

@@ -12,6 +12,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.claims import Claims
+from activities.clawbacks import Clawbacks
 from activities.inquiries import Hearing, Inquiries
 from activities.payouts import Payouts
 from activities.records import Records
@@ -27,6 +28,7 @@ from referral_rewards.register.signing import KeyRing
 from referral_rewards.sources.port import Source
 from worker.letters import Letters
 from worker.postman import Postman
+from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.referral import Referral
 
@@ -70,12 +72,15 @@ def payouts_worker(
 
     The only place that ever holds provider secrets.
     """
+    reversing = Clawbacks(database, keys, rails(database, outside), lambda: datetime.now(UTC))
     return Worker(
         client,
         task_queue=queue,
-        workflows=[Payout],
+        workflows=[Payout, Clawback],
         activities=[
-            Payouts(database, keys, rails(database, outside), Inquiries(database, intake, sources)).send_payout
+            Payouts(database, keys, rails(database, outside), Inquiries(database, intake, sources)).send_payout,
+            reversing.route_clawback,
+            reversing.reverse_clawback,
         ],
         workflow_runner=runner(),
         max_cached_workflows=500,

@@ -14,7 +14,8 @@ from models.session import Database
 from referral_rewards import search_attributes
 from referral_rewards.register import batches, outbox, queue
 from referral_rewards.register.outbox import Delivery, WakeupKind
-from referral_rewards.temporal import payout_workflow_id, workflow_id
+from referral_rewards.temporal import clawback_workflow_id, payout_workflow_id, workflow_id
+from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.referral import Referral
 
@@ -102,6 +103,17 @@ class Relay:
                     task_queue=self._payouts_queue,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     static_summary=f"Reward for referral {delivery.pays}",
+                )
+            case WakeupKind.CLAWBACK_DUE:
+                await self._client.start_workflow(
+                    Clawback.run,
+                    delivery.target,
+                    id=clawback_workflow_id(delivery.target),
+                    task_queue=self._payouts_queue,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    static_summary="A reward that is taken back",
+                    start_signal="news",
+                    start_signal_args=[subject],
                 )
             case WakeupKind.FACT | WakeupKind.DECISION | WakeupKind.PAYOUT_SETTLED:
                 await self._client.start_workflow(

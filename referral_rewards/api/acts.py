@@ -89,7 +89,14 @@ class NewClawbackAct(_NewAct):
         },
     )
 
-    act: Literal[_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.DISMISS_CLAWBACK]
+    act: Literal[
+        _A.REVERSE_CLAWBACK,
+        _A.OFFSET_CLAWBACK,
+        _A.WRITE_OFF_CLAWBACK,
+        _A.DISMISS_CLAWBACK,
+        _A.SETTLE_CLAWBACK,
+        _A.REFUSE_CLAWBACK,
+    ]
 
 
 class NewCycleAct(_NewAct):

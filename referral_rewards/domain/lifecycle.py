@@ -60,7 +60,8 @@ TRANSITIONS: Final[Mapping[ReferralStatus, frozenset[ReferralStatus]]] = {
     # An approval is void when the claim changes. A withdrawal counts that happened before it and is heard of after.
     _S.APPROVED: ENTRIES | {_S.ON_HOLD, _S.PAYING},
     # `denied`: every leg was refused and cancelled by decision, so nothing was paid.
-    _S.PAYING: frozenset({_S.REWARDED, _S.DENIED}),
+    # `clawed_back`: what was paid of it was taken back before the rest came to an end.
+    _S.PAYING: frozenset({_S.REWARDED, _S.DENIED, _S.CLAWED_BACK}),
     _S.REWARDED: frozenset({_S.CLAWED_BACK}),
     # A reopened referral is judged like a fresh one.
     **{status: ENTRIES - {status} for status in CLOSED},

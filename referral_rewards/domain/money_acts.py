@@ -42,6 +42,8 @@ class MoneyAct(StrEnum):
     OFFSET_CLAWBACK = "offset_clawback"  # keep so much from what the payee gets next
     WRITE_OFF_CLAWBACK = "write_off_clawback"  # give so much up
     DISMISS_CLAWBACK = "dismiss_clawback"  # the reward was right after all
+    SETTLE_CLAWBACK = "settle_clawback"  # the provider shows that it was taken back, under this reference
+    REFUSE_CLAWBACK = "refuse_clawback"  # the provider confirms that it was not taken back and won't be
     RELEASE_CYCLE = "release_cycle"  # pay the frozen list
     STOP_CYCLE = "stop_cycle"  # send nothing more of it
     RESUME_CYCLE = "resume_cycle"  # go on with it
@@ -54,7 +56,10 @@ SUBJECT_OF: Final[Mapping[MoneyAct, SubjectKind]] = {
         (_A.RETRY_PAYOUT, _A.SETTLE_PAYOUT, _A.REFUSE_PAYOUT, _A.CANCEL_PAYOUT, _A.CONFIRM_PAYOUT), SubjectKind.PAYOUT
     ),
     **dict.fromkeys(
-        (_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.DISMISS_CLAWBACK),
+        (
+            *(_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.DISMISS_CLAWBACK),
+            *(_A.SETTLE_CLAWBACK, _A.REFUSE_CLAWBACK),
+        ),
         SubjectKind.CLAWBACK_CASE,
     ),
     **dict.fromkeys((_A.RELEASE_CYCLE, _A.STOP_CYCLE, _A.RESUME_CYCLE), SubjectKind.CYCLE),
@@ -71,6 +76,8 @@ REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
     _A.OFFSET_CLAWBACK: ("refund", "chargeback", "fraud", "paid_in_error", "other"),
     _A.WRITE_OFF_CLAWBACK: ("not_worth_it", "payee_unreachable", "goodwill", "other"),
     _A.DISMISS_CLAWBACK: ("dispute_won", "reward_stands", "duplicate_case", "other"),
+    _A.SETTLE_CLAWBACK: ("found_at_provider", "repaid", "other"),
+    _A.REFUSE_CLAWBACK: ("not_at_provider", "provider_confirmed", "other"),
     _A.RELEASE_CYCLE: ("list_checked", "other"),
     _A.STOP_CYCLE: ("something_wrong", "funds_missing", "other"),
     _A.RESUME_CYCLE: ("cleared", "other"),
@@ -82,7 +89,7 @@ ROLES: Final[Mapping[MoneyAct, frozenset[Role]]] = {
     _A.STOP_CYCLE: frozenset({Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER}),
 }
 
-NEEDS_REFERENCE: Final = frozenset({_A.SETTLE_PAYOUT, _A.CONFIRM_PAYOUT})
+NEEDS_REFERENCE: Final = frozenset({_A.SETTLE_PAYOUT, _A.CONFIRM_PAYOUT, _A.SETTLE_CLAWBACK})
 NEEDS_AMOUNT: Final = frozenset({_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK})
 
 _P = PayoutState
@@ -107,7 +114,8 @@ class ActSubject:
     """What a decision on money would be made against now.
 
     ``parties`` are the marks of everybody it benefits; ``barred`` who may not take an act, with the rule and the
-    reason, by user name; ``room_minor`` how much an act may be over at most, where it is over an amount.
+    reason, by user name; ``room_minor`` how much an act may be over at most, where it is over an amount, and ``rooms``
+    where that is less for one.
     """
 
     kind: SubjectKind
@@ -119,6 +127,7 @@ class ActSubject:
     parties: frozenset[str] = frozenset()
     barred: Mapping[MoneyAct, Mapping[str, str]] = field(default_factory=dict)
     room_minor: int | None = None
+    rooms: Mapping[MoneyAct, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -175,5 +184,6 @@ def may_act(
     barred = subject.barred.get(act, {})
     for name in sorted({approver.user, *same_person} & barred.keys()):
         raise ActRefused(subject.name, "different_people", f"{name} {barred[name]}; another person must")
-    if amount_minor is not None and subject.room_minor is not None and amount_minor > subject.room_minor:
-        raise ActRefused(subject.name, "too_much", f"at most {subject.room_minor} minor units are left of it")
+    room_minor = subject.rooms.get(act, subject.room_minor)
+    if amount_minor is not None and room_minor is not None and amount_minor > room_minor:
+        raise ActRefused(subject.name, "too_much", f"at most {room_minor} minor units are left of it")

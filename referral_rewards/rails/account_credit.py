@@ -48,6 +48,17 @@ class AccountCredit:
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         return await self.look_up(request, key) or Unknown("the books do not show it any more")
 
+    async def look_up_reversal(
+        self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str
+    ) -> ReversalAnswer | None:
+        try:
+            async with self._database.transaction() as connection:
+                name = books.uncredited(key, request.payee, 1, request.currency).key
+                found = await ledger.find(connection, name)
+        except DBAPIError as error:
+            return _silent(error)
+        return None if found is None else Reversed(found.id, found.amount_minor, found.currency)
+
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
         """The customer's credit may fall below zero by it: it was spent, and is owed."""
         if not matches(request, paid) or not 0 < amount_minor <= request.amount_minor:

@@ -49,6 +49,8 @@ _FAILED: Final = frozenset({"FAILED", "BLOCKED", "DENIED", "CANCELED", "RETURNED
 #: A token is renewed this long before it ends.
 _EARLY_SECONDS: Final = 60.0
 
+_GIVEN_BACK: Final = frozenset({"RETURNED", "REFUNDED", "REVERSED"})
+
 
 class PayPalPayouts:
     """A batch a payout, to the PayPal account that the payee named."""
@@ -103,6 +105,17 @@ class PayPalPayouts:
         found = await self._batch(reference)
         return found if isinstance(found, Failure) else seen(lambda: _answer(request, key, reference, found))
 
+    async def look_up_reversal(
+        self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str
+    ) -> ReversalAnswer | None:
+        found = await self._batch(paid.reference)
+        if isinstance(found, Failure):
+            return found
+        item = seen(lambda: found["items"][0])
+        if isinstance(item, Unknown):
+            return item
+        return None if item.get("transaction_status") == "UNCLAIMED" else seen(lambda: _given_back(request, item))
+
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
         """Only what nobody has claimed yet comes back, and only whole; it needs no key, for it can be done once."""
         if amount_minor != request.amount_minor:
@@ -110,22 +123,18 @@ class PayPalPayouts:
         found = await self._batch(paid.reference)
         if isinstance(found, Failure):
             return found
-        item = seen(lambda: (str(found["items"][0]["payout_item_id"]), found["items"][0]["transaction_status"]))
+        item = seen(lambda: (found["items"][0], str(found["items"][0]["payout_item_id"])))
         if isinstance(item, Unknown):
             return item
-        name, status = item
-        if status == "UNCLAIMED":
+        shown, name = item
+        if shown.get("transaction_status") == "UNCLAIMED":
             reply = await self._call("POST", f"/v1/payments/payouts-item/{quote(name, safe='')}/cancel", {}, key)
             if isinstance(reply, Failure):
                 return reply
             if reply.status != 200:
                 return trouble(reply.status, _name(reply))
-            status = reply.body.get("transaction_status")
-        if status in {"RETURNED", "REFUNDED", "REVERSED"}:
-            return Reversed(name, request.amount_minor, request.currency)
-        return (
-            Declined(f"PayPal does not give it back ({status})") if status == "SUCCESS" else Unknown(f"it is {status}")
-        )
+            shown = {**reply.body, "payout_item_id": name}
+        return seen(lambda: _given_back(request, shown))
 
     async def _batch(self, reference: str) -> Mapping[str, Any] | Failure:
         reply = await self._call("GET", f"/v1/payments/payouts/{quote(reference, safe='')}")
@@ -233,3 +242,11 @@ def _order(
     currency = str(amount["currency"])
     amount_minor = minor_of_decimal(Decimal(str(amount["value"])), currency) if ours else None
     return Paid(reference, amount_minor, currency, receiver)
+
+
+def _given_back(request: PaymentRequest, item: Mapping[str, Any]) -> Reversed | Declined | Unknown:
+    """What an item shows of a reversal."""
+    status = item["transaction_status"]
+    if status in _GIVEN_BACK:
+        return Reversed(str(item["payout_item_id"]), request.amount_minor, request.currency)
+    return Declined(f"PayPal does not give it back ({status})") if status == "SUCCESS" else Unknown(f"it is {status}")

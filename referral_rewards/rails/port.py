@@ -28,6 +28,12 @@ class Rail(Protocol):
         """What has become of an order that it accepted, by the rail's own reference. It moves nothing either."""
         ...
 
+    async def look_up_reversal(
+        self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str
+    ) -> ReversalAnswer | None:
+        """What became of a reversal under this key, or None if the rail shows none. It moves nothing."""
+        ...
+
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
         """Takes back so much of what it paid, once for each key. The key is the reversal's own."""
         ...

@@ -48,14 +48,21 @@ class StripeBalance:
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         return await self.look_up(request, key) or Unknown("Stripe does not show it any more")
 
+    async def look_up_reversal(
+        self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str
+    ) -> ReversalAnswer | None:
+        found = await self._noted(request, key)
+        if isinstance(found, Failure):
+            return found
+        return seen(lambda: _reversed(found[0])) if found else None
+
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
         """The balance may rise above zero by it: what was spent is asked for with the next invoice."""
         if amount_minor > request.amount_minor:
             return Declined("no more is taken back than was paid")
-        found = await self._noted(request, key)
-        if isinstance(found, Failure):
+        if found := await self.look_up_reversal(request, paid, amount_minor, key):
             return found
-        entry = found[0] if found else await self._enter(request, key, amount_minor)
+        entry = await self._enter(request, key, amount_minor)
         if isinstance(entry, KeyTaken):
             return Unknown(entry.why)
         return entry if isinstance(entry, Failure) else seen(lambda: _reversed(entry))

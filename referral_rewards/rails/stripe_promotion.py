@@ -64,6 +64,16 @@ class StripePromotion:
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         return await self.look_up(request, key) or Unknown("Stripe does not show it any more")
 
+    async def look_up_reversal(
+        self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str
+    ) -> ReversalAnswer | None:
+        code = await read(self._codes.retrieve_async(paid.reference))
+        if code is None or isinstance(code, Failure):
+            return code or Unknown("Stripe does not show it any more")
+        if seen(lambda: code.active is True and int(code.times_redeemed) == 0) is True:
+            return None
+        return seen(lambda: _reversed(request, code))
+
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
         """Only a code that was not redeemed can be taken back, and only whole."""
         if amount_minor != request.amount_minor:
@@ -71,12 +81,7 @@ class StripePromotion:
         off = await answered(self._codes.update_async(paid.reference, {"active": False}, {"idempotency_key": key}))
         if isinstance(off, KeyTaken):
             return Unknown(off.why)
-        if isinstance(off, Failure):
-            return off
-        redeemed = seen(lambda: int(off.times_redeemed) > 0 or off.active is not False)
-        if isinstance(redeemed, Unknown):
-            return redeemed
-        return Declined("it was redeemed already") if redeemed else Reversed(off.id, amount_minor, request.currency)
+        return off if isinstance(off, Failure) else seen(lambda: _reversed(request, off))
 
     async def _coupon(self, request: PaymentRequest, key: str) -> Any | Failure:
         """The coupon under the key, made now or before; unknown if another discount stands there."""
@@ -112,3 +117,9 @@ def _paid(coupon: Any, code: Any) -> Paid:
     once = coupon.max_redemptions == 1 and coupon.amount_off is not None and code.promotion.coupon == coupon.id
     amount_minor = minor_of_units(NAME, coupon.amount_off, currency) if once else None
     return Paid(code.id, amount_minor, currency, code.customer)
+
+
+def _reversed(request: PaymentRequest, code: Any) -> Reversed | Declined:
+    if int(code.times_redeemed) > 0 or code.active is not False:
+        return Declined("it was redeemed already")
+    return Reversed(code.id, request.amount_minor, request.currency)

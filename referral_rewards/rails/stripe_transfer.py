@@ -58,20 +58,26 @@ class StripeTransfer:
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         return await self.look_up(request, key) or Unknown("Stripe does not show it any more")
 
+    async def look_up_reversal(
+        self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str
+    ) -> ReversalAnswer | None:
+        found = await everything(self._transfers.reversals.list_async, paid.reference)
+        if isinstance(found, Failure):
+            return found
+        made = next((each for each in found if noted(each, "reversal") == key), None)
+        return None if made is None else seen(lambda: _reversed(made))
+
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
         """Stripe itself takes back no more than was paid; a transfer may be taken back in several parts."""
         try:
             amount = as_units(NAME, amount_minor, request.currency)
         except NotPayable as error:
             return Declined(str(error))
-        reversals = self._transfers.reversals
-        found = await everything(reversals.list_async, paid.reference)
-        if isinstance(found, Failure):
+        if found := await self.look_up_reversal(request, paid, amount_minor, key):
             return found
-        made = next((each for each in found if noted(each, "reversal") == key), None)
-        if made is None:
-            order = {"amount": amount, "metadata": {"reversal": key}}
-            made = await answered(reversals.create_async(paid.reference, order, {"idempotency_key": key}))
+        order = {"amount": amount, "metadata": {"reversal": key}}
+        create = self._transfers.reversals.create_async
+        made = await answered(create(paid.reference, order, {"idempotency_key": key}))
         if isinstance(made, KeyTaken):
             return Unknown(made.why)
         return made if isinstance(made, Failure) else seen(lambda: _reversed(made))

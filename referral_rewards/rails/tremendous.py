@@ -91,6 +91,14 @@ class Tremendous:
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         return await self._find(request, key, reference) or Unknown("Tremendous does not show it any more")
 
+    async def look_up_reversal(
+        self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str
+    ) -> ReversalAnswer | None:
+        order = await self._order(paid.reference)
+        if order is None or isinstance(order, Failure):
+            return order or Unknown("Tremendous does not show it any more")
+        return seen(lambda: _cancelled(request, order))
+
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
         """A card that was not redeemed is cancelled, and only whole; it needs no key, for it can be done once."""
         if amount_minor != request.amount_minor:
@@ -98,15 +106,16 @@ class Tremendous:
         order = await self._order(paid.reference)
         if order is None or isinstance(order, Failure):
             return order or Unknown("Tremendous does not show it any more")
+        if done := seen(lambda: _cancelled(request, order)):
+            return done
         reward = seen(lambda: str(order["rewards"][0]["id"]))
         if isinstance(reward, Unknown):
             return reward
-        if order.get("status") != "CANCELED":
-            reply = await self._call("POST", f"/rewards/{quote(reward, safe='')}/cancel")
-            if isinstance(reply, Unknown):
-                return reply
-            if reply.status != 200:
-                return trouble(reply.status, _code(reply))
+        reply = await self._call("POST", f"/rewards/{quote(reward, safe='')}/cancel")
+        if isinstance(reply, Unknown):
+            return reply
+        if reply.status != 200:
+            return trouble(reply.status, _code(reply))
         return Reversed(reward, request.amount_minor, request.currency)
 
     async def _find(self, request: PaymentRequest, key: str, name: str) -> Answer | None:
@@ -156,3 +165,10 @@ def _answer(request: PaymentRequest, key: str, order: Mapping[str, Any]) -> Answ
     if status in _FAILED:
         return Declined(f"Tremendous did not carry it out ({status})")
     return Accepted(placed, f"Tremendous has it as {status}") if status in _UNDER_WAY else Unknown(f"it is {status}")
+
+
+def _cancelled(request: PaymentRequest, order: Mapping[str, Any]) -> Reversed | None:
+    """What an order shows of a reward that was cancelled."""
+    if order["status"] != "CANCELED":
+        return None
+    return Reversed(str(order["rewards"][0]["id"]), request.amount_minor, request.currency)

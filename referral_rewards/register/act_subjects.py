@@ -77,12 +77,24 @@ async def _payout(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSu
 async def _case(connection: AsyncConnection, row: Any) -> ActSubject:
     """What is left of a leg is what was paid less what was taken back, is being taken back, or was given up."""
     room_minor = row.paid_minor - row.taken_minor
-    what = {"case": row.id, "leg": row.leg_id, "state": row.state, "paid": row.paid_minor, "taken": row.taken_minor}
+    reversible_minor = min(room_minor, row.reversible_minor or 0)
+    what: Mapping[str, Any] = {
+        "case": row.id,
+        "leg": row.leg_id,
+        "state": row.state,
+        "proposed": row.proposed_minor,
+        "paid": row.paid_minor,
+        "taken": row.taken_minor,
+        "in_review": row.in_review,
+    }
     takes: frozenset[MoneyAct] = frozenset()
     if row.state in ("open", "frozen"):
         takes = frozenset({_A.DISMISS_CLAWBACK})
         if row.state == "open" and room_minor > 0:
-            takes |= {_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK}
+            takes |= {_A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK}
+            takes |= {_A.REVERSE_CLAWBACK} if reversible_minor > 0 else set()
+    if row.in_review:
+        takes |= {_A.SETTLE_CLAWBACK, _A.REFUSE_CLAWBACK}
     return ActSubject(
         SubjectKind.CLAWBACK_CASE,
         row.id,
@@ -92,6 +104,7 @@ async def _case(connection: AsyncConnection, row: Any) -> ActSubject:
         takes,
         await dossier.marks_of_payee(connection, row.payee),
         room_minor=room_minor,
+        rooms={_A.REVERSE_CLAWBACK: reversible_minor},
     )
 
 
@@ -138,7 +151,8 @@ _ROWS: Final = {
         ) AS approvers
         FROM payout p WHERE p.id = :id
     """),
-    # A leg of which nothing was paid yet may still be: its payout's answer is awaited.
+    # A leg of which nothing was paid yet may still be: its payout's answer is awaited. What is left of its payout to be
+    # had back is what was sent, to all of its legs, less what others are had back of.
     SubjectKind.CLAWBACK_CASE: text("""
         SELECT c.*, l.program, l.beneficiary AS payee,
                CASE WHEN l.state IN ('paid', 'clawed_back') THEN l.amount_minor ELSE 0 END AS paid_minor,
@@ -146,7 +160,16 @@ _ROWS: Final = {
                    SELECT sum(CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor
                                    ELSE b.amount_minor END)
                    FROM clawback b WHERE b.leg_id = c.leg_id
-               ), 0) AS bigint) AS taken_minor
+               ), 0) AS bigint) AS taken_minor,
+               (SELECT CAST(p.amount_minor - coalesce((
+                    SELECT sum(CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor
+                                    ELSE b.amount_minor END)
+                    FROM clawback b WHERE b.payout_id = p.id AND b.kind = 'reverse'
+                ), 0) AS bigint)
+                FROM payout_leg pl JOIN payout p ON p.id = pl.payout_id
+                WHERE pl.leg_id = c.leg_id AND pl.live) AS reversible_minor,
+               ARRAY(SELECT CAST(b.id AS text) FROM clawback b
+                     WHERE b.case_id = c.id AND b.state = 'manual_review' ORDER BY b.created_at, b.id) AS in_review
         FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
     """),
     SubjectKind.CYCLE: text("""

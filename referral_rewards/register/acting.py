@@ -15,14 +15,13 @@ from referral_rewards.domain import identity
 from referral_rewards.domain.approval import Approver, check_note
 from referral_rewards.domain.errors import ActRefused, RequestInvalid
 from referral_rewards.domain.money_acts import SUBJECT_OF, MoneyAct, SubjectKind, check_details, may_act
-from referral_rewards.register import act_subjects, audit, decisions, outbox
+from referral_rewards.register import act_subjects, audit, clawbacks, decisions, outbox
 from referral_rewards.register.decisions import Decision, NewDecision
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.signing import KeyRing, Signer
 
 _WAKES: Final = {
     SubjectKind.PAYOUT: WakeupKind.PAYOUT_DUE,
-    SubjectKind.CLAWBACK_CASE: WakeupKind.CLAWBACK_DUE,
     SubjectKind.CYCLE: WakeupKind.CYCLE_DUE,
 }
 
@@ -85,7 +84,10 @@ async def act(
         ),
         signer,
     )
-    await outbox.enqueue(connection, _WAKES[kind], str(subject.id), subject.id)
+    if kind is SubjectKind.CLAWBACK_CASE:
+        await clawbacks.follow(connection, decision, now)
+    else:
+        await outbox.enqueue(connection, _WAKES[kind], str(subject.id), subject.id)
     said = {"decision": str(decision.id), "kind": asked.act, "reason": asked.reason, **(details or {})}
     await audit.note(connection, actor=approver.user, act="decision.recorded", subject=str(subject.id), at=now, **said)
     return decision, False

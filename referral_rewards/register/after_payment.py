@@ -1,5 +1,6 @@
 """Once money was sent: what it was for is frozen, and what happens now stops the rest or opens a clawback case."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -7,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.standing import Standing
-from referral_rewards.register import claims, clawback_cases, referrals, reservations, verdicts
+from referral_rewards.register import claims, clawback_cases, clawbacks, referrals, reservations, verdicts
 from referral_rewards.register.cases import Case
 
 _S = ReferralStatus
@@ -40,6 +41,7 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
     await clawback_cases.keep(connection, case, sorted(news, key=lambda fact: fact.precedence))
     again_at = await reservations.release_tax_holds(connection, case)
     claim, _ = await claims.current(connection, row.claim_id)
+    await clawbacks.close_legs(connection, row.id)
     legs = await reservations.legs_of(connection, row.id)
     settled = all(leg.state in ("paid", "clawed_back") for leg in legs)
     if not settled:
@@ -52,7 +54,7 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
     return await verdicts.write(
         connection,
         case,
-        _S.CLAWED_BACK if row.status == _S.CLAWED_BACK else _S.REWARDED,
+        _S.CLAWED_BACK if all(leg.state == "clawed_back" for leg in legs) else _S.REWARDED,
         claim,
         claim_version=row.facts_version,
         **_frozen(row),
@@ -61,6 +63,19 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
         closed_at=case.now if over else None,
         closed_version=row.facts_version if over else None,
     )
+
+
+async def taken_back_since(connection: AsyncConnection, row: Any, now: datetime) -> Any:
+    """The row of a closed referral, held. Its watch is over, but a case that waits can still be decided, and what is
+    kept from later payouts comes in whenever those are paid."""
+    if row.status != _S.REWARDED:
+        return row
+    await clawbacks.close_legs(connection, row.id)
+    legs = await reservations.legs_of(connection, row.id)
+    if not legs or not all(leg.state == "clawed_back" for leg in legs):
+        return row
+    await referrals.write(connection, row, now, status=_S.CLAWED_BACK.value)
+    return await referrals.hold(connection, row.id)
 
 
 def _frozen(row: Any) -> dict[str, Any]:

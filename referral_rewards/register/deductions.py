@@ -124,6 +124,6 @@ SELECT kind, source, amount_minor FROM payout_deduction WHERE payout_id = :payou
 _OFFSETS_OF: Final = text("""
 SELECT b.*, (SELECT CAST(sum(e.amount_minor) AS bigint) FROM payout_deduction e
              WHERE e.source = d.source AND e.kind = 'offset' AND e.live) AS over_minor
-FROM payout_deduction d LEFT JOIN clawback b ON CAST(b.id AS text) = d.source
+FROM payout_deduction d LEFT JOIN clawback b ON b.id = CASE WHEN d.kind = 'offset' THEN CAST(d.source AS uuid) END
 WHERE d.payout_id = :payout AND d.kind = 'offset' AND d.live
 """)

@@ -34,7 +34,7 @@ from referral_rewards.register import (
     telling,
     verdicts,
 )
-from referral_rewards.register.after_payment import after_payment
+from referral_rewards.register.after_payment import after_payment, taken_back_since
 from referral_rewards.register.assembly import build_claim, to_the_point
 from referral_rewards.register.cases import Case, next_ahead, open_case
 from referral_rewards.register.closed import closing_digest, still_closed
@@ -89,6 +89,7 @@ class Judgement:
             await outbox.judged(connection, referral)
         if row.closed_at is not None:
             if not await self._reopened(connection, row, now):
+                row = await taken_back_since(connection, row, now)
                 return await still_closed(connection, row, now)
             row = await referrals.hold(connection, referral)
             assert row is not None

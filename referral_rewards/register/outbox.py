@@ -135,6 +135,13 @@ WITH overdue AS (
       AND p.updated_at < CAST(:overdue_before AS timestamptz)
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = p.id::text)
     LIMIT :limit RETURNING 1
+), clawbacks AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'clawback_due', b.id::text, b.id FROM clawback b
+    WHERE b.state IN ('approved', 'reversing', 'unknown')
+      AND b.updated_at < CAST(:overdue_before AS timestamptz) - interval '1 hour'  -- the longest of its own waits
+      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = b.id::text)
+    LIMIT :limit RETURNING 1
 )
-SELECT (SELECT count(*) FROM woken) + (SELECT count(*) FROM payouts)
+SELECT (SELECT count(*) FROM woken) + (SELECT count(*) FROM payouts) + (SELECT count(*) FROM clawbacks)
 """)

@@ -21,7 +21,7 @@ from referral_rewards.domain.payouts import (
     body_hash,
     provider_key,
 )
-from referral_rewards.register import claims, ledger, outbox, queue, referrals
+from referral_rewards.register import claims, deductions, ledger, offsets, outbox, queue, referrals
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.inquiries import question_of
 from referral_rewards.register.outbox import WakeupKind
@@ -161,8 +161,12 @@ async def note(
     await connection.execute(_NOTE, {"id": payout, "state": to, "reference": reference, "why": why, "at": now})
     if to is PayoutState.SETTLED:
         await connection.execute(_LEGS_PAID, {"id": payout})
-        entry = books.settled(str(payout), found.rail, found.payee, found.amount_minor, found.currency)
+        lowered_by = await deductions.of_payout(connection, payout)
+        entry = books.settled(
+            str(payout), found.rail, found.payee, found.amount_minor, found.currency, deductions=lowered_by
+        )
         await ledger.post(connection, entry, program=found.body["program"], referral=found.referral_id or "", at=now)
+        await offsets.recovered(connection, payout, now)
     for referral in named:
         await queue.keep(connection, referral)
         if to not in AT_REST or await _all_at_rest(connection, referral):

@@ -65,7 +65,7 @@ def test_who_got_less_than_was_promised_keeps_it_while_what_is_left_promises_as_
 
 @pytest.mark.parametrize(("order", "under"), [("o2", terms()), (None, terms()), ("o1", terms(currency="EUR"))])
 def test_what_nobody_recorded_or_in_another_currency_can_not_be_told(order: str | None, under: Any) -> None:
-    assert earned(dossier(refund(), under=under), order) is None
+    assert earned(dossier(refund("20.00"), under=under), order) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,146 @@
+"""What becomes of a paid reward whose ground falls away, from the fact to the books, on real servers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from temporalio.testing import WorkflowEnvironment
+
+from referral_rewards.domain.money_acts import MoneyAct
+from tests.clawbacks.taking import act, cases, clawbacks, rewarded, takes, told
+from tests.installation import Installation
+from tests.workflows.scenes import books, quiet, scene, sql
+
+A = MoneyAct
+
+
+@pytest.fixture
+async def life(database_url: str, temporal_env: WorkflowEnvironment) -> AsyncIterator[Installation]:
+    async with scene(database_url, temporal_env) as life, life.workers():
+        await rewarded(life, "r1")
+        yield life
+
+
+async def done(life: Installation, referral: str = "r1") -> None:
+    """Until no clawback is under way, and the referral has dealt with what came of it."""
+    async with asyncio.timeout(30):
+        while True:
+            await life.relay.deliver()
+            states = await sql(life, "SELECT 1 FROM clawback WHERE state IN ('approved', 'reversing', 'unknown')")
+            if not states:
+                break
+            await asyncio.sleep(0.02)
+    await quiet(life, referral)
+
+
+async def test_a_refunded_reward_is_taken_back_whole_and_its_order_can_be_rewarded_anew(life: Installation) -> None:
+    await told(life, "conversion.reversed", kind="refund")
+    found = await cases(life)
+    assert {role: [(c.state, c.proposed_minor) for c in its] for role, its in found.items()} == {
+        "referrer": [("open", 2500)],
+        "referee": [("open", 800)],
+    }
+    await act(life, A.REVERSE_CLAWBACK, found["referrer"][0].id, 2500)
+    await done(life)
+    assert (await life.row("r1")).status == "rewarded"
+    await act(life, A.REVERSE_CLAWBACK, found["referee"][0].id, 800)
+    await done(life)
+    assert await clawbacks(life) == [("reverse", "reversed", 2500, 2500), ("reverse", "reversed", 800, 800)]
+    assert (await life.row("r1")).status == "clawed_back"
+    assert await life.money() == {}
+    assert await sql(life, "SELECT DISTINCT state FROM leg") == [("clawed_back",)]
+    assert await sql(life, "SELECT rewards, amount_minor FROM held_total WHERE amount_minor <> 0") == []
+    assert await sql(life, "SELECT 1 FROM queue_entry") == []
+
+
+async def test_parts_of_a_refund_are_proposed_once_each_and_flat_amounts_stay(life: Installation) -> None:
+    await told(life, "conversion.reversed", kind="refund", amount="10.00")
+    await told(life, "conversion.reversed", kind="refund", amount="10.00")
+    found = await cases(life)
+    assert [(c.state, c.proposed_minor) for c in found["referee"]] == [("open", 100)] * 2
+    assert [(c.state, c.proposed_minor) for c in found["referrer"]] == [("dismissed", 0)] * 2
+    await act(life, A.REVERSE_CLAWBACK, found["referee"][0].id, 100)
+    await done(life)
+    await act(life, A.WRITE_OFF_CLAWBACK, found["referee"][1].id, 100)
+    await told(life, "conversion.reversed", kind="refund", amount="20.00")
+    found = await cases(life)
+    assert [(c.state, c.proposed_minor) for c in found["referrer"]][2:] == [("open", 2500)]
+    assert [(c.state, c.proposed_minor) for c in found["referee"]] == [
+        *[("decided", 100)] * 2,
+        ("open", 600),
+    ]
+    assert (await life.row("r1")).status == "rewarded"
+    assert await life.money() == {
+        "expense:acme-friends": 3100,
+        "loss:acme-friends": 100,
+        "credit:dexter": -2500,
+        "credit:c-r1": -700,
+    }
+
+
+async def test_a_dispute_freezes_a_case_and_a_won_one_dismisses_it(life: Installation) -> None:
+    await told(life, "conversion.dispute_opened")
+    (frozen,) = (await cases(life))["referrer"]
+    assert (frozen.state, frozen.proposed_minor) == ("frozen", None)
+    assert (await takes(life, frozen.id))[0] == {"dismiss"}
+    await told(life, "conversion.dispute_closed", outcome="won")
+    (over,) = (await cases(life))["referrer"]
+    assert (over.state, over.why) == ("dismissed", "conversion.dispute_opened of order o-r1: the dispute was won")
+    assert await clawbacks(life) == []
+    assert await life.money() == books("r1")
+
+
+async def test_a_lost_dispute_thaws_its_case_by_its_reversal_and_opens_no_second_one(life: Installation) -> None:
+    await told(life, "conversion.dispute_opened")
+    await told(life, "conversion.dispute_closed", outcome="lost")
+    assert [case.state for case in (await cases(life))["referrer"]] == ["frozen"]
+    await told(life, "conversion.reversed", kind="chargeback_lost")
+    found = await cases(life)
+    assert {role: [(c.state, c.proposed_minor) for c in its] for role, its in found.items()} == {
+        "referrer": [("open", 2500)],
+        "referee": [("open", 800)],
+    }
+
+
+async def test_what_is_owed_is_kept_from_the_next_payouts_until_it_is_whole(life: Installation) -> None:
+    await told(life, "conversion.reversed", kind="refund")
+    (to_dexter,) = (await cases(life))["referrer"]
+    await act(life, A.OFFSET_CLAWBACK, to_dexter.id, 2500)
+    assert await clawbacks(life) == [("offset", "offsetting", 2500, 0)]
+    assert (await life.money())["recoverable:dexter"] == 2500
+    await rewarded(life, "r2")
+    await quiet(life, "r1")
+    assert await clawbacks(life) == [("offset", "offset", 2500, 2500)]
+    assert [(row.amount_minor, row.state) for row in await _payouts(life, "r2")] == [(800, "settled"), (0, "settled")]
+    money = await life.money()
+    assert money == {
+        "expense:acme-friends": 3300 + 800,
+        "credit:dexter": -2500,
+        "credit:c-r1": -800,
+        "credit:c-r2": -800,
+    }
+    assert await sql(life, "SELECT role, state FROM leg WHERE referral_id = 'r1' ORDER BY role") == [
+        ("referee", "paid"),
+        ("referrer", "clawed_back"),
+    ]
+
+
+async def test_a_part_that_is_owed_lowers_the_next_payout_by_it(life: Installation) -> None:
+    await told(life, "conversion.reversed", kind="refund")
+    (to_dexter,) = (await cases(life))["referrer"]
+    await act(life, A.OFFSET_CLAWBACK, to_dexter.id, 700)
+    await rewarded(life, "r2")
+    assert [row.amount_minor for row in await _payouts(life, "r2")] == [800, 1800]
+    assert await clawbacks(life) == [("offset", "offset", 700, 700)]
+    # What was proposed beyond it still waits for somebody.
+    assert (await cases(life))["referrer"][0].state == "open"
+    assert await takes(life, to_dexter.id) == ({"reverse", "offset", "write_off", "dismiss"}, 1800)
+
+
+async def _payouts(life: Installation, referral: str) -> list[object]:
+    return await sql(
+        life,
+        "SELECT p.amount_minor, p.state FROM payout p JOIN payout_leg pl ON pl.payout_id = p.id"
+        " JOIN leg l ON l.id = pl.leg_id WHERE l.referral_id = :referral ORDER BY l.role",
+        referral=referral,
+    )
