@@ -136,7 +136,7 @@ async def test_cases_and_cycles_are_decided_on_likewise(desk: Desk, payout: str)
     assert (await act(desk, cycle, "release_cycle")).status_code == 201
     async with desk.database.transaction() as connection:
         woken = {tuple(row) for row in await connection.execute(text("SELECT kind, target FROM outbox"))}
-    assert {("clawback_due", str(_CASE)), ("cycle_due", str(_CYCLE))} <= woken
+    assert {("decision", "r1"), ("cycle_due", str(_CYCLE))} <= woken
 
 
 async def test_of_what_there_is_none_nothing_is_shown_or_decided(desk: Desk) -> None:

@@ -66,7 +66,7 @@ def test_a_fresh_referral_is_neither_approved_nor_paying() -> None:
         (S.APPROVED, {S.AWAITING_APPROVAL, S.ON_HOLD}),
         (S.PAYING, {S.APPROVED}),
         (S.REWARDED, {S.PAYING}),
-        (S.CLAWED_BACK, {S.REWARDED}),
+        (S.CLAWED_BACK, {S.PAYING, S.REWARDED}),
         (S.ON_HOLD, {S.AWAITING_APPROVAL, S.APPROVED}),
         (S.DENIED, (UNPAID | CLOSED | {S.PAYING}) - {S.DENIED}),
         (S.WITHDRAWN, (UNPAID | CLOSED) - {S.WITHDRAWN}),
