@@ -3,7 +3,7 @@
 Referrals are judged as a worker would judge them, at once and without one.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -141,23 +141,40 @@ async def judged(
             return standing.status
 
 
+@dataclass(frozen=True)
+class Furniture:
+    """What a furnished database has to be opened with: who signs, and the tokens of its people."""
+
+    signer: Signer
+    tokens: dict[str, str]
+
+
 @asynccontextmanager
-async def desk(database_url: str) -> AsyncIterator[Desk]:
-    """A desk with its people, a published program and its enrolled referrer, on a database of its own."""
-    signer = Signer.generate()
+async def desk(database_url: str, furniture: Furniture | None = None) -> AsyncIterator[Desk]:
+    """A desk on a database that was furnished, or is now: with people, a published program and its referrer."""
+    signer = furniture.signer if furniture is not None else Signer.generate()
     database = Database.at(database_url)
     parts = Parts(database, Intake(PEPPER), KeyRing.of([signer.public_entry()]), signer, Metrics())
     app = create_app(parts)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as api:
-        opened = Desk(parts, app, api)
-        for name, role in PEOPLE.items():
-            await opened.add_user(name, role)
-        await opened.add_user("site", scopes=(Scope.EVENTS_WRITE,))
-        await opened.publish()
-        await opened.tell([enrolment()])
+        opened = Desk(parts, app, api, dict(furniture.tokens) if furniture is not None else {})
+        if furniture is None:
+            for name, role in PEOPLE.items():
+                await opened.add_user(name, role)
+            await opened.add_user("site", scopes=(Scope.EVENTS_WRITE,))
+            await opened.publish()
+            await opened.tell([enrolment()])
         yield opened
     await database.close()
+
+
+async def furnish(database_url: str, *, also: Callable[[Desk], Awaitable[None]] | None = None) -> Furniture:
+    """Furnishes a database for `desk` to be opened on copies of it, ``also`` with what a test's own needs."""
+    async with desk(database_url) as opened:
+        if also is not None:
+            await also(opened)
+        return Furniture(opened.parts.signer, opened.tokens)
 
 
 def event(id_: str, type_: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:

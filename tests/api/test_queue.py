@@ -1,5 +1,6 @@
 """Finding in the queue what one is looking for, and deciding on many claims at once."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ from sqlalchemy import text
 from referral_rewards.domain.findings import Flag
 from referral_rewards.domain.terms import Role
 from referral_rewards.reporting import queue_search
-from tests.desk import Desk, days_ago, event, life_of
+from tests.desk import Desk, Furniture, days_ago, event, furnish, life_of
+from tests.desk import desk as open_desk
+from tests.snapshots import Snapshots
 
 
 async def _names(desk: Desk, query: str = "", as_: str = "paula") -> list[str]:
@@ -18,8 +21,17 @@ async def _names(desk: Desk, query: str = "", as_: str = "paula") -> list[str]:
 
 
 @pytest.fixture
-async def full(desk: Desk) -> Desk:
+async def full(snapshots: Snapshots) -> AsyncIterator[Desk]:
     """Three claims of growing amounts, one of them flagged, and a late fact."""
+    async with snapshots.of(_filled) as (url, furniture), open_desk(url, furniture) as desk:
+        yield desk
+
+
+async def _filled(database_url: str) -> Furniture:
+    return await furnish(database_url, also=_fill)
+
+
+async def _fill(desk: Desk) -> None:
     for name, amount in (("a", "80.00"), ("b", "200.00"), ("c", "400.00")):
         life = life_of(name)
         life[2]["data"]["amount"] = amount
@@ -40,7 +52,6 @@ async def full(desk: Desk) -> Desk:
         await connection.execute(
             text("UPDATE queue_entry SET remind_at = since + interval '4 days' WHERE remind_at IS NOT NULL")
         )
-    return desk
 
 
 @pytest.mark.parametrize(

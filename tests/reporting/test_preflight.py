@@ -1,9 +1,7 @@
 """What is gathered of a program before it runs: its newest terms, who can sign in, and which sources answer."""
 
 import json
-from collections.abc import AsyncIterator
 
-import pytest
 from sqlalchemy import text
 
 from referral_rewards.domain.readiness import gaps
@@ -16,17 +14,10 @@ from referral_rewards.reporting.preflight import readiness
 from referral_rewards.sources.fake import FakeSource
 from referral_rewards.sources.register import RegisterSource
 from tests.desk import Desk, days_ago, marks
-from tests.desk import desk as open_desk
 from tests.domain.build import acme
 from worker.build import rails
 
 FINANCE, OWNER, OPS = Role.FINANCE, Role.PROGRAM_OWNER, Role.OPERATIONS
-
-
-@pytest.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
-    async with open_desk(database_url) as opened:
-        yield opened
 
 
 async def people(desk: Desk, program: str = "acme-friends") -> dict[str, Person]:

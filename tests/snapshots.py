@@ -1,0 +1,53 @@
+"""Databases for tests: each a copy of one that was migrated, or also filled, once for the session."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any, TypeVar
+
+import psycopg
+
+from referral_rewards.config import with_driver
+
+_numbers = count(1)
+_T = TypeVar("_T")
+
+
+class Snapshots:
+    """Databases that were filled once for the session; who asks for one gets a copy of its own."""
+
+    def __init__(self, url: str, template: str) -> None:
+        self._url, self._template = url, template
+        self._filled: dict[Callable[[str], Awaitable[Any]], tuple[str, Any]] = {}
+
+    @asynccontextmanager
+    async def of(self, fill: Callable[[str], Awaitable[_T]]) -> AsyncIterator[tuple[str, _T]]:
+        """The URL of a copy for the length of the block, with what ``fill`` gave; that left no connection open."""
+        if fill not in self._filled:
+            source = f"snapshot_{len(self._filled)}"
+            await administer(self._url, f"CREATE DATABASE {source} TEMPLATE {self._template}")
+            self._filled[fill] = source, await fill(with_driver(beside(self._url, source)))
+        source, kept = self._filled[fill]
+        async with copied(self._url, source) as url:
+            yield url, kept
+
+
+@asynccontextmanager
+async def copied(url: str, template: str) -> AsyncIterator[str]:
+    """A copy of a database of the server at ``url``, by its own (``postgresql+psycopg://…``), for the length of the
+    block."""
+    name = f"test_{next(_numbers)}"
+    # Copying files costs less than writing each block to the log, where nothing has to survive a crash.
+    await administer(url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield with_driver(beside(url, name))
+    await administer(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def administer(url: str, statement: str) -> None:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute(statement.encode())
+
+
+def beside(url: str, database: str) -> str:
+    """Another database of the same server."""
+    return f"{url.rpartition('/')[0]}/{database}"
