@@ -26,6 +26,8 @@ from referral_rewards.sources.port import Source, Told
 
 #: The facts that a source tells may raise the next question; more often than this, its answers go in a circle.
 _ROUNDS_MAX = 5
+#: Of the claims that one payout pays so many are asked about at a time.
+_ASKED_AT_ONCE = 4
 
 
 class Inquiries:
@@ -47,6 +49,17 @@ class Inquiries:
         async with self._database.transaction() as connection:
             await inquiries.note(connection, answers, moment, _now())
         return answers
+
+    async def ask_all(self, questions: Mapping[str, Question], moment: Moment) -> dict[str, Answers]:
+        """What the sources answer to each of many questions, some of them asked at a time."""
+        slots = asyncio.Semaphore(_ASKED_AT_ONCE)
+
+        async def answered(question: Question) -> Answers:
+            async with slots:
+                return await self.ask(question, moment)
+
+        answers = await asyncio.gather(*map(answered, questions.values()))
+        return dict(zip(questions, answers, strict=True))
 
     async def _about_order(self, question: Question) -> Told:
         name = question.conversions

@@ -38,3 +38,26 @@ class PayoutProgress(Message):
     state: str
     why: str | None = None
     again_after: timedelta | None = None
+
+
+class CycleRequest(Message):
+    """Carry this payout cycle one step further."""
+
+    cycle: str
+    now: datetime
+
+
+class CycleProgress(Message):
+    """Where a cycle stands after a step. ``more``: the next step can be taken at once. ``again_after``: without any
+    news, look again then; at rest there is none."""
+
+    state: str
+    more: bool = False
+    again_after: timedelta | None = None
+
+
+class CyclesDueRequest(Message):
+    """Open the cycle of this program that has fallen due."""
+
+    program: str
+    now: datetime

@@ -55,9 +55,7 @@ class Payouts:
             return PayoutProgress(state=PayoutState.CANCELLED, why="there is no such payout")
         async with self._database.transaction() as connection:
             questions = await payouts.questions(connection, payout, request.now)
-        answers = {
-            referral: await self._asking.ask(question, Moment.PAYOUT) for referral, question in questions.items()
-        }
+        answers = await self._asking.ask_all(questions, Moment.PAYOUT)
         async with self._database.transaction() as connection:
             step = await payouts.commit_attempt(
                 connection, payout, request.now, self._keys, frozenset(self._rails), answers

@@ -29,6 +29,7 @@ class PayoutCycleRow(SQLModel, table=True):
     #: How far gathering, releasing or closing came, so that it is taken up there; None: at the beginning.
     cursor: str | None = None
     digest: str | None = None
+    turn: int = 0  # decisions on it that were carried out
     #: Counts and sums by currency and rail, of what was frozen and of what was carried forward.
     summary: dict[str, Any] = document()
     opened_at: datetime = instant()

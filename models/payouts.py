@@ -27,6 +27,13 @@ class LegRow(SQLModel, table=True):
         Index("ix_leg_beneficiary_approved_at", "beneficiary", "approved_at"),
         Index("ix_leg_referrer_approved_at", "program", "referrer", "approved_at"),
         Index("ix_leg_tax_hold", "beneficiary", postgresql_where=text("state = 'tax_hold'")),
+        Index(
+            "ix_leg_due",
+            "program",
+            "beneficiary",
+            "id",
+            postgresql_where=text("state IN ('reserved', 'tax_hold')"),
+        ),
     )
 
     id: UUID = Field(primary_key=True)
@@ -60,6 +67,13 @@ class PayoutRow(SQLModel, table=True):
         Index("ix_payout_referral_id", "referral_id"),
         Index("ix_payout_state", "state"),
         Index("ix_payout_cycle_id", "cycle_id", "id"),
+        Index(
+            "ix_payout_cycle_moving",
+            "cycle_id",
+            postgresql_where=text(
+                "cycle_id IS NOT NULL AND state NOT IN ('settled', 'returned', 'refused', 'manual_review', 'cancelled')"
+            ),
+        ),
         Index("ix_payout_payee", "payee", "rail"),
         Index("ix_payout_settled", "payee", "settled_at", postgresql_where=text("state = 'settled'")),
         Index("ix_payout_under_way", "payee", postgresql_where=text("state NOT IN ('settled', 'cancelled')")),
@@ -95,7 +109,10 @@ class PayoutLegRow(SQLModel, table=True):
     """Which legs a payout pays. A leg has at most one live payout: see the index."""
 
     __tablename__ = "payout_leg"
-    __table_args__ = (Index("uq_payout_leg_live", "leg_id", unique=True, postgresql_where=text("live")),)
+    __table_args__ = (
+        Index("uq_payout_leg_live", "leg_id", unique=True, postgresql_where=text("live")),
+        Index("ix_payout_leg_leg_id", "leg_id"),
+    )
 
     payout_id: UUID = Field(primary_key=True)
     leg_id: UUID = Field(primary_key=True)

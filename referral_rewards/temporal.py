@@ -1,5 +1,7 @@
 """How an entry point reaches Temporal, with the one spelling of our workflows' ids."""
 
+from datetime import date
+
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
@@ -8,7 +10,15 @@ from temporalio.runtime import Runtime
 from referral_rewards.config import Settings
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 
-__all__ = ["SEARCH_ATTRIBUTES", "clawback_workflow_id", "connect", "payout_workflow_id", "workflow_id"]
+__all__ = [
+    "SEARCH_ATTRIBUTES",
+    "clawback_workflow_id",
+    "connect",
+    "cycle_schedule_id",
+    "cycle_workflow_id",
+    "payout_workflow_id",
+    "workflow_id",
+]
 
 
 def workflow_id(referral: str) -> str:
@@ -24,6 +34,16 @@ def payout_workflow_id(payout: str) -> str:
 def clawback_workflow_id(clawback: str) -> str:
     """The id of the workflow that carries out one reversal."""
     return f"clawback-{clawback}"
+
+
+def cycle_workflow_id(program: str, due_on: date) -> str:
+    """The id of the workflow of a program's payout cycle of that day."""
+    return f"payout-cycle-{program}-{due_on.isoformat()}"
+
+
+def cycle_schedule_id(program: str) -> str:
+    """The id of the schedule by which a program's payout cycles fall due."""
+    return f"payout-cycle-{program}"
 
 
 async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:

@@ -13,6 +13,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.claims import Claims
 from activities.clawbacks import Clawbacks
+from activities.cycles import Cycles
 from activities.inquiries import Hearing, Inquiries
 from activities.payouts import Payouts
 from activities.records import Records
@@ -30,6 +31,7 @@ from worker.letters import Letters
 from worker.postman import Postman
 from workflows.clawback import Clawback
 from workflows.payout import Payout
+from workflows.payout_cycle import PayoutCycle, PayoutCycleDue
 from workflows.referral import Referral
 
 #: Work in progress gets this long to finish when a worker is told to stop.
@@ -68,19 +70,22 @@ def payouts_worker(
     sources: Mapping[str, Source],
     outside: Mapping[str, Rail] = MappingProxyType({}),
 ) -> Worker:
-    """Runs `Payout` workflows and the activity that moves money: in our own books, and by the rails ``outside``.
+    """Runs `Payout` workflows and the activity that moves money: in our own books, and by the rails ``outside``; and
+    the payout cycles, which move none.
 
     The only place that ever holds provider secrets.
     """
-    reversing = Clawbacks(database, keys, rails(database, outside), lambda: datetime.now(UTC))
+    connected = rails(database, outside)
+    paying = Payouts(database, keys, connected, Inquiries(database, intake, sources))
+    reversing = Clawbacks(database, keys, connected, lambda: datetime.now(UTC))
+    cycling = Cycles(database, keys)
     return Worker(
         client,
         task_queue=queue,
-        workflows=[Payout, Clawback],
+        workflows=[Payout, Clawback, PayoutCycle, PayoutCycleDue],
         activities=[
-            Payouts(database, keys, rails(database, outside), Inquiries(database, intake, sources)).send_payout,
-            reversing.route_clawback,
-            reversing.reverse_clawback,
+            *(paying.send_payout, reversing.route_clawback, reversing.reverse_clawback),
+            *(cycling.open_due_cycle, cycling.advance_cycle),
         ],
         workflow_runner=runner(),
         max_cached_workflows=500,

@@ -14,9 +14,11 @@ from models.session import Database
 from referral_rewards import search_attributes
 from referral_rewards.register import batches, outbox, queue
 from referral_rewards.register.outbox import Delivery, WakeupKind
-from referral_rewards.temporal import clawback_workflow_id, payout_workflow_id, workflow_id
+from referral_rewards.temporal import clawback_workflow_id, cycle_workflow_id, payout_workflow_id, workflow_id
+from worker.schedules import Schedules
 from workflows.clawback import Clawback
 from workflows.payout import Payout
+from workflows.payout_cycle import PayoutCycle
 from workflows.referral import Referral
 
 _log = structlog.get_logger("relay")
@@ -39,6 +41,7 @@ class Relay:
         self._referrals_queue = referrals_queue
         self._payouts_queue = payouts_queue
         self._pause = pause
+        self._schedules = Schedules(database, client, payouts_queue)
 
     async def run(self) -> None:
         """Delivers until cancelled. While Temporal or Postgres is down the wake-ups wait where they are."""
@@ -66,6 +69,8 @@ class Relay:
             woken = await outbox.sweep(connection, overdue_before=now - _OVERDUE_AFTER)
         if woken:
             _log.warning("swept", woken=woken)
+        if restored := await self._schedules.restore(now):
+            _log.info("schedules_set", programs=restored)
         return woken
 
     async def deliver(self) -> int:
@@ -115,6 +120,19 @@ class Relay:
                     start_signal="news",
                     start_signal_args=[subject],
                 )
+            case WakeupKind.CYCLE_DUE if delivery.program is not None and delivery.due_on is not None:
+                await self._client.start_workflow(
+                    PayoutCycle.run,
+                    delivery.target,
+                    id=cycle_workflow_id(delivery.program, delivery.due_on),
+                    task_queue=self._payouts_queue,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    start_signal="news",
+                    start_signal_args=[subject],
+                    static_summary=f"Payout cycle of {delivery.program}, due on {delivery.due_on}",
+                )
+            case WakeupKind.SCHEDULE_DUE:
+                await self._schedules.set(delivery.target, datetime.now(UTC))
             case WakeupKind.FACT | WakeupKind.DECISION | WakeupKind.PAYOUT_SETTLED:
                 await self._client.start_workflow(
                     Referral.run,

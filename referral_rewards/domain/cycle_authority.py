@@ -21,16 +21,18 @@ _A = MoneyAct
 @dataclass(frozen=True, slots=True)
 class CycleAuthority:
     """What was decided on a cycle: after so many decisions (``turn``) whether it is stopped, and who released it, or
-    had it resumed since; None: nobody released it."""
+    had it resumed since; None: nobody released it. ``barred``: that person was barred since, and somebody else must
+    have it stopped and resumed."""
 
     turn: int = 0
     stopped: bool = False
     released_by: str | None = None
+    barred: bool = False
 
     @property
     def may_pay(self) -> bool:
         """Whether its list may be paid now."""
-        return self.released_by is not None and not self.stopped
+        return self.released_by is not None and not self.stopped and not self.barred
 
 
 def shown_digest(cycle: UUID, state: str, listed: str | None, turn: int) -> str:

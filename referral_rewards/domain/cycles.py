@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from referral_rewards.domain.money_acts import subject_digest
+from referral_rewards.domain.payouts import PaymentRequest
 
 _CYCLE_NAMESPACE: Final = UUID("0d3f8a0c-91b7-5d6e-8f6b-3c1f52e6d2a4")
 #: Each leg is judged anew right before it is sent, all of a payout in one transaction.
@@ -99,9 +100,29 @@ def cycle_id(program: str, due_on: date) -> UUID:
     return uuid5(_CYCLE_NAMESPACE, f"{program}\x00{due_on.isoformat()}")
 
 
+def cycle_program_id(program: str) -> UUID:
+    """What a wake-up about a program's schedule names."""
+    return uuid5(_CYCLE_NAMESPACE, program)
+
+
 def cycle_payout_id(cycle: UUID, payee: str, rail: str, currency: str) -> UUID:
     """The name of the payout that a cycle makes to a payee over a rail in a currency."""
     return uuid5(cycle, f"{payee}\x00{rail}\x00{currency}")
+
+
+def cycle_request(
+    payout: UUID, payee: str, amount_minor: int, currency: str, destination: str | None, program: str
+) -> PaymentRequest:
+    """What a rail is asked to do for a payout of a cycle, which is no single referral's."""
+    return PaymentRequest(
+        payout_id=payout,
+        payee=payee,
+        amount_minor=amount_minor,
+        currency=currency,
+        destination=destination,
+        program=program,
+        referral="",
+    )
 
 
 def grouped(legs: Iterable[DueLeg], minimum: Minimum | None, *, legs_max: int = LEGS_MAX) -> Grouping:

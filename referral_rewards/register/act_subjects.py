@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain import cycle_authority
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.money_acts import ActSubject, MoneyAct, SubjectKind, payout_takes, subject_digest
 from referral_rewards.domain.payouts import PayoutState
@@ -43,7 +44,7 @@ async def shown(connection: AsyncConnection, kind: SubjectKind, subject: UUID, k
         case SubjectKind.CLAWBACK_CASE:
             return await _case(connection, row)
         case SubjectKind.CYCLE:
-            return _cycle(row)
+            return await _cycle(connection, row)
 
 
 async def _payout(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSubject:
@@ -108,21 +109,16 @@ async def _case(connection: AsyncConnection, row: Any) -> ActSubject:
     )
 
 
-def _cycle(row: Any) -> ActSubject:
-    what = {"cycle": row.id, "state": row.state, "list": row.digest}
-    takes = {
-        "frozen": frozenset({_A.RELEASE_CYCLE}),
-        "released": frozenset({_A.STOP_CYCLE}),
-        "stopped": frozenset({_A.RESUME_CYCLE}),
-    }
+async def _cycle(connection: AsyncConnection, row: Any) -> ActSubject:
+    """Whoever is paid by the cycle decides nothing on it: by any mark that is known of a payee."""
     return ActSubject(
         SubjectKind.CYCLE,
         row.id,
         None,
         row.program,
-        subject_digest(what),
-        takes.get(row.state, frozenset()),
-        frozenset(f"customer:{payee}" for payee in row.payees),
+        cycle_authority.shown_digest(row.id, row.state, row.digest, row.turn),
+        cycle_authority.takes(row.state),
+        frozenset((await connection.execute(_MARKS_OF_PAYEES, {"id": row.id})).scalars()),
     )
 
 
@@ -173,7 +169,23 @@ _ROWS: Final = {
         FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
     """),
     SubjectKind.CYCLE: text("""
-        SELECT c.*, ARRAY(SELECT DISTINCT payee FROM payout WHERE cycle_id = c.id) AS payees
-        FROM payout_cycle c WHERE c.id = :id
+        SELECT * FROM payout_cycle WHERE id = :id
     """),
 }
+
+# As `dossier.marks_of_payee`, of all payees at once.
+_MARKS_OF_PAYEES: Final = text("""
+WITH payee AS MATERIALIZED (SELECT DISTINCT payee AS name FROM payout WHERE cycle_id = :id)
+SELECT 'customer:' || name FROM payee
+UNION
+SELECT unnest(f.marks)
+FROM payee CROSS JOIN (SELECT DISTINCT program FROM program_version) AS p
+CROSS JOIN LATERAL (
+    SELECT fact_id FROM fact_key WHERE key = 'referrer:' || p.program || '/' || payee.name OFFSET 0
+) AS fk
+CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'referrer.enrolled' OFFSET 0) AS f
+UNION
+SELECT unnest(f.marks)
+FROM payee CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = 'customer:' || payee.name OFFSET 0) AS fk
+CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
+""")

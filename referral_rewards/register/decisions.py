@@ -213,9 +213,13 @@ async def of_the_barred(connection: AsyncConnection, made: Sequence[Decision]) -
     approvals = [decision for decision in made if decision.kind is DecisionKind.APPROVE]
     if not approvals:
         return ()
-    asked = {"names": sorted({decision.user for decision in approvals})}
-    barred = set((await connection.execute(_BARRED, asked)).scalars())
-    return tuple(decision for decision in approvals if decision.user in barred)
+    out = await barred(connection, {decision.user for decision in approvals})
+    return tuple(decision for decision in approvals if decision.user in out)
+
+
+async def barred(connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
+    """Those of the people who have been barred."""
+    return frozenset((await connection.execute(_BARRED, {"names": sorted(names)})).scalars())
 
 
 async def effects(connection: AsyncConnection, decisions: Sequence[UUID]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -20,12 +20,16 @@ class WakeupKind(StrEnum):
     PAYOUT_SETTLED = "payout_settled"
     CLAWBACK_DUE = "clawback_due"
     CYCLE_DUE = "cycle_due"
+    SCHEDULE_DUE = "schedule_due"
     RECONCILIATION_DUE = "reconciliation_due"
 
 
 #: These wake a workflow that is no referral's.
 _OF_NO_REFERRAL: Final = frozenset(
-    {WakeupKind.PAYOUT_DUE, WakeupKind.CLAWBACK_DUE, WakeupKind.CYCLE_DUE, WakeupKind.RECONCILIATION_DUE}
+    {
+        *(WakeupKind.PAYOUT_DUE, WakeupKind.CLAWBACK_DUE, WakeupKind.CYCLE_DUE, WakeupKind.SCHEDULE_DUE),
+        WakeupKind.RECONCILIATION_DUE,
+    }
 )
 
 
@@ -40,7 +44,8 @@ class Delivery:
     program: str | None = None
     referrer: str | None = None
     channel: str | None = None
-    pays: str | None = None  # the referral whose reward a payout is
+    pays: str | None = None  # the referral whose reward a payout is; of one of a cycle the program
+    due_on: date | None = None  # of a cycle
 
 
 async def enqueue(connection: AsyncConnection, kind: WakeupKind, target: str, subject: UUID) -> None:
@@ -67,6 +72,7 @@ async def claim(connection: AsyncConnection, limit: int) -> list[Delivery]:
             referrer=row.referrer,
             channel=row.channel,
             pays=row.pays,
+            due_on=row.due_on,
         )
         for row in rows
     ]
@@ -101,11 +107,13 @@ WITH held AS MATERIALIZED (
     LIMIT :limit FOR UPDATE SKIP LOCKED
 )
 SELECT held.kind, held.target, (array_agg(held.subject_id ORDER BY held.id DESC))[1] AS subject,
-       array_agg(held.id) AS ids, r.program, r.referrer, r.channel, p.referral_id AS pays
+       array_agg(held.id) AS ids, coalesce(r.program, c.program) AS program, r.referrer, r.channel,
+       coalesce(p.referral_id, p.body->>'program') AS pays, c.due_on
 FROM held
 LEFT JOIN referral r ON r.id = held.target AND held.kind IN ('fact', 'decision', 'payout_settled')
 LEFT JOIN payout p ON p.id = held.subject_id AND held.kind = 'payout_due'
-GROUP BY held.kind, held.target, r.program, r.referrer, r.channel, p.referral_id
+LEFT JOIN payout_cycle c ON c.id = held.subject_id AND held.kind = 'cycle_due'
+GROUP BY held.kind, held.target, r.program, c.program, r.referrer, r.channel, p.id, c.due_on
 ORDER BY min(held.id)
 """)
 
@@ -142,6 +150,15 @@ WITH overdue AS (
       AND b.updated_at < CAST(:overdue_before AS timestamptz) - interval '1 hour'  -- the longest of its own waits
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = b.id::text)
     LIMIT :limit RETURNING 1
+), cycles AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'cycle_due', c.id::text, c.id FROM payout_cycle c
+    WHERE (c.state IN ('collecting', 'released') AND c.updated_at < CAST(:overdue_before AS timestamptz)
+           OR c.state IN ('frozen', 'stopped')
+              AND c.updated_at < CAST(:overdue_before AS timestamptz) - interval '1 day')
+      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = c.id::text)
+    LIMIT :limit RETURNING 1
 )
 SELECT (SELECT count(*) FROM woken) + (SELECT count(*) FROM payouts) + (SELECT count(*) FROM clawbacks)
+       + (SELECT count(*) FROM cycles)
 """)

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims import RewardClaim
+from referral_rewards.domain.cycles import cycle_payout_id
 from referral_rewards.domain.inquiries import Answers
 from referral_rewards.domain.payouts import PaymentRequest, payout_id
 from referral_rewards.domain.ruling import Ruling, ruling
@@ -84,7 +85,7 @@ async def check_whole(connection: AsyncConnection, payout: Any, its: Sequence[Sh
         currency=legs[0].currency,
         destination=legs[0].destination,
         program=legs[0].program,
-        referral=its[0].row.id,
+        referral="" if payout.cycle_id is not None else its[0].row.id,
     )
     as_frozen = (payout.body, payout.payee, payout.amount_minor, payout.currency) == (
         frozen.body(),
@@ -92,6 +93,9 @@ async def check_whole(connection: AsyncConnection, payout: Any, its: Sequence[Sh
         frozen.amount_minor,
         frozen.currency,
     )
+    of_cycle = payout.cycle_id is not None
+    if of_cycle and payout.id != cycle_payout_id(payout.cycle_id, payout.payee, payout.rail, payout.currency):
+        raise NotAuthorised("it is not the payout that its cycle makes to this payee")
     alike = {(leg.beneficiary, leg.currency, leg.rail, leg.destination, leg.program) for leg in legs}
     if not as_frozen or len(alike) != 1 or payout.generation != 1:
         raise NotAuthorised("it does not pay what was approved")
@@ -145,9 +149,11 @@ async def verify(
 
 
 def _promised(payout: Any, legs: Sequence[Any], claim: RewardClaim, round_: int) -> bool:
-    """Whether each of the legs is one that the claim promises, by the payout's rail, and the payout is theirs."""
+    """Whether each of the legs is one that the claim promises, by the payout's rail, and the payout is theirs. The name
+    of a cycle's follows from all of it (`check_whole`)."""
     promised = {_terms_of(leg) for leg in claim.legs}
-    if {payout.id} != {payout_id(claim.referral, leg.role, round_) for leg in legs}:
+    own_names = {payout_id(claim.referral, leg.role, round_) for leg in legs}
+    if payout.cycle_id is None and {payout.id} != own_names:
         return False
     return all(_terms_of(leg) in promised and leg.rail == payout.rail for leg in legs)
 

@@ -21,7 +21,17 @@ from referral_rewards.domain.payouts import (
     body_hash,
     provider_key,
 )
-from referral_rewards.register import claims, deductions, ledger, offsets, outbox, queue, referrals
+from referral_rewards.register import (
+    claims,
+    cycle_sending,
+    cycles,
+    deductions,
+    ledger,
+    offsets,
+    outbox,
+    queue,
+    referrals,
+)
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.inquiries import question_of
 from referral_rewards.register.outbox import WakeupKind
@@ -29,6 +39,7 @@ from referral_rewards.register.payout_authority import (
     SOON,
     ClaimChanged,
     NotAuthorised,
+    Share,
     SourcesSilent,
     check_whole,
     shares,
@@ -91,14 +102,18 @@ async def commit_attempt(
     In one transaction that holds the rows of its referrals: a fact that commits before this stops the payment, one that
     commits after it opens a clawback case. ``answers`` are what the sources said to `questions` a moment ago.
     """
-    if (await connection.execute(_PAYOUT, {"id": payout})).one_or_none() is None:
+    known = (await connection.execute(_PAYOUT, {"id": payout})).one_or_none()
+    if known is None:
         return NotNow(PayoutState.CANCELLED, "there is no such payout")
     named = await _referrals_of(connection, payout)
     rows = [row for referral in named if (row := await referrals.hold(connection, referral)) is not None]
+    cycle = await cycle_sending.hold(connection, known)
     found = (await connection.execute(_HOLD, {"id": payout})).one()
     state = PayoutState(found.state)
     if state in AT_REST:
         return NotNow(state, found.why or "nothing more to do")
+    if (waits := await cycle_sending.wait(connection, found, cycle, now, keys)) is not None:
+        return NotNow(*waits)
     if len(rows) < len(named) or not rows:
         return await _stop(connection, found, now, "there is no such referral")
     if named != await _referrals_of(connection, payout):
@@ -112,18 +127,21 @@ async def commit_attempt(
         return await _stop(connection, found, now, "the books show that it was settled already")
     its = await shares(connection, found, rows, answers)
     may_resend, ahead_by = True, None
+    changed: list[tuple[Share, str]] = []
     try:
         await check_whole(connection, found, its, keys)
         for share in its:
-            ahead_by = _longer(ahead_by, await verify(connection, found, share, now, keys))
+            try:
+                ahead_by = _longer(ahead_by, await verify(connection, found, share, now, keys))
+            except ClaimChanged as reason:
+                changed.append((share, str(reason)))
     except NotAuthorised as reason:
         return await _stop(connection, found, now, str(reason))
     except SourcesSilent as reason:
         return NotNow(state, str(reason), reason.again_after)
-    except ClaimChanged as reason:
-        if found.first_sent_at is None:
-            return await _not_as_approved(connection, share.row, found, now, str(reason))
-        may_resend = False
+    if changed and found.first_sent_at is None:
+        return await _not_as_approved(connection, changed, found, now)
+    may_resend = not changed
     if found.rail not in rails:
         return NotNow(state, f"the rail {found.rail} is not connected here", _ONCE_CONNECTED)
     if found.first_sent_at is None:
@@ -171,6 +189,8 @@ async def note(
         await queue.keep(connection, referral)
         if to not in AT_REST or await _all_at_rest(connection, referral):
             await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout)
+    if found.cycle_id is not None and to in AT_REST:
+        await cycles.wake_once_over(connection, found.cycle_id)
     return to
 
 
@@ -179,14 +199,21 @@ async def remark(connection: AsyncConnection, payout: UUID, why: str) -> PayoutS
     return PayoutState((await connection.execute(_REMARK, {"id": payout, "why": why})).scalar_one())
 
 
-async def _not_as_approved(connection: AsyncConnection, row: Any, payout: Any, now: datetime, why: str) -> NotNow:
+async def _not_as_approved(
+    connection: AsyncConnection, changed: Sequence[tuple[Share, str]], payout: Any, now: datetime
+) -> NotNow:
     """Another leg was sent: this one stops for a person. None was: the claim is assembled anew, which takes the
-    approval back, whether it was a fact that changed it or something that no fact tells of."""
-    if row.status == _S.PAYING:
-        return await _stop(connection, payout, now, why)
-    await referrals.write(connection, row, now, claim_version=claims.NEVER_JUDGED)
-    await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, row.id, payout.id)
-    return NotNow(PayoutState(payout.state), why, SOON)
+    approval back, whether it was a fact that changed it or something that no fact tells of. Of a cycle's payout the
+    others go on."""
+    for share, why in changed:
+        if payout.cycle_id is not None:
+            await cycle_sending.drop(connection, share.row, share.legs, payout, why, now)
+        elif share.row.status == _S.PAYING:
+            return await _stop(connection, payout, now, why)
+        else:
+            await referrals.write(connection, share.row, now, claim_version=claims.NEVER_JUDGED)
+            await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, share.row.id, payout.id)
+    return NotNow(PayoutState(payout.state), changed[0][1], SOON)
 
 
 async def _stop(connection: AsyncConnection, payout: Any, now: datetime, why: str) -> NotNow:
@@ -197,6 +224,8 @@ async def _stop(connection: AsyncConnection, payout: Any, now: datetime, why: st
     for referral in await _referrals_of(connection, payout.id):
         await queue.keep(connection, referral)
         await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout.id)
+    if payout.cycle_id is not None:
+        await cycles.wake_once_over(connection, payout.cycle_id)
     return NotNow(PayoutState.MANUAL_REVIEW, why)
 
 
@@ -228,7 +257,7 @@ ORDER BY referral_id
 
 _STATES: Final = text("""
 SELECT p.state FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id JOIN payout p ON p.id = pl.payout_id
-WHERE l.referral_id = :referral
+WHERE l.referral_id = :referral AND pl.live
 """)
 
 _COMMIT_ATTEMPT: Final = text("""

@@ -13,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ProgramVersion
 from referral_rewards.domain import calendar
+from referral_rewards.domain.cycles import cycle_program_id
 from referral_rewards.domain.errors import NotFound, TermsNotPublishable
-from referral_rewards.domain.terms import Terms, load_terms
-from referral_rewards.register import audit
+from referral_rewards.domain.terms import PayoutCycle, Terms, load_terms
+from referral_rewards.register import audit, outbox
 from referral_rewards.register.locks import Lock, lock
+from referral_rewards.register.outbox import WakeupKind
 
 #: Of each database its own: two of them in one process may have published at one instant.
 _versions: Final[WeakKeyDictionary[Engine, dict[tuple[str, int], Terms]]] = WeakKeyDictionary()
@@ -88,6 +90,9 @@ async def publish(connection: AsyncConnection, source: str, *, by: str, at: date
         )
     )
     await audit.note(connection, actor=by, act="program.published", subject=terms.program, at=at, version=number)
+    # Whichever pays in cycles: what another version said before still has its schedule.
+    if isinstance(terms.payouts.timing, PayoutCycle):
+        await outbox.enqueue(connection, WakeupKind.SCHEDULE_DUE, terms.program, cycle_program_id(terms.program))
     released = (await connection.execute(_RELEASE, {"program": terms.program})).scalar_one()
     return Published(terms.program, number, repeated=False, released=int(released))
 

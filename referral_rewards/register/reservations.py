@@ -6,17 +6,17 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from sqlalchemy import insert, text, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import LegRow, PayoutLegRow, PayoutRow
+from models import LegRow, PayoutRow
 from referral_rewards.domain import ledger as books
 from referral_rewards.domain.claims import RewardClaim
-from referral_rewards.domain.payouts import PaymentRequest, PayoutState, body_hash, payout_id, provider_key
+from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.domain.terms import Terms
-from referral_rewards.register import deductions, ledger, outbox, tax_holds
+from referral_rewards.register import cycle_legs, deductions, ledger, outbox, tax_holds
 from referral_rewards.register.cases import Case
 from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.planning import plan_own
 
 _legs = LegRow.__table__  # type: ignore[attr-defined]
 _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
@@ -91,63 +91,24 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
     for leg in due:
         if leg.id in waiting:
             continue
-        name = payout_id(case.row.id, leg.role, case.row.round)
-        amount_minor = await deductions.plan(
-            connection,
-            name,
-            payee=leg.beneficiary,
-            rail=leg.rail,
-            currency=leg.currency,
-            legs=[leg.id],
-            at=case.now,
-        )
-        request = PaymentRequest(
-            payout_id=name,
-            payee=leg.beneficiary,
-            amount_minor=amount_minor,
-            currency=leg.currency,
-            destination=leg.destination,
-            program=leg.program,
-            referral=case.row.id,
-        )
-        body = request.body()
-        planned = {
-            "payee": leg.beneficiary,
-            "rail": leg.rail,
-            "amount_minor": amount_minor,
-            "currency": leg.currency,
-            "body": body,
-            "body_hash": body_hash(body),
-            "state": PayoutState.APPROVED,
-            "why": None,
-            "updated_at": case.now,
-        }
-        # A payout planned before, cancelled and never sent is planned anew under its one name and key.
-        statement = upsert(_payouts).values(
-            id=name, referral_id=case.row.id, generation=1, provider_key=provider_key(name, 1), **planned
-        )
-        await connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["id"],
-                set_=planned,
-                where=(_payouts.c.first_sent_at.is_(None)) & (_payouts.c.state == PayoutState.CANCELLED),
-            )
-        )
-        await connection.execute(insert(PayoutLegRow).values(payout_id=name, leg_id=leg.id, live=True))
+        name = await plan_own(connection, leg, case.row.round, PayoutState.APPROVED, None, case.now)
         await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(name), name)
 
 
 async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
     """Takes back every reservation of which nothing was sent: the approval no longer holds."""
-    freed = set()
-    for leg in await legs_of(connection, case.row.id):
+    legs = await legs_of(connection, case.row.id)
+    freed = {leg.beneficiary for leg in legs if leg.payout_id is not None and leg.first_sent_at is None}
+    await deductions.hold_payees(connection, freed)
+    for leg in legs:
         if leg.first_sent_at is not None:
             continue
         await connection.execute(update(_legs).where(_legs.c.id == leg.id).values(state="cancelled"))
         entry = books.released(str(leg.id), leg.program, leg.beneficiary, leg.amount_minor, leg.currency)
         await ledger.post(connection, entry, program=leg.program, referral=case.row.id, at=case.now)
-        if leg.payout_id is not None:
-            freed.add(leg.beneficiary)
+        if leg.cycle_id is not None:
+            await cycle_legs.leave(connection, leg.payout_id, leg.id, why, case.now)
+        elif leg.payout_id is not None:
             await connection.execute(_UNLINK, {"leg": leg.id})
             await deductions.free(connection, leg.payout_id)
             await connection.execute(
@@ -163,6 +124,10 @@ async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
 async def stop_unsent(connection: AsyncConnection, case: Case, why: str) -> None:
     """Stops the legs that were not sent yet, for a person: others were, so that the approval can't be taken back."""
     await connection.execute(_STOP_UNSENT, {"referral": case.row.id, "why": why, "at": case.now})
+    waiting = [leg for leg in await legs_of(connection, case.row.id) if cycle_legs.waits_for_a_cycle(leg)]
+    await deductions.hold_payees(connection, [leg.beneficiary for leg in waiting])
+    for leg in waiting:
+        await cycle_legs.set_aside(connection, leg, leg.payout_id, case.row.round, why, case.now)
 
 
 async def release_tax_holds(connection: AsyncConnection, case: Case) -> datetime | None:
@@ -183,7 +148,7 @@ def _at_once(terms: Terms) -> bool:
 
 
 _LEGS: Final = text("""
-SELECT l.*, p.id AS payout_id, p.state AS payout_state, p.first_sent_at
+SELECT l.*, p.id AS payout_id, p.cycle_id, p.state AS payout_state, p.first_sent_at
 FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
 WHERE l.referral_id = :referral AND l.state <> 'cancelled' ORDER BY l.role
 """)

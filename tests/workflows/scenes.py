@@ -15,7 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from referral_rewards.register import reservations
 from referral_rewards.register.signing import KeyRing
-from referral_rewards.temporal import payout_workflow_id, workflow_id
+from referral_rewards.temporal import cycle_workflow_id, payout_workflow_id, workflow_id
 from tests.installation import Installation, installation
 from workflows.payout import Payout
 
@@ -33,6 +33,8 @@ async def scene(
         finally:
             ids = [workflow_id(row.id) for row in await sql(life, "SELECT id FROM referral")]
             ids += [payout_workflow_id(str(row.id)) for row in await sql(life, "SELECT id FROM payout")]
+            cycles = await sql(life, "SELECT program, due_on FROM payout_cycle")
+            ids += [cycle_workflow_id(row.program, row.due_on) for row in cycles]
             for each in ids:
                 with suppress(RPCError):
                     await environment.client.get_workflow_handle(each).terminate()

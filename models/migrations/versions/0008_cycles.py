@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("cursor", sa.String(), nullable=True),
         sa.Column("digest", sa.String(), nullable=True),
+        sa.Column("turn", sa.Integer(), nullable=False),
         sa.Column("summary", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=True),
@@ -33,6 +34,25 @@ def upgrade() -> None:
     op.create_index("uq_payout_cycle_program_due_on", "payout_cycle", ["program", "due_on"], unique=True)
     op.add_column("payout", sa.Column("cycle_id", sa.Uuid(), nullable=True))
     op.create_index("ix_payout_cycle_id", "payout", ["cycle_id", "id"], unique=False)
+    # Of a cycle, what is still on its way, so that its end is found without reading all of it.
+    op.create_index(
+        "ix_payout_cycle_moving",
+        "payout",
+        ["cycle_id"],
+        unique=False,
+        postgresql_where=sa.text(
+            "cycle_id IS NOT NULL AND state NOT IN ('settled', 'returned', 'refused', 'manual_review', 'cancelled')"
+        ),
+    )
+    # Which payouts a leg was ever in, and which legs are due: what a cycle gathers, payee by payee.
+    op.create_index("ix_payout_leg_leg_id", "payout_leg", ["leg_id"], unique=False)
+    op.create_index(
+        "ix_leg_due",
+        "leg",
+        ["program", "beneficiary", "id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('reserved', 'tax_hold')"),
+    )
     op.create_check_constraint("ck_payout_of_one", "payout", "(referral_id IS NULL) <> (cycle_id IS NULL)")
 
 

@@ -1,0 +1,124 @@
+"""The Temporal Schedules by which payout cycles fall due: one for each program that pays in cycles.
+
+A schedule is a clock and nothing more: what is due follows from the register. One that was lost, or is older than the
+terms, is set anew, and what fell due meanwhile is opened.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
+    ScheduleDescription,
+    ScheduleRange,
+    ScheduleSpec,
+    ScheduleState,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from models.session import Database
+from referral_rewards.domain.cycle_calendar import OPENS
+from referral_rewards.domain.terms import PayoutCycle
+from referral_rewards.register import cycles
+from referral_rewards.register.cycles import Timing
+from referral_rewards.temporal import cycle_schedule_id
+from workflows.payout_cycle import PayoutCycleDue
+
+_SHORTEST_MONTH: Final = 28
+_LONG_MONTHS: Final = (1, 3, 5, 7, 8, 10, 12)
+_SHORT_MONTHS: Final = (4, 6, 9, 11)
+
+
+class Schedules:
+    """Keeps the schedules as the terms want them."""
+
+    def __init__(self, database: Database, client: Client, queue: str) -> None:
+        self._database = database
+        self._client = client
+        self._queue = queue
+
+    async def restore(self, now: datetime) -> list[str]:
+        """Sets every schedule that is missing, or not as the terms in force want it; of which programs."""
+        async with self._database.transaction() as connection:
+            programs = await cycles.paying_in_cycles(connection)
+        return [program for program in programs if await self.set(program, now)]
+
+    async def set(self, program: str, now: datetime) -> bool:
+        """Sets the schedule of a program as the terms in force want it, and opens the cycle that fell due without it;
+        whether there was anything to set."""
+        async with self._database.transaction() as connection:
+            timing = await cycles.timing(connection, program, now)
+        if timing is None or not await self._set(program, timing):
+            return False
+        async with self._database.transaction() as connection:
+            await cycles.open_due(connection, program, now)
+        return True
+
+    async def _set(self, program: str, timing: Timing) -> bool:
+        handle = self._client.get_schedule_handle(cycle_schedule_id(program))
+        wanted = _schedule(program, timing, self._queue)
+        try:
+            found = await handle.describe()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            try:
+                await self._client.create_schedule(cycle_schedule_id(program), wanted)
+            except ScheduleAlreadyRunningError:
+                return False  # by another relay, just now
+            return True
+        if _as_wanted(found, wanted):
+            return False
+        # Whoever paused it did so on purpose.
+        paused = found.schedule.state.paused
+
+        def changed(_: ScheduleUpdateInput) -> ScheduleUpdate:
+            wanted.state.paused = paused
+            return ScheduleUpdate(wanted)
+
+        await handle.update(changed)
+        return True
+
+
+def calendars(cycle: PayoutCycle) -> Sequence[ScheduleCalendarSpec]:
+    """When a schedule has to tick. It ticks once too often at the end of some Februaries, where it opens nothing."""
+    if cycle.cycle == "weekly":
+        return [_at_its_hour(day_of_week=[ScheduleRange(cycle.day % 7)])]
+    if cycle.day <= _SHORTEST_MONTH:
+        return [_at_its_hour(day_of_month=[ScheduleRange(cycle.day)])]
+    return [
+        _at_its_hour(day_of_month=[ScheduleRange(cycle.day)], month=list(map(ScheduleRange, _LONG_MONTHS))),
+        _at_its_hour(day_of_month=[ScheduleRange(min(cycle.day, 30))], month=list(map(ScheduleRange, _SHORT_MONTHS))),
+        _at_its_hour(day_of_month=[ScheduleRange(28, 29)], month=[ScheduleRange(2)]),
+    ]
+
+
+def _at_its_hour(**on: Any) -> ScheduleCalendarSpec:
+    return ScheduleCalendarSpec(hour=[ScheduleRange(OPENS.hour)], minute=[ScheduleRange(OPENS.minute)], **on)
+
+
+def _schedule(program: str, timing: Timing, queue: str) -> Schedule:
+    said = f"{timing.cycle.cycle} on day {timing.cycle.day} in {timing.terms.timezone}, version {timing.version}"
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            PayoutCycleDue.run,
+            program,
+            id=f"payout-cycle-due-{program}",
+            task_queue=queue,
+            static_summary=f"Opens the payout cycle of {program}",
+        ),
+        spec=ScheduleSpec(calendars=calendars(timing.cycle), time_zone_name=timing.terms.timezone),
+        state=ScheduleState(note=f"{said}, on {queue}"),
+    )
+
+
+def _as_wanted(found: ScheduleDescription, wanted: Schedule) -> bool:
+    """The note says all that a schedule of ours is made from."""
+    return found.schedule.state.note == wanted.state.note

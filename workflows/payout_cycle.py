@@ -1,0 +1,89 @@
+"""The life of a payout cycle: gathered on its day, frozen, released by finance, over once every payout is at rest."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+from activities.messages import CycleProgress, CycleRequest, CyclesDueRequest
+
+with workflow.unsafe.imports_passed_through():
+    from activities.cycles import Cycles
+    from referral_rewards.domain.cycles import CycleState
+
+_UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
+_S = CycleState
+_WAITS_FOR: Final = {
+    _S.COLLECTING: "to be gathered",
+    _S.FROZEN: "finance to release its list",
+    _S.RELEASED: "its payouts to come to rest",
+    _S.STOPPED: "somebody to resume it",
+}
+
+
+@workflow.defn(name="PayoutCycle")
+class PayoutCycle:
+    """One cycle of a program. It is told nothing but its id: the register holds the list and what people signed.
+
+    However long finance takes, no timer releases anything; news only has the register read again.
+    """
+
+    def __init__(self) -> None:
+        self.progress: CycleProgress | None = None
+        self._news = False
+
+    @workflow.run
+    async def run(self, cycle: str) -> str:
+        while True:
+            self._news = False
+            self.progress = await self._advance(cycle)
+            if self.progress.state == _S.DONE:
+                return self.progress.state
+            if not self.progress.more:
+                await self._wait(self.progress)
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(cycle)
+
+    @workflow.signal
+    def news(self, subject: str) -> None:
+        """Something was decided on it, or its last payout came to rest."""
+        self._news = True
+
+    @workflow.query
+    def status(self) -> CycleProgress | None:
+        return self.progress
+
+    async def _advance(self, cycle: str) -> CycleProgress:
+        return await workflow.execute_activity_method(
+            Cycles.advance_cycle,
+            CycleRequest(cycle=cycle, now=workflow.now()),
+            start_to_close_timeout=timedelta(minutes=10),
+            heartbeat_timeout=timedelta(minutes=2),
+            retry_policy=_UNTIL_IT_WORKS,
+            summary="Carry the cycle further",
+        )
+
+    async def _wait(self, progress: CycleProgress) -> None:
+        waits_for = _WAITS_FOR[CycleState(progress.state)]
+        workflow.set_current_details(f"**{progress.state}**: waits for {waits_for}")
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._news, timeout=progress.again_after, timeout_summary=f"Waits for {waits_for}"
+            )
+
+
+@workflow.defn(name="PayoutCycleDue")
+class PayoutCycleDue:
+    """What a program's schedule starts on its day: it opens the cycle, whose own workflow goes on from there."""
+
+    @workflow.run
+    async def run(self, program: str) -> str | None:
+        return await workflow.execute_activity_method(
+            Cycles.open_due_cycle,
+            CyclesDueRequest(program=program, now=workflow.now()),
+            start_to_close_timeout=timedelta(seconds=30),
+            retry_policy=_UNTIL_IT_WORKS,
+            summary="Open the payout cycle that has fallen due",
+        )
