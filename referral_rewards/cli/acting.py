@@ -43,6 +43,8 @@ _SAYS: Final[Mapping[MoneyAct, str]] = {
     _A.OFFSET_CLAWBACK: "Keep so much from what the payee gets next.",
     _A.WRITE_OFF_CLAWBACK: "Give so much of it up.",
     _A.DISMISS_CLAWBACK: "Close a case: the reward was right after all.",
+    _A.SETTLE_CLAWBACK: "Record that the provider shows a reversal as done, under its reference.",
+    _A.REFUSE_CLAWBACK: "Record that a reversal was not done and won't be.",
     _A.RELEASE_CYCLE: "Have the frozen list of a payout cycle paid.",
     _A.STOP_CYCLE: "Send nothing more of a payout cycle.",
     _A.RESUME_CYCLE: "Go on with a payout cycle that was stopped.",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from referral_rewards.cli import blocklist, decisions, ledger, payouts, programs, servers, tokens, users
+from referral_rewards.cli import blocklist, clawbacks, decisions, ledger, payouts, programs, servers, tokens, users
 from referral_rewards.cli.console import tell
 from referral_rewards.cli.ingest import ingest
 from referral_rewards.cli.link import link
@@ -41,6 +41,7 @@ app.command("simulate")(simulate_)
 app.add_typer(programs.commands, name="program")
 app.command()(preflight)
 app.add_typer(payouts.commands, name="payout")
+app.add_typer(clawbacks.commands, name="clawback")
 app.add_typer(ledger.commands, name="ledger")
 app.add_typer(users.commands, name="user")
 app.add_typer(tokens.commands, name="token")

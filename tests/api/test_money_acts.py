@@ -129,8 +129,14 @@ async def test_cases_and_cycles_are_decided_on_likewise(desk: Desk, payout: str)
     )
     too_much = await act(desk, case, "offset_clawback", amount_minor=2501)
     assert (too_much.status_code, too_much.json()["rule"]) == (409, "too_much")
+    too_little = await act(desk, case, "settle_clawback", reference="x")
+    assert (too_little.status_code, too_little.json()["rule"]) == (409, "not_now")
     made = await act(desk, case, "offset_clawback", amount_minor=1000)
     assert (made.status_code, made.json()["amount_minor"]) == (201, 1000)
+    (listed,) = (await desk.get("/v1/clawbacks?state=decided")).json()["cases"]
+    assert (listed["case"], listed["paid_minor"], listed["room_minor"]) == (str(_CASE), 2500, 1500)
+    assert [(each["kind"], each["state"]) for each in listed["clawbacks"]] == [("offset", "offsetting")]
+    assert (await desk.get("/v1/clawbacks?state=open")).json() == {"cases": [], "next": None}
     assert (await desk.get(cycle)).json()["takes"] == ["release_cycle"]
     assert (await act(desk, cycle, "release_cycle", "paula")).status_code == 403
     assert (await act(desk, cycle, "release_cycle")).status_code == 201

@@ -1,0 +1,115 @@
+"""`referrals clawback`: rewards whose ground fell away after they were paid, and the decisions on them."""
+
+import asyncio
+from dataclasses import replace
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import typer
+
+from referral_rewards.cli import acting
+from referral_rewards.cli.console import AsJson, Data, database, keys_of, say_json, settings, table, tables
+from referral_rewards.domain.clawbacks import CaseState
+from referral_rewards.domain.money import display
+from referral_rewards.domain.money_acts import SubjectKind
+from referral_rewards.reporting import clawbacks
+from referral_rewards.reporting.clawbacks import Wanted
+
+commands = typer.Typer(help="Clawback cases: paid rewards whose ground fell away.", no_args_is_help=True)
+
+_PAGE: Final = 500
+
+State = Annotated[CaseState | None, typer.Option("--state", help="Only those that stand there.")]
+Program = Annotated[str | None, typer.Option("--program", metavar="NAME", help="Only of this program.")]
+Payee = Annotated[str | None, typer.Option("--payee", metavar="PAYEE", help="Only what was paid to this payee.")]
+Referral = Annotated[str | None, typer.Option("--referral", metavar="REFERRAL", help="Only of this referral.")]
+
+
+@commands.command("list")
+def list_(
+    state: State = None,
+    program: Program = None,
+    payee: Payee = None,
+    referral: Referral = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """List cases with what is proposed to be had back, what is left of it, and what a person does about it."""
+    found = asyncio.run(_all(Wanted(state, program, payee, referral), data))
+    if as_json:
+        say_json(found)
+        return
+    listed = table("case", "referral", "payee", "paid", "proposed", "left", "state", "why", "what to do")
+    for each in found:
+        amounts = (_amount(each, name) for name in ("paid_minor", "proposed_minor", "room_minor"))
+        listed.add_row(
+            each["case"], each["referral"], each["payee"], *amounts, each["state"], each["why"], each["to_do"]
+        )
+    tables().print(listed)
+
+
+@commands.command()
+def show(case: Annotated[UUID, typer.Argument(metavar="CASE")], as_json: AsJson = False, data: Data = None) -> None:
+    """Show one case: the reward it is about, what was done, what its payee owes, and which decisions it takes now."""
+    chosen = settings(data)
+
+    async def work() -> dict[str, Any]:
+        async with database(chosen) as opened, opened.transaction() as connection:
+            found = await clawbacks.case(connection, case, keys_of(chosen))
+            return {**found, "owed": await clawbacks.owed(connection, found["payee"])}
+
+    found = asyncio.run(work())
+    if as_json:
+        say_json(found)
+        return
+    _tell(found)
+
+
+for name, act in acting.commands(SubjectKind.CLAWBACK_CASE):
+    commands.command(name)(act)
+
+
+async def _all(wanted: Wanted, data: Any) -> list[dict[str, Any]]:
+    """Every case that is asked for, page by page."""
+    found: list[dict[str, Any]] = []
+    wanted = replace(wanted, limit=_PAGE)
+    async with database(settings(data)) as opened, opened.transaction() as connection:
+        while True:
+            page = await clawbacks.cases(connection, wanted)
+            found += page
+            if len(page) < wanted.limit:
+                return found
+            wanted = replace(wanted, after=UUID(page[-1]["case"]))
+
+
+def _tell(found: dict[str, Any]) -> None:
+    out = tables()
+    what = f"{_amount(found, 'paid_minor')} to the {found['role']} {found['payee']} by {found['rail']}"
+    out.print(f"case {found['case']}: {what}, {found['state']}", markup=False, soft_wrap=True)
+    out.print(f"  {found['why']}", markup=False, soft_wrap=True)
+    proposed = (
+        "nothing that the rules can tell" if found["proposed_minor"] is None else _amount(found, "proposed_minor")
+    )
+    out.print(f"  proposed: {proposed}; left of the reward: {_amount(found, 'room_minor')}", markup=False)
+    if found["to_do"]:
+        out.print(f"  {found['to_do']}", markup=False, soft_wrap=True)
+    done = table("clawback", "how", "amount", "came back", "state", "reference", "why", title="what was decided")
+    for each in found["clawbacks"]:
+        amounts = (display(each[name], found["currency"]) for name in ("amount_minor", "recovered_minor"))
+        kind, state = (each[name].replace("_", " ") for name in ("kind", "state"))
+        done.add_row(each["clawback"], kind, *amounts, state, each["reference"], each["why"])
+    if done.row_count:
+        out.print(done)
+    for each in found["owed"]:
+        owed, kept = (display(each[name], each["currency"]) for name in ("owed_minor", "kept_minor"))
+        out.print(f"  {found['payee']} owes {owed}, of which payouts on their way keep {kept}", markup=False)
+    for each in found["decisions"]:
+        forged = "" if each["genuine"] else " (FORGED: no signature that we believe)"
+        said = f"{each['kind']}{forged} by {each['user']} at {each['decided_at']} ({each['reason']})"
+        out.print(f"  {said}: {each['note'] or 'erased'}", markup=False, soft_wrap=True)
+    takes = ", ".join(acting.name_of(each) for each in found["takes"]) or "no decision"
+    out.print(f"takes {takes}; digest {found['digest']}", markup=False, soft_wrap=True)
+
+
+def _amount(found: dict[str, Any], name: str) -> str | None:
+    return None if found[name] is None else display(found[name], found["currency"])
