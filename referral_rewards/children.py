@@ -1,7 +1,7 @@
 """Our own processes in the local stack, with what each of them may know.
 
-Everybody gets the database, the pepper and the public keys; only the API the signing key; only the payout worker what
-providers gave us.
+Everybody gets the database, the pepper and the public keys; only the API the signing key and what providers sign their
+events with; only the payout worker what they gave us to pay with.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ SIGNING_KEY = PREFIX + "SIGNING_KEY"
 #: Who people sign in with, for the API alone.
 SIGN_IN = PREFIX + "OIDC_"
 RAIL_SECRETS = PREFIX + "RAIL_"  # what the names of provider secrets begin with
+#: What providers sign their events with, for the API alone.
+WEBHOOK_SECRETS = PREFIX + "WEBHOOK_"
 #: What letters and events are sent with: for the worker that tells them alone.
 TELLING = tuple(PREFIX + name for name in ("SMTP_URL", "MAIL_FOLDER", "WEBHOOKS"))
 
@@ -45,7 +47,14 @@ def environment(
     given: Mapping[str, str], data: Path, info: StackInfo, secrets: Secrets, *, embedded_temporal: bool
 ) -> dict[str, str]:
     """What every child may know: the environment `given` to us, less what only one of them gets."""
-    withheld = (SIGNING_KEY, SIGN_IN, RAIL_SECRETS, *TELLING, *(("TEMPORAL_",) if embedded_temporal else ()))
+    withheld = (
+        SIGNING_KEY,
+        SIGN_IN,
+        RAIL_SECRETS,
+        WEBHOOK_SECRETS,
+        *TELLING,
+        *(("TEMPORAL_",) if embedded_temporal else ()),
+    )
     common = {name: value for name, value in given.items() if not name.startswith(withheld)}
     common |= {
         PREFIX + "DATA": str(data),
@@ -64,10 +73,10 @@ def children(
     data: Path, api_port: int, given: Mapping[str, str], common: Mapping[str, str], secrets: Secrets
 ) -> tuple[Program, Program, Program]:
     """The API and the two workers."""
-    provider = {name: value for name, value in given.items() if name.startswith(SIGN_IN)}
+    hears = {name: value for name, value in given.items() if name.startswith((SIGN_IN, WEBHOOK_SECRETS))}
     rails = {name: value for name, value in given.items() if name.startswith(RAIL_SECRETS)}
     return (
-        _api(data, api_port, {**common, **provider, SIGNING_KEY: secrets.signing_key}),
+        _api(data, api_port, {**common, **hears, SIGNING_KEY: secrets.signing_key}),
         _worker(data, "referrals", {**common, **_telling(data, given)}),
         _worker(data, "payouts", {**common, **rails}),
     )
@@ -82,7 +91,7 @@ def _telling(data: Path, given: Mapping[str, str]) -> dict[str, str]:
 
 def _api(data: Path, port: int, known: Mapping[str, str]) -> Program:
     async def answers() -> bool:
-        return await asyncio.to_thread(_is_ok, port, "/readyz")
+        return await asyncio.to_thread(is_ok, port, "/readyz")
 
     where = {PREFIX + "API_HOST": HOST, PREFIX + "API_PORT": str(port)}
     command = [sys.executable, "-m", "referral_rewards.api"]
@@ -105,7 +114,8 @@ def _worker(data: Path, role: str, known: Mapping[str, str]) -> Program:
     )
 
 
-def _is_ok(port: int, path: str) -> bool:
+def is_ok(port: int, path: str) -> bool:
+    """Whether a server on loopback answers 200 there. Blocking."""
     connection = HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", path)

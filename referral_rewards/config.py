@@ -64,6 +64,9 @@ def local_stack(data: Path) -> StackInfo | None:
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 
 
+WebhookSource = Literal["stripe", "paypal", "tremendous"]
+
+
 class SourceSettings(BaseModel):
     """Where an outside source is asked, and the token that it wants to see."""
 
@@ -171,6 +174,18 @@ class Settings(BaseSettings):
     rail_tremendous_campaign: str | None = Field(
         default=None, description="Id of the campaign whose gift cards are offered"
     )
+    webhook_secrets: dict[WebhookSource, SecretStr] = Field(
+        default={},
+        description='What providers sign events with: {"stripe": "whsec_…", "tremendous": "…"}, and of PayPal the id '
+        "of the webhook; for the API alone",
+    )
+    webhook_paypal_certificates: HttpUrl = Field(
+        default="https://api.paypal.com/v1/notifications/certs/",
+        description="What the address of a certificate of PayPal's begins with; api.sandbox.paypal.com for its sandbox",
+    )
+    webhook_paypal_roots: Path | None = Field(
+        default=None, description="PEM of the roots that it must lead to; those that everybody trusts, if not given"
+    )
     referrals_queue: str = Field(default="referrals", description="Temporal task queue without provider secrets")
     payouts_queue: str = Field(default="payouts", description="Temporal task queue whose workers may move money")
     relay_poll_seconds: float = Field(default=0.5, gt=0, description="Pause between two looks at an empty outbox")
@@ -189,6 +204,13 @@ class Settings(BaseSettings):
         if REGISTER in sources:
             raise ValueError(f"{REGISTER} is our own record and no outside source")
         return sources
+
+    @field_validator("webhook_secrets")
+    @classmethod
+    def _not_empty(cls, secrets: dict[WebhookSource, SecretStr]) -> dict[WebhookSource, SecretStr]:
+        if empty := [name for name, secret in secrets.items() if not secret.get_secret_value().strip()]:
+            raise ValueError(f"has an empty secret for {' and '.join(empty)}: anybody could sign with it")
+        return secrets
 
     @field_validator("smtp_url")
     @classmethod
@@ -296,6 +318,7 @@ class Settings(BaseSettings):
 _EXAMPLES: Final = {
     "oidc_roles": '{"finance-team": "finance"}',
     "sources": '{"shop": {"url": "https://…", "token": "…"}}',
+    "webhook_secrets": '{"stripe": "whsec_…"}',
     "webhooks": '{"crm": {"url": "https://…", "secret": "whsec_…", "events": ["referral.*"]}}',
 }
 

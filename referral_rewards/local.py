@@ -1,8 +1,9 @@
 """`referrals up`: the whole system on one machine, run by this one process, ready in seconds.
 
-PostgreSQL and Temporal start side by side; then the schema is brought up to date; then the API and both workers start
-side by side. When all of them answer, DATA/stack.json says where, and other commands find the stack by it. A Ctrl-C or
-SIGTERM stops workers and API first, then Temporal, then PostgreSQL; a second one ends all at once.
+PostgreSQL and Temporal start side by side; then the schema is brought up to date; then, on request, sandboxes in the
+place of providers; then the API and both workers side by side. When all of them answer, DATA/stack.json says where, and
+other commands find the stack by it. A Ctrl-C or SIGTERM stops workers and API first, then Temporal, then PostgreSQL; a
+second one ends all at once.
 
 A database or a Temporal server that the environment names is used instead of the embedded one.
 """
@@ -15,13 +16,14 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from temporalio.envconfig import ClientConfig
 
+from referral_rewards import sandboxes as sandbox
 from referral_rewards.children import Secrets, children, environment
 from referral_rewards.config import PREFIX, Settings, StackInfo, stack_file, with_driver
 from referral_rewards.domain.errors import LocalStackError
@@ -48,16 +50,17 @@ Bootstrap = Callable[[Settings], Awaitable[None]]
 
 
 class Ports(NamedTuple):
-    """The four ports of a stack, one after the other from its base."""
+    """The ports of a stack, one after the other from its base."""
 
     api: int
     web_ui: int
     temporal: int
     postgres: int
+    sandboxes: int
 
     @classmethod
     def at(cls, base: int) -> "Ports":
-        return cls(base, base + 1, base + 2, base + 3)
+        return cls(*range(base, base + len(cls._fields)))
 
 
 async def up(
@@ -66,13 +69,15 @@ async def up(
     ephemeral: bool = False,
     port_base: int = PORT_BASE,
     bootstrap: Sequence[Bootstrap] = (),
+    sandboxes: bool = False,
     say: Say = print,
 ) -> None:
     """Runs the stack until SIGINT or SIGTERM. Raises LocalStackError when it can't start."""
     began = time.monotonic()
     with _folder(data, ephemeral) as folder, suppress(asyncio.CancelledError), _signals_stop() as kill_all:
-        async with stack(folder, Ports.at(port_base), bootstrap=bootstrap, say=say, kill_all=kill_all) as running:
-            supervisor, info = running
+        ports = Ports.at(port_base)
+        running = stack(folder, ports, bootstrap=bootstrap, sandboxes=sandboxes, say=say, kill_all=kill_all)
+        async with running as (supervisor, info):
             say(_greeting(info, folder, time.monotonic() - began, ephemeral))
             try:
                 await supervisor.watch()
@@ -87,10 +92,14 @@ async def stack(
     ports: Ports,
     *,
     bootstrap: Sequence[Bootstrap] = (),
+    sandboxes: bool = False,
     say: Say = print,
     kill_all: list[Callable[[], None]] | None = None,
 ) -> AsyncIterator[tuple[Supervisor, StackInfo]]:
-    """The whole stack on `data` for the length of the block. `kill_all` is handed what ends every process at once."""
+    """The whole stack on `data` for the length of the block. `kill_all` is handed what ends every process at once.
+
+    With `sandboxes` it has one for each provider that the environment does not name.
+    """
     with data_lock(data, say):
         stack_file(data).unlink(missing_ok=True)
         pids = data / "run" / "pids.json"
@@ -100,7 +109,7 @@ async def stack(
         if kill_all is not None:
             kill_all.append(supervisor.kill)
         try:
-            info, settings = await _start(data, ports, supervisor, say)
+            info, settings = await _start(data, ports, supervisor, say, sandboxes=sandboxes)
             for each in bootstrap:
                 await each(settings)
             _publish(data, info)
@@ -110,11 +119,22 @@ async def stack(
             await supervisor.stop()
 
 
-async def _start(data: Path, ports: Ports, supervisor: Supervisor, say: Say) -> tuple[StackInfo, Settings]:
+async def _start(
+    data: Path, ports: Ports, supervisor: Supervisor, say: Say, *, sandboxes: bool
+) -> tuple[StackInfo, Settings]:
     """Starts everything in order and gives where it is, with the settings that the API runs by."""
+    given: Mapping[str, str] = os.environ
+    if sandboxes:
+        given = sandbox.connected(os.environ, data, ports.sandboxes)
+        sandboxes = given != os.environ
     outside_database = os.environ.get(PREFIX + "DATABASE_URL")
     outside_temporal = ClientConfig.load_client_connect_config()
-    _need_ports(ports, needs_database=not outside_database, needs_temporal="target_host" not in outside_temporal)
+    _need_ports(
+        ports,
+        needs_database=not outside_database,
+        needs_temporal="target_host" not in outside_temporal,
+        needs_sandboxes=sandboxes,
+    )
     # The schema's code takes a second to load: it does so while the servers start.
     migrate = asyncio.create_task(asyncio.to_thread(importlib.import_module, "models.migrate"))
     starting = []
@@ -140,9 +160,13 @@ async def _start(data: Path, ports: Ports, supervisor: Supervisor, say: Say) -> 
     await asyncio.to_thread((await migrate).upgrade, with_driver(database_url))
 
     info = StackInfo(f"http://{HOST}:{ports.api}", temporal, web_ui, database_url)
-    secrets = Secrets.of(data, os.environ)
-    common = environment(os.environ, data, info, secrets, embedded_temporal="target_host" not in outside_temporal)
-    await supervisor.start(*children(data, ports.api, os.environ, common, secrets))
+    secrets = Secrets.of(data, given)
+    common = environment(given, data, info, secrets, embedded_temporal="target_host" not in outside_temporal)
+    if sandboxes:
+        # Before the API: it reads the root that they have made.
+        await supervisor.start(sandbox.sandboxes(data, ports.sandboxes, info.api, common))
+        say(f"sandboxes in the place of providers: http://{HOST}:{ports.sandboxes}")
+    await supervisor.start(*children(data, ports.api, given, common, secrets))
     return info, Settings.load(
         data=data,
         database_url=info.database_url,
@@ -153,12 +177,14 @@ async def _start(data: Path, ports: Ports, supervisor: Supervisor, say: Say) -> 
     )
 
 
-def _need_ports(ports: Ports, *, needs_database: bool, needs_temporal: bool) -> None:
+def _need_ports(ports: Ports, *, needs_database: bool, needs_temporal: bool, needs_sandboxes: bool) -> None:
     wanted = [("the API", ports.api)]
     if needs_temporal:
         wanted += [("the Temporal Web UI", ports.web_ui), ("Temporal", ports.temporal)]
     if needs_database:
         wanted.append(("PostgreSQL", ports.postgres))
+    if needs_sandboxes:
+        wanted.append(("the sandboxes", ports.sandboxes))
     for who, port in wanted:
         if not port_is_free(port):
             raise LocalStackError(

@@ -18,9 +18,11 @@ Folder = Annotated[
 ]
 Ephemeral = Annotated[bool, typer.Option("--ephemeral", help="In a new folder that is deleted at the end.")]
 PortBase = Annotated[
-    int | None, typer.Option("--port-base", metavar="N", min=1024, max=65532, help="First of four ports; 8700.")
+    int | None, typer.Option("--port-base", metavar="N", min=1024, max=65531, help="First of five ports; 8700.")
 ]
-Example = Annotated[bool, typer.Option("--example/--no-example", help="Load the example program and referrals.")]
+Example = Annotated[
+    bool, typer.Option("--example/--no-example", help="Load the example program and referrals, and pay by sandboxes.")
+]
 WorkerRole = Annotated[Literal["all", "referrals", "payouts"], typer.Option("--role", help="Which task queues.")]
 
 _DATA: Final = Path(".local")
@@ -35,7 +37,9 @@ def up(
 
     steps = bootstrap.steps(example=example)
     base = local.PORT_BASE if port_base is None else port_base
-    asyncio.run(local.up(data, ephemeral=ephemeral, port_base=base, bootstrap=steps, say=_say_at_once))
+    asyncio.run(
+        local.up(data, ephemeral=ephemeral, port_base=base, bootstrap=steps, sandboxes=example, say=_say_at_once)
+    )
 
 
 def api(data: Data = None) -> None:

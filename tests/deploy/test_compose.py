@@ -22,7 +22,8 @@ from referral_rewards.search_attributes import TYPE_NAMES
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+SANDBOXES = SERVICES["sandboxes"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service and service is not SANDBOXES}
 # Read by compose itself, to fill in the file: not settings of ours.
 INTERPOLATED_ONLY = {"REFERRALS_USER", "REFERRALS_VERSION"}
 
@@ -82,6 +83,13 @@ def test_workers_are_healthy_when_their_ready_file_is_there() -> None:
 def test_temporal_knows_every_search_attribute() -> None:
     flags = [flag for flag in SERVICES["temporal"]["command"] if flag.startswith("--search-attribute=")]
     assert set(flags) == {f"--search-attribute={name}={kind}" for name, kind in TYPE_NAMES.items()}
+
+
+def test_the_sandboxes_start_on_request_alone_and_know_no_secret() -> None:
+    assert SANDBOXES["profiles"] == ["sandbox"]
+    assert not SANDBOXES.keys() & {"environment", "env_file", "secrets"}
+    done = subprocess.run([sys.executable, *SANDBOXES["command"][1:], "--help"], capture_output=True, timeout=60)
+    assert done.returncode == 0
 
 
 def test_only_the_api_holds_the_signing_key() -> None:

@@ -17,11 +17,13 @@ from referral_rewards.config import Settings, StackInfo, local_stack
 from referral_rewards.domain.errors import LocalStackError
 from referral_rewards.embedded import HOST, free_port
 from referral_rewards.local import Ports, stack
+from referral_rewards.sandboxes import connected
 
 GIVEN = {
     "PATH": "/bin",
     "REFERRALS_SIGNING_KEY": "/vault/signing.pem",
     "REFERRALS_RAIL_STRIPE_KEY": "sk_live",
+    "REFERRALS_WEBHOOK_SECRETS": "{}",
     "REFERRALS_SMTP_URL": "smtps://acme:secret@mail.example",
     "REFERRALS_WEBHOOKS": "{}",
     "TEMPORAL_API_KEY": "cloud",
@@ -50,6 +52,7 @@ def _known(data: Path, *, embedded_temporal: bool = True) -> dict[str, dict[str,
     [
         ("REFERRALS_SIGNING_KEY", {"API"}),
         ("REFERRALS_RAIL_STRIPE_KEY", {"worker payouts"}),
+        ("REFERRALS_WEBHOOK_SECRETS", {"API"}),
         ("REFERRALS_SMTP_URL", {"worker referrals"}),
         ("REFERRALS_WEBHOOKS", {"worker referrals"}),
         ("REFERRALS_MAIL_FOLDER", set()),
@@ -67,6 +70,25 @@ def test_without_a_mail_server_letters_go_into_a_folder(data: Path, monkeypatch:
     monkeypatch.delitem(GIVEN, "REFERRALS_SMTP_URL")
     holders = {name: known.get("REFERRALS_MAIL_FOLDER") for name, known in _known(data).items()}
     assert holders == {"API": None, "worker referrals": str(data / "mail"), "worker payouts": None}
+
+
+@pytest.mark.parametrize(
+    ("given", "sandboxes"),
+    [
+        ({}, {"stripe", "paypal", "tremendous"}),
+        ({"REFERRALS_RAIL_STRIPE_KEY": "sk_live"}, {"paypal", "tremendous"}),
+        ({"REFERRALS_RAIL_PAYPAL_CLIENT_ID": "app", "REFERRALS_RAIL_TREMENDOUS_KEY": "key"}, {"stripe"}),
+        ({f"REFERRALS_RAIL_{name}_KEY": "1" for name in ("STRIPE", "PAYPAL", "TREMENDOUS")}, set()),
+    ],
+)
+def test_a_sandbox_stands_in_for_each_provider_that_is_not_named_and_for_no_other(
+    given: dict[str, str], sandboxes: set[str], data: Path
+) -> None:
+    found = connected(given, data, 8704)
+    assert given.items() <= found.items()
+    urls = {name: value for name, value in found.items() if name.endswith("_URL")}
+    assert urls == {f"REFERRALS_RAIL_{name.upper()}_URL": f"http://{HOST}:8704/{name}" for name in sandboxes}
+    assert set(json.loads(found.get("REFERRALS_WEBHOOK_SECRETS", "{}"))) == sandboxes
 
 
 def test_credentials_of_an_outside_temporal_are_handed_on(data: Path) -> None:
@@ -109,20 +131,20 @@ async def test_the_whole_stack_starts_recovers_stops_and_keeps_what_it_knows(dat
         seen.append(settings)
 
     ports = _ports()
-    async with stack(data, ports, bootstrap=[look], say=said.append) as (supervisor, info):
+    async with stack(data, ports, bootstrap=[look], sandboxes=True, say=said.append) as (supervisor, info):
         assert local_stack(data) == info
         assert stat.S_IMODE((data / "stack.json").stat().st_mode) == 0o600
         assert info.api == f"http://{HOST}:{ports.api}"
         assert seen[0].signing_key is not None
         first = [psutil.Process(pid) for pid in sorted(_pids(data))]
-        assert len(first) == 5
+        assert len(first) == 6
         listening = {c.laddr.ip for child in first for c in child.net_connections() if c.status == "LISTEN"}
         assert listening == {HOST}
 
         watching = asyncio.create_task(supervisor.watch())
         (payouts,) = (child for child in first if "payouts" in child.cmdline())
         os.kill(payouts.pid, signal.SIGKILL)
-        await _until(lambda: payouts.pid not in _pids(data) and len(_pids(data)) == 5)
+        await _until(lambda: payouts.pid not in _pids(data) and len(_pids(data)) == 6)
         await _until(lambda: (data / "run" / "payouts.ready").exists())
         assert "worker payouts ended with code -9; starting it again in 0.5 s" in said
         watching.cancel()

@@ -9,29 +9,46 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import count
 from typing import Any, Final
 
-from referral_rewards.rails.sandbox.provider import Provider, Refused, Request, Response, strictly, text
+from referral_rewards.rails.sandbox.provider import Clock, Provider, Refused, Request, Response, strictly, text
 
 CLIENT_ID, SECRET = "an-app-of-the-sandbox", "a-secret-of-the-sandbox"
+WEBHOOK_ID: Final = "WH-OF-THE-SANDBOX"
 _KEPT: Final = timedelta(days=30)
 _TOKEN_LASTS: Final = timedelta(hours=9)
 _WHOLE: Final = frozenset({"HUF", "JPY", "TWD"})
+#: What events call a status of an item, where that is not its own name.
+_EVENTS: Final = {"SUCCESS": "SUCCEEDED", "ONHOLD": "HELD"}
 _FRACTION: Final = re.compile(r"\d{1,10}(\.\d{2})?", re.ASCII)
 
 
 class PayPal(Provider):
     """One app. ``becomes`` is what the items of new batches stand at; ``poor`` means that it has nothing to send."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__(clock)
         self.becomes = "SUCCESS"
-        self.poor = False
         self.batches: dict[str, dict[str, Any]] = {}
         self._used: dict[str, tuple[str, datetime]] = {}
         self._tokens: dict[str, datetime] = {}
-        self._numbers = count(1)
+
+    def books(self) -> dict[str, Any]:
+        used = {key: [name, at.isoformat()] for key, (name, at) in self._used.items()}
+        return {**super().books(), "batches": self.batches, "used": used}
+
+    def restore(self, books: Mapping[str, Any]) -> None:
+        super().restore(books)
+        self.batches = dict(books["batches"])
+        self._used = {key: (name, datetime.fromisoformat(at)) for key, (name, at) in books["used"].items()}
+
+    def move(self, name: str, status: str) -> None:
+        """Something becomes of a batch's item, and is told of."""
+        (item,) = self.batches[name]["items"]
+        item["transaction_status"] = status
+        kind = f"PAYMENT.PAYOUTS-ITEM.{_EVENTS.get(status, status)}"
+        event = {"id": f"WH-{self.number()}", "event_version": "1.0", "create_time": self.clock.now.isoformat()}
+        self.happened({**event, "resource_type": "payouts_item", "event_type": kind, "resource": dict(item)})
 
     def forget_tokens(self) -> None:
         """It takes no token any more that it has given."""
@@ -73,7 +90,7 @@ class PayPal(Provider):
     def _token(self, request: Request) -> Response:
         if dict(request.document) != {"grant_type": "client_credentials"}:
             return Response(400, {"error": "unsupported_grant_type"})
-        token = f"token-{next(self._numbers)}"
+        token = f"token-{self.number()}"
         self._tokens[token] = self.clock.now + _TOKEN_LASTS
         lasts = int(_TOKEN_LASTS.total_seconds())
         return Response(200, {"access_token": token, "token_type": "Bearer", "expires_in": lasts})
@@ -88,7 +105,7 @@ class PayPal(Provider):
             return _error(400, "USER_BUSINESS_ERROR", details=[said], links=[link])
         if self.poor:
             return _error(422, "INSUFFICIENT_FUNDS")
-        name = f"BATCH{next(self._numbers)}"
+        name = f"BATCH{self.number()}"
         self._used[key] = name, self.clock.now
         self.batches[name] = {
             "batch_header": {
@@ -99,13 +116,15 @@ class PayPal(Provider):
             },
             "items": [
                 {
-                    "payout_item_id": f"ITEM{next(self._numbers)}",
+                    "payout_item_id": f"ITEM{self.number()}",
                     "transaction_status": self.becomes,
                     "payout_item": {**item, "amount": dict(item["amount"])},
                     "payout_batch_id": name,
                 }
             ],
         }
+        if self.becomes != "PENDING":
+            self.move(name, self.becomes)
         pending = {"payout_batch_id": name, "batch_status": "PENDING", "sender_batch_header": dict(header)}
         return Response(201, {"batch_header": pending})
 
@@ -115,7 +134,7 @@ class PayPal(Provider):
             return self.error(404, request)
         if items[0]["transaction_status"] != "UNCLAIMED":
             return _error(400, "ITEM_ALREADY_COMPLETED")
-        items[0]["transaction_status"] = "RETURNED"
+        self.move(items[0]["payout_batch_id"], "RETURNED")
         return Response(200, items[0])
 
 

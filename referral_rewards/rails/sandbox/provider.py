@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, unquote
 
 from referral_rewards.loopback import Message, Receive, Send, reply
@@ -36,10 +36,22 @@ class Clock:
     """The provider's time, which only passes when it is told to."""
 
     def __init__(self) -> None:
-        self.now = _BEGINNING
+        self._now = _BEGINNING
+
+    @property
+    def now(self) -> datetime:
+        return self._now
 
     def pass_time(self, duration: timedelta) -> None:
-        self.now += duration
+        self._now += duration
+
+
+class WallClock(Clock):
+    """Everybody's time."""
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +81,52 @@ class Refused(Exception):
         self.response = response
 
 
+class Teller(Protocol):
+    """Who tells of a provider's events, at its own pace or before the answer is given."""
+
+    async def tell(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Takes over events, each a whole document in the provider's form."""
+        ...
+
+
 class Provider:
     """One provider. What it did with money is in its own lists; ``asked`` counts requests that reached it, and
-    ``answered`` those that it carried out."""
+    ``answered`` those that it carried out. ``poor`` means that it has nothing to send. It tells of events by
+    ``webhooks``, if there are any.
+    """
 
-    def __init__(self) -> None:
-        self.clock = Clock()
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
         self.asked: list[Request] = []
         self.answered: list[tuple[Request, Response]] = []
+        self.poor = False
+        self.webhooks: Teller | None = None
         self._faults: list[tuple[str, Fault]] = []
+        self._news: list[Mapping[str, Any]] = []
+        self._count = 0
+
+    def number(self) -> int:
+        """The number of the next thing that it makes."""
+        self._count += 1
+        return self._count
+
+    def books(self) -> dict[str, Any]:
+        """All that it knows, as JSON."""
+        return {"made": self._count}
+
+    def restore(self, books: Mapping[str, Any]) -> None:
+        """Takes up what it knew."""
+        self._count = books["made"]
+
+    def happened(self, event: Mapping[str, Any]) -> None:
+        """Has an event told of, in the provider's form, once the present request was carried out."""
+        self._news.append(event)
+
+    async def told(self) -> None:
+        """Hands over the events that have happened."""
+        news, self._news = self._news, []
+        if self.webhooks is not None and news:
+            await self.webhooks.tell(news)
 
     def fail(self, *faults: Fault, method: str = "POST") -> None:
         """Each of the next requests of that method meets one of these; those after them none."""
@@ -125,6 +174,7 @@ class Provider:
         if fault is Fault.BROKEN_AFTER:
             response = self.error(500, request)
             self.failed(request, response)
+        await self.told()
         if fault is Fault.REPLY_LOST:
             return await _break(send)
         if fault is Fault.TOO_SLOW:
@@ -176,10 +226,6 @@ def encoded(document: Mapping[str, Any]) -> bytes:
     return json.dumps(
         document, default=lambda value: float(value) if isinstance(value, Decimal) else str(value)
     ).encode()
-
-
-def _number(value: object) -> float | str:
-    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 async def _read(scope: Message, receive: Receive) -> Request:

@@ -4,15 +4,15 @@ https://docs.stripe.com/api/idempotent_requests: a key is kept for a day with th
 of 500; a request that was never carried out (a malformed one, 409, 429) leaves none. Forms: https://github.com/stripe/openapi.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import count
 from typing import Any, Final
 
-from referral_rewards.rails.sandbox.provider import Check, Provider, Refused, Request, Response, strictly, text
+from referral_rewards.rails.sandbox.provider import Check, Clock, Provider, Refused, Request, Response, strictly, text
 
 KEY: Final = "sk_test_of_the_sandbox"
+WEBHOOK_SECRET: Final = "whsec_of_the_sandbox"  # noqa: S105 (it keeps nothing secret)
 _KEPT: Final = timedelta(hours=24)
 #: What Stripe calls the kinds of objects.
 TRANSFER, REVERSAL, COUPON, CODE = "transfer", "transfer_reversal", "coupon", "promotion_code"
@@ -24,7 +24,7 @@ _TENS: Final = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    what: tuple[Any, ...]
+    what: str
     response: Response
     at: datetime
 
@@ -32,13 +32,27 @@ class _Kept:
 class Stripe(Provider):
     """One account. ``customers`` and ``accounts`` are those that exist, ``poor`` means that it has nothing to send."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.customers, self.accounts = {"cus_brie", "cus_dexter"}, {"acct_brie", "acct_dexter"}
-        self.poor = False
+    def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__(clock)
+        self.customers: Container[str] = {"cus_brie", "cus_dexter"}
+        self.accounts: Container[str] = {"acct_brie", "acct_dexter"}
         self.objects: dict[str, dict[str, Any]] = {}
         self._keys: dict[str, _Kept] = {}
-        self._numbers = count(1)
+
+    def books(self) -> dict[str, Any]:
+        keys = {
+            name: [kept.what, kept.response.status, kept.response.document, kept.at.isoformat()]
+            for name, kept in self._keys.items()
+        }
+        return {**super().books(), "objects": self.objects, "keys": keys}
+
+    def restore(self, books: Mapping[str, Any]) -> None:
+        super().restore(books)
+        self.objects = dict(books["objects"])
+        self._keys = {
+            name: _Kept(what, Response(status, document), datetime.fromisoformat(at))
+            for name, (what, status, document, at) in books["keys"].items()
+        }
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The objects of a kind, newest first."""
@@ -130,7 +144,7 @@ class Stripe(Provider):
             raise Refused(_error(400, "invalid_request_error", "balance_insufficient"))
         amount, none = int(sent["amount"]), {"object": "list", "data": [], "has_more": False, "url": "/v1/transfers"}
         rest = {"amount": amount, "amount_reversed": 0, "reversed": False, "reversals": none}
-        return self._kept_as(TRANSFER, "tr", {"transfer_group": None, **sent, **rest})
+        return self._told_of("created", self._kept_as(TRANSFER, "tr", {"transfer_group": None, **sent, **rest}))
 
     def _reversal(self, name: str, sent: Mapping[str, Any]) -> dict[str, Any]:
         _demand(sent, {}, {"amount": _positive, "metadata": _metadata})
@@ -141,6 +155,7 @@ class Stripe(Provider):
             raise Refused(_error(400, "invalid_request_error", "amount_too_large"))
         transfer["amount_reversed"] += amount
         transfer["reversed"] = transfer["amount_reversed"] == transfer["amount"]
+        self._told_of("reversed", transfer)
         rest = {"amount": amount, "transfer": name, "currency": transfer["currency"]}
         return self._kept_as(REVERSAL, "trr", {**sent, **rest})
 
@@ -185,20 +200,27 @@ class Stripe(Provider):
         free = {"first_time_transaction": False, "minimum_amount": None, "minimum_amount_currency": None}
         made = self._kept_as(CODE, "promo", {**sent, **rest, "restrictions": free})
         made["code"] = made["id"].upper()
-        return made
+        return self._told_of("created", made)
 
     def _switched(self, name: str, sent: Mapping[str, Any]) -> dict[str, Any]:
         _demand(sent, {}, {"active": lambda value: value in {"true", "false"}, "metadata": _metadata})
         self._known(name in self.objects)
         self.objects[name]["active"] = sent.get("active", "true") == "true"
-        return self.objects[name]
+        return self._told_of("updated", self.objects[name])
 
     def _kept_as(self, kind: str, prefix: str, parts: Mapping[str, Any]) -> dict[str, Any]:
-        name = parts.get("id") or f"{prefix}_{next(self._numbers)}"
+        name = parts.get("id") or f"{prefix}_{self.number()}"
         created = int(self.clock.now.timestamp())
         made = {"metadata": {}, "livemode": False, **parts, "id": name, "created": created, "object": kind}
         self.objects[name] = made
         return made
+
+    def _told_of(self, what: str, thing: dict[str, Any]) -> dict[str, Any]:
+        """The object, after an event about it: https://docs.stripe.com/api/events/object."""
+        now = int(self.clock.now.timestamp())
+        event = {"id": f"evt_{self.number()}", "object": "event", "type": f"{thing['object']}.{what}", "created": now}
+        self.happened({**event, "livemode": False, "pending_webhooks": 1, "data": {"object": dict(thing)}})
+        return thing
 
     @staticmethod
     def _known(is_there: bool) -> None:
@@ -238,8 +260,8 @@ def _writable(currency: str, amount: int) -> None:
         raise Refused(_error(400, "invalid_request_error", "parameter_invalid"))
 
 
-def _what(request: Request) -> tuple[Any, ...]:
-    return request.steps, repr(sorted(request.document.items()))
+def _what(request: Request) -> str:
+    return repr((request.steps, sorted(request.document.items())))
 
 
 def _whole(value: Any) -> bool:

@@ -4,27 +4,44 @@ https://developers.tremendous.com/reference/create-order: the first order under 
 same again 201 with the original, another under it 409.
 """
 
+import hashlib
 from collections.abc import Mapping
 from decimal import Decimal
-from itertools import count
 from typing import Any, Final
 
-from referral_rewards.rails.sandbox.provider import Provider, Refused, Request, Response, strictly, text
+from referral_rewards.rails.sandbox.provider import Clock, Provider, Refused, Request, Response, strictly, text
 
 KEY: Final = "TEST_of_the_sandbox"
+WEBHOOK_KEY: Final = "a-key-of-the-sandbox"
 FUNDING_SOURCE, CAMPAIGN = "SOURCE1", "CAMPAIGN1"
+
+
+#: What events call a status of an order.
+_EVENTS: Final = {"EXECUTED": "APPROVED", "CANCELED": "CANCELED", "FAILED": "FAILED"}
 
 
 class Tremendous(Provider):
     """One organisation. ``becomes`` is what new orders stand at; ``poor`` means that its source is empty."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__(clock)
         self.becomes = "EXECUTED"
-        self.poor = False
         self.orders: dict[str, dict[str, Any]] = {}
         self._sent: dict[str, str] = {}
-        self._numbers = count(1)
+
+    def books(self) -> dict[str, Any]:
+        return {**super().books(), "orders": self.orders, "sent": self._sent}
+
+    def restore(self, books: Mapping[str, Any]) -> None:
+        super().restore(books)
+        self.orders, self._sent = dict(books["orders"]), dict(books["sent"])
+
+    def move(self, key: str, status: str) -> None:
+        """Something becomes of an order, and is told of."""
+        order = self.orders[key]
+        order["status"] = status
+        if status in _EVENTS:
+            self._told_of("orders", order["id"], f"ORDERS.{_EVENTS[status]}")
 
     def admits(self, request: Request) -> Response | None:
         return None if request.headers.get("authorization") == f"Bearer {KEY}" else self.error(401, request)
@@ -41,6 +58,8 @@ class Tremendous(Provider):
                 return Response(200, {"order": found}) if found else _error(404)
             case "POST", ("api", "v2", "rewards", name, "cancel"):
                 return self._cancelled(name)
+            case "POST", ("api", "v2", "rewards", name, "generate_link") if self._of_reward(name):
+                return Response(200, {"reward": {"id": name, "link": _link(name)}})
         return _error(404)
 
     def _named(self, name: str) -> dict[str, Any] | None:
@@ -50,10 +69,10 @@ class Tremendous(Provider):
         _demand(sent)
         key, what = sent["external_id"], repr(sent)
         if key in self.orders:
-            return Response(201, {"order": self.orders[key]}) if self._sent[key] == what else _error(409)
+            return Response(201, _with_link(self.orders[key])) if self._sent[key] == what else _error(409)
         if self.poor:
             return _error(402)
-        name, reward = f"ORDER{next(self._numbers)}", sent["reward"]
+        name, reward = f"ORDER{self.number()}", sent["reward"]
         made = {
             "id": name,
             "external_id": key,
@@ -62,7 +81,7 @@ class Tremendous(Provider):
             "created_at": self.clock.now.isoformat(),
             "rewards": [
                 {
-                    "id": f"REWARD{next(self._numbers)}",
+                    "id": f"REWARD{self.number()}",
                     "order_id": name,
                     "value": dict(reward["value"]),
                     "recipient": dict(reward["recipient"]),
@@ -71,16 +90,38 @@ class Tremendous(Provider):
             ],
         }
         self.orders[key], self._sent[key] = made, what
-        return Response(200, {"order": made})
+        self._told_of("orders", name, "ORDERS.CREATED")
+        return Response(200, _with_link(made))
 
     def _cancelled(self, name: str) -> Response:
-        order = next((o for o in self.orders.values() if o["rewards"][0]["id"] == name), None)
+        order = self._of_reward(name)
         if order is None:
             return _error(404)
         if order["status"] == "CANCELED" or order.get("redeemed"):
             return _error(422)
         order["status"] = "CANCELED"
+        self._told_of("rewards", name, "REWARDS.CANCELED")
         return Response(200, {"reward": order["rewards"][0]})
+
+    def _of_reward(self, name: str) -> dict[str, Any] | None:
+        return next((o for o in self.orders.values() if o["rewards"][0]["id"] == name), None)
+
+    def _told_of(self, kind: str, name: str, event: str) -> None:
+        """https://developers.tremendous.com/docs/webhooks-1"""
+        when = {"uuid": f"event-{self.number()}", "created_utc": self.clock.now.isoformat()}
+        self.happened({"event": event, **when, "payload": {"resource": {"id": name, "type": kind}, "meta": {}}})
+
+
+def _with_link(order: Mapping[str, Any]) -> dict[str, Any]:
+    """An order as only the answer to its placing shows it: with the link that is the reward."""
+    (reward,) = order["rewards"]
+    return {
+        "order": {**order, "rewards": [{**reward, "delivery": {**reward["delivery"], "link": _link(reward["id"])}}]}
+    }
+
+
+def _link(reward: str) -> str:
+    return f"https://testflight.tremendous.com/rewards/payout/{hashlib.sha256(reward.encode()).hexdigest()[:24]}"
 
 
 def _error(status: int) -> Response:
