@@ -19,6 +19,7 @@ from models.ledger import LedgerTransaction, Posting
 from models.notices import Notice, WebhookEndpoint
 from models.payouts import HeldTotal, LegRow, PayoutDeduction, PayoutLegRow, PayoutRow, PayoutStep, RailHalt
 from models.programs import ProgramVersion
+from models.rails import Handover, PaymentInstruction, ProviderEventRow
 from models.referrals import ReferralRow, ReferralStep, ToJudge, Wakeup
 from models.users import Identity, SessionRow, SignInFailure, SignInFlow, TokenRow, UserRow
 
@@ -35,6 +36,7 @@ __all__ = [
     "DecisionRow",
     "FactKey",
     "FactRecord",
+    "Handover",
     "HeldTotal",
     "Identity",
     "IngestBatch",
@@ -42,6 +44,7 @@ __all__ = [
     "LedgerTransaction",
     "LegRow",
     "Notice",
+    "PaymentInstruction",
     "PayoutCycleRow",
     "PayoutDeduction",
     "PayoutLegRow",
@@ -50,6 +53,7 @@ __all__ = [
     "PersonalData",
     "Posting",
     "ProgramVersion",
+    "ProviderEventRow",
     "QueueEntry",
     "RailHalt",
     "ReferralFact",

@@ -23,6 +23,7 @@ from referral_rewards.api import (
     referrals,
     tokens,
     waiting,
+    webhooks,
 )
 from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import secured
@@ -41,6 +42,8 @@ def create_app(parts: Parts) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        if parts.outside is not None:
+            await parts.outside.aclose()
         await parts.database.close()
 
     app = _Secured(
@@ -55,7 +58,8 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    rooms = (events, referrals, waiting, claims, payouts, clawbacks, cycles, ledger, audit, tokens, health, docs)
+    money = (payouts, clawbacks, cycles, ledger, webhooks)
+    rooms = (events, referrals, waiting, claims, *money, audit, tokens, health, docs)
     for room in rooms:
         app.include_router(room.router)
     desk.install(app)

@@ -1,10 +1,11 @@
 """What the routes work with, put together once a process, and who is asking."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated
 
+import httpx
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +15,9 @@ from referral_rewards.api.metrics import Metrics
 from referral_rewards.api.openid import Provider
 from referral_rewards.config import PREFIX, Settings
 from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
+from referral_rewards.rails import asking
+from referral_rewards.rails.webhooks.connected import connected
+from referral_rewards.rails.webhooks.port import Webhook
 from referral_rewards.register import users
 from referral_rewards.register.facts import Intake
 from referral_rewards.register.signing import KeyRing, Signer
@@ -25,7 +29,8 @@ class Parts:
     """The database, the taking in of facts, the keys that decisions are verified by, and the one that signs them.
 
     ``web_ui`` is the address of a namespace in the Temporal Web UI, None where nobody said where that is;
-    ``openid`` the provider that people sign in with, if there is one beside our own passwords.
+    ``openid`` the provider that people sign in with, if there is one beside our own passwords; ``webhooks`` are those
+    of payment providers by their sources, and ``outside`` fetches what verifying them takes.
     """
 
     database: Database
@@ -35,6 +40,8 @@ class Parts:
     metrics: Metrics
     web_ui: str | None = None
     openid: Provider | None = None
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict)
+    outside: httpx.AsyncClient | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":
@@ -54,6 +61,7 @@ class Parts:
         keys = KeyRing.load(settings.verify_keys)
         if signer.key_id not in keys.keys:
             raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", f"does not list the signing key {signer.key_id}")])
+        outside = asking.client() if settings.webhook_secrets else None
         return cls(
             database=Database.at(settings.database_url, pool_size=10),
             intake=Intake(settings.pepper_bytes()),
@@ -62,7 +70,20 @@ class Parts:
             metrics=Metrics(),
             web_ui=settings.web_ui_url,
             openid=_provider(settings),
+            webhooks=_webhooks(settings, outside),
+            outside=outside,
         )
+
+
+def _webhooks(settings: Settings, client: httpx.AsyncClient | None) -> Mapping[str, Webhook]:
+    if client is None:
+        return {}
+    secrets: dict[str, str] = {name: secret.get_secret_value() for name, secret in settings.webhook_secrets.items()}
+    roots = settings.webhook_paypal_roots
+    try:
+        return connected(secrets, client, certificates=settings.webhook_paypal_certificates, roots=roots)
+    except (OSError, ValueError) as error:
+        raise BadInput([Problem(f"{PREFIX}WEBHOOK_PAYPAL_ROOTS", f"can't be used: {error}")]) from None
 
 
 def _provider(settings: Settings) -> Provider | None:

@@ -21,6 +21,7 @@ from referral_rewards.domain.errors import (
     NotAllowed,
     NotFound,
     NotSignedIn,
+    OutsideSilent,
     ReferralRewardsError,
     Refused,
     StaleDigest,
@@ -37,6 +38,7 @@ STATUS: Final[Mapping[type[ReferralRewardsError], HTTPStatus]] = {
     NotAllowed: HTTPStatus.FORBIDDEN,
     NotSignedIn: HTTPStatus.UNAUTHORIZED,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
+    OutsideSilent: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 
@@ -111,6 +113,8 @@ async def _refused(request: Request, error: Exception) -> Response:
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooManyAttempts):
         response.headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, OutsideSilent):
+        response.headers["Retry-After"] = "60"
     return response
 
 

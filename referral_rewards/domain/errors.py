@@ -15,6 +15,8 @@ ReferralRewardsError
 ├── NotFound                     nothing has that name: exit code 1, HTTP 404
 ├── NotAllowed                   a person without the authority: exit code 1, HTTP 403
 ├── NotSignedIn                  no valid credential: exit code 1, HTTP 401
+│   └── NotGenuine               a webhook that its provider has not signed, or not lately
+├── OutsideSilent                somebody outside must answer first, and does not: exit code 1, HTTP 503
 └── TooManyAttempts              failed too often to sign in: exit code 1, HTTP 429
     └── TooManyMessages          said too much by one link to a status
 """
@@ -124,6 +126,14 @@ class NotAllowed(ReferralRewardsError):
 
 class NotSignedIn(ReferralRewardsError):
     """No valid credential came with the request."""
+
+
+class NotGenuine(NotSignedIn):
+    """A webhook that its provider has not signed, or not lately; the message says what is wrong with its signature."""
+
+
+class OutsideSilent(ReferralRewardsError):
+    """What somebody outside has to say can't be had now; later it may."""
 
 
 class TooManyAttempts(ReferralRewardsError):

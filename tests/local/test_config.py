@@ -80,6 +80,8 @@ def test_without_a_database_the_way_out_is_named() -> None:
         ("api_port", "65536", "65535"),
         ("relay_poll_seconds", "0", "greater than 0"),
         ("log_level", "loud", "debug"),
+        ("webhook_secrets", "stripe", "looks like"),
+        ("webhook_secrets", '{"stripe": " "}', "empty secret for stripe"),
     ],
 )
 def test_a_wrong_setting_is_named_by_its_variable(

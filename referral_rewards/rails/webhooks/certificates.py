@@ -1,0 +1,102 @@
+"""The certificates that PayPal signs its events with: fetched from PayPal alone, verified up to a root, and kept."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+
+from referral_rewards.domain.errors import NotGenuine, OutsideSilent
+from referral_rewards.rails.asking import NoReply, exchange
+
+#: Whom a certificate for messages is made out to, live and in PayPal's sandbox.
+NAMES: Final = ("messageverificationcerts.paypal.com", "messageverificationcerts.sandbox.paypal.com")
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
+_KEPT: Final = timedelta(hours=12)
+#: An address that shows nothing is left alone for so long: whoever invents events must not make us ask at their pace.
+_LEFT_ALONE: Final = timedelta(minutes=1)
+#: PayPal has a few at a time.
+_ADDRESSES_MAX: Final = 20
+_CERTIFICATES_MAX: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    until: datetime
+    seen: rsa.RSAPublicKey | NotGenuine | OutsideSilent
+
+
+class Certificates:
+    """What is to be had under addresses that begin with ``prefix``, if it leads to one of the roots."""
+
+    def __init__(self, client: httpx.AsyncClient, prefix: str, roots: Path | None = None) -> None:
+        """``roots`` is a PEM file; without one those count that everybody trusts.
+
+        Raises:
+            OSError, ValueError: if there is no certificate to be read from it.
+        """
+        self._client = client
+        self._prefix = prefix
+        self._store = Store(x509.load_pem_x509_certificates(roots.read_bytes()) if roots else _everybodys())
+        self._seen: dict[str, _Seen] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def key_at(self, url: str, now: datetime) -> rsa.RSAPublicKey:
+        """The key of the certificate there.
+
+        Raises:
+            NotGenuine: if the address is none of PayPal's, or what it shows is not PayPal's.
+            OutsideSilent: if it can't be had now.
+        """
+        if not (url.startswith(self._prefix) and _NAME.fullmatch(url[len(self._prefix) :])):
+            raise NotGenuine(f"PAYPAL-CERT-URL is not under {self._prefix}")
+        async with self._one_at_a_time:
+            self._seen = {name: each for name, each in self._seen.items() if each.until > now}
+            if url not in self._seen:
+                if len(self._seen) >= _ADDRESSES_MAX:
+                    raise OutsideSilent("too many certificates are asked for")
+                found = await self._fetched(url, now)
+                kept = _KEPT if isinstance(found, rsa.RSAPublicKey) else _LEFT_ALONE
+                self._seen[url] = _Seen(now + kept, found)
+            seen = self._seen[url].seen
+        if isinstance(seen, NotGenuine | OutsideSilent):
+            raise seen
+        return seen
+
+    async def _fetched(self, url: str, now: datetime) -> rsa.RSAPublicKey | NotGenuine | OutsideSilent:
+        try:
+            status, body, _ = await exchange(self._client, "GET", url, headers={})
+        except NoReply as error:
+            return OutsideSilent(f"PayPal does not show its certificate: {error}")
+        if status != 200:
+            return OutsideSilent(f"PayPal does not show its certificate: it answered {status}")
+        return self._verified(body, now)
+
+    def _verified(self, pem: bytes, now: datetime) -> rsa.RSAPublicKey | NotGenuine:
+        try:
+            shown, *between = x509.load_pem_x509_certificates(pem)[:_CERTIFICATES_MAX]
+        except ValueError:
+            return NotGenuine("what stands at PAYPAL-CERT-URL is no certificate")
+        for name in NAMES:
+            verifier = PolicyBuilder().store(self._store).time(now).build_server_verifier(x509.DNSName(name))
+            try:
+                verifier.verify(shown, between)
+            except VerificationError:
+                continue
+            key = shown.public_key()
+            if isinstance(key, rsa.RSAPublicKey):
+                return key
+        raise NotGenuine(
+            "the certificate at PAYPAL-CERT-URL is not PayPal's, not valid now, or leads to no trusted root"
+        )
+
+
+def _everybodys() -> list[x509.Certificate]:
+    """The roots that our client trusts for TLS."""
+    return [x509.load_der_x509_certificate(each) for each in httpx.create_ssl_context().get_ca_certs(binary_form=True)]

@@ -1,0 +1,30 @@
+"""The webhooks that an installation listens to, by the names of their sources."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from referral_rewards.rails.webhooks.certificates import Certificates
+from referral_rewards.rails.webhooks.paypal import PayPalWebhook
+from referral_rewards.rails.webhooks.port import Webhook
+from referral_rewards.rails.webhooks.stripe import StripeWebhook
+from referral_rewards.rails.webhooks.tremendous import TremendousWebhook
+
+
+def connected(
+    secrets: Mapping[str, str], client: httpx.AsyncClient, *, certificates: str, roots: Path | None
+) -> Mapping[str, Webhook]:
+    """A webhook for each secret. PayPal's certificates are fetched by the client from where ``certificates`` says.
+
+    Raises:
+        OSError, ValueError: if no certificate can be read from ``roots``.
+    """
+    found: dict[str, Webhook] = {}
+    if "stripe" in secrets:
+        found["stripe"] = StripeWebhook(secrets["stripe"])
+    if "tremendous" in secrets:
+        found["tremendous"] = TremendousWebhook(secrets["tremendous"])
+    if "paypal" in secrets:
+        found["paypal"] = PayPalWebhook(secrets["paypal"], Certificates(client, certificates, roots))
+    return found
