@@ -22,7 +22,8 @@ def _by_age(name: str, *columns: str, only: str | None = None) -> Index:
 
 class QueueEntry(SQLModel, table=True):
     """One thing that waits for a person: a claim before its approvers, or an exception. A projection: it is written
-    anew with every verdict on its referral, and deleted once nothing waits."""
+    anew with every verdict on its referral, and deleted once nothing waits. What is no referral's has an empty one, and
+    what waits from a later moment on (``since``) is in no list before."""
 
     __tablename__ = "queue_entry"
     __table_args__ = (
@@ -47,10 +48,10 @@ class QueueEntry(SQLModel, table=True):
     referral_id: str = by_code_point(primary_key=True)
     exception: str = by_code_point(
         primary_key=True
-    )  # approval, late_fact, clawback, payout_manual_review, payout_refused, reported
+    )  # approval, late_fact, clawback, reported, cycle, or payout_ with the state of the payout
     subject: str = by_code_point(
         primary_key=True
-    )  # which of several: a leg, a payout, a fact; empty where there is one
+    )  # which of several: a leg, a payout, a fact, a cycle; empty where there is one
     program: str
     status: str
     reason: str | None = None

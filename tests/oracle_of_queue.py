@@ -26,10 +26,15 @@ WITH waiting AS (
     SELECT r.id, 'late_fact', r.late_facts || ' late', r.closed_at
     FROM referral r WHERE r.late_facts > 0 AND r.closed_at IS NOT NULL
     UNION ALL
-    SELECT c.referral_id, 'clawback', c.why, c.opened_at FROM clawback_case c WHERE c.state = 'open'
+    SELECT c.referral_id, 'clawback', c.why, c.opened_at FROM clawback_case c
+    WHERE c.state = 'open' OR c.id IN (SELECT case_id FROM clawback WHERE state = 'manual_review')
     UNION ALL
-    SELECT p.referral_id, 'payout_' || p.state, p.why, p.updated_at
-    FROM payout p WHERE p.state IN ('manual_review', 'refused')
+    SELECT min(l.referral_id), 'payout_' || p.state, NULL, p.updated_at + min(w.patience)
+    FROM (VALUES ('manual_review', interval '0'), ('refused', '0'), ('returned', '0'), ('waiting_funds', '0'),
+                 ('unknown', '1 hour'), ('accepted', '0')) AS w(state, patience)
+    JOIN payout p USING (state) JOIN payout_leg pl ON pl.payout_id = p.id AND pl.live JOIN leg l ON l.id = pl.leg_id
+    WHERE p.state <> 'accepted' OR p.rail = 'manual'
+    GROUP BY p.id
     UNION ALL
     SELECT r.id, 'reported', 'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')
            || ', which no source has confirmed', f.occurred_at
@@ -49,7 +54,10 @@ SELECT r.id, w.exception, w.about, w.since, r.program, r.status, r.reason, r.ref
        (SELECT coalesce(sum((x->>'amount_minor')::bigint), 0) FROM jsonb_array_elements(c.body->'legs') x) AS minor,
        (SELECT min(x->>'currency') FROM jsonb_array_elements(c.body->'legs') x) AS currency
 FROM waiting w JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
-ORDER BY w.since, r.id, w.exception, w.about
+UNION ALL
+SELECT '', 'cycle', NULL, frozen_at, program, state, NULL, NULL, NULL, NULL, '{}', '{finance}', 0, NULL
+FROM payout_cycle WHERE state = 'frozen'
+ORDER BY since, id, exception, about
 """)
 
 _KEPT: Final = text("""

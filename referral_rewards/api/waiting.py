@@ -77,11 +77,12 @@ class Payment(BaseModel):
 class Entry(BaseModel):
     """One thing that waits for a person."""
 
-    referral: str
+    referral: str | None = Field(description="Null for a payout cycle. Of a payout of several referrals the first.")
     program: str | None
     exception: Waits
-    subject: str = Field(description="Which of several: a leg, a payout, a fact; empty where there is one.")
+    subject: str = Field(description="Which of several: a leg, a payout, a fact, a cycle; empty where there is one.")
     about: str | None
+    to_do: str | None = Field(description="What a person does about it, where that is not to decide on the claim.")
     since: AwareDatetime
     overdue_from: AwareDatetime | None
     overdue: bool
@@ -182,7 +183,7 @@ class DecidedTogether(BaseModel):
 
 @router.get("", summary="What waits for a person")
 async def list_claims(connection: Reading, person: Person, parts: Its, filters: Annotated[Filters, Query()]) -> Waiting:
-    """Claims before their approvers, late facts, clawback cases, payouts that a person must look at."""
+    """Claims before their approvers, late facts, clawback cases, payouts that can't go on by themselves, cycles."""
     now = datetime.now(UTC)
     found = await page(connection, parts.keys, filters, Asking(person.name, person.roles), now)
     shown: list[Any] = found.entries

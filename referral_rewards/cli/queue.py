@@ -62,7 +62,7 @@ def queue_(
     sort: Order = Sort.OLDEST.value,
     data: Data = None,
 ) -> None:
-    """List what waits for a person: claims, late facts, clawback cases and payouts that stopped; oldest first."""
+    """List what waits for a person: claims, late facts, clawback cases, payouts that stopped, cycles; oldest first."""
     filters = _filters(
         program=program,
         route=route,
@@ -102,7 +102,7 @@ def queue_(
     )
     for entry in entries:
         listed.add_row(
-            entry["referral"],
+            entry["referral"] or f"cycle {entry['subject']}",
             entry["referrer"],
             entry["referred_customer"],
             _eligibility(entry),
@@ -138,6 +138,7 @@ def _eligibility(entry: dict[str, Any]) -> str:
     said = [eligibility["recommendation"] or eligibility["reason"] or "", *eligibility["flags"]]
     if entry["exception"] != "approval":
         said.insert(0, f"{entry['exception']}: {entry['about'] or entry['status']}")
+        said += [entry["to_do"]]
     return "\n".join(filter(None, said))
 
 

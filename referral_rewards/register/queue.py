@@ -8,6 +8,7 @@ says anything else than they do.
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +23,11 @@ async def keep(connection: AsyncConnection, referral: str) -> None:
     for entry in await connection.execute(_KEEP, {"referral": referral}):
         if entry.undated:
             await _date(connection, entry)
+
+
+async def keep_cycle(connection: AsyncConnection, cycle: UUID) -> None:
+    """Likewise of a payout cycle, which belongs to no referral. The caller holds its row, and has written it."""
+    await connection.execute(_KEEP_CYCLE, {"cycle": cycle})
 
 
 async def confirmed(connection: AsyncConnection, orders: Iterable[str]) -> None:
@@ -53,6 +59,10 @@ async def _date(connection: AsyncConnection, entry: Any) -> None:
 
 
 # What a search asks for stands in the row; what is only shown is read from the referral when it is.
+#
+# A payout has one entry, whatever it pays: that of the first of its referrals. Why it stands there is read when it is
+# shown, for it may change while it stands. One of unknown outcome waits for a person from an hour on: until then its
+# entry lies in the future, where no search looks, so that nothing has to be written when the hour is over.
 _KEEP: Final = text("""
 WITH waiting AS MATERIALIZED (
     SELECT r.id, 'approval' AS exception, '' AS subject, CAST(NULL AS text) AS about, CAST(NULL AS text) AS reported,
@@ -64,10 +74,23 @@ WITH waiting AS MATERIALIZED (
     FROM referral r WHERE r.id = :referral AND r.late_facts > 0 AND r.closed_at IS NOT NULL
     UNION ALL
     SELECT c.referral_id, 'clawback', c.leg_id || '/' || c.fact_id, c.why, NULL, c.opened_at
-    FROM clawback_case c WHERE c.referral_id = :referral AND c.state = 'open'
+    FROM clawback_case c WHERE c.referral_id = :referral
+      AND (c.state = 'open' OR EXISTS (
+          SELECT 1 FROM clawback b WHERE b.case_id = c.id AND b.state = 'manual_review' OFFSET 0))
     UNION ALL
-    SELECT p.referral_id, 'payout_' || p.state, CAST(p.id AS text), p.why, NULL, p.updated_at
-    FROM payout p WHERE p.referral_id = :referral AND p.state IN ('manual_review', 'refused')
+    SELECT CAST(:referral AS text) COLLATE "C", 'payout_' || p.state, CAST(p.id AS text), NULL, NULL,
+           p.updated_at + CASE p.state WHEN 'unknown' THEN interval '1 hour' ELSE interval '0' END
+    FROM (
+        SELECT id FROM payout WHERE referral_id = :referral
+        UNION
+        SELECT pl.payout_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
+        WHERE l.referral_id = :referral
+    ) AS its JOIN payout p USING (id)
+    WHERE (p.state IN ('manual_review', 'refused', 'returned', 'waiting_funds', 'unknown')
+           OR (p.state = 'accepted' AND p.rail = 'manual'))
+      AND :referral = coalesce(p.referral_id, (
+          SELECT min(l.referral_id) FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
+          WHERE pl.payout_id = p.id AND pl.live))
     UNION ALL
     SELECT r.id, 'reported', CAST(f.id AS text),
            'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')
@@ -110,6 +133,19 @@ WHERE (q.program, q.status, q.reason, q.about, q.referrer, q.customer, q.order_i
        excluded.currency, excluded.since)
 RETURNING q.referral_id, q.program, q.since, (SELECT version FROM referral WHERE id = q.referral_id) AS version,
           q.exception = 'approval' AND q.status = 'awaiting_approval' AS undated
+""")
+
+_KEEP_CYCLE: Final = text("""
+WITH waiting AS MATERIALIZED (
+    SELECT CAST(id AS text) AS subject, program, state, frozen_at FROM payout_cycle
+    WHERE id = :cycle AND state = 'frozen' AND frozen_at IS NOT NULL
+), gone AS (
+    DELETE FROM queue_entry WHERE referral_id = '' AND exception = 'cycle' AND subject = CAST(:cycle AS text)
+      AND NOT EXISTS (SELECT 1 FROM waiting)
+)
+INSERT INTO queue_entry (referral_id, exception, subject, program, status, routes, amount_minor, since)
+SELECT '', 'cycle', subject, program, state, '{finance}', 0, frozen_at FROM waiting
+ON CONFLICT (referral_id, exception, subject) DO NOTHING
 """)
 
 _CONFIRMED: Final = text("""

@@ -48,9 +48,10 @@ async def neighbours(
 async def _next(
     connection: AsyncConnection, referral: str, filters: Filters, asking: Asking, now: datetime
 ) -> str | None:
-    """The first referral from there on that is another one: one may wait for several reasons at once."""
+    """The first referral from there on that is another one: one may wait for several reasons at once, and some of what
+    waits is no referral's."""
     found = await search(connection, filters.model_copy(update={"limit": _REASONS_MAX}), asking, now)
-    return next((key[0] for key in found.keys if key[0] != referral), None)
+    return next((key[0] for key in found.keys if key[0] not in ("", referral)), None)
 
 
 def _place(row: Any, sort: Sort) -> tuple[Any, ...] | None:

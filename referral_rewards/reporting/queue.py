@@ -8,12 +8,14 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.payout_advice import to_do
+from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.register import decisions
 from referral_rewards.register.decisions import Decision
 from referral_rewards.register.literals import dump
 from referral_rewards.register.signing import KeyRing
 from referral_rewards.reporting.forms import instant
-from referral_rewards.reporting.queue_filters import PAGE_MAX, Filters
+from referral_rewards.reporting.queue_filters import PAGE_MAX, Filters, Waits
 from referral_rewards.reporting.queue_search import Asking, search
 
 
@@ -32,8 +34,8 @@ class Page:
 async def page(
     connection: AsyncConnection, keys: KeyRing, filters: Filters, asking: Asking | None, now: datetime
 ) -> Page:
-    """A page of what waits: claims before their approvers, late facts, open clawback cases, payouts that a person must
-    look at, and conversions that a referee reports and no source has confirmed.
+    """A page of what waits: claims before their approvers, late facts, open clawback cases, payouts that can't go on by
+    themselves, payout cycles to be released, and conversions that a referee reports and no source has confirmed.
 
     ``signed`` names only those whose signature ``keys`` verify.
 
@@ -71,12 +73,14 @@ async def everything(
 def _entry(row: Any, made: list[Decision], now: datetime) -> dict[str, Any]:
     body: dict[str, Any] = row.body or {}
     requirement = body.get("requirement") or {"routes": [], "people": 0}
+    about, to_do = _matter(row)
     return {
-        "referral": row.id,
+        "referral": row.referral_id or None,
         "program": row.program,
         "exception": row.exception,
         "subject": row.subject,
-        "about": row.about,
+        "about": about,
+        "to_do": to_do,
         "since": instant(row.since),
         "overdue_from": instant(row.remind_at),
         "overdue": row.remind_at is not None and row.remind_at <= now,
@@ -112,6 +116,25 @@ def _entry(row: Any, made: list[Decision], now: datetime) -> dict[str, Any]:
     }
 
 
+def _matter(row: Any) -> tuple[str | None, str | None]:
+    """What it is about, and what to do about it, where that is not to decide on the claim."""
+    if row.cycle_due_on is not None:
+        about = f"the payout cycle of {row.program} that was due on {row.cycle_due_on:%Y-%m-%d} has a list"
+        return about, "Look through the list, then release it."
+    if row.payout_state is not None:
+        sent, key = row.payout_sent_at is not None, row.payout_key
+        return row.payout_why, to_do(PayoutState(row.payout_state), sent=sent, rail=row.payout_rail, key=key)
+    return row.about, _TO_DO.get(row.exception)
+
+
+_TO_DO: Final = {
+    Waits.LATE_FACT: "Read what came late. If it would have changed the outcome, reopen the referral.",
+    Waits.CLAWBACK: "Decide what becomes of what was paid: take it back, keep it from what comes next, give it up, or "
+    "leave it as it is.",
+    Waits.REPORTED: "Ask the source of conversions for the purchase; nothing is paid for it until it says so.",
+}
+
+
 def _signature(decision: Decision) -> dict[str, Any]:
     return {
         "user": decision.user,
@@ -123,17 +146,28 @@ def _signature(decision: Decision) -> dict[str, Any]:
 
 # Most of a claim is its evidence, which no list shows.
 _ENTRIES: Final = text("""
-SELECT q.exception, q.subject, q.about, q.since, q.remind_at, q.escalate_at, r.id, r.program, r.status, r.reason,
-       r.referrer, r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
+SELECT q.referral_id, q.exception, q.subject, q.about, coalesce(its.updated_at, q.since) AS since, q.remind_at,
+       q.escalate_at, r.id, coalesce(r.program, q.program) AS program, coalesce(r.status, q.status) AS status, r.reason,
+       its.state AS payout_state, its.why AS payout_why, its.first_sent_at AS payout_sent_at, its.rail AS payout_rail,
+       its.provider_key AS payout_key, cycle.due_on AS cycle_due_on, r.referrer, r.order_id,
+       r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
        EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,
        (SELECT coalesce(json_agg(json_build_object('payout', p.id, 'state', p.state, 'why', p.why) ORDER BY p.id), '[]')
-        FROM payout p WHERE p.referral_id = r.id) AS payouts
+        FROM payout p WHERE p.referral_id = r.id OR p.id IN (
+            SELECT pl.payout_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
+            WHERE l.referral_id = r.id)) AS payouts
 FROM json_array_elements(CAST(:keys AS json)) WITH ORDINALITY AS wanted(key, number)
 CROSS JOIN LATERAL (
     SELECT * FROM queue_entry
     WHERE referral_id = key->>0 AND exception = key->>1 AND subject = key->>2 OFFSET 0
 ) AS q
-CROSS JOIN LATERAL (SELECT * FROM referral WHERE id = q.referral_id OFFSET 0) AS r
+LEFT JOIN LATERAL (SELECT * FROM referral WHERE id = q.referral_id OFFSET 0) AS r ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM payout WHERE q.exception LIKE 'payout%' AND id = CAST(q.subject AS uuid) OFFSET 0
+) AS its ON true
+LEFT JOIN LATERAL (
+    SELECT due_on FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0
+) AS cycle ON true
 LEFT JOIN LATERAL (
     SELECT body - ARRAY['evidence', 'checks', 'contributions', 'lines'] AS body
     FROM reward_claim WHERE id = r.claim_id OFFSET 0

@@ -58,7 +58,8 @@ async def counts(connection: AsyncConnection, now: datetime) -> Counts:
 # many stands in the statement: PostgreSQL plans one that is prepared as if a tenth of all were asked for.
 _COUNTS: Final = text(f"""
 SELECT 'all' AS by, '' AS name,
-       (SELECT count(*) FROM (SELECT 1 FROM queue_entry ORDER BY since LIMIT {_UP_TO}) AS x) AS counted
+       (SELECT count(*) FROM (
+            SELECT 1 FROM queue_entry WHERE since <= :now ORDER BY since LIMIT {_UP_TO}) AS x) AS counted
 UNION ALL
 SELECT 'overdue', '',
        (SELECT count(*) FROM (
@@ -66,13 +67,13 @@ SELECT 'overdue', '',
 UNION ALL
 SELECT 'exception', name,
        (SELECT count(*) FROM (
-            SELECT 1 FROM queue_entry WHERE exception >= asked.name AND exception <= asked.name
+            SELECT 1 FROM queue_entry WHERE exception >= asked.name AND exception <= asked.name AND since <= :now
             ORDER BY exception, since LIMIT {_UP_TO}) AS x)
 FROM unnest(CAST(:exceptions AS text[])) AS asked(name)
 UNION ALL
 SELECT 'program', program,
        (SELECT count(*) FROM (
-            SELECT 1 FROM queue_entry WHERE program >= asked.program AND program <= asked.program
+            SELECT 1 FROM queue_entry WHERE program >= asked.program AND program <= asked.program AND since <= :now
             ORDER BY program, since LIMIT {_UP_TO}) AS x)
 FROM (SELECT DISTINCT program FROM program_version ORDER BY program LIMIT 100) AS asked
 """)  # noqa: S608 (a constant of ours)

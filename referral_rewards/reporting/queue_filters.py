@@ -30,6 +30,11 @@ class Waits(StrEnum):
     CLAWBACK = "clawback"
     PAYOUT_MANUAL_REVIEW = "payout_manual_review"
     PAYOUT_REFUSED = "payout_refused"
+    PAYOUT_RETURNED = "payout_returned"
+    PAYOUT_WAITING_FUNDS = "payout_waiting_funds"
+    PAYOUT_UNKNOWN = "payout_unknown"
+    PAYOUT_ACCEPTED = "payout_accepted"
+    CYCLE = "cycle"
     REPORTED = "reported"
 
 

@@ -71,6 +71,8 @@ _ORDERS: Final[dict[Sort, tuple[str, bool]]] = {
     Sort.AMOUNT_LOW: (f"currency, amount_minor, {_ENTRY}", False),
     Sort.DEADLINE: (f"remind_at, {_ENTRY}", False),
 }
+#: What waits only from a later moment on is in no list before.
+_BEGUN: Final = "since <= :now"
 _OF_THE_ORDER: Final = {
     Sort.AMOUNT_HIGH: "amount_minor > 0",
     Sort.AMOUNT_LOW: "amount_minor > 0",
@@ -98,7 +100,7 @@ async def search(connection: AsyncConnection, filters: Filters, asking: Asking |
             given |= dict(zip(names, place, strict=True))
             beyond = f"({columns}) {'<' if down else '>'} ({', '.join(':' + name for name in names)})"
         seen = _few(narrow) if narrow else _stretch(filters, conditions, beyond, length)
-        fits = [each.sql for each in conditions]
+        fits = [_BEGUN, *(each.sql for each in conditions)]
         if narrow:
             fits += [each for each in (_OF_THE_ORDER.get(filters.sort), beyond) if each]
         statement = _page(seen, fits, columns, _ordered(columns, down))
@@ -233,7 +235,8 @@ def _stretch(filters: Filters, conditions: Sequence[_Condition], beyond: str | N
         led, first = next((each.led for each in conditions if each.led), (None, None))
     elif columns.startswith("currency"):
         led = next((each.sql for each in conditions if each.sql.startswith("currency")), None)
-    where = " AND ".join(each for each in (led, _OF_THE_ORDER.get(filters.sort), beyond) if each)
+    begun = _BEGUN if columns == _BY_AGE else None
+    where = " AND ".join(each for each in (led, begun, _OF_THE_ORDER.get(filters.sort), beyond) if each)
     order = _ordered(f"{first}, {columns}" if first else columns, down)
     return f"SELECT * FROM queue_entry {f'WHERE {where}' if where else ''} ORDER BY {order} LIMIT {length}"  # noqa: S608
 

@@ -1,17 +1,23 @@
 """The queue is kept equal to what waits for a person, whatever happens and in whatever order."""
 
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
 from referral_rewards.domain.overdue import patience
-from referral_rewards.domain.payouts import PayoutState
+from referral_rewards.domain.payouts import TRANSITIONS, PayoutState
 from referral_rewards.domain.terms import Role
-from referral_rewards.register import payouts, programs, queue, reservations
+from referral_rewards.register import payouts, programs, queue, referrals, reservations
+from referral_rewards.reporting.forms import instant
+from referral_rewards.reporting.queue import page as shown
+from referral_rewards.reporting.queue_counts import counts
+from referral_rewards.reporting.queue_filters import Filters
 from tests.desk import Desk, days_ago, event, life_of
 from tests.desk import desk as open_desk
 from tests.oracle_of_queue import as_kept, by_reading_everything
@@ -38,7 +44,8 @@ async def test_the_projection_is_what_reading_everything_comes_to(desk: Desk) ->
             kept = await as_kept(connection)
             assert [tuple(each) for each in kept] == [tuple(each) for each in await by_reading_everything(connection)]
         seen |= {each.exception for each in kept}
-    assert seen == {"approval", "late_fact", "clawback", "payout_manual_review", "payout_refused", "reported"}
+    paying = {f"payout_{state}" for state in ("manual_review", "refused", "returned", "waiting_funds", "unknown")}
+    assert seen == {"approval", "late_fact", "clawback", "reported", *paying}
 
 
 class _History:
@@ -47,6 +54,7 @@ class _History:
     def __init__(self, desk: Desk, rng: random.Random) -> None:
         self._desk, self._rng, self._told = desk, rng, 0
         self._lives = {name: life_of(name) for name in NAMES}
+        self._answers: Counter[PayoutState | None] = Counter()
 
     async def begin(self) -> None:
         for name in LATELY:
@@ -106,10 +114,24 @@ class _History:
                 if payout.state == PayoutState.APPROVED:
                     await connection.execute(_SENT, {"id": payout.id})
                     await connection.execute(_PAYING, {"referral": name})
-                to = self._rng.choice((PayoutState.SETTLED, PayoutState.REFUSED, PayoutState.MANUAL_REVIEW))
+                if (to := self._answer(payout)) is None:
+                    continue
                 await payouts.note(connection, payout.id, to, now, reference="x", why="as it came out")
 
+    def _answer(self, payout: Any) -> PayoutState | None:
+        """Of the states that its rail's answer can lead to, the one that was come to least."""
+        sending = payout.state == PayoutState.APPROVED
+        may = TRANSITIONS[PayoutState.SENDING if sending else PayoutState(payout.state)]
+        to = min((each for each in _ANSWERS if each in may), key=lambda state: self._answers[state], default=None)
+        self._answers[to] += 1
+        return to
 
+
+#: Where a rail's answers can lead.
+_ANSWERS = (
+    *(PayoutState.UNKNOWN, PayoutState.WAITING_FUNDS, PayoutState.SETTLED, PayoutState.RETURNED),
+    *(PayoutState.REFUSED, PayoutState.MANUAL_REVIEW),
+)
 #: What committing an attempt writes once the sources have answered; who asks them is not at hand here.
 _SENT = text("UPDATE payout SET first_sent_at = now(), state = 'sending' WHERE id = :id")
 _PAYING = text("UPDATE referral SET status = 'paying' WHERE id = :referral")
@@ -132,6 +154,67 @@ async def test_a_claim_before_its_approvers_says_when_it_is_overdue_and_one_on_h
     async with desk.database.transaction() as connection:
         (held,) = await connection.execute(text("SELECT * FROM queue_entry"))
     assert (held.status, held.remind_at, held.escalate_at) == ("on_hold", None, None)
+
+
+async def test_a_payout_of_unknown_outcome_waits_for_a_person_from_an_hour_on_without_a_write(desk: Desk) -> None:
+    await desk.referral("a")
+    await desk.decide("a", "approve")
+    await desk.judge("a")
+    since = datetime.now(UTC)
+    async with desk.database.transaction() as connection:
+        await referrals.hold(connection, "a")
+        await connection.execute(text("UPDATE payout SET state = 'unknown', updated_at = :at"), {"at": since})
+        await queue.keep(connection, "a")
+    for late, found in ((timedelta(hours=1) - timedelta(microseconds=1), 0), (timedelta(hours=1), 2)):
+        async with desk.database.transaction() as connection:
+            for asked in ({}, {"exception": "payout_unknown"}, {"sort": "newest"}, {"q": "a"}, {"program": "none"}):
+                page = await shown(connection, desk.parts.keys, Filters.model_validate(asked), None, since + late)
+                assert len(page.entries) == (0 if "program" in asked else found), (late, asked)
+            assert str((await counts(connection, since + late)).all) == str(found)
+    assert {each["since"] for each in page.entries} <= {instant(since)}
+
+
+async def test_a_payout_of_several_referrals_has_one_entry_and_a_cycle_its_own_until_it_is_released(desk: Desk) -> None:
+    for name in ("b", "a"):
+        await desk.referral(name)
+        await desk.decide(name, "approve")
+        await desk.judge(name)
+    cycle = uuid4()
+    async with desk.database.transaction() as connection:
+        await connection.execute(_CYCLE, {"id": cycle})
+        await connection.execute(_ONE_FOR_BOTH, {"cycle": cycle})
+        for name in ("b", "a", "b"):
+            await referrals.hold(connection, name)
+            await queue.keep(connection, name)
+        await queue.keep_cycle(connection, cycle)
+        kept = await as_kept(connection)
+        assert [tuple(each) for each in kept] == [tuple(each) for each in await by_reading_everything(connection)]
+        assert [(each.referral_id, each.exception) for each in kept] == [("", "cycle"), ("a", "payout_refused")]
+        found = await shown(connection, desk.parts.keys, Filters(), None, datetime.now(UTC))
+        assert [(each["referral"], each["about"]) for each in found.entries] == [
+            (None, "the payout cycle of acme-friends that was due on 2026-07-01 has a list"),
+            ("a", "closed account"),
+        ]
+        assert all(each["to_do"] for each in found.entries)
+        await connection.execute(text("UPDATE payout_cycle SET state = 'released'"))
+        await queue.keep_cycle(connection, cycle)
+        assert [each.exception for each in await as_kept(connection)] == ["payout_refused"]
+
+
+_CYCLE = text("""
+INSERT INTO payout_cycle (id, program, due_on, version, currency, state, digest, summary, opened_at, frozen_at,
+                          updated_at)
+VALUES (:id, 'acme-friends', '2026-07-01', 1, 'USD', 'frozen', 'd', '{}', now(), now() - interval '1 minute', now())
+""")
+_ONE_FOR_BOTH = text("""
+WITH one AS (
+    UPDATE payout SET referral_id = NULL, cycle_id = :cycle, state = 'refused', why = 'closed account',
+                      first_sent_at = now()
+    WHERE id = (SELECT min(CAST(id AS text))::uuid FROM payout) RETURNING id
+)
+UPDATE payout_leg SET payout_id = one.id FROM one, leg
+WHERE leg.id = leg_id AND leg.role = 'referrer' AND payout_id <> one.id
+""")
 
 
 async def test_the_sweep_dates_what_a_migration_put_into_the_queue(desk: Desk) -> None:

@@ -40,6 +40,11 @@ EXCEPTIONS: Final = {
     Waits.CLAWBACK: "Clawback cases",
     Waits.PAYOUT_MANUAL_REVIEW: "Payouts to look at",
     Waits.PAYOUT_REFUSED: "Refused payouts",
+    Waits.PAYOUT_RETURNED: "Returned payouts",
+    Waits.PAYOUT_WAITING_FUNDS: "Payouts without funds",
+    Waits.PAYOUT_UNKNOWN: "Payouts unknown for an hour",
+    Waits.PAYOUT_ACCEPTED: "Instructions to confirm",
+    Waits.CYCLE: "Cycles to release",
     Waits.REPORTED: "Reported purchases",
 }
 ROLES: Final = tuple(role for role in Role if role is not Role.ADMINISTRATOR)
