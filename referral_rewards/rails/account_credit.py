@@ -1,6 +1,6 @@
 """Account credit: the payee gets credit in our own books. Needs no outside system and forgets no key."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from datetime import datetime
 from typing import Final
 
@@ -8,10 +8,12 @@ from sqlalchemy.exc import DBAPIError
 
 from models.session import Database
 from referral_rewards.domain import ledger as books
+from referral_rewards.domain import ledger_accounts
 from referral_rewards.domain.ledger import Entry
 from referral_rewards.domain.payouts import (
     Answer,
     Declined,
+    Misconfigured,
     Paid,
     PaymentRequest,
     RailTerms,
@@ -20,14 +22,16 @@ from referral_rewards.domain.payouts import (
     Unknown,
     matches,
 )
+from referral_rewards.domain.reconciliation import Listed, Sight, payout_of
 from referral_rewards.register import ledger
-from referral_rewards.register.ledger import Posted
+from referral_rewards.register.ledger import Credit, Posted
 
 
 class AccountCredit:
     """Posts the credit in a transaction of its own, as an outside rail would: its reply can be lost too."""
 
     terms: Final = RailTerms(name="account_credit", key_window=None)
+    sight: Final = Sight.ALL
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
@@ -66,6 +70,17 @@ class AccountCredit:
         found = await self._post(request, books.uncredited(key, request.payee, amount_minor, request.currency))
         return found if isinstance(found, Unknown) else Reversed(found.id, found.amount_minor, found.currency)
 
+    async def listed(
+        self, since: datetime, until: datetime, payees: AsyncIterable[str]
+    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        """What customers were credited and what was taken back, as the books have it, whoever wrote it there."""
+        try:
+            async with self._database.transaction() as connection:
+                async for credit in ledger.credit_entries(connection, since, until):
+                    yield _listed(credit)
+        except DBAPIError as error:
+            yield _silent(error)
+
     async def _post(self, request: PaymentRequest, entry: Entry) -> Posted | Unknown:
         try:
             async with self._database.transaction() as connection:
@@ -77,6 +92,20 @@ class AccountCredit:
         except DBAPIError as error:
             return _silent(error)
         return found or Unknown("the books do not show what was posted")
+
+
+def _listed(credit: Credit) -> Listed:
+    key = credit.key.partition(":")[2]
+    return Listed(
+        reference=credit.id,
+        payout=payout_of(key) if credit.amount_minor > 0 else None,
+        key=key,
+        amount_minor=abs(credit.amount_minor),
+        currency=credit.currency,
+        destination=ledger_accounts.parts(credit.account)[1],
+        at=credit.posted_at,
+        takes_back=credit.amount_minor < 0,
+    )
 
 
 def _paid(request: PaymentRequest, found: Posted) -> Paid:

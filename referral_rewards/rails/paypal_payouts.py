@@ -7,8 +7,8 @@ thirty days with a link to the batch that bears it, so that sending the same aga
 import json
 import re
 import time
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -28,6 +28,7 @@ from referral_rewards.domain.payouts import (
     Unknown,
 )
 from referral_rewards.domain.rail_amounts import NotPayable, as_decimal, minor_of_decimal
+from referral_rewards.domain.reconciliation import Listed, Sight
 from referral_rewards.rails.access import PayPalAccess
 from referral_rewards.rails.asking import (
     PATIENCE_SECONDS,
@@ -56,6 +57,7 @@ class PayPalPayouts:
     """A batch a payout, to the PayPal account that the payee named."""
 
     terms: Final = RailTerms(NAME, timedelta(days=29), looks_up=False)
+    sight: Final = Sight.OURS
 
     def __init__(
         self, access: PayPalAccess, client: httpx.AsyncClient, patience_seconds: float = PATIENCE_SECONDS
@@ -135,6 +137,14 @@ class PayPalPayouts:
                 return trouble(reply.status, _name(reply))
             shown = {**reply.body, "payout_item_id": name}
         return seen(lambda: _given_back(request, shown))
+
+    async def listed(
+        self, since: datetime, until: datetime, payees: AsyncIterable[str]
+    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        """Nothing: what a batch became is told to whoever knows its reference (`poll`)."""
+        nothing: tuple[Listed, ...] = ()
+        for each in nothing:
+            yield each
 
     async def _batch(self, reference: str) -> Mapping[str, Any] | Failure:
         reply = await self._call("GET", f"/v1/payments/payouts/{quote(reference, safe='')}")

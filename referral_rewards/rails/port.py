@@ -1,8 +1,19 @@
 """What every way to pay must be able to do."""
 
+from collections.abc import AsyncIterable, AsyncIterator
+from datetime import datetime
 from typing import Protocol
 
-from referral_rewards.domain.payouts import Answer, Paid, PaymentRequest, RailTerms, ReversalAnswer
+from referral_rewards.domain.payouts import (
+    Answer,
+    Misconfigured,
+    Paid,
+    PaymentRequest,
+    RailTerms,
+    ReversalAnswer,
+    Unknown,
+)
+from referral_rewards.domain.reconciliation import Listed, Sight
 
 
 class Rail(Protocol):
@@ -36,4 +47,19 @@ class Rail(Protocol):
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
         """Takes back so much of what it paid, once for each key. The key is the reversal's own."""
+        ...
+
+    @property
+    def sight(self) -> Sight:
+        """How much of what it paid `listed` shows."""
+        ...
+
+    def listed(
+        self, since: datetime, until: datetime, payees: AsyncIterable[str]
+    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        """What it paid from ``since`` until before ``until``, and what came back of that, however much and late.
+
+        ``payees`` are the destinations that we paid to meanwhile, for a rail that has to be asked for each. An answer
+        that is no payment says why the list ends there. It moves nothing.
+        """
         ...

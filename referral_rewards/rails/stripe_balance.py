@@ -4,12 +4,15 @@ An entry is never changed; it is taken back by the opposite one.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from referral_rewards.domain.payouts import (
     Answer,
     Declined,
+    Misconfigured,
     Paid,
     PaymentRequest,
     RailTerms,
@@ -18,8 +21,9 @@ from referral_rewards.domain.payouts import (
     Unknown,
 )
 from referral_rewards.domain.rail_amounts import NotPayable, as_units, minor_of_units
+from referral_rewards.domain.reconciliation import Listed, Sight, payout_of
 from referral_rewards.rails.asking import Failure, seen
-from referral_rewards.rails.stripe_calls import KEY_WINDOW, KeyTaken, answered, everything, noted
+from referral_rewards.rails.stripe_calls import KEY_WINDOW, KeyTaken, answered, each, everything, made_at, noted, within
 
 NAME: Final = "stripe_balance"
 _CUSTOMER: Final = re.compile(r"cus_\w{1,250}", re.ASCII)
@@ -29,6 +33,7 @@ class StripeBalance:
     """One balance transaction a payout: below zero is what we owe to the customer."""
 
     terms: Final = RailTerms(NAME, KEY_WINDOW)
+    sight: Final = Sight.PAYEES
 
     def __init__(self, api: Any) -> None:
         self._entries = api.customers.balance_transactions
@@ -67,6 +72,19 @@ class StripeBalance:
             return Unknown(entry.why)
         return entry if isinstance(entry, Failure) else seen(lambda: _reversed(entry))
 
+    async def listed(
+        self, since: datetime, until: datetime, payees: AsyncIterable[str]
+    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        """Adjustments alone: invoices that use credit up are none of ours. What takes credit back comes later."""
+        async for customer in payees:
+            async for entry in each(self._entries.list_async, customer, created={"gte": within(since, until)["gte"]}):
+                if isinstance(entry, Unknown | Misconfigured):
+                    yield entry
+                    return
+                shown = seen(partial(_listed, entry))
+                if isinstance(shown, Unknown) or (shown is not None and _belongs(shown, until)):
+                    yield shown
+
     async def _enter(self, request: PaymentRequest, key: str, amount_minor: int) -> Any | Failure | KeyTaken:
         if not _CUSTOMER.fullmatch(request.destination or ""):
             return Declined("the payee has named no customer of Stripe")
@@ -88,7 +106,27 @@ class StripeBalance:
         entries = await everything(self._entries.list_async, request.destination)
         if isinstance(entries, Failure):
             return entries
-        return seen(lambda: [each for each in entries if noted(each, "key") == key])
+        return seen(lambda: [entry for entry in entries if noted(entry, "key") == key])
+
+
+def _listed(entry: Any) -> Listed | None:
+    if entry.type != "adjustment":
+        return None
+    currency = entry.currency.upper()
+    return Listed(
+        reference=entry.id,
+        payout=payout_of(noted(entry, "payout")),
+        key=noted(entry, "key"),
+        amount_minor=minor_of_units(NAME, abs(entry.amount), currency),
+        currency=currency,
+        destination=entry.customer,
+        at=made_at(entry),
+        takes_back=entry.amount > 0,
+    )
+
+
+def _belongs(shown: Listed, until: datetime) -> bool:
+    return shown.takes_back or shown.at is None or shown.at < until
 
 
 def _paid(entries: Sequence[Any]) -> Paid:

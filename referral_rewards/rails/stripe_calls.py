@@ -5,16 +5,17 @@ https://docs.stripe.com/api/idempotent_requests: a key is kept for a day at leas
 """
 
 import logging
-from collections.abc import Awaitable, Mapping
+import math
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 import httpx
 import stripe
 
-from referral_rewards.domain.payouts import Unknown
+from referral_rewards.domain.payouts import Declined, Misconfigured, Unknown
 from referral_rewards.rails.access import StripeAccess
 from referral_rewards.rails.asking import PATIENCE_SECONDS, Failure, NoReply, exchange, seen, trouble, unread
 
@@ -98,6 +99,33 @@ async def everything(list_async: Any, *path: str | None, **params: Any) -> list[
             return found
         params["starting_after"] = rows[1]
     return Unknown("the list is too long to be searched")
+
+
+async def each(list_async: Any, *path: str | None, **params: Any) -> AsyncIterator[Any | Unknown | Misconfigured]:
+    """The objects of a list of any length, newest first, a page at a time; a failure ends it."""
+    while True:
+        page = await read(list_async(*path, {"limit": PAGE, **params}))
+        if page is None:
+            return
+        rows = page if isinstance(page, Failure) else seen(partial(_rows, page))
+        if isinstance(rows, Failure):
+            yield rows if not isinstance(rows, Declined) else Unknown(rows.why)
+            return
+        for row in rows[0]:
+            yield row
+        if rows[1] is None:
+            return
+        params["starting_after"] = rows[1]
+
+
+def within(since: datetime, until: datetime) -> dict[str, int]:
+    """The instants of a list: Stripe counts them in whole seconds."""
+    return {"gte": math.floor(since.timestamp()), "lt": math.ceil(until.timestamp())}
+
+
+def made_at(thing: Any) -> datetime:
+    """When Stripe made an object."""
+    return datetime.fromtimestamp(int(thing.created), UTC)
 
 
 def noted(thing: Any, name: str) -> str | None:

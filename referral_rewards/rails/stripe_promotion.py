@@ -4,11 +4,15 @@ The coupon's id is our key, and it can be redeemed once: whatever becomes of the
 """
 
 import re
+from collections.abc import AsyncIterable, AsyncIterator
+from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from referral_rewards.domain.payouts import (
     Answer,
     Declined,
+    Misconfigured,
     Paid,
     PaymentRequest,
     RailTerms,
@@ -17,8 +21,19 @@ from referral_rewards.domain.payouts import (
     Unknown,
 )
 from referral_rewards.domain.rail_amounts import NotPayable, as_units, minor_of_units
+from referral_rewards.domain.reconciliation import Listed, ListedState, Sight, payout_of
 from referral_rewards.rails.asking import Failure, seen
-from referral_rewards.rails.stripe_calls import KEY_WINDOW, KeyTaken, answered, everything, read
+from referral_rewards.rails.stripe_calls import (
+    KEY_WINDOW,
+    KeyTaken,
+    answered,
+    each,
+    everything,
+    made_at,
+    noted,
+    read,
+    within,
+)
 
 NAME: Final = "stripe_promotion"
 _CUSTOMER: Final = re.compile(r"cus_\w{1,250}", re.ASCII)
@@ -28,6 +43,7 @@ class StripePromotion:
     """One coupon and one code a payout. A payee with a customer id of Stripe's gets a code that only they can use."""
 
     terms: Final = RailTerms(NAME, KEY_WINDOW)
+    sight: Final = Sight.OURS_MARKED
 
     def __init__(self, api: Any) -> None:
         self._coupons = api.coupons
@@ -83,6 +99,19 @@ class StripePromotion:
             return Unknown(off.why)
         return off if isinstance(off, Failure) else seen(lambda: _reversed(request, off))
 
+    async def listed(
+        self, since: datetime, until: datetime, payees: AsyncIterable[str]
+    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        """Codes that bear our mark alone: what a shop gives away otherwise is none of ours."""
+        span = within(since, until)
+        async for code in each(self._codes.list_async, created=span, expand=["data.promotion.coupon"]):
+            if isinstance(code, Unknown | Misconfigured):
+                yield code
+                return
+            shown = seen(partial(_listed, code))
+            if isinstance(shown, Unknown) or shown.payout is not None:
+                yield shown
+
     async def _coupon(self, request: PaymentRequest, key: str) -> Any | Failure:
         """The coupon under the key, made now or before; unknown if another discount stands there."""
         try:
@@ -109,6 +138,23 @@ class StripePromotion:
             return made
         fits = seen(lambda: (made.amount_off, made.currency, made.max_redemptions) == (amount, order["currency"], 1))
         return made if fits is True else Unknown("another coupon stands under our key")
+
+
+def _listed(code: Any) -> Listed:
+    coupon = code.promotion.coupon
+    currency = (coupon.currency or "").upper()
+    once = coupon.max_redemptions == 1 and coupon.amount_off is not None
+    return Listed(
+        reference=code.id,
+        payout=payout_of(noted(code, "payout")) or payout_of(coupon.id),
+        key=coupon.id,
+        amount_minor=minor_of_units(NAME, coupon.amount_off, currency) if once else None,
+        currency=currency,
+        destination=code.customer,
+        # One that was redeemed was paid, whatever became of it later.
+        state=ListedState.PAID if code.active or code.times_redeemed else ListedState.FAILED,
+        at=made_at(code),
+    )
 
 
 def _paid(coupon: Any, code: Any) -> Paid:

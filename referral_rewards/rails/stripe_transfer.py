@@ -1,12 +1,15 @@
 """Cash to a connected account (Stripe Connect): https://docs.stripe.com/api/transfers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from referral_rewards.domain.payouts import (
     Answer,
     Declined,
+    Misconfigured,
     Paid,
     PaymentRequest,
     RailTerms,
@@ -15,8 +18,9 @@ from referral_rewards.domain.payouts import (
     Unknown,
 )
 from referral_rewards.domain.rail_amounts import NotPayable, as_units, minor_of_units
+from referral_rewards.domain.reconciliation import Listed, Sight, payout_of
 from referral_rewards.rails.asking import Failure, seen
-from referral_rewards.rails.stripe_calls import KEY_WINDOW, KeyTaken, answered, everything, noted
+from referral_rewards.rails.stripe_calls import KEY_WINDOW, KeyTaken, answered, each, everything, made_at, noted, within
 
 NAME: Final = "stripe_transfer"
 _ACCOUNT: Final = re.compile(r"acct_\w{1,250}", re.ASCII)
@@ -26,6 +30,7 @@ class StripeTransfer:
     """One transfer a payout. Its group is our key, by which it is found for as long as Stripe keeps it."""
 
     terms: Final = RailTerms(NAME, KEY_WINDOW)
+    sight: Final = Sight.ALL
 
     def __init__(self, api: Any) -> None:
         self._transfers = api.transfers
@@ -81,6 +86,29 @@ class StripeTransfer:
         if isinstance(made, KeyTaken):
             return Unknown(made.why)
         return made if isinstance(made, Failure) else seen(lambda: _reversed(made))
+
+    async def listed(
+        self, since: datetime, until: datetime, payees: AsyncIterable[str]
+    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        async for transfer in each(self._transfers.list_async, created=within(since, until)):
+            if isinstance(transfer, Unknown | Misconfigured):
+                yield transfer
+                return
+            yield seen(partial(_listed, transfer))
+
+
+def _listed(transfer: Any) -> Listed:
+    currency = transfer.currency.upper()
+    return Listed(
+        reference=transfer.id,
+        payout=payout_of(noted(transfer, "payout")),
+        key=transfer.transfer_group,
+        amount_minor=minor_of_units(NAME, transfer.amount, currency),
+        currency=currency,
+        destination=transfer.destination,
+        reversed_minor=minor_of_units(NAME, transfer.amount_reversed, currency) or 0,
+        at=made_at(transfer),
+    )
 
 
 def _paid(transfers: Sequence[Any]) -> Paid:

@@ -5,10 +5,12 @@ id stands for the recipient's name.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from datetime import datetime
 from decimal import Decimal
+from itertools import count
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -16,6 +18,7 @@ from referral_rewards.domain.payouts import (
     Accepted,
     Answer,
     Declined,
+    Misconfigured,
     Paid,
     PaymentRequest,
     RailTerms,
@@ -24,6 +27,7 @@ from referral_rewards.domain.payouts import (
     Unknown,
 )
 from referral_rewards.domain.rail_amounts import NotPayable, as_decimal, minor_of_decimal
+from referral_rewards.domain.reconciliation import Listed, ListedState, Sight, payout_of
 from referral_rewards.rails.access import TremendousAccess
 from referral_rewards.rails.asking import (
     PATIENCE_SECONDS,
@@ -43,6 +47,7 @@ _UNDER_WAY: Final = frozenset(
     {"CART", "OPEN", "PENDING APPROVAL", "PENDING INTERNAL PAYMENT APPROVAL", "PENDING SETTLEMENT"}
 )
 _FAILED: Final = frozenset({"FAILED", "CANCELED"})
+_PAGE: Final = 100
 #: Stands in the document for the amount, which no float may hold on its way into JSON.
 _AMOUNT: Final = "\x00amount\x00"
 
@@ -51,6 +56,7 @@ class Tremendous:
     """One order of one reward a payout. ``external_id`` is our key, which does not expire."""
 
     terms: Final = RailTerms(NAME, key_window=None)
+    sight: Final = Sight.ALL
 
     def __init__(
         self, access: TremendousAccess, client: httpx.AsyncClient, patience_seconds: float = PATIENCE_SECONDS
@@ -118,6 +124,29 @@ class Tremendous:
             return trouble(reply.status, _code(reply))
         return Reversed(reward, request.amount_minor, request.currency)
 
+    async def listed(
+        self, since: datetime, until: datetime, payees: AsyncIterable[str]
+    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        """New orders stand at the beginning of the list, so that it is read to an end that was fixed before."""
+        span = {"created_at[gte]": since.isoformat(), "created_at[lte]": until.isoformat()}
+        for offset in count(0, _PAGE):
+            reply = await self._call("GET", f"/orders?{urlencode({**span, 'limit': _PAGE, 'offset': offset})}")
+            if isinstance(reply, Unknown):
+                yield reply
+                return
+            if reply.status != 200:
+                yield unread(reply.status, _code(reply))
+                return
+            orders = seen(lambda: [_listed(order) for order in reply.body["orders"]])  # noqa: B023 (read at once)
+            if isinstance(orders, Unknown):
+                yield orders
+                return
+            for order in orders:
+                if order.at is None or order.at < until:
+                    yield order
+            if len(orders) < _PAGE:
+                return
+
     async def _find(self, request: PaymentRequest, key: str, name: str) -> Answer | None:
         order = await self._order(name)
         if order is None or isinstance(order, Failure):
@@ -149,6 +178,25 @@ class Tremendous:
 def _code(reply: Reply) -> str | None:
     """Something to call a refusal by: Tremendous has sentences where others have codes."""
     return "refused" if isinstance(reply.body.get("errors"), dict) else None
+
+
+def _listed(order: Mapping[str, Any]) -> Listed:
+    """What an order shows to whoever did not ask for it: more than one reward in it is no one's amount."""
+    rewards, status = order["rewards"], order["status"]
+    value = rewards[0]["value"]
+    currency = str(value["currency_code"])
+    amount_minor = minor_of_decimal(Decimal(value["denomination"]), currency) if len(rewards) == 1 else None
+    state = ListedState.PAID if status == _EXECUTED else ListedState.UNDER_WAY
+    return Listed(
+        reference=str(order["id"]),
+        payout=payout_of(order.get("external_id")),
+        key=order.get("external_id"),
+        amount_minor=amount_minor,
+        currency=currency,
+        destination=rewards[0]["recipient"]["name"],
+        state=ListedState.FAILED if status in _FAILED else state,
+        at=datetime.fromisoformat(order["created_at"]),
+    )
 
 
 def _answer(request: PaymentRequest, key: str, order: Mapping[str, Any]) -> Answer:

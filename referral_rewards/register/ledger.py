@@ -1,5 +1,6 @@
 """Posts entries to the books. The database refuses what does not balance and any change of what is posted."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
@@ -47,6 +48,23 @@ async def find(connection: AsyncConnection, key: str) -> Posted | None:
     return None if row is None else Posted(str(row.id), int(row.amount_minor), row.currency, row.credited)
 
 
+class Credit(NamedTuple):
+    """An entry of a customer's credit: above zero it was given, below zero it was taken back. In minor units."""
+
+    id: str
+    key: str
+    posted_at: datetime
+    account: str
+    amount_minor: int
+    currency: str
+
+
+async def credit_entries(connection: AsyncConnection, since: datetime, until: datetime) -> AsyncIterator[Credit]:
+    """What was credited in a span of time, and what was taken back since it began, one at a time."""
+    async for row in await connection.stream(_CREDITS, {"since": since, "until": until}):
+        yield Credit(str(row.id), row.key, row.posted_at, row.account, int(row.amount_minor), row.currency)
+
+
 _POST: Final = text("""
 WITH posted AS (
     INSERT INTO ledger_transaction (id, key, description, posted_at, program, referral_id)
@@ -65,4 +83,11 @@ SELECT t.id, sum(p.amount_minor) FILTER (WHERE p.amount_minor > 0) AS amount_min
        min(p.account) FILTER (WHERE p.amount_minor < 0) AS credited
 FROM ledger_transaction t JOIN posting p ON p.transaction_id = t.id
 WHERE t.key = :key GROUP BY t.id, p.currency
+""")
+
+_CREDITS: Final = text("""
+SELECT t.id, t.key, t.posted_at, p.account, -p.amount_minor AS amount_minor, p.currency
+FROM ledger_transaction t JOIN posting p ON p.transaction_id = t.id
+WHERE starts_with(p.account, 'credit:') AND t.posted_at >= :since AND (t.posted_at < :until OR p.amount_minor > 0)
+ORDER BY t.posted_at, t.id
 """)

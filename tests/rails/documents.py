@@ -10,7 +10,7 @@ import copy
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -68,7 +68,11 @@ class Document:
             return [f"there is no {request.method} /{'/'.join(request.steps)}"]
         where, operation, in_path = found
         named = {(each["in"], each["name"]): each for each in map(self._resolved, operation.get("parameters", []))}
-        given = {"path": in_path, "query": _nested(request.query), "header": request.headers}
+        given = {
+            "path": in_path,
+            "query": _nested(request.query, {name for place, name in named if place == "query"}),
+            "header": request.headers,
+        }
         wrong = [
             f"{place} {name} is missing"
             for (place, name), each in named.items()
@@ -196,15 +200,18 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=lambda each: float(each) if isinstance(each, Decimal) else str(each)))
 
 
-def _nested(query: Mapping[str, str]) -> dict[str, Any]:
-    """A query with names such as ``created[gte]`` as the objects that they stand for."""
+def _nested(query: Mapping[str, str], named: Collection[str]) -> dict[str, Any]:
+    """A query with names such as ``created[gte]`` as the objects and lists that they stand for, unless the document
+    names them so itself."""
     found: dict[str, Any] = {}
     for name, value in query.items():
         outer, _, inner = name.partition("[")
-        if inner:
-            found.setdefault(outer, {})[inner.rstrip("]")] = value
-        else:
+        if not inner or name in named:
             found[name] = value
+        elif inner.rstrip("]").isdecimal():
+            found.setdefault(outer, []).append(value)
+        else:
+            found.setdefault(outer, {})[inner.rstrip("]")] = value
     return found
 
 

@@ -4,6 +4,7 @@ https://docs.stripe.com/api/idempotent_requests: a key is kept for a day with th
 of 500; a request that was never carried out (a malformed one, 409, 429) leaves none. Forms: https://github.com/stripe/openapi.
 """
 
+import operator
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ TRANSFER, REVERSAL, COUPON, CODE = "transfer", "transfer_reversal", "coupon", "p
 ENTRY: Final = "customer_balance_transaction"
 #: Whole units in each hundred: https://docs.stripe.com/currencies#special-cases.
 _HUNDREDS: Final = frozenset({"isk", "ugx"})
+_CREATED: Final = {"created[gte]": operator.ge, "created[lt]": operator.lt}
 _TENS: Final = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
 
 
@@ -128,8 +130,20 @@ class Stripe(Provider):
                 self._known(name in self.objects)
                 return Response(200, self.objects[name])
             case ("v1", "promotion_codes"):
-                return _page(request, self.of(CODE), {"coupon": lambda each: each["promotion"]["coupon"]})
+                return self._expanded(
+                    request, _page(request, self.of(CODE), {"coupon": lambda each: each["promotion"]["coupon"]})
+                )
         raise Refused(_error(404, "invalid_request_error", "url_unknown"))
+
+    def _expanded(self, request: Request, page: Response) -> Response:
+        """Coupons in the place of their names, where that was asked for."""
+        if request.query.get("expand[0]") != "data.promotion.coupon":
+            return page
+        codes = [
+            {**code, "promotion": {**code["promotion"], "coupon": self.objects[code["promotion"]["coupon"]]}}
+            for code in page.document["data"]
+        ]
+        return Response(200, {**page.document, "data": codes})
 
     def _transfer(self, sent: Mapping[str, Any]) -> dict[str, Any]:
         _demand(
@@ -237,10 +251,14 @@ def _page(
     request: Request, rows: list[dict[str, Any]], filters: Mapping[str, Callable[[dict[str, Any]], Any]]
 ) -> Response:
     query, url = request.query, "/" + "/".join(request.steps)
-    asked = strictly(query, {}, {"limit": _positive, "starting_after": text(255), **dict.fromkeys(filters, text(255))})
+    known = {"limit": _positive, "starting_after": text(255), **dict.fromkeys(_CREATED, _positive)}
+    asked = strictly(query, {}, {**known, "expand[0]": text(255), **dict.fromkeys(filters, text(255))})
     if asked:
         raise Refused(_error(400, "invalid_request_error", "parameter_unknown"))
     found = [row for row in rows if all(of(row) == query[name] for name, of in filters.items() if name in query)]
+    found = [
+        row for row in found if all(is_(row["created"], int(query[of])) for of, is_ in _CREATED.items() if of in query)
+    ]
     names = [row["id"] for row in found]
     begin = names.index(query["starting_after"]) + 1 if "starting_after" in query else 0
     end = begin + int(query.get("limit", "10"))

@@ -6,6 +6,7 @@ same again 201 with the original, another under it 409.
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -53,6 +54,8 @@ class Tremendous(Provider):
         match request.method, request.steps:
             case "POST", ("api", "v2", "orders"):
                 return self._ordered(request.document)
+            case "GET", ("api", "v2", "orders"):
+                return self._page(request.query)
             case "GET", ("api", "v2", "orders", name):
                 found = self._named(name)
                 return Response(200, {"order": found}) if found else _error(404)
@@ -61,6 +64,13 @@ class Tremendous(Provider):
             case "POST", ("api", "v2", "rewards", name, "generate_link") if self._of_reward(name):
                 return Response(200, {"reward": {"id": name, "link": _link(name)}})
         return _error(404)
+
+    def _page(self, query: Mapping[str, str]) -> Response:
+        since, until = (datetime.fromisoformat(query[f"created_at[{each}]"]) for each in ("gte", "lte"))
+        found = [each for each in self.orders.values() if since <= datetime.fromisoformat(each["created_at"]) <= until]
+        begin = int(query.get("offset", "0"))
+        shown = found[::-1][begin : begin + int(query.get("limit", "10"))]
+        return Response(200, {"orders": shown, "total_count": len(found)})
 
     def _named(self, name: str) -> dict[str, Any] | None:
         return self.orders.get(name) or next((o for o in self.orders.values() if o["id"] == name), None)
