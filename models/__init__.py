@@ -19,7 +19,7 @@ from models.ledger import LedgerTransaction, Posting
 from models.notices import Notice, WebhookEndpoint
 from models.payouts import HeldTotal, LegRow, PayoutDeduction, PayoutLegRow, PayoutRow, PayoutStep, RailHalt
 from models.programs import ProgramVersion
-from models.rails import Handover, PaymentInstruction, ProviderEventRow
+from models.rails import Handover, PaymentInstruction, ProviderEventRow, RailConnection
 from models.referrals import ReferralRow, ReferralStep, ToJudge, Wakeup
 from models.users import Identity, SessionRow, SignInFailure, SignInFlow, TokenRow, UserRow
 
@@ -55,6 +55,7 @@ __all__ = [
     "ProgramVersion",
     "ProviderEventRow",
     "QueueEntry",
+    "RailConnection",
     "RailHalt",
     "ReferralFact",
     "ReferralKey",

@@ -61,3 +61,13 @@ class Handover(SQLModel, table=True):
     kind: str  # link, code
     reference: str  # the provider's name of it
     given_at: datetime = instant()
+
+
+class RailConnection(SQLModel, table=True):
+    """A provider's rail that a worker says it has: it says so again every minute, and holds no secret here."""
+
+    __tablename__ = "rail_connection"
+
+    rail: str = Field(primary_key=True)
+    mode: str  # live, test, sandbox
+    seen_at: datetime = instant()

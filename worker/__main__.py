@@ -15,12 +15,14 @@ from referral_rewards.config import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
 from referral_rewards.rails.access import Access
 from referral_rewards.rails.connected import outside
+from referral_rewards.rails.modes import modes
 from referral_rewards.register import links
 from referral_rewards.register.facts import Intake
 from referral_rewards.register.signing import KeyRing
 from referral_rewards.sources.connected import connected
 from referral_rewards.temporal import connect
 from worker.build import payouts_worker, postman, referrals_worker
+from worker.connections import Connections
 from worker.letters import Home, Letters
 from worker.relay import Relay
 
@@ -63,6 +65,7 @@ async def run(settings: Settings, role: str) -> None:
         sources = await running.enter_async_context(connected(settings.endpoints()))
         if role in ("payouts", "all"):
             rails = await running.enter_async_context(outside(access))
+            beside.append(asyncio.create_task(Connections(database, modes(access, rails)).run()))
             await running.enter_async_context(
                 payouts_worker(client, settings.payouts_queue, database, keys, intake, sources, rails)
             )
@@ -81,7 +84,7 @@ async def run(settings: Settings, role: str) -> None:
             post = await running.enter_async_context(
                 postman(database, Letters(keys, home), settings.mailer(), settings.hooks())
             )
-            beside = [asyncio.create_task(relay.run()), asyncio.create_task(post.run())]
+            beside += [asyncio.create_task(relay.run()), asyncio.create_task(post.run())]
         observability.announce_ready(settings)
         await stop.wait()
         for task in beside:

@@ -20,6 +20,7 @@ from referral_rewards.api import (
     openapi,
     payouts,
     problems,
+    rails,
     referrals,
     tokens,
     waiting,
@@ -58,7 +59,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    money = (payouts, clawbacks, cycles, ledger, webhooks)
+    money = (payouts, clawbacks, cycles, rails, ledger, webhooks)
     rooms = (events, referrals, waiting, claims, *money, audit, tokens, health, docs)
     for room in rooms:
         app.include_router(room.router)

@@ -16,6 +16,7 @@ from referral_rewards.cli.link import link
 from referral_rewards.cli.preflight import preflight
 from referral_rewards.cli.problems import FOUND_PROBLEMS, exit_code_of
 from referral_rewards.cli.queue import queue_
+from referral_rewards.cli.rails import rails_
 from referral_rewards.cli.referrals import list_
 from referral_rewards.cli.show import show
 from referral_rewards.cli.simulate import simulate_
@@ -42,6 +43,7 @@ app.add_typer(programs.commands, name="program")
 app.command()(preflight)
 app.add_typer(payouts.commands, name="payout")
 app.add_typer(clawbacks.commands, name="clawback")
+app.command("rails")(rails_)
 app.add_typer(ledger.commands, name="ledger")
 app.add_typer(users.commands, name="user")
 app.add_typer(tokens.commands, name="token")

@@ -17,7 +17,7 @@ from referral_rewards.domain.cycle_calendar import latest_due, opens_at
 from referral_rewards.domain.cycles import CycleState, Minimum, cycle_id
 from referral_rewards.domain.errors import NotFound, RequestInvalid
 from referral_rewards.domain.terms import PayoutCycle, Terms
-from referral_rewards.register import decisions, outbox, programs
+from referral_rewards.register import decisions, outbox, programs, queue
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.signing import KeyRing
 
@@ -118,6 +118,8 @@ async def share(connection: AsyncConnection, cycle: UUID) -> Any | None:
 async def write(connection: AsyncConnection, cycle: UUID, now: datetime, **values: Any) -> None:
     """Writes to the cycle's row, which is held."""
     await connection.execute(update(_table).where(_table.c.id == cycle).values(**values, updated_at=now))
+    if "state" in values:
+        await queue.keep_cycle(connection, cycle)
 
 
 async def wake_once_over(connection: AsyncConnection, cycle: UUID) -> None:

@@ -1,7 +1,8 @@
-"""Gathers what a program's readiness depends on: its newest terms, its people, and whether its sources answer."""
+"""Gathers what a program's readiness depends on: its newest terms, its people, its rails, its sources."""
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import text
@@ -10,9 +11,9 @@ from models.session import Database
 from referral_rewards.domain.readiness import Readiness, named_sources
 from referral_rewards.domain.staffing import Person
 from referral_rewards.domain.terms import Role, Terms
-from referral_rewards.rails.connected import CONNECTED
 from referral_rewards.register import programs
 from referral_rewards.register.users import Scope
+from referral_rewards.reporting import rails
 from referral_rewards.sources.port import Source
 
 
@@ -30,6 +31,7 @@ async def readiness(
                 _PEOPLE, {"program": program, "scope": Scope.EVENTS_WRITE, "decides": Scope.CLAIMS_DECIDE}
             )
         ).all()
+        connected = await rails.connected(connection, datetime.now(UTC))
     version, terms = newest[0] if newest and proposed is None else (None, proposed)
     named = sorted(named_sources(terms) & sources.keys()) if terms is not None else []
     answers = await asyncio.gather(*(sources[name].reachable() for name in named))
@@ -38,7 +40,7 @@ async def readiness(
         terms=terms,
         version=version,
         sources=dict(zip(named, answers, strict=True)),
-        rails=CONNECTED,
+        rails=connected,
         people=tuple(
             Person(row.name, frozenset(Role(role) for role in row.roles), row.is_referrer, row.enters_facts)
             for row in rows

@@ -21,6 +21,7 @@ from referral_rewards.reporting.forms import age
 from referral_rewards.reporting.queue_counts import counts
 from referral_rewards.reporting.queue_filters import FLAGS, UNFLAGGED, Filters, Sort, Waits
 from referral_rewards.reporting.queue_search import Asking
+from referral_rewards.reporting.rails import halted
 
 router = APIRouter()
 
@@ -80,6 +81,7 @@ async def _shown(visit: Visit, parts: Parts, filters: Filters) -> dict[str, Any]
     async with parts.database.transaction() as connection:
         found = await waiting.page(connection, parts.keys, filters, asking, now)
         counted = await counts(connection, now)
+        halts = await halted(connection)
         kept = await views.of_user(connection, visit.user.name)
     for entry in found.entries:
         entry["age"] = age(now - datetime.fromisoformat(entry["since"]))
@@ -89,6 +91,7 @@ async def _shown(visit: Visit, parts: Parts, filters: Filters) -> dict[str, Any]
         "found": found,
         "filters": filters,
         "counts": counted,
+        "halts": halts,
         "now": now,
         "views": kept,
         "query": urlencode(filters.query),

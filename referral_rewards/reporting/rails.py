@@ -1,0 +1,63 @@
+"""The rails of an installation: which its workers have, which are halted since when and why, how many payouts wait."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.rail_catalogue import CATALOGUE
+from referral_rewards.rails.connected import CONNECTED
+from referral_rewards.reporting.forms import plain
+
+#: A worker that has a rail says so every minute; one that has not for so long is gone.
+FRESH: Final = timedelta(minutes=10)
+
+
+async def connected(connection: AsyncConnection, now: datetime) -> frozenset[str]:
+    """The rails that can be paid by now, as far as their workers have said lately."""
+    found = await connection.execute(_SEEN, {"since": now - FRESH})
+    return CONNECTED | {row.rail for row in found}
+
+
+async def rails(connection: AsyncConnection, now: datetime) -> list[dict[str, Any]]:
+    """Every rail that terms may name. ``mode`` is live, test or sandbox, None where no provider stands behind it;
+    ``waiting`` are its payouts that are approved and neither paid nor before a person."""
+    known = {row.rail: row for row in await connection.execute(_KNOWN)}
+    there = await connected(connection, now)
+    return [_rail(name, known.get(name), name in there) for name in CATALOGUE]
+
+
+async def halted(connection: AsyncConnection) -> list[dict[str, Any]]:
+    """The rails that do not let us in, the first one first, with how many payouts wait for each."""
+    return [plain(row) for row in await connection.execute(_HALTED)]
+
+
+def _rail(name: str, row: Any, there: bool) -> dict[str, Any]:
+    return {
+        "rail": name,
+        "connected": there,
+        "mode": row.mode if row else None,
+        "seen_at": plain(row.seen_at) if row else None,
+        "halted_at": plain(row.halted_at) if row else None,
+        "why": row.why if row else None,
+        "waiting": row.waiting if row else 0,
+    }
+
+
+_SEEN: Final = text("SELECT rail FROM rail_connection WHERE seen_at > :since")
+
+_WAITING: Final = """
+SELECT rail, count(*) AS waiting FROM payout
+WHERE state IN ('approved', 'sending', 'unknown', 'waiting_funds') GROUP BY rail
+"""
+
+_KNOWN: Final = text(f"""
+SELECT rail, c.mode, c.seen_at, h.halted_at, h.why, coalesce(w.waiting, 0) AS waiting
+FROM rail_connection c FULL JOIN rail_halt h USING (rail) FULL JOIN ({_WAITING}) AS w USING (rail)
+""")  # noqa: S608 (a constant of ours)
+
+_HALTED: Final = text(f"""
+SELECT h.rail, h.halted_at, h.why, coalesce(w.waiting, 0) AS waiting
+FROM rail_halt h LEFT JOIN ({_WAITING}) AS w USING (rail) ORDER BY h.halted_at, h.rail
+""")  # noqa: S608 (a constant of ours)

@@ -1,0 +1,44 @@
+"""Says which providers' rails this worker has, so that whoever has no secrets can tell what can be paid by."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from models.session import Database
+
+_AGAIN_SECONDS: Final = 60.0
+_log = structlog.get_logger("connections")
+
+
+class Connections:
+    """The rails of a worker by name, each with whether it moves real money: live, test or sandbox."""
+
+    def __init__(self, database: Database, rails: Mapping[str, str]) -> None:
+        self._database = database
+        self._rails = rails
+
+    async def run(self) -> None:
+        """Says so at once and then every minute, until it is cancelled."""
+        while True:
+            try:
+                await self.say(datetime.now(UTC))
+            except (DBAPIError, OSError) as error:
+                _log.warning("connections_not_told", error=type(error).__name__)
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def say(self, now: datetime) -> None:
+        """Says so once."""
+        async with self._database.transaction() as connection:
+            for rail, mode in self._rails.items():
+                await connection.execute(_SAY, {"rail": rail, "mode": mode, "at": now})
+
+
+_SAY: Final = text("""
+INSERT INTO rail_connection (rail, mode, seen_at) VALUES (:rail, :mode, :at)
+ON CONFLICT (rail) DO UPDATE SET mode = excluded.mode, seen_at = excluded.seen_at
+""")
