@@ -87,6 +87,8 @@ async def _case(connection: AsyncConnection, row: Any) -> ActSubject:
         "paid": row.paid_minor,
         "taken": row.taken_minor,
         "in_review": row.in_review,
+        # What was taken may be given up again, and is another case to decide on then.
+        "clawbacks": row.made,
     }
     takes: frozenset[MoneyAct] = frozenset()
     if row.state in ("open", "frozen"):
@@ -165,7 +167,8 @@ _ROWS: Final = {
                 FROM payout_leg pl JOIN payout p ON p.id = pl.payout_id
                 WHERE pl.leg_id = c.leg_id AND pl.live) AS reversible_minor,
                ARRAY(SELECT CAST(b.id AS text) FROM clawback b
-                     WHERE b.case_id = c.id AND b.state = 'manual_review' ORDER BY b.created_at, b.id) AS in_review
+                     WHERE b.case_id = c.id AND b.state = 'manual_review' ORDER BY b.created_at, b.id) AS in_review,
+               (SELECT count(*) FROM clawback b WHERE b.case_id = c.id) AS made
         FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
     """),
     SubjectKind.CYCLE: text("""

@@ -129,6 +129,9 @@ class Stripe(Provider):
             case ("v1", "coupons", name):
                 self._known(name in self.objects)
                 return Response(200, self.objects[name])
+            case ("v1", "promotion_codes", name):
+                self._known(name in self.objects)
+                return Response(200, self.objects[name])
             case ("v1", "promotion_codes"):
                 return self._expanded(
                     request, _page(request, self.of(CODE), {"coupon": lambda each: each["promotion"]["coupon"]})
