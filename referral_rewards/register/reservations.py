@@ -171,11 +171,8 @@ _LEGS_EVER: Final = text("SELECT count(*) FROM leg WHERE referral_id = :referral
 
 _PAYOUTS: Final = text("""
 SELECT p.*, l.role, l.claim_id, l.digest AS leg_digest, l.decisions
-FROM payout p LEFT JOIN LATERAL (
-    SELECT leg.* FROM payout_leg pl JOIN leg ON leg.id = pl.leg_id
-    WHERE pl.payout_id = p.id ORDER BY pl.live DESC LIMIT 1
-) AS l ON true
-WHERE p.referral_id = :referral ORDER BY l.role DESC, p.id
+FROM payouts_of(:referral) AS o JOIN payout p ON p.id = o.payout_id JOIN leg l ON l.id = o.leg_id
+ORDER BY l.role DESC, o.live DESC, p.id
 """)
 
 _UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE leg_id = :leg AND live")
