@@ -18,10 +18,12 @@ from referral_rewards.api import (
     health,
     ledger,
     openapi,
+    payees,
     payouts,
     problems,
     rails,
     referrals,
+    reports,
     tokens,
     waiting,
     webhooks,
@@ -59,7 +61,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    money = (payouts, clawbacks, cycles, rails, ledger, webhooks)
+    money = (payouts, clawbacks, cycles, payees, rails, ledger, reports, webhooks)
     rooms = (events, referrals, waiting, claims, *money, audit, tokens, health, docs)
     for room in rooms:
         app.include_router(room.router)

@@ -1,9 +1,7 @@
 """The books: the trial balance, and exports of any length."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
@@ -11,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from models.session import Database
 from referral_rewards.api.asked import Day
+from referral_rewards.api.files import sent
 from referral_rewards.api.parts import Bookkeeper, Its
 from referral_rewards.domain.ledger_accounts import AccountKind
 from referral_rewards.reporting.books import beancount, sheet
@@ -23,7 +22,6 @@ Text = Annotated[str, Query(max_length=300, pattern=r"^[^\x00]*$")]
 Since = Annotated[Day | None, Query(description="The first day, in UTC.")]
 Until = Annotated[Day | None, Query(description="The last day, in UTC.")]
 FileFormat = Literal["beancount", "csv"]
-_BLOCK_CHARACTERS: Final = 32_768
 
 
 class AccountBalance(BaseModel):
@@ -105,34 +103,7 @@ async def export_ledger(
 
 async def file_of(database: Database, format_: FileFormat, span: Span) -> StreamingResponse:
     """The books as a file, sent while they are read."""
-    written = _blocks(database, format_, span)
-    # Asked for here, what a database that is away refuses is still an answer.
-    first = await anext(written)
     days = "-to-".join(str(day) for day in (span.since, span.until) if day is not None)
     name = f"ledger{f'-{days}' if days else ''}.{format_}"
-    return StreamingResponse(
-        _chained(first, written),
-        media_type=f"text/{'plain' if format_ == 'beancount' else 'csv'}; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
-
-
-async def _blocks(database: Database, format_: FileFormat, span: Span) -> AsyncGenerator[str]:
-    """The file in pieces worth a packet; there is at least one."""
-    held, size = [], 0
-    async with database.transaction() as connection:
-        await see_one_moment(connection)
-        async for each in (beancount if format_ == "beancount" else sheet).export(connection, span):
-            held.append(each)
-            size += len(each)
-            if size >= _BLOCK_CHARACTERS:
-                yield "".join(held)
-                held, size = [], 0
-    yield "".join(held)
-
-
-async def _chained(first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:
-    async with aclosing(rest):
-        yield first
-        async for each in rest:
-            yield each
+    written = (beancount if format_ == "beancount" else sheet).export
+    return await sent(database, lambda connection: written(connection, span), name)

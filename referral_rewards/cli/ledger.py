@@ -1,13 +1,9 @@
 """`referrals ledger`: the books, as a trial balance and as files for those who keep them elsewhere."""
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
 
 import typer
@@ -15,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, table, tables, tell
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
-from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.cli.written import Output, written
 from referral_rewards.domain.money import display
 from referral_rewards.reporting.books import beancount, checking, sheet
 from referral_rewards.reporting.books.balances import Balance, Total, Wanted, balances, totals
@@ -42,7 +38,6 @@ At = Annotated[
 ]
 Since = Annotated[datetime | None, typer.Option("--since", metavar="DATE", formats=_DAY, help="The first day, in UTC.")]
 Until = Annotated[datetime | None, typer.Option("--until", metavar="DATE", formats=_DAY, help="The last day, in UTC.")]
-Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to standard output.")]
 
 
 @commands.command()
@@ -98,7 +93,7 @@ def export(
             async for each in _EXPORTS[format_](connection, span):
                 into.write(each)
 
-    with _written(output) as into:
+    with written(output) as into:
         asyncio.run(work(into))
 
 
@@ -120,33 +115,6 @@ def check(as_json: AsJson = False, data: Data = None) -> int:
         if not found:
             say("the books say what the register does")
     return FOUND_PROBLEMS if found else DONE
-
-
-@contextmanager
-def _written(output: Path | None) -> Iterator[TextIO]:
-    """Where an export goes. A file stands there whole or not at all: what was there stays until everything is written.
-
-    Raises:
-        RequestInvalid: if none can be made there.
-    """
-    if output is None:
-        yield sys.stdout
-        return
-    # What is no file (a terminal, a pipe) is written to, never put aside.
-    whole = not output.exists() or output.is_file()
-    beside = output.with_name(f".{output.name}.{os.getpid()}") if whole else output
-    try:
-        opened = beside.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise RequestInvalid(f"{output} can't be written: {error.strerror}", "--output") from None
-    try:
-        with opened:
-            yield opened
-        if whole:
-            beside.replace(output)
-    finally:
-        if whole:
-            beside.unlink(missing_ok=True)
 
 
 def _day(moment: datetime | None) -> date | None:

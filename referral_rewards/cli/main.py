@@ -9,7 +9,19 @@ from collections.abc import Sequence
 
 import typer
 
-from referral_rewards.cli import blocklist, clawbacks, decisions, ledger, payouts, programs, servers, tokens, users
+from referral_rewards.cli import (
+    blocklist,
+    clawbacks,
+    decisions,
+    ledger,
+    payees,
+    payouts,
+    programs,
+    reports,
+    servers,
+    tokens,
+    users,
+)
 from referral_rewards.cli.console import tell
 from referral_rewards.cli.ingest import ingest
 from referral_rewards.cli.link import link
@@ -45,6 +57,8 @@ app.add_typer(payouts.commands, name="payout")
 app.add_typer(clawbacks.commands, name="clawback")
 app.command("rails")(rails_)
 app.add_typer(ledger.commands, name="ledger")
+app.add_typer(payees.commands, name="payee")
+app.add_typer(reports.commands, name="report")
 app.add_typer(users.commands, name="user")
 app.add_typer(tokens.commands, name="token")
 app.add_typer(blocklist.commands, name="blocklist")

@@ -249,11 +249,11 @@ def _leg(dossier: Dossier, sheet: _Sheet) -> Leg:
         amount_minor=sheet.amount_minor,
         currency=sheet.currency,
         rail=rail,
-        destination=_destination(method) if method is not None else None,
+        destination=destination(method) if method is not None else None,
     )
 
 
-def _destination(method: Fact) -> str:
+def destination(method: Fact) -> str:
     """The provider's reference; one that looks personal is named by its fact instead, for claims hold nothing such."""
     reference = method.data.get("reference")
     return reference if reference and identity.id_problem(reference) is None else f"method:{method.id}"

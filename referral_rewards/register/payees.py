@@ -4,17 +4,19 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import tax, tax_forms
+from referral_rewards.domain import calendar, tax, tax_forms
 from referral_rewards.domain.dossier import TaxPosition
 from referral_rewards.domain.tax_forms import OnFile, TaxForm
 from referral_rewards.domain.terms import Terms
 from referral_rewards.register import programs
+
+_UTC: Final = calendar.zone("UTC")
 
 
 async def forms(connection: AsyncConnection, payees: Collection[str]) -> Mapping[str, Sequence[TaxForm]]:
@@ -52,24 +54,31 @@ async def totals(
     connection: AsyncConnection, payees: Collection[str], year: int, *, besides: str | None = None
 ) -> Mapping[str, Mapping[str, int]]:
     """What counts for each payee in that calendar year, in minor units by currency: paid in it or on its way now."""
-    zones = await programs.zones(connection)
-    bounds = {name: (tax.year_begins(year, zone), tax.year_begins(year + 1, zone)) for name, zone in zones.items()}
-    if not bounds:
-        return {}
-    rows = await connection.execute(
-        _TOTALS,
-        {
-            "payees": sorted(payees),
-            "bounds": json.dumps([[name, *map(str, between)] for name, between in bounds.items()]),
-            "since": min(since for since, _ in bounds.values()),
-            "until": max(until for _, until in bounds.values()),
-            "besides": besides,
-        },
-    )
+    asked = {**await bounds(connection, year), "payees": sorted(payees), "besides": besides}
+    rows = await connection.execute(_TOTALS, asked)
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for row in rows:
         found[row.beneficiary][row.currency] = int(row.total_minor)
     return found
+
+
+async def paid_by_program(connection: AsyncConnection, payee: str, year: int) -> list[tuple[str, str, int]]:
+    """What settled for a payee in that calendar year, in minor units: program, currency and amount."""
+    rows = await connection.execute(_BY_PROGRAM, {**await bounds(connection, year), "payee": payee})
+    return [(row.program, row.currency, int(row.total_minor)) for row in rows]
+
+
+async def bounds(connection: AsyncConnection, year: int) -> Mapping[str, Any]:
+    """A calendar year as statements take it: ``bounds``, the year of each program by its own clock, as a JSON array,
+    and ``since`` and ``until``, between which all of them lie."""
+    zones = await programs.zones(connection)
+    years = {name: (tax.year_begins(year, zone), tax.year_begins(year + 1, zone)) for name, zone in zones.items()}
+    anywhere = years or {"": (tax.year_begins(year, _UTC), tax.year_begins(year + 1, _UTC))}
+    return {
+        "bounds": json.dumps([[name, *map(str, between)] for name, between in years.items()]),
+        "since": min(since for since, _ in anywhere.values()),
+        "until": max(until for _, until in anywhere.values()),
+    }
 
 
 async def terms_of(connection: AsyncConnection, legs: Collection[UUID]) -> Mapping[UUID, Terms]:
@@ -119,4 +128,17 @@ CROSS JOIN LATERAL (SELECT * FROM leg WHERE id = pl.leg_id OFFSET 0) AS l JOIN b
 WHERE (c.settled_at IS NULL OR (c.settled_at >= b.since AND c.settled_at < b.until))
   AND (CAST(:besides AS text) IS NULL OR l.referral_id <> :besides)
 GROUP BY l.beneficiary, l.currency
+""")
+
+_BY_PROGRAM: Final = text("""
+WITH bound AS (
+    SELECT b->>0 AS program, CAST(b->>1 AS timestamptz) AS since, CAST(b->>2 AS timestamptz) AS until
+    FROM json_array_elements(CAST(:bounds AS json)) AS b
+)
+SELECT l.program, l.currency, sum(l.amount_minor) AS total_minor
+FROM payout p JOIN payout_leg pl ON pl.payout_id = p.id AND pl.live JOIN leg l ON l.id = pl.leg_id
+JOIN bound b ON b.program = l.program AND p.settled_at >= b.since AND p.settled_at < b.until
+WHERE p.state = 'settled' AND p.payee = :payee AND p.settled_at >= CAST(:since AS timestamptz)
+  AND p.settled_at < CAST(:until AS timestamptz)
+GROUP BY l.program, l.currency ORDER BY l.program, l.currency
 """)

@@ -1,7 +1,5 @@
 """The books as a sheet: one line a posting, in CSV."""
 
-import csv
-import io
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -12,40 +10,29 @@ from referral_rewards.reporting.books import journal
 from referral_rewards.reporting.books.journal import Posted, Recorded
 from referral_rewards.reporting.books.span import Span
 from referral_rewards.reporting.forms import instant
+from referral_rewards.reporting.spreadsheet import as_text, row
 
 COLUMNS: Final = (
     *("posted_at", "transaction", "key", "description", "program", "referral"),
     *("account", "currency", "debit", "credit", "amount_minor"),
 )
-#: What a spreadsheet would take for a formula. An id may begin so; it gets an apostrophe, as spreadsheets have it.
-_FORMULA: Final = ("=", "+", "-", "@")
 
 
 async def export(connection: AsyncConnection, span: Span = Span()) -> AsyncIterator[str]:
     """The postings of a span, oldest first: amounts in major units, and in minor ones with their sign."""
-    yield _row(*COLUMNS)
+    yield row(*COLUMNS)
     async for made in journal.transactions(connection, span):
         yield "".join(_posting(made, line) for line in made.lines)
 
 
 def _posting(made: Recorded, line: Posted) -> str:
     debit, credit = max(line.amount_minor, 0), max(-line.amount_minor, 0)
-    return _row(
+    return row(
         instant(made.posted_at) or "",
         str(made.id),
-        *map(_as_text, (made.key, made.description, made.program, made.referral or "", line.account)),
+        *map(as_text, (made.key, made.description, made.program, made.referral or "", line.account)),
         line.currency,
         f"{from_minor(debit, line.currency):f}" if debit else "",
         f"{from_minor(credit, line.currency):f}" if credit else "",
         str(line.amount_minor),
     )
-
-
-def _as_text(value: str) -> str:
-    return f"'{value}" if value.startswith(_FORMULA) else value
-
-
-def _row(*cells: str) -> str:
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerow(cells)
-    return written.getvalue()

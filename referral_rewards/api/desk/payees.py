@@ -1,0 +1,72 @@
+"""The pages of payees: how they are paid, their tax forms, and what waits, is owed or was paid. To be read only."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Final
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query
+from fastapi.responses import RedirectResponse, Response
+
+from referral_rewards.api.asked import TEXT
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.visiting import Bookkeeper
+from referral_rewards.api.files import sent
+from referral_rewards.api.parts import Its, Reading
+from referral_rewards.api.reports import YEARS
+from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.reporting.payees import sheet
+from referral_rewards.reporting.payees.listing import Wanted, listing
+from referral_rewards.reporting.payees.profile import LEGS_SHOWN_MAX, profile
+
+router = APIRouter()
+
+_HERE: Final = "/payees"
+_ON_A_PAGE: Final = 50
+_Words = Annotated[str, Query(max_length=500, pattern=TEXT)]
+
+
+@router.get("/payees")
+async def list_payees(
+    visit: Bookkeeper, connection: Reading, q: _Words = "", held: bool = False, after: _Words = ""
+) -> Response:
+    """Payees for whom rewards were approved; one that is named leads to its page."""
+    if name := q.strip():
+        return RedirectResponse(f"/payees/{quote(name, safe='')}", 303)
+    now = datetime.now(UTC)
+    found = await listing(connection, Wanted(held=held, after=after, limit=_ON_A_PAGE + 1), now)
+    shown = found[:_ON_A_PAGE]
+    return page(
+        "payees.html",
+        visit,
+        here=_HERE,
+        found=shown,
+        held=held,
+        following=shown[-1]["payee"] if len(found) > len(shown) else None,
+        year=now.year,
+    )
+
+
+@router.get("/reports/tax")
+async def tax_report(visit: Bookkeeper, parts: Its, year: _Words) -> Response:
+    """The year-end report as a file."""
+    of, now = _year(year), datetime.now(UTC)
+    return await sent(parts.database, lambda connection: sheet.report(connection, of, now), f"tax-{of}.csv")
+
+
+@router.get("/payees/{payee:path}")
+async def show_payee(payee: str, visit: Bookkeeper, connection: Reading, year: _Words = "") -> Response:
+    """One payee."""
+    now = datetime.now(UTC)
+    shown = await profile(connection, payee, now, _year(year) if year.strip() else None)
+    return page("payee.html", visit, here=_HERE, shown=shown, legs_max=LEGS_SHOWN_MAX)
+
+
+def _year(typed: str) -> int:
+    """The year in a form's field.
+
+    Raises:
+        RequestInvalid: if it is none.
+    """
+    if not (typed.isascii() and typed.isdigit() and YEARS["ge"] <= int(typed[:5]) <= YEARS["le"]):
+        raise RequestInvalid(f"{typed!r} is no year from {YEARS['ge']} to {YEARS['le']}", "year")
+    return int(typed)

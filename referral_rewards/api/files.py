@@ -1,0 +1,49 @@
+"""Files of any length, sent while they are read from the register as it was at one moment."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Final
+
+from fastapi.responses import StreamingResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models.session import Database
+from referral_rewards.reporting.books.span import see_one_moment
+
+_BLOCK_CHARACTERS: Final = 32_768
+
+Written = Callable[[AsyncConnection], AsyncIterator[str]]
+"""What gives the parts of a file, read over a connection."""
+
+
+async def sent(database: Database, written: Written, name: str) -> StreamingResponse:
+    """A file of that name, for the browser to keep."""
+    blocks = _blocks(database, written)
+    # Asked for here, what a database that is away refuses is still an answer.
+    first = await anext(blocks)
+    return StreamingResponse(
+        _chained(first, blocks),
+        media_type=f"text/{'csv' if name.endswith('.csv') else 'plain'}; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+async def _blocks(database: Database, written: Written) -> AsyncGenerator[str]:
+    """The file in pieces worth a packet; there is at least one."""
+    held, size = [], 0
+    async with database.transaction() as connection:
+        await see_one_moment(connection)
+        async for each in written(connection):
+            held.append(each)
+            size += len(each)
+            if size >= _BLOCK_CHARACTERS:
+                yield "".join(held)
+                held, size = [], 0
+    yield "".join(held)
+
+
+async def _chained(first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:
+    async with aclosing(rest):
+        yield first
+        async for each in rest:
+            yield each

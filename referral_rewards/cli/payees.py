@@ -1,0 +1,127 @@
+"""`referrals payee`: how payees are paid, their tax forms, and what they were paid, are owed or wait for."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from referral_rewards.cli.console import AsJson, Data, database, say_json, settings, table, tables
+from referral_rewards.domain.money import display
+from referral_rewards.reporting.payees.listing import PAGE, Wanted, listing
+from referral_rewards.reporting.payees.profile import profile
+
+_PAID: Final = ("by_kind", "total_minor", "reportable", "withheld_minor", "clawed_back_minor", "regime")
+_WAITING: Final = (
+    *("state", "referral", "program", "role", "kind", "amount_minor"),
+    *("rail", "approved_at", "wake_at"),
+)
+
+commands = typer.Typer(help="Payees: methods, tax forms, totals, and what waits.", no_args_is_help=True)
+
+
+@commands.command("list")
+def list_(
+    held: Annotated[bool, typer.Option("--held", help="Only those of whom a reward waits for a tax form.")] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """List payees: what each is owed, waits for and was paid, and what the tax form on file is worth."""
+    now = datetime.now(UTC)
+
+    async def work() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        async with database(settings(data)) as opened, opened.transaction() as connection:
+            while True:
+                after = found[-1]["payee"] if found else ""
+                page = await listing(connection, Wanted(held=held, after=after), now)
+                found += page
+                if len(page) < PAGE:
+                    return found
+
+    found = asyncio.run(work())
+    if as_json:
+        say_json(found)
+        return
+    listed = table("payee", "waits for a form", "owed", "paid", "tax form")
+    for each in found:
+        forms = ", ".join(f"{regime}: {_words(standing)}" for regime, standing in each["forms"].items())
+        amounts = (_amounts(each[name]) for name in ("held_minor", "owed_minor", "paid_minor"))
+        listed.add_row(each["payee"], *amounts, forms)
+    tables().print(listed)
+
+
+@commands.command()
+def show(
+    payee: Annotated[str, typer.Argument(metavar="PAYEE")],
+    year: Annotated[
+        int | None, typer.Option("--year", min=1970, max=2999, help="Of the totals; the present one if none is named.")
+    ] = None,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Show one payee: methods, tax forms, what counts in the year, and what waits, is owed or was paid."""
+    now = datetime.now(UTC)
+
+    async def work() -> dict[str, Any]:
+        async with database(settings(data)) as opened, opened.transaction() as connection:
+            return await profile(connection, payee, now, year)
+
+    shown = asyncio.run(work())
+    if as_json:
+        say_json(shown)
+        return
+    out, of = tables(), shown["year"]
+    out.print(f"[bold]{shown['payee']}[/bold]  {of}")
+    for each in shown["tax"]:
+        _standing(out, each)
+    _table(out, "methods", shown["methods"], "rail", "reference", "since")
+    _table(out, "tax forms", shown["forms"], "form", "filed_at", "valid_from", "withholding_percent")
+    paid = [{**each, "by_kind": _kinds(each)} for each in shown["paid_in_year"]]
+    _table(out, f"paid in {of}", paid, *_PAID)
+    _table(out, f"paid in {of} by program", shown["paid_by_program"], "program", "amount_minor")
+    _table(out, "rewards", shown["rewards"], "state", "legs", "amount_minor")
+    _table(out, "waiting", shown["waiting"], *_WAITING)
+    _table(out, "in the books", shown["balances"], "account", "amount_minor")
+
+
+def _standing(out: Console, each: Mapping[str, Any]) -> None:
+    counts = display(each["counts_minor"], each["currency"])
+    limit = display(each["threshold_minor"], each["currency"])
+    form = f"{each['form']}, {_words(each['standing'])}" if each["form"] else _words(each["standing"])
+    until = f" until {each['until']}" if each["until"] else ""
+    withheld = f", {each['withholding_percent']} % withheld" if each["withholding_percent"] != "0" else ""
+    needs = "; a form is needed" if each["needs_form"] else ""
+    out.print(f"tax {each['regime']}: form {form}{until}{withheld}; {counts} of {limit} count{needs}", markup=False)
+
+
+def _table(out: Console, title: str, rows: list[dict[str, Any]], *names: str) -> None:
+    if not rows:
+        return
+    listed = table(*(_words(name.removesuffix("_minor")) for name in names), title=title, title_justify="left")
+    for each in rows:
+        listed.add_row(*(_cell(each, name) for name in names))
+    out.print(listed, markup=False)
+
+
+def _cell(each: Mapping[str, Any], name: str) -> str:
+    value = each[name]
+    if name.endswith("_minor"):
+        return display(value, each["currency"])
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else _words(str(value)) if name == "state" else str(value)
+
+
+def _kinds(each: Mapping[str, Any]) -> str:
+    return ", ".join(f"{_words(kind)} {display(minor, each['currency'])}" for kind, minor in each["by_kind"].items())
+
+
+def _amounts(by_currency: Mapping[str, int]) -> str:
+    return ", ".join(display(minor, currency) for currency, minor in by_currency.items())
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ")

@@ -1,0 +1,139 @@
+"""What each payee was paid in a calendar year: by kind of reward and in sum, withheld, and had back.
+
+A payout counts in the year in which it settled, on the clock of its own program; one that the provider bounced since
+does not. A payee has a line for each currency, under the regime of the programs that paid: all that was paid counts,
+also by programs that report to no authority, as in the decision whether a form is needed.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import tax, tax_forms
+from referral_rewards.domain.tax import Threshold
+from referral_rewards.domain.tax_forms import OnFile
+from referral_rewards.register import payees, programs
+
+
+@dataclass(frozen=True, slots=True)
+class PaidInYear:
+    """A payee's year in one currency, minor units. ``reportable`` is None where the regime counts in another currency;
+    ``on_file`` is the form at the end of the year, or now if that is earlier, None without a regime."""
+
+    payee: str
+    regime: str
+    currency: str
+    by_kind: Mapping[str, int]
+    withheld_minor: int
+    clawed_back_minor: int
+    threshold: Threshold | None
+    on_file: OnFile | None
+
+    @property
+    def total_minor(self) -> int:
+        return sum(self.by_kind.values())
+
+    @property
+    def reportable(self) -> bool | None:
+        if self.threshold is None:
+            return False
+        return self.total_minor >= self.threshold.minor if self.threshold.currency == self.currency else None
+
+
+async def paid_in(
+    connection: AsyncConnection, year: int, now: datetime, *, regime: str | None = None, payee: str | None = None
+) -> AsyncIterator[PaidInYear]:
+    """Everybody who was paid in that year, or from whom something came back, one at a time, by payee and currency."""
+    zones = await programs.zones(connection)
+    asked = {**await payees.bounds(connection, year), "payee": payee}
+    async for row in await connection.stream(_YEAR, asked):
+        # A regime that some program of the payee's reports to, whatever the others do.
+        for its in sorted({each for each in row.regimes if each != tax.NO_REGIME}) or [tax.NO_REGIME]:
+            if regime in (None, its):
+                yield _line(row, its, year, zones[row.programs[0]], now)
+
+
+def _line(row: Any, regime: str, year: int, zone: ZoneInfo, now: datetime) -> PaidInYear:
+    on_file = None
+    if regime != tax.NO_REGIME:
+        filed = [
+            tax_forms.read(each["data"], datetime.fromisoformat(each["at"]), each["source"], each["event"])
+            for each in row.forms
+        ]
+        last = tax.year_begins(year + 1, zone) - timedelta(microseconds=1)
+        on_file = tax_forms.on_file(filed, regime, min(now, last), zone)
+    return PaidInYear(
+        payee=row.payee,
+        regime=regime,
+        currency=row.currency,
+        by_kind={kind: int(minor) for kind, minor in sorted(row.by_kind.items())},
+        withheld_minor=int(row.withheld_minor),
+        clawed_back_minor=int(row.clawed_back_minor),
+        threshold=tax.threshold(regime, year),
+        on_file=on_file,
+    )
+
+
+# What came back, the books say: taken by a rail, or kept from a payout. A return undoes what its settlement kept.
+_YEAR: Final = text("""
+WITH bound AS (
+    SELECT b->>0 AS program, CAST(b->>1 AS timestamptz) AS since, CAST(b->>2 AS timestamptz) AS until
+    FROM json_array_elements(CAST(:bounds AS json)) AS b
+), regime AS (
+    SELECT program, version, terms->'tax'->>'regime' AS regime FROM program_version
+), settled AS (
+    SELECT id, payee, settled_at FROM payout
+    WHERE state = 'settled' AND settled_at >= CAST(:since AS timestamptz) AND settled_at < CAST(:until AS timestamptz)
+      AND (CAST(:payee AS text) IS NULL OR payee = :payee)
+), paid AS (
+    SELECT s.id, s.payee, l.currency, l.kind, l.program, g.regime, l.amount_minor
+    FROM settled s JOIN payout_leg pl ON pl.payout_id = s.id AND pl.live JOIN leg l ON l.id = pl.leg_id
+    JOIN bound b ON b.program = l.program AND s.settled_at >= b.since AND s.settled_at < b.until
+    JOIN referral r ON r.id = l.referral_id JOIN regime g ON g.program = r.program AND g.version = r.version
+), kinds AS (
+    SELECT payee, currency, json_object_agg(kind, minor) AS by_kind
+    FROM (SELECT payee, currency, kind, sum(amount_minor) AS minor FROM paid GROUP BY payee, currency, kind) AS each
+    GROUP BY payee, currency
+), kept AS (
+    SELECT p.payee, p.currency, sum(d.amount_minor) AS minor
+    FROM (SELECT DISTINCT id, payee, currency FROM paid) AS p JOIN payout_deduction d ON d.payout_id = p.id
+    WHERE d.live AND d.kind = 'withholding' GROUP BY p.payee, p.currency
+), back AS (
+    SELECT substr(o.account, length('recoverable:') + 1) AS payee, o.currency, t.program, -sum(o.amount_minor) AS minor
+    FROM ledger_transaction t JOIN posting o ON o.transaction_id = t.id
+    JOIN bound b ON b.program = t.program AND t.posted_at >= b.since AND t.posted_at < b.until
+    WHERE t.posted_at >= CAST(:since AS timestamptz) AND t.posted_at < CAST(:until AS timestamptz)
+      AND o.account LIKE 'recoverable:%'
+      AND (CAST(:payee AS text) IS NULL OR o.account = 'recoverable:' || CAST(:payee AS text))
+      AND (t.key LIKE 'recovered:%' OR t.key LIKE 'settled:%' OR t.key LIKE 'returned:%')
+    GROUP BY 1, o.currency, t.program
+), had_back AS (
+    SELECT payee, currency, sum(minor) AS minor FROM back GROUP BY payee, currency
+), somebody AS (
+    SELECT payee, currency, array_agg(DISTINCT program ORDER BY program) AS programs,
+           array_agg(DISTINCT regime) AS regimes
+    FROM (
+        SELECT payee, currency, program, regime FROM paid
+        UNION ALL
+        SELECT payee, currency, program,
+               (SELECT regime FROM regime WHERE program = back.program ORDER BY version DESC LIMIT 1)
+        FROM back WHERE minor <> 0
+    ) AS each GROUP BY payee, currency
+)
+SELECT w.payee, w.currency, w.programs, w.regimes, coalesce(kinds.by_kind, '{}') AS by_kind,
+       coalesce(kept.minor, 0) AS withheld_minor, coalesce(had_back.minor, 0) AS clawed_back_minor,
+       coalesce((
+           SELECT json_agg(json_build_object('data', f.data, 'at', f.occurred_at, 'source', f.source,
+                                             'event', f.event_id))
+           FROM fact_key fk JOIN fact f ON f.id = fk.fact_id AND f.type = 'payee.tax_form_filed'
+           WHERE fk.key = 'payee:' || w.payee
+       ), '[]') AS forms
+FROM somebody w LEFT JOIN kinds USING (payee, currency) LEFT JOIN kept USING (payee, currency)
+LEFT JOIN had_back USING (payee, currency)
+ORDER BY w.payee COLLATE "C", w.currency
+""")

@@ -1,0 +1,99 @@
+"""Payees by API and on the desk: what is known of each, the year-end report, and who may read them."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from tests.desk import Desk
+
+PATHS = ("/v1/payees", "/v1/payees/dexter", "/v1/reports/tax?year=2026")
+PAGES = ("/payees", "/payees/dexter", "/payees/dexter?year=2025", "/reports/tax?year=2026")
+
+
+@pytest.fixture
+async def kept(desk: Desk) -> Desk:
+    """A desk at which one referral was approved, and whose referrer filed a form."""
+    await desk.referral("r1")
+    await desk.decide("r1", "approve")
+    assert await desk.judge("r1") == "approved"
+    told = await desk.tell(
+        [
+            _told("f1", "payee.tax_form_filed", payee="dexter", form="W-9", withholding_percent="24"),
+            _told("m1", "payee.method_set", payee="dexter", rail="paypal_payouts", reference="dexter@example.com"),
+            _told("m2", "payee.method_set", payee="dexter", rail="stripe_transfer", reference="acct_1"),
+            _told("m3", "payee.method_set", payee="dexter", rail="tremendous"),
+            _told("m4", "payee.method_removed", payee="dexter", rail="tremendous"),
+        ]
+    )
+    assert told.is_success
+    return desk
+
+
+def _told(id_: str, type_: str, **data: str) -> dict[str, Any]:
+    time = f"2026-06-01T12:00:0{id_[1]}Z"
+    return {"specversion": "1.0", "id": id_, "source": "t", "type": type_, "time": time, "data": data}
+
+
+async def test_finance_and_administrators_read_of_payees_and_nobody_else(kept: Desk) -> None:
+    for path in PATHS:
+        for user, status in {"fiona": 200, "ada": 200, "paula": 403, "site": 403}.items():
+            assert (await kept.get(path, as_=user)).status_code == status, (path, user)
+        assert (await kept.api.get(path)).status_code == 401
+    async with kept.browser("paula") as browser:
+        for path in PAGES:
+            assert (await browser.client.get(path)).status_code == 403, path
+
+
+async def test_a_payee_is_told_by_methods_forms_totals_and_what_waits(kept: Desk) -> None:
+    told = (await kept.get("/v1/payees/dexter", as_="fiona")).json()
+    assert [(each["rail"], each["reference"][:7]) for each in told["methods"]] == [
+        ("paypal_payouts", "method:"),
+        ("stripe_transfer", "acct_1"),
+    ]
+    assert [(each["form"], each["withholding_percent"]) for each in told["forms"]] == [("W-9", "24")]
+    (us,) = told["tax"]
+    assert (us["standing"], us["needs_form"], us["counts_minor"]) == ("in_force", False, 2500)
+    assert told["counts_minor"] == {"USD": 2500}
+    assert (told["paid_in_year"], told["paid_by_program"]) == ([], [])
+    assert [(each["referral"], each["state"]) for each in told["waiting"]] == [("r1", "reserved")]
+    assert told["balances"] == [{"account": "payable:dexter", "currency": "USD", "amount_minor": -2500}]
+    assert (await kept.get("/v1/payees/nobody", as_="fiona")).status_code == 404
+
+
+async def test_payees_come_in_pages(kept: Desk) -> None:
+    found, after = [], ""
+    while after is not None:
+        told = (await kept.get(f"/v1/payees?limit=1&after={after}", as_="fiona")).json()
+        found += [(each["payee"], each["owed_minor"], each["forms"]) for each in told["payees"]]
+        after = told["next"]
+    assert found == [("c-r1", {"USD": 800}, {"us": "missing"}), ("dexter", {"USD": 2500}, {"us": "in_force"})]
+    assert (await kept.get("/v1/payees?held=true", as_="fiona")).json() == {"payees": [], "next": None}
+
+
+async def test_the_report_of_a_year_is_a_file_and_a_year_that_is_none_is_refused(kept: Desk) -> None:
+    told = await kept.get("/v1/reports/tax?year=2026&regime=us", as_="fiona")
+    assert told.headers["content-disposition"] == 'attachment; filename="tax-2026-us.csv"'
+    assert list(csv.DictReader(io.StringIO(told.text))) == []
+    for wrong in ("", "?year=soon", "?year=3000", "?year=2026&regime=atlantis"):
+        assert (await kept.get(f"/v1/reports/tax{wrong}", as_="fiona")).status_code == 422, wrong
+
+
+async def test_the_pages_of_payees_say_the_same_and_are_linked_from_the_referral(kept: Desk) -> None:
+    async with kept.browser("fiona") as browser:
+        for path in PAGES:
+            assert (await browser.client.get(path)).status_code == 200, path
+        page = (await browser.client.get("/payees/dexter")).text
+        for said in ("W-9", "24 %", "acct_1", "/referrals/r1", "25.00 USD", "payable:dexter"):
+            assert said in page, said
+        assert "dexter@example.com" not in page
+        assert (await browser.client.get("/payees?q=dexter")).headers["location"] == "/payees/dexter"
+        assert (await browser.client.get("/payees/nobody")).status_code == 404
+        for wrong in ("soon", "99999", "-1", "²"):
+            assert (await browser.client.get(f"/payees/dexter?year={wrong}")).status_code == 422, wrong
+            assert (await browser.client.get(f"/reports/tax?year={wrong}")).status_code == 422, wrong
+        for path in ("/referrals/r1", "/claims/r1"):
+            assert 'href="/payees/dexter"' in (await browser.client.get(path)).text
+    async with kept.browser("paula") as browser:
+        assert "/payees" not in (await browser.client.get("/referrals/r1")).text
