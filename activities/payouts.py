@@ -1,8 +1,10 @@
 """Moving money: verify, put the attempt on record, ask the rail, note the answer."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 from temporalio import activity
@@ -12,99 +14,187 @@ from activities.messages import PayoutProgress, PayoutRequest
 from models.session import Database
 from referral_rewards.domain import money
 from referral_rewards.domain.inquiries import Moment
+from referral_rewards.domain.payout_waits import FUNDS, NO_ANSWER, NOT_CONNECTED, PROBE, until_the_next_poll
 from referral_rewards.domain.payouts import (
+    AT_REST,
     Accepted,
+    Answer,
     Declined,
     Misconfigured,
     Paid,
     PaymentRequest,
     PayoutState,
+    Unfunded,
     Unknown,
     matches,
 )
+from referral_rewards.domain.rail_catalogue import SAY_WHAT_THEY_HOLD
 from referral_rewards.rails.port import Rail
-from referral_rewards.rails.sending import ask
-from referral_rewards.register import payouts
-from referral_rewards.register.payouts import NotNow, ToSend
+from referral_rewards.rails.sending import ask, look
+from referral_rewards.register import payout_acts, payout_answers, payout_generations, payout_rows, payouts, rail_halts
+from referral_rewards.register.payouts import NotNow, Outset, ToSend
 from referral_rewards.register.signing import KeyRing
 
-#: An answer that did not come is asked for again; a rail that does not let us in needs people.
-_LATER: Final = timedelta(minutes=5)
-_ONCE_LET_IN: Final = timedelta(hours=1)
-#: What a rail accepted is asked for often while it is fresh, and then for the weeks that a payee may take.
-_FRESH: Final = timedelta(hours=1)
-_WHILE_FRESH: Final = timedelta(minutes=5)
-_AFTERWARDS: Final = timedelta(hours=1)
+_S = PayoutState
+#: What was released goes on without a wait.
+_AT_ONCE: Final = timedelta(0)
+#: A wake of one of these is worth a look: the provider may show something else by now.
+_WORTH_A_LOOK: Final = frozenset({_S.SETTLED, _S.REFUSED, _S.MANUAL_REVIEW})
 
 
 class Payouts:
-    """The activity that pays. It trusts no message and no row, but the signatures under the decision (SPEC §6)."""
+    """The activity that pays. It trusts no message and no row, but the signatures under the decision (SPEC §6).
 
-    def __init__(self, database: Database, keys: KeyRing, rails: Mapping[str, Rail], asking: Inquiries) -> None:
+    ``elsewhere`` names the task queues whose workers alone call some of the rails.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        keys: KeyRing,
+        rails: Mapping[str, Rail],
+        asking: Inquiries,
+        clock: Callable[[], datetime],
+        elsewhere: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._database = database
         self._keys = keys
         self._rails = rails
         self._asking = asking
+        self._clock = clock
+        self._elsewhere = elsewhere
+
+    @activity.defn
+    async def route_payout(self, payout: str) -> str | None:
+        """The task queue whose workers call the payout's rail; None: the workflow's own."""
+        if not self._elsewhere or (name := _id(payout)) is None:
+            return None
+        async with self._database.transaction() as connection:
+            rail = await payout_rows.rail_of(connection, name)
+        return self._elsewhere.get(rail) if rail is not None else None
 
     @activity.defn
     async def send_payout(self, request: PayoutRequest) -> PayoutProgress:
         """Carries a payout one step further. Killed anywhere and run again, it pays once."""
-        try:
-            payout = UUID(request.payout)
-        except ValueError:
-            return PayoutProgress(state=PayoutState.CANCELLED, why="there is no such payout")
+        payout = _id(request.payout)
+        # An activity may have waited long for a worker: whether a key is still known is a question of the time it is.
+        now = max(request.now, self._clock())
+        outset = None
+        if payout is not None:
+            async with self._database.transaction() as connection:
+                outset = await payouts.begin(connection, payout, now, self._keys)
+        if payout is None or outset is None:
+            return PayoutProgress(state=_S.CANCELLED, why="there is no such payout")
+        if outset.row.state == _S.WAITING_FUNDS:
+            return await self._wait_for_funds(payout, outset.row, now)
+        if outset.row.state in AT_REST:
+            return await self._look_once(payout, outset, now)
+        answers = await self._asking.ask_all(outset.questions, Moment.PAYOUT)
         async with self._database.transaction() as connection:
-            questions = await payouts.questions(connection, payout, request.now)
-        answers = await self._asking.ask_all(questions, Moment.PAYOUT)
-        async with self._database.transaction() as connection:
-            step = await payouts.commit_attempt(
-                connection, payout, request.now, self._keys, frozenset(self._rails), answers
-            )
+            step = await payouts.commit_attempt(connection, payout, now, self._keys, frozenset(self._rails), answers)
         if isinstance(step, NotNow):
-            return PayoutProgress(state=step.state, why=step.why, again_after=step.again_after)
-        answer = await ask(self._rails[step.rail], step, request.now)
+            return _progress(step)
+        answer = await ask(self._rails[step.rail], step, now, asyncio.get_running_loop().time())
+        return await self._take(payout, step, answer, now)
+
+    async def _take(self, payout: UUID, step: ToSend, answer: Answer | None, now: datetime) -> PayoutProgress:
+        """What the answer of a rail comes to."""
         match answer:
             case Paid() as paid if matches(step.request, paid):
-                state = await self._note(payout, PayoutState.SETTLED, request.now, reference=paid.reference)
-                return PayoutProgress(state=state)
+                return await self._note(payout, step, _S.SETTLED, now, paid.reference)
             case Accepted(order, why) if matches(step.request, order):
-                state = await self._note(payout, PayoutState.ACCEPTED, request.now, order.reference, why)
-                return PayoutProgress(state=state, why=why, again_after=_until_the_next_poll(step, request.now))
-            case Paid() as other:
-                return await self._review(payout, step.request, other, request.now)
-            case Accepted(other, _):
-                return await self._review(payout, step.request, other, request.now)
+                until = until_the_next_poll(step.key_used_at, now)
+                return await self._note(payout, step, _S.ACCEPTED, now, order.reference, why, until)
+            case Paid() as shown:
+                return await self._review(payout, step, shown, now)
+            case Accepted(shown, _):
+                return await self._review(payout, step, shown, now)
             case Declined(why):
-                state = await self._note(payout, PayoutState.REFUSED, request.now, why=why)
-                return PayoutProgress(state=state, why=why)
-            case None:
-                why = "an earlier attempt is on record, the rail shows none, and it is not safe to send it again"
-                state = await self._note(payout, PayoutState.MANUAL_REVIEW, request.now, why=why)
-                return PayoutProgress(state=state, why=why)
+                return await self._note(payout, step, _S.REFUSED, now, why=why)
+            case Unfunded(why):
+                again_after = FUNDS if step.rail in SAY_WHAT_THEY_HOLD else None
+                return await self._note(payout, step, _S.WAITING_FUNDS, now, why=why, again_after=again_after)
             case Unknown(why):
-                state = await self._note(payout, PayoutState.UNKNOWN, request.now, why=why)
-                return PayoutProgress(state=state, why=why, again_after=_LATER)
+                return await self._note(payout, step, _S.UNKNOWN, now, why=why, again_after=NO_ANSWER)
             case Misconfigured(why):
-                why = f"the rail {step.rail} does not let us in: {why}"
                 async with self._database.transaction() as connection:
-                    state = await payouts.remark(connection, payout, why)
-                return PayoutProgress(state=state, why=why, again_after=_ONCE_LET_IN)
+                    return _progress(await payout_answers.shut_out(connection, payout, step, now, why, PROBE))
+            case None:
+                once = not self._rails[step.rail].terms.looks_up
+                async with self._database.transaction() as connection:
+                    await rail_halts.lift(connection, step.rail)
+                    return _progress(await payout_answers.missed(connection, payout, step, now, once=once))
 
-    async def _review(self, payout: UUID, asked: PaymentRequest, shown: Paid, now: datetime) -> PayoutProgress:
+    async def _wait_for_funds(self, payout: UUID, row: Any, now: datetime) -> PayoutProgress:
+        """Goes on by itself once our account holds enough, where the rail says so; else a person says when."""
+        why, rail = row.why, self._rails.get(row.rail)
+        again_after: timedelta | None = NOT_CONNECTED
+        if rail is not None:
+            funded = await rail.funded(PaymentRequest.of(row.body)) if row.rail in SAY_WHAT_THEY_HOLD else None
+            again_after = None if funded is None else FUNDS
+            if funded:
+                async with self._database.transaction() as connection:
+                    if await payout_generations.top_up(connection, payout, row.generation, now):
+                        return PayoutProgress(state=_S.APPROVED, again_after=_AT_ONCE)
+        async with self._database.transaction() as connection:
+            await payout_rows.due(connection, payout, now, again_after)
+        return PayoutProgress(state=_S.WAITING_FUNDS, why=why, again_after=again_after)
+
+    async def _look_once(self, payout: UUID, outset: Outset, now: datetime) -> PayoutProgress:
+        """Whoever wakes a payout at rest may have heard of something: its provider is asked what it shows now."""
+        row, rail = outset.row, self._rails.get(outset.row.rail)
+        at_rest = PayoutProgress(state=row.state, why=row.why)
+        if outset.decided or rail is None or row.state not in _WORTH_A_LOOK or row.key_used_at is None:
+            return at_rest
+        step = payouts.as_it_was_sent(row)
+        match await look(rail, step), row.state:
+            case Declined(why), _S.SETTLED:
+                return await self._note(payout, step, _S.RETURNED, now, why=why)
+            case Paid() as paid, _S.MANUAL_REVIEW if matches(step.request, paid):
+                return await self._note(payout, step, _S.SETTLED, now, paid.reference)
+            case Declined(why), _S.MANUAL_REVIEW:
+                return await self._note(payout, step, _S.REFUSED, now, why=why)
+            case Paid() as paid, _S.REFUSED:
+                return await self._note(payout, step, _S.SETTLED, now, paid.reference)
+        return at_rest
+
+    async def _review(self, payout: UUID, step: ToSend, shown: Paid, now: datetime) -> PayoutProgress:
         """Puts before a person what the rail shows under our key and nobody asked for."""
         amount = money.display(shown.amount_minor, shown.currency)
-        whom = "" if shown.destination == asked.destination else " to another payee"
+        whom = "" if shown.destination == step.request.destination else " to another payee"
         why = f"the rail shows {amount}{whom} under our key, not what was asked"
-        state = await self._note(payout, PayoutState.MANUAL_REVIEW, now, shown.reference, why)
-        return PayoutProgress(state=state, why=why)
+        return await self._note(payout, step, _S.MANUAL_REVIEW, now, shown.reference, why)
 
     async def _note(
-        self, payout: UUID, to: PayoutState, now: datetime, reference: str | None = None, why: str | None = None
-    ) -> PayoutState:
+        self,
+        payout: UUID,
+        step: ToSend,
+        to: PayoutState,
+        now: datetime,
+        reference: str | None = None,
+        why: str | None = None,
+        again_after: timedelta | None = None,
+    ) -> PayoutProgress:
+        """Puts an answer on record. Any that can be used says that the rail lets us in."""
         async with self._database.transaction() as connection:
-            return await payouts.note(connection, payout, to, now, reference=reference, why=why)
+            if to is not _S.UNKNOWN:
+                await rail_halts.lift(connection, step.rail)
+            state = await payout_answers.note(
+                connection, payout, to, now, reference=reference, why=why, generation=step.generation,
+                again_after=again_after,
+            )  # fmt: skip
+            if state is _S.SETTLED and step.accepted_as is not None:
+                # What somebody confirmed by hand has come to pass by it.
+                await payout_acts.carry_out(connection, payout, now, self._keys)
+        return PayoutProgress(state=state, why=why, again_after=None if state in AT_REST else again_after)
 
 
-def _until_the_next_poll(step: ToSend, now: datetime) -> timedelta:
-    fresh = step.sent_before is None or now - step.sent_before < _FRESH
-    return _WHILE_FRESH if fresh else _AFTERWARDS
+def _progress(step: NotNow) -> PayoutProgress:
+    return PayoutProgress(state=step.state, why=step.why, again_after=step.again_after)
+
+
+def _id(payout: str) -> UUID | None:
+    try:
+        return UUID(payout)
+    except ValueError:
+        return None

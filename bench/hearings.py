@@ -107,8 +107,9 @@ class Hearings:
             raise RuntimeError(f"{referral} has nothing to pay")
         for payout in planned:
             async with self.database.transaction() as connection:
-                questions = await payouts.questions(connection, payout.id, self._now)
-            answers = {name: await self._asking.ask(asked, Moment.PAYOUT) for name, asked in questions.items()}
+                outset = await payouts.begin(connection, payout.id, self._now, self.keys)
+            asked = outset.questions if outset is not None else {}
+            answers = {name: await self._asking.ask(question, Moment.PAYOUT) for name, question in asked.items()}
             async with self.database.transaction() as connection:
                 rails = frozenset({payout.rail})
                 step = await payouts.commit_attempt(connection, payout.id, self._now, self.keys, rails, answers)

@@ -100,6 +100,8 @@ class PayoutRow(SQLModel, table=True):
     missed_at: datetime | None = instant(nullable=True)
     provider_reference: str | None = None
     settled_at: datetime | None = instant(nullable=True)
+    #: When its workflow next acts by itself; None: not before there is news of it. What was never tried is due at once.
+    due_at: datetime | None = instant(nullable=True)
     state: str
     why: str | None = None  # of a refusal, a stop or a manual review, in one sentence
     updated_at: datetime = instant()
@@ -145,7 +147,9 @@ class PayoutStep(SQLModel, table=True):
     payout_id: UUID
     generation: int
     at: datetime = instant()
-    act: str  # planned, sent, looked_up, polled, stopped, decided, …: what was done
+    act: (
+        str  # planned, moved (the database notes both itself), sent, looked_up, polled, answered, topped_up, a decision
+    )
     state: str
     why: str | None = None
     reference: str | None = None

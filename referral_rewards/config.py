@@ -157,16 +157,23 @@ class Settings(BaseSettings):
         default=None, description="Stripe secret or restricted key: connects the rails of Stripe; for payouts alone"
     )
     rail_stripe_url: HttpUrl = Field(default="https://api.stripe.com", description="Where Stripe is called")
+    rail_stripe_per_second: float = Field(
+        default=8, gt=0, description="Payouts that go to Stripe each second at most; each is up to three requests"
+    )
     rail_paypal_client_id: SecretStr | None = Field(
         default=None, description="Client id of a PayPal app with payouts: connects paypal_payouts; for payouts alone"
     )
     rail_paypal_secret: SecretStr | None = Field(default=None, description="The secret of that app")
     rail_paypal_url: HttpUrl = Field(default="https://api-m.paypal.com", description="Where PayPal is called")
+    rail_paypal_per_second: float = Field(default=5, gt=0, description="Payouts that go to PayPal each second at most")
     rail_tremendous_key: SecretStr | None = Field(
         default=None, description="Tremendous API key: connects tremendous; for payouts alone"
     )
     rail_tremendous_url: HttpUrl = Field(
         default="https://www.tremendous.com", description="Where Tremendous is called, without /api/v2"
+    )
+    rail_tremendous_per_second: float = Field(
+        default=3, gt=0, description="Payouts that go to Tremendous each second at most; each is up to three requests"
     )
     rail_tremendous_funding_source: str | None = Field(
         default=None, description="Id of the funding source that gift cards are paid from"
@@ -281,6 +288,14 @@ class Settings(BaseSettings):
             key, funding_source, campaign = account
             tremendous = TremendousAccess(key, funding_source, campaign, self.rail_tremendous_url)
         return Access(stripe, paypal, tremendous)
+
+    def requests_pace(self) -> dict[str, float]:
+        """How many payouts a second go to each provider at most; each makes several requests."""
+        return {
+            "stripe": self.rail_stripe_per_second,
+            "paypal": self.rail_paypal_per_second,
+            "tremendous": self.rail_tremendous_per_second,
+        }
 
     def stack(self) -> StackInfo | None:
         """The local stack that these settings belong to, or None: they may name another place while one runs."""

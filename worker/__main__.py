@@ -13,6 +13,7 @@ from models.session import Database
 from referral_rewards import observability
 from referral_rewards.config import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
+from referral_rewards.domain.rail_catalogue import PROVIDERS
 from referral_rewards.rails.access import Access
 from referral_rewards.rails.connected import outside
 from referral_rewards.rails.modes import modes
@@ -21,7 +22,7 @@ from referral_rewards.register.facts import Intake
 from referral_rewards.register.signing import KeyRing
 from referral_rewards.sources.connected import connected
 from referral_rewards.temporal import connect
-from worker.build import payouts_worker, postman, referrals_worker
+from worker.build import payouts_worker, postman, provider_worker, referrals_worker
 from worker.connections import Connections
 from worker.letters import Home, Letters
 from worker.relay import Relay
@@ -66,9 +67,16 @@ async def run(settings: Settings, role: str) -> None:
         if role in ("payouts", "all"):
             rails = await running.enter_async_context(outside(access))
             beside.append(asyncio.create_task(Connections(database, modes(access, rails)).run()))
+            elsewhere = {name: f"{settings.payouts_queue}-{PROVIDERS[name]}" for name in rails}
             await running.enter_async_context(
-                payouts_worker(client, settings.payouts_queue, database, keys, intake, sources, rails)
+                payouts_worker(client, settings.payouts_queue, database, keys, intake, sources, elsewhere=elsewhere)
             )
+            for provider, queue in {PROVIDERS[name]: queue for name, queue in elsewhere.items()}.items():
+                its = {name: rail for name, rail in rails.items() if PROVIDERS[name] == provider}
+                pace = settings.requests_pace()[provider]
+                await running.enter_async_context(
+                    provider_worker(client, queue, database, keys, intake, sources, its, pace)
+                )
         if role in ("referrals", "all"):
             await running.enter_async_context(
                 referrals_worker(client, settings.referrals_queue, database, keys, intake, sources)

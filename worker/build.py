@@ -69,26 +69,51 @@ def payouts_worker(
     intake: Intake,
     sources: Mapping[str, Source],
     outside: Mapping[str, Rail] = MappingProxyType({}),
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
 ) -> Worker:
     """Runs `Payout` workflows and the activity that moves money: in our own books, and by the rails ``outside``; and
     the payout cycles, which move none.
 
-    The only place that ever holds provider secrets.
+    The rails that it leaves to a `provider_worker` are named in ``elsewhere``, with the task queue of each.
     """
     connected = rails(database, outside)
-    paying = Payouts(database, keys, connected, Inquiries(database, intake, sources))
-    reversing = Clawbacks(database, keys, connected, lambda: datetime.now(UTC))
+    paying = Payouts(database, keys, connected, Inquiries(database, intake, sources), _now, elsewhere)
+    reversing = Clawbacks(database, keys, connected, _now, elsewhere)
     cycling = Cycles(database, keys)
     return Worker(
         client,
         task_queue=queue,
         workflows=[Payout, Clawback, PayoutCycle, PayoutCycleDue],
         activities=[
-            *(paying.send_payout, reversing.route_clawback, reversing.reverse_clawback),
+            *(paying.route_payout, paying.send_payout, reversing.route_clawback, reversing.reverse_clawback),
             *(cycling.open_due_cycle, cycling.advance_cycle),
         ],
         workflow_runner=runner(),
         max_cached_workflows=500,
+        graceful_shutdown_timeout=_GRACE,
+    )
+
+
+def provider_worker(
+    client: Client,
+    queue: str,
+    database: Database,
+    keys: KeyRing,
+    intake: Intake,
+    sources: Mapping[str, Source],
+    its_rails: Mapping[str, Rail],
+    per_second: float,
+) -> Worker:
+    """Runs the activities that move money by the rails of one provider, so often a second over all such workers.
+
+    With the payouts worker the only place that ever holds provider secrets.
+    """
+    paying = Payouts(database, keys, its_rails, Inquiries(database, intake, sources), _now)
+    return Worker(
+        client,
+        task_queue=queue,
+        activities=[paying.send_payout, Clawbacks(database, keys, its_rails, _now).reverse_clawback],
+        max_task_queue_activities_per_second=per_second,
         graceful_shutdown_timeout=_GRACE,
     )
 
@@ -106,7 +131,11 @@ async def postman(
 
 def rails(database: Database, outside: Mapping[str, Rail] = MappingProxyType({})) -> Mapping[str, Rail]:
     """The rails that this installation can pay by, by their names in the terms."""
-    return {**outside, "account_credit": AccountCredit(database, lambda: datetime.now(UTC))}
+    return {**outside, "account_credit": AccountCredit(database, _now)}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def runner() -> SandboxedWorkflowRunner:

@@ -100,14 +100,17 @@ class Relay:
     async def _send(self, delivery: Delivery) -> None:
         subject = str(delivery.subject)
         match delivery.kind:
-            case WakeupKind.PAYOUT_DUE:
+            case WakeupKind.PAYOUT_DUE | WakeupKind.PAYOUT_OVERDUE:
+                # One that only seems forgotten is started if it is, and else left to its timers.
                 await self._client.start_workflow(
                     Payout.run,
                     delivery.target,
                     id=payout_workflow_id(delivery.target),
                     task_queue=self._payouts_queue,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                    static_summary=f"Reward for referral {delivery.pays}",
+                    static_summary=f"Reward for referral {delivery.pays}" if delivery.pays else "Rewards paid together",
+                    start_signal="news" if delivery.kind is WakeupKind.PAYOUT_DUE else None,
+                    start_signal_args=[subject] if delivery.kind is WakeupKind.PAYOUT_DUE else [],
                 )
             case WakeupKind.CLAWBACK_DUE:
                 await self._client.start_workflow(

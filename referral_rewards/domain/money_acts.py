@@ -96,7 +96,7 @@ _P = PayoutState
 
 
 def payout_takes(state: PayoutState, *, sent: bool, rail: str) -> frozenset[MoneyAct]:
-    """What a person can decide on a payout that stands there; ``sent``: an attempt under its key is on record.
+    """What a person can decide on a payout that stands there; ``sent``: the rail may have seen its present key.
 
     A new key needs a recorded refusal first: what was sent and not found is never simply tried again.
     """

@@ -49,6 +49,8 @@ TRANSITIONS: Final[Mapping[PayoutState, frozenset[PayoutState]]] = {
     _S.RETURNED: frozenset({_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED}),
 }
 
+#: What a provider's definitive refusal looks like on record: only after one of these is there a next generation.
+REFUSALS: Final = frozenset({_S.REFUSED, _S.WAITING_FUNDS, _S.RETURNED})
 #: Nothing more happens to these without a person.
 AT_REST: Final = frozenset({_S.SETTLED, _S.RETURNED, _S.REFUSED, _S.MANUAL_REVIEW, _S.CANCELLED})
 
@@ -115,7 +117,18 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """The rail says definitively that it did not and will not pay this request."""
+    """The rail says definitively that it did not and will not pay this request; of what it had paid: that it came back.
+
+    ``code`` is its own word for it.
+    """
+
+    why: str
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfunded:
+    """The rail did not pay this request, and will not under this key: our account with it does not hold enough."""
 
     why: str
 
@@ -134,7 +147,7 @@ class Misconfigured:
     why: str
 
 
-Answer = Paid | Accepted | Declined | Unknown | Misconfigured
+Answer = Paid | Accepted | Declined | Unfunded | Unknown | Misconfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +193,9 @@ def matches(request: PaymentRequest, found: Paid) -> bool:
     return (found.amount_minor, found.currency, found.destination) == asked
 
 
-def safe_to_send_again(terms: RailTerms, first_sent_at: datetime, now: datetime) -> bool:
-    """Whether the rail still knows the key, so that the same request under it can't pay a second time."""
-    return terms.key_window is None or now - first_sent_at < terms.key_window
+def safe_to_send_again(terms: RailTerms, key_used_at: datetime | None, now: datetime) -> bool:
+    """Whether the rail still knows the key, so that the same request under it can't pay a second time.
+
+    ``key_used_at`` is when it may first have seen it; None: it can't have.
+    """
+    return terms.key_window is None or key_used_at is None or now - key_used_at < terms.key_window

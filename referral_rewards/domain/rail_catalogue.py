@@ -61,6 +61,18 @@ CATALOGUE: Final[Mapping[str, RailFacts]] = {
     "tremendous": RailFacts(frozenset({_GIFT_CARD}), _TREMENDOUS_CURRENCIES),
 }
 
+#: Whose rail it is, where it is an outside party's: all of one provider's share its limit of requests.
+PROVIDERS: Final[Mapping[str, str]] = {
+    "paypal_payouts": "paypal",
+    "stripe_balance": "stripe",
+    "stripe_promotion": "stripe",
+    "stripe_transfer": "stripe",
+    "tremendous": "tremendous",
+}
+#: The rails that say what our account with them holds, and can be asked about each earlier key: what they did not pay
+#: for want of funds goes on by itself once they hold enough.
+SAY_WHAT_THEY_HOLD: Final = frozenset({"stripe_transfer", "tremendous"})
+
 
 def suited(kind: RewardKind, currency: str | None = None) -> tuple[str, ...]:
     """The rails that can pay a reward of that kind, and every amount of the currency if one is named."""

@@ -49,6 +49,9 @@ class AccountCredit:
             return _silent(error)
         return None if found is None else _paid(request, found)
 
+    async def funded(self, request: PaymentRequest) -> bool | None:
+        return None
+
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         return await self.look_up(request, key) or Unknown("the books do not show it any more")
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
-from referral_rewards.domain.payouts import Declined, Misconfigured, Unknown
+from referral_rewards.domain.payouts import Declined, Misconfigured, Unfunded, Unknown
 
 #: From connecting to the last byte. The activity has thirty seconds for all of its requests.
 PATIENCE_SECONDS: Final = 8.0
@@ -113,7 +113,12 @@ def trouble(status: int, code: object) -> Declined | Unknown | Misconfigured:
     said = f"it answered {status}" + (f" ({code})" if known else "")
     if status in _SHUT:
         return Misconfigured(said)
-    return Declined(said) if known and status in _REFUSALS else Unknown(said)
+    return Declined(said, str(code)) if known and status in _REFUSALS else Unknown(said)
+
+
+def for_want_of_funds(answer: _T, *codes: str) -> _T | Unfunded:
+    """The answer to a payment, or what a refusal means that names one of these."""
+    return Unfunded(answer.why) if isinstance(answer, Declined) and answer.code in codes else answer
 
 
 def unread(status: int, code: object) -> Unknown | Misconfigured:

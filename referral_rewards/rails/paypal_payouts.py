@@ -36,6 +36,7 @@ from referral_rewards.rails.asking import (
     NoReply,
     Reply,
     exchange,
+    for_want_of_funds,
     read,
     seen,
     trouble,
@@ -47,6 +48,7 @@ _ACCOUNT: Final = re.compile(r"[A-Z0-9]{10,32}", re.ASCII)
 _BATCH: Final = re.compile(r"/v1/payments/payouts/([A-Za-z0-9-]{1,100})", re.ASCII)
 _UNDER_WAY: Final = frozenset({"PENDING", "PROCESSING", "UNCLAIMED", "ONHOLD"})
 _FAILED: Final = frozenset({"FAILED", "BLOCKED", "DENIED", "CANCELED", "RETURNED", "REFUNDED", "REVERSED"})
+_NO_FUNDS: Final = "INSUFFICIENT_FUNDS"
 #: A token is renewed this long before it ends.
 _EARLY_SECONDS: Final = 60.0
 
@@ -90,7 +92,9 @@ class PayPalPayouts:
         elif (earlier := _duplicate(reply)) is not None:
             batch = earlier
         else:
-            return Unknown("it knows our key already") if _known(reply) else trouble(reply.status, _name(reply))
+            if _known(reply):
+                return Unknown("it knows our key already")
+            return for_want_of_funds(trouble(reply.status, _name(reply)), _NO_FUNDS)
         if isinstance(batch, Unknown):
             return batch
         answer = await self.poll(request, key, batch)
@@ -102,6 +106,9 @@ class PayPalPayouts:
 
     async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
         return Unknown("PayPal tells of a payment by its own reference only")
+
+    async def funded(self, request: PaymentRequest) -> bool | None:
+        return None
 
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         found = await self._batch(reference)

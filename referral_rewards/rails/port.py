@@ -35,6 +35,13 @@ class Rail(Protocol):
         """
         ...
 
+    async def funded(self, request: PaymentRequest) -> bool | None:
+        """Whether our account with the rail holds enough for it now; None where it never says.
+
+        One that does not answer has not said that it does. It moves nothing.
+        """
+        ...
+
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         """What has become of an order that it accepted, by the rail's own reference. It moves nothing either."""
         ...

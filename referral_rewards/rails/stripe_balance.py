@@ -50,6 +50,9 @@ class StripeBalance:
             return found
         return seen(lambda: _paid(found)) if found else None
 
+    async def funded(self, request: PaymentRequest) -> bool | None:
+        return None
+
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         return await self.look_up(request, key) or Unknown("Stripe does not show it any more")
 

@@ -77,6 +77,9 @@ class StripePromotion:
             return codes
         return seen(lambda: _paid(coupon, codes[-1])) if codes else None
 
+    async def funded(self, request: PaymentRequest) -> bool | None:
+        return None
+
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         return await self.look_up(request, key) or Unknown("Stripe does not show it any more")
 

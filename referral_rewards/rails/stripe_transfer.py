@@ -19,8 +19,18 @@ from referral_rewards.domain.payouts import (
 )
 from referral_rewards.domain.rail_amounts import NotPayable, as_units, minor_of_units
 from referral_rewards.domain.reconciliation import Listed, Sight, payout_of
-from referral_rewards.rails.asking import Failure, seen
-from referral_rewards.rails.stripe_calls import KEY_WINDOW, KeyTaken, answered, each, everything, made_at, noted, within
+from referral_rewards.rails.asking import Failure, for_want_of_funds, seen
+from referral_rewards.rails.stripe_calls import (
+    KEY_WINDOW,
+    KeyTaken,
+    answered,
+    each,
+    everything,
+    made_at,
+    noted,
+    read,
+    within,
+)
 
 NAME: Final = "stripe_transfer"
 _ACCOUNT: Final = re.compile(r"acct_\w{1,250}", re.ASCII)
@@ -34,6 +44,7 @@ class StripeTransfer:
 
     def __init__(self, api: Any) -> None:
         self._transfers = api.transfers
+        self._balance = api.balance
 
     async def pay(self, request: PaymentRequest, key: str) -> Answer:
         if not _ACCOUNT.fullmatch(request.destination or ""):
@@ -52,13 +63,25 @@ class StripeTransfer:
         made = await answered(self._transfers.create_async(order, {"idempotency_key": key}))
         if isinstance(made, KeyTaken):
             return await self.look_up(request, key) or Unknown(made.why)
-        return made if isinstance(made, Failure) else seen(lambda: _paid([made]))
+        if isinstance(made, Failure):
+            return for_want_of_funds(made, "balance_insufficient")
+        return seen(lambda: _shown([made]))
 
     async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
         found = await everything(self._transfers.list_async, transfer_group=key)
         if isinstance(found, Failure):
             return found
-        return seen(lambda: _paid(found)) if found else None
+        return seen(lambda: _shown(found)) if found else None
+
+    async def funded(self, request: PaymentRequest) -> bool | None:
+        """Transfers are paid from what is available: https://docs.stripe.com/api/balance."""
+        balance = await read(self._balance.retrieve_async())
+        if balance is None or isinstance(balance, Failure):
+            return False
+        needed = as_units(NAME, request.amount_minor, request.currency)
+        currency = request.currency.lower()
+        enough = seen(lambda: sum(each.amount for each in balance.available if each.currency == currency) >= needed)
+        return enough is True
 
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         return await self.look_up(request, key) or Unknown("Stripe does not show it any more")
@@ -111,9 +134,12 @@ def _listed(transfer: Any) -> Listed:
     )
 
 
-def _paid(transfers: Sequence[Any]) -> Paid:
-    """What was transferred under one key. More than one transfer is never what was asked for, and no one's amount."""
+def _shown(transfers: Sequence[Any]) -> Paid | Declined:
+    """What was transferred under one key. More than one transfer is never what was asked for, and no one's amount; one
+    that was reversed whole is paid no longer."""
     first = transfers[-1]
+    if len(transfers) == 1 and first.amount_reversed == first.amount:
+        return Declined("the transfer was reversed at Stripe")
     currency = first.currency.upper()
     amount_minor = minor_of_units(NAME, first.amount, currency) if len(transfers) == 1 else None
     return Paid(first.id, amount_minor, currency, first.destination)

@@ -24,6 +24,7 @@ from referral_rewards.domain.payouts import (
     RailTerms,
     ReversalAnswer,
     Reversed,
+    Unfunded,
     Unknown,
 )
 from referral_rewards.domain.rail_amounts import NotPayable, as_decimal, minor_of_decimal
@@ -42,6 +43,7 @@ from referral_rewards.rails.asking import (
 )
 
 NAME: Final = "tremendous"
+_PAYMENT_REQUIRED: Final = 402
 _EXECUTED: Final = "EXECUTED"
 _UNDER_WAY: Final = frozenset(
     {"CART", "OPEN", "PENDING APPROVAL", "PENDING INTERNAL PAYMENT APPROVAL", "PENDING SETTLEMENT"}
@@ -89,10 +91,22 @@ class Tremendous:
             return seen(lambda: _answer(request, key, reply.body["order"]))
         if reply.status == 409:
             return await self.look_up(request, key) or Unknown("it answered 409 and shows no order under our key")
+        if reply.status == _PAYMENT_REQUIRED and _code(reply) is not None:
+            return Unfunded("its funding source does not hold enough (402)")
         return trouble(reply.status, _code(reply))
 
     async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
         return await self._find(request, key, key)
+
+    async def funded(self, request: PaymentRequest) -> bool | None:
+        """Only a balance says what it holds, in US dollars: https://developers.tremendous.com/reference/get-funding-source."""
+        if request.currency != "USD":
+            return None
+        reply = await self._call("GET", f"/funding_sources/{quote(self._access.funding_source, safe='')}")
+        if isinstance(reply, Unknown) or reply.status != 200:
+            return False
+        held = seen(lambda: reply.body["funding_source"]["meta"].get("available_cents"))
+        return None if held is None else isinstance(held, int) and held >= request.amount_minor
 
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         return await self._find(request, key, reference) or Unknown("Tremendous does not show it any more")

@@ -1,6 +1,7 @@
 """What a decision on money is about, as it stands: a payout, a clawback case or a payout cycle."""
 
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any, Final
 from uuid import UUID
 
@@ -47,28 +48,34 @@ async def shown(connection: AsyncConnection, kind: SubjectKind, subject: UUID, k
             return await _cycle(connection, row)
 
 
-async def _payout(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSubject:
-    state, sent = PayoutState(row.state), row.first_sent_at is not None
-    made = await decisions.on_subject(connection, row.id, keys)
-    approved_by = dict.fromkeys(row.approvers, "approved what it pays")
-    # A new key after somebody's word that the old one paid nothing takes somebody else.
-    refused_by = {each.user: "recorded that it was not paid" for each in made if each.kind is _A.REFUSE_PAYOUT}
+def payout_digest(row: Any, generation: int, state: PayoutState) -> str:
+    """What is signed of a payout: of its row, as it stood in that generation of its key and in that state."""
     what: Mapping[str, Any] = {
         "payout": row.id,
-        "generation": row.generation,
-        "state": row.state,
+        "generation": generation,
+        "state": state,
         "rail": row.rail,
         "amount_minor": row.amount_minor,
         "currency": row.currency,
         "body": row.body_hash,
-        "sent": row.first_sent_at,
+        # Sessions may read the same instant in different zones.
+        "sent": row.first_sent_at and row.first_sent_at.astimezone(UTC).isoformat(),
     }
+    return subject_digest(what)
+
+
+async def _payout(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSubject:
+    state, sent = PayoutState(row.state), row.key_used_at is not None
+    made = await decisions.on_subject(connection, row.id, keys)
+    approved_by = dict.fromkeys(row.approvers, "approved what it pays")
+    # A new key after somebody's word that the old one paid nothing takes somebody else.
+    refused_by = {each.user: "recorded that it was not paid" for each in made if each.kind is _A.REFUSE_PAYOUT}
     return ActSubject(
         SubjectKind.PAYOUT,
         row.id,
         row.referral_id,
         row.program,
-        subject_digest(what),
+        payout_digest(row, row.generation, state),
         payout_takes(state, sent=sent, rail=row.rail),
         await dossier.marks_of_payee(connection, row.payee),
         {_A.CONFIRM_PAYOUT: approved_by, _A.RETRY_PAYOUT: refused_by},
@@ -87,6 +94,8 @@ async def _case(connection: AsyncConnection, row: Any) -> ActSubject:
         "paid": row.paid_minor,
         "taken": row.taken_minor,
         "in_review": row.in_review,
+        # What was taken may be given up again, and is another case to decide on then.
+        "clawbacks": row.made,
     }
     takes: frozenset[MoneyAct] = frozenset()
     if row.state in ("open", "frozen"):
@@ -165,7 +174,8 @@ _ROWS: Final = {
                 FROM payout_leg pl JOIN payout p ON p.id = pl.payout_id
                 WHERE pl.leg_id = c.leg_id AND pl.live) AS reversible_minor,
                ARRAY(SELECT CAST(b.id AS text) FROM clawback b
-                     WHERE b.case_id = c.id AND b.state = 'manual_review' ORDER BY b.created_at, b.id) AS in_review
+                     WHERE b.case_id = c.id AND b.state = 'manual_review' ORDER BY b.created_at, b.id) AS in_review,
+               (SELECT count(*) FROM clawback b WHERE b.case_id = c.id) AS made
         FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
     """),
     SubjectKind.CYCLE: text("""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.lifecycle import ReferralStatus
+from referral_rewards.domain.lifecycle import Reason, ReferralStatus
 from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.standing import Standing
 from referral_rewards.register import claims, clawback_cases, clawbacks, referrals, reservations, verdicts
@@ -43,14 +43,23 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
     claim, _ = await claims.current(connection, row.claim_id)
     await clawbacks.close_legs(connection, row.id)
     legs = await reservations.legs_of(connection, row.id)
-    settled = all(leg.state in ("paid", "clawed_back") for leg in legs)
-    if not settled:
+    owed = [leg for leg in legs if leg.state not in ("paid", "clawed_back")]
+    if row.status == _S.PAYING and owed:
         return await verdicts.write(
             connection, case, _S.PAYING, claim, again_at=again_at, claim_version=row.facts_version, **_frozen(row)
         )
+    if row.status == _S.PAYING and not legs:
+        # People gave up paying each of them, and nothing was paid.
+        why = Reason.DENIED_BY_DECISION
+        return await verdicts.close(
+            connection, case, _S.DENIED, why, claim, claim_version=row.facts_version, **_frozen(row)
+        )
     rewarded_at = row.rewarded_at or case.now
     watched_until = case.terms.end(rewarded_at, case.terms.periods.watch)
-    over = case.now >= watched_until
+    # What a provider returned is owed again. The referral was rewarded, and stays so until it is had back or given up;
+    # it is watched for as long as somebody has yet to decide on that.
+    watched = case.now >= watched_until
+    over = watched and not owed
     return await verdicts.write(
         connection,
         case,
@@ -59,7 +68,7 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
         claim_version=row.facts_version,
         **_frozen(row),
         rewarded_at=rewarded_at,
-        wake_at=None if over else verdicts.earliest(watched_until, case.ahead_at),
+        wake_at=None if over else verdicts.earliest(None if watched else watched_until, case.ahead_at),
         closed_at=case.now if over else None,
         closed_version=row.facts_version if over else None,
     )

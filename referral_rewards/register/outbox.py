@@ -17,6 +17,7 @@ class WakeupKind(StrEnum):
     FACT = "fact"
     DECISION = "decision"
     PAYOUT_DUE = "payout_due"
+    PAYOUT_OVERDUE = "payout_overdue"
     PAYOUT_SETTLED = "payout_settled"
     CLAWBACK_DUE = "clawback_due"
     CYCLE_DUE = "cycle_due"
@@ -27,7 +28,8 @@ class WakeupKind(StrEnum):
 #: These wake a workflow that is no referral's.
 _OF_NO_REFERRAL: Final = frozenset(
     {
-        *(WakeupKind.PAYOUT_DUE, WakeupKind.CLAWBACK_DUE, WakeupKind.CYCLE_DUE, WakeupKind.SCHEDULE_DUE),
+        *(WakeupKind.PAYOUT_DUE, WakeupKind.PAYOUT_OVERDUE, WakeupKind.CLAWBACK_DUE),
+        *(WakeupKind.CYCLE_DUE, WakeupKind.SCHEDULE_DUE),
         WakeupKind.RECONCILIATION_DUE,
     }
 )
@@ -111,7 +113,7 @@ SELECT held.kind, held.target, (array_agg(held.subject_id ORDER BY held.id DESC)
        coalesce(p.referral_id, p.body->>'program') AS pays, c.due_on
 FROM held
 LEFT JOIN referral r ON r.id = held.target AND held.kind IN ('fact', 'decision', 'payout_settled')
-LEFT JOIN payout p ON p.id = held.subject_id AND held.kind = 'payout_due'
+LEFT JOIN payout p ON p.id = held.subject_id AND held.kind IN ('payout_due', 'payout_overdue')
 LEFT JOIN payout_cycle c ON c.id = held.subject_id AND held.kind = 'cycle_due'
 GROUP BY held.kind, held.target, r.program, c.program, r.referrer, r.channel, p.id, c.due_on
 ORDER BY min(held.id)
@@ -138,9 +140,10 @@ WITH overdue AS (
     FROM lagging RETURNING 1
 ), payouts AS (
     INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'payout_due', p.id::text, p.id FROM payout p
+    SELECT 'payout_overdue', p.id::text, p.id FROM payout p
     WHERE p.state IN ('approved', 'sending', 'accepted', 'waiting_funds', 'unknown')
-      AND p.updated_at < CAST(:overdue_before AS timestamptz)
+      AND CASE p.state WHEN 'approved' THEN coalesce(p.due_at, p.updated_at) WHEN 'sending'
+          THEN coalesce(p.due_at, p.updated_at) ELSE p.due_at END < CAST(:overdue_before AS timestamptz)
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = p.id::text)
     LIMIT :limit RETURNING 1
 ), clawbacks AS (

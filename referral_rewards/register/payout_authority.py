@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.cycles import cycle_payout_id
 from referral_rewards.domain.inquiries import Answers
+from referral_rewards.domain.payout_waits import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
 from referral_rewards.domain.payouts import PaymentRequest, payout_id
 from referral_rewards.domain.ruling import Ruling, ruling
 from referral_rewards.register import claims, decisions, deductions, moves
@@ -22,12 +23,6 @@ from referral_rewards.register.assembly import build_claim
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.inquiries import question_of
 from referral_rewards.register.signing import KeyRing
-
-#: The referral's own judgement is on its way.
-SOON: Final = timedelta(seconds=2)
-#: A source that does not answer is asked again so often and for so long before people are asked to do without it.
-_SOURCE_AGAIN: Final = timedelta(minutes=1)
-_SOURCE_PATIENCE: Final = timedelta(hours=1)
 
 
 class NotAuthorised(Exception):
@@ -66,8 +61,7 @@ async def shares(
 async def check_whole(connection: AsyncConnection, payout: Any, its: Sequence[Share], keys: KeyRing) -> None:
     """Return if the payout is, to the unit, the one of these legs less what people decided to keep back of it.
 
-    Its name follows from them, so that a second payout of a leg that was paid can't bear it. Nobody can release a
-    refused one yet, so that nothing begets a second generation of its key.
+    Its name follows from them, so that a second payout of a leg that was paid can't bear it.
 
     Raises:
         NotAuthorised: with the reason, in one sentence.
@@ -97,7 +91,7 @@ async def check_whole(connection: AsyncConnection, payout: Any, its: Sequence[Sh
     if of_cycle and payout.id != cycle_payout_id(payout.cycle_id, payout.payee, payout.rail, payout.currency):
         raise NotAuthorised("it is not the payout that its cycle makes to this payee")
     alike = {(leg.beneficiary, leg.currency, leg.rail, leg.destination, leg.program) for leg in legs}
-    if not as_frozen or len(alike) != 1 or payout.generation != 1:
+    if not as_frozen or len(alike) != 1:
         raise NotAuthorised("it does not pay what was approved")
 
 
@@ -127,7 +121,7 @@ async def verify(
     genuine, forged = await decisions.on_referral(connection, row.id, keys)
     await decisions.record_effect(connection, forged, "forged", now, "no signature that we believe")
     made = [decision for decision in genuine if decision.claim_id == row.claim_id]
-    if payout.first_sent_at is None and (barred := await decisions.of_the_barred(connection, made)):
+    if payout.key_used_at is None and (barred := await decisions.of_the_barred(connection, made)):
         raise ClaimChanged(f"{', '.join(sorted({each.user for each in barred}))}, who approved it, was barred since")
     signoffs = [decision.signoff for decision in made]
     if moves.decided(held, made):
@@ -136,14 +130,14 @@ async def verify(
     if ruled is not Ruling.APPROVED:
         before = ruling(held.requirement, signoffs, held.digest, frozen=held.frozen)
         if ruled is not Ruling.PENDING or before is not Ruling.PENDING:
-            if not answers.all_came and now < payout.updated_at + _SOURCE_PATIENCE:
-                raise SourcesSilent("a source does not answer; nothing is paid meanwhile", _SOURCE_AGAIN)
+            if not answers.all_came and now < payout.updated_at + SOURCE_PATIENCE:
+                raise SourcesSilent("a source does not answer; nothing is paid meanwhile", SOURCE_AGAIN)
             raise ClaimChanged("the claim, or the ruling on it, changed since it was approved")
         raise NotAuthorised("no signed decision of enough people with the authority approves it")
     if not _promised(payout, share.legs, again, as_stored.round):
         raise NotAuthorised("it does not pay what was approved")
     unknown = (await connection.execute(_UNKNOWN, {"names": [decision.user for decision in made]})).scalars().all()
-    if unknown and payout.first_sent_at is None:
+    if unknown and payout.key_used_at is None:
         raise NotAuthorised(f"{', '.join(unknown)}, who decided on it, is not among the people who may")
     return case.ahead_at - case.now if case.ahead_at is not None else None
 

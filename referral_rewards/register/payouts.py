@@ -1,4 +1,4 @@
-"""Payouts on record: committing an attempt once it is verified that people approved it, and noting the answer."""
+"""Payouts about to be paid: what people decided is carried out, and an attempt is committed once all is verified."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,34 +9,29 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import ledger as books
 from referral_rewards.domain.facts import CLOCK_SKEW_MAX
 from referral_rewards.domain.inquiries import Answers, Question
 from referral_rewards.domain.lifecycle import ReferralStatus
-from referral_rewards.domain.payouts import (
-    AT_REST,
-    TRANSITIONS,
-    PaymentRequest,
-    PayoutState,
-    body_hash,
-    provider_key,
-)
+from referral_rewards.domain.payout_waits import NOT_CONNECTED, SOON
+from referral_rewards.domain.payouts import AT_REST, PaymentRequest, PayoutState, body_hash
 from referral_rewards.register import (
     claims,
     cycle_sending,
     cycles,
-    deductions,
-    ledger,
-    offsets,
     outbox,
+    payout_acts,
+    payout_endings,
+    payout_generations,
+    payout_rows,
+    payout_steps,
     queue,
+    rail_halts,
     referrals,
 )
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.inquiries import question_of
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payout_authority import (
-    SOON,
     ClaimChanged,
     NotAuthorised,
     Share,
@@ -45,48 +40,72 @@ from referral_rewards.register.payout_authority import (
     shares,
     verify,
 )
+from referral_rewards.register.payout_generations import Earlier
 from referral_rewards.register.signing import KeyRing
 
 _S = ReferralStatus
-#: A rail may take people to connect.
-_ONCE_CONNECTED: Final = timedelta(hours=1)
+_P = PayoutState
+#: Whatever is sent next needs to be verified, and the sources to be asked for that.
+_TO_BE_SENT: Final = frozenset({_P.APPROVED, _P.SENDING, _P.UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Outset:
+    """A payout as its activity finds it, once what people decided on it is carried out (``decided``: something was),
+    and what the sources have to be asked before it may be sent, by referral."""
+
+    row: Any
+    questions: Mapping[str, Question]
+    decided: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ToSend:
-    """A payout that may be sent. Of one that was ``sent_before`` the outcome is looked up first; only if the claim
-    still stands (``may_resend``) the same request may go out once more, and never one that the rail has accepted
-    (``accepted_as``, by its own reference)."""
+    """A payout that may be sent under its ``key``, which the rail may have seen since ``key_used_at``; None: it can't.
+
+    If any attempt may have gone out (``looks_first``, or a key that was used) its outcome is looked up first, under the
+    keys of ``earlier`` generations too. Only if the claim still stands (``may_resend``) the same request may go out
+    once more, and never one that the rail has accepted (``accepted_as``, by its own reference). ``step`` is this
+    attempt's in the history.
+    """
 
     request: PaymentRequest
     rail: str
     key: str
-    sent_before: datetime | None
+    key_used_at: datetime | None
     may_resend: bool
     accepted_as: str | None = None
+    looks_first: bool = False
+    earlier: Sequence[Earlier] = ()
+    generation: int = 1
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class NotNow:
-    """A payout that is not to be sent now, and when to ask again; None: it is at rest."""
+    """A payout that is not to be sent now, and when to ask again; None: not before there is news of it."""
 
     state: PayoutState
     why: str
     again_after: timedelta | None = None
 
 
-async def questions(connection: AsyncConnection, payout: UUID, now: datetime) -> Mapping[str, Question]:
-    """What the sources have to be asked before the payout may be sent, by referral; nothing if it is at rest."""
-    found = (await connection.execute(_PAYOUT, {"id": payout})).one_or_none()
-    if found is None or PayoutState(found.state) in AT_REST:
-        return {}
+async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: KeyRing) -> Outset | None:
+    """Carries out what people decided on a payout; None if there is no such payout."""
+    named, _, found = await payout_rows.hold(connection, payout)
+    if found is None:
+        return None
+    decided = await payout_acts.carry_out(connection, payout, now, keys)
+    if decided:
+        found = await payout_rows.read(connection, payout)
+        await payout_rows.tell(connection, found, named, PayoutState(found.state))
     asked: dict[str, Question] = {}
-    for referral in await _referrals_of(connection, payout):
+    for referral in named if found.state in _TO_BE_SENT else ():
         row = await referrals.row(connection, referral)
         case = await open_case(connection, row, now) if row is not None else None
         if case is not None:
             asked[referral] = question_of(case)
-    return asked
+    return Outset(found, asked, decided)
 
 
 async def commit_attempt(
@@ -100,33 +119,64 @@ async def commit_attempt(
     """Verifies everything that must hold before money moves and, if it does, puts the attempt on record.
 
     In one transaction that holds the rows of its referrals: a fact that commits before this stops the payment, one that
-    commits after it opens a clawback case. ``answers`` are what the sources said to `questions` a moment ago.
+    commits after it opens a clawback case. ``answers`` are what the sources said to `Outset.questions` a moment ago.
     """
-    known = (await connection.execute(_PAYOUT, {"id": payout})).one_or_none()
+    step = await _attempt(connection, payout, now, keys, rails, answers)
+    if isinstance(step, NotNow):
+        await payout_rows.due(connection, payout, now, step.again_after)
+    return step
+
+
+def as_it_was_sent(payout: Any) -> ToSend:
+    """The latest attempt at a payout at rest, to be looked up once more and never sent."""
+    return ToSend(
+        request=PaymentRequest.of(payout.body),
+        rail=payout.rail,
+        key=payout.provider_key,
+        key_used_at=payout.key_used_at,
+        may_resend=False,
+        accepted_as=payout.provider_reference,
+        looks_first=True,
+        generation=payout.generation,
+    )
+
+
+async def _attempt(
+    connection: AsyncConnection,
+    payout: UUID,
+    now: datetime,
+    keys: KeyRing,
+    rails: frozenset[str],
+    answers: Mapping[str, Answers],
+) -> ToSend | NotNow:
+    known = await payout_rows.read(connection, payout)
     if known is None:
-        return NotNow(PayoutState.CANCELLED, "there is no such payout")
-    named = await _referrals_of(connection, payout)
-    rows = [row for referral in named if (row := await referrals.hold(connection, referral)) is not None]
+        return NotNow(_P.CANCELLED, "there is no such payout")
+    named, rows = await payout_rows.hold_referrals(connection, payout)
     cycle = await cycle_sending.hold(connection, known)
-    found = (await connection.execute(_HOLD, {"id": payout})).one()
+    found = await payout_rows.hold_alone(connection, payout)
     state = PayoutState(found.state)
-    if state in AT_REST:
+    if state in AT_REST or state is _P.WAITING_FUNDS:
         return NotNow(state, found.why or "nothing more to do")
     if (waits := await cycle_sending.wait(connection, found, cycle, now, keys)) is not None:
         return NotNow(*waits)
+    if state is _P.PLANNED:
+        return NotNow(state, "nobody has released it")
     if len(rows) < len(named) or not rows:
         return await _stop(connection, found, now, "there is no such referral")
-    if named != await _referrals_of(connection, payout):
+    if named != await payout_rows.referrals_of(connection, payout):
         return NotNow(state, "what it pays changes just now", SOON)
     if body_hash(found.body) != found.body_hash:
         return await _stop(connection, found, now, "the stored request is not the one that was frozen")
-    if found.provider_key != provider_key(payout, found.generation):
-        return await _stop(connection, found, now, "the stored key is not its own")
-    if await ledger.find(connection, books.settled_key(str(payout))):
-        # The books are append-only; the row can only have been changed by hand.
-        return await _stop(connection, found, now, "the books show that it was settled already")
+    if (why := await payout_generations.flaw(connection, found, keys)) is not None:
+        return await _stop(connection, found, now, why)
+    if (halted := await rail_halts.wait(connection, found.rail, now)) is not None:
+        return NotNow(state, halted[1], halted[0])
+    if state is _P.ACCEPTED and found.provider_reference is not None and found.rail in rails:
+        # Nothing is sent by asking what became of it.
+        return await _committed(connection, found, now, may_resend=False)
     its = await shares(connection, found, rows, answers)
-    may_resend, ahead_by = True, None
+    ahead_by = None
     changed: list[tuple[Share, str]] = []
     try:
         await check_whole(connection, found, its, keys)
@@ -141,62 +191,59 @@ async def commit_attempt(
         return NotNow(state, str(reason), reason.again_after)
     if changed and found.first_sent_at is None:
         return await _not_as_approved(connection, changed, found, now)
-    may_resend = not changed
+    if changed and found.key_used_at is None:
+        return await _stop(connection, found, now, changed[0][1])
     if found.rail not in rails:
-        return NotNow(state, f"the rail {found.rail} is not connected here", _ONCE_CONNECTED)
-    if found.first_sent_at is None:
+        return NotNow(state, f"the rail {found.rail} is not connected here", NOT_CONNECTED)
+    if found.key_used_at is None:
         for row in rows:
             if row.judged_version != row.facts_version or row.claim_version != row.facts_version:
                 return NotNow(state, "facts arrived that were not judged yet", SOON)
-            if row.status not in (_S.APPROVED, _S.PAYING):
+            if row.status not in (_S.APPROVED, _S.PAYING) and found.first_sent_at is None:
                 return NotNow(state, f"referral {row.id} is {row.status}", SOON)
         if ahead_by is not None:
             # It takes effect at its own time, and may stop this. If only our clock is behind, a look now and then does.
             return NotNow(state, "something was told that is about to happen", min(ahead_by, CLOCK_SKEW_MAX) + SOON)
-        await connection.execute(_COMMIT_ATTEMPT, {"id": payout, "at": now})
+    if (halted := await rail_halts.take_probe(connection, found.rail, now)) is not None:
+        return NotNow(state, halted[1], halted[0])
+    if found.first_sent_at is None:
         for row in rows:
             await referrals.write(connection, row, now, status=_S.PAYING.value)
-            await queue.keep(connection, row.id)
-    accepted_as = found.provider_reference if state is PayoutState.ACCEPTED else None
-    request = PaymentRequest.of(found.body)
-    return ToSend(request, found.rail, found.provider_key, found.first_sent_at, may_resend, accepted_as)
+    step = await _committed(connection, found, now, may_resend=not changed)
+    for row in rows if found.first_sent_at is None else ():
+        await queue.keep(connection, row.id)
+    if found.amount_minor == 0:
+        return await _nothing_to_send(connection, found, named, now)
+    return step
 
 
-async def note(
-    connection: AsyncConnection, payout: UUID, to: PayoutState, now: datetime, *, reference: str | None, why: str | None
-) -> PayoutState:
-    """Moves a payout forward; a settled one is booked and its legs are paid. Wakes the referral once all are at rest.
-
-    A state that can't follow the present one changes nothing: answers may come late and twice.
-    """
-    named = await _referrals_of(connection, payout)
-    for referral in named:
-        await referrals.hold(connection, referral)
-    found = (await connection.execute(_HOLD, {"id": payout})).one()
-    state = PayoutState(found.state)
-    if to is state or to not in TRANSITIONS[state]:
-        return state
-    await connection.execute(_NOTE, {"id": payout, "state": to, "reference": reference, "why": why, "at": now})
-    if to is PayoutState.SETTLED:
-        await connection.execute(_LEGS_PAID, {"id": payout})
-        lowered_by = await deductions.of_payout(connection, payout)
-        entry = books.settled(
-            str(payout), found.rail, found.payee, found.amount_minor, found.currency, deductions=lowered_by
-        )
-        await ledger.post(connection, entry, program=found.body["program"], referral=found.referral_id or "", at=now)
-        await offsets.recovered(connection, payout, now)
-    for referral in named:
-        await queue.keep(connection, referral)
-        if to not in AT_REST or await _all_at_rest(connection, referral):
-            await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout)
-    if found.cycle_id is not None and to in AT_REST:
-        await cycles.wake_once_over(connection, found.cycle_id)
-    return to
+async def _committed(connection: AsyncConnection, payout: Any, now: datetime, *, may_resend: bool) -> ToSend:
+    """Puts the attempt on record, before any call."""
+    polls = payout.state == _P.ACCEPTED
+    if not polls:
+        await connection.execute(_COMMIT_ATTEMPT, {"id": payout.id, "at": now})
+    act = payout_steps.POLLED if polls else payout_steps.SENT if payout.key_used_at is None else payout_steps.LOOKED_UP
+    return ToSend(
+        request=PaymentRequest.of(payout.body),
+        rail=payout.rail,
+        key=payout.provider_key,
+        key_used_at=payout.key_used_at,
+        may_resend=may_resend,
+        accepted_as=payout.provider_reference if polls else None,
+        looks_first=payout.first_sent_at is not None,
+        earlier=await payout_generations.earlier(connection, payout),
+        generation=payout.generation,
+        step=await payout_steps.append(connection, payout.id, payout.generation, now, act),
+    )
 
 
-async def remark(connection: AsyncConnection, payout: UUID, why: str) -> PayoutState:
-    """Says why a payout stays where it stands; it moves nowhere."""
-    return PayoutState((await connection.execute(_REMARK, {"id": payout, "why": why})).scalar_one())
+async def _nothing_to_send(connection: AsyncConnection, payout: Any, named: Sequence[str], now: datetime) -> NotNow:
+    """Settles a payout of which deductions left nothing: no rail is asked for it."""
+    why = "nothing is left to send"
+    await payout_rows.move(connection, payout.id, _P.SETTLED, now, why, None)
+    await payout_endings.settled(connection, payout, now)
+    await payout_rows.tell(connection, payout, named, _P.SETTLED)
+    return NotNow(_P.SETTLED, why)
 
 
 async def _not_as_approved(
@@ -218,61 +265,22 @@ async def _not_as_approved(
 
 async def _stop(connection: AsyncConnection, payout: Any, now: datetime, why: str) -> NotNow:
     """Puts a payout before a person instead of paying it."""
-    await connection.execute(
-        _NOTE, {"id": payout.id, "state": PayoutState.MANUAL_REVIEW, "reference": None, "why": why, "at": now}
-    )
-    for referral in await _referrals_of(connection, payout.id):
+    await payout_rows.move(connection, payout.id, _P.MANUAL_REVIEW, now, why, None)
+    for referral in await payout_rows.referrals_of(connection, payout.id):
         await queue.keep(connection, referral)
         await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout.id)
     if payout.cycle_id is not None:
         await cycles.wake_once_over(connection, payout.cycle_id)
-    return NotNow(PayoutState.MANUAL_REVIEW, why)
-
-
-async def _referrals_of(connection: AsyncConnection, payout: UUID) -> Sequence[str]:
-    """The referrals whose legs it pays, in the order in which their rows are held; of one that pays none any more the
-    referral that it was made for."""
-    return (await connection.execute(_REFERRALS, {"id": payout})).scalars().all()
+    return NotNow(_P.MANUAL_REVIEW, why)
 
 
 def _longer(one: timedelta | None, other: timedelta | None) -> timedelta | None:
     return max((each for each in (one, other) if each is not None), default=None)
 
 
-async def _all_at_rest(connection: AsyncConnection, referral: str) -> bool:
-    states = (await connection.execute(_STATES, {"referral": referral})).scalars()
-    return all(PayoutState(state) in AT_REST for state in states)
-
-
-_PAYOUT: Final = text("SELECT * FROM payout WHERE id = :id")
-
-_HOLD: Final = text("SELECT * FROM payout WHERE id = :id FOR UPDATE")
-
-_REFERRALS: Final = text("""
-SELECT l.referral_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id AND pl.live
-UNION
-SELECT referral_id FROM payout WHERE id = :id AND referral_id IS NOT NULL
-ORDER BY referral_id
-""")
-
-_STATES: Final = text("""
-SELECT p.state FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id JOIN payout p ON p.id = pl.payout_id
-WHERE l.referral_id = :referral AND pl.live
-""")
-
 _COMMIT_ATTEMPT: Final = text("""
-UPDATE payout SET first_sent_at = :at, state = 'sending', updated_at = :at WHERE id = :id AND first_sent_at IS NULL
-""")
-
-_NOTE: Final = text("""
-UPDATE payout SET state = :state, provider_reference = coalesce(:reference, provider_reference), why = :why,
-                  updated_at = :at
+UPDATE payout SET first_sent_at = coalesce(first_sent_at, :at), key_used_at = coalesce(key_used_at, :at),
+                  state = CASE state WHEN 'approved' THEN 'sending' ELSE state END,
+                  updated_at = CASE state WHEN 'approved' THEN :at ELSE updated_at END
 WHERE id = :id
-""")
-
-_REMARK: Final = text("UPDATE payout SET why = :why WHERE id = :id RETURNING state")
-
-_LEGS_PAID: Final = text("""
-UPDATE leg SET state = 'paid'
-WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = 'reserved'
 """)

@@ -95,6 +95,11 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
         await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(name), name)
 
 
+async def given_up(connection: AsyncConnection, claim_id: UUID) -> bool:
+    """Whether people decided not to pay the claim's legs any more, which is no reason to set them aside anew."""
+    return bool((await connection.execute(_GIVEN_UP, {"claim": claim_id})).scalar_one())
+
+
 async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
     """Takes back every reservation of which nothing was sent: the approval no longer holds."""
     legs = await legs_of(connection, case.row.id)
@@ -153,15 +158,21 @@ FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN pay
 WHERE l.referral_id = :referral AND l.state <> 'cancelled' ORDER BY l.role
 """)
 
+_GIVEN_UP: Final = text("""
+SELECT EXISTS (
+    SELECT 1 FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id
+    JOIN decision d ON d.claim_id = pl.payout_id AND d.kind = 'cancel_payout'
+    JOIN decision_effect e ON e.decision_id = d.id AND e.effect = 'applied'
+    WHERE l.claim_id = :claim AND l.state = 'cancelled'
+)
+""")
+
 _LEGS_EVER: Final = text("SELECT count(*) FROM leg WHERE referral_id = :referral")
 
 _PAYOUTS: Final = text("""
 SELECT p.*, l.role, l.claim_id, l.digest AS leg_digest, l.decisions
-FROM payout p LEFT JOIN LATERAL (
-    SELECT leg.* FROM payout_leg pl JOIN leg ON leg.id = pl.leg_id
-    WHERE pl.payout_id = p.id ORDER BY pl.live DESC LIMIT 1
-) AS l ON true
-WHERE p.referral_id = :referral ORDER BY l.role DESC, p.id
+FROM payouts_of(:referral) AS o JOIN payout p ON p.id = o.payout_id JOIN leg l ON l.id = o.leg_id
+ORDER BY l.role DESC, o.live DESC, p.id
 """)
 
 _UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE leg_id = :leg AND live")

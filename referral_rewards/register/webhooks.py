@@ -60,6 +60,7 @@ _EVENT: Final = """
 WITH event AS (
     SELECT CAST(:event AS text) AS type, CAST(:occasion AS text) AS occasion, CAST(:referral AS text) AS referral_id,
            CAST(:at AS timestamptz) AS at
+    WHERE EXISTS (SELECT 1 FROM referral WHERE id = :referral)  -- what is decided on a cycle is no referral's event
 )"""
 
 _STEP: Final = """

@@ -91,13 +91,9 @@ FROM referral r
 LEFT JOIN reward_claim c ON c.id = r.claim_id
 LEFT JOIN LATERAL (
     SELECT json_agg(json_build_object(
-        'payout', p.id, 'role', l.role, 'state', p.state, 'amount_minor', p.amount_minor, 'currency', p.currency,
-        'rail', p.rail) ORDER BY l.role DESC, p.id) AS payouts
-    FROM payout p LEFT JOIN LATERAL (
-        SELECT leg.role FROM payout_leg pl JOIN leg ON leg.id = pl.leg_id WHERE pl.payout_id = p.id
-        ORDER BY pl.live DESC LIMIT 1
-    ) AS l ON true
-    WHERE p.referral_id = r.id
+        'payout', p.id, 'role', o.role, 'state', p.state, 'amount_minor', p.amount_minor, 'currency', p.currency,
+        'rail', p.rail) ORDER BY o.role DESC, o.live DESC, p.id) AS payouts
+    FROM payouts_of(r.id) AS o JOIN payout p ON p.id = o.payout_id
 ) AS p ON true
 WHERE (r.merged_into IS NULL OR r.status IS NOT NULL)
   AND (CAST(:program AS text) IS NULL OR r.program = :program)

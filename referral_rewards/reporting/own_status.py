@@ -11,6 +11,7 @@ from referral_rewards.domain.rewards import Side
 _PAYMENT: Final = {
     "reserved": "approved, and not paid yet",
     "tax_hold": "approved; it is paid once a tax form is on file",
+    "planned": "approved, and paid with the next payout cycle",
     "approved": "approved, and about to be paid",
     "sending": "being paid",
     "unknown": "being paid",
@@ -54,7 +55,8 @@ def own_status(shown: Mapping[str, Any], side: Side) -> dict[str, Any]:
 def _state(shown: Mapping[str, Any], leg: Mapping[str, Any]) -> str:
     if leg["state"] != "reserved":
         return _PAYMENT.get(leg["state"], _LOOKED_INTO)
-    payouts = [each["state"] for each in shown["payouts"] if each["role"] == leg["role"]]
+    its = [each["state"] for each in shown["payouts"] if each["role"] == leg["role"]]
+    payouts = [state for state in its if state != "cancelled"]
     return _PAYMENT.get(payouts[0] if payouts else "reserved", _LOOKED_INTO)
 
 

@@ -76,7 +76,7 @@ async def lives(connection: AsyncConnection, numbers: Sequence[UUID]) -> list[di
 
 
 def _brief(row: Any) -> dict[str, Any]:
-    state, sent = PayoutState(row.state), row.first_sent_at is not None
+    state, sent = PayoutState(row.state), row.key_used_at is not None
     return {
         "payout": str(row.id),
         "referral": row.referral_id,

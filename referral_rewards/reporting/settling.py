@@ -38,10 +38,9 @@ WHERE r.parked IS NULL AND (r.merged_into IS NULL OR r.status IS NOT NULL) AND (
     OR EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id)
     OR EXISTS (SELECT 1 FROM to_judge j WHERE j.referral_id = r.id)
     OR EXISTS (
-        SELECT 1 FROM payout p
-        WHERE p.referral_id = r.id
-          AND (p.state IN ('approved', 'sending') AND p.updated_at > now() - interval '15 seconds'
-               OR EXISTS (SELECT 1 FROM outbox o WHERE o.target = p.id::text))
+        SELECT 1 FROM payouts_of(r.id) AS o JOIN payout p ON p.id = o.payout_id
+        WHERE (p.state IN ('approved', 'sending') AND p.updated_at > now() - interval '15 seconds'
+               OR EXISTS (SELECT 1 FROM outbox w WHERE w.target = p.id::text))
     )
 )
 """)

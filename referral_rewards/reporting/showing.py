@@ -210,13 +210,9 @@ FROM leg WHERE referral_id = :referral ORDER BY approved_at, role DESC
 """)
 
 _PAYOUTS: Final = text("""
-SELECT p.id AS payout, l.role, p.state, p.amount_minor, p.currency, p.rail, p.payee, p.first_sent_at,
-       p.provider_reference, p.why, p.updated_at
-FROM payout p LEFT JOIN LATERAL (
-    SELECT leg.role FROM payout_leg pl JOIN leg ON leg.id = pl.leg_id WHERE pl.payout_id = p.id
-    ORDER BY pl.live DESC LIMIT 1
-) AS l ON true
-WHERE p.referral_id = :referral ORDER BY l.role DESC, p.id
+SELECT p.id AS payout, o.role, p.state, p.amount_minor, p.currency, p.rail, p.payee, p.first_sent_at,
+       p.provider_reference, p.why, p.cycle_id AS cycle, p.updated_at
+FROM payouts_of(:referral) AS o JOIN payout p ON p.id = o.payout_id ORDER BY o.role DESC, o.live DESC, p.id
 """)
 
 _CLAWBACKS: Final = text("""

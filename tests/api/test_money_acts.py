@@ -35,7 +35,7 @@ async def stand(desk: Desk, state: str, *, why: str | None = None, sent: bool = 
         await connection.execute(
             text(
                 "UPDATE payout SET state = :state, why = :why, rail = coalesce(:rail, rail),"
-                " first_sent_at = CASE WHEN :sent THEN now() END"
+                " first_sent_at = CASE WHEN :sent THEN now() END, key_used_at = CASE WHEN :sent THEN now() END"
             ),
             {"state": state, "why": why, "sent": sent, "rail": rail},
         )

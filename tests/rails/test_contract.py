@@ -13,6 +13,7 @@ from referral_rewards.domain.payouts import (
     Misconfigured,
     Paid,
     Reversed,
+    Unfunded,
     Unknown,
     matches,
 )
@@ -157,18 +158,33 @@ async def test_a_rail_that_does_not_let_us_in_refuses_nothing(case: Case, fault:
     assert len(case.paid()) == 1
 
 
-async def test_a_provider_that_will_not_pay_says_so_for_good(case: Case) -> None:
-    provider = case.provider
-    assert isinstance(provider, Stripe | PayPal | Tremendous)
-    provider.poor = True
-    asked = case.request()
-    if isinstance(provider, Stripe):
-        provider.accounts.clear()
-        provider.customers.clear()
-    answer = await case.rail.pay(asked, key(asked))
-    assert isinstance(answer, Declined)
-    assert "brie" not in answer.why.lower()
-    assert case.paid() == []
+@pytest.mark.parametrize("name", [name for name in OUTSIDE if name.startswith("stripe")])
+async def test_a_provider_that_will_not_pay_says_so_for_good(name: str) -> None:
+    async with OUTSIDE[name]() as case:
+        assert isinstance(case.provider, Stripe)
+        case.provider.accounts.clear()
+        case.provider.customers.clear()
+        asked = case.request()
+        answer = await case.rail.pay(asked, key(asked))
+        assert isinstance(answer, Declined)
+        assert "brie" not in answer.why.lower()
+        assert case.paid() == []
+
+
+@pytest.mark.parametrize(("name", "says"), [("stripe_transfer", True), ("paypal_payouts", False), ("tremendous", True)])
+async def test_want_of_funds_is_no_refusal_and_some_rails_say_when_they_are_there(name: str, says: bool) -> None:
+    async with OUTSIDE[name]() as case:
+        provider, asked = case.provider, case.request()
+        assert isinstance(provider, Stripe | PayPal | Tremendous)
+        provider.poor = True
+        assert isinstance(await case.rail.pay(asked, key(asked)), Unfunded)
+        assert await case.rail.funded(asked) is (False if says else None)
+        provider.poor = False
+        if says:
+            provider.fail(Fault.GATEWAY, method="GET")
+            assert await case.rail.funded(asked) is False
+        assert await case.rail.funded(asked) is (True if says else None)
+        assert case.paid() == []
 
 
 @pytest.mark.parametrize("change", [{"factor": 2}, {"currency": "EUR"}, {"other": True}], ids=str)

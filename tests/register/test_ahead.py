@@ -18,7 +18,7 @@ from referral_rewards.domain.inquiries import Answers
 from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.domain.standing import Standing
 from referral_rewards.domain.terms import Role
-from referral_rewards.register import batches, claims, payouts, programs, referrals, reservations
+from referral_rewards.register import batches, claims, payout_answers, payouts, programs, referrals, reservations
 from referral_rewards.register.deciding import Asked, decide
 from referral_rewards.register.facts import Intake
 from referral_rewards.register.judgement import Judgement
@@ -89,8 +89,9 @@ class Till:
         """What the activity that pays is told of the payout of that leg."""
         payout = (await self.payouts())[role].id
         async with self.database.transaction() as connection:
-            questions = await payouts.questions(connection, payout, at)
-        answers = {referral: Answers(question, CONFIRMED) for referral, question in questions.items()}
+            outset = await payouts.begin(connection, payout, at, self.keys)
+        assert outset is not None
+        answers = {referral: Answers(question, CONFIRMED) for referral, question in outset.questions.items()}
         async with self.database.transaction() as connection:
             rails = frozenset({"account_credit"})
             return await payouts.commit_attempt(connection, payout, at, self.keys, rails, answers)
@@ -100,7 +101,7 @@ class Till:
         assert isinstance(await self.attempt(role, at), ToSend)
         async with self.database.transaction() as connection:
             payout = (await self.payouts())[role].id
-            await payouts.note(connection, payout, PayoutState.SETTLED, at, reference="p1", why=None)
+            await payout_answers.note(connection, payout, PayoutState.SETTLED, at, reference="p1", why=None)
 
     async def payouts(self) -> dict[str, Any]:
         async with self.database.transaction() as connection:
@@ -251,7 +252,7 @@ async def test_what_was_sent_in_spite_of_it_gets_its_case_when_it_takes_effect(t
     await till.approve(NOW)
     await till.tell_ahead(what)
     await till.judge(NOW)
-    await till.sql("UPDATE payout SET first_sent_at = updated_at, state = 'sending'")
+    await till.sql("UPDATE payout SET first_sent_at = updated_at, key_used_at = updated_at, state = 'sending'")
     await till.sql("UPDATE referral SET status = 'paying'")
     await till.judge(JUST_BEFORE)
     assert await till.cases() == []

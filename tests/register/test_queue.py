@@ -13,7 +13,7 @@ from sqlalchemy import text
 from referral_rewards.domain.overdue import patience
 from referral_rewards.domain.payouts import TRANSITIONS, PayoutState
 from referral_rewards.domain.terms import Role
-from referral_rewards.register import payouts, programs, queue, referrals, reservations
+from referral_rewards.register import payout_answers, payouts, programs, queue, referrals, reservations
 from referral_rewards.reporting.forms import instant
 from referral_rewards.reporting.queue import page as shown
 from referral_rewards.reporting.queue_counts import counts
@@ -116,7 +116,7 @@ class _History:
                     await connection.execute(_PAYING, {"referral": name})
                 if (to := self._answer(payout)) is None:
                     continue
-                await payouts.note(connection, payout.id, to, now, reference="x", why="as it came out")
+                await payout_answers.note(connection, payout.id, to, now, reference="x", why="as it came out")
 
     def _answer(self, payout: Any) -> PayoutState | None:
         """Of the states that its rail's answer can lead to, the one that was come to least."""
@@ -133,7 +133,7 @@ _ANSWERS = (
     *(PayoutState.REFUSED, PayoutState.MANUAL_REVIEW),
 )
 #: What committing an attempt writes once the sources have answered; who asks them is not at hand here.
-_SENT = text("UPDATE payout SET first_sent_at = now(), state = 'sending' WHERE id = :id")
+_SENT = text("UPDATE payout SET first_sent_at = now(), key_used_at = now(), state = 'sending' WHERE id = :id")
 _PAYING = text("UPDATE referral SET status = 'paying' WHERE id = :referral")
 
 

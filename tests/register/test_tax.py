@@ -12,7 +12,7 @@ from sqlalchemy import text
 from models.session import Database
 from referral_rewards.domain.facts import parse_event
 from referral_rewards.domain.payouts import PayoutState
-from referral_rewards.register import payouts
+from referral_rewards.register import payout_answers
 from tests.register.crowd import CONNECTIONS, INTAKE, NOW, Crowd, enrolment, life, told
 
 #: Each reward is 100.00, and 2000.00 in the year of 2026 needs a form: nineteen can be paid without one.
@@ -215,7 +215,7 @@ def _form(payee: str = "dexter", **said: str) -> dict[str, Any]:
 
 async def _settle(crowd: Crowd, payout: Any, at: datetime) -> None:
     async with crowd.database.transaction() as connection:
-        await payouts.note(connection, payout, PayoutState.SETTLED, at, reference="paid", why=None)
+        await payout_answers.note(connection, payout, PayoutState.SETTLED, at, reference="paid", why=None)
         await connection.execute(text("UPDATE payout SET settled_at = :at WHERE id = :id"), {"id": payout, "at": at})
 
 

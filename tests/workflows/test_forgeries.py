@@ -298,6 +298,9 @@ _ROWS: Final = {
 _TREAD: Final = {
     "as it was": "SELECT 1",
     "as if sent": "UPDATE payout SET first_sent_at = now(), state = 'sending' WHERE id = ANY(:ids)",
+    "as if its key was used": """
+        UPDATE payout SET first_sent_at = now(), key_used_at = now(), state = 'sending' WHERE id = ANY(:ids)
+    """,
     "as if paying": "UPDATE referral SET status = 'paying'",
 }
 

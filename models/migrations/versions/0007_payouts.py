@@ -12,6 +12,17 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+#: Whoever moves a payout, and by whatever path, leaves a step.
+NOTE_STEP = """
+CREATE FUNCTION note_payout_step() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO payout_step (payout_id, generation, at, act, state, why, reference)
+    VALUES (NEW.id, NEW.generation, NEW.updated_at, CASE TG_OP WHEN 'INSERT' THEN 'planned' ELSE 'moved' END,
+            NEW.state, NEW.why, NEW.provider_reference);
+    RETURN NULL;
+END $$
+"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -46,9 +57,10 @@ def upgrade() -> None:
         sa.Column("why", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("rail"),
     )
-    for column in ("key_used_at", "missed_at", "settled_at"):
+    for column in ("key_used_at", "missed_at", "settled_at", "due_at"):
         op.add_column("payout", sa.Column(column, sa.DateTime(timezone=True), nullable=True))
     op.execute("UPDATE payout SET key_used_at = first_sent_at")
+    op.execute("UPDATE payout SET due_at = updated_at WHERE state IN ('sending', 'accepted', 'unknown')")
     op.execute("UPDATE payout SET settled_at = updated_at WHERE state = 'settled'")
     op.alter_column("payout", "referral_id", nullable=True)
     op.drop_constraint("ck_payout_amount", "payout", type_="check")
@@ -64,6 +76,12 @@ def upgrade() -> None:
         SELECT id, generation, coalesce(first_sent_at, updated_at), 'recorded', state, why, provider_reference
         FROM payout
     """)
+    op.execute(NOTE_STEP)
+    op.execute("CREATE TRIGGER payout_history AFTER INSERT ON payout FOR EACH ROW EXECUTE FUNCTION note_payout_step()")
+    op.execute(
+        "CREATE TRIGGER payout_history_of_moves AFTER UPDATE ON payout FOR EACH ROW"
+        " WHEN (NEW.state <> OLD.state OR NEW.generation <> OLD.generation) EXECUTE FUNCTION note_payout_step()"
+    )
     op.execute(
         "CREATE TRIGGER payout_step_append_only BEFORE UPDATE OR DELETE ON payout_step"
         " FOR EACH ROW EXECUTE FUNCTION refuse_change()"

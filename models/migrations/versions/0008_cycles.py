@@ -9,6 +9,17 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
+# A leg that left a payout which others are paid by has nothing to do with that any more.
+_PAYOUTS_OF = """
+CREATE FUNCTION payouts_of(its_referral text)
+RETURNS TABLE (payout_id uuid, leg_id uuid, role text, live boolean) LANGUAGE sql STABLE AS $$
+    SELECT DISTINCT ON (pl.payout_id, l.role) pl.payout_id, l.id, CAST(l.role AS text), pl.live
+    FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id JOIN payout p ON p.id = pl.payout_id
+    WHERE l.referral_id = its_referral AND (pl.live OR p.state = 'cancelled' OR p.referral_id = its_referral)
+    ORDER BY pl.payout_id, l.role, pl.live DESC, l.approved_at DESC
+$$
+"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -22,7 +33,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("cursor", sa.String(), nullable=True),
         sa.Column("digest", sa.String(), nullable=True),
-        sa.Column("turn", sa.Integer(), nullable=False),
+        sa.Column("turn", sa.Integer(), server_default="0", nullable=False),
         sa.Column("summary", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=True),
@@ -54,6 +65,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('reserved', 'tax_hold')"),
     )
     op.create_check_constraint("ck_payout_of_one", "payout", "(referral_id IS NULL) <> (cycle_id IS NULL)")
+    op.execute(_PAYOUTS_OF)
 
 
 def downgrade() -> None:

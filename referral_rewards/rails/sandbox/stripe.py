@@ -22,6 +22,9 @@ ENTRY: Final = "customer_balance_transaction"
 _HUNDREDS: Final = frozenset({"isk", "ugx"})
 _CREATED: Final = {"created[gte]": operator.ge, "created[lt]": operator.lt}
 _TENS: Final = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
+#: What the account holds, in each of these.
+_PLENTY: Final = 10**12
+_CURRENCIES: Final = ("usd", "eur", "jpy", "kwd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,10 @@ class Stripe(Provider):
 
     def _shown(self, request: Request) -> Response:
         match request.steps:
+            case ("v1", "balance"):
+                held = [{"amount": 0 if self.poor else _PLENTY, "currency": each} for each in _CURRENCIES]
+                shown = {"object": "balance", "livemode": False, "available": held, "pending": []}
+                return Response(200, shown)
             case ("v1", "transfers"):
                 return _page(request, self.of(TRANSFER), {"transfer_group": lambda each: each["transfer_group"]})
             case ("v1", "transfers", name, "reversals"):
@@ -127,6 +134,9 @@ class Stripe(Provider):
                 self._known(customer in self.customers)
                 return _page(request, self._entries(customer), {})
             case ("v1", "coupons", name):
+                self._known(name in self.objects)
+                return Response(200, self.objects[name])
+            case ("v1", "promotion_codes", name):
                 self._known(name in self.objects)
                 return Response(200, self.objects[name])
             case ("v1", "promotion_codes"):

@@ -14,6 +14,7 @@ from referral_rewards.rails.sandbox.provider import Clock, Provider, Refused, Re
 
 KEY: Final = "TEST_of_the_sandbox"
 WEBHOOK_KEY: Final = "a-key-of-the-sandbox"
+_PLENTY: Final = 10**12
 FUNDING_SOURCE, CAMPAIGN = "SOURCE1", "CAMPAIGN1"
 
 
@@ -59,6 +60,8 @@ class Tremendous(Provider):
             case "GET", ("api", "v2", "orders", name):
                 found = self._named(name)
                 return Response(200, {"order": found}) if found else _error(404)
+            case "GET", ("api", "v2", "funding_sources", name):
+                return Response(200, {"funding_source": self._source()}) if name == FUNDING_SOURCE else _error(404)
             case "POST", ("api", "v2", "rewards", name, "cancel"):
                 return self._cancelled(name)
             case "POST", ("api", "v2", "rewards", name, "generate_link") if self._of_reward(name):
@@ -71,6 +74,16 @@ class Tremendous(Provider):
         begin = int(query.get("offset", "0"))
         shown = found[::-1][begin : begin + int(query.get("limit", "10"))]
         return Response(200, {"orders": shown, "total_count": len(found)})
+
+    def _source(self) -> dict[str, Any]:
+        held = {"available_cents": 0 if self.poor else _PLENTY, "pending_cents": 0}
+        return {
+            "id": FUNDING_SOURCE,
+            "method": "balance",
+            "usage_permissions": ["api_orders", "dashboard_orders"],
+            "status": "active",
+            "meta": held,
+        }
 
     def _named(self, name: str) -> dict[str, Any] | None:
         return self.orders.get(name) or next((o for o in self.orders.values() if o["id"] == name), None)

@@ -1,0 +1,91 @@
+"""Carries out what people decided on a payout: each decision once, and only if it is genuine and on what still stands.
+
+What was decided is signed; what stands is compared by the digest that the signature covers, so that a decision on what
+has changed since is void, and asks again.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.money_acts import ROLES, ActSubject, MoneyAct, SubjectKind
+from referral_rewards.domain.payouts import REFUSALS, PayoutState
+from referral_rewards.register import (
+    act_subjects,
+    decisions,
+    payout_endings,
+    payout_generations,
+    payout_rows,
+    payout_steps,
+)
+from referral_rewards.register.decisions import Decision
+from referral_rewards.register.signing import KeyRing
+
+_A = MoneyAct
+
+
+async def carry_out(connection: AsyncConnection, payout: UUID, now: datetime, keys: KeyRing) -> bool:
+    """Whether a decision moved the payout. The caller holds the rows of its referrals and its own, and tells them."""
+    moved = False
+    for decision in await _open(connection, payout, keys):
+        subject = await act_subjects.shown(connection, SubjectKind.PAYOUT, payout, keys)
+        row = await payout_rows.read(connection, payout)
+        if decision.kind is _A.CONFIRM_PAYOUT and row.state in (PayoutState.ACCEPTED, PayoutState.SETTLED):
+            # The rail itself reads it, and says so when it is asked.
+            if row.state == PayoutState.SETTLED:
+                await decisions.record_effect(connection, [decision.id], "applied", now, "settled")
+            continue
+        if (why_void := await _void(connection, decision, subject)) is not None:
+            await decisions.record_effect(connection, [decision.id], "void", now, why_void)
+            continue
+        await payout_steps.append(
+            connection, payout, row.generation, now, decision.kind, f"{decision.user}: {decision.reason}"
+        )
+        await _apply(connection, row, decision, now)
+        await decisions.record_effect(connection, [decision.id], "applied", now, "carried out")
+        moved = True
+    return moved
+
+
+async def _open(connection: AsyncConnection, payout: UUID, keys: KeyRing) -> list[Decision]:
+    """The genuine decisions that nothing came of yet, in the order in which they were made."""
+    made = await decisions.on_subject(connection, payout, keys)
+    noted = {each.decision_id for each in await decisions.effects(connection, [each.id for each in made])}
+    return [each for each in made if each.id not in noted]
+
+
+async def _void(connection: AsyncConnection, decision: Decision, subject: ActSubject) -> str | None:
+    assert isinstance(decision.kind, MoneyAct)
+    if decision.digest != subject.digest or decision.kind not in subject.takes:
+        return "the payout changed after the decision"
+    if not decision.roles & ROLES[decision.kind]:
+        return "nobody with the authority decided"
+    if (await connection.execute(_BARRED, {"name": decision.user})).one_or_none() is not None:
+        return f"{decision.user} was barred since"
+    return None
+
+
+async def _apply(connection: AsyncConnection, row: Any, decision: Decision, now: datetime) -> None:
+    state, why = PayoutState(row.state), f"{decision.user} decided: {decision.reason.replace('_', ' ')}"
+    match decision.kind:
+        case _A.RETRY_PAYOUT if state in REFUSALS:
+            await payout_generations.begin_next(connection, row, now)
+        case _A.RETRY_PAYOUT:
+            # Nothing was sent under its key: whether it may be is verified in full right before it is.
+            await payout_rows.move(connection, row.id, PayoutState.APPROVED, now, None, None)
+            await payout_rows.due(connection, row.id, now, timedelta(0))
+        case _A.SETTLE_PAYOUT:
+            assert decision.details is not None
+            await payout_rows.move(connection, row.id, PayoutState.SETTLED, now, why, decision.details["reference"])
+            await payout_endings.settled(connection, row, now)
+        case _A.REFUSE_PAYOUT:
+            await payout_rows.move(connection, row.id, PayoutState.REFUSED, now, why, None)
+        case _A.CANCEL_PAYOUT:
+            await payout_rows.move(connection, row.id, PayoutState.CANCELLED, now, why, None)
+            await payout_endings.cancelled(connection, row, now)
+
+
+_BARRED: Final = text("SELECT 1 FROM app_user WHERE name = :name AND barred_at IS NOT NULL")

@@ -1,0 +1,93 @@
+"""What a rail answered, put on record: the payout moves forward, is booked, and its referrals hear of it."""
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.payout_waits import until_the_second_look
+from referral_rewards.domain.payouts import TRANSITIONS, PayoutState
+from referral_rewards.register import payout_endings, payout_rows, payout_steps, rail_halts
+from referral_rewards.register.payouts import NotNow, ToSend
+
+_P = PayoutState
+#: What a rail refused, and shows as paid after all, is a person's to look at.
+_REFUSED: Final = frozenset({_P.REFUSED, _P.WAITING_FUNDS})
+
+
+async def note(
+    connection: AsyncConnection,
+    payout: UUID,
+    to: PayoutState,
+    now: datetime,
+    *,
+    reference: str | None,
+    why: str | None,
+    generation: int | None = None,
+    again_after: timedelta | None = None,
+) -> PayoutState:
+    """Moves a payout forward; a settled one is booked and its legs are paid. Wakes the referral once all are at rest.
+
+    A state that can't follow the present one changes nothing: answers may come late and twice. But that it was paid
+    though it was refused before, or under an earlier ``generation`` of its key than the present one, is put before a
+    person.
+    """
+    held = await payout_rows.hold(connection, payout)
+    state, of_another = PayoutState(held.row.state), generation not in (None, held.row.generation)
+    if to is _P.SETTLED and (state in _REFUSED or of_another):
+        to, why = _P.MANUAL_REVIEW, f"the rail shows that it paid after all, as {reference}"
+    elif of_another:
+        return state
+    if to is _P.RETURNED and await payout_endings.taken_back_by_us(connection, held.row):
+        return state
+    if to is state or to not in TRANSITIONS[state]:
+        await payout_rows.remark(connection, held.row, why, now, again_after)
+        return state
+    await payout_rows.move(connection, payout, to, now, why, reference)
+    await payout_rows.due(connection, payout, now, again_after)
+    if to is _P.SETTLED:
+        await payout_endings.settled(connection, held.row, now)
+    if to is _P.RETURNED:
+        await payout_endings.returned(connection, held.row, now)
+    await payout_rows.tell(connection, held.row, held.referrals, to)
+    return to
+
+
+async def missed(connection: AsyncConnection, payout: UUID, step: ToSend, now: datetime, *, once: bool) -> NotNow:
+    """Takes note that the rail does not show what may have gone out, and can't be sent again: it is looked for once
+    more after a while (``once``: it can't be), and then put before a person."""
+    held = await payout_rows.hold(connection, payout)
+    state = PayoutState(held.row.state)
+    if held.row.generation != step.generation or state not in (_P.SENDING, _P.UNKNOWN):
+        return NotNow(state, held.row.why or "it moved meanwhile")
+    left = None if once else until_the_second_look(held.row.missed_at, now)
+    to = _P.MANUAL_REVIEW if left is None else _P.UNKNOWN
+    why = "an earlier attempt is on record, the rail shows none, and it is not safe to send it again"
+    await connection.execute(_MISSED, {"id": payout, "at": now})
+    if to is state:
+        await payout_rows.remark(connection, held.row, why, now, left)
+    else:
+        await payout_rows.move(connection, payout, to, now, why, None)
+        await payout_rows.due(connection, payout, now, left)
+        await payout_rows.tell(connection, held.row, held.referrals, to)
+    return NotNow(to, why, left)
+
+
+async def shut_out(
+    connection: AsyncConnection, payout: UUID, step: ToSend, now: datetime, why: str, again_after: timedelta
+) -> NotNow:
+    """Halts the rail that did not let us in. A key that it has not seen by this, and by no other attempt, is unused."""
+    held = await payout_rows.hold(connection, payout)
+    await rail_halts.halt(connection, step.rail, why, now)
+    if step.key_used_at is None and await payout_steps.newest(connection, payout) == step.step:
+        await connection.execute(_KEY_UNUSED, {"id": payout})
+    why = f"the rail {step.rail} does not let us in: {why}"
+    await payout_rows.remark(connection, held.row, why, now, again_after)
+    return NotNow(PayoutState(held.row.state), why, again_after)
+
+
+_MISSED: Final = text("UPDATE payout SET missed_at = coalesce(missed_at, :at) WHERE id = :id")
+
+_KEY_UNUSED: Final = text("UPDATE payout SET key_used_at = NULL WHERE id = :id")

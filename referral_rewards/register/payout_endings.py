@@ -1,0 +1,72 @@
+"""What the end of a payout does to its legs and posts to the books: settled, returned by the provider, or cancelled.
+
+The caller holds the rows of its referrals and its own, and has written or writes the state in the same transaction.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import ledger as books
+from referral_rewards.register import deductions, ledger, offsets
+
+
+async def settled(connection: AsyncConnection, payout: Any, now: datetime) -> None:
+    """Its legs are paid, and what was owed is not any more."""
+    await connection.execute(_LEGS_PAID, {"id": payout.id})
+    entry = books.settled(
+        str(payout.id), payout.rail, payout.payee, payout.amount_minor, payout.currency,
+        deductions=await deductions.of_payout(connection, payout.id), generation=payout.generation,
+    )  # fmt: skip
+    await ledger.post(connection, entry, program=payout.body["program"], referral=payout.referral_id or "", at=now)
+    await offsets.recovered(connection, payout.id, now)
+
+
+async def returned(connection: AsyncConnection, payout: Any, now: datetime) -> None:
+    """Its legs are owed again, and stay its own: nothing else pays them while a person has not decided."""
+    await connection.execute(_LEGS_OWED, {"id": payout.id})
+    entry = books.returned(
+        str(payout.id), payout.rail, payout.payee, payout.amount_minor, payout.currency,
+        deductions=await deductions.of_payout(connection, payout.id), generation=payout.generation,
+    )  # fmt: skip
+    await ledger.post(connection, entry, program=payout.body["program"], referral=payout.referral_id or "", at=now)
+    await offsets.given_back(connection, payout.id, now)
+
+
+async def cancelled(connection: AsyncConnection, payout: Any, now: datetime) -> None:
+    """Its legs are cancelled and what was set aside for them is released; what it would have kept is kept no more."""
+    for leg in (await connection.execute(_CANCEL_LEGS, {"id": payout.id})).all():
+        entry = books.released(str(leg.id), leg.program, leg.beneficiary, leg.amount_minor, leg.currency)
+        await ledger.post(connection, entry, program=leg.program, referral=leg.referral_id, at=now)
+    await connection.execute(_UNLINK, {"id": payout.id})
+    await deductions.free(connection, payout.id)
+
+
+async def taken_back_by_us(connection: AsyncConnection, payout: Any) -> bool:
+    """Whether we had it reversed ourselves: what its provider shows of that is no bounce."""
+    return (await connection.execute(_REVERSED, {"id": payout.id})).one_or_none() is not None
+
+
+_LEGS_PAID: Final = text("""
+UPDATE leg SET state = 'paid'
+WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = 'reserved'
+""")
+
+_LEGS_OWED: Final = text("""
+UPDATE leg SET state = 'reserved'
+WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = 'paid'
+""")
+
+_CANCEL_LEGS: Final = text("""
+UPDATE leg SET state = 'cancelled'
+WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = 'reserved'
+RETURNING *
+""")
+
+_UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE payout_id = :id AND live")
+
+_REVERSED: Final = text("""
+SELECT 1 FROM clawback WHERE payout_id = :id AND kind = 'reverse' AND first_sent_at IS NOT NULL LIMIT 1
+""")

@@ -1,0 +1,98 @@
+"""Generations of a payout's key: a new one only after a recorded definitive refusal, and only once it was released.
+
+A person releases it by a signed decision. For want of funds alone it is released by their being there: that is written
+without a signature, so that it counts only where the rail can be asked about each earlier key, and is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import ledger as books
+from referral_rewards.domain.money_acts import ROLES, MoneyAct
+from referral_rewards.domain.payouts import REFUSALS, PayoutState, provider_key
+from referral_rewards.domain.rail_catalogue import SAY_WHAT_THEY_HOLD
+from referral_rewards.register import decisions, ledger, payout_steps
+from referral_rewards.register.act_subjects import payout_digest
+from referral_rewards.register.signing import KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A key under which the payout was refused before, with what the rail called it then, if it called it anything."""
+
+    key: str
+    reference: str | None
+
+
+async def flaw(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str | None:
+    """Why the generation that the row names is not to be believed, in one sentence; None if it is.
+
+    Rows can be written by whoever writes to the database, signatures can't; and the books show what was settled.
+    """
+    if payout.provider_key != provider_key(payout.id, payout.generation):
+        return "the stored key is not its own"
+    for generation in range(1, payout.generation + 1):
+        settled = await ledger.find(connection, books.settled_key(str(payout.id), generation))
+        if settled and not await ledger.find(connection, books.returned_key(str(payout.id), generation)):
+            return "the books show that it was settled already"
+    if payout.generation == 1:
+        return None
+    steps = await payout_steps.of(connection, payout.id)
+    made = await decisions.on_subject(connection, payout.id, keys)
+    retries = [each for each in made if each.kind is MoneyAct.RETRY_PAYOUT]
+    released = {each.digest for each in retries if each.roles & ROLES[MoneyAct.RETRY_PAYOUT]}
+    for generation in range(1, payout.generation):
+        its = [each for each in steps if each.generation == generation]
+        refused = {PayoutState(each.state) for each in its} & REFUSALS
+        if not refused:
+            return f"generation {generation} of its key was never refused"
+        topped_up = any(each.act == payout_steps.TOPPED_UP for each in its) and payout.rail in SAY_WHAT_THEY_HOLD
+        by_funds = topped_up and PayoutState.WAITING_FUNDS in refused
+        if not by_funds and released.isdisjoint(payout_digest(payout, generation, state) for state in refused):
+            return f"nobody released generation {generation + 1} of its key"
+    return None
+
+
+async def earlier(connection: AsyncConnection, payout: Any) -> Sequence[Earlier]:
+    """The keys before the present one, oldest first."""
+    if payout.generation == 1:
+        return ()
+    named = {each.generation: each.reference for each in await payout_steps.of(connection, payout.id) if each.reference}
+    return [
+        Earlier(provider_key(payout.id, generation), named.get(generation))
+        for generation in range(1, payout.generation)
+    ]
+
+
+async def begin_next(connection: AsyncConnection, payout: Any, now: datetime) -> None:
+    """Gives the payout the next generation of its key, which no rail has seen; the caller has noted who released it."""
+    generation = payout.generation + 1
+    asked = {"id": payout.id, "generation": generation, "key": provider_key(payout.id, generation), "at": now}
+    await connection.execute(_NEXT, asked)
+
+
+async def top_up(connection: AsyncConnection, payout: UUID, generation: int, now: datetime) -> bool:
+    """Releases the next generation of a payout that waits for funds; False if it moved meanwhile."""
+    found = (await connection.execute(_HOLD, {"id": payout})).one()
+    if found.state != PayoutState.WAITING_FUNDS or found.generation != generation:
+        return False
+    await payout_steps.append(
+        connection, payout, generation, now, payout_steps.TOPPED_UP, "the account holds enough for it now"
+    )
+    await begin_next(connection, found, now)
+    return True
+
+
+_HOLD: Final = text("SELECT * FROM payout WHERE id = :id FOR UPDATE")
+
+_NEXT: Final = text("""
+UPDATE payout SET generation = :generation, provider_key = :key, state = 'approved', why = NULL, key_used_at = NULL,
+                  missed_at = NULL, provider_reference = NULL, settled_at = NULL, due_at = :at, updated_at = :at
+WHERE id = :id
+""")

@@ -1,0 +1,55 @@
+"""The history of a payout: what was asked of its rail, what came of it, and who decided what; append-only.
+
+The database notes each change of state itself, whoever makes it; here are the attempts and what released them.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+SENT: Final = "sent"
+LOOKED_UP: Final = "looked_up"
+POLLED: Final = "polled"
+#: An answer that moves nothing, or came too late to.
+ANSWERED: Final = "answered"
+TOPPED_UP: Final = "topped_up"
+
+
+async def append(
+    connection: AsyncConnection,
+    payout: UUID,
+    generation: int,
+    at: datetime,
+    act: str,
+    why: str | None = None,
+    reference: str | None = None,
+) -> int:
+    """Notes an act on a payout, with the state in which it stands; the number of the step."""
+    said = {"id": payout, "generation": generation, "at": at, "act": act, "why": why, "reference": reference}
+    return int((await connection.execute(_APPEND, said)).scalar_one())
+
+
+async def newest(connection: AsyncConnection, payout: UUID) -> int:
+    """The number of its newest step: whoever notes an attempt learns by it whether another began meanwhile."""
+    return int((await connection.execute(_NEWEST, {"id": payout})).scalar_one())
+
+
+async def of(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
+    """All steps, oldest first: generation, at, act, state, why, reference."""
+    return (await connection.execute(_ALL, {"id": payout})).all()
+
+
+_APPEND: Final = text("""
+INSERT INTO payout_step (payout_id, generation, at, act, state, why, reference)
+SELECT id, :generation, :at, :act, state, :why, :reference FROM payout WHERE id = :id RETURNING id
+""")
+
+_NEWEST: Final = text("SELECT coalesce(max(id), 0) FROM payout_step WHERE payout_id = :id")
+
+_ALL: Final = text("""
+SELECT id, generation, at, act, state, why, reference FROM payout_step WHERE payout_id = :id ORDER BY id
+""")

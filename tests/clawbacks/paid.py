@@ -1,0 +1,132 @@
+"""Rewards that were paid by a rail and have a case open, without the life that led there; reversals step by step."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+from sqlalchemy import insert, text
+
+from activities.clawbacks import Clawbacks
+from activities.messages import ClawbackRequest, PayoutProgress
+from models import ClawbackCase, LegRow, PayoutLegRow, PayoutRow
+from models.session import Database
+from referral_rewards.domain import ledger as books
+from referral_rewards.domain.approval import Approver
+from referral_rewards.domain.clawbacks import case_id
+from referral_rewards.domain.money_acts import REASONS, MoneyAct, SubjectKind
+from referral_rewards.domain.payouts import Accepted, Paid, PaymentRequest, body_hash
+from referral_rewards.domain.terms import Role
+from referral_rewards.register import act_subjects, acting, ledger
+from referral_rewards.register.acting import AskedAct
+from referral_rewards.register.signing import KeyRing, Signer
+from tests.rails.cases import Case, key
+
+PROGRAM = "acme-friends"
+
+
+@dataclass
+class Cashier:
+    """Pays by one rail for real, opens cases, records decisions by the rules, and runs the activity that takes back."""
+
+    database: Database
+    case: Case
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    signer: Signer = field(default_factory=Signer.generate)
+
+    @property
+    def keys(self) -> KeyRing:
+        return KeyRing.of([self.signer.public_entry()])
+
+    @property
+    def rail(self) -> str:
+        return self.case.rail.terms.name
+
+    async def paid(self, number: int, amount_minor: int = 2500, *, legs: int = 1) -> list[UUID]:
+        """A payout of so many equal legs that was settled; the case that is open about each."""
+        request = self.case.request(number, amount_minor, program=PROGRAM)
+        answer = await self.case.rail.pay(request, key(request))
+        shown = answer.order if isinstance(answer, Accepted) else answer
+        assert isinstance(shown, Paid), answer
+        return await self.on_record(request, shown.reference, legs)
+
+    async def on_record(self, request: PaymentRequest, reference: str, legs: int = 1) -> list[UUID]:
+        """Puts a payout on record as if it had just been settled."""
+        cases, body, share = [], request.body(), request.amount_minor // legs
+        async with self.database.transaction() as connection:
+            await connection.execute(
+                insert(PayoutRow).values(
+                    id=request.payout_id, referral_id=request.referral, payee=request.payee, rail=self.rail,
+                    amount_minor=request.amount_minor, currency=request.currency, body=body, body_hash=body_hash(body),
+                    generation=1, provider_key=key(request), first_sent_at=self.now, provider_reference=reference,
+                    state="settled", settled_at=self.now, updated_at=self.now,
+                )
+            )  # fmt: skip
+            for number in range(legs):
+                leg = uuid5(request.payout_id, str(number))
+                await connection.execute(
+                    insert(LegRow).values(
+                        id=leg, referral_id=request.referral, claim_id=uuid4(), digest="d", program=PROGRAM,
+                        referrer="dexter", order_key=str(leg), role="referee", beneficiary=request.payee, kind="cash",
+                        amount_minor=share, currency=request.currency, rail=self.rail, state="paid",
+                        approved_at=self.now, decisions=[],
+                    )
+                )  # fmt: skip
+                await connection.execute(
+                    insert(PayoutLegRow).values(payout_id=request.payout_id, leg_id=leg, live=True)
+                )
+                fact = uuid4()
+                cases.append(case_id(leg, fact))
+                await connection.execute(
+                    insert(ClawbackCase).values(
+                        leg_id=leg, fact_id=fact, id=cases[-1], referral_id=request.referral, opened_at=self.now,
+                        why="the order was refunded", proposed_minor=share, state="open",
+                    )
+                )  # fmt: skip
+                await self._post(connection, books.accrued(str(leg), PROGRAM, request.payee, share, request.currency))
+            entry = books.settled(
+                str(request.payout_id), self.rail, request.payee, request.amount_minor, request.currency
+            )
+            await self._post(connection, entry)
+        return cases
+
+    async def act(
+        self, kind: MoneyAct, case: UUID, amount_minor: int | None = None, *, user: str = "fiona", **given: Any
+    ) -> UUID | None:
+        """Records a decision as the API does; the newest clawback of the case since."""
+        async with self.database.transaction() as connection:
+            digest = given.pop("digest", None)
+            if digest is None:
+                digest = (await act_subjects.shown(connection, SubjectKind.CLAWBACK_CASE, case, self.keys)).digest
+            asked = AskedAct(kind, case, REASONS[kind][0], "looked at it", digest, amount_minor, **given)
+            approver = Approver(user, frozenset({Role.FINANCE}))
+            await acting.act(connection, asked, approver, now=self.now, keys=self.keys, signer=self.signer)
+            self.now += timedelta(seconds=1)
+            newest = text("SELECT id FROM clawback WHERE case_id = :case ORDER BY created_at DESC LIMIT 1")
+            return (await connection.execute(newest, {"case": case})).scalar_one_or_none()  # type: ignore[no-any-return]
+
+    async def step(
+        self, clawback: UUID | None, after: timedelta = timedelta(), cls: type[Clawbacks] = Clawbacks
+    ) -> PayoutProgress:
+        """The activity run once, so long after the step before."""
+        self.now += after
+        self.case.provider.clock.pass_time(after)
+        doing = cls(self.database, self.keys, {self.rail: self.case.rail}, lambda: self.now)
+        return await doing.reverse_clawback(ClawbackRequest(clawback=str(clawback), now=self.now))
+
+    async def row(self, clawback: UUID | None) -> Any:
+        return (await self.sql("SELECT * FROM clawback WHERE id = :id", id=clawback))[0]
+
+    async def sql(self, statement: str, **parameters: Any) -> list[Any]:
+        async with self.database.transaction() as connection:
+            result = await connection.execute(text(statement), parameters)
+            return list(result.all()) if result.returns_rows else []
+
+    async def balance(self, account: str) -> int:
+        (row,) = await self.sql(
+            "SELECT coalesce(sum(amount_minor), 0) AS total FROM posting WHERE account = :account", account=account
+        )
+        return int(row.total)
+
+    async def _post(self, connection: Any, entry: books.Entry) -> None:
+        await ledger.post(connection, entry, program=PROGRAM, referral="r1", at=self.now)

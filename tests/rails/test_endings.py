@@ -1,0 +1,187 @@
+"""How a payout ends, and what that does to its leg, its referral and the books."""
+
+from datetime import timedelta
+
+import pytest
+
+from referral_rewards.domain.money_acts import MoneyAct
+from referral_rewards.domain.payouts import PayoutState
+from referral_rewards.rails.sandbox.provider import Fault
+from tests.rails.conftest import Opener
+from tests.rails.sending import AMOUNT_MINOR, Sending
+from tests.workflows.scenes import sql
+
+_S, _A = PayoutState, MoneyAct
+HOUR = timedelta(hours=1)
+
+
+async def _leg(sending: Sending) -> str:
+    (leg,) = await sql(sending.life, "SELECT state FROM leg WHERE role = 'referrer'")
+    return str(leg.state)
+
+
+async def _other_side_is_paid(sending: Sending) -> None:
+    await sql(sending.life, "UPDATE leg SET state = 'paid' WHERE role = 'referee'")
+    await sql(sending.life, "UPDATE payout SET state = 'settled' WHERE rail = 'account_credit'")
+
+
+async def _lost(sending: Sending) -> None:
+    """Sent, and shown by nobody past its window: a person must look."""
+    sending.provider.fail(Fault.NOT_REACHED)
+    await sending.step()
+    await sending.step(timedelta(hours=20))
+    assert (await sending.step(HOUR)).state == _S.MANUAL_REVIEW
+
+
+async def test_a_person_who_finds_the_payment_settles_it_by_its_reference(transfer: Sending) -> None:
+    await _lost(transfer)
+    await transfer.decide(_A.SETTLE_PAYOUT, reference="tr_outside")
+    assert (await transfer.step()).state == _S.SETTLED
+    row = await transfer.row()
+    assert (row.provider_reference, row.settled_at) == ("tr_outside", transfer.now)
+    assert (await _leg(transfer), await transfer.booked()) == ("paid", AMOUNT_MINOR)
+    assert (await transfer.step(HOUR)).state == _S.SETTLED
+    assert await transfer.booked() == AMOUNT_MINOR
+
+
+async def test_what_a_person_refuses_is_refused_and_can_be_given_up(transfer: Sending) -> None:
+    await _lost(transfer)
+    await transfer.decide(_A.REFUSE_PAYOUT)
+    assert (await transfer.step()).state == _S.REFUSED
+    await _other_side_is_paid(transfer)
+    await transfer.decide(_A.CANCEL_PAYOUT)
+    assert (await transfer.step()).state == _S.CANCELLED
+    assert (await _leg(transfer), await transfer.booked()) == ("cancelled", 0)
+    assert (await transfer.life.money())["expense:acme-friends"] == 800
+    assert "payable:dexter" not in await transfer.life.money()
+    assert (await transfer.judge()).status == "rewarded"
+    assert (await transfer.step(HOUR)).state == _S.CANCELLED
+
+
+async def test_a_referral_of_which_nothing_was_paid_and_all_was_given_up_is_denied(transfer: Sending) -> None:
+    transfer.provider.accounts.clear()
+    await transfer.step()
+    await transfer.decide(_A.CANCEL_PAYOUT)
+    await transfer.step()
+    assert (await transfer.judge()).status == "paying"
+    await sql(transfer.life, "UPDATE leg SET state = 'cancelled' WHERE role = 'referee'")
+    row = await transfer.judge()
+    assert (row.status, row.reason, row.closed_at) == ("denied", "denied_by_decision", transfer.now)
+
+
+async def test_legs_that_were_given_up_before_anything_was_sent_are_not_set_aside_anew(transfer: Sending) -> None:
+    await sql(transfer.life, "UPDATE payout SET body_hash = 'x' WHERE id = :id", id=transfer.payout)
+    assert (await transfer.step()).state == _S.MANUAL_REVIEW
+    await transfer.decide(_A.CANCEL_PAYOUT)
+    assert (await transfer.step()).state == _S.CANCELLED
+    assert (await transfer.judge()).status == "approved"
+    await sql(transfer.life, "UPDATE leg SET state = 'cancelled' WHERE role = 'referee'")
+    assert (await transfer.judge()).status == "denied"
+    assert len(await sql(transfer.life, "SELECT 1 FROM leg")) == 2
+
+
+async def test_a_stopped_payout_goes_on_once_what_stopped_it_is_gone(transfer: Sending) -> None:
+    """A person who has it tried again before then has it stopped again: their word is no approval of the claim."""
+    await sql(transfer.life, "UPDATE payout SET amount_minor = 1 WHERE id = :id", id=transfer.payout)
+    assert (await transfer.step()).state == _S.MANUAL_REVIEW
+    await transfer.decide(_A.RETRY_PAYOUT)
+    assert (await transfer.step()).state == _S.MANUAL_REVIEW
+    await sql(transfer.life, "UPDATE payout SET amount_minor = 2500 WHERE id = :id", id=transfer.payout)
+    await transfer.decide(_A.RETRY_PAYOUT)
+    assert (await transfer.step()).state == _S.SETTLED
+    assert await transfer.settled_once()
+    assert (await transfer.row()).generation == 1
+
+
+def _bounce(sending: Sending) -> None:
+    """The provider shows that what it had paid came back."""
+    match sending.case.rail.terms.name:
+        case "stripe_transfer":
+            made = sending.provider.of("transfer")[-1]
+            made["amount_reversed"] = made["amount"]
+        case "paypal_payouts":
+            next(iter(sending.provider.batches.values()))["items"][0]["transaction_status"] = "RETURNED"
+        case "tremendous":
+            next(iter(sending.provider.orders.values()))["status"] = "CANCELED"
+
+
+@pytest.mark.parametrize("name", ["stripe_transfer", "paypal_payouts", "tremendous"])
+async def test_what_a_provider_returned_is_owed_again_until_a_person_decides(name: str, opened: Opener) -> None:
+    async with opened(name) as sending:
+        assert (await sending.step()).state == _S.SETTLED
+        await _other_side_is_paid(sending)
+        assert (await sending.judge()).status == "rewarded"
+        _bounce(sending)
+        assert (await sending.step(HOUR)).state == _S.RETURNED
+        assert (await _leg(sending), await sending.booked()) == ("reserved", 0)
+        assert (await sending.life.money())["payable:dexter"] == -AMOUNT_MINOR
+        assert (await sending.judge()).status == "rewarded"
+        assert (await sending.step(HOUR)).state == _S.RETURNED
+        assert len(sending.posts()) == 1
+        await sending.decide(_A.RETRY_PAYOUT)
+        assert (await sending.step(HOUR)).state == _S.SETTLED
+        assert len(sending.posts()) == 2
+        assert (await _leg(sending), await sending.booked()) == ("paid", AMOUNT_MINOR)
+        assert (await sending.judge()).status == "rewarded"
+
+
+async def test_a_rewarded_referral_of_which_all_came_back_and_was_given_up_is_clawed_back(transfer: Sending) -> None:
+    await transfer.step()
+    await sql(transfer.life, "UPDATE leg SET state = 'cancelled' WHERE role = 'referee'")
+    assert (await transfer.judge()).status == "rewarded"
+    _bounce(transfer)
+    await transfer.step(HOUR)
+    await transfer.decide(_A.CANCEL_PAYOUT)
+    assert (await transfer.step()).state == _S.CANCELLED
+    assert (await transfer.judge()).status == "clawed_back"
+    assert await transfer.booked() == 0
+
+
+@pytest.mark.parametrize("fault", [Fault.GATEWAY, Fault.SHUT, Fault.REPLY_LOST])
+async def test_a_provider_that_does_not_answer_has_returned_nothing(transfer: Sending, fault: Fault) -> None:
+    await transfer.step()
+    transfer.provider.fail(fault, method="GET")
+    assert (await transfer.step(HOUR)).state == _S.SETTLED
+    assert await transfer.settled_once()
+
+
+async def test_what_we_had_reversed_ourselves_is_no_bounce(transfer: Sending) -> None:
+    await transfer.step()
+    await sql(
+        transfer.life,
+        """
+        INSERT INTO clawback (id, case_id, leg_id, payout_id, referral_id, payee, kind, amount_minor, currency,
+                              recovered_minor, body, body_hash, generation, provider_key, first_sent_at, state,
+                              decision_id, created_at, updated_at)
+        SELECT gen_random_uuid(), gen_random_uuid(), pl.leg_id, p.id, 'r1', p.payee, 'reverse', p.amount_minor,
+               p.currency, 0, p.body, p.body_hash, 1, 'its own', now(), 'reversing', gen_random_uuid(), now(), now()
+        FROM payout p JOIN payout_leg pl ON pl.payout_id = p.id WHERE p.id = :id
+        """,
+        id=transfer.payout,
+    )
+    _bounce(transfer)
+    assert (await transfer.step(HOUR)).state == _S.SETTLED
+
+
+async def test_a_wake_of_what_a_person_must_look_at_finds_what_the_provider_shows_by_then(transfer: Sending) -> None:
+    await _lost(transfer)
+    transfer.provider._kept_as(
+        "transfer", "tr",
+        {"amount": 2500, "currency": "usd", "destination": "acct_dexter", "transfer_group": transfer.key(),
+         "amount_reversed": 0},
+    )  # fmt: skip
+    assert (await transfer.step(HOUR)).state == _S.SETTLED
+    assert await transfer.settled_once()
+
+
+async def test_what_was_refused_and_is_paid_after_all_is_put_before_a_person(transfer: Sending) -> None:
+    transfer.provider.accounts.clear()
+    await transfer.step()
+    transfer.provider._kept_as(
+        "transfer", "tr",
+        {"amount": 2500, "currency": "usd", "destination": "acct_dexter", "transfer_group": transfer.key(),
+         "amount_reversed": 0},
+    )  # fmt: skip
+    assert (await transfer.step(HOUR)).state == _S.MANUAL_REVIEW
+    row = await transfer.row()
+    assert (row.state, row.why) == (_S.MANUAL_REVIEW, "the rail shows that it paid after all, as tr_1")
