@@ -43,9 +43,12 @@ async def keep(connection: AsyncConnection, case: Case, news: Sequence[Fact]) ->
     """
     row = case.row
     its_disputes = disputes((fact for fact in case.facts if fact.occurred_at <= case.now), row.order_id)
-    legs = [leg for leg in (await connection.execute(_SENT_LEGS, {"referral": row.id})).all() if _may_be_paid(leg)]
-    if news and legs:
-        grounds = [ground for fact in news if (ground := _ground(fact, row, its_disputes)) is not None]
+    grounds = [ground for fact in news if (ground := _ground(fact, row, its_disputes)) is not None]
+    # Which dispute a closing ended may be seen otherwise once an earlier one is told of.
+    running = (each.opened for each in its_disputes if each.state is DisputeState.OPEN and each.opened not in news)
+    grounds += [ground for fact in running if (ground := _ground(fact, row, its_disputes)) is not None]
+    if grounds:
+        legs = [leg for leg in (await connection.execute(_SENT_LEGS, {"referral": row.id})).all() if _may_be_paid(leg)]
         dossier = await _dossier(connection, case)
         for leg in legs:
             for ground in grounds:

@@ -1,6 +1,6 @@
 """Rewards that were paid by a rail and have a case open, without the life that led there; reversals step by step."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -14,12 +14,17 @@ from models.session import Database
 from referral_rewards.domain import ledger as books
 from referral_rewards.domain.approval import Approver
 from referral_rewards.domain.clawbacks import case_id
+from referral_rewards.domain.facts import parse_event
 from referral_rewards.domain.money_acts import REASONS, MoneyAct, SubjectKind
 from referral_rewards.domain.payouts import Accepted, Paid, PaymentRequest, body_hash
 from referral_rewards.domain.terms import Role
-from referral_rewards.register import act_subjects, acting, ledger
+from referral_rewards.register import act_subjects, acting, deductions, ledger, offsets, programs
 from referral_rewards.register.acting import AskedAct
+from referral_rewards.register.facts import Intake
 from referral_rewards.register.signing import KeyRing, Signer
+from tests.desk import days_ago, event
+from tests.installation import PEPPER
+from tests.installation import PROGRAM as TERMS
 from tests.rails.cases import Case, key
 
 PROGRAM = "acme-friends"
@@ -42,6 +47,16 @@ class Cashier:
     def rail(self) -> str:
         return self.case.rail.terms.name
 
+    async def begun(self) -> None:
+        """Terms, and the referral whose rewards all of these are."""
+        referee = {"customer": "c-brie", "email": "brie@example.com"}
+        sent = {"referral": "r1", "program": PROGRAM, "referrer": "dexter", "channel": "email", "referee": referee}
+        told = event("sent", "referral.sent", days_ago(60), sent)
+        async with self.database.transaction() as connection:
+            await programs.publish(connection, TERMS.read_text(), by="tester", at=self.now)
+            await Intake(PEPPER).record(connection, [parse_event(told)], received_at=self.now)
+            await connection.execute(text("UPDATE referral SET program = :program, version = 1"), {"program": PROGRAM})
+
     async def paid(self, number: int, amount_minor: int = 2500, *, legs: int = 1) -> list[UUID]:
         """A payout of so many equal legs that was settled; the case that is open about each."""
         request = self.case.request(number, amount_minor, program=PROGRAM)
@@ -52,26 +67,12 @@ class Cashier:
 
     async def on_record(self, request: PaymentRequest, reference: str, legs: int = 1) -> list[UUID]:
         """Puts a payout on record as if it had just been settled."""
-        cases, body, share = [], request.body(), request.amount_minor // legs
+        cases, share = [], request.amount_minor // legs
         async with self.database.transaction() as connection:
-            await connection.execute(
-                insert(PayoutRow).values(
-                    id=request.payout_id, referral_id=request.referral, payee=request.payee, rail=self.rail,
-                    amount_minor=request.amount_minor, currency=request.currency, body=body, body_hash=body_hash(body),
-                    generation=1, provider_key=key(request), first_sent_at=self.now, provider_reference=reference,
-                    state="settled", settled_at=self.now, updated_at=self.now,
-                )
-            )  # fmt: skip
+            await connection.execute(insert(PayoutRow).values(**self._payout(request, reference)))
             for number in range(legs):
                 leg = uuid5(request.payout_id, str(number))
-                await connection.execute(
-                    insert(LegRow).values(
-                        id=leg, referral_id=request.referral, claim_id=uuid4(), digest="d", program=PROGRAM,
-                        referrer="dexter", order_key=str(leg), role="referee", beneficiary=request.payee, kind="cash",
-                        amount_minor=share, currency=request.currency, rail=self.rail, state="paid",
-                        approved_at=self.now, decisions=[],
-                    )
-                )  # fmt: skip
+                await connection.execute(insert(LegRow).values(**self._leg(leg, request, share, "paid")))
                 await connection.execute(
                     insert(PayoutLegRow).values(payout_id=request.payout_id, leg_id=leg, live=True)
                 )
@@ -89,6 +90,38 @@ class Cashier:
             )
             await self._post(connection, entry)
         return cases
+
+    async def earns(self, number: int, amount_minor: int) -> int:
+        """The payee is owed something else, and it is paid less what they owe; how much was kept."""
+        leg, request = uuid4(), self.case.request(number, amount_minor, program=PROGRAM)
+        async with self.database.transaction() as connection:
+            await connection.execute(insert(LegRow).values(**self._leg(leg, request, amount_minor, "reserved")))
+            await self._post(
+                connection, books.accrued(str(leg), PROGRAM, request.payee, amount_minor, request.currency)
+            )
+            await deductions.hold_payees(connection, [request.payee])
+            left_minor = await deductions.plan(
+                connection, request.payout_id, payee=request.payee, rail=self.rail, currency=request.currency,
+                legs=[leg], at=self.now,
+            )  # fmt: skip
+            asked = replace(request, amount_minor=left_minor)
+            await connection.execute(insert(PayoutRow).values(**self._payout(asked, "outside")))
+            await connection.execute(insert(PayoutLegRow).values(payout_id=request.payout_id, leg_id=leg, live=True))
+            await connection.execute(text("UPDATE leg SET state = 'paid' WHERE id = :id"), {"id": leg})
+            lowered_by = await deductions.of_payout(connection, request.payout_id)
+            await self._post(
+                connection,
+                books.settled(
+                    str(request.payout_id),
+                    self.rail,
+                    request.payee,
+                    left_minor,
+                    request.currency,
+                    deductions=lowered_by,
+                ),
+            )
+            await offsets.recovered(connection, request.payout_id, self.now)
+        return amount_minor - left_minor
 
     async def act(
         self, kind: MoneyAct, case: UUID, amount_minor: int | None = None, *, user: str = "fiona", **given: Any
@@ -127,6 +160,46 @@ class Cashier:
             "SELECT coalesce(sum(amount_minor), 0) AS total FROM posting WHERE account = :account", account=account
         )
         return int(row.total)
+
+    def _payout(self, request: PaymentRequest, reference: str) -> dict[str, Any]:
+        body = request.body()
+        return {
+            "id": request.payout_id,
+            "referral_id": request.referral,
+            "payee": request.payee,
+            "rail": self.rail,
+            "amount_minor": request.amount_minor,
+            "currency": request.currency,
+            "body": body,
+            "body_hash": body_hash(body),
+            "generation": 1,
+            "provider_key": key(request),
+            "first_sent_at": self.now,
+            "provider_reference": reference,
+            "state": "settled",
+            "settled_at": self.now,
+            "updated_at": self.now,
+        }
+
+    def _leg(self, leg: UUID, request: PaymentRequest, amount_minor: int, state: str) -> dict[str, Any]:
+        return {
+            "id": leg,
+            "referral_id": request.referral,
+            "claim_id": uuid4(),
+            "digest": "d",
+            "program": PROGRAM,
+            "referrer": "dexter",
+            "order_key": str(leg),
+            "role": "referee",
+            "beneficiary": request.payee,
+            "kind": "cash",
+            "amount_minor": amount_minor,
+            "currency": request.currency,
+            "rail": self.rail,
+            "state": state,
+            "approved_at": self.now,
+            "decisions": [],
+        }
 
     async def _post(self, connection: Any, entry: books.Entry) -> None:
         await ledger.post(connection, entry, program=PROGRAM, referral="r1", at=self.now)
