@@ -61,3 +61,10 @@ class CyclesDueRequest(Message):
 
     program: str
     now: datetime
+
+
+class ReconciliationRequest(Message):
+    """Carry this reconciliation on."""
+
+    reconciliation: str
+    now: datetime

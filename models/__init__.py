@@ -20,6 +20,7 @@ from models.notices import Notice, WebhookEndpoint
 from models.payouts import HeldTotal, LegRow, PayoutDeduction, PayoutLegRow, PayoutRow, PayoutStep, RailHalt
 from models.programs import ProgramVersion
 from models.rails import Handover, PaymentInstruction, ProviderEventRow, RailConnection
+from models.reconciliations import ListedPayment, ReconciliationDifference, ReconciliationRow
 from models.referrals import ReferralRow, ReferralStep, ToJudge, Wakeup
 from models.users import Identity, SessionRow, SignInFailure, SignInFlow, TokenRow, UserRow
 
@@ -43,6 +44,7 @@ __all__ = [
     "Inquiry",
     "LedgerTransaction",
     "LegRow",
+    "ListedPayment",
     "Notice",
     "PaymentInstruction",
     "PayoutCycleRow",
@@ -57,6 +59,8 @@ __all__ = [
     "QueueEntry",
     "RailConnection",
     "RailHalt",
+    "ReconciliationDifference",
+    "ReconciliationRow",
     "ReferralFact",
     "ReferralKey",
     "ReferralRow",

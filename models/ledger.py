@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Index
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index
 from sqlmodel import Field, SQLModel
 
 from models.columns import by_code_point, instant, minor
@@ -26,7 +26,13 @@ class Posting(SQLModel, table=True):
     """One line: debit positive, credit negative, in minor units."""
 
     __tablename__ = "posting"
-    __table_args__ = (Index("ix_posting_account", "account", "currency"),)
+    __table_args__ = (
+        Index("ix_posting_account", "account", "currency"),
+        CheckConstraint(
+            "account ~ '^(expense|loss|payable|credit|withholding|recoverable|clearing):.'", name="ck_posting_account"
+        ),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="ck_posting_currency"),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
     transaction_id: UUID = Field(foreign_key="ledger_transaction.id", index=True)

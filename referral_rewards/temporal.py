@@ -17,6 +17,7 @@ __all__ = [
     "cycle_schedule_id",
     "cycle_workflow_id",
     "payout_workflow_id",
+    "reconciliation_workflow_id",
     "workflow_id",
 ]
 
@@ -44,6 +45,11 @@ def cycle_workflow_id(program: str, due_on: date) -> str:
 def cycle_schedule_id(program: str) -> str:
     """The id of the schedule by which a program's payout cycles fall due."""
     return f"payout-cycle-{program}"
+
+
+def reconciliation_workflow_id(reconciliation: str) -> str:
+    """The id of the workflow of one reconciliation."""
+    return f"reconcile-{reconciliation}"
 
 
 async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:

@@ -16,6 +16,7 @@ from activities.clawbacks import Clawbacks
 from activities.cycles import Cycles
 from activities.inquiries import Hearing, Inquiries
 from activities.payouts import Payouts
+from activities.reconciliations import Reconciliations
 from activities.records import Records
 from models.session import Database
 from referral_rewards.notices.port import Mailer
@@ -32,6 +33,7 @@ from worker.postman import Postman
 from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.payout_cycle import PayoutCycle, PayoutCycleDue
+from workflows.reconciliation import Reconciliation
 from workflows.referral import Referral
 
 #: Work in progress gets this long to finish when a worker is told to stop.
@@ -80,13 +82,16 @@ def payouts_worker(
     paying = Payouts(database, keys, connected, Inquiries(database, intake, sources), _now, elsewhere)
     reversing = Clawbacks(database, keys, connected, _now, elsewhere)
     cycling = Cycles(database, keys)
+    reconciling = Reconciliations(database, connected)
     return Worker(
         client,
         task_queue=queue,
-        workflows=[Payout, Clawback, PayoutCycle, PayoutCycleDue],
+        workflows=[Payout, Clawback, PayoutCycle, PayoutCycleDue, Reconciliation],
         activities=[
             *(paying.route_payout, paying.send_payout, reversing.route_clawback, reversing.reverse_clawback),
             *(cycling.open_due_cycle, cycling.advance_cycle),
+            *(reconciling.route_reconciliation, reconciling.list_payments, reconciling.compare_payments),
+            reconciling.abandon_reconciliation,
         ],
         workflow_runner=runner(),
         max_cached_workflows=500,

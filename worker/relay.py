@@ -14,11 +14,18 @@ from models.session import Database
 from referral_rewards import search_attributes
 from referral_rewards.register import batches, outbox, queue
 from referral_rewards.register.outbox import Delivery, WakeupKind
-from referral_rewards.temporal import clawback_workflow_id, cycle_workflow_id, payout_workflow_id, workflow_id
+from referral_rewards.temporal import (
+    clawback_workflow_id,
+    cycle_workflow_id,
+    payout_workflow_id,
+    reconciliation_workflow_id,
+    workflow_id,
+)
 from worker.schedules import Schedules
 from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.payout_cycle import PayoutCycle
+from workflows.reconciliation import Reconciliation
 from workflows.referral import Referral
 
 _log = structlog.get_logger("relay")
@@ -133,6 +140,15 @@ class Relay:
                     start_signal="news",
                     start_signal_args=[subject],
                     static_summary=f"Payout cycle of {delivery.program}, due on {delivery.due_on}",
+                )
+            case WakeupKind.RECONCILIATION_DUE:
+                await self._client.start_workflow(
+                    Reconciliation.run,
+                    delivery.target,
+                    id=reconciliation_workflow_id(delivery.target),
+                    task_queue=self._payouts_queue,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    static_summary="What a rail paid, compared with what we hold",
                 )
             case WakeupKind.SCHEDULE_DUE:
                 await self._schedules.set(delivery.target, datetime.now(UTC))

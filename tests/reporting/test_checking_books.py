@@ -17,7 +17,9 @@ from referral_rewards.register.ledger import post
 from referral_rewards.reporting.books.checking import problems
 
 AT = datetime(2026, 7, 1, 12, tzinfo=UTC)
-LEG, PAYOUT, OFFSET, CLAWBACK = (uuid5(UUID(int=0), name) for name in ("leg", "payout", "offset", "clawback"))
+LEG, PAYOUT, CLAWBACK = (uuid5(UUID(int=0), name) for name in ("leg", "payout", "clawback"))
+#: A reward that was paid before, of which 5.00 was to be had back.
+EARLIER_LEG, EARLIER_PAYOUT, OFFSET = (uuid5(UUID(int=1), name) for name in ("leg", "payout", "offset"))
 KEPT = (Deduction(DeductionKind.OFFSET, str(OFFSET), 500), Deduction(DeductionKind.WITHHOLDING, "us", 300))
 
 
@@ -29,6 +31,10 @@ async def books(database_url: str) -> AsyncIterator[AsyncConnection]:
         await _row(connection, LegRow, **LEG_ROW)
         await _row(connection, PayoutRow, **PAYOUT_ROW)
         await _row(connection, PayoutLegRow, payout_id=PAYOUT, leg_id=LEG)
+        await _row(connection, LegRow, **LEG_ROW | {"id": EARLIER_LEG, "order_key": "o0", "amount_minor": 500})
+        earlier = {"id": EARLIER_PAYOUT, "amount_minor": 500, "provider_key": f"{EARLIER_PAYOUT}-1"}
+        await _row(connection, PayoutRow, **PAYOUT_ROW | earlier)
+        await _row(connection, PayoutLegRow, payout_id=EARLIER_PAYOUT, leg_id=EARLIER_LEG)
         for each in KEPT:
             kept = {"kind": each.kind, "source": each.source, "amount_minor": each.amount_minor}
             await _row(connection, PayoutDeduction, payout_id=PAYOUT, **kept)
@@ -46,19 +52,19 @@ async def test_a_register_and_its_books_agree(books: AsyncConnection) -> None:
 async def test_a_payout_that_came_back_and_was_paid_again_agrees(books: AsyncConnection) -> None:
     paid: dict[str, Any] = {"deductions": KEPT, "currency": "USD"}
     await _post(books, ledger.returned(str(PAYOUT), "tremendous", "c-brie", 1700, **paid))
-    await books.execute(text("UPDATE payout SET state = 'returned'"))
-    await books.execute(text("UPDATE leg SET state = 'reserved'"))
+    await books.execute(text(f"UPDATE payout SET state = 'returned' WHERE id = '{PAYOUT}'"))
+    await books.execute(text(f"UPDATE leg SET state = 'reserved' WHERE id = '{LEG}'"))
     await books.execute(text("UPDATE clawback SET recovered_minor = 0, state = 'offsetting'"))
     assert await _found(books) == []
     await _post(books, ledger.settled(str(PAYOUT), "tremendous", "c-brie", 1700, generation=2, **paid))
-    await books.execute(text("UPDATE payout SET state = 'settled', generation = 2"))
+    await books.execute(text(f"UPDATE payout SET state = 'settled', generation = 2 WHERE id = '{PAYOUT}'"))
     await books.execute(text("UPDATE clawback SET recovered_minor = 500, state = 'offset'"))
     assert await _found(books) == []
 
 
 DISAGREEMENTS: dict[str, tuple[Sequence[str], Sequence[Entry], Sequence[str]]] = {
     "a settled payout whose row was changed": (
-        ["UPDATE payout SET state = 'manual_review'"],
+        [f"UPDATE payout SET state = 'manual_review' WHERE id = '{PAYOUT}'"],
         [],
         [
             f"payout {PAYOUT} is manual_review: clearing:tremendous has -17.00 USD of it, not 0.00 USD",
@@ -68,7 +74,7 @@ DISAGREEMENTS: dict[str, tuple[Sequence[str], Sequence[Entry], Sequence[str]]] =
         ],
     ),
     "another amount in a payout's row": (
-        ["UPDATE payout SET amount_minor = 1701"],
+        [f"UPDATE payout SET amount_minor = 1701 WHERE id = '{PAYOUT}'"],
         [],
         [
             f"payout {PAYOUT} is settled: clearing:tremendous has -17.00 USD of it, not -17.01 USD",
@@ -77,7 +83,7 @@ DISAGREEMENTS: dict[str, tuple[Sequence[str], Sequence[Entry], Sequence[str]]] =
         ],
     ),
     "another rail": (
-        ["UPDATE payout SET rail = 'manual'"],
+        [f"UPDATE payout SET rail = 'manual' WHERE id = '{PAYOUT}'"],
         [],
         [
             f"payout {PAYOUT} is settled: clearing:manual has 0.00 USD of it, not -17.00 USD",
@@ -85,7 +91,7 @@ DISAGREEMENTS: dict[str, tuple[Sequence[str], Sequence[Entry], Sequence[str]]] =
         ],
     ),
     "a leg that was cancelled in its row alone": (
-        ["UPDATE leg SET state = 'cancelled'"],
+        [f"UPDATE leg SET state = 'cancelled' WHERE id = '{LEG}'"],
         [],
         [
             f"leg {LEG} is cancelled: expense:acme-friends has 25.00 USD of it, not 0.00 USD",
@@ -178,8 +184,8 @@ PAYOUT_ROW: dict[str, Any] = {
 CLAWBACK_ROW: dict[str, Any] = {
     "id": OFFSET,
     "case_id": OFFSET,
-    "leg_id": OFFSET,
-    "payout_id": OFFSET,
+    "leg_id": EARLIER_LEG,
+    "payout_id": EARLIER_PAYOUT,
     "referral_id": "r0",
     "payee": "c-brie",
     "kind": "offset",
@@ -197,6 +203,8 @@ CLAWBACK_ROW: dict[str, Any] = {
 }
 ENTRIES = (
     ledger.accrued(str(LEG), "acme-friends", "c-brie", 2500, "USD"),
+    ledger.accrued(str(EARLIER_LEG), "acme-friends", "c-brie", 500, "USD"),
+    ledger.settled(str(EARLIER_PAYOUT), "tremendous", "c-brie", 500, "USD"),
     ledger.claimed_back(str(OFFSET), "acme-friends", "c-brie", 500, "USD"),
     ledger.settled(str(PAYOUT), "tremendous", "c-brie", 1700, "USD", deductions=KEPT),
 )

@@ -97,10 +97,13 @@ SELECT posted.id, l.* FROM posted CROSS JOIN (VALUES {lines}) AS l(account, amou
 @pytest.mark.parametrize(
     ("lines", "why"),
     [
-        pytest.param("('a', 1, 'USD'), ('b', -2, 'USD')", "does not balance", id="unequal"),
-        pytest.param("('a', 1, 'USD')", "does not balance", id="one-sided"),
-        pytest.param("('a', 1, 'USD'), ('b', -1, 'EUR')", "does not balance", id="in two currencies"),
-        pytest.param("('a', 0, 'USD'), ('b', 0, 'USD')", "ck_posting_not_zero", id="of nothing"),
+        pytest.param("('loss:a', 1, 'USD'), ('credit:b', -2, 'USD')", "does not balance", id="unequal"),
+        pytest.param("('loss:a', 1, 'USD')", "does not balance", id="one-sided"),
+        pytest.param("('loss:a', 1, 'USD'), ('credit:b', -1, 'EUR')", "does not balance", id="in two currencies"),
+        pytest.param("('loss:a', 0, 'USD'), ('credit:b', 0, 'USD')", "ck_posting_not_zero", id="of nothing"),
+        pytest.param("('bank:a', 1, 'USD'), ('credit:b', -1, 'USD')", "ck_posting_account", id="of an unknown kind"),
+        pytest.param("('loss:', 1, 'USD'), ('credit:b', -1, 'USD')", "ck_posting_account", id="of nobody"),
+        pytest.param("('loss:a', 1, 'usd'), ('credit:b', -1, 'usd')", "ck_posting_currency", id="in no currency"),
     ],
 )
 async def test_the_books_refuse_what_does_not_balance(life: Installation, lines: str, why: str) -> None:
@@ -113,8 +116,19 @@ async def test_the_books_refuse_an_entry_without_lines_and_one_with_a_line_too_m
         VALUES (gen_random_uuid(), 'k', 'd', now(), 'acme-friends', 'r1')
     """
     assert "has no postings" in await _refused(life, empty)
-    further = "INSERT INTO posting (transaction_id, account, amount_minor, currency) SELECT id, 'a', 1, 'USD' FROM {of}"
+    further = (
+        "INSERT INTO posting (transaction_id, account, amount_minor, currency) SELECT id, 'loss:a', 1, 'USD' FROM {of}"
+    )
     assert "does not balance" in await _refused(life, further.format(of="ledger_transaction LIMIT 1"))
+
+
+async def test_the_books_take_what_balances_in_each_of_its_currencies(life: Installation) -> None:
+    lines = "('loss:a', 1, 'USD'), ('credit:b', -1, 'USD'), ('loss:a', 2, 'EUR'), ('credit:b', -2, 'EUR')"
+    await sql(life, _TRANSACTION.format(lines=lines))
+    held = (
+        "SELECT currency, CAST(sum(amount_minor) AS bigint) AS total FROM posting WHERE account = 'loss:a' GROUP BY 1"
+    )
+    assert sorted(map(tuple, await sql(life, held))) == [("EUR", 2), ("USD", 1)]
 
 
 async def test_the_books_of_a_lived_referral_say_what_the_register_does_and_pass_bean_check(

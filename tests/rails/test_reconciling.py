@@ -1,0 +1,305 @@
+"""A rail's list beside our payouts: after whatever went wrong they agree, and what was done by hand is found."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import insert, text
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.messages import ReconciliationRequest
+from activities.reconciliations import Reconciliations
+from models import ClawbackRow, LegRow, PayoutRow
+from models.session import Database
+from referral_rewards.domain.payouts import Accepted, Paid, PaymentRequest, PayoutState, body_hash
+from referral_rewards.domain.reconciliation import Difference, Sight
+from referral_rewards.rails.sandbox.paypal import PayPal
+from referral_rewards.rails.sandbox.provider import Fault
+from referral_rewards.register import reconciliations
+from tests.rails.cases import OUTSIDE, Case, in_our_books, key
+
+NOW: Final = datetime(2026, 7, 8, tzinfo=UTC)
+BEGINNING: Final = NOW - timedelta(days=7)
+NAMES: Final = (*OUTSIDE, "account_credit")
+
+
+@dataclass
+class Office:
+    """Somebody who pays over one rail, keeps payouts, and has its list compared with them."""
+
+    case: Case
+    database: Database
+    paid: dict[UUID, tuple[PaymentRequest, Paid]] = field(default_factory=dict)
+
+    async def pay(self, number: int, state: PayoutState = PayoutState.SETTLED, **parts: Any) -> UUID:
+        """A payout of that number, paid by the rail and held as ``state``."""
+        request = self.case.request(number, **parts)
+        answer = await self.case.rail.pay(request, key(request))
+        for _ in range(3):
+            if not isinstance(answer, Paid | Accepted):
+                answer = await self.case.rail.pay(request, key(request))
+        if isinstance(answer, Accepted):
+            answer = await self.case.rail.poll(request, key(request), answer.order.reference)
+        assert isinstance(answer, Paid)
+        self.paid[request.payout_id] = request, answer
+        await self.hold(request, state, answer.reference)
+        return request.payout_id
+
+    async def hold(self, request: PaymentRequest, state: PayoutState, reference: str | None) -> None:
+        row = {
+            "id": request.payout_id,
+            "referral_id": request.referral,
+            "payee": request.payee,
+            "rail": self.case.rail.terms.name,
+            "amount_minor": request.amount_minor,
+            "currency": request.currency,
+            "body": request.body(),
+            "body_hash": body_hash(request.body()),
+            "provider_key": key(request),
+            "first_sent_at": BEGINNING,
+            "provider_reference": reference,
+            "state": state,
+            "updated_at": NOW,
+        }
+        await self.sql(insert(PayoutRow).values(row))
+
+    async def take_back(self, payout: UUID, amount_minor: int, *, noted: bool = True, done: bool = True) -> None:
+        """Takes so much back over the rail, with a clawback on record; or by hand, or on record alone."""
+        request, paid = self.paid[payout]
+        name = uuid4()
+        if done:
+            await self.case.rail.reverse(request, paid, amount_minor, f"{name}-1")
+        if not noted:
+            return
+        leg = {
+            **dict.fromkeys(("id", "claim_id"), name),
+            **dict.fromkeys(("digest", "order_key", "role", "referrer"), str(name)),
+            "referral_id": request.referral,
+            "program": request.program,
+            "beneficiary": request.payee,
+            "kind": "cash",
+            "amount_minor": request.amount_minor,
+            "currency": request.currency,
+            "rail": self.case.rail.terms.name,
+            "state": "paid",
+            "approved_at": NOW,
+        }
+        await self.sql(insert(LegRow).values(leg))
+        row = {
+            **dict.fromkeys(("id", "case_id", "leg_id", "decision_id"), name),
+            "payout_id": payout,
+            "referral_id": request.referral,
+            "payee": request.payee,
+            "kind": "reverse",
+            "amount_minor": amount_minor,
+            "currency": request.currency,
+            "recovered_minor": amount_minor,
+            "body": {},
+            "body_hash": "h",
+            "generation": 1,
+            "provider_key": f"{name}-1",
+            "state": "reversed",
+            "created_at": NOW,
+            "updated_at": NOW,
+        }
+        await self.sql(insert(ClawbackRow).values(row))
+
+    async def reconcile(self, since: datetime = BEGINNING, until: datetime = NOW) -> list[Difference]:
+        """What does not agree; no payout was moved by it."""
+        before = await self.sql(text("SELECT id, state, amount_minor FROM payout ORDER BY id"))
+        async with self.database.transaction() as connection:
+            rail = self.case.rail.terms.name
+            asked = await reconciliations.ask(connection, rail, since, until, by="fiona", at=NOW)
+        doing = Reconciliations(self.database, {rail: self.case.rail})
+        request = ReconciliationRequest(reconciliation=str(asked), now=NOW)
+        await ActivityEnvironment().run(doing.list_payments, request)
+        # Whatever was done by an activity that was killed is done again.
+        await ActivityEnvironment().run(doing.list_payments, request)
+        count = await ActivityEnvironment().run(doing.compare_payments, request)
+        assert await ActivityEnvironment().run(doing.compare_payments, request) == count
+        async with self.database.transaction() as connection:
+            row = await reconciliations.row(connection, asked)
+            found = await reconciliations.differences(connection, asked, after=None, limit=100)
+        assert (row.state, row.differences, row.sight) == ("done", len(found), self.case.rail.sight)
+        assert await self.sql(text("SELECT 1 FROM listed_payment")) == []
+        assert await self.sql(text("SELECT id, state, amount_minor FROM payout ORDER BY id")) == before
+        return [difference for _, difference in found]
+
+    async def sql(self, statement: Any) -> list[Any]:
+        async with self.database.transaction() as connection:
+            result = await connection.execute(statement)
+            return list(result.all()) if result.returns_rows else []
+
+
+@asynccontextmanager
+async def opened(name: str, database_url: str) -> AsyncIterator[Office]:
+    database = Database.at(database_url)
+    try:
+        async with in_our_books(database_url) if name == "account_credit" else OUTSIDE[name]() as case:
+            yield Office(case, database)
+    finally:
+        await database.close()
+
+
+@pytest.fixture(params=NAMES)
+async def office(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[Office]:
+    async with opened(request.param, database_url) as office:
+        yield office
+
+
+async def test_what_a_rail_paid_is_what_we_hold(office: Office) -> None:
+    """In every currency, though replies were lost, and with what we took back."""
+    for number, currency in enumerate(("USD", "JPY", "HUF", "EUR"), start=1):
+        office.case.provider.fail(Fault.REPLY_LOST)
+        await office.pay(number, currency=currency, amount_minor=25_000)
+    payout = await office.pay(5)
+    if office.case.rail.sight is not Sight.OURS:
+        await office.take_back(payout, 2500)
+    assert await office.reconcile() == []
+
+
+async def test_a_payment_that_the_rail_does_not_show_is_found(office: Office) -> None:
+    await office.pay(1)
+    missing = office.case.request(2)
+    await office.hold(missing, PayoutState.SETTLED, "nowhere")
+    (found,) = await office.reconcile()
+    kind = "unseen" if office.case.rail.sight is Sight.OURS else "ours_only"
+    assert (found.kind, found.payout, found.reference) == (kind, missing.payout_id, "nowhere")
+
+
+async def test_a_changed_amount_is_found(office: Office) -> None:
+    payout = await office.pay(1)
+    await office.sql(text("UPDATE payout SET amount_minor = amount_minor + 1"))
+    (found,) = await office.reconcile()
+    assert (found.kind, found.payout, found.ours, found.theirs) == ("amount", payout, "25.01 USD", "25.00 USD")
+
+
+async def test_another_currency_and_another_payee_are_found(office: Office) -> None:
+    payout = await office.pay(1)
+    await office.sql(
+        text("""UPDATE payout SET currency = 'EUR', payee = 'mallory', body = body || '{"destination": "mallory"}'""")
+    )
+    found = await office.reconcile()
+    # At a rail that has to be asked for each payee, nothing of that one is seen.
+    kinds = {"account_credit": ["ours_only"], "stripe_balance": ["ours_only"]}
+    assert {each.payout for each in found} == {payout}
+    assert sorted(each.kind for each in found) in (["currency", "destination"], kinds.get(office.case.rail.terms.name))
+
+
+async def test_what_was_refused_here_and_paid_there_is_found(office: Office) -> None:
+    payout = await office.pay(1, PayoutState.REFUSED)
+    (found,) = await office.reconcile()
+    assert (found.kind, found.payout, found.ours, found.theirs) == ("state", payout, "refused", "paid, 25.00 USD")
+
+
+async def test_what_is_still_found_out_is_no_difference(office: Office) -> None:
+    await office.pay(1, PayoutState.UNKNOWN)
+    await office.hold(office.case.request(2), PayoutState.SENDING, None)
+    assert await office.reconcile() == []
+
+
+async def test_what_somebody_took_back_by_hand_is_found(office: Office) -> None:
+    payout = await office.pay(1)
+    rail = office.case.rail
+    if isinstance(office.case.provider, PayPal):
+        (batch,) = office.case.provider.batches.values()
+        batch["items"][0]["transaction_status"] = "REFUNDED"
+    else:
+        in_part = rail.terms.name in {"stripe_transfer", "stripe_balance", "account_credit"}
+        await office.take_back(payout, 600 if in_part else 2500, noted=False)
+    found = await office.reconcile()
+    if rail.terms.name == "account_credit":
+        assert [(each.kind, each.theirs) for each in found] == [("theirs_only", "taken back, 6.00 USD")]
+    elif rail.terms.name in {"stripe_transfer", "stripe_balance"}:
+        assert [(each.kind, each.ours, each.theirs) for each in found] == [
+            ("reversed", "0.00 USD taken back", "6.00 USD taken back")
+        ]
+    else:
+        assert [(each.kind, each.payout, each.ours, each.theirs) for each in found] == [
+            ("state", payout, "settled", "failed")
+        ]
+
+
+async def test_a_clawback_that_the_rail_does_not_show_is_found(office: Office) -> None:
+    if office.case.rail.sight is Sight.OURS:
+        pytest.skip("what was taken back in part can't be seen there, which the result says")
+    payout = await office.pay(1)
+    await office.take_back(payout, 2500, done=False)
+    (found,) = await office.reconcile()
+    assert (found.kind, found.payout) == ("reversed", payout)
+    assert (found.ours, found.theirs) == ("25.00 USD taken back", "0.00 USD taken back")
+
+
+async def test_payouts_of_another_span_are_left_out(office: Office) -> None:
+    await office.pay(1)
+    await office.sql(text("UPDATE payout SET amount_minor = 1"))
+    assert await office.reconcile(NOW - timedelta(days=1), NOW) == []
+
+
+async def test_a_payment_by_hand_is_found(database_url: str) -> None:
+    """And is none of nobody's once a person has adopted it for a payout, by its reference."""
+    async with opened("stripe_transfer", database_url) as office:
+        made = office.case.provider._transfer(  # type: ignore[attr-defined]
+            {"amount": "2500", "currency": "usd", "destination": "acct_brie"}
+        )
+        (found,) = await office.reconcile()
+        assert (found.kind, found.payout, found.reference) == ("theirs_only", None, made["id"])
+        assert found.theirs == "paid, 25.00 USD"
+        await office.hold(office.case.request(1), PayoutState.SETTLED, made["id"])
+        assert await office.reconcile() == []
+
+
+async def test_a_second_payment_of_one_payout_is_found(database_url: str) -> None:
+    async with opened("stripe_transfer", database_url) as office:
+        payout = await office.pay(1)
+        request, _ = office.paid[payout]
+        await office.case.rail.pay(request, f"{payout}-2")
+        (found,) = await office.reconcile()
+        assert (found.kind, found.payout) == ("duplicate", payout)
+
+
+@pytest.mark.parametrize(
+    ("break_", "why", "again"),
+    [
+        (lambda office: office.case.provider.fail(Fault.SHUT, method="GET"), "does not let us in", False),
+        (lambda office: office.case.provider.fail(Fault.BROKEN, method="GET"), "broke off", True),
+    ],
+)
+async def test_a_list_that_breaks_off_is_no_list(
+    database_url: str, break_: Callable[[Office], None], why: str, again: bool
+) -> None:
+    async with opened("stripe_transfer", database_url) as office:
+        await office.pay(1)
+        break_(office)
+        with pytest.raises(ApplicationError, match=why) as refusal:
+            await office.reconcile()
+        assert refusal.value.non_retryable is not again
+
+
+async def test_a_rail_that_is_not_connected_is_named(database_url: str) -> None:
+    async with opened("stripe_transfer", database_url) as office:
+        async with office.database.transaction() as connection:
+            asked = await reconciliations.ask(connection, "tremendous", BEGINNING, NOW, by="fiona", at=NOW)
+        doing = Reconciliations(office.database, {"stripe_transfer": office.case.rail})
+        request = ReconciliationRequest(reconciliation=str(asked), now=NOW)
+        for activity in (doing.list_payments, doing.compare_payments):
+            with pytest.raises(ApplicationError, match="tremendous is not connected here"):
+                await ActivityEnvironment().run(activity, request)
+        await ActivityEnvironment().run(doing.abandon_reconciliation, request, "not connected")
+        async with office.database.transaction() as connection:
+            row = await reconciliations.row(connection, asked)
+        assert (row.state, row.why) == ("failed", "not connected")
+
+
+async def test_a_comparison_goes_on_where_it_was_killed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("activities.reconciliations._AT_ONCE", 2)
+    async with opened("stripe_transfer", database_url) as office:
+        for number in range(1, 6):
+            await office.pay(number)
+        await office.sql(text("UPDATE payout SET amount_minor = 1"))
+        assert len(await office.reconcile()) == 5
