@@ -20,6 +20,7 @@ from referral_rewards.domain.payouts import (
     Accepted,
     Answer,
     Declined,
+    Handed,
     Misconfigured,
     Paid,
     PaymentRequest,
@@ -29,15 +30,25 @@ from referral_rewards.domain.payouts import (
     matches,
 )
 from referral_rewards.domain.rail_catalogue import SAY_WHAT_THEY_HOLD
-from referral_rewards.rails.port import Rail
+from referral_rewards.rails.port import HandsOver, Rail
 from referral_rewards.rails.sending import ask, look
-from referral_rewards.register import payout_acts, payout_answers, payout_generations, payout_rows, payouts, rail_halts
+from referral_rewards.register import (
+    handovers,
+    payout_acts,
+    payout_answers,
+    payout_generations,
+    payout_rows,
+    payouts,
+    rail_halts,
+)
 from referral_rewards.register.payouts import NotNow, Outset, ToSend
 from referral_rewards.register.signing import KeyRing
 
 _S = PayoutState
 #: What was released goes on without a wait.
 _AT_ONCE: Final = timedelta(0)
+#: What is left of the activity's time once the rail was asked.
+_HANDOVER_SECONDS: Final = 6.0
 #: A wake of one of these is worth a look: the provider may show something else by now.
 _WORTH_A_LOOK: Final = frozenset({_S.SETTLED, _S.REFUSED, _S.MANUAL_REVIEW})
 
@@ -101,6 +112,9 @@ class Payouts:
         """What the answer of a rail comes to."""
         match answer:
             case Paid() as paid if matches(step.request, paid):
+                if (why := await self._hand_over(payout, step, paid, now)) is not None:
+                    # It is not there for the payee before they can be given it.
+                    return await self._note(payout, step, _S.ACCEPTED, now, paid.reference, why, NO_ANSWER)
                 return await self._note(payout, step, _S.SETTLED, now, paid.reference)
             case Accepted(order, why) if matches(step.request, order):
                 until = until_the_next_poll(step.key_used_at, now)
@@ -157,6 +171,25 @@ class Payouts:
             case Paid() as paid, _S.REFUSED:
                 return await self._note(payout, step, _S.SETTLED, now, paid.reference)
         return at_rest
+
+    async def _hand_over(self, payout: UUID, step: ToSend, paid: Paid, now: datetime) -> str | None:
+        """Keeps what the payee is to be given of a payment, where there is such; or why that can't be had yet."""
+        rail = self._rails[step.rail]
+        if not isinstance(rail, HandsOver):
+            return None
+        async with self._database.transaction() as connection:
+            if await handovers.is_kept(connection, payout, paid.reference):
+                return None
+        try:
+            async with asyncio.timeout(_HANDOVER_SECONDS):
+                handed = await rail.handover(step.request, paid)
+        except TimeoutError:
+            handed = Unknown("it did not answer in time")
+        if not isinstance(handed, Handed):
+            return f"it was paid; what the payee gets of it can't be had yet: {handed.why}"
+        async with self._database.transaction() as connection:
+            await handovers.keep(connection, payout, paid.reference, handed, now)
+        return None
 
     async def _review(self, payout: UUID, step: ToSend, shown: Paid, now: datetime) -> PayoutProgress:
         """Puts before a person what the rail shows under our key and nobody asked for."""

@@ -57,6 +57,7 @@ class Handover(SQLModel, table=True):
     __table_args__ = (Index("ix_handover_reference", "reference"),)
 
     payout_id: UUID = Field(primary_key=True)
+    paid_as: str = Field(primary_key=True)  # the provider's name of the payment that it is of
     id: UUID = Field(unique=True)
     kind: str  # link, code
     reference: str  # the provider's name of it

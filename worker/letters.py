@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,9 +11,9 @@ from referral_rewards.domain import contact
 from referral_rewards.domain.contact import COURTESIES, TO_APPROVERS, Template
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.rewards import Side
-from referral_rewards.notices.composing import Written, compose, without_link
+from referral_rewards.notices.composing import Written, compose, without_secrets
 from referral_rewards.notices.port import Message
-from referral_rewards.register import links, referrals
+from referral_rewards.register import handovers, links, referrals
 from referral_rewards.register.addresses import address_of
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.notices import Audience, State
@@ -21,6 +21,9 @@ from referral_rewards.register.objections import objection
 from referral_rewards.register.signing import KeyRing
 from referral_rewards.reporting.letters import letter
 from referral_rewards.reporting.showing import showing
+
+#: These bring what the rail gave for the payee.
+_HAND_OVER: Final = frozenset({Template.REWARDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,10 @@ class Letters:
             return AtRest(State.UNDELIVERABLE, "no address is on record")
         link = self._link(notice, row)
         shown = await showing(connection, row.id, self._keys)
-        written = compose(letter(notice, shown, case.terms, link))
-        return Ready(Message(notice.id, to, *written), without_link(written, link))
+        handed = await handovers.of_side(connection, row.id, Side(notice.audience)) if template in _HAND_OVER else ()
+        said = letter(notice, shown, case.terms, link, handed)
+        written = compose(said)
+        return Ready(Message(notice.id, to, *written), without_secrets(written, said))
 
     def _link(self, notice: Any, row: Any) -> str:
         if notice.audience == Audience.APPROVERS:

@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
 _PAYOUT_NAMESPACE: Final = UUID("5f6b7e1e-0d0c-5b53-9a3f-6a0f6a0d2c11")
@@ -148,6 +148,18 @@ class Misconfigured:
 
 
 Answer = Paid | Accepted | Declined | Unfunded | Unknown | Misconfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What the rail gave for the payee, and is of use to nobody else: a link to a gift card, or a code.
+
+    ``what`` is a secret of the payee's; ``reference`` is the provider's name of it.
+    """
+
+    kind: Literal["link", "code"]
+    what: str = field(repr=False)
+    reference: str
 
 
 @dataclass(frozen=True, slots=True)

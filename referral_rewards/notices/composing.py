@@ -7,6 +7,9 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import escape
+
+from referral_rewards.domain.payouts import Handed
 
 _SUBJECT: Final = "Subject: "
 _GAP: Final = re.compile(r"\n\s*\n")
@@ -15,7 +18,7 @@ _GAP: Final = re.compile(r"\n\s*\n")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """What a letter is made of. ``rewards`` are the reader's own, in words; ``link`` leads to the reader's own page, or
-    an approver to the claim."""
+    an approver to the claim; ``handed`` is what the reader gets of a rail: links and codes of theirs alone."""
 
     template: str
     program: str
@@ -25,6 +28,7 @@ class Letter:
     appeal: str | None
     rewards: Sequence[str]
     link: str
+    handed: Sequence[Handed] = ()
 
 
 class Written(NamedTuple):
@@ -42,13 +46,23 @@ def compose(letter: Letter) -> Written:
     subject = " ".join(first.removeprefix(_SUBJECT).split())
     paragraphs = [each.strip().splitlines() for each in _GAP.split(rest) if each.strip()]
     text = "\n\n".join("\n".join(lines) for lines in paragraphs) + "\n"
-    html = _pages().get_template("letter.html").render(subject=subject, paragraphs=paragraphs, link=letter.link)
+    html = _pages().get_template("letter.html").render(subject=subject, paragraphs=paragraphs, links=_links(letter))
     return Written(subject, text, html)
 
 
-def without_link(written: Written, link: str) -> Written:
-    """The letter for the record: who reads that must not get the reader's own page with it."""
-    return Written(*(each.replace(link, "(the reader's own link)") for each in written))
+def _links(letter: Letter) -> frozenset[str]:
+    return frozenset({letter.link, *(each.what for each in letter.handed if each.kind == "link")})
+
+
+def without_secrets(written: Written, letter: Letter) -> Written:
+    """The letter for the record: who reads that must get neither the reader's own page with it, nor what is handed."""
+    hidden = {each.what: f"(the reader's own {each.kind})" for each in letter.handed}
+    hidden[letter.link] = "(the reader's own link)"
+    parts = list(written)
+    for secret, instead in hidden.items():
+        # In HTML it is escaped.
+        parts = [part.replace(secret, instead).replace(str(escape(secret)), instead) for part in parts]
+    return Written(*parts)
 
 
 @cache

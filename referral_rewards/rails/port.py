@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterable, AsyncIterator
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from referral_rewards.domain.payouts import (
     Answer,
+    Handed,
     Misconfigured,
     Paid,
     PaymentRequest,
@@ -69,4 +70,13 @@ class Rail(Protocol):
         ``payees`` are the destinations that we paid to meanwhile, for a rail that has to be asked for each. An answer
         that is no payment says why the list ends there. It moves nothing.
         """
+        ...
+
+
+@runtime_checkable
+class HandsOver(Protocol):
+    """A rail whose payment is of no use to the payee until they are given a link or a code."""
+
+    async def handover(self, request: PaymentRequest, paid: Paid) -> Handed | Unknown | Misconfigured:
+        """What the payee is to be given of a payment that the rail shows. It moves nothing."""
         ...

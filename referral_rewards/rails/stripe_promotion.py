@@ -12,6 +12,7 @@ from typing import Any, Final
 from referral_rewards.domain.payouts import (
     Answer,
     Declined,
+    Handed,
     Misconfigured,
     Paid,
     PaymentRequest,
@@ -36,6 +37,7 @@ from referral_rewards.rails.stripe_calls import (
 )
 
 NAME: Final = "stripe_promotion"
+_CODE: Final = re.compile(r"[A-Za-z0-9_-]{1,500}", re.ASCII)
 _CUSTOMER: Final = re.compile(r"cus_\w{1,250}", re.ASCII)
 
 
@@ -115,6 +117,13 @@ class StripePromotion:
             if isinstance(shown, Unknown) or shown.payout is not None:
                 yield shown
 
+    async def handover(self, request: PaymentRequest, paid: Paid) -> Handed | Unknown | Misconfigured:
+        """The code as the payee types it."""
+        code = await read(self._codes.retrieve_async(paid.reference))
+        if code is None or isinstance(code, Failure):
+            return code if isinstance(code, Unknown | Misconfigured) else Unknown("Stripe does not show the code")
+        return seen(lambda: Handed("code", _typed(code.code), code.id))
+
     async def _coupon(self, request: PaymentRequest, key: str) -> Any | Failure:
         """The coupon under the key, made now or before; unknown if another discount stands there."""
         try:
@@ -141,6 +150,13 @@ class StripePromotion:
             return made
         fits = seen(lambda: (made.amount_off, made.currency, made.max_redemptions) == (amount, order["currency"], 1))
         return made if fits is True else Unknown("another coupon stands under our key")
+
+
+def _typed(code: Any) -> str:
+    """The code, if it is one that a letter may hold: https://docs.stripe.com/api/promotion_codes/object."""
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
+        raise ValueError("no code")
+    return code
 
 
 def _listed(code: Any) -> Listed:

@@ -5,6 +5,7 @@ id stands for the recipient's name.
 """
 
 import json
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +19,7 @@ from referral_rewards.domain.payouts import (
     Accepted,
     Answer,
     Declined,
+    Handed,
     Misconfigured,
     Paid,
     PaymentRequest,
@@ -50,6 +52,7 @@ _UNDER_WAY: Final = frozenset(
 )
 _FAILED: Final = frozenset({"FAILED", "CANCELED"})
 _PAGE: Final = 100
+_LINK: Final = re.compile(r"https://[!-~]{1,2000}", re.ASCII)
 #: Stands in the document for the amount, which no float may hold on its way into JSON.
 _AMOUNT: Final = "\x00amount\x00"
 
@@ -161,6 +164,21 @@ class Tremendous:
             if len(orders) < _PAGE:
                 return
 
+    async def handover(self, request: PaymentRequest, paid: Paid) -> Handed | Unknown | Misconfigured:
+        """A link to the card. Only the answer to an order shows the first one; another is made for the same card."""
+        order = await self._order(paid.reference)
+        if order is None or isinstance(order, Failure):
+            return order if isinstance(order, Unknown | Misconfigured) else Unknown("it does not show the order")
+        reward = seen(lambda: str(order["rewards"][0]["id"]))
+        if isinstance(reward, Unknown):
+            return reward
+        reply = await self._call("POST", f"/rewards/{quote(reward, safe='')}/generate_link")
+        if isinstance(reply, Unknown):
+            return reply
+        if reply.status != 200:
+            return unread(reply.status, _code(reply))
+        return seen(lambda: Handed("link", _web_address(reply.body["reward"]["link"]), reward))
+
     async def _find(self, request: PaymentRequest, key: str, name: str) -> Answer | None:
         order = await self._order(name)
         if order is None or isinstance(order, Failure):
@@ -187,6 +205,13 @@ class Tremendous:
             return read(status, body)
         except NoReply as error:
             return Unknown(str(error))
+
+
+def _web_address(text: Any) -> str:
+    """The text, if it is a link that a letter may hold."""
+    if not isinstance(text, str) or not _LINK.fullmatch(text):
+        raise ValueError("no link")
+    return text
 
 
 def _code(reply: Reply) -> str | None:

@@ -1,9 +1,10 @@
 """What a letter says of a referral: the explanation that everybody gets, and what concerns its reader alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from referral_rewards.domain.money import display
+from referral_rewards.domain.payouts import Handed
 from referral_rewards.domain.rewards import Side
 from referral_rewards.domain.terms import Terms
 from referral_rewards.notices.composing import Letter
@@ -12,8 +13,9 @@ from referral_rewards.register.notices import Audience
 _KINDS: Final = {"cash": "", "credit": " of credit", "discount": " of discount", "gift_card": " as a gift card"}
 
 
-def letter(notice: Any, shown: Mapping[str, Any], terms: Terms, link: str) -> Letter:
-    """The letter of a message, from everything about its referral (`showing.py`). ``link`` is the reader's own."""
+def letter(notice: Any, shown: Mapping[str, Any], terms: Terms, link: str, handed: Sequence[Handed] = ()) -> Letter:
+    """The letter of a message, from everything about its referral (`showing.py`). ``link`` is the reader's own, and so
+    is what they are ``handed``."""
     told = shown["told"]
     if notice.audience == Audience.APPROVERS:
         rewards = [display(leg["amount_minor"], leg["currency"]) for leg in (shown["claim"] or {}).get("legs", ())]
@@ -28,6 +30,7 @@ def letter(notice: Any, shown: Mapping[str, Any], terms: Terms, link: str) -> Le
         appeal=told["appeal"],
         rewards=rewards,
         link=link,
+        handed=handed,
     )
 
 

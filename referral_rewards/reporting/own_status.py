@@ -1,10 +1,11 @@
 """A referral as one of its sides sees it: its own status, reward and letters, and nothing about the other side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from referral_rewards.domain.money import display
+from referral_rewards.domain.payouts import Handed
 from referral_rewards.domain.rewards import Side
 
 #: Where a leg stands, by its payout's state if it has one, in words for whoever gets it.
@@ -28,8 +29,8 @@ _LETTERS: Final = {
 }
 
 
-def own_status(shown: Mapping[str, Any], side: Side) -> dict[str, Any]:
-    """What a status page shows, of everything about the referral (`showing.py`)."""
+def own_status(shown: Mapping[str, Any], side: Side, handed: Sequence[Handed] = ()) -> dict[str, Any]:
+    """What a status page shows, of everything about the referral (`showing.py`), with what that side is ``handed``."""
     told = shown["told"]
     return {
         "status": shown["status"],
@@ -43,6 +44,7 @@ def own_status(shown: Mapping[str, Any], side: Side) -> dict[str, Any]:
             for leg in shown["legs"]
             if leg["role"] == side and leg["state"] != "cancelled"
         ],
+        "handed": [{"kind": each.kind, "what": each.what} for each in handed],
         "letters": [
             {"at": _instant(each["settled_at"] or each["planned_at"]), "subject": each["subject"], "what": each["what"],
              "state": _LETTERS[each["state"]], "text": each["text"]}

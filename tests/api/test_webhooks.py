@@ -169,7 +169,14 @@ async def test_an_event_about_what_the_payee_was_handed_wakes_its_payout(heard: 
     gift = uuid4()
     await _payout(heard, gift, "tremendous", reference="ORDER1")
     async with heard.database.transaction() as connection:
-        row = {"payout_id": gift, "id": uuid4(), "kind": "link", "reference": "REWARD7", "given_at": datetime.now(UTC)}
+        row = {
+            "payout_id": gift,
+            "paid_as": "ORDER1",
+            "id": uuid4(),
+            "kind": "link",
+            "reference": "REWARD7",
+            "given_at": datetime.now(UTC),
+        }
         await connection.execute(insert(Handover).values(**row))
     await _send(heard, _order("REWARD7", "rewards", "REWARDS.CANCELED"), "tremendous")
     assert await _on_record(heard) == (1, [str(gift)], {"accepted"})

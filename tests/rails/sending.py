@@ -115,7 +115,8 @@ class Sending:
 
     def posts(self) -> list[Any]:
         """The requests for money that reached the provider."""
-        return [each for each in self.provider.asked if each.method == "POST" and "oauth2" not in each.steps]
+        no_money = {"oauth2", "generate_link"}
+        return [each for each in self.provider.asked if each.method == "POST" and not no_money & set(each.steps)]
 
     def paid(self) -> list[tuple[int | None, str]]:
         """What the provider holds under the payout's keys, and that is all that it holds."""

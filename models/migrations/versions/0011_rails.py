@@ -40,11 +40,12 @@ def upgrade() -> None:
     op.create_table(
         "handover",
         sa.Column("payout_id", sa.Uuid(), nullable=False),
+        sa.Column("paid_as", sa.String(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("reference", sa.String(), nullable=False),
         sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("payout_id"),
+        sa.PrimaryKeyConstraint("payout_id", "paid_as"),
         sa.UniqueConstraint("id"),
     )
     op.create_index("ix_handover_reference", "handover", ["reference"], unique=False)

@@ -14,7 +14,7 @@ from referral_rewards.api.desk.visiting import form_of
 from referral_rewards.api.parts import Its, Parts
 from referral_rewards.domain.errors import BadInput, Refused
 from referral_rewards.domain.rewards import Side
-from referral_rewards.register import links, own_words
+from referral_rewards.register import handovers, links, own_words
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.links import NoSuchLink
 from referral_rewards.reporting.own_status import own_status
@@ -71,7 +71,8 @@ async def _shown(
     case = await open_case(connection, row, datetime.now(UTC))
     if case is None:
         raise NoSuchLink
-    own = own_status(await showing(connection, row.id, parts.keys), side)
+    handed = await handovers.of_side(connection, row.id, side)
+    own = own_status(await showing(connection, row.id, parts.keys), side, handed)
     answer = page(
         "status.html",
         None,

@@ -133,7 +133,7 @@ class Stripe(Provider):
             case ("v1", "customers", customer, "balance_transactions"):
                 self._known(customer in self.customers)
                 return _page(request, self._entries(customer), {})
-            case ("v1", "coupons", name):
+            case ("v1", "coupons" | "promotion_codes", name):
                 self._known(name in self.objects)
                 return Response(200, self.objects[name])
             case ("v1", "promotion_codes", name):
