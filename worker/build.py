@@ -22,6 +22,7 @@ from models.session import Database
 from referral_rewards.notices.port import Mailer
 from referral_rewards.notices.webhook import Hook, Webhooks
 from referral_rewards.rails.account_credit import AccountCredit
+from referral_rewards.rails.manual import Manual
 from referral_rewards.rails.port import Rail
 from referral_rewards.register import webhooks
 from referral_rewards.register.facts import Intake
@@ -78,7 +79,7 @@ def payouts_worker(
 
     The rails that it leaves to a `provider_worker` are named in ``elsewhere``, with the task queue of each.
     """
-    connected = rails(database, outside)
+    connected = rails(database, keys, outside)
     paying = Payouts(database, keys, connected, Inquiries(database, intake, sources), _now, elsewhere)
     reversing = Clawbacks(database, keys, connected, _now, elsewhere)
     cycling = Cycles(database, keys)
@@ -134,9 +135,9 @@ async def postman(
         yield Postman(database, letters, mail=mail, webhooks=Webhooks(hooks, client), pause=_POSTMANS_PAUSE)
 
 
-def rails(database: Database, outside: Mapping[str, Rail] = MappingProxyType({})) -> Mapping[str, Rail]:
+def rails(database: Database, keys: KeyRing, outside: Mapping[str, Rail] = MappingProxyType({})) -> Mapping[str, Rail]:
     """The rails that this installation can pay by, by their names in the terms."""
-    return {**outside, "account_credit": AccountCredit(database, _now)}
+    return {**outside, "account_credit": AccountCredit(database, _now), "manual": Manual(database, keys, _now)}
 
 
 def _now() -> datetime:

@@ -87,4 +87,4 @@ async def test_a_program_that_nobody_published_has_no_terms(desk: Desk) -> None:
 
 
 async def test_the_rails_said_to_be_connected_are_those_that_workers_pay_over(desk: Desk) -> None:
-    assert rails(desk.database).keys() == CONNECTED
+    assert rails(desk.database, desk.parts.keys).keys() == CONNECTED

@@ -1,0 +1,91 @@
+"""By hand: an instruction to people, who have their bank pay it, and a second person's word that it did.
+
+Writing the instruction moves nothing; what was paid is only what somebody signed who approved none of it.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy.exc import DBAPIError
+
+from models.session import Database
+from referral_rewards.domain.payouts import (
+    Accepted,
+    Answer,
+    Declined,
+    Misconfigured,
+    Paid,
+    PaymentRequest,
+    RailTerms,
+    ReversalAnswer,
+    Unknown,
+)
+from referral_rewards.domain.reconciliation import Listed, Sight
+from referral_rewards.register import instructions
+from referral_rewards.register.signing import KeyRing
+
+_WAITS: Final = "the instruction waits for a second person to confirm that the bank executed it"
+_BY_HAND: Final = "the bank does not give it back; ask the payee for it, or keep it from what they get next"
+
+
+class Manual:
+    """Writes instructions in transactions of its own, as an outside rail would: its reply can be lost too."""
+
+    terms: Final = RailTerms(name="manual", key_window=None)
+    sight: Final = Sight.OURS
+
+    def __init__(self, database: Database, keys: KeyRing, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._keys = keys
+        self._clock = clock
+
+    async def pay(self, request: PaymentRequest, key: str) -> Answer:
+        try:
+            async with self._database.transaction() as connection:
+                await instructions.write(connection, request, key, self._clock())
+        except DBAPIError as error:
+            return _silent(error)
+        return await self.look_up(request, key) or Unknown("the register does not show what was written")
+
+    async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
+        try:
+            async with self._database.transaction() as connection:
+                written = await instructions.find(connection, key)
+                if written is None:
+                    return None
+                reference = await instructions.confirmed_as(connection, written.payout_id, key, self._keys)
+        except DBAPIError as error:
+            return _silent(error)
+        return Accepted(_shown(written, key), _WAITS) if reference is None else _shown(written, reference)
+
+    async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
+        return await self.look_up(request, key) or Unknown("the register does not show it any more")
+
+    async def funded(self, request: PaymentRequest) -> bool | None:
+        """Nobody tells us what the bank account holds."""
+        return None
+
+    async def look_up_reversal(
+        self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str
+    ) -> ReversalAnswer | None:
+        return None
+
+    async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
+        return Declined(_BY_HAND)
+
+    async def listed(
+        self, since: datetime, until: datetime, payees: AsyncIterable[str]
+    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        """What the bank paid it tells people, and not us."""
+        nothing: tuple[Listed, ...] = ()
+        for each in nothing:
+            yield each
+
+
+def _shown(written: Any, reference: str) -> Paid:
+    return Paid(reference, int(written.amount_minor), written.currency, written.destination)
+
+
+def _silent(error: DBAPIError) -> Unknown:
+    return Unknown(f"the register did not answer ({type(error.orig).__name__})")
