@@ -19,13 +19,15 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
 from models.migrate import upgrade
 from referral_rewards.config import with_driver
+from referral_rewards.domain.money_acts import MoneyAct
 from referral_rewards.embedded import postgres, temporal_cli
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
-from referral_rewards.temporal import payout_workflow_id
+from referral_rewards.temporal import clawback_workflow_id, payout_workflow_id
+from tests.clawbacks.taking import act, cases, rewarded, told
 from tests.installation import Installation
 from tests.replay.histories import FOLDER, WAYS
 from tests.workflows.journeys import Journey
-from tests.workflows.scenes import payouts, scene
+from tests.workflows.scenes import payouts, scene, sql
 
 
 async def record(names: Sequence[str]) -> None:
@@ -35,8 +37,11 @@ async def record(names: Sequence[str]) -> None:
             await asyncio.to_thread(upgrade, with_driver(url))
             async with scene(with_driver(url), environment) as life, life.workers():
                 for name in names:
-                    await WAYS[name](Journey(life, name.replace("_", "-")))
-                    await _write(life, name)
+                    if name == "clawback":
+                        await _take_back(life)
+                    else:
+                        await WAYS[name](Journey(life, name.replace("_", "-")))
+                        await _write(life, name)
 
 
 async def _write(life: Installation, name: str) -> None:
@@ -46,6 +51,19 @@ async def _write(life: Installation, name: str) -> None:
         paid = (await payouts(life, referral))["referrer"]
         handle = life.environment.client.get_workflow_handle(payout_workflow_id(str(paid.id)))
         _save("payout", await handle.fetch_history())
+
+
+async def _take_back(life: Installation) -> None:
+    """A reward that is taken back whole at its provider."""
+    await rewarded(life, "taken-back")
+    await told(life, "conversion.reversed", "taken-back", kind="refund")
+    (case,) = (await cases(life, "taken-back"))["referrer"]
+    await act(life, MoneyAct.REVERSE_CLAWBACK, case.id, 2500)
+    await life.relay.deliver()
+    ((clawback,),) = await sql(life, "SELECT id FROM clawback")
+    handle = life.environment.client.get_workflow_handle(clawback_workflow_id(str(clawback)))
+    await handle.result()
+    _save("clawback", await handle.fetch_history())
 
 
 def _save(name: str, history: WorkflowHistory) -> None:
@@ -71,4 +89,4 @@ async def _temporal() -> WorkflowEnvironment:
 
 
 if __name__ == "__main__":
-    asyncio.run(record(sys.argv[1:] or list(WAYS)))
+    asyncio.run(record(sys.argv[1:] or [*WAYS, "clawback"]))

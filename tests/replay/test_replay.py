@@ -16,6 +16,7 @@ from referral_rewards.domain.lifecycle import ReferralStatus
 from tests.replay.histories import FOLDER, WAYS
 from worker.build import runner
 from workflows import steps
+from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.referral import Referral
 
@@ -31,12 +32,12 @@ def _history(path: Path) -> WorkflowHistory:
 
 
 def test_every_way_a_referral_can_go_has_its_history_on_record() -> None:
-    assert {path.stem for path in HISTORIES} == {*WAYS, "payout"}
+    assert {path.stem for path in HISTORIES} == {*WAYS, "payout", "clawback"}
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_history_on_record_replays_command_by_command(path: Path) -> None:
-    await _replayer(Referral, Payout).replay_workflow(_history(path))
+    await _replayer(Referral, Payout, Clawback).replay_workflow(_history(path))
 
 
 @workflow.defn(name="Referral")
@@ -63,7 +64,7 @@ def test_no_identity_of_a_person_enters_a_history(path: Path) -> None:
     """Neither the referee's email nor the customer id, by which the facts of every way name her."""
     referee = path.stem.replace("_", "-")
     said = list(_texts(json.loads(path.read_text())))
-    assert any(referee in text for text in said) or path.stem == "payout"
+    assert any(referee in text for text in said) or path.stem in ("payout", "clawback")
     assert not [text for text in said if "@" in text or f"c-{referee}" in text]
 
 
