@@ -12,6 +12,7 @@ import typer
 from referral_rewards.cli import (
     blocklist,
     clawbacks,
+    cycles,
     decisions,
     ledger,
     payees,
@@ -55,6 +56,7 @@ app.add_typer(programs.commands, name="program")
 app.command()(preflight)
 app.add_typer(payouts.commands, name="payout")
 app.add_typer(clawbacks.commands, name="clawback")
+app.add_typer(cycles.commands, name="cycle")
 app.command("rails")(rails_)
 app.add_typer(ledger.commands, name="ledger")
 app.add_typer(payees.commands, name="payee")
