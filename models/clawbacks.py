@@ -35,7 +35,7 @@ class ClawbackRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_clawback_leg_id", "leg_id"),
         Index("ix_clawback_case_id", "case_id"),
-        Index("ix_clawback_payee", "payee", "currency"),
+        Index("ix_clawback_payee", "payee", "state", "currency"),
         Index("ix_clawback_state", "state"),
         CheckConstraint("amount_minor > 0", name="ck_clawback_amount"),
         CheckConstraint("recovered_minor BETWEEN 0 AND amount_minor", name="ck_clawback_recovered"),

@@ -20,7 +20,7 @@ from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.payouts import AT_REST, PayoutState
 from referral_rewards.domain.rewards import Side
-from referral_rewards.register import claims
+from referral_rewards.register import claims, webhooks
 from referral_rewards.register.cases import Case
 
 _NOTHING: Final = "by the rules it takes nothing more of this reward"
@@ -98,7 +98,10 @@ async def _open(
         "state": state,
         "settled_at": case.now if state is CaseState.DISMISSED else None,
     }
-    await connection.execute(_INSERT, asked)
+    opened = (await connection.execute(_INSERT, asked)).scalar_one_or_none()
+    if opened is not None and state is not CaseState.DISMISSED:
+        occasion = f"case:{opened}"
+        await webhooks.announce(connection, "clawback.opened", referral=case.row.id, occasion=occasion, at=case.now)
 
 
 async def _move_on(connection: AsyncConnection, case: Case, its_disputes: Sequence[Dispute]) -> None:
@@ -200,7 +203,7 @@ SELECT * FROM clawback_case WHERE referral_id = :referral AND state IN ('open', 
 _INSERT: Final = text("""
 INSERT INTO clawback_case (leg_id, fact_id, id, referral_id, opened_at, why, proposed_minor, state, settled_at)
 VALUES (:leg, :fact, :id, :referral, :at, :why, :proposed_minor, :state, :settled_at)
-ON CONFLICT DO NOTHING
+ON CONFLICT DO NOTHING RETURNING id
 """)
 
 _THAW: Final = text("""

@@ -201,19 +201,19 @@ def _planned(referral: str, at: datetime) -> Planned:
     )
 
 
-#: Payees who owed us something that was kept from their next payouts.
+#: Many who were paid owed us something, which was kept from their next payouts.
 _TAKEN_BACK: Final = (
     """
     INSERT INTO clawback (id, case_id, leg_id, payout_id, referral_id, payee, kind, amount_minor, currency,
                           recovered_minor, body, body_hash, generation, provider_key, state, decision_id, created_at,
                           updated_at)
-    SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'past-' || n, 'r' || n % 5000,
-           'offset', 500, 'USD', 500, '{}', '', 1, 'past-' || n, 'offset', gen_random_uuid(), now(), now()
-    FROM generate_series(1, 20000) AS n
+    SELECT gen_random_uuid(), gen_random_uuid(), id, gen_random_uuid(), referral_id, beneficiary, 'offset', 1, 'USD', 1,
+           '{}', '', 1, 'past-' || id, 'offset', gen_random_uuid(), now(), now()
+    FROM leg WHERE state = 'paid' LIMIT 20000
     """,
     """
     INSERT INTO payout_deduction (payout_id, kind, source, amount_minor, live)
-    SELECT payout_id, 'offset', CAST(id AS text), 500, true FROM clawback
+    SELECT payout_id, 'offset', CAST(id AS text), 1, true FROM clawback
     """,
     "ANALYZE clawback",
     "ANALYZE payout_deduction",

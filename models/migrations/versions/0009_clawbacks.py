@@ -94,7 +94,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_clawback_case_id", "clawback", ["case_id"], unique=False)
     op.create_index("ix_clawback_leg_id", "clawback", ["leg_id"], unique=False)
-    op.create_index("ix_clawback_payee", "clawback", ["payee", "currency"], unique=False)
+    op.create_index("ix_clawback_payee", "clawback", ["payee", "state", "currency"], unique=False)
     op.create_index(op.f("ix_clawback_referral_id"), "clawback", ["referral_id"], unique=False)
     op.create_index("ix_clawback_state", "clawback", ["state"], unique=False)
     op.add_column("clawback_case", sa.Column("id", sa.Uuid(), nullable=True))
