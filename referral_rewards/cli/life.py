@@ -1,4 +1,4 @@
-"""A payout's life as the command line tells it: where it stands, what it pays, what lowers it, and every step."""
+"""The life of a payout, or of a clawback case, as the command line tells it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -37,6 +37,27 @@ def tell_life(out: Console, payout: Mapping[str, Any]) -> None:
             state, act = step["state"].replace("_", " "), step["act"].replace("_", " ")
             steps.add_row(step["at"], act, state, str(step["generation"]), step["reference"], step["why"])
         out.print(steps)
+
+
+def tell_case(out: Console, case: Mapping[str, Any]) -> None:
+    """Prints one clawback case as `reporting.clawbacks` shows it."""
+    currency = case["currency"]
+    out.print(
+        f"[bold]clawback case[/bold] {case['case']} of the {case['role']}'s reward, [bold]{case['state']}[/bold] since "
+        f"{case['settled_at'] or case['opened_at']}",
+        soft_wrap=True,
+    )
+    proposed = case["proposed_minor"]
+    sums = f"paid {display(case['paid_minor'], currency)}, {display(case['room_minor'], currency)} of it left"
+    said = sums if proposed is None else f"{sums}; the rules propose to recover {display(proposed, currency)}"
+    for line in (case["why"], said, case["to_do"]):
+        if line:
+            out.print(f"  {line}", markup=False, soft_wrap=True)
+    for each in case["clawbacks"]:
+        why = f": {each['why']}" if each["why"] else ""
+        amount, back = display(each["amount_minor"], currency), display(each["recovered_minor"], currency)
+        what = f"{each['kind'].replace('_', ' ')} of {amount}, {back} came back"
+        out.print(f"  {what}, {each['state'].replace('_', ' ')}{why}", markup=False, soft_wrap=True)
 
 
 def _reference(payout: Mapping[str, Any]) -> str | None:

@@ -18,6 +18,7 @@ from referral_rewards.cli.console import (
     table,
     tables,
 )
+from referral_rewards.cli.life import tell_case, tell_life
 from referral_rewards.domain.money import display
 from referral_rewards.reporting.showing import showing
 
@@ -45,9 +46,8 @@ def show(
     _table(
         out, "decisions", shown["decisions"], _decision, "decision", "by", "roles", "reason", "note", "when", "effect"
     )
-    _table(
-        out, "payouts", shown["payouts"], _payout, "role", "amount", "rail", "state", "first sent", "reference", "why"
-    )
+    for payout in shown["payouts"]:
+        tell_life(out, payout)
     _table(
         out,
         "sources asked",
@@ -55,7 +55,8 @@ def show(
         lambda i: (i["asked_at"], i["moment"], i["source"], i["subject"], i["answer"], i["sentence"]),
         *("asked", "at", "source", "about", "answer", ""),
     )
-    _table(out, "clawback cases", shown["clawbacks"], lambda c: (c["opened_at"], c["state"], c["why"]), "", "", "")
+    for case in shown["clawbacks"]:
+        tell_case(out, case)
     _table(out, "facts", shown["facts"], _fact, "occurred", "type", "says", "source", "received", "")
     _table(
         out,
@@ -157,19 +158,6 @@ def _decision(decision: dict[str, Any]) -> tuple[Any, ...]:
         decision["note"] or "erased",
         decision["decided_at"],
         effects,
-    )
-
-
-def _payout(payout: dict[str, Any]) -> tuple[Any, ...]:
-    paid = display(payout["amount_minor"], payout["currency"])
-    return (
-        payout["role"],
-        paid,
-        payout["rail"],
-        payout["state"],
-        payout["first_sent_at"],
-        payout["provider_reference"],
-        payout["why"],
     )
 
 

@@ -48,6 +48,11 @@ async def shown(connection: AsyncConnection, kind: SubjectKind, subject: UUID, k
             return await _cycle(connection, row)
 
 
+async def currency_of(connection: AsyncConnection, kind: SubjectKind, subject: UUID) -> str:
+    """The currency that amounts about it are in."""
+    return str((await connection.execute(_CURRENCIES[kind], {"id": subject})).scalar_one())
+
+
 def payout_digest(row: Any, generation: int, state: PayoutState) -> str:
     """What is signed of a payout: of its row, as it stood in that generation of its key and in that state."""
     what: Mapping[str, Any] = {
@@ -199,3 +204,11 @@ SELECT unnest(f.marks)
 FROM payee CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = 'customer:' || payee.name OFFSET 0) AS fk
 CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
 """)
+
+_CURRENCIES: Final = {
+    SubjectKind.PAYOUT: text("SELECT currency FROM payout WHERE id = :id"),
+    SubjectKind.CLAWBACK_CASE: text("""
+        SELECT l.currency FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
+    """),
+    SubjectKind.CYCLE: text("SELECT currency FROM payout_cycle WHERE id = :id"),
+}

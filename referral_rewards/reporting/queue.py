@@ -148,7 +148,7 @@ def _signature(decision: Decision) -> dict[str, Any]:
 _ENTRIES: Final = text("""
 SELECT q.referral_id, q.exception, q.subject, q.about, coalesce(its.updated_at, q.since) AS since, q.remind_at,
        q.escalate_at, r.id, coalesce(r.program, q.program) AS program, coalesce(r.status, q.status) AS status, r.reason,
-       its.state AS payout_state, its.why AS payout_why, its.first_sent_at AS payout_sent_at, its.rail AS payout_rail,
+       its.state AS payout_state, its.why AS payout_why, its.key_used_at AS payout_sent_at, its.rail AS payout_rail,
        its.provider_key AS payout_key, cycle.due_on AS cycle_due_on, r.referrer, r.order_id,
        r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
        EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,

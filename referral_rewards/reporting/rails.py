@@ -33,6 +33,11 @@ async def halted(connection: AsyncConnection) -> list[dict[str, Any]]:
     return [plain(row) for row in await connection.execute(_HALTED)]
 
 
+async def mode_of(connection: AsyncConnection, rail: str) -> str | None:
+    """Whether a rail moves real money, as a worker that had it said last."""
+    return (await connection.execute(_MODE, {"rail": rail})).scalar_one_or_none()
+
+
 def _rail(name: str, row: Any, there: bool) -> dict[str, Any]:
     return {
         "rail": name,
@@ -46,6 +51,8 @@ def _rail(name: str, row: Any, there: bool) -> dict[str, Any]:
 
 
 _SEEN: Final = text("SELECT rail FROM rail_connection WHERE seen_at > :since")
+
+_MODE: Final = text("SELECT mode FROM rail_connection WHERE rail = :rail")
 
 _WAITING: Final = """
 SELECT rail, count(*) AS waiting FROM payout

@@ -23,6 +23,7 @@ from referral_rewards.register import decisions, programs, referrals
 from referral_rewards.register.admission import BEFORE_APPROVERS, REOPENABLE
 from referral_rewards.register.closed import closing_digest
 from referral_rewards.register.signing import KeyRing
+from referral_rewards.reporting import clawbacks, payouts
 from referral_rewards.reporting.communication import communication
 from referral_rewards.reporting.forms import instant, plain
 from referral_rewards.reporting.listing import Wanted, listing
@@ -54,13 +55,28 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
         "decisions": made,
         "inquiries": plain((await connection.execute(_INQUIRIES, {"referral": referral})).all()),
         "legs": plain((await connection.execute(_LEGS, {"referral": referral})).all()),
-        "payouts": plain((await connection.execute(_PAYOUTS, {"referral": referral})).all()),
-        "clawbacks": plain((await connection.execute(_CLAWBACKS, {"referral": referral})).all()),
+        "payouts": await _payouts(connection, referral),
+        "clawbacks": await _cases(connection, referral),
         "facts": plain((await connection.execute(_FACTS, {"referral": referral})).all()),
         "appeals": plain((await connection.execute(_APPEALS, {"referral": referral})).all()),
         "history": plain(await referrals.steps(connection, referral)),
         "communication": await communication(connection, referral),
     }
+
+
+async def _payouts(connection: AsyncConnection, referral: str) -> list[dict[str, Any]]:
+    """What is paid to each side, with the life of the payout: its rewards, deductions and steps, and what to do."""
+    rows = (await connection.execute(_PAYOUTS, {"referral": referral})).all()
+    lives = {each["payout"]: each for each in await payouts.lives(connection, [row.payout for row in rows])}
+    return [{**lives[str(row.payout)], **plain(row)} for row in rows]
+
+
+async def _cases(connection: AsyncConnection, referral: str) -> list[dict[str, Any]]:
+    """Its clawback cases, the first one first: what each is about, what is proposed, and what was done."""
+    rows = (await connection.execute(_CLAWBACKS, {"referral": referral})).all()
+    found = await clawbacks.cases(connection, clawbacks.Wanted(referral=referral, limit=len(rows))) if rows else []
+    cases = {each["case"]: each for each in found}
+    return [{**cases[str(row.case)], **plain(row)} for row in rows]
 
 
 async def decidable(connection: AsyncConnection, referral: str, keys: KeyRing) -> dict[str, Any]:
@@ -216,7 +232,8 @@ FROM payouts_of(:referral) AS o JOIN payout p ON p.id = o.payout_id ORDER BY o.r
 """)
 
 _CLAWBACKS: Final = text("""
-SELECT leg_id AS leg, fact_id AS fact, opened_at, why, state FROM clawback_case WHERE referral_id = :referral
+SELECT id AS case, leg_id AS leg, fact_id AS fact, opened_at, why, state FROM clawback_case
+WHERE referral_id = :referral
 ORDER BY opened_at, leg_id
 """)
 

@@ -7,9 +7,11 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from referral_rewards.api.audit import Number
+from referral_rewards.api.desk.acts import ROOMS
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.visiting import Reader
 from referral_rewards.api.parts import Reading
+from referral_rewards.domain.money_acts import SUBJECT_OF, MoneyAct
 from referral_rewards.domain.terms import Role
 from referral_rewards.register import audit
 
@@ -54,6 +56,8 @@ def _told(details: dict[str, Any]) -> list[tuple[str, str]]:
 def _address(row: Any, roles: frozenset[Role]) -> str | None:
     """The page about what it was done to, if there is one that the visitor may see."""
     noun = row.act.partition(".")[0]
+    if noun == "decision" and (kind := row.details.get("kind")) in set(MoneyAct):
+        return f"/{ROOMS[SUBJECT_OF[MoneyAct(kind)]]}/{quote(row.subject, safe='')}"
     if noun == "decision":
         return f"/referrals/{quote(row.subject, safe='')}"
     if noun == "program":

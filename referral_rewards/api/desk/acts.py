@@ -1,0 +1,208 @@
+"""Deciding on money at the desk, in two steps: what exactly would be recorded is shown before it is."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import Response
+from fastapi.responses import RedirectResponse
+from starlette.datastructures import FormData
+
+from referral_rewards.api.acting import acted
+from referral_rewards.api.desk.act_words import ACTS, FOLLOWS, REASONS
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.visiting import Visit
+from referral_rewards.api.parts import Parts
+from referral_rewards.api.problems import status_of
+from referral_rewards.domain import money
+from referral_rewards.domain.approval import NOTE_LENGTH_MAX, check_note
+from referral_rewards.domain.errors import (
+    ActRefused,
+    BadInput,
+    NotAllowed,
+    Problem,
+    ReferralRewardsError,
+    RequestInvalid,
+)
+from referral_rewards.domain.money_acts import (
+    NEEDS_AMOUNT,
+    NEEDS_REFERENCE,
+    MoneyAct,
+    SubjectKind,
+    check_details,
+    may_act,
+)
+from referral_rewards.domain.money_acts import (
+    REASONS as CODES,
+)
+from referral_rewards.register import act_subjects
+from referral_rewards.register.acting import AskedAct
+from referral_rewards.register.users import Scope
+
+#: The room of the desk in which each kind of subject has its page.
+ROOMS: Final[Mapping[SubjectKind, str]] = {
+    SubjectKind.PAYOUT: "payouts",
+    SubjectKind.CLAWBACK_CASE: "clawbacks",
+    SubjectKind.CYCLE: "cycles",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What a person has put into the form so far; it is kept whatever comes back."""
+
+    kind: str = ""
+    reason: str = ""
+    note: str = ""
+    digest: str = ""
+    amount: str = ""
+    reference: str = ""
+
+    @classmethod
+    def of(cls, form: FormData) -> "Typed":
+        fields = ("kind", "reason", "note", "digest", "amount", "reference")
+        return cls(**{name: str(form.get(name) or "").replace("\r\n", "\n").replace("\0", "") for name in fields})
+
+    def asked(self, subject: UUID, currency: str) -> AskedAct:
+        """What would be recorded; what another act would need is left out.
+
+        Raises:
+            BadInput: with every field that is missing or wrong.
+        """
+        if self.kind not in set(MoneyAct):
+            raise RequestInvalid("choose what to decide", "kind")
+        act = MoneyAct(self.kind)
+        problems = [] if self.reason in CODES[act] else [Problem("reason", "choose a reason")]
+        amount_minor = None
+        if act in NEEDS_AMOUNT:
+            try:
+                amount_minor = _minor(self.amount.strip(), currency)
+            except ValueError as error:
+                problems.append(Problem("amount", str(error)))
+        reference = self.reference.strip() if act in NEEDS_REFERENCE else None
+        try:
+            check_note(self.note)
+        except BadInput as error:
+            problems += error.problems
+        try:
+            # The amount was looked at already, and the reason too.
+            check_details(act, CODES[act][0], amount_minor or (1 if act in NEEDS_AMOUNT else None), reference)
+        except BadInput as error:
+            problems += error.problems
+        if problems:
+            raise BadInput(problems)
+        return AskedAct(act, subject, self.reason, self.note, self.digest, amount_minor, reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said above the form when it comes back: fields that are wrong, or why nothing was recorded."""
+
+    status: HTTPStatus = HTTPStatus.OK
+    problems: Mapping[str, str] = field(default_factory=dict)
+    refusal: ReferralRewardsError | None = None
+    recorded: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An act that its subject takes now, and why this person may not make it, if so."""
+
+    act: MoneyAct
+    title: str
+    follows: str
+    refusal: str | None
+
+
+async def decide(
+    parts: Parts,
+    visit: Visit,
+    form: FormData,
+    kind: SubjectKind,
+    subject: UUID,
+    shown: Callable[[Typed, Said], Awaitable[Response]],
+) -> Response:
+    """The first step shows what exactly would be recorded, the second records it; ``edit`` goes back to the form.
+
+    ``shown`` is the subject's page, with what was typed and what is said of it.
+    """
+    typed, step = Typed.of(form), form.get("step")
+    if step == "edit":
+        return await shown(typed, Said())
+    async with parts.database.transaction() as connection:
+        matter = await act_subjects.shown(connection, kind, subject, parts.keys)
+        currency = await act_subjects.currency_of(connection, kind, subject)
+    try:
+        asked = typed.asked(subject, currency)
+        visit.user.need_scope(Scope.CLAIMS_DECIDE)
+        if step == "record":
+            decision, _ = await acted(parts, asked, visit.user)
+            return RedirectResponse(f"/{ROOMS[kind]}/{subject}?recorded={decision.seq}", HTTPStatus.SEE_OTHER)
+        if matter.digest != asked.digest:
+            raise ActRefused(matter.name, "stale", "it changed since it was shown; look again")
+        may_act(visit.user.approver, asked.act, matter, asked.amount_minor, ())
+    except BadInput as refusal:
+        by_field = {problem.where: problem.what for problem in refusal.problems}
+        return await shown(typed, Said(status_of(type(refusal)), problems=by_field))
+    except (ActRefused, NotAllowed) as refusal:
+        return await shown(typed, Said(status_of(type(refusal)), refusal=refusal))
+    return page(
+        "act_confirm.html",
+        visit,
+        typed=typed,
+        asked=asked,
+        matter=matter,
+        room=ROOMS[kind],
+        currency=currency,
+        title=ACTS[asked.act],
+        follows=FOLLOWS[asked.act],
+        reason=REASONS[asked.reason],
+    )
+
+
+async def form_of(parts: Parts, visit: Visit, kind: SubjectKind, subject: UUID, typed: Typed, said: Said) -> Any:
+    """What a subject's page needs to show its form."""
+    async with parts.database.transaction() as connection:
+        matter = await act_subjects.shown(connection, kind, subject, parts.keys)
+    choices = [_choice(visit, matter, act) for act in MoneyAct if act in matter.takes]
+    able = [choice.act for choice in choices if choice.refusal is None]
+    refusal = said.refusal
+    return {
+        "choices": choices,
+        "able": able,
+        "action": f"/{ROOMS[kind]}/{subject}",
+        "digest": matter.digest,
+        "typed": typed,
+        "problems": said.problems,
+        "refusal": refusal.why if isinstance(refusal, ActRefused) else str(refusal) if refusal else None,
+        "rule": refusal.rule if isinstance(refusal, ActRefused) else None,
+        "recorded": said.recorded,
+        "needs_amount": [ACTS[act] for act in able if act in NEEDS_AMOUNT],
+        "needs_reference": [ACTS[act] for act in able if act in NEEDS_REFERENCE],
+        "codes": CODES,
+        "reasons": REASONS,
+        "note_length": NOTE_LENGTH_MAX,
+    }
+
+
+def _choice(visit: Visit, matter: Any, act: MoneyAct) -> Choice:
+    refusal = None
+    try:
+        visit.user.need_scope(Scope.CLAIMS_DECIDE)
+        may_act(visit.user.approver, act, matter, None, ())
+    except ActRefused as error:
+        refusal = error.why
+    except NotAllowed as error:
+        refusal = str(error)
+    return Choice(act, ACTS[act], FOLLOWS[act], refusal)
+
+
+def _minor(amount: str, currency: str) -> int:
+    value = money.parse_decimal(amount)
+    if not money.fits(value, currency):
+        raise ValueError(f"{currency} has {money.exponent(currency)} decimals")
+    if value <= 0:
+        raise ValueError("must be above zero")
+    return money.to_minor(value, currency)

@@ -1,0 +1,56 @@
+"""The page of a clawback case: what is proposed, what was done, and the form for what it takes now."""
+
+from typing import Final
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from referral_rewards.api.desk import acts
+from referral_rewards.api.desk.acts import Said, Typed
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.payouts import run_of
+from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
+from referral_rewards.api.parts import Its, Parts
+from referral_rewards.domain.money import from_minor
+from referral_rewards.domain.money_acts import SubjectKind
+from referral_rewards.reporting import clawbacks as reporting
+from referral_rewards.temporal import clawback_workflow_id
+
+router = APIRouter()
+
+_HERE: Final = "/payouts"
+
+
+@router.get("/clawbacks/{case}")
+async def show_case(case: UUID, visit: Reader, parts: Its, recorded: int | None = None) -> Response:
+    """One case; ``recorded`` is the number of the decision that was just made."""
+    return await _page(parts, visit, case, None, Said(recorded=recorded))
+
+
+@router.post("/clawbacks/{case}")
+async def decide(case: UUID, visit: Reader, form: SentForm, parts: Its) -> Response:
+    """A decision on it, in two steps."""
+
+    async def shown(typed: Typed, said: Said) -> Response:
+        return await _page(parts, visit, case, typed, said)
+
+    return await acts.decide(parts, visit, form, SubjectKind.CLAWBACK_CASE, case, shown)
+
+
+async def _page(parts: Parts, visit: Visit, case: UUID, typed: Typed | None, said: Said) -> Response:
+    async with parts.database.transaction() as connection:
+        found = await reporting.case(connection, case, parts.keys)
+        owed = await reporting.owed(connection, found["payee"])
+    if typed is None:
+        proposed_minor = min(found["proposed_minor"] or found["room_minor"], found["room_minor"])
+        typed = Typed(amount=f"{from_minor(proposed_minor, found['currency']):f}" if proposed_minor > 0 else "")
+    return page(
+        "clawback.html",
+        visit,
+        status=said.status,
+        here=_HERE,
+        shown=found,
+        owed=owed,
+        runs={each["clawback"]: run_of(parts, clawback_workflow_id(each["clawback"])) for each in found["clawbacks"]},
+        form=await acts.form_of(parts, visit, SubjectKind.CLAWBACK_CASE, case, typed, said),
+    )

@@ -1,0 +1,88 @@
+"""The payout cycle pages: the lists that finance releases, what each comes to, and how far it is paid."""
+
+from datetime import date
+from typing import Annotated, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from referral_rewards.api.desk import acts
+from referral_rewards.api.desk.acts import Said, Typed
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.payouts import run_of
+from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
+from referral_rewards.api.parts import Its, Parts, Reading
+from referral_rewards.domain.cycles import CycleState
+from referral_rewards.domain.money_acts import SubjectKind
+from referral_rewards.reporting import cycles, payouts
+from referral_rewards.temporal import cycle_workflow_id
+
+router = APIRouter()
+
+_HERE: Final = "/cycles"
+_ON_A_PAGE: Final = 50
+_Words = Annotated[str, Query(max_length=200)]
+
+
+@router.get("/cycles")
+async def list_cycles(
+    visit: Reader, connection: Reading, state: _Words = "", program: _Words = "", after: UUID | None = None
+) -> Response:
+    """Cycles by program or state, the latest due first."""
+    typed = {"state": state.strip(), "program": program.replace("\0", "").strip()}
+    wanted = cycles.Wanted(
+        program=typed["program"] or None, state=typed["state"] or None, after=after, limit=_ON_A_PAGE + 1
+    )
+    rows = await cycles.listing(connection, wanted)
+    found, more = rows[:_ON_A_PAGE], len(rows) > _ON_A_PAGE
+    kept = {name: value for name, value in typed.items() if value}
+    return page(
+        "cycles.html",
+        visit,
+        here=_HERE,
+        found=found,
+        typed=typed,
+        next=urlencode({**kept, "after": found[-1]["cycle"]}) if more else None,
+        states=list(CycleState),
+    )
+
+
+@router.get("/cycles/{cycle}")
+async def show_cycle(
+    cycle: UUID, visit: Reader, parts: Its, after: UUID | None = None, recorded: int | None = None
+) -> Response:
+    """One cycle with a page of its list; ``recorded`` is the number of the decision that was just made."""
+    return await _page(parts, visit, cycle, Typed(), Said(recorded=recorded), after)
+
+
+@router.post("/cycles/{cycle}")
+async def decide(cycle: UUID, visit: Reader, form: SentForm, parts: Its) -> Response:
+    """A decision on it, in two steps."""
+
+    async def shown(typed: Typed, said: Said) -> Response:
+        return await _page(parts, visit, cycle, typed, said)
+
+    return await acts.decide(parts, visit, form, SubjectKind.CYCLE, cycle, shown)
+
+
+async def _page(
+    parts: Parts, visit: Visit, cycle: UUID, typed: Typed, said: Said, after: UUID | None = None
+) -> Response:
+    async with parts.database.transaction() as connection:
+        found = await cycles.cycle(connection, cycle, parts.keys)
+        asked = payouts.Wanted(cycle=cycle, after=after, limit=_ON_A_PAGE + 1)
+        listed = await payouts.payouts(connection, asked)
+    rows, more = listed[:_ON_A_PAGE], len(listed) > _ON_A_PAGE
+    return page(
+        "cycle.html",
+        visit,
+        status=said.status,
+        here=_HERE,
+        shown=found,
+        listed=rows,
+        after=after,
+        next=rows[-1]["payout"] if more else None,
+        run=run_of(parts, cycle_workflow_id(found["program"], date.fromisoformat(found["due_on"]))),
+        form=await acts.form_of(parts, visit, SubjectKind.CYCLE, cycle, typed, said),
+    )

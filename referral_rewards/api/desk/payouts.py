@@ -1,0 +1,112 @@
+"""The payout pages: what stands where, and one payout with its whole life and the form for what it takes now."""
+
+from typing import Annotated, Final
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from referral_rewards.api.desk import acts
+from referral_rewards.api.desk.acts import Said, Typed
+from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
+from referral_rewards.api.parts import Its, Parts, Reading
+from referral_rewards.domain.money_acts import SubjectKind
+from referral_rewards.domain.payouts import PayoutState
+from referral_rewards.domain.provider_pages import page_of
+from referral_rewards.domain.rail_catalogue import CATALOGUE
+from referral_rewards.reporting import payouts as reporting
+from referral_rewards.reporting.payouts import Wanted
+from referral_rewards.reporting.rails import halted, mode_of
+from referral_rewards.temporal import payout_workflow_id
+
+router = APIRouter()
+
+_HERE: Final = "/payouts"
+_ON_A_PAGE: Final = 50
+_Words = Annotated[str, Query(max_length=200)]
+
+
+@router.get("/payouts")
+async def list_payouts(
+    visit: Reader,
+    connection: Reading,
+    state: _Words = "",
+    rail: _Words = "",
+    payee: _Words = "",
+    program: _Words = "",
+    referral: _Words = "",
+    after: _Words = "",
+) -> Response:
+    """Payouts by state, rail, payee, program or referral, a page at a time."""
+    typed = {"state": state, "rail": rail, "payee": payee, "program": program, "referral": referral}
+    given = {name: value.replace("\0", "").strip() for name, value in typed.items()}
+    wanted = Wanted(
+        state=PayoutState(given["state"]) if given["state"] in set(PayoutState) else None,
+        rail=given["rail"] or None,
+        program=given["program"] or None,
+        payee=given["payee"] or None,
+        referral=given["referral"] or None,
+        after=_number(after),
+        limit=_ON_A_PAGE + 1,
+    )
+    rows = await reporting.payouts(connection, wanted)
+    kept = {name: value for name, value in given.items() if value}
+    found = rows[:_ON_A_PAGE]
+    more = len(rows) > _ON_A_PAGE
+    return page(
+        "payouts.html",
+        visit,
+        here=_HERE,
+        found=found,
+        typed=given,
+        halts=await halted(connection),
+        next=urlencode({**kept, "after": found[-1]["payout"]}) if more else None,
+        states=list(PayoutState),
+        rails=list(CATALOGUE),
+    )
+
+
+@router.get("/payouts/{payout}")
+async def show_payout(payout: UUID, visit: Reader, parts: Its, recorded: int | None = None) -> Response:
+    """One payout; ``recorded`` is the number of the decision that was just made."""
+    return await _page(parts, visit, payout, Typed(), Said(recorded=recorded))
+
+
+@router.post("/payouts/{payout}")
+async def decide(payout: UUID, visit: Reader, form: SentForm, parts: Its) -> Response:
+    """A decision on it, in two steps."""
+
+    async def shown(typed: Typed, said: Said) -> Response:
+        return await _page(parts, visit, payout, typed, said)
+
+    return await acts.decide(parts, visit, form, SubjectKind.PAYOUT, payout, shown)
+
+
+async def _page(parts: Parts, visit: Visit, payout: UUID, typed: Typed, said: Said) -> Response:
+    async with parts.database.transaction() as connection:
+        found = await reporting.payout(connection, payout, parts.keys)
+        mode = await mode_of(connection, found["rail"])
+    return page(
+        "payout.html",
+        visit,
+        status=said.status,
+        here=_HERE,
+        shown=found,
+        provider=page_of(found["rail"], mode, found["reference"], found["destination"]),
+        run=run_of(parts, payout_workflow_id(str(payout))),
+        form=await acts.form_of(parts, visit, SubjectKind.PAYOUT, payout, typed, said),
+    )
+
+
+def run_of(parts: Parts, workflow: str) -> str | None:
+    """Where engineers see a workflow's run in the Temporal Web UI."""
+    return f"{parts.web_ui}/workflows/{quote(workflow, safe='')}" if parts.web_ui else None
+
+
+def _number(given: str) -> UUID | None:
+    """The place in the list that an address names; its beginning for one that names none."""
+    try:
+        return UUID(given) if given else None
+    except ValueError:
+        return None

@@ -1,0 +1,131 @@
+"""The pages on which money is decided on: payouts, clawback cases and cycles, each with the form for what it takes."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from tests.desk import Browser, Desk
+from tests.desk_pages.forms import text_of
+
+CYCLE = uuid4()
+CASE = uuid4()
+
+
+@pytest.fixture
+async def fiona(desk: Desk) -> AsyncIterator[Browser]:
+    """Finance, before a referral of which one payout was refused, and the other is paid and under a clawback case."""
+    await desk.referral("r1")
+    await desk.decide("r1", "approve")
+    await desk.judge("r1")
+    async with desk.database.transaction() as connection:
+        for statement in _STAND:
+            await connection.execute(text(statement), {"cycle": CYCLE, "case": CASE})
+    async with desk.browser("fiona") as browser:
+        yield browser
+
+
+async def payout_of(desk: Desk, state: str) -> str:
+    found = (await desk.get(f"/v1/payouts?state={state}")).json()["payouts"]
+    return str(found[0]["payout"])
+
+
+async def filled(desk: Desk, room: str, subject: str, **given: Any) -> dict[str, Any]:
+    digest = (await desk.get(f"/v1/{room}/{subject}")).json()["digest"]
+    return {"reason": "other", "note": "looked at it", "digest": digest, **given}
+
+
+async def test_a_payout_shows_its_life_and_takes_a_decision_in_two_steps(desk: Desk, fiona: Browser) -> None:
+    refused = await payout_of(desk, "refused")
+    here = f"/payouts/{refused}"
+    assert "the account is closed" in text_of(await fiona.get("/payouts?state=refused"))
+    shown = text_of(await fiona.get(here))
+    for said in ("The account is closed.", "retry it under a new key", "Key at the provider", "answered"):
+        assert said in shown, said
+    form = await filled(desk, "payouts", refused, kind="retry_payout", reason="details_corrected")
+    incomplete = await fiona.send(here, **{**form, "note": " ", "reason": ""}, step="review")
+    assert incomplete.status_code == 422
+    assert "choose a reason" in text_of(incomplete).lower()
+    review = await fiona.send(here, **form, step="review")
+    assert "Everything is verified once more" in text_of(review)
+    made = await fiona.send(here, **form, step="record")
+    assert (made.status_code, made.headers["location"]) == (303, f"{here}?recorded=2")
+    after = text_of(await fiona.get(made.headers["location"]))
+    assert "On record as decision 2" in after
+    assert "signature holds" in after
+    assert f"/payouts/{refused}" in (await fiona.get("/audit")).text
+
+
+async def test_whoever_may_not_is_told_why_and_keeps_what_was_typed(desk: Desk, fiona: Browser) -> None:
+    refused = await payout_of(desk, "refused")
+    here = f"/payouts/{refused}"
+    async with desk.browser("paula") as paula:
+        assert "it needs finance" in text_of(await paula.get(here))
+        form = await filled(desk, "payouts", refused, kind="retry_payout", note="my words")
+        for step in ("review", "record"):
+            answer = await paula.send(here, **form, step=step)
+            assert answer.status_code == 403
+            assert "my words" in answer.text
+    form = await filled(desk, "payouts", refused, kind="retry_payout")
+    stale = await fiona.send(here, **{**form, "digest": "0" * 64}, step="record")
+    assert (stale.status_code, "stale" in text_of(stale)) == (409, True)
+    assert (await fiona.get(f"/payouts/{uuid4()}")).status_code == 404
+    assert (await fiona.get("/payouts/none")).status_code == 422
+
+
+async def test_a_case_shows_what_is_proposed_and_takes_an_amount(desk: Desk, fiona: Browser) -> None:
+    here = f"/clawbacks/{CASE}"
+    shown = await fiona.get(here)
+    assert "The rules propose to recover 10.00 USD" in text_of(shown)
+    assert 'value="10.00"' in shown.text
+    form = await filled(desk, "clawbacks", str(CASE), kind="write_off_clawback", amount="4.005")
+    wrong = await fiona.send(here, **form, step="review")
+    assert (wrong.status_code, "USD has 2 decimals" in text_of(wrong)) == (422, True)
+    too_much = await fiona.send(here, **{**form, "amount": "26.00"}, step="review")
+    assert (too_much.status_code, "too_much" in text_of(too_much)) == (409, True)
+    review = await fiona.send(here, **{**form, "amount": "4.00"}, step="review")
+    assert "4.00 USD" in text_of(review)
+    assert (await fiona.send(here, **{**form, "amount": "4.00"}, step="record")).status_code == 303
+    assert "write off" in text_of(await fiona.get(here))
+
+
+async def test_a_cycle_shows_its_list_and_is_released(desk: Desk, fiona: Browser) -> None:
+    here = f"/cycles/{CYCLE}"
+    assert "2026-07-01" in text_of(await fiona.get("/cycles?program=acme-friends"))
+    shown = text_of(await fiona.get(here))
+    for said in ("waits for finance to release it", "account credit", "1,234.00 USD", "below minimum"):
+        assert said in shown, said
+    form = await filled(desk, "cycles", str(CYCLE), kind="release_cycle")
+    assert "Each payout of the list is verified" in text_of(await fiona.send(here, **form, step="review"))
+    assert (await fiona.send(here, **form, step="record")).status_code == 303
+    assert "On record" in text_of(await fiona.get(f"{here}?recorded=2"))
+
+
+async def test_the_claim_and_referral_pages_show_lives_and_cases(desk: Desk, fiona: Browser) -> None:
+    for page in ("/claims/r1", "/referrals/r1"):
+        shown = text_of(await fiona.get(page))
+        for said in ("the account is closed", "Key at the provider", "Clawback cases", "10.00 USD", "To do:"):
+            assert said in shown, (page, said)
+
+
+#: One leg's payout is refused, the other's settled; a clawback case on what was paid; a cycle with its list frozen.
+_STAND = (
+    "UPDATE payout SET state = 'refused', why = 'the account is closed', first_sent_at = now(), key_used_at = now()"
+    " WHERE amount_minor <> 2500",
+    "UPDATE payout SET state = 'settled', first_sent_at = now(), key_used_at = now(), settled_at = now()"
+    " WHERE amount_minor = 2500",
+    "INSERT INTO payout_step (payout_id, generation, at, act, state, why)"
+    " SELECT id, 1, now(), 'answered', state, why FROM payout",
+    "UPDATE leg SET state = 'paid' WHERE role = 'referrer'",
+    "UPDATE referral SET status = 'paying'",
+    "INSERT INTO clawback_case (leg_id, fact_id, id, referral_id, opened_at, why, state, proposed_minor)"
+    " SELECT id, gen_random_uuid(), :case, referral_id, now(), 'the order was refunded', 'open', 1000 FROM leg"
+    " WHERE role = 'referrer'",
+    "INSERT INTO payout_cycle (id, program, due_on, version, currency, state, turn, digest, summary, opened_at,"
+    " frozen_at, updated_at) VALUES (:cycle, 'acme-friends', '2026-07-01', 1, 'USD', 'frozen', 0, 'd', CAST('"
+    '{"totals": [{"rail": "account_credit", "currency": "USD", "payouts": 2, "legs": 3, "amount_minor": 123400}],'
+    ' "carried": [{"why": "below_minimum", "currency": "USD", "legs": 1, "amount_minor": 500}]}'
+    "' AS jsonb), now(), now(), now())",
+)
