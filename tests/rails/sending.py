@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from temporalio.testing import WorkflowEnvironment
 
@@ -142,7 +142,7 @@ async def on_stage(
     """The payout in a database that is a copy of the stage's."""
     # The stage has told its own facts by then.
     ids = itertools.count(1000)
-    life = Installation(Database.at(database_url), environment, queue="none", signer=signer, ids=ids)
+    life = Installation(Database.at(database_url), environment, queue=f"q{uuid4().hex[:8]}", signer=signer, ids=ids)
     try:
         async with OUTSIDE[name]() as case:
             payout = (await payouts(life, "r1"))["referrer"]
