@@ -80,9 +80,7 @@ async def _killed(sending: Sending, wait: timedelta, worker: type[Payouts]) -> N
 async def _persons_part(sending: Sending, rng: random.Random) -> None:
     """What people do about it: they look into the provider's own list before they say what is there."""
     row = await sending.row()
-    if row.state in (_S.REFUSED, _S.WAITING_FUNDS):
-        await sending.decide(MoneyAct.RETRY_PAYOUT, "olga")
-    elif row.state == _S.MANUAL_REVIEW and row.key_used_at is None:
+    if row.state in (_S.REFUSED, _S.WAITING_FUNDS) or (row.state == _S.MANUAL_REVIEW and row.key_used_at is None):
         await sending.decide(MoneyAct.RETRY_PAYOUT, "olga")
     elif row.state == _S.MANUAL_REVIEW and sending.paid():
         await sending.decide(MoneyAct.SETTLE_PAYOUT, reference="found by hand")
@@ -101,7 +99,7 @@ async def _lives(name: str, seed: int, opened: Opener, acts: int) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 async def test_what_the_provider_paid_is_what_is_settled_here(name: str, opened: Opener) -> None:
-    for seed in range(3):
+    for seed in range(2):
         await _lives(name, seed, opened, acts=6)
 
 

@@ -20,12 +20,16 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from models.migrate import upgrade
 from referral_rewards.config import with_driver
 from referral_rewards.domain.money_acts import MoneyAct
+from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.embedded import postgres, temporal_cli
+from referral_rewards.rails.sandbox.provider import Fault
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from referral_rewards.temporal import clawback_workflow_id, payout_workflow_id
 from tests.clawbacks.taking import act, cases, rewarded, told
 from tests.installation import Installation
-from tests.replay.histories import FOLDER, WAYS
+from tests.rails.sending import live_until_approved, on_stage
+from tests.rails.test_workflow import at_work, stands, wake
+from tests.replay.histories import FOLDER, PAYOUT, WAYS
 from tests.workflows.journeys import Journey
 from tests.workflows.scenes import payouts, scene, sql
 
@@ -36,12 +40,32 @@ async def record(names: Sequence[str]) -> None:
         async with postgres(Path(folder)) as url, await _temporal() as environment:
             await asyncio.to_thread(upgrade, with_driver(url))
             async with scene(with_driver(url), environment) as life, life.workers():
-                for name in names:
+                for name in [name for name in names if name != PAYOUT]:
                     if name == "clawback":
                         await _take_back(life)
                     else:
                         await WAYS[name](Journey(life, name.replace("_", "-")))
                         await _write(life, name)
+        if PAYOUT in names:
+            async with postgres(Path(folder) / "payout") as url, await _temporal() as environment:
+                await asyncio.to_thread(upgrade, with_driver(url))
+                await _record_payout(with_driver(url), environment)
+
+
+async def _record_payout(url: str, environment: WorkflowEnvironment) -> None:
+    """A payout by a provider that waits for funds, loses a reply, and is woken."""
+    signer = await live_until_approved("stripe_transfer", url, environment)
+    async with on_stage("stripe_transfer", url, signer, environment) as sending, at_work(sending) as handle:
+        sending.provider.poor = True
+        await wake(sending)
+        await stands(sending, PayoutState.WAITING_FUNDS)
+        sending.provider.poor = False
+        sending.provider.fail(Fault.REPLY_LOST)
+        await environment.fast_forward(handle, timedelta(hours=1, minutes=1))
+        await stands(sending, PayoutState.UNKNOWN)
+        await wake(sending)
+        await handle.result()
+        _save(PAYOUT, await handle.fetch_history())
 
 
 async def _write(life: Installation, name: str) -> None:
@@ -89,4 +113,4 @@ async def _temporal() -> WorkflowEnvironment:
 
 
 if __name__ == "__main__":
-    asyncio.run(record(sys.argv[1:] or [*WAYS, "clawback"]))
+    asyncio.run(record(sys.argv[1:] or [*WAYS, "clawback", PAYOUT]))
