@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import ledger as books
-from referral_rewards.register import deductions, ledger, offsets
+from referral_rewards.register import deductions, ledger, offsets, tax_holds
 
 
 async def settled(connection: AsyncConnection, payout: Any, now: datetime) -> None:
@@ -42,6 +42,8 @@ async def cancelled(connection: AsyncConnection, payout: Any, now: datetime) -> 
         await ledger.post(connection, entry, program=leg.program, referral=leg.referral_id, at=now)
     await connection.execute(_UNLINK, {"id": payout.id})
     await deductions.free(connection, payout.id)
+    # It counts in the payee's year no more: what waited for a form because of it may go on.
+    await tax_holds.wake(connection, {payout.payee})
 
 
 async def taken_back_by_us(connection: AsyncConnection, payout: Any) -> bool:

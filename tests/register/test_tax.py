@@ -12,13 +12,14 @@ from sqlalchemy import text
 from models.session import Database
 from referral_rewards.domain.facts import parse_event
 from referral_rewards.domain.payouts import PayoutState
-from referral_rewards.register import payout_answers
+from referral_rewards.register import deductions, payout_answers
 from tests.register.crowd import CONNECTIONS, INTAKE, NOW, Crowd, enrolment, life, told
 
-#: Each reward is 100.00, and 2000.00 in the year of 2026 needs a form: nineteen can be paid without one.
-WITHOUT_A_FORM = 19
+#: Each reward is 400.00, and 2000.00 in the year of 2026 needs a form: four can be paid without one.
+WITHOUT_A_FORM = 4
+REWARD = 400_00
 US: dict[str, Any] = {
-    "rewards": {"referrer": {"kind": "credit", "amount": "100.00"}},
+    "rewards": {"referrer": {"kind": "credit", "amount": "400.00"}},
     "tax": {"regime": "us"},
 }
 NEXT_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
@@ -32,11 +33,11 @@ async def crowd(database_url: str) -> AsyncIterator[Crowd]:
 
 
 async def test_of_many_approved_at_once_by_two_programs_no_more_are_planned_than_need_no_form(crowd: Crowd) -> None:
-    names = await _live(crowd, 24)
+    names = await _live(crowd, 12)
 
     await crowd.approve_together(names)
 
-    assert await _states(crowd) == {"reserved": WITHOUT_A_FORM, "tax_hold": 24 - WITHOUT_A_FORM}
+    assert await _states(crowd) == {"reserved": WITHOUT_A_FORM, "tax_hold": 12 - WITHOUT_A_FORM}
     assert len(await crowd.rows("SELECT 1 FROM payout")) == WITHOUT_A_FORM
     woken = await crowd.rows(
         "SELECT wake_at FROM referral r JOIN leg l ON l.referral_id = r.id WHERE state = 'tax_hold'"
@@ -45,14 +46,14 @@ async def test_of_many_approved_at_once_by_two_programs_no_more_are_planned_than
 
     await crowd.live([_form()])
 
-    assert await _states(crowd) == {"reserved": 24}
-    assert len(await crowd.rows("SELECT 1 FROM payout")) == 24
+    assert await _states(crowd) == {"reserved": 12}
+    assert len(await crowd.rows("SELECT 1 FROM payout")) == 12
     assert await crowd.rows("SELECT 1 FROM referral WHERE wake_at IS NOT NULL") == []
 
 
 async def test_a_form_that_arrives_while_approvals_race_leaves_nobody_waiting(crowd: Crowd) -> None:
     """Whoever does not see the form yet is seen by whoever records it."""
-    names = await _live(crowd, 24)
+    names = await _live(crowd, 12)
     approving = asyncio.create_task(crowd.approve_together(names))
     while not await crowd.rows("SELECT 1 FROM leg WHERE state = 'tax_hold'") and not approving.done():
         await asyncio.sleep(0)
@@ -61,11 +62,11 @@ async def test_a_form_that_arrives_while_approvals_race_leaves_nobody_waiting(cr
     await approving
     await crowd.judge_woken()
 
-    assert await _states(crowd) == {"reserved": 24}
+    assert await _states(crowd) == {"reserved": 12}
 
 
 async def test_at_the_turn_of_the_year_what_settled_in_the_old_one_counts_no_more(crowd: Crowd) -> None:
-    names = await _live(crowd, 21)
+    names = await _live(crowd, 6)
     await crowd.approve_together(names)
     on_their_way = [row.id for row in await crowd.rows("SELECT id FROM payout ORDER BY id")]
     for payout in on_their_way[:-1]:
@@ -78,7 +79,7 @@ async def test_at_the_turn_of_the_year_what_settled_in_the_old_one_counts_no_mor
 
     crowd.now = NEXT_YEAR
     await _judge(crowd, [row.referral_id for row in held])
-    assert await _states(crowd) == {"paid": 18, "reserved": 3}
+    assert await _states(crowd) == {"paid": 3, "reserved": 3}
 
 
 async def test_a_payment_that_settles_in_the_new_year_counts_there(crowd: Crowd) -> None:
@@ -164,7 +165,7 @@ async def test_payee_who_is_paid_in_another_currency_too_needs_a_form(crowd: Cro
     assert [row.referral_id for row in held] == ["usd"]
 
 
-@pytest.mark.parametrize(("percent", "sent"), [("24", 76_00), ("0", 100_00), ("100", 0), ("33.333", 66_67)])
+@pytest.mark.parametrize(("percent", "sent"), [("24", 304_00), ("0", REWARD), ("100", 0), ("33.333", 266_67)])
 async def test_what_a_form_has_withheld_is_not_sent(crowd: Crowd, percent: str, sent: int) -> None:
     await crowd.publish("friends", changes=US)
     await crowd.live([*enrolment("dexter"), *life("a", "dexter", referee="brie", order="o")])
@@ -174,7 +175,22 @@ async def test_what_a_form_has_withheld_is_not_sent(crowd: Crowd, percent: str, 
     (payout,) = await crowd.rows("SELECT * FROM payout")
     kept = await crowd.rows("SELECT kind, source, amount_minor, live FROM payout_deduction")
     assert (payout.amount_minor, payout.body["amount_minor"]) == (sent, sent)
-    assert kept == ([("withholding", "us", 100_00 - sent, True)] if sent < 100_00 else [])
+    assert kept == ([("withholding", "us", REWARD - sent, True)] if sent < REWARD else [])
+
+    async with crowd.database.transaction() as connection:
+        assert await deductions.unauthorised(connection, payout, crowd.keys) is None
+        forged = "INSERT INTO payout_deduction VALUES (:id, 'withholding', 'us', 1, true) ON CONFLICT DO NOTHING"
+        await connection.execute(text(forged), {"id": payout.id})
+        await connection.execute(text("UPDATE payout_deduction SET amount_minor = amount_minor + 1"))
+        said = await deductions.unauthorised(connection, payout, crowd.keys)
+        assert said == "no tax form of its payee has so much of it withheld"
+        await connection.rollback()
+
+    await _settle(crowd, payout.id, NOW)
+    books = {row.account: int(row.minor) for row in await crowd.rows(_BALANCES)}
+    assert books["payable:dexter"] == 0
+    assert books.get("withholding:us", 0) == sent - REWARD
+    assert books.get("clearing:account_credit", 0) == -sent
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -216,7 +232,6 @@ def _form(payee: str = "dexter", **said: str) -> dict[str, Any]:
 async def _settle(crowd: Crowd, payout: Any, at: datetime) -> None:
     async with crowd.database.transaction() as connection:
         await payout_answers.note(connection, payout, PayoutState.SETTLED, at, reference="paid", why=None)
-        await connection.execute(text("UPDATE payout SET settled_at = :at WHERE id = :id"), {"id": payout, "at": at})
 
 
 async def _judge(crowd: Crowd, names: list[str]) -> None:
@@ -226,3 +241,6 @@ async def _judge(crowd: Crowd, names: list[str]) -> None:
 
 async def _states(crowd: Crowd) -> dict[str, int]:
     return {row.state: row.n for row in await crowd.rows("SELECT state, count(*) AS n FROM leg GROUP BY state")}
+
+
+_BALANCES = "SELECT account, sum(amount_minor) AS minor FROM posting GROUP BY account"
