@@ -26,6 +26,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/programs/acme-friends/1": "oscar",
     "/programs/acme-friends/compare?from=1&to=1": "oscar",
     "/ledger": "fiona",
+    "/reconciliations": "fiona",
     "/payees": "fiona",
     "/payees/dexter": "fiona",
     "/audit": "oscar",
