@@ -160,7 +160,7 @@ async def _compared(
         answer = await _asked_for(rail, held)
         match answer:
             case Paid() | Accepted() | Declined():
-                listed = [as_listed(ours, answer)]
+                listed = [as_listed(ours, answer, held.request.destination)]
             case Unknown(why):
                 return [unseen(ours, why)]
             case Misconfigured(why):
