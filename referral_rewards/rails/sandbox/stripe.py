@@ -223,7 +223,7 @@ class Stripe(Provider):
         rest = {"active": True, "times_redeemed": 0, "max_redemptions": 1, "customer": sent.get("customer")}
         free = {"first_time_transaction": False, "minimum_amount": None, "minimum_amount_currency": None}
         made = self._kept_as(CODE, "promo", {**sent, **rest, "restrictions": free})
-        made["code"] = made["id"].upper()
+        made["code"] = made["id"].upper().replace("_", "-")
         return self._told_of("created", made)
 
     def _switched(self, name: str, sent: Mapping[str, Any]) -> dict[str, Any]:
