@@ -136,7 +136,8 @@ class Payouts:
             case None:
                 once = not self._rails[step.rail].terms.looks_up
                 async with self._database.transaction() as connection:
-                    await rail_halts.lift(connection, step.rail)
+                    if step.probes:
+                        await rail_halts.lift(connection, step.rail)
                     return _progress(await payout_answers.missed(connection, payout, step, now, once=once))
 
     async def _wait_for_funds(self, payout: UUID, row: Any, now: datetime) -> PayoutProgress:
@@ -210,7 +211,7 @@ class Payouts:
     ) -> PayoutProgress:
         """Puts an answer on record. Any that can be used says that the rail lets us in."""
         async with self._database.transaction() as connection:
-            if to is not _S.UNKNOWN:
+            if step.probes and to is not _S.UNKNOWN:
                 await rail_halts.lift(connection, step.rail)
             state = await payout_answers.note(
                 connection, payout, to, now, reference=reference, why=why, generation=step.generation,

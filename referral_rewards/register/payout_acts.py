@@ -53,6 +53,8 @@ async def carry_out(connection: AsyncConnection, payout: UUID, now: datetime, ke
 async def _open(connection: AsyncConnection, payout: UUID, keys: KeyRing) -> list[Decision]:
     """The genuine decisions that nothing came of yet, in the order in which they were made."""
     made = await decisions.on_subject(connection, payout, keys)
+    if not made:
+        return []
     noted = {each.decision_id for each in await decisions.effects(connection, [each.id for each in made])}
     return [each for each in made if each.id not in noted]
 
@@ -75,8 +77,7 @@ async def _apply(connection: AsyncConnection, row: Any, decision: Decision, now:
             await payout_generations.begin_next(connection, row, now)
         case _A.RETRY_PAYOUT:
             # Nothing was sent under its key: whether it may be is verified in full right before it is.
-            await payout_rows.move(connection, row.id, PayoutState.APPROVED, now, None, None)
-            await payout_rows.due(connection, row.id, now, timedelta(0))
+            await payout_rows.move(connection, row.id, PayoutState.APPROVED, now, None, None, timedelta(0))
         case _A.SETTLE_PAYOUT:
             assert decision.details is not None
             await payout_rows.move(connection, row.id, PayoutState.SETTLED, now, why, decision.details["reference"])

@@ -45,8 +45,7 @@ async def note(
     if to is state or to not in TRANSITIONS[state]:
         await payout_rows.remark(connection, held.row, why, now, again_after)
         return state
-    await payout_rows.move(connection, payout, to, now, why, reference)
-    await payout_rows.due(connection, payout, now, again_after)
+    await payout_rows.move(connection, payout, to, now, why, reference, again_after)
     if to is _P.SETTLED:
         await payout_endings.settled(connection, held.row, now)
     if to is _P.RETURNED:
@@ -69,8 +68,7 @@ async def missed(connection: AsyncConnection, payout: UUID, step: ToSend, now: d
     if to is state:
         await payout_rows.remark(connection, held.row, why, now, left)
     else:
-        await payout_rows.move(connection, payout, to, now, why, None)
-        await payout_rows.due(connection, payout, now, left)
+        await payout_rows.move(connection, payout, to, now, why, None, left)
         await payout_rows.tell(connection, held.row, held.referrals, to)
     return NotNow(to, why, left)
 

@@ -80,11 +80,19 @@ async def due(connection: AsyncConnection, payout: UUID, now: datetime, again_af
 
 
 async def move(
-    connection: AsyncConnection, payout: UUID, to: PayoutState, now: datetime, why: str | None, reference: str | None
+    connection: AsyncConnection,
+    payout: UUID,
+    to: PayoutState,
+    now: datetime,
+    why: str | None,
+    reference: str | None,
+    again_after: timedelta | None = None,
 ) -> None:
-    """Writes a state that may follow the present one."""
+    """Writes a state that may follow the present one, and when its workflow next acts by itself."""
     settled_at = now if to is PayoutState.SETTLED else None
-    asked = {"id": payout, "state": to, "reference": reference, "why": why, "at": now, "settled": settled_at}
+    due_at = now + again_after if again_after is not None else None
+    asked = {"id": payout, "state": to, "reference": reference, "why": why, "at": now}
+    asked |= {"settled": settled_at, "due": due_at}
     await connection.execute(_MOVE, asked)
 
 
@@ -113,7 +121,7 @@ WHERE l.referral_id = :referral AND pl.live
 
 _MOVE: Final = text("""
 UPDATE payout SET state = :state, provider_reference = coalesce(:reference, provider_reference), why = :why,
-                  settled_at = :settled, due_at = NULL, updated_at = :at
+                  settled_at = :settled, due_at = :due, updated_at = :at
 WHERE id = :id
 """)
 

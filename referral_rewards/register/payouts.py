@@ -66,7 +66,7 @@ class ToSend:
     If any attempt may have gone out (``looks_first``, or a key that was used) its outcome is looked up first, under the
     keys of ``earlier`` generations too. Only if the claim still stands (``may_resend``) the same request may go out
     once more, and never one that the rail has accepted (``accepted_as``, by its own reference). ``step`` is this
-    attempt's in the history.
+    attempt's in the history; it ``probes`` a halted rail.
     """
 
     request: PaymentRequest
@@ -78,6 +78,7 @@ class ToSend:
     looks_first: bool = False
     earlier: Sequence[Earlier] = ()
     generation: int = 1
+    probes: bool = False
     step: int = 0
 
 
@@ -92,7 +93,7 @@ class NotNow:
 
 async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: KeyRing) -> Outset | None:
     """Carries out what people decided on a payout; None if there is no such payout."""
-    named, _, found = await payout_rows.hold(connection, payout)
+    named, rows, found = await payout_rows.hold(connection, payout)
     if found is None:
         return None
     decided = await payout_acts.carry_out(connection, payout, now, keys)
@@ -100,11 +101,9 @@ async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: 
         found = await payout_rows.read(connection, payout)
         await payout_rows.tell(connection, found, named, PayoutState(found.state))
     asked: dict[str, Question] = {}
-    for referral in named if found.state in _TO_BE_SENT else ():
-        row = await referrals.row(connection, referral)
-        case = await open_case(connection, row, now) if row is not None else None
-        if case is not None:
-            asked[referral] = question_of(case)
+    for row in rows if found.state in _TO_BE_SENT else ():
+        if (case := await open_case(connection, row, now)) is not None:
+            asked[row.id] = question_of(case)
     return Outset(found, asked, decided)
 
 
@@ -170,11 +169,12 @@ async def _attempt(
         return await _stop(connection, found, now, "the stored request is not the one that was frozen")
     if (why := await payout_generations.flaw(connection, found, keys)) is not None:
         return await _stop(connection, found, now, why)
-    if (halted := await rail_halts.wait(connection, found.rail, now)) is not None:
-        return NotNow(state, halted[1], halted[0])
+    halt = await rail_halts.of(connection, found.rail)
+    if (waits_for_rail := rail_halts.wait(halt, now)) is not None:
+        return NotNow(state, waits_for_rail[1], waits_for_rail[0])
     if state is _P.ACCEPTED and found.provider_reference is not None and found.rail in rails:
         # Nothing is sent by asking what became of it.
-        return await _committed(connection, found, now, may_resend=False)
+        return await _committed(connection, found, now, may_resend=False, probes=halt is not None)
     its = await shares(connection, found, rows, answers)
     ahead_by = None
     changed: list[tuple[Share, str]] = []
@@ -204,12 +204,12 @@ async def _attempt(
         if ahead_by is not None:
             # It takes effect at its own time, and may stop this. If only our clock is behind, a look now and then does.
             return NotNow(state, "something was told that is about to happen", min(ahead_by, CLOCK_SKEW_MAX) + SOON)
-    if (halted := await rail_halts.take_probe(connection, found.rail, now)) is not None:
-        return NotNow(state, halted[1], halted[0])
+    if halt is not None and (waits_for_rail := await rail_halts.take_probe(connection, found.rail, now)) is not None:
+        return NotNow(state, waits_for_rail[1], waits_for_rail[0])
     if found.first_sent_at is None:
         for row in rows:
             await referrals.write(connection, row, now, status=_S.PAYING.value)
-    step = await _committed(connection, found, now, may_resend=not changed)
+    step = await _committed(connection, found, now, may_resend=not changed, probes=halt is not None)
     for row in rows if found.first_sent_at is None else ():
         await queue.keep(connection, row.id)
     if found.amount_minor == 0:
@@ -217,7 +217,9 @@ async def _attempt(
     return step
 
 
-async def _committed(connection: AsyncConnection, payout: Any, now: datetime, *, may_resend: bool) -> ToSend:
+async def _committed(
+    connection: AsyncConnection, payout: Any, now: datetime, *, may_resend: bool, probes: bool
+) -> ToSend:
     """Puts the attempt on record, before any call."""
     polls = payout.state == _P.ACCEPTED
     if not polls:
@@ -233,6 +235,7 @@ async def _committed(connection: AsyncConnection, payout: Any, now: datetime, *,
         looks_first=payout.first_sent_at is not None,
         earlier=await payout_generations.earlier(connection, payout),
         generation=payout.generation,
+        probes=probes,
         step=await payout_steps.append(connection, payout.id, payout.generation, now, act),
     )
 

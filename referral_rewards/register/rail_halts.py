@@ -8,18 +8,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.payout_waits import PROBE, until_the_probe
 
-
-async def wait(connection: AsyncConnection, rail: str, now: datetime) -> tuple[timedelta, str] | None:
-    """How long a rail is left alone, and why; None if it may be asked."""
-    halt = (await connection.execute(_HALT, {"rail": rail})).one_or_none()
-    left = until_the_probe(halt.probed_at, now) if halt is not None else None
-    return (left, _why(halt)) if left is not None else None
+#: How long it is left alone, and why.
+Wait = tuple[timedelta, str]
 
 
-async def take_probe(connection: AsyncConnection, rail: str, now: datetime) -> tuple[timedelta, str] | None:
-    """The same, for whoever is about to ask: of a halted rail that may be tried now, by the first who comes."""
-    taken = (await connection.execute(_TAKE_PROBE, {"rail": rail, "at": now, "before": now - PROBE})).one_or_none()
-    return None if taken is not None else await wait(connection, rail, now)
+async def of(connection: AsyncConnection, rail: str) -> Any | None:
+    """Since when and why a rail is halted; None if it is not."""
+    return (await connection.execute(_HALT, {"rail": rail})).one_or_none()
+
+
+def wait(halt: Any | None, now: datetime) -> Wait | None:
+    """How long it is left alone; None if it may be asked."""
+    if halt is None or (left := until_the_probe(halt.probed_at, now)) is None:
+        return None
+    return left, f"the rail {halt.rail} does not let us in: {halt.why}"
+
+
+async def take_probe(connection: AsyncConnection, rail: str, now: datetime) -> Wait | None:
+    """The same, for whoever is about to ask a halted rail that may be tried now: the first who comes tries it."""
+    asked = {"rail": rail, "at": now, "before": now - PROBE}
+    if (await connection.execute(_TAKE_PROBE, asked)).one_or_none() is not None:
+        return None
+    return wait(await of(connection, rail), now)
 
 
 async def halt(connection: AsyncConnection, rail: str, why: str, now: datetime) -> None:
@@ -32,18 +42,10 @@ async def lift(connection: AsyncConnection, rail: str) -> None:
     await connection.execute(_LIFTED, {"rail": rail})
 
 
-def _why(halt: Any) -> str:
-    return f"the rail {halt.rail} does not let us in: {halt.why}"
-
-
 _HALT: Final = text("SELECT * FROM rail_halt WHERE rail = :rail")
 
-# One row where it may be asked: none is halted, or its probe is ours.
 _TAKE_PROBE: Final = text("""
-WITH probe AS (
-    UPDATE rail_halt SET probed_at = :at WHERE rail = :rail AND probed_at <= CAST(:before AS timestamptz) RETURNING 1
-)
-SELECT 1 AS may WHERE EXISTS (SELECT 1 FROM probe) OR NOT EXISTS (SELECT 1 FROM rail_halt WHERE rail = :rail)
+UPDATE rail_halt SET probed_at = :at WHERE rail = :rail AND probed_at <= CAST(:before AS timestamptz) RETURNING rail
 """)
 
 _HALTED: Final = text("""

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
         ("cpu", 2, 1.5, {"PostgreSQL", "Temporal", "worker referrals", "worker payouts", "driver"}),
         ("intake", 700, 0.3, {"PostgreSQL µs", "Python µs"}),
         ("judging", 3000, 2, {"p95", "approving", "committing", "small", "big", "rivals", "ring", "crowd"}),
+        ("payouts", 2, 0.5, {"commits each", "statements each", "ms each"}),
         ("desk", 1500, 1.5, {"queue median", "claim median", "claim p95", "decisions/s", "approved/s"}),
     ],
 )

@@ -20,7 +20,7 @@ from referral_rewards.domain.payouts import (
 from referral_rewards.domain.rail_catalogue import pays_in, step_minor
 from referral_rewards.rails.sandbox.paypal import PayPal
 from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.rails.sandbox.stripe import Stripe
+from referral_rewards.rails.sandbox.stripe import CODE, REVERSAL, Stripe
 from referral_rewards.rails.sandbox.tremendous import Tremendous
 from referral_rewards.rails.sending import ask
 from referral_rewards.register.payouts import ToSend
@@ -339,3 +339,49 @@ async def test_an_order_that_was_taken_is_neither_paid_nor_refused_until_the_pro
         last = await case.rail.poll(asked, key(asked), first.order.reference)
         assert last == (first.order if pays else last)
         assert isinstance(last, Paid if pays else Declined)
+
+
+def _taken_back(case: Case) -> int:
+    """How often each rail's provider holds it as taken back."""
+    provider = case.provider
+    if isinstance(provider, Stripe):
+        switched_off = [each for each in provider.of(CODE) if not each["active"]]
+        entries = [each for each in provider.objects.values() if each["metadata"].get("key") == "clawback-1"]
+        return len(provider.of(REVERSAL)) + len(entries) + len(switched_off)
+    if isinstance(provider, PayPal):
+        return sum(each["items"][0]["transaction_status"] == "RETURNED" for each in provider.batches.values())
+    assert isinstance(provider, Tremendous)
+    return sum(each["status"] == "CANCELED" for each in provider.orders.values())
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("fault", [Fault.REPLY_LOST, Fault.NOT_REACHED, Fault.BROKEN_AFTER], ids=lambda each: each.name)
+async def test_a_reversal_whose_reply_is_lost_takes_back_once(case: Case, fault: Fault, method: str) -> None:
+    asked = case.request()
+    if isinstance(case.provider, PayPal):
+        case.provider.becomes = "UNCLAIMED"
+    made = await case.rail.pay(asked, key(asked))
+    paid = made.order if isinstance(made, Accepted) else made
+    assert isinstance(paid, Paid)
+    case.provider.fail(fault, method=method)
+    first = await case.rail.reverse(asked, paid, 2500, "clawback-1")
+    assert isinstance(first, Unknown | Reversed)
+    case.provider.heal()
+    # Stripe keeps a 500 under the key for a day, which stays a doubt until the key is forgotten.
+    case.provider.clock.pass_time(timedelta(hours=25))
+    assert isinstance(await case.rail.reverse(asked, paid, 2500, "clawback-1"), Reversed)
+    assert _taken_back(case) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.REPLY_LOST, Fault.GATEWAY, Fault.TOO_MANY], ids=lambda each: each.name)
+async def test_a_question_whose_answer_is_lost_is_no_answer_and_moves_nothing(case: Case, fault: Fault) -> None:
+    asked = case.request()
+    paid = await case.rail.pay(asked, key(asked))
+    assert isinstance(paid, Paid)
+    before = await _held(case)
+    for question in (case.rail.poll(asked, key(asked), paid.reference), case.rail.look_up(asked, key(asked))):
+        case.provider.fail(fault, method="GET")
+        assert isinstance(await question, Unknown)
+        case.provider.heal()
+    assert await case.rail.poll(asked, key(asked), paid.reference) == paid
+    assert await _held(case) == before
