@@ -1,4 +1,4 @@
-"""`python -m bench [--only cpu|intake|judging|desk|payouts] [--size N]`: measures here, prints a table, keeps a JSON.
+"""`python -m bench [--only cpu|intake|judging|desk|payouts|cycle] [--size N]`: measures, prints a table, keeps a JSON.
 
 A missed goal is reported, with a profile, and is no error: the exit code says whether the measuring itself worked.
 """
@@ -10,24 +10,28 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import cpu, desk, intake, judging, payouts, report
+from bench import cpu, cycle, desk, intake, judging, payouts, report
 from referral_rewards.domain.errors import ReferralRewardsError
 
 RESULTS = Path(__file__).parent / "results"
-SIZES = {"cpu": 80, "intake": 20_000, "judging": 1_000_000, "desk": 1_000_000, "payouts": 300}
+SIZES = {"cpu": 80, "intake": 20_000, "judging": 1_000_000, "desk": 1_000_000, "payouts": 300, "cycle": 100_000}
 MEASURES = {
     "cpu": cpu.measure,
     "intake": intake.measure,
     "judging": judging.measure,
     "desk": desk.measure,
     "payouts": payouts.measure,
+    "cycle": cycle.measure,
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measures against the goals of the specification.")
     parser.add_argument("--only", choices=tuple(SIZES), help="measure this alone")
-    sizes = "referrals (cpu: 80, judging: 1,000,000), facts (intake: 20,000), claims (desk: 1,000,000) or payouts (300)"
+    sizes = (
+        "referrals (cpu: 80, judging: 1,000,000), facts (intake: 20,000), claims (desk: 1,000,000), payouts (300) or"
+        " legs (cycle: 100,000)"
+    )
     parser.add_argument("--size", type=int, help=sizes)
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder that the JSON goes to")
     chosen = parser.parse_args(arguments)

@@ -83,10 +83,9 @@ async def bounds(connection: AsyncConnection, year: int) -> Mapping[str, Any]:
 
 async def terms_of(connection: AsyncConnection, legs: Collection[UUID]) -> Mapping[UUID, Terms]:
     """The frozen terms of the referral of each leg."""
-    found = {}
-    for row in (await connection.execute(_TERMS_OF, {"legs": list(legs)})).all():
-        found[row.id] = dict(await programs.versions(connection, row.program))[row.version]
-    return found
+    rows = (await connection.execute(_TERMS_OF, {"legs": list(legs)})).all()
+    known = {program: dict(await programs.versions(connection, program)) for program in {row.program for row in rows}}
+    return {row.id: known[row.program][row.version] for row in rows}
 
 
 def _position(on_file: OnFile, counted: Mapping[str, int], currency: str) -> TaxPosition:

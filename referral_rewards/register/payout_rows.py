@@ -30,7 +30,7 @@ async def hold(connection: AsyncConnection, payout: UUID) -> Held:
 async def hold_referrals(connection: AsyncConnection, payout: UUID) -> tuple[Sequence[str], Sequence[Any]]:
     """The first half of it."""
     named = await referrals_of(connection, payout)
-    return named, [row for referral in named if (row := await referrals.hold(connection, referral)) is not None]
+    return named, await referrals.hold_all(connection, named)
 
 
 async def hold_alone(connection: AsyncConnection, payout: UUID) -> Any:
@@ -56,9 +56,10 @@ async def referrals_of(connection: AsyncConnection, payout: UUID) -> Sequence[st
 
 async def tell(connection: AsyncConnection, payout: Any, named: Sequence[str], to: PayoutState) -> None:
     """Keeps the queue, and wakes each referral whose payouts are under way, or all at rest; and its cycle."""
+    moving = await _moving(connection, named) if to in AT_REST else frozenset()
     for referral in named:
         await queue.keep(connection, referral)
-        if to not in AT_REST or await _all_at_rest(connection, referral):
+        if referral not in moving:
             await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout.id)
     if payout.cycle_id is not None and to in AT_REST:
         await cycles.wake_once_over(connection, payout.cycle_id)
@@ -96,9 +97,10 @@ async def move(
     await connection.execute(_MOVE, asked)
 
 
-async def _all_at_rest(connection: AsyncConnection, referral: str) -> bool:
-    states = (await connection.execute(_STATES, {"referral": referral})).scalars()
-    return all(PayoutState(state) in AT_REST for state in states)
+async def _moving(connection: AsyncConnection, named: Sequence[str]) -> frozenset[str]:
+    """Those of the referrals of which a payout is not at rest."""
+    rows = await connection.execute(_STATES, {"referrals": list(named)})
+    return frozenset(row.referral_id for row in rows if PayoutState(row.state) not in AT_REST)
 
 
 _READ: Final = text("SELECT * FROM payout WHERE id = :id")
@@ -115,8 +117,8 @@ ORDER BY referral_id
 """)
 
 _STATES: Final = text("""
-SELECT p.state FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id JOIN payout p ON p.id = pl.payout_id
-WHERE l.referral_id = :referral AND pl.live
+SELECT l.referral_id, p.state FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id JOIN payout p ON p.id = pl.payout_id
+WHERE l.referral_id = ANY(CAST(:referrals AS text[])) AND pl.live
 """)
 
 _MOVE: Final = text("""

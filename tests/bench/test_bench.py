@@ -18,6 +18,12 @@ ROOT = Path(__file__).parents[2]
         ("intake", 700, 0.3, {"PostgreSQL µs", "Python µs"}),
         ("judging", 3000, 2, {"p95", "approving", "committing", "small", "big", "rivals", "ring", "crowd"}),
         ("payouts", 2, 0.5, {"commits each", "statements each", "ms each"}),
+        (
+            "cycle",
+            400,
+            1.5,
+            {f"{phase} {unit}" for phase in ("gather", "freeze", "release", "book") for unit in ("µs", "MB")},
+        ),
         ("desk", 1500, 1.5, {"queue median", "claim median", "claim p95", "decisions/s", "approved/s"}),
     ],
 )
