@@ -32,8 +32,6 @@ _AT_ONCE: Final = 200
 #: A provider's clock may go behind ours, and what we first sent at the end of a span may have been carried out later.
 _BEFORE: Final = timedelta(hours=1)
 _AFTER: Final = timedelta(days=1)
-#: Whatever the rail says next: there is no use in trying again.
-_NO_USE: Final = "ReconciliationImpossible"
 
 
 class Reconciliations:
@@ -162,7 +160,7 @@ async def _compared(
         answer = await _asked_for(rail, held)
         match answer:
             case Paid() | Accepted() | Declined():
-                listed = [as_listed(ours, answer)]
+                listed = [as_listed(ours, answer, held.request.destination)]
             case Unknown(why):
                 return [unseen(ours, why)]
             case Misconfigured(why):
@@ -178,4 +176,5 @@ async def _asked_for(rail: Rail, held: Held) -> Any:
 
 
 def _impossible(why: str) -> ApplicationError:
-    return ApplicationError(why, type=_NO_USE, non_retryable=True)
+    """There is no use in trying again."""
+    return ApplicationError(why, non_retryable=True)

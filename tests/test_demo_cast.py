@@ -86,10 +86,10 @@ def test_every_referral_of_the_demo_is_expected_to_end_somewhere() -> None:
 
 
 def test_the_cast_stands_at_every_status_that_lasts() -> None:
-    """In review, approved and paying are passed through; clawing back is a person's work after the demo."""
+    """In review and paying are passed through; clawing back is a person's work after the demo."""
     entries = [*EXPECTED["past"].values(), *EXPECTED["live"].values()]
     shown = {e["status"] for e in entries} | {e["after"] for e in entries}
-    assert shown == set(ReferralStatus) - {"in_review", "approved", "paying", "clawed_back"}
+    assert shown == set(ReferralStatus) - {"in_review", "paying", "clawed_back"}
 
 
 def test_the_cast_closes_for_every_reason_of_the_periods() -> None:

@@ -83,7 +83,7 @@ def payouts_worker(
     paying = Payouts(database, keys, connected, Inquiries(database, intake, sources), _now, elsewhere)
     reversing = Clawbacks(database, keys, connected, _now, elsewhere)
     cycling = Cycles(database, keys)
-    reconciling = Reconciliations(database, connected)
+    reconciling = Reconciliations(database, connected, elsewhere)
     return Worker(
         client,
         task_queue=queue,
@@ -110,15 +110,19 @@ def provider_worker(
     its_rails: Mapping[str, Rail],
     per_second: float,
 ) -> Worker:
-    """Runs the activities that move money by the rails of one provider, so often a second over all such workers.
+    """Runs the activities that call the rails of one provider, so often a second over all such workers.
 
     With the payouts worker the only place that ever holds provider secrets.
     """
     paying = Payouts(database, keys, its_rails, Inquiries(database, intake, sources), _now)
+    reconciling = Reconciliations(database, its_rails)
     return Worker(
         client,
         task_queue=queue,
-        activities=[paying.send_payout, Clawbacks(database, keys, its_rails, _now).reverse_clawback],
+        activities=[
+            *(paying.send_payout, Clawbacks(database, keys, its_rails, _now).reverse_clawback),
+            *(reconciling.list_payments, reconciling.compare_payments),
+        ],
         max_task_queue_activities_per_second=per_second,
         graceful_shutdown_timeout=_GRACE,
     )

@@ -22,6 +22,7 @@ from referral_rewards.api import (
     payouts,
     problems,
     rails,
+    reconciliations,
     referrals,
     reports,
     tokens,
@@ -61,7 +62,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    money = (payouts, clawbacks, cycles, payees, rails, ledger, reports, webhooks)
+    money = (payouts, clawbacks, cycles, payees, rails, ledger, reconciliations, reports, webhooks)
     rooms = (events, referrals, waiting, claims, *money, audit, tokens, health, docs)
     for room in rooms:
         app.include_router(room.router)

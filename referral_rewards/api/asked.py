@@ -24,7 +24,7 @@ Digest = Annotated[str, Field(max_length=64, pattern="^[0-9a-f]*$")]
 
 def _written_as_a_day(given: object) -> object:
     # Pydantic would also take seconds since 1970.
-    if isinstance(given, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", given, re.ASCII):
+    if not isinstance(given, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", given, re.ASCII):
         raise ValueError("is a day such as 2026-07-01")
     return given
 

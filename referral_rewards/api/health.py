@@ -1,5 +1,6 @@
 """Whether this process lives, whether it can do its work, and its metrics."""
 
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 from fastapi import APIRouter, Response
@@ -9,7 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.parts import Its, Parts, Reading
+from referral_rewards.domain.rail_catalogue import CATALOGUE
 from referral_rewards.register.notices import State
+from referral_rewards.reporting.money_gauges import gauges
 
 router = APIRouter(tags=["operation"])
 
@@ -20,11 +23,13 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Does the process live?")
 async def healthz() -> Health:
     return Health()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Can it do its work?")
 async def readyz(connection: Reading) -> Health:
     """503 while the database can't be reached or lacks our schema."""
@@ -41,6 +46,7 @@ async def readyz(connection: Reading) -> Health:
 async def metrics(parts: Its, connection: Reading) -> Response:
     parts.metrics.outbox.set((await connection.execute(_OUTBOX)).scalar_one())
     await _count_notices(parts, connection)
+    await _count_money(parts, connection)
     return Response(parts.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -49,6 +55,20 @@ async def _count_notices(parts: Parts, connection: AsyncConnection) -> None:
     for state in State:
         parts.metrics.notices.labels(state.value).set(counted.get(state, 0))
     parts.metrics.notices_late.set((await connection.execute(_NOTICES_LATE)).scalar_one())
+
+
+async def _count_money(parts: Parts, connection: AsyncConnection) -> None:
+    found, told = await gauges(connection, datetime.now(UTC)), parts.metrics
+    told.payouts.clear()
+    for (state, rail), payouts in found.payouts.items():
+        told.payouts.labels(state, rail).set(payouts)
+    told.unknown_for_long.set(found.unknown_for_long)
+    told.oldest_unknown.set(found.oldest_unknown_seconds)
+    for rail in CATALOGUE:
+        told.rail_halted.labels(rail).set(rail in found.halted)
+    told.cycles_frozen.set(found.cycles_frozen)
+    told.cases_open.set(found.cases_open)
+    told.unbalanced.set(found.unbalanced)
 
 
 _USABLE: Final = text("SELECT 1 FROM referral, app_user, outbox LIMIT 1")

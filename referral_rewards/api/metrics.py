@@ -1,4 +1,4 @@
-"""What Prometheus may ask of the API: what was taken in, what waits to be delivered, and what is told to people."""
+"""What Prometheus may ask of the API: what was taken in, what waits, how money stands, what is told to people."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
@@ -25,6 +25,37 @@ class Metrics:
         )
         self.notices_late = Gauge(
             "referrals_notices_late", "Messages that should have been told an hour ago.", registry=self._registry
+        )
+
+        self.payouts = Gauge(
+            "referrals_payouts",
+            "Payouts by where they stand and by rail, without those that are settled or cancelled.",
+            ["state", "rail"],
+            registry=self._registry,
+        )
+        self.unknown_for_long = Gauge(
+            "referrals_payouts_unknown_for_long",
+            "Payouts of which nobody knows for an hour whether they were paid.",
+            registry=self._registry,
+        )
+        self.oldest_unknown = Gauge(
+            "referrals_payouts_unknown_oldest_seconds",
+            "For how long the outcome of a payout is unknown, of the oldest one; 0 without any.",
+            registry=self._registry,
+        )
+        self.rail_halted = Gauge(
+            "referrals_rail_halted", "1 for a rail that does not let us in.", ["rail"], registry=self._registry
+        )
+        self.cycles_frozen = Gauge(
+            "referrals_cycles_frozen", "Payout cycles that wait for finance to release them.", registry=self._registry
+        )
+        self.cases_open = Gauge(
+            "referrals_clawback_cases_open", "Clawback cases that wait for a person.", registry=self._registry
+        )
+        self.unbalanced = Gauge(
+            "referrals_ledger_unbalanced",
+            "Transactions among the newest of the books that do not balance; never above 0.",
+            registry=self._registry,
         )
 
     def exposition(self) -> bytes:

@@ -30,6 +30,7 @@ from referral_rewards.cli.preflight import preflight
 from referral_rewards.cli.problems import FOUND_PROBLEMS, exit_code_of
 from referral_rewards.cli.queue import queue_
 from referral_rewards.cli.rails import rails_
+from referral_rewards.cli.reconcile import reconcile
 from referral_rewards.cli.referrals import list_
 from referral_rewards.cli.show import show
 from referral_rewards.cli.simulate import simulate_
@@ -59,6 +60,7 @@ app.add_typer(clawbacks.commands, name="clawback")
 app.add_typer(cycles.commands, name="cycle")
 app.command("rails")(rails_)
 app.add_typer(ledger.commands, name="ledger")
+app.command()(reconcile)
 app.add_typer(payees.commands, name="payee")
 app.add_typer(reports.commands, name="report")
 app.add_typer(users.commands, name="user")

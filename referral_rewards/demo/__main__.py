@@ -69,7 +69,7 @@ async def demo(console: Console, *, stay: bool) -> int:
     progress.say("starting PostgreSQL, Temporal, the API and the workers")
     with tempfile.TemporaryDirectory(prefix="referrals-demo-", ignore_cleanup_errors=True) as folder:
         ports = Ports(*(free_port() for _ in Ports._fields))
-        async with stack(Path(folder), ports, bootstrap=[furnish], say=progress.say) as (_, info):
+        async with stack(Path(folder), ports, bootstrap=[furnish], sandboxes=True, say=progress.say) as (_, info):
             settings = chosen[0]
             assert settings.verify_keys is not None
             progress.say(f"watch it in the Temporal Web UI while it runs: {info.web_ui}")

@@ -76,6 +76,26 @@ class Api:
         """
         await self._ask(user, "POST", f"/v1/claims/{referral}/decisions", json=dict(decision))
 
+    async def payouts(self, **wanted: str) -> list[dict[str, Any]]:
+        """The payouts of a state, rail and so on; one page of them."""
+        return list((await self._ask(self._reader, "GET", "/v1/payouts", params=wanted))["payouts"])
+
+    async def show(self, path: str) -> dict[str, Any]:
+        """A payout, a clawback case or a cycle, with what it takes now and the digest to decide against."""
+        return dict(await self._ask(self._reader, "GET", path))
+
+    async def act(self, user: str, path: str, decision: Mapping[str, Any]) -> None:
+        """Has the user decide about money: act, reason, note and the digest that was looked at.
+
+        Raises:
+            Refusal: if its rules don't admit it.
+        """
+        await self._ask(user, "POST", f"{path}/decisions", json=dict(decision))
+
+    async def open_cycle(self, user: str, program: str) -> str:
+        """Opens the program's next payout cycle before its day; its id."""
+        return str((await self._ask(user, "POST", "/v1/cycles", json={"program": program}))["cycle"])
+
     async def _ask(self, who: str, verb: str, path: str, **more: Any) -> Any:
         headers = {"Authorization": f"Bearer {self._tokens[who]}"}
         # A stack that is starting up may be busy for a moment; an answer 503 says that nothing was stored.

@@ -18,6 +18,7 @@ PEOPLE: Final[Mapping[str, Role]] = {
     "olga": Role.OPERATIONS,
     "per": Role.PROGRAM_OWNER,
     "una": Role.PROGRAM_OWNER,
+    "fritz": Role.FINANCE,
 }
 READER: Final = "olga"
 

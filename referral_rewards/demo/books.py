@@ -20,11 +20,14 @@ async def problems(connection: AsyncConnection, keys: KeyRing) -> list[str]:
             f" and {row.legs} paid legs of {row.paid_minor}"
         )
     for row in await connection.execute(_TOTALS):
-        if not row.expense_minor == row.credit_minor == row.paid_minor or row.payable_minor or row.clearing_minor:
+        left_minor = row.credit_minor + row.cleared_minor
+        if row.expense_minor != row.paid_minor + row.due_minor or left_minor != row.paid_minor:
             wrong.append(
-                f"{row.currency}: expense {row.expense_minor}, credit {row.credit_minor}, paid legs {row.paid_minor},"
-                f" still payable {row.payable_minor}, still in clearing {row.clearing_minor}"
+                f"{row.currency}: expense {row.expense_minor}, paid legs {row.paid_minor}, legs that are due"
+                f" {row.due_minor}, credited {row.credit_minor}, settled with providers {row.cleared_minor}"
             )
+        if row.payable_minor != row.due_minor:
+            wrong.append(f"{row.currency}: still payable {row.payable_minor}, legs that are due {row.due_minor}")
     return wrong
 
 
@@ -44,7 +47,7 @@ GROUP BY t.key HAVING sum(p.amount_minor) <> 0 OR count(DISTINCT p.currency) > 1
 # A leg counts as paid by its settled payout, a credit by what the account-credit rail posted: two independent records.
 _PAID: Final = """
 paid AS (
-    SELECT l.referral_id, l.beneficiary, l.currency, l.amount_minor
+    SELECT l.referral_id, l.beneficiary, l.rail, l.currency, l.amount_minor
     FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live JOIN payout p ON p.id = pl.payout_id
     WHERE p.state = 'settled'
 )
@@ -53,7 +56,7 @@ paid AS (
 _CREDITS: Final = text(f"""
 WITH {_PAID}, legs AS (
     SELECT referral_id, beneficiary, currency, count(*) AS legs, sum(amount_minor) AS paid_minor
-    FROM paid GROUP BY 1, 2, 3
+    FROM paid WHERE rail = 'account_credit' GROUP BY 1, 2, 3
 ), credits AS (
     SELECT t.referral_id, substr(p.account, 8) AS beneficiary, p.currency, count(*) AS credits,
            -sum(p.amount_minor) AS credited_minor
@@ -69,13 +72,18 @@ WHERE (legs, paid_minor) IS DISTINCT FROM (credits, credited_minor) ORDER BY 1, 
 _TOTALS: Final = text(f"""
 WITH {_PAID}, books AS (
     SELECT currency, split_part(account, ':', 1) AS kind, sum(amount_minor) AS total FROM posting GROUP BY 1, 2
-), legs AS (SELECT currency, sum(amount_minor) AS paid_minor FROM paid GROUP BY 1)
-SELECT currency, coalesce(paid_minor, 0) AS paid_minor,
+), legs AS (
+    SELECT currency, sum(amount_minor) AS paid_minor FROM paid GROUP BY 1
+), due AS (
+    SELECT currency, sum(amount_minor) AS due_minor FROM leg WHERE state IN ('reserved', 'tax_hold') GROUP BY 1
+)
+SELECT currency, coalesce(paid_minor, 0) AS paid_minor, coalesce(due_minor, 0) AS due_minor,
        coalesce(max(total) FILTER (WHERE kind = 'expense'), 0) AS expense_minor,
        -coalesce(max(total) FILTER (WHERE kind = 'credit'), 0) AS credit_minor,
-       coalesce(max(total) FILTER (WHERE kind = 'payable'), 0) AS payable_minor,
-       coalesce(max(total) FILTER (WHERE kind = 'clearing'), 0) AS clearing_minor
-FROM books FULL JOIN legs USING (currency) GROUP BY currency, paid_minor ORDER BY currency
+       -coalesce(max(total) FILTER (WHERE kind = 'payable'), 0) AS payable_minor,
+       -coalesce(max(total) FILTER (WHERE kind = 'clearing'), 0) AS cleared_minor
+FROM books FULL JOIN legs USING (currency) LEFT JOIN due USING (currency)
+GROUP BY currency, paid_minor, due_minor ORDER BY currency
 """)  # noqa: S608  (both parts are ours)
 
 _COUNTS: Final = text("""

@@ -70,6 +70,8 @@ def _pairs(expected: Expectation, found: Found, currency: str) -> Iterable[tuple
         yield "reason after", expected.reason_after or expected.reason, after["reason"]
     rewarded = expected.after is _S.REWARDED
     yield "paid", _paid_if(rewarded, expected, currency), [_payout(each) for each in after["payouts"]]
+    if expected.over:
+        yield "over", expected.over, tuple(each["rail"] for each in after["payouts"])
     queued = {*(["approval"] if expected.after in _BEFORE_A_PERSON else []), *filter(None, [expected.exception])}
     yield "in the queue as", sorted(queued), sorted(set(found.queued))
     if expected.passes is not None:

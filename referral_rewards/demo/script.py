@@ -47,6 +47,7 @@ class Expectation(_Strict):
     after: ReferralStatus
     reason_after: str | None = None
     exception: str | None = None
+    over: tuple[str, ...] = ()
     passes: tuple[ReferralStatus, ...] | None = None
     found_by: FactName | None = None
     why: str

@@ -7,7 +7,7 @@ import httpx
 
 from models.session import Database
 from referral_rewards.config import Settings
-from referral_rewards.demo import approvers, books, live, past
+from referral_rewards.demo import approvers, books, live, past, paying
 from referral_rewards.demo.api import Api
 from referral_rewards.demo.comparing import Found, differences
 from referral_rewards.demo.progress import Progress
@@ -17,6 +17,8 @@ from referral_rewards.demo.table import Row
 from referral_rewards.register.signing import KeyRing
 
 _SECONDS_MAX = 30.0
+#: The program of the cast that pays once a month.
+_MONTHLY = "demo-monthly"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,9 @@ async def tell(
             names = await _names(api, script, before)
             # One after the other: on a small machine the seconds of the live part are its own.
             decided = await past.work_through(api, script.past, progress)
+            await rest(database, list(before), progress)
+            await paying.confirm_instructions(api, progress)
+            await paying.pay_the_month(api, _MONTHLY, progress)
             await rest(database, list(before), progress)
             decided |= await live.play(api, database, script.steps, script.live, progress)
             progress.say("every fact is told and every decision made; waiting until nothing moves")

@@ -5,7 +5,7 @@ A rail's list is evidence of its own. What it shows changes no payout; each diff
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -15,7 +15,7 @@ from referral_rewards.domain import money
 from referral_rewards.domain.payouts import Accepted, Declined, Paid, PayoutState
 
 #: Rails that know our payee by our own id, not by a destination of theirs.
-NAMED_BY_PAYEE: Final = frozenset({"account_credit", "manual", "tremendous"})
+NAMED_BY_PAYEE: Final = frozenset({"account_credit", "tremendous"})
 _KEY: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-\d+)?", re.ASCII)
 
 _S = PayoutState
@@ -149,18 +149,21 @@ def unseen(ours: Ours, why: str) -> Difference:
     return Difference(DifferenceKind.UNSEEN, ours.payout, ours.reference, ours.state, why)
 
 
-def as_listed(ours: Ours, answer: Paid | Accepted | Declined) -> Listed:
-    """What a rail answered when it was asked for one payout."""
+def as_listed(ours: Ours, answer: Paid | Accepted | Declined, asked_for: str | None) -> Listed:
+    """What a rail answered when it was asked for one payout, whose request names ``asked_for`` as its destination:
+    in an answer the right payee is told in the request's own terms."""
+    bare = Listed(ours.reference or ours.key, ours.payout, ours.key, ours.amount_minor, ours.currency, ours.destination)
     if isinstance(answer, Declined):
-        reference = ours.reference or ours.key
-        return Listed(
-            reference, ours.payout, ours.key, ours.amount_minor, ours.currency, ours.destination, ListedState.FAILED
-        )
+        return replace(bare, state=ListedState.FAILED)
     shown = answer.order if isinstance(answer, Accepted) else answer
-    state = ListedState.UNDER_WAY if isinstance(answer, Accepted) else ListedState.PAID
-    return Listed(
-        shown.reference, ours.payout, ours.key, shown.amount_minor, shown.currency, shown.destination, state
-    )  # fmt: skip
+    return replace(
+        bare,
+        reference=shown.reference,
+        amount_minor=shown.amount_minor,
+        currency=shown.currency,
+        destination=ours.destination if shown.destination == asked_for else shown.destination,
+        state=ListedState.UNDER_WAY if isinstance(answer, Accepted) else ListedState.PAID,
+    )
 
 
 def payout_of(key: str | None) -> UUID | None:

@@ -84,6 +84,16 @@ class User:
         if not self.roles & READ_THE_BOOKS:
             raise NotAllowed(f"{self.name} may not read the books: it needs {' or '.join(sorted(READ_THE_BOOKS))}")
 
+    def need_finance(self) -> None:
+        """Return if the user is of finance, who alone has a provider asked about money.
+
+        Raises:
+            NotAllowed: if not.
+        """
+        self.need_a_role()
+        if Role.FINANCE not in self.roles:
+            raise NotAllowed(f"{self.name} is not of finance, which this needs")
+
 
 async def add(
     connection: AsyncConnection,

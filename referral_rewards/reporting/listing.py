@@ -83,6 +83,7 @@ def _claim(body: dict[str, Any] | None) -> dict[str, Any] | None:
 
 _LEG: Final = ("role", "beneficiary", "kind", "amount_minor", "currency")
 
+# Of a payout that pays legs of several referrals, each shows its own part.
 # A request that turned out to speak of a tracked referral is evidence there and no referral, unless it once stood on
 # its own.
 _LISTING: Final = text("""
@@ -91,9 +92,10 @@ FROM referral r
 LEFT JOIN reward_claim c ON c.id = r.claim_id
 LEFT JOIN LATERAL (
     SELECT json_agg(json_build_object(
-        'payout', p.id, 'role', o.role, 'state', p.state, 'amount_minor', p.amount_minor, 'currency', p.currency,
-        'rail', p.rail) ORDER BY o.role DESC, o.live DESC, p.id) AS payouts
-    FROM payouts_of(r.id) AS o JOIN payout p ON p.id = o.payout_id
+        'payout', p.id, 'role', o.role, 'state', p.state,
+        'amount_minor', CASE WHEN p.cycle_id IS NULL THEN p.amount_minor ELSE l.amount_minor END,
+        'currency', p.currency, 'rail', p.rail) ORDER BY o.role DESC, o.live DESC, p.id) AS payouts
+    FROM payouts_of(r.id) AS o JOIN payout p ON p.id = o.payout_id JOIN leg l ON l.id = o.leg_id
 ) AS p ON true
 WHERE (r.merged_into IS NULL OR r.status IS NOT NULL)
   AND (CAST(:program AS text) IS NULL OR r.program = :program)

@@ -7,6 +7,8 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
+from referral_rewards.domain.payouts import payout_id
+from tests import money
 from tests.browser.conftest import Office
 from tests.desk import life_of
 
@@ -21,11 +23,19 @@ PAGES: Final[Mapping[str, str]] = {
     "/referrals": "oscar",
     "/referrals/r1": "oscar",
     "/referrals/expired": "oscar",
+    "/claims/approved": "fiona",
+    "/payouts": "fiona",
+    f"/payouts/{payout_id('approved', 'referee')}": "fiona",
+    f"/payouts/{payout_id('approved', 'referrer')}": "oscar",
+    f"/clawbacks/{money.CASE}": "fiona",
+    "/cycles": "fiona",
+    f"/cycles/{money.CYCLE}": "fiona",
     "/programs": "oscar",
     "/programs/acme-friends": "oscar",
     "/programs/acme-friends/1": "oscar",
     "/programs/acme-friends/compare?from=1&to=1": "oscar",
     "/ledger": "fiona",
+    "/reconciliations": "fiona",
     "/payees": "fiona",
     "/payees/dexter": "fiona",
     "/audit": "oscar",
@@ -39,18 +49,21 @@ PAGE_BYTES_MAX: Final = 200_000
 
 @pytest.fixture
 async def furnished(office: Office) -> Office:
-    """A desk with a claim that is clear, one that is flagged, one that is approved, and a referral that expired."""
+    """A desk with a claim that is clear, one that is flagged, one that is approved and being paid,
+    and a referral that expired."""
     desk = office.desk
     await desk.referral("r1")
     await desk.referral("own", email="dexter@example.com")
     await desk.referral("approved")
     await desk.decide("approved", "approve")
     assert await desk.judge("approved") == "approved"
+    await money.stand(desk, "approved")
     await desk.tell(life_of("expired")[:1])
     assert await desk.judge("expired") == "expired"
     return office
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_an_accessibility_checker_finds_nothing_on_any_page(
     furnished: Office, scheme: Literal["light", "dark"]

@@ -5,13 +5,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
 
+from tests import money
 from tests.desk import Browser, Desk
 from tests.desk_pages.forms import text_of
-
-CYCLE = uuid4()
-CASE = uuid4()
+from tests.money import CASE, CYCLE
 
 
 @pytest.fixture
@@ -20,9 +18,7 @@ async def fiona(desk: Desk) -> AsyncIterator[Browser]:
     await desk.referral("r1")
     await desk.decide("r1", "approve")
     await desk.judge("r1")
-    async with desk.database.transaction() as connection:
-        for statement in _STAND:
-            await connection.execute(text(statement), {"cycle": CYCLE, "case": CASE})
+    await money.stand(desk, "r1")
     async with desk.browser("fiona") as browser:
         yield browser
 
@@ -108,24 +104,3 @@ async def test_the_claim_and_referral_pages_show_lives_and_cases(desk: Desk, fio
         shown = text_of(await fiona.get(page))
         for said in ("the account is closed", "Key at the provider", "Clawback cases", "10.00 USD", "To do:"):
             assert said in shown, (page, said)
-
-
-#: One leg's payout is refused, the other's settled; a clawback case on what was paid; a cycle with its list frozen.
-_STAND = (
-    "UPDATE payout SET state = 'refused', why = 'the account is closed', first_sent_at = now(), key_used_at = now()"
-    " WHERE amount_minor <> 2500",
-    "UPDATE payout SET state = 'settled', first_sent_at = now(), key_used_at = now(), settled_at = now()"
-    " WHERE amount_minor = 2500",
-    "INSERT INTO payout_step (payout_id, generation, at, act, state, why)"
-    " SELECT id, 1, now(), 'answered', state, why FROM payout",
-    "UPDATE leg SET state = 'paid' WHERE role = 'referrer'",
-    "UPDATE referral SET status = 'paying'",
-    "INSERT INTO clawback_case (leg_id, fact_id, id, referral_id, opened_at, why, state, proposed_minor)"
-    " SELECT id, gen_random_uuid(), :case, referral_id, now(), 'the order was refunded', 'open', 1000 FROM leg"
-    " WHERE role = 'referrer'",
-    "INSERT INTO payout_cycle (id, program, due_on, version, currency, state, turn, digest, summary, opened_at,"
-    " frozen_at, updated_at) VALUES (:cycle, 'acme-friends', '2026-07-01', 1, 'USD', 'frozen', 0, 'd', CAST('"
-    '{"totals": [{"rail": "account_credit", "currency": "USD", "payouts": 2, "legs": 3, "amount_minor": 123400}],'
-    ' "carried": [{"why": "below_minimum", "currency": "USD", "legs": 1, "amount_minor": 500}]}'
-    "' AS jsonb), now(), now(), now())",
-)

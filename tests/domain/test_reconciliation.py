@@ -186,7 +186,15 @@ def test_a_difference_reads_as_one_line() -> None:
     ],
 )
 def test_an_answer_counts_like_what_is_listed(answer: Paid | Accepted | Declined, kinds: list[DifferenceKind]) -> None:
-    assert [each.kind for each in compare(OURS, [as_listed(OURS, answer)])] == kinds
+    assert [each.kind for each in compare(OURS, [as_listed(OURS, answer, "acct_brie")])] == kinds
+
+
+def test_in_an_answer_the_right_payee_is_told_in_the_words_of_the_request() -> None:
+    """A rail that knows our payee by our own id was asked for nobody else."""
+    ours = replace(OURS, destination="c-brie")
+    assert compare(ours, [as_listed(ours, Paid("o1", 2500, "USD", None), None)]) == []
+    (found,) = compare(ours, [as_listed(ours, Paid("o1", 2500, "USD", "c-mallory"), None)])
+    assert (found.kind, found.theirs) == (_D.DESTINATION, "c-mallory")
 
 
 def test_a_key_leads_to_its_payout() -> None:

@@ -163,6 +163,15 @@ async def test_what_a_rail_paid_is_what_we_hold(office: Office) -> None:
     assert await office.reconcile() == []
 
 
+async def test_what_was_carried_out_long_after_it_was_sent_is_asked_for(office: Office) -> None:
+    """It stands in no list of the span."""
+    office.case.provider.clock.pass_time(timedelta(days=20))
+    await office.pay(1)
+    assert await office.reconcile() == []
+    await office.sql(text("UPDATE payout SET amount_minor = 1"))
+    assert [each.kind for each in await office.reconcile()] == ["amount"]
+
+
 async def test_a_payment_that_the_rail_does_not_show_is_found(office: Office) -> None:
     await office.pay(1)
     missing = office.case.request(2)

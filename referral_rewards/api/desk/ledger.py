@@ -1,6 +1,5 @@
 """The books: the trial balance, by kind of account and then account by account, and the files of it."""
 
-from datetime import date
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
@@ -8,6 +7,7 @@ from fastapi.responses import Response
 
 from referral_rewards.api.asked import TEXT
 from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.typed import day_in
 from referral_rewards.api.desk.visiting import Bookkeeper
 from referral_rewards.api.ledger import FileFormat, file_of
 from referral_rewards.api.parts import Its
@@ -27,7 +27,7 @@ async def trial_balance(
     visit: Bookkeeper, parts: Its, at: Typed = "", kind: Typed = "", account: Typed = "", after: Typed = ""
 ) -> Response:
     """The trial balance of a moment, a page of accounts at a time."""
-    day, wanted_kind = _day(at), _kind(kind)
+    day, wanted_kind = day_in(at, "at"), _kind(kind)
     before = Span.of(None, day).ends_before
     currency, _, name = after.partition(" ")
     wanted = Wanted(
@@ -58,21 +58,7 @@ async def trial_balance(
 @router.get("/ledger/export")
 async def export(visit: Bookkeeper, parts: Its, format: FileFormat, until: Typed = "") -> Response:  # noqa: A002
     """The books as a file."""
-    return await file_of(parts.database, format, Span.of(None, _day(until)))
-
-
-def _day(typed: str) -> date | None:
-    """The day in a form's field; None if it was left empty.
-
-    Raises:
-        RequestInvalid: if it is no day.
-    """
-    if not typed.strip():
-        return None
-    try:
-        return date.fromisoformat(typed.strip())
-    except ValueError:
-        raise RequestInvalid(f"{typed!r} is no day such as 2026-07-01", "at") from None
+    return await file_of(parts.database, format, Span.of(None, day_in(until, "until")))
 
 
 def _kind(typed: str) -> AccountKind | None:

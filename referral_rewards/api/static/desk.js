@@ -28,6 +28,14 @@
     button.addEventListener("click", () => document.getElementById(button.dataset.opens).showModal());
   }
 
+  // What was just recorded takes effect in a moment: the page then shows it, unless somebody has begun to write.
+  for (const told of document.querySelectorAll("[data-again]")) {
+    setTimeout(() => {
+      const writing = [...document.querySelectorAll("textarea")].some((each) => each.value.trim());
+      if (!writing) location.replace(told.dataset.again);
+    }, 3000);
+  }
+
   // A decision form offers the reasons of the chosen kind alone, and counts what is left of the note.
   for (const form of document.querySelectorAll("form[data-decision]")) {
     const reason = form.querySelector("select[name=reason]");

@@ -1,0 +1,58 @@
+"""Each alert speaks of a metric that there is, in an expression that can be read, and operations know what to do."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlalchemy import text
+
+from referral_rewards.reporting.money_gauges import gauges
+from tests.desk import Desk
+
+_ROOT = Path(__file__).parents[2]
+#: `sum(name{label="x"}) > 1` and the like: all that our rules need of the language.
+_SELECTOR = r'(?P<name>[a-z_]+)(?:\{[a-z_]+(?:=|=~)"[^"{}]*"\})?'
+_EXPRESSION = re.compile(rf"(?:sum\({_SELECTOR}\)|{_SELECTOR.replace('name', 'bare')}) (?:>|==) \d+")
+_DURATION = re.compile(r"\d+[mh]")
+
+
+def rules() -> list[dict[str, Any]]:
+    found = yaml.safe_load((_ROOT / "deploy" / "alerts.yml").read_text())
+    return [rule for group in found["groups"] for rule in group["rules"]]
+
+
+def test_every_alert_can_be_read_and_has_a_line_that_says_what_to_do() -> None:
+    told = (_ROOT / "docs" / "operations.md").read_text()
+    for rule in rules():
+        assert _EXPRESSION.fullmatch(rule["expr"]), rule
+        assert _DURATION.fullmatch(rule.get("for", "0m")), rule
+        assert rule["labels"]["severity"] in ("page", "ticket"), rule
+        assert rule["annotations"]["summary"], rule
+        assert f"| `{rule['alert']}` |" in told, rule
+    assert len({rule["alert"] for rule in rules()}) == len(rules())
+
+
+async def test_every_metric_of_an_alert_is_told(desk: Desk) -> None:
+    await desk.referral("r1")
+    await desk.decide("r1", "approve")
+    await desk.judge("r1")
+    async with desk.database.transaction() as connection:
+        await connection.execute(text("UPDATE payout SET state = 'unknown', updated_at = now() - interval '2 hours'"))
+        await connection.execute(text("INSERT INTO rail_halt VALUES ('tremendous', now(), now(), 'no')"))
+    told = (await desk.api.get("/metrics")).text
+    for rule in rules():
+        read = _EXPRESSION.fullmatch(rule["expr"])
+        assert read is not None
+        name = read["name"] or read["bare"]
+        assert name == "up" or f"\n# TYPE {name} gauge\n" in told, name
+    assert 'referrals_payouts{rail="account_credit",state="unknown"} 2.0' in told
+    assert "referrals_payouts_unknown_for_long 2.0" in told
+    assert 'referrals_rail_halted{rail="tremendous"} 1.0' in told
+    assert 'referrals_rail_halted{rail="account_credit"} 0.0' in told
+    assert "referrals_ledger_unbalanced 0.0" in told
+    async with desk.database.transaction() as connection:
+        found = await gauges(connection, datetime.now(UTC))
+    assert 7199 < found.oldest_unknown_seconds < 7400
+    assert (await desk.api.head("/healthz")).status_code == (await desk.api.head("/readyz")).status_code == 200
