@@ -59,6 +59,8 @@ async def test_a_payee_is_told_by_methods_forms_totals_and_what_waits(kept: Desk
     assert (told["paid_in_year"], told["paid_by_program"]) == ([], [])
     assert [(each["referral"], each["state"]) for each in told["waiting"]] == [("r1", "reserved")]
     assert told["balances"] == [{"account": "payable:dexter", "currency": "USD", "amount_minor": -2500}]
+    before = (await kept.get("/v1/payees/dexter?year=2025", as_="fiona")).json()
+    assert (before["counts_minor"], before["tax"][0]["threshold_minor"]) == ({}, 600_00)
     assert (await kept.get("/v1/payees/nobody", as_="fiona")).status_code == 404
 
 

@@ -1,6 +1,6 @@
 """One payee: how they are paid, which tax forms they filed, what counts in their year, what is held and owed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -27,13 +27,18 @@ async def profile(connection: AsyncConnection, payee: str, now: datetime, year: 
     Raises:
         NotFound: if no reward was approved for anybody of that name, and nobody said how to pay them.
     """
-    year = year or now.astimezone(UTC).year
+    present = now.astimezone(UTC).year
+    year = year or present
     forms = sorted((await payees.forms(connection, [payee]))[payee], key=lambda form: form.precedence, reverse=True)
     said = [referrals.fact_of(row) for row in (await connection.execute(_METHODS, {"payee": payee})).all()]
     sums = (await connection.execute(_SUMS, {"payee": payee})).all()
     if not (forms or said or sums):
         raise NotFound("payee", payee)
-    counted = (await payees.totals(connection, [payee], year)).get(payee, {})
+    paid = [each async for each in paid_in(connection, year, now, payee=payee)]
+    # What is on its way would be paid now, and counts in no other year.
+    counted = {each.currency: each.total_minor for each in paid if each.total_minor}
+    if year == present:
+        counted = dict((await payees.totals(connection, [payee], year)).get(payee, {}))
     return {
         "payee": payee,
         "year": year,
@@ -41,7 +46,7 @@ async def profile(connection: AsyncConnection, payee: str, now: datetime, year: 
         "forms": [_form(form) for form in forms],
         "tax": [_standing(regime, forms, counted, year, now) for regime in tax.THRESHOLDS],
         "counts_minor": dict(sorted(counted.items())),
-        "paid_in_year": [_year(each) async for each in paid_in(connection, year, now, payee=payee)],
+        "paid_in_year": [_year(each) for each in paid],
         "paid_by_program": [
             {"program": program, "currency": currency, "amount_minor": minor}
             for program, currency, minor in await payees.paid_by_program(connection, payee, year)
@@ -81,7 +86,7 @@ def _form(form: TaxForm) -> dict[str, Any]:
 
 
 def _standing(
-    regime: str, forms: Sequence[TaxForm], counted: dict[str, int] | Any, year: int, now: datetime
+    regime: str, forms: Sequence[TaxForm], counted: Mapping[str, int], year: int, now: datetime
 ) -> dict[str, Any]:
     """What the payee's forms are worth under a regime, and how far the year is from its threshold."""
     on_file, limit = tax_forms.on_file(forms, regime, now, _CLOCK), tax.threshold(regime, year)
