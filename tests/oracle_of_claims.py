@@ -94,7 +94,11 @@ def _judge_conversion(mine: Referral, found: Claim, answer: str) -> None:
     words = [e["type"] for e in mine.world.known if ".dispute_" in e["type"] and e["data"]["order"] == mine.order]
     opened = [word for word in words if word.endswith("opened")]
     is_open = bool(opened) and (words[-1] == opened[-1] or len(opened) > len(words) - len(opened))
-    found.check("no_open_dispute", not is_open, flag="dispute_open")
+    # A lost one is over once the money is gone.
+    about = [e["data"] for e in mine.world.known if e["data"].get("order") == mine.order]
+    lost = sum(each.get("outcome") == "lost" for each in about)
+    gone = sum(each.get("kind") == "chargeback_lost" for each in about)
+    found.check("no_open_dispute", not is_open and lost <= gone, flag="dispute_open")
     if mine.net is not None and mine.net < oracle._amount(mine.q):
         found.flags.add("partial_refund")
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from referral_rewards.domain import identity, money, rewards
+from referral_rewards.domain.disputes import CHARGEBACK_LOST
 from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.findings import Finding, Flag, could_not_run, failed, instant, passed
@@ -93,7 +94,7 @@ def conversion_not_reversed(dossier: Dossier) -> Finding:
 
 
 def no_open_dispute(dossier: Dossier) -> Finding:
-    """No chargeback of the conversion is open.
+    """No chargeback of the conversion is open, or was lost and has yet to take effect by its reversal.
 
     They bear no id of their own: one is open while the last word is an opening, or while more were opened than closed.
     """
@@ -104,6 +105,11 @@ def no_open_dispute(dossier: Dossier) -> Finding:
     opened = [fact for fact in said if fact.type is FactType.DISPUTE_OPENED]
     if opened and (said[-1] is opened[-1] or 2 * len(opened) > len(said)):
         told = f"A dispute of order {q.order} is open since {instant(opened[-1].occurred_at)}."
+        return failed(told, *said, flags=(Flag.DISPUTE_OPEN,))
+    lost = [f for f in said if f.type is FactType.DISPUTE_CLOSED and f.data["outcome"] == "lost"]
+    taken = [fact for fact in q.reversals if fact.data["kind"] == CHARGEBACK_LOST]
+    if len(lost) > len(taken):
+        told = f"A dispute of order {q.order} was lost, and its reversal is awaited."
         return failed(told, *said, flags=(Flag.DISPUTE_OPEN,))
     return passed(f"No dispute of order {q.order} is open.", *said)
 

@@ -417,8 +417,8 @@ def test_advocacy_needs_permission_only_if_the_terms_ask(said: list[Fact], permi
     assert verdict(C.ADVOCACY_PERMITTED, dossier(*said)) == (PASSED, None)
 
 
-def dispute(what: str, time: str, order: str = "o1") -> Fact:
-    return told(f"conversion.dispute_{what}", time, order=order, **({"outcome": "won"} if what == "closed" else {}))
+def dispute(what: str, time: str, order: str = "o1", outcome: str = "won") -> Fact:
+    return told(f"conversion.dispute_{what}", time, order=order, **({"outcome": outcome} if what == "closed" else {}))
 
 
 @pytest.mark.parametrize(
@@ -430,6 +430,16 @@ def dispute(what: str, time: str, order: str = "o1") -> Fact:
         ([dispute("opened", "2026-07-12"), dispute("closed", "2026-07-13", order="o2")], True),
         ([dispute("closed", "2026-07-12"), dispute("opened", "2026-07-13")], True),
         ([dispute("opened", "2026-08-02")], False),
+        ([dispute("opened", "2026-07-12"), dispute("closed", "2026-07-13", outcome="lost")], True),
+        ([dispute("opened", "2026-07-12"), dispute("closed", "2026-07-13", outcome="warning_closed")], False),
+        (
+            [
+                dispute("opened", "2026-07-12"),
+                dispute("closed", "2026-07-13", outcome="lost"),
+                told("conversion.reversed", "2026-07-14", order="o1", kind="chargeback_lost", amount="1.00"),
+            ],
+            False,
+        ),
     ],
 )
 def test_open_dispute_of_the_conversion_is_flagged(said: list[Fact], is_open: bool) -> None:
