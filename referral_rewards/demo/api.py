@@ -80,9 +80,9 @@ class Api:
         """The payouts of a state, rail and so on; one page of them."""
         return list((await self._ask(self._reader, "GET", "/v1/payouts", params=wanted))["payouts"])
 
-    async def show(self, path: str) -> dict[str, Any]:
-        """A payout, a clawback case or a cycle, with what it takes now and the digest to decide against."""
-        return dict(await self._ask(self._reader, "GET", path))
+    async def show(self, path: str, user: str | None = None) -> dict[str, Any]:
+        """A payout, a cycle and so on: with what it takes now and the digest to decide against, where it takes any."""
+        return dict(await self._ask(user or self._reader, "GET", path))
 
     async def act(self, user: str, path: str, decision: Mapping[str, Any]) -> None:
         """Has the user decide about money: act, reason, note and the digest that was looked at.
@@ -95,6 +95,11 @@ class Api:
     async def open_cycle(self, user: str, program: str) -> str:
         """Opens the program's next payout cycle before its day; its id."""
         return str((await self._ask(user, "POST", "/v1/cycles", json={"program": program}))["cycle"])
+
+    async def begin_reconciling(self, user: str, rail: str) -> str:
+        """Has the rail's list compared with ours; where the result is shown."""
+        begun = await self._ask(user, "POST", "/v1/reconciliations", json={"rail": rail})
+        return f"/v1/reconciliations/{begun['id']}"
 
     async def _ask(self, who: str, verb: str, path: str, **more: Any) -> Any:
         headers = {"Authorization": f"Bearer {self._tokens[who]}"}

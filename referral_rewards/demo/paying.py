@@ -1,4 +1,5 @@
-"""What finance does after the approvals: it confirms what was paid by hand, and releases the month's list."""
+"""What finance does after the approvals: it confirms what was paid by hand, releases the month's list, and holds what
+its providers have in their own books against ours."""
 
 import asyncio
 import time
@@ -6,7 +7,13 @@ from typing import Any, Final
 
 from referral_rewards.demo.api import Api, Refusal
 from referral_rewards.demo.progress import Progress
+from referral_rewards.domain import money
 
+#: Everything in the cast is paid by one of these.
+_RAILS: Final = (
+    *("account_credit", "manual", "paypal_payouts", "stripe_balance", "stripe_promotion", "stripe_transfer"),
+    "tremendous",
+)
 #: Whoever confirms an instruction approved none of what it pays.
 SECOND: Final = "fritz"
 FIRST: Final = "fay"
@@ -28,12 +35,30 @@ async def pay_the_month(api: Api, program: str, progress: Progress) -> None:
     cycle = await api.open_cycle(FIRST, program)
     path = f"/v1/cycles/{cycle}"
     await _act(api, FIRST, path, {"act": "release_cycle", "reason": "list_checked", "note": "One transfer to Yuki."})
-    progress.say(f"{FIRST} has released the cycle of {program}: {await _said(api, path)}")
+    totals = (await api.show(path))["summary"]["totals"]
+    paid = [f"{money.display(each['amount_minor'], each['currency'])} in {each['payouts']} payouts" for each in totals]
+    progress.say(f"{FIRST} has released the cycle of {program}: {', '.join(paid)}")
 
 
-async def _said(api: Api, path: str) -> str:
-    shown = await api.show(path)
-    return ", ".join(f"{name} {value}" for name, value in sorted(shown.get("summary", {}).items()))
+async def reconcile(api: Api, progress: Progress) -> list[str]:
+    """What the providers' own lists and our settled payouts disagree in, one sentence each."""
+    results = await asyncio.gather(*(_compared(api, rail) for rail in _RAILS))
+    paid, wrong = sum(each["theirs"] for each in results), [each for each in results if each["state"] != "done"]
+    progress.say(f"reconciled with {len(results)} rails, which list {paid} payments")
+    return [
+        *(f"{each['rail']} was not compared: {each['why']}" for each in wrong),
+        *(f"{each['rail']}: {found['said']}" for each in results for found in each["found"]),
+    ]
+
+
+async def _compared(api: Api, rail: str) -> dict[str, Any]:
+    path = await api.begin_reconciling(FIRST, rail)
+    patient_until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        result = await api.show(path, FIRST)
+        if result["state"] in ("done", "failed") or time.monotonic() > patient_until:
+            return result
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 async def _act(api: Api, user: str, path: str, decision: dict[str, Any]) -> None:
