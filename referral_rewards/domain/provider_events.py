@@ -12,6 +12,8 @@ RAILS_OF: Final[Mapping[str, frozenset[str]]] = {
     "paypal": frozenset({"paypal_payouts"}),
     "tremendous": frozenset({"tremendous"}),
 }
+#: Whose events bear no name of ours: one about an order that we don't know may be about any payment in doubt.
+NAMELESS: Final = frozenset({"tremendous"})
 _KEY: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-\d{1,9})?", re.ASCII)
 _LENGTH_MAX: Final = 255
 

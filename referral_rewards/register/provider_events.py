@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.provider_events import RAILS_OF, ProviderEvent
+from referral_rewards.domain.provider_events import NAMELESS, RAILS_OF, ProviderEvent
 from referral_rewards.register import outbox
 from referral_rewards.register.outbox import WakeupKind
 
@@ -38,8 +38,11 @@ async def hear(connection: AsyncConnection, event: ProviderEvent, body: bytes, r
         "received_at": received_at,
     }
     new = (await connection.execute(_RECORD, row)).one_or_none() is not None
-    if new and payout is not None:
-        await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(payout), payout)
+    woken = [payout] if payout is not None else []
+    if payout is None and event.source in NAMELESS:
+        woken = list((await connection.execute(_IN_DOUBT, asked)).scalars())
+    for each in woken if new else []:
+        await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(each), each)
     return Heard(new, payout)
 
 
@@ -51,6 +54,12 @@ WHERE p.rail = ANY(CAST(:rails AS text[]))
        OR p.provider_reference = ANY(CAST(:references AS text[]))
        OR p.id IN (SELECT h.payout_id FROM handover h WHERE h.reference = ANY(CAST(:references AS text[]))))
 ORDER BY p.id = CAST(:payout AS uuid) DESC NULLS LAST, p.id LIMIT 1
+""")
+
+# The reply to one of these may have been lost: the event is about its order, or about none of ours.
+_IN_DOUBT: Final = text("""
+SELECT id FROM payout WHERE rail = ANY(CAST(:rails AS text[])) AND state IN ('sending', 'unknown')
+ORDER BY updated_at DESC, id LIMIT 20
 """)
 
 # One that came before we knew the provider's name of its payment is new again once we do.

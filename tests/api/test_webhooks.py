@@ -40,7 +40,7 @@ async def heard(desk: Desk) -> Desk:
     return desk
 
 
-async def _payout(desk: Desk, name: UUID, rail: str, reference: str | None) -> None:
+async def _payout(desk: Desk, name: UUID, rail: str, reference: str | None, state: str = "accepted") -> None:
     now = datetime.now(UTC)
     row = {
         "id": name,
@@ -54,7 +54,7 @@ async def _payout(desk: Desk, name: UUID, rail: str, reference: str | None) -> N
         "generation": 1,
         "provider_key": f"{name}-1",
         "provider_reference": reference,
-        "state": "accepted",
+        "state": state,
         "updated_at": now,
     }
     async with desk.database.transaction() as connection:
@@ -180,3 +180,13 @@ async def test_an_event_about_what_the_payee_was_handed_wakes_its_payout(heard: 
         await connection.execute(insert(Handover).values(**row))
     await _send(heard, _order("REWARD7", "rewards", "REWARDS.CANCELED"), "tremendous")
     assert await _on_record(heard) == (1, [str(gift)], {"accepted"})
+
+
+async def test_an_event_of_an_unknown_order_wakes_the_payments_in_doubt_of_its_rail_alone(heard: Desk) -> None:
+    lost = uuid4()
+    await _payout(heard, lost, "tremendous", reference=None, state="unknown")
+    await _payout(heard, uuid4(), "tremendous", reference="ORDER9", state="settled")
+    await _payout(heard, uuid4(), "stripe_balance", reference=None, state="unknown")
+    for _ in range(2):
+        await _send(heard, _order("ORDER1", event="ORDERS.CREATED"), "tremendous")
+    assert (await _on_record(heard))[1] == [str(lost)]

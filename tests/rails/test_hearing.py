@@ -77,13 +77,14 @@ async def test_an_event_before_the_reply_and_again_settles_nothing_twice(
         assert telling.answers == [200, 200]
         (event,) = await _events(sending)
         assert (str(event.payout_id) == sending.payout) is knows_us
-        assert await _wakes(sending) == before + knows_us
+        # An order that we know nothing of may be any payment in doubt.
+        assert await _wakes(sending) == before + 1
         for _ in range(2):
             assert (await sending.step()).state == _S.SETTLED
         assert await sending.settled_once()
 
 
-@pytest.mark.parametrize("name", ["stripe_transfer", "paypal_payouts"])
+@pytest.mark.parametrize("name", ["stripe_transfer", "paypal_payouts", "tremendous"])
 async def test_an_event_wakes_a_payout_whose_reply_was_lost_and_the_provider_says_what_became_of_it(
     name: str, opened: Opener, tmp_path: Path
 ) -> None:
