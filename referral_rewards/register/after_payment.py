@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.lifecycle import Reason, ReferralStatus
 from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.standing import Standing
-from referral_rewards.register import claims, clawback_cases, clawbacks, referrals, reservations, verdicts
-from referral_rewards.register.cases import Case
+from referral_rewards.register import claims, clawback_cases, clawbacks, referrals, reservations, telling, verdicts
+from referral_rewards.register.cases import Case, open_case
 
 _S = ReferralStatus
 #: These stop what was not sent yet, at once; the payout itself finds out about any other change of the claim.
@@ -83,6 +83,9 @@ async def taken_back_since(connection: AsyncConnection, row: Any, now: datetime)
     legs = await reservations.legs_of(connection, row.id)
     if not legs or not all(leg.state == "clawed_back" for leg in legs):
         return row
+    if (case := await open_case(connection, row, now)) is not None:
+        claim, _ = await claims.current(connection, row.claim_id)
+        await telling.tell_of_status(connection, case, _S.CLAWED_BACK, None, claim)
     await referrals.write(connection, row, now, status=_S.CLAWED_BACK.value)
     return await referrals.hold(connection, row.id)
 

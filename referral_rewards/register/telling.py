@@ -40,6 +40,9 @@ async def tell_of_status(
     if (status, reason) == (case.row.status, case.row.reason):
         return
     sides = {leg.role for leg in claim.legs} if claim else set(Side)
+    if status is _S.CLAWED_BACK:
+        # Of a reward that was given up nothing was taken back.
+        sides = {Side(role) for role in (await connection.execute(_TAKEN_FROM, {"referral": case.row.id})).scalars()}
     change = Change(
         after=status,
         took_part=any(fact.type is FactType.REFERRAL_CLAIMED for fact in case.facts),
@@ -173,6 +176,11 @@ def _came_about(case: Case, status: ReferralStatus, reason: Reason | None) -> da
 
 _AT_ONCE: Final = timedelta(0)
 _NAMING_THE_REFEREE: Final = frozenset({FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED})
+
+_TAKEN_FROM: Final = text("""
+SELECT DISTINCT l.role FROM leg l JOIN clawback b ON b.leg_id = l.id
+WHERE l.referral_id = :referral AND b.recovered_minor > 0
+""")
 
 _PEOPLE: Final = text("""
 SELECT name FROM app_user

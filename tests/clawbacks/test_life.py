@@ -51,6 +51,20 @@ async def test_a_refunded_reward_is_taken_back_whole_and_its_order_can_be_reward
     assert await sql(life, "SELECT DISTINCT state FROM leg") == [("clawed_back",)]
     assert await sql(life, "SELECT rewards, amount_minor FROM held_total WHERE amount_minor <> 0") == []
     assert await sql(life, "SELECT 1 FROM queue_entry") == []
+    told_of_it = await sql(life, "SELECT recipient FROM notice WHERE template = 'clawed_back' ORDER BY 1")
+    assert told_of_it == [("c-r1",), ("dexter",)]
+
+
+async def test_after_the_watch_a_case_is_decided_too_and_of_what_is_given_up_nobody_is_told(life: Installation) -> None:
+    await told(life, "conversion.reversed", kind="refund")
+    found = await cases(life)
+    await sql(life, "UPDATE referral SET closed_at = now(), closed_version = facts_version, wake_at = NULL")
+    await act(life, A.WRITE_OFF_CLAWBACK, found["referrer"][0].id, 2500)
+    await act(life, A.REVERSE_CLAWBACK, found["referee"][0].id, 800)
+    await done(life)
+    assert (await life.row("r1")).status == "clawed_back"
+    assert await life.money() == {"credit:dexter": -2500, "loss:acme-friends": 2500}
+    assert await sql(life, "SELECT recipient FROM notice WHERE template = 'clawed_back'") == [("c-r1",)]
 
 
 async def test_parts_of_a_refund_are_proposed_once_each_and_flat_amounts_stay(life: Installation) -> None:
