@@ -10,5 +10,7 @@ from tests.workflows.journeys import Journey
 FOLDER: Final = Path(__file__).parent / "histories"
 #: A payout over the queue of its provider, with a timer, a lost reply and a wake.
 PAYOUT: Final = "payout_by_its_provider"
+#: A payout cycle that is stopped, resumed and released.
+CYCLE: Final = "payout_cycle"
 #: Each way on record, by the name of its file; what belongs to one is `<name>.json` and `<name>.payout.json`.
 WAYS: Final[dict[str, Callable[[Journey], Awaitable[None]]]] = {way.__name__: way for way in journeys.ENDS}

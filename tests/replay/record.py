@@ -24,12 +24,13 @@ from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.embedded import postgres, temporal_cli
 from referral_rewards.rails.sandbox.provider import Fault
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
-from referral_rewards.temporal import clawback_workflow_id, payout_workflow_id
+from referral_rewards.temporal import clawback_workflow_id, cycle_workflow_id, payout_workflow_id
 from tests.clawbacks.taking import act, cases, rewarded, told
 from tests.installation import Installation
 from tests.rails.sending import live_until_approved, on_stage
 from tests.rails.test_workflow import at_work, stands, wake
-from tests.replay.histories import FOLDER, PAYOUT, WAYS
+from tests.replay.histories import CYCLE, FOLDER, PAYOUT, WAYS
+from tests.workflows.cycling import approved, comes_to, decide_on, monthly, open_cycle
 from tests.workflows.journeys import Journey
 from tests.workflows.scenes import payouts, scene, sql
 
@@ -40,7 +41,7 @@ async def record(names: Sequence[str]) -> None:
         async with postgres(Path(folder)) as url, await _temporal() as environment:
             await asyncio.to_thread(upgrade, with_driver(url))
             async with scene(with_driver(url), environment) as life, life.workers():
-                for name in [name for name in names if name != PAYOUT]:
+                for name in [name for name in names if name not in (PAYOUT, CYCLE)]:
                     if name == "clawback":
                         await _take_back(life)
                     else:
@@ -50,6 +51,30 @@ async def record(names: Sequence[str]) -> None:
             async with postgres(Path(folder) / "payout") as url, await _temporal() as environment:
                 await asyncio.to_thread(upgrade, with_driver(url))
                 await _record_payout(with_driver(url), environment)
+        if CYCLE in names:
+            async with postgres(Path(folder) / "cycle") as url, await _temporal() as environment:
+                await asyncio.to_thread(upgrade, with_driver(url))
+                await _record_cycle(with_driver(url), environment)
+
+
+async def _record_cycle(url: str, environment: WorkflowEnvironment) -> None:
+    """A payout cycle that is stopped, resumed and released, and whose payouts come to rest."""
+    async with scene(url, environment, monthly()) as life:
+        await life.user("fay")
+        await approved(life, "r1")
+        async with life.workers():
+            cycle = await open_cycle(life)
+            row = await comes_to(life, cycle, "frozen")
+            for decision, comes in (
+                (MoneyAct.STOP_CYCLE, "stopped"),
+                (MoneyAct.RESUME_CYCLE, "frozen"),
+                (MoneyAct.RELEASE_CYCLE, "done"),
+            ):
+                await decide_on(life, cycle, decision)
+                await comes_to(life, cycle, comes)
+            handle = environment.client.get_workflow_handle(cycle_workflow_id(row.program, row.due_on))
+            await handle.result()
+            _save(CYCLE, await handle.fetch_history())
 
 
 async def _record_payout(url: str, environment: WorkflowEnvironment) -> None:

@@ -13,11 +13,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 
 from referral_rewards.domain.lifecycle import ReferralStatus
-from tests.replay.histories import FOLDER, PAYOUT, WAYS
+from tests.replay.histories import CYCLE, FOLDER, PAYOUT, WAYS
 from worker.build import runner
 from workflows import steps
 from workflows.clawback import Clawback
 from workflows.payout import Payout
+from workflows.payout_cycle import PayoutCycle
 from workflows.referral import Referral
 
 HISTORIES = sorted(FOLDER.glob("*.json"))
@@ -32,12 +33,12 @@ def _history(path: Path) -> WorkflowHistory:
 
 
 def test_every_way_a_referral_can_go_has_its_history_on_record() -> None:
-    assert {path.stem for path in HISTORIES} == {*WAYS, "payout", "clawback", PAYOUT}
+    assert {path.stem for path in HISTORIES} == {*WAYS, "payout", "clawback", PAYOUT, CYCLE}
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_history_on_record_replays_command_by_command(path: Path) -> None:
-    await _replayer(Referral, Payout, Clawback).replay_workflow(_history(path))
+    await _replayer(Referral, Payout, Clawback, PayoutCycle).replay_workflow(_history(path))
 
 
 @workflow.defn(name="Referral")
@@ -64,7 +65,7 @@ def test_no_identity_of_a_person_enters_a_history(path: Path) -> None:
     """Neither the referee's email nor the customer id, by which the facts of every way name her."""
     referee = path.stem.replace("_", "-")
     said = list(_texts(json.loads(path.read_text())))
-    assert any(referee in text for text in said) or path.stem in ("payout", "clawback", PAYOUT)
+    assert any(referee in text for text in said) or path.stem in ("payout", "clawback", PAYOUT, CYCLE)
     assert not [text for text in said if "@" in text or f"c-{referee}" in text]
 
 
