@@ -16,7 +16,7 @@ def kept(shell: Shell) -> Shell:
 
     async def work(database: Database) -> None:
         facts = [
-            told("f", "payee.tax_form_filed", 3, {"payee": "dexter", "form": "W-8BEN", "withholding_percent": "30"}),
+            told("f", "payee.tax_form_filed", 3, {"payee": "dexter", "form": "W-9", "withholding_percent": "30"}),
             told("m", "payee.method_set", 2, {"payee": "dexter", "rail": "tremendous"}),
         ]
         async with database.transaction() as connection:
@@ -29,7 +29,7 @@ def kept(shell: Shell) -> Shell:
 def test_a_payee_is_shown_for_people_and_for_programs(kept: Shell) -> None:
     ran = kept("payee", "show", "dexter", "--year", "2026")
     assert ran.code == 0
-    for said in ("W-8BEN, in force until 2030-01-01", "30 % withheld", "0.00 USD of 2000.00 USD", "tremendous"):
+    for said in ("form W-9, in force, 30 % withheld", "0.00 USD of 2000.00 USD", "tremendous"):
         assert said in ran.out, said
     shown = json.loads(kept("payee", "show", "dexter", "--json").out)
     assert (shown["tax"][0]["standing"], shown["rewards"]) == ("in_force", [])
