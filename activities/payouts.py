@@ -159,18 +159,27 @@ class Payouts:
         """Whoever wakes a payout at rest may have heard of something: its provider is asked what it shows now."""
         row, rail = outset.row, self._rails.get(outset.row.rail)
         at_rest = PayoutProgress(state=row.state, why=row.why)
-        if outset.decided or rail is None or row.state not in _WORTH_A_LOOK or row.key_used_at is None:
+        if rail is None or row.state not in _WORTH_A_LOOK or row.key_used_at is None:
             return at_rest
         step = payouts.as_it_was_sent(row)
+        if outset.decided:
+            if row.state == _S.SETTLED and row.provider_reference is not None:
+                # Somebody found it at the provider, under the name by which what the payee gets is asked for.
+                found = Paid(row.provider_reference, row.amount_minor, row.currency, step.request.destination)
+                await self._hand_over(payout, step, found, now)
+            return at_rest
         match await look(rail, step), row.state:
             case Declined(why), _S.SETTLED:
                 return await self._note(payout, step, _S.RETURNED, now, why=why)
-            case Paid() as paid, _S.MANUAL_REVIEW if matches(step.request, paid):
-                return await self._note(payout, step, _S.SETTLED, now, paid.reference)
+            case Paid() as paid, _S.SETTLED if matches(step.request, paid):
+                await self._hand_over(payout, step, paid, now)
+            case Paid() as paid, _S.MANUAL_REVIEW | _S.REFUSED if matches(step.request, paid):
+                if await self._hand_over(payout, step, paid, now) is None:
+                    return await self._note(payout, step, _S.SETTLED, now, paid.reference)
+            case Paid() as shown, _S.REFUSED:
+                return await self._review(payout, step, shown, now)
             case Declined(why), _S.MANUAL_REVIEW:
                 return await self._note(payout, step, _S.REFUSED, now, why=why)
-            case Paid() as paid, _S.REFUSED:
-                return await self._note(payout, step, _S.SETTLED, now, paid.reference)
         return at_rest
 
     async def _hand_over(self, payout: UUID, step: ToSend, paid: Paid, now: datetime) -> str | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from referral_rewards.domain.money_acts import MoneyAct
 from referral_rewards.domain.payouts import Handed, Paid, PayoutState, Unknown
 from referral_rewards.domain.rewards import Side
 from referral_rewards.rails.port import HandsOver
@@ -75,3 +76,24 @@ async def test_a_card_counts_as_paid_only_once_its_link_is_kept(fault: Fault, op
         assert (await sending.step(MINUTES)).state == PayoutState.SETTLED
         assert len(await _kept(sending)) == 1
         assert await sending.settled_once()
+
+
+async def test_a_card_that_a_person_found_at_the_provider_is_handed_over_too(opened: Opener) -> None:
+    async with opened("tremendous") as sending:
+        provider = sending.provider
+        assert isinstance(provider, Tremendous)
+        assert (await sending.step()).state == PayoutState.SETTLED
+        (order,) = provider.orders.values()
+        await sql(sending.life, "DELETE FROM handover")
+        await sql(sending.life, "UPDATE payout SET state = 'manual_review', provider_reference = NULL")
+        await sending.decide(MoneyAct.SETTLE_PAYOUT, reference=order["id"])
+        assert (await sending.step()).state == PayoutState.SETTLED
+        assert len(await _kept(sending)) == 1
+
+
+async def test_another_payment_under_a_refused_key_is_for_a_person_to_look_at(opened: Opener) -> None:
+    async with opened("tremendous") as sending:
+        assert (await sending.step()).state == PayoutState.SETTLED
+        sending.case.alter(factor=2)
+        await sql(sending.life, "UPDATE payout SET state = 'refused', provider_reference = NULL")
+        assert (await sending.step()).state == PayoutState.MANUAL_REVIEW
