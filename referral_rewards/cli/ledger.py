@@ -1,9 +1,12 @@
 """`referrals ledger`: the books, as a trial balance and as files for those who keep them elsewhere."""
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
 
 import typer
@@ -50,26 +53,30 @@ def balance(
     """Print the trial balance: each account by currency, and that debits and credits come to the same."""
     span = Span.of(None, _day(at))
     wanted = Wanted(before=span.ends_before, settled=everything)
+    asyncio.run(_write_json(span, wanted, data) if as_json else _print_table(span, wanted, data))
 
-    async def work() -> tuple[list[Balance], list[Total]]:
-        async with database(settings(data)) as opened, opened.transaction() as connection:
-            await see_one_moment(connection)
-            return [each async for each in balances(connection, wanted)], await totals(connection, span.ends_before)
 
-    accounts, columns = asyncio.run(work())
-    sums = [each for each in columns if each.kind is None]
-    if as_json:
-        say_json(
-            {
-                "at": span.until and span.until.isoformat(),
-                "accounts": [_plain(each) for each in accounts],
-                "totals": [_sum(s) for s in sums],
-            }
-        )
-        return
+async def _write_json(span: Span, wanted: Wanted, data: Path | None) -> None:
+    """An object with an account a line, written as they are read."""
+    async with database(settings(data)) as opened, opened.transaction() as connection:
+        await see_one_moment(connection)
+        sums = [_sum(each) for each in await totals(connection, span.ends_before) if each.kind is None]
+        day = span.until.isoformat() if span.until else None
+        sys.stdout.write(f'{{"at": {json.dumps(day)}, "totals": {json.dumps(sums)}, "accounts": [')
+        between = "\n"
+        async for each in balances(connection, wanted):
+            sys.stdout.write(between + json.dumps(_plain(each), ensure_ascii=False))
+            between = ",\n"
+        sys.stdout.write("]}\n" if between == "\n" else "\n]}\n")
+
+
+async def _print_table(span: Span, wanted: Wanted, data: Path | None) -> None:
     listed = table("account", "currency", "debit", "credit", title=f"As of {span.until or 'now'}")
-    for each in accounts:
-        listed.add_row(each.account, each.currency, *_columns(each.debit_minor, each.credit_minor, each.currency))
+    async with database(settings(data)) as opened, opened.transaction() as connection:
+        await see_one_moment(connection)
+        async for each in balances(connection, wanted):
+            listed.add_row(each.account, each.currency, *_columns(each.debit_minor, each.credit_minor, each.currency))
+        sums = [each for each in await totals(connection, span.ends_before) if each.kind is None]
     for total in sums:
         listed.add_section()
         listed.add_row("", total.currency, *_columns(total.debit_minor, total.credit_minor, total.currency))
