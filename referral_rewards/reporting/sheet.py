@@ -19,6 +19,7 @@ from referral_rewards.register import admission, decisions, referrals
 from referral_rewards.register.admission import Answers, Matter, open_matter
 from referral_rewards.register.decisions import Decision
 from referral_rewards.register.signing import KeyRing
+from referral_rewards.reporting import rails
 from referral_rewards.reporting.competing import competing
 from referral_rewards.reporting.neighbours import EVERY_CLAIM, Neighbours, neighbours
 from referral_rewards.reporting.queue_filters import Filters
@@ -46,7 +47,7 @@ class Sheet:
     """Everything beside the form. ``digest`` is None where nothing can be decided, which ``closed_to_all`` explains.
 
     ``seen`` is the number of the last decision on the referral, 0 without any; ``signed`` are the approvals that stand,
-    ``lacks`` what they leave open.
+    ``lacks`` what they leave open. ``rails`` are those that can be paid by now.
     """
 
     shown: Mapping[str, Any]
@@ -61,6 +62,7 @@ class Sheet:
     rivals: list[dict[str, Any]]
     timeline: Timeline | None
     beside: Neighbours
+    rails: frozenset[str]
 
     @property
     def may_decide(self) -> bool:
@@ -118,6 +120,7 @@ async def sheet(
         rivals=rivals,
         timeline=timeline(shown, now),
         beside=await neighbours(connection, referral, came_by, Asking(approver.user, approver.roles), now),
+        rails=await rails.connected(connection, now),
     )
 
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from tests import money
-from tests.desk import Browser, Desk
+from tests.desk import PROGRAM, Browser, Desk
 from tests.desk_pages.forms import text_of
 from tests.money import CASE, CYCLE
 
@@ -104,3 +104,14 @@ async def test_the_claim_and_referral_pages_show_lives_and_cases(desk: Desk, fio
         shown = text_of(await fiona.get(page))
         for said in ("the account is closed", "Key at the provider", "Clawback cases", "10.00 USD", "To do:"):
             assert said in shown, (page, said)
+
+
+async def test_what_the_next_cycle_would_pay_is_seen_before_it_is_gathered(desk: Desk, fiona: Browser) -> None:
+    monthly = PROGRAM.replace("timing: immediate", 'timing: {cycle: monthly, day: 15, minimum: "20.00"}')
+    assert monthly != PROGRAM
+    other = monthly.replace("program: acme-friends", "program: monthly-friends")
+    await desk.publish(other)
+    assert "/cycles/next/monthly-friends" in (await fiona.get("/cycles")).text
+    shown = text_of(await fiona.get("/cycles/next/monthly-friends"))
+    assert "Nothing is due" in shown
+    assert (await fiona.get("/cycles/next/acme-friends")).status_code == 404

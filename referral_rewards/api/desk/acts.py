@@ -195,7 +195,7 @@ def _choice(visit: Visit, matter: Any, act: MoneyAct) -> Choice:
     except ActRefused as error:
         refusal = error.why
     except NotAllowed as error:
-        refusal = str(error)
+        refusal = str(error).rpartition(": ")[2]
     return Choice(act, ACTS[act], FOLLOWS[act], refusal)
 
 

@@ -1,6 +1,6 @@
 """The payout cycle pages: the lists that finance releases, what each comes to, and how far it is paid."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,6 +15,7 @@ from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
 from referral_rewards.api.parts import Its, Parts, Reading
 from referral_rewards.domain.cycles import CycleState
 from referral_rewards.domain.money_acts import SubjectKind
+from referral_rewards.register.cycles import paying_in_cycles
 from referral_rewards.reporting import cycles, payouts
 from referral_rewards.temporal import cycle_workflow_id
 
@@ -45,6 +46,22 @@ async def list_cycles(
         typed=typed,
         next=urlencode({**kept, "after": found[-1]["cycle"]}) if more else None,
         states=list(CycleState),
+        programs=await paying_in_cycles(connection),
+    )
+
+
+@router.get("/cycles/next/{program:path}")
+async def show_next(program: str, visit: Reader, connection: Reading, after: _Words = "") -> Response:
+    """What the program's next cycle would pay by what is due now, a page of payees at a time."""
+    now = datetime.now(UTC)
+    found = await cycles.preview(connection, program, now, after=after or None, limit=_ON_A_PAGE)
+    return page(
+        "cycle_next.html",
+        visit,
+        here=_HERE,
+        found=found,
+        totals=await cycles.preview_totals(connection, program, now) if not after else None,
+        next=urlencode({"after": found["next"]}) if found["next"] else None,
     )
 
 
