@@ -131,7 +131,11 @@ async def list_cycles(
     return {"cycles": found, "next": found[-1]["cycle"] if len(found) == limit else None}
 
 
-@router.get("/preview", summary="Show what the next cycle would pay", responses={200: {"model": Preview}})
+@router.get(
+    "/preview",
+    summary="Show what the next cycle would pay",
+    responses={200: {"model": Preview}, **refusals(HTTPStatus.NOT_FOUND)},
+)
 async def preview_cycle(
     connection: Reading,
     person: Person,
@@ -144,7 +148,10 @@ async def preview_cycle(
 
 
 @router.post(
-    "", status_code=201, summary="Open a cycle", responses={200: {"model": OpenedCycle, "description": "It was open"}}
+    "",
+    status_code=201,
+    summary="Open a cycle",
+    responses={200: {"model": OpenedCycle, "description": "It was open"}, **refusals(HTTPStatus.NOT_FOUND)},
 )
 async def open_cycle(new: NewCycle, response: Response, person: Decider, parts: Its) -> OpenedCycle:
     """Opens a cycle of today, whatever the day. It gathers what is due and pays nothing until finance releases it."""

@@ -118,3 +118,16 @@ async def test_instructions_for_the_bank_are_a_file_of_what_is_to_be_paid(desk: 
         ("25.00", "USD", "'=HYPERLINK(1)")
     ]
     assert rows[0]["instruction"] in (await referrals("payout", "instructions")).out
+
+
+async def test_a_referral_is_shown_with_the_life_of_its_payouts_and_a_halted_rail_is_a_problem(
+    desk: Desk, referrals: Typed
+) -> None:
+    shown = (await referrals("show", "r1")).out
+    for said in ("no such account", "retry it under a new key", "credit to the referrer of r1", "what was done"):
+        assert said in shown, said
+    assert (await referrals("rails")).code == 0
+    async with desk.database.transaction() as connection:
+        await connection.execute(text("INSERT INTO rail_halt VALUES ('stripe_transfer', now(), now(), 'key revoked')"))
+    halted = await referrals("rails")
+    assert (halted.code, "key revoked" in halted.out) == (1, True)
