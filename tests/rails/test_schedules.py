@@ -1,13 +1,14 @@
 """Whatever fails in whatever order: in the end the provider's list equals what we hold as paid."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from referral_rewards.domain.payouts import Accepted, Declined, Paid, matches
+from referral_rewards.domain.payouts import Accepted, Declined, Paid, PayoutState, matches
+from referral_rewards.domain.reconciliation import NAMED_BY_PAYEE, Difference, Listed, Ours, Sight, compare
 from referral_rewards.rails.sandbox.provider import Fault
 from referral_rewards.rails.sending import ask
 from referral_rewards.register.payouts import ToSend
@@ -36,10 +37,31 @@ async def test_what_the_provider_paid_is_what_we_hold_as_paid(
         if holds == "paid":
             asked = case.request()
             assert shown == [(key(asked), 2500, "USD", asked.destination)]
+            assert await _differences(case) == []
         else:
             # It is before a person, never refused: nothing that a fault of the provider's says is a refusal.
             assert holds == "review"
             assert case.rail.terms.key_window is not None
+
+
+async def _differences(case: Case) -> list[Difference]:
+    """What a reconciliation would find, all that the rail lists being of the one payout."""
+    if case.rail.sight is Sight.OURS:
+        return []
+    case.provider.heal()
+    asked, now = case.request(), case.provider.clock.now
+    whom = asked.payee if case.rail.terms.name in NAMED_BY_PAYEE else asked.destination
+    ours = Ours(asked.payout_id, key(asked), PayoutState.SETTLED, asked.amount_minor, asked.currency, whom)
+    listed = [
+        each async for each in case.rail.listed(now - timedelta(days=400), now + timedelta(days=1), _payees(case))
+    ]
+    assert all(isinstance(each, Listed) and each.payout == asked.payout_id for each in listed)
+    return compare(ours, [each for each in listed if isinstance(each, Listed)])
+
+
+async def _payees(case: Case) -> AsyncIterator[str]:
+    if case.destination is not None:
+        yield case.destination
 
 
 async def _live_through(case: Case, schedule: Sequence[tuple[Fault, str, int]]) -> str:

@@ -9,7 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,13 +23,19 @@ from referral_rewards.domain.money_acts import MoneyAct
 from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.embedded import postgres, temporal_cli
 from referral_rewards.rails.sandbox.provider import Fault
+from referral_rewards.register import reconciliations
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
-from referral_rewards.temporal import clawback_workflow_id, cycle_workflow_id, payout_workflow_id
+from referral_rewards.temporal import (
+    clawback_workflow_id,
+    cycle_workflow_id,
+    payout_workflow_id,
+    reconciliation_workflow_id,
+)
 from tests.clawbacks.taking import act, cases, rewarded, told
 from tests.installation import Installation
 from tests.rails.sending import live_until_approved, on_stage
 from tests.rails.test_workflow import at_work, stands, wake
-from tests.replay.histories import CYCLE, FOLDER, PAYOUT, WAYS
+from tests.replay.histories import CYCLE, FOLDER, PAYOUT, RECONCILIATION, WAYS
 from tests.workflows.cycling import approved, comes_to, decide_on, monthly, open_cycle
 from tests.workflows.journeys import Journey
 from tests.workflows.scenes import payouts, scene, sql
@@ -44,6 +50,8 @@ async def record(names: Sequence[str]) -> None:
                 for name in [name for name in names if name not in (PAYOUT, CYCLE)]:
                     if name == "clawback":
                         await _take_back(life)
+                    elif name == RECONCILIATION:
+                        await _reconcile(life)
                     else:
                         await WAYS[name](Journey(life, name.replace("_", "-")))
                         await _write(life, name)
@@ -115,6 +123,18 @@ async def _take_back(life: Installation) -> None:
     _save("clawback", await handle.fetch_history())
 
 
+async def _reconcile(life: Installation) -> None:
+    """The books' own credits, compared with the payouts that they are of."""
+    await rewarded(life, "reconciled")
+    async with life.database.transaction() as connection:
+        now = datetime.now(UTC)
+        asked = await reconciliations.ask(connection, "account_credit", now - timedelta(days=1), now, by="fay", at=now)
+    await life.relay.deliver()
+    handle = life.environment.client.get_workflow_handle(reconciliation_workflow_id(str(asked)))
+    await handle.result()
+    _save(RECONCILIATION, await handle.fetch_history())
+
+
 def _save(name: str, history: WorkflowHistory) -> None:
     FOLDER.mkdir(exist_ok=True)
     # Without the names of processes and hosts: no replay looks at them.
@@ -138,4 +158,4 @@ async def _temporal() -> WorkflowEnvironment:
 
 
 if __name__ == "__main__":
-    asyncio.run(record(sys.argv[1:] or [*WAYS, "clawback", PAYOUT]))
+    asyncio.run(record(sys.argv[1:] or [*WAYS, "clawback", RECONCILIATION, PAYOUT]))

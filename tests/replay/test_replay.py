@@ -13,12 +13,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 
 from referral_rewards.domain.lifecycle import ReferralStatus
-from tests.replay.histories import CYCLE, FOLDER, PAYOUT, WAYS
+from tests.replay.histories import CYCLE, FOLDER, PAYOUT, RECONCILIATION, WAYS
 from worker.build import runner
 from workflows import steps
 from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.payout_cycle import PayoutCycle
+from workflows.reconciliation import Reconciliation
 from workflows.referral import Referral
 
 HISTORIES = sorted(FOLDER.glob("*.json"))
@@ -33,12 +34,12 @@ def _history(path: Path) -> WorkflowHistory:
 
 
 def test_every_way_a_referral_can_go_has_its_history_on_record() -> None:
-    assert {path.stem for path in HISTORIES} == {*WAYS, "payout", "clawback", PAYOUT, CYCLE}
+    assert {path.stem for path in HISTORIES} == {*WAYS, "payout", "clawback", RECONCILIATION, PAYOUT, CYCLE}
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_history_on_record_replays_command_by_command(path: Path) -> None:
-    await _replayer(Referral, Payout, Clawback, PayoutCycle).replay_workflow(_history(path))
+    await _replayer(Referral, Payout, Clawback, PayoutCycle, Reconciliation).replay_workflow(_history(path))
 
 
 @workflow.defn(name="Referral")
