@@ -54,6 +54,8 @@ class Manual:
                 written = await instructions.find(connection, key)
                 if written is None:
                     return None
+                if await instructions.refused(connection, written.payout_id, key, self._keys):
+                    return Declined("somebody recorded that the bank did not execute it")
                 reference = await instructions.confirmed_as(connection, written.payout_id, key, self._keys)
         except DBAPIError as error:
             return _silent(error)

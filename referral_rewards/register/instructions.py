@@ -1,5 +1,6 @@
 """What the manual rail has asked people to pay, and whose signed word says that the bank did."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -43,22 +44,29 @@ async def confirmed_as(connection: AsyncConnection, payout: UUID, key: str, keys
     The word counts for the key that it was given for: what is signed names the generation.
     """
     row = (await connection.execute(_PAYOUT, {"id": payout})).one_or_none()
-    made = await decisions.on_subject(connection, payout, keys)
-    generation = key.removeprefix(f"{payout}-")
-    if row is None or not generation.isdecimal():
-        return None
-    shown = payout_digest(row, int(generation), PayoutState.ACCEPTED)
-    for decision in made:
-        if decision.kind is not MoneyAct.CONFIRM_PAYOUT or decision.digest != shown:
-            continue
+    for decision in await _said(connection, row, key, MoneyAct.CONFIRM_PAYOUT, keys):
         reference = (decision.details or {}).get("reference")
-        if (
-            reference
-            and decision.roles & ROLES[MoneyAct.CONFIRM_PAYOUT]
-            and await _may(connection, decision, row, keys)
-        ):
+        if reference and await _may(connection, decision, row, keys):
             return str(reference)
     return None
+
+
+async def refused(connection: AsyncConnection, payout: UUID, key: str, keys: KeyRing) -> bool:
+    """Whether somebody with the authority has signed that the bank did not execute it: then nobody does any more."""
+    row = (await connection.execute(_PAYOUT, {"id": payout})).one_or_none()
+    return bool(await _said(connection, row, key, MoneyAct.REFUSE_PAYOUT, keys))
+
+
+async def _said(
+    connection: AsyncConnection, row: Any | None, key: str, act: MoneyAct, keys: KeyRing
+) -> Sequence[Decision]:
+    """The genuine decisions of a kind on the instruction under that key, by people with the role."""
+    generation = key.removeprefix(f"{row.id}-") if row is not None else ""
+    if row is None or not generation.isdecimal():
+        return ()
+    shown = payout_digest(row, int(generation), PayoutState.ACCEPTED)
+    made = await decisions.on_subject(connection, row.id, keys)
+    return [each for each in made if each.kind is act and each.digest == shown and each.roles & ROLES[act]]
 
 
 async def _may(connection: AsyncConnection, decision: Decision, row: Any, keys: KeyRing) -> bool:

@@ -62,6 +62,14 @@ class Manually:
             approver = Approver(user, given["roles"], given["marks"])
             await act(connection, asked, approver, now=now(), keys=keys, signer=signer or self.desk.parts.signer)
 
+    async def decide(self, kind: MoneyAct, user: str = "fiona") -> None:
+        async with self.desk.database.transaction() as connection:
+            keys = self.desk.parts.keys
+            shown = await act_subjects.shown(connection, SubjectKind.PAYOUT, self.payout, keys)
+            asked = AskedAct(kind, self.payout, "other", "asked the bank", shown.digest)
+            approver = Approver(user, frozenset({Role.FINANCE}))
+            await act(connection, asked, approver, now=now(), keys=keys, signer=self.desk.parts.signer)
+
     async def polled(self) -> object:
         return await self.rail.poll(self.request, self.key, self.key)
 
@@ -163,3 +171,18 @@ async def test_what_a_row_says_of_an_instruction_is_held_to_what_was_asked(manua
     await manually.confirm()
     await sql(manually.desk, "UPDATE payment_instruction SET amount_minor = 9900")
     assert (await manually.step()).state == _S.MANUAL_REVIEW
+
+
+async def test_what_the_bank_did_not_execute_is_instructed_anew_once_somebody_says_so(manually: Manually) -> None:
+    assert (await manually.step()).state == _S.ACCEPTED
+    await manually.decide(MoneyAct.REFUSE_PAYOUT)
+    assert (await manually.step()).state == _S.REFUSED
+    assert isinstance(await manually.polled(), Declined)
+    await manually.decide(MoneyAct.RETRY_PAYOUT, "finn")
+    assert (await manually.step()).state == _S.ACCEPTED
+    await manually.confirm()
+    assert (await manually.step()).state == _S.SETTLED
+    (row,) = await sql(
+        manually.desk, f"SELECT generation, provider_reference FROM payout WHERE id = '{manually.payout}'"
+    )
+    assert (row.generation, row.provider_reference) == (2, "BANK-7")
