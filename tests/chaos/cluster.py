@@ -42,6 +42,7 @@ class Cluster:
     temporal_address: str
     referral: str = ""  # the one that a test is about: `:r` in its statements
     workers: list[Child] = field(default_factory=list)
+    further: dict[str, str] = field(default_factory=dict)  # settings of its workers beside these
 
     async def work(self, role: str = "all") -> Child:
         """One more worker of that role."""
@@ -62,6 +63,7 @@ class Cluster:
             "REFERRALS_RELAY_POLL_SECONDS": "0.05",
             "REFERRALS_READY_FILE": str(ready),
             "TEMPORAL_ADDRESS": self.temporal_address,
+            **self.further,
         }
         command = [sys.executable, "-m", "worker", "--role", role]
         worker = Child.start(Program(f"worker {role}", command, self.data / "logs" / "worker.log", polls, env=env))
