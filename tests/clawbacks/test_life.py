@@ -8,6 +8,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from referral_rewards.domain.money_acts import MoneyAct
 from tests.clawbacks.taking import act, cases, clawbacks, rewarded, takes, told
+from referral_rewards.reporting.books import checking
 from tests.installation import Installation
 from tests.workflows.scenes import books, quiet, scene, sql
 
@@ -19,6 +20,8 @@ async def life(database_url: str, temporal_env: WorkflowEnvironment) -> AsyncIte
     async with scene(database_url, temporal_env) as life, life.workers():
         await rewarded(life, "r1")
         yield life
+        async with life.database.transaction() as connection:
+            assert [each async for each in checking.problems(connection)] == []
 
 
 async def done(life: Installation, referral: str = "r1") -> None:
