@@ -9,6 +9,7 @@ from uuid import UUID
 
 from temporalio import activity
 
+from activities.beating import beating
 from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from models.session import Database
@@ -87,6 +88,11 @@ class Payouts:
     @activity.defn
     async def send_payout(self, request: PayoutRequest) -> PayoutProgress:
         """Carries a payout one step further. Killed anywhere and run again, it pays once."""
+        # One of a cycle may pay many rewards, each of which is judged anew.
+        async with beating():
+            return await self._send(request)
+
+    async def _send(self, request: PayoutRequest) -> PayoutProgress:
         payout = _id(request.payout)
         # An activity may have waited long for a worker: whether a key is still known is a question of the time it is.
         now = max(request.now, self._clock())

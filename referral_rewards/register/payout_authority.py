@@ -12,13 +12,14 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain import ledger as books
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.cycles import cycle_payout_id
 from referral_rewards.domain.inquiries import Answers
 from referral_rewards.domain.payout_waits import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
 from referral_rewards.domain.payouts import PaymentRequest, payout_id
 from referral_rewards.domain.ruling import Ruling, ruling
-from referral_rewards.register import claims, decisions, deductions, moves
+from referral_rewards.register import claims, decisions, deductions, ledger, moves
 from referral_rewards.register.assembly import build_claim
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.inquiries import question_of
@@ -90,9 +91,24 @@ async def check_whole(connection: AsyncConnection, payout: Any, its: Sequence[Sh
     of_cycle = payout.cycle_id is not None
     if of_cycle and payout.id != cycle_payout_id(payout.cycle_id, payout.payee, payout.rail, payout.currency):
         raise NotAuthorised("it is not the payout that its cycle makes to this payee")
+    if await _paid_by_another(connection, payout, legs):
+        raise NotAuthorised("the books show that another payout paid what it pays")
     alike = {(leg.beneficiary, leg.currency, leg.rail, leg.destination, leg.program) for leg in legs}
     if not as_frozen or len(alike) != 1:
         raise NotAuthorised("it does not pay what was approved")
+
+
+async def _paid_by_another(connection: AsyncConnection, payout: Any, legs: Sequence[Any]) -> bool:
+    """Whether one of the legs was paid by a payout that it is no longer said to be in: that one's rows would then come
+    to less than the books say it settled."""
+    asked = {"id": payout.id, "legs": [leg.id for leg in legs]}
+    for other in (await connection.execute(_LEFT, asked)).all():
+        for generation in range(1, other.generation + 1):
+            settled = await ledger.find(connection, books.settled_key(str(other.id), generation))
+            returned = await ledger.find(connection, books.returned_key(str(other.id), generation))
+            if settled and not returned and settled.amount_minor != other.legs_minor:
+                return True
+    return False
 
 
 async def verify(
@@ -159,6 +175,17 @@ def _terms_of(leg: Any) -> tuple[str | int | None, ...]:
 
 _LEGS: Final = text("""
 SELECT l.* FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id AND pl.live ORDER BY l.id
+""")
+
+# Other payouts that legs were in, with what their own legs come to now.
+_LEFT: Final = text("""
+SELECT p.id, p.generation, CAST(coalesce((
+           SELECT sum(l.amount_minor) FROM payout_leg its JOIN leg l ON l.id = its.leg_id
+           WHERE its.payout_id = p.id AND its.live
+       ), 0) AS bigint) AS legs_minor
+FROM (
+    SELECT DISTINCT payout_id FROM payout_leg WHERE leg_id = ANY(CAST(:legs AS uuid[])) AND payout_id <> :id
+) AS others JOIN payout p ON p.id = others.payout_id
 """)
 
 _UNKNOWN: Final = text("""

@@ -303,6 +303,21 @@ async def test_what_was_only_written_releases_nothing(cycling: Cycling, forgery:
     assert await cycling.money() == owed
 
 
+async def test_what_a_cycle_paid_is_not_paid_by_the_next_whatever_the_rows_say(cycling: Cycling) -> None:
+    first = await cycling.frozen()
+    await cycling.decided(first, RELEASE)
+    await cycling.send(first)
+    assert await cycling.settle(first) == "done"
+    paid = await cycling.money()
+    await cycling.rows("UPDATE leg SET state = 'reserved'")
+    await cycling.rows("UPDATE payout_leg SET live = false")
+    await cycling.rows("UPDATE referral SET status = 'paying'")
+    second = await cycling.frozen(days=1)
+    await cycling.decided(second, RELEASE)
+    assert set((await cycling.send(second)).values()) == {"manual_review"}
+    assert await cycling.money() == paid
+
+
 async def test_a_list_that_was_added_to_after_it_was_frozen_is_not_released(cycling: Cycling) -> None:
     cycle = await cycling.frozen()
     await cycling.approved("r3")
