@@ -7,8 +7,8 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from referral_rewards.domain.money_acts import MoneyAct
-from tests.clawbacks.taking import act, cases, clawbacks, rewarded, takes, told
 from referral_rewards.reporting.books import checking
+from tests.clawbacks.taking import act, cases, clawbacks, rewarded, takes, told
 from tests.installation import Installation
 from tests.workflows.scenes import books, quiet, scene, sql
 
