@@ -14,6 +14,7 @@ from referral_rewards.domain.calendar import zone
 from referral_rewards.domain.cycle_calendar import latest_due, next_due, opens_at
 from referral_rewards.domain.money_acts import MoneyAct
 from referral_rewards.domain.terms import PayoutCycle
+from referral_rewards.reporting.books import checking
 from referral_rewards.temporal import cycle_schedule_id, cycle_workflow_id
 from tests.installation import Installation
 from tests.workflows.cycling import approved, comes_to, decide_on, its_payouts, monthly, open_cycle
@@ -29,6 +30,8 @@ async def life(database_url: str, temporal_env: WorkflowEnvironment) -> AsyncIte
     async with scene(database_url, temporal_env, monthly()) as life:
         await life.user("fay")
         yield life
+        async with life.database.transaction() as connection:
+            assert [each async for each in checking.problems(connection)] == []
         with suppress(RPCError):
             await schedule(life).delete()
 

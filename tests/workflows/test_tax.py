@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from temporalio.testing import WorkflowEnvironment
 
+from referral_rewards.reporting.books import checking
 from tests.chaos.cluster import until
 from tests.installation import PROGRAM
 from tests.workflows.scenes import before_its_approver, days_ago, payouts, quiet, scene, sql
@@ -48,3 +49,5 @@ async def test_a_reward_waits_until_the_form_is_valid_and_the_other_side_is_paid
             "credit:c-r1": -8_00,
             "withholding:us": -600_00,
         }
+        async with life.database.transaction() as connection:
+            assert [each async for each in checking.problems(connection)] == []
