@@ -160,10 +160,16 @@ WHERE l.referral_id = :referral AND l.state <> 'cancelled' ORDER BY l.role
 
 _GIVEN_UP: Final = text("""
 SELECT EXISTS (
-    SELECT 1 FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id
-    JOIN decision d ON d.claim_id = pl.payout_id AND d.kind = 'cancel_payout'
-    JOIN decision_effect e ON e.decision_id = d.id AND e.effect = 'applied'
-    WHERE l.claim_id = :claim AND l.state = 'cancelled'
+    SELECT 1 FROM reward_claim c
+    CROSS JOIN LATERAL (SELECT id, claim_id, state FROM leg WHERE referral_id = c.referral_id OFFSET 0) AS l
+    CROSS JOIN LATERAL (SELECT payout_id FROM payout_leg WHERE leg_id = l.id OFFSET 0) AS pl
+    CROSS JOIN LATERAL (
+        SELECT id FROM decision WHERE claim_id = pl.payout_id AND kind = 'cancel_payout' OFFSET 0
+    ) AS d
+    CROSS JOIN LATERAL (
+        SELECT 1 FROM decision_effect WHERE decision_id = d.id AND effect = 'applied' OFFSET 0
+    ) AS e
+    WHERE c.id = :claim AND l.claim_id = c.id AND l.state = 'cancelled'
 )
 """)
 
