@@ -96,7 +96,9 @@ async def test_a_payment_under_an_earlier_key_is_adopted_and_nothing_is_sent_und
     """The provider had taken the first request after all."""
     await _refused(transfer)
     accepted = {"amount": "2500", "currency": "usd", "destination": "acct_dexter", "transfer_group": transfer.key()}
-    transfer.provider._kept_as("transfer", "tr", {**accepted, "amount": 2500, "amount_reversed": 0})
+    none = {"object": "list", "data": [], "has_more": False, "url": "/v1/transfers"}
+    unreversed = {"amount_reversed": 0, "reversed": False, "reversals": none}
+    transfer.provider._kept_as("transfer", "tr", {**accepted, "amount": 2500, **unreversed})
     await transfer.decide(_A.RETRY_PAYOUT)
     assert (await transfer.step(HOUR)).state == _S.SETTLED
     assert len(transfer.posts()) == 1

@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from referral_rewards.domain.payouts import Declined, Paid, PaymentRequest, Unknown
+from referral_rewards.domain.payouts import Declined, Paid, PaymentRequest, Unfunded, Unknown
 from referral_rewards.embedded import free_port
 from referral_rewards.loopback import Message, Receive, Send, reply, served
 from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess
@@ -71,7 +71,7 @@ async def test_what_a_sandbox_does_is_set_by_hand() -> None:
             return (await client.post(f"{url}/control/{provider}", json=wanted)).status_code
 
         assert await control("stripe", {"poor": True}) == 204
-        assert isinstance(await rails["stripe_transfer"].pay(_request("acct_brie"), "k"), Declined)
+        assert isinstance(await rails["stripe_transfer"].pay(_request("acct_brie"), "k"), Unfunded)
         assert await control("paypal", {"becomes": "UNCLAIMED", "fail": ["REPLY_LOST"]}) == 204
         assert isinstance(await rails["paypal_payouts"].pay(_request("BRIEBRIEBRIE1"), "k"), Unknown)
         batches = (await client.get(f"{url}/control/paypal")).json()["batches"]
