@@ -235,7 +235,7 @@ class Judgement:
         if await reservations.legs_of(connection, case.row.id):
             again_at = await reservations.release_tax_holds(connection, case)
             return await verdicts.write(connection, case, _S.APPROVED, claim, again_at=again_at)
-        if await reservations.given_up(connection, case.row.claim_id):
+        if await reservations.given_up(connection, case.row.id, case.row.claim_id):
             return await verdicts.close(connection, case, _S.DENIED, Reason.DENIED_BY_DECISION, claim)
         answers = to_the_point(case, answers, Moment.APPROVAL)
         await lock(connection, Lock.RESERVATION, claim.program)

@@ -95,9 +95,9 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
         await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(name), name)
 
 
-async def given_up(connection: AsyncConnection, claim_id: UUID) -> bool:
+async def given_up(connection: AsyncConnection, referral: str, claim_id: UUID) -> bool:
     """Whether people decided not to pay the claim's legs any more, which is no reason to set them aside anew."""
-    return bool((await connection.execute(_GIVEN_UP, {"claim": claim_id})).scalar_one())
+    return bool((await connection.execute(_GIVEN_UP, {"referral": referral, "claim": claim_id})).scalar_one())
 
 
 async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
@@ -158,10 +158,10 @@ FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN pay
 WHERE l.referral_id = :referral AND l.state <> 'cancelled' ORDER BY l.role
 """)
 
+# Through the legs alone, of which there are few, to what was decided on each one's payouts.
 _GIVEN_UP: Final = text("""
 SELECT EXISTS (
-    SELECT 1 FROM reward_claim c
-    CROSS JOIN LATERAL (SELECT id, claim_id, state FROM leg WHERE referral_id = c.referral_id OFFSET 0) AS l
+    SELECT 1 FROM leg l
     CROSS JOIN LATERAL (SELECT payout_id FROM payout_leg WHERE leg_id = l.id OFFSET 0) AS pl
     CROSS JOIN LATERAL (
         SELECT id FROM decision WHERE claim_id = pl.payout_id AND kind = 'cancel_payout' OFFSET 0
@@ -169,7 +169,7 @@ SELECT EXISTS (
     CROSS JOIN LATERAL (
         SELECT 1 FROM decision_effect WHERE decision_id = d.id AND effect = 'applied' OFFSET 0
     ) AS e
-    WHERE c.id = :claim AND l.claim_id = c.id AND l.state = 'cancelled'
+    WHERE l.referral_id = :referral AND l.claim_id = :claim AND l.state = 'cancelled'
 )
 """)
 
