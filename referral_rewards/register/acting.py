@@ -56,15 +56,20 @@ async def act(
     kind = SUBJECT_OF[asked.act]
     subject = await act_subjects.held(connection, kind, asked.subject, keys)
     made = await decisions.on_subject(connection, asked.subject, keys)
+    noted = {each.decision_id for each in await decisions.effects(connection, [each.id for each in made])}
     for decision in made:
         before = (decision.user, decision.kind, decision.digest, decision.reason, decision.details)
-        if before == (approver.user, asked.act, asked.digest, asked.reason, details):
+        # What was carried out and left the subject as it stood then is asked for a second time.
+        stands = decision.id not in noted or subject.digest != asked.digest
+        if stands and before == (approver.user, asked.act, asked.digest, asked.reason, details):
             return decision, True
     if subject.digest != asked.digest:
         if asked.digest and subject.digest.startswith(asked.digest):
             raise RequestInvalid(f"is shortened; all {len(subject.digest)} digits of it are needed", "digest")
         raise ActRefused(subject.name, "stale", "it changed since it was shown; look again")
-    if any(decision.digest == asked.digest and decision.kind is not asked.act for decision in made):
+    others = [each for each in made if each.id not in noted and each.kind is not asked.act]
+    out = await decisions.barred(connection, {each.user for each in others})
+    if any(each.digest == asked.digest and each.user not in out for each in others):
         raise ActRefused(subject.name, "decided_meanwhile", "somebody decided on it; look again in a moment")
     barred = subject.barred.get(asked.act, {})
     may_act(approver, asked.act, subject, asked.amount_minor, await _same_people(connection, approver, list(barred)))

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from referral_rewards.domain.errors import ActRefused
 from referral_rewards.domain.money_acts import MoneyAct
 from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.rails.sandbox.provider import Fault
@@ -91,6 +92,22 @@ async def test_a_stopped_payout_goes_on_once_what_stopped_it_is_gone(transfer: S
     assert (await transfer.step()).state == _S.SETTLED
     assert await transfer.settled_once()
     assert (await transfer.row()).generation == 1
+
+
+async def test_what_stops_again_after_a_retry_can_be_decided_on_anew(transfer: Sending) -> None:
+    """It stands as it stood, and what was decided on it then was carried out: it keeps nobody from deciding now."""
+    await sql(transfer.life, "UPDATE payout SET body_hash = 'x' WHERE id = :id", id=transfer.payout)
+    assert (await transfer.step()).state == _S.MANUAL_REVIEW
+    made = []
+    for _ in range(2):
+        made.append(await transfer.decide(_A.RETRY_PAYOUT))
+        assert await transfer.decide(_A.RETRY_PAYOUT) == made[-1]
+        with pytest.raises(ActRefused, match="decided on it"):
+            await transfer.decide(_A.CANCEL_PAYOUT)
+        assert (await transfer.step()).state == _S.MANUAL_REVIEW
+    assert made[0].id != made[1].id
+    await transfer.decide(_A.CANCEL_PAYOUT)
+    assert (await transfer.step()).state == _S.CANCELLED
 
 
 def _bounce(sending: Sending) -> None:

@@ -166,6 +166,17 @@ async def test_a_word_of_somebody_barred_or_one_with_an_approver_is_not_believed
     assert isinstance(await manually.polled(), Accepted)
 
 
+async def test_the_word_of_somebody_barred_since_keeps_nobody_from_saying_otherwise(manually: Manually) -> None:
+    await manually.step()
+    await manually.confirm()
+    with pytest.raises(ActRefused, match="decided on it"):
+        await manually.decide(MoneyAct.REFUSE_PAYOUT, "fred")
+    await sql(manually.desk, "UPDATE app_user SET barred_at = now() WHERE name = 'fiona'")
+    await manually.decide(MoneyAct.REFUSE_PAYOUT, "fred")
+    assert (await manually.step()).state == _S.REFUSED
+    assert isinstance(await manually.polled(), Declined)
+
+
 async def test_what_a_row_says_of_an_instruction_is_held_to_what_was_asked(manually: Manually) -> None:
     await manually.step()
     await manually.confirm()
