@@ -55,7 +55,7 @@ class Payout:
             PayoutRequest(payout=payout, now=workflow.now()),
             task_queue=await self._queue_of_its_rail(payout),
             start_to_close_timeout=timedelta(minutes=5),
-            heartbeat_timeout=timedelta(seconds=30),
+            heartbeat_timeout=timedelta(seconds=15),
             retry_policy=_UNTIL_IT_WORKS,
             summary="Verify the decision, then pay",
         )

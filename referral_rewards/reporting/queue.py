@@ -153,9 +153,8 @@ SELECT q.referral_id, q.exception, q.subject, q.about, coalesce(its.updated_at, 
        r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
        EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,
        (SELECT coalesce(json_agg(json_build_object('payout', p.id, 'state', p.state, 'why', p.why) ORDER BY p.id), '[]')
-        FROM payout p WHERE p.referral_id = r.id OR p.id IN (
-            SELECT pl.payout_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
-            WHERE l.referral_id = r.id)) AS payouts
+        FROM (SELECT DISTINCT payout_id FROM payouts_of(r.id)) AS o
+        CROSS JOIN LATERAL (SELECT * FROM payout WHERE id = o.payout_id OFFSET 0) AS p) AS payouts
 FROM json_array_elements(CAST(:keys AS json)) WITH ORDINALITY AS wanted(key, number)
 CROSS JOIN LATERAL (
     SELECT * FROM queue_entry
