@@ -38,6 +38,7 @@ from referral_rewards.register import (
     payout_acts,
     payout_answers,
     payout_generations,
+    payout_renewal,
     payout_rows,
     payouts,
     rail_halts,
@@ -98,6 +99,8 @@ class Payouts:
         now = max(request.now, self._clock())
         outset = None
         if payout is not None:
+            async with self._database.transaction() as connection:
+                await payout_renewal.renew(connection, payout, now)
             async with self._database.transaction() as connection:
                 outset = await payouts.begin(connection, payout, now, self._keys)
         if payout is None or outset is None:
@@ -245,5 +248,6 @@ def _progress(step: NotNow) -> PayoutProgress:
 def _id(payout: str) -> UUID | None:
     try:
         return UUID(payout)
-    except ValueError:
+    except (ValueError, AttributeError, TypeError):
+        # Whoever starts a workflow by hand may name anything.
         return None

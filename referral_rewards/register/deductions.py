@@ -84,6 +84,8 @@ async def unauthorised(connection: AsyncConnection, payout: Any, keys: KeyRing) 
     for offset in (await connection.execute(_OFFSETS_OF, {"payout": payout.id})).all():
         if (offset.payee, offset.currency) != (payout.payee, payout.currency):
             return "it is lowered by what somebody else owes"
+        if offset.state not in ("offsetting", "offset") and payout.key_used_at is None:
+            return "it is lowered by what is not owed any more"
         if offset.over_minor > offset.amount_minor:
             return "it is lowered by more than is owed"
         if await clawback_authority.decided(connection, offset, keys) is None:

@@ -40,7 +40,10 @@ async def note(
         to, why = _P.MANUAL_REVIEW, f"the rail shows that it paid after all, as {reference}"
     elif of_another:
         return state
-    if to is _P.RETURNED and await payout_endings.taken_back_by_us(connection, held.row):
+    if to is _P.RETURNED and (
+        await payout_endings.taken_back_by_us(connection, held.row)
+        or await payout_endings.paid_otherwise(connection, payout)
+    ):
         return state
     if to is state or to not in TRANSITIONS[state]:
         await payout_rows.remark(connection, held.row, why, now, again_after)

@@ -5,6 +5,7 @@ The caller holds the rows of its referrals and its own, and has written or write
 
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -51,6 +52,12 @@ async def taken_back_by_us(connection: AsyncConnection, payout: Any) -> bool:
     return (await connection.execute(_REVERSED, {"id": payout.id})).one_or_none() is not None
 
 
+async def paid_otherwise(connection: AsyncConnection, payout: UUID) -> bool:
+    """Whether a person settled it by their word that it was paid in some other way than under its key: what its
+    provider shows of that key, then, says nothing of the payment."""
+    return (await connection.execute(_OTHERWISE, {"id": payout})).one_or_none() is not None
+
+
 _LEGS_PAID: Final = text("""
 UPDATE leg SET state = 'paid'
 WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = 'reserved'
@@ -71,4 +78,9 @@ _UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE payout_id = :id 
 
 _REVERSED: Final = text("""
 SELECT 1 FROM clawback WHERE payout_id = :id AND kind = 'reverse' AND first_sent_at IS NOT NULL LIMIT 1
+""")
+
+_OTHERWISE: Final = text("""
+SELECT 1 FROM decision d JOIN decision_effect e ON e.decision_id = d.id AND e.effect = 'applied'
+WHERE d.claim_id = :id AND d.kind = 'settle_payout' AND d.reason <> 'found_at_provider' LIMIT 1
 """)

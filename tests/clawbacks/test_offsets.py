@@ -82,3 +82,19 @@ async def test_of_a_payout_that_came_back_what_it_kept_is_owed_again(life: Insta
     assert await clawbacks(life) == [("offset", "offsetting", 700, 0)]
     money = await life.money()
     assert (money["recoverable:dexter"], money["payable:dexter"]) == (700, -2500)
+
+
+async def test_nobody_is_paid_less_for_a_debt_whose_payment_came_back_by_itself(life: Installation) -> None:
+    first = (await payouts(life, "r1"))["referrer"]
+    assert (await payouts(life, "r2"))["referrer"].amount_minor == 1800
+    async with life.database.transaction() as connection:
+        await payout_answers.note(
+            connection, first.id, PayoutState.RETURNED, datetime.now(UTC), reference=None, why="it bounced"
+        )
+    assert await clawbacks(life) == [("offset", "unrecoverable", 700, 0)]
+    async with life.workers():
+        await life.settled("r2", among=frozenset({"rewarded"}))
+    second = (await payouts(life, "r2"))["referrer"]
+    assert (second.state, second.amount_minor, second.body["amount_minor"]) == ("settled", 2500, 2500)
+    money = await life.money()
+    assert (money.get("recoverable:dexter", 0), money["payable:dexter"]) == (0, -2500)

@@ -90,11 +90,13 @@ class Sending:
         doing = cls(self.life.database, self.life.keys, rails, asking, lambda: self.now)
         return await doing.send_payout(PayoutRequest(payout=self.payout, now=scheduled_at or self.now))
 
-    async def decide(self, kind: MoneyAct, user: str = "faye", signer: Signer | None = None, **said: Any) -> Decision:
+    async def decide(
+        self, kind: MoneyAct, user: str = "faye", signer: Signer | None = None, reason: str = "other", **said: Any
+    ) -> Decision:
         """Records what somebody of finance decides on the payout as it stands."""
         async with self.life.database.transaction() as connection:
             shown = await act_subjects.shown(connection, SubjectKind.PAYOUT, UUID(self.payout), self.life.keys)
-            asked = AskedAct(kind, UUID(self.payout), "other", "looked at it", shown.digest, **said)
+            asked = AskedAct(kind, UUID(self.payout), reason, "looked at it", shown.digest, **said)
             approver = Approver(user, frozenset({Role.FINANCE}))
             made, _ = await act(
                 connection, asked, approver, now=self.now, keys=self.life.keys, signer=signer or self.life.signer

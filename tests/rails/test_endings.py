@@ -202,3 +202,18 @@ async def test_what_was_refused_and_is_paid_after_all_is_put_before_a_person(tra
     assert (await transfer.step(HOUR)).state == _S.MANUAL_REVIEW
     row = await transfer.row()
     assert (row.state, row.why) == (_S.MANUAL_REVIEW, "the rail shows that it paid after all, as tr_1")
+
+
+@pytest.mark.parametrize(("reason", "stands"), [("paid_outside", _S.SETTLED), ("found_at_provider", _S.RETURNED)])
+async def test_what_was_paid_outside_is_not_owed_again_for_what_became_of_its_key(
+    transfer: Sending, reason: str, stands: PayoutState
+) -> None:
+    transfer.provider.fail(Fault.REPLY_LOST)
+    await transfer.step()
+    transfer.provider.fail(*[Fault.GATEWAY] * 9, method="GET")
+    await sql(transfer.life, "UPDATE payout SET state = 'manual_review' WHERE id = :id", id=transfer.payout)
+    await transfer.decide(_A.SETTLE_PAYOUT, reason=reason, reference="cheque-1")
+    assert (await transfer.step()).state == _S.SETTLED
+    transfer.provider.heal()
+    _bounce(transfer)
+    assert (await transfer.step(HOUR)).state == stands
