@@ -49,7 +49,7 @@ bench: setup ## Measure throughput and latency on this machine
 	@$(BIN)/python -m bench
 
 chaos: setup ## Kill parts of the running system and prove that nothing is lost or paid twice
-	@$(BIN)/pytest tests/chaos tests/rails/test_whole.py -m "chaos or not chaos"
+	@$(BIN)/pytest tests/chaos tests/rails/test_whole.py tests/bench -m "chaos or not chaos"
 
 DOCUMENTS := .local/provider-documents
 documents: setup ## Fetch the providers' own API documents, which the tests hold our requests to

@@ -38,7 +38,7 @@ async def test_every_answer_is_one_that_the_document_foresees(desk: Desk, as_: s
         fuzzer = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "schemathesis.cli", f"--config-file={_CONFIG}"),
             *("run", f"{url}/openapi.json", *headers, "--checks", "all", *asked, "--mode", "all"),
-            *("--max-examples", "8", "--generation-deterministic", "--no-color"),
+            *("--max-examples", "4", "--generation-deterministic", "--no-color"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
