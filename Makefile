@@ -33,7 +33,7 @@ demo: setup ## Walk through the main job from referral to reward, then exit
 	@$(BIN)/python -m referral_rewards.demo
 
 test: setup ## Run the whole suite, against a real PostgreSQL and a real Temporal server
-	@$(BIN)/pytest -n 2 --dist worksteal
+	@$(BIN)/pytest -n 3 --dist worksteal
 
 check: setup ## Format, lint, types and architecture
 	$(BIN)/ruff format --check .

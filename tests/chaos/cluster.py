@@ -114,7 +114,7 @@ class Cluster:
         return {"r": self.referral} if ":r" in statement else {}
 
 
-async def until(condition: Callable[[], Awaitable[object]], seconds: float = 45.0) -> None:
+async def until(condition: Callable[[], Awaitable[object]], seconds: float = 90.0) -> None:
     """Returns once the condition holds. Raises TimeoutError when it does not within that time."""
     async with asyncio.timeout(seconds):
         while not await condition():
