@@ -61,11 +61,16 @@ async def lived_until_review(life: Installation, referral: str, *, order: str | 
     """Records facts of the past by which the referral's return period is over; leaves the wake-ups undelivered."""
     referee = {"customer": f"c-{referral}", "email": f"{referral}@example.com"}
     terms = {"referrer": "dexter", "program": "acme-friends"}
-    await life.record(
-        "referral.sent", days_ago(60), {"referral": referral, **terms, "channel": "email", "referee": referee}
-    )
-    await life.record("referral.claimed", days_ago(50), {"referral": referral, "referee": referee, "consent": True})
-    await life.record("conversion.recorded", days_ago(40), purchase(referral, order or f"o-{referral}"))
+    sent = {"referral": referral, **terms, "channel": "email", "referee": referee}
+    facts = [
+        ("referral.sent", days_ago(60), sent),
+        ("referral.claimed", days_ago(50), {"referral": referral, "referee": referee, "consent": True}),
+        ("conversion.recorded", days_ago(40), purchase(referral, order or f"o-{referral}")),
+    ]
+    # At once: a worker that saw the first alone would find an invitation that ran out, and close the referral.
+    async with life.database.transaction() as connection:
+        for type_, occurred_at, data in facts:
+            await life.intake.record(connection, [life.event(type_, occurred_at, data)], received_at=occurred_at)
 
 
 async def before_its_approver(life: Installation, referral: str) -> Any:
