@@ -165,8 +165,10 @@ async def desk(database_url: str, furniture: Furniture | None = None) -> AsyncIt
             await opened.add_user("site", scopes=(Scope.EVENTS_WRITE,))
             await opened.publish()
             await opened.tell([enrolment()])
-        yield opened
-    await database.close()
+        try:
+            yield opened
+        finally:
+            await database.close()
 
 
 async def furnish(database_url: str, *, also: Callable[[Desk], Awaitable[None]] | None = None) -> Furniture:

@@ -16,18 +16,21 @@ from worker.letters import Home, Letters
 from worker.postman import Postman
 
 HOME = "https://rewards.example"
-SHORT = 0.5
+#: How long to wait for what never comes, and for what comes however busy the machine is.
+SHORT, LONG = 0.5, 30.0
 
 
 @asynccontextmanager
-async def postman(desk: Desk, mail: Mailer | None, hooks: Mapping[str, Hook] | None = None) -> AsyncIterator[Postman]:
+async def postman(
+    desk: Desk, mail: Mailer | None, hooks: Mapping[str, Hook] | None = None, *, patience: float = LONG
+) -> AsyncIterator[Postman]:
     """Whoever tells, and the endpoints that events are planned for from now on."""
     hooks = hooks or {}
     async with desk.database.transaction() as connection:
         await webhooks.connect(connection, {name: hook.events for name, hook in hooks.items()})
     letters = Letters(desk.parts.keys, Home(HOME, desk.parts.intake.key_for(links.PURPOSE)))
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
-        reached = Webhooks(hooks, client, patience_seconds=SHORT)
+        reached = Webhooks(hooks, client, patience_seconds=patience)
         yield Postman(desk.database, letters, mail=mail, webhooks=reached, pause=0.01)
 
 

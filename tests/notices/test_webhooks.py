@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 from referral_rewards.notices.webhook import Hook
 from referral_rewards.sources.served import reply, served
 from tests.desk import Desk, desk
-from tests.notices.posting import now, postman, sql, told
+from tests.notices.posting import LONG, SHORT, now, postman, sql, told
 from tests.sources.told import dripping, silent
 
 SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
@@ -42,10 +42,12 @@ class Endpoint:
 
 
 @asynccontextmanager
-async def listening(database_url: str, endpoint: Any, *events: str) -> AsyncIterator[tuple[Desk, Any]]:
+async def listening(
+    database_url: str, endpoint: Any, *events: str, patience: float = LONG
+) -> AsyncIterator[tuple[Desk, Any]]:
     async with served(endpoint) as url, desk(database_url) as opened:
         hooks = {"crm": Hook(f"{url}/hook", SECRET, events or ("*",))}
-        async with postman(opened, None, hooks) as man:
+        async with postman(opened, None, hooks, patience=patience) as man:
             yield opened, man
 
 
@@ -111,7 +113,7 @@ async def test_an_endpoint_that_is_gone_wants_no_more_of_it(database_url: str) -
 
 @pytest.mark.parametrize("app", [silent, dripping])
 async def test_an_endpoint_that_does_not_answer_keeps_nobody_waiting(database_url: str, app: Any) -> None:
-    async with listening(database_url, app, "referral.awaiting_approval") as (opened, man):
+    async with listening(database_url, app, "referral.awaiting_approval", patience=SHORT) as (opened, man):
         await opened.referral("r1")
         await man.deliver(now())
         [row] = await told(opened, audience="webhook")

@@ -16,7 +16,7 @@ from referral_rewards.sources.fake import FakeSource, body_of
 from referral_rewards.sources.http import HttpSource
 from referral_rewards.sources.port import Endpoint, Told
 from referral_rewards.sources.served import App, as_app, served
-from tests.sources.told import SHORT, SOON, Misbehaving, asked, dripping, issue, purchase, silent
+from tests.sources.told import LONG, SHORT, SOON, Misbehaving, asked, dripping, issue, purchase, silent
 
 GOOD = body_of([purchase()])
 #: A try, and two more.
@@ -84,7 +84,7 @@ async def test_a_served_source_that_asks_for_a_token_refuses_any_other() -> None
 
 @pytest.mark.parametrize("server", [silent, dripping], ids=["silent", "never done"])
 async def test_a_source_is_waited_for_so_long_and_no_longer(server: App) -> None:
-    async with asked(server) as source, asyncio.timeout(TRIES * SHORT * 4):
+    async with asked(server, patience=SHORT) as source:
         answer, sentence = _said(await source.order("o1"))
         assert answer is Answer.UNAVAILABLE
         assert sentence.startswith("It could not be reached (")
@@ -92,14 +92,14 @@ async def test_a_source_is_waited_for_so_long_and_no_longer(server: App) -> None
 
 async def test_one_that_is_slow_once_is_tried_again() -> None:
     script = FakeSource("shop", [purchase()])
-    script.slow = SHORT * 4
+    script.slow = LONG
 
     async def at_first(scope: Any, receive: Any, send: Any) -> None:
         serving = as_app(script)(scope, receive, send)
         script.slow = 0
         await serving
 
-    async with asked(at_first) as source:
+    async with asked(at_first, patience=SHORT * 4) as source:
         assert (await source.order("o1")).answer.answer is Answer.CONFIRMED
 
 

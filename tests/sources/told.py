@@ -12,8 +12,8 @@ from referral_rewards.sources.http import HttpSource
 from referral_rewards.sources.port import Endpoint
 from referral_rewards.sources.served import App, reply, served
 
-#: Long enough for loopback on a busy machine, short enough to be waited for.
-SHORT = 0.5
+#: How long to wait for what never comes, and for what comes however busy the machine is.
+SHORT, LONG = 0.5, 30.0
 #: So soon, that a test does not wait between two tries.
 SOON = (0.001, 0.001)
 BRIE = {"customer": "c-brie", "email": "brie@example.com", "name": "Brie Cheese"}
@@ -75,7 +75,7 @@ async def dripping(scope: Any, receive: object, send: Callable[[Any], Awaitable[
 
 
 @asynccontextmanager
-async def asked(app: App, *, token: str | None = None) -> AsyncIterator[HttpSource]:
+async def asked(app: App, *, token: str | None = None, patience: float = LONG) -> AsyncIterator[HttpSource]:
     """A source at a server of this test's own."""
     async with served(app) as url, httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
-        yield HttpSource("shop", Endpoint(url, token), client, patience_seconds=SHORT, pauses=SOON)
+        yield HttpSource("shop", Endpoint(url, token), client, patience_seconds=patience, pauses=SOON)
