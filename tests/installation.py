@@ -154,7 +154,7 @@ class Installation:
 
     async def settled(self, referral: str, *, among: frozenset[str | None] | None = None) -> Any:
         """The referral's row once every wake-up is delivered and it waits for nothing but time or a person."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(90):
             while True:
                 delivered = await self.relay.deliver()
                 row = await self.row(referral)

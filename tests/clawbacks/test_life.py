@@ -26,7 +26,7 @@ async def life(database_url: str, temporal_env: WorkflowEnvironment) -> AsyncIte
 
 async def done(life: Installation, referral: str = "r1") -> None:
     """Until no clawback is under way, and the referral has dealt with what came of it."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             await life.relay.deliver()
             states = await sql(life, "SELECT 1 FROM clawback WHERE state IN ('approved', 'reversing', 'unknown')")

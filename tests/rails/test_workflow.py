@@ -58,7 +58,7 @@ async def wake(sending: Sending, kind: WakeupKind = WakeupKind.PAYOUT_DUE) -> No
 
 
 async def stands(sending: Sending, state: PayoutState) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while (await sending.row()).state != state:
             await asyncio.sleep(0.02)
 
@@ -84,7 +84,7 @@ async def test_a_rail_is_called_by_the_queue_of_its_provider_and_once(transfer: 
 async def test_a_rail_that_is_not_connected_says_so(transfer: Sending) -> None:
     async with at_work(transfer, connected=False) as handle:
         await wake(transfer)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while (await handle.query("status")) is None:
                 await asyncio.sleep(0.02)
         said = await handle.query("status")

@@ -76,7 +76,7 @@ async def cycle_row(life: Installation, cycle: UUID) -> Any:
 
 async def comes_to(life: Installation, cycle: UUID, *states: str) -> Any:
     """The cycle's row once it stands at one of these states and every wake-up is delivered."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(90):
         while True:
             delivered = await life.relay.deliver()
             row = await cycle_row(life, cycle)

@@ -146,7 +146,7 @@ async def sql(life: Installation, statement: str, **parameters: Any) -> list[Any
 
 async def quiet(life: Installation, referral: str) -> Any:
     """The referral's row once its workflow has dealt with everything that it was told."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             if not await life.relay.deliver():
                 seen = (await life.handle(referral).describe()).raw_description

@@ -386,7 +386,7 @@ async def test_a_refund_on_record_that_nobody_has_judged_yet_holds_the_payment_b
     target = (await payouts(life, "r1"))["referrer"]
     async with payouts_at_work(life):
         paying = asyncio.create_task(pay(life, target.id))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while not await _asked(life, target.id):
                 await asyncio.sleep(0.05)
         async with referrals_at_work(life):

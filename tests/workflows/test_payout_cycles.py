@@ -112,7 +112,7 @@ async def test_what_fell_due_while_the_schedule_was_lost_is_opened_and_its_tick_
         await sql(life, "DELETE FROM payout_cycle")
         for _ in range(2):
             await schedule(life).trigger()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 while (await schedule(life).describe()).info.running_actions or not await sql(
                     life, "SELECT 1 FROM payout_cycle"
                 ):
