@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from referral_rewards.api import asked
-from referral_rewards.api.acting import acted
+from referral_rewards.api.deciding import acted
 from referral_rewards.api.parts import Parts
 from referral_rewards.api.shown import DecisionShown
 from referral_rewards.domain.money_acts import (

@@ -1,16 +1,18 @@
 """Records what a person decided, by the API or on the desk; what the rules refuse is on record, too."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.parts import Parts
-from referral_rewards.domain.approval import DecisionKind, check_words
-from referral_rewards.domain.errors import DecisionRefused, NotAllowed, ReferralRewardsError, Refused
+from referral_rewards.domain.approval import Approver, DecisionKind, check_words
+from referral_rewards.domain.errors import ActRefused, DecisionRefused, NotAllowed, ReferralRewardsError, Refused
 from referral_rewards.domain.together import check_selection
-from referral_rewards.register import audit, deciding, presence
+from referral_rewards.register import acting, audit, deciding, presence
+from referral_rewards.register.acting import AskedAct
 from referral_rewards.register.deciding import Asked
 from referral_rewards.register.decisions import Decision
 from referral_rewards.register.retrying import retrying
@@ -20,25 +22,29 @@ _log = structlog.get_logger("api")
 
 
 async def recorded(parts: Parts, asked: Asked, person: User) -> tuple[Decision, bool]:
-    """The decision, signed and on record, and whether it was there before.
+    """The decision on a claim, signed and on record, and whether it was there before.
 
     Raises:
         ReferralRewardsError: as `register.deciding.decide` does. A person who was refused is noted with the rule.
     """
-    try:
-        decision, repeated = await retrying(lambda: _decide(parts, asked, person))
-    except ReferralRewardsError as refusal:
-        parts.metrics.decisions.labels(asked.kind, "refused").inc()
-        why = type(refusal).__name__
-        _log.info("decision_refused", referral=asked.referral, kind=asked.kind, by=person.name, why=why)
-        if isinstance(refusal, Refused | NotAllowed):
-            await _note_refusal(parts, asked, person, refusal)
-        raise
-    if not repeated:
-        parts.metrics.decisions.labels(asked.kind, "recorded").inc()
-        made = str(decision.id)
-        _log.info("decision_recorded", referral=asked.referral, kind=asked.kind, by=person.name, decision=made)
-    return decision, repeated
+
+    async def decide(connection: AsyncConnection, approver: Approver, now: datetime) -> tuple[Decision, bool]:
+        return await deciding.decide(connection, asked, approver, now=now, keys=parts.keys, signer=parts.signer)
+
+    return await _recorded(parts, asked.kind, asked.referral, person, decide)
+
+
+async def acted(parts: Parts, asked: AskedAct, person: User) -> tuple[Decision, bool]:
+    """Likewise a decision on money: on a payout, a clawback case or a payout cycle.
+
+    Raises:
+        ReferralRewardsError: as `register.acting.act` does.
+    """
+
+    async def act(connection: AsyncConnection, approver: Approver, now: datetime) -> tuple[Decision, bool]:
+        return await acting.act(connection, asked, approver, now=now, keys=parts.keys, signer=parts.signer)
+
+    return await _recorded(parts, asked.act, str(asked.subject), person, act)
 
 
 async def recorded_together(
@@ -78,28 +84,49 @@ class Outcome:
 
 def rule_of(refusal: ReferralRewardsError) -> str:
     """The rule behind a refusal, by which the record and a list of outcomes name it."""
-    if isinstance(refusal, DecisionRefused):
+    if isinstance(refusal, DecisionRefused | ActRefused):
         return refusal.rule
     return _RULES.get(type(refusal).__name__, "not_allowed")
 
 
-async def _decide(parts: Parts, asked: Asked, person: User) -> tuple[Decision, bool]:
-    async with parts.database.transaction() as connection:
-        now = datetime.now(UTC)
-        approver = (await presence.still(connection, person, at=now)).approver
-        return await deciding.decide(connection, asked, approver, now=now, keys=parts.keys, signer=parts.signer)
+async def _recorded(
+    parts: Parts,
+    kind: str,
+    subject: str,
+    person: User,
+    decide: Callable[[AsyncConnection, Approver, datetime], Awaitable[tuple[Decision, bool]]],
+) -> tuple[Decision, bool]:
+    async def once() -> tuple[Decision, bool]:
+        async with parts.database.transaction() as connection:
+            now = datetime.now(UTC)
+            approver = (await presence.still(connection, person, at=now)).approver
+            return await decide(connection, approver, now)
+
+    about = {"subject": subject, "kind": kind, "by": person.name}
+    try:
+        decision, repeated = await retrying(once)
+    except ReferralRewardsError as refusal:
+        parts.metrics.decisions.labels(kind, "refused").inc()
+        _log.info("decision_refused", **about, why=type(refusal).__name__)
+        if isinstance(refusal, Refused | NotAllowed):
+            await _note_refusal(parts, kind, subject, person, refusal)
+        raise
+    if not repeated:
+        parts.metrics.decisions.labels(kind, "recorded").inc()
+        _log.info("decision_recorded", **about, decision=str(decision.id))
+    return decision, repeated
 
 
-async def _note_refusal(parts: Parts, asked: Asked, person: User, refusal: ReferralRewardsError) -> None:
+async def _note_refusal(parts: Parts, kind: str, subject: str, person: User, refusal: ReferralRewardsError) -> None:
     """In a transaction of its own: that of the decision was taken back."""
     async with parts.database.transaction() as connection:
         await audit.note(
             connection,
             actor=person.name,
             act="decision.refused",
-            subject=asked.referral,
+            subject=subject,
             at=datetime.now(UTC),
-            kind=asked.kind,
+            kind=kind,
             rule=rule_of(refusal),
         )
 

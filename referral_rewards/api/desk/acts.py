@@ -10,7 +10,7 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 
-from referral_rewards.api.acting import acted
+from referral_rewards.api.deciding import acted
 from referral_rewards.api.desk.act_words import ACTS, FOLLOWS, REASONS
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.visiting import Visit
