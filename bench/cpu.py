@@ -21,7 +21,8 @@ from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import Database
 from referral_rewards.children import Secrets, children, environment
-from referral_rewards.config import StackInfo, decode_secret, with_driver
+from referral_rewards.config.form import decode_secret, with_driver
+from referral_rewards.config.stack import StackInfo
 from referral_rewards.embedded import Servers, servers
 from referral_rewards.register.signing import Signer
 from referral_rewards.supervisor import Program, Supervisor

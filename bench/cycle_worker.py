@@ -17,7 +17,7 @@ import psutil
 from sqlalchemy import text
 
 from models.session import Database
-from referral_rewards.config import with_driver
+from referral_rewards.config.form import with_driver
 from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.register import cycle_steps, payout_answers
 from referral_rewards.register.signing import KeyRing

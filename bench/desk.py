@@ -31,7 +31,7 @@ from referral_rewards.api.app import create_app
 from referral_rewards.api.desk.visiting import cookie_name
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.api.parts import Parts
-from referral_rewards.config import with_driver
+from referral_rewards.config.form import with_driver
 from referral_rewards.domain.terms import Role
 from referral_rewards.embedded import postgres
 from referral_rewards.register import sessions, users

@@ -18,7 +18,7 @@ from bench.profiling import Hotspot, hotspots, profiled
 from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import Database
-from referral_rewards.config import with_driver
+from referral_rewards.config.form import with_driver
 from referral_rewards.embedded import postgres
 from referral_rewards.register.fact_files import FactFile
 from referral_rewards.register.file_intake import BATCH_LINES, FileIntake

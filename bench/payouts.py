@@ -27,7 +27,7 @@ from bench.profiling import Hotspot, hotspots, profiled
 from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import engine
-from referral_rewards.config import with_driver
+from referral_rewards.config.form import with_driver
 from referral_rewards.domain.facts import Event, parse_event
 from referral_rewards.embedded import free_port, postgres
 from referral_rewards.rails import asking, stripe_calls

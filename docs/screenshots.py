@@ -13,7 +13,7 @@ from rich.console import Console
 
 from models.session import Database
 from referral_rewards.api.desk.visiting import cookie_name
-from referral_rewards.config import Settings
+from referral_rewards.config.settings import Settings
 from referral_rewards.demo import approvers, past
 from referral_rewards.demo.progress import Progress
 from referral_rewards.demo.script import Script

@@ -11,7 +11,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
-from referral_rewards.config import PREFIX, StackInfo
+from referral_rewards.config.form import PREFIX
+from referral_rewards.config.stack import StackInfo
 from referral_rewards.embedded import HOST
 from referral_rewards.keys import ensure_keys
 from referral_rewards.supervisor import Program

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from referral_rewards.config import keys_folder
+from referral_rewards.config.stack import keys_folder
 from referral_rewards.register.signing import Signer
 
 

@@ -25,7 +25,9 @@ from temporalio.envconfig import ClientConfig
 
 from referral_rewards import sandboxes as sandbox
 from referral_rewards.children import Secrets, children, environment
-from referral_rewards.config import PREFIX, Settings, StackInfo, stack_file, with_driver
+from referral_rewards.config.form import PREFIX, with_driver
+from referral_rewards.config.settings import Settings
+from referral_rewards.config.stack import StackInfo, stack_file
 from referral_rewards.domain.errors import LocalStackError
 from referral_rewards.embedded import (
     HOST,

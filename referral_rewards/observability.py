@@ -9,7 +9,7 @@ import sys
 
 import structlog
 
-from referral_rewards.config import Settings
+from referral_rewards.config.settings import Settings
 
 
 def configure_logging(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from referral_rewards.children import RAIL_SECRETS, WEBHOOK_SECRETS, is_ok
-from referral_rewards.config import PREFIX
+from referral_rewards.config.form import PREFIX
 from referral_rewards.embedded import HOST
 from referral_rewards.rails.sandbox import paypal, stripe, tremendous
 from referral_rewards.supervisor import Program

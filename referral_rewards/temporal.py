@@ -7,7 +7,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 
-from referral_rewards.config import Settings
+from referral_rewards.config.settings import Settings
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 
 __all__ = [

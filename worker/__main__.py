@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, suppress
 
 from models.session import Database
 from referral_rewards import observability
-from referral_rewards.config import Settings
+from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
 from referral_rewards.domain.rail_catalogue import PROVIDERS
 from referral_rewards.rails.access import Access

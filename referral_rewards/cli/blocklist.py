@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, table, tables
-from referral_rewards.config import Settings
+from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
 from referral_rewards.domain.identity import Marker, id_problem, tells_of_a_person
 from referral_rewards.register import blocklist

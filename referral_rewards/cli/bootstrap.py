@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from models.session import Database
 from referral_rewards.cli.console import database, say, tell
 from referral_rewards.cli.credentials import passwords_file, store, store_password, stored_passwords
-from referral_rewards.config import Settings
+from referral_rewards.config.settings import Settings
 from referral_rewards.domain.terms import Role, load_terms
 from referral_rewards.local import Bootstrap
 from referral_rewards.register import passwords, people, programs, users

@@ -6,7 +6,8 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from referral_rewards.config import PREFIX, local_stack
+from referral_rewards.config.form import PREFIX
+from referral_rewards.config.stack import local_stack
 from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
 
 

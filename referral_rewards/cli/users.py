@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, table, tables, tell
 from referral_rewards.cli.credentials import store
-from referral_rewards.config import Settings
+from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.identity import Marker
 from referral_rewards.domain.terms import Role

@@ -18,7 +18,8 @@ from urllib.parse import quote
 from rich.console import Console
 
 from models.session import Database
-from referral_rewards.config import PREFIX, Settings
+from referral_rewards.config.form import PREFIX
+from referral_rewards.config.settings import Settings
 from referral_rewards.demo import approvers, story
 from referral_rewards.demo.progress import Progress
 from referral_rewards.demo.script import Script

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from models.session import Database
-from referral_rewards.config import Settings
+from referral_rewards.config.settings import Settings
 from referral_rewards.demo import approvers, books, live, past, paying
 from referral_rewards.demo.api import Api
 from referral_rewards.demo.comparing import Found, differences

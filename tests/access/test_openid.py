@@ -311,7 +311,7 @@ async def test_the_client_secret_is_shown_by_nothing() -> None:
 def test_a_provider_is_asked_over_tls_or_on_this_machine(
     issuer: str, fine: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from referral_rewards.config import Settings
+    from referral_rewards.config.settings import Settings
 
     monkeypatch.setenv("REFERRALS_DATABASE_URL", "postgresql://localhost/x")
     monkeypatch.setenv("REFERRALS_OIDC_ISSUER", issuer)

@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from referral_rewards.children import Secrets, children, environment
-from referral_rewards.config import Settings, StackInfo, local_stack
+from referral_rewards.config.settings import Settings
+from referral_rewards.config.stack import StackInfo, local_stack
 from referral_rewards.domain.errors import LocalStackError
 from referral_rewards.embedded import HOST, free_port
 from referral_rewards.local import Ports, stack

@@ -19,7 +19,7 @@ from bench.hearings import PEPPER, Hearings
 from bench.past import MAIN, OTHERS, Past, fill
 from models.session import engine
 from referral_rewards.api import health
-from referral_rewards.config import with_driver
+from referral_rewards.config.form import with_driver
 from referral_rewards.domain.rewards import Side
 from referral_rewards.domain.terms import Role
 from referral_rewards.register import notices, outbox, own_words, referrals, reservations

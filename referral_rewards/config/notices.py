@@ -1,0 +1,83 @@
+"""Who is told of what, and how: the mail server or a folder, and the endpoints of webhooks."""
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
+
+from referral_rewards.config.form import HttpUrl
+from referral_rewards.notices.envelope import NoAddress, address
+from referral_rewards.notices.folder import MailFolder
+from referral_rewards.notices.port import Mailer
+from referral_rewards.notices.smtp import MailServer, Smtp
+from referral_rewards.notices.webhook import Hook
+
+_SIGNING_BYTES_MIN: Final = 24  # what Standard Webhooks asks for
+_EventPattern = Annotated[str, StringConstraints(pattern=r"^[a-z_.]*\*?$", min_length=1)]
+
+
+class WebhookSettings(BaseModel):
+    """Where events go, the secret (``whsec_…``) that signs them, and the types wanted: ``*`` stands for any end."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: HttpUrl
+    secret: SecretStr
+    events: Annotated[tuple[_EventPattern, ...], Field(min_length=1)] = ("*",)
+
+    @field_validator("secret")
+    @classmethod
+    def _signs(cls, secret: SecretStr) -> SecretStr:
+        prefix, _, key = secret.get_secret_value().rpartition("_")
+        try:
+            usable = prefix in ("", "whsec") and len(base64.b64decode(key, validate=True)) >= _SIGNING_BYTES_MIN
+        except binascii.Error:
+            usable = False
+        if not usable:
+            raise ValueError(f"must be whsec_ and {_SIGNING_BYTES_MIN} bytes or more in base64")
+        return secret
+
+
+class NoticeSettings(BaseModel):
+    """Without a mail server and a folder no letters are sent, without an endpoint no events."""
+
+    smtp_url: SecretStr | None = Field(
+        default=None, description="Mail server, as smtp://user:password@host:587 (with STARTTLS) or smtps://…"
+    )
+    mail_from: str = Field(default="Referral rewards <referrals@localhost>", description="Whom letters come from")
+    mail_folder: Path | None = Field(
+        default=None, description="Folder that letters are written to as .eml files, where no mail server is set"
+    )
+    webhooks: dict[str, WebhookSettings] = Field(
+        default={}, description='Who is told of events: {"crm": {"url": …, "secret": "whsec_…", "events": ["claim.*"]}}'
+    )
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _names_a_server(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            MailServer.at(url.get_secret_value())
+        return url
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_an_address(cls, text: str) -> str:
+        try:
+            address(text)
+        except NoAddress:
+            raise ValueError("must look like Name <name@example.com>") from None
+        return text
+
+    def mailer(self) -> Mailer | None:
+        """What letters are handed to: the mail server, or the folder, or nothing."""
+        if self.smtp_url is not None:
+            return Smtp(MailServer.at(self.smtp_url.get_secret_value()), self.mail_from)
+        return MailFolder(self.mail_folder, self.mail_from) if self.mail_folder is not None else None
+
+    def hooks(self) -> dict[str, Hook]:
+        """Where events go, by the names of those who are told."""
+        return {
+            name: Hook(each.url, each.secret.get_secret_value(), each.events) for name, each in self.webhooks.items()
+        }

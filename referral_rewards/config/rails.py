@@ -1,0 +1,106 @@
+"""What providers of payments gave us, how often each may be called, and what they sign their events with."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, SecretStr, field_validator
+
+from referral_rewards.config.form import PREFIX, HttpUrl
+from referral_rewards.domain.errors import BadInput, Problem
+from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess
+
+WebhookSource = Literal["stripe", "paypal", "tremendous"]
+
+
+class RailSettings(BaseModel):
+    """A rail is connected by what its provider gave us; of two settings that belong together both must be there."""
+
+    rail_stripe_key: SecretStr | None = Field(
+        default=None, description="Stripe secret or restricted key: connects the rails of Stripe; for payouts alone"
+    )
+    rail_stripe_url: HttpUrl = Field(default="https://api.stripe.com", description="Where Stripe is called")
+    rail_stripe_per_second: float = Field(
+        default=8, gt=0, description="Payouts that go to Stripe each second at most; each is up to three requests"
+    )
+    rail_paypal_client_id: SecretStr | None = Field(
+        default=None, description="Client id of a PayPal app with payouts: connects paypal_payouts; for payouts alone"
+    )
+    rail_paypal_secret: SecretStr | None = Field(default=None, description="The secret of that app")
+    rail_paypal_url: HttpUrl = Field(default="https://api-m.paypal.com", description="Where PayPal is called")
+    rail_paypal_per_second: float = Field(default=5, gt=0, description="Payouts that go to PayPal each second at most")
+    rail_tremendous_key: SecretStr | None = Field(
+        default=None, description="Tremendous API key: connects tremendous; for payouts alone"
+    )
+    rail_tremendous_url: HttpUrl = Field(
+        default="https://www.tremendous.com", description="Where Tremendous is called, without /api/v2"
+    )
+    rail_tremendous_per_second: float = Field(
+        default=3, gt=0, description="Payouts that go to Tremendous each second at most; each is up to three requests"
+    )
+    rail_tremendous_funding_source: str | None = Field(
+        default=None, description="Id of the funding source that gift cards are paid from"
+    )
+    rail_tremendous_campaign: str | None = Field(
+        default=None, description="Id of the campaign whose gift cards are offered"
+    )
+    webhook_secrets: dict[WebhookSource, SecretStr] = Field(
+        default={},
+        description='What providers sign events with: {"stripe": "whsec_…", "tremendous": "…"}, and of PayPal the id '
+        "of the webhook; for the API alone",
+    )
+    webhook_paypal_certificates: HttpUrl = Field(
+        default="https://api.paypal.com/v1/notifications/certs/",
+        description="What the address of a certificate of PayPal's begins with; api.sandbox.paypal.com for its sandbox",
+    )
+    webhook_paypal_roots: Path | None = Field(
+        default=None, description="PEM of the roots that it must lead to; those that everybody trusts, if not given"
+    )
+
+    @field_validator("webhook_secrets")
+    @classmethod
+    def _not_empty(cls, secrets: dict[WebhookSource, SecretStr]) -> dict[WebhookSource, SecretStr]:
+        if empty := [name for name, secret in secrets.items() if not secret.get_secret_value().strip()]:
+            raise ValueError(f"has an empty secret for {' and '.join(empty)}: anybody could sign with it")
+        return secrets
+
+    def access(self) -> Access:
+        """What providers gave us. Raises BadInput where half of what a rail needs is set."""
+        stripe, paypal, tremendous = None, None, None
+        if self.rail_stripe_key is not None:
+            stripe = StripeAccess(self.rail_stripe_key.get_secret_value(), self.rail_stripe_url)
+        if app := _together("RAIL_PAYPAL", CLIENT_ID=self.rail_paypal_client_id, SECRET=self.rail_paypal_secret):
+            client_id, secret = app
+            paypal = PayPalAccess(client_id, secret, self.rail_paypal_url)
+        if account := _together(
+            "RAIL_TREMENDOUS",
+            KEY=self.rail_tremendous_key,
+            FUNDING_SOURCE=self.rail_tremendous_funding_source,
+            CAMPAIGN=self.rail_tremendous_campaign,
+        ):
+            key, funding_source, campaign = account
+            tremendous = TremendousAccess(key, funding_source, campaign, self.rail_tremendous_url)
+        return Access(stripe, paypal, tremendous)
+
+    def requests_pace(self) -> dict[str, float]:
+        """How many payouts a second go to each provider at most; each makes several requests."""
+        return {
+            "stripe": self.rail_stripe_per_second,
+            "paypal": self.rail_paypal_per_second,
+            "tremendous": self.rail_tremendous_per_second,
+        }
+
+
+def _together(prefix: str, **settings: SecretStr | str | None) -> list[str]:
+    """The values of settings that only make sense together; none if none is set.
+
+    Raises:
+        BadInput: with one problem for each that is missing beside another.
+    """
+    missing = [name for name, value in settings.items() if value is None]
+    if len(missing) == len(settings):
+        return []
+    if missing:
+        beside = next(name for name in settings if name not in missing)
+        why = f"not set, but {PREFIX}{prefix}_{beside} is: the rail needs both"
+        raise BadInput([Problem(f"{PREFIX}{prefix}_{name}", why) for name in missing])
+    return [value.get_secret_value() if isinstance(value, SecretStr) else str(value) for value in settings.values()]

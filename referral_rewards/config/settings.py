@@ -1,0 +1,155 @@
+"""Where an installation's settings come from: flags, then the environment, then the running local stack.
+
+Read at entry points only (API, CLI, worker): everything else is given what it needs. Each variable is the field's name
+in capitals after ``REFERRALS_``. How to reach Temporal is not here: its own ``TEMPORAL_*`` variables and profile files
+say so (``temporal.py``).
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from referral_rewards.config.form import PEPPER_BYTES_MIN, PREFIX, HttpUrl, decode_secret, with_driver
+from referral_rewards.config.notices import NoticeSettings
+from referral_rewards.config.rails import RailSettings
+from referral_rewards.config.sign_in import SignInSettings
+from referral_rewards.config.sources import SourcesSettings
+from referral_rewards.config.stack import StackInfo, keys_folder, local_stack
+from referral_rewards.domain.errors import BadInput, Problem
+
+
+class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, BaseSettings):
+    """What an entry point needs to know before it can put anything together."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    data: Path = Field(default=Path(".local"), description="Folder of the local stack")
+    database_url: str = Field(repr=False, description="PostgreSQL, as postgresql://user:password@host:port/database")
+    api_url: str = Field(default="http://127.0.0.1:8700", description="Where the CLI reaches the API")
+    api_host: str = Field(default="127.0.0.1", description="Address that the API binds")
+    api_port: int = Field(default=8700, ge=1, le=65535, description="Port that the API binds")
+    trusted_proxies: str = Field(
+        default="", description="Addresses of proxies whose X-Forwarded-For and -Proto the API believes, by commas"
+    )
+    web_ui_url: HttpUrl | None = Field(
+        default=None,
+        description="Temporal Web UI with its namespace, as http://127.0.0.1:8233/namespaces/default; runs are linked",
+    )
+    pepper: SecretStr | None = Field(
+        default=None,
+        description=f"Key of the hashes that identities match by: {PEPPER_BYTES_MIN} bytes or more, hex or base64",
+    )
+    signing_key: Path | None = Field(
+        default=None, description="Ed25519 private key (PEM) that signs decisions; for the API alone"
+    )
+    verify_keys: Path | None = Field(
+        default=None, description="JSON list of {key_id, public_key, status}: the keys that decisions are verified by"
+    )
+    public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+$")] | None = Field(
+        default=None, description="Where people reach the pages; where the API is reached, if not given"
+    )
+    referrals_queue: str = Field(default="referrals", description="Temporal task queue without provider secrets")
+    payouts_queue: str = Field(default="payouts", description="Temporal task queue whose workers may move money")
+    relay_poll_seconds: float = Field(default=0.5, gt=0, description="Pause between two looks at an empty outbox")
+    ready_file: Path | None = Field(default=None, description="File that a worker touches once it polls")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "text", "json"] = Field(default="auto", description="auto: text on a terminal")
+
+    @field_validator("database_url")
+    @classmethod
+    def _with_driver(cls, url: str) -> str:
+        return with_driver(url)
+
+    @field_validator("pepper")
+    @classmethod
+    def _long_enough(cls, pepper: SecretStr | None) -> SecretStr | None:
+        if pepper is not None:
+            decode_secret(pepper.get_secret_value())
+        return pepper
+
+    def pepper_bytes(self) -> bytes:
+        """The pepper itself. Raises BadInput where none is set: no hash is ever made without one."""
+        if self.pepper is None:
+            raise BadInput([Problem(f"{PREFIX}PEPPER", "not set; a hash of an identity is never made without it")])
+        return decode_secret(self.pepper.get_secret_value())
+
+    def home_url(self) -> str:
+        """Where people reach the pages, without a slash at its end."""
+        return (self.public_url or self.api_url).rstrip("/")
+
+    def stack(self) -> StackInfo | None:
+        """The local stack that these settings belong to, or None: they may name another place while one runs."""
+        stack = local_stack(self.data)
+        return stack if stack and with_driver(stack.database_url) == self.database_url else None
+
+    @classmethod
+    def load(cls, **flags: Any) -> "Settings":
+        """Settings with `flags` above everything else; a flag that is None was not given.
+
+        Raises BadInput with one problem per setting that is missing or wrong.
+        """
+        try:
+            return cls(**{name: value for name, value in flags.items() if value is not None})
+        except SettingsError as error:
+            name = next((each for each in _EXAMPLES if f'"{each}"' in str(error)), "sources")
+            told = f"is not JSON; it looks like {_EXAMPLES[name]}"
+            raise BadInput([Problem(f"{PREFIX}{name.upper()}", told)]) from None
+        except ValidationError as error:
+            raise BadInput([_problem(each["loc"], each["type"], each["msg"]) for each in error.errors()]) from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _LocalStack(settings_cls)
+
+
+#: Settings that are JSON, and what each looks like.
+_EXAMPLES: Final = {
+    "oidc_roles": '{"finance-team": "finance"}',
+    "sources": '{"shop": {"url": "https://…", "token": "…"}}',
+    "webhook_secrets": '{"stripe": "whsec_…"}',
+    "webhooks": '{"crm": {"url": "https://…", "secret": "whsec_…", "events": ["referral.*"]}}',
+}
+
+
+class _LocalStack(PydanticBaseSettingsSource):
+    """Fills in what neither flags nor environment say, from the local stack if one runs.
+
+    The signing key is left out on purpose: only the API is ever handed it, by whoever starts it.
+    """
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError  # all values are given at once, by __call__
+
+    def __call__(self) -> dict[str, Any]:
+        data = Path(self.current_state.get("data") or Settings.model_fields["data"].default)
+        stack = local_stack(data)
+        if stack is None:
+            return {}
+        # Another database goes with other keys: those of the stack would hash and verify for a place they don't know.
+        named = self.current_state.get("database_url")
+        if named and named.partition("://")[2] != stack.database_url.partition("://")[2]:
+            return {}
+        found: dict[str, Any] = {"api_url": stack.api, "database_url": stack.database_url}
+        keys = keys_folder(data)
+        if (pepper := keys / "pepper").is_file():
+            found["pepper"] = pepper.read_text().strip()
+        if (verify_keys := keys / "verify.json").is_file():
+            found["verify_keys"] = verify_keys
+        return found
+
+
+def _problem(location: tuple[int | str, ...], kind: str, message: str) -> Problem:
+    where = PREFIX + "_".join(map(str, location)).upper()
+    if kind == "missing":
+        return Problem(where, "not set, and no local stack is running here; set it, or start one with `referrals up`")
+    return Problem(where, message.removeprefix("Value error, "))

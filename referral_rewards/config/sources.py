@@ -1,0 +1,38 @@
+"""Where outside sources of facts are asked, by their names in the terms."""
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from referral_rewards.config.form import HttpUrl
+from referral_rewards.domain.inquiries import REGISTER
+from referral_rewards.sources.port import Endpoint
+
+
+class SourceSettings(BaseModel):
+    """Where an outside source is asked, and the token that it wants to see."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: HttpUrl
+    token: SecretStr | None = None
+
+
+class SourcesSettings(BaseModel):
+    """Our own record is asked without being named here."""
+
+    sources: dict[str, SourceSettings] = Field(
+        default={}, description='Outside sources by their names in the terms: {"shop": {"url": …, "token": …}}'
+    )
+
+    @field_validator("sources")
+    @classmethod
+    def _outside(cls, sources: dict[str, SourceSettings]) -> dict[str, SourceSettings]:
+        if REGISTER in sources:
+            raise ValueError(f"{REGISTER} is our own record and no outside source")
+        return sources
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Where the outside sources are, by their names in the terms."""
+        return {
+            name: Endpoint(source.url, source.token.get_secret_value() if source.token else None)
+            for name, source in self.sources.items()
+        }
