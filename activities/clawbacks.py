@@ -14,11 +14,12 @@ from referral_rewards.domain.clawbacks import ClawbackState
 from referral_rewards.domain.payouts import Declined, Misconfigured, ReversalAnswer, Reversed, Unknown
 from referral_rewards.rails.port import Rail
 from referral_rewards.rails.reversing import take_back
-from referral_rewards.register import reversals
+from referral_rewards.register import rail_halts, reversals
 from referral_rewards.register.reversals import NotNow, ToReverse
 from referral_rewards.register.signing import KeyRing
 
-#: An answer that did not come is asked for again; a rail that does not let us in needs people.
+#: An answer that did not come is asked for again. A rail that does not let us in is left to payouts to try first: a key
+#: that may pay and not take back would otherwise keep them waiting.
 _LATER: Final = timedelta(minutes=5)
 _ONCE_LET_IN: Final = timedelta(hours=1)
 #: Between the two look-ups after which what can't be found is put before a person.
@@ -71,6 +72,8 @@ class Clawbacks:
     async def _note(self, clawback: UUID, step: ToReverse, answer: ReversalAnswer | None, now: datetime) -> NotNow:
         """What the answer of a rail comes to."""
         async with self._database.transaction() as connection:
+            if step.probes and not isinstance(answer, Unknown | Misconfigured):
+                await rail_halts.lift(connection, step.rail)
             match answer:
                 case Reversed(reference, amount_minor, currency):
                     return await reversals.reversed_by(
@@ -81,8 +84,7 @@ class Clawbacks:
                 case Unknown(why):
                     return await reversals.unknown(connection, clawback, now, why, _LATER)
                 case Misconfigured(why):
-                    why = f"the rail {step.rail} does not let us in: {why}"
-                    return await reversals.remark(connection, clawback, now, why, _ONCE_LET_IN)
+                    return await reversals.shut_out(connection, clawback, step.rail, now, why, _ONCE_LET_IN)
                 case None:
                     return await reversals.missed(connection, clawback, now, _SPACING)
 

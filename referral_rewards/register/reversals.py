@@ -16,7 +16,7 @@ from referral_rewards.domain import ledger as books
 from referral_rewards.domain import money
 from referral_rewards.domain.clawbacks import TRANSITIONS, UNDER_WAY, ClawbackState
 from referral_rewards.domain.payouts import Paid, PaymentRequest, PayoutState, body_hash, provider_key
-from referral_rewards.register import clawback_authority, ledger, outbox, queue, referrals
+from referral_rewards.register import clawback_authority, ledger, outbox, queue, rail_halts, referrals
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.signing import KeyRing
 
@@ -27,7 +27,8 @@ _ONCE_CONNECTED: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class ToReverse:
-    """A reversal that may be sent: how much of which payment, and since when the rail may know the key."""
+    """A reversal that may be sent: how much of which payment, and since when the rail may know the key. It ``probes`` a
+    halted rail."""
 
     request: PaymentRequest
     paid: Paid
@@ -35,6 +36,7 @@ class ToReverse:
     rail: str
     key: str
     sent_before: datetime | None
+    probes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,14 @@ async def commit_attempt(
         return await _stop(connection, found, now, "its payment came back while it was being taken back")
     if found.rail not in rails:
         return NotNow(state, f"the rail {found.rail} is not connected here", _ONCE_CONNECTED)
+    halt = await rail_halts.of(connection, found.rail)
+    if halt is not None and (waits_for_rail := await rail_halts.take_probe(connection, found.rail, now)) is not None:
+        return NotNow(state, waits_for_rail[1], waits_for_rail[0])
     await connection.execute(_COMMIT_ATTEMPT, {"id": clawback, "at": now})
     request = PaymentRequest.of(found.payout_body)
     paid = Paid(found.provider_reference_of_payout, request.amount_minor, request.currency, request.destination)
-    return ToReverse(request, paid, found.amount_minor, found.rail, found.provider_key, found.first_sent_at)
+    since = found.first_sent_at
+    return ToReverse(request, paid, found.amount_minor, found.rail, found.provider_key, since, halt is not None)
 
 
 async def rail_of(connection: AsyncConnection, clawback: UUID) -> str | None:
@@ -137,12 +143,14 @@ async def missed(connection: AsyncConnection, clawback: UUID, now: datetime, spa
     return await _stop(connection, found, now, why)
 
 
-async def remark(
-    connection: AsyncConnection, clawback: UUID, now: datetime, why: str, again_after: timedelta
+async def shut_out(
+    connection: AsyncConnection, clawback: UUID, rail: str, now: datetime, why: str, again_after: timedelta
 ) -> NotNow:
-    """Says why a clawback stays where it stands."""
+    """Halts the rail that did not let us in; the clawback stays where it stands."""
     found = await _held(connection, clawback)
     assert found is not None
+    await rail_halts.halt(connection, rail, why, now)
+    why = f"the rail {rail} does not let us in: {why}"
     await connection.execute(_REMARK, {"id": clawback, "state": found.state, "why": why, "at": now})
     return NotNow(ClawbackState(found.state), why, again_after)
 

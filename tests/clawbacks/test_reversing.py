@@ -13,6 +13,7 @@ from activities.clawbacks import Clawbacks
 from models.session import Database
 from referral_rewards.domain.errors import ActRefused
 from referral_rewards.domain.money_acts import MoneyAct, SubjectKind
+from referral_rewards.domain.payout_waits import PROBE
 from referral_rewards.domain.payouts import body_hash
 from referral_rewards.rails.sandbox import stripe
 from referral_rewards.rails.sandbox.paypal import PayPal
@@ -24,6 +25,7 @@ from tests.clawbacks.paid import PROGRAM, Cashier
 from tests.rails.cases import OUTSIDE, in_our_books
 
 A = MoneyAct
+MICROSECOND = timedelta(microseconds=1)
 _IN_PARTS = ("account_credit", "stripe_transfer", "stripe_balance")
 
 
@@ -85,12 +87,12 @@ async def test_a_reward_is_taken_back_once_and_booked_once_whatever_breaks_on_th
         assert first.state in {"unknown", "reversing", "reversed"}, fault
         cashier.case.provider.heal()
         cashier.case.provider.fail(Fault.REPLY_LOST, method="GET")
-        second = await cashier.step(clawback, timedelta(minutes=5))
+        second = await cashier.step(clawback, PROBE)
         assert second.state in {"unknown", "reversed"}, fault
         cashier.case.provider.heal()
         with pytest.raises(SystemError):
-            await cashier.step(clawback, cls=Killed) if second.state != "reversed" else await _killed()
-        last = await cashier.step(clawback, timedelta(minutes=5))
+            await cashier.step(clawback, PROBE, Killed) if second.state != "reversed" else await _killed()
+        last = await cashier.step(clawback, PROBE)
         assert (last.state, last.again_after) == ("reversed", None), fault
         assert (await cashier.step(clawback)).state == "reversed"
         assert taken(cashier) == number, fault
@@ -103,6 +105,30 @@ async def test_a_reward_is_taken_back_once_and_booked_once_whatever_breaks_on_th
 
 async def _killed() -> None:
     raise SystemError("it was done before")
+
+
+async def test_a_rail_that_lets_no_reversal_in_is_halted_until_one_is_let_in(by_transfer: Cashier) -> None:
+    cashier = by_transfer
+    first, second = [*await cashier.paid(1), *await cashier.paid(2)]
+    one, other = await cashier.act(A.REVERSE_CLAWBACK, first, 2500), await cashier.act(A.REVERSE_CLAWBACK, second, 2500)
+    cashier.case.provider.fail(Fault.FORBIDDEN)
+    shut = await cashier.step(one)
+    assert (shut.state, shut.again_after) == ("reversing", timedelta(hours=1))
+    assert shut.why == "the rail stripe_transfer does not let us in: it answered 403 (invalid_request_error)"
+    (halt,) = await cashier.sql("SELECT * FROM rail_halt")
+    assert (halt.rail, halt.probed_at) == ("stripe_transfer", cashier.now)
+    asked = len(cashier.case.provider.asked)
+    waits = await cashier.step(other, PROBE - MICROSECOND)
+    assert (waits.state, waits.why, waits.again_after) == ("approved", shut.why, MICROSECOND)
+    assert len(cashier.case.provider.asked) == asked
+    # No answer does not say that we are let in.
+    cashier.case.provider.fail(Fault.GATEWAY)
+    assert (await cashier.step(other, MICROSECOND)).state == "unknown"
+    assert len(await cashier.sql("SELECT * FROM rail_halt")) == 1
+    assert (await cashier.step(other, PROBE)).state == "reversed"
+    assert await cashier.sql("SELECT * FROM rail_halt") == []
+    assert (await cashier.step(one)).state == "reversed"
+    assert taken(cashier) == 2
 
 
 async def test_two_workers_on_one_reversal_take_it_back_once(cashier: Cashier) -> None:
