@@ -26,7 +26,7 @@ from referral_rewards.rails.stripe_balance import StripeBalance
 from referral_rewards.rails.stripe_promotion import StripePromotion
 from referral_rewards.rails.stripe_transfer import StripeTransfer
 from referral_rewards.rails.tremendous import Tremendous
-from tests.rails import documents
+from tests.rails import documents, stripe_types
 
 _NAMESPACE = UUID("0d7f4d0e-6f0b-4f2b-9b66-6f3a0b6d9c11")
 #: Long enough for loopback on a busy machine.
@@ -118,6 +118,7 @@ def _stripe(rail: Callable[[Any], Rail], destination: str, kind: str) -> Opener:
         async with served(provider) as url, asking.client() as client:
             api = stripe_calls.api(StripeAccess(stripe.KEY, url), client, patience_seconds)
             yield Case(rail(api), provider, destination, paid, alter)
+            stripe_types.hold(provider)
             documents.hold(provider)
 
     def _owed(each: dict[str, Any]) -> bool:

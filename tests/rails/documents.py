@@ -2,8 +2,8 @@
 
 The documents are not ours and not in this repository: the folder that ``PROVIDER_DOCUMENTS`` names has them as
 ``stripe.json``, ``paypal.json`` and ``tremendous.json`` (``make documents`` fetches them). Without it nothing is held
-against anything. A document describes more than it forbids, so that a request is read strictly: a field, a query or a
-path that it does not name is wrong.
+against them, and Stripe's part to the types of its SDK alone (`stripe_types`). A document describes more than it
+forbids, so that a request is read strictly: a field, a query or a path that it does not name is wrong.
 """
 
 import copy
@@ -70,7 +70,7 @@ class Document:
         named = {(each["in"], each["name"]): each for each in map(self._resolved, operation.get("parameters", []))}
         given = {
             "path": in_path,
-            "query": _nested(request.query, {name for place, name in named if place == "query"}),
+            "query": nested(request.query, {name for place, name in named if place == "query"}),
             "header": request.headers,
         }
         wrong = [
@@ -97,6 +97,10 @@ class Document:
             return [f"{request.method} {where[1]} is never answered {status}"]
         pointer = _pointer(*where, "responses", status, "content", "application/json", "schema")
         return self._by(f"urn:open#{pointer}", _plain(response.document))
+
+    def words(self, name: str) -> frozenset[str]:
+        """The values that one of its schemas lists."""
+        return frozenset(self._content["components"]["schemas"][name]["enum"])
 
     def _wrong_in_body(self, where: tuple[str, ...], operation: Mapping[str, Any], request: Request) -> Iterator[str]:
         body = self._resolved(operation.get("requestBody", {}))
@@ -200,7 +204,7 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=lambda each: float(each) if isinstance(each, Decimal) else str(each)))
 
 
-def _nested(query: Mapping[str, str], named: Collection[str]) -> dict[str, Any]:
+def nested(query: Mapping[str, str], named: Collection[str]) -> dict[str, Any]:
     """A query with names such as ``created[gte]`` as the objects and lists that they stand for, unless the document
     names them so itself."""
     found: dict[str, Any] = {}

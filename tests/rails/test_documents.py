@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from stripe._api_version import _ApiVersion
 
 from referral_rewards.domain.payouts import Accepted, Paid
 from referral_rewards.domain.rail_catalogue import pays_in, step_minor
+from referral_rewards.rails import stripe_calls
 from referral_rewards.rails.sandbox.provider import Request, Response
-from tests.rails import documents
+from tests.rails import documents, stripe_types
 from tests.rails.cases import OUTSIDE, key
 from tests.rails.documents import Document
 
@@ -124,3 +126,84 @@ async def test_every_request_is_of_the_form_that_its_provider_documents(name: st
             await case.rail.reverse(asked, answer, asked.amount_minor, f"clawback-{number}")
         asked = case.request(99, destination="" if case.destination else None)
         assert not isinstance(await case.rail.pay(asked, key(asked)), Accepted)
+
+
+_FORM = {"content-type": "application/x-www-form-urlencoded"}
+_TRANSFER = {"amount": "2500", "currency": "usd", "destination": "acct_1", "metadata": {"payout": "p1"}}
+_CODE = {"promotion": {"type": "coupon", "coupon": "c1"}, "max_redemptions": "1"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (_request(_TRANSFER, _FORM, steps=("v1", "transfers")), None),
+        (_request({}, {}, {"created[gte]": "5", "limit": "100"}, ("v1", "transfers"), "GET"), None),
+        (_request(_CODE, _FORM, steps=("v1", "promotion_codes")), None),
+        (_request({"active": "false"}, _FORM, steps=("v1", "promotion_codes", "promo_1")), None),
+        (_request({**_TRANSFER, "amount": "25.00"}, _FORM, steps=("v1", "transfers")), "$.amount is '25.00', no int"),
+        (_request({**_TRANSFER, "colour": "red"}, _FORM, steps=("v1", "transfers")), "$.colour is not known"),
+        (_request({"amount": "1", "currency": "usd"}, _FORM, steps=("v1", "transfers")), "$.destination is missing"),
+        (_request({"coupon": "c1"}, _FORM, steps=("v1", "promotion_codes")), "$.promotion is missing"),
+        (
+            _request({"promotion": {"type": "sale"}}, _FORM, steps=("v1", "promotion_codes")),
+            "$.promotion.type is 'sale', not one of ('coupon',)",
+        ),
+        (
+            _request({"active": "no"}, _FORM, steps=("v1", "promotion_codes", "promo_1")),
+            "$.active is 'no', no bool",
+        ),
+        (_request({}, {}, {"created[on]": "5"}, ("v1", "transfers"), "GET"), "$.created.on is not known"),
+        (_request({}, {}, {"page": "5"}, ("v1", "transfers"), "GET"), "$.page is not known"),
+        (_request(_TRANSFER, _FORM, steps=("v1", "payouts")), "the SDK calls no POST /v1/payouts"),
+    ],
+    ids=lambda each: None if isinstance(each, Request) else str(each),
+)
+def test_a_request_to_stripe_is_held_to_the_types_of_its_sdk(request_: Request, said: str | None) -> None:
+    wrong = stripe_types.wrong_in(request_)
+    assert wrong == [] if said is None else said in wrong
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({}, []),
+        ({"description": None, "destination": {"object": "account"}}, []),
+        ({"amount": "2500"}, ["$.amount is '2500', no int"]),
+        ({"livemode": 0}, ["$.livemode is 0, no bool"]),
+        ({"object": "payout"}, ["$.object is 'payout', not one of ('transfer',)"]),
+        ({"metadata": {"payout": 1}}, ["$.metadata.payout is 1, no str"]),
+        ({"reversals": []}, ["$.reversals is no list"]),
+        ({"colour": "red"}, ["$.colour is not known"]),
+        ({"id": ...}, ["$.id is missing"]),
+    ],
+    ids=str,
+)
+def test_an_answer_of_stripes_sandbox_is_held_to_the_types_of_its_sdk(parts: dict[str, Any], said: list[str]) -> None:
+    none = {"object": "list", "data": [], "has_more": False, "url": "/v1/transfers"}
+    whole = {
+        "id": "tr_1",
+        "object": "transfer",
+        "amount": 2500,
+        "amount_reversed": 0,
+        "created": 1,
+        "currency": "usd",
+        "livemode": False,
+        "metadata": {},
+        "reversals": none,
+        "reversed": False,
+        **parts,
+    }
+    shown = {name: each for name, each in whole.items() if each is not ...}
+    made, listed = (
+        _request(_TRANSFER, _FORM, steps=("v1", "transfers")),
+        _request({}, {}, {}, ("v1", "transfers"), "GET"),
+    )
+    assert stripe_types.wrong_in_answer(made, Response(200, shown)) == said
+    page = {**none, "data": [shown]}
+    assert stripe_types.wrong_in_answer(listed, Response(200, page)) == [
+        each.replace("$", "$.data[0]", 1) for each in said
+    ]
+
+
+def test_the_types_are_of_the_version_that_we_ask_for() -> None:
+    assert _ApiVersion.CURRENT == stripe_calls.VERSION

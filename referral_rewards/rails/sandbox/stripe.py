@@ -236,6 +236,8 @@ class Stripe(Provider):
         name = parts.get("id") or f"{prefix}_{self.number()}"
         created = int(self.clock.now.timestamp())
         made = {"metadata": {}, "livemode": False, **parts, "id": name, "created": created, "object": kind}
+        if kind == REVERSAL:
+            del made["livemode"]  # It alone does not tell.
         self.objects[name] = made
         return made
 
