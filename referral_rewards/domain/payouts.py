@@ -39,7 +39,7 @@ TRANSITIONS: Final[Mapping[PayoutState, frozenset[PayoutState]]] = {
     _S.UNKNOWN: frozenset({_S.ACCEPTED, _S.SETTLED, _S.REFUSED, _S.WAITING_FUNDS, _S.MANUAL_REVIEW}),
     # Refused for want of funds: that they are there, or a person, releases the next generation of its key.
     _S.WAITING_FUNDS: frozenset({_S.APPROVED, _S.CANCELLED, _S.MANUAL_REVIEW}),
-    _S.ACCEPTED: frozenset({_S.SETTLED, _S.REFUSED, _S.MANUAL_REVIEW}),
+    _S.ACCEPTED: frozenset({_S.SETTLED, _S.REFUSED, _S.WAITING_FUNDS, _S.MANUAL_REVIEW}),
     _S.REFUSED: frozenset({_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED}),
     _S.MANUAL_REVIEW: frozenset({_S.APPROVED, _S.SETTLED, _S.REFUSED, _S.CANCELLED}),
     # Approved anew after its cancelled plan was never sent.

@@ -25,6 +25,7 @@ from referral_rewards.domain.payouts import (
     RailTerms,
     ReversalAnswer,
     Reversed,
+    Unfunded,
     Unknown,
 )
 from referral_rewards.domain.rail_amounts import NotPayable, as_decimal, minor_of_decimal
@@ -98,7 +99,7 @@ class PayPalPayouts:
         if isinstance(batch, Unknown):
             return batch
         answer = await self.poll(request, key, batch)
-        if isinstance(answer, Paid | Accepted | Declined) or reply.status != 201:
+        if isinstance(answer, Paid | Accepted | Declined | Unfunded) or reply.status != 201:
             return answer
         # It told us the order's name and not yet more: what stands under it is what we have just sent.
         order_taken = Paid(batch, request.amount_minor, request.currency, request.destination)
@@ -245,12 +246,23 @@ def _answer(request: PaymentRequest, key: str, reference: str, found: Mapping[st
     item = items[0]["payout_item"]
     ours = ours and len(items) == 1 and item["sender_item_id"] == str(request.payout_id)
     order = _order(request, reference, item["amount"], item["receiver"], ours=ours)
-    status = items[0].get("transaction_status") or status
-    if status == "SUCCESS" or not ours:
+    if not ours:
         return order
+    if (its := items[0].get("transaction_status")) == "SUCCESS":
+        return order
+    # That a batch is done says nothing of its item, which may be unclaimed; that it was denied does.
+    status = its or status
     if status in _FAILED:
-        return Declined(f"PayPal did not pay it ({status})")
+        return _refused(items[0], status)
     return Accepted(order, f"PayPal has it as {status}") if status in _UNDER_WAY else Unknown(f"it is {status}")
+
+
+def _refused(item: Mapping[str, Any], status: str) -> Declined | Unfunded:
+    """Why an item was not paid. PayPal takes an order before it looks at the balance that it is paid from."""
+    name = (item.get("errors") or {}).get("name")
+    if name == _NO_FUNDS:
+        return Unfunded(f"PayPal did not pay it ({name})")
+    return Declined(f"PayPal did not pay it ({name if isinstance(name, str) and name else status})")
 
 
 def _order(
@@ -266,4 +278,5 @@ def _given_back(request: PaymentRequest, item: Mapping[str, Any]) -> Reversed | 
     status = item["transaction_status"]
     if status in _GIVEN_BACK:
         return Reversed(str(item["payout_item_id"]), request.amount_minor, request.currency)
-    return Declined(f"PayPal does not give it back ({status})") if status == "SUCCESS" else Unknown(f"it is {status}")
+    kept = status == "SUCCESS" or status in _FAILED
+    return Declined(f"PayPal does not give it back ({status})") if kept else Unknown(f"it is {status}")

@@ -45,6 +45,8 @@ from referral_rewards.rails.asking import (
 )
 
 NAME: Final = "tremendous"
+#: Placed now; placed before, under our key; placed, and somebody has to approve it.
+_TAKEN: Final = frozenset({200, 201, 202})
 _PAYMENT_REQUIRED: Final = 402
 _EXECUTED: Final = "EXECUTED"
 _UNDER_WAY: Final = frozenset(
@@ -90,7 +92,7 @@ class Tremendous:
         reply = await self._call("POST", "/orders", content)
         if isinstance(reply, Unknown):
             return reply
-        if reply.status in (200, 201):
+        if reply.status in _TAKEN:
             return seen(lambda: _answer(request, key, reply.body["order"]))
         if reply.status == 409:
             return await self.look_up(request, key) or Unknown("it answered 409 and shows no order under our key")
@@ -102,14 +104,21 @@ class Tremendous:
         return await self._find(request, key, key)
 
     async def funded(self, request: PaymentRequest) -> bool | None:
-        """Only a balance says what it holds, in US dollars: https://developers.tremendous.com/reference/get-funding-source."""
-        if request.currency != "USD":
-            return None
+        """A balance says what it holds, in the organisation's currency; for another currency nobody knows the rate.
+
+        https://developers.tremendous.com/reference/get-funding-source
+        """
+        needed = as_decimal(NAME, request.amount_minor, request.currency) * 100
         reply = await self._call("GET", f"/funding_sources/{quote(self._access.funding_source, safe='')}")
         if isinstance(reply, Unknown) or reply.status != 200:
             return False
-        held = seen(lambda: reply.body["funding_source"]["meta"].get("available_cents"))
-        return None if held is None else isinstance(held, int) and held >= request.amount_minor
+        meta = seen(lambda: {**reply.body["funding_source"]["meta"]})
+        if isinstance(meta, Unknown):
+            return False
+        held = meta.get("available_cents")
+        if held is None or meta.get("currency_code", "USD") != request.currency:
+            return None
+        return isinstance(held, int) and held >= needed
 
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         return await self._find(request, key, reference) or Unknown("Tremendous does not show it any more")
@@ -123,7 +132,11 @@ class Tremendous:
         return seen(lambda: _cancelled(request, order))
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
-        """A card that was not redeemed is cancelled, and only whole; it needs no key, for it can be done once."""
+        """A card is cancelled whole, if at all; it needs no key, for it can be done once.
+
+        Tremendous decides: its reference names cards whose delivery failed, its help those not redeemed within a week
+        (https://developers.tremendous.com/reference/cancel-reward, https://help.tremendous.com/en/articles/canceling-rewards).
+        """
         if amount_minor != request.amount_minor:
             return Declined("Tremendous takes a reward back whole or not at all")
         order = await self._order(paid.reference)

@@ -52,8 +52,7 @@ async def flaw(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str |
         refused = {PayoutState(each.state) for each in its} & REFUSALS
         if not refused:
             return f"generation {generation} of its key was never refused"
-        topped_up = any(each.act == payout_steps.TOPPED_UP for each in its) and payout.rail in SAY_WHAT_THEY_HOLD
-        by_funds = topped_up and PayoutState.WAITING_FUNDS in refused
+        by_funds = any(each.act == payout_steps.TOPPED_UP for each in its) and _waits_for_funds_alone(payout, its)
         if not by_funds and released.isdisjoint(payout_digest(payout, generation, state) for state in refused):
             return f"nobody released generation {generation + 1} of its key"
     return None
@@ -82,11 +81,22 @@ async def top_up(connection: AsyncConnection, payout: UUID, generation: int, now
     found = (await connection.execute(_HOLD, {"id": payout})).one()
     if found.state != PayoutState.WAITING_FUNDS or found.generation != generation:
         return False
+    its = [each for each in await payout_steps.of(connection, payout) if each.generation == generation]
+    if not _waits_for_funds_alone(found, its):
+        return False
     await payout_steps.append(
         connection, payout, generation, now, payout_steps.TOPPED_UP, "the account holds enough for it now"
     )
     await begin_next(connection, found, now)
     return True
+
+
+def _waits_for_funds_alone(payout: Any, steps: Sequence[Any]) -> bool:
+    """Whether funds alone release the generation that these are the steps of: what the rail had accepted before goes
+    out anew by a person's word only."""
+    states = {PayoutState(each.state) for each in steps}
+    refused_at_once = PayoutState.WAITING_FUNDS in states and PayoutState.ACCEPTED not in states
+    return refused_at_once and payout.rail in SAY_WHAT_THEY_HOLD
 
 
 _HOLD: Final = text("SELECT * FROM payout WHERE id = :id FOR UPDATE")

@@ -26,6 +26,7 @@ from referral_rewards.rails.sending import ask
 from referral_rewards.register.payouts import ToSend
 from tests.rails.cases import OUTSIDE, Case, Held, in_our_books, key
 
+MICROSECOND = timedelta(microseconds=1)
 #: What a provider may do that leaves the outcome open, and whether it paid.
 OPEN = {
     Fault.NOT_REACHED: False,
@@ -185,6 +186,45 @@ async def test_want_of_funds_is_no_refusal_and_some_rails_say_when_they_are_ther
             assert await case.rail.funded(asked) is False
         assert await case.rail.funded(asked) is (True if says else None)
         assert case.paid() == []
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount_minor", "meta", "funded"),
+    [
+        ("USD", 2500, {"available_cents": 2500, "currency_code": "USD"}, True),
+        ("USD", 2500, {"available_cents": 2499, "currency_code": "USD"}, False),
+        ("EUR", 2500, {"available_cents": 2500, "currency_code": "EUR"}, True),
+        ("JPY", 2500, {"available_cents": 250_000, "currency_code": "JPY"}, True),
+        ("JPY", 2500, {"available_cents": 249_999, "currency_code": "JPY"}, False),
+        ("USD", 2500, {"available_cents": 10**9, "currency_code": "EUR"}, None),
+        ("EUR", 2500, {"available_cents": 10**9, "currency_code": "USD"}, None),
+        # Before it told its currency a balance was in US dollars.
+        ("USD", 2500, {"available_cents": 2500}, True),
+        ("EUR", 2500, {"available_cents": 10**9}, None),
+        # A card or a bank account says nothing of what it holds.
+        ("USD", 2500, {"last4": "1234"}, None),
+    ],
+)
+async def test_a_balance_is_enough_in_its_own_currency_alone(
+    currency: str, amount_minor: int, meta: dict[str, object], funded: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with OUTSIDE["tremendous"]() as case:
+        assert isinstance(case.provider, Tremendous)
+        monkeypatch.setattr(case.provider, "meta", lambda: meta)
+        assert await case.rail.funded(case.request(1, amount_minor, currency)) is funded
+
+
+async def test_a_gift_card_is_taken_back_for_a_week() -> None:
+    async with OUTSIDE["tremendous"]() as case:
+        for number, after, meaning in (
+            (1, timedelta(days=7) - MICROSECOND, Reversed),
+            (2, timedelta(days=7), Declined),
+        ):
+            asked = case.request(number)
+            paid = await case.rail.pay(asked, key(asked))
+            assert isinstance(paid, Paid)
+            case.provider.clock.pass_time(after)
+            assert isinstance(await case.rail.reverse(asked, paid, 2500, f"clawback-{number}"), meaning)
 
 
 @pytest.mark.parametrize("change", [{"factor": 2}, {"currency": "EUR"}, {"other": True}], ids=str)

@@ -92,6 +92,24 @@ async def test_where_a_rail_does_not_say_what_it_holds_a_person_does(opened: Ope
         assert await sending.settled_once()
 
 
+async def test_an_order_that_was_taken_and_then_denied_for_want_of_funds_waits_for_them(opened: Opener) -> None:
+    async with opened("paypal_payouts") as sending:
+        sending.provider.becomes = "PENDING"
+        assert (await sending.step()).state == _S.ACCEPTED
+        (batch,) = sending.provider.batches.values()
+        batch["batch_header"]["batch_status"], (item,) = "DENIED", batch["items"]
+        item["transaction_status"] = "FAILED"
+        item["errors"] = {"name": "INSUFFICIENT_FUNDS", "message": "said", "debug_id": "d1"}
+        waits = await sending.step(HOUR)
+        assert (waits.state, waits.why) == (_S.WAITING_FUNDS, "PayPal did not pay it (INSUFFICIENT_FUNDS)")
+        sending.provider.becomes = "SUCCESS"
+        assert (await sending.step(HOUR)).state == _S.WAITING_FUNDS
+        await sending.decide(_A.RETRY_PAYOUT)
+        assert (await sending.step()).state == _S.SETTLED
+        assert [name for name, *_ in sending.case.paid()] == [sending.key(2)]
+        assert await sending.settled_once()
+
+
 async def test_a_payment_under_an_earlier_key_is_adopted_and_nothing_is_sent_under_the_next(transfer: Sending) -> None:
     """The provider had taken the first request after all."""
     await _refused(transfer)
@@ -156,6 +174,20 @@ async def test_funds_that_somebody_only_wrote_of_release_nothing_where_the_rail_
         await _written(sending, _S.WAITING_FUNDS, "topped_up")
         assert (await sending.step(HOUR)).state == _S.MANUAL_REVIEW
         assert sending.paid() == [(AMOUNT_MINOR, "USD")]
+
+
+async def test_funds_release_no_order_that_was_accepted(opened: Opener) -> None:
+    async with opened("stripe_transfer") as sending:
+        sending.provider.poor = True
+        assert (await sending.step()).state == _S.WAITING_FUNDS
+        taken = "(payout_id, generation, at, act, state) VALUES (:id, 1, now(), 'polled', 'accepted')"
+        await sql(sending.life, f"INSERT INTO payout_step {taken}", id=sending.payout)
+        sending.provider.poor = False
+        assert (await sending.step(HOUR)).state == _S.WAITING_FUNDS
+        await _written(sending, _S.WAITING_FUNDS, "topped_up")
+        stopped = await sending.step(HOUR)
+        assert (stopped.state, stopped.why) == (_S.MANUAL_REVIEW, "nobody released generation 2 of its key")
+        assert sending.paid() == []
 
 
 async def test_a_retry_that_nobody_with_the_key_signed_counts_for_nothing(transfer: Sending) -> None:

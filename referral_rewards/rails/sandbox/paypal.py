@@ -24,7 +24,8 @@ _FRACTION: Final = re.compile(r"\d{1,10}(\.\d{2})?", re.ASCII)
 
 
 class PayPal(Provider):
-    """One app. ``becomes`` is what the items of new batches stand at; ``poor`` means that it has nothing to send."""
+    """One app. ``becomes`` is what the items of new batches stand at; ``poor`` means that it has nothing to send, of
+    which it tells only once it has taken an order."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(clock)
@@ -103,28 +104,28 @@ class PayPal(Provider):
             link = {"href": f"https://api-m.paypal.com/v1/payments/payouts/{used[0]}", "rel": "self", "method": "GET"}
             said = {"field": "SENDER_BATCH_ID", "location": "body", "issue": "Batch already exists"}
             return _error(400, "USER_BUSINESS_ERROR", details=[said], links=[link])
-        if self.poor:
-            return _error(422, "INSUFFICIENT_FUNDS")
         name = f"BATCH{self.number()}"
         self._used[key] = name, self.clock.now
+        becomes = "FAILED" if self.poor else self.becomes
         self.batches[name] = {
             "batch_header": {
                 "payout_batch_id": name,
-                "batch_status": "SUCCESS",
+                "batch_status": "DENIED" if self.poor else "SUCCESS",
                 "sender_batch_header": dict(header),
                 "amount": item["amount"],
             },
             "items": [
                 {
                     "payout_item_id": f"ITEM{self.number()}",
-                    "transaction_status": self.becomes,
+                    "transaction_status": becomes,
                     "payout_item": {**item, "amount": dict(item["amount"])},
                     "payout_batch_id": name,
+                    **({"errors": _wrong("INSUFFICIENT_FUNDS")} if self.poor else {}),
                 }
             ],
         }
-        if self.becomes != "PENDING":
-            self.move(name, self.becomes)
+        if becomes != "PENDING":
+            self.move(name, becomes)
         pending = {"payout_batch_id": name, "batch_status": "PENDING", "sender_batch_header": dict(header)}
         return Response(201, {"batch_header": pending})
 
@@ -139,7 +140,11 @@ class PayPal(Provider):
 
 
 def _error(status: int, name: str, **further: Any) -> Response:
-    return Response(status, {"name": name, "message": f"The sandbox answers {status}.", "debug_id": "s1", **further})
+    return Response(status, {**_wrong(name, f"The sandbox answers {status}."), **further})
+
+
+def _wrong(name: str, message: str = "The sandbox did not pay it.") -> dict[str, Any]:
+    return {"name": name, "message": message, "debug_id": "s1"}
 
 
 def _order(sent: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -6,7 +6,7 @@ same again 201 with the original, another under it 409.
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -15,6 +15,10 @@ from referral_rewards.rails.sandbox.provider import Clock, Provider, Refused, Re
 KEY: Final = "TEST_of_the_sandbox"
 WEBHOOK_KEY: Final = "a-key-of-the-sandbox"
 _PLENTY: Final = 10**12
+#: So long after it was bought a reward can be cancelled.
+_CANCELLABLE: Final = timedelta(days=7)
+#: Orders that somebody has to approve are answered 202.
+_TO_BE_APPROVED: Final = frozenset({"PENDING APPROVAL", "PENDING INTERNAL PAYMENT APPROVAL"})
 FUNDING_SOURCE, CAMPAIGN = "SOURCE1", "CAMPAIGN1"
 
 
@@ -76,14 +80,17 @@ class Tremendous(Provider):
         return Response(200, {"orders": shown, "total_count": len(found)})
 
     def _source(self) -> dict[str, Any]:
-        held = {"available_cents": 0 if self.poor else _PLENTY, "pending_cents": 0}
         return {
             "id": FUNDING_SOURCE,
             "method": "balance",
             "usage_permissions": ["api_orders", "dashboard_orders"],
             "status": "active",
-            "meta": held,
+            "meta": self.meta(),
         }
+
+    def meta(self) -> Mapping[str, Any]:
+        """What its funding source tells of itself: it is a balance."""
+        return {"available_cents": 0 if self.poor else _PLENTY, "pending_cents": 0, "currency_code": "USD"}
 
     def _named(self, name: str) -> dict[str, Any] | None:
         return self.orders.get(name) or next((o for o in self.orders.values() if o["id"] == name), None)
@@ -114,13 +121,14 @@ class Tremendous(Provider):
         }
         self.orders[key], self._sent[key] = made, what
         self._told_of("orders", name, "ORDERS.CREATED")
-        return Response(200, _with_link(made))
+        return Response(202 if self.becomes in _TO_BE_APPROVED else 200, _with_link(made))
 
     def _cancelled(self, name: str) -> Response:
         order = self._of_reward(name)
         if order is None:
             return _error(404)
-        if order["status"] == "CANCELED" or order.get("redeemed"):
+        late = self.clock.now - datetime.fromisoformat(order["created_at"]) >= _CANCELLABLE
+        if order["status"] == "CANCELED" or order.get("redeemed") or late:
             return _error(422)
         order["status"] = "CANCELED"
         self._told_of("rewards", name, "REWARDS.CANCELED")
