@@ -78,7 +78,8 @@ async def test_what_was_taken_back_is_told(case: Case) -> None:
     assert isinstance(paid, Paid)
     in_part = case.rail.terms.name in {"stripe_transfer", "stripe_balance", "account_credit"}
     amount_minor = 600 if in_part else request.amount_minor
-    case.provider.clock.pass_time(timedelta(days=30))
+    # Long after the span that is listed, where the provider gives back so late.
+    case.provider.clock.pass_time(timedelta(days=6 if case.rail.terms.name == "tremendous" else 30))
     await case.rail.reverse(request, paid, amount_minor, "clawback-1")
     found = await listed(case)
     if case.rail.terms.name in {"stripe_balance", "account_credit"}:
