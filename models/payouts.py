@@ -147,9 +147,9 @@ class PayoutStep(SQLModel, table=True):
     payout_id: UUID
     generation: int
     at: datetime = instant()
-    act: (
-        str  # planned, moved (the database notes both itself), sent, looked_up, polled, answered, topped_up, a decision
-    )
+    #: planned and moved (the database notes both itself), sent, looked_up, polled, answered, shut_out, topped_up, or a
+    #: decision.
+    act: str
     state: str
     why: str | None = None
     reference: str | None = None

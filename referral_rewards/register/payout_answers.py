@@ -84,6 +84,7 @@ async def shut_out(
     await rail_halts.halt(connection, step.rail, why, now)
     if step.key_used_at is None and await payout_steps.newest(connection, payout) == step.step:
         await connection.execute(_KEY_UNUSED, {"id": payout})
+        await payout_steps.append(connection, payout, step.generation, now, payout_steps.SHUT_OUT)
     why = f"the rail {step.rail} does not let us in: {why}"
     await payout_rows.remark(connection, held.row, why, now, again_after)
     return NotNow(PayoutState(held.row.state), why, again_after)

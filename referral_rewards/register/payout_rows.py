@@ -38,6 +38,15 @@ async def hold_alone(connection: AsyncConnection, payout: UUID) -> Any:
     return (await connection.execute(_HOLD, {"id": payout})).one_or_none()
 
 
+async def hold_to_its_history(connection: AsyncConnection, payout: Any) -> Any:
+    """Its row, which is held, with what its history says of when it was sent where the row says later, or never.
+
+    What may have gone out is asked about before anything else does, and no row that somebody wrote makes it unsent.
+    """
+    mended = (await connection.execute(_MEND, {"id": payout.id, "generation": payout.generation})).one_or_none()
+    return payout if mended is None else mended
+
+
 async def read(connection: AsyncConnection, payout: UUID) -> Any:
     """Its row, unlocked; None if there is no such payout."""
     return (await connection.execute(_READ, {"id": payout})).one_or_none()
@@ -130,3 +139,20 @@ WHERE id = :id
 _REMARK: Final = text("UPDATE payout SET why = :why WHERE id = :id")
 
 _DUE: Final = text("UPDATE payout SET due_at = :due WHERE id = :id")
+
+# `least` passes over what is null.
+_MEND: Final = text("""
+WITH shut AS (
+    SELECT coalesce(max(id), 0) AS id FROM payout_step
+    WHERE payout_id = :id AND generation = :generation AND act = 'shut_out'
+), sent AS (
+    SELECT min(s.at) AS first_at, min(s.at) FILTER (WHERE s.generation = :generation AND s.id > shut.id) AS key_at
+    FROM payout_step s CROSS JOIN shut WHERE s.payout_id = :id AND s.act = 'sent'
+)
+UPDATE payout p SET first_sent_at = least(p.first_sent_at, sent.first_at),
+                    key_used_at = least(p.key_used_at, sent.key_at)
+FROM sent
+WHERE p.id = :id AND (sent.first_at < coalesce(p.first_sent_at, 'infinity')
+                      OR sent.key_at < coalesce(p.key_used_at, 'infinity'))
+RETURNING p.*
+""")

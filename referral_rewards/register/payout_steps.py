@@ -16,6 +16,8 @@ LOOKED_UP: Final = "looked_up"
 POLLED: Final = "polled"
 #: An answer that moves nothing, or came too late to.
 ANSWERED: Final = "answered"
+#: The rail let none of the present key's attempts in: it has not seen that key.
+SHUT_OUT: Final = "shut_out"
 TOPPED_UP: Final = "topped_up"
 
 
@@ -43,6 +45,12 @@ async def of(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
     return (await connection.execute(_ALL, {"id": payout})).all()
 
 
+async def reference_it_settled_under(connection: AsyncConnection, payout: UUID, generation: int) -> str | None:
+    """The provider's reference under which the payout settled in that generation; None if there is none, or not one."""
+    found = (await connection.execute(_SETTLED_AS, {"id": payout, "generation": generation})).scalars().all()
+    return found[0] if len(found) == 1 else None
+
+
 _APPEND: Final = text("""
 INSERT INTO payout_step (payout_id, generation, at, act, state, why, reference)
 SELECT id, :generation, :at, :act, state, :why, :reference FROM payout WHERE id = :id RETURNING id
@@ -52,4 +60,9 @@ _NEWEST: Final = text("SELECT coalesce(max(id), 0) FROM payout_step WHERE payout
 
 _ALL: Final = text("""
 SELECT id, generation, at, act, state, why, reference FROM payout_step WHERE payout_id = :id ORDER BY id
+""")
+
+_SETTLED_AS: Final = text("""
+SELECT DISTINCT reference FROM payout_step
+WHERE payout_id = :id AND generation = :generation AND state = 'settled' AND reference IS NOT NULL
 """)

@@ -153,7 +153,7 @@ async def _attempt(
         return NotNow(_P.CANCELLED, "there is no such payout")
     named, rows = await payout_rows.hold_referrals(connection, payout)
     cycle = await cycle_sending.hold(connection, known)
-    found = await payout_rows.hold_alone(connection, payout)
+    found = await payout_rows.hold_to_its_history(connection, await payout_rows.hold_alone(connection, payout))
     state = PayoutState(found.state)
     if state in AT_REST or state is _P.WAITING_FUNDS:
         return NotNow(state, found.why or "nothing more to do")

@@ -16,7 +16,7 @@ from referral_rewards.domain import ledger as books
 from referral_rewards.domain import money
 from referral_rewards.domain.clawbacks import TRANSITIONS, UNDER_WAY, ClawbackState
 from referral_rewards.domain.payouts import Paid, PaymentRequest, PayoutState, body_hash, provider_key
-from referral_rewards.register import clawback_authority, ledger, outbox, queue, rail_halts, referrals
+from referral_rewards.register import clawback_authority, ledger, outbox, payout_steps, queue, rail_halts, referrals
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.signing import KeyRing
 
@@ -184,6 +184,10 @@ async def _flaw(connection: AsyncConnection, found: Any, keys: KeyRing) -> str |
         return "the stored key is not its own"
     if (found.body["pays_back"], found.body["amount_minor"]) != (found.payout_body, found.amount_minor):
         return "it is not of the payment that was made"
+    settled_as = await payout_steps.reference_it_settled_under(connection, found.payout_id, found.payout_generation)
+    if not settled_as or {settled_as} != {found.provider_reference_of_payout, found.body["reference"]}:
+        # By another reference somebody else's payment would be taken back.
+        return "its payment did not settle under the reference by which it would be taken back"
     if await clawback_authority.decided(connection, found, keys) is None:
         return "no signed decision of somebody with the authority takes it back"
     if await ledger.find(connection, books.recovered(str(found.id), found.rail, found.payee, 1, found.currency).key):
@@ -242,7 +246,7 @@ _REFERRAL: Final = text("SELECT referral_id FROM clawback WHERE id = :id")
 
 _HOLD: Final = text("""
 SELECT b.*, l.program, l.state AS leg_state, p.rail, p.state AS payout_state, p.body AS payout_body,
-       p.provider_reference AS provider_reference_of_payout
+       p.provider_reference AS provider_reference_of_payout, p.generation AS payout_generation
 FROM clawback b JOIN leg l ON l.id = b.leg_id JOIN payout p ON p.id = b.payout_id
 WHERE b.id = :id FOR UPDATE OF b
 """)

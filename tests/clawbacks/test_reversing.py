@@ -1,6 +1,7 @@
 """A reversal carried out by its activity, with a provider over real HTTP: once, and never unsigned."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -258,6 +259,27 @@ async def test_a_reversal_changed_after_its_decision_is_not_sent(by_transfer: Ca
     await cashier.sql(f"UPDATE clawback SET {change}")
     assert (await cashier.step(clawback)).state == "manual_review"
     assert taken(cashier) == 0
+
+
+async def test_a_reversal_takes_nothing_back_of_a_payment_that_somebody_put_in_the_place_of_its_own(
+    cashier: Cashier,
+) -> None:
+    """Somebody else's payment: the row of ours says that it bears that one's reference."""
+    (case,) = await cashier.paid(1)
+    clawback = await cashier.act(A.REVERSE_CLAWBACK, case, 2500)
+    await cashier.paid(2)
+    (row,) = await cashier.sql("SELECT * FROM clawback")
+    (other,) = await cashier.sql("SELECT provider_reference FROM payout WHERE id <> :id", id=row.payout_id)
+    body = {**row.body, "reference": other.provider_reference}
+    await cashier.sql(
+        "UPDATE payout SET provider_reference = :other WHERE id = :id", other=body["reference"], id=row.payout_id
+    )
+    for change in ({}, {"body": json.dumps(body), "hash": body_hash(body)}):
+        await cashier.sql("UPDATE clawback SET state = 'approved'")
+        if change:
+            await cashier.sql("UPDATE clawback SET body = CAST(:body AS jsonb), body_hash = :hash", **change)
+        assert (await cashier.step(clawback)).state == "manual_review"
+        assert taken(cashier) == 0
 
 
 async def test_a_reversal_that_is_in_the_books_is_not_sent_again_whatever_its_row_says(by_transfer: Cashier) -> None:

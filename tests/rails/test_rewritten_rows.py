@@ -1,0 +1,61 @@
+"""A payout that was sent, made to look unsent by somebody who writes to the database: the provider is asked first, and
+past the time for which it keeps keys nothing goes out again."""
+
+from datetime import timedelta
+
+import pytest
+
+from referral_rewards.domain.payouts import PayoutState
+from referral_rewards.rails.sandbox.provider import Fault
+from tests.rails.conftest import Opener
+from tests.rails.sending import AMOUNT_MINOR, KINDS, Sending
+from tests.workflows.scenes import sql
+
+_S = PayoutState
+_LATER = timedelta(days=40)
+
+_AS_IF = {
+    "unsent": "state = 'approved', first_sent_at = NULL, key_used_at = NULL",
+    "its key was never used": "state = 'approved', key_used_at = NULL",
+    "sent just now": "state = 'sending', key_used_at = now() + interval '40 days'",
+}
+
+
+@pytest.mark.parametrize("row", _AS_IF.values(), ids=_AS_IF)
+@pytest.mark.parametrize("name", KINDS)
+async def test_what_was_sent_is_paid_once_whatever_its_row_says_of_when(name: str, row: str, opened: Opener) -> None:
+    async with opened(name) as sending:
+        sending.provider.fail(Fault.REPLY_LOST)
+        assert (await sending.step()).state == _S.UNKNOWN
+        await sql(sending.life, f"UPDATE payout SET {row} WHERE id = :id", id=sending.payout)
+        await sending.step(_LATER)
+        # A code takes a second request, which never went out, and by then does not any more.
+        assert sending.paid() == ([] if name == "stripe_promotion" else [(AMOUNT_MINOR, "USD")])
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_what_settled_is_not_paid_again_for_books_that_say_it_came_back(name: str, opened: Opener) -> None:
+    """Whoever may write to the database may add entries to the books, too."""
+    async with opened(name) as sending:
+        await sending.step()
+        await sql(
+            sending.life,
+            "WITH made AS (INSERT INTO ledger_transaction (id, key, description, posted_at, program, referral_id)"
+            " VALUES (gen_random_uuid(), 'returned:' || :id, 'came back', now(), 'acme-friends', 'r1') RETURNING id)"
+            " INSERT INTO posting (transaction_id, account, amount_minor, currency)"
+            " SELECT id, v.account, v.minor, 'USD' FROM made, (VALUES (:rail, 2500), ('payable:dexter', -2500))"
+            " AS v(account, minor)",
+            id=sending.payout, rail=f"clearing:{name}",
+        )  # fmt: skip
+        await sql(sending.life, f"UPDATE payout SET {_AS_IF['unsent']} WHERE id = :id", id=sending.payout)
+        await sql(sending.life, "UPDATE leg SET state = 'reserved' WHERE role = 'referrer'")
+        await sending.step(_LATER)
+        assert sending.paid() == [(AMOUNT_MINOR, "USD")]
+
+
+async def test_a_key_that_a_rail_never_saw_stays_unused_for_its_history(transfer: Sending) -> None:
+    transfer.provider.fail(Fault.SHUT)
+    await transfer.step()
+    assert (await transfer.row()).key_used_at is None
+    await transfer.step(_LATER)
+    assert await transfer.settled_once()
