@@ -78,9 +78,9 @@ async def unauthorised(connection: AsyncConnection, payout: Any, keys: KeyRing) 
 
     ``payout`` is its row. Nobody is paid less because of a row that somebody wrote.
     """
-    for kept in await of_payout(connection, payout.id):
-        if kept.kind is DeductionKind.WITHHOLDING and not await withholding.founded(connection, payout, kept):
-            return "no tax form of its payee has so much of it withheld"
+    kept = [each for each in await of_payout(connection, payout.id) if each.kind is DeductionKind.WITHHOLDING]
+    if (why := await withholding.unfounded(connection, payout, kept)) is not None:
+        return why
     for offset in (await connection.execute(_OFFSETS_OF, {"payout": payout.id})).all():
         if (offset.payee, offset.currency) != (payout.payee, payout.currency):
             return "it is lowered by what somebody else owes"

@@ -19,10 +19,12 @@ from referral_rewards.register import programs
 _UTC: Final = calendar.zone("UTC")
 
 
-async def forms(connection: AsyncConnection, payees: Collection[str]) -> Mapping[str, Sequence[TaxForm]]:
-    """Every form that each of them filed, in no particular order."""
+async def forms(
+    connection: AsyncConnection, payees: Collection[str], *, heard_by: datetime | None = None
+) -> Mapping[str, Sequence[TaxForm]]:
+    """Every form that each of them filed, or of which we had heard by then, in no particular order."""
     found: dict[str, list[TaxForm]] = {payee: [] for payee in payees}
-    for row in await connection.execute(_FORMS, {"payees": sorted(payees)}):
+    for row in await connection.execute(_FORMS, {"payees": sorted(payees), "heard_by": heard_by}):
         found[row.payee].append(tax_forms.read(row.data, row.occurred_at, row.source, row.event_id))
     return found
 
@@ -98,7 +100,8 @@ FROM unnest(CAST(:payees AS text[])) AS p(payee)
 CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = 'payee:' || p.payee OFFSET 0) AS fk
 CROSS JOIN LATERAL (
     SELECT occurred_at, source, event_id, data FROM fact
-    WHERE id = fk.fact_id AND type = 'payee.tax_form_filed' OFFSET 0
+    WHERE id = fk.fact_id AND type = 'payee.tax_form_filed'
+      AND (CAST(:heard_by AS timestamptz) IS NULL OR received_at <= :heard_by) OFFSET 0
 ) AS f
 """)
 

@@ -193,6 +193,31 @@ async def test_what_a_form_has_withheld_is_not_sent(crowd: Crowd, percent: str, 
     assert books.get("clearing:account_credit", 0) == -sent
 
 
+async def test_what_a_form_has_withheld_is_not_sent_for_a_row_that_was_taken_away(crowd: Crowd) -> None:
+    await crowd.publish("friends", changes=US)
+    await crowd.live([*enrolment("dexter"), *life("a", "dexter", referee="brie", order="o")])
+    await crowd.live([_form(withholding_percent="24")])
+    crowd.now += timedelta(hours=1)
+    await crowd.approve_together(["a"])
+    (payout,) = await crowd.rows("SELECT * FROM payout")
+    async with crowd.database.transaction() as connection:
+        assert await deductions.unauthorised(connection, payout, crowd.keys) is None
+        await connection.execute(text("UPDATE payout_deduction SET live = false"))
+        said = await deductions.unauthorised(connection, payout, crowd.keys)
+        assert said == "the tax form of its payee has more of it withheld"
+
+
+async def test_a_form_that_is_filed_after_the_plan_withholds_nothing_of_it(crowd: Crowd) -> None:
+    await crowd.publish("friends", changes=US)
+    await crowd.live([*enrolment("dexter"), *life("a", "dexter", referee="brie", order="o")])
+    await crowd.approve_together(["a"])
+    (payout,) = await crowd.rows("SELECT * FROM payout")
+    crowd.now += timedelta(hours=1)
+    await crowd.live([_form(withholding_percent="24")])
+    async with crowd.database.transaction() as connection:
+        assert await deductions.unauthorised(connection, payout, crowd.keys) is None
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_whatever_order_forms_arrive_in_the_same_is_sent(crowd: Crowd, seed: int) -> None:
     """One that was replaced, one that the regime does not take, and the one in force: around what they decide on."""
