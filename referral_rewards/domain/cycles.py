@@ -151,23 +151,27 @@ def grouped(legs: Iterable[DueLeg], minimum: Minimum | None, *, legs_max: int = 
     return Grouping(tuple(payouts), tuple(carried))
 
 
+def line_of(payout: UUID, payee: str, rail: str, currency: str, legs: Iterable[tuple[UUID, int]]) -> str:
+    """The digest of a payout on a cycle's list, with its legs, each by its id with its amount, in whatever order."""
+    return subject_digest(
+        {
+            "payout": payout,
+            "payee": payee,
+            "rail": rail,
+            "currency": currency,
+            "legs": sorted([str(leg), amount_minor] for leg, amount_minor in legs),
+        }
+    )
+
+
 class ListDigest:
     """SHA-256 over a cycle's list, payout by payout in the order of their ids, however long it is."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
-    def add(self, payout: UUID, payee: str, rail: str, currency: str, legs: Iterable[tuple[UUID, int]]) -> None:
-        """Adds a payout with its legs, each by its id with its amount, in whatever order."""
-        line = subject_digest(
-            {
-                "payout": payout,
-                "payee": payee,
-                "rail": rail,
-                "currency": currency,
-                "legs": sorted([str(leg), amount_minor] for leg, amount_minor in legs),
-            }
-        )
+    def add(self, line: str) -> None:
+        """Adds the line of a payout (`line_of`)."""
         self._hash.update(line.encode())
 
     def hexdigest(self) -> str:

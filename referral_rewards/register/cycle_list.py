@@ -4,22 +4,53 @@ A leg that leaves its payout once the list is frozen stays on it, so that the di
 reckoned. What is paid may be less than the list, and never more.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.cycles import ListDigest
+from referral_rewards.domain.cycles import ListDigest, line_of
 
 
 async def digest_of(connection: AsyncConnection, cycle: UUID) -> str:
     """The digest over the cycle's list as it stands, read payout by payout, however long it is."""
-    digest = ListDigest()
-    rows = await connection.stream(_LIST, {"cycle": cycle})
-    async for row in rows:
-        digest.add(row.id, row.payee, row.rail, row.currency, zip(row.legs, row.amounts, strict=True))
-    return digest.hexdigest()
+    return (await _read(connection, cycle))[0]
+
+
+async def lists(connection: AsyncConnection, payout: Any) -> bool:
+    """Whether a payout, of which the row is given, stands as it is on the list of its cycle that was frozen.
+
+    Finance signs the digest of the whole list. It is reckoned once for each list, and not for each of its payouts.
+    """
+    cycle = (await connection.execute(_DIGEST, {"cycle": payout.cycle_id})).one()
+    if cycle.digest not in _FROZEN:
+        digest, lines = await _read(connection, cycle.id)
+        if digest != cycle.digest:
+            return False
+        if len(_FROZEN) >= _FROZEN_MAX:
+            _FROZEN.pop(next(iter(_FROZEN)))
+        _FROZEN[digest] = lines
+    row = (await connection.execute(_LINE, {"payout": payout.id})).one_or_none()
+    return row is not None and _FROZEN[cycle.digest].get(payout.id) == _line(row)
+
+
+#: The lines of lists by their digests, which say all that is in them: what is kept here can't be out of date.
+_FROZEN: Final[dict[str, Mapping[UUID, str]]] = {}
+_FROZEN_MAX: Final = 4
+
+
+async def _read(connection: AsyncConnection, cycle: UUID) -> tuple[str, Mapping[UUID, str]]:
+    digest, lines = ListDigest(), {}
+    async for row in await connection.stream(_LIST, {"cycle": cycle}):
+        lines[row.id] = _line(row)
+        digest.add(lines[row.id])
+    return digest.hexdigest(), lines
+
+
+def _line(row: Any) -> str:
+    return line_of(row.id, row.payee, row.rail, row.currency, zip(row.legs, row.amounts, strict=True))
 
 
 async def totals(connection: AsyncConnection, cycle: UUID) -> list[dict[str, Any]]:
@@ -37,14 +68,19 @@ async def over(connection: AsyncConnection, cycle: UUID) -> bool:
     return not (await connection.execute(_MOVING, {"cycle": cycle})).scalar_one()
 
 
-_LIST: Final = text("""
+_LINES: Final = """
 SELECT p.id, p.payee, p.rail, p.currency, listed.legs, listed.amounts
 FROM payout p CROSS JOIN LATERAL (
     SELECT array_agg(l.id) AS legs, array_agg(l.amount_minor) AS amounts
     FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = p.id
 ) AS listed
-WHERE p.cycle_id = :cycle AND listed.legs IS NOT NULL ORDER BY p.id
-""")
+"""
+
+_LIST: Final = text(_LINES + "WHERE p.cycle_id = :cycle AND listed.legs IS NOT NULL ORDER BY p.id")
+
+_LINE: Final = text(_LINES + "WHERE p.id = :payout AND listed.legs IS NOT NULL")
+
+_DIGEST: Final = text("SELECT id, digest FROM payout_cycle WHERE id = :cycle")
 
 _TOTALS: Final = text("""
 SELECT p.rail, p.currency, count(*) AS payouts, CAST(sum(listed.legs) AS bigint) AS legs,

@@ -19,7 +19,7 @@ from referral_rewards.domain.inquiries import Answers
 from referral_rewards.domain.payout_waits import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
 from referral_rewards.domain.payouts import PaymentRequest, payout_id
 from referral_rewards.domain.ruling import Ruling, ruling
-from referral_rewards.register import claims, decisions, deductions, ledger, moves
+from referral_rewards.register import claims, cycle_list, decisions, deductions, ledger, moves
 from referral_rewards.register.assembly import build_claim
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.inquiries import question_of
@@ -93,6 +93,8 @@ async def check_whole(connection: AsyncConnection, payout: Any, its: Sequence[Sh
         raise NotAuthorised("it is not the payout that its cycle makes to this payee")
     if await _paid_by_another(connection, payout, legs):
         raise NotAuthorised("the books show that another payout paid what it pays")
+    if of_cycle and not await cycle_list.lists(connection, payout):
+        raise NotAuthorised("it is not the payout that stands on the list of its cycle")
     alike = {(leg.beneficiary, leg.currency, leg.rail, leg.destination, leg.program) for leg in legs}
     if not as_frozen or len(alike) != 1:
         raise NotAuthorised("it does not pay what was approved")

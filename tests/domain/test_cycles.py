@@ -22,6 +22,7 @@ from referral_rewards.domain.cycles import (
     cycle_id,
     cycle_payout_id,
     grouped,
+    line_of,
 )
 from referral_rewards.domain.money_acts import MoneyAct
 from referral_rewards.domain.terms import PayoutCycle, Role
@@ -192,7 +193,7 @@ def test_the_digest_of_a_list_covers_each_payout_with_its_legs(change: dict[str,
 
     def listed(payee: str, rail: str, currency: str, leg: UUID, amount_minor: int) -> str:
         digest = ListDigest()
-        digest.add(payout, payee, rail, currency, [(leg, amount_minor)])
+        digest.add(line_of(payout, payee, rail, currency, [(leg, amount_minor)]))
         return digest.hexdigest()
 
     assert listed(**said) == listed(**said)  # type: ignore[arg-type]

@@ -1,12 +1,14 @@
 """Payout cycles at every phase: stopped and resumed, changed before the send, and by whom they may be released."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
 
 from referral_rewards.domain.money_acts import MoneyAct
+from referral_rewards.domain.payouts import body_hash
 from referral_rewards.domain.terms import Role
 from tests.desk import days_ago, event, life_of, marks
 from tests.desk import desk as open_desk
@@ -327,6 +329,22 @@ async def test_a_list_that_was_added_to_after_it_was_frozen_is_not_released(cycl
     assert await cycling.decided(cycle, RELEASE) == "frozen"
     assert (await cycling.row(cycle)).summary["refused"]
     assert set((await cycling.send(cycle)).values()) == {"planned"}
+
+
+async def test_what_was_added_to_a_list_after_its_release_is_not_paid_and_the_others_are(cycling: Cycling) -> None:
+    cycle = await cycling.frozen()
+    await cycling.decided(cycle, RELEASE)
+    await cycling.approved("r3")
+    [late] = await cycling.rows("SELECT * FROM leg WHERE referral_id = 'r3' AND role = 'referrer'")
+    its = (await cycling.payouts(cycle))["dexter"]
+    await cycling.send(cycle, only={"c-r1"})
+    body = {**its.body, "amount_minor": its.amount_minor + late.amount_minor}
+    more = {"minor": body["amount_minor"], "body": json.dumps(body), "hash": body_hash(body), "id": its.id}
+    await cycling.rows("INSERT INTO payout_leg VALUES (:payout, :leg, true)", payout=its.id, leg=late.id)
+    await cycling.rows(
+        "UPDATE payout SET amount_minor = :minor, body = CAST(:body AS jsonb), body_hash = :hash WHERE id = :id", **more
+    )
+    assert await cycling.send(cycle) == {"c-r1": "settled", "c-r2": "settled", "dexter": "manual_review"}
 
 
 async def test_what_somebody_released_who_was_barred_since_waits_for_another(cycling: Cycling) -> None:
