@@ -188,6 +188,18 @@ async def chain_problems(connection: AsyncConnection, keys: KeyRing) -> list[str
     return problems
 
 
+async def end_problem(connection: AsyncConnection, since: int, keys: KeyRing) -> str | None:
+    """Why the end of the register is not to be relied on, in one sentence; None if every decision from the number
+    ``since`` on is there, up to where the signed head says. A denial that was deleted leaves no other trace.
+    """
+    end = (await connection.execute(_END, {"since": since})).one_or_none()
+    if end is None or not keys.verifies(end.key_id, _head_message(end.seq, end.hash), end.signature):
+        return "the head of the register of decisions carries no signature that we believe"
+    if not end.there or end.found < end.seq - since + 1:
+        return "decisions that were made since are missing from the register"
+    return None
+
+
 async def record_effect(
     connection: AsyncConnection, decisions: Sequence[UUID], effect: str, at: datetime, why: str
 ) -> None:
@@ -316,4 +328,10 @@ ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, key_id 
 
 _NOTE_EFFECT: Final = text("""
 INSERT INTO decision_effect (decision_id, effect, at, why) VALUES (:id, :effect, :at, :why) ON CONFLICT DO NOTHING
+""")
+
+_END: Final = text("""
+SELECT h.*, EXISTS (SELECT 1 FROM decision d WHERE d.seq = h.seq AND d.hash = h.hash) AS there,
+       (SELECT count(*) FROM decision d WHERE d.seq BETWEEN :since AND h.seq) AS found
+FROM decision_head h
 """)

@@ -154,6 +154,8 @@ async def verify(
         raise NotAuthorised("no signed decision of enough people with the authority approves it")
     if not _promised(payout, share.legs, again, as_stored.round):
         raise NotAuthorised("it does not pay what was approved")
+    if (why := await decisions.end_problem(connection, min(decision.seq for decision in made), keys)) is not None:
+        raise NotAuthorised(why)
     unknown = (await connection.execute(_UNKNOWN, {"names": [decision.user for decision in made]})).scalars().all()
     if unknown and payout.key_used_at is None:
         raise NotAuthorised(f"{', '.join(unknown)}, who decided on it, is not among the people who may")

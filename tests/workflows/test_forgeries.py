@@ -424,6 +424,20 @@ async def test_approvals_count_only_with_the_role_and_by_two_people_where_the_te
         assert await life.money() == books("r1")
 
 
+@pytest.mark.parametrize("followed", [False, True], ids=["the last one", "with others after it"])
+async def test_a_denial_that_was_deleted_still_keeps_the_payment_back(life: Installation, followed: bool) -> None:
+    """The last one leaves no gap: but the head of the register is signed, too."""
+    await approved_but_unsent(life, "r1", "r2")
+    denied = await life.decide("r1", DecisionKind.DENY)
+    if followed:
+        await life.decide("r2", DecisionKind.HOLD)
+    await sql(life, "ALTER TABLE decision DISABLE TRIGGER USER")
+    await sql(life, "DELETE FROM decision WHERE id = :id", id=denied.id)
+    async with payouts_at_work(life):
+        assert await pay(life, (await payouts(life, "r1"))["referrer"].id) == "manual_review"
+    assert not [account for account in await life.money() if account.startswith(("credit:", "clearing:"))]
+
+
 async def test_an_approver_whom_nobody_knows_stops_what_is_not_sent(life: Installation) -> None:
     await approved_but_unsent(life, "r1")
     await sql(life, "DELETE FROM app_user WHERE name = 'olga'")
