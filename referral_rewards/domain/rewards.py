@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from referral_rewards.domain import identity, money
+from referral_rewards.domain import identity, money, rail_catalogue
 from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.findings import InputMissing
@@ -77,8 +77,8 @@ class Reckoning:
 class _Sheet:
     """The lines of one side, under work."""
 
-    def __init__(self, role: Side, kind: RewardKind, currency: str) -> None:
-        self.role, self.kind, self.currency = role, kind, currency
+    def __init__(self, role: Side, kind: RewardKind, currency: str, rail: str) -> None:
+        self.role, self.kind, self.currency, self.rail = role, kind, currency, rail
         self.lines: list[CalculationLine] = []
 
     @property
@@ -90,8 +90,10 @@ class _Sheet:
         self.lines.append(line)
 
     def limit(self, limit_minor: int, what: str) -> Room:
-        """Cut the amount to what the limit leaves."""
+        """Cut the amount to what the limit leaves, in steps in which the rail can pay it."""
         amount, left = self.amount_minor, max(limit_minor, 0)
+        if self.rail in rail_catalogue.CATALOGUE:
+            left -= left % rail_catalogue.step_minor(self.rail, self.currency)
         if amount <= left:
             return Room.ALL
         self.add(f"{what}: {money.display(left, self.currency)}", left - amount)
@@ -167,7 +169,7 @@ def _promised(dossier: Dossier, partner: Partner | None) -> list[_Sheet]:
     for role, rule in ((Side.REFERRER, terms.rewards.referrer), (Side.REFEREE, terms.rewards.referee)):
         if rule is None:
             continue
-        sheet = _Sheet(role, rule.kind, terms.currency)
+        sheet = _Sheet(role, rule.kind, terms.currency, terms.payouts.rails[rule.kind])
         if partner is not None and role is Side.REFERRER:
             _price(dossier, sheet, partner, f"partner {partner.partner}: ")
         else:
@@ -231,11 +233,12 @@ def _limited(dossier: Dossier, sheets: list[_Sheet]) -> tuple[Room, Room]:
         cap = Room.PART  # The other side's leg is left.
     if limits.budget is not None:
         left = max(terms.minor(limits.budget) - usage.budget_minor, 0)
-        asked = sum(sheet.amount_minor for sheet in sheets)
-        budget = Room.ALL if asked <= left else Room.PART if left else Room.NONE
+        cut = sum(sheet.amount_minor for sheet in sheets) > left
         for sheet in sheets:
             sheet.limit(left, "the budget leaves")
             left -= sheet.amount_minor
+        if cut:
+            budget = Room.PART if any(sheet.amount_minor for sheet in sheets) else Room.NONE
     return cap, budget
 
 

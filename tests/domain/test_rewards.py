@@ -193,6 +193,29 @@ def test_yen_has_no_minor_unit() -> None:
 
 
 @pytest.mark.parametrize(
+    ("limits", "usage", "expected", "room"),
+    [
+        ({"budget": "1500.50"}, Usage(budget_minor=100_00), {"referrer": 1000_00}, Room.ALL),
+        ({"budget": "1500.50"}, Usage(budget_minor=1000_00), {"referrer": 500_00}, Room.PART),
+        ({"budget": "1500.50"}, Usage(budget_minor=1500_00), {}, Room.NONE),
+        ({"per_reward": "999.99"}, Usage(), {"referrer": 999_00}, Room.ALL),
+    ],
+)
+def test_limits_leave_no_forints_that_reach_no_bank_account(
+    limits: dict[str, str], usage: Usage, expected: dict[str, int], room: Room
+) -> None:
+    """Stripe pays them out whole: a leg of 500.50 would be approved, and refused for ever."""
+    under = terms(
+        currency="HUF",
+        rewards={"referrer": {"kind": "cash", "amount": "1000.00"}, "referee": None},
+        payouts={"rails": {"cash": "stripe_transfer"}},
+        limits=limits,
+    )
+    found = reckon(dossier(bought("2026-07-10", currency="HUF"), without=[BOUGHT], under=under, usage=usage))
+    assert (amounts(found), found.budget) == (expected, room)
+
+
+@pytest.mark.parametrize(
     ("claims", "expected"),
     [
         ([("2026-06-20", "c-one")], "c-one"),
