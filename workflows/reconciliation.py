@@ -11,6 +11,7 @@ from activities.messages import ReconciliationRequest
 
 with workflow.unsafe.imports_passed_through():
     from activities.reconciliations import Reconciliations
+    from referral_rewards.workflow_ids import is_anothers, reconciliation_workflow_id
 
 _UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 #: Somebody waits for the outcome: a rail that is silent for minutes is told of.
@@ -28,6 +29,8 @@ class Reconciliation:
 
     @workflow.run
     async def run(self, reconciliation: str) -> int | None:
+        if is_anothers(workflow.info().workflow_id, reconciliation_workflow_id(reconciliation)):
+            return None
         try:
             queue = await workflow.execute_local_activity_method(
                 Reconciliations.route_reconciliation,

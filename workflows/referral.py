@@ -25,6 +25,8 @@ class Referral:
 
     @workflow.run
     async def run(self, referral: str) -> str:
+        if steps.bears_the_id_of_another(self.journey):
+            return "started under the id of another workflow"
         await steps.judge(self.journey)
         while not steps.closed(self.journey):
             await self.wait_for_a_timely_claim_and_a_qualifying_conversion()

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from referral_rewards.domain import money
     from referral_rewards.domain.lifecycle import ReferralStatus
     from referral_rewards.domain.standing import Standing
+    from referral_rewards.workflow_ids import is_anothers, workflow_id
 
 #: What the search attributes were last set to.
 Shown = Mapping[str, Any]
@@ -66,6 +67,11 @@ _WAITS_FOR: Final[Mapping[ReferralStatus, str]] = {
     ReferralStatus.REWARDED: "the watch for refunds to end",
     ReferralStatus.CLAWED_BACK: "the watch for refunds to end",
 }
+
+
+def bears_the_id_of_another(journey: Journey) -> bool:
+    """Whether somebody started this run under an id by which another one is woken."""
+    return is_anothers(workflow.info().workflow_id, workflow_id(journey.referral))
 
 
 async def judge(journey: Journey) -> None:
