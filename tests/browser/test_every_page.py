@@ -27,6 +27,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/payouts": "fiona",
     f"/payouts/{payout_id('approved', 'referee')}": "fiona",
     f"/payouts/{payout_id('approved', 'referrer')}": "oscar",
+    "/clawbacks": "fiona",
     f"/clawbacks/{money.CASE}": "fiona",
     "/cycles": "fiona",
     f"/cycles/{money.CYCLE}": "fiona",

@@ -1,24 +1,66 @@
-"""The page of a clawback case: what is proposed, what was done, and the form for what it takes now."""
+"""The clawback pages: which cases there are, and one with what was done and the form for what it takes now."""
 
-from typing import Final
+from typing import Annotated, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from referral_rewards.api.desk import acts
 from referral_rewards.api.desk.acts import Said, Typed
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.payouts import run_of
+from referral_rewards.api.desk.typed import id_in
 from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
-from referral_rewards.api.parts import Its, Parts
+from referral_rewards.api.parts import Its, Parts, Reading
+from referral_rewards.domain.clawbacks import CaseState
 from referral_rewards.domain.money import from_minor
 from referral_rewards.domain.money_acts import SubjectKind
 from referral_rewards.reporting import clawbacks as reporting
+from referral_rewards.reporting.clawbacks import Wanted
 from referral_rewards.temporal import clawback_workflow_id
 
 router = APIRouter()
 
-_HERE: Final = "/payouts"
+_HERE: Final = "/clawbacks"
+_ON_A_PAGE: Final = 50
+_Words = Annotated[str, Query(max_length=200)]
+
+
+@router.get("/clawbacks")
+async def list_cases(
+    visit: Reader,
+    connection: Reading,
+    state: _Words = "",
+    payee: _Words = "",
+    program: _Words = "",
+    referral: _Words = "",
+    after: _Words = "",
+) -> Response:
+    """Cases by state, payee, program or referral, a page at a time."""
+    typed = {"state": state, "payee": payee, "program": program, "referral": referral}
+    given = {name: value.replace("\0", "").strip() for name, value in typed.items()}
+    wanted = Wanted(
+        state=CaseState(given["state"]) if given["state"] in set(CaseState) else None,
+        payee=given["payee"] or None,
+        program=given["program"] or None,
+        referral=given["referral"] or None,
+        after=id_in(after),
+        limit=_ON_A_PAGE + 1,
+    )
+    rows = await reporting.cases(connection, wanted)
+    kept = {name: value for name, value in given.items() if value}
+    found = rows[:_ON_A_PAGE]
+    more = len(rows) > _ON_A_PAGE
+    return page(
+        "clawbacks.html",
+        visit,
+        here=_HERE,
+        found=found,
+        typed=given,
+        next=urlencode({**kept, "after": found[-1]["case"]}) if more else None,
+        states=list(CaseState),
+    )
 
 
 @router.get("/clawbacks/{case}")

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from referral_rewards.api.desk import acts
 from referral_rewards.api.desk.acts import Said, Typed
 from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.typed import id_in
 from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
 from referral_rewards.api.parts import Its, Parts, Reading
 from referral_rewards.domain.money_acts import SubjectKind
@@ -47,7 +48,7 @@ async def list_payouts(
         program=given["program"] or None,
         payee=given["payee"] or None,
         referral=given["referral"] or None,
-        after=_number(after),
+        after=id_in(after),
         limit=_ON_A_PAGE + 1,
     )
     rows = await reporting.payouts(connection, wanted)
@@ -102,11 +103,3 @@ async def _page(parts: Parts, visit: Visit, payout: UUID, typed: Typed, said: Sa
 def run_of(parts: Parts, workflow: str) -> str | None:
     """Where engineers see a workflow's run in the Temporal Web UI."""
     return f"{parts.web_ui}/workflows/{quote(workflow, safe='')}" if parts.web_ui else None
-
-
-def _number(given: str) -> UUID | None:
-    """The place in the list that an address names; its beginning for one that names none."""
-    try:
-        return UUID(given) if given else None
-    except ValueError:
-        return None

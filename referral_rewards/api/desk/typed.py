@@ -1,6 +1,7 @@
 """What people type into fields, as values."""
 
 from datetime import date
+from uuid import UUID
 
 from referral_rewards.domain.errors import RequestInvalid
 
@@ -17,3 +18,11 @@ def day_in(typed: str, field: str) -> date | None:
         return date.fromisoformat(typed.strip())
     except ValueError:
         raise RequestInvalid(f"{typed!r} is no day such as 2026-07-01", field) from None
+
+
+def id_in(typed: str) -> UUID | None:
+    """The place in a list that an address names; None, its beginning, for one that names none."""
+    try:
+        return UUID(typed) if typed else None
+    except ValueError:
+        return None
