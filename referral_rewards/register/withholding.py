@@ -52,6 +52,8 @@ async def of_legs(
 async def unfounded(connection: AsyncConnection, payout: Any, kept: Collection[Deduction]) -> str | None:
     """Why no form that the payee filed has just so much withheld of what the payout pays, in one sentence; None if
     one has, for each regime. ``payout`` is its row and ``kept`` what is withheld of it."""
+    if payout.rail not in rail_catalogue.CATALOGUE:
+        return f"no rail is called {payout.rail!r}"
     legs = (await connection.execute(_LEGS, {"payout": payout.id})).scalars().all()
     planned_at = (
         await connection.execute(_PLANNED_AT, {"payout": payout.id})
