@@ -76,11 +76,10 @@ async def due(
     Whether one must wait for a tax form is as it was last decided."""
     its = await cycles.timing(connection, program, now)
     asked = {"program": program, "versions": list(its.versions) if its is not None else [], "after": after}
-    payees = _next((await connection.execute(_PAYEES, {**asked, "limit": payees_max})).all())
-    if not payees:
-        return [], None
+    waiting = (await connection.execute(_PAYEES, {**asked, "limit": payees_max + 1})).all()
+    payees = _next(waiting[:payees_max])
     found = await connection.execute(_LEGS, {**asked, "payees": payees, "legs_max": _LEGS_OF_A_PAYEE})
-    return found.all(), payees[-1]
+    return found.all(), payees[-1] if len(payees) < len(waiting) else None
 
 
 def due_leg(row: Any) -> DueLeg:

@@ -366,6 +366,7 @@ async def test_cycles_are_listed_previewed_and_opened_by_the_api(cycling: Cyclin
     preview = (await desk.get("/v1/cycles/preview?program=acme-friends&limit=2")).json()
     assert {each["payee"]: each["amount_minor"] for each in preview["payouts"]} == {"c-r1": 800, "c-r2": 800}
     rest = (await desk.get(f"/v1/cycles/preview?program=acme-friends&after={preview['next']}")).json()
+    assert rest["next"] is None
     assert [(each["payee"], each["legs"], each["referrals"]) for each in rest["payouts"]] == [
         ("dexter", 2, ["r1", "r2"])
     ]
