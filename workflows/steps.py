@@ -200,7 +200,8 @@ def _alarm(journey: Journey) -> Alarm | None:
         if running.at <= wake_at:
             return running
         running.rings.cancel()
-    summary = f"Waits for {_WAITS_FOR[journey.standing.status]}" if journey.standing else None
+    # Said of the time of setting: the timer may still run when what is waited for has come.
+    summary = f"Set while it waits for {_WAITS_FOR[journey.standing.status]}" if journey.standing else None
     return Alarm(wake_at, asyncio.create_task(workflow.sleep(wake_at - workflow.now(), summary=summary)))
 
 
