@@ -176,7 +176,7 @@ async def named(connection: AsyncConnection, name: str) -> User:
     """
     row = (await connection.execute(_NAMED, {"name": name})).one_or_none()
     if row is None:
-        raise NotFound("user", name)
+        raise NotFound("unbarred user" if await exists(connection, name) else "user", name)
     roles = frozenset(Role(role) for role in row.roles)
     held = {*row.scopes, *(OF_A_PERSON if roles else ())}
     return User(name, roles, frozenset(Scope(scope) for scope in held), frozenset(row.marks))

@@ -37,6 +37,7 @@ def test_a_person_is_added_changed_barred_and_let_in_again(shell: Shell) -> None
     assert (found["has_contact"], found["has_password"], found["tokens"]) == (True, False, 1)
     assert "paula" in shell("user", "list").out
     assert shell("user", "bar", "paula").code == 0
+    assert shell("token", "add", "paula", "--label", "x").problems == ["there is no unbarred user 'paula'"]
     assert person(shell, "paula")["tokens"] == 0
     assert shell("user", "unbar", "paula").code == 0
     assert (person(shell, "paula")["barred_at"], person(shell, "paula")["tokens"]) == (None, 0)
