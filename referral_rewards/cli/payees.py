@@ -94,6 +94,8 @@ def _standing(out: Console, each: Mapping[str, Any]) -> None:
     until = f" until {each['until']}" if each["until"] else ""
     withheld = f", {each['withholding_percent']} % withheld" if each["withholding_percent"] != "0" else ""
     needs = "; a form is needed" if each["needs_form"] else ""
+    if needs and each["counts_minor"] < each["threshold_minor"]:
+        needs += ", since what was paid in another currency can't be compared with that"
     out.print(f"tax {each['regime']}: form {form}{until}{withheld}; {counts} of {limit} count{needs}", markup=False)
 
 

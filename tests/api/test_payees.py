@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.desk import Desk
 
@@ -62,6 +63,15 @@ async def test_a_payee_is_told_by_methods_forms_totals_and_what_waits(kept: Desk
     before = (await kept.get("/v1/payees/dexter?year=2025", as_="fiona")).json()
     assert (before["counts_minor"], before["tax"][0]["threshold_minor"]) == ({}, 600_00)
     assert (await kept.get("/v1/payees/nobody", as_="fiona")).status_code == 404
+
+
+async def test_why_a_form_is_needed_below_the_threshold_is_said(kept: Desk) -> None:
+    said = "paid in another currency"
+    async with kept.browser("fiona") as browser:
+        assert said not in (await browser.get("/payees/c-r1")).text
+        async with kept.database.transaction() as connection:
+            await connection.execute(text("UPDATE leg SET currency = 'INR' WHERE beneficiary = 'c-r1'"))
+        assert said in (await browser.get("/payees/c-r1")).text
 
 
 async def test_payees_come_in_pages(kept: Desk) -> None:

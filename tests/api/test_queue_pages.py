@@ -37,6 +37,18 @@ async def test_the_queue_shows_the_seven_columns_and_what_can_be_selected(three:
         assert ("/claims/c" in rows.text, "/claims/a" in rows.text, "<html" in rows.text) == (True, False, False)
 
 
+async def test_a_late_fact_says_how_the_referral_was_closed_before_what_to_do(desk: Desk) -> None:
+    life = life_of("late")
+    await desk.tell(life[:1])
+    assert await desk.judge("late") == "expired"
+    await desk.tell(life[1:])
+    await desk.judge("late")
+    async with desk.browser("paula") as browser:
+        shown = (await browser.get("/queue")).text
+    assert "expired: invitation not claimed" in shown
+    assert shown.index("expired: invitation not claimed") < shown.index("To do:")
+
+
 async def test_pages_lead_from_one_to_the_next_and_keep_what_was_asked(three: Desk) -> None:
     async with three.browser("paula") as browser:
         address, seen = "/queue?program=acme-friends&limit=1", []
