@@ -4,6 +4,7 @@ from temporalio import activity
 
 from activities.inquiries import Hearing
 from activities.messages import JudgeRequest
+from activities.moment import moment
 from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.standing import Standing
 
@@ -17,7 +18,8 @@ class Claims:
     @activity.defn
     async def assemble_claim(self, request: JudgeRequest) -> Standing:
         """Judges once more; what is still in review then is asked about and assembled."""
-        standing = await self._hearing.judge(request.referral, request.now)
+        now = moment(request.now)
+        standing = await self._hearing.judge(request.referral, now)
         if standing.status is not ReferralStatus.IN_REVIEW:
             return standing
-        return await self._hearing.assemble(request.referral, request.now)
+        return await self._hearing.assemble(request.referral, now)

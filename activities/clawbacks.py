@@ -9,6 +9,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.messages import ClawbackRequest, PayoutProgress
+from activities.moment import moment
 from models.session import Database
 from referral_rewards.domain.clawbacks import ClawbackState
 from referral_rewards.domain.payouts import Declined, Misconfigured, ReversalAnswer, Reversed, Unknown
@@ -61,7 +62,7 @@ class Clawbacks:
         if (clawback := _id(request.clawback)) is None:
             return PayoutProgress(state=ClawbackState.UNRECOVERABLE, why="there is no such clawback")
         # An activity may have waited long for a worker: whether a key is still known is a question of the time it is.
-        now = max(request.now, self._clock())
+        now = max(moment(request.now), self._clock())
         async with self._database.transaction() as connection:
             step = await reversals.commit_attempt(connection, clawback, now, self._keys, frozenset(self._rails))
         if isinstance(step, ToReverse):

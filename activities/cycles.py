@@ -7,6 +7,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.messages import CycleProgress, CycleRequest, CyclesDueRequest
+from activities.moment import moment
 from models.session import Database
 from referral_rewards.domain.cycles import CycleState
 from referral_rewards.register import cycle_steps, cycles
@@ -31,7 +32,7 @@ class Cycles:
     async def open_due_cycle(self, request: CyclesDueRequest) -> str | None:
         """Opens the program's cycle that has fallen due; None if it was opened before, or there is none."""
         async with self._database.transaction() as connection:
-            opened = await cycles.open_due(connection, request.program, request.now)
+            opened = await cycles.open_due(connection, request.program, moment(request.now))
         return None if opened is None else str(opened)
 
     @activity.defn
@@ -41,11 +42,12 @@ class Cycles:
             cycle = UUID(request.cycle)
         except ValueError:
             return CycleProgress(state=CycleState.DONE)
+        now = moment(request.now)
         step = CycleStep(CycleState.DONE, more=True)
         for _ in range(_STEPS_AT_ONCE):
             activity.heartbeat()
             async with self._database.transaction() as connection:
-                taken = await cycle_steps.step(connection, cycle, request.now, self._keys)
+                taken = await cycle_steps.step(connection, cycle, now, self._keys)
             if taken is None:
                 return CycleProgress(state=CycleState.DONE)
             step = taken

@@ -12,6 +12,7 @@ from temporalio import activity
 from activities.beating import beating
 from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
+from activities.moment import moment
 from models.session import Database
 from referral_rewards.domain import money
 from referral_rewards.domain.inquiries import Moment
@@ -96,7 +97,7 @@ class Payouts:
     async def _send(self, request: PayoutRequest) -> PayoutProgress:
         payout = _id(request.payout)
         # An activity may have waited long for a worker: whether a key is still known is a question of the time it is.
-        now = max(request.now, self._clock())
+        now = max(moment(request.now), self._clock())
         outset = None
         if payout is not None:
             async with self._database.transaction() as connection:

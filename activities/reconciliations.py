@@ -10,6 +10,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.messages import ReconciliationRequest
+from activities.moment import moment
 from models.session import Database
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import Accepted, Declined, Misconfigured, Paid, PayoutState, Unknown
@@ -103,7 +104,7 @@ class Reconciliations:
             strangers = [each async for each in listed_payments.of_nobody(connection, asked)]
             alone = [difference for each in strangers if (difference := of_nobody(each)) is not None]
             await reconciliations.note(connection, asked.id, alone)
-            await reconciliations.done(connection, asked, request.now)
+            await reconciliations.done(connection, asked, moment(request.now))
             return int((await reconciliations.row(connection, asked.id)).differences)
 
     @activity.defn
@@ -114,7 +115,7 @@ class Reconciliations:
         except ValueError:
             return
         async with self._database.transaction() as connection:
-            await reconciliations.failed(connection, name, why, request.now)
+            await reconciliations.failed(connection, name, why, moment(request.now))
 
     async def _keep(self, asked: Any, page: list[Listed]) -> int:
         kept = len(page)

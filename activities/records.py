@@ -4,6 +4,7 @@ from temporalio import activity
 
 from activities.inquiries import Hearing
 from activities.messages import JudgeRequest
+from activities.moment import moment
 from referral_rewards.domain.standing import Standing
 
 
@@ -16,4 +17,4 @@ class Records:
     @activity.defn
     async def judge_referral(self, request: JudgeRequest) -> Standing:
         """Judges the referral as of the workflow's clock; however often it runs, it comes to the same."""
-        return await self._hearing.judge(request.referral, request.now)
+        return await self._hearing.judge(request.referral, moment(request.now))
