@@ -129,6 +129,8 @@ async def test_readiness_metrics_and_the_description_need_no_token(desk: Desk) -
     paths = (await desk.api.get("/openapi.json")).json()["paths"]
     assert all(path in page for path in paths)
     assert "//cdn" not in page
+    assert "`" not in page
+    assert "409. Of an array the good ones land" in page, "lines are joined as they were typed to be"
     assert (await desk.api.get("/nowhere")).headers["content-type"] == "application/problem+json"
 
 

@@ -1,14 +1,17 @@
 """How the desk writes values for people: money with its currency, instants with their zone, codes as words."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from referral_rewards.domain import calendar
 from referral_rewards.domain.money import from_minor
+
+_IN_BACKTICKS: Final = re.compile(r"(`+)(.+?)\1")
 
 
 def money(amount_minor: int | None, currency: str | None) -> str:
@@ -34,9 +37,25 @@ def code(value: Any) -> str:
     return "–" if value is None else str(value).replace("_", " ")
 
 
+def spoken(said: str) -> Markup:
+    """A line of a description; what stands between backticks is code."""
+    return Markup(_IN_BACKTICKS.sub(r"<code>\2</code>", str(escape(said))))  # noqa: S704 (escaped before)
+
+
+def prose(said: str) -> Markup:
+    """A description of several paragraphs, which blank lines part; other line ends are only how it was typed."""
+    return Markup().join(Markup("<p>{}</p>").format(spoken(" ".join(each.split()))) for each in said.split("\n\n"))
+
+
 def _zone(name: str) -> ZoneInfo:
     return calendar.zone(name)
 
 
 #: What templates may write after a bar.
-FILTERS: Final[Mapping[str, Callable[..., Any]]] = {"money": money, "when": when, "code": code}
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "money": money,
+    "when": when,
+    "code": code,
+    "spoken": spoken,
+    "prose": prose,
+}
