@@ -115,7 +115,7 @@ class ActSubject:
 
     ``parties`` are the marks of everybody it benefits; ``barred`` who may not take an act, with the rule and the
     reason, by user name; ``room_minor`` how much an act may be over at most, where it is over an amount, and ``rooms``
-    where that is less for one.
+    where that is less for one; ``steps`` the minor units of which it must be a multiple, where its rail takes no finer.
     """
 
     kind: SubjectKind
@@ -128,6 +128,7 @@ class ActSubject:
     barred: Mapping[MoneyAct, Mapping[str, str]] = field(default_factory=dict)
     room_minor: int | None = None
     rooms: Mapping[MoneyAct, int] = field(default_factory=dict)
+    steps: Mapping[MoneyAct, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -187,3 +188,7 @@ def may_act(
     room_minor = subject.rooms.get(act, subject.room_minor)
     if amount_minor is not None and room_minor is not None and amount_minor > room_minor:
         raise ActRefused(subject.name, "too_much", f"at most {room_minor} minor units are left of it")
+    step_minor = subject.steps.get(act, 1)
+    if amount_minor is not None and (over := amount_minor % step_minor):
+        least = f"its rail moves whole multiples of {step_minor} minor units"
+        raise ActRefused(subject.name, "too_fine", f"{least}; of {amount_minor} that is at most {amount_minor - over}")

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import cycle_authority
+from referral_rewards.domain import cycle_authority, rail_catalogue
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.money_acts import ActSubject, MoneyAct, SubjectKind, payout_takes, subject_digest
 from referral_rewards.domain.payouts import PayoutState
@@ -90,7 +90,9 @@ async def _payout(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSu
 async def _case(connection: AsyncConnection, row: Any) -> ActSubject:
     """What is left of a leg is what was paid less what was taken back, is being taken back, or was given up."""
     room_minor = row.paid_minor - row.taken_minor
-    reversible_minor = min(room_minor, row.reversible_minor or 0)
+    # Only what its rail can write goes back over it; the rest is kept from what the payee gets next, or given up.
+    step_minor = rail_catalogue.step_minor(row.rail, row.currency) if row.rail in rail_catalogue.CATALOGUE else 1
+    reversible_minor = min(room_minor, row.reversible_minor or 0) // step_minor * step_minor
     what: Mapping[str, Any] = {
         "case": row.id,
         "leg": row.leg_id,
@@ -120,6 +122,7 @@ async def _case(connection: AsyncConnection, row: Any) -> ActSubject:
         await dossier.marks_of_payee(connection, row.payee),
         room_minor=room_minor,
         rooms={_A.REVERSE_CLAWBACK: reversible_minor},
+        steps={_A.REVERSE_CLAWBACK: step_minor},
     )
 
 
@@ -164,7 +167,7 @@ _ROWS: Final = {
     # A leg of which nothing was paid yet may still be: its payout's answer is awaited. What is left of its payout to be
     # had back is what was sent, to all of its legs, less what others are had back of.
     SubjectKind.CLAWBACK_CASE: text("""
-        SELECT c.*, l.program, l.beneficiary AS payee,
+        SELECT c.*, l.program, l.beneficiary AS payee, l.rail, l.currency,
                CASE WHEN l.state IN ('paid', 'clawed_back') THEN l.amount_minor ELSE 0 END AS paid_minor,
                CAST(coalesce((
                    SELECT sum(CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor

@@ -1,5 +1,6 @@
 """Decisions on money: who may make one, on what, and what is signed beside its kind."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -103,6 +104,16 @@ def test_a_rule_that_is_in_the_way_is_named(
 
 def test_all_that_is_left_may_be_taken() -> None:
     may_act(_FIONA, _A.REVERSE_CLAWBACK, _subject(_A.REVERSE_CLAWBACK, room_minor=100), 100, [])
+
+
+def test_of_what_a_rail_takes_back_only_whole_no_part_is_and_the_most_that_goes_is_said() -> None:
+    in_forints = replace(_subject(_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK), steps={_A.REVERSE_CLAWBACK: 100})
+    for amount_minor in (1, 99, 101, 12345):
+        with pytest.raises(ActRefused, match=f"at most {amount_minor // 100 * 100}") as refused:
+            may_act(_FIONA, _A.REVERSE_CLAWBACK, in_forints, amount_minor, [])
+        assert refused.value.rule == "too_fine"
+        may_act(_FIONA, _A.OFFSET_CLAWBACK, in_forints, amount_minor, [])
+    may_act(_FIONA, _A.REVERSE_CLAWBACK, in_forints, 12300, [])
 
 
 @pytest.mark.parametrize(
