@@ -138,7 +138,8 @@ async def decide_on_payout(
 ) -> RecordedAct:
     """Signs and records a decision of the signed-in person, and wakes the payout.
 
-    409 if it changed since it was shown (`stale`), or its rules don't admit the decision; the rule is named. The same
+    409 if somebody decided on it since it was shown (`decided_meanwhile`: who, what and when), if it changed otherwise
+    (`stale`), or if its rules don't admit the decision; the rule is named. The same
     decision again answers 200 with the first one.
     """
     made = await record(parts, payout, new, person)

@@ -69,10 +69,20 @@ def payout_digest(row: Any, generation: int, state: PayoutState) -> str:
     return subject_digest(what)
 
 
+async def released_by(connection: AsyncConnection, cycle: UUID | None, keys: KeyRing) -> frozenset[str]:
+    """Whoever answers for what a cycle pays: who released its list, or had it resumed. Nobody, without a cycle."""
+    if cycle is None:
+        return frozenset()
+    made = await decisions.on_subject(connection, cycle, keys)
+    return frozenset(each.user for each in made if each.kind in (_A.RELEASE_CYCLE, _A.RESUME_CYCLE))
+
+
 async def _payout(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSubject:
     state, sent = PayoutState(row.state), row.key_used_at is not None
     made = await decisions.on_subject(connection, row.id, keys)
-    approved_by = dict.fromkeys(row.approvers, "approved what it pays")
+    # Paying by hand takes a second person at its end as well: nobody confirms what they let out themselves.
+    let_out_by = dict.fromkeys(await released_by(connection, row.cycle_id, keys), "released the cycle that it is of")
+    let_out_by |= dict.fromkeys(row.approvers, "approved what it pays")
     # A new key after somebody's word that the old one paid nothing takes somebody else.
     refused_by = {each.user: "recorded that it was not paid" for each in made if each.kind is _A.REFUSE_PAYOUT}
     return ActSubject(
@@ -83,7 +93,7 @@ async def _payout(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSu
         payout_digest(row, row.generation, state),
         payout_takes(state, sent=sent, rail=row.rail),
         await dossier.marks_of_payee(connection, row.payee),
-        {_A.CONFIRM_PAYOUT: approved_by, _A.RETRY_PAYOUT: refused_by},
+        {_A.CONFIRM_PAYOUT: let_out_by, _A.RETRY_PAYOUT: refused_by},
     )
 
 

@@ -3,8 +3,9 @@
 What it comes to is done by whoever the decision wakes: a workflow whose activities verify the signature themselves.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from referral_rewards.domain import identity
 from referral_rewards.domain.approval import Approver, check_note
 from referral_rewards.domain.errors import ActRefused, RequestInvalid
 from referral_rewards.domain.money_acts import SUBJECT_OF, MoneyAct, SubjectKind, check_details, may_act
-from referral_rewards.register import act_subjects, audit, clawbacks, decisions, outbox
+from referral_rewards.register import act_subjects, audit, clawbacks, decisions, instructions, outbox
 from referral_rewards.register.decisions import Decision, NewDecision
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.signing import KeyRing, Signer
@@ -49,7 +50,8 @@ async def act(
         RequestInvalid: for a reason, amount or reference that the act does not take, or without a note.
         NotFound: if there is no such subject.
         NotAllowed: if the person holds none of the roles it needs.
-        ActRefused: naming the rule that does not admit it; `stale` if the subject changed since it was shown.
+        ActRefused: naming the rule that does not admit it; `decided_meanwhile`, with who decided what and when, if
+            somebody did on what was shown; `stale` if it changed otherwise.
     """
     details = check_details(asked.act, asked.reason, asked.amount_minor, asked.reference)
     check_note(asked.note)
@@ -66,11 +68,10 @@ async def act(
     if subject.digest != asked.digest:
         if asked.digest and subject.digest.startswith(asked.digest):
             raise RequestInvalid(f"is shortened; all {len(subject.digest)} digits of it are needed", "digest")
+        _check_not_decided([each for each in made if each.digest == asked.digest], subject.name)
         raise ActRefused(subject.name, "stale", "it changed since it was shown; look again")
-    others = [each for each in made if each.id not in noted and each.kind is not asked.act]
-    out = await decisions.barred(connection, {each.user for each in others})
-    if any(each.digest == asked.digest and each.user not in out for each in others):
-        raise ActRefused(subject.name, "decided_meanwhile", "somebody decided on it; look again in a moment")
+    open_ones = [each for each in made if each.digest == asked.digest and each.id not in noted]
+    _check_not_decided(await _believed(connection, open_ones, keys), subject.name)
     barred = subject.barred.get(asked.act, {})
     may_act(approver, asked.act, subject, asked.amount_minor, await _same_people(connection, approver, list(barred)))
     decision = await decisions.append(
@@ -96,6 +97,26 @@ async def act(
     said = {"decision": str(decision.id), "kind": asked.act, "reason": asked.reason, **(details or {})}
     await audit.note(connection, actor=approver.user, act="decision.recorded", subject=str(subject.id), at=now, **said)
     return decision, False
+
+
+def _check_not_decided(made: Sequence[Decision], subject: str) -> None:
+    """Return if nobody was first: of people who decide on the same at once, one is on record, the others are told."""
+    if made:
+        first = made[0]
+        at = first.decided_at.astimezone(UTC).isoformat(timespec="seconds")
+        why = f"{first.user} recorded {first.kind} ({first.reason}) at {at}; look again in a moment"
+        raise ActRefused(subject, "decided_meanwhile", why)
+
+
+async def _believed(connection: AsyncConnection, made: Sequence[Decision], keys: KeyRing) -> list[Decision]:
+    """Those that something may come of yet: not of the barred, nor a word on a bank's payment that does not count."""
+    out = await decisions.barred(connection, {each.user for each in made})
+    return [
+        each
+        for each in made
+        if each.user not in out
+        and (each.kind is not MoneyAct.CONFIRM_PAYOUT or await instructions.believed(connection, each, keys))
+    ]
 
 
 async def _same_people(connection: AsyncConnection, approver: Approver, others: list[str]) -> list[str]:

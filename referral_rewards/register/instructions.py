@@ -13,7 +13,7 @@ from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.domain.money_acts import ROLES, MoneyAct
 from referral_rewards.domain.payouts import PaymentRequest, PayoutState
 from referral_rewards.register import decisions
-from referral_rewards.register.act_subjects import payout_digest
+from referral_rewards.register.act_subjects import payout_digest, released_by
 from referral_rewards.register.decisions import Decision
 from referral_rewards.register.signing import KeyRing
 
@@ -39,7 +39,7 @@ async def find(connection: AsyncConnection, key: str) -> Any | None:
 
 
 async def confirmed_as(connection: AsyncConnection, payout: UUID, key: str, keys: KeyRing) -> str | None:
-    """The bank's reference, if somebody with the authority who approved nothing of it has signed that it was executed.
+    """The bank's reference, if somebody with the authority who let nothing of it out has signed that it was executed.
 
     The word counts for the key that it was given for: what is signed names the generation.
     """
@@ -49,6 +49,11 @@ async def confirmed_as(connection: AsyncConnection, payout: UUID, key: str, keys
         if reference and await _may(connection, decision, row, keys):
             return str(reference)
     return None
+
+
+async def believed(connection: AsyncConnection, decision: Decision, keys: KeyRing) -> bool:
+    """Whether the word of that person on a payout counts: of one whose word doesn't, others may say what is true."""
+    return await _may(connection, decision, (await connection.execute(_PAYOUT, {"id": decision.claim_id})).one(), keys)
 
 
 async def refused(connection: AsyncConnection, payout: UUID, key: str, keys: KeyRing) -> bool:
@@ -70,21 +75,22 @@ async def _said(
 
 
 async def _may(connection: AsyncConnection, decision: Decision, row: Any, keys: KeyRing) -> bool:
-    """Whether a person may give that word: nobody who was barred since, and nobody who is one with an approver."""
+    """Whether a person may give that word: nobody who was barred since, and nobody who is one with an approver or
+    with whoever released the cycle."""
     made = await decisions.on_referrals(connection, row.referrals, keys)
-    approvers = {
+    let_out_by = {
         each.user
         for of_one in made.values()
         for each in of_one
         if each.kind is DecisionKind.APPROVE and each.digest in row.digests
-    }
-    people = (await connection.execute(_PEOPLE, {"names": sorted({decision.user, *approvers})})).all()
+    } | await released_by(connection, row.cycle_id, keys)
+    people = (await connection.execute(_PEOPLE, {"names": sorted({decision.user, *let_out_by})})).all()
     marks = {each.name: identity.of_kinds(each.marks, identity.SELF_REFERRAL_KINDS) for each in people}
     own = marks.get(decision.user)
     barred = {each.name for each in people if each.barred_at is not None}
-    if own is None or decision.user in barred or decision.user in approvers:
+    if own is None or decision.user in barred or decision.user in let_out_by:
         return False
-    return not any(own & marks.get(name, frozenset()) for name in approvers)
+    return not any(own & marks.get(name, frozenset()) for name in let_out_by)
 
 
 _WRITE: Final = text("""

@@ -14,11 +14,11 @@ from activities.inquiries import Inquiries
 from activities.messages import PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.rails.account_credit import AccountCredit
 from referral_rewards.register import cycle_steps, cycles
 from referral_rewards.register.facts import Intake
 from referral_rewards.sources.register import RegisterSource
 from tests.desk import PEPPER, PROGRAM, Desk
+from worker.build import rails
 
 REASONS = {MoneyAct.RELEASE_CYCLE: "list_checked", MoneyAct.STOP_CYCLE: "something_wrong"}
 
@@ -87,7 +87,7 @@ class Cycling:
         paying = Payouts(
             self.desk.database,
             self.desk.parts.keys,
-            {"account_credit": AccountCredit(self.desk.database, lambda: datetime.now(UTC))},
+            rails(self.desk.database, self.desk.parts.keys),
             Inquiries(self.desk.database, Intake(PEPPER), {"register": RegisterSource()}),
             lambda: datetime.now(UTC),
         )

@@ -273,8 +273,48 @@ async def test_only_finance_releases_and_nobody_what_they_are_paid_by(cycling: C
     await cycling.decided(cycle, STOP)
     await cycling.decided(cycle, RESUME)
     stale = await cycling.act(cycle, RELEASE, digest=before)
-    assert (stale.status_code, "stale" in stale.text) == (409, True)
+    assert (stale.status_code, "fiona recorded stop_cycle" in stale.text) == (409, True)
     assert set((await cycling.send(cycle)).values()) == {"planned"}
+
+
+@pytest.mark.parametrize("resumed", [False, True], ids=["released", "resumed since"])
+async def test_whoever_let_a_cycle_out_does_not_confirm_what_it_had_paid_by_hand(
+    database_url: str, resumed: bool
+) -> None:
+    async with open_desk(database_url) as desk:
+        await desk.publish(in_cycles(**{"credit: account_credit": "credit: manual"}))
+        await desk.add_user("finn", Role.FINANCE)
+        await desk.add_user("fi", Role.FINANCE, marks=marks(email="fiona@example.com"))
+        await desk.add_user("faye", Role.FINANCE)
+        cycling = Cycling(desk)
+        await cycling.rows(
+            "UPDATE app_user SET marks = (SELECT marks FROM app_user WHERE name = 'fi') WHERE name = 'fiona'"
+        )
+        await cycling.approved("r1")
+        cycle = await cycling.frozen()
+        await cycling.decided(cycle, RELEASE)
+        if resumed:
+            await cycling.decided(cycle, STOP, "oscar")
+            await cycling.decided(cycle, RESUME, "finn")
+        assert set((await cycling.send(cycle)).values()) == {"accepted"}
+        path = f"/v1/payouts/{(await cycling.payouts(cycle))['dexter'].id}"
+        asked = {"act": "confirm_payout", "reason": "bank_statement", "note": "seen", "reference": "BANK-7"}
+        asked["digest"] = (await desk.get(path)).json()["digest"]
+
+        async def confirmed(user: str) -> tuple[int, str | None]:
+            answer = await desk.api.post(f"{path}/decisions", json=asked, headers=desk.bearer(user))
+            return answer.status_code, answer.json().get("rule")
+
+        for user in ("fiona", "fi", *(["finn"] if resumed else [])):
+            assert await confirmed(user) == (409, "different_people"), user
+        assert (await confirmed("faye"))[0] == 201
+        # Who turns out to be one with them afterwards has confirmed nothing either, and keeps nobody from it.
+        as_fiona = "UPDATE app_user SET marks = (SELECT marks FROM app_user WHERE name = :of) WHERE name = 'faye'"
+        await cycling.rows(as_fiona, of="fiona")
+        assert (await cycling.send(cycle, only={"dexter"}))["dexter"] == "accepted"
+        await desk.add_user("fred", Role.FINANCE)
+        assert (await confirmed("fred"))[0] == 201
+        assert (await cycling.send(cycle, only={"dexter"}))["dexter"] == "settled"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,135 @@
+"""Several people decide on the same money at the same moment: one is recorded, the others are told who was first."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from referral_rewards.domain.money_acts import NEEDS_AMOUNT, NEEDS_REFERENCE, REASONS, SUBJECT_OF, MoneyAct, SubjectKind
+from referral_rewards.domain.payouts import payout_id
+from referral_rewards.domain.terms import Role
+from referral_rewards.register import act_subjects, cycles, payout_acts
+from tests import money
+from tests.desk import Desk
+
+_A = MoneyAct
+_PEOPLE: Final = tuple(f"finn-{number}" for number in range(6))
+_PAYOUT: Final = payout_id("r1", "referee")
+_ROOMS: Final = {
+    SubjectKind.PAYOUT: ("payouts", _PAYOUT),
+    SubjectKind.CLAWBACK_CASE: ("clawbacks", money.CASE),
+    SubjectKind.CYCLE: ("cycles", money.CYCLE),
+}
+_IN_REVIEW: Final = f"UPDATE payout SET state = 'manual_review' WHERE id = '{_PAYOUT}'"
+#: What has to be otherwise on the stage than it is for the act to be taken.
+_STANDS: Final = {
+    _A.SETTLE_PAYOUT: _IN_REVIEW,
+    _A.REFUSE_PAYOUT: _IN_REVIEW,
+    _A.CONFIRM_PAYOUT: f"UPDATE payout SET state = 'accepted', rail = 'manual' WHERE id = '{_PAYOUT}'",
+    _A.RESUME_CYCLE: "UPDATE payout_cycle SET state = 'stopped', turn = 1",
+    _A.SETTLE_CLAWBACK: "UPDATE clawback SET state = 'manual_review'",
+    _A.REFUSE_CLAWBACK: "UPDATE clawback SET state = 'manual_review'",
+}
+#: What was decided before.
+_FIRST: Final = {
+    _A.RESUME_CYCLE: _A.STOP_CYCLE,
+    _A.SETTLE_CLAWBACK: _A.REVERSE_CLAWBACK,
+    _A.REFUSE_CLAWBACK: _A.REVERSE_CLAWBACK,
+}
+
+
+@dataclass
+class AtOnce:
+    """An act on the stage of `money.stand`, and everybody who is to make it."""
+
+    desk: Desk
+    act: MoneyAct
+
+    @property
+    def subject(self) -> UUID:
+        return _ROOMS[SUBJECT_OF[self.act]][1]
+
+    @property
+    def path(self) -> str:
+        room, subject = _ROOMS[SUBJECT_OF[self.act]]
+        return f"/v1/{room}/{subject}"
+
+    async def begun(self) -> None:
+        await self.desk.referral("r1")
+        await self.desk.decide("r1", "approve")
+        assert await self.desk.judge("r1") == "approved"
+        await money.stand(self.desk, "r1")
+        for name in _PEOPLE:
+            await self.desk.add_user(name, Role.FINANCE)
+        if self.act in _FIRST:
+            assert (await self.post(_PEOPLE[0], await self.shown(), _FIRST[self.act])).status_code == 201
+        if self.act in _STANDS:
+            await self.sql(_STANDS[self.act])
+
+    async def shown(self) -> str:
+        return str((await self.desk.get(self.path)).json()["digest"])
+
+    async def post(self, user: str, digest: str, act: MoneyAct) -> httpx.Response:
+        asked: dict[str, Any] = {"act": act, "reason": REASONS[act][0], "note": "looked at it", "digest": digest}
+        if act in NEEDS_AMOUNT:
+            asked["amount_minor"] = 400
+        if act in NEEDS_REFERENCE:
+            # Two references of one payment: only one of them can be right.
+            asked["reference"] = f"seen-by-{user}"
+        return await self.desk.api.post(f"{self.path}/decisions", json=asked, headers=self.desk.bearer(user))
+
+    async def effects(self) -> int:
+        """How often something comes of it, once what it wakes has run twice."""
+        keys, now = self.desk.parts.keys, datetime.now(UTC)
+        async with self.desk.database.transaction() as connection:
+            match SUBJECT_OF[self.act]:
+                case SubjectKind.CYCLE:
+                    row = await cycles.row(connection, self.subject)
+                    return (await cycles.decided(connection, row, keys)).turn - (self.act in _FIRST)
+                case SubjectKind.PAYOUT:
+                    await act_subjects.held(connection, SubjectKind.PAYOUT, self.subject, keys)
+                    moved = [await payout_acts.carry_out(connection, self.subject, now, keys) for _ in range(2)]
+                    # A bank's word is read by the rail itself.
+                    return 1 if self.act is _A.CONFIRM_PAYOUT else sum(moved)
+        return len(
+            await self.sql(
+                f"SELECT 1 FROM decision_effect e JOIN decision d ON d.id = e.decision_id"
+                f" WHERE d.kind = '{self.act}' AND e.effect = 'applied'"
+            )
+        )
+
+    async def sql(self, statement: str) -> list[Any]:
+        async with self.desk.database.transaction() as connection:
+            result = await connection.execute(text(statement))
+            return list(result.all()) if result.returns_rows else []
+
+
+@pytest.mark.parametrize("kind", MoneyAct)
+async def test_of_acts_of_many_at_once_one_is_recorded_and_the_others_are_told_whose(
+    kind: MoneyAct, desk: Desk
+) -> None:
+    at_once = AtOnce(desk, kind)
+    await at_once.begun()
+    digest = await at_once.shown()
+    answers = await asyncio.gather(*(at_once.post(name, digest, kind) for name in _PEOPLE))
+    (made,) = [each.json() for each in answers if each.status_code == 201]
+    others = [each.json() for each in answers if each.status_code != 201]
+    assert {(each["status"], each["rule"]) for each in others} == {(409, "decided_meanwhile")}
+    (first,) = await at_once.sql(f"SELECT username, decided_at FROM decision WHERE kind = '{kind}'")
+    at = first.decided_at.astimezone(UTC).isoformat(timespec="seconds")
+    assert all(f"{first.username} recorded {kind} ({made['reason']}) at {at}" in each["detail"] for each in others)
+    assert await at_once.effects() == 1
+    clawbacks = {_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.SETTLE_CLAWBACK, _A.REFUSE_CLAWBACK}
+    assert len(await at_once.sql("SELECT 1 FROM clawback")) == (kind in clawbacks)
+    booked = {row.account.partition(":")[0]: row.total for row in await at_once.sql(_BOOKED)}
+    owed = {_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK}
+    assert booked.get("recoverable", 0) == (400 if kind in owed else 0)
+    assert booked.get("loss", 0) == (400 if kind is _A.WRITE_OFF_CLAWBACK else 0)
+
+
+_BOOKED = "SELECT account, sum(amount_minor) AS total FROM posting GROUP BY 1 HAVING sum(amount_minor) <> 0"
