@@ -60,15 +60,17 @@ async def keep(connection: AsyncConnection, case: Case, news: Sequence[Fact]) ->
 def _ground(fact: Fact, row: Any, its_disputes: Sequence[Dispute]) -> _Ground | None:
     """What a case would be opened on, if a fact is a reason for one."""
     if fact.type is FactType.ATTRIBUTION_CHANGED and fact.data["to_referrer"] != row.referrer:
-        return _Ground(fact.id, f"{fact.type} to {fact.data['to_referrer']}", whole=True)
+        return _Ground(fact.id, f"the reward was asked to be moved to {fact.data['to_referrer']}", whole=True)
     if fact.order is None or fact.order != row.order_id:
         return None
-    why = f"{fact.type} of order {fact.order}"
-    if fact.type is FactType.DISPUTE_OPENED:
-        its = next(each for each in its_disputes if each.opened.id == fact.id)
-        # One that is over by now has a case by its reversal, or needs none.
-        return None if its.state in (DisputeState.WON, DisputeState.REVERSED) else _Ground(fact.id, why, frozen=True)
-    return _Ground(fact.id, why) if fact.type is FactType.CONVERSION_REVERSED else None
+    if fact.type is FactType.CONVERSION_REVERSED:
+        return _Ground(fact.id, f"the conversion of order {fact.order} was reversed")
+    if fact.type is not FactType.DISPUTE_OPENED:
+        return None
+    its = next(each for each in its_disputes if each.opened.id == fact.id)
+    # One that is over by now has a case by its reversal, or needs none.
+    over = its.state in (DisputeState.WON, DisputeState.REVERSED)
+    return None if over else _Ground(fact.id, f"a dispute of order {fact.order} was opened", frozen=True)
 
 
 async def _open(

@@ -175,4 +175,4 @@ async def test_asked_after_payment_it_opens_a_case_for_the_referrers_leg_alone(d
         await connection.execute(text("UPDATE referral SET status = 'paying'"))
     assert await _asked_to_move(desk) == "paying"
     cases = await _rows(desk, "SELECT l.role, c.why FROM clawback_case c JOIN leg l ON l.id = c.leg_id")
-    assert [tuple(each) for each in cases] == [("referrer", "attribution.changed to mia")]
+    assert [tuple(each) for each in cases] == [("referrer", "the reward was asked to be moved to mia")]

@@ -102,7 +102,7 @@ async def test_a_dispute_freezes_a_case_and_a_won_one_dismisses_it(life: Install
     assert (await takes(life, frozen.id))[0] == {"dismiss"}
     await told(life, "conversion.dispute_closed", outcome="won")
     (over,) = (await cases(life))["referrer"]
-    assert (over.state, over.why) == ("dismissed", "conversion.dispute_opened of order o-r1: the dispute was won")
+    assert (over.state, over.why) == ("dismissed", "a dispute of order o-r1 was opened: the dispute was won")
     assert await clawbacks(life) == []
     assert await life.money() == books("r1")
 

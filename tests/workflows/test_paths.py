@@ -51,7 +51,8 @@ async def test_a_refund_after_the_payment_opens_a_case_for_each_leg_and_takes_no
 ) -> None:
     await refunded_in_the_watch(Journey(life, "r1"))
     assert (
-        await sql(life, "SELECT state, why FROM clawback_case") == [("open", "conversion.reversed of order o1-r1")] * 2
+        await sql(life, "SELECT state, why FROM clawback_case")
+        == [("open", "the conversion of order o1-r1 was reversed")] * 2
     )
 
 
