@@ -183,6 +183,7 @@ class Payouts:
                 return await self._note(payout, step, _S.RETURNED, now, why=why)
             case Paid() as paid, _S.SETTLED if matches(step.request, paid):
                 await self._hand_over(payout, step, paid, now)
+                return await self._note(payout, step, _S.SETTLED, now, paid.reference)
             case Paid() as paid, _S.MANUAL_REVIEW | _S.REFUSED if matches(step.request, paid):
                 if await self._hand_over(payout, step, paid, now) is None:
                     return await self._note(payout, step, _S.SETTLED, now, paid.reference)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.payout_waits import until_the_second_look
-from referral_rewards.domain.payouts import TRANSITIONS, PayoutState
+from referral_rewards.domain.payouts import AT_REST, TRANSITIONS, PayoutState
 from referral_rewards.register import payout_endings, payout_rows, payout_steps, rail_halts
 from referral_rewards.register.payouts import NotNow, ToSend
 
@@ -32,7 +32,7 @@ async def note(
 
     A state that can't follow the present one changes nothing: answers may come late and twice. But that it was paid
     though it was refused before, or under an earlier ``generation`` of its key than the present one, is put before a
-    person.
+    person; and one that rests as given up, or as paid in another way, says from then on that the rail paid as well.
     """
     held = await payout_rows.hold(connection, payout)
     state, of_another = PayoutState(held.row.state), generation not in (None, held.row.generation)
@@ -46,6 +46,10 @@ async def note(
     ):
         return state
     if to is state or to not in TRANSITIONS[state]:
+        if to is _P.SETTLED and reference not in (None, held.row.provider_reference):
+            why = f"it is {state} here, and the rail shows that it paid after all, as {reference}"
+        elif state in AT_REST:
+            why = why or held.row.why  # It rests for what it rested for before.
         await payout_rows.remark(connection, held.row, why, now, again_after)
         return state
     await payout_rows.move(connection, payout, to, now, why, reference, again_after)
