@@ -86,7 +86,8 @@ async def delivered(connection: AsyncConnection, ids: Sequence[int]) -> None:
 
 
 async def sweep(connection: AsyncConnection, overdue_before: datetime, limit: int = 500) -> int:
-    """Wakes again referrals whose projection lags for long, or whose alarm should have rung; how many.
+    """Wakes again referrals whose projection lags for long, or whose alarm should have rung, and what else of money is
+    not done with; how many.
 
     A signal can be lost with its server and a workflow can be terminated: the register says what should be going on.
     """
@@ -161,7 +162,15 @@ WITH overdue AS (
               AND c.updated_at < CAST(:overdue_before AS timestamptz) - interval '1 day')
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = c.id::text)
     LIMIT :limit RETURNING 1
+), reconciliations AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'reconciliation_due', r.id::text, r.id FROM reconciliation r
+    WHERE r.state IN ('asked', 'listed')
+      AND r.asked_at < CAST(:overdue_before AS timestamptz) - interval '1 hour'  -- longer than nearly all of them take
+      AND r.asked_at > CAST(:overdue_before AS timestamptz) - interval '7 days'  -- whoever asked has asked anew by then
+      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id::text)
+    LIMIT :limit RETURNING 1
 )
 SELECT (SELECT count(*) FROM woken) + (SELECT count(*) FROM payouts) + (SELECT count(*) FROM clawbacks)
-       + (SELECT count(*) FROM cycles)
+       + (SELECT count(*) FROM cycles) + (SELECT count(*) FROM reconciliations)
 """)
