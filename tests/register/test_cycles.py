@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.domain.payouts import body_hash
+from referral_rewards.domain.payouts import Answer, PaymentRequest, body_hash
 from referral_rewards.domain.terms import Role
+from referral_rewards.rails.account_credit import AccountCredit
 from tests.desk import days_ago, event, life_of, marks
 from tests.desk import desk as open_desk
 from tests.register.cycling import Cycling, in_cycles
@@ -82,6 +83,30 @@ async def test_stopped_and_resumed_at_any_phase_a_cycle_pays_everybody_once(
     await cycling.send(cycle)
     assert await cycling.settle(cycle) == "done"
     assert await standing(cycling, "r1", "r2") == ["rewarded", "rewarded"]
+    assert await cycling.money() == books("r1", "r2")
+
+
+async def test_stopped_while_a_payment_is_at_its_rail_a_cycle_pays_that_one_once_and_the_others_when_it_goes_on(
+    cycling: Cycling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, opened, pay = asyncio.Event(), asyncio.Event(), AccountCredit.pay
+
+    async def gated(rail: AccountCredit, request: PaymentRequest, key: str) -> Answer:
+        reached.set()
+        await opened.wait()
+        return await pay(rail, request, key)
+
+    cycle = await cycling.frozen()
+    await cycling.decided(cycle, RELEASE)
+    monkeypatch.setattr(AccountCredit, "pay", gated)
+    sending = asyncio.create_task(cycling.send(cycle, only={"dexter"}))
+    await asyncio.wait_for(reached.wait(), 60)
+    assert await cycling.decided(cycle, STOP, "oscar") == "stopped"
+    opened.set()
+    assert await sending == {"dexter": "settled", "c-r1": "planned", "c-r2": "planned"}
+    assert await cycling.decided(cycle, RESUME) == "released"
+    assert set((await cycling.send(cycle)).values()) == {"settled"}
+    assert await cycling.settle(cycle) == "done"
     assert await cycling.money() == books("r1", "r2")
 
 
