@@ -62,6 +62,7 @@ async def _count_money(parts: Parts, connection: AsyncConnection) -> None:
     told.payouts.clear()
     for (state, rail), payouts in found.payouts.items():
         told.payouts.labels(state, rail).set(payouts)
+    told.standing_still.set(found.standing_still)
     told.unknown_for_long.set(found.unknown_for_long)
     told.oldest_unknown.set(found.oldest_unknown_seconds)
     for rail in CATALOGUE:

@@ -33,6 +33,11 @@ class Metrics:
             ["state", "rail"],
             registry=self._registry,
         )
+        self.standing_still = Gauge(
+            "referrals_payouts_standing_still",
+            "Payouts that are due for a quarter of an hour and that no worker carries on.",
+            registry=self._registry,
+        )
         self.unknown_for_long = Gauge(
             "referrals_payouts_unknown_for_long",
             "Payouts of which nobody knows for an hour whether they were paid.",

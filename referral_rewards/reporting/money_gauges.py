@@ -12,6 +12,8 @@ from referral_rewards.domain.payouts import PayoutState
 
 #: What an outcome may stay unknown for before people look into it.
 PATIENCE: Final = timedelta(hours=1)
+#: A payout that is due goes on within seconds, and one that seems forgotten is woken after two minutes.
+_OVERDUE: Final = timedelta(minutes=15)
 _S = PayoutState
 #: All but those that are done with, of which there are ever more.
 WATCHED: Final = tuple(state for state in PayoutState if state not in (_S.SETTLED, _S.CANCELLED))
@@ -19,10 +21,11 @@ WATCHED: Final = tuple(state for state in PayoutState if state not in (_S.SETTLE
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """``payouts`` by state and rail, without those that are done with; ``unbalanced`` of the newest entries of the
-    books, which the database keeps at zero."""
+    """``payouts`` by state and rail, without those that are done with; of them ``standing_still`` are due and nobody
+    carries them on. ``unbalanced`` of the newest entries of the books, which the database keeps at zero."""
 
     payouts: Mapping[tuple[str, str], int]
+    standing_still: int
     unknown_for_long: int
     oldest_unknown_seconds: float
     halted: frozenset[str]
@@ -40,6 +43,7 @@ async def gauges(connection: AsyncConnection, now: datetime) -> Gauges:
     since = unknown.since
     return Gauges(
         payouts=payouts,
+        standing_still=(await connection.execute(_STILL, {"before": now - _OVERDUE})).scalar_one(),
         unknown_for_long=unknown.long,
         oldest_unknown_seconds=max(0.0, (now - since).total_seconds()) if since is not None else 0.0,
         halted=frozenset((await connection.execute(_HALTED)).scalars()),
@@ -51,6 +55,15 @@ async def gauges(connection: AsyncConnection, now: datetime) -> Gauges:
 
 _PAYOUTS: Final = text("""
 SELECT state, rail, count(*) AS payouts FROM payout WHERE state = ANY(CAST(:states AS text[])) GROUP BY 1, 2
+""")
+
+# One of a cycle waits for its release, and while it is stopped.
+_STILL: Final = text("""
+SELECT count(*) FROM payout p LEFT JOIN payout_cycle c ON c.id = p.cycle_id
+WHERE p.state IN ('approved', 'sending', 'accepted', 'waiting_funds', 'unknown')
+  AND coalesce(c.state, 'released') = 'released'
+  AND coalesce(p.due_at, CASE WHEN p.state IN ('approved', 'sending') THEN p.updated_at END)
+      < CAST(:before AS timestamptz)
 """)
 
 # Since when it is unknown: answers that change nothing leave this as it is.

@@ -1,7 +1,7 @@
 """Each alert speaks of a metric that there is, in an expression that can be read, and operations know what to do."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,29 @@ async def test_every_metric_of_an_alert_is_told(desk: Desk) -> None:
     assert 'referrals_rail_halted{rail="tremendous"} 1.0' in told
     assert 'referrals_rail_halted{rail="account_credit"} 0.0' in told
     assert "referrals_ledger_unbalanced 0.0" in told
+    assert "referrals_payouts_standing_still 0.0" in told
     async with desk.database.transaction() as connection:
         found = await gauges(connection, datetime.now(UTC))
     assert 7199 < found.oldest_unknown_seconds < 7400
     assert (await desk.api.head("/healthz")).status_code == (await desk.api.head("/readyz")).status_code == 200
+
+
+async def test_a_payout_that_is_due_and_that_no_worker_carries_on_is_counted(desk: Desk) -> None:
+    await desk.referral("r1")
+    await desk.decide("r1", "approve")
+    await desk.judge("r1")
+    now = datetime.now(UTC)
+    # What a worker has put off is due at that time, whenever it last moved; what waits for a person is due at none.
+    for state, moved, due, still in (
+        ("approved", -20, None, 2),
+        ("approved", -10, None, 0),
+        ("approved", -99, 5, 0),
+        ("unknown", -99, -20, 2),
+        ("unknown", -99, None, 0),
+        ("manual_review", -99, -20, 0),
+    ):
+        update = "UPDATE payout SET state = :state, updated_at = :moved, due_at = :due"
+        at = {"moved": now + timedelta(minutes=moved), "due": None if due is None else now + timedelta(minutes=due)}
+        async with desk.database.transaction() as connection:
+            await connection.execute(text(update), {"state": state, **at})
+            assert (await gauges(connection, now)).standing_still == still, (state, moved, due)
