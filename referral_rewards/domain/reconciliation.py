@@ -73,7 +73,8 @@ class Listed:
 @dataclass(frozen=True, slots=True)
 class Ours:
     """A payout as we hold it. ``reversed_minor`` is what our clawbacks took back at the rail, ``reversing_minor`` what
-    those took or did not take whose outcome is still being found out."""
+    those took or did not take whose outcome is still being found out. ``paid_otherwise``: a person's word settled it,
+    that it was paid in some other way than under its key."""
 
     payout: UUID
     key: str
@@ -84,6 +85,7 @@ class Ours:
     reference: str | None = None
     reversed_minor: int = 0
     reversing_minor: int = 0
+    paid_otherwise: bool = False
 
 
 class DifferenceKind(StrEnum):
@@ -96,7 +98,7 @@ class DifferenceKind(StrEnum):
     DESTINATION = "destination"
     STATE = "state"
     REVERSED = "reversed"  # not as much came back as we hold
-    DUPLICATE = "duplicate"  # one payout, and several payments
+    DUPLICATE = "duplicate"  # one payout, and several payments, or one beside what was paid in another way
     UNSEEN = "unseen"  # the rail gave no answer about it
 
 
@@ -126,6 +128,8 @@ def compare(ours: Ours, theirs: Sequence[Listed]) -> list[Difference]:
         for each in standing
         if each is not chosen
     ]
+    if ours.paid_otherwise and chosen is not None and chosen.reference != ours.reference and _left(chosen):
+        found.append(_differs(DifferenceKind.DUPLICATE, ours, chosen, f"{_whole(ours)} in another way", _shown(chosen)))
     if ours.state is _S.SETTLED and chosen is None:
         return [*found, _differs(DifferenceKind.OURS_ONLY, ours, None, f"settled, {_whole(ours)}", "none")]
     if chosen is None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import ListedPayment
 from referral_rewards.domain.payouts import PaymentRequest, PayoutState
 from referral_rewards.domain.reconciliation import NAMED_BY_PAYEE, Listed, ListedState, Ours, payout_of
+from referral_rewards.register.payout_endings import PAID_OTHERWISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ async def held(connection: AsyncConnection, asked: Any, after: UUID | None, limi
                 reference=each.provider_reference,
                 reversed_minor=int(each.reversed_minor),
                 reversing_minor=int(each.reversing_minor),
+                paid_otherwise=each.paid_otherwise,
             ),
             PaymentRequest.of(each.body),
         )
@@ -128,7 +130,8 @@ WHERE {OURS_IN_SPAN} AND (p.body->>'destination') COLLATE "C" > :after ORDER BY 
 """)  # noqa: S608  (all parts are ours)
 
 _OURS: Final = text(f"""
-SELECT p.*, coalesce(c.reversed_minor, 0) AS reversed_minor, coalesce(c.reversing_minor, 0) AS reversing_minor
+SELECT p.*, coalesce(c.reversed_minor, 0) AS reversed_minor, coalesce(c.reversing_minor, 0) AS reversing_minor,
+       p.state = 'settled' AND {PAID_OTHERWISE} AS paid_otherwise
 FROM payout p LEFT JOIN LATERAL (
     SELECT sum(b.recovered_minor) AS reversed_minor,
            sum(b.amount_minor - b.recovered_minor) FILTER (

@@ -80,7 +80,10 @@ _REVERSED: Final = text("""
 SELECT 1 FROM clawback WHERE payout_id = :id AND kind = 'reverse' AND first_sent_at IS NOT NULL LIMIT 1
 """)
 
-_OTHERWISE: Final = text("""
-SELECT 1 FROM decision d JOIN decision_effect e ON e.decision_id = d.id AND e.effect = 'applied'
-WHERE d.claim_id = :id AND d.kind = 'settle_payout' AND d.reason <> 'found_at_provider' LIMIT 1
-""")
+#: Of a payout `p`, that a person's word settled it (`paid_otherwise`).
+PAID_OTHERWISE: Final = """
+EXISTS (SELECT 1 FROM decision d JOIN decision_effect e ON e.decision_id = d.id AND e.effect = 'applied'
+        WHERE d.claim_id = p.id AND d.kind = 'settle_payout' AND d.reason <> 'found_at_provider')
+"""
+
+_OTHERWISE: Final = text(f"SELECT 1 FROM payout p WHERE p.id = :id AND {PAID_OTHERWISE}")  # noqa: S608 (ours)

@@ -64,6 +64,17 @@ CASES: dict[str, tuple[dict[str, Any], Sequence[Listed], Sequence[Told]]] = {
         [FIRST, THEIRS],
         [(_D.DUPLICATE, "tr_0", "one payment of 25.00 USD", "paid, 25.00 USD")],
     ),
+    "paid in another way, and by the rail as well": (
+        {"paid_otherwise": True, "reference": "bank-7"},
+        [THEIRS],
+        [(_D.DUPLICATE, "tr_1", "25.00 USD in another way", "paid, 25.00 USD")],
+    ),
+    "paid in another way, and by the rail as well, which took it back": (
+        {"paid_otherwise": True, "reference": "bank-7", "reversed_minor": 2500},
+        [replace(THEIRS, reversed_minor=2500)],
+        [],
+    ),
+    "paid in another way, which is the rail's own": ({"paid_otherwise": True}, [THEIRS], []),
     "an older key failed": ({}, [replace(FIRST, state=FAILED), THEIRS], []),
     "an older key came back": ({}, [replace(FIRST, reversed_minor=2500), THEIRS], []),
     "paid under an older key alone": ({}, [FIRST], []),

@@ -8,11 +8,15 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
+from activities.messages import ReconciliationRequest
+from activities.reconciliations import Reconciliations
 from referral_rewards.domain.errors import ActRefused
 from referral_rewards.domain.money_acts import NEEDS_REFERENCE, SUBJECT_OF, MoneyAct, SubjectKind
 from referral_rewards.domain.payouts import Answer, PaymentRequest, PayoutState
 from referral_rewards.rails.port import Rail
+from referral_rewards.register import reconciliations
 from referral_rewards.reporting.books import checking
 from tests.rails.sending import AMOUNT_MINOR, Sending
 from tests.workflows.scenes import sql
@@ -140,8 +144,24 @@ async def test_what_is_paid_after_a_person_has_said_otherwise_is_told(transfer: 
     (again,) = await sql(transfer.life, "SELECT * FROM payout WHERE id = :id", id=transfer.payout)
     assert (again.state, again.why) == ((row.state, row.why) if kind is not _A.REFUSE_PAYOUT else (_S.SETTLED, None))
     await _books_hold(transfer)
+    assert await _reconciled(transfer) == _DIFFERS[kind]
 
 
+async def _reconciled(sending: Sending) -> list[str]:
+    """How what the rail shows differs from what stands here."""
+    database, rail = sending.life.database, sending.case.rail
+    doing, name = Reconciliations(database, {rail.terms.name: rail}), rail.terms.name
+    since, until = sending.now - timedelta(days=3650), sending.now + timedelta(days=7)  # the provider has its own clock
+    async with database.transaction() as connection:
+        asked = await reconciliations.ask(connection, name, since, until, by="faye", at=sending.now)
+    request = ReconciliationRequest(reconciliation=str(asked), now=sending.now)
+    await ActivityEnvironment().run(doing.list_payments, request)
+    await ActivityEnvironment().run(doing.compare_payments, request)
+    async with database.transaction() as connection:
+        return [str(each.kind) for _, each in await reconciliations.differences(connection, asked, after=None, limit=9)]
+
+
+_DIFFERS: Final = {_A.SETTLE_PAYOUT: ["duplicate"], _A.REFUSE_PAYOUT: [], _A.CANCEL_PAYOUT: ["state"]}
 _STANDS: Final = {
     _A.SETTLE_PAYOUT: (_S.SETTLED, "cheque 7"),
     _A.REFUSE_PAYOUT: (_S.MANUAL_REVIEW, "tr_1"),
