@@ -98,7 +98,8 @@ def _lives(past: Past) -> dict[str, str]:
 
 _FILLED: Final = (
     *("fact", "fact_key", "personal_data", "referral", "referral_key", "referral_fact", "referral_step"),
-    *("reward_claim", "decision", "decision_effect", "leg", "held_total", "payout", "payout_leg"),
+    *("reward_claim", "decision", "decision_effect", "leg", "held_total", "payout", "payout_step"),
+    "payout_leg",
     *("ledger_transaction", "posting"),
 )
 

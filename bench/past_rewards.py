@@ -71,6 +71,14 @@ SELECT id, referral_id, beneficiary, rail, amount_minor, currency,
 FROM leg
 """
 
+_PAYOUT_STEPS: Final = """
+INSERT INTO payout_step (payout_id, generation, at, act, state, reference)
+SELECT p.id, 1, p.updated_at, act, step.state, CASE step.state WHEN 'settled' THEN p.provider_reference END
+FROM payout p CROSS JOIN (
+    VALUES ('planned', 'approved'), ('moved', 'sending'), ('sent', 'sending'), ('moved', 'settled')
+) AS step(act, state)
+"""
+
 _PAYOUT_LEGS: Final = "INSERT INTO payout_leg (payout_id, leg_id, live) SELECT id, id, true FROM leg"
 
 _BOOKS: Final = """
@@ -97,6 +105,7 @@ STATEMENTS: Final = {
     "legs": _LEGS,
     "totals": _TOTALS,
     "payouts": _PAYOUTS,
+    "the lives of payouts": _PAYOUT_STEPS,
     "payouts of legs": _PAYOUT_LEGS,
     "the books": _BOOKS,
     "postings": _POSTINGS,
