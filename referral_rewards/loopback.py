@@ -21,7 +21,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 async def served(app: App) -> AsyncIterator[str]:
     """Serves an application on a free port for the length of the block; gives its URL. Requests that are still under
     way at the end are dropped."""
-    with socket.create_server((_HOST, 0)) as listening:
+    with listener() as listening:
         # It listens from here on: whoever asks before the loop below runs waits in its backlog.
         settings = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=0)
         server = _Server(settings)
@@ -31,6 +31,16 @@ async def served(app: App) -> AsyncIterator[str]:
         finally:
             server.should_exit = True
             await serving
+
+
+def listener() -> socket.socket:
+    """A socket that listens on a free port of loopback."""
+    # With its protocol named, asyncio sends what is written at once; else every second part of an answer on a kept
+    # connection waits 40 ms for the first to be acknowledged.
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    opened.bind((_HOST, 0))
+    opened.listen()
+    return opened
 
 
 async def reply(send: Send, status: int, body: bytes = b"", **headers: str) -> None:

@@ -4,19 +4,16 @@ Where there is no Chromium these tests are skipped and say so; with ``REQUIRE_BR
 error. A page that breaks its own security policy, or whose script fails, fails the test that opened it.
 """
 
-import asyncio
 import os
 import shutil
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from referral_rewards.loopback import served
 from referral_rewards.register import passwords
 from tests.desk import Desk, desk
 
@@ -87,21 +84,6 @@ class Office:
         # A refusal is a page with a status of its own, which the browser also tells its console.
         if kind == "error" and "Failed to load resource" not in text:
             self.problems.append(f"{page.url}: {text}")
-
-
-@asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
-    """The app on a free port of loopback, for the length of the block; its address."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        while not server.started:
-            await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        await serving
 
 
 @pytest.fixture
