@@ -12,6 +12,10 @@ _CYCLE: Final = re.compile(r"payout-cycle-(?P<program>.+)-(?P<due_on>\d{4}-\d{2}
 _OURS: Final = re.compile(rf"referral-.+|(payout|clawback|reconcile)-{_UUID}|{_CYCLE.pattern}", re.ASCII)
 
 
+#: What a run says that ends at once because it bears the id of another (`is_anothers`).
+BORROWED: Final = "started under the id of another workflow"
+
+
 def workflow_id(referral: str) -> str:
     """The id of a referral's workflow, the same for its whole life."""
     return f"referral-{referral}"

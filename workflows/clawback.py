@@ -12,7 +12,7 @@ from activities.messages import ClawbackRequest, PayoutProgress
 
 with workflow.unsafe.imports_passed_through():
     from activities.clawbacks import Clawbacks
-    from referral_rewards.workflow_ids import clawback_workflow_id, is_anothers
+    from referral_rewards.workflow_ids import BORROWED, clawback_workflow_id, is_anothers
 
 _UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 
@@ -29,7 +29,7 @@ class Clawback:
     @workflow.run
     async def run(self, clawback: str) -> str:
         if is_anothers(workflow.info().workflow_id, clawback_workflow_id(clawback)):
-            return "started under the id of another workflow"
+            return BORROWED
         while True:
             self._news = False
             self.progress = await self._step(clawback)

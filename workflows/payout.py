@@ -12,7 +12,7 @@ from activities.messages import PayoutProgress, PayoutRequest
 
 with workflow.unsafe.imports_passed_through():
     from activities.payouts import Payouts
-    from referral_rewards.workflow_ids import is_anothers, payout_workflow_id
+    from referral_rewards.workflow_ids import BORROWED, is_anothers, payout_workflow_id
 
 _UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 
@@ -32,7 +32,7 @@ class Payout:
     @workflow.run
     async def run(self, payout: str) -> str:
         if is_anothers(workflow.info().workflow_id, payout_workflow_id(payout)):
-            return "started under the id of another workflow"
+            return BORROWED
         while True:
             self._news = False
             self.progress = await self._step(payout)

@@ -12,7 +12,7 @@ from activities.messages import CycleProgress, CycleRequest, CyclesDueRequest
 with workflow.unsafe.imports_passed_through():
     from activities.cycles import Cycles
     from referral_rewards.domain.cycles import CycleState
-    from referral_rewards.workflow_ids import is_another_cycles
+    from referral_rewards.workflow_ids import BORROWED, is_another_cycles
 
 _UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 _S = CycleState
@@ -38,7 +38,7 @@ class PayoutCycle:
     @workflow.run
     async def run(self, cycle: str) -> str:
         if is_another_cycles(workflow.info().workflow_id, cycle):
-            return "started under the id of another workflow"
+            return BORROWED
         while True:
             self._news = False
             self.progress = await self._advance(cycle)

@@ -7,6 +7,7 @@ from workflows import steps
 with workflow.unsafe.imports_passed_through():
     from referral_rewards.domain.lifecycle import ReferralStatus
     from referral_rewards.domain.standing import Standing
+    from referral_rewards.workflow_ids import BORROWED
 
 _S = ReferralStatus
 
@@ -26,7 +27,7 @@ class Referral:
     @workflow.run
     async def run(self, referral: str) -> str:
         if steps.bears_the_id_of_another(self.journey):
-            return "started under the id of another workflow"
+            return BORROWED
         await steps.judge(self.journey)
         while not steps.closed(self.journey):
             await self.wait_for_a_timely_claim_and_a_qualifying_conversion()

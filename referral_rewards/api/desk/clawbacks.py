@@ -10,7 +10,7 @@ from referral_rewards.api.desk import acts
 from referral_rewards.api.desk.acts import Said, Typed
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.payouts import run_of
-from referral_rewards.api.desk.typed import id_in
+from referral_rewards.api.desk.typed import id_in, words_in
 from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
 from referral_rewards.api.parts import Its, Parts, Reading
 from referral_rewards.domain.clawbacks import CaseState
@@ -38,8 +38,7 @@ async def list_cases(
     after: _Words = "",
 ) -> Response:
     """Cases by state, payee, program or referral, a page at a time."""
-    typed = {"state": state, "payee": payee, "program": program, "referral": referral}
-    given = {name: value.replace("\0", "").strip() for name, value in typed.items()}
+    given = words_in(state=state, payee=payee, program=program, referral=referral)
     wanted = Wanted(
         state=CaseState(given["state"]) if given["state"] in set(CaseState) else None,
         payee=given["payee"] or None,

@@ -11,6 +11,7 @@ from referral_rewards.api.desk import acts
 from referral_rewards.api.desk.acts import Said, Typed
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.payouts import run_of
+from referral_rewards.api.desk.typed import words_in
 from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
 from referral_rewards.api.parts import Its, Parts, Reading
 from referral_rewards.domain.cycles import CycleState
@@ -31,7 +32,7 @@ async def list_cycles(
     visit: Reader, connection: Reading, state: _Words = "", program: _Words = "", after: UUID | None = None
 ) -> Response:
     """Cycles by program or state, the latest due first."""
-    typed = {"state": state.strip(), "program": program.replace("\0", "").strip()}
+    typed = words_in(state=state, program=program)
     wanted = cycles.Wanted(
         program=typed["program"] or None, state=typed["state"] or None, after=after, limit=_ON_A_PAGE + 1
     )

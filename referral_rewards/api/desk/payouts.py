@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from referral_rewards.api.desk import acts
 from referral_rewards.api.desk.acts import Said, Typed
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.typed import id_in
+from referral_rewards.api.desk.typed import id_in, words_in
 from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
 from referral_rewards.api.parts import Its, Parts, Reading
 from referral_rewards.domain.money_acts import SubjectKind
@@ -40,8 +40,7 @@ async def list_payouts(
     after: _Words = "",
 ) -> Response:
     """Payouts by state, rail, payee, program or referral, a page at a time."""
-    typed = {"state": state, "rail": rail, "payee": payee, "program": program, "referral": referral}
-    given = {name: value.replace("\0", "").strip() for name, value in typed.items()}
+    given = words_in(state=state, rail=rail, payee=payee, program=program, referral=referral)
     wanted = Wanted(
         state=PayoutState(given["state"]) if given["state"] in set(PayoutState) else None,
         rail=given["rail"] or None,

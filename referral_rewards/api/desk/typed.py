@@ -20,6 +20,11 @@ def day_in(typed: str, field: str) -> date | None:
         raise RequestInvalid(f"{typed!r} is no day such as 2026-07-01", field) from None
 
 
+def words_in(**typed: str) -> dict[str, str]:
+    """What a list is searched by, by the names of its fields, as PostgreSQL takes it."""
+    return {name: value.replace("\0", "").strip() for name, value in typed.items()}
+
+
 def id_in(typed: str) -> UUID | None:
     """The place in a list that an address names; None, its beginning, for one that names none."""
     try:
