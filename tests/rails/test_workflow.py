@@ -20,7 +20,7 @@ from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.temporal import payout_workflow_id
 from tests.rails.conftest import Opener
 from tests.rails.sending import Sending
-from tests.workflows.scenes import pay, sql
+from tests.workflows.scenes import pay, sql, status_of
 from worker.build import payouts_worker, provider_worker
 
 _S = PayoutState
@@ -84,11 +84,8 @@ async def test_a_rail_is_called_by_the_queue_of_its_provider_and_once(transfer: 
 async def test_a_rail_that_is_not_connected_says_so(transfer: Sending) -> None:
     async with at_work(transfer, connected=False) as handle:
         await wake(transfer)
-        async with asyncio.timeout(90):
-            while (await handle.query("status")) is None:
-                await asyncio.sleep(0.02)
-        said = await handle.query("status")
-        assert (said["state"], said["why"]) == ("approved", "the rail stripe_transfer is not connected here")
+        status = await status_of(handle)
+        assert (status["state"], status["why"]) == ("approved", "the rail stripe_transfer is not connected here")
         assert await _scheduled(handle) == {"": 1}
 
 
@@ -99,7 +96,7 @@ async def test_news_has_a_payout_looked_at_again_at_once_and_a_sweep_does_not(tr
         await stands(transfer, _S.UNKNOWN)
         asked = len(transfer.provider.asked)
         await wake(transfer, WakeupKind.PAYOUT_OVERDUE)
-        await handle.query("status")
+        await status_of(handle)
         assert len(transfer.provider.asked) == asked
         await wake(transfer)
         assert await handle.result() == _S.SETTLED

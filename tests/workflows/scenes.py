@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from referral_rewards.register import reservations
@@ -152,6 +152,20 @@ async def quiet(life: Installation, referral: str) -> Any:
                 seen = (await life.handle(referral).describe()).raw_description
                 if not seen.HasField("pending_workflow_task") and not seen.pending_activities:
                     return await life.row(referral)
+            await asyncio.sleep(0.02)
+
+
+async def status_of(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
+    """What the run says of itself, once it has anything to say. A query, unlike a signal, does not wait for a run that
+    is about to be started nor for a worker that is about to ask for work: Temporal refuses it."""
+    async with asyncio.timeout(90):
+        while True:
+            try:
+                if status := await handle.query("status"):
+                    return status  # type: ignore[no-any-return]
+            except RPCError as error:
+                if error.status not in {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}:
+                    raise
             await asyncio.sleep(0.02)
 
 

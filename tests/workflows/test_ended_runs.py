@@ -1,6 +1,5 @@
 """Runs of a cycle, a reversal and a reconciliation, ended or set back while they are at work: nothing comes twice."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,7 @@ from referral_rewards.workflow_ids import clawback_workflow_id, cycle_workflow_i
 from tests.clawbacks.taking import act, cases, clawbacks, rewarded, told
 from tests.installation import Installation
 from tests.workflows.cycling import approved, comes_to, cycle_row, decide_on, monthly, open_cycle
-from tests.workflows.scenes import books, quiet, scene, sql
+from tests.workflows.scenes import books, quiet, scene, sql, status_of
 
 _A = MoneyAct
 
@@ -104,10 +103,7 @@ async def test_a_reversal_whose_run_is_broken_off_takes_back_once(life: Installa
         await life.relay.deliver()
         [row] = await sql(life, "SELECT id FROM clawback")
         handle = life.environment.client.get_workflow_handle(clawback_workflow_id(str(row.id)))
-        async with asyncio.timeout(60):
-            while not (said := await handle.query("status")):
-                await asyncio.sleep(0.02)
-        assert (said["again_after"] is None) == (at == "taken back")
+        assert ((await status_of(handle))["again_after"] is None) == (at == "taken back")
         await broken_off(life, handle.id, how)
         await sql(life, "DELETE FROM rail_halt")
         async with life.database.transaction() as connection:
