@@ -29,13 +29,14 @@ from tests.oracle_of_referrals import World
 from tests.oracle_of_rewards import Held
 from tests.population_of_claims import Wave
 from tests.register.judging import heard
+from tests.seeds import seeds
 
 PEPPER = b"a pepper for tests only"
 #: Statuses in which there is a claim to compare.
 _OPEN = ("awaiting_approval", "approved")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(2, of=12))
 async def test_the_register_comes_to_the_oracles_claims(database_url: str, seed: int) -> None:
     """Each wave is taken in, judged and compared; some of it is approved or denied, and all is compared again."""
     terms, waves = population_of_claims.population(seed, size=8)

@@ -26,11 +26,10 @@ LONG = pytest.mark.chaos
             marks=LONG,
         ),
         ("payouts", 2, 0.5, {"commits each", "statements each", "ms each"}),
-        (
-            "cycle",
-            60,
-            1.5,
+        pytest.param(
+            *("cycle", 60, 1.5),
             {f"{phase} {unit}" for phase in ("gather", "freeze", "release", "book") for unit in ("µs", "MB")},
+            marks=LONG,
         ),
         pytest.param(
             *("desk", 1500, 1.5, {"queue median", "claim median", "claim p95", "decisions/s", "approved/s"}),

@@ -135,6 +135,7 @@ async def _copy_leg(crowd: Crowd, *, referral: str, state: str) -> None:
         await connection.execute(statement, {"changed": json.dumps(changed)})
 
 
+@pytest.mark.chaos
 async def test_of_200_approvals_at_once_no_more_are_held_than_the_cap_counts(crowd: Crowd) -> None:
     await _live_together(crowd, 200, per_referrer={"rewards": 20, "period": "P1Y"})
 
