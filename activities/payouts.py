@@ -53,7 +53,7 @@ _AT_ONCE: Final = timedelta(0)
 #: What is left of the activity's time once the rail was asked.
 _HANDOVER_SECONDS: Final = 6.0
 #: A wake of one of these is worth a look: the provider may show something else by now.
-_WORTH_A_LOOK: Final = frozenset({_S.SETTLED, _S.REFUSED, _S.MANUAL_REVIEW})
+_WORTH_A_LOOK: Final = frozenset({_S.SETTLED, _S.REFUSED, _S.MANUAL_REVIEW, _S.CANCELLED})
 
 
 class Payouts:
@@ -169,9 +169,9 @@ class Payouts:
         """Whoever wakes a payout at rest may have heard of something: its provider is asked what it shows now."""
         row, rail = outset.row, self._rails.get(outset.row.rail)
         at_rest = PayoutProgress(state=row.state, why=row.why)
-        if rail is None or row.state not in _WORTH_A_LOOK or row.key_used_at is None:
+        if rail is None or row.state not in _WORTH_A_LOOK or (row.key_used_at is None and not outset.earlier):
             return at_rest
-        step = payouts.as_it_was_sent(row)
+        step = payouts.as_it_was_sent(row, outset.earlier)
         if outset.decided:
             if row.state == _S.SETTLED and row.provider_reference is not None:
                 # Somebody found it at the provider, under the name by which what the payee gets is asked for.
@@ -184,10 +184,12 @@ class Payouts:
             case Paid() as paid, _S.SETTLED if matches(step.request, paid):
                 await self._hand_over(payout, step, paid, now)
                 return await self._note(payout, step, _S.SETTLED, now, paid.reference)
+            case Paid() as paid, _S.CANCELLED if matches(step.request, paid):
+                return await self._note(payout, step, _S.SETTLED, now, paid.reference)
             case Paid() as paid, _S.MANUAL_REVIEW | _S.REFUSED if matches(step.request, paid):
                 if await self._hand_over(payout, step, paid, now) is None:
                     return await self._note(payout, step, _S.SETTLED, now, paid.reference)
-            case Paid() as shown, _S.REFUSED:
+            case Paid() as shown, _S.REFUSED | _S.CANCELLED:
                 return await self._review(payout, step, shown, now)
             case Declined(why), _S.MANUAL_REVIEW:
                 return await self._note(payout, step, _S.REFUSED, now, why=why)

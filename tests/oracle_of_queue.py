@@ -32,8 +32,9 @@ WITH waiting AS (
     SELECT min(l.referral_id), 'payout_' || p.state, NULL, p.updated_at + min(w.patience)
     FROM (VALUES ('manual_review', interval '0'), ('refused', '0'), ('returned', '0'), ('waiting_funds', '0'),
                  ('unknown', '1 hour'), ('accepted', '0')) AS w(state, patience)
-    JOIN payout p USING (state) JOIN payout_leg pl ON pl.payout_id = p.id AND pl.live JOIN leg l ON l.id = pl.leg_id
-    WHERE p.state <> 'accepted' OR p.rail = 'manual'
+    JOIN payout p USING (state) JOIN payout_leg pl ON pl.payout_id = p.id JOIN leg l ON l.id = pl.leg_id
+    WHERE (p.state <> 'accepted' OR p.rail = 'manual')
+      AND (pl.live OR p.id NOT IN (SELECT payout_id FROM payout_leg WHERE live))
     GROUP BY p.id
     UNION ALL
     SELECT r.id, 'reported', 'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')

@@ -96,6 +96,28 @@ def returned(
     return Entry(returned_key(payout, generation), "Payout returned", currency, undone)
 
 
+def lost(payout: str, rail: str, program: str, amount_minor: int, currency: str, *, generation: int = 1) -> Entry:
+    """A rail paid what had been cancelled, and the payee keeps it: nothing was owed, so that it is a loss."""
+    return _entry(
+        settled_key(payout, generation),
+        "Cancelled payout paid",
+        currency,
+        _loss(program),
+        _clearing(rail),
+        amount_minor,
+    )
+
+
+def lost_no_more(
+    payout: str, rail: str, program: str, amount_minor: int, currency: str, *, generation: int = 1
+) -> Entry:
+    """The opposite: the provider bounced that, too."""
+    return _entry(
+        returned_key(payout, generation), "Cancelled payout returned", currency, _clearing(rail), _loss(program),
+        amount_minor,
+    )  # fmt: skip
+
+
 def claimed_back(clawback: str, program: str, payee: str, amount_minor: int, currency: str) -> Entry:
     """A person decided to have so much of a paid reward back: it is no expense any more, but owed to us."""
     return _entry(
@@ -126,9 +148,8 @@ def written_off(clawback: str, program: str, payee: str, amount_minor: int, curr
     rest could be had back. What is written off at once is claimed back first.
     """
     return _entry(
-        f"written_off:{clawback}", "Claim written off", currency, account(AccountKind.LOSS, program),
-        _recoverable(payee), amount_minor,
-    )  # fmt: skip
+        f"written_off:{clawback}", "Claim written off", currency, _loss(program), _recoverable(payee), amount_minor
+    )
 
 
 def credited(key: str, payee: str, amount_minor: int, currency: str) -> Entry:
@@ -178,6 +199,10 @@ def _settlement(rail: str, payee: str, sent_minor: int, deductions: Sequence[Ded
 
 def _expense(program: str) -> str:
     return account(AccountKind.EXPENSE, program)
+
+
+def _loss(program: str) -> str:
+    return account(AccountKind.LOSS, program)
 
 
 def _payable(payee: str) -> str:

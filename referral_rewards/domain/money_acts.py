@@ -95,15 +95,18 @@ NEEDS_AMOUNT: Final = frozenset({_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRI
 _P = PayoutState
 
 
-def payout_takes(state: PayoutState, *, sent: bool, rail: str) -> frozenset[MoneyAct]:
-    """What a person can decide on a payout that stands there; ``sent``: the rail may have seen its present key.
+def payout_takes(state: PayoutState, *, sent: bool, given_up: bool, rail: str) -> frozenset[MoneyAct]:
+    """What a person can decide on a payout that stands there; ``sent``: the rail may have seen its present key;
+    ``given_up``: it pays no reward any more, though it was sent.
 
     A new key needs a recorded refusal first: what was sent and not found is never simply tried again.
     """
     if state in (_P.REFUSED, _P.RETURNED, _P.WAITING_FUNDS):
-        return frozenset({_A.RETRY_PAYOUT, _A.CANCEL_PAYOUT})
+        return frozenset({_A.CANCEL_PAYOUT} if given_up else {_A.RETRY_PAYOUT, _A.CANCEL_PAYOUT})
     if state is _P.MANUAL_REVIEW:
-        return frozenset({_A.SETTLE_PAYOUT, _A.REFUSE_PAYOUT} if sent else {_A.RETRY_PAYOUT, _A.CANCEL_PAYOUT})
+        return frozenset(
+            {_A.SETTLE_PAYOUT, _A.REFUSE_PAYOUT} if sent or given_up else {_A.RETRY_PAYOUT, _A.CANCEL_PAYOUT}
+        )
     if state is _P.ACCEPTED and rail == "manual":
         return frozenset({_A.CONFIRM_PAYOUT, _A.REFUSE_PAYOUT})
     return frozenset()

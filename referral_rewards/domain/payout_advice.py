@@ -15,12 +15,22 @@ _AT_REST: Final[Mapping[PayoutState, str]] = {
     "retry it at once, or cancel it.",
 }
 
+_GIVEN_UP: Final[Mapping[PayoutState, str]] = {
+    _P.MANUAL_REVIEW: "It was cancelled, and its provider paid it after all. Have that taken back at the provider, "
+    "then record that it was not paid. Or, if the payee keeps it, settle it with the provider's reference: it is then "
+    "a loss.",
+    _P.RETURNED: "It was paid although it was cancelled, and came back. Nothing is owed: cancel it.",
+}
 
-def to_do(state: PayoutState, *, sent: bool, rail: str, key: str) -> str | None:
+
+def to_do(state: PayoutState, *, sent: bool, given_up: bool, rail: str, key: str) -> str | None:
     """The advice on a payout that stands there; None where it goes on by itself or is done with.
 
-    ``key`` is the name under which its provider knows it; ``sent`` says that an attempt under it is on record.
+    ``key`` is the name under which its provider knows it; ``sent`` says that an attempt under it is on record,
+    ``given_up`` that it pays no reward any more, though it was sent.
     """
+    if given_up and state in _GIVEN_UP:
+        return _GIVEN_UP[state]
     if state is _P.MANUAL_REVIEW:
         if not sent:
             return "Nothing was sent. Look into why it was stopped, then retry it; or cancel it."

@@ -42,8 +42,8 @@ TRANSITIONS: Final[Mapping[PayoutState, frozenset[PayoutState]]] = {
     _S.ACCEPTED: frozenset({_S.SETTLED, _S.REFUSED, _S.WAITING_FUNDS, _S.MANUAL_REVIEW}),
     _S.REFUSED: frozenset({_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED}),
     _S.MANUAL_REVIEW: frozenset({_S.APPROVED, _S.SETTLED, _S.REFUSED, _S.CANCELLED}),
-    # Approved anew after its cancelled plan was never sent.
-    _S.CANCELLED: frozenset({_S.PLANNED, _S.APPROVED}),
+    # Approved anew after its cancelled plan was never sent; or its provider paid it after all.
+    _S.CANCELLED: frozenset({_S.PLANNED, _S.APPROVED, _S.MANUAL_REVIEW}),
     _S.SETTLED: frozenset({_S.RETURNED}),
     # The provider bounced what it had paid: that is a refusal, too.
     _S.RETURNED: frozenset({_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED}),

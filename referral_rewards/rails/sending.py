@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 from typing import Final
 
-from referral_rewards.domain.payouts import Accepted, Answer, Declined, Unfunded, Unknown, safe_to_send_again
+from referral_rewards.domain.payouts import Accepted, Answer, Declined, Paid, Unfunded, Unknown, safe_to_send_again
 from referral_rewards.rails.port import Rail
 from referral_rewards.register.payout_generations import Earlier
 from referral_rewards.register.payouts import ToSend
@@ -32,7 +32,12 @@ async def look(rail: Rail, step: ToSend) -> Answer | None:
     """What the rail shows of a payout at rest, if it can be asked; it moves nothing."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            return await _find(rail, step, Earlier(step.key, step.accepted_as))
+            found = await _find(rail, step, Earlier(step.key, step.accepted_as))
+            for before in step.earlier:
+                if isinstance(found, Paid):
+                    break
+                found = await _find(rail, step, before)
+            return found
     except TimeoutError:
         return Unknown("the rail did not answer in time")
 

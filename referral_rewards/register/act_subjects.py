@@ -13,6 +13,7 @@ from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.money_acts import ActSubject, MoneyAct, SubjectKind, payout_takes, subject_digest
 from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.register import decisions, dossier, referrals
+from referral_rewards.register.payout_endings import GIVEN_UP
 from referral_rewards.register.signing import KeyRing
 
 _A = MoneyAct
@@ -91,7 +92,7 @@ async def _payout(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSu
         row.referral_id,
         row.program,
         payout_digest(row, row.generation, state),
-        payout_takes(state, sent=sent, rail=row.rail),
+        payout_takes(state, sent=sent, given_up=row.given_up, rail=row.rail),
         await dossier.marks_of_payee(connection, row.payee),
         {_A.CONFIRM_PAYOUT: let_out_by, _A.RETRY_PAYOUT: refused_by},
     )
@@ -152,7 +153,9 @@ async def _cycle(connection: AsyncConnection, row: Any) -> ActSubject:
 _REFERRALS: Final = {
     SubjectKind.PAYOUT: text("""
         SELECT DISTINCT l.referral_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
-        WHERE pl.payout_id = :id AND pl.live ORDER BY 1
+        WHERE pl.payout_id = :id
+          AND (pl.live OR NOT EXISTS (SELECT 1 FROM payout_leg WHERE payout_id = :id AND live OFFSET 0))
+        ORDER BY 1
     """),
     SubjectKind.CLAWBACK_CASE: text("SELECT referral_id FROM clawback_case WHERE id = :id"),
     # Of a cycle its row alone: the referrals of its list are held by each payout, one at a time.
@@ -166,14 +169,14 @@ _LOCKS: Final = {
 }
 
 _ROWS: Final = {
-    SubjectKind.PAYOUT: text("""
-        SELECT p.*, p.body->>'program' AS program, ARRAY(
+    SubjectKind.PAYOUT: text(f"""
+        SELECT p.*, p.body->>'program' AS program, {GIVEN_UP} AS given_up, ARRAY(
             SELECT DISTINCT d.username FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
             JOIN decision d ON CAST(d.id AS text) = ANY(l.decisions)
             WHERE pl.payout_id = p.id AND pl.live
         ) AS approvers
         FROM payout p WHERE p.id = :id
-    """),
+    """),  # noqa: S608 (a constant of ours)
     # A leg of which nothing was paid yet may still be: its payout's answer is awaited. What is left of its payout to be
     # had back is what was sent, to all of its legs, less what others are had back of.
     SubjectKind.CLAWBACK_CASE: text("""

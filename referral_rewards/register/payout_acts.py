@@ -83,7 +83,10 @@ async def _apply(connection: AsyncConnection, row: Any, decision: Decision, now:
             await payout_rows.move(connection, row.id, PayoutState.SETTLED, now, why, decision.details["reference"])
             await payout_endings.settled(connection, row, now)
         case _A.REFUSE_PAYOUT:
-            await payout_rows.move(connection, row.id, PayoutState.REFUSED, now, why, None)
+            # Of one that was given up nothing is left to be released: it is cancelled, as it was.
+            given_up = await payout_endings.is_given_up(connection, row.id)
+            to = PayoutState.CANCELLED if given_up else PayoutState.REFUSED
+            await payout_rows.move(connection, row.id, to, now, why, None)
         case _A.CANCEL_PAYOUT:
             await payout_rows.move(connection, row.id, PayoutState.CANCELLED, now, why, None)
             await payout_endings.cancelled(connection, row, now)

@@ -1,7 +1,7 @@
 """What a rail answered, put on record: the payout moves forward, is booked, and its referrals hear of it."""
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -13,8 +13,8 @@ from referral_rewards.register import payout_endings, payout_rows, payout_steps,
 from referral_rewards.register.payouts import NotNow, ToSend
 
 _P = PayoutState
-#: What a rail refused, and shows as paid after all, is a person's to look at.
-_REFUSED: Final = frozenset({_P.REFUSED, _P.WAITING_FUNDS})
+#: What was not to be paid any more, and is shown as paid after all, is a person's to look at.
+_UNPAID: Final = frozenset({_P.REFUSED, _P.WAITING_FUNDS, _P.CANCELLED})
 
 
 async def note(
@@ -31,12 +31,16 @@ async def note(
     """Moves a payout forward; a settled one is booked and its legs are paid. Wakes the referral once all are at rest.
 
     A state that can't follow the present one changes nothing: answers may come late and twice. But that it was paid
-    though it was refused before, or under an earlier ``generation`` of its key than the present one, is put before a
-    person; and one that rests as given up, or as paid in another way, says from then on that the rail paid as well.
+    though it was refused or cancelled before, or under an earlier ``generation`` of its key than the present one, is
+    put before a person; and one that rests as paid in another way says from then on that the rail paid as well.
     """
     held = await payout_rows.hold(connection, payout)
     state, of_another = PayoutState(held.row.state), generation not in (None, held.row.generation)
-    if to is _P.SETTLED and (state in _REFUSED or of_another):
+    if await payout_endings.is_given_up(connection, payout):
+        if await _seen_by_a_person(connection, held.row, to, reference, why):
+            return state
+        to = _P.CANCELLED if state is _P.MANUAL_REVIEW and to is _P.REFUSED else to
+    if to is _P.SETTLED and (state in _UNPAID or of_another):
         to, why = _P.MANUAL_REVIEW, f"the rail shows that it paid after all, as {reference}"
     elif of_another:
         return state
@@ -92,6 +96,18 @@ async def shut_out(
     why = f"the rail {step.rail} does not let us in: {why}"
     await payout_rows.remark(connection, held.row, why, now, again_after)
     return NotNow(PayoutState(held.row.state), why, again_after)
+
+
+async def _seen_by_a_person(
+    connection: AsyncConnection, payout: Any, to: PayoutState, reference: str | None, why: str | None
+) -> bool:
+    """Whether what its rail shows of a payout that was given up is, or was, before a person: it may have been taken
+    back since by what the rail lists as something else."""
+    if to not in (_P.SETTLED, _P.MANUAL_REVIEW):
+        return False
+    steps = await payout_steps.of(connection, payout.id)
+    shown = [(each.reference, each.why) for each in steps if each.state == _P.MANUAL_REVIEW]
+    return (reference, why) in shown if to is _P.MANUAL_REVIEW else reference in dict(shown)
 
 
 _MISSED: Final = text("UPDATE payout SET missed_at = coalesce(missed_at, :at) WHERE id = :id")

@@ -3,6 +3,7 @@
 The caller holds the rows of its referrals and its own, and has written or writes the state in the same transaction.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -15,7 +16,10 @@ from referral_rewards.register import deductions, ledger, offsets, tax_holds
 
 
 async def settled(connection: AsyncConnection, payout: Any, now: datetime) -> None:
-    """Its legs are paid, and what was owed is not any more."""
+    """Its legs are paid, and what was owed is not any more; of one that was given up nothing was."""
+    if await is_given_up(connection, payout.id):
+        await _post_loss(connection, books.lost, payout, now)
+        return
     await connection.execute(_LEGS_PAID, {"id": payout.id})
     entry = books.settled(
         str(payout.id), payout.rail, payout.payee, payout.amount_minor, payout.currency,
@@ -27,6 +31,9 @@ async def settled(connection: AsyncConnection, payout: Any, now: datetime) -> No
 
 async def returned(connection: AsyncConnection, payout: Any, now: datetime) -> None:
     """Its legs are owed again, and stay its own: nothing else pays them while a person has not decided."""
+    if await is_given_up(connection, payout.id):
+        await _post_loss(connection, books.lost_no_more, payout, now)
+        return
     await connection.execute(_LEGS_OWED, {"id": payout.id})
     entry = books.returned(
         str(payout.id), payout.rail, payout.payee, payout.amount_minor, payout.currency,
@@ -47,6 +54,11 @@ async def cancelled(connection: AsyncConnection, payout: Any, now: datetime) -> 
     await tax_holds.wake(connection, {payout.payee})
 
 
+async def is_given_up(connection: AsyncConnection, payout: UUID) -> bool:
+    """Whether it was sent, and people then gave up every reward that it was to pay."""
+    return (await connection.execute(_IS_GIVEN_UP, {"id": payout})).one_or_none() is not None
+
+
 async def taken_back_by_us(connection: AsyncConnection, payout: Any) -> bool:
     """Whether we had it reversed ourselves: what its provider shows of that is no bounce."""
     return (await connection.execute(_REVERSED, {"id": payout.id})).one_or_none() is not None
@@ -56,6 +68,16 @@ async def paid_otherwise(connection: AsyncConnection, payout: UUID) -> bool:
     """Whether a person settled it by their word that it was paid in some other way than under its key: what its
     provider shows of that key, then, says nothing of the payment."""
     return (await connection.execute(_OTHERWISE, {"id": payout})).one_or_none() is not None
+
+
+async def _post_loss(
+    connection: AsyncConnection, entry_of: Callable[..., books.Entry], payout: Any, now: datetime
+) -> None:
+    program = payout.body["program"]
+    entry = entry_of(
+        str(payout.id), payout.rail, program, payout.amount_minor, payout.currency, generation=payout.generation
+    )
+    await ledger.post(connection, entry, program=program, referral=payout.referral_id or "", at=now)
 
 
 _LEGS_PAID: Final = text("""
@@ -79,6 +101,13 @@ _UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE payout_id = :id 
 _REVERSED: Final = text("""
 SELECT 1 FROM clawback WHERE payout_id = :id AND kind = 'reverse' AND first_sent_at IS NOT NULL LIMIT 1
 """)
+
+#: Of a payout `p`, that nothing is paid by it any more, though it was sent (`is_given_up`).
+GIVEN_UP: Final = """
+(p.first_sent_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM payout_leg WHERE payout_id = p.id AND live OFFSET 0))
+"""
+
+_IS_GIVEN_UP: Final = text(f"SELECT 1 FROM payout p WHERE p.id = :id AND {GIVEN_UP}")  # noqa: S608 (ours)
 
 #: Of a payout `p`, that a person's word settled it (`paid_otherwise`).
 PAID_OTHERWISE: Final = """

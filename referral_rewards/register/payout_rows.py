@@ -58,8 +58,8 @@ async def rail_of(connection: AsyncConnection, payout: UUID) -> str | None:
 
 
 async def referrals_of(connection: AsyncConnection, payout: UUID) -> Sequence[str]:
-    """The referrals whose legs it pays, in the order in which their rows are held; of one that pays none any more the
-    referral that it was made for."""
+    """The referrals whose legs it pays, in the order in which their rows are held; of one that pays none any more
+    those whose it was to pay."""
     return (await connection.execute(_REFERRALS, {"id": payout})).scalars().all()
 
 
@@ -119,7 +119,9 @@ _RAIL: Final = text("SELECT rail FROM payout WHERE id = :id")
 _HOLD: Final = text("SELECT * FROM payout WHERE id = :id FOR UPDATE")
 
 _REFERRALS: Final = text("""
-SELECT l.referral_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id AND pl.live
+SELECT l.referral_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
+WHERE pl.payout_id = :id
+  AND (pl.live OR NOT EXISTS (SELECT 1 FROM payout_leg WHERE payout_id = :id AND live OFFSET 0))
 UNION
 SELECT referral_id FROM payout WHERE id = :id AND referral_id IS NOT NULL
 ORDER BY referral_id

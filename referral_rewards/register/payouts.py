@@ -52,11 +52,13 @@ _TO_BE_SENT: Final = frozenset({_P.APPROVED, _P.SENDING, _P.UNKNOWN})
 @dataclass(frozen=True, slots=True)
 class Outset:
     """A payout as its activity finds it, once what people decided on it is carried out (``decided``: something was),
-    and what the sources have to be asked before it may be sent, by referral."""
+    and what the sources have to be asked before it may be sent, by referral. Of one that was cancelled, the keys of
+    its ``earlier`` generations."""
 
     row: Any
     questions: Mapping[str, Question]
     decided: bool
+    earlier: Sequence[Earlier] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: 
     for row in rows if found.state in _TO_BE_SENT else ():
         if (case := await open_case(connection, row, now)) is not None:
             asked[row.id] = question_of(case)
-    return Outset(found, asked, decided)
+    earlier = await payout_generations.earlier(connection, found) if found.state == _P.CANCELLED else ()
+    return Outset(found, asked, decided, earlier)
 
 
 async def commit_attempt(
@@ -126,8 +129,8 @@ async def commit_attempt(
     return step
 
 
-def as_it_was_sent(payout: Any) -> ToSend:
-    """The latest attempt at a payout at rest, to be looked up once more and never sent."""
+def as_it_was_sent(payout: Any, earlier: Sequence[Earlier] = ()) -> ToSend:
+    """The latest attempt at a payout at rest, to be looked up once more and never sent; then those ``earlier``."""
     return ToSend(
         request=PaymentRequest.of(payout.body),
         rail=payout.rail,
@@ -136,6 +139,7 @@ def as_it_was_sent(payout: Any) -> ToSend:
         may_resend=False,
         accepted_as=payout.provider_reference,
         looks_first=True,
+        earlier=earlier,
         generation=payout.generation,
     )
 

@@ -60,9 +60,10 @@ async def _date(connection: AsyncConnection, entry: Any) -> None:
 
 # What a search asks for stands in the row; what is only shown is read from the referral when it is.
 #
-# A payout has one entry, whatever it pays: that of the first of its referrals. Why it stands there is read when it is
-# shown, for it may change while it stands. One of unknown outcome waits for a person from an hour on: until then its
-# entry lies in the future, where no search looks, so that nothing has to be written when the hour is over.
+# A payout has one entry, whatever it pays or, once cancelled, was to pay: that of the first of its referrals. Why it
+# stands there is read when it is shown, for it may change while it stands. One of unknown outcome waits for a person
+# from an hour on: until then its entry lies in the future, where no search looks, so that nothing has to be written
+# when the hour is over.
 _KEEP: Final = text("""
 WITH waiting AS MATERIALIZED (
     SELECT r.id, 'approval' AS exception, '' AS subject, CAST(NULL AS text) AS about, CAST(NULL AS text) AS reported,
@@ -83,14 +84,15 @@ WITH waiting AS MATERIALIZED (
     FROM (
         SELECT id FROM payout WHERE referral_id = :referral
         UNION
-        SELECT pl.payout_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
+        SELECT pl.payout_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id
         WHERE l.referral_id = :referral
     ) AS its JOIN payout p USING (id)
     WHERE (p.state IN ('manual_review', 'refused', 'returned', 'waiting_funds', 'unknown')
            OR (p.state = 'accepted' AND p.rail = 'manual'))
       AND :referral = coalesce(p.referral_id, (
           SELECT min(l.referral_id) FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
-          WHERE pl.payout_id = p.id AND pl.live))
+          WHERE pl.payout_id = p.id AND (pl.live OR NOT EXISTS (
+              SELECT 1 FROM payout_leg WHERE payout_id = p.id AND live OFFSET 0))))
     UNION ALL
     SELECT r.id, 'reported', CAST(f.id AS text),
            'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')

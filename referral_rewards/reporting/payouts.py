@@ -13,6 +13,7 @@ from referral_rewards.domain.money_acts import SubjectKind
 from referral_rewards.domain.payout_advice import to_do
 from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.register.literals import array
+from referral_rewards.register.payout_endings import GIVEN_UP
 from referral_rewards.register.signing import KeyRing
 from referral_rewards.reporting import acts
 from referral_rewards.reporting.forms import plain
@@ -88,7 +89,7 @@ def _brief(row: Any) -> dict[str, Any]:
         "currency": row.currency,
         "state": row.state,
         "why": row.why,
-        "to_do": to_do(state, sent=sent, rail=row.rail, key=row.provider_key),
+        "to_do": to_do(state, sent=sent, given_up=row.given_up, rail=row.rail, key=row.provider_key),
         "generation": row.generation,
         "key": row.provider_key,
         "reference": row.provider_reference,
@@ -99,7 +100,7 @@ def _brief(row: Any) -> dict[str, Any]:
     }
 
 
-_BRIEF: Final = "p.*, p.body->>'program' AS program, p.body->>'destination' AS destination"
+_BRIEF: Final = f"p.*, p.body->>'program' AS program, p.body->>'destination' AS destination, {GIVEN_UP} AS given_up"
 
 # In the order of ids no more than a page is read, or all of one state, payee, referral or cycle.
 _PAGE: Final = text(f"""

@@ -13,6 +13,7 @@ from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.register import decisions
 from referral_rewards.register.decisions import Decision
 from referral_rewards.register.literals import dump
+from referral_rewards.register.payout_endings import GIVEN_UP
 from referral_rewards.register.signing import KeyRing
 from referral_rewards.reporting.forms import instant
 from referral_rewards.reporting.queue_filters import PAGE_MAX, Filters, Waits
@@ -122,8 +123,11 @@ def _matter(row: Any) -> tuple[str | None, str | None]:
         about = f"the payout cycle of {row.program} that was due on {row.cycle_due_on:%Y-%m-%d} has a list"
         return about, "Look through the list, then release it."
     if row.payout_state is not None:
-        sent, key = row.payout_sent_at is not None, row.payout_key
-        return row.payout_why, to_do(PayoutState(row.payout_state), sent=sent, rail=row.payout_rail, key=key)
+        advice = to_do(
+            PayoutState(row.payout_state), sent=row.payout_sent_at is not None, given_up=row.payout_given_up,
+            rail=row.payout_rail, key=row.payout_key,
+        )  # fmt: skip
+        return row.payout_why, advice
     return row.about, _TO_DO.get(row.exception)
 
 
@@ -145,12 +149,12 @@ def _signature(decision: Decision) -> dict[str, Any]:
 
 
 # Most of a claim is its evidence, which no list shows.
-_ENTRIES: Final = text("""
+_ENTRIES: Final = text(f"""
 SELECT q.referral_id, q.exception, q.subject, q.about, coalesce(its.updated_at, q.since) AS since, q.remind_at,
        q.escalate_at, r.id, coalesce(r.program, q.program) AS program, coalesce(r.status, q.status) AS status, r.reason,
        its.state AS payout_state, its.why AS payout_why, its.key_used_at AS payout_sent_at, its.rail AS payout_rail,
-       its.provider_key AS payout_key, cycle.due_on AS cycle_due_on, r.referrer, r.order_id,
-       r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
+       its.provider_key AS payout_key, its.given_up AS payout_given_up, cycle.due_on AS cycle_due_on, r.referrer,
+       r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
        EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,
        (SELECT coalesce(json_agg(json_build_object('payout', p.id, 'state', p.state, 'why', p.why) ORDER BY p.id), '[]')
         FROM (SELECT DISTINCT payout_id FROM payouts_of(r.id)) AS o
@@ -162,7 +166,8 @@ CROSS JOIN LATERAL (
 ) AS q
 LEFT JOIN LATERAL (SELECT * FROM referral WHERE id = q.referral_id OFFSET 0) AS r ON true
 LEFT JOIN LATERAL (
-    SELECT * FROM payout WHERE q.exception LIKE 'payout%' AND id = CAST(q.subject AS uuid) OFFSET 0
+    SELECT p.*, {GIVEN_UP} AS given_up FROM payout p
+    WHERE q.exception LIKE 'payout%' AND p.id = CAST(q.subject AS uuid) OFFSET 0
 ) AS its ON true
 LEFT JOIN LATERAL (
     SELECT due_on FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0
@@ -172,4 +177,4 @@ LEFT JOIN LATERAL (
     FROM reward_claim WHERE id = r.claim_id OFFSET 0
 ) AS c ON true
 ORDER BY wanted.number
-""")
+""")  # noqa: S608 (a constant of ours)

@@ -55,6 +55,16 @@ ENTRIES = {
         "returned:po-3",
         {"payable:brie": -100, "clearing:tremendous": 100},
     ),
+    "a cancelled payout that was paid and stays with its payee is a loss": (
+        ledger.lost("po", "tremendous", "p", 100, "USD", generation=2),
+        "settled:po-2",
+        {"loss:p": 100, "clearing:tremendous": -100},
+    ),
+    "and none once that came back, too": (
+        ledger.lost_no_more("po", "tremendous", "p", 100, "USD"),
+        "returned:po",
+        {"loss:p": -100, "clearing:tremendous": 100},
+    ),
     "what is claimed back is owed to us and no expense": (
         ledger.claimed_back("cb1", "p", "brie", 40, "USD"),
         "claimed_back:cb1",

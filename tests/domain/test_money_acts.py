@@ -1,6 +1,7 @@
 """Decisions on money: who may make one, on what, and what is signed beside its kind."""
 
 from dataclasses import replace
+from itertools import product
 from uuid import UUID
 
 import pytest
@@ -46,18 +47,20 @@ def test_every_act_has_a_subject_reasons_and_roles_and_no_name_of_a_decision_on_
 
 @pytest.mark.parametrize("state", list(PayoutState))
 @pytest.mark.parametrize("sent", [True, False])
+@pytest.mark.parametrize("given_up", [True, False])
 @pytest.mark.parametrize("rail", ["manual", "stripe_transfer"])
-def test_a_new_key_is_only_released_where_a_refusal_is_on_record_or_nothing_was_sent(
-    state: PayoutState, sent: bool, rail: str
+def test_a_new_key_is_only_released_where_a_refusal_is_on_record_or_nothing_was_sent_and_a_reward_is_left(
+    state: PayoutState, sent: bool, given_up: bool, rail: str
 ) -> None:
-    if _A.RETRY_PAYOUT in payout_takes(state, sent=sent, rail=rail):
+    if _A.RETRY_PAYOUT in payout_takes(state, sent=sent, given_up=given_up, rail=rail):
+        assert not given_up
         assert state in (_P.REFUSED, _P.RETURNED, _P.WAITING_FUNDS) or not sent
 
 
 def test_every_payout_that_rests_without_being_paid_takes_something() -> None:
     for state in AT_REST - {_P.SETTLED, _P.CANCELLED}:
-        for sent in (True, False):
-            assert payout_takes(state, sent=sent, rail="stripe_transfer")
+        for sent, given_up in product((True, False), repeat=2):
+            assert payout_takes(state, sent=sent, given_up=given_up, rail="stripe_transfer")
 
 
 def test_nothing_leads_back_to_sending_but_an_approval() -> None:

@@ -1,13 +1,18 @@
 """How a payout ends, and what that does to its leg, its referral and the books."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from referral_rewards.domain.errors import ActRefused
 from referral_rewards.domain.money_acts import MoneyAct
 from referral_rewards.domain.payouts import PayoutState
+from referral_rewards.domain.terms import Role
 from referral_rewards.rails.sandbox.provider import Fault
+from referral_rewards.reporting import queue
+from referral_rewards.reporting.books import checking
+from referral_rewards.reporting.queue_filters import Filters
 from tests.rails.conftest import Opener
 from tests.rails.sending import AMOUNT_MINOR, Sending
 from tests.workflows.scenes import sql
@@ -201,6 +206,107 @@ async def test_what_was_refused_and_is_paid_after_all_is_put_before_a_person(tra
     assert (await transfer.step(HOUR)).state == _S.MANUAL_REVIEW
     row = await transfer.row()
     assert (row.state, row.why) == (_S.MANUAL_REVIEW, "the rail shows that it paid after all, as tr_1")
+
+
+async def _given_up(sending: Sending) -> None:
+    """Lost, and then cancelled by a person."""
+    await _lost(sending)
+    await sending.decide(_A.REFUSE_PAYOUT)
+    await sending.step()
+    await sending.decide(_A.CANCEL_PAYOUT)
+    assert (await sending.step()).state == _S.CANCELLED
+
+
+async def _waits(sending: Sending) -> list[dict[str, Any]]:
+    """What of payouts stands in the queue, as a person is shown it."""
+    async with sending.life.database.transaction() as connection:
+        found = await queue.page(connection, sending.life.keys, Filters(), None, datetime.now(UTC) + timedelta(days=9))
+    return [each for each in found.entries if each["exception"].startswith("payout")]
+
+
+async def _books_hold(sending: Sending) -> None:
+    async with sending.life.database.transaction() as connection:
+        assert [each async for each in checking.problems(connection)] == []
+
+
+async def _paid_after_all(sending: Sending) -> None:
+    """Given up, and its provider pays it after all, of which something wakes it."""
+    await _given_up(sending)
+    await _books_hold(sending)
+    assert await _waits(sending) == []
+    _transferred(sending)
+    assert (await sending.step(HOUR)).state == _S.MANUAL_REVIEW
+    (entry,) = await _waits(sending)
+    assert (entry["referral"], entry["exception"]) == ("r1", "payout_manual_review")
+    assert entry["about"] == "the rail shows that it paid after all, as tr_1"
+    assert entry["to_do"].startswith("It was cancelled, and its provider paid it after all.")
+    # It stands there until a person has decided, however often somebody looks, and is sent by none of that.
+    assert (await sending.step(HOUR)).state == _S.MANUAL_REVIEW
+    assert len(await _waits(sending)) == 1
+    with pytest.raises(ActRefused, match="refuse_payout, settle_payout"):
+        await sending.decide(_A.RETRY_PAYOUT)
+    await _books_hold(sending)
+
+
+async def test_what_was_given_up_and_is_paid_after_all_and_kept_is_a_loss(transfer: Sending) -> None:
+    await _paid_after_all(transfer)
+    await transfer.decide(_A.SETTLE_PAYOUT, reason="found_at_provider", reference="tr_1")
+    assert (await transfer.step(HOUR)).state == _S.SETTLED
+    assert await _waits(transfer) == []
+    assert (await _leg(transfer), await transfer.booked()) == ("cancelled", AMOUNT_MINOR)
+    assert (await transfer.life.money())["loss:acme-friends"] == AMOUNT_MINOR
+    await _books_hold(transfer)
+    _bounce(transfer)
+    assert (await transfer.step(HOUR)).state == _S.RETURNED
+    (entry,) = await _waits(transfer)
+    assert entry["to_do"] == "It was paid although it was cancelled, and came back. Nothing is owed: cancel it."
+    assert await transfer.booked() == 0
+    with pytest.raises(ActRefused, match="it takes cancel_payout"):
+        await transfer.decide(_A.RETRY_PAYOUT)
+    await transfer.decide(_A.CANCEL_PAYOUT)
+    assert (await transfer.step(HOUR)).state == _S.CANCELLED
+    assert await _waits(transfer) == []
+    await _books_hold(transfer)
+
+
+async def test_what_was_given_up_and_paid_after_all_and_taken_back_is_cancelled_again(transfer: Sending) -> None:
+    await _paid_after_all(transfer)
+    await transfer.decide(_A.REFUSE_PAYOUT, reason="provider_confirmed")
+    assert (await transfer.step(HOUR)).state == _S.CANCELLED
+    # Who has seen that payment isn't shown it again: it may have been taken back by what is listed as something else.
+    assert (await transfer.step(HOUR)).state == _S.CANCELLED
+    assert await _waits(transfer) == []
+    assert await transfer.booked() == 0
+    await _books_hold(transfer)
+    # But they are shown another one.
+    _transferred(transfer)
+    assert (await transfer.step(HOUR)).state == _S.MANUAL_REVIEW
+    assert (await transfer.row()).why.endswith("under our key, not what was asked")
+
+
+async def test_what_its_provider_took_back_itself_is_cancelled_without_a_person(transfer: Sending) -> None:
+    await _paid_after_all(transfer)
+    _bounce(transfer)
+    assert (await transfer.step(HOUR)).state == _S.CANCELLED
+    assert await _waits(transfer) == []
+    await _books_hold(transfer)
+
+
+async def test_what_was_given_up_under_a_later_key_and_paid_under_the_first_is_put_before_a_person(
+    transfer: Sending,
+) -> None:
+    await _lost(transfer)
+    await transfer.decide(_A.REFUSE_PAYOUT)
+    await transfer.step()
+    await transfer.life.user("gil", Role.FINANCE)
+    await transfer.decide(_A.RETRY_PAYOUT, user="gil")
+    transfer.provider.accounts.clear()
+    assert (await transfer.step()).state == _S.REFUSED
+    await transfer.decide(_A.CANCEL_PAYOUT)
+    assert (await transfer.step()).state == _S.CANCELLED
+    _transferred(transfer)
+    assert (await transfer.step(HOUR)).state == _S.MANUAL_REVIEW
+    assert (await transfer.row()).why == "the rail shows that it paid after all, as tr_1"
 
 
 @pytest.mark.parametrize(("reason", "stands"), [("paid_outside", _S.SETTLED), ("found_at_provider", _S.RETURNED)])

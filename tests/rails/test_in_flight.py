@@ -139,7 +139,7 @@ async def test_what_is_paid_after_a_person_has_said_otherwise_is_told(transfer: 
     (row,) = await sql(transfer.life, "SELECT * FROM payout WHERE id = :id", id=transfer.payout)
     assert (row.state, row.provider_reference) == _STANDS[kind]
     assert (row.why or "").endswith("the rail shows that it paid after all, as tr_1")
-    # Nor is that forgotten once somebody looks again; what nobody paid otherwise is settled by it then.
+    # Nor is that forgotten once somebody looks again; what nobody paid otherwise or gave up is settled by it then.
     await transfer.step()
     (again,) = await sql(transfer.life, "SELECT * FROM payout WHERE id = :id", id=transfer.payout)
     assert (again.state, again.why) == ((row.state, row.why) if kind is not _A.REFUSE_PAYOUT else (_S.SETTLED, None))
@@ -165,5 +165,5 @@ _DIFFERS: Final = {_A.SETTLE_PAYOUT: ["duplicate"], _A.REFUSE_PAYOUT: [], _A.CAN
 _STANDS: Final = {
     _A.SETTLE_PAYOUT: (_S.SETTLED, "cheque 7"),
     _A.REFUSE_PAYOUT: (_S.MANUAL_REVIEW, "tr_1"),
-    _A.CANCEL_PAYOUT: (_S.CANCELLED, None),
+    _A.CANCEL_PAYOUT: (_S.MANUAL_REVIEW, "tr_1"),
 }

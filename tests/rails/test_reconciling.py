@@ -206,6 +206,15 @@ async def test_what_was_refused_here_and_paid_there_is_found(office: Office) -> 
     assert (found.kind, found.payout, found.ours, found.theirs) == ("state", payout, "refused", "paid, 25.00 USD")
 
 
+async def test_what_stands_elsewhere_at_its_rail_is_looked_at(office: Office) -> None:
+    """Above all what was cancelled and paid: its payout asks the rail itself, and comes before a person."""
+    payout = await office.pay(1, PayoutState.CANCELLED)
+    await office.pay(2)
+    assert [each.kind for each in await office.reconcile()] == ["state"]
+    woken = text("SELECT target FROM outbox WHERE kind = 'payout_due'")
+    assert {each.target for each in await office.sql(woken)} == {str(payout)}
+
+
 async def test_what_is_still_found_out_is_no_difference(office: Office) -> None:
     await office.pay(1, PayoutState.UNKNOWN)
     await office.hold(office.case.request(2), PayoutState.SENDING, None)

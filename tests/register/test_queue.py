@@ -199,6 +199,17 @@ async def test_a_payout_of_several_referrals_has_one_entry_and_a_cycle_its_own_u
         await connection.execute(text("UPDATE payout_cycle SET state = 'released'"))
         await queue.keep_cycle(connection, cycle)
         assert [each.exception for each in await as_kept(connection)] == ["payout_refused"]
+        # Cancelled, and then paid after all: it stands with the first of the referrals whose rewards it was to pay.
+        await connection.execute(text("UPDATE payout_leg SET live = false"))
+        await connection.execute(
+            text("UPDATE payout SET state = 'manual_review', first_sent_at = now() WHERE cycle_id = :cycle"),
+            {"cycle": cycle},
+        )
+        for name in ("b", "a"):
+            await queue.keep(connection, name)
+        found = await shown(connection, desk.parts.keys, Filters(), None, datetime.now(UTC))
+        assert [(each["referral"], each["exception"]) for each in found.entries] == [("a", "payout_manual_review")]
+        assert found.entries[0]["to_do"].startswith("It was cancelled, and its provider paid it after all.")
 
 
 _CYCLE = text("""

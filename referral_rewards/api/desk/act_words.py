@@ -28,8 +28,10 @@ ACTS: Final[Mapping[MoneyAct, str]] = {
 #: What comes of it.
 FOLLOWS: Final[Mapping[MoneyAct, str]] = {
     _A.RETRY_PAYOUT: "Everything is verified once more, and it is sent under a new key.",
-    _A.SETTLE_PAYOUT: "It is booked as paid under the reference that you give. Nothing is sent.",
-    _A.REFUSE_PAYOUT: "It stands as refused. Somebody else may then release it under a new key.",
+    _A.SETTLE_PAYOUT: "It is booked as paid under the reference that you give, as a loss if it had been cancelled. "
+    "Nothing is sent.",
+    _A.REFUSE_PAYOUT: "It stands as refused, and somebody else may release it under a new key. If it had been "
+    "cancelled, it is cancelled again.",
     _A.CANCEL_PAYOUT: "Nothing is sent any more, and what it would have paid is owed no longer.",
     _A.CONFIRM_PAYOUT: "It is booked as paid under the bank's reference.",
     _A.REVERSE_CLAWBACK: "The provider is asked to take so much back from the payee.",

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.ledger_accounts import AccountKind
 from referral_rewards.domain.money import display
+from referral_rewards.register.payout_endings import GIVEN_UP
 
 
 async def problems(connection: AsyncConnection) -> AsyncIterator[str]:
@@ -86,7 +87,10 @@ _PAYOUTS: Final = text(f"""
 WITH {_POSTED.format(kinds="'settled', 'returned'")}, kept AS (
     SELECT payout_id, kind, source, amount_minor FROM payout_deduction WHERE live
 ), lines AS (
-    SELECT id, 'payable:' || payee AS account, currency, amount_minor FROM payout WHERE state = 'settled'
+    -- What was cancelled and paid after all, and is left to its payee, was owed to nobody.
+    SELECT p.id, CASE WHEN {GIVEN_UP} THEN 'loss:' || (p.body->>'program') ELSE 'payable:' || p.payee END AS account,
+           p.currency, p.amount_minor
+    FROM payout p WHERE p.state = 'settled'
     UNION ALL
     SELECT p.id, 'payable:' || p.payee, p.currency, k.amount_minor
     FROM payout p JOIN kept k ON k.payout_id = p.id WHERE p.state = 'settled'
@@ -103,7 +107,7 @@ WITH {_POSTED.format(kinds="'settled', 'returned'")}, kept AS (
 {_DIFFERENCES.format(table="payout")}
 """)  # noqa: S608  (all parts are ours)
 
-_SUMS: Final = text("""
+_SUMS: Final = text(f"""
 SELECT p.id, p.currency, p.amount_minor, coalesce(l.amount_minor, 0) AS legs, coalesce(d.amount_minor, 0) AS deductions
 FROM payout p
 LEFT JOIN LATERAL (
@@ -113,9 +117,10 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT sum(amount_minor) AS amount_minor FROM payout_deduction WHERE payout_id = p.id AND live
 ) AS d ON true
-WHERE p.state = 'settled' AND p.amount_minor <> coalesce(l.amount_minor, 0) - coalesce(d.amount_minor, 0)
+WHERE p.state = 'settled' AND NOT {GIVEN_UP}
+  AND p.amount_minor <> coalesce(l.amount_minor, 0) - coalesce(d.amount_minor, 0)
 ORDER BY p.id
-""")
+""")  # noqa: S608  (a constant of ours)
 
 # What a payee owes us is what people decided to have back, and neither came back nor was given up.
 _RECOVERABLE: Final = text("""
