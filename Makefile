@@ -8,6 +8,9 @@ STAMP  := $(VENV)/.set-up
 LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-header --no-emit-index-url --no-emit-find-links
 
+# We start many processes of the same code: where this is set, each of them compiles all of it anew for two seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test check format bench chaos documents screenshots lock clean
 
