@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from signal import SIGINT
 from socket import AF_INET, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, socket
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from referral_rewards.domain.errors import LocalStackError
 from referral_rewards.search_attributes import TYPE_NAMES
@@ -135,10 +135,34 @@ async def ensure_database(url: str) -> None:
 
 
 def free_port() -> int:
-    """A port on loopback that nobody uses at this moment."""
+    """A port on loopback that nobody uses at this moment; each time another.
+
+    Whoever is to serve there takes seconds to begin. So it is none of those that the system hands out by itself, which
+    any other process might be given meanwhile.
+    """
+    lowest, highest = _LOWEST_PORT, _first_that_is_handed_out()
+    begin = secrets.randbelow(max(highest - lowest, 1))
+    for place in range(highest - lowest):
+        port = lowest + (begin + place) % (highest - lowest)
+        if port not in _given and port_is_free(port):
+            _given.add(port)
+            return port
     with socket(AF_INET, SOCK_STREAM) as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+#: Above what services are known by.
+_LOWEST_PORT: Final = 20_000
+_given: Final[set[int]] = set()
+
+
+def _first_that_is_handed_out() -> int:
+    """Nothing is below `_LOWEST_PORT` where the system does not say it."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return _LOWEST_PORT
 
 
 def port_is_free(port: int) -> bool:

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from socket import socket
 
 import httpx
 import pytest
 
 from referral_rewards.cli.credentials import credentials_file, store
+from referral_rewards.embedded import free_port
 from referral_rewards.keys import ensure_keys
 from tests.cli.conftest import PROGRAM, Shell
 from tests.cli.test_ingest import EXAMPLE
@@ -210,9 +210,7 @@ def test_deciding_goes_from_the_command_line_over_http_into_the_record(
     shell("ingest", EXAMPLE)
     shell.judge_all()
     token = shell("user", "add", "paula", "--role", "program_owner").out.strip()
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     serving = {**os.environ, "REFERRALS_SIGNING_KEY": str(keys.signing_key), "REFERRALS_API_PORT": str(port)}
     api = subprocess.Popen([sys.executable, "-m", "referral_rewards.api"], env=serving, stderr=subprocess.DEVNULL)
     try:
@@ -221,29 +219,29 @@ def test_deciding_goes_from_the_command_line_over_http_into_the_record(
         asking = {**os.environ, "REFERRALS_API_URL": url, "REFERRALS_TOKEN": token}
         command = [str(Path(sys.executable).with_name("referrals")), "approve", "db1", "--as", "paula"]
         words = ["--reason", "terms_met", "--note", "all there"]
-        ran = subprocess.run([*command, *words], env=asking, capture_output=True, text=True, timeout=30, check=False)
+        ran = subprocess.run([*command, *words], env=asking, capture_output=True, text=True, timeout=120, check=False)
         assert (ran.returncode, ran.stdout) == (0, "db1: approve by paula (program_owner) was recorded as decision 1\n")
         stale = [*command, *words[:2], "--note", "else", "--digest", "0" * 64]
-        ran = subprocess.run(stale, env=asking, capture_output=True, text=True, timeout=30, check=False)
+        ran = subprocess.run(stale, env=asking, capture_output=True, text=True, timeout=120, check=False)
         assert (ran.returncode, "the claim changed since it was shown" in ran.stderr) == (1, True)
         seen = shell.file("seen.json", shell("queue", "--json").out)
         for chosen, again in ((["db5", "db6"], ""), (["--from", str(seen)], " before")):
             many = [*command[:2], *chosen, *command[3:], *words]
-            ran = subprocess.run(many, env=asking, capture_output=True, text=True, timeout=30, check=False)
+            ran = subprocess.run(many, env=asking, capture_output=True, text=True, timeout=120, check=False)
             assert f"db5: approve was recorded{again} as decision 2" in ran.stdout
         assert "db4" not in ran.stdout + ran.stderr, "a late fact is nothing to approve"
     finally:
         api.terminate()
-        api.wait(10)
+        api.wait(60)
     assert shell("decisions", "verify").code == 0
     assert shell.ask("SELECT DISTINCT username, kind FROM decision") == [("paula", "approve")]
 
 
 def _wait_for(url: str) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while True:
         try:
-            httpx.get(url, timeout=1).raise_for_status()
+            httpx.get(url, timeout=30).raise_for_status()
             return
         except httpx.HTTPError:
             assert time.monotonic() < until, f"{url} does not answer"

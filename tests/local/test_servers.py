@@ -1,12 +1,18 @@
 """The suite's own servers are real ones, and each test has a database of its own."""
 
 from datetime import timedelta
+from pathlib import Path
+from typing import Final
 
 import psycopg
 import pytest
 from temporalio import workflow
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from referral_rewards.embedded import free_port
+
+_HANDED_OUT: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 async def _query(url: str, statement: str) -> object:
@@ -60,3 +66,12 @@ async def test_a_month_passes_when_a_test_says_so(temporal_env: WorkflowEnvironm
         handle = await temporal_env.client.start_workflow(WaitsAMonth.run, id="month", task_queue="month")
         await temporal_env.fast_forward(handle, timedelta(days=31))
         assert await handle.result()
+
+
+@pytest.mark.skipif(not _HANDED_OUT.exists(), reason="the system does not say which ports it hands out")
+def test_a_free_port_is_another_each_time_and_none_that_the_system_hands_out_by_itself() -> None:
+    """Whoever asks for any port might be given it before the server that it is meant for has begun."""
+    ports = [free_port() for _ in range(200)]
+    lowest, highest = map(int, _HANDED_OUT.read_text().split())
+    assert len(set(ports)) == len(ports)
+    assert not [port for port in ports if lowest <= port <= highest]
