@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
@@ -25,6 +26,9 @@ from tests.snapshots import Snapshots, administer, beside, copied
 
 _ROOM_BYTES = 8 * 2**30
 
+# The same examples each time, and as long as it takes for each: a busy machine is no finding.
+settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 if TYPE_CHECKING:
     from tests.desk import Desk
@@ -83,7 +87,7 @@ async def temporal_env() -> AsyncIterator[WorkflowEnvironment]:
         ts_config=TimeSkippingConfig(enabled=False),
         dev_server_existing_path=temporal_cli(),
         dev_server_log_level="error",
-        dev_server_startup_timeout=timedelta(seconds=30),
+        dev_server_startup_timeout=timedelta(seconds=120),
         search_attributes=list(SEARCH_ATTRIBUTES),
         data_converter=pydantic_data_converter,
         dev_server_extra_args=[
