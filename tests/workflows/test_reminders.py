@@ -30,7 +30,7 @@ async def test_silence_is_reminded_of_and_escalated_and_never_pays(
         await in_review(journey)
         before = 16 + LITTLE
         assert await told(journey) == []
-        await journey.until(before + 2 - LITTLE)
+        await journey.until(before + 2 - 2 * LITTLE)
         assert await told(journey) == []
         await journey.until(before + 2 + LITTLE)
         reminder = ("approval_reminder", "paula")
