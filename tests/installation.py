@@ -156,8 +156,9 @@ class Installation:
         """The referral's row once every wake-up is delivered and it waits for nothing but time or a person."""
         async with asyncio.timeout(90):
             while True:
-                delivered = await self.relay.deliver()
+                # In this order: what came with where it stands is in the outbox by then.
                 row = await self.row(referral)
+                delivered = await self.relay.deliver()
                 current = row is not None and row.judged_version == row.facts_version
                 if not delivered and current and (row.status in among if among else row.status not in _PASSING):
                     return row

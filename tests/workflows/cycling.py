@@ -78,9 +78,8 @@ async def comes_to(life: Installation, cycle: UUID, *states: str) -> Any:
     """The cycle's row once it stands at one of these states and every wake-up is delivered."""
     async with asyncio.timeout(90):
         while True:
-            delivered = await life.relay.deliver()
             row = await cycle_row(life, cycle)
-            if not delivered and row.state in states:
+            if not await life.relay.deliver() and row.state in states:
                 return row
             await asyncio.sleep(0.02)
 

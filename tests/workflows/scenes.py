@@ -150,7 +150,9 @@ async def quiet(life: Installation, referral: str) -> Any:
         while True:
             if not await life.relay.deliver():
                 seen = (await life.handle(referral).describe()).raw_description
-                if not seen.HasField("pending_workflow_task") and not seen.pending_activities:
+                at_rest = not seen.HasField("pending_workflow_task") and not seen.pending_activities
+                # Once more: what its last step put into the outbox may have come after the look into it.
+                if at_rest and not await life.relay.deliver():
                     return await life.row(referral)
             await asyncio.sleep(0.02)
 
