@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from referral_rewards.loopback import served
 from referral_rewards.register import passwords
@@ -25,6 +25,9 @@ _ALONE = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
 )
+#: For what comes however busy the machine is: nothing here is waited for that never does.
+_PATIENCE_MS = 60_000.0
+expect.set_options(timeout=_PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +38,7 @@ async def chromium() -> AsyncIterator[Browser]:
             pytest.fail(told)
         pytest.skip(told)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=_ALONE)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=_ALONE, timeout=2 * _PATIENCE_MS)
         yield browser
         await browser.close()
 
@@ -54,7 +57,7 @@ class Office:
     async def window(self, **how: Any) -> Page:
         """A fresh window in which nobody is signed in; ``how`` as Playwright's contexts take it."""
         context = await self.chromium.new_context(base_url=self.url, **how)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(_PATIENCE_MS)
         self.windows.append(context)
         page = await context.new_page()
         page.on("pageerror", lambda error: self.problems.append(f"{page.url}: {error}"))

@@ -64,7 +64,7 @@ async def furnished(office: Office) -> Office:
     return office
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_every_page_serves_everybody(furnished: Office) -> None:
     """In one walk, as to open a page takes longer than to look at it."""
     found: dict[str, list[str]] = {}

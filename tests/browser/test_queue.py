@@ -38,6 +38,8 @@ async def test_all_that_is_shown_is_selected_and_the_search_has_a_key(office: Of
     await page.keyboard.press("/")
     await page.keyboard.type("b")
     await page.keyboard.press("Enter")
+    # Loaded, scripts and all: on a page that is only just there nobody listens to keys.
+    await page.wait_for_url("**/queue?**q=b**")
     await expect(page.get_by_label("Select referral a")).to_have_count(0)
     await page.keyboard.press("j")
     await page.keyboard.press("o")
