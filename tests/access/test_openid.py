@@ -27,6 +27,12 @@ from tests.desk import Desk, marks
 CALLBACK = "http://desk/sign-in/openid/callback"
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No provider here is silent for long: what it is waited for is for a busy machine."""
+    monkeypatch.setattr("referral_rewards.api.openid._TIMEOUT_SECONDS", 60.0)
+
+
 @pytest.fixture
 def lying() -> Iterator[LyingProvider]:
     with lying_provider() as provider:

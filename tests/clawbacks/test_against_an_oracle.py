@@ -68,7 +68,7 @@ class Oracle:
 @pytest.fixture
 async def cashier(database_url: str) -> AsyncIterator[Cashier]:
     database = Database.at(database_url)
-    async with OUTSIDE["stripe_transfer"](1.0) as case:
+    async with OUTSIDE["stripe_transfer"]() as case:
         cashier = Cashier(database, case)
         await cashier.begun()
         yield cashier

@@ -34,7 +34,7 @@ _IN_PARTS = ("account_credit", "stripe_transfer", "stripe_balance")
 async def _cashier(name: str, database_url: str) -> AsyncIterator[Cashier]:
     database = Database.at(database_url)
     try:
-        async with in_our_books(database_url) if name == "account_credit" else OUTSIDE[name](1.0) as case:
+        async with in_our_books(database_url) if name == "account_credit" else OUTSIDE[name]() as case:
             if isinstance(case.provider, PayPal):
                 case.provider.becomes = "UNCLAIMED"
             yield Cashier(database, case)

@@ -90,23 +90,25 @@ async def test_a_source_is_waited_for_so_long_and_no_longer(server: App) -> None
         assert sentence.startswith("It could not be reached (")
 
 
-async def test_one_that_is_slow_once_is_tried_again() -> None:
-    script = FakeSource("shop", [purchase()])
-    script.slow = LONG
+async def test_one_that_is_silent_once_is_tried_again() -> None:
+    answering = as_app(FakeSource("shop", [purchase()]))
+    asked_before = False
 
-    async def at_first(scope: Any, receive: Any, send: Any) -> None:
-        serving = as_app(script)(scope, receive, send)
-        script.slow = 0
-        await serving
+    async def silent_at_first(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal asked_before
+        app, asked_before = answering if asked_before else silent, True
+        # The first try is waited for not long, and the next as long as it takes.
+        source._patience_seconds = LONG
+        await app(scope, receive, send)
 
-    async with asked(at_first, patience=SHORT * 4) as source:
+    async with asked(silent_at_first, patience=SHORT) as source:
         assert (await source.order("o1")).answer.answer is Answer.CONFIRMED
 
 
 @asynccontextmanager
 async def _at(url: str) -> AsyncIterator[HttpSource]:
     async with httpx.AsyncClient(trust_env=False) as client:
-        yield HttpSource("shop", Endpoint(url), client, patience_seconds=SHORT, pauses=SOON)
+        yield HttpSource("shop", Endpoint(url), client, patience_seconds=LONG, pauses=SOON)
 
 
 @pytest.mark.parametrize(
@@ -115,13 +117,14 @@ async def _at(url: str) -> AsyncIterator[HttpSource]:
      "ftp://127.0.0.1", "https://127.0.0.1:{closed}", "http://", "http://127.0.0.1:{closed}/ü"],
 )  # fmt: skip
 async def test_a_source_that_is_nowhere_could_not_be_reached(url: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        closed = taken.getsockname()[1]
-    async with _at(url.format(closed=closed)) as source:
-        answer, sentence = _said(await source.order("o1"))
-        assert answer is Answer.UNAVAILABLE
-        assert sentence.startswith("It could not be reached (")
-        assert sentence == await source.reachable()
+    # Held as long as it is asked for, so that nobody else listens there; and no connection is taken.
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        async with _at(url.format(closed=held.getsockname()[1])) as source:
+            answer, sentence = _said(await source.order("o1"))
+            assert answer is Answer.UNAVAILABLE
+            assert sentence.startswith("It could not be reached (")
+            assert sentence == await source.reachable()
 
 
 async def test_one_that_hangs_up_could_not_be_reached() -> None:

@@ -22,6 +22,7 @@ from referral_rewards.sources.served import as_app, served
 from referral_rewards.temporal import payout_workflow_id
 from tests.chaos.cluster import until
 from tests.installation import PROGRAM, Installation
+from tests.sources.told import LONG
 from tests.workflows.scenes import (
     books,
     days_ago,
@@ -270,6 +271,8 @@ async def test_over_http_it_is_the_same(outside: Outside) -> None:
 
     async with served(at_first_half_an_answer) as url, connected({"shop": Endpoint(url, "secret")}) as sources:
         outside.life.sources["shop"] = sources["shop"]
+        # What is served here may be slow, however short a worker waits for a shop.
+        sources["shop"]._patience_seconds = LONG  # type: ignore[attr-defined]
         outside.shop.tell(outside.refund(amount="20.00"))
         async with outside.life.workers():
             claim = await outside.before_its_approver()
