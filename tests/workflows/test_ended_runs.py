@@ -9,6 +9,7 @@ import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
@@ -80,9 +81,12 @@ async def test_a_cycle_whose_run_is_broken_off_pays_once(life: Installation, how
             await decide_on(life, cycle, _A.RELEASE_CYCLE)
         await comes_to(life, cycle, "done")
         await life.settled("r1", among=frozenset({"rewarded"}))
-        if (at, how) != ("done", "terminated"):
-            # Whatever was done with needs no run any more.
+        try:
             assert await life.environment.client.get_workflow_handle(workflow).result() == "done"
+        except WorkflowFailureError:
+            # Whatever was done with needs no run any more, and it may have been by the time that this one was ended.
+            assert how == "terminated"
+            assert at != "frozen"
         assert (await cycle_row(life, cycle)).state == "done"
         assert len(await sql(life, "SELECT 1 FROM payout WHERE state = 'settled'")) == 2
     assert await life.money() == books("r1")
