@@ -23,7 +23,7 @@ PEOPLE: Final[Mapping[str, Role]] = {
 READER: Final = "olga"
 
 _LOOK_AGAIN_SECONDS: Final = 0.2
-_PATIENCE_SECONDS: Final = 30.0
+_PATIENCE_SECONDS: Final = 120.0
 #: The reason code for a flag, where one speaks of it; the kinds' other reasons are below.
 _BY_FLAG: Final[Mapping[tuple[str, Flag], str]] = {
     ("deny", Flag.SELF_REFERRAL): "self_referral",

@@ -18,7 +18,7 @@ _RAILS: Final = (
 SECOND: Final = "fritz"
 FIRST: Final = "fay"
 _LOOK_AGAIN_SECONDS: Final = 0.2
-_PATIENCE_SECONDS: Final = 30.0
+_PATIENCE_SECONDS: Final = 120.0
 
 
 async def confirm_instructions(api: Api, progress: Progress) -> None:
