@@ -315,8 +315,9 @@ async def test_a_certificate_that_cannot_be_had_is_asked_for_again_in_a_minute_a
 
 async def test_invented_addresses_make_us_ask_only_so_often(tmp_path: Path) -> None:
     async with _paypal(tmp_path) as paypal:
+        now = _now()
         for number in range(50):
             headers = paypal.headers(_item(), at=f"{paypal.url}/v1/notifications/certs/CERT-x{number}")
             with pytest.raises(OutsideSilent):
-                await paypal.webhook.read(_item(), headers, _now())
+                await paypal.webhook.read(_item(), headers, now)
         assert len(paypal.asked) == 20
