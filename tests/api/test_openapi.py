@@ -29,7 +29,7 @@ _CONFIG: Final = Path(__file__).with_name("schemathesis.toml")
     ],
     ids=["an approver", "a service", "nobody"],
 )
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_every_answer_is_one_that_the_document_foresees(desk: Desk, as_: str | None, asked: list[str]) -> None:
     await desk.add_user("olga", Role.PROGRAM_OWNER, Role.FINANCE, Role.OPERATIONS)
     await desk.referral("db1")

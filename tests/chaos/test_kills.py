@@ -10,7 +10,7 @@ from referral_rewards.register import decisions
 from tests.chaos.cluster import Cluster, cluster, until
 from tests.workflows.scenes import books, days_ago, lived_until_review
 
-pytestmark = [pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.timeout(600)]
 
 
 #: The referral of the present test: all of them share one cluster, as long as its servers take to start.

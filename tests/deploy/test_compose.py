@@ -59,7 +59,9 @@ def test_each_command_is_one_of_ours_and_asks_only_for_its_settings(name: str, t
     program, *arguments = OURS[name]["command"]
     executable = sys.executable if program == "python" else str(Path(sys.executable).with_name(program))
     clean = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "TEMPORAL_"))}
-    done = subprocess.run([executable, *arguments], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [executable, *arguments], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=240
+    )
     # Its arguments were understood: what it misses is the database, named by the variable that compose sets.
     assert (done.returncode, PREFIX + "DATABASE_URL" in done.stderr) == (2, True), done.stderr
 
@@ -89,7 +91,7 @@ def test_temporal_knows_every_search_attribute() -> None:
 def test_the_sandboxes_start_on_request_alone_and_know_no_secret() -> None:
     assert SANDBOXES["profiles"] == ["sandbox"]
     assert not SANDBOXES.keys() & {"environment", "env_file", "secrets"}
-    done = subprocess.run([sys.executable, *SANDBOXES["command"][1:], "--help"], capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, *SANDBOXES["command"][1:], "--help"], capture_output=True, timeout=240)
     assert done.returncode == 0
 
 

@@ -18,11 +18,11 @@ from referral_rewards.domain.errors import LocalStackError
 from referral_rewards.lock import data_lock
 from referral_rewards.supervisor import Child, Program, Supervisor, end_recorded, record_pids
 
-SLEEPS = "import time, pathlib, sys; pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
+SLEEPS = "import time, pathlib, sys; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPS
 
 
-def _program(folder: Path, name: str, code: str = SLEEPS, stop_seconds: float = 5) -> Program:
+def _program(folder: Path, name: str, code: str = SLEEPS, stop_seconds: float = 60) -> Program:
     ready = folder / f"{name}.ready"
 
     async def is_ready() -> bool:
@@ -39,7 +39,7 @@ def _pids(folder: Path) -> list[int]:
     return [int(pid) for pid in json.loads((folder / "pids.json").read_text())]
 
 
-async def _until(holds: Callable[[], object], seconds: float = 10) -> None:
+async def _until(holds: Callable[[], object], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "waited in vain"
@@ -77,7 +77,7 @@ async def test_a_dead_child_is_started_again_with_growing_pauses_and_said_so(tmp
 async def test_stages_stop_in_the_reverse_of_their_start(tmp_path: Path) -> None:
     code = "import signal, time, sys, pathlib; f = pathlib.Path(sys.argv[1]); " + (
         "signal.signal(signal.SIGTERM, lambda *_: (f.with_suffix('.end').write_text(str(time.time())), sys.exit())); "
-        "f.touch(); time.sleep(60)"
+        "f.touch(); time.sleep(600)"
     )
     supervisor = Supervisor(tmp_path / "pids.json", print)
     await supervisor.start(_program(tmp_path, "first", code))
@@ -103,7 +103,7 @@ async def test_a_child_that_ends_before_it_is_ready_is_reported_with_its_last_wo
 
 
 async def test_a_child_that_is_never_ready_is_reported(tmp_path: Path) -> None:
-    child = Child.start(_program(tmp_path, "clerk", "import time; time.sleep(60)"))
+    child = Child.start(_program(tmp_path, "clerk", "import time; time.sleep(600)"))
     with pytest.raises(LocalStackError, match="clerk was not ready within 0 s"):
         await child.wait_ready(seconds=0.2)
     await child.stop()
@@ -119,18 +119,25 @@ from test_supervisor import _program
 from referral_rewards.supervisor import Supervisor
 async def main():
     await Supervisor(Path({str(tmp_path)!r}) / "pids.json", print).start(_program(Path({str(tmp_path)!r}), "clerk"))
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
 asyncio.run(main())
 """
     with subprocess.Popen([sys.executable, "-c", code]) as supervisor:
         await _until(lambda: (tmp_path / "clerk.ready").exists())
         (pid,) = _pids(tmp_path)
         supervisor.kill()
-    await _until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    await _until(lambda: _has_ended(pid))
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_what_an_interrupted_run_recorded_is_ended(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as left:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as left:
         record_pids(tmp_path / "pids.json", [left.pid])
         assert end_recorded(tmp_path / "pids.json") == 1
     assert not psutil.pid_exists(left.pid)
@@ -138,7 +145,7 @@ def test_what_an_interrupted_run_recorded_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_pid_that_belongs_to_somebody_else_by_now_is_left_alone(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as stranger:
         began = psutil.Process(stranger.pid).create_time()
         (tmp_path / "pids.json").write_text(json.dumps({str(stranger.pid): began - 3600}))
         assert end_recorded(tmp_path / "pids.json") == 0

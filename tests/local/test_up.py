@@ -111,11 +111,9 @@ async def test_a_taken_port_is_named_with_who_wanted_it(index: int, wanted_by: s
 
 
 async def _until(holds: Callable[[], object]) -> None:
-    for _ in range(1500):
-        if holds():
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail("waited in vain")
+    async with asyncio.timeout(120):
+        while not holds():
+            await asyncio.sleep(0.02)
 
 
 def _pids(data: Path) -> set[int]:

@@ -205,7 +205,7 @@ async def test_a_long_history_is_continued_as_new_and_goes_on_where_it_was(datab
         await WorkflowEnvironment.start_local(
             dev_server_existing_path=temporal_cli(),
             dev_server_log_level="error",
-            dev_server_startup_timeout=timedelta(seconds=30),
+            dev_server_startup_timeout=timedelta(seconds=120),
             search_attributes=list(SEARCH_ATTRIBUTES),
             data_converter=pydantic_data_converter,
             dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"],
