@@ -63,8 +63,30 @@ class CyclesDueRequest(Message):
     now: datetime
 
 
+class Place(Message):
+    """How far a list was read: of which payee's, at a rail that is asked for each, and after which entry."""
+
+    payee: str | None = None
+    after: str | None = None
+
+
 class ReconciliationRequest(Message):
-    """Carry this reconciliation on."""
+    """Carry this reconciliation on, from the ``place`` that it came to; None: from its beginning."""
 
     reconciliation: str
     now: datetime
+    place: Place | None = None
+
+
+class ReconciliationProgress(Message):
+    """Where it goes on, None once this part of it is done; and how many payments or differences there were."""
+
+    place: Place | None
+    count: int = 0
+
+
+class ReconciledSoFar(Message):
+    """What a run leaves to the one that continues it: whether all is listed, and where the present part goes on."""
+
+    listed: bool
+    place: Place | None

@@ -1,7 +1,7 @@
 """Reconciling with a rail: keep what it lists, compare that with ours, and put on record what does not agree."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -9,11 +9,11 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.messages import ReconciliationRequest
+from activities.messages import Place, ReconciliationProgress, ReconciliationRequest
 from activities.moment import moment
 from models.session import Database
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.payouts import Accepted, Declined, Misconfigured, Paid, PayoutState, Unknown
+from referral_rewards.domain.payouts import Accepted, Declined, Misconfigured, Paid, Unknown
 from referral_rewards.domain.reconciliation import (
     Difference,
     Listed,
@@ -21,6 +21,7 @@ from referral_rewards.domain.reconciliation import (
     as_listed,
     compare,
     of_nobody,
+    to_be_asked_for,
     unseen,
 )
 from referral_rewards.rails.port import Rail
@@ -36,7 +37,8 @@ _AFTER: Final = timedelta(days=1)
 
 
 class Reconciliations:
-    """The activities behind a reconciliation. They ask and write down; no payout is moved by what a rail shows.
+    """The activities behind a reconciliation, each of which asks a rail one thing at most: requests are limited. They
+    ask and write down; no payout is moved by what a rail shows.
 
     ``elsewhere`` names the task queues whose workers alone call some of the rails.
     """
@@ -54,58 +56,68 @@ class Reconciliations:
         return self._elsewhere.get((await self._asked(reconciliation)).rail)
 
     @activity.defn
-    async def list_payments(self, request: ReconciliationRequest) -> int:
-        """Keeps all that the rail lists of the span; how many payments. Run again, it keeps each once."""
+    async def list_page(self, request: ReconciliationRequest) -> ReconciliationProgress:
+        """Keeps the next page of what the rail lists of the span, at one request; how many payments. Run again, it
+        keeps each once."""
         asked = await self._asked(request.reconciliation)
         if asked.state in (State.DONE, State.FAILED):
-            return int(asked.theirs)
+            return ReconciliationProgress(place=None)
         rail = self._rail(asked)
-        since, until = asked.since_at - _BEFORE, asked.until_at + _AFTER
-        count, page = 0, list[Listed]()
-        async for each in rail.listed(since, until, self._payees(asked)):
-            activity.heartbeat()
-            if isinstance(each, Misconfigured):
-                raise _impossible(f"the rail {asked.rail} does not let us in: {each.why}")
-            if isinstance(each, Unknown):
-                raise ApplicationError(f"the list of the rail {asked.rail} broke off: {each.why}")
-            page.append(each)
-            if len(page) == _AT_ONCE:
-                count += await self._keep(asked, page)
-        count += await self._keep(asked, page)
+        place = request.place or await self._next_payee(rail, asked, Place())
+        count = 0
+        if place is not None:
+            since, until = asked.since_at - _BEFORE, asked.until_at + _AFTER
+            page = await rail.listed(since, until, place.payee, place.after)
+            if isinstance(page, Misconfigured):
+                raise _impossible(f"the rail {asked.rail} does not let us in: {page.why}")
+            if isinstance(page, Unknown):
+                raise ApplicationError(f"the list of the rail {asked.rail} broke off: {page.why}")
+            async with self._database.transaction() as connection:
+                await listed_payments.keep_listed(connection, asked, page.payments)
+            count, before = len(page.payments), place
+            place = Place(payee=before.payee, after=page.next) if page.next is not None else None
+            if place is None and before.payee is not None:
+                place = await self._next_payee(rail, asked, before)
+        if place is None:
+            async with self._database.transaction() as connection:
+                await reconciliations.listing_done(connection, asked.id, rail.sight)
+        return ReconciliationProgress(place=place, count=count)
+
+    @activity.defn
+    async def compare_some(self, request: ReconciliationRequest) -> ReconciliationProgress:
+        """Compares the next of our payouts of the span with what was listed, up to one that was not listed and that the
+        rail is asked for, at one question; how many differences there are once all are compared."""
+        asked = await self._asked(request.reconciliation)
+        if asked.state in (State.DONE, State.FAILED):
+            return ReconciliationProgress(place=None, count=int(asked.differences))
+        rail = self._rail(asked)
+        after = UUID(request.place.after) if request.place and request.place.after else None
         async with self._database.transaction() as connection:
-            await reconciliations.listing_done(connection, asked.id, rail.sight)
-        return count
+            ours = await listed_payments.held(connection, asked, after, _AT_ONCE)
+            theirs = await listed_payments.listed_of(connection, asked.id, [each.ours.payout for each in ours])
+        found, compared = list[Difference](), 0
+        for each in ours:
+            compared += 1
+            listed = theirs[each.ours.payout]
+            if to_be_asked_for(each.ours, listed, rail.sight):
+                found += await _compared_by_asking(rail, each)
+                break
+            found += compare(each.ours, listed)
+        async with self._database.transaction() as connection:
+            await reconciliations.note(connection, asked.id, found)
+        if compared < len(ours) or len(ours) == _AT_ONCE:
+            return ReconciliationProgress(place=Place(after=str(ours[compared - 1].ours.payout)))
+        return ReconciliationProgress(place=None, count=await self._conclude(asked, moment(request.now)))
+
+    @activity.defn
+    async def list_payments(self, request: ReconciliationRequest) -> int:
+        """All pages at once: what runs ask for that began before each page was asked for by itself."""
+        return await self._whole(self.list_page, request)
 
     @activity.defn
     async def compare_payments(self, request: ReconciliationRequest) -> int:
-        """Compares each of our payouts of the span with what was listed, and asks the rail for those that were not.
-
-        Killed and run again, it goes on after the last payouts that were compared; how many differences there are.
-        """
-        asked = await self._asked(request.reconciliation)
-        if asked.state in (State.DONE, State.FAILED):
-            return int(asked.differences)
-        rail = self._rail(asked)
-        details = activity.info().heartbeat_details
-        after = UUID(details[0]) if details else None
-        while True:
-            async with self._database.transaction() as connection:
-                ours = await listed_payments.held(connection, asked, after, _AT_ONCE)
-                names = [each.ours.payout for each in ours]
-                theirs = await listed_payments.listed_of(connection, asked.id, names)
-            found = [difference for each in ours for difference in await _compared(rail, each, theirs, after)]
-            async with self._database.transaction() as connection:
-                await reconciliations.note(connection, asked.id, found)
-            if len(ours) < _AT_ONCE:
-                break
-            after = names[-1]
-            activity.heartbeat(str(after))
-        async with self._database.transaction() as connection:
-            strangers = [each async for each in listed_payments.of_nobody(connection, asked)]
-            alone = [difference for each in strangers if (difference := of_nobody(each)) is not None]
-            await reconciliations.note(connection, asked.id, alone)
-            await reconciliations.done(connection, asked, moment(request.now))
-            return int((await reconciliations.row(connection, asked.id)).differences)
+        """All payouts at once, likewise. Killed and run again, it goes on after the last that were compared."""
+        return await self._whole(self.compare_some, request)
 
     @activity.defn
     async def abandon_reconciliation(self, request: ReconciliationRequest, why: str) -> None:
@@ -117,25 +129,35 @@ class Reconciliations:
         async with self._database.transaction() as connection:
             await reconciliations.failed(connection, name, why, moment(request.now))
 
-    async def _keep(self, asked: Any, page: list[Listed]) -> int:
-        kept = len(page)
-        async with self._database.transaction() as connection:
-            await listed_payments.keep_listed(connection, asked, page)
-        page.clear()
-        return kept
-
-    async def _payees(self, asked: Any) -> AsyncIterator[str]:
-        """Whom we paid in the span. A rail may take long over each: no transaction waits for it."""
-        after = ""
+    async def _whole(
+        self, part: Callable[[ReconciliationRequest], Awaitable[ReconciliationProgress]], request: ReconciliationRequest
+    ) -> int:
+        details = activity.info().heartbeat_details
+        place, count = (Place(**details[0]) if details else None), 0
         while True:
-            async with self._database.transaction() as connection:
-                page = await listed_payments.destinations(connection, asked, after, _AT_ONCE)
-            for each in page:
-                activity.heartbeat()
-                yield each
-            if len(page) < _AT_ONCE:
-                return
-            after = page[-1]
+            progress = await part(request.model_copy(update={"place": place}))
+            count += progress.count
+            if (place := progress.place) is None:
+                return count
+            activity.heartbeat(place.model_dump())
+
+    async def _next_payee(self, rail: Rail, asked: Any, place: Place) -> Place | None:
+        """The beginning of a list: of the next whom we paid in the span, where the rail is asked for each; None after
+        the last of them."""
+        if rail.sight is not Sight.PAYEES:
+            return place
+        async with self._database.transaction() as connection:
+            found = await listed_payments.destinations(connection, asked, place.payee or "", 1)
+        return Place(payee=found[0]) if found else None
+
+    async def _conclude(self, asked: Any, now: datetime) -> int:
+        """What is of no payout of ours, and that all is compared; how many differences there are."""
+        async with self._database.transaction() as connection:
+            strangers = [each async for each in listed_payments.of_nobody(connection, asked)]
+            alone = [difference for each in strangers if (difference := of_nobody(each)) is not None]
+            await reconciliations.note(connection, asked.id, alone)
+            await reconciliations.done(connection, asked, now)
+            return int((await reconciliations.row(connection, asked.id)).differences)
 
     async def _asked(self, reconciliation: str) -> Any:
         try:
@@ -150,22 +172,17 @@ class Reconciliations:
         return self._rails[asked.rail]
 
 
-async def _compared(
-    rail: Rail, held: Held, theirs: Mapping[UUID, Sequence[Listed]], after: UUID | None
-) -> list[Difference]:
-    """How a payout differs; where nothing of it is listed, from what the rail says when it is asked."""
-    listed, ours = theirs[held.ours.payout], held.ours
-    settled = ours.state is PayoutState.SETTLED
-    if not listed and (settled or (rail.sight is Sight.OURS and ours.reference is not None)):
-        activity.heartbeat(*([str(after)] if after else []))
-        answer = await _asked_for(rail, held)
-        match answer:
-            case Paid() | Accepted() | Declined():
-                listed = [as_listed(ours, answer, held.request.destination)]
-            case Unknown(why):
-                return [unseen(ours, why)]
-            case Misconfigured(why):
-                raise _impossible(f"the rail {rail.terms.name} does not let us in: {why}")
+async def _compared_by_asking(rail: Rail, held: Held) -> list[Difference]:
+    """How a payout of which nothing is listed differs from what the rail says when it is asked."""
+    listed, ours = list[Listed](), held.ours
+    answer = await _asked_for(rail, held)
+    match answer:
+        case Paid() | Accepted() | Declined():
+            listed = [as_listed(ours, answer, held.request.destination)]
+        case Unknown(why):
+            return [unseen(ours, why)]
+        case Misconfigured(why):
+            raise _impossible(f"the rail {rail.terms.name} does not let us in: {why}")
     return compare(ours, listed)
 
 

@@ -7,7 +7,12 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
-from activities.messages import ReconciliationRequest
+from activities.messages import (
+    Place,
+    ReconciledSoFar,
+    ReconciliationProgress,
+    ReconciliationRequest,
+)
 
 with workflow.unsafe.imports_passed_through():
     from activities.reconciliations import Reconciliations
@@ -18,17 +23,23 @@ _UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maxi
 _A_FEW_TIMES: Final = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1), maximum_attempts=6
 )
-#: Every page and every batch gives a sign of life.
+#: A page, or a question: what a rail may take to answer, and what is written of it.
+_PART: Final = timedelta(minutes=2)
+#: Of all at once, each page and each batch gives a sign of life.
 _SIGN_OF_LIFE: Final = timedelta(minutes=2)
 _WHOLE: Final = timedelta(hours=12)
 
 
 @workflow.defn(name="Reconciliation")
 class Reconciliation:
-    """It is told nothing but its id and returns how many differences there are; what they are, the register holds."""
+    """It is told nothing but its id and returns how many differences there are; what they are, the register holds.
+
+    Each request to a rail is an activity of its own on the queue of its provider, where the server holds us to its
+    limit of requests, whoever else asks it meanwhile.
+    """
 
     @workflow.run
-    async def run(self, reconciliation: str) -> int | None:
+    async def run(self, reconciliation: str, so_far: ReconciledSoFar | None = None) -> int | None:
         if is_anothers(workflow.info().workflow_id, reconciliation_workflow_id(reconciliation)):
             return None
         try:
@@ -39,24 +50,10 @@ class Reconciliation:
                 retry_policy=_A_FEW_TIMES,
                 summary="By which queue its rail is called",
             )
-            await workflow.execute_activity_method(
-                Reconciliations.list_payments,
-                ReconciliationRequest(reconciliation=reconciliation, now=workflow.now()),
-                task_queue=queue,
-                start_to_close_timeout=_WHOLE,
-                heartbeat_timeout=_SIGN_OF_LIFE,
-                retry_policy=_A_FEW_TIMES,
-                summary="List what the rail paid",
-            )
-            return await workflow.execute_activity_method(
-                Reconciliations.compare_payments,
-                ReconciliationRequest(reconciliation=reconciliation, now=workflow.now()),
-                task_queue=queue,
-                start_to_close_timeout=_WHOLE,
-                heartbeat_timeout=_SIGN_OF_LIFE,
-                retry_policy=_A_FEW_TIMES,
-                summary="Compare it with ours",
-            )
+            if not workflow.patched("one-request-an-activity"):
+                return await self._all_at_once(reconciliation, queue)
+            so_far = so_far or ReconciledSoFar(listed=False, place=None)
+            return await self._part_by_part(reconciliation, queue, so_far)
         except ActivityError as error:
             await workflow.execute_activity_method(
                 Reconciliations.abandon_reconciliation,
@@ -69,3 +66,46 @@ class Reconciliation:
                 summary="Say why it came to nothing",
             )
             return None
+
+    async def _part_by_part(self, reconciliation: str, queue: str | None, so_far: ReconciledSoFar) -> int:
+        listed, place = so_far.listed, so_far.place
+        while True:
+            progress = await self._part(reconciliation, queue, place, listed=listed)
+            if listed and progress.place is None:
+                return progress.count
+            listed, place = listed or progress.place is None, progress.place
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(args=[reconciliation, ReconciledSoFar(listed=listed, place=place)])
+
+    async def _part(
+        self, reconciliation: str, queue: str | None, place: Place | None, *, listed: bool
+    ) -> ReconciliationProgress:
+        return await workflow.execute_activity_method(
+            Reconciliations.compare_some if listed else Reconciliations.list_page,
+            ReconciliationRequest(reconciliation=reconciliation, now=workflow.now(), place=place),
+            task_queue=queue,
+            start_to_close_timeout=_PART,
+            retry_policy=_A_FEW_TIMES,
+            summary="Compare with ours" if listed else "List what the rail paid",
+        )
+
+    async def _all_at_once(self, reconciliation: str, queue: str | None) -> int:
+        """As runs do that began before."""
+        await workflow.execute_activity_method(
+            Reconciliations.list_payments,
+            ReconciliationRequest(reconciliation=reconciliation, now=workflow.now()),
+            task_queue=queue,
+            start_to_close_timeout=_WHOLE,
+            heartbeat_timeout=_SIGN_OF_LIFE,
+            retry_policy=_A_FEW_TIMES,
+            summary="List what the rail paid",
+        )
+        return await workflow.execute_activity_method(
+            Reconciliations.compare_payments,
+            ReconciliationRequest(reconciliation=reconciliation, now=workflow.now()),
+            task_queue=queue,
+            start_to_close_timeout=_WHOLE,
+            heartbeat_timeout=_SIGN_OF_LIFE,
+            retry_policy=_A_FEW_TIMES,
+            summary="Compare it with ours",
+        )

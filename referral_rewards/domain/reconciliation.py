@@ -71,6 +71,14 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedPage:
+    """What a rail listed at one request; ``next`` is where it goes on, None at the end of the list."""
+
+    payments: Sequence[Listed]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ours:
     """A payout as we hold it. ``reversed_minor`` is what our clawbacks took back at the rail, ``reversing_minor`` what
     those took or did not take whose outcome is still being found out. ``paid_otherwise``: a person's word settled it,
@@ -139,6 +147,11 @@ def compare(ours: Ours, theirs: Sequence[Listed]) -> list[Difference]:
     if ours.state not in _OPEN and _left(chosen):
         found.append(_differs(DifferenceKind.STATE, ours, chosen, ours.state, _shown(chosen)))
     return found
+
+
+def to_be_asked_for(ours: Ours, theirs: Sequence[Listed], sight: Sight) -> bool:
+    """Whether a rail is to be asked for the payout by itself, for nothing of it is listed."""
+    return not theirs and (ours.state is _S.SETTLED or (sight is Sight.OURS and ours.reference is not None))
 
 
 def of_nobody(theirs: Listed) -> Difference | None:

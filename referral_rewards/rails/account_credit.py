@@ -1,6 +1,6 @@
 """Account credit: the payee gets credit in our own books. Needs no outside system and forgets no key."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -22,9 +22,12 @@ from referral_rewards.domain.payouts import (
     Unknown,
     matches,
 )
-from referral_rewards.domain.reconciliation import Listed, Sight, payout_of
+from referral_rewards.domain.reconciliation import Listed, ListedPage, Sight, payout_of
 from referral_rewards.register import ledger
 from referral_rewards.register.ledger import Credit, Posted
+
+#: So many entries of the books are listed at a time.
+PAGE: Final = 500
 
 
 class AccountCredit:
@@ -74,15 +77,15 @@ class AccountCredit:
         return found if isinstance(found, Unknown) else Reversed(found.id, found.amount_minor, found.currency)
 
     async def listed(
-        self, since: datetime, until: datetime, payees: AsyncIterable[str]
-    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        self, since: datetime, until: datetime, payee: str | None, after: str | None
+    ) -> ListedPage | Unknown | Misconfigured:
         """What customers were credited and what was taken back, as the books have it, whoever wrote it there."""
         try:
             async with self._database.transaction() as connection:
-                async for credit in ledger.credit_entries(connection, since, until):
-                    yield _listed(credit)
+                found = await ledger.credit_entries(connection, since, until, after, PAGE)
         except DBAPIError as error:
-            yield _silent(error)
+            return _silent(error)
+        return ListedPage([_listed(each) for each in found], found[-1].place if len(found) == PAGE else None)
 
     async def _post(self, request: PaymentRequest, entry: Entry) -> Posted | Unknown:
         try:

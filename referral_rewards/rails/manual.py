@@ -3,7 +3,7 @@
 Writing the instruction moves nothing; what was paid is only what somebody signed who approved none of it.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from referral_rewards.domain.payouts import (
     ReversalAnswer,
     Unknown,
 )
-from referral_rewards.domain.reconciliation import Listed, Sight
+from referral_rewards.domain.reconciliation import ListedPage, Sight
 from referral_rewards.register import instructions
 from referral_rewards.register.signing import KeyRing
 
@@ -77,12 +77,10 @@ class Manual:
         return Declined(_BY_HAND)
 
     async def listed(
-        self, since: datetime, until: datetime, payees: AsyncIterable[str]
-    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        self, since: datetime, until: datetime, payee: str | None, after: str | None
+    ) -> ListedPage | Unknown | Misconfigured:
         """What the bank paid it tells people, and not us."""
-        nothing: tuple[Listed, ...] = ()
-        for each in nothing:
-            yield each
+        return ListedPage(())
 
 
 def _shown(written: Any, reference: str) -> Paid:

@@ -7,7 +7,7 @@ thirty days with a link to the batch that bears it, so that sending the same aga
 import json
 import re
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -29,7 +29,7 @@ from referral_rewards.domain.payouts import (
     Unknown,
 )
 from referral_rewards.domain.rail_amounts import NotPayable, as_decimal, minor_of_decimal
-from referral_rewards.domain.reconciliation import Listed, Sight
+from referral_rewards.domain.reconciliation import ListedPage, Sight
 from referral_rewards.rails.access import PayPalAccess
 from referral_rewards.rails.asking import (
     PATIENCE_SECONDS,
@@ -147,12 +147,10 @@ class PayPalPayouts:
         return seen(lambda: _given_back(request, shown))
 
     async def listed(
-        self, since: datetime, until: datetime, payees: AsyncIterable[str]
-    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        self, since: datetime, until: datetime, payee: str | None, after: str | None
+    ) -> ListedPage | Unknown | Misconfigured:
         """Nothing: what a batch became is told to whoever knows its reference (`poll`)."""
-        nothing: tuple[Listed, ...] = ()
-        for each in nothing:
-            yield each
+        return ListedPage(())
 
     async def _batch(self, reference: str) -> Mapping[str, Any] | Failure:
         reply = await self._call("GET", f"/v1/payments/payouts/{quote(reference, safe='')}")

@@ -1,6 +1,5 @@
 """What every way to pay must be able to do."""
 
-from collections.abc import AsyncIterable, AsyncIterator
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -14,7 +13,7 @@ from referral_rewards.domain.payouts import (
     ReversalAnswer,
     Unknown,
 )
-from referral_rewards.domain.reconciliation import Listed, Sight
+from referral_rewards.domain.reconciliation import ListedPage, Sight
 
 
 class Rail(Protocol):
@@ -62,13 +61,15 @@ class Rail(Protocol):
         """How much of what it paid `listed` shows."""
         ...
 
-    def listed(
-        self, since: datetime, until: datetime, payees: AsyncIterable[str]
-    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
-        """What it paid from ``since`` until before ``until``, and what came back of that, however much and late.
+    async def listed(
+        self, since: datetime, until: datetime, payee: str | None, after: str | None
+    ) -> ListedPage | Unknown | Misconfigured:
+        """A page of what it paid from ``since`` until before ``until``, and what came back of that, however much and
+        late; at one request, for they are limited.
 
-        ``payees`` are the destinations that we paid to meanwhile, for a rail that has to be asked for each. An answer
-        that is no payment says why the list ends there. It moves nothing.
+        ``payee`` is a destination that we paid to meanwhile, for a rail that has to be asked for each (`Sight.PAYEES`);
+        ``after`` the place that the page before named. An answer that is no page says why the list ends there. It
+        moves nothing.
         """
         ...
 

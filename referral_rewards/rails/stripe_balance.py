@@ -4,7 +4,7 @@ An entry is never changed; it is taken back by the opposite one.
 """
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -21,9 +21,9 @@ from referral_rewards.domain.payouts import (
     Unknown,
 )
 from referral_rewards.domain.rail_amounts import NotPayable, as_units, minor_of_units
-from referral_rewards.domain.reconciliation import Listed, Sight, payout_of
+from referral_rewards.domain.reconciliation import Listed, ListedPage, Sight, payout_of
 from referral_rewards.rails.asking import Failure, seen
-from referral_rewards.rails.stripe_calls import KEY_WINDOW, KeyTaken, answered, each, everything, made_at, noted, within
+from referral_rewards.rails.stripe_calls import KEY_WINDOW, KeyTaken, answered, everything, made_at, noted, page, within
 
 NAME: Final = "stripe_balance"
 _CUSTOMER: Final = re.compile(r"cus_\w{1,250}", re.ASCII)
@@ -76,17 +76,11 @@ class StripeBalance:
         return entry if isinstance(entry, Failure) else seen(lambda: _reversed(entry))
 
     async def listed(
-        self, since: datetime, until: datetime, payees: AsyncIterable[str]
-    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        self, since: datetime, until: datetime, payee: str | None, after: str | None
+    ) -> ListedPage | Unknown | Misconfigured:
         """Adjustments alone: invoices that use credit up are none of ours. What takes credit back comes later."""
-        async for customer in payees:
-            async for entry in each(self._entries.list_async, customer, created={"gte": within(since, until)["gte"]}):
-                if isinstance(entry, Unknown | Misconfigured):
-                    yield entry
-                    return
-                shown = seen(partial(_listed, entry))
-                if isinstance(shown, Unknown) or (shown is not None and _belongs(shown, until)):
-                    yield shown
+        since_then = {"gte": within(since, until)["gte"]}
+        return await page(partial(_listed, until), after, self._entries.list_async, payee, created=since_then)
 
     async def _enter(self, request: PaymentRequest, key: str, amount_minor: int) -> Any | Failure | KeyTaken:
         if not _CUSTOMER.fullmatch(request.destination or ""):
@@ -112,11 +106,11 @@ class StripeBalance:
         return seen(lambda: [entry for entry in entries if noted(entry, "key") == key])
 
 
-def _listed(entry: Any) -> Listed | None:
+def _listed(until: datetime, entry: Any) -> Listed | None:
     if entry.type != "adjustment":
         return None
     currency = entry.currency.upper()
-    return Listed(
+    shown = Listed(
         reference=entry.id,
         payout=payout_of(noted(entry, "payout")),
         key=noted(entry, "key"),
@@ -126,10 +120,7 @@ def _listed(entry: Any) -> Listed | None:
         at=made_at(entry),
         takes_back=entry.amount > 0,
     )
-
-
-def _belongs(shown: Listed, until: datetime) -> bool:
-    return shown.takes_back or shown.at is None or shown.at < until
+    return shown if shown.takes_back or shown.at is None or shown.at < until else None
 
 
 def _paid(entries: Sequence[Any]) -> Paid:

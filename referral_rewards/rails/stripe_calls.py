@@ -6,7 +6,7 @@ https://docs.stripe.com/api/idempotent_requests: a key is kept for a day at leas
 
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +16,7 @@ import httpx
 import stripe
 
 from referral_rewards.domain.payouts import Declined, Misconfigured, Unknown
+from referral_rewards.domain.reconciliation import Listed, ListedPage
 from referral_rewards.rails.access import StripeAccess
 from referral_rewards.rails.asking import PATIENCE_SECONDS, Failure, NoReply, exchange, seen, trouble, unread
 
@@ -101,21 +102,19 @@ async def everything(list_async: Any, *path: str | None, **params: Any) -> list[
     return Unknown("the list is too long to be searched")
 
 
-async def each(list_async: Any, *path: str | None, **params: Any) -> AsyncIterator[Any | Unknown | Misconfigured]:
-    """The objects of a list of any length, newest first, a page at a time; a failure ends it."""
-    while True:
-        page = await read(list_async(*path, {"limit": PAGE, **params}))
-        if page is None:
-            return
-        rows = page if isinstance(page, Failure) else seen(partial(_rows, page))
-        if isinstance(rows, Failure):
-            yield rows if not isinstance(rows, Declined) else Unknown(rows.why)
-            return
-        for row in rows[0]:
-            yield row
-        if rows[1] is None:
-            return
-        params["starting_after"] = rows[1]
+async def page(
+    listed: Callable[[Any], Listed | None], after: str | None, list_async: Any, *path: str | None, **params: Any
+) -> ListedPage | Unknown | Misconfigured:
+    """A page of a list of any length, newest first, as payments: those of its objects that are one."""
+    place = {"starting_after": after} if after is not None else {}
+    found = await read(list_async(*path, {"limit": PAGE, **params, **place}))
+    if found is None:
+        return ListedPage(())
+    rows = found if isinstance(found, Failure) else seen(partial(_rows, found))
+    if isinstance(rows, Failure):
+        return rows if not isinstance(rows, Declined) else Unknown(rows.why)
+    payments = seen(lambda: [shown for row in rows[0] if (shown := listed(row)) is not None])
+    return payments if isinstance(payments, Unknown) else ListedPage(payments, rows[1])
 
 
 def within(since: datetime, until: datetime) -> dict[str, int]:

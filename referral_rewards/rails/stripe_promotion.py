@@ -4,9 +4,7 @@ The coupon's id is our key, and it can be redeemed once: whatever becomes of the
 """
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
 from referral_rewards.domain.payouts import (
@@ -22,16 +20,16 @@ from referral_rewards.domain.payouts import (
     Unknown,
 )
 from referral_rewards.domain.rail_amounts import NotPayable, as_units, minor_of_units
-from referral_rewards.domain.reconciliation import Listed, ListedState, Sight, payout_of
+from referral_rewards.domain.reconciliation import Listed, ListedPage, ListedState, Sight, payout_of
 from referral_rewards.rails.asking import Failure, seen
 from referral_rewards.rails.stripe_calls import (
     KEY_WINDOW,
     KeyTaken,
     answered,
-    each,
     everything,
     made_at,
     noted,
+    page,
     read,
     within,
 )
@@ -105,17 +103,11 @@ class StripePromotion:
         return off if isinstance(off, Failure) else seen(lambda: _reversed(request, off))
 
     async def listed(
-        self, since: datetime, until: datetime, payees: AsyncIterable[str]
-    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        self, since: datetime, until: datetime, payee: str | None, after: str | None
+    ) -> ListedPage | Unknown | Misconfigured:
         """Codes that bear our mark alone: what a shop gives away otherwise is none of ours."""
         span = within(since, until)
-        async for code in each(self._codes.list_async, created=span, expand=["data.promotion.coupon"]):
-            if isinstance(code, Unknown | Misconfigured):
-                yield code
-                return
-            shown = seen(partial(_listed, code))
-            if isinstance(shown, Unknown) or shown.payout is not None:
-                yield shown
+        return await page(_listed, after, self._codes.list_async, created=span, expand=["data.promotion.coupon"])
 
     async def handover(self, request: PaymentRequest, paid: Paid) -> Handed | Unknown | Misconfigured:
         """The code as the payee types it."""
@@ -159,13 +151,15 @@ def _typed(code: Any) -> str:
     return code
 
 
-def _listed(code: Any) -> Listed:
+def _listed(code: Any) -> Listed | None:
     coupon = code.promotion.coupon
+    if (payout := payout_of(noted(code, "payout")) or payout_of(coupon.id)) is None:
+        return None
     currency = (coupon.currency or "").upper()
     once = coupon.max_redemptions == 1 and coupon.amount_off is not None
     return Listed(
         reference=code.id,
-        payout=payout_of(noted(code, "payout")) or payout_of(coupon.id),
+        payout=payout,
         key=coupon.id,
         amount_minor=minor_of_units(NAME, coupon.amount_off, currency) if once else None,
         currency=currency,

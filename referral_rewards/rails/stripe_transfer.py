@@ -1,9 +1,8 @@
 """Cash to a connected account (Stripe Connect): https://docs.stripe.com/api/transfers."""
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
 from referral_rewards.domain.payouts import (
@@ -18,16 +17,16 @@ from referral_rewards.domain.payouts import (
     Unknown,
 )
 from referral_rewards.domain.rail_amounts import NotPayable, as_units, minor_of_units
-from referral_rewards.domain.reconciliation import Listed, Sight, payout_of
+from referral_rewards.domain.reconciliation import Listed, ListedPage, Sight, payout_of
 from referral_rewards.rails.asking import Failure, for_want_of_funds, seen
 from referral_rewards.rails.stripe_calls import (
     KEY_WINDOW,
     KeyTaken,
     answered,
-    each,
     everything,
     made_at,
     noted,
+    page,
     read,
     within,
 )
@@ -111,13 +110,9 @@ class StripeTransfer:
         return made if isinstance(made, Failure) else seen(lambda: _reversed(made))
 
     async def listed(
-        self, since: datetime, until: datetime, payees: AsyncIterable[str]
-    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
-        async for transfer in each(self._transfers.list_async, created=within(since, until)):
-            if isinstance(transfer, Unknown | Misconfigured):
-                yield transfer
-                return
-            yield seen(partial(_listed, transfer))
+        self, since: datetime, until: datetime, payee: str | None, after: str | None
+    ) -> ListedPage | Unknown | Misconfigured:
+        return await page(_listed, after, self._transfers.list_async, created=within(since, until))
 
 
 def _listed(transfer: Any) -> Listed:

@@ -6,10 +6,9 @@ id stands for the recipient's name.
 
 import json
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from itertools import count
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -30,7 +29,7 @@ from referral_rewards.domain.payouts import (
     Unknown,
 )
 from referral_rewards.domain.rail_amounts import NotPayable, as_decimal, minor_of_decimal
-from referral_rewards.domain.reconciliation import Listed, ListedState, Sight, payout_of
+from referral_rewards.domain.reconciliation import Listed, ListedPage, ListedState, Sight, payout_of
 from referral_rewards.rails.access import TremendousAccess
 from referral_rewards.rails.asking import (
     PATIENCE_SECONDS,
@@ -155,27 +154,21 @@ class Tremendous:
         return Reversed(reward, request.amount_minor, request.currency)
 
     async def listed(
-        self, since: datetime, until: datetime, payees: AsyncIterable[str]
-    ) -> AsyncIterator[Listed | Unknown | Misconfigured]:
+        self, since: datetime, until: datetime, payee: str | None, after: str | None
+    ) -> ListedPage | Unknown | Misconfigured:
         """New orders stand at the beginning of the list, so that it is read to an end that was fixed before."""
+        offset = int(after or 0)
         span = {"created_at[gte]": since.isoformat(), "created_at[lte]": until.isoformat()}
-        for offset in count(0, _PAGE):
-            reply = await self._call("GET", f"/orders?{urlencode({**span, 'limit': _PAGE, 'offset': offset})}")
-            if isinstance(reply, Unknown):
-                yield reply
-                return
-            if reply.status != 200:
-                yield unread(reply.status, _code(reply))
-                return
-            orders = seen(lambda: [_listed(order) for order in reply.body["orders"]])  # noqa: B023 (read at once)
-            if isinstance(orders, Unknown):
-                yield orders
-                return
-            for order in orders:
-                if order.at is None or order.at < until:
-                    yield order
-            if len(orders) < _PAGE:
-                return
+        reply = await self._call("GET", f"/orders?{urlencode({**span, 'limit': _PAGE, 'offset': offset})}")
+        if isinstance(reply, Unknown):
+            return reply
+        if reply.status != 200:
+            return unread(reply.status, _code(reply))
+        orders = seen(lambda: [_listed(order) for order in reply.body["orders"]])
+        if isinstance(orders, Unknown):
+            return orders
+        within = [order for order in orders if order.at is None or order.at < until]
+        return ListedPage(within, str(offset + _PAGE) if len(orders) >= _PAGE else None)
 
     async def handover(self, request: PaymentRequest, paid: Paid) -> Handed | Unknown | Misconfigured:
         """A link to the card. Only the answer to an order shows the first one; another is made for the same card."""

@@ -1,6 +1,5 @@
 """Posts entries to the books. The database refuses what does not balance and any change of what is posted."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
@@ -57,12 +56,19 @@ class Credit(NamedTuple):
     account: str
     amount_minor: int
     currency: str
+    place: str
 
 
-async def credit_entries(connection: AsyncConnection, since: datetime, until: datetime) -> AsyncIterator[Credit]:
-    """What was credited in a span of time, and what was taken back since it began, one at a time."""
-    async for row in await connection.stream(_CREDITS, {"since": since, "until": until}):
-        yield Credit(str(row.id), row.key, row.posted_at, row.account, int(row.amount_minor), row.currency)
+async def credit_entries(
+    connection: AsyncConnection, since: datetime, until: datetime, after: str | None, limit: int
+) -> list[Credit]:
+    """What was credited in a span of time, and what was taken back since it began, in its order; those that come after
+    the ``place`` of one."""
+    found = await connection.execute(_CREDITS, {"since": since, "until": until, "after": after or "0", "limit": limit})
+    return [
+        Credit(str(row.id), row.key, row.posted_at, row.account, int(row.amount_minor), row.currency, str(row.place))
+        for row in found
+    ]
 
 
 _POST: Final = text("""
@@ -86,8 +92,9 @@ WHERE t.key = :key GROUP BY t.id, p.currency
 """)
 
 _CREDITS: Final = text("""
-SELECT t.id, t.key, t.posted_at, p.account, -p.amount_minor AS amount_minor, p.currency
+SELECT t.id, t.key, t.posted_at, p.account, -p.amount_minor AS amount_minor, p.currency, p.id AS place
 FROM ledger_transaction t JOIN posting p ON p.transaction_id = t.id
 WHERE starts_with(p.account, 'credit:') AND t.posted_at >= :since AND (t.posted_at < :until OR p.amount_minor > 0)
-ORDER BY t.posted_at, t.id
+  AND p.id > CAST(:after AS bigint)
+ORDER BY p.id LIMIT :limit
 """)

@@ -9,8 +9,8 @@ import pytest
 
 from referral_rewards.domain.ledger import credited
 from referral_rewards.domain.payouts import Misconfigured, Paid, Unknown
-from referral_rewards.domain.reconciliation import NAMED_BY_PAYEE, Listed, ListedState, Sight
-from referral_rewards.rails import stripe_calls, tremendous
+from referral_rewards.domain.reconciliation import NAMED_BY_PAYEE, Listed, ListedPage, ListedState, Sight
+from referral_rewards.rails import account_credit, stripe_calls, tremendous
 from referral_rewards.rails.sandbox.provider import Fault
 from referral_rewards.rails.sandbox.stripe import Stripe
 from referral_rewards.register import ledger
@@ -35,6 +35,7 @@ async def test_every_payment_is_listed_once_as_it_is(case: Case, monkeypatch: py
     """Over as many pages as it takes."""
     monkeypatch.setattr(stripe_calls, "PAGE", 2)
     monkeypatch.setattr(tremendous, "_PAGE", 2)
+    monkeypatch.setattr(account_credit, "PAGE", 2)
     asked = {}
     for number in range(1, 6):
         request = case.request(number, amount_minor=1000 + number)
@@ -119,8 +120,7 @@ async def test_a_list_that_breaks_off_says_why(name: str, fault: Fault, kind: ty
         request = case.request()
         await case.rail.pay(request, key(request))
         case.provider.fail(fault, method="GET")
-        found = [each async for each in case.rail.listed(BEGINNING, LATER, _payees(case))]
-        assert [type(each) for each in found] == [kind]
+        assert type(await case.rail.listed(BEGINNING, LATER, case.destination, None)) is kind
 
 
 async def test_paypal_lists_nothing_and_says_so() -> None:
@@ -133,14 +133,13 @@ async def test_paypal_lists_nothing_and_says_so() -> None:
 
 async def listed(case: Case, since: datetime = BEGINNING, until: datetime = LATER) -> list[Listed]:
     """What is listed of a span, nothing of which breaks off."""
-    found = [each async for each in case.rail.listed(since, until, _payees(case))]
-    assert all(isinstance(each, Listed) for each in found), found
-    return [each for each in found if isinstance(each, Listed)]
-
-
-async def _payees(case: Case) -> AsyncIterator[str]:
-    if case.destination is not None:
-        yield case.destination
+    found, after = list[Listed](), None
+    while True:
+        page = await case.rail.listed(since, until, case.destination, after)
+        assert isinstance(page, ListedPage), page
+        found += page.payments
+        if (after := page.next) is None:
+            return found
 
 
 async def _transfer_by_hand(case: Case) -> None:

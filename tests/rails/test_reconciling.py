@@ -18,6 +18,7 @@ from models import ClawbackRow, LegRow, PayoutRow
 from models.session import Database
 from referral_rewards.domain.payouts import Accepted, Paid, PaymentRequest, PayoutState, body_hash
 from referral_rewards.domain.reconciliation import Difference, Sight
+from referral_rewards.rails import stripe_calls, tremendous
 from referral_rewards.rails.sandbox.paypal import PayPal
 from referral_rewards.rails.sandbox.provider import Fault
 from referral_rewards.register import reconciliations
@@ -204,6 +205,50 @@ async def test_what_was_refused_here_and_paid_there_is_found(office: Office) -> 
     payout = await office.pay(1, PayoutState.REFUSED)
     (found,) = await office.reconcile()
     assert (found.kind, found.payout, found.ours, found.theirs) == ("state", payout, "refused", "paid, 25.00 USD")
+
+
+async def test_each_request_to_a_rail_is_an_activity_of_its_own(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server counts activities: so many a second on the queue of a provider."""
+    monkeypatch.setattr(stripe_calls, "PAGE", 2)
+    monkeypatch.setattr(tremendous, "_PAGE", 2)
+    for number in range(1, 6):
+        await office.pay(number)
+    # Nothing of these is in the list of the span.
+    for number in (6, 7):
+        await office.hold(office.case.request(number), PayoutState.SETTLED, "nowhere")
+    rail = office.case.rail.terms.name
+    async with office.database.transaction() as connection:
+        asked = await reconciliations.ask(connection, rail, BEGINNING, NOW, by="fiona", at=NOW)
+    doing = Reconciliations(office.database, {rail: office.case.rail})
+    requests = 0
+    for part in (doing.list_page, doing.compare_some):
+        place, first = None, True
+        while first or place is not None:
+            first, before = False, len(office.case.provider.asked)
+            request = ReconciliationRequest(reconciliation=str(asked), now=NOW, place=place)
+            place = (await ActivityEnvironment().run(part, request)).place
+            made = [each for each in office.case.provider.asked[before:] if "oauth2" not in each.steps]
+            assert len(made) <= 1
+            requests += len(made)
+        # Where a payee's entries are read through for one of them, they are on one page.
+        monkeypatch.setattr(stripe_calls, "PAGE", 100)
+    assert requests == _REQUESTS[rail]
+    async with office.database.transaction() as connection:
+        assert (await reconciliations.row(connection, asked)).state == "done"
+        assert len(await reconciliations.differences(connection, asked, after=None, limit=9)) == 2
+
+
+#: Three pages of two, and a question for each that no list has. PayPal lists none of the seven.
+_REQUESTS: Final = {
+    "stripe_transfer": 5,
+    "stripe_balance": 5,
+    "stripe_promotion": 5,
+    "tremendous": 5,
+    "paypal_payouts": 7,
+    "account_credit": 0,
+}
 
 
 async def test_what_stands_elsewhere_at_its_rail_is_looked_at(office: Office) -> None:

@@ -1,6 +1,6 @@
 """Whatever fails in whatever order: in the end the provider's list equals what we hold as paid."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from referral_rewards.domain.payouts import Accepted, Declined, Paid, PayoutState, matches
-from referral_rewards.domain.reconciliation import NAMED_BY_PAYEE, Difference, Listed, Ours, Sight, compare
+from referral_rewards.domain.reconciliation import NAMED_BY_PAYEE, Difference, ListedPage, Ours, Sight, compare
 from referral_rewards.rails.sandbox.provider import Fault
 from referral_rewards.rails.sending import ask
 from referral_rewards.register.payouts import ToSend
@@ -52,16 +52,10 @@ async def _differences(case: Case) -> list[Difference]:
     asked, now = case.request(), case.provider.clock.now
     whom = asked.payee if case.rail.terms.name in NAMED_BY_PAYEE else asked.destination
     ours = Ours(asked.payout_id, key(asked), PayoutState.SETTLED, asked.amount_minor, asked.currency, whom)
-    listed = [
-        each async for each in case.rail.listed(now - timedelta(days=400), now + timedelta(days=1), _payees(case))
-    ]
-    assert all(isinstance(each, Listed) and each.payout == asked.payout_id for each in listed)
-    return compare(ours, [each for each in listed if isinstance(each, Listed)])
-
-
-async def _payees(case: Case) -> AsyncIterator[str]:
-    if case.destination is not None:
-        yield case.destination
+    page = await case.rail.listed(now - timedelta(days=400), now + timedelta(days=1), case.destination, None)
+    assert isinstance(page, ListedPage)
+    assert all(each.payout == asked.payout_id for each in page.payments)
+    return compare(ours, page.payments)
 
 
 async def _live_through(case: Case, schedule: Sequence[tuple[Fault, str, int]]) -> str:

@@ -2,14 +2,13 @@
 
 import itertools
 import os
-from collections.abc import AsyncIterator
 from typing import get_args
 
 import pytest
 import stripe
 
 from referral_rewards.domain.payouts import Accepted, Declined, Paid, Reversed, Unfunded, Unknown
-from referral_rewards.domain.reconciliation import ListedState
+from referral_rewards.domain.reconciliation import ListedPage, ListedState
 from referral_rewards.loopback import Message, Receive, Send, reply, served
 from referral_rewards.rails import asking
 from referral_rewards.rails.access import PayPalAccess
@@ -91,20 +90,14 @@ async def test_every_word_of_tremendous_has_one_meaning() -> None:
         for word, (meaning, state) in ORDERS.items():
             order["status"] = word
             assert type(await case.rail.poll(asked, key(asked), paid.reference)) is meaning, word
-            (listed,) = [each async for each in case.rail.listed(at, at.replace(hour=23), _nobody())]
-            assert not isinstance(listed, Unknown)
-            assert getattr(listed, "state", None) is state, word
+            listed = await case.rail.listed(at, at.replace(hour=23), None, None)
+            assert isinstance(listed, ListedPage)
+            assert [each.state for each in listed.payments] == [state], word
         order["status"] = "EXECUTED"
         # How a link came to its reader is no part of whether it was paid: we hand it over ourselves.
         for word in ("SCHEDULED", "PENDING", "FAILED", "SUCCEEDED"):
             order["rewards"][0]["delivery"]["status"] = word
             assert await case.rail.poll(asked, key(asked), paid.reference) == paid
-
-
-async def _nobody() -> AsyncIterator[str]:
-    nobody: tuple[str, ...] = ()
-    for each in nobody:
-        yield each
 
 
 @pytest.mark.parametrize("name", ["paypal_payouts", "tremendous"])
