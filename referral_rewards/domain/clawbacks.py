@@ -83,6 +83,21 @@ def clawback_id(decision: UUID) -> UUID:
     return uuid5(_CLAWBACK_NAMESPACE, str(decision))
 
 
+class CameBack(StrEnum):
+    """Of a payment all of which its provider shows as come back: by whom."""
+
+    BY_US = "by_us"
+    WITHOUT_US = "without_us"
+    PARTLY_BY_US = "partly_by_us"
+
+
+def came_back(sent_minor: int, ours_minor: int) -> CameBack:
+    """Of what was sent our reversals took ``ours_minor``, or may have taken so much, while their outcome is open."""
+    if ours_minor >= sent_minor:
+        return CameBack.BY_US
+    return CameBack.PARTLY_BY_US if ours_minor > 0 else CameBack.WITHOUT_US
+
+
 def takes_of_offset(open_minor: int, due_minor: int, step_minor: int = 1) -> int:
     """What of an offset that is still open, all in minor units, is kept from a payout that comes to ``due_minor``.
 

@@ -7,6 +7,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain import money
+from referral_rewards.domain.clawbacks import CameBack, came_back
 from referral_rewards.domain.payout_waits import until_the_second_look
 from referral_rewards.domain.payouts import AT_REST, TRANSITIONS, PayoutState
 from referral_rewards.register import payout_endings, payout_rows, payout_steps, rail_halts
@@ -44,11 +46,19 @@ async def note(
         to, why = _P.MANUAL_REVIEW, f"the rail shows that it paid after all, as {reference}"
     elif of_another:
         return state
-    if to is _P.RETURNED and (
-        await payout_endings.taken_back_by_us(connection, held.row)
-        or await payout_endings.paid_otherwise(connection, payout)
-    ):
+    if to is _P.RETURNED and await payout_endings.paid_otherwise(connection, payout):
         return state
+    if to is _P.RETURNED:
+        ours_minor = await payout_endings.taken_back_by_us(connection, payout)
+        match came_back(held.row.amount_minor, ours_minor):
+            case CameBack.BY_US:
+                return state
+            case CameBack.PARTLY_BY_US:
+                # Which of its rewards are owed again nobody can tell: a person sees to it.
+                ours = money.display(ours_minor, held.row.currency)
+                why = f"all of it came back at the rail, of which we took back no more than {ours}"
+                await payout_rows.remark(connection, held.row, why, now, again_after)
+                return state
     if to is state or to not in TRANSITIONS[state]:
         if to is _P.SETTLED and reference not in (None, held.row.provider_reference):
             why = f"it is {state} here, and the rail shows that it paid after all, as {reference}"

@@ -59,9 +59,9 @@ async def is_given_up(connection: AsyncConnection, payout: UUID) -> bool:
     return (await connection.execute(_IS_GIVEN_UP, {"id": payout})).one_or_none() is not None
 
 
-async def taken_back_by_us(connection: AsyncConnection, payout: Any) -> bool:
-    """Whether we had it reversed ourselves: what its provider shows of that is no bounce."""
-    return (await connection.execute(_REVERSED, {"id": payout.id})).one_or_none() is not None
+async def taken_back_by_us(connection: AsyncConnection, payout: UUID) -> int:
+    """How much of it our own reversals took at its provider, or may have taken, in minor units: that is no bounce."""
+    return int((await connection.execute(_REVERSED, {"id": payout})).scalar_one())
 
 
 async def paid_otherwise(connection: AsyncConnection, payout: UUID) -> bool:
@@ -99,7 +99,9 @@ RETURNING *
 _UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE payout_id = :id AND live")
 
 _REVERSED: Final = text("""
-SELECT 1 FROM clawback WHERE payout_id = :id AND kind = 'reverse' AND first_sent_at IS NOT NULL LIMIT 1
+SELECT coalesce(sum(CASE WHEN state IN ('reversed', 'partly_reversed', 'unrecoverable') THEN recovered_minor
+                         ELSE amount_minor END), 0)
+FROM clawback WHERE payout_id = :id AND kind = 'reverse' AND first_sent_at IS NOT NULL
 """)
 
 #: Of a payout `p`, that nothing is paid by it any more, though it was sent (`is_given_up`).

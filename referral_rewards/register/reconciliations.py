@@ -80,10 +80,10 @@ async def listing_done(connection: AsyncConnection, reconciliation: UUID, sight:
 
 
 async def note(connection: AsyncConnection, reconciliation: UUID, found: Sequence[Difference]) -> None:
-    """Notes differences, each once, however often it is found. A payout that stands elsewhere at its rail is woken: it
-    asks the rail itself, and comes before a person if it was paid without leave."""
+    """Notes differences, each once, however often it is found. A payout that stands elsewhere at its rail, or came back
+    otherwise, is woken: it asks the rail itself, and comes before a person if it was paid without leave."""
     for each in found:
-        if each.kind is DifferenceKind.STATE and each.payout is not None:
+        if each.kind in (DifferenceKind.STATE, DifferenceKind.REVERSED) and each.payout is not None:
             await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(each.payout), each.payout)
     if found:
         rows = [

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from referral_rewards.domain.clawback_proposals import due_back, earned, proposal
-from referral_rewards.domain.clawbacks import TRANSITIONS, ClawbackState, takes_of_offset
+from referral_rewards.domain.clawbacks import TRANSITIONS, ClawbackState, came_back, takes_of_offset
 from referral_rewards.domain.disputes import disputes
 from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.rewards import Side, reckon
@@ -132,3 +132,11 @@ def test_no_reversal_goes_back_to_before_it_was_sent_and_every_state_has_its_way
     assert TRANSITIONS.keys() == set(ClawbackState)
     assert not any(ClawbackState.APPROVED in after or ClawbackState.REVERSING in after
                    for state, after in TRANSITIONS.items() if state is not ClawbackState.APPROVED)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sent", "ours", "by"),
+    [(2500, 0, "without_us"), (2500, 1, "partly_by_us"), (2500, 2499, "partly_by_us"), (2500, 2500, "by_us")],
+)
+def test_a_payment_that_came_back_did_so_by_us_as_far_as_we_took_it_back(sent: int, ours: int, by: str) -> None:
+    assert came_back(sent, ours) == by

@@ -167,22 +167,62 @@ async def test_a_provider_that_does_not_answer_has_returned_nothing(transfer: Se
     assert await transfer.settled_once()
 
 
-async def test_what_we_had_reversed_ourselves_is_no_bounce(transfer: Sending) -> None:
-    await transfer.step()
+#: What our reversals of it came to, and what stands once its provider shows that all of it came back.
+_REVERSALS: dict[str, tuple[list[tuple[int, int, str]], PayoutState]] = {
+    "whole, and under way": ([(AMOUNT_MINOR, 0, "reversing")], _S.SETTLED),
+    "whole, in two parts": ([(600, 600, "reversed"), (1900, 1900, "reversed")], _S.SETTLED),
+    "none, for it was declined": ([(AMOUNT_MINOR, 0, "unrecoverable")], _S.RETURNED),
+}
+
+
+async def _reversal(sending: Sending, amount_minor: int, recovered_minor: int, state: str) -> None:
     await sql(
-        transfer.life,
+        sending.life,
         """
         INSERT INTO clawback (id, case_id, leg_id, payout_id, referral_id, payee, kind, amount_minor, currency,
                               recovered_minor, body, body_hash, generation, provider_key, first_sent_at, state,
                               decision_id, created_at, updated_at)
-        SELECT gen_random_uuid(), gen_random_uuid(), pl.leg_id, p.id, 'r1', p.payee, 'reverse', p.amount_minor,
-               p.currency, 0, p.body, p.body_hash, 1, 'its own', now(), 'reversing', gen_random_uuid(), now(), now()
+        SELECT gen_random_uuid(), gen_random_uuid(), pl.leg_id, p.id, 'r1', p.payee, 'reverse', :amount,
+               p.currency, :recovered, p.body, p.body_hash, 1, CAST(gen_random_uuid() AS text), now(), :state,
+               gen_random_uuid(), now(), now()
         FROM payout p JOIN payout_leg pl ON pl.payout_id = p.id WHERE p.id = :id
         """,
-        id=transfer.payout,
+        id=sending.payout,
+        amount=amount_minor,
+        recovered=recovered_minor,
+        state=state,
     )
+
+
+@pytest.mark.parametrize("what", _REVERSALS)
+async def test_what_we_had_reversed_ourselves_is_no_bounce(transfer: Sending, what: str) -> None:
+    reversals, stands = _REVERSALS[what]
+    await transfer.step()
+    for each in reversals:
+        await _reversal(transfer, *each)
+    _bounce(transfer)
+    assert (await transfer.step(HOUR)).state == stands
+    assert (await transfer.row()).why == (None if stands == _S.SETTLED else "the transfer was reversed at Stripe")
+
+
+@pytest.mark.parametrize(
+    "reversal", [(600, 600, "reversed"), (600, 0, "unknown"), (AMOUNT_MINOR, 600, "partly_reversed")]
+)
+async def test_a_part_that_we_reversed_hides_no_return_of_the_rest(
+    transfer: Sending, reversal: tuple[int, int, str]
+) -> None:
+    await transfer.step()
+    await _reversal(transfer, *reversal)
+    assert (await transfer.step(HOUR)).state == _S.SETTLED
+    assert (await transfer.row()).why is None
     _bounce(transfer)
     assert (await transfer.step(HOUR)).state == _S.SETTLED
+    said = "all of it came back at the rail, of which we took back no more than 6.00 USD"
+    assert (await transfer.row()).why == said
+    assert ("answered", 1, _S.SETTLED) in await transfer.steps()
+    assert (await transfer.step(HOUR)).state == _S.SETTLED
+    assert (await transfer.steps()).count(("answered", 1, _S.SETTLED)) == 1
+    assert await transfer.booked() == AMOUNT_MINOR
 
 
 def _transferred(sending: Sending) -> None:
