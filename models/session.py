@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 
-def engine(database_url: str, *, pool_size: int = 5) -> AsyncEngine:
-    """An engine over psycopg 3. Connections are checked before use: a restarted server costs a retry, not an error."""
+def engine(database_url: str, *, pool_size: int = 5, patience_seconds: float = 30) -> AsyncEngine:
+    """An engine over psycopg 3. Connections are checked before use: a restarted server costs a retry, not an error.
+    Whoever finds all of them in use waits for one, ``patience_seconds`` at most."""
     return create_async_engine(
         database_url,
         pool_size=pool_size,
         max_overflow=pool_size,
+        pool_timeout=patience_seconds,
         pool_pre_ping=True,
         hide_parameters=True,  # a statement's values are people's; no error or log line repeats them
         connect_args={"prepare_threshold": 3},
@@ -25,8 +27,8 @@ class Database:
         self._engine = engine
 
     @classmethod
-    def at(cls, database_url: str, *, pool_size: int = 5) -> "Database":
-        return cls(engine(database_url, pool_size=pool_size))
+    def at(cls, database_url: str, *, pool_size: int = 5, patience_seconds: float = 30) -> "Database":
+        return cls(engine(database_url, pool_size=pool_size, patience_seconds=patience_seconds))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

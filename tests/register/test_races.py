@@ -14,12 +14,12 @@ from models.session import Database
 from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.domain.errors import DecisionRefused
 from referral_rewards.register.decisions import Decision
-from tests.register.crowd import CONNECTIONS, Crowd, enrolment, life
+from tests.register.crowd import CONNECTIONS, PATIENCE_SECONDS, Crowd, enrolment, life
 
 
 @pytest.fixture
 async def crowd(database_url: str) -> AsyncIterator[Crowd]:
-    database = Database.at(database_url, pool_size=CONNECTIONS)
+    database = Database.at(database_url, pool_size=CONNECTIONS, patience_seconds=PATIENCE_SECONDS)
     yield Crowd(database)
     await database.close()
 

@@ -13,7 +13,7 @@ from models.session import Database
 from referral_rewards.domain.facts import parse_event
 from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.register import deductions, payout_answers
-from tests.register.crowd import CONNECTIONS, INTAKE, NOW, Crowd, enrolment, life, told
+from tests.register.crowd import CONNECTIONS, INTAKE, NOW, PATIENCE_SECONDS, Crowd, enrolment, life, told
 
 #: Each reward is 400.00, and 2000.00 in the year of 2026 needs a form: four can be paid without one.
 WITHOUT_A_FORM = 4
@@ -27,7 +27,7 @@ NEXT_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 async def crowd(database_url: str) -> AsyncIterator[Crowd]:
-    database = Database.at(database_url, pool_size=CONNECTIONS)
+    database = Database.at(database_url, pool_size=CONNECTIONS, patience_seconds=PATIENCE_SECONDS)
     yield Crowd(database)
     await database.close()
 
