@@ -78,7 +78,7 @@ class Child:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    async def wait_ready(self, seconds: float = 60.0) -> None:
+    async def wait_ready(self, seconds: float = 180.0) -> None:
         """Returns once the program's own probe says so. Raises LocalStackError when it ends or takes too long."""
         deadline = time.monotonic() + seconds
         while not await self.program.ready():

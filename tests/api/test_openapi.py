@@ -39,6 +39,8 @@ async def test_every_answer_is_one_that_the_document_foresees(desk: Desk, as_: s
             *(sys.executable, "-m", "schemathesis.cli", f"--config-file={_CONFIG}"),
             *("run", f"{url}/openapi.json", *headers, "--checks", "all", *asked, "--mode", "all"),
             *("--max-examples", "4", "--generation-deterministic", "--no-color"),
+            # How long anything takes on a busy machine is no finding.
+            *("--request-timeout", "120", "--suppress-health-check", "too_slow"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
