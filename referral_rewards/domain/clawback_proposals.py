@@ -30,17 +30,25 @@ def earned(dossier: Dossier, order: str | None) -> Mapping[Side, int] | None:
 
 
 def proposal(
-    due_minor: int | None, *, paid_minor: int, taken_minor: int, covered_minor: int, open_minor: int = 0
+    due_minor: int | None,
+    *,
+    paid_minor: int,
+    taken_minor: int,
+    covered_minor: int,
+    open_minor: int = 0,
+    step_minor: int = 1,
 ) -> int | None:
     """What to propose for one more case of a leg.
 
     ``due_minor`` is what should be had back of the leg in all; of it ``covered_minor`` is what its other cases proposed
     or took, the larger of either, so that nothing is proposed twice. Of ``paid_minor``, ``taken_minor`` was taken back
-    already, and ``open_minor`` is proposed by cases that still wait: there is no more than the rest.
+    already, and ``open_minor`` is proposed by cases that still wait: there is no more than the rest, in whole steps of
+    what its rail can write.
     """
     if due_minor is None:
         return None
-    return max(min(due_minor - covered_minor, paid_minor - taken_minor - open_minor), 0)
+    left_minor = max(min(due_minor - covered_minor, paid_minor - taken_minor - open_minor), 0)
+    return left_minor - left_minor % step_minor
 
 
 def due_back(earned_minor: int, leg_minor: int) -> int:

@@ -94,6 +94,11 @@ def step_minor(rail: str, currency: str) -> int:
     return CATALOGUE[rail].steps.get(currency, 1)
 
 
+def in_steps(rail: str, amount_minor: int, currency: str) -> int:
+    """So much of an amount as the rail can write; all of it, where the catalogue does not know the rail."""
+    return amount_minor - amount_minor % (step_minor(rail, currency) if rail in CATALOGUE else 1)
+
+
 def payable(rail: str, amount: Decimal, currency: str) -> bool:
     """Whether a rail of the catalogue can pay exactly this amount of a currency that it pays in."""
     return money.to_minor(amount, currency) % step_minor(rail, currency) == 0

@@ -19,6 +19,7 @@ from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.facts import Fact
 from referral_rewards.domain.payloads import FactType
 from referral_rewards.domain.payouts import AT_REST, PayoutState
+from referral_rewards.domain.rail_catalogue import CATALOGUE, step_minor
 from referral_rewards.domain.rewards import Side
 from referral_rewards.register import claims, webhooks
 from referral_rewards.register.cases import Case
@@ -146,6 +147,7 @@ def _proposed(case: Case, dossier: Dossier, leg: Any, others: Sequence[Any], *, 
         open_minor=sum(
             max((other.proposed_minor or 0) - other.taken_minor, 0) for other in others if other.state == CaseState.OPEN
         ),
+        step_minor=step_minor(leg.rail, leg.currency) if leg.rail in CATALOGUE else 1,
     )
 
 

@@ -173,3 +173,22 @@ async def test_what_was_paid_withheld_taken_back_and_kept_is_the_same_at_the_pro
             "withholding": -(high - first.amount_minor) - withheld,
             "clearing": back - first.amount_minor - second.amount_minor,
         }
+
+
+async def test_what_is_proposed_can_be_taken_back_exactly(database_url: str) -> None:
+    """Whatever was kept of the reward before, to half a forint."""
+    async with _abroad("stripe_transfer", "HUF", database_url) as abroad:
+        await abroad.approved("r1", _LARGE)
+        await abroad.sent("r1")
+        order = {"order": "o-r1", "kind": "refund"}
+        await abroad.desk.tell([event("part", "conversion.reversed", days_ago(0), order | {"amount": "10000"})])
+        await abroad.desk.judge("r1")
+        (case,) = await abroad.sql("SELECT * FROM clawback_case")
+        assert (await abroad.act(case.id, "offset_clawback", case.proposed_minor + 50)).status_code == 201
+        await abroad.desk.tell([event("rest", "conversion.reversed", days_ago(0), order)])
+        await abroad.desk.judge("r1")
+        (case,) = await abroad.sql("SELECT * FROM clawback_case WHERE state = 'open'")
+        assert case.proposed_minor == abroad.minor("4999")
+        page = (await abroad.desk.get(f"/v1/clawbacks/{case.id}")).json()
+        assert page["room_minor"] == case.proposed_minor + 50
+        assert (await abroad.act(case.id, "reverse_clawback", case.proposed_minor)).status_code == 201

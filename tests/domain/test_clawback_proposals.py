@@ -89,6 +89,15 @@ def test_nothing_is_proposed_twice_nor_more_than_is_left(
     assert told_so == expected
 
 
+@pytest.mark.parametrize(
+    ("due", "paid", "taken", "proposed"),
+    [(499_950, 900_000, 0, 499_900), (900_000, 900_000, 400_050, 499_900), (99, 900_000, 0, 0), (100, 100, 0, 100)],
+)
+def test_only_what_its_rail_can_write_is_proposed(due: int, paid: int, taken: int, proposed: int) -> None:
+    told_so = proposal(due, paid_minor=paid, taken_minor=taken, covered_minor=0, step_minor=100)
+    assert told_so == proposed
+
+
 OPENED, AGAIN = (told("conversion.dispute_opened", time, order="o1") for time in ("2026-07-20", "2026-07-25"))
 WON = told("conversion.dispute_closed", "2026-07-22", order="o1", outcome="won")
 LOST = told("conversion.dispute_closed", "2026-07-27", order="o1", outcome="lost")

@@ -16,6 +16,7 @@ from referral_rewards.api.parts import Its, Parts, Reading
 from referral_rewards.domain.clawbacks import CaseState
 from referral_rewards.domain.money import from_minor
 from referral_rewards.domain.money_acts import SubjectKind
+from referral_rewards.domain.rail_catalogue import in_steps
 from referral_rewards.reporting import clawbacks as reporting
 from referral_rewards.reporting.clawbacks import Wanted
 from referral_rewards.temporal import clawback_workflow_id
@@ -83,7 +84,9 @@ async def _page(parts: Parts, visit: Visit, case: UUID, typed: Typed | None, sai
         found = await reporting.case(connection, case, parts.keys)
         owed = await reporting.owed(connection, found["payee"])
     if typed is None:
-        proposed_minor = min(found["proposed_minor"] or found["room_minor"], found["room_minor"])
+        left_minor = min(found["proposed_minor"] or found["room_minor"], found["room_minor"])
+        # What is less than its rail can write can still be kept or given up.
+        proposed_minor = in_steps(found["rail"], left_minor, found["currency"]) or left_minor
         typed = Typed(amount=f"{from_minor(proposed_minor, found['currency']):f}" if proposed_minor > 0 else "")
     return page(
         "clawback.html",
