@@ -39,7 +39,7 @@ from referral_rewards.embedded import (
     prepare_temporal,
     servers,
 )
-from referral_rewards.lock import data_lock
+from referral_rewards.lock import LOCK, data_lock
 from referral_rewards.search_attributes import TYPE_NAMES
 from referral_rewards.supervisor import Say, Supervisor, end_recorded
 
@@ -102,7 +102,8 @@ async def stack(
 
     With `sandboxes` it has one for each provider that the environment does not name.
     """
-    with data_lock(data, say):
+    missing = [folder for folder in (data, *data.parents) if not folder.exists()]
+    with data_lock(data, say), _nothing_left_if_refused(data, missing):
         stack_file(data).unlink(missing_ok=True)
         pids = data / "run" / "pids.json"
         if left := end_recorded(pids):
@@ -137,6 +138,12 @@ async def _start(
         needs_temporal="target_host" not in outside_temporal,
         needs_sandboxes=sandboxes,
     )
+    if "target_host" in outside_temporal and not await knows_search_attributes(outside_temporal):
+        wanted = " ".join(f"--name {name} --type {kind}" for name, kind in TYPE_NAMES.items())
+        raise LocalStackError(
+            f"Temporal at {outside_temporal['target_host']} does not answer, or lacks our search attributes; "
+            f"temporal operator search-attribute create {wanted}"
+        )
     # The schema's code takes a second to load: it does so while the servers start.
     migrate = asyncio.create_task(asyncio.to_thread(importlib.import_module, "models.migrate"))
     starting = []
@@ -148,12 +155,6 @@ async def _start(
     temporal, web_ui = f"{HOST}:{ports.temporal}", f"http://{HOST}:{ports.web_ui}"
     if "target_host" in outside_temporal:
         temporal, web_ui = outside_temporal["target_host"], ""
-        if not await knows_search_attributes(outside_temporal):
-            wanted = " ".join(f"--name {name} --type {kind}" for name, kind in TYPE_NAMES.items())
-            raise LocalStackError(
-                f"Temporal at {temporal} does not answer, or lacks our search attributes; "
-                f"temporal operator search-attribute create {wanted}"
-            )
     else:
         starting.append(supervisor.start(prepare_temporal(data, ports.temporal, ports.web_ui)))
     await asyncio.gather(*starting)
@@ -214,6 +215,20 @@ def _folder(data: Path, ephemeral: bool) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _nothing_left_if_refused(data: Path, made: Sequence[Path]) -> Iterator[None]:
+    """Takes the folders away again that were made for a start that was refused before anything was kept in them."""
+    try:
+        yield
+    except LocalStackError:
+        if made and [each.name for each in data.iterdir()] == [LOCK]:
+            (data / LOCK).unlink()
+            with suppress(OSError):
+                for folder in made:
+                    folder.rmdir()
+        raise
 
 
 @contextmanager

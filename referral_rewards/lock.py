@@ -5,8 +5,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from referral_rewards.domain.errors import LocalStackError
+
+#: The file in a data folder that is locked.
+LOCK: Final = "lock"
 
 
 @contextmanager
@@ -17,7 +21,7 @@ def data_lock(data: Path, say: Callable[[str], None]) -> Iterator[None]:
     was interrupted, which `say` is told.
     """
     data.mkdir(parents=True, exist_ok=True)
-    with (data / "lock").open("a+") as file:
+    with (data / LOCK).open("a+") as file:
         file.seek(0)
         holder = file.read().strip()
         try:

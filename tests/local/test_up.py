@@ -110,6 +110,33 @@ async def test_a_taken_port_is_named_with_who_wanted_it(index: int, wanted_by: s
     assert local_stack(data) is None
 
 
+@pytest.mark.parametrize("there", [None, "", "sub", "sub/lock", "note.txt"])
+async def test_a_start_that_is_refused_leaves_nothing_behind(there: str | None, tmp_path: Path) -> None:
+    """And takes nothing away that was there before it."""
+    data, ports = tmp_path / "new" / "data", _ports()
+    if there is not None:
+        data.mkdir(parents=True)
+        (data / there).mkdir(parents=True, exist_ok=True)
+    before = sorted(tmp_path.rglob("*"))
+    with socket() as taken:
+        taken.bind((HOST, ports.api))
+        taken.listen()
+        with pytest.raises(LocalStackError, match="wanted by the API"):
+            async with stack(data, ports):
+                pytest.fail("it started")
+    assert sorted(path for path in tmp_path.rglob("*") if path != data / "lock") == before
+
+
+async def test_a_temporal_that_can_not_be_used_is_named_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"{HOST}:{free_port()}")
+    with pytest.raises(LocalStackError, match="does not answer, or lacks our search attributes"):
+        async with stack(tmp_path / "new", _ports()):
+            pytest.fail("it started")
+    assert list(tmp_path.iterdir()) == []
+
+
 async def _until(holds: Callable[[], object]) -> None:
     async with asyncio.timeout(120):
         while not holds():
