@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain import identity
 from referral_rewards.domain.approval import Approver, check_note
 from referral_rewards.domain.errors import ActRefused, RequestInvalid
-from referral_rewards.domain.money_acts import SUBJECT_OF, MoneyAct, SubjectKind, check_details, may_act
+from referral_rewards.domain.money_acts import SUBJECT_OF, ActSubject, MoneyAct, SubjectKind, check_details, may_act
 from referral_rewards.register import act_subjects, audit, clawbacks, decisions, instructions, outbox
 from referral_rewards.register.decisions import Decision, NewDecision
 from referral_rewards.register.outbox import WakeupKind
@@ -65,13 +65,7 @@ async def act(
         stands = decision.id not in noted or subject.digest != asked.digest
         if stands and before == (approver.user, asked.act, asked.digest, asked.reason, details):
             return decision, True
-    if subject.digest != asked.digest:
-        if asked.digest and subject.digest.startswith(asked.digest):
-            raise RequestInvalid(f"is shortened; all {len(subject.digest)} digits of it are needed", "digest")
-        _check_not_decided([each for each in made if each.digest == asked.digest], subject.name)
-        raise ActRefused(subject.name, "stale", "it changed since it was shown; look again")
-    open_ones = [each for each in made if each.digest == asked.digest and each.id not in noted]
-    _check_not_decided(await _believed(connection, open_ones, keys), subject.name)
+    await check_as_shown(connection, subject, asked.digest, keys)
     barred = subject.barred.get(asked.act, {})
     may_act(approver, asked.act, subject, asked.amount_minor, await _same_people(connection, approver, list(barred)))
     decision = await decisions.append(
@@ -97,6 +91,24 @@ async def act(
     said = {"decision": str(decision.id), "kind": asked.act, "reason": asked.reason, **(details or {})}
     await audit.note(connection, actor=approver.user, act="decision.recorded", subject=str(subject.id), at=now, **said)
     return decision, False
+
+
+async def check_as_shown(connection: AsyncConnection, subject: ActSubject, digest: str, keys: KeyRing) -> None:
+    """Return if a subject stands as it was shown under this digest, and nobody has decided on it since.
+
+    Raises:
+        RequestInvalid: if the digest is a part of the right one.
+        ActRefused: as `act`.
+    """
+    made = [each for each in await decisions.on_subject(connection, subject.id, keys) if each.digest == digest]
+    if subject.digest != digest:
+        if digest and subject.digest.startswith(digest):
+            raise RequestInvalid(f"is shortened; all {len(subject.digest)} digits of it are needed", "digest")
+        _check_not_decided(made, subject.name)
+        raise ActRefused(subject.name, "stale", "it changed since it was shown; look again")
+    noted = {each.decision_id for each in await decisions.effects(connection, [each.id for each in made])}
+    open_ones = [each for each in made if each.id not in noted]
+    _check_not_decided(await _believed(connection, open_ones, keys), subject.name)
 
 
 def _check_not_decided(made: Sequence[Decision], subject: str) -> None:

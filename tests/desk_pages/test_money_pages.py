@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from referral_rewards.domain.terms import Role
 from tests import money
 from tests.desk import PROGRAM, Browser, Desk
 from tests.desk_pages.forms import text_of
@@ -69,6 +70,21 @@ async def test_whoever_may_not_is_told_why_and_keeps_what_was_typed(desk: Desk, 
     assert (stale.status_code, "stale" in text_of(stale)) == (409, True)
     assert (await fiona.get(f"/payouts/{uuid4()}")).status_code == 404
     assert (await fiona.get("/payouts/none")).status_code == 422
+
+
+async def test_whoever_decides_second_is_told_who_was_first_before_anything_is_recorded(
+    desk: Desk, fiona: Browser
+) -> None:
+    refused = await payout_of(desk, "refused")
+    here = f"/payouts/{refused}"
+    form = await filled(desk, "payouts", refused, kind="retry_payout")
+    await desk.add_user("gail", Role.FINANCE)
+    async with desk.browser("gail") as gail:
+        assert (await gail.send(here, **form | {"kind": "cancel_payout"}, step="record")).status_code == 303
+    told = await fiona.send(here, **form, step="review")
+    assert told.status_code == 409
+    assert "gail recorded cancel_payout (other) at " in text_of(told)
+    assert "decided_meanwhile" in text_of(told)
 
 
 async def test_a_case_shows_what_is_proposed_and_takes_an_amount(desk: Desk, fiona: Browser) -> None:

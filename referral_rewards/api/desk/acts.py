@@ -38,7 +38,7 @@ from referral_rewards.domain.money_acts import (
     REASONS as CODES,
 )
 from referral_rewards.register import act_subjects
-from referral_rewards.register.acting import AskedAct
+from referral_rewards.register.acting import AskedAct, check_as_shown
 from referral_rewards.register.users import Scope
 
 #: The room of the desk in which each kind of subject has its page.
@@ -140,8 +140,8 @@ async def decide(
         if step == "record":
             decision, _ = await acted(parts, asked, visit.user)
             return RedirectResponse(f"/{ROOMS[kind]}/{subject}?recorded={decision.seq}", HTTPStatus.SEE_OTHER)
-        if matter.digest != asked.digest:
-            raise ActRefused(matter.name, "stale", "it changed since it was shown; look again")
+        async with parts.database.transaction() as connection:
+            await check_as_shown(connection, matter, asked.digest, parts.keys)
         may_act(visit.user.approver, asked.act, matter, asked.amount_minor, ())
     except BadInput as refusal:
         by_field = {problem.where: problem.what for problem in refusal.problems}
