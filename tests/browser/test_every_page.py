@@ -8,6 +8,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
 from referral_rewards.domain.payouts import payout_id
+from referral_rewards.domain.terms import Role
 from tests import money
 from tests.browser.conftest import Office
 from tests.desk import life_of
@@ -81,6 +82,19 @@ async def test_every_page_serves_everybody(furnished: Office) -> None:
         if problems:
             found[path] = problems
     assert found == {}
+
+
+async def test_the_menu_is_one_line_on_a_laptop_for_whoever_sees_all_of_it(office: Office) -> None:
+    await office.desk.add_user("maximiliana", *Role)
+    page = await office.sign_in("maximiliana", viewport={"width": 1280, "height": 800})
+    assert await page.evaluate(_LINES) == 1
+
+
+#: In how many lines the menu, and what stands beside it, begins: the middles of all that can be pressed there.
+_LINES: Final = """new Set([...document.querySelectorAll(".top a, .top button")].map((each) => {
+    const box = each.getBoundingClientRect();
+    return Math.round((box.top + box.bottom) / 20);
+})).size"""
 
 
 def _heavy(weight: int) -> list[str]:
