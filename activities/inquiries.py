@@ -46,8 +46,9 @@ class Inquiries:
             conversion=await self._taken_in(conversion),
             customer=await self._taken_in(customer) if customer is not None else None,
         )
-        async with self._database.transaction() as connection:
-            await inquiries.note(connection, answers, moment, _now())
+        if said := inquiries.from_outside(answers):
+            async with self._database.transaction() as connection:
+                await inquiries.note(connection, question.referral, said, moment, _now())
         return answers
 
     async def ask_all(self, questions: Mapping[str, Question], moment: Moment) -> dict[str, Answers]:

@@ -1,5 +1,6 @@
 """What is asked of outside sources about a referral, and the record of what they answered."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import uuid4
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import Inquiry
 from referral_rewards.domain.identity import of_kinds
-from referral_rewards.domain.inquiries import REGISTER, Answer, Answers, Question
+from referral_rewards.domain.inquiries import REGISTER, Answer, Answers, Question, SourceAnswer
 from referral_rewards.domain.origin import referee_identity
 from referral_rewards.domain.payloads import FactType
 from referral_rewards.register.cases import Case
@@ -37,25 +38,35 @@ async def open_report(connection: AsyncConnection, case: Case) -> Question | Non
     return None
 
 
-async def note(connection: AsyncConnection, answers: Answers, moment: str, at: datetime) -> None:
-    """Puts on record what the outside sources answered."""
+def from_outside(answers: Answers) -> Sequence[tuple[str, SourceAnswer]]:
+    """What outside sources answered, each with what it was asked about; our own record read again is no answer."""
     question = answers.question
-    asked = ((question.order, answers.conversion), (question.customer, answers.customer))
-    for subject, answer in asked:
-        if subject is not None and answer is not None and answer.source != REGISTER:
-            await connection.execute(
-                insert(Inquiry).values(
-                    id=uuid4(),
-                    referral_id=question.referral,
-                    moment=moment,
-                    source=answer.source,
-                    subject=subject,
-                    asked_at=at,
-                    answer=answer.answer,
-                    sentence=answer.sentence,
-                    content_hash=answer.content_hash,
-                )
+    said = ((question.order, answers.conversion), (question.customer, answers.customer))
+    return [
+        (about, answer)
+        for about, answer in said
+        if about is not None and answer is not None and answer.source != REGISTER
+    ]
+
+
+async def note(
+    connection: AsyncConnection, referral: str, said: Iterable[tuple[str, SourceAnswer]], moment: str, at: datetime
+) -> None:
+    """Puts on record what outside sources answered (`from_outside`)."""
+    for subject, answer in said:
+        await connection.execute(
+            insert(Inquiry).values(
+                id=uuid4(),
+                referral_id=referral,
+                moment=moment,
+                source=answer.source,
+                subject=subject,
+                asked_at=at,
+                answer=answer.answer,
+                sentence=answer.sentence,
+                content_hash=answer.content_hash,
             )
+        )
 
 
 def _question(case: Case, order: str | None, customers: str | None) -> Question:
