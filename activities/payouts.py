@@ -39,7 +39,6 @@ from referral_rewards.register import (
     payout_acts,
     payout_answers,
     payout_generations,
-    payout_renewal,
     payout_rows,
     payouts,
     rail_halts,
@@ -101,8 +100,6 @@ class Payouts:
         outset = None
         if payout is not None:
             async with self._database.transaction() as connection:
-                await payout_renewal.renew(connection, payout, now)
-            async with self._database.transaction() as connection:
                 outset = await payouts.begin(connection, payout, now, self._keys)
         if payout is None or outset is None:
             return PayoutProgress(state=_S.CANCELLED, why="there is no such payout")
@@ -112,7 +109,7 @@ class Payouts:
             return await self._look_once(payout, outset, now)
         answers = await self._asking.ask_all(outset.questions, Moment.PAYOUT)
         async with self._database.transaction() as connection:
-            step = await payouts.commit_attempt(connection, payout, now, self._keys, frozenset(self._rails), answers)
+            step = await payouts.commit_attempt(connection, outset, now, self._keys, frozenset(self._rails), answers)
         if isinstance(step, NotNow):
             return _progress(step)
         answer = await ask(self._rails[step.rail], step, now, asyncio.get_running_loop().time())

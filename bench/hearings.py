@@ -108,11 +108,11 @@ class Hearings:
         for payout in planned:
             async with self.database.transaction() as connection:
                 outset = await payouts.begin(connection, payout.id, self._now, self.keys)
-            asked = outset.questions if outset is not None else {}
-            answers = {name: await self._asking.ask(question, Moment.PAYOUT) for name, question in asked.items()}
+            assert outset is not None
+            answers = await self._asking.ask_all(outset.questions, Moment.PAYOUT)
             async with self.database.transaction() as connection:
                 rails = frozenset({payout.rail})
-                step = await payouts.commit_attempt(connection, payout.id, self._now, self.keys, rails, answers)
+                step = await payouts.commit_attempt(connection, outset, self._now, self.keys, rails, answers)
             if not isinstance(step, ToSend):
                 raise RuntimeError(f"a payout of {referral} is {step.state}: {step.why}")
 

@@ -234,6 +234,12 @@ async def barred(connection: AsyncConnection, names: Collection[str]) -> frozens
     return frozenset((await connection.execute(_BARRED, {"names": sorted(names)})).scalars())
 
 
+async def people(connection: AsyncConnection, names: Collection[str]) -> Mapping[str, bool]:
+    """Those of these names that people bear, and whether each of them has been barred."""
+    rows = await connection.execute(_PEOPLE, {"names": sorted(names)})
+    return {row.name: row.barred for row in rows}
+
+
 async def effects(connection: AsyncConnection, decisions: Sequence[UUID]) -> list[Any]:
     """The noted effects of decisions, oldest first."""
     table = DecisionEffect.__table__  # type: ignore[attr-defined]
@@ -317,6 +323,10 @@ _IN_CHAIN: Final = text(_LINKED + "WHERE d.referral_id = ANY(CAST(:referrals AS 
 _ON_SUBJECT: Final = text(_LINKED + "WHERE d.claim_id = :subject ORDER BY d.seq")
 
 _BARRED: Final = text("SELECT name FROM app_user WHERE name = ANY(CAST(:names AS text[])) AND barred_at IS NOT NULL")
+
+_PEOPLE: Final = text("""
+SELECT name, barred_at IS NOT NULL AS barred FROM app_user WHERE name = ANY(CAST(:names AS text[]))
+""")
 
 _LAST_SEQ: Final = text("SELECT coalesce(max(seq), 0) FROM decision")
 

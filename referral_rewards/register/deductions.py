@@ -6,7 +6,7 @@ it, and is freed when the payout is cancelled or planned anew.
 """
 
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -20,6 +20,7 @@ from referral_rewards.domain.ledger import Deduction, DeductionKind
 from referral_rewards.register import clawback_authority, withholding
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.signing import KeyRing
+from referral_rewards.register.withholding import Part
 
 #: Payees are spread over so many locks, taken in ascending order: one file may tell of very many.
 _PAYEE_LOCKS: Final = 64
@@ -72,15 +73,25 @@ async def of_payout(connection: AsyncConnection, payout: UUID) -> tuple[Deductio
     return tuple(Deduction(DeductionKind(row.kind), row.source, int(row.amount_minor)) for row in rows)
 
 
-async def unauthorised(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str | None:
-    """Why the payout may not be lowered as its row says, in one sentence; None if people decided on all of it, or a tax
+async def unauthorised(
+    connection: AsyncConnection,
+    payout: Any,
+    planned_at: datetime,
+    parts: Sequence[Part],
+    lowered_by: Collection[Deduction],
+    keys: KeyRing,
+) -> str | None:
+    """Why the payout may not be lowered as its rows say, in one sentence; None if people decided on all of it, or a tax
     form of its payee says so.
 
-    ``payout`` is its row. Nobody is paid less because of a row that somebody wrote.
+    ``payout`` is its row, ``parts`` are its legs and ``lowered_by`` its deductions (`of_payout`). Nobody is paid less
+    because of a row that somebody wrote.
     """
-    kept = [each for each in await of_payout(connection, payout.id) if each.kind is DeductionKind.WITHHOLDING]
-    if (why := await withholding.unfounded(connection, payout, kept)) is not None:
+    kept = [each for each in lowered_by if each.kind is DeductionKind.WITHHOLDING]
+    if (why := await withholding.unfounded(connection, payout, planned_at, parts, kept)) is not None:
         return why
+    if len(kept) == len(lowered_by):
+        return None
     for offset in (await connection.execute(_OFFSETS_OF, {"payout": payout.id})).all():
         if (offset.payee, offset.currency) != (payout.payee, payout.currency):
             return "it is lowered by what somebody else owes"

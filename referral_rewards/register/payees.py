@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -19,14 +19,25 @@ from referral_rewards.register import programs
 _UTC: Final = calendar.zone("UTC")
 
 
-async def forms(
-    connection: AsyncConnection, payees: Collection[str], *, heard_by: datetime | None = None
-) -> Mapping[str, Sequence[TaxForm]]:
-    """Every form that each of them filed, or of which we had heard by then, in no particular order."""
-    found: dict[str, list[TaxForm]] = {payee: [] for payee in payees}
-    for row in await connection.execute(_FORMS, {"payees": sorted(payees), "heard_by": heard_by}):
-        found[row.payee].append(tax_forms.read(row.data, row.occurred_at, row.source, row.event_id))
+class Heard(NamedTuple):
+    """A form that a payee filed, and when we heard of it."""
+
+    form: TaxForm
+    heard_at: datetime
+
+
+async def heard(connection: AsyncConnection, payees: Collection[str]) -> Mapping[str, Sequence[Heard]]:
+    """Every form that each of them filed, in no particular order."""
+    found: dict[str, list[Heard]] = {payee: [] for payee in payees}
+    for row in await connection.execute(_FORMS, {"payees": sorted(payees)}):
+        form = tax_forms.read(row.data, row.occurred_at, row.source, row.event_id)
+        found[row.payee].append(Heard(form, row.received_at))
     return found
+
+
+async def forms(connection: AsyncConnection, payees: Collection[str]) -> Mapping[str, Sequence[TaxForm]]:
+    """Likewise, the forms alone."""
+    return {payee: [each.form for each in told] for payee, told in (await heard(connection, payees)).items()}
 
 
 async def positions(
@@ -86,8 +97,7 @@ async def bounds(connection: AsyncConnection, year: int) -> Mapping[str, Any]:
 async def terms_of(connection: AsyncConnection, legs: Collection[UUID]) -> Mapping[UUID, Terms]:
     """The frozen terms of the referral of each leg."""
     rows = (await connection.execute(_TERMS_OF, {"legs": list(legs)})).all()
-    known = {program: dict(await programs.versions(connection, program)) for program in {row.program for row in rows}}
-    return {row.id: known[row.program][row.version] for row in rows}
+    return {row.id: await programs.version(connection, row.program, row.version) for row in rows}
 
 
 def _position(on_file: OnFile, counted: Mapping[str, int], currency: str) -> TaxPosition:
@@ -99,9 +109,8 @@ SELECT p.payee, f.*
 FROM unnest(CAST(:payees AS text[])) AS p(payee)
 CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = 'payee:' || p.payee OFFSET 0) AS fk
 CROSS JOIN LATERAL (
-    SELECT occurred_at, source, event_id, data FROM fact
-    WHERE id = fk.fact_id AND type = 'payee.tax_form_filed'
-      AND (CAST(:heard_by AS timestamptz) IS NULL OR received_at <= :heard_by) OFFSET 0
+    SELECT occurred_at, received_at, source, event_id, data FROM fact
+    WHERE id = fk.fact_id AND type = 'payee.tax_form_filed' OFFSET 0
 ) AS f
 """)
 

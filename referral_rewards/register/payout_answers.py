@@ -71,7 +71,7 @@ async def note(
         await payout_endings.settled(connection, held.row, now)
     if to is _P.RETURNED:
         await payout_endings.returned(connection, held.row, now)
-    await payout_rows.tell(connection, held.row, held.referrals, to)
+    await payout_rows.tell(connection, held.row, held.named, to)
     return to
 
 
@@ -90,7 +90,7 @@ async def missed(connection: AsyncConnection, payout: UUID, step: ToSend, now: d
         await payout_rows.remark(connection, held.row, why, now, left)
     else:
         await payout_rows.move(connection, payout, to, now, why, None, left)
-        await payout_rows.tell(connection, held.row, held.referrals, to)
+        await payout_rows.tell(connection, held.row, held.named, to)
     return NotNow(to, why, left)
 
 

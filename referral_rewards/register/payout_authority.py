@@ -13,17 +13,19 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import ledger as books
+from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.cycles import cycle_payout_id
 from referral_rewards.domain.inquiries import Answers
 from referral_rewards.domain.payout_waits import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
 from referral_rewards.domain.payouts import PaymentRequest, payout_id
 from referral_rewards.domain.ruling import Ruling, ruling
-from referral_rewards.register import claims, cycle_list, decisions, deductions, ledger, moves
+from referral_rewards.register import claims, cycle_list, decisions, deductions, ledger, moves, programs
 from referral_rewards.register.assembly import build_claim
 from referral_rewards.register.cases import open_case
 from referral_rewards.register.inquiries import question_of
 from referral_rewards.register.signing import KeyRing
+from referral_rewards.register.withholding import Part
 
 
 class NotAuthorised(Exception):
@@ -51,18 +53,18 @@ class Share:
     answers: Answers | None
 
 
-async def shares(
-    connection: AsyncConnection, payout: Any, rows: Collection[Any], answers: Mapping[str, Answers]
-) -> tuple[Share, ...]:
-    """The shares of a payout, one for each referral of ``rows``, which are held."""
-    legs = (await connection.execute(_LEGS, {"id": payout.id})).all()
+def shares(rows: Collection[Any], legs: Sequence[Any], answers: Mapping[str, Answers]) -> tuple[Share, ...]:
+    """The shares of a payout's ``legs``, one for each referral of ``rows``, which are held."""
     return tuple(Share(row, [leg for leg in legs if leg.referral_id == row.id], answers.get(row.id)) for row in rows)
 
 
-async def check_whole(connection: AsyncConnection, payout: Any, its: Sequence[Share], keys: KeyRing) -> None:
+async def check_whole(
+    connection: AsyncConnection, payout: Any, planned_at: datetime, its: Sequence[Share], keys: KeyRing
+) -> None:
     """Return if the payout is, to the unit, the one of these legs less what people decided to keep back of it.
 
-    Its name follows from them, so that a second payout of a leg that was paid can't bear it.
+    Its name follows from them, so that a second payout of a leg that was paid can't bear it. ``planned_at`` is from its
+    history: a form that was filed later withholds nothing of it.
 
     Raises:
         NotAuthorised: with the reason, in one sentence.
@@ -70,9 +72,10 @@ async def check_whole(connection: AsyncConnection, payout: Any, its: Sequence[Sh
     legs = [leg for share in its for leg in share.legs]
     if not legs:
         raise NotAuthorised("it pays no leg")
-    if (why := await deductions.unauthorised(connection, payout, keys)) is not None:
-        raise NotAuthorised(why)
     lowered_by = await deductions.of_payout(connection, payout.id)
+    parts = await _parts(connection, its)
+    if (why := await deductions.unauthorised(connection, payout, planned_at, parts, lowered_by, keys)) is not None:
+        raise NotAuthorised(why)
     frozen = PaymentRequest(
         payout_id=payout.id,
         payee=legs[0].beneficiary,
@@ -91,7 +94,7 @@ async def check_whole(connection: AsyncConnection, payout: Any, its: Sequence[Sh
     of_cycle = payout.cycle_id is not None
     if of_cycle and payout.id != cycle_payout_id(payout.cycle_id, payout.payee, payout.rail, payout.currency):
         raise NotAuthorised("it is not the payout that its cycle makes to this payee")
-    if await _paid_by_another(connection, payout, legs):
+    if await _paid_by_another(connection, legs):
         raise NotAuthorised("the books show that another payout paid what it pays")
     if of_cycle and not await cycle_list.lists(connection, payout):
         raise NotAuthorised("it is not the payout that stands on the list of its cycle")
@@ -100,11 +103,17 @@ async def check_whole(connection: AsyncConnection, payout: Any, its: Sequence[Sh
         raise NotAuthorised("it does not pay what was approved")
 
 
-async def _paid_by_another(connection: AsyncConnection, payout: Any, legs: Sequence[Any]) -> bool:
+async def _parts(connection: AsyncConnection, its: Sequence[Share]) -> Sequence[Part]:
+    """The legs of a payout by the terms that each one's referral is bound to."""
+    bound = [(await programs.version(connection, share.row.program, share.row.version), share.legs) for share in its]
+    return [Part(terms, leg.amount_minor) for terms, legs in bound for leg in legs]
+
+
+async def _paid_by_another(connection: AsyncConnection, legs: Sequence[Any]) -> bool:
     """Whether one of the legs was paid by a payout that it is no longer said to be in: that one's rows would then come
     to less than the books say it settled."""
-    asked = {"id": payout.id, "legs": [leg.id for leg in legs]}
-    for other in (await connection.execute(_LEFT, asked)).all():
+    others = {other for leg in legs for other in leg.others}
+    for other in (await connection.execute(_LEFT, {"others": list(others)})).all() if others else ():
         for generation in range(1, other.generation + 1):
             settled = await ledger.find(connection, books.settled_key(str(other.id), generation))
             returned = await ledger.find(connection, books.returned_key(str(other.id), generation))
@@ -139,8 +148,11 @@ async def verify(
     genuine, forged = await decisions.on_referral(connection, row.id, keys)
     await decisions.record_effect(connection, forged, "forged", now, "no signature that we believe")
     made = [decision for decision in genuine if decision.claim_id == row.claim_id]
-    if payout.key_used_at is None and (barred := await decisions.of_the_barred(connection, made)):
-        raise ClaimChanged(f"{', '.join(sorted({each.user for each in barred}))}, who approved it, was barred since")
+    signed = {decision.user for decision in made}
+    # What may have gone out is not held to who may sign today.
+    barred = await decisions.people(connection, signed) if payout.key_used_at is None else dict.fromkeys(signed, False)
+    if out := sorted({each.user for each in made if each.kind is DecisionKind.APPROVE and barred.get(each.user)}):
+        raise ClaimChanged(f"{', '.join(out)}, who approved it, was barred since")
     signoffs = [decision.signoff for decision in made]
     if moves.decided(held, made):
         raise ClaimChanged("people decided to move it to another referrer")
@@ -156,9 +168,8 @@ async def verify(
         raise NotAuthorised("it does not pay what was approved")
     if (why := await decisions.end_problem(connection, min(decision.seq for decision in made), keys)) is not None:
         raise NotAuthorised(why)
-    unknown = (await connection.execute(_UNKNOWN, {"names": [decision.user for decision in made]})).scalars().all()
-    if unknown and payout.key_used_at is None:
-        raise NotAuthorised(f"{', '.join(unknown)}, who decided on it, is not among the people who may")
+    if strangers := sorted(user for user in signed if barred.get(user, True)):
+        raise NotAuthorised(f"{', '.join(strangers)}, who decided on it, is not among the people who may")
     return case.ahead_at - case.now if case.ahead_at is not None else None
 
 
@@ -177,23 +188,11 @@ def _terms_of(leg: Any) -> tuple[str | int | None, ...]:
     return (str(leg.role), leg.beneficiary, leg.amount_minor, leg.currency, leg.rail, leg.destination)
 
 
-_LEGS: Final = text("""
-SELECT l.* FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id AND pl.live ORDER BY l.id
-""")
-
 # Other payouts that legs were in, with what their own legs come to now.
 _LEFT: Final = text("""
 SELECT p.id, p.generation, CAST(coalesce((
            SELECT sum(l.amount_minor) FROM payout_leg its JOIN leg l ON l.id = its.leg_id
            WHERE its.payout_id = p.id AND its.live
        ), 0) AS bigint) AS legs_minor
-FROM (
-    SELECT DISTINCT payout_id FROM payout_leg WHERE leg_id = ANY(CAST(:legs AS uuid[])) AND payout_id <> :id
-) AS others JOIN payout p ON p.id = others.payout_id
-""")
-
-_UNKNOWN: Final = text("""
-SELECT name FROM unnest(CAST(:names AS text[])) AS asked(name)
-WHERE NOT EXISTS (SELECT 1 FROM app_user u WHERE u.name = asked.name AND u.barred_at IS NULL)
-ORDER BY name
+FROM payout p WHERE p.id = ANY(CAST(:others AS uuid[]))
 """)

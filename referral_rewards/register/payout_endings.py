@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import ledger as books
+from referral_rewards.domain.ledger import DeductionKind
 from referral_rewards.register import deductions, ledger, offsets, tax_holds
 
 
@@ -21,12 +22,14 @@ async def settled(connection: AsyncConnection, payout: Any, now: datetime) -> No
         await _post_loss(connection, books.lost, payout, now)
         return
     await connection.execute(_LEGS_PAID, {"id": payout.id})
+    lowered_by = await deductions.of_payout(connection, payout.id)
     entry = books.settled(
         str(payout.id), payout.rail, payout.payee, payout.amount_minor, payout.currency,
-        deductions=await deductions.of_payout(connection, payout.id), generation=payout.generation,
+        deductions=lowered_by, generation=payout.generation,
     )  # fmt: skip
     await ledger.post(connection, entry, program=payout.body["program"], referral=payout.referral_id or "", at=now)
-    await offsets.recovered(connection, payout.id, now)
+    if any(each.kind is DeductionKind.OFFSET for each in lowered_by):
+        await offsets.recovered(connection, payout.id, now)
 
 
 async def returned(connection: AsyncConnection, payout: Any, now: datetime) -> None:

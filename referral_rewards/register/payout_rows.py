@@ -1,36 +1,43 @@
 """A payout's row and those of its referrals under their locks, and who is told when it moves."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models import PayoutRow, ReferralRow
 from referral_rewards.domain.payouts import AT_REST, PayoutState
-from referral_rewards.register import cycles, outbox, payout_steps, queue, referrals
+from referral_rewards.register import cycles, outbox, payout_steps, queue
 from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.payout_steps import Dates
+
+_payouts = PayoutRow.__table__  # type: ignore[attr-defined]
+_referrals = ReferralRow.__table__  # type: ignore[attr-defined]
 
 
 class Held(NamedTuple):
-    """A payout that is locked until the transaction ends, with the referrals whose legs it pays; ``row`` is None if
-    there is no such payout, and a referral that nobody has heard of has none."""
+    """The rows of a payout, None if there is none, and of the referrals whose legs it pays, locked until the
+    transaction ends."""
 
-    referrals: Sequence[str]
-    referral_rows: Sequence[Any]
+    referrals: Sequence[Any]
     row: Any
+
+    @property
+    def named(self) -> Sequence[str]:
+        return [row.id for row in self.referrals]
 
 
 async def hold(connection: AsyncConnection, payout: UUID) -> Held:
     """Locks the rows of its referrals, in their order, and then its own."""
-    return Held(*await hold_referrals(connection, payout), await hold_alone(connection, payout))
+    return Held(await hold_referrals(connection, payout), await hold_alone(connection, payout))
 
 
-async def hold_referrals(connection: AsyncConnection, payout: UUID) -> tuple[Sequence[str], Sequence[Any]]:
-    """The first half of it."""
-    named = await referrals_of(connection, payout)
-    return named, await referrals.hold_all(connection, named)
+async def hold_referrals(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
+    """The first half of it. One that nobody has heard of has no row."""
+    return (await connection.execute(_HOLD_REFERRALS, {"id": payout})).all()
 
 
 async def hold_alone(connection: AsyncConnection, payout: UUID) -> Any:
@@ -38,18 +45,33 @@ async def hold_alone(connection: AsyncConnection, payout: UUID) -> Any:
     return (await connection.execute(_HOLD, {"id": payout})).one_or_none()
 
 
-async def hold_to_its_history(connection: AsyncConnection, payout: Any) -> Any:
+async def hold_to_its_history(connection: AsyncConnection, payout: Any, history: Dates) -> Any:
     """Its row, which is held, with what its history says of when it was sent where the row says later, or never.
 
     What may have gone out is asked about before anything else does, and no row that somebody wrote makes it unsent.
     """
-    mended = (await connection.execute(_MEND, {"id": payout.id, "generation": payout.generation})).one_or_none()
-    return payout if mended is None else mended
+    first_sent_at = _earlier(payout.first_sent_at, history.first_sent_at)
+    key_used_at = _earlier(payout.key_used_at, history.key_used_at)
+    if (first_sent_at, key_used_at) == (payout.first_sent_at, payout.key_used_at):
+        return payout
+    mended = {"id": payout.id, "first_sent_at": first_sent_at, "key_used_at": key_used_at}
+    return (await connection.execute(_MEND, mended)).one()
 
 
 async def read(connection: AsyncConnection, payout: UUID) -> Any:
     """Its row, unlocked; None if there is no such payout."""
     return (await connection.execute(_READ, {"id": payout})).one_or_none()
+
+
+async def legs(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
+    """Its live legs, each with the ``others`` that it was in: the ids of those payouts."""
+    return (await connection.execute(_LEGS, {"id": payout})).all()
+
+
+def named_by(payout: Any, its: Iterable[Any]) -> Sequence[str]:
+    """The referrals whose legs it pays, by those legs, and the one that it was made for; in that order."""
+    made_for = set() if payout.referral_id is None else {payout.referral_id}
+    return sorted(made_for | {leg.referral_id for leg in its})
 
 
 async def rail_of(connection: AsyncConnection, payout: UUID) -> str | None:
@@ -112,19 +134,33 @@ async def _moving(connection: AsyncConnection, named: Sequence[str]) -> frozense
     return frozenset(row.referral_id for row in rows if PayoutState(row.state) not in AT_REST)
 
 
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((each for each in (one, other) if each is not None), default=None)
+
+
 _READ: Final = text("SELECT * FROM payout WHERE id = :id")
 
 _RAIL: Final = text("SELECT rail FROM payout WHERE id = :id")
 
-_HOLD: Final = text("SELECT * FROM payout WHERE id = :id FOR UPDATE")
+_HOLD: Final = select(_payouts).where(_payouts.c.id == bindparam("id")).with_for_update()
 
-_REFERRALS: Final = text("""
+_NAMED: Final = """
 SELECT l.referral_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
 WHERE pl.payout_id = :id
   AND (pl.live OR NOT EXISTS (SELECT 1 FROM payout_leg WHERE payout_id = :id AND live OFFSET 0))
 UNION
 SELECT referral_id FROM payout WHERE id = :id AND referral_id IS NOT NULL
-ORDER BY referral_id
+"""
+
+_REFERRALS: Final = text(_NAMED + "ORDER BY referral_id")
+
+_HOLD_REFERRALS: Final = (
+    select(_referrals).where(text(f"referral.id = ANY(ARRAY({_NAMED}))")).order_by(_referrals.c.id).with_for_update()
+)
+
+_LEGS: Final = text("""
+SELECT l.*, ARRAY(SELECT o.payout_id FROM payout_leg o WHERE o.leg_id = l.id AND o.payout_id <> :id) AS others
+FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id AND pl.live ORDER BY l.id
 """)
 
 _STATES: Final = text("""
@@ -142,19 +178,6 @@ _REMARK: Final = text("UPDATE payout SET why = :why WHERE id = :id")
 
 _DUE: Final = text("UPDATE payout SET due_at = :due WHERE id = :id")
 
-# `least` passes over what is null.
 _MEND: Final = text("""
-WITH shut AS (
-    SELECT coalesce(max(id), 0) AS id FROM payout_step
-    WHERE payout_id = :id AND generation = :generation AND act = 'shut_out'
-), sent AS (
-    SELECT min(s.at) AS first_at, min(s.at) FILTER (WHERE s.generation = :generation AND s.id > shut.id) AS key_at
-    FROM payout_step s CROSS JOIN shut WHERE s.payout_id = :id AND s.act = 'sent'
-)
-UPDATE payout p SET first_sent_at = least(p.first_sent_at, sent.first_at),
-                    key_used_at = least(p.key_used_at, sent.key_at)
-FROM sent
-WHERE p.id = :id AND (sent.first_at < coalesce(p.first_sent_at, 'infinity')
-                      OR sent.key_at < coalesce(p.key_used_at, 'infinity'))
-RETURNING p.*
+UPDATE payout SET first_sent_at = :first_sent_at, key_used_at = :key_used_at WHERE id = :id RETURNING *
 """)

@@ -5,7 +5,7 @@ The database notes each change of state itself, whoever makes it; here are the a
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -40,6 +40,19 @@ async def newest(connection: AsyncConnection, payout: UUID) -> int:
     return int((await connection.execute(_NEWEST, {"id": payout})).scalar_one())
 
 
+class Dates(NamedTuple):
+    """When a payout was planned, when it was first sent, and when its present key was, by its history; None: never."""
+
+    planned_at: datetime | None
+    first_sent_at: datetime | None
+    key_used_at: datetime | None
+
+
+async def dates(connection: AsyncConnection, payout: UUID, generation: int) -> Dates:
+    """What the history of a payout, whose key is of that generation, says of when."""
+    return Dates(*(await connection.execute(_DATES, {"id": payout, "generation": generation})).one())
+
+
 async def of(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
     """All steps, oldest first: generation, at, act, state, why, reference."""
     return (await connection.execute(_ALL, {"id": payout})).all()
@@ -57,6 +70,16 @@ SELECT id, :generation, :at, :act, state, :why, :reference FROM payout WHERE id 
 """)
 
 _NEWEST: Final = text("SELECT coalesce(max(id), 0) FROM payout_step WHERE payout_id = :id")
+
+_DATES: Final = text("""
+WITH shut AS (
+    SELECT coalesce(max(id), 0) AS id FROM payout_step
+    WHERE payout_id = :id AND generation = :generation AND act = 'shut_out'
+)
+SELECT min(s.at) AS planned_at, min(s.at) FILTER (WHERE s.act = 'sent') AS first_sent_at,
+       min(s.at) FILTER (WHERE s.act = 'sent' AND s.generation = :generation AND s.id > shut.id) AS key_used_at
+FROM payout_step s CROSS JOIN shut WHERE s.payout_id = :id
+""")
 
 _ALL: Final = text("""
 SELECT id, generation, at, act, state, why, reference FROM payout_step WHERE payout_id = :id ORDER BY id

@@ -1,6 +1,6 @@
 """Payouts about to be paid: what people decided is carried out, and an attempt is committed once all is verified."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,6 +22,7 @@ from referral_rewards.register import (
     payout_acts,
     payout_endings,
     payout_generations,
+    payout_renewal,
     payout_rows,
     payout_steps,
     queue,
@@ -94,16 +95,17 @@ class NotNow:
 
 
 async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: KeyRing) -> Outset | None:
-    """Carries out what people decided on a payout; None if there is no such payout."""
-    named, rows, found = await payout_rows.hold(connection, payout)
-    if found is None:
+    """Carries out what people decided on a payout, frozen anew where it has to be; None if there is no such payout."""
+    await payout_renewal.renew(connection, payout, now)
+    held = await payout_rows.hold(connection, payout)
+    if (found := held.row) is None:
         return None
     decided = await payout_acts.carry_out(connection, payout, now, keys)
     if decided:
         found = await payout_rows.read(connection, payout)
-        await payout_rows.tell(connection, found, named, PayoutState(found.state))
+        await payout_rows.tell(connection, found, held.named, PayoutState(found.state))
     asked: dict[str, Question] = {}
-    for row in rows if found.state in _TO_BE_SENT else ():
+    for row in held.referrals if found.state in _TO_BE_SENT else ():
         if (case := await open_case(connection, row, now)) is not None:
             asked[row.id] = question_of(case)
     earlier = await payout_generations.earlier(connection, found) if found.state == _P.CANCELLED else ()
@@ -112,7 +114,7 @@ async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: 
 
 async def commit_attempt(
     connection: AsyncConnection,
-    payout: UUID,
+    outset: Outset,
     now: datetime,
     keys: KeyRing,
     rails: frozenset[str],
@@ -122,10 +124,11 @@ async def commit_attempt(
 
     In one transaction that holds the rows of its referrals: a fact that commits before this stops the payment, one that
     commits after it opens a clawback case. ``answers`` are what the sources said to `Outset.questions` a moment ago.
+    Of the outset's row nothing is believed but which locks to take.
     """
-    step = await _attempt(connection, payout, now, keys, rails, answers)
+    step = await _attempt(connection, outset.row, now, keys, rails, answers)
     if isinstance(step, NotNow):
-        await payout_rows.due(connection, payout, now, step.again_after)
+        await payout_rows.due(connection, outset.row.id, now, step.again_after)
     return step
 
 
@@ -146,18 +149,19 @@ def as_it_was_sent(payout: Any, earlier: Sequence[Earlier] = ()) -> ToSend:
 
 async def _attempt(
     connection: AsyncConnection,
-    payout: UUID,
+    known: Any,
     now: datetime,
     keys: KeyRing,
     rails: frozenset[str],
     answers: Mapping[str, Answers],
 ) -> ToSend | NotNow:
-    known = await payout_rows.read(connection, payout)
-    if known is None:
-        return NotNow(_P.CANCELLED, "there is no such payout")
-    named, rows = await payout_rows.hold_referrals(connection, payout)
+    rows = await payout_rows.hold_referrals(connection, known.id)
     cycle = await cycle_sending.hold(connection, known)
-    found = await payout_rows.hold_to_its_history(connection, await payout_rows.hold_alone(connection, payout))
+    found = await payout_rows.hold_alone(connection, known.id)
+    if found is None:
+        return NotNow(_P.CANCELLED, "there is no such payout")
+    history = await payout_steps.dates(connection, found.id, found.generation)
+    found = await payout_rows.hold_to_its_history(connection, found, history)
     state = PayoutState(found.state)
     if state in AT_REST or state is _P.WAITING_FUNDS:
         return NotNow(state, found.why or "nothing more to do")
@@ -165,9 +169,13 @@ async def _attempt(
         return NotNow(*waits)
     if state is _P.PLANNED:
         return NotNow(state, "nobody has released it")
-    if len(rows) < len(named) or not rows:
+    legs = await payout_rows.legs(connection, found.id)
+    locked = [row.id for row in rows]
+    # Of one that pays no leg any more those are held whose it was to pay.
+    named = payout_rows.named_by(found, legs) if legs else locked
+    if not locked or await _unheard_of(connection, set(named).difference(locked)):
         return await _stop(connection, found, now, "there is no such referral")
-    if named != await payout_rows.referrals_of(connection, payout):
+    if (named, found.cycle_id, found.payee) != (locked, known.cycle_id, known.payee):
         return NotNow(state, "what it pays changes just now", SOON)
     if body_hash(found.body) != found.body_hash:
         return await _stop(connection, found, now, "the stored request is not the one that was frozen")
@@ -179,11 +187,11 @@ async def _attempt(
     if state is _P.ACCEPTED and found.provider_reference is not None and found.rail in rails:
         # Nothing is sent by asking what became of it.
         return await _committed(connection, found, now, may_resend=False, probes=halt is not None)
-    its = await shares(connection, found, rows, answers)
+    its = shares(rows, legs, answers)
     ahead_by = None
     changed: list[tuple[Share, str]] = []
     try:
-        await check_whole(connection, found, its, keys)
+        await check_whole(connection, found, history.planned_at or found.updated_at, its, keys)
         for share in its:
             try:
                 ahead_by = _longer(ahead_by, await verify(connection, found, share, now, keys))
@@ -219,6 +227,11 @@ async def _attempt(
     if found.amount_minor == 0:
         return await _nothing_to_send(connection, found, named, now)
     return step
+
+
+async def _unheard_of(connection: AsyncConnection, named: Collection[str]) -> bool:
+    """Whether one of these referrals has no row, instead of one that was not among those held."""
+    return any([await referrals.row(connection, name) is None for name in named])
 
 
 async def _committed(

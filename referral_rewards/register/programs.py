@@ -35,15 +35,18 @@ class Published:
 
 
 async def versions(connection: AsyncConnection, program: str) -> list[tuple[int, Terms]]:
-    """All versions of a program, oldest first. Versions never change, so each is parsed once a process."""
+    """All versions of a program, oldest first."""
+    numbers = (await connection.execute(_NUMBERS, {"program": program})).scalars().all()
+    return [(number, await version(connection, program, number)) for number in numbers]
+
+
+async def version(connection: AsyncConnection, program: str, number: int) -> Terms:
+    """The terms of that version of a program. They never change, so that each is read and parsed once a process."""
     known = _versions.setdefault(connection.sync_engine, {})
-    found = []
-    for number in (await connection.execute(_NUMBERS, {"program": program})).scalars():
-        if (program, number) not in known:
-            terms = (await connection.execute(_TERMS, {"program": program, "version": number})).scalar_one()
-            known[program, number] = Terms.model_validate(terms)
-        found.append((number, known[program, number]))
-    return found
+    if (program, number) not in known:
+        terms = (await connection.execute(_TERMS, {"program": program, "version": number})).scalar_one()
+        known[program, number] = Terms.model_validate(terms)
+    return known[program, number]
 
 
 async def zones(connection: AsyncConnection) -> dict[str, ZoneInfo]:

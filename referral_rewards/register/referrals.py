@@ -33,15 +33,6 @@ async def hold(connection: AsyncConnection, referral: str) -> Any | None:
     return (await connection.execute(select(_table).where(_table.c.id == referral).with_for_update())).one_or_none()
 
 
-async def hold_all(connection: AsyncConnection, named: Sequence[str]) -> Sequence[Any]:
-    """The rows of some referrals, locked one after the other in the order of their ids; unknown ones have none."""
-    if len(named) == 1:
-        alone = await hold(connection, named[0])
-        return [] if alone is None else [alone]
-    its = select(_table).where(_table.c.id.in_(named)).order_by(_table.c.id).with_for_update()
-    return (await connection.execute(its)).all()
-
-
 async def row(connection: AsyncConnection, referral: str) -> Any | None:
     """The referral's row as it stands, unlocked."""
     return (await connection.execute(select(_table).where(_table.c.id == referral))).one_or_none()

@@ -94,7 +94,7 @@ class Till:
         answers = {referral: Answers(question, CONFIRMED) for referral, question in outset.questions.items()}
         async with self.database.transaction() as connection:
             rails = frozenset({"account_credit"})
-            return await payouts.commit_attempt(connection, payout, at, self.keys, rails, answers)
+            return await payouts.commit_attempt(connection, outset, at, self.keys, rails, answers)
 
     async def pay(self, role: str, at: datetime) -> None:
         """Sends the payout of that leg, and has the rail say that it is paid."""

@@ -14,6 +14,7 @@ from referral_rewards.domain.overdue import patience
 from referral_rewards.domain.payouts import TRANSITIONS, PayoutState
 from referral_rewards.domain.terms import Role
 from referral_rewards.register import payout_answers, payouts, programs, queue, referrals, reservations
+from referral_rewards.register.payouts import Outset
 from referral_rewards.reporting.forms import instant
 from referral_rewards.reporting.queue import page as shown
 from referral_rewards.reporting.queue_counts import counts
@@ -109,7 +110,7 @@ class _History:
             now = datetime.now(UTC)
             async with self._desk.database.transaction() as connection:
                 await payouts.commit_attempt(
-                    connection, payout.id, now, self._desk.parts.keys, frozenset({payout.rail}), {}
+                    connection, Outset(payout, {}, False), now, self._desk.parts.keys, frozenset({payout.rail}), {}
                 )
                 if payout.state == PayoutState.APPROVED:
                     await connection.execute(_SENT, {"id": payout.id})
