@@ -6,14 +6,13 @@ from referral_rewards.domain import claims as rules
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.dossier import Dossier
 from referral_rewards.domain.inquiries import Answers, AnswersNeeded, Moment
-from referral_rewards.register import claims, dossier, inquiries
+from referral_rewards.register import dossier, inquiries
 from referral_rewards.register.cases import Case
 
 
 async def build_claim(connection: AsyncConnection, case: Case, answers: Answers) -> tuple[RewardClaim, Dossier]:
     """The claim as the rules see it now, and what they saw."""
-    frozen = await claims.frozen_count(connection, case.row.id, case.row.round, case.origin.referrer)
-    gathered = await dossier.gather(connection, case, answers=answers, approved_rewards=frozen)
+    gathered = await dossier.gather(connection, case, answers=answers)
     return rules.assemble(gathered, reopened=case.row.round > 1), gathered
 
 

@@ -49,16 +49,4 @@ async def store(
     return claim_id
 
 
-async def frozen_count(connection: AsyncConnection, referral: str, round_: int, referrer: str | None) -> int | None:
-    """The referrer's count of rewards that this round's first claim of theirs was reckoned with, if there is one."""
-    asked = {"referral": referral, "round": round_, "referrer": referrer}
-    return (await connection.execute(_FROZEN, asked)).scalar_one_or_none()
-
-
 _CLAIM: Final = text("SELECT * FROM reward_claim WHERE id = :id")
-
-_FROZEN: Final = text("""
-SELECT approved_rewards FROM reward_claim
-WHERE referral_id = :referral AND round = :round AND (referrer IS NULL OR referrer = :referrer)
-ORDER BY assembled_at, facts_version LIMIT 1
-""")

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,8 +25,9 @@ from referral_rewards.register.surroundings.behaviour import observed
 async def gather(
     connection: AsyncConnection, case: Case, *, answers: Answers, approved_rewards: int | None = None
 ) -> Dossier:
-    """The dossier of a referral in review. ``approved_rewards`` is the count that the round has frozen, if it has."""
-    referrer, program = case.origin.referrer, case.origin.program
+    """The dossier of a referral in review. ``approved_rewards`` is the referrer's count of rewards if another is to be
+    reckoned with than the register's."""
+    counted = await _counted(connection, case)
     gathered = Dossier(
         referral=case.row.id,
         version=case.version,
@@ -37,10 +38,8 @@ async def gather(
         now=case.now,
         referrer_marks=await _referrer_marks(connection, case),
         rivals=await rivals(connection, case),
-        approved_rewards=await rewards_of(connection, program, referrer)
-        if approved_rewards is None
-        else approved_rewards,
-        usage=await _usage(connection, case),
+        approved_rewards=int(counted.approved_rewards) if approved_rewards is None else approved_rewards,
+        usage=await _usage(connection, case, int(counted.budget_minor)),
         tax=await _tax(connection, case),
         revalidation=answers.conversion,
         customer_record=answers.customer,
@@ -48,11 +47,6 @@ async def gather(
         manual_entry_by=entered_by(case.facts),
     )
     return await observed(connection, gathered)
-
-
-async def rewards_of(connection: AsyncConnection, program: str, referrer: str | None) -> int:
-    """How many rewards of this referrer are approved in the program: what a tier counts."""
-    return int((await connection.execute(_REWARDS, {"program": program, "referrer": referrer})).scalar_one())
 
 
 async def rivals(connection: AsyncConnection, case: Case) -> tuple[Rival, ...]:
@@ -137,15 +131,19 @@ async def _referrer_marks(connection: AsyncConnection, case: Case) -> frozenset[
 
 
 async def _marks_of(connection: AsyncConnection, referrer: str | None) -> frozenset[str]:
-    enrolled = frozenset((await connection.execute(_MARKS_OF_REFERRER, {"referrer": referrer})).scalars())
-    who = sorted(identity.of_kinds(enrolled, identity.IDENTITY_KINDS))
-    bought = (await connection.execute(_MARKS_OF_BUYER, {"marks": who})).scalars() if who else ()
-    return enrolled | frozenset(bought)
+    asked = {"referrer": referrer, "kinds": list(identity.IDENTITY_KINDS)}
+    return frozenset((await connection.execute(_MARKS_OF_REFERRER, asked)).scalars())
 
 
-async def _usage(connection: AsyncConnection, case: Case) -> Usage:
+async def _counted(connection: AsyncConnection, case: Case) -> Any:
+    """``approved_rewards``, the count of the referrer's rewards in the program that a tier goes by, and
+    ``budget_minor``, what of the program's budget others hold."""
     asked = {"program": case.origin.program, "referrer": case.origin.referrer, "referral": case.row.id}
-    budget_minor = int((await connection.execute(_BUDGET_HELD, asked)).scalar_one())
+    return (await connection.execute(_COUNTED, {**asked, "round": case.row.round})).one()
+
+
+async def _usage(connection: AsyncConnection, case: Case, budget_minor: int) -> Usage:
+    asked = {"program": case.origin.program, "referrer": case.origin.referrer, "referral": case.row.id}
     limit = case.terms.limits.per_referrer
     if limit is None:
         return Usage(budget_minor=budget_minor)
@@ -176,21 +174,25 @@ async def _tax(connection: AsyncConnection, case: Case) -> Mapping[str, TaxPosit
     return await payees.positions(connection, asked, case.terms, case.now, besides=case.row.id)
 
 
-# The database keeps these totals itself; the one without a referrer is the whole program's.
-_REWARDS: Final = text("""
-SELECT coalesce(max(rewards), 0) FROM held_total WHERE program = :program AND referrer = :referrer AND referrer <> ''
+# The database keeps the totals itself; the one without a referrer is the whole program's. The count that a round's
+# first claim of the same referrer was reckoned with is frozen.
+_COUNTED: Final = text("""
+SELECT coalesce((
+           SELECT approved_rewards FROM reward_claim
+           WHERE referral_id = :referral AND round = :round AND (referrer IS NULL OR referrer = :referrer)
+           ORDER BY assembled_at, facts_version LIMIT 1
+       ), (
+           SELECT rewards FROM held_total WHERE program = :program AND referrer = :referrer AND referrer <> ''
+       ), 0) AS approved_rewards,
+       coalesce((SELECT amount_minor FROM held_total WHERE program = :program AND referrer = ''), 0)
+       - coalesce((SELECT sum(amount_minor) FROM (SELECT * FROM leg WHERE referral_id = :referral OFFSET 0) AS own
+                   WHERE program = :program AND state NOT IN ('cancelled', 'clawed_back')), 0) AS budget_minor
 """)
 
 _HELD: Final = text("""
 SELECT approved_at, amount_minor FROM leg
 WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND referral_id <> :referral
   AND state NOT IN ('cancelled', 'clawed_back') AND approved_at > CAST(:since AS timestamptz)
-""")
-
-_BUDGET_HELD: Final = text("""
-SELECT coalesce((SELECT amount_minor FROM held_total WHERE program = :program AND referrer = ''), 0)
-       - coalesce((SELECT sum(amount_minor) FROM (SELECT * FROM leg WHERE referral_id = :referral OFFSET 0) AS own
-                   WHERE program = :program AND state NOT IN ('cancelled', 'clawed_back')), 0)
 """)
 
 _RIVALS: Final = text("""
@@ -216,13 +218,23 @@ _LOST_TO: Final = text("""
 SELECT id FROM referral WHERE id = ANY(CAST(:rivals AS text[])) AND jsonb_exists(settled_rivals, :referral) LIMIT 1
 """)
 
+# Of a referrer's enrolments, and of the purchases that share with one of these who the person is.
 _MARKS_OF_REFERRER: Final = text("""
-SELECT DISTINCT unnest(f.marks)
-FROM (SELECT DISTINCT program FROM program_version) AS p
-CROSS JOIN LATERAL (
-    SELECT fact_id FROM fact_key WHERE key = 'referrer:' || p.program || '/' || CAST(:referrer AS text) OFFSET 0
-) AS fk
-CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'referrer.enrolled' OFFSET 0) AS f
+WITH enrolled AS MATERIALIZED (
+    SELECT DISTINCT unnest(f.marks) AS mark
+    FROM (SELECT DISTINCT program FROM program_version) AS p
+    CROSS JOIN LATERAL (
+        SELECT fact_id FROM fact_key WHERE key = 'referrer:' || p.program || '/' || CAST(:referrer AS text) OFFSET 0
+    ) AS fk
+    CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'referrer.enrolled' OFFSET 0) AS f
+)
+SELECT mark FROM enrolled
+UNION
+SELECT unnest(f.marks)
+FROM enrolled
+CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = enrolled.mark OFFSET 0) AS fk
+CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
+WHERE split_part(enrolled.mark, ':', 1) = ANY(CAST(:kinds AS text[]))
 """)
 
 _MARKS_OF_BUYER: Final = text("""
