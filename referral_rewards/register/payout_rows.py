@@ -69,7 +69,7 @@ async def legs(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
 
 
 def named_by(payout: Any, its: Iterable[Any]) -> Sequence[str]:
-    """The referrals whose legs it pays, by those legs, and the one that it was made for; in that order."""
+    """The referrals of its legs, and the one that it was made for, in the order in which their rows are held."""
     made_for = set() if payout.referral_id is None else {payout.referral_id}
     return sorted(made_for | {leg.referral_id for leg in its})
 

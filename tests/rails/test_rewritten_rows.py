@@ -2,11 +2,15 @@
 past the time for which it keeps keys nothing goes out again."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
+from referral_rewards.domain.payout_waits import SOON
 from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.rails.sandbox.provider import Fault
+from referral_rewards.register import payouts
+from referral_rewards.register.payouts import NotNow
 from tests.rails.conftest import Opener
 from tests.rails.sending import AMOUNT_MINOR, KINDS, Sending
 from tests.workflows.scenes import sql
@@ -59,3 +63,24 @@ async def test_a_key_that_a_rail_never_saw_stays_unused_for_its_history(transfer
     assert (await transfer.row()).key_used_at is None
     await transfer.step(_LATER)
     assert await transfer.settled_once()
+
+
+async def test_a_leg_of_a_referral_that_nobody_has_heard_of_comes_before_a_person(transfer: Sending) -> None:
+    await sql(transfer.life, "UPDATE leg SET referral_id = 'r0' WHERE role = 'referrer'")
+    stopped = await transfer.step()
+    assert (stopped.state, stopped.why) == (_S.MANUAL_REVIEW, "there is no such referral")
+    assert transfer.posts() == []
+
+
+async def test_a_payout_that_changed_since_its_locks_were_chosen_is_looked_at_anew(transfer: Sending) -> None:
+    database, payout, keys = transfer.life.database, UUID(transfer.payout), transfer.life.keys
+    async with database.transaction() as connection:
+        outset = await payouts.begin(connection, payout, transfer.now, keys)
+    assert outset is not None
+    await sql(transfer.life, "UPDATE payout SET payee = 'somebody' WHERE id = :id", id=transfer.payout)
+    async with database.transaction() as connection:
+        rails = frozenset({"stripe_transfer"})
+        step = await payouts.commit_attempt(connection, outset, transfer.now, keys, rails, {})
+    assert step == NotNow(_S.APPROVED, "what it pays changes just now", SOON)
+    assert (await transfer.step()).state == _S.MANUAL_REVIEW
+    assert transfer.posts() == []

@@ -1,0 +1,44 @@
+"""What a payout costs the database: few transactions, and under its locks no row is read twice."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Engine, event
+
+from referral_rewards.domain.payouts import PayoutState
+from tests.rails.sending import Sending
+
+#: What carries out decisions, what commits the attempt, and what notes the answer.
+_TRANSACTIONS: Final = 3
+_STATEMENTS_MAX: Final = 50
+
+
+async def test_a_payout_reads_nothing_twice_under_its_locks(transfer: Sending) -> None:
+    with _listening() as transactions:
+        assert (await transfer.step()).state == PayoutState.SETTLED
+    made = [statements for statements in transactions if statements]
+    assert [each for statements in made for each, times in Counter(statements).items() if times > 1] == []
+    assert len(made) == _TRANSACTIONS
+    assert sum(map(len, made)) <= _STATEMENTS_MAX
+
+
+@contextmanager
+def _listening() -> Iterator[list[list[tuple[str, str]]]]:
+    """The statements of each transaction, with their parameters, one transaction after the other."""
+    transactions: list[list[tuple[str, str]]] = []
+
+    def begun(_: Any) -> None:
+        transactions.append([])
+
+    def said(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        transactions[-1].append((statement, repr(parameters)))
+
+    event.listen(Engine, "begin", begun)
+    event.listen(Engine, "before_cursor_execute", said)
+    try:
+        yield transactions
+    finally:
+        event.remove(Engine, "begin", begun)
+        event.remove(Engine, "before_cursor_execute", said)
