@@ -412,6 +412,15 @@ async def test_what_was_added_to_a_list_after_its_release_is_not_paid_and_the_ot
     assert await cycling.send(cycle) == {"c-r1": "settled", "c-r2": "settled", "dexter": "manual_review"}
 
 
+async def test_a_released_payout_whose_legs_somebody_took_away_comes_before_a_person(cycling: Cycling) -> None:
+    cycle = await cycling.frozen()
+    await cycling.decided(cycle, RELEASE)
+    payout = (await cycling.payouts(cycle))["dexter"].id
+    await cycling.rows("UPDATE payout_leg SET live = false WHERE payout_id = :id", id=payout)
+    assert (await cycling.send(cycle))["dexter"] == "manual_review"
+    assert (await cycling.payouts(cycle))["dexter"].why == "it pays no leg"
+
+
 async def test_what_somebody_released_who_was_barred_since_waits_for_another(cycling: Cycling) -> None:
     cycle = await cycling.frozen()
     await cycling.decided(cycle, RELEASE)
