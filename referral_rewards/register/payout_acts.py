@@ -81,7 +81,8 @@ async def _apply(connection: AsyncConnection, row: Any, decision: Decision, now:
         case _A.SETTLE_PAYOUT:
             assert decision.details is not None
             await payout_rows.move(connection, row.id, PayoutState.SETTLED, now, why, decision.details["reference"])
-            await payout_endings.settled(connection, row, now)
+            given_up = await payout_endings.is_given_up(connection, row.id)
+            await payout_endings.settled(connection, row, now, given_up=given_up)
         case _A.REFUSE_PAYOUT:
             # Of one that was given up nothing is left to be released: it is cancelled, as it was.
             given_up = await payout_endings.is_given_up(connection, row.id)

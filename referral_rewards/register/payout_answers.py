@@ -38,7 +38,7 @@ async def note(
     """
     held = await payout_rows.hold(connection, payout)
     state, of_another = PayoutState(held.row.state), generation not in (None, held.row.generation)
-    if await payout_endings.is_given_up(connection, payout):
+    if given_up := await payout_endings.is_given_up(connection, payout):
         if await _seen_by_a_person(connection, held.row, to, reference, why):
             return state
         to = _P.CANCELLED if state is _P.MANUAL_REVIEW and to is _P.REFUSED else to
@@ -68,9 +68,9 @@ async def note(
         return state
     await payout_rows.move(connection, payout, to, now, why, reference, again_after)
     if to is _P.SETTLED:
-        await payout_endings.settled(connection, held.row, now)
+        await payout_endings.settled(connection, held.row, now, given_up=given_up)
     if to is _P.RETURNED:
-        await payout_endings.returned(connection, held.row, now)
+        await payout_endings.returned(connection, held.row, now, given_up=given_up)
     await payout_rows.tell(connection, held.row, held.named, to)
     return to
 

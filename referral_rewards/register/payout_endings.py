@@ -16,9 +16,9 @@ from referral_rewards.domain.ledger import DeductionKind
 from referral_rewards.register import deductions, ledger, offsets, tax_holds
 
 
-async def settled(connection: AsyncConnection, payout: Any, now: datetime) -> None:
-    """Its legs are paid, and what was owed is not any more; of one that was given up nothing was."""
-    if await is_given_up(connection, payout.id):
+async def settled(connection: AsyncConnection, payout: Any, now: datetime, *, given_up: bool) -> None:
+    """Its legs are paid, and what was owed is not any more; of one ``given_up`` (`is_given_up`) nothing was."""
+    if given_up:
         await _post_loss(connection, books.lost, payout, now)
         return
     await connection.execute(_LEGS_PAID, {"id": payout.id})
@@ -32,9 +32,9 @@ async def settled(connection: AsyncConnection, payout: Any, now: datetime) -> No
         await offsets.recovered(connection, payout.id, now)
 
 
-async def returned(connection: AsyncConnection, payout: Any, now: datetime) -> None:
+async def returned(connection: AsyncConnection, payout: Any, now: datetime, *, given_up: bool) -> None:
     """Its legs are owed again, and stay its own: nothing else pays them while a person has not decided."""
-    if await is_given_up(connection, payout.id):
+    if given_up:
         await _post_loss(connection, books.lost_no_more, payout, now)
         return
     await connection.execute(_LEGS_OWED, {"id": payout.id})

@@ -258,10 +258,10 @@ async def _committed(
 
 
 async def _nothing_to_send(connection: AsyncConnection, payout: Any, named: Sequence[str], now: datetime) -> NotNow:
-    """Settles a payout of which deductions left nothing: no rail is asked for it."""
+    """Settles a payout, whose legs were just verified, of which deductions left nothing: no rail is asked for it."""
     why = "nothing is left to send"
     await payout_rows.move(connection, payout.id, _P.SETTLED, now, why, None)
-    await payout_endings.settled(connection, payout, now)
+    await payout_endings.settled(connection, payout, now, given_up=False)
     await payout_rows.tell(connection, payout, named, _P.SETTLED)
     return NotNow(_P.SETTLED, why)
 
