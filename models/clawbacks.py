@@ -14,7 +14,10 @@ class ClawbackCase(SQLModel, table=True):
     """A paid leg whose ground fell away; a person decides what becomes of it."""
 
     __tablename__ = "clawback_case"
-    __table_args__ = (Index("uq_clawback_case_id", "id", unique=True),)
+    __table_args__ = (
+        Index("uq_clawback_case_id", "id", unique=True),
+        Index("ix_clawback_case_opened_at", "opened_at", "id"),
+    )
 
     leg_id: UUID = Field(primary_key=True)
     fact_id: UUID = Field(primary_key=True)

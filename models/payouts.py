@@ -78,6 +78,7 @@ class PayoutRow(SQLModel, table=True):
         Index("ix_payout_settled", "payee", "settled_at", postgresql_where=text("state = 'settled'")),
         Index("ix_payout_under_way", "payee", postgresql_where=text("state NOT IN ('settled', 'cancelled')")),
         Index("ix_payout_provider_reference", "provider_reference"),
+        Index("ix_payout_created_at", "created_at", "id"),
         CheckConstraint("amount_minor >= 0", name="ck_payout_amount"),
         CheckConstraint("(referral_id IS NULL) <> (cycle_id IS NULL)", name="ck_payout_of_one"),
     )
@@ -104,6 +105,7 @@ class PayoutRow(SQLModel, table=True):
     due_at: datetime | None = instant(nullable=True)
     state: str
     why: str | None = None  # of a refusal, a stop or a manual review, in one sentence
+    created_at: datetime = instant(default_now=True)
     updated_at: datetime = instant()
 
 

@@ -69,7 +69,7 @@ class CaseInList(BaseModel):
 
 
 class CasePage(BaseModel):
-    """Cases by their ids. ``next`` is what `after` takes for the page that follows; null at the end."""
+    """Cases, the newest first. ``next`` is what `after` takes for the page that follows; null at the end."""
 
     cases: list[CaseInList]
     next: UUID | None
@@ -94,7 +94,7 @@ async def list_cases(
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Any:
-    """By their ids, a page at a time."""
+    """The newest first, a page at a time."""
     found = await reporting.cases(connection, Wanted(state, program, payee, referral, after, limit))
     return {"cases": found, "next": found[-1]["case"] if len(found) == limit else None}
 

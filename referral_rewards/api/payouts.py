@@ -51,11 +51,12 @@ class PayoutInList(BaseModel):
     destination: str | None
     first_sent_at: Instant | None
     settled_at: Instant | None
+    created_at: Instant
     updated_at: Instant
 
 
 class PayoutPage(BaseModel):
-    """Payouts by their ids. ``next`` is what `after` takes for the page that follows; null at the end."""
+    """Payouts, the newest first. ``next`` is what `after` takes for the page that follows; null at the end."""
 
     payouts: list[PayoutInList]
     next: UUID | None
@@ -116,7 +117,7 @@ async def list_payouts(
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Any:
-    """By their ids, a page at a time; of a referral, those that pay any of its rewards."""
+    """The newest first, a page at a time; of a referral, those that pay any of its rewards."""
     found = await reporting.payouts(connection, Wanted(state, rail, program, payee, referral, cycle, after, limit))
     return {"payouts": found, "next": found[-1]["payout"] if len(found) == limit else None}
 

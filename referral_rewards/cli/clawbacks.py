@@ -34,7 +34,7 @@ def list_(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """List cases with what is proposed to be had back, what is left of it, and what a person does about it."""
+    """List cases, the newest first: what is proposed to be had back, what is left of it, and what a person does."""
     found = asyncio.run(_all(Wanted(state, program, payee, referral), data))
     if as_json:
         say_json(found)

@@ -43,7 +43,7 @@ def list_(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """List payouts, and what a person does about those that can't go on by themselves."""
+    """List payouts, the newest first, and what a person does about those that can't go on by themselves."""
     found = asyncio.run(_all(Wanted(state, rail, program, payee, referral, cycle), data))
     if as_json:
         say_json(found)

@@ -154,6 +154,7 @@ async def _plan(connection: AsyncConnection, cycle: Any, planned: PlannedPayout,
             generation=1,
             provider_key=provider_key(name, 1),
             state=PayoutState.PLANNED,
+            created_at=now,
             updated_at=now,
         )
     )

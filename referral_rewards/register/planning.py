@@ -49,7 +49,12 @@ async def plan_own(
         "updated_at": at,
     }
     statement = upsert(_payouts).values(
-        id=name, referral_id=leg.referral_id, generation=1, provider_key=provider_key(name, 1), **planned
+        id=name,
+        referral_id=leg.referral_id,
+        generation=1,
+        provider_key=provider_key(name, 1),
+        created_at=at,
+        **planned,
     )
     await connection.execute(
         statement.on_conflict_do_update(

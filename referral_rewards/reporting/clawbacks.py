@@ -29,7 +29,7 @@ class Wanted:
 
 
 async def cases(connection: AsyncConnection, wanted: Wanted) -> list[dict[str, Any]]:
-    """A page of cases by their ids, each with its leg, what is proposed, what is left and what was done."""
+    """A page of cases, the newest first, each with its leg, what is proposed, what is left and what was done."""
     asked = {
         "state": wanted.state,
         "program": wanted.program,
@@ -96,7 +96,7 @@ def _brief(row: Any) -> dict[str, Any]:
     }
 
 
-# In the order of ids no more than a page is read, or all of one state, payee or referral.
+# In the order of their age no more than a page is read, or all of one state, payee or referral.
 _PAGE: Final = text("""
 SELECT c.*, l.program, l.role, l.beneficiary AS payee, l.currency, l.rail, pl.payout_id,
        CASE WHEN l.state IN ('paid', 'clawed_back') THEN l.amount_minor ELSE 0 END AS paid_minor,
@@ -107,8 +107,9 @@ WHERE (CAST(:id AS uuid) IS NULL OR c.id = :id)
   AND (CAST(:program AS text) IS NULL OR l.program = :program)
   AND (CAST(:payee AS text) IS NULL OR l.beneficiary = :payee)
   AND (CAST(:referral AS text) IS NULL OR c.referral_id = :referral)
-  AND (CAST(:after AS uuid) IS NULL OR c.id > :after)
-ORDER BY c.id LIMIT :limit
+  AND (CAST(:after AS uuid) IS NULL
+       OR (c.opened_at, c.id) < ((SELECT opened_at FROM clawback_case WHERE id = :after), CAST(:after AS uuid)))
+ORDER BY c.opened_at DESC, c.id DESC LIMIT :limit
 """)
 
 _CLAWBACKS: Final = text("""

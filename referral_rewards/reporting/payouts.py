@@ -34,7 +34,7 @@ class Wanted:
 
 
 async def payouts(connection: AsyncConnection, wanted: Wanted) -> list[dict[str, Any]]:
-    """A page of payouts by their ids; ``to_do`` says what a person does about one that can't go on by itself."""
+    """A page of payouts, the newest first; ``to_do`` says what a person does about one that can't go on by itself."""
     asked = {
         "state": wanted.state,
         "rail": wanted.rail,
@@ -96,13 +96,14 @@ def _brief(row: Any) -> dict[str, Any]:
         "destination": row.destination,
         "first_sent_at": plain(row.first_sent_at),
         "settled_at": plain(row.settled_at),
+        "created_at": plain(row.created_at),
         "updated_at": plain(row.updated_at),
     }
 
 
 _BRIEF: Final = f"p.*, p.body->>'program' AS program, p.body->>'destination' AS destination, {GIVEN_UP} AS given_up"
 
-# In the order of ids no more than a page is read, or all of one state, payee, referral or cycle.
+# In the order of their age no more than a page is read, or all of one state, payee, referral or cycle.
 _PAGE: Final = text(f"""
 SELECT {_BRIEF} FROM payout p
 WHERE (CAST(:state AS text) IS NULL OR p.state = :state)
@@ -112,8 +113,9 @@ WHERE (CAST(:state AS text) IS NULL OR p.state = :state)
   AND (CAST(:cycle AS uuid) IS NULL OR p.cycle_id = :cycle)
   AND (CAST(:referral AS text) IS NULL OR p.id IN (
       SELECT pl.payout_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id WHERE l.referral_id = :referral))
-  AND (CAST(:after AS uuid) IS NULL OR p.id > :after)
-ORDER BY p.id LIMIT :limit
+  AND (CAST(:after AS uuid) IS NULL
+       OR (p.created_at, p.id) < ((SELECT created_at FROM payout WHERE id = :after), CAST(:after AS uuid)))
+ORDER BY p.created_at DESC, p.id DESC LIMIT :limit
 """)  # noqa: S608 (a constant of ours)
 
 _OF_IDS: Final = text(f"SELECT {_BRIEF} FROM payout p WHERE p.id = ANY(CAST(:ids AS uuid[]))")  # noqa: S608

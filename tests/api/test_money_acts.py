@@ -173,6 +173,45 @@ async def test_payouts_are_listed_by_what_is_asked_of_them(desk: Desk, payout: s
     assert (await desk.get("/v1/payouts?state=gone")).status_code == 422
 
 
+async def test_payouts_and_cases_come_the_newest_first_and_stay_where_they_are_between_pages(
+    desk: Desk, payout: str
+) -> None:
+    async with desk.database.transaction() as connection:
+        await connection.execute(_OPEN_CASE, {"id": _CASE})
+        for days in (3, 1, 2, 2):
+            await connection.execute(_ANOTHER_PAYOUT, {"days": days})
+            await connection.execute(_ANOTHER_CASE, {"days": days})
+    for room, name, at in (("payouts", "payout", "created_at"), ("clawbacks", "case", "opened_at")):
+        whole = (await desk.get(f"/v1/{room}")).json()[room if room == "payouts" else "cases"]
+        order = [(each[at], each[name]) for each in whole]
+        assert len(order) >= 5
+        assert order == sorted(order, reverse=True)
+        paged: list[str] = []
+        after = ""
+        while True:
+            page = (await desk.get(f"/v1/{room}?limit=2{after}")).json()
+            paged += [each[name] for each in page[room if room == "payouts" else "cases"]]
+            # What comes in meanwhile is newer than all that is still to be shown, whatever its id.
+            async with desk.database.transaction() as connection:
+                await connection.execute(_ANOTHER_PAYOUT if room == "payouts" else _ANOTHER_CASE, {"days": 0})
+            if page["next"] is None:
+                break
+            after = f"&after={page['next']}"
+        assert paged == [number for _, number in order]
+
+
+_ANOTHER_PAYOUT = text("""
+INSERT INTO payout
+SELECT (jsonb_populate_record(CAST(NULL AS payout), to_jsonb(p) || jsonb_build_object(
+    'id', n.id, 'provider_key', n.id, 'created_at', now() - make_interval(days => :days)))).*
+FROM (SELECT * FROM payout LIMIT 1) AS p, (SELECT gen_random_uuid() AS id) AS n
+""")
+_ANOTHER_CASE = text("""
+INSERT INTO clawback_case
+SELECT (jsonb_populate_record(CAST(NULL AS clawback_case), to_jsonb(c) || jsonb_build_object(
+    'id', n.id, 'fact_id', n.id, 'opened_at', now() - make_interval(days => :days)))).*
+FROM (SELECT * FROM clawback_case LIMIT 1) AS c, (SELECT gen_random_uuid() AS id) AS n
+""")
 _OPEN_CYCLE = text("""
 INSERT INTO payout_cycle (id, program, due_on, version, currency, state, digest, summary, opened_at, updated_at)
 VALUES (:id, 'acme-friends', '2026-07-01', 1, 'USD', 'frozen', 'd', '{}', now(), now())
