@@ -13,7 +13,6 @@ from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.readiness import Readiness, Remark, gaps, in_order
 from referral_rewards.domain.terms import Terms, load_terms
 from referral_rewards.reporting.preflight import readiness
-from referral_rewards.sources.connected import connected
 
 File = Annotated[
     Path | None, typer.Option("--terms", metavar="FILE.yaml", help="Terms to judge instead of the newest version.")
@@ -27,6 +26,8 @@ def preflight(
     data: Data = None,
 ) -> int:
     """Check that a program is ready: its terms clear, billing and rails connected, people there for every decision."""
+    from referral_rewards.sources.connected import connected  # here, as it loads a client, which few commands need
+
     chosen = settings(data)
     proposed = _proposed(program, file)
 

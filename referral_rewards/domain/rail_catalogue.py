@@ -69,6 +69,8 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "stripe_transfer": "stripe",
     "tremendous": "tremendous",
 }
+#: The rails that need no provider, and are always there.
+OF_OURS: Final = frozenset(CATALOGUE.keys() - PROVIDERS.keys())
 #: The rails that say what our account with them holds, and can be asked about each earlier key: what they did not pay
 #: for want of funds goes on by itself once they hold enough.
 SAY_WHAT_THEY_HOLD: Final = frozenset({"stripe_transfer", "tremendous"})

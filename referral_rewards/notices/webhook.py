@@ -5,13 +5,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-import httpx
 from standardwebhooks import Webhook
 
 from referral_rewards.notices.port import Delivered, Later, Outcome, Refused
+
+if TYPE_CHECKING:
+    import httpx  # settings know this module, and few commands need a client
 
 #: From connecting to the last byte of the answer, which nobody reads.
 _PATIENCE_SECONDS: Final = 10.0
@@ -31,7 +34,7 @@ class Webhooks:
     for one address is not handed to another."""
 
     def __init__(
-        self, hooks: Mapping[str, Hook], client: httpx.AsyncClient, *, patience_seconds: float = _PATIENCE_SECONDS
+        self, hooks: Mapping[str, Hook], client: "httpx.AsyncClient", *, patience_seconds: float = _PATIENCE_SECONDS
     ) -> None:
         self._hooks = hooks
         self._client = client
@@ -56,7 +59,7 @@ class Webhooks:
         if 200 <= status < 300:
             return Delivered()
         why = f"the webhook {name} answered {status}"
-        return Refused(why) if status == httpx.codes.GONE else Later(why)
+        return Refused(why) if status == HTTPStatus.GONE else Later(why)
 
     async def _status(self, hook: Hook, message: str, body: str) -> int:
         now = datetime.now(UTC)

@@ -2,18 +2,12 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
 
 from referral_rewards.rails import asking
 from referral_rewards.rails.access import Access
-from referral_rewards.rails.account_credit import AccountCredit
-from referral_rewards.rails.manual import Manual
 from referral_rewards.rails.paypal_payouts import PayPalPayouts
 from referral_rewards.rails.port import Rail
 from referral_rewards.rails.tremendous import Tremendous
-
-#: The rails that need no provider.
-CONNECTED: Final = frozenset({AccountCredit.terms.name, Manual.terms.name})
 
 
 @asynccontextmanager

@@ -6,8 +6,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.rail_catalogue import CATALOGUE
-from referral_rewards.rails.connected import CONNECTED
+from referral_rewards.domain.rail_catalogue import CATALOGUE, OF_OURS
 from referral_rewards.reporting.forms import plain
 
 #: A worker that has a rail says so every minute; one that has not for so long is gone.
@@ -17,7 +16,7 @@ FRESH: Final = timedelta(minutes=10)
 async def connected(connection: AsyncConnection, now: datetime) -> frozenset[str]:
     """The rails that can be paid by now, as far as their workers have said lately."""
     found = await connection.execute(_SEEN, {"since": now - FRESH})
-    return CONNECTED | {row.rail for row in found}
+    return OF_OURS | {row.rail for row in found}
 
 
 async def rails(connection: AsyncConnection, now: datetime) -> list[dict[str, Any]]:

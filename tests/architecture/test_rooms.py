@@ -1,6 +1,8 @@
 """Rooms import downwards only, and neither a verdict nor a workflow reads a clock or draws a random number."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,3 +83,11 @@ def _offences(source: str, modules: set[str]) -> Iterator[str]:
             full = origin.get(first, first) + ("." + rest if rest else "")
             if full in CLOCKS | CHANCE:
                 yield f"line {node.lineno}: {full}"
+
+
+def test_no_command_loads_what_few_of_them_need() -> None:
+    """Each costs a tenth of a second, before anything is done."""
+    heavy = {"alembic", "fastapi", "httpx", "requests", "stripe", "temporalio", "tldextract"}
+    loaded = "import sys, referral_rewards.cli.main; print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", loaded], check=True, capture_output=True, text=True).stdout.split()
+    assert heavy.isdisjoint(told)

@@ -4,10 +4,10 @@ import json
 
 from sqlalchemy import text
 
+from referral_rewards.domain.rail_catalogue import OF_OURS
 from referral_rewards.domain.readiness import gaps
 from referral_rewards.domain.staffing import Person
 from referral_rewards.domain.terms import Role
-from referral_rewards.rails.connected import CONNECTED
 from referral_rewards.register import users
 from referral_rewards.register.users import Scope
 from referral_rewards.reporting.preflight import readiness
@@ -27,7 +27,7 @@ async def people(desk: Desk, program: str = "acme-friends") -> dict[str, Person]
 
 async def test_the_example_is_ready_with_one_person_for_each_role(desk: Desk) -> None:
     found = await readiness(desk.database, "acme-friends", {"register": RegisterSource()})
-    assert (found.version, found.rails, found.sources) == (1, CONNECTED, {"register": None})
+    assert (found.version, found.rails, found.sources) == (1, OF_OURS, {"register": None})
     assert gaps(found) == []
 
 
@@ -87,4 +87,4 @@ async def test_a_program_that_nobody_published_has_no_terms(desk: Desk) -> None:
 
 
 async def test_the_rails_said_to_be_connected_are_those_that_workers_pay_over(desk: Desk) -> None:
-    assert rails(desk.database, desk.parts.keys).keys() == CONNECTED
+    assert rails(desk.database, desk.parts.keys).keys() == OF_OURS

@@ -1,10 +1,12 @@
 """What a web address gives away: the site it belongs to, and the marks of a paid click."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-import tldextract
+if TYPE_CHECKING:
+    from tldextract import TLDExtract
 
 #: By these parameters advertising networks recognise a click that somebody paid for: Google (the first two), Meta,
 #: Microsoft, TikTok, X, LinkedIn, Reddit. A referrer who buys clicks recommends nobody.
@@ -12,18 +14,15 @@ PAID_CLICKS: Final = frozenset({"gclid", "gad_source", "fbclid", "msclkid", "ttc
 #: The fields of a claim that say where the referee came from.
 _PATH_FIELDS: Final = frozenset({"referring_url", "landing_url", "referrer_url"})
 
-#: Offline: the public suffix list that came with the package, no request and no cache on disk.
-_EXTRACT: Final = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-
 
 def registrable(host: str) -> str:
     """The domain that somebody registered to own this host; empty if there is none."""
-    return _EXTRACT(host).top_domain_under_public_suffix.lower()
+    return _extract()(host).top_domain_under_public_suffix.lower()
 
 
 def registered_name(host: str) -> str:
     """The same without its suffix: ``yahoo`` of ``mail.yahoo.co.uk``."""
-    return _EXTRACT(host).domain.lower()
+    return _extract()(host).domain.lower()
 
 
 def paid_clicks(data: Mapping[str, Any]) -> frozenset[str]:
@@ -40,6 +39,14 @@ def sites(data: Mapping[str, Any]) -> frozenset[str]:
     """The registrable domains of the addresses by which the referee came."""
     hosts = (_host(value) for name, value in _values(data) if name in _PATH_FIELDS)
     return frozenset(site for host in hosts if host and (site := registrable(host)))
+
+
+@cache
+def _extract() -> "TLDExtract":
+    """Offline: the public suffix list that came with the package, no request and no cache on disk."""
+    import tldextract  # here, as it loads a library for requests, which it never makes: every command would wait for it
+
+    return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 
 def _values(part: Any, name: str = "") -> Iterator[tuple[str, str]]:
