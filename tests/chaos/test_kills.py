@@ -71,6 +71,7 @@ async def _approved(whole: Cluster) -> None:
     await whole.crash(worker)
 
 
+@pytest.mark.chaos
 async def test_what_is_on_record_while_nothing_runs_is_carried_on_by_the_next_worker(whole: Cluster) -> None:
     await lived_until_review(whole.life, whole.referral)
     worker = await whole.work()
@@ -117,6 +118,7 @@ async def _sent_and_never_claimed(whole: Cluster) -> dict[str, str]:
     return referee
 
 
+@pytest.mark.chaos
 async def test_a_worker_killed_while_it_closes_a_referral_leaves_it_to_the_next(whole: Cluster) -> None:
     await _sent_and_never_claimed(whole)
     async with whole.held(_ITS_ROW):
