@@ -104,9 +104,14 @@ async def check_whole(
 
 
 async def _parts(connection: AsyncConnection, its: Sequence[Share]) -> Sequence[Part]:
-    """The legs of a payout by the terms that each one's referral is bound to."""
-    bound = [(await programs.version(connection, share.row.program, share.row.version), share.legs) for share in its]
-    return [Part(terms, leg.amount_minor) for terms, legs in bound for leg in legs]
+    """The legs of a payout by the terms that the row of each one's referral names: `verify` holds it to the facts."""
+    found = []
+    for share in its:
+        terms = await programs.find(connection, share.row.program, share.row.version)
+        if terms is None:
+            raise NotAuthorised("its referral's row names terms that nobody published")
+        found += [Part(terms, leg.amount_minor) for leg in share.legs]
+    return found
 
 
 async def _paid_by_another(connection: AsyncConnection, legs: Sequence[Any]) -> bool:
@@ -142,6 +147,8 @@ async def verify(
     case = await open_case(connection, row, now)
     if case is None:
         raise NotAuthorised("no facts stand behind it")
+    if (row.program, row.version) != (case.origin.program, case.version):
+        raise ClaimChanged("its row names other terms than those in force when it began")
     if answers is None or answers.question != question_of(case):
         raise SourcesSilent("what the sources were asked is not the question any more", SOON)
     again, _ = await build_claim(connection, case, answers)

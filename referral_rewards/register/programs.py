@@ -41,12 +41,23 @@ async def versions(connection: AsyncConnection, program: str) -> list[tuple[int,
 
 
 async def version(connection: AsyncConnection, program: str, number: int) -> Terms:
-    """The terms of that version of a program. They never change, so that each is read and parsed once a process."""
+    """The terms of that version of a program, which there is."""
+    found = await find(connection, program, number)
+    if found is None:
+        raise LookupError(f"program {program} has no version {number}")
+    return found
+
+
+async def find(connection: AsyncConnection, program: str | None, number: int | None) -> Terms | None:
+    """The terms of that version of a program, None if nobody published it. They never change, so that each is read and
+    parsed once a process."""
     known = _versions.setdefault(connection.sync_engine, {})
-    if (program, number) not in known:
-        terms = (await connection.execute(_TERMS, {"program": program, "version": number})).scalar_one()
-        known[program, number] = Terms.model_validate(terms)
-    return known[program, number]
+    if program is None or number is None or (program, number) in known:
+        return known.get((program, number))  # type: ignore[arg-type]
+    terms = (await connection.execute(_TERMS, {"program": program, "version": number})).scalar_one_or_none()
+    if terms is None:
+        return None
+    return known.setdefault((program, number), Terms.model_validate(terms))
 
 
 async def zones(connection: AsyncConnection) -> dict[str, ZoneInfo]:

@@ -11,6 +11,7 @@ from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.rails.sandbox.provider import Fault
 from referral_rewards.register import payouts
 from referral_rewards.register.payouts import NotNow
+from tests.installation import PROGRAM
 from tests.rails.conftest import Opener
 from tests.rails.sending import AMOUNT_MINOR, KINDS, Sending
 from tests.workflows.scenes import sql
@@ -84,3 +85,27 @@ async def test_a_payout_that_changed_since_its_locks_were_chosen_is_looked_at_an
     assert step == NotNow(_S.APPROVED, "what it pays changes just now", SOON)
     assert (await transfer.step()).state == _S.MANUAL_REVIEW
     assert transfer.posts() == []
+
+
+@pytest.mark.parametrize("row", ["program = 'nobodys'", "program = NULL", "version = 99", "version = NULL"])
+async def test_terms_that_nobody_published_come_before_a_person(row: str, transfer: Sending) -> None:
+    await sql(transfer.life, f"UPDATE referral SET {row} WHERE id = 'r1'")
+    stopped = await transfer.step()
+    assert (stopped.state, stopped.why) == (_S.MANUAL_REVIEW, "its referral's row names terms that nobody published")
+    assert transfer.posts() == []
+
+
+@pytest.mark.parametrize("row", ["version = 2", "program = 'acme-others'"])
+async def test_nothing_is_paid_by_other_terms_than_those_in_force_when_it_began(row: str, transfer: Sending) -> None:
+    """By those of another regime less tax would be withheld."""
+    life = transfer.life
+    later = PROGRAM.read_text().replace("effective_from: 2025", "effective_from: 2125")
+    await life.publish(later)
+    await life.publish(PROGRAM.read_text().replace("program: acme-friends", "program: acme-others"))
+    await sql(life, f"UPDATE referral SET {row} WHERE id = 'r1'")
+    assert (await transfer.step()).state == _S.APPROVED
+    assert transfer.posts() == []
+    judged = await transfer.judge()
+    assert (judged.program, judged.version) == ("acme-friends", 1)
+    await transfer.step(timedelta(minutes=1))
+    assert await transfer.settled_once()
