@@ -1,6 +1,6 @@
 """Reconciling with a rail: keep what it lists, compare that with ours, and put on record what does not agree."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -74,6 +74,8 @@ class Reconciliations:
                 raise ApplicationError(f"the list of the rail {asked.rail} broke off: {page.why}")
             async with self._database.transaction() as connection:
                 await listed_payments.keep_listed(connection, asked, page.payments)
+            if page.next is not None and page.next == place.after:
+                raise ApplicationError(f"the list of the rail {asked.rail} goes on where it began")
             count, before = len(page.payments), place
             place = Place(payee=before.payee, after=page.next) if page.next is not None else None
             if place is None and before.payee is not None:
@@ -132,8 +134,7 @@ class Reconciliations:
     async def _whole(
         self, part: Callable[[ReconciliationRequest], Awaitable[ReconciliationProgress]], request: ReconciliationRequest
     ) -> int:
-        details = activity.info().heartbeat_details
-        place, count = (Place(**details[0]) if details else None), 0
+        place, count = _came_to(activity.info().heartbeat_details), 0
         while True:
             progress = await part(request.model_copy(update={"place": place}))
             count += progress.count
@@ -170,6 +171,13 @@ class Reconciliations:
         if asked.rail not in self._rails:
             raise _impossible(f"the rail {asked.rail} is not connected here")
         return self._rails[asked.rail]
+
+
+def _came_to(signs: Sequence[Any]) -> Place | None:
+    """Where an attempt that was killed was, by its last sign of life. Workers of before named the payout alone."""
+    if not signs:
+        return None
+    return Place(**signs[0]) if isinstance(signs[0], Mapping) else Place(after=str(signs[0]))
 
 
 async def _compared_by_asking(rail: Rail, held: Held) -> list[Difference]:

@@ -109,7 +109,8 @@ async def page(
     place = {"starting_after": after} if after is not None else {}
     found = await read(list_async(*path, {"limit": PAGE, **params, **place}))
     if found is None:
-        return ListedPage(())
+        # Nobody by that name; or of a list that was begun, the place where it goes on: it is not at its end.
+        return ListedPage(()) if after is None else Unknown("it does not know the place any more that its list came to")
     rows = found if isinstance(found, Failure) else seen(partial(_rows, found))
     if isinstance(rows, Failure):
         return rows if not isinstance(rows, Declined) else Unknown(rows.why)

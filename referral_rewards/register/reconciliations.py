@@ -98,7 +98,8 @@ async def note(connection: AsyncConnection, reconciliation: UUID, found: Sequenc
             }
             for each in found
         ]
-        await connection.execute(upsert(ReconciliationDifference).values(rows).on_conflict_do_nothing())
+        # A row at a time: of a busy account there may be more than one statement takes parameters.
+        await connection.execute(upsert(ReconciliationDifference).on_conflict_do_nothing(), rows)
 
 
 async def done(connection: AsyncConnection, asked: Any, at: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -12,7 +12,7 @@ from sqlalchemy import insert, text
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.messages import ReconciliationRequest
+from activities.messages import Place, ReconciliationProgress, ReconciliationRequest
 from activities.reconciliations import Reconciliations
 from models import ClawbackRow, LegRow, PayoutRow
 from models.session import Database
@@ -249,6 +249,62 @@ _REQUESTS: Final = {
     "paypal_payouts": 7,
     "account_credit": 0,
 }
+
+
+async def test_more_payments_of_nobody_than_one_statement_takes_are_each_found(database_url: str) -> None:
+    """The account may serve others than us."""
+    strangers = text("""
+        INSERT INTO listed_payment (reconciliation_id, reference, currency, state, reversed_minor, takes_back)
+        SELECT id, 'tr_' || n, 'USD', 'paid', 0, false FROM reconciliation, generate_series(1, 10000) AS n
+    """)
+    async with opened("stripe_transfer", database_url) as office:
+        doing, request = await _begun(office)
+        await ActivityEnvironment().run(doing.list_page, request)
+        await office.sql(strangers)
+        progress = await ActivityEnvironment().run(doing.compare_some, request)
+    assert progress == ReconciliationProgress(place=None, count=10_000)
+
+
+async def test_what_a_worker_of_before_had_compared_is_gone_on_from(database_url: str) -> None:
+    """Its sign of life was the id of a payout."""
+    async with opened("stripe_transfer", database_url) as office:
+        for number in (1, 2):
+            await office.hold(office.case.request(number), PayoutState.SETTLED, "nowhere")
+        doing, request = await _begun(office)
+        await ActivityEnvironment().run(doing.list_page, request)
+        first = min(office.case.request(number).payout_id for number in (1, 2))
+        killed = ActivityEnvironment()
+        killed.info = replace(killed.info, heartbeat_details=[str(first)])
+        assert await killed.run(doing.compare_payments, request) == 1
+
+
+async def test_a_list_that_goes_on_where_it_began_comes_to_nothing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened("stripe_transfer", database_url) as office:
+        _, paid = office.paid[await office.pay(1)]
+        doing, request = await _begun(office)
+        monkeypatch.setattr(stripe_calls, "_rows", lambda page: ([], paid.reference))
+        again = request.model_copy(update={"place": Place(after=paid.reference)})
+        with pytest.raises(ApplicationError, match="goes on where it began"):
+            await ActivityEnvironment().run(doing.list_page, again)
+
+
+async def test_a_list_whose_place_the_rail_has_forgotten_is_not_at_its_end(database_url: str) -> None:
+    async with opened("stripe_transfer", database_url) as office:
+        doing, request = await _begun(office)
+        lost = request.model_copy(update={"place": Place(after="tr_lost")})
+        with pytest.raises(ApplicationError, match="broke off: it does not know the place"):
+            await ActivityEnvironment().run(doing.list_page, lost)
+
+
+async def _begun(office: Office) -> tuple[Reconciliations, ReconciliationRequest]:
+    """A reconciliation that somebody asked for."""
+    rail = office.case.rail.terms.name
+    async with office.database.transaction() as connection:
+        asked = await reconciliations.ask(connection, rail, BEGINNING, NOW, by="fiona", at=NOW)
+    doing = Reconciliations(office.database, {rail: office.case.rail})
+    return doing, ReconciliationRequest(reconciliation=str(asked), now=NOW)
 
 
 async def test_what_stands_elsewhere_at_its_rail_is_looked_at(office: Office) -> None:

@@ -272,7 +272,10 @@ def _page(
         row for row in found if all(is_(row["created"], int(query[of])) for of, is_ in _CREATED.items() if of in query)
     ]
     names = [row["id"] for row in found]
-    begin = names.index(query["starting_after"]) + 1 if "starting_after" in query else 0
+    after = query.get("starting_after")
+    if after is not None and after not in names:
+        raise Refused(_error(400, "invalid_request_error", "resource_missing"))
+    begin = names.index(after) + 1 if after is not None else 0
     end = begin + int(query.get("limit", "10"))
     return Response(200, {"object": "list", "url": url, "data": found[begin:end], "has_more": end < len(found)})
 
