@@ -4,6 +4,7 @@ The caller holds the rows of its referrals and its own, and has written or write
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -80,7 +81,11 @@ async def _post_loss(
     entry = entry_of(
         str(payout.id), payout.rail, program, payout.amount_minor, payout.currency, generation=payout.generation
     )
-    await ledger.post(connection, entry, program=program, referral=payout.referral_id or "", at=now)
+    name, times = entry.key, 1
+    # Had it been paid under the same key before, or come back, that stands in the books under the name of this.
+    while not await ledger.post(connection, entry, program=program, referral=payout.referral_id or "", at=now):
+        times += 1
+        entry = replace(entry, key=f"{name}:{times}")
 
 
 _LEGS_PAID: Final = text("""

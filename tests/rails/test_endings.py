@@ -309,6 +309,23 @@ async def test_what_was_given_up_and_is_paid_after_all_and_kept_is_a_loss(transf
     await _books_hold(transfer)
 
 
+async def test_what_came_back_and_was_given_up_and_is_paid_once_more_is_a_loss(transfer: Sending) -> None:
+    """The books hold the first payment of that key already, and that it came back."""
+    await transfer.step()
+    _bounce(transfer)
+    assert (await transfer.step(HOUR)).state == _S.RETURNED
+    await transfer.decide(_A.CANCEL_PAYOUT)
+    assert (await transfer.step(HOUR)).state == _S.CANCELLED
+    _transferred(transfer)
+    assert (await transfer.step(HOUR)).state == _S.MANUAL_REVIEW
+    made = transfer.provider.of("transfer")[0]
+    await transfer.decide(_A.SETTLE_PAYOUT, reason="found_at_provider", reference=made["id"])
+    assert (await transfer.step(HOUR)).state == _S.SETTLED
+    assert await transfer.booked() == AMOUNT_MINOR
+    assert (await transfer.life.money())["loss:acme-friends"] == AMOUNT_MINOR
+    await _books_hold(transfer)
+
+
 async def test_what_was_given_up_and_paid_after_all_and_taken_back_is_cancelled_again(transfer: Sending) -> None:
     await _paid_after_all(transfer)
     await transfer.decide(_A.REFUSE_PAYOUT, reason="provider_confirmed")
