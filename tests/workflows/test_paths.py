@@ -17,8 +17,11 @@ from temporalio.testing import WorkflowEnvironment
 from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.domain.terms import Role
 from referral_rewards.embedded import temporal_cli
+from referral_rewards.rails import account_credit
+from referral_rewards.register import reconciliations
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from referral_rewards.temporal import workflow_id
+from referral_rewards.workflow_ids import reconciliation_workflow_id
 from tests.chaos.cluster import until
 from tests.installation import Installation
 from tests.workflows.journeys import ENDS, Journey, in_review, refunded_in_the_watch, reopened_and_paid
@@ -199,7 +202,9 @@ async def test_a_payout_whose_workflow_is_started_again_after_it_settled_pays_no
     assert await life.money() == books("r1")
 
 
-async def test_a_long_history_is_continued_as_new_and_goes_on_where_it_was(database_url: str) -> None:
+async def test_a_long_history_is_continued_as_new_and_goes_on_where_it_was(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server that suggests a new run every 60 events, as others do after thousands."""
     async with (
         await WorkflowEnvironment.start_local(
@@ -222,6 +227,28 @@ async def test_a_long_history_is_continued_as_new_and_goes_on_where_it_was(datab
         await life.decide("r1")
         await life.settled("r1", among=frozenset({"rewarded"}))
         assert await life.money() == books("r1")
+        await _reconciled_page_by_page(life, monkeypatch)
+
+
+async def _reconciled_page_by_page(life: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So does a reconciliation, which keeps nothing of what it has listed but where it came to."""
+    monkeypatch.setattr(account_credit, "PAGE", 1)
+    await sql(
+        life,
+        "WITH made AS (INSERT INTO ledger_transaction (id, key, description, posted_at, program, referral_id)"
+        " SELECT gen_random_uuid(), 'by_hand:' || n, 'by hand', now(), 'acme-friends', '' FROM generate_series(1, 30) n"
+        " RETURNING id) INSERT INTO posting (transaction_id, account, amount_minor, currency)"
+        " SELECT id, v.account, v.minor, 'USD' FROM made,"
+        " (VALUES ('clearing:account_credit', 100), ('credit:somebody', -100)) AS v(account, minor)",
+    )
+    day, now = timedelta(days=1), datetime.now(UTC)
+    async with life.database.transaction() as connection:
+        asked = await reconciliations.ask(connection, "account_credit", now - day, now + day, by="fay", at=now)
+    await life.relay.deliver()
+    name = reconciliation_workflow_id(str(asked))
+    assert await life.environment.client.get_workflow_handle(name).result() == 30
+    runs = [each.run_id async for each in life.environment.client.list_workflows(f"WorkflowId = '{name}'")]
+    assert len(runs) > 1
 
 
 # The order in which facts arrive.
