@@ -177,6 +177,12 @@ def returned_key(payout: str, generation: int = 1) -> str:
     return f"returned:{_of_generation(payout, generation)}"
 
 
+def numbered(key: str, time: int) -> str:
+    """The key of what came to pass under the same one for the second ``time``, or a later one: what came back may be
+    paid again."""
+    return key if time == 1 else f"{key}:{time}"
+
+
 def credit_of(payee: str) -> str:
     """The account of a customer's credit."""
     return account(AccountKind.CREDIT, payee)

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.ledger import Entry
+from referral_rewards.domain.ledger import Entry, numbered, returned_key, settled_key
 
 _NAMESPACE: Final = UUID("c2d7f6f4-7d0a-5c39-8f5e-2f6e0c7e3b7d")
 
@@ -45,6 +45,23 @@ async def find(connection: AsyncConnection, key: str) -> Posted | None:
     """The transaction posted under a key."""
     row = (await connection.execute(_FIND, {"key": key})).one_or_none()
     return None if row is None else Posted(str(row.id), int(row.amount_minor), row.currency, row.credited)
+
+
+class Settlement(NamedTuple):
+    """How often what was settled under a key came ``back``, and what ``stands`` as settled since, None if nothing."""
+
+    back: int
+    stands: Posted | None
+
+
+async def settlement(connection: AsyncConnection, payout: UUID, generation: int) -> Settlement:
+    """What the books show of a payout in that generation of its key."""
+    name, back = str(payout), 0
+    while (settled := await find(connection, numbered(settled_key(name, generation), back + 1))) is not None:
+        if await find(connection, numbered(returned_key(name, generation), back + 1)) is None:
+            break
+        back += 1
+    return Settlement(back, settled)
 
 
 class Credit(NamedTuple):

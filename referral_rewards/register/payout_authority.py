@@ -12,7 +12,6 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import ledger as books
 from referral_rewards.domain.approval import DecisionKind
 from referral_rewards.domain.claims import RewardClaim
 from referral_rewards.domain.cycles import cycle_payout_id
@@ -120,9 +119,8 @@ async def _paid_by_another(connection: AsyncConnection, legs: Sequence[Any]) -> 
     others = {other for leg in legs for other in leg.others}
     for other in (await connection.execute(_LEFT, {"others": list(others)})).all() if others else ():
         for generation in range(1, other.generation + 1):
-            settled = await ledger.find(connection, books.settled_key(str(other.id), generation))
-            returned = await ledger.find(connection, books.returned_key(str(other.id), generation))
-            if settled and not returned and settled.amount_minor != other.legs_minor:
+            settled = (await ledger.settlement(connection, other.id, generation)).stands
+            if settled is not None and settled.amount_minor != other.legs_minor:
                 return True
     return False
 

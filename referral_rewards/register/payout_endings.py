@@ -20,7 +20,7 @@ from referral_rewards.register import deductions, ledger, offsets, tax_holds
 async def settled(connection: AsyncConnection, payout: Any, now: datetime, *, given_up: bool) -> None:
     """Its legs are paid, and what was owed is not any more; of one ``given_up`` (`is_given_up`) nothing was."""
     if given_up:
-        await _post_loss(connection, books.lost, payout, now)
+        await _post(connection, payout, _loss(books.lost, payout), now, back=False)
         return
     await connection.execute(_LEGS_PAID, {"id": payout.id})
     lowered_by = await deductions.of_payout(connection, payout.id)
@@ -28,7 +28,7 @@ async def settled(connection: AsyncConnection, payout: Any, now: datetime, *, gi
         str(payout.id), payout.rail, payout.payee, payout.amount_minor, payout.currency,
         deductions=lowered_by, generation=payout.generation,
     )  # fmt: skip
-    await ledger.post(connection, entry, program=payout.body["program"], referral=payout.referral_id or "", at=now)
+    await _post(connection, payout, entry, now, back=False)
     if any(each.kind is DeductionKind.OFFSET for each in lowered_by):
         await offsets.recovered(connection, payout.id, now)
 
@@ -36,14 +36,14 @@ async def settled(connection: AsyncConnection, payout: Any, now: datetime, *, gi
 async def returned(connection: AsyncConnection, payout: Any, now: datetime, *, given_up: bool) -> None:
     """Its legs are owed again, and stay its own: nothing else pays them while a person has not decided."""
     if given_up:
-        await _post_loss(connection, books.lost_no_more, payout, now)
+        await _post(connection, payout, _loss(books.lost_no_more, payout), now, back=True)
         return
     await connection.execute(_LEGS_OWED, {"id": payout.id})
     entry = books.returned(
         str(payout.id), payout.rail, payout.payee, payout.amount_minor, payout.currency,
         deductions=await deductions.of_payout(connection, payout.id), generation=payout.generation,
     )  # fmt: skip
-    await ledger.post(connection, entry, program=payout.body["program"], referral=payout.referral_id or "", at=now)
+    await _post(connection, payout, entry, now, back=True)
     await offsets.given_back(connection, payout.id, now)
 
 
@@ -74,18 +74,20 @@ async def paid_otherwise(connection: AsyncConnection, payout: UUID) -> bool:
     return (await connection.execute(_OTHERWISE, {"id": payout})).one_or_none() is not None
 
 
-async def _post_loss(
-    connection: AsyncConnection, entry_of: Callable[..., books.Entry], payout: Any, now: datetime
-) -> None:
-    program = payout.body["program"]
-    entry = entry_of(
-        str(payout.id), payout.rail, program, payout.amount_minor, payout.currency, generation=payout.generation
-    )
-    name, times = entry.key, 1
-    # Had it been paid under the same key before, or come back, that stands in the books under the name of this.
-    while not await ledger.post(connection, entry, program=program, referral=payout.referral_id or "", at=now):
-        times += 1
-        entry = replace(entry, key=f"{name}:{times}")
+def _loss(entry_of: Callable[..., books.Entry], payout: Any) -> books.Entry:
+    return entry_of(
+        str(payout.id), payout.rail, payout.body["program"], payout.amount_minor, payout.currency,
+        generation=payout.generation,
+    )  # fmt: skip
+
+
+async def _post(connection: AsyncConnection, payout: Any, entry: books.Entry, now: datetime, *, back: bool) -> None:
+    """Books what was paid, or came ``back``, under a name that says which time it is: what came back may be paid again
+    under the same key. What stands as settled is not settled once more."""
+    booked = await ledger.settlement(connection, payout.id, payout.generation)
+    if (booked.stands is not None) is back:
+        its = replace(entry, key=books.numbered(entry.key, booked.back + 1))
+        await ledger.post(connection, its, program=payout.body["program"], referral=payout.referral_id or "", at=now)
 
 
 _LEGS_PAID: Final = text("""

@@ -13,7 +13,6 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import ledger as books
 from referral_rewards.domain.money_acts import ROLES, MoneyAct
 from referral_rewards.domain.payouts import REFUSALS, PayoutState, provider_key
 from referral_rewards.domain.rail_catalogue import SAY_WHAT_THEY_HOLD
@@ -38,8 +37,7 @@ async def flaw(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str |
     if payout.provider_key != provider_key(payout.id, payout.generation):
         return "the stored key is not its own"
     for generation in range(1, payout.generation + 1):
-        settled = await ledger.find(connection, books.settled_key(str(payout.id), generation))
-        if settled and not await ledger.find(connection, books.returned_key(str(payout.id), generation)):
+        if (await ledger.settlement(connection, payout.id, generation)).stands is not None:
             return "the books show that it was settled already"
     if payout.generation == 1:
         return None

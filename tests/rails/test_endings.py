@@ -10,6 +10,7 @@ from referral_rewards.domain.money_acts import MoneyAct
 from referral_rewards.domain.payouts import PayoutState
 from referral_rewards.domain.terms import Role
 from referral_rewards.rails.sandbox.provider import Fault
+from referral_rewards.register import payout_answers
 from referral_rewards.reporting import queue
 from referral_rewards.reporting.books import checking
 from referral_rewards.reporting.queue_filters import Filters
@@ -324,6 +325,28 @@ async def test_what_came_back_and_was_given_up_and_is_paid_once_more_is_a_loss(t
     assert await transfer.booked() == AMOUNT_MINOR
     assert (await transfer.life.money())["loss:acme-friends"] == AMOUNT_MINOR
     await _books_hold(transfer)
+
+
+async def test_what_came_back_and_was_paid_under_an_earlier_key_is_booked_once_more(transfer: Sending) -> None:
+    await _lost(transfer)
+    await transfer.decide(_A.REFUSE_PAYOUT)
+    await transfer.step()
+    await transfer.life.user("gil", Role.FINANCE)
+    await transfer.decide(_A.RETRY_PAYOUT, user="gil")
+    assert (await transfer.step()).state == _S.SETTLED
+    _bounce(transfer)
+    assert (await transfer.step(HOUR)).state == _S.RETURNED
+    late = {"reference": "tr_late", "why": None, "generation": 1}
+    async with transfer.life.database.transaction() as connection:
+        found = await payout_answers.note(connection, transfer.payout, _S.SETTLED, transfer.now, **late)
+    assert found is _S.MANUAL_REVIEW
+    await transfer.decide(_A.SETTLE_PAYOUT, user="gil", reason="found_at_provider", reference="tr_late")
+    assert (await transfer.step()).state == _S.SETTLED
+    assert (await _leg(transfer), await transfer.booked()) == ("paid", AMOUNT_MINOR)
+    await _books_hold(transfer)
+    # Nobody who writes the database has it paid for a third time.
+    await sql(transfer.life, "UPDATE payout SET state = 'approved', key_used_at = NULL, first_sent_at = NULL")
+    assert (await transfer.step()).why == "the books show that it was settled already"
 
 
 async def test_what_was_given_up_and_paid_after_all_and_taken_back_is_cancelled_again(transfer: Sending) -> None:
