@@ -231,7 +231,7 @@ async def of_the_barred(connection: AsyncConnection, made: Sequence[Decision]) -
 
 async def barred(connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
     """Those of the people who have been barred."""
-    return frozenset((await connection.execute(_BARRED, {"names": sorted(names)})).scalars())
+    return frozenset(name for name, out in (await people(connection, names)).items() if out)
 
 
 async def people(connection: AsyncConnection, names: Collection[str]) -> Mapping[str, bool]:
@@ -321,8 +321,6 @@ FROM decision d
 _IN_CHAIN: Final = text(_LINKED + "WHERE d.referral_id = ANY(CAST(:referrals AS text[])) ORDER BY d.seq")
 
 _ON_SUBJECT: Final = text(_LINKED + "WHERE d.claim_id = :subject ORDER BY d.seq")
-
-_BARRED: Final = text("SELECT name FROM app_user WHERE name = ANY(CAST(:names AS text[])) AND barred_at IS NOT NULL")
 
 _PEOPLE: Final = text("""
 SELECT name, barred_at IS NOT NULL AS barred FROM app_user WHERE name = ANY(CAST(:names AS text[]))

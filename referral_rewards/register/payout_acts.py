@@ -5,10 +5,9 @@ has changed since is void, and asks again.
 """
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.money_acts import ROLES, ActSubject, MoneyAct, SubjectKind
@@ -65,7 +64,7 @@ async def _void(connection: AsyncConnection, decision: Decision, subject: ActSub
         return "the payout changed after the decision"
     if not decision.roles & ROLES[decision.kind]:
         return "nobody with the authority decided"
-    if (await connection.execute(_BARRED, {"name": decision.user})).one_or_none() is not None:
+    if await decisions.barred(connection, [decision.user]):
         return f"{decision.user} was barred since"
     return None
 
@@ -91,6 +90,3 @@ async def _apply(connection: AsyncConnection, row: Any, decision: Decision, now:
         case _A.CANCEL_PAYOUT:
             await payout_rows.move(connection, row.id, PayoutState.CANCELLED, now, why, None)
             await payout_endings.cancelled(connection, row, now)
-
-
-_BARRED: Final = text("SELECT 1 FROM app_user WHERE name = :name AND barred_at IS NOT NULL")
