@@ -34,7 +34,7 @@ run: setup ## Start the whole stack with the example program and referrals; Ctrl
 	@$(BIN)/referrals up --example
 
 demo: setup ## Walk through the main job from referral to reward, then exit
-	@$(BIN)/python -m referral_rewards.demo
+	@$(BIN)/python -m referral_rewards.local.demo
 
 test: setup ## Run the whole suite, against a real PostgreSQL and a real Temporal server
 	@$(BIN)/pytest -n 3 --dist worksteal

@@ -10,14 +10,15 @@ from temporalio import activity
 
 from activities.messages import ClawbackRequest, PayoutProgress
 from activities.moment import moment
+from activities.reversing import take_back
 from models.session import Database
-from referral_rewards.domain.clawbacks import ClawbackState
-from referral_rewards.domain.payouts import Declined, Misconfigured, ReversalAnswer, Reversed, Unknown
+from referral_rewards.domain.clawbacks.states import ClawbackState
+from referral_rewards.domain.payouts.states import Declined, Misconfigured, ReversalAnswer, Reversed, Unknown
 from referral_rewards.rails.port import Rail
-from referral_rewards.rails.reversing import take_back
-from referral_rewards.register import rail_halts, reversals
-from referral_rewards.register.reversals import NotNow, ToReverse
-from referral_rewards.register.signing import KeyRing
+from referral_rewards.register import rail_halts
+from referral_rewards.register.clawbacks import reversals
+from referral_rewards.register.clawbacks.reversals import NotNow, ToReverse
+from referral_rewards.register.decisions.signing import KeyRing
 
 #: An answer that did not come is asked for again. A rail that does not let us in is left to payouts to try first: a key
 #: that may pay and not take back would otherwise keep them waiting.

@@ -9,10 +9,11 @@ from temporalio import activity
 from activities.messages import CycleProgress, CycleRequest, CyclesDueRequest
 from activities.moment import moment
 from models.session import Database
-from referral_rewards.domain.cycles import CycleState
-from referral_rewards.register import cycle_steps, cycles
-from referral_rewards.register.cycle_steps import CycleStep
-from referral_rewards.register.signing import KeyRing
+from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.cycles import steps as cycle_steps
+from referral_rewards.register.cycles.steps import CycleStep
+from referral_rewards.register.decisions.signing import KeyRing
 
 #: So many steps are taken by one activity, each committed by itself.
 _STEPS_AT_ONCE: Final = 20

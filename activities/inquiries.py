@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from functools import partial
 
 from models.session import Database
-from referral_rewards.domain.facts import too_far_ahead
-from referral_rewards.domain.inquiries import (
+from referral_rewards.domain.facts.events import too_far_ahead
+from referral_rewards.domain.referrals.inquiries import (
     Answer,
     Answers,
     AnswersNeeded,
@@ -17,10 +17,11 @@ from referral_rewards.domain.inquiries import (
     told_otherwise,
     unavailable,
 )
-from referral_rewards.domain.standing import Standing
-from referral_rewards.register import batches, inquiries
-from referral_rewards.register.facts import Intake
-from referral_rewards.register.judgement import Judgement
+from referral_rewards.domain.referrals.standing import Standing
+from referral_rewards.register.facts import batches
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.judging.judgement import Judgement
+from referral_rewards.register.referrals import inquiries
 from referral_rewards.register.retrying import retrying
 from referral_rewards.sources.port import Source, Told
 

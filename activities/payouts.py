@@ -13,11 +13,11 @@ from activities.beating import beating
 from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.moment import moment
+from activities.sending import ask, look
 from models.session import Database
 from referral_rewards.domain import money
-from referral_rewards.domain.inquiries import Moment
-from referral_rewards.domain.payout_waits import FUNDS, NO_ANSWER, NOT_CONNECTED, PROBE, until_the_next_poll
-from referral_rewards.domain.payouts import (
+from referral_rewards.domain.payouts.rail_catalogue import SAY_WHAT_THEY_HOLD
+from referral_rewards.domain.payouts.states import (
     AT_REST,
     Accepted,
     Answer,
@@ -31,20 +31,17 @@ from referral_rewards.domain.payouts import (
     Unknown,
     matches,
 )
-from referral_rewards.domain.rail_catalogue import SAY_WHAT_THEY_HOLD
+from referral_rewards.domain.payouts.waits import FUNDS, NO_ANSWER, NOT_CONNECTED, PROBE, until_the_next_poll
+from referral_rewards.domain.referrals.inquiries import Moment
 from referral_rewards.rails.port import HandsOver, Rail
-from referral_rewards.rails.sending import ask, look
-from referral_rewards.register import (
-    handovers,
-    payout_acts,
-    payout_answers,
-    payout_generations,
-    payout_rows,
-    payouts,
-    rail_halts,
-)
-from referral_rewards.register.payouts import NotNow, Outset, ToSend
-from referral_rewards.register.signing import KeyRing
+from referral_rewards.register import rail_halts
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.payouts import acts as payout_acts
+from referral_rewards.register.payouts import answers as payout_answers
+from referral_rewards.register.payouts import generations, handovers
+from referral_rewards.register.payouts import rows as payout_rows
+from referral_rewards.register.payouts import sending as payouts
+from referral_rewards.register.payouts.sending import NotNow, Outset, ToSend
 
 _S = PayoutState
 #: What was released goes on without a wait.
@@ -156,7 +153,7 @@ class Payouts:
             again_after = None if funded is None else FUNDS
             if funded:
                 async with self._database.transaction() as connection:
-                    if await payout_generations.top_up(connection, payout, row.generation, now):
+                    if await generations.top_up(connection, payout, row.generation, now):
                         return PayoutProgress(state=_S.APPROVED, again_after=_AT_ONCE)
         async with self._database.transaction() as connection:
             await payout_rows.due(connection, payout, now, again_after)

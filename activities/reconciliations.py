@@ -12,9 +12,7 @@ from temporalio.exceptions import ApplicationError
 from activities.messages import Place, ReconciliationProgress, ReconciliationRequest
 from activities.moment import moment
 from models.session import Database
-from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.payouts import Accepted, Declined, Misconfigured, Paid, Unknown
-from referral_rewards.domain.reconciliation import (
+from referral_rewards.domain.books.reconciliation import (
     Difference,
     Listed,
     Sight,
@@ -24,10 +22,13 @@ from referral_rewards.domain.reconciliation import (
     to_be_asked_for,
     unseen,
 )
+from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.payouts.states import Accepted, Declined, Misconfigured, Paid, Unknown
 from referral_rewards.rails.port import Rail
-from referral_rewards.register import listed_payments, reconciliations
-from referral_rewards.register.listed_payments import Held
-from referral_rewards.register.reconciliations import State
+from referral_rewards.register.reconciliations import rows as reconciliations
+from referral_rewards.register.reconciliations import two_sides
+from referral_rewards.register.reconciliations.rows import State
+from referral_rewards.register.reconciliations.two_sides import Held
 
 #: What is written or read in one transaction.
 _AT_ONCE: Final = 200
@@ -73,7 +74,7 @@ class Reconciliations:
             if isinstance(page, Unknown):
                 raise ApplicationError(f"the list of the rail {asked.rail} broke off: {page.why}")
             async with self._database.transaction() as connection:
-                await listed_payments.keep_listed(connection, asked, page.payments)
+                await two_sides.keep_listed(connection, asked, page.payments)
             if page.next is not None and page.next == place.after:
                 raise ApplicationError(f"the list of the rail {asked.rail} goes on where it began")
             count, before = len(page.payments), place
@@ -95,8 +96,8 @@ class Reconciliations:
         rail = self._rail(asked)
         after = UUID(request.place.after) if request.place and request.place.after else None
         async with self._database.transaction() as connection:
-            ours = await listed_payments.held(connection, asked, after, _AT_ONCE)
-            theirs = await listed_payments.listed_of(connection, asked.id, [each.ours.payout for each in ours])
+            ours = await two_sides.held(connection, asked, after, _AT_ONCE)
+            theirs = await two_sides.listed_of(connection, asked.id, [each.ours.payout for each in ours])
         found, compared = list[Difference](), 0
         for each in ours:
             compared += 1
@@ -148,13 +149,13 @@ class Reconciliations:
         if rail.sight is not Sight.PAYEES:
             return place
         async with self._database.transaction() as connection:
-            found = await listed_payments.destinations(connection, asked, place.payee or "", 1)
+            found = await two_sides.destinations(connection, asked, place.payee or "", 1)
         return Place(payee=found[0]) if found else None
 
     async def _conclude(self, asked: Any, now: datetime) -> int:
         """What is of no payout of ours, and that all is compared; how many differences there are."""
         async with self._database.transaction() as connection:
-            strangers = [each async for each in listed_payments.of_nobody(connection, asked)]
+            strangers = [each async for each in two_sides.of_nobody(connection, asked)]
             alone = [difference for each in strangers if (difference := of_nobody(each)) is not None]
             await reconciliations.note(connection, asked.id, alone)
             await reconciliations.done(connection, asked, now)

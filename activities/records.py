@@ -5,7 +5,7 @@ from temporalio import activity
 from activities.inquiries import Hearing
 from activities.messages import JudgeRequest
 from activities.moment import moment
-from referral_rewards.domain.standing import Standing
+from referral_rewards.domain.referrals.standing import Standing
 
 
 class Records:

@@ -20,12 +20,12 @@ from bench.profiling import Hotspot
 from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import Database
-from referral_rewards.children import Secrets, children, environment
 from referral_rewards.config.form import decode_secret, with_driver
 from referral_rewards.config.stack import StackInfo
-from referral_rewards.embedded import Servers, servers
-from referral_rewards.register.signing import Signer
-from referral_rewards.supervisor import Program, Supervisor
+from referral_rewards.local.children import Secrets, children, environment
+from referral_rewards.local.embedded import Servers, servers
+from referral_rewards.local.supervisor import Program, Supervisor
+from referral_rewards.register.decisions.signing import Signer
 
 GOAL = 1.5
 NOTE = (

@@ -25,13 +25,15 @@ from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import Database
 from referral_rewards.config.form import with_driver
-from referral_rewards.domain.approval import Approver
-from referral_rewards.domain.money_acts import MoneyAct, SubjectKind
-from referral_rewards.domain.terms import Role
-from referral_rewards.embedded import postgres
-from referral_rewards.register import act_subjects, acting, cycles, programs
-from referral_rewards.register.acting import AskedAct
-from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.local.embedded import postgres
+from referral_rewards.register import programs
+from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.decisions.signing import KeyRing, Signer
+from referral_rewards.register.recording import on_money, subjects
+from referral_rewards.register.recording.on_money import AskedAct
 
 GOAL: Final = 1.5
 PROGRAM: Final = "cycle"
@@ -137,10 +139,10 @@ async def _release(database: Database, cycle: UUID, signer: Signer) -> None:
     """As finance does, by the rules."""
     keys = KeyRing.of([signer.public_entry()])
     async with database.transaction() as connection:
-        shown = await act_subjects.shown(connection, SubjectKind.CYCLE, cycle, keys)
+        shown = await subjects.shown(connection, SubjectKind.CYCLE, cycle, keys)
         asked = AskedAct(MoneyAct.RELEASE_CYCLE, cycle, "list_checked", "measured", shown.digest)
         person = Approver("fay", frozenset({Role.FINANCE}))
-        await acting.act(connection, asked, person, now=datetime.now(UTC), keys=keys, signer=signer)
+        await on_money.act(connection, asked, person, now=datetime.now(UTC), keys=keys, signer=signer)
 
 
 async def _fill(database: Database, url: str, size: int, now: datetime) -> None:

@@ -18,9 +18,10 @@ from sqlalchemy import text
 
 from models.session import Database
 from referral_rewards.config.form import with_driver
-from referral_rewards.domain.payouts import PayoutState
-from referral_rewards.register import cycle_steps, payout_answers
-from referral_rewards.register.signing import KeyRing
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.register.cycles import steps as cycle_steps
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.payouts import answers
 
 _BYTES: Final = 1024 * 1024
 #: So many payouts are booked at a time, as by the activities of one worker.
@@ -63,7 +64,7 @@ async def _book(database: Database, cycle: UUID) -> bool:
     async def note(payout: UUID) -> None:
         async with slots, database.transaction() as connection:
             now, settled = datetime.now(UTC), PayoutState.SETTLED
-            await payout_answers.note(connection, payout, settled, now, reference=str(payout), why=None)
+            await answers.note(connection, payout, settled, now, reference=str(payout), why=None)
 
     await asyncio.gather(*map(note, due))
     return bool(due)

@@ -28,13 +28,13 @@ from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import engine
 from referral_rewards.api.app import create_app
-from referral_rewards.api.desk.visiting import cookie_name
+from referral_rewards.api.dependencies import Parts
+from referral_rewards.api.desk.session.visiting import cookie_name
 from referral_rewards.api.metrics import Metrics
-from referral_rewards.api.parts import Parts
 from referral_rewards.config.form import with_driver
-from referral_rewards.domain.terms import Role
-from referral_rewards.embedded import postgres
-from referral_rewards.register import sessions, users
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.local.embedded import postgres
+from referral_rewards.register.people import sessions, users
 
 GOAL = 1.5
 BASE = 10_000

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bench.past import BIG, CARRIER, MAIN, household, small_referrer
-from referral_rewards.domain.facts import Event, parse_event
-from referral_rewards.domain.fraud import SIGNALS
+from referral_rewards.domain.claims.fraud import SIGNALS
+from referral_rewards.domain.facts.events import Event, parse_event
 
 #: What is judged: a small referrer's and the big one's referral, one of three rivals for a customer, the last of a ring
 #: of three people, and one from a network that strangers share.

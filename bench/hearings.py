@@ -11,19 +11,24 @@ from activities.inquiries import Hearing, Inquiries
 from bench import fresh
 from bench.past import MAIN, OTHERS
 from models.session import Database
-from referral_rewards.domain.approval import DecisionKind
-from referral_rewards.domain.facts import Event
-from referral_rewards.domain.inquiries import Moment
-from referral_rewards.domain.lifecycle import ReferralStatus
-from referral_rewards.domain.standing import Standing
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import claims, decisions, outbox, payouts, programs, referrals, reservations
-from referral_rewards.register.decisions import NewDecision
-from referral_rewards.register.facts import Intake
-from referral_rewards.register.judgement import Judgement
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.inquiries import Moment
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.standing import Standing
+from referral_rewards.register import outbox, programs
+from referral_rewards.register.claims import reservations
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import NewDecision
+from referral_rewards.register.decisions.signing import KeyRing, Signer
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.payouts import ToSend
-from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.register.payouts import sending as payouts
+from referral_rewards.register.payouts.sending import ToSend
+from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.register import RegisterSource
 
 PEPPER: Final = b"a pepper for measuring only"

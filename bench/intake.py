@@ -19,9 +19,9 @@ from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import Database
 from referral_rewards.config.form import with_driver
-from referral_rewards.embedded import postgres
-from referral_rewards.register.fact_files import FactFile
-from referral_rewards.register.file_intake import BATCH_LINES, FileIntake
+from referral_rewards.local.embedded import postgres
+from referral_rewards.register.facts.file_intake import BATCH_LINES, FileIntake
+from referral_rewards.register.facts.files import FactFile
 
 GOAL = 0.3
 RUNS = 3

@@ -20,7 +20,7 @@ from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import engine
 from referral_rewards.config.form import with_driver
-from referral_rewards.embedded import postgres
+from referral_rewards.local.embedded import postgres
 
 GOAL = 2.0
 BASE = 10_000

@@ -10,14 +10,17 @@ from temporalio.client import Client
 
 from bench.pace import Pace
 from models.session import Database
-from referral_rewards.domain.approval import DecisionKind
-from referral_rewards.domain.facts import parse_event
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import claims, decisions, outbox, programs, referrals
-from referral_rewards.register.decisions import NewDecision
-from referral_rewards.register.facts import Intake
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register import outbox, programs
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import NewDecision
+from referral_rewards.register.decisions.signing import Signer
+from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.signing import Signer
+from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.temporal import workflow_id
 
 _POLL_SECONDS: Final = 0.25

@@ -28,11 +28,11 @@ from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import engine
 from referral_rewards.config.form import with_driver
-from referral_rewards.domain.facts import Event, parse_event
-from referral_rewards.embedded import free_port, postgres
+from referral_rewards.domain.facts.events import Event, parse_event
+from referral_rewards.local.embedded import free_port, postgres
+from referral_rewards.local.sandbox import stripe
 from referral_rewards.rails import asking, stripe_calls
 from referral_rewards.rails.access import StripeAccess
-from referral_rewards.rails.sandbox import stripe
 from referral_rewards.rails.stripe_transfer import StripeTransfer
 from referral_rewards.register import programs
 from referral_rewards.sources.register import RegisterSource
@@ -207,7 +207,7 @@ async def _sandbox() -> AsyncIterator[str]:
         RuntimeError: if it does not answer.
     """
     port = free_port()
-    serve = (sys.executable, "-m", "referral_rewards.rails.sandbox", "--port", str(port))
+    serve = (sys.executable, "-m", "referral_rewards.local.sandbox", "--port", str(port))
     process = await asyncio.create_subprocess_exec(*serve)
     url = f"http://127.0.0.1:{port}"
     try:

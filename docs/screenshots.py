@@ -12,14 +12,15 @@ from playwright.async_api import Browser, async_playwright
 from rich.console import Console
 
 from models.session import Database
-from referral_rewards.api.desk.visiting import cookie_name
+from referral_rewards.api.desk.session.visiting import cookie_name
 from referral_rewards.config.settings import Settings
-from referral_rewards.demo import approvers, past
-from referral_rewards.demo.progress import Progress
-from referral_rewards.demo.script import Script
-from referral_rewards.embedded import free_port
-from referral_rewards.local import Ports, stack
-from referral_rewards.register import programs, sessions
+from referral_rewards.local.demo import approvers, past
+from referral_rewards.local.demo.progress import Progress
+from referral_rewards.local.demo.script import Script
+from referral_rewards.local.embedded import free_port
+from referral_rewards.local.stack import Ports, stack
+from referral_rewards.register import programs
+from referral_rewards.register.people import sessions
 
 FOLDER: Final = Path(__file__).parent / "images"
 CHROMIUM: Final = os.environ.get("CHROMIUM") or shutil.which("chromium")

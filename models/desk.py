@@ -7,8 +7,8 @@ from sqlalchemy import BigInteger, Column, Index, text
 from sqlmodel import Field, SQLModel
 
 from models.columns import by_code_point, document, instant, minor, texts
-from referral_rewards.domain.findings import Flag
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.claims.findings import Flag
+from referral_rewards.domain.programs.terms import Role
 
 #: What makes entries of the queue that stand alike in a sort different: every index that is read in order ends in it.
 _ENTRY: Final = ("referral_id", "exception", "subject")

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
-from referral_rewards.domain.cycles import cycle_id
+from referral_rewards.domain.cycles.grouping import cycle_id
 
 _UUID: Final = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _CYCLE: Final = re.compile(r"payout-cycle-(?P<program>.+)-(?P<due_on>\d{4}-\d{2}-\d{2})", re.ASCII)

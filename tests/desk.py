@@ -16,17 +16,19 @@ from fastapi import FastAPI
 from activities.inquiries import Hearing, Inquiries
 from models.session import Database
 from referral_rewards.api.app import create_app
-from referral_rewards.api.desk.visiting import cookie_name, csrf_of
+from referral_rewards.api.dependencies import Parts
+from referral_rewards.api.desk.session.visiting import cookie_name, csrf_of
 from referral_rewards.api.metrics import Metrics
-from referral_rewards.api.parts import Parts
-from referral_rewards.domain.identity import Marker
-from referral_rewards.domain.lifecycle import ReferralStatus
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import outbox, programs, referrals, sessions, users
-from referral_rewards.register.facts import Intake
-from referral_rewards.register.judgement import Judgement
-from referral_rewards.register.signing import KeyRing, Signer
-from referral_rewards.register.users import Scope
+from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.register import outbox, programs
+from referral_rewards.register.decisions.signing import KeyRing, Signer
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.judging.judgement import Judgement
+from referral_rewards.register.people import sessions, users
+from referral_rewards.register.people.users import Scope
+from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.port import Source
 from referral_rewards.sources.register import RegisterSource
 

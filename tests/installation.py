@@ -16,14 +16,17 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from models.session import Database
-from referral_rewards.domain.approval import DecisionKind
-from referral_rewards.domain.facts import Event, parse_event
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import claims, decisions, outbox, programs, referrals
-from referral_rewards.register.decisions import Decision, NewDecision
-from referral_rewards.register.facts import Intake
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.facts.events import Event, parse_event
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register import outbox, programs
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import Decision, NewDecision
+from referral_rewards.register.decisions.signing import KeyRing, Signer
+from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.port import Source
 from referral_rewards.sources.register import RegisterSource
 from referral_rewards.temporal import workflow_id

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from referral_rewards.domain.payouts import payout_id
-from referral_rewards.register import queue, referrals
+from referral_rewards.domain.payouts.states import payout_id
+from referral_rewards.register.queue import projection as queue
+from referral_rewards.register.referrals import rows as referrals
 from tests.desk import Desk
 
 CYCLE: Final = UUID(int=1)

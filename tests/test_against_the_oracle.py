@@ -8,16 +8,17 @@ import pytest
 import yaml
 
 from models.session import Database
-from referral_rewards.domain import periods
-from referral_rewards.domain.facts import Fact, parse_event
-from referral_rewards.domain.identity import Marker
-from referral_rewards.domain.origin import origin
-from referral_rewards.domain.terms import Terms, load_terms
-from referral_rewards.register import batches, programs
-from referral_rewards.register import referrals as rows
-from referral_rewards.register.facts import Intake
-from referral_rewards.register.judgement import Judgement
-from referral_rewards.register.signing import KeyRing
+from referral_rewards.domain.facts.events import Fact, parse_event
+from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.programs.terms import Terms, load_terms
+from referral_rewards.domain.referrals import periods
+from referral_rewards.domain.referrals.origin import origin
+from referral_rewards.register import programs
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.facts import batches
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.judging.judgement import Judgement
+from referral_rewards.register.referrals import rows
 from tests import oracle, population
 from tests.seeds import seeds
 

@@ -11,18 +11,20 @@ import yaml
 from sqlalchemy import text
 
 from models.session import Database
-from referral_rewards.domain.approval import DecisionKind
-from referral_rewards.domain.claims import RewardClaim
-from referral_rewards.domain.facts import parse_event
-from referral_rewards.domain.inquiries import Answer, SourceAnswer
-from referral_rewards.domain.standing import Standing
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import batches, claims, decisions, programs
-from referral_rewards.register import referrals as rows
-from referral_rewards.register.decisions import NewDecision
-from referral_rewards.register.facts import Intake
-from referral_rewards.register.judgement import Judgement
-from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer
+from referral_rewards.domain.referrals.standing import Standing
+from referral_rewards.register import programs
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import NewDecision
+from referral_rewards.register.decisions.signing import KeyRing, Signer
+from referral_rewards.register.facts import batches
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.judging.judgement import Judgement
+from referral_rewards.register.referrals import claims, rows
 from tests import oracle_of_claims, population_of_claims
 from tests.oracle_of_claims import Claim
 from tests.oracle_of_referrals import World

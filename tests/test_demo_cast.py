@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from referral_rewards.domain import money
-from referral_rewards.domain.facts import parse_event
-from referral_rewards.domain.lifecycle import ReferralStatus
-from referral_rewards.domain.terms import load_terms
+from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.programs.terms import load_terms
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from tests import oracle
 
 ROOT = Path(__file__).parent.parent

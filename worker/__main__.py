@@ -13,13 +13,13 @@ from models.session import Database
 from referral_rewards import observability
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
-from referral_rewards.domain.rail_catalogue import PROVIDERS
+from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
 from referral_rewards.rails.access import Access
 from referral_rewards.rails.connected import outside
 from referral_rewards.rails.modes import modes
-from referral_rewards.register import links
-from referral_rewards.register.facts import Intake
-from referral_rewards.register.signing import KeyRing
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.notices import status_links
 from referral_rewards.sources.connected import connected
 from referral_rewards.temporal import connect
 from worker.build import payouts_worker, postman, provider_worker, referrals_worker
@@ -88,7 +88,7 @@ async def run(settings: Settings, role: str) -> None:
                 payouts_queue=settings.payouts_queue,
                 pause=settings.relay_poll_seconds,
             )
-            home = Home(settings.home_url(), intake.key_for(links.PURPOSE))
+            home = Home(settings.home_url(), intake.key_for(status_links.PURPOSE))
             post = await running.enter_async_context(
                 postman(database, Letters(keys, home), settings.mailer(), settings.hooks())
             )

@@ -24,10 +24,10 @@ from referral_rewards.notices.webhook import Hook, Webhooks
 from referral_rewards.rails.account_credit import AccountCredit
 from referral_rewards.rails.manual import Manual
 from referral_rewards.rails.port import Rail
-from referral_rewards.register import webhooks
-from referral_rewards.register.facts import Intake
-from referral_rewards.register.judgement import Judgement
-from referral_rewards.register.signing import KeyRing
+from referral_rewards.register import outgoing_events
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.sources.port import Source
 from worker.letters import Letters
 from worker.postman import Postman
@@ -135,7 +135,7 @@ async def postman(
 ) -> AsyncIterator[Postman]:
     """Who tells people and systems, for the length of the block; from now on events are planned for these hooks."""
     async with database.transaction() as connection:
-        await webhooks.connect(connection, {name: hook.events for name, hook in hooks.items()})
+        await outgoing_events.connect(connection, {name: hook.events for name, hook in hooks.items()})
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
         yield Postman(database, letters, mail=mail, webhooks=Webhooks(hooks, client), pause=_POSTMANS_PAUSE)
 

@@ -7,20 +7,22 @@ from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import contact
-from referral_rewards.domain.contact import COURTESIES, TO_APPROVERS, Template
-from referral_rewards.domain.lifecycle import ReferralStatus
-from referral_rewards.domain.rewards import Side
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.notices import contact
+from referral_rewards.domain.notices.contact import COURTESIES, TO_APPROVERS, Template
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.notices.composing import Written, compose, without_secrets
 from referral_rewards.notices.port import Message
-from referral_rewards.register import handovers, links, referrals
-from referral_rewards.register.addresses import address_of
-from referral_rewards.register.cases import open_case
-from referral_rewards.register.notices import Audience, State
-from referral_rewards.register.objections import objection
-from referral_rewards.register.signing import KeyRing
-from referral_rewards.reporting.letters import letter
-from referral_rewards.reporting.showing import showing
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.notices import status_links
+from referral_rewards.register.notices.addresses import address_of
+from referral_rewards.register.notices.objections import objection
+from referral_rewards.register.notices.rows import Audience, State
+from referral_rewards.register.payouts import handovers
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import open_case
+from referral_rewards.reporting.referrals.everything import showing
+from referral_rewards.reporting.referrals.letters import letter
 
 #: These bring what the rail gave for the payee.
 _HAND_OVER: Final = frozenset({Template.REWARDED})
@@ -93,4 +95,4 @@ class Letters:
     def _link(self, notice: Any, row: Any) -> str:
         if notice.audience == Audience.APPROVERS:
             return f"{self._home.public_url}/claims/{quote(row.id)}"
-        return self._home.public_url + links.path(self._home.links_key, row, Side(notice.audience))
+        return self._home.public_url + status_links.path(self._home.links_key, row, Side(notice.audience))

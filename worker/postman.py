@@ -10,8 +10,9 @@ from models.session import Database
 from referral_rewards.notices.composing import Written
 from referral_rewards.notices.port import Delivered, Later, Mailer, Message, Outcome, Refused
 from referral_rewards.notices.webhook import Webhooks
-from referral_rewards.register import announcing, notices
-from referral_rewards.register.notices import Audience, State
+from referral_rewards.register.notices import event_bodies
+from referral_rewards.register.notices import rows as notices
+from referral_rewards.register.notices.rows import Audience, State
 from worker.letters import AtRest, HeldUntil, Letters, Ready
 
 _log = structlog.get_logger("postman")
@@ -85,7 +86,7 @@ class Postman:
     async def _prepared(self, notice: Any, now: datetime) -> Ready | AtRest | HeldUntil | dict[str, Any]:
         async with self._database.transaction() as connection:
             if notice.audience == Audience.WEBHOOK:
-                return await announcing.event_of(connection, notice)
+                return await event_bodies.event_of(connection, notice)
             return await self._letters.prepare(connection, notice, now)
 
     async def _send(self, message: Message) -> Outcome:

@@ -12,8 +12,10 @@ from temporalio.service import RPCError
 
 from models.session import Database
 from referral_rewards import search_attributes
-from referral_rewards.register import batches, outbox, queue
+from referral_rewards.register import outbox
+from referral_rewards.register.facts import batches
 from referral_rewards.register.outbox import Delivery, WakeupKind
+from referral_rewards.register.queue import projection as queue
 from referral_rewards.temporal import (
     clawback_workflow_id,
     cycle_workflow_id,

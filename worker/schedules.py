@@ -24,10 +24,10 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from models.session import Database
-from referral_rewards.domain.cycle_calendar import OPENS
-from referral_rewards.domain.terms import PayoutCycle
-from referral_rewards.register import cycles
-from referral_rewards.register.cycles import Timing
+from referral_rewards.domain.cycles.calendar import OPENS
+from referral_rewards.domain.programs.terms import PayoutCycle
+from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.cycles.rows import Timing
 from referral_rewards.temporal import cycle_schedule_id
 from workflows.payout_cycle import PayoutCycleDue
 

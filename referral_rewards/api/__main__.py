@@ -6,7 +6,7 @@ import uvicorn
 
 from referral_rewards import observability
 from referral_rewards.api.app import create_app
-from referral_rewards.api.parts import Parts
+from referral_rewards.api.dependencies import Parts
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput
 

@@ -8,31 +8,28 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from referral_rewards.api import (
+from referral_rewards.api import docs, health, openapi, problems
+from referral_rewards.api.dependencies import Parts
+from referral_rewards.api.desk import install as desk
+from referral_rewards.api.headers import secured
+from referral_rewards.api.limits import BodyLimit
+from referral_rewards.api.v1 import (
     audit,
     claims,
     clawbacks,
     cycles,
-    docs,
     events,
-    health,
     ledger,
-    openapi,
     payees,
     payouts,
-    problems,
+    queue,
     rails,
     reconciliations,
     referrals,
     reports,
     tokens,
-    waiting,
     webhooks,
 )
-from referral_rewards.api.desk import install as desk
-from referral_rewards.api.headers import secured
-from referral_rewards.api.limits import BodyLimit
-from referral_rewards.api.parts import Parts
 
 _ABOUT = """\
 Facts about referrals come in, and people decide on the rewards that follow from them.
@@ -63,7 +60,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(BodyLimit)
     problems.install(app)
     money = (payouts, clawbacks, cycles, payees, rails, ledger, reconciliations, reports, webhooks)
-    rooms = (events, referrals, waiting, claims, *money, audit, tokens, health, docs)
+    rooms = (events, referrals, queue, claims, *money, audit, tokens, health, docs)
     for room in rooms:
         app.include_router(room.router)
     desk.install(app)

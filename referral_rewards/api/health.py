@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.api.parts import Its, Parts, Reading
-from referral_rewards.domain.rail_catalogue import CATALOGUE
-from referral_rewards.register.notices import State
-from referral_rewards.reporting.money_gauges import gauges
+from referral_rewards.api.dependencies import Its, Parts, Reading
+from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
+from referral_rewards.register.notices.rows import State
+from referral_rewards.reporting.gauges import gauges
 
 router = APIRouter(tags=["operation"])
 

@@ -19,7 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from referral_rewards.domain.errors import NotSignedIn
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.programs.terms import Role
 
 #: Algorithms by which nobody but the provider can sign: never `none`, never one whose key we would share.
 ASYMMETRIC: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"})

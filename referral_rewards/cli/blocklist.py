@@ -10,9 +10,9 @@ import typer
 from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, table, tables
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
-from referral_rewards.domain.identity import Marker, id_problem, tells_of_a_person
-from referral_rewards.register import blocklist
-from referral_rewards.reporting.forms import day, plain
+from referral_rewards.domain.facts.identity import Marker, id_problem, tells_of_a_person
+from referral_rewards.register.claims import blocklist
+from referral_rewards.reporting.plain_values import day, plain
 
 commands = typer.Typer(
     help="Identities, devices and payment instruments that are trusted no more.", no_args_is_help=True

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import typer
 
-from referral_rewards.cli import acting
+from referral_rewards.cli import money_acts
 from referral_rewards.cli.console import AsJson, Data, database, keys_of, say_json, settings, table, tables
-from referral_rewards.domain.clawbacks import CaseState
+from referral_rewards.domain.clawbacks.states import CaseState
+from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.money import display
-from referral_rewards.domain.money_acts import SubjectKind
 from referral_rewards.reporting import clawbacks
 from referral_rewards.reporting.clawbacks import Wanted
 
@@ -65,7 +65,7 @@ def show(case: Annotated[UUID, typer.Argument(metavar="CASE")], as_json: AsJson 
     _tell(found)
 
 
-for name, act in acting.commands(SubjectKind.CLAWBACK_CASE):
+for name, act in money_acts.commands(SubjectKind.CLAWBACK_CASE):
     commands.command(name)(act)
 
 
@@ -107,7 +107,7 @@ def _tell(found: dict[str, Any]) -> None:
         forged = "" if each["genuine"] else " (FORGED: no signature that we believe)"
         said = f"{each['kind']}{forged} by {each['user']} at {each['decided_at']} ({each['reason']})"
         out.print(f"  {said}: {each['note'] or 'erased'}", markup=False, soft_wrap=True)
-    takes = ", ".join(acting.name_of(each) for each in found["takes"]) or "no decision"
+    takes = ", ".join(money_acts.name_of(each) for each in found["takes"]) or "no decision"
     out.print(f"takes {takes}; digest {found['digest']}", markup=False, soft_wrap=True)
 
 

@@ -18,7 +18,7 @@ from models.session import Database
 from referral_rewards.config.form import PREFIX
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem
-from referral_rewards.register.signing import KeyRing
+from referral_rewards.register.decisions.signing import KeyRing
 
 Data = Annotated[
     Path | None,

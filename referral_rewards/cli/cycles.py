@@ -11,14 +11,14 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
-from referral_rewards.cli import acting
-from referral_rewards.cli.asking import answer_of, api_of
+from referral_rewards.cli import money_acts
+from referral_rewards.cli.api_client import answer_of, api_of
 from referral_rewards.cli.console import AsJson, Data, database, keys_of, say, say_json, settings, table, tables
 from referral_rewards.cli.credentials import Access
 from referral_rewards.cli.decisions import As
-from referral_rewards.domain.cycles import CycleState
+from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.money import display, from_minor
-from referral_rewards.domain.money_acts import SubjectKind
 from referral_rewards.reporting import cycles
 from referral_rewards.reporting.cycles import Wanted
 
@@ -90,7 +90,7 @@ def show(cycle: Cycle, as_csv: AsCsv = False, as_json: AsJson = False, data: Dat
         made.add_row(kind, each["user"], each["reason"], each["note"] or "erased", each["decided_at"])
     if made.row_count:
         out.print(made)
-    takes = ", ".join(acting.name_of(act) for act in found["takes"]) or "no decision"
+    takes = ", ".join(money_acts.name_of(act) for act in found["takes"]) or "no decision"
     out.print(f"takes {takes}; digest {found['digest']}")
 
 
@@ -128,7 +128,7 @@ def open_(program: Program, user: As, data: Data = None) -> None:
     say(f"cycle {opened['cycle']} of {program}, due on {opened['due_on']}, {said}")
 
 
-for name, act in acting.commands(SubjectKind.CYCLE):
+for name, act in money_acts.commands(SubjectKind.CYCLE):
     commands.command(name)(act)
 
 _PAYOUT: Final = ("payout", "payee", "rail", "amount", "currency", "state", "legs", "referrals", "reference", "why")

@@ -13,9 +13,9 @@ from models.session import Database
 from referral_rewards.cli.console import Data, database, progress_console, say, settings, tell
 from referral_rewards.cli.problems import BAD_INPUT, DONE, FOUND_PROBLEMS, INTERRUPTED
 from referral_rewards.domain.errors import Problem
-from referral_rewards.register.fact_files import FactFile
-from referral_rewards.register.file_intake import FileIntake, Tally
-from referral_rewards.reporting import settling
+from referral_rewards.register.facts.file_intake import FileIntake, Tally
+from referral_rewards.register.facts.files import FactFile
+from referral_rewards.reporting.referrals import at_rest
 
 _POLL_SECONDS = 0.2
 
@@ -78,7 +78,7 @@ async def _say_counts(opened: Database, tally: Tally) -> None:
     parked: dict[str, int] = {}
     if tally.batch is not None:
         async with opened.transaction() as connection:
-            parked = await settling.parked(connection, tally.batch)
+            parked = await at_rest.parked(connection, tally.batch)
     counts = [f"{tally.recorded} recorded", f"{tally.repeated} repeated"]
     counts += [f"{tally.refused} refused", f"{tally.conflicts} in conflict"]
     counts += [f"{count} {'referral' if count == 1 else 'referrals'} parked ({why})" for why, count in parked.items()]
@@ -88,12 +88,12 @@ async def _say_counts(opened: Database, tally: Tally) -> None:
 async def _wait(opened: Database, batch: UUID) -> None:
     """Polls until every referral of the batch is at rest; how many are not yet is shown on a terminal."""
     async with opened.transaction() as connection:
-        touched = await settling.touched(connection, batch)
+        touched = await at_rest.touched(connection, batch)
     asked = touched
     with progress_console().status("waiting") if sys.stderr.isatty() else _Quiet() as shown:
         while True:
             async with opened.transaction() as connection:
-                moving = await settling.moving(connection, asked)
+                moving = await at_rest.moving(connection, asked)
             if not moving and len(asked) == len(touched):
                 return
             # Those at rest are asked for again at the end: another referral's claim may have moved one.

@@ -13,8 +13,8 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, table, tables, tell
+from referral_rewards.cli.output import Output, written
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
-from referral_rewards.cli.written import Output, written
 from referral_rewards.domain.money import display
 from referral_rewards.reporting.books import beancount, checking, sheet
 from referral_rewards.reporting.books.balances import Balance, Total, Wanted, balances, totals

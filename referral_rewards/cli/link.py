@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from referral_rewards.cli.console import Data, database, say, settings, tell
+from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.rewards import Side
-from referral_rewards.register import links, referrals
-from referral_rewards.register.facts import Intake
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.notices import status_links
+from referral_rewards.register.referrals import rows as referrals
 
 
 def link(
@@ -20,16 +21,16 @@ def link(
 ) -> None:
     """Print the secret link to one side's own status page: whoever has it can see that page."""
     chosen = settings(data)
-    key = Intake(chosen.pepper_bytes()).key_for(links.PURPOSE)
+    key = Intake(chosen.pepper_bytes()).key_for(status_links.PURPOSE)
 
     async def work() -> str:
         async with database(chosen) as opened, opened.transaction() as connection:
             if revoke:
-                await links.revoke(connection, referral, side)
+                await status_links.revoke(connection, referral, side)
             row = await referrals.row(connection, referral)
             if row is None:
                 raise NotFound("referral", referral)
-            return links.path(key, row, side)
+            return status_links.path(key, row, side)
 
     path = asyncio.run(work())
     if revoke:

@@ -11,12 +11,12 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
-from referral_rewards.cli import acting
+from referral_rewards.cli import money_acts
 from referral_rewards.cli.console import AsJson, Data, database, keys_of, say_json, settings, table, tables
-from referral_rewards.cli.life import tell_life
+from referral_rewards.cli.payout_life import tell_life
+from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.money import display, from_minor
-from referral_rewards.domain.money_acts import SubjectKind
-from referral_rewards.domain.payouts import PayoutState
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.reporting import payouts
 from referral_rewards.reporting.payouts import Wanted
 
@@ -96,7 +96,7 @@ def instructions(
         file.writerow([*map(_cell, cells), each["updated_at"]])
 
 
-for name, act in acting.commands(SubjectKind.PAYOUT):
+for name, act in money_acts.commands(SubjectKind.PAYOUT):
     commands.command(name)(act)
 
 
@@ -130,5 +130,5 @@ def _decisions(out: Console, found: dict[str, Any]) -> None:
         made.add_row(kind, each["user"], each["reason"], each["reference"], note, each["decided_at"])
     if made.row_count:
         out.print(made)
-    takes = ", ".join(acting.name_of(act) for act in found["takes"]) or "no decision"
+    takes = ", ".join(money_acts.name_of(act) for act in found["takes"]) or "no decision"
     out.print(f"takes {takes}; digest {found['digest']}")

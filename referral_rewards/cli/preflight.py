@@ -10,9 +10,9 @@ from referral_rewards.cli.console import AsJson, Data, database, say, say_json, 
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.cli.programs import read_text
 from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.domain.readiness import Readiness, Remark, gaps, in_order
-from referral_rewards.domain.terms import Terms, load_terms
-from referral_rewards.reporting.preflight import readiness
+from referral_rewards.domain.programs.terms import Terms, load_terms
+from referral_rewards.domain.readiness.gaps import Readiness, Remark, gaps, in_order
+from referral_rewards.reporting.programs.preflight import readiness
 
 File = Annotated[
     Path | None, typer.Option("--terms", metavar="FILE.yaml", help="Terms to judge instead of the newest version.")

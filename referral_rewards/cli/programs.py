@@ -11,8 +11,8 @@ import typer
 from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, table, tables, tell
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.errors import BadInput, Problem
-from referral_rewards.domain.terms import load_terms
-from referral_rewards.domain.terms_review import unclear
+from referral_rewards.domain.programs.terms import load_terms
+from referral_rewards.domain.readiness.terms_review import unclear
 from referral_rewards.register import programs
 
 commands = typer.Typer(help="Programs and the versions of their terms.", no_args_is_help=True)

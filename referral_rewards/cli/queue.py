@@ -20,11 +20,11 @@ from referral_rewards.cli.console import (
 )
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.money import display
-from referral_rewards.register import users
-from referral_rewards.reporting.forms import age as age_of
-from referral_rewards.reporting.queue import everything
-from referral_rewards.reporting.queue_filters import Filters, Sort, Waits
-from referral_rewards.reporting.queue_search import Asking
+from referral_rewards.register.people import users
+from referral_rewards.reporting.plain_values import age as age_of
+from referral_rewards.reporting.queue.entries import everything
+from referral_rewards.reporting.queue.filters import Filters, Sort, Waits
+from referral_rewards.reporting.queue.search import Asking
 
 Program = Annotated[str, typer.Option("--program", metavar="NAME", help="Of this program.")]
 Route = Annotated[str, typer.Option("--route", metavar="ROLE", help="That this role has a part in approving.")]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from referral_rewards.cli.asking import answer_of, api_of
+from referral_rewards.cli.api_client import answer_of, api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, tell
 from referral_rewards.cli.credentials import Access
 from referral_rewards.cli.decisions import As

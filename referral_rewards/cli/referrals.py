@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from referral_rewards.cli.console import AsJson, Data, database, settings, table, tables
-from referral_rewards.domain.lifecycle import ReferralStatus
 from referral_rewards.domain.money import display
-from referral_rewards.reporting.listing import Wanted, listing
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.reporting.referrals.listing import Wanted, listing
 
 Program = Annotated[str | None, typer.Option("--program", metavar="PROGRAM", help="Only of this program.")]
 Status = Annotated[ReferralStatus | None, typer.Option("--status", help="Only those that stand there.")]

@@ -7,7 +7,7 @@ from typing import Annotated, TextIO
 import typer
 
 from referral_rewards.cli.console import Data, database, settings
-from referral_rewards.cli.written import Output, written
+from referral_rewards.cli.output import Output, written
 from referral_rewards.reporting.books.span import see_one_moment
 from referral_rewards.reporting.payees import sheet
 from referral_rewards.reporting.payees.asked import Regime

@@ -32,8 +32,8 @@ def up(
     data: Folder = _DATA, ephemeral: Ephemeral = False, port_base: PortBase = None, example: Example = False
 ) -> None:
     """Run everything on this machine: PostgreSQL, Temporal, the API and both workers. Ctrl-C stops it."""
-    from referral_rewards import local  # here, as it loads Temporal's client, which few commands need
-    from referral_rewards.cli import bootstrap
+    from referral_rewards.local import bootstrap
+    from referral_rewards.local import stack as local  # here, as it loads Temporal's client, which few commands need
 
     steps = bootstrap.steps(example=example)
     base = local.PORT_BASE if port_base is None else port_base

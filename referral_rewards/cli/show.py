@@ -18,9 +18,9 @@ from referral_rewards.cli.console import (
     table,
     tables,
 )
-from referral_rewards.cli.life import tell_case, tell_life
+from referral_rewards.cli.payout_life import tell_case, tell_life
 from referral_rewards.domain.money import display
-from referral_rewards.reporting.showing import showing
+from referral_rewards.reporting.referrals.everything import showing
 
 
 def show(

@@ -14,10 +14,10 @@ from rich.progress import Progress as Bars
 
 from referral_rewards.cli.console import AsJson, Data, database, progress_console, say_json, settings, tell
 from referral_rewards.cli.programs import read_text
-from referral_rewards.cli.simulated import print_changed, print_simulation
+from referral_rewards.cli.simulation_report import print_changed, print_simulation
 from referral_rewards.domain.errors import BadInput, Problem
-from referral_rewards.domain.terms import Terms, load_terms
-from referral_rewards.domain.terms_review import unclear
+from referral_rewards.domain.programs.terms import Terms, load_terms
+from referral_rewards.domain.readiness.terms_review import unclear
 from referral_rewards.reporting.simulation.comparison import compare
 from referral_rewards.reporting.simulation.form import simulation_form
 from referral_rewards.reporting.simulation.picture import picture

@@ -10,9 +10,10 @@ import typer
 
 from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, table, tables, tell
 from referral_rewards.cli.credentials import store
-from referral_rewards.register import people, tokens, users
-from referral_rewards.register.users import Scope
-from referral_rewards.reporting.forms import day, plain
+from referral_rewards.register.people import administration as people
+from referral_rewards.register.people import tokens, users
+from referral_rewards.register.people.users import Scope
+from referral_rewards.reporting.plain_values import day, plain
 
 commands = typer.Typer(help="API tokens.", no_args_is_help=True)
 

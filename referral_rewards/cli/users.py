@@ -15,11 +15,12 @@ from referral_rewards.cli.console import AsJson, Data, database, say, say_json, 
 from referral_rewards.cli.credentials import store
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.domain.identity import Marker
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import passwords, people
-from referral_rewards.register.users import Scope
-from referral_rewards.reporting.forms import day, plain
+from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.people import administration as people
+from referral_rewards.register.people import passwords
+from referral_rewards.register.people.users import Scope
+from referral_rewards.reporting.plain_values import day, plain
 
 commands = typer.Typer(help="People and services, and how they sign in.", no_args_is_help=True)
 

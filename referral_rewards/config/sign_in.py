@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, Field, SecretStr, StringConstraints
 
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.programs.terms import Role
 
 #: Over TLS, or on this machine.
 _ISSUER: Final = r"^(https://|http://(localhost|127\.0\.0\.1)(:\d+)?(/|$))[^\s?#]*$"

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import escape
 
-from referral_rewards.domain.payouts import Handed
+from referral_rewards.domain.payouts.states import Handed
 
 _SUBJECT: Final = "Subject: "
 _GAP: Final = re.compile(r"\n\s*\n")

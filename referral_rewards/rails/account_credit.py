@@ -7,10 +7,11 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError
 
 from models.session import Database
-from referral_rewards.domain import ledger as books
-from referral_rewards.domain import ledger_accounts
-from referral_rewards.domain.ledger import Entry
-from referral_rewards.domain.payouts import (
+from referral_rewards.domain.books import accounts as ledger_accounts
+from referral_rewards.domain.books import ledger as books
+from referral_rewards.domain.books.ledger import Entry
+from referral_rewards.domain.books.reconciliation import Listed, ListedPage, Sight, payout_of
+from referral_rewards.domain.payouts.states import (
     Answer,
     Declined,
     Misconfigured,
@@ -22,9 +23,8 @@ from referral_rewards.domain.payouts import (
     Unknown,
     matches,
 )
-from referral_rewards.domain.reconciliation import Listed, ListedPage, Sight, payout_of
-from referral_rewards.register import ledger
-from referral_rewards.register.ledger import Credit, Posted
+from referral_rewards.register.books import ledger
+from referral_rewards.register.books.ledger import Credit, Posted
 
 #: So many entries of the books are listed at a time.
 PAGE: Final = 500

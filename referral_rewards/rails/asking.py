@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
-from referral_rewards.domain.payouts import Declined, Misconfigured, Unfunded, Unknown
+from referral_rewards.domain.payouts.states import Declined, Misconfigured, Unfunded, Unknown
 
 #: From connecting to the last byte. The activity has thirty seconds for all of its requests.
 PATIENCE_SECONDS: Final = 8.0

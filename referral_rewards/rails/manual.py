@@ -10,7 +10,8 @@ from typing import Any, Final
 from sqlalchemy.exc import DBAPIError
 
 from models.session import Database
-from referral_rewards.domain.payouts import (
+from referral_rewards.domain.books.reconciliation import ListedPage, Sight
+from referral_rewards.domain.payouts.states import (
     Accepted,
     Answer,
     Declined,
@@ -21,9 +22,8 @@ from referral_rewards.domain.payouts import (
     ReversalAnswer,
     Unknown,
 )
-from referral_rewards.domain.reconciliation import ListedPage, Sight
-from referral_rewards.register import instructions
-from referral_rewards.register.signing import KeyRing
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.payouts import instructions
 
 _WAITS: Final = "the instruction waits for a second person to confirm that the bank executed it"
 _BY_HAND: Final = "the bank does not give it back; ask the payee for it, or keep it from what they get next"

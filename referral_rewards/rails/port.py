@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from referral_rewards.domain.payouts import (
+from referral_rewards.domain.books.reconciliation import ListedPage, Sight
+from referral_rewards.domain.payouts.states import (
     Answer,
     Handed,
     Misconfigured,
@@ -13,7 +14,6 @@ from referral_rewards.domain.payouts import (
     ReversalAnswer,
     Unknown,
 )
-from referral_rewards.domain.reconciliation import ListedPage, Sight
 
 
 class Rail(Protocol):

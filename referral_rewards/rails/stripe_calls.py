@@ -15,8 +15,8 @@ from typing import Any, Final
 import httpx
 import stripe
 
-from referral_rewards.domain.payouts import Declined, Misconfigured, Unknown
-from referral_rewards.domain.reconciliation import Listed, ListedPage
+from referral_rewards.domain.books.reconciliation import Listed, ListedPage
+from referral_rewards.domain.payouts.states import Declined, Misconfigured, Unknown
 from referral_rewards.rails.access import StripeAccess
 from referral_rewards.rails.asking import PATIENCE_SECONDS, Failure, NoReply, exchange, seen, trouble, unread
 

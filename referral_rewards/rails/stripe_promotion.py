@@ -7,7 +7,9 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
-from referral_rewards.domain.payouts import (
+from referral_rewards.domain.books.reconciliation import Listed, ListedPage, ListedState, Sight, payout_of
+from referral_rewards.domain.payouts.rail_amounts import NotPayable, as_units, minor_of_units
+from referral_rewards.domain.payouts.states import (
     Answer,
     Declined,
     Handed,
@@ -19,8 +21,6 @@ from referral_rewards.domain.payouts import (
     Reversed,
     Unknown,
 )
-from referral_rewards.domain.rail_amounts import NotPayable, as_units, minor_of_units
-from referral_rewards.domain.reconciliation import Listed, ListedPage, ListedState, Sight, payout_of
 from referral_rewards.rails.asking import Failure, seen
 from referral_rewards.rails.stripe_calls import (
     KEY_WINDOW,

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from referral_rewards.domain.payouts import (
+from referral_rewards.domain.books.reconciliation import Listed, ListedPage, Sight, payout_of
+from referral_rewards.domain.payouts.rail_amounts import NotPayable, as_units, minor_of_units
+from referral_rewards.domain.payouts.states import (
     Answer,
     Declined,
     Misconfigured,
@@ -16,8 +18,6 @@ from referral_rewards.domain.payouts import (
     Reversed,
     Unknown,
 )
-from referral_rewards.domain.rail_amounts import NotPayable, as_units, minor_of_units
-from referral_rewards.domain.reconciliation import Listed, ListedPage, Sight, payout_of
 from referral_rewards.rails.asking import Failure, for_want_of_funds, seen
 from referral_rewards.rails.stripe_calls import (
     KEY_WINDOW,

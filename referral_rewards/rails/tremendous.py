@@ -14,7 +14,9 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from referral_rewards.domain.payouts import (
+from referral_rewards.domain.books.reconciliation import Listed, ListedPage, ListedState, Sight, payout_of
+from referral_rewards.domain.payouts.rail_amounts import NotPayable, as_decimal, minor_of_decimal
+from referral_rewards.domain.payouts.states import (
     Accepted,
     Answer,
     Declined,
@@ -28,8 +30,6 @@ from referral_rewards.domain.payouts import (
     Unfunded,
     Unknown,
 )
-from referral_rewards.domain.rail_amounts import NotPayable, as_decimal, minor_of_decimal
-from referral_rewards.domain.reconciliation import Listed, ListedPage, ListedState, Sight, payout_of
 from referral_rewards.rails.access import TremendousAccess
 from referral_rewards.rails.asking import (
     PATIENCE_SECONDS,

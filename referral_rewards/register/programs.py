@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ProgramVersion
 from referral_rewards.domain import calendar
-from referral_rewards.domain.cycles import cycle_program_id
+from referral_rewards.domain.cycles.grouping import cycle_program_id
 from referral_rewards.domain.errors import NotFound, TermsNotPublishable
-from referral_rewards.domain.terms import PayoutCycle, Terms, load_terms
+from referral_rewards.domain.programs.terms import PayoutCycle, Terms, load_terms
 from referral_rewards.register import audit, outbox
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.outbox import WakeupKind

@@ -7,13 +7,13 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.clawback_advice import to_do
-from referral_rewards.domain.clawbacks import CaseState
+from referral_rewards.domain.clawbacks.advice import to_do
+from referral_rewards.domain.clawbacks.states import CaseState
+from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.money_acts import SubjectKind
-from referral_rewards.register.signing import KeyRing
-from referral_rewards.reporting import acts
-from referral_rewards.reporting.forms import plain
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.reporting import decisions
+from referral_rewards.reporting.plain_values import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ async def case(connection: AsyncConnection, number: UUID, keys: KeyRing) -> dict
     (found,) = await _cases(connection, asked) or (None,)
     if found is None:
         raise NotFound("clawback case", str(number))
-    return {**found, **await acts.actable(connection, SubjectKind.CLAWBACK_CASE, number, keys)}
+    return {**found, **await decisions.actable(connection, SubjectKind.CLAWBACK_CASE, number, keys)}
 
 
 async def owed(connection: AsyncConnection, payee: str) -> list[dict[str, Any]]:

@@ -9,15 +9,17 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.cycle_calendar import next_due, opens_at
-from referral_rewards.domain.cycles import Carried, CarriedFor, grouped
+from referral_rewards.domain.cycles.calendar import next_due, opens_at
+from referral_rewards.domain.cycles.grouping import Carried, CarriedFor, grouped
+from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.money_acts import SubjectKind
-from referral_rewards.register import cycle_gathering, cycles, programs
-from referral_rewards.register.cycles import Timing
-from referral_rewards.register.signing import KeyRing
-from referral_rewards.reporting import acts
-from referral_rewards.reporting.forms import instant, plain
+from referral_rewards.register import programs
+from referral_rewards.register.cycles import gathering
+from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.cycles.rows import Timing
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.reporting import decisions
+from referral_rewards.reporting.plain_values import instant, plain
 
 #: So many payees are read at a time.
 _PAYEES_AT_ONCE: Final = 100
@@ -53,7 +55,7 @@ async def cycle(connection: AsyncConnection, number: UUID, keys: KeyRing) -> dic
     if row is None:
         raise NotFound("payout cycle", str(number))
     stand = [dict(each._mapping) for each in await connection.execute(_STAND, {"cycle": number})]
-    return {**_brief(row), **await acts.actable(connection, SubjectKind.CYCLE, number, keys), "payouts": stand}
+    return {**_brief(row), **await decisions.actable(connection, SubjectKind.CYCLE, number, keys), "payouts": stand}
 
 
 async def rows(connection: AsyncConnection, number: UUID) -> AsyncIterator[dict[str, Any]]:
@@ -74,10 +76,10 @@ async def preview(
         NotFound: if there is no such program, or it does not pay in cycles.
     """
     its = await _timing(connection, program, now)
-    legs, last = await cycle_gathering.due(connection, program, now, after, limit)
+    legs, last = await gathering.due(connection, program, now, after, limit)
     held = [leg for leg in legs if leg.state == "tax_hold"]
-    made = grouped((cycle_gathering.due_leg(leg) for leg in legs if leg.state != "tax_hold"), its.minimum)
-    carried = [*made.carried, *(Carried(cycle_gathering.due_leg(leg), CarriedFor.TAX_HOLD) for leg in held)]
+    made = grouped((gathering.due_leg(leg) for leg in legs if leg.state != "tax_hold"), its.minimum)
+    carried = [*made.carried, *(Carried(gathering.due_leg(leg), CarriedFor.TAX_HOLD) for leg in held)]
     referrals = {leg.id: leg.referral_id for leg in legs}
     due_on = next_due(its.cycle, its.terms.zone, now)
     return {

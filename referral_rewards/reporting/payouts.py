@@ -8,15 +8,15 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.money_acts import SubjectKind
-from referral_rewards.domain.payout_advice import to_do
-from referral_rewards.domain.payouts import PayoutState
+from referral_rewards.domain.payouts.advice import to_do
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.literals import array
-from referral_rewards.register.payout_endings import GIVEN_UP
-from referral_rewards.register.signing import KeyRing
-from referral_rewards.reporting import acts
-from referral_rewards.reporting.forms import plain
+from referral_rewards.register.payouts.endings import GIVEN_UP
+from referral_rewards.reporting import decisions
+from referral_rewards.reporting.plain_values import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ async def payout(connection: AsyncConnection, number: UUID, keys: KeyRing) -> di
     (found,) = await lives(connection, [number]) or (None,)
     if found is None:
         raise NotFound("payout", str(number))
-    return {**found, **await acts.actable(connection, SubjectKind.PAYOUT, number, keys)}
+    return {**found, **await decisions.actable(connection, SubjectKind.PAYOUT, number, keys)}
 
 
 async def lives(connection: AsyncConnection, numbers: Sequence[UUID]) -> list[dict[str, Any]]:

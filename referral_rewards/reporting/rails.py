@@ -6,8 +6,8 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.rail_catalogue import CATALOGUE, OF_OURS
-from referral_rewards.reporting.forms import plain
+from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, OF_OURS
+from referral_rewards.reporting.plain_values import plain
 
 #: A worker that has a rail says so every minute; one that has not for so long is gone.
 FRESH: Final = timedelta(minutes=10)

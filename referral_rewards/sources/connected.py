@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from referral_rewards.domain.inquiries import REGISTER
+from referral_rewards.domain.referrals.inquiries import REGISTER
 from referral_rewards.sources.http import HttpSource
 from referral_rewards.sources.port import Endpoint, Source
 from referral_rewards.sources.register import RegisterSource

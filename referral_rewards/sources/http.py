@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import httpx
 
-from referral_rewards.domain import inquiries
 from referral_rewards.domain.errors import FactInvalid
-from referral_rewards.domain.facts import Event, parse_event
-from referral_rewards.domain.inquiries import SourceAnswer, unavailable
+from referral_rewards.domain.facts.events import Event, parse_event
+from referral_rewards.domain.referrals import inquiries
+from referral_rewards.domain.referrals.inquiries import SourceAnswer, unavailable
 from referral_rewards.sources.port import Endpoint, Told
 
 #: Pauses before the second and the third try, and how long one may take from connecting to the last byte. Together

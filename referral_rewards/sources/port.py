@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from referral_rewards.domain.facts import Event
-from referral_rewards.domain.inquiries import SourceAnswer
+from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.referrals.inquiries import SourceAnswer
 
 
 @dataclass(frozen=True, slots=True)

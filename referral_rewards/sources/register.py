@@ -1,6 +1,6 @@
 """The register itself as a source: it re-reads our own record, and says that this is all it did."""
 
-from referral_rewards.domain.inquiries import REGISTER, register_answer, unavailable
+from referral_rewards.domain.referrals.inquiries import REGISTER, register_answer, unavailable
 from referral_rewards.sources.port import Told
 
 

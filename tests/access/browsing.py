@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from referral_rewards.register import passwords
+from referral_rewards.register.people import passwords
 from tests.desk import Desk
 
 PASSWORD = "correct horse battery"

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import blocklist, users
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.claims import blocklist
+from referral_rewards.register.people import users
 from tests.desk import Desk, marks
 
 

@@ -7,8 +7,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from referral_rewards.api.desk.visiting import SESSION_COOKIE
-from referral_rewards.register import people, sessions
+from referral_rewards.api.desk.session.visiting import SESSION_COOKIE
+from referral_rewards.register.people import administration as people
+from referral_rewards.register.people import sessions
 from tests.access.browsing import PASSWORD, form, forms, give_password, stranger
 from tests.access.test_audit import record
 from tests.desk import Browser, Desk

@@ -13,12 +13,13 @@ from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import text
 
 from referral_rewards.api.app import create_app
-from referral_rewards.api.desk.visiting import SESSION_COOKIE
+from referral_rewards.api.desk.session.visiting import SESSION_COOKIE
 from referral_rewards.api.openid import Provider
 from referral_rewards.domain.errors import BadInput
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import people, sessions, users
-from referral_rewards.register.users import User
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.people import administration as people
+from referral_rewards.register.people import sessions, users
+from referral_rewards.register.people.users import User
 from tests.access.browsing import stranger
 from tests.access.provider import LyingProvider, lying_provider
 from tests.access.test_audit import record

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import people, users
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.people import administration as people
+from referral_rewards.register.people import users
 from tests.access.browsing import give_password, sign_in, stranger
 from tests.access.test_audit import record
 from tests.desk import Desk, marks

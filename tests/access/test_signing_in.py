@@ -6,12 +6,12 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from referral_rewards.api.desk.addresses import own_address
-from referral_rewards.api.desk.visiting import SESSION_COOKIE, csrf_of
+from referral_rewards.api.desk.session.addresses import own_address
+from referral_rewards.api.desk.session.visiting import SESSION_COOKIE, csrf_of
 from referral_rewards.domain.errors import NotSignedIn, TooManyAttempts
-from referral_rewards.domain.identity import Marker
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import attempts, sessions, users
+from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.people import attempts, sessions, users
 from tests.access.browsing import PASSWORD, form, give_password, sign_in, stranger
 from tests.access.test_audit import record
 from tests.desk import PEPPER, Desk

@@ -10,10 +10,19 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from referral_rewards.domain.money_acts import NEEDS_AMOUNT, NEEDS_REFERENCE, REASONS, SUBJECT_OF, MoneyAct, SubjectKind
-from referral_rewards.domain.payouts import payout_id
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import act_subjects, cycles, payout_acts
+from referral_rewards.domain.decisions.money_acts import (
+    NEEDS_AMOUNT,
+    NEEDS_REFERENCE,
+    REASONS,
+    SUBJECT_OF,
+    MoneyAct,
+    SubjectKind,
+)
+from referral_rewards.domain.payouts.states import payout_id
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.payouts import acts as payout_acts
+from referral_rewards.register.recording import subjects
 from tests import money
 from tests.desk import Desk
 
@@ -92,7 +101,7 @@ class AtOnce:
                     row = await cycles.row(connection, self.subject)
                     return (await cycles.decided(connection, row, keys)).turn - (self.act in _FIRST)
                 case SubjectKind.PAYOUT:
-                    await act_subjects.held(connection, SubjectKind.PAYOUT, self.subject, keys)
+                    await subjects.held(connection, SubjectKind.PAYOUT, self.subject, keys)
                     moved = [await payout_acts.carry_out(connection, self.subject, now, keys) for _ in range(2)]
                     # A bank's word is read by the rail itself.
                     return 1 if self.act is _A.CONFIRM_PAYOUT else sum(moved)

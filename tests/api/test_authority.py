@@ -7,12 +7,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.api.deciding import recorded_together
-from referral_rewards.domain.approval import DecisionKind
+from referral_rewards.api.recording import recorded_together
+from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, NotSignedIn
-from referral_rewards.domain.lifecycle import ReferralStatus
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import people, sessions, tokens, users
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.register.people import administration as people
+from referral_rewards.register.people import sessions, tokens, users
 from tests.desk import Desk, marks
 
 Loss = Callable[[AsyncConnection], Awaitable[None]]

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import decisions, users
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.people import users
 from tests.desk import Desk, days_ago, event, life_of, marks
 
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import decisions
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.decisions import chain as decisions
 from tests.desk import Desk
 
 #: A cycle and a clawback case beside the payout of the referral r1.

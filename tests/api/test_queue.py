@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from referral_rewards.domain.findings import Flag
-from referral_rewards.domain.terms import Role
-from referral_rewards.reporting import queue_search
+from referral_rewards.domain.claims.findings import Flag
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.reporting.queue import search as queue_search
 from tests.desk import Desk, Furniture, days_ago, event, furnish, life_of
 from tests.desk import desk as open_desk
 from tests.snapshots import Snapshots

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess
 from referral_rewards.rails.modes import modes
-from referral_rewards.reporting.preflight import readiness
+from referral_rewards.reporting.programs.preflight import readiness
 from referral_rewards.reporting.rails import FRESH, connected
 from tests.desk import Desk
 from worker.connections import Connections

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.programs.terms import Role
 from tests.desk import Desk, days_ago, event, marks
 
 

@@ -15,9 +15,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from models import PayoutRow
 from referral_rewards.cli import main
-from referral_rewards.domain.payouts import PayoutState, body_hash
-from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.sources.served import served
+from referral_rewards.domain.payouts.states import PayoutState, body_hash
+from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.local.served_source import served
 from tests.desk import Desk
 from tests.rails.cases import OUTSIDE, Case, key
 from worker.build import payouts_worker

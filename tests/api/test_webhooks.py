@@ -14,8 +14,8 @@ from sqlalchemy import insert, text
 
 from models import Handover, PayoutRow
 from referral_rewards.domain.errors import OutsideSilent
-from referral_rewards.domain.provider_events import ProviderEvent
-from referral_rewards.rails.sandbox.webhooks import as_stripe, as_tremendous
+from referral_rewards.domain.payouts.provider_events import ProviderEvent
+from referral_rewards.local.sandbox.webhooks import as_stripe, as_tremendous
 from referral_rewards.rails.webhooks.stripe import StripeWebhook
 from referral_rewards.rails.webhooks.tremendous import TremendousWebhook
 from tests.desk import Desk

@@ -14,7 +14,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from referral_rewards.loopback import served
-from referral_rewards.register import passwords
+from referral_rewards.register.people import passwords
 from tests.desk import Desk, desk
 
 CHROMIUM = os.environ.get("CHROMIUM") or next(

@@ -7,8 +7,8 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
-from referral_rewards.domain.payouts import payout_id
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.payouts.states import payout_id
+from referral_rewards.domain.programs.terms import Role
 from tests import money
 from tests.browser.conftest import Office
 from tests.desk import life_of

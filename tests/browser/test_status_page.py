@@ -5,8 +5,9 @@ import re
 import pytest
 from axe_playwright_python.async_playwright import Axe
 
-from referral_rewards.domain.rewards import Side
-from referral_rewards.register import links, referrals
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.register.notices import status_links
+from referral_rewards.register.referrals import rows as referrals
 from tests.browser.conftest import Office
 from tests.desk import days_ago, event
 
@@ -19,7 +20,7 @@ async def expired(office: Office) -> str:
     assert await office.desk.judge("b1") == "expired"
     async with office.desk.database.transaction() as connection:
         row = await referrals.row(connection, "b1")
-        return links.path(office.desk.parts.intake.key_for(links.PURPOSE), row, Side.REFERRER)
+        return status_links.path(office.desk.parts.intake.key_for(status_links.PURPOSE), row, Side.REFERRER)
 
 
 async def test_somebody_appeals_without_an_account_and_is_thanked(office: Office) -> None:

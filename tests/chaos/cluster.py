@@ -24,8 +24,8 @@ from temporalio.testing import WorkflowEnvironment
 from models.migrate import upgrade
 from models.session import Database
 from referral_rewards.config.form import with_driver
-from referral_rewards.embedded import HOST, ensure_database, free_port, prepare_postgres, prepare_temporal
-from referral_rewards.supervisor import Child, Program
+from referral_rewards.local.embedded import HOST, ensure_database, free_port, prepare_postgres, prepare_temporal
+from referral_rewards.local.supervisor import Child, Program
 from tests.installation import PEPPER, Installation
 from tests.workflows.scenes import set_up
 

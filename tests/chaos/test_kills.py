@@ -6,7 +6,7 @@ from signal import SIGQUIT
 
 import pytest
 
-from referral_rewards.register import decisions
+from referral_rewards.register.decisions import chain as decisions
 from tests.chaos.cluster import Cluster, cluster, until
 from tests.workflows.scenes import books, days_ago, lived_until_review
 

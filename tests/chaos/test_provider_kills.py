@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.local.sandbox import stripe
 from referral_rewards.loopback import Message, Receive, Send, served
-from referral_rewards.rails.sandbox import stripe
 from referral_rewards.register import outbox
 from referral_rewards.register.outbox import WakeupKind
 from tests.chaos.cluster import Cluster, cluster, until

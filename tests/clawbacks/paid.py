@@ -11,17 +11,21 @@ from activities.clawbacks import Clawbacks
 from activities.messages import ClawbackRequest, PayoutProgress
 from models import ClawbackCase, LegRow, PayoutLegRow, PayoutRow
 from models.session import Database
-from referral_rewards.domain import ledger as books
-from referral_rewards.domain.approval import Approver
-from referral_rewards.domain.clawbacks import case_id
-from referral_rewards.domain.facts import parse_event
-from referral_rewards.domain.money_acts import REASONS, MoneyAct, SubjectKind
-from referral_rewards.domain.payouts import Accepted, Paid, PaymentRequest, body_hash
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import act_subjects, acting, deductions, ledger, offsets, programs
-from referral_rewards.register.acting import AskedAct
-from referral_rewards.register.facts import Intake
-from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.domain.books import ledger as books
+from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.clawbacks.states import case_id
+from referral_rewards.domain.decisions.money_acts import REASONS, MoneyAct, SubjectKind
+from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.payouts.states import Accepted, Paid, PaymentRequest, body_hash
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register import programs
+from referral_rewards.register.books import ledger
+from referral_rewards.register.clawbacks import offsets
+from referral_rewards.register.decisions.signing import KeyRing, Signer
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.payees import deductions
+from referral_rewards.register.recording import on_money, subjects
+from referral_rewards.register.recording.on_money import AskedAct
 from tests.desk import days_ago, event
 from tests.installation import PEPPER
 from tests.installation import PROGRAM as TERMS
@@ -130,10 +134,10 @@ class Cashier:
         async with self.database.transaction() as connection:
             digest = given.pop("digest", None)
             if digest is None:
-                digest = (await act_subjects.shown(connection, SubjectKind.CLAWBACK_CASE, case, self.keys)).digest
+                digest = (await subjects.shown(connection, SubjectKind.CLAWBACK_CASE, case, self.keys)).digest
             asked = AskedAct(kind, case, REASONS[kind][0], "looked at it", digest, amount_minor, **given)
             approver = Approver(user, frozenset({Role.FINANCE}))
-            await acting.act(connection, asked, approver, now=self.now, keys=self.keys, signer=self.signer)
+            await on_money.act(connection, asked, approver, now=self.now, keys=self.keys, signer=self.signer)
             self.now += timedelta(seconds=1)
             newest = text("SELECT id FROM clawback WHERE case_id = :case ORDER BY created_at DESC LIMIT 1")
             return (await connection.execute(newest, {"case": case})).scalar_one_or_none()  # type: ignore[no-any-return]

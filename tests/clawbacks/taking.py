@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from referral_rewards.domain.approval import Approver
-from referral_rewards.domain.money_acts import REASONS, MoneyAct, SubjectKind
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import act_subjects, acting
-from referral_rewards.register.acting import AskedAct
-from referral_rewards.register.decisions import Decision
+from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.decisions.money_acts import REASONS, MoneyAct, SubjectKind
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.decisions.chain import Decision
+from referral_rewards.register.recording import on_money, subjects
+from referral_rewards.register.recording.on_money import AskedAct
 from tests.installation import Installation
 from tests.workflows.scenes import before_its_approver, quiet, sql
 
@@ -54,9 +54,9 @@ async def act(
     """Records a decision on a case as the API does."""
     async with life.database.transaction() as connection:
         if digest is None:
-            digest = (await act_subjects.shown(connection, SubjectKind.CLAWBACK_CASE, case, life.keys)).digest
+            digest = (await subjects.shown(connection, SubjectKind.CLAWBACK_CASE, case, life.keys)).digest
         asked = AskedAct(kind, case, REASONS[kind][0], "looked at it", digest, amount_minor, reference)
-        made, _ = await acting.act(
+        made, _ = await on_money.act(
             connection, asked, Approver(user, roles), now=datetime.now(UTC), keys=life.keys, signer=life.signer
         )
     return made
@@ -65,7 +65,7 @@ async def act(
 async def takes(life: Installation, case: UUID) -> tuple[set[str], int | None]:
     """What a case takes now, and what room it has."""
     async with life.database.transaction() as connection:
-        shown = await act_subjects.shown(connection, SubjectKind.CLAWBACK_CASE, case, life.keys)
+        shown = await subjects.shown(connection, SubjectKind.CLAWBACK_CASE, case, life.keys)
     return {each.removesuffix("_clawback") for each in shown.takes}, shown.room_minor
 
 

@@ -14,11 +14,11 @@ from uuid import UUID
 import pytest
 
 from models.session import Database
+from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.errors import ActRefused
-from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.rails.sandbox import stripe
-from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.rails.sandbox.stripe import Stripe
+from referral_rewards.local.sandbox import stripe
+from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.local.sandbox.stripe import Stripe
 from referral_rewards.reporting.books.checking import problems
 from tests.clawbacks.paid import Cashier
 from tests.rails.cases import OUTSIDE

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.approval import DecisionKind
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import claims, decisions, referrals
-from referral_rewards.register.decisions import NewDecision
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import NewDecision
+from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import rows as referrals
 from tests.desk import Desk, days_ago, event
 
 

@@ -17,10 +17,10 @@ from activities.inquiries import Inquiries
 from activities.messages import ClawbackRequest, PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain import money
-from referral_rewards.domain.payouts import payout_id
-from referral_rewards.domain.rail_catalogue import step_minor
-from referral_rewards.domain.terms import Role
-from referral_rewards.register.facts import Intake
+from referral_rewards.domain.payouts.rail_catalogue import step_minor
+from referral_rewards.domain.payouts.states import payout_id
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.facts.intake import Intake
 from referral_rewards.reporting.books import checking
 from referral_rewards.sources.register import RegisterSource
 from tests.desk import PEPPER, PROGRAM, Desk, days_ago, event, life_of

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import text
 
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.programs.terms import Role
 from tests.desk import Desk, days_ago, event
 
 _GROSS, _MINIMUM = Decimal(80), Decimal(50)

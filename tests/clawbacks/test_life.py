@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from referral_rewards.domain.money_acts import MoneyAct
+from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.reporting.books import checking
 from tests.clawbacks.taking import act, cases, clawbacks, rewarded, takes, told
 from tests.installation import Installation

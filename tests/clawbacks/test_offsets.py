@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.domain.payouts import PayoutState, body_hash
-from referral_rewards.register import payout_answers
+from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.domain.payouts.states import PayoutState, body_hash
+from referral_rewards.register.payouts import answers
 from tests.clawbacks.taking import act, cases, clawbacks, rewarded, told
 from tests.installation import Installation
 from tests.workflows.scenes import approved_but_unsent, pay, payouts, payouts_at_work, quiet, scene, sql
@@ -76,7 +76,7 @@ async def test_of_a_payout_that_came_back_what_it_kept_is_owed_again(life: Insta
     assert await clawbacks(life) == [("offset", "offset", 700, 700)]
     payout = (await payouts(life, "r2"))["referrer"]
     async with life.database.transaction() as connection:
-        await payout_answers.note(
+        await answers.note(
             connection, payout.id, PayoutState.RETURNED, datetime.now(UTC), reference=None, why="it bounced"
         )
     assert await clawbacks(life) == [("offset", "offsetting", 700, 0)]
@@ -88,7 +88,7 @@ async def test_nobody_is_paid_less_for_a_debt_whose_payment_came_back_by_itself(
     first = (await payouts(life, "r1"))["referrer"]
     assert (await payouts(life, "r2"))["referrer"].amount_minor == 1800
     async with life.database.transaction() as connection:
-        await payout_answers.note(
+        await answers.note(
             connection, first.id, PayoutState.RETURNED, datetime.now(UTC), reference=None, why="it bounced"
         )
     assert await clawbacks(life) == [("offset", "unrecoverable", 700, 0)]

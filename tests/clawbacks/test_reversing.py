@@ -12,16 +12,16 @@ from sqlalchemy.exc import IntegrityError
 
 from activities.clawbacks import Clawbacks
 from models.session import Database
+from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.errors import ActRefused
-from referral_rewards.domain.money_acts import MoneyAct, SubjectKind
-from referral_rewards.domain.payout_waits import PROBE
-from referral_rewards.domain.payouts import body_hash
-from referral_rewards.rails.sandbox import stripe
-from referral_rewards.rails.sandbox.paypal import PayPal
-from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.rails.sandbox.stripe import Stripe
-from referral_rewards.rails.sandbox.tremendous import Tremendous
-from referral_rewards.register import act_subjects
+from referral_rewards.domain.payouts.states import body_hash
+from referral_rewards.domain.payouts.waits import PROBE
+from referral_rewards.local.sandbox import stripe
+from referral_rewards.local.sandbox.paypal import PayPal
+from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.local.sandbox.stripe import Stripe
+from referral_rewards.local.sandbox.tremendous import Tremendous
+from referral_rewards.register.recording import subjects
 from tests.clawbacks.paid import PROGRAM, Cashier
 from tests.rails.cases import OUTSIDE, in_our_books
 
@@ -318,7 +318,7 @@ async def test_of_acts_of_two_people_at_once_one_is_recorded_and_the_other_told(
     cashier = by_transfer
     (case,) = await cashier.paid(1)
     async with cashier.database.transaction() as connection:
-        digest = (await act_subjects.shown(connection, SubjectKind.CLAWBACK_CASE, case, cashier.keys)).digest
+        digest = (await subjects.shown(connection, SubjectKind.CLAWBACK_CASE, case, cashier.keys)).digest
     acts = (A.REVERSE_CLAWBACK, A.OFFSET_CLAWBACK, A.WRITE_OFF_CLAWBACK)
     made = await asyncio.gather(
         *(cashier.act(kind, case, 1000, user=f"fiona-{number}", digest=digest) for number, kind in enumerate(acts * 3)),

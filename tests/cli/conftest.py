@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from models.session import Database
 from referral_rewards.cli import main
-from referral_rewards.register.signing import KeyRing
+from referral_rewards.register.decisions.signing import KeyRing
 from tests.desk import PEPPER, judged
 
 T = TypeVar("T")

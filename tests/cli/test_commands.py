@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from referral_rewards.cli.credentials import credentials_file, store
-from referral_rewards.embedded import free_port
-from referral_rewards.keys import ensure_keys
+from referral_rewards.local.embedded import free_port
+from referral_rewards.local.keys import ensure_keys
 from tests.cli.conftest import PROGRAM, Shell
 from tests.cli.test_ingest import EXAMPLE
 from tests.desk import life_of

@@ -145,8 +145,8 @@ def test_strict_stores_all_of_a_file_or_nothing(shell: Shell, wrong: str) -> Non
 def test_an_interrupted_file_goes_on_where_it_stopped(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its wake-ups are held back until its last line is in, however often it takes."""
     shell.publish()
-    monkeypatch.setattr("referral_rewards.register.file_intake.BATCH_LINES", 2)
-    from referral_rewards.register.facts import Intake
+    monkeypatch.setattr("referral_rewards.register.facts.file_intake.BATCH_LINES", 2)
+    from referral_rewards.register.facts.intake import Intake
 
     whole, calls = Intake.record, []
 

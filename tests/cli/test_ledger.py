@@ -8,8 +8,8 @@ import pytest
 from beancount.loader import load_file
 
 from models.session import Database
-from referral_rewards.domain import ledger
-from referral_rewards.register.ledger import post
+from referral_rewards.domain.books import ledger
+from referral_rewards.register.books.ledger import post
 from tests.cli.conftest import Shell
 
 AT = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from models.session import Database
-from referral_rewards.domain.facts import parse_event
+from referral_rewards.domain.facts.events import parse_event
 from tests.cli.conftest import Shell
 from tests.register.crowd import INTAKE, NOW, told
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.demo.approvers import needed
+from referral_rewards.local.demo.approvers import needed
 
 
 @pytest.mark.parametrize(

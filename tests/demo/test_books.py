@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 from models.session import Database
-from referral_rewards.demo import books
-from referral_rewards.domain.ledger import credited
-from referral_rewards.register import ledger
-from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.domain.books.ledger import credited
+from referral_rewards.local.demo import books
+from referral_rewards.register.books import ledger
+from referral_rewards.register.decisions.signing import KeyRing, Signer
 
 
 async def test_a_credit_without_a_paid_leg_is_found(database_url: str) -> None:

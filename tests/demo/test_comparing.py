@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from referral_rewards.demo.comparing import Difference, Found, differences, lasting
-from referral_rewards.demo.script import Expectation, Script
-from referral_rewards.demo.story import Outcome
-from referral_rewards.demo.table import Row, show
+from referral_rewards.local.demo.comparing import Difference, Found, differences, lasting
+from referral_rewards.local.demo.script import Expectation, Script
+from referral_rewards.local.demo.story import Outcome
+from referral_rewards.local.demo.table import Row, show
 
 
 def leg(role: str, amount_minor: int) -> dict[str, Any]:

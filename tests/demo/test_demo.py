@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from referral_rewards.demo.script import Script
+from referral_rewards.local.demo.script import Script
 
-DEMO = [sys.executable, "-m", "referral_rewards.demo"]
+DEMO = [sys.executable, "-m", "referral_rewards.local.demo"]
 CAST = len(Script.load().past) + len(Script.load().live)
 
 

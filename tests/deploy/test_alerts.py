@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from sqlalchemy import text
 
-from referral_rewards.reporting.money_gauges import gauges
+from referral_rewards.reporting.gauges import gauges
 from tests.desk import Desk
 
 _ROOT = Path(__file__).parents[2]

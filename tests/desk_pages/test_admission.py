@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.approval import REASON_CODES, Approver, DecisionKind
+from referral_rewards.domain.claims.approval import REASON_CODES, Approver, DecisionKind
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import admission, deciding, sessions
-from referral_rewards.register.deciding import Asked
-from referral_rewards.register.decisions import Decision
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.decisions.chain import Decision
+from referral_rewards.register.people import sessions
+from referral_rewards.register.recording import admission, on_claims
+from referral_rewards.register.recording.on_claims import Asked
 from tests.desk import PEOPLE, Desk, marks
 
 
@@ -76,7 +77,7 @@ async def _refusal(desk: Desk, asked: Asked, name: str) -> Exception | None:
 
 async def _decide(desk: Desk, connection: AsyncConnection, asked: Asked, name: str) -> tuple[Decision, bool]:
     person, now = await _approver(connection, name), datetime.now(UTC)
-    return await deciding.decide(connection, asked, person, now=now, keys=desk.parts.keys, signer=desk.parts.signer)
+    return await on_claims.decide(connection, asked, person, now=now, keys=desk.parts.keys, signer=desk.parts.signer)
 
 
 async def _approver(connection: AsyncConnection, name: str) -> Approver:

@@ -6,8 +6,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from referral_rewards.domain.approval import REASON_CODES, DecisionKind
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.claims.approval import REASON_CODES, DecisionKind
+from referral_rewards.domain.programs.terms import Role
 from tests.desk import Desk, days_ago, event, life_of, marks
 from tests.desk_pages.forms import fill, hidden, record, review, text_of
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.lifecycle import ReferralStatus
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from tests.desk import Desk, days_ago, event
 from tests.desk_pages.forms import text_of
 

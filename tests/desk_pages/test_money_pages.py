@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.programs.terms import Role
 from tests import money
 from tests.desk import PROGRAM, Browser, Desk
 from tests.desk_pages.forms import text_of

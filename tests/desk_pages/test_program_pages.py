@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from referral_rewards.register import users
+from referral_rewards.register.people import users
 from tests.desk import PROGRAM, Desk
 
 NEWER = PROGRAM.replace("2025-01-01T00:00:00Z", "2030-01-01T00:00:00Z").replace('percent: "10"', 'percent: "12"')

@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from referral_rewards.domain.facts import Fact, parse_event
-from referral_rewards.domain.identity import Marker
-from referral_rewards.domain.payloads import FactType
-from referral_rewards.domain.terms import Terms
+from referral_rewards.domain.facts.events import Fact, parse_event
+from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.programs.terms import Terms
 
 ROOT = Path(__file__).parents[2]
 MARKER = Marker(b"a pepper for tests only")

@@ -8,14 +8,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from referral_rewards.domain.behaviour import Behaviour, Pace, Refunds
-from referral_rewards.domain.dossier import Dossier, Similarity, TaxPosition
-from referral_rewards.domain.facts import Fact
-from referral_rewards.domain.inquiries import Answer, SourceAnswer
-from referral_rewards.domain.origin import origin
-from referral_rewards.domain.payloads import FactType
-from referral_rewards.domain.periods import course
-from referral_rewards.domain.terms import Terms
+from referral_rewards.domain.claims.behaviour import Behaviour, Pace, Refunds
+from referral_rewards.domain.claims.dossier import Dossier, Similarity, TaxPosition
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer
+from referral_rewards.domain.referrals.origin import origin
+from referral_rewards.domain.referrals.periods import course
 from tests.domain import build
 from tests.domain.build import at, bought, claimed, enrolled, sent
 

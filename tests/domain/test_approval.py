@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.approval import (
+from referral_rewards.domain.claims.approval import (
     NOTE_LENGTH_MAX,
     REASON_CODES,
     Approver,
@@ -18,10 +18,10 @@ from referral_rewards.domain.approval import (
     requirement,
     satisfied,
 )
+from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendation
+from referral_rewards.domain.claims.rewards import Leg, Side
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, RequestInvalid
-from referral_rewards.domain.findings import CheckCode, Flag, Recommendation
-from referral_rewards.domain.rewards import Leg, Side
-from referral_rewards.domain.terms import RewardKind, Role
+from referral_rewards.domain.programs.terms import RewardKind, Role
 from tests.domain.dossiers import terms
 
 FINANCE, OWNER, OPS, ADMIN = Role.FINANCE, Role.PROGRAM_OWNER, Role.OPERATIONS, Role.ADMINISTRATOR

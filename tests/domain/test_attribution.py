@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.attribution import attribution_clear, competitors, duplicates, not_duplicate
-from referral_rewards.domain.dossier import Rival
-from referral_rewards.domain.findings import Flag, InputMissing, Result
-from referral_rewards.domain.lifecycle import ReferralStatus
+from referral_rewards.domain.claims.attribution import attribution_clear, competitors, duplicates, not_duplicate
+from referral_rewards.domain.claims.dossier import Rival
+from referral_rewards.domain.claims.findings import Flag, InputMissing, Result
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from tests.domain.dossiers import dossier, told
 
 S = ReferralStatus

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.advice import advice
-from referral_rewards.domain.approval import Requirement
-from referral_rewards.domain.claim_changes import changes
-from referral_rewards.domain.claims import Check, RewardClaim, assemble
-from referral_rewards.domain.findings import CheckCode, Flag, Recommendation, Result
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.claims.advice import advice
+from referral_rewards.domain.claims.approval import Requirement
+from referral_rewards.domain.claims.changes import changes
+from referral_rewards.domain.claims.claim import Check, RewardClaim, assemble
+from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendation, Result
+from referral_rewards.domain.programs.terms import Role
 from tests.domain.dossiers import dossier
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain import fraud
-from referral_rewards.domain.claims import RewardClaim, assemble
-from referral_rewards.domain.digest import digest_of, dispute_digest
-from referral_rewards.domain.dossier import Dossier, Rival, Similarity, TaxPosition, Usage
-from referral_rewards.domain.findings import CheckCode, Flag, Recommendation, Result
-from referral_rewards.domain.inquiries import Answer, SourceAnswer
-from referral_rewards.domain.lifecycle import Reason, ReferralStatus
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.claims import fraud
+from referral_rewards.domain.claims.claim import RewardClaim, assemble
+from referral_rewards.domain.claims.digest import digest_of, dispute_digest
+from referral_rewards.domain.claims.dossier import Dossier, Rival, Similarity, TaxPosition, Usage
+from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendation, Result
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from tests.domain.build import at, bought, claimed, enrolled, fact, rated, requested, reversed_, sent
 from tests.domain.dossiers import BOUGHT, BRIE, CLAIMED, CONFIRMED, ENROLLED, FACTS, SENT, dossier, terms, told
 

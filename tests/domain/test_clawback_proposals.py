@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral_rewards.domain.clawback_proposals import due_back, earned, proposal
-from referral_rewards.domain.clawbacks import TRANSITIONS, ClawbackState, came_back, takes_of_offset
-from referral_rewards.domain.disputes import disputes
-from referral_rewards.domain.facts import Fact
-from referral_rewards.domain.rewards import Side, reckon
+from referral_rewards.domain.claims.rewards import Side, reckon
+from referral_rewards.domain.clawbacks.proposals import due_back, earned, proposal
+from referral_rewards.domain.clawbacks.states import TRANSITIONS, ClawbackState, came_back, takes_of_offset
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.referrals.disputes import disputes
 from tests.domain.dossiers import dossier, terms, told
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.approval import Approver, DecisionKind, Requirement, Signoff
-from referral_rewards.domain.consequences import Prospect, consequence, lacking
-from referral_rewards.domain.rewards import Leg, Side
-from referral_rewards.domain.terms import RewardKind, Role
+from referral_rewards.domain.claims.approval import Approver, DecisionKind, Requirement, Signoff
+from referral_rewards.domain.claims.rewards import Leg, Side
+from referral_rewards.domain.decisions.consequences import Prospect, consequence, lacking
+from referral_rewards.domain.programs.terms import RewardKind, Role
 
 K = DecisionKind
 FINANCE, OPERATIONS, OWNER = Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER

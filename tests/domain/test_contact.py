@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.contact import (
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.notices.contact import (
     COURTESIES,
     NEWS_FOR,
     TO_APPROVERS,
@@ -18,10 +21,7 @@ from referral_rewards.domain.contact import (
     overtaken,
     tellings,
 )
-from referral_rewards.domain.facts import Fact
-from referral_rewards.domain.lifecycle import CLOSED, ReferralStatus
-from referral_rewards.domain.payloads import FactType
-from referral_rewards.domain.rewards import Side
+from referral_rewards.domain.referrals.lifecycle import CLOSED, ReferralStatus
 from tests.domain import build
 from tests.domain.build import at
 from tests.domain.dossiers import terms

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from referral_rewards.domain.conversions import conversions
-from referral_rewards.domain.facts import Fact
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.referrals.conversions import conversions
 from tests.domain.build import BRIE, acme, at, bought, reversed_, sent
 
 DAY = timedelta(days=1)

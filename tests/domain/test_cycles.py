@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral_rewards.domain.approval import DecisionKind, Signoff
 from referral_rewards.domain.calendar import zone
-from referral_rewards.domain.cycle_authority import CycleAuthority, authority, shown_digest
-from referral_rewards.domain.cycle_calendar import latest_due, next_due, opens_at
-from referral_rewards.domain.cycles import (
+from referral_rewards.domain.claims.approval import DecisionKind, Signoff
+from referral_rewards.domain.cycles.authority import CycleAuthority, authority, shown_digest
+from referral_rewards.domain.cycles.calendar import latest_due, next_due, opens_at
+from referral_rewards.domain.cycles.grouping import (
     CarriedFor,
     DueLeg,
     ListDigest,
@@ -24,8 +24,8 @@ from referral_rewards.domain.cycles import (
     grouped,
     line_of,
 )
-from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.domain.terms import PayoutCycle, Role
+from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.domain.programs.terms import PayoutCycle, Role
 from tests.domain.build import TICK
 
 MONTHLY = PayoutCycle(cycle="monthly", day=15)

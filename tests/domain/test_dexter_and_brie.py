@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from referral_rewards.domain.facts import Fact
-from referral_rewards.domain.lifecycle import Reason
-from referral_rewards.domain.lifecycle import ReferralStatus as S
-from referral_rewards.domain.origin import origin
-from referral_rewards.domain.periods import Course, course
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.referrals.lifecycle import Reason
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus as S
+from referral_rewards.domain.referrals.origin import origin
+from referral_rewards.domain.referrals.periods import Course, course
 from tests.domain.build import acme, at, backfilled, bought, claimed, enrolled, read_lines, sent
 
 HERE = Path(__file__).parent

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain import eligibility
-from referral_rewards.domain.dossier import Dossier, TaxPosition, Usage
-from referral_rewards.domain.facts import Fact
-from referral_rewards.domain.findings import CheckCode, Flag, Result
-from referral_rewards.domain.inquiries import Answer, SourceAnswer
-from referral_rewards.domain.lifecycle import Reason
-from referral_rewards.domain.terms import Tax
+from referral_rewards.domain.claims import eligibility
+from referral_rewards.domain.claims.dossier import Dossier, TaxPosition, Usage
+from referral_rewards.domain.claims.findings import CheckCode, Flag, Result
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.programs.terms import Tax
+from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer
+from referral_rewards.domain.referrals.lifecycle import Reason
 from tests.domain.build import TICK, at, bought, claimed, enrolled, requested, reversed_, sent
 from tests.domain.dossiers import BOUGHT, CLAIMED, ENROLLED, SENT, dossier, terms, told
 

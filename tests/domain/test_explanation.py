@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 
-from referral_rewards.domain.approval import REASON_CODES, DecisionKind
-from referral_rewards.domain.explanation import Situation, explain
-from referral_rewards.domain.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.claims.approval import REASON_CODES, DecisionKind
+from referral_rewards.domain.referrals.explanation import Situation, explain
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from tests.domain.build import acme, at
 
 S, R = ReferralStatus, Reason

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from referral_rewards.domain.errors import FactInvalid
-from referral_rewards.domain.facts import CLOCK_SKEW_MAX, Fact, parse_event, too_far_ahead
-from referral_rewards.domain.identity import Marker
-from referral_rewards.domain.payloads import PAYLOADS, FactType
+from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX, Fact, parse_event, too_far_ahead
+from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.facts.payloads import PAYLOADS, FactType
 
 MARKER = Marker(b"a pepper of sixteen bytes")
 EXAMPLES = [json.loads(line) for line in Path(__file__).with_name("facts-by-type.jsonl").read_text().splitlines()]

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain import fraud
-from referral_rewards.domain.behaviour import Behaviour
-from referral_rewards.domain.claims import Contribution as Stored
-from referral_rewards.domain.claims import assemble
-from referral_rewards.domain.dossier import Dossier, Similarity
-from referral_rewards.domain.findings import Flag
-from referral_rewards.domain.fraud import SIGNALS, Contribution, contributions, score
-from referral_rewards.domain.signals.signs import Sign
+from referral_rewards.domain.claims import fraud
+from referral_rewards.domain.claims.behaviour import Behaviour
+from referral_rewards.domain.claims.claim import Contribution as Stored
+from referral_rewards.domain.claims.claim import assemble
+from referral_rewards.domain.claims.dossier import Dossier, Similarity
+from referral_rewards.domain.claims.findings import Flag
+from referral_rewards.domain.claims.fraud import SIGNALS, Contribution, contributions, score
+from referral_rewards.domain.claims.signals.signs import Sign
 from tests.domain.dossiers import CALM, dossier, terms
 
 #: What each signal that is not pure arithmetic on the referral's own facts reads.

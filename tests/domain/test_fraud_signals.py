@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from referral_rewards.domain.behaviour import Pace, Refunds
-from referral_rewards.domain.dossier import Dossier, Similarity
-from referral_rewards.domain.signals.of_email import is_disposable, is_free, is_masked
-from referral_rewards.domain.signals.web_addresses import paid_clicks, sites
+from referral_rewards.domain.claims.behaviour import Pace, Refunds
+from referral_rewards.domain.claims.dossier import Dossier, Similarity
+from referral_rewards.domain.claims.signals.of_email import is_disposable, is_free, is_masked
+from referral_rewards.domain.web_addresses import paid_clicks, sites
 from tests.domain.build import TICK, at, bought, claimed, enrolled, sent
 from tests.domain.dossiers import BOUGHT, BRIE, CALM, CLAIMED, ENROLLED, SENT, dossier, terms, told
 from tests.domain.test_fraud import asked

@@ -2,7 +2,7 @@
 
 import pytest
 
-from referral_rewards.domain.identity import Marker, id_problem, normal_email, normal_phone, of_kinds
+from referral_rewards.domain.facts.identity import Marker, id_problem, normal_email, normal_phone, of_kinds
 
 MARKER = Marker(b"a pepper of sixteen bytes")
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from referral_rewards.domain.facts import Event, parse_event
-from referral_rewards.domain.inquiries import (
+from referral_rewards.domain.facts.events import Event, parse_event
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals.inquiries import (
     REGISTER,
     Answer,
     Answers,
@@ -15,7 +16,6 @@ from referral_rewards.domain.inquiries import (
     told_otherwise,
     unavailable,
 )
-from referral_rewards.domain.payloads import FactType
 
 BRIE = {"customer": "c-brie", "email": "brie@example.com", "name": "Brie Cheese"}
 RECORD = {"order": "o1", "kind": "purchase", "customer": BRIE}

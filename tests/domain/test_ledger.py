@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral_rewards.domain import ledger
-from referral_rewards.domain.ledger import Deduction, DeductionKind, Entry, Line
-from referral_rewards.domain.ledger_accounts import CHART, AccountKind, account, parts
+from referral_rewards.domain.books import ledger
+from referral_rewards.domain.books.accounts import CHART, AccountKind, account, parts
+from referral_rewards.domain.books.ledger import Deduction, DeductionKind, Entry, Line
 
 OFFSET = Deduction(DeductionKind.OFFSET, "cb1", 20)
 TAX = Deduction(DeductionKind.WITHHOLDING, "us", 10)

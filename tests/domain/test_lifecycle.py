@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from referral_rewards.domain.lifecycle import (
+from referral_rewards.domain.referrals.lifecycle import (
     CLOSED,
     ENTRIES,
     TIMED,
@@ -12,7 +12,7 @@ from referral_rewards.domain.lifecycle import (
     ImpossibleTransition,
     advance,
 )
-from referral_rewards.domain.lifecycle import ReferralStatus as S
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus as S
 
 UNPAID = TIMED | {S.AWAITING_APPROVAL, S.ON_HOLD, S.APPROVED}
 

@@ -6,9 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from referral_rewards.domain.approval import Approver, DecisionKind
-from referral_rewards.domain.errors import ActRefused, NotAllowed, RequestInvalid
-from referral_rewards.domain.money_acts import (
+from referral_rewards.domain.claims.approval import Approver, DecisionKind
+from referral_rewards.domain.decisions.money_acts import (
     REASONS,
     ROLES,
     SUBJECT_OF,
@@ -19,8 +18,9 @@ from referral_rewards.domain.money_acts import (
     may_act,
     payout_takes,
 )
-from referral_rewards.domain.payouts import AT_REST, TRANSITIONS, PayoutState
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.errors import ActRefused, NotAllowed, RequestInvalid
+from referral_rewards.domain.payouts.states import AT_REST, TRANSITIONS, PayoutState
+from referral_rewards.domain.programs.terms import Role
 
 _A, _P = MoneyAct, PayoutState
 _FIONA = Approver("fiona", frozenset({Role.FINANCE}), frozenset({"customer:c-fiona"}))

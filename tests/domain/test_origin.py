@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from referral_rewards.domain.facts import Fact
-from referral_rewards.domain.origin import OriginKind, origin, referee_identity
-from referral_rewards.domain.payloads import Channel
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import Channel
+from referral_rewards.domain.referrals.origin import OriginKind, origin, referee_identity
 from tests.domain.build import TICK, at, bought, claimed, enrolled, fact, requested, sent
 
 NOW = at("2026-12-01")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from referral_rewards.domain.payouts import (
+from referral_rewards.domain.payouts.states import (
     AT_REST,
     TRANSITIONS,
     Paid,

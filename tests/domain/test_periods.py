@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from referral_rewards.domain.facts import Fact
-from referral_rewards.domain.lifecycle import Reason
-from referral_rewards.domain.lifecycle import ReferralStatus as S
-from referral_rewards.domain.origin import origin
-from referral_rewards.domain.payloads import FactType
-from referral_rewards.domain.periods import Course, course, reopened
-from referral_rewards.domain.terms import Terms
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.referrals.lifecycle import Reason
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus as S
+from referral_rewards.domain.referrals.origin import origin
+from referral_rewards.domain.referrals.periods import Course, course, reopened
 from tests.domain.build import (
     TICK,
     acme,

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from referral_rewards.domain.facts import Fact
-from referral_rewards.domain.origin import origin
-from referral_rewards.domain.payloads import FactType
-from referral_rewards.domain.periods import Course, course
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals.origin import origin
+from referral_rewards.domain.referrals.periods import Course, course
 from tests.domain.build import acme, at, backfilled, bought, claimed, rated, reversed_, sent, withdrawn
 
 START = at("2026-06-01")

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from referral_rewards.domain.rail_amounts import (
+from referral_rewards.domain.payouts.rail_amounts import (
     EXPONENTS,
     NotPayable,
     as_decimal,
@@ -12,7 +12,7 @@ from referral_rewards.domain.rail_amounts import (
     minor_of_decimal,
     minor_of_units,
 )
-from referral_rewards.domain.rail_catalogue import CATALOGUE
+from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 
 
 @pytest.mark.parametrize("rail", ["stripe_transfer", "stripe_balance", "stripe_promotion"])

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.readiness import Area, Readiness, gaps, in_order
-from referral_rewards.domain.staffing import Person
-from referral_rewards.domain.terms import Role, Terms
+from referral_rewards.domain.programs.terms import Role, Terms
+from referral_rewards.domain.readiness.gaps import Area, Readiness, gaps, in_order
+from referral_rewards.domain.readiness.staffing import Person
 from tests.domain.build import acme
 
 FINANCE, OWNER, OPS, ADMIN = Role.FINANCE, Role.PROGRAM_OWNER, Role.OPERATIONS, Role.ADMINISTRATOR

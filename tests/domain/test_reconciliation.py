@@ -7,8 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from referral_rewards.domain.payouts import Accepted, Declined, Paid, PayoutState
-from referral_rewards.domain.reconciliation import (
+from referral_rewards.domain.books.reconciliation import (
     DifferenceKind,
     Listed,
     ListedState,
@@ -19,6 +18,7 @@ from referral_rewards.domain.reconciliation import (
     payout_of,
     unseen,
 )
+from referral_rewards.domain.payouts.states import Accepted, Declined, Paid, PayoutState
 
 PAYOUT = UUID("6f1d2c3b-0000-5000-8000-000000000001")
 OURS = Ours(PAYOUT, f"{PAYOUT}-2", PayoutState.SETTLED, 2500, "USD", "acct_brie", "tr_1")

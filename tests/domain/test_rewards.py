@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from referral_rewards.domain.dossier import Usage
-from referral_rewards.domain.findings import InputMissing
-from referral_rewards.domain.rewards import Reckoning, Room, Side, reckon
+from referral_rewards.domain.claims.dossier import Usage
+from referral_rewards.domain.claims.findings import InputMissing
+from referral_rewards.domain.claims.rewards import Reckoning, Room, Side, reckon
 from tests.domain.build import at, bought, claimed, reversed_, sent
 from tests.domain.dossiers import BOUGHT, CLAIMED, ENROLLED, SENT, dossier, terms, told
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from referral_rewards.domain import status_links
-from referral_rewards.domain.rewards import Side
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.notices import status_links
 
 KEY = bytes(range(32))
 

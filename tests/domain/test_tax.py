@@ -5,7 +5,15 @@ from decimal import Decimal
 import pytest
 
 from referral_rewards.domain.calendar import zone
-from referral_rewards.domain.tax import THRESHOLDS, cleared, may_be_paid, threshold, withheld, year_begins, year_of
+from referral_rewards.domain.payees.tax_thresholds import (
+    THRESHOLDS,
+    cleared,
+    may_be_paid,
+    threshold,
+    withheld,
+    year_begins,
+    year_of,
+)
 from tests.domain.build import TICK, at
 
 

@@ -12,9 +12,18 @@ from hypothesis import strategies as st
 
 from referral_rewards.domain.calendar import zone
 from referral_rewards.domain.errors import FactInvalid
-from referral_rewards.domain.payloads import FactType
-from referral_rewards.domain.tax import THRESHOLDS
-from referral_rewards.domain.tax_forms import FORMS, FormStanding, OnFile, TaxForm, form_of, next_start, on_file, read
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.payees.tax_forms import (
+    FORMS,
+    FormStanding,
+    OnFile,
+    TaxForm,
+    form_of,
+    next_start,
+    on_file,
+    read,
+)
+from referral_rewards.domain.payees.tax_thresholds import THRESHOLDS
 from tests.domain.build import TICK, at, fact
 
 UTC, NEW_YORK, AUCKLAND = zone("UTC"), zone("America/New_York"), zone("Pacific/Auckland")

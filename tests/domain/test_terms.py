@@ -10,8 +10,8 @@ import pytest
 
 from referral_rewards.domain.calendar import DayBoundary, Period
 from referral_rewards.domain.errors import TermsInvalid
-from referral_rewards.domain.payloads import Channel
-from referral_rewards.domain.terms import PayoutCycle, RewardKind, Role, Terms, in_force, load_terms
+from referral_rewards.domain.facts.payloads import Channel
+from referral_rewards.domain.programs.terms import PayoutCycle, RewardKind, Role, Terms, in_force, load_terms
 from tests.domain.build import ROOT, TICK, acme, at
 
 PROGRAMS = sorted((ROOT / "programs").glob("*.yaml"))

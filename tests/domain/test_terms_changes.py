@@ -2,7 +2,7 @@
 
 import pytest
 
-from referral_rewards.domain.terms_changes import Changed, changes, said
+from referral_rewards.domain.programs.changes import Changed, changes, said
 from tests.domain.build import acme
 
 

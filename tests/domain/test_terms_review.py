@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from referral_rewards.domain.claims.fraud import SIGNALS
 from referral_rewards.domain.errors import Problem
-from referral_rewards.domain.fraud import SIGNALS
-from referral_rewards.domain.rail_catalogue import CATALOGUE, suited
-from referral_rewards.domain.terms import RewardKind, load_terms
-from referral_rewards.domain.terms_review import unclear
+from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, suited
+from referral_rewards.domain.programs.terms import RewardKind, load_terms
+from referral_rewards.domain.readiness.terms_review import unclear
 from tests.domain.build import ROOT, acme
 
 PURCHASES = {"kinds": ["purchase"], "minimum": "50.00"}

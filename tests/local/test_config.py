@@ -8,7 +8,7 @@ import pytest
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import local_stack
 from referral_rewards.domain.errors import BadInput
-from referral_rewards.keys import ensure_keys
+from referral_rewards.local.keys import ensure_keys
 from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess
 
 STACK = {

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from referral_rewards.keys import ensure_keys
-from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.local.keys import ensure_keys
+from referral_rewards.register.decisions.signing import KeyRing, Signer
 
 
 def test_a_second_start_keeps_every_key(data: Path) -> None:

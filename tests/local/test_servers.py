@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from referral_rewards.embedded import free_port
+from referral_rewards.local.embedded import free_port
 
 _HANDED_OUT: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from referral_rewards.domain.errors import LocalStackError
-from referral_rewards.lock import data_lock
-from referral_rewards.supervisor import Child, Program, Supervisor, end_recorded, record_pids
+from referral_rewards.local.lock import data_lock
+from referral_rewards.local.supervisor import Child, Program, Supervisor, end_recorded, record_pids
 
 SLEEPS = "import time, pathlib, sys; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPS
@@ -116,7 +116,7 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_supervisor import _program
-from referral_rewards.supervisor import Supervisor
+from referral_rewards.local.supervisor import Supervisor
 async def main():
     await Supervisor(Path({str(tmp_path)!r}) / "pids.json", print).start(_program(Path({str(tmp_path)!r}), "clerk"))
     await asyncio.sleep(600)

@@ -12,13 +12,13 @@ from socket import socket
 import psutil
 import pytest
 
-from referral_rewards.children import Secrets, children, environment
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import StackInfo, local_stack
 from referral_rewards.domain.errors import LocalStackError
-from referral_rewards.embedded import HOST, free_port
-from referral_rewards.local import Ports, stack
-from referral_rewards.sandboxes import connected
+from referral_rewards.local.children import Secrets, children, environment
+from referral_rewards.local.embedded import HOST, free_port
+from referral_rewards.local.sandboxes import connected
+from referral_rewards.local.stack import Ports, stack
 
 GIVEN = {
     "PATH": "/bin",

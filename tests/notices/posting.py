@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from referral_rewards.notices.port import Mailer
 from referral_rewards.notices.webhook import Hook, Webhooks
-from referral_rewards.register import links, webhooks
+from referral_rewards.register import outgoing_events
+from referral_rewards.register.notices import status_links
 from tests.desk import Desk
 from worker.letters import Home, Letters
 from worker.postman import Postman
@@ -27,8 +28,8 @@ async def postman(
     """Whoever tells, and the endpoints that events are planned for from now on."""
     hooks = hooks or {}
     async with desk.database.transaction() as connection:
-        await webhooks.connect(connection, {name: hook.events for name, hook in hooks.items()})
-    letters = Letters(desk.parts.keys, Home(HOME, desk.parts.intake.key_for(links.PURPOSE)))
+        await outgoing_events.connect(connection, {name: hook.events for name, hook in hooks.items()})
+    letters = Letters(desk.parts.keys, Home(HOME, desk.parts.intake.key_for(status_links.PURPOSE)))
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
         reached = Webhooks(hooks, client, patience_seconds=patience)
         yield Postman(desk.database, letters, mail=mail, webhooks=reached, pause=0.01)

@@ -8,11 +8,11 @@ import pytest
 from activities.inquiries import Inquiries
 from activities.messages import PayoutRequest
 from activities.payouts import Payouts
-from referral_rewards.domain.payouts import Handed
-from referral_rewards.domain.rewards import Side
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.payouts.states import Handed
 from referral_rewards.notices.composing import Letter, compose, without_secrets
 from referral_rewards.notices.smtp import Smtp
-from referral_rewards.register import handovers
+from referral_rewards.register.payouts import handovers
 from referral_rewards.sources.register import RegisterSource
 from tests.desk import Desk, desk
 from tests.notices.mailbox import SENDER, mailbox

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.programs.terms import Role
 from referral_rewards.notices.smtp import Smtp
-from referral_rewards.register import users
+from referral_rewards.register.people import users
 from tests.desk import PROGRAM, Desk, days_ago, desk, event, life_of
 from tests.notices.mailbox import SENDER, Mailbox, mailbox
 from tests.notices.posting import HOME, brief, now, postman, sql, told

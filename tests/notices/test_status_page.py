@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from referral_rewards.domain.rewards import Side
-from referral_rewards.register import links, referrals
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.register.notices import status_links
+from referral_rewards.register.referrals import rows as referrals
 from tests.desk import Desk, days_ago, desk, event
 from tests.notices.posting import sql
 
@@ -24,7 +25,7 @@ async def open_desk(database_url: str) -> AsyncIterator[Desk]:
 async def path(desk: Desk, referral: str = "r1", side: Side = Side.REFEREE) -> str:
     async with desk.database.transaction() as connection:
         row = await referrals.row(connection, referral)
-        return links.path(desk.parts.intake.key_for(links.PURPOSE), row, side)
+        return status_links.path(desk.parts.intake.key_for(status_links.PURPOSE), row, side)
 
 
 async def seen(desk: Desk, at: str) -> httpx.Response:
@@ -98,7 +99,7 @@ async def test_a_revoked_link_leads_nowhere_and_the_other_sides_still_does(open_
     await open_desk.referral("r1")
     old, other = await path(open_desk), await path(open_desk, side=Side.REFERRER)
     async with open_desk.database.transaction() as connection:
-        await links.revoke(connection, "r1", Side.REFEREE)
+        await status_links.revoke(connection, "r1", Side.REFEREE)
     new = await path(open_desk)
     assert new != old
     assert [(await seen(open_desk, at)).status_code for at in (old, new, other)] == [404, 200, 200]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from referral_rewards.local.served_source import reply, served
 from referral_rewards.notices.webhook import Hook
-from referral_rewards.sources.served import reply, served
 from tests.desk import Desk, desk
 from tests.notices.posting import LONG, SHORT, now, postman, sql, told
 from tests.sources.told import dripping, silent

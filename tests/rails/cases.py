@@ -11,17 +11,17 @@ from uuid import UUID, uuid5
 from sqlalchemy import text
 
 from models.session import Database
-from referral_rewards.domain import ledger as books
-from referral_rewards.domain.payouts import PaymentRequest, provider_key
-from referral_rewards.domain.rail_amounts import minor_of_decimal, minor_of_units
+from referral_rewards.domain.books import ledger as books
+from referral_rewards.domain.payouts.rail_amounts import minor_of_decimal, minor_of_units
+from referral_rewards.domain.payouts.states import PaymentRequest, provider_key
+from referral_rewards.local.sandbox import paypal, stripe, tremendous
+from referral_rewards.local.sandbox.provider import Provider
 from referral_rewards.loopback import served
 from referral_rewards.rails import asking, stripe_calls
 from referral_rewards.rails.access import PayPalAccess, StripeAccess, TremendousAccess
 from referral_rewards.rails.account_credit import AccountCredit
 from referral_rewards.rails.paypal_payouts import PayPalPayouts
 from referral_rewards.rails.port import Rail
-from referral_rewards.rails.sandbox import paypal, stripe, tremendous
-from referral_rewards.rails.sandbox.provider import Provider
 from referral_rewards.rails.stripe_balance import StripeBalance
 from referral_rewards.rails.stripe_promotion import StripePromotion
 from referral_rewards.rails.stripe_transfer import StripeTransfer

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from referral_rewards.register.signing import Signer
+from referral_rewards.register.decisions.signing import Signer
 from tests.rails.sending import KINDS, Sending, live_until_approved, on_stage
 from tests.snapshots import Snapshots
 

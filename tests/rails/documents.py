@@ -22,7 +22,7 @@ from jsonschema import Draft4Validator, Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4, DRAFT202012
 
-from referral_rewards.rails.sandbox.provider import Provider, Request, Response
+from referral_rewards.local.sandbox.provider import Provider, Request, Response
 
 FOLDER = "PROVIDER_DOCUMENTS"
 MISSING = f"{FOLDER} names no folder with the providers' own documents; `make documents` fetches them"

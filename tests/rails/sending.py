@@ -18,15 +18,16 @@ from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
 from models.session import Database
-from referral_rewards.domain.approval import Approver
-from referral_rewards.domain.money_acts import MoneyAct, SubjectKind
-from referral_rewards.domain.payouts import PayoutState, provider_key
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import act_subjects, payout_steps
-from referral_rewards.register.acting import AskedAct, act
-from referral_rewards.register.decisions import Decision
-from referral_rewards.register.judgement import Judgement
-from referral_rewards.register.signing import Signer
+from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
+from referral_rewards.domain.payouts.states import PayoutState, provider_key
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register.decisions.chain import Decision
+from referral_rewards.register.decisions.signing import Signer
+from referral_rewards.register.judging.judgement import Judgement
+from referral_rewards.register.recording import subjects
+from referral_rewards.register.recording.on_money import AskedAct, act
 from tests.installation import PROGRAM, Installation
 from tests.rails.cases import OUTSIDE, Case
 from tests.register.judging import judged
@@ -95,7 +96,7 @@ class Sending:
     ) -> Decision:
         """Records what somebody of finance decides on the payout as it stands."""
         async with self.life.database.transaction() as connection:
-            shown = await act_subjects.shown(connection, SubjectKind.PAYOUT, UUID(self.payout), self.life.keys)
+            shown = await subjects.shown(connection, SubjectKind.PAYOUT, UUID(self.payout), self.life.keys)
             asked = AskedAct(kind, UUID(self.payout), reason, "looked at it", shown.digest, **said)
             approver = Approver(user, frozenset({Role.FINANCE}))
             made, _ = await act(

@@ -15,7 +15,7 @@ from stripe import params
 from stripe._stripe_object import UntypedStripeObject
 from typing_extensions import get_type_hints, is_typeddict
 
-from referral_rewards.rails.sandbox.provider import Provider, Request, Response
+from referral_rewards.local.sandbox.provider import Provider, Request, Response
 from tests.rails.documents import nested
 
 #: What a call takes, and what it answers with: a list of such where it lists.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.payouts import Declined, Misconfigured, PaymentRequest, Unknown
+from referral_rewards.domain.payouts.states import Declined, Misconfigured, PaymentRequest, Unknown
 from referral_rewards.loopback import reply, served
 from referral_rewards.rails import asking, stripe_calls
 from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from referral_rewards.domain.payouts import (
+from activities.sending import ask
+from referral_rewards.domain.payouts.rail_catalogue import pays_in, step_minor
+from referral_rewards.domain.payouts.states import (
     Accepted,
     Answer,
     Declined,
@@ -17,13 +19,11 @@ from referral_rewards.domain.payouts import (
     Unknown,
     matches,
 )
-from referral_rewards.domain.rail_catalogue import pays_in, step_minor
-from referral_rewards.rails.sandbox.paypal import PayPal
-from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.rails.sandbox.stripe import CODE, REVERSAL, Stripe
-from referral_rewards.rails.sandbox.tremendous import Tremendous
-from referral_rewards.rails.sending import ask
-from referral_rewards.register.payouts import ToSend
+from referral_rewards.local.sandbox.paypal import PayPal
+from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.local.sandbox.stripe import CODE, REVERSAL, Stripe
+from referral_rewards.local.sandbox.tremendous import Tremendous
+from referral_rewards.register.payouts.sending import ToSend
 from tests.rails.cases import OUTSIDE, Case, Held, in_our_books, key
 
 MICROSECOND = timedelta(microseconds=1)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, event
 
-from referral_rewards.domain.payouts import PayoutState
+from referral_rewards.domain.payouts.states import PayoutState
 from tests.rails.sending import Sending
 
 #: What carries out decisions, what commits the attempt, and what notes the answer.

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from stripe._api_version import _ApiVersion
 
-from referral_rewards.domain.payouts import Accepted, Paid
-from referral_rewards.domain.rail_catalogue import pays_in, step_minor
+from referral_rewards.domain.payouts.rail_catalogue import pays_in, step_minor
+from referral_rewards.domain.payouts.states import Accepted, Paid
+from referral_rewards.local.sandbox.provider import Request, Response
 from referral_rewards.rails import stripe_calls
-from referral_rewards.rails.sandbox.provider import Request, Response
 from tests.rails import documents, stripe_types
 from tests.rails.cases import OUTSIDE, key
 from tests.rails.documents import Document

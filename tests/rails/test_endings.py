@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
+from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.errors import ActRefused
-from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.domain.payouts import PayoutState
-from referral_rewards.domain.terms import Role
-from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.register import payout_answers
-from referral_rewards.reporting import queue
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.register.payouts import answers
 from referral_rewards.reporting.books import checking
-from referral_rewards.reporting.queue_filters import Filters
+from referral_rewards.reporting.queue import entries as queue
+from referral_rewards.reporting.queue.filters import Filters
 from tests.rails.conftest import Opener
 from tests.rails.sending import AMOUNT_MINOR, Sending
 from tests.workflows.scenes import sql
@@ -338,7 +338,7 @@ async def test_what_came_back_and_was_paid_under_an_earlier_key_is_booked_once_m
     assert (await transfer.step(HOUR)).state == _S.RETURNED
     late = {"reference": "tr_late", "why": None, "generation": 1}
     async with transfer.life.database.transaction() as connection:
-        found = await payout_answers.note(connection, transfer.payout, _S.SETTLED, transfer.now, **late)
+        found = await answers.note(connection, transfer.payout, _S.SETTLED, transfer.now, **late)
     assert found is _S.MANUAL_REVIEW
     await transfer.decide(_A.SETTLE_PAYOUT, user="gil", reason="found_at_provider", reference="tr_late")
     assert (await transfer.step()).state == _S.SETTLED

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.errors import ActRefused
-from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.domain.payouts import PayoutState
-from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.register.signing import Signer
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.register.decisions.signing import Signer
 from tests.rails.conftest import Opener
 from tests.rails.sending import AMOUNT_MINOR, Sending
 from tests.workflows.scenes import sql

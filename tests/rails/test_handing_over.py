@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.domain.payouts import Handed, Paid, PayoutState, Unknown
-from referral_rewards.domain.rewards import Side
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.domain.payouts.states import Handed, Paid, PayoutState, Unknown
+from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.local.sandbox.tremendous import Tremendous
 from referral_rewards.rails.port import HandsOver
-from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.rails.sandbox.tremendous import Tremendous
-from referral_rewards.register import handovers
+from referral_rewards.register.payouts import handovers
 from tests.rails.cases import OUTSIDE, key
 from tests.rails.conftest import Opener
 from tests.rails.sending import Sending

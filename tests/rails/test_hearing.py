@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from referral_rewards.api.app import create_app
+from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.metrics import Metrics
-from referral_rewards.api.parts import Parts
-from referral_rewards.domain.payouts import PayoutState
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.local.sandbox import certificates, webhooks
+from referral_rewards.local.sandbox.provider import Fault, WallClock
+from referral_rewards.local.sandbox.webhooks import Webhooks
 from referral_rewards.loopback import Message, Receive, Send, reply, served
 from referral_rewards.rails import asking
-from referral_rewards.rails.sandbox import certificates, webhooks
-from referral_rewards.rails.sandbox.provider import Fault, WallClock
-from referral_rewards.rails.sandbox.webhooks import Webhooks
 from referral_rewards.rails.webhooks.connected import connected
 from tests.rails.conftest import Opener
 from tests.rails.sending import Sending

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import await_only
 
 from models.session import Database, engine
-from referral_rewards.domain.approval import DecisionKind
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.programs.terms import Role
 from tests.installation import Installation
 from tests.rails.conftest import Opener
 from tests.rails.sending import AMOUNT_MINOR, Sending

@@ -12,11 +12,11 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.messages import ReconciliationRequest
 from activities.reconciliations import Reconciliations
+from referral_rewards.domain.decisions.money_acts import NEEDS_REFERENCE, SUBJECT_OF, MoneyAct, SubjectKind
 from referral_rewards.domain.errors import ActRefused
-from referral_rewards.domain.money_acts import NEEDS_REFERENCE, SUBJECT_OF, MoneyAct, SubjectKind
-from referral_rewards.domain.payouts import Answer, PaymentRequest, PayoutState
+from referral_rewards.domain.payouts.states import Answer, PaymentRequest, PayoutState
 from referral_rewards.rails.port import Rail
-from referral_rewards.register import reconciliations
+from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.reporting.books import checking
 from tests.rails.sending import AMOUNT_MINOR, Sending
 from tests.workflows.scenes import sql

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import pytest
 
-from referral_rewards.domain.ledger import credited
-from referral_rewards.domain.payouts import Misconfigured, Paid, Unknown
-from referral_rewards.domain.reconciliation import NAMED_BY_PAYEE, Listed, ListedPage, ListedState, Sight
+from referral_rewards.domain.books.ledger import credited
+from referral_rewards.domain.books.reconciliation import NAMED_BY_PAYEE, Listed, ListedPage, ListedState, Sight
+from referral_rewards.domain.payouts.states import Misconfigured, Paid, Unknown
+from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.local.sandbox.stripe import Stripe
 from referral_rewards.rails import account_credit, stripe_calls, tremendous
-from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.rails.sandbox.stripe import Stripe
-from referral_rewards.register import ledger
+from referral_rewards.register.books import ledger
 from tests.rails.cases import OUTSIDE, Case, in_our_books, key
 
 BEGINNING: Final = datetime(2026, 7, 1, tzinfo=UTC)

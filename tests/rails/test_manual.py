@@ -10,15 +10,23 @@ import pytest
 from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
-from referral_rewards.domain.approval import Approver
+from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.errors import ActRefused, NotAllowed
-from referral_rewards.domain.money_acts import MoneyAct, SubjectKind
-from referral_rewards.domain.payouts import Accepted, Declined, Paid, PaymentRequest, PayoutState, matches, provider_key
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.payouts.states import (
+    Accepted,
+    Declined,
+    Paid,
+    PaymentRequest,
+    PayoutState,
+    matches,
+    provider_key,
+)
+from referral_rewards.domain.programs.terms import Role
 from referral_rewards.rails.manual import Manual
-from referral_rewards.register import act_subjects
-from referral_rewards.register.acting import AskedAct, act
-from referral_rewards.register.signing import Signer
+from referral_rewards.register.decisions.signing import Signer
+from referral_rewards.register.recording import subjects
+from referral_rewards.register.recording.on_money import AskedAct, act
 from referral_rewards.sources.register import RegisterSource
 from tests.desk import PROGRAM, Desk, desk
 from tests.notices.posting import now, sql
@@ -50,7 +58,7 @@ class Manually:
         given: dict[str, Any] = {"roles": frozenset({Role.FINANCE}), "marks": frozenset(), "reference": "BANK-7"} | of
         async with self.desk.database.transaction() as connection:
             keys = self.desk.parts.keys
-            shown = await act_subjects.shown(connection, SubjectKind.PAYOUT, self.payout, keys)
+            shown = await subjects.shown(connection, SubjectKind.PAYOUT, self.payout, keys)
             asked = AskedAct(
                 MoneyAct.CONFIRM_PAYOUT,
                 self.payout,
@@ -65,7 +73,7 @@ class Manually:
     async def decide(self, kind: MoneyAct, user: str = "fiona") -> None:
         async with self.desk.database.transaction() as connection:
             keys = self.desk.parts.keys
-            shown = await act_subjects.shown(connection, SubjectKind.PAYOUT, self.payout, keys)
+            shown = await subjects.shown(connection, SubjectKind.PAYOUT, self.payout, keys)
             asked = AskedAct(kind, self.payout, "other", "asked the bank", shown.digest)
             approver = Approver(user, frozenset({Role.FINANCE}))
             await act(connection, asked, approver, now=now(), keys=keys, signer=self.desk.parts.signer)

@@ -16,12 +16,12 @@ from activities.messages import Place, ReconciliationProgress, ReconciliationReq
 from activities.reconciliations import Reconciliations
 from models import ClawbackRow, LegRow, PayoutRow
 from models.session import Database
-from referral_rewards.domain.payouts import Accepted, Paid, PaymentRequest, PayoutState, body_hash
-from referral_rewards.domain.reconciliation import Difference, Sight
+from referral_rewards.domain.books.reconciliation import Difference, Sight
+from referral_rewards.domain.payouts.states import Accepted, Paid, PaymentRequest, PayoutState, body_hash
+from referral_rewards.local.sandbox.paypal import PayPal
+from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.rails import stripe_calls, tremendous
-from referral_rewards.rails.sandbox.paypal import PayPal
-from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.register import reconciliations
+from referral_rewards.register.reconciliations import rows as reconciliations
 from tests.rails.cases import OUTSIDE, Case, in_our_books, key
 
 NOW: Final = datetime(2026, 7, 8, tzinfo=UTC)

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from referral_rewards.domain.payout_waits import SOON
-from referral_rewards.domain.payouts import PayoutState
-from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.register import payouts
-from referral_rewards.register.payouts import NotNow
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.waits import SOON
+from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.register.payouts import sending as payouts
+from referral_rewards.register.payouts.sending import NotNow
 from tests.installation import PROGRAM
 from tests.rails.conftest import Opener
 from tests.rails.sending import AMOUNT_MINOR, KINDS, Sending

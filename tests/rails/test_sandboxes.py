@@ -12,15 +12,15 @@ from uuid import UUID
 import httpx
 import pytest
 
-from referral_rewards.domain.payouts import Declined, Paid, PaymentRequest, Unfunded, Unknown
-from referral_rewards.embedded import free_port
+from referral_rewards.domain.payouts.states import Declined, Paid, PaymentRequest, Unfunded, Unknown
+from referral_rewards.local.embedded import free_port
+from referral_rewards.local.sandbox import paypal, stripe, tremendous
+from referral_rewards.local.sandbox.app import Sandbox
+from referral_rewards.local.sandbox.webhooks import Webhooks
 from referral_rewards.loopback import Message, Receive, Send, reply, served
 from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess
 from referral_rewards.rails.connected import outside
 from referral_rewards.rails.port import Rail
-from referral_rewards.rails.sandbox import paypal, stripe, tremendous
-from referral_rewards.rails.sandbox.app import Sandbox
-from referral_rewards.rails.sandbox.webhooks import Webhooks
 
 DESTINATIONS = {
     "stripe_transfer": "acct_anybody",
@@ -144,7 +144,7 @@ async def _served_telling(there: str, how: dict[str, bool]) -> AsyncIterator[tup
 async def test_the_process_serves_on_loopback_until_it_is_told_to_stop() -> None:
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "referral_rewards.rails.sandbox", "--port", str(port)
+        sys.executable, "-m", "referral_rewards.local.sandbox", "--port", str(port)
     )
     try:
         async with asyncio.timeout(60), httpx.AsyncClient() as client:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from referral_rewards.domain.payouts import Accepted, Declined, Paid, PayoutState, matches
-from referral_rewards.domain.reconciliation import NAMED_BY_PAYEE, Difference, ListedPage, Ours, Sight, compare
-from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.rails.sending import ask
-from referral_rewards.register.payouts import ToSend
+from activities.sending import ask
+from referral_rewards.domain.books.reconciliation import NAMED_BY_PAYEE, Difference, ListedPage, Ours, Sight, compare
+from referral_rewards.domain.payouts.states import Accepted, Declined, Paid, PayoutState, matches
+from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.register.payouts.sending import ToSend
 from tests.rails.cases import OUTSIDE, Case, key
 
 #: TOO_SLOW is left to the contract: it has to be waited for.

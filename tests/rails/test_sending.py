@@ -8,11 +8,11 @@ import pytest
 
 from activities.messages import PayoutProgress
 from activities.payouts import Payouts
-from referral_rewards.domain.payouts import PayoutState
-from referral_rewards.rails.sandbox.paypal import PayPal
-from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.rails.sandbox.stripe import Stripe
-from referral_rewards.rails.sandbox.tremendous import Tremendous
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.local.sandbox.paypal import PayPal
+from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.local.sandbox.stripe import Stripe
+from referral_rewards.local.sandbox.tremendous import Tremendous
 from tests.rails.conftest import Opener
 from tests.rails.sending import Sending
 

@@ -7,15 +7,15 @@ from typing import get_args
 import pytest
 import stripe
 
-from referral_rewards.domain.payouts import Accepted, Declined, Paid, Reversed, Unfunded, Unknown
-from referral_rewards.domain.reconciliation import ListedPage, ListedState
+from referral_rewards.domain.books.reconciliation import ListedPage, ListedState
+from referral_rewards.domain.payouts.states import Accepted, Declined, Paid, Reversed, Unfunded, Unknown
+from referral_rewards.local.sandbox.paypal import PayPal
+from referral_rewards.local.sandbox.provider import encoded
+from referral_rewards.local.sandbox.tremendous import Tremendous
 from referral_rewards.loopback import Message, Receive, Send, reply, served
 from referral_rewards.rails import asking
 from referral_rewards.rails.access import PayPalAccess
 from referral_rewards.rails.paypal_payouts import PayPalPayouts
-from referral_rewards.rails.sandbox.paypal import PayPal
-from referral_rewards.rails.sandbox.provider import encoded
-from referral_rewards.rails.sandbox.tremendous import Tremendous
 from tests.rails import documents
 from tests.rails.cases import OUTSIDE, key
 

@@ -3,9 +3,9 @@
 import asyncio
 from datetime import timedelta
 
-from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.domain.payouts import PayoutState
-from referral_rewards.rails.sandbox.provider import Fault
+from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.local.sandbox.provider import Fault
 from tests.rails.conftest import Opener
 from tests.rails.sending import Sending
 from tests.workflows.scenes import sql

@@ -15,10 +15,10 @@ from uuid import UUID
 import pytest
 
 from referral_rewards.domain.errors import NotGenuine, OutsideSilent, RequestInvalid
-from referral_rewards.domain.provider_events import ProviderEvent, payout_in
+from referral_rewards.domain.payouts.provider_events import ProviderEvent, payout_in
+from referral_rewards.local.sandbox import certificates, webhooks
 from referral_rewards.loopback import Message, Receive, Send, reply, served
 from referral_rewards.rails import asking
-from referral_rewards.rails.sandbox import certificates, webhooks
 from referral_rewards.rails.webhooks.connected import connected
 from referral_rewards.rails.webhooks.port import Webhook
 from referral_rewards.rails.webhooks.stripe import StripeWebhook

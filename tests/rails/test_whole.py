@@ -9,9 +9,9 @@ import pytest
 
 from activities.messages import PayoutProgress
 from activities.payouts import Payouts
-from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.domain.payouts import PayoutState
-from referral_rewards.rails.sandbox.provider import Fault
+from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.local.sandbox.provider import Fault
 from tests.rails.conftest import Opener
 from tests.rails.sending import AMOUNT_MINOR, KINDS, Sending
 

@@ -12,9 +12,9 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
 
-from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.domain.payouts import PayoutState
-from referral_rewards.rails.sandbox.provider import Fault
+from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.register import outbox
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.temporal import payout_workflow_id

@@ -11,17 +11,20 @@ import yaml
 from sqlalchemy import text
 
 from models.session import Database
-from referral_rewards.domain.approval import Approver, DecisionKind
+from referral_rewards.domain.claims.approval import Approver, DecisionKind
 from referral_rewards.domain.errors import DecisionRefused
-from referral_rewards.domain.facts import parse_event
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import batches, claims, outbox, programs, referrals
-from referral_rewards.register.deciding import Asked, decide
-from referral_rewards.register.decisions import Decision
-from referral_rewards.register.facts import Intake
-from referral_rewards.register.judgement import Judgement
+from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register import outbox, programs
+from referral_rewards.register.decisions.chain import Decision
+from referral_rewards.register.decisions.signing import KeyRing, Signer
+from referral_rewards.register.facts import batches
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.register.recording.on_claims import Asked, decide
+from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import rows as referrals
 from tests.register.judging import judged
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

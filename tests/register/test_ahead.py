@@ -12,18 +12,24 @@ import yaml
 from sqlalchemy import text
 
 from models.session import Database
-from referral_rewards.domain.approval import Approver, DecisionKind
-from referral_rewards.domain.facts import parse_event
-from referral_rewards.domain.inquiries import Answers
-from referral_rewards.domain.payouts import PayoutState
-from referral_rewards.domain.standing import Standing
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import batches, claims, payout_answers, payouts, programs, referrals, reservations
-from referral_rewards.register.deciding import Asked, decide
-from referral_rewards.register.facts import Intake
-from referral_rewards.register.judgement import Judgement
-from referral_rewards.register.payouts import NotNow, ToSend
-from referral_rewards.register.signing import KeyRing, Signer
+from referral_rewards.domain.claims.approval import Approver, DecisionKind
+from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.inquiries import Answers
+from referral_rewards.domain.referrals.standing import Standing
+from referral_rewards.register import programs
+from referral_rewards.register.claims import reservations
+from referral_rewards.register.decisions.signing import KeyRing, Signer
+from referral_rewards.register.facts import batches
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.judging.judgement import Judgement
+from referral_rewards.register.payouts import answers as payout_answers
+from referral_rewards.register.payouts import sending as payouts
+from referral_rewards.register.payouts.sending import NotNow, ToSend
+from referral_rewards.register.recording.on_claims import Asked, decide
+from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import rows as referrals
 from tests.register.judging import CONFIRMED, judged
 
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -13,19 +13,22 @@ import yaml
 from sqlalchemy import text
 
 from models.session import Database
-from referral_rewards.domain import fraud
-from referral_rewards.domain.approval import DecisionKind
-from referral_rewards.domain.behaviour import Behaviour, Pace, Refunds
-from referral_rewards.domain.dossier import Dossier
-from referral_rewards.domain.facts import parse_event
-from referral_rewards.domain.inquiries import Answer, Answers, Question, SourceAnswer
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import blocklist, decisions, dossier, programs, referrals
-from referral_rewards.register.cases import open_case
-from referral_rewards.register.decisions import NewDecision
-from referral_rewards.register.facts import Intake
-from referral_rewards.register.signing import Signer
-from referral_rewards.register.surroundings import rings, sightings
+from referral_rewards.domain.claims import fraud
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.claims.behaviour import Behaviour, Pace, Refunds
+from referral_rewards.domain.claims.dossier import Dossier
+from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.inquiries import Answer, Answers, Question, SourceAnswer
+from referral_rewards.register import programs
+from referral_rewards.register.claims import blocklist, dossier
+from referral_rewards.register.claims.surroundings import rings, sightings
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import NewDecision
+from referral_rewards.register.decisions.signing import Signer
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import open_case
 from tests.installation import PEPPER, PROGRAM
 
 BEGAN = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.domain.payouts import Answer, PaymentRequest, body_hash
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.domain.payouts.states import Answer, PaymentRequest, body_hash
+from referral_rewards.domain.programs.terms import Role
 from referral_rewards.rails.account_credit import AccountCredit
 from tests.desk import days_ago, event, life_of, marks
 from tests.desk import desk as open_desk
@@ -53,8 +53,8 @@ async def test_what_finance_released_is_paid_once(cycling: Cycling) -> None:
 async def test_stopped_and_resumed_at_any_phase_a_cycle_pays_everybody_once(
     cycling: Cycling, phase: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("referral_rewards.register.cycle_gathering._PAYEES_AT_ONCE", 1)
-    monkeypatch.setattr("referral_rewards.register.cycle_steps._PAYOUTS_AT_ONCE", 1)
+    monkeypatch.setattr("referral_rewards.register.cycles.gathering._PAYEES_AT_ONCE", 1)
+    monkeypatch.setattr("referral_rewards.register.cycles.steps._PAYOUTS_AT_ONCE", 1)
     cycle, sent = await cycling.open(), "dexter" if phase == "sent in part" else None
     if phase == "gathered in part":
         assert await cycling.step(cycle)

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from models.session import Database
-from referral_rewards.domain.facts import parse_event
-from referral_rewards.register.facts import Intake
+from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.register.facts.intake import Intake
 from tests.installation import PEPPER
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

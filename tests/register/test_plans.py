@@ -20,19 +20,23 @@ from bench.past import MAIN, OTHERS, Past, fill
 from models.session import engine
 from referral_rewards.api import health
 from referral_rewards.config.form import with_driver
-from referral_rewards.domain.rewards import Side
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import notices, outbox, own_words, referrals, reservations
-from referral_rewards.register.addresses import address_of
-from referral_rewards.register.cases import open_case
-from referral_rewards.register.notices import Audience, Planned
-from referral_rewards.register.objections import objection
-from referral_rewards.register.signing import KeyRing
-from referral_rewards.reporting.communication import communication
-from referral_rewards.reporting.queue import page
-from referral_rewards.reporting.queue_counts import COUNTED_MAX, counts
-from referral_rewards.reporting.queue_filters import Filters
-from referral_rewards.reporting.queue_search import Asking
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register import outbox
+from referral_rewards.register.claims import reservations
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.notices import rows as notices
+from referral_rewards.register.notices import status_page
+from referral_rewards.register.notices.addresses import address_of
+from referral_rewards.register.notices.objections import objection
+from referral_rewards.register.notices.rows import Audience, Planned
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import open_case
+from referral_rewards.reporting.queue.counts import COUNTED_MAX, counts
+from referral_rewards.reporting.queue.entries import page
+from referral_rewards.reporting.queue.filters import Filters
+from referral_rewards.reporting.queue.search import Asking
+from referral_rewards.reporting.referrals.communication import communication
 from tests.register.plans import Plans
 
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -182,7 +186,7 @@ async def test_telling_reads_what_is_due_and_no_past(register: Register) -> None
                 case = await open_case(connection, await referrals.row(connection, referral), now)
                 assert case is not None
                 await objection(connection, case, side)
-            await own_words.has_rated(connection, referral, Side.REFEREE)
+            await status_page.has_rated(connection, referral, Side.REFEREE)
             for statement in (health._NOTICES, health._NOTICES_LATE):
                 await connection.execute(statement)
     assert plans.problems == {}

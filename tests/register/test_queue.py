@@ -10,15 +10,20 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from referral_rewards.domain.overdue import patience
-from referral_rewards.domain.payouts import TRANSITIONS, PayoutState
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import payout_answers, payouts, programs, queue, referrals, reservations
-from referral_rewards.register.payouts import Outset
-from referral_rewards.reporting.forms import instant
-from referral_rewards.reporting.queue import page as shown
-from referral_rewards.reporting.queue_counts import counts
-from referral_rewards.reporting.queue_filters import Filters
+from referral_rewards.domain.decisions.overdue import patience
+from referral_rewards.domain.payouts.states import TRANSITIONS, PayoutState
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register import programs
+from referral_rewards.register.claims import reservations
+from referral_rewards.register.payouts import answers
+from referral_rewards.register.payouts import sending as payouts
+from referral_rewards.register.payouts.sending import Outset
+from referral_rewards.register.queue import projection as queue
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.reporting.plain_values import instant
+from referral_rewards.reporting.queue.counts import counts
+from referral_rewards.reporting.queue.entries import page as shown
+from referral_rewards.reporting.queue.filters import Filters
 from tests.desk import Desk, days_ago, event, life_of
 from tests.desk import desk as open_desk
 from tests.oracle_of_queue import as_kept, by_reading_everything
@@ -117,7 +122,7 @@ class _History:
                     await connection.execute(_PAYING, {"referral": name})
                 if (to := self._answer(payout)) is None:
                     continue
-                await payout_answers.note(connection, payout.id, to, now, reference="x", why="as it came out")
+                await answers.note(connection, payout.id, to, now, reference="x", why="as it came out")
 
     def _answer(self, payout: Any) -> PayoutState | None:
         """Of the states that its rail's answer can lead to, the one that was come to least."""

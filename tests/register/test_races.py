@@ -11,9 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from models.session import Database
-from referral_rewards.domain.approval import DecisionKind
+from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.errors import DecisionRefused
-from referral_rewards.register.decisions import Decision
+from referral_rewards.register.decisions.chain import Decision
 from tests.register.crowd import CONNECTIONS, PATIENCE_SECONDS, Crowd, enrolment, life
 
 

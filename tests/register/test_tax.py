@@ -11,10 +11,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
-from referral_rewards.domain.facts import parse_event
-from referral_rewards.domain.payouts import PayoutState
-from referral_rewards.register import deductions, payees, payout_answers, payout_rows, payout_steps
-from referral_rewards.register.withholding import Part
+from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register.payees import deductions
+from referral_rewards.register.payees import rows as payees
+from referral_rewards.register.payees.withholding import Part
+from referral_rewards.register.payouts import answers
+from referral_rewards.register.payouts import rows as payout_rows
 from tests.register.crowd import CONNECTIONS, INTAKE, NOW, PATIENCE_SECONDS, Crowd, enrolment, life, told
 
 #: Each reward is 400.00, and 2000.00 in the year of 2026 needs a form: four can be paid without one.
@@ -269,7 +273,7 @@ def _form(payee: str = "dexter", **said: str) -> dict[str, Any]:
 
 async def _settle(crowd: Crowd, payout: Any, at: datetime) -> None:
     async with crowd.database.transaction() as connection:
-        await payout_answers.note(connection, payout, PayoutState.SETTLED, at, reference="paid", why=None)
+        await answers.note(connection, payout, PayoutState.SETTLED, at, reference="paid", why=None)
 
 
 async def _judge(crowd: Crowd, names: list[str]) -> None:

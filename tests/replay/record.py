@@ -19,11 +19,11 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
 from models.migrate import upgrade
 from referral_rewards.config.form import with_driver
-from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.domain.payouts import PayoutState
-from referral_rewards.embedded import postgres, temporal_cli
-from referral_rewards.rails.sandbox.provider import Fault
-from referral_rewards.register import reconciliations
+from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.local.embedded import postgres, temporal_cli
+from referral_rewards.local.sandbox.provider import Fault
+from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from referral_rewards.temporal import (
     clawback_workflow_id,

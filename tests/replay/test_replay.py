@@ -12,7 +12,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 
-from referral_rewards.domain.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from tests.replay.histories import CYCLE, FOLDER, PAYOUT, RECONCILIATION, RECONCILIATION_BY_PARTS, WAYS
 from worker.build import runner
 from workflows import steps

@@ -16,12 +16,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
-from referral_rewards.domain import ledger
+from referral_rewards.domain.books import ledger
+from referral_rewards.domain.books.accounts import AccountKind, account
+from referral_rewards.domain.books.ledger import Deduction, DeductionKind, Entry
 from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.domain.ledger import Deduction, DeductionKind, Entry
-from referral_rewards.domain.ledger_accounts import AccountKind, account
 from referral_rewards.domain.money import to_minor
-from referral_rewards.register.ledger import post
+from referral_rewards.register.books.ledger import post
 from referral_rewards.reporting.books import beancount, sheet
 from referral_rewards.reporting.books.balances import Wanted, balances, totals
 from referral_rewards.reporting.books.span import Span

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ClawbackRow, LegRow, PayoutDeduction, PayoutLegRow, PayoutRow
 from models.session import Database
-from referral_rewards.domain import ledger
-from referral_rewards.domain.ledger import Deduction, DeductionKind, Entry
-from referral_rewards.register.ledger import post
+from referral_rewards.domain.books import ledger
+from referral_rewards.domain.books.ledger import Deduction, DeductionKind, Entry
+from referral_rewards.register.books.ledger import post
 from referral_rewards.reporting.books.checking import problems
 
 AT = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -14,11 +14,12 @@ from sqlalchemy.exc import DBAPIError
 
 from models.session import Database
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.facts import parse_event
-from referral_rewards.domain.lifecycle import ReferralStatus
-from referral_rewards.domain.terms import Terms, load_terms
-from referral_rewards.register import batches, programs
-from referral_rewards.register.facts import Intake
+from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.programs.terms import Terms, load_terms
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.register import programs
+from referral_rewards.register.facts import batches
+from referral_rewards.register.facts.intake import Intake
 from referral_rewards.reporting.simulation.comparison import compare
 from referral_rewards.reporting.simulation.outcomes import Outcome, Verdict
 from referral_rewards.reporting.simulation.simulating import Proposal, Simulation, simulate

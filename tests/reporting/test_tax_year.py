@@ -16,11 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import LegRow, PayoutDeduction, PayoutLegRow, PayoutRow
 from models.session import Database
-from referral_rewards.domain import ledger as books
+from referral_rewards.domain.books import ledger as books
+from referral_rewards.domain.books.ledger import Deduction, DeductionKind
 from referral_rewards.domain.calendar import zone
-from referral_rewards.domain.facts import parse_event
-from referral_rewards.domain.ledger import Deduction, DeductionKind
-from referral_rewards.register import ledger, payees
+from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.register.books import ledger
+from referral_rewards.register.payees import rows as payees
 from referral_rewards.reporting.payees.sheet import COLUMNS, report
 from referral_rewards.reporting.payees.year import paid_in
 from tests.register.crowd import INTAKE, Crowd, told

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral_rewards.reporting.timeline import MARKS_MAX, Mark, Sign, Span, Timeline, timeline
-from referral_rewards.reporting.timeline_picture import in_words, picture
-from referral_rewards.reporting.timeline_scale import LEFT, RIGHT, Scale
+from referral_rewards.reporting.referrals.timeline import MARKS_MAX, Mark, Sign, Span, Timeline, timeline
+from referral_rewards.reporting.referrals.timeline_picture import in_words, picture
+from referral_rewards.reporting.referrals.timeline_scale import LEFT, RIGHT, Scale
 
 NOW = datetime(2026, 7, 20, 12, tzinfo=UTC)
 

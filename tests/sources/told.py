@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 
-from referral_rewards.domain.facts import Event, parse_event
+from referral_rewards.domain.facts.events import Event, parse_event
+from referral_rewards.local.served_source import App, reply, served
 from referral_rewards.sources.http import HttpSource
 from referral_rewards.sources.port import Endpoint
-from referral_rewards.sources.served import App, reply, served
 
 #: How long to wait for what never comes, and for what comes however busy the machine is.
 SHORT, LONG = 0.5, 30.0

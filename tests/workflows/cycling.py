@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from referral_rewards.domain.approval import Approver
-from referral_rewards.domain.money_acts import MoneyAct, SubjectKind
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import act_subjects, acting, cycles
-from referral_rewards.register.acting import AskedAct
-from referral_rewards.register.decisions import Decision
+from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.decisions.chain import Decision
+from referral_rewards.register.recording import on_money, subjects
+from referral_rewards.register.recording.on_money import AskedAct
 from tests.installation import PROGRAM, Installation
 from tests.workflows.scenes import before_its_approver, referrals_at_work, sql
 
@@ -56,9 +57,9 @@ async def decide_on(
     """Records a decision on a cycle as the API does, against what is shown of it now."""
     reason = {MoneyAct.RELEASE_CYCLE: "list_checked", MoneyAct.STOP_CYCLE: "something_wrong"}.get(act, "cleared")
     async with life.database.transaction() as connection:
-        shown = await act_subjects.shown(connection, SubjectKind.CYCLE, cycle, life.keys)
+        shown = await subjects.shown(connection, SubjectKind.CYCLE, cycle, life.keys)
     async with life.database.transaction() as connection:
-        decision, _ = await acting.act(
+        decision, _ = await on_money.act(
             connection,
             AskedAct(act, cycle, reason, "looked at it", digest or shown.digest),
             Approver(user, frozenset(roles), marks),

@@ -13,8 +13,8 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
-from referral_rewards.register import reservations
-from referral_rewards.register.signing import KeyRing
+from referral_rewards.register.claims import reservations
+from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.temporal import cycle_workflow_id, payout_workflow_id, workflow_id
 from tests.installation import Installation, installation
 from workflows.payout import Payout

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from referral_rewards.domain.cycles import cycle_id
+from referral_rewards.domain.cycles.grouping import cycle_id
 from referral_rewards.workflow_ids import (
     clawback_workflow_id,
     cycle_workflow_id,

@@ -13,9 +13,10 @@ from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
-from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.register import outbox, reconciliations
+from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.register import outbox
 from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.reporting.books import checking
 from referral_rewards.workflow_ids import clawback_workflow_id, cycle_workflow_id, reconciliation_workflow_id
 from tests.clawbacks.taking import act, cases, clawbacks, rewarded, told

@@ -13,12 +13,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from models import DecisionRow
-from referral_rewards.domain.approval import DecisionKind
-from referral_rewards.domain.payouts import body_hash, payout_id, provider_key
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import decisions, outbox
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.payouts.states import body_hash, payout_id, provider_key
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register import outbox
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.signing import KeyRing, KeyStatus, Signer
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.signing import KeyRing, KeyStatus, Signer
 from referral_rewards.workflow_ids import payout_workflow_id
 from tests.installation import PROGRAM, Installation
 from tests.workflows.scenes import (

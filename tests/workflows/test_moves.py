@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from referral_rewards.domain.approval import DecisionKind
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.programs.terms import Role
 from tests.installation import Installation
 from tests.workflows.scenes import (
     before_its_approver,

@@ -14,11 +14,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
-from referral_rewards.domain.approval import DecisionKind
-from referral_rewards.domain.terms import Role
-from referral_rewards.embedded import temporal_cli
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.local.embedded import temporal_cli
 from referral_rewards.rails import account_credit
-from referral_rewards.register import reconciliations
+from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from referral_rewards.temporal import workflow_id
 from referral_rewards.workflow_ids import reconciliation_workflow_id

@@ -11,9 +11,9 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from referral_rewards.domain.calendar import zone
-from referral_rewards.domain.cycle_calendar import latest_due, next_due, opens_at
-from referral_rewards.domain.money_acts import MoneyAct
-from referral_rewards.domain.terms import PayoutCycle
+from referral_rewards.domain.cycles.calendar import latest_due, next_due, opens_at
+from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.domain.programs.terms import PayoutCycle
 from referral_rewards.reporting.books import checking
 from referral_rewards.temporal import cycle_schedule_id, cycle_workflow_id
 from tests.installation import Installation

@@ -5,7 +5,7 @@ from typing import Any
 
 from temporalio.testing import WorkflowEnvironment
 
-from referral_rewards.domain.terms import Role
+from referral_rewards.domain.programs.terms import Role
 from tests.workflows.journeys import LITTLE, Journey, in_review
 from tests.workflows.scenes import before_its_approver, is_open, quiet, scene, sql
 

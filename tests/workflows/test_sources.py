@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from referral_rewards.domain.claims import RewardClaim
-from referral_rewards.domain.facts import Event
-from referral_rewards.domain.findings import CheckCode, Flag, Result
-from referral_rewards.register import claims
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.findings import CheckCode, Flag, Result
+from referral_rewards.domain.facts.events import Event
+from referral_rewards.local.fake_source import FakeSource
+from referral_rewards.local.served_source import as_app, served
+from referral_rewards.register.referrals import claims
 from referral_rewards.sources.connected import connected
-from referral_rewards.sources.fake import FakeSource
 from referral_rewards.sources.port import Endpoint, Told
-from referral_rewards.sources.served import as_app, served
 from referral_rewards.temporal import payout_workflow_id
 from tests.chaos.cluster import until
 from tests.installation import PROGRAM, Installation

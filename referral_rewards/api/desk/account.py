@@ -9,13 +9,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData
 
+from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.session.visiting import SentForm, Visit, Visitor, session_token
 from referral_rewards.api.desk.signing_in import matches
-from referral_rewards.api.desk.visiting import SentForm, Visit, Visitor, session_token
-from referral_rewards.api.parts import Its, Parts
 from referral_rewards.domain.errors import BadInput, RequestInvalid
-from referral_rewards.register import passwords, people, tokens, users
-from referral_rewards.register.users import Scope
+from referral_rewards.register.people import administration as people
+from referral_rewards.register.people import passwords, tokens, users
+from referral_rewards.register.people.users import Scope
 
 router = APIRouter()
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from referral_rewards.domain.money_acts import MoneyAct
+from referral_rewards.domain.decisions.money_acts import MoneyAct
 
 _A = MoneyAct
 

@@ -10,14 +10,25 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 
-from referral_rewards.api.deciding import acted
+from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk.act_words import ACTS, FOLLOWS, REASONS
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.visiting import Visit
-from referral_rewards.api.parts import Parts
+from referral_rewards.api.desk.session.visiting import Visit
 from referral_rewards.api.problems import status_of
+from referral_rewards.api.recording import acted
 from referral_rewards.domain import money
-from referral_rewards.domain.approval import NOTE_LENGTH_MAX, check_note
+from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, check_note
+from referral_rewards.domain.decisions.money_acts import (
+    NEEDS_AMOUNT,
+    NEEDS_REFERENCE,
+    MoneyAct,
+    SubjectKind,
+    check_details,
+    may_act,
+)
+from referral_rewards.domain.decisions.money_acts import (
+    REASONS as CODES,
+)
 from referral_rewards.domain.errors import (
     ActRefused,
     BadInput,
@@ -26,20 +37,9 @@ from referral_rewards.domain.errors import (
     ReferralRewardsError,
     RequestInvalid,
 )
-from referral_rewards.domain.money_acts import (
-    NEEDS_AMOUNT,
-    NEEDS_REFERENCE,
-    MoneyAct,
-    SubjectKind,
-    check_details,
-    may_act,
-)
-from referral_rewards.domain.money_acts import (
-    REASONS as CODES,
-)
-from referral_rewards.register import act_subjects
-from referral_rewards.register.acting import AskedAct, check_as_shown
-from referral_rewards.register.users import Scope
+from referral_rewards.register.people.users import Scope
+from referral_rewards.register.recording import subjects
+from referral_rewards.register.recording.on_money import AskedAct, check_as_shown
 
 #: The room of the desk in which each kind of subject has its page.
 ROOMS: Final[Mapping[SubjectKind, str]] = {
@@ -132,8 +132,8 @@ async def decide(
     if step == "edit":
         return await shown(typed, Said())
     async with parts.database.transaction() as connection:
-        matter = await act_subjects.shown(connection, kind, subject, parts.keys)
-        currency = await act_subjects.currency_of(connection, kind, subject)
+        matter = await subjects.shown(connection, kind, subject, parts.keys)
+        currency = await subjects.currency_of(connection, kind, subject)
     try:
         asked = typed.asked(subject, currency)
         visit.user.need_scope(Scope.CLAIMS_DECIDE)
@@ -165,7 +165,7 @@ async def decide(
 async def form_of(parts: Parts, visit: Visit, kind: SubjectKind, subject: UUID, typed: Typed, said: Said) -> Any:
     """What a subject's page needs to show its form."""
     async with parts.database.transaction() as connection:
-        matter = await act_subjects.shown(connection, kind, subject, parts.keys)
+        matter = await subjects.shown(connection, kind, subject, parts.keys)
     choices = [_choice(visit, matter, act) for act in MoneyAct if act in matter.takes]
     able = [choice.act for choice in choices if choice.refusal is None]
     refusal = said.refusal

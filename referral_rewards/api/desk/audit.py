@@ -6,13 +6,13 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from referral_rewards.api.audit import Number
+from referral_rewards.api.dependencies import Reading
 from referral_rewards.api.desk.acts import ROOMS
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.visiting import Reader
-from referral_rewards.api.parts import Reading
-from referral_rewards.domain.money_acts import SUBJECT_OF, MoneyAct
-from referral_rewards.domain.terms import Role
+from referral_rewards.api.desk.session.visiting import Reader
+from referral_rewards.api.v1.audit import Number
+from referral_rewards.domain.decisions.money_acts import SUBJECT_OF, MoneyAct
+from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import audit
 
 router = APIRouter()

@@ -9,17 +9,17 @@ from typing import Any, Final
 from fastapi import APIRouter, Response
 from starlette.datastructures import FormData
 
-from referral_rewards.api.deciding import recorded_together, rule_of
+from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.decision_words import KINDS, REASONS
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
-from referral_rewards.api.parts import Its, Parts
-from referral_rewards.domain.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind
+from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
+from referral_rewards.api.recording import recorded_together, rule_of
+from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind
+from referral_rewards.domain.decisions.bulk import TOGETHER, TOGETHER_MAX
 from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
-from referral_rewards.domain.together import TOGETHER, TOGETHER_MAX
-from referral_rewards.register.users import Scope
-from referral_rewards.reporting import queue as waiting
-from referral_rewards.reporting.queue_filters import Waits
+from referral_rewards.register.people.users import Scope
+from referral_rewards.reporting.queue import entries as waiting
+from referral_rewards.reporting.queue.filters import Waits
 
 router = APIRouter()
 

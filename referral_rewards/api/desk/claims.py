@@ -13,15 +13,15 @@ from markupsafe import Markup
 from pydantic import ValidationError
 from starlette.datastructures import FormData
 
-from referral_rewards.api.deciding import recorded
+from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk import decision_words
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
-from referral_rewards.api.parts import Its, Parts
+from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.problems import status_of
-from referral_rewards.domain.advice import advice
-from referral_rewards.domain.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind, check_words
-from referral_rewards.domain.claim_changes import Change, changes
+from referral_rewards.api.recording import recorded
+from referral_rewards.domain.claims.advice import advice
+from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind, check_words
+from referral_rewards.domain.claims.changes import Change, changes
 from referral_rewards.domain.errors import (
     BadInput,
     DecisionRefused,
@@ -31,12 +31,12 @@ from referral_rewards.domain.errors import (
     RequestInvalid,
     StaleDigest,
 )
-from referral_rewards.register.deciding import Asked
-from referral_rewards.register.users import Scope
-from referral_rewards.reporting.neighbours import EVERY_CLAIM
-from referral_rewards.reporting.queue_filters import Filters
-from referral_rewards.reporting.sheet import Sheet, as_it_was, sheet
-from referral_rewards.reporting.timeline_picture import picture
+from referral_rewards.register.people.users import Scope
+from referral_rewards.register.recording.on_claims import Asked
+from referral_rewards.reporting.queue.filters import Filters
+from referral_rewards.reporting.queue.neighbours import EVERY_CLAIM
+from referral_rewards.reporting.referrals.decision_sheet import Sheet, as_it_was, sheet
+from referral_rewards.reporting.referrals.timeline_picture import picture
 from referral_rewards.temporal import workflow_id
 
 router = APIRouter()

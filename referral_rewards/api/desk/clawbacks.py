@@ -6,17 +6,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from referral_rewards.api.dependencies import Its, Parts, Reading
 from referral_rewards.api.desk import acts
 from referral_rewards.api.desk.acts import Said, Typed
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.payouts import run_of
+from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.typed import id_in, words_in
-from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
-from referral_rewards.api.parts import Its, Parts, Reading
-from referral_rewards.domain.clawbacks import CaseState
+from referral_rewards.domain.clawbacks.states import CaseState
+from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.money import from_minor
-from referral_rewards.domain.money_acts import SubjectKind
-from referral_rewards.domain.rail_catalogue import in_steps
+from referral_rewards.domain.payouts.rail_catalogue import in_steps
 from referral_rewards.reporting import clawbacks as reporting
 from referral_rewards.reporting.clawbacks import Wanted
 from referral_rewards.temporal import clawback_workflow_id

@@ -7,16 +7,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from referral_rewards.api.dependencies import Its, Parts, Reading
 from referral_rewards.api.desk import acts
 from referral_rewards.api.desk.acts import Said, Typed
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.payouts import run_of
+from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.typed import words_in
-from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
-from referral_rewards.api.parts import Its, Parts, Reading
-from referral_rewards.domain.cycles import CycleState
-from referral_rewards.domain.money_acts import SubjectKind
-from referral_rewards.register.cycles import paying_in_cycles
+from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.domain.decisions.money_acts import SubjectKind
+from referral_rewards.register.cycles.rows import paying_in_cycles
 from referral_rewards.reporting import cycles, payouts
 from referral_rewards.temporal import cycle_workflow_id
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from referral_rewards.domain.approval import DecisionKind
+from referral_rewards.domain.claims.approval import DecisionKind
 
 _K = DecisionKind
 

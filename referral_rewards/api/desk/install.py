@@ -26,7 +26,7 @@ from referral_rewards.api.desk import (
     signing_in,
     status,
 )
-from referral_rewards.api.desk.visiting import SignInNeeded
+from referral_rewards.api.desk.session.visiting import SignInNeeded
 from referral_rewards.domain.errors import NotFound
 
 #: The rooms of the desk, each a module with a `router`.

@@ -5,14 +5,14 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from referral_rewards.api.asked import TEXT
+from referral_rewards.api.dependencies import Its
 from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.session.visiting import Bookkeeper
 from referral_rewards.api.desk.typed import day_in
-from referral_rewards.api.desk.visiting import Bookkeeper
-from referral_rewards.api.ledger import FileFormat, file_of
-from referral_rewards.api.parts import Its
+from referral_rewards.api.v1.fields import TEXT
+from referral_rewards.api.v1.ledger import FileFormat, file_of
+from referral_rewards.domain.books.accounts import AccountKind
 from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.domain.ledger_accounts import AccountKind
 from referral_rewards.reporting.books.balances import Wanted, balances, totals
 from referral_rewards.reporting.books.span import Span, see_one_moment
 

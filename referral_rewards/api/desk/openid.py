@@ -8,16 +8,17 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from referral_rewards.api.desk import cookies
-from referral_rewards.api.desk.addresses import own_address
+from referral_rewards.api.dependencies import Its, Parts
+from referral_rewards.api.desk.session import cookies
+from referral_rewards.api.desk.session.addresses import own_address
+from referral_rewards.api.desk.session.visiting import set_session_cookie
 from referral_rewards.api.desk.signing_in import ask, begin_session, landing
-from referral_rewards.api.desk.visiting import set_session_cookie
 from referral_rewards.api.openid import Provider, ProviderRefused, Said
-from referral_rewards.api.parts import Its, Parts
 from referral_rewards.domain.errors import NotFound, NotSignedIn
-from referral_rewards.register import audit, identities
+from referral_rewards.register import audit
 from referral_rewards.register.audit import NOBODY
-from referral_rewards.register.identities import FLOW_MAX
+from referral_rewards.register.people import identities
+from referral_rewards.register.people.identities import FLOW_MAX
 
 router = APIRouter(prefix="/sign-in/openid")
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from referral_rewards.api.desk import words
-from referral_rewards.api.desk.visiting import CSRF_FIELD, Visit
+from referral_rewards.api.desk.session.visiting import CSRF_FIELD, Visit
 
 STATIC: Final = Path(__file__).parent.parent / "static"
 

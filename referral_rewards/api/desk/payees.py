@@ -7,12 +7,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse, Response
 
-from referral_rewards.api.asked import TEXT
+from referral_rewards.api.dependencies import Its, Reading
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.visiting import Bookkeeper
-from referral_rewards.api.files import sent
-from referral_rewards.api.parts import Its, Reading
-from referral_rewards.api.reports import YEARS
+from referral_rewards.api.desk.session.visiting import Bookkeeper
+from referral_rewards.api.streaming import sent
+from referral_rewards.api.v1.fields import TEXT
+from referral_rewards.api.v1.reports import YEARS
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.reporting.payees import sheet
 from referral_rewards.reporting.payees.listing import Wanted, listing

@@ -12,15 +12,16 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.datastructures import FormData
 
+from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.visiting import Administrator, SentForm, Visit
-from referral_rewards.api.parts import Its, Parts
+from referral_rewards.api.desk.session.visiting import Administrator, SentForm, Visit
 from referral_rewards.api.problems import status_of
 from referral_rewards.domain.errors import BadInput, NotAllowed, NotFound, RequestInvalid
-from referral_rewards.domain.identity import Marker
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import passwords, people, tokens
-from referral_rewards.register.users import Scope
+from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.people import administration as people
+from referral_rewards.register.people import passwords, tokens
+from referral_rewards.register.people.users import Scope
 
 router = APIRouter(prefix="/people")
 

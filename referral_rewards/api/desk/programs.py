@@ -8,16 +8,16 @@ from typing import Annotated, Final, NamedTuple
 
 from fastapi import APIRouter, Query, Response
 
+from referral_rewards.api.dependencies import Its, Reading
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.visiting import Reader
-from referral_rewards.api.parts import Its, Reading
+from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.readiness import Area, Remark, gaps, in_order
-from referral_rewards.domain.terms_changes import Said, changes, said
+from referral_rewards.domain.programs.changes import Said, changes, said
+from referral_rewards.domain.readiness.gaps import Area, Remark, gaps, in_order
 from referral_rewards.register import programs
-from referral_rewards.reporting.preflight import readiness
-from referral_rewards.reporting.programs import COUNTED_MAX, Version, versions
-from referral_rewards.reporting.terms_in_words import in_words
+from referral_rewards.reporting.programs.preflight import readiness
+from referral_rewards.reporting.programs.terms_in_words import in_words
+from referral_rewards.reporting.programs.versions import COUNTED_MAX, Version, versions
 
 router = APIRouter(prefix="/programs")
 

@@ -9,18 +9,18 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
+from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.pages import page, part
-from referral_rewards.api.desk.visiting import Reader, SentForm, Visit
-from referral_rewards.api.parts import Its, Parts
+from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
+from referral_rewards.domain.claims.findings import Recommendation
 from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.domain.findings import Recommendation
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import views
-from referral_rewards.reporting import queue as waiting
-from referral_rewards.reporting.forms import age
-from referral_rewards.reporting.queue_counts import counts
-from referral_rewards.reporting.queue_filters import FLAGS, UNFLAGGED, Filters, Sort, Waits
-from referral_rewards.reporting.queue_search import Asking
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.queue import saved_views
+from referral_rewards.reporting.plain_values import age
+from referral_rewards.reporting.queue import entries as waiting
+from referral_rewards.reporting.queue.counts import counts
+from referral_rewards.reporting.queue.filters import FLAGS, UNFLAGGED, Filters, Sort, Waits
+from referral_rewards.reporting.queue.search import Asking
 from referral_rewards.reporting.rails import halted
 
 router = APIRouter()
@@ -69,9 +69,9 @@ async def save_view(visit: Reader, form: SentForm, parts: Its) -> Response:
     name, query = str(form.get("name") or "").strip(), _as_asked(str(form.get("query") or ""))
     async with parts.database.transaction() as connection:
         if form.get("act") == "delete":
-            await views.delete(connection, visit.user.name, name)
+            await saved_views.delete(connection, visit.user.name, name)
         else:
-            await views.save(connection, visit.user.name, name, query)
+            await saved_views.save(connection, visit.user.name, name, query)
     return RedirectResponse(f"/queue?{query}", HTTPStatus.SEE_OTHER)
 
 
@@ -82,7 +82,7 @@ async def _shown(visit: Visit, parts: Parts, filters: Filters) -> dict[str, Any]
         found = await waiting.page(connection, parts.keys, filters, asking, now)
         counted = await counts(connection, now)
         halts = await halted(connection)
-        kept = await views.of_user(connection, visit.user.name)
+        kept = await saved_views.of_user(connection, visit.user.name)
     for entry in found.entries:
         entry["age"] = age(now - datetime.fromisoformat(entry["since"]))
         entry["selectable"] = entry["exception"] == Waits.APPROVAL and not entry["eligibility"]["flags"]

@@ -8,15 +8,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse, Response
 
+from referral_rewards.api.dependencies import Its, Reading
 from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.session.visiting import Bookkeeper, SentForm
 from referral_rewards.api.desk.typed import day_in
-from referral_rewards.api.desk.visiting import Bookkeeper, SentForm
-from referral_rewards.api.parts import Its, Reading
-from referral_rewards.api.reconciliations import DAYS, begun, unseen
-from referral_rewards.domain import rail_catalogue
+from referral_rewards.api.v1.reconciliations import DAYS, begun, unseen
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import reconciliations
+from referral_rewards.domain.payouts import rail_catalogue
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.reporting.books.span import Span
 
 router = APIRouter(prefix="/reconciliations")

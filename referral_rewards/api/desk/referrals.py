@@ -6,18 +6,19 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from markupsafe import Markup
 
+from referral_rewards.api.dependencies import Its, Reading
 from referral_rewards.api.desk.claims import run_of
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.visiting import Reader
-from referral_rewards.api.parts import Its, Reading
-from referral_rewards.domain import identity
-from referral_rewards.domain.lifecycle import ReferralStatus
-from referral_rewards.domain.rewards import Side
-from referral_rewards.register import links, referrals
-from referral_rewards.reporting.referral_search import Search, search
-from referral_rewards.reporting.showing import showing
-from referral_rewards.reporting.timeline import timeline
-from referral_rewards.reporting.timeline_picture import picture
+from referral_rewards.api.desk.session.visiting import Reader
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.facts import identity
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.register.notices import status_links
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.reporting.referrals.everything import showing
+from referral_rewards.reporting.referrals.search import Search, search
+from referral_rewards.reporting.referrals.timeline import timeline
+from referral_rewards.reporting.referrals.timeline_picture import picture
 
 router = APIRouter()
 
@@ -50,7 +51,7 @@ async def show_referral(referral: str, visit: Reader, connection: Reading, parts
     shown = await showing(connection, referral, parts.keys)
     drawn = timeline(shown, datetime.now(UTC))
     row = await referrals.row(connection, referral)
-    key = parts.intake.key_for(links.PURPOSE)
+    key = parts.intake.key_for(status_links.PURPOSE)
     return page(
         "referral.html",
         visit,
@@ -60,7 +61,7 @@ async def show_referral(referral: str, visit: Reader, connection: Reading, parts
         picture=Markup(picture(drawn)) if drawn else None,  # noqa: S704 (every text in it is escaped)
         zone=drawn.zone if drawn else "UTC",
         run=run_of(parts, referral),
-        links={side: links.path(key, row, side) for side in Side},
+        links={side: status_links.path(key, row, side) for side in Side},
         facts=[{**fact, "reference": _reference(fact)} for fact in shown["facts"]],
     )
 

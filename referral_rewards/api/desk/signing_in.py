@@ -14,11 +14,12 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.datastructures import FormData
 
-from referral_rewards.api.desk import cookies
-from referral_rewards.api.desk.addresses import HOME, own_address
-from referral_rewards.api.desk.carried import Carried
+from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.visiting import (
+from referral_rewards.api.desk.session import cookies
+from referral_rewards.api.desk.session.addresses import HOME, own_address
+from referral_rewards.api.desk.session.carried import Carried
+from referral_rewards.api.desk.session.visiting import (
     CSRF_FIELD,
     SentForm,
     SignInNeeded,
@@ -32,14 +33,14 @@ from referral_rewards.api.desk.visiting import (
     set_session_cookie,
     visit_of,
 )
-from referral_rewards.api.parts import Its, Parts
 from referral_rewards.domain.errors import TooManyAttempts
-from referral_rewards.domain.identity import id_problem
-from referral_rewards.domain.terms import Role
-from referral_rewards.register import attempts, audit, passwords, sessions, users
-from referral_rewards.register.attempts import Attempt
+from referral_rewards.domain.facts.identity import id_problem
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register import audit
 from referral_rewards.register.audit import NOBODY
-from referral_rewards.register.users import User
+from referral_rewards.register.people import attempts, passwords, sessions, users
+from referral_rewards.register.people.attempts import Attempt
+from referral_rewards.register.people.users import User
 
 router = APIRouter()
 

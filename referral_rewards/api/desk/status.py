@@ -9,16 +9,17 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.datastructures import FormData
 
+from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.visiting import form_of
-from referral_rewards.api.parts import Its, Parts
+from referral_rewards.api.desk.session.visiting import form_of
+from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.errors import BadInput, Refused
-from referral_rewards.domain.rewards import Side
-from referral_rewards.register import handovers, links, own_words
-from referral_rewards.register.cases import open_case
-from referral_rewards.register.links import NoSuchLink
-from referral_rewards.reporting.own_status import own_status
-from referral_rewards.reporting.showing import showing
+from referral_rewards.register.notices import status_links, status_page
+from referral_rewards.register.notices.status_links import NoSuchLink
+from referral_rewards.register.payouts import handovers
+from referral_rewards.register.referrals.cases import open_case
+from referral_rewards.reporting.referrals.everything import showing
+from referral_rewards.reporting.referrals.own_status import own_status
 
 router = APIRouter(prefix="/status")
 
@@ -39,7 +40,7 @@ async def appeal(token: str, request: Request, parts: Its) -> Response:
         async with parts.database.transaction() as connection:
             row, side = await _opened(connection, parts, token)
             now = datetime.now(UTC)
-            await own_words.appeal(connection, parts.intake, row, side, why=why, form=name, now=now)
+            await status_page.appeal(connection, parts.intake, row, side, why=why, form=name, now=now)
     except (BadInput, Refused) as refusal:
         async with parts.database.transaction() as connection:
             return await _shown(connection, parts, token, problem=_words(refusal), why=why)
@@ -53,7 +54,7 @@ async def rating(token: str, request: Request, parts: Its) -> Response:
     try:
         async with parts.database.transaction() as connection:
             row, side = await _opened(connection, parts, token)
-            await own_words.rate(connection, parts.intake, row, side, score=score, now=datetime.now(UTC))
+            await status_page.rate(connection, parts.intake, row, side, score=score, now=datetime.now(UTC))
     except (BadInput, Refused) as refusal:
         async with parts.database.transaction() as connection:
             return await _shown(connection, parts, token, problem=_words(refusal))
@@ -61,13 +62,13 @@ async def rating(token: str, request: Request, parts: Its) -> Response:
 
 
 async def _opened(connection: AsyncConnection, parts: Parts, token: str) -> tuple[object, Side]:
-    return await links.opened(connection, parts.intake.key_for(links.PURPOSE), token)
+    return await status_links.opened(connection, parts.intake.key_for(status_links.PURPOSE), token)
 
 
 async def _shown(
     connection: AsyncConnection, parts: Parts, token: str, *, done: str = "", problem: str = "", why: str = ""
 ) -> HTMLResponse:
-    row, side = await links.opened(connection, parts.intake.key_for(links.PURPOSE), token)
+    row, side = await status_links.opened(connection, parts.intake.key_for(status_links.PURPOSE), token)
     case = await open_case(connection, row, datetime.now(UTC))
     if case is None:
         raise NoSuchLink
@@ -85,9 +86,9 @@ async def _shown(
         referral=row.id,
         # A page that is sent twice bears one name: its appeal is one fact.
         form=secrets.token_hex(16),
-        may_appeal=row.status in own_words.APPEALABLE and row.closed_at is not None,
-        may_rate=row.status == "rewarded" and not await own_words.has_rated(connection, row.id, side),
-        words_max=own_words.WORDS_MAX,
+        may_appeal=row.status in status_page.APPEALABLE and row.closed_at is not None,
+        may_rate=row.status == "rewarded" and not await status_page.has_rated(connection, row.id, side),
+        words_max=status_page.WORDS_MAX,
         done=done,
         problem=problem,
         why=why,

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from referral_rewards.domain.errors import NotGenuine
-from referral_rewards.domain.provider_events import ProviderEvent, named, payout_in
+from referral_rewards.domain.payouts.provider_events import ProviderEvent, named, payout_in
 from referral_rewards.rails.webhooks.certificates import Certificates
 from referral_rewards.rails.webhooks.port import parsed, part, word
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.domain.provider_events import ProviderEvent
+from referral_rewards.domain.payouts.provider_events import ProviderEvent
 
 
 class Webhook(Protocol):

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from referral_rewards.domain.errors import NotGenuine
-from referral_rewards.domain.provider_events import ProviderEvent, named, payout_in
+from referral_rewards.domain.payouts.provider_events import ProviderEvent, named, payout_in
 from referral_rewards.rails.webhooks.port import parsed, part, word
 
 TOLERANCE_SECONDS: Final = 300

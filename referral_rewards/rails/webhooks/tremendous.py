@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from referral_rewards.domain.errors import NotGenuine
-from referral_rewards.domain.provider_events import ProviderEvent
+from referral_rewards.domain.payouts.provider_events import ProviderEvent
 from referral_rewards.rails.webhooks.port import parsed, word
 
 _KINDS: Final = ("ORDERS.", "REWARDS.")

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.ledger_accounts import AccountKind
+from referral_rewards.domain.books.accounts import AccountKind
 
 
 class Balance(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.ledger_accounts import CHART, parts
+from referral_rewards.domain.books.accounts import CHART, parts
 from referral_rewards.domain.money import exponent, from_minor
 from referral_rewards.reporting.books import balances as trial
 from referral_rewards.reporting.books import journal

@@ -10,9 +10,9 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.ledger_accounts import AccountKind
+from referral_rewards.domain.books.accounts import AccountKind
 from referral_rewards.domain.money import display
-from referral_rewards.register.payout_endings import GIVEN_UP
+from referral_rewards.register.payouts.endings import GIVEN_UP
 
 
 async def problems(connection: AsyncConnection) -> AsyncIterator[str]:

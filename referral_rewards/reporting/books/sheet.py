@@ -9,8 +9,8 @@ from referral_rewards.domain.money import from_minor
 from referral_rewards.reporting.books import journal
 from referral_rewards.reporting.books.journal import Posted, Recorded
 from referral_rewards.reporting.books.span import Span
-from referral_rewards.reporting.forms import instant
-from referral_rewards.reporting.spreadsheet import as_text, row
+from referral_rewards.reporting.csv_lines import as_text, row
+from referral_rewards.reporting.plain_values import instant
 
 COLUMNS: Final = (
     *("posted_at", "transaction", "key", "description", "program", "referral"),

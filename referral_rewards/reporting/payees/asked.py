@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from referral_rewards.domain import tax
+from referral_rewards.domain.payees import tax_thresholds
 
 #: The regimes that terms may name.
-Regime = StrEnum("Regime", {name.upper(): name for name in (tax.NO_REGIME, *tax.THRESHOLDS)})  # type: ignore[misc]
+Regime = StrEnum("Regime", {name.upper(): name for name in (tax_thresholds.NO_REGIME, *tax_thresholds.THRESHOLDS)})  # type: ignore[misc]

@@ -7,8 +7,9 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import calendar, tax, tax_forms
-from referral_rewards.register import payees
+from referral_rewards.domain import calendar
+from referral_rewards.domain.payees import tax_forms, tax_thresholds
+from referral_rewards.register.payees import rows as payees
 
 PAGE: Final = 100
 _CLOCK: Final = calendar.zone("UTC")
@@ -36,7 +37,8 @@ async def listing(connection: AsyncConnection, wanted: Wanted, now: datetime) ->
     filed = await payees.forms(connection, names)
     for name in names:
         found[name]["forms"] = {
-            regime: tax_forms.on_file(filed[name], regime, now, _CLOCK).standing.value for regime in tax.THRESHOLDS
+            regime: tax_forms.on_file(filed[name], regime, now, _CLOCK).standing.value
+            for regime in tax_thresholds.THRESHOLDS
         }
     return list(found.values())
 

@@ -7,13 +7,15 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import calendar, tax, tax_forms
+from referral_rewards.domain import calendar
+from referral_rewards.domain.claims.rewards import destination
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.rewards import destination
-from referral_rewards.domain.tax_forms import TaxForm
-from referral_rewards.register import payees, referrals
-from referral_rewards.reporting.forms import instant, plain
+from referral_rewards.domain.payees import tax_forms, tax_thresholds
+from referral_rewards.domain.payees.tax_forms import TaxForm
+from referral_rewards.register.payees import rows as payees
+from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.reporting.payees.year import PaidInYear, paid_in
+from referral_rewards.reporting.plain_values import instant, plain
 
 #: Of what waits or is owed no more than so many are named; how many there are is told.
 LEGS_SHOWN_MAX: Final = 200
@@ -44,7 +46,7 @@ async def profile(connection: AsyncConnection, payee: str, now: datetime, year: 
         "year": year,
         "methods": _methods(said),
         "forms": [_form(form) for form in forms],
-        "tax": [_standing(regime, forms, counted, year, now) for regime in tax.THRESHOLDS],
+        "tax": [_standing(regime, forms, counted, year, now) for regime in tax_thresholds.THRESHOLDS],
         "counts_minor": dict(sorted(counted.items())),
         "paid_in_year": [_year(each) for each in paid],
         "paid_by_program": [
@@ -89,7 +91,7 @@ def _standing(
     regime: str, forms: Sequence[TaxForm], counted: Mapping[str, int], year: int, now: datetime
 ) -> dict[str, Any]:
     """What the payee's forms are worth under a regime, and how far the year is from its threshold."""
-    on_file, limit = tax_forms.on_file(forms, regime, now, _CLOCK), tax.threshold(regime, year)
+    on_file, limit = tax_forms.on_file(forms, regime, now, _CLOCK), tax_thresholds.threshold(regime, year)
     assert limit is not None
     return {
         "regime": regime,

@@ -7,9 +7,9 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.money import from_minor
-from referral_rewards.domain.terms import RewardKind
+from referral_rewards.domain.programs.terms import RewardKind
+from referral_rewards.reporting.csv_lines import as_text, row
 from referral_rewards.reporting.payees.year import PaidInYear, paid_in
-from referral_rewards.reporting.spreadsheet import as_text, row
 
 COLUMNS: Final = (
     *("payee", "regime", "currency"),

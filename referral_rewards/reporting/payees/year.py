@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import tax, tax_forms
-from referral_rewards.domain.tax import Threshold
-from referral_rewards.domain.tax_forms import OnFile
-from referral_rewards.register import payees, programs
+from referral_rewards.domain.payees import tax_forms, tax_thresholds
+from referral_rewards.domain.payees.tax_forms import OnFile
+from referral_rewards.domain.payees.tax_thresholds import Threshold
+from referral_rewards.register import programs
+from referral_rewards.register.payees import rows as payees
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,21 @@ async def paid_in(
     asked = {**await payees.bounds(connection, year), "payee": payee}
     async for row in await connection.stream(_YEAR, asked):
         # A regime that some program of the payee's reports to, whatever the others do.
-        for its in sorted({each for each in row.regimes if each != tax.NO_REGIME}) or [tax.NO_REGIME]:
+        for its in sorted({each for each in row.regimes if each != tax_thresholds.NO_REGIME}) or [
+            tax_thresholds.NO_REGIME
+        ]:
             if regime in (None, its):
                 yield _line(row, its, year, zones[row.programs[0]], now)
 
 
 def _line(row: Any, regime: str, year: int, zone: ZoneInfo, now: datetime) -> PaidInYear:
     on_file = None
-    if regime != tax.NO_REGIME:
+    if regime != tax_thresholds.NO_REGIME:
         filed = [
             tax_forms.read(each["data"], datetime.fromisoformat(each["at"]), each["source"], each["event"])
             for each in row.forms
         ]
-        last = tax.year_begins(year + 1, zone) - timedelta(microseconds=1)
+        last = tax_thresholds.year_begins(year + 1, zone) - timedelta(microseconds=1)
         on_file = tax_forms.on_file(filed, regime, min(now, last), zone)
     return PaidInYear(
         payee=row.payee,
@@ -74,7 +77,7 @@ def _line(row: Any, regime: str, year: int, zone: ZoneInfo, now: datetime) -> Pa
         by_kind={kind: int(minor) for kind, minor in sorted(row.by_kind.items())},
         withheld_minor=int(row.withheld_minor),
         clawed_back_minor=int(row.clawed_back_minor),
-        threshold=tax.threshold(regime, year),
+        threshold=tax_thresholds.threshold(regime, year),
         on_file=on_file,
     )
 

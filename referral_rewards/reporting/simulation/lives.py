@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from referral_rewards.domain import periods
-from referral_rewards.domain.course import Course
-from referral_rewards.domain.facts import Fact
-from referral_rewards.domain.lifecycle import CLOSED, Reason, ReferralStatus
-from referral_rewards.domain.origin import Origin
-from referral_rewards.domain.terms import Terms
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.referrals import periods
+from referral_rewards.domain.referrals.course import Course
+from referral_rewards.domain.referrals.lifecycle import CLOSED, Reason, ReferralStatus
+from referral_rewards.domain.referrals.origin import Origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from referral_rewards.domain.claims import RewardClaim
-from referral_rewards.domain.findings import Recommendation
-from referral_rewards.domain.lifecycle import ReferralStatus
-from referral_rewards.domain.rewards import Side
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.findings import Recommendation
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.reporting.simulation.lives import Life
 
 

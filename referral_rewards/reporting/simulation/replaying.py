@@ -13,15 +13,17 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import claims, periods
-from referral_rewards.domain.claims import RewardClaim
-from referral_rewards.domain.facts import Fact
-from referral_rewards.domain.inquiries import Answer, Answers, SourceAnswer
-from referral_rewards.domain.origin import origin, referee_identity
-from referral_rewards.domain.terms import Terms
-from referral_rewards.register import dossier, inquiries
-from referral_rewards.register.cases import Case
-from referral_rewards.register.referrals import fact_of
+from referral_rewards.domain.claims import claim as claims
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.referrals import periods
+from referral_rewards.domain.referrals.inquiries import Answer, Answers, SourceAnswer
+from referral_rewards.domain.referrals.origin import origin, referee_identity
+from referral_rewards.register.claims import dossier
+from referral_rewards.register.referrals import inquiries
+from referral_rewards.register.referrals.cases import Case
+from referral_rewards.register.referrals.rows import fact_of
 from referral_rewards.reporting.simulation.outcomes import of_claim, of_life
 from referral_rewards.reporting.simulation.runs import Run
 

@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from referral_rewards.domain.claims import RewardClaim
-from referral_rewards.domain.dossier import Dossier, Rival, TaxPosition, Usage
-from referral_rewards.domain.lifecycle import ReferralStatus
-from referral_rewards.domain.rewards import Side
-from referral_rewards.domain.terms import Terms
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.dossier import Dossier, Rival, TaxPosition, Usage
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.reporting.simulation.lives import Life
 from referral_rewards.reporting.simulation.outcomes import Outcome, Verdict
 

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.origin import origin
-from referral_rewards.domain.terms import Terms, in_force
+from referral_rewards.domain.programs.terms import Terms, in_force
+from referral_rewards.domain.referrals.origin import origin
 from referral_rewards.register import programs
 from referral_rewards.reporting.simulation.lives import Life, life
 from referral_rewards.reporting.simulation.outcomes import Compared

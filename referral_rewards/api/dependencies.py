@@ -1,0 +1,163 @@
+"""What the routes work with, put together once a process, and who is asking."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated
+
+import httpx
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models.session import Database
+from referral_rewards.api.metrics import Metrics
+from referral_rewards.api.openid import Provider
+from referral_rewards.config.form import PREFIX
+from referral_rewards.config.settings import Settings
+from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
+from referral_rewards.rails import asking
+from referral_rewards.rails.webhooks.connected import connected
+from referral_rewards.rails.webhooks.port import Webhook
+from referral_rewards.register.decisions.signing import KeyRing, Signer
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.people import users
+from referral_rewards.register.people.users import User
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The database, the taking in of facts, the keys that decisions are verified by, and the one that signs them.
+
+    ``web_ui`` is the address of a namespace in the Temporal Web UI, None where nobody said where that is;
+    ``openid`` the provider that people sign in with, if there is one beside our own passwords; ``webhooks`` are those
+    of payment providers by their sources, and ``outside`` fetches what verifying them takes.
+    """
+
+    database: Database
+    intake: Intake
+    keys: KeyRing
+    signer: Signer
+    metrics: Metrics
+    web_ui: str | None = None
+    openid: Provider | None = None
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict)
+    outside: httpx.AsyncClient | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Parts":
+        """The parts that the settings describe.
+
+        Raises:
+            BadInput: if the API lacks a key that it can't do without.
+        """
+        if settings.signing_key is None:
+            raise BadInput([Problem(f"{PREFIX}SIGNING_KEY", "not set; without it no decision can be signed")])
+        if settings.verify_keys is None:
+            raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", "not set; without it no decision can be verified")])
+        try:
+            signer = Signer.load(settings.signing_key)
+        except (OSError, ValueError) as error:
+            raise BadInput([Problem(f"{PREFIX}SIGNING_KEY", f"can't be used: {error}")]) from None
+        keys = KeyRing.load(settings.verify_keys)
+        if signer.key_id not in keys.keys:
+            raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", f"does not list the signing key {signer.key_id}")])
+        outside = asking.client() if settings.webhook_secrets else None
+        return cls(
+            database=Database.at(settings.database_url, pool_size=10),
+            intake=Intake(settings.pepper_bytes()),
+            keys=keys,
+            signer=signer,
+            metrics=Metrics(),
+            web_ui=settings.web_ui_url,
+            openid=_provider(settings),
+            webhooks=_webhooks(settings, outside),
+            outside=outside,
+        )
+
+
+def _webhooks(settings: Settings, client: httpx.AsyncClient | None) -> Mapping[str, Webhook]:
+    if client is None:
+        return {}
+    secrets: dict[str, str] = {name: secret.get_secret_value() for name, secret in settings.webhook_secrets.items()}
+    roots = settings.webhook_paypal_roots
+    try:
+        return connected(secrets, client, certificates=settings.webhook_paypal_certificates, roots=roots)
+    except (OSError, ValueError) as error:
+        raise BadInput([Problem(f"{PREFIX}WEBHOOK_PAYPAL_ROOTS", f"can't be used: {error}")]) from None
+
+
+def _provider(settings: Settings) -> Provider | None:
+    if settings.oidc_issuer is None:
+        return None
+    if settings.oidc_client_id is None:
+        raise BadInput([Problem(f"{PREFIX}OIDC_CLIENT_ID", "not set; the provider must know who asks")])
+    secret = settings.oidc_client_secret
+    return Provider(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        redirect_uri=f"{settings.home_url()}/sign-in/openid/callback",
+        client_secret=secret.get_secret_value() if secret else None,
+        name_claim=settings.oidc_name_claim,
+        roles_claim=settings.oidc_roles_claim,
+        roles=settings.oidc_roles,
+    )
+
+
+def _parts(request: Request) -> Parts:
+    parts = request.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+Its = Annotated[Parts, Depends(_parts)]
+
+
+async def _reading(parts: Its) -> AsyncIterator[AsyncConnection]:
+    async with parts.database.transaction() as connection:
+        yield connection
+
+
+Reading = Annotated[AsyncConnection, Depends(_reading)]
+"""A transaction for a request that only reads."""
+
+bearer = HTTPBearer(auto_error=False, description="A token from `referrals user add`.")
+"""The token that a request carries, if it carries one."""
+
+
+async def _signed_in(parts: Its, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> User:
+    if credentials is None:
+        raise NotSignedIn("a token is needed: Authorization: Bearer …")
+    async with parts.database.transaction() as connection:
+        return await users.signed_in(connection, credentials.credentials, datetime.now(UTC))
+
+
+async def _person(user: Annotated[User, Depends(_signed_in)]) -> User:
+    user.need_a_role()
+    return user
+
+
+async def _decider(user: Annotated[User, Depends(_person)]) -> User:
+    user.need_scope(users.Scope.CLAIMS_DECIDE)
+    return user
+
+
+async def _bookkeeper(user: Annotated[User, Depends(_person)]) -> User:
+    user.need_the_books()
+    return user
+
+
+async def _teller(user: Annotated[User, Depends(_signed_in)]) -> User:
+    user.need_scope(users.Scope.EVENTS_WRITE)
+    return user
+
+
+SignedIn = Annotated[User, Depends(_signed_in)]
+Teller = Annotated[User, Security(_teller, scopes=[users.Scope.EVENTS_WRITE])]
+"""Somebody who may tell us of facts."""
+Person = Annotated[User, Security(_person, scopes=[users.Scope.CLAIMS_READ])]
+"""Somebody with a role: services write facts and read nothing."""
+Decider = Annotated[User, Security(_decider, scopes=[users.Scope.CLAIMS_DECIDE])]
+"""A person whose token may be used to decide."""
+Bookkeeper = Annotated[User, Security(_bookkeeper, scopes=[users.Scope.CLAIMS_READ])]
+"""Finance, or an administrator, who may read the books."""

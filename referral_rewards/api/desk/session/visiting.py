@@ -1,0 +1,138 @@
+"""Who visits the desk: the session behind the cookie, and proof that a form was sent by one of our own pages."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from fastapi import Depends, Request, Response
+from starlette.datastructures import FormData
+
+from referral_rewards.api.dependencies import Its
+from referral_rewards.api.desk.session import cookies
+from referral_rewards.domain.errors import NotAllowed, NotSignedIn, RequestInvalid
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.people import sessions
+from referral_rewards.register.people.users import User
+
+SESSION_COOKIE: Final = "referrals_session"
+#: The field that every form of the desk carries.
+CSRF_FIELD: Final = "csrf"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A signed-in person with a browser; ``csrf`` goes into each form, and is asked for when it comes back."""
+
+    user: User
+    csrf: str
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in, or no longer: the desk shows the sign-in page, and then what was asked for."""
+
+    def __init__(self, *, was_signed_in: bool) -> None:
+        self.was_signed_in = was_signed_in
+        super().__init__("sign in first")
+
+
+class FormNotOurs(NotAllowed):
+    """A form that no page of ours sent, or one from before the present session."""
+
+
+async def visit_of(request: Request, parts: Its) -> Visit:
+    """Who visits. Raises SignInNeeded where nobody is signed in."""
+    token = session_token(request)
+    if token is None:
+        raise SignInNeeded(was_signed_in=False)
+    try:
+        async with parts.database.transaction() as connection:
+            user = await sessions.visitor(connection, token, at=datetime.now(UTC))
+    except NotSignedIn:
+        raise SignInNeeded(was_signed_in=True) from None
+    return Visit(user, csrf_of(token))
+
+
+async def form_of(request: Request) -> FormData:
+    """The fields of a form, whoever sent it.
+
+    Raises:
+        RequestInvalid: if one holds what is no text. A form may name an encoding in which half a character can stand.
+    """
+    form = await request.form()
+    for name, value in form.multi_items():
+        if any("\ud800" <= each <= "\udfff" for each in (*name, *(value if isinstance(value, str) else ""))):
+            raise RequestInvalid("holds what is no text: half of a surrogate pair", "form")
+    return form
+
+
+async def _sent_form(request: Request, visit: Annotated[Visit, Depends(visit_of)]) -> FormData:
+    form = await form_of(request)
+    if not is_token(form.get(CSRF_FIELD), visit.csrf):
+        raise FormNotOurs("the form was not sent from this session; go back, reload the page and send it again")
+    return form
+
+
+Visitor = Annotated[Visit, Depends(visit_of)]
+"""Somebody who is signed in, with whatever roles; else the sign-in page is shown."""
+SentForm = Annotated[FormData, Depends(_sent_form)]
+"""The fields of a form that one of our own pages sent in this session."""
+
+
+def session_token(request: Request) -> str | None:
+    """What the session cookie holds, if there is one."""
+    return cookies.held(request, SESSION_COOKIE)
+
+
+def set_session_cookie(response: Response, request: Request, token: str) -> None:
+    """Hands the browser its session, until the browser is closed."""
+    cookies.hand(response, request, SESSION_COOKIE, token)
+
+
+def forget_session_cookie(response: Response, request: Request) -> None:
+    """Has the browser forget it."""
+    cookies.forget(response, request, SESSION_COOKIE)
+
+
+def cookie_name(*, secure: bool) -> str:
+    """The cookie's name on this scheme."""
+    return cookies.cookie_name(SESSION_COOKIE, secure=secure)
+
+
+def is_token(given: object, right: str) -> bool:
+    """Whether a form came back with the token that it was given."""
+    return isinstance(given, str) and hmac.compare_digest(given.encode(), right.encode())
+
+
+def csrf_of(token: str) -> str:
+    """What a form of this session carries; who can't read the cookie can't know it."""
+    return hmac.new(token.encode(), b"form", hashlib.sha256).hexdigest()
+
+
+async def _reader(visit: Visitor) -> Visit:
+    visit.user.need_a_role()
+    return visit
+
+
+Reader = Annotated[Visit, Depends(_reader)]
+"""A visitor with a role, who may therefore read referrals, claims and programs."""
+
+
+async def _bookkeeper(visit: Visitor) -> Visit:
+    visit.user.need_the_books()
+    return visit
+
+
+Bookkeeper = Annotated[Visit, Depends(_bookkeeper)]
+"""A visitor who may read the books."""
+
+
+async def _administrator(visit: Visitor) -> Visit:
+    if Role.ADMINISTRATOR not in visit.user.roles:
+        raise NotAllowed(f"{visit.user.name} is no administrator; only they look after people")
+    return visit
+
+
+Administrator = Annotated[Visit, Depends(_administrator)]
+"""A visitor who looks after people and their access, and who has no authority over money by that."""

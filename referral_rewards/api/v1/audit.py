@@ -1,0 +1,52 @@
+"""The record of who did what, for programs."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel
+
+from referral_rewards.api.dependencies import Person, Reading
+from referral_rewards.register import audit
+
+router = APIRouter(prefix="/v1/audit", tags=["audit"])
+
+Filter = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
+#: Numbers are those of a Postgres bigint.
+Number = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
+
+
+class Event(BaseModel):
+    """One act: who did it (`nobody`: somebody who was not signed in), what (noun.verb), and to what."""
+
+    number: int
+    at: AwareDatetime
+    actor: str
+    act: str
+    subject: str
+    details: dict[str, Any]
+
+
+class Page(BaseModel):
+    """Acts, newest first. ``next`` is what `before` takes for the page that follows; null at the end."""
+
+    events: list[Event]
+    next: int | None
+
+
+@router.get("", summary="Who did what")
+async def list_events(
+    connection: Reading,
+    person: Person,
+    actor: Filter = None,
+    act: Annotated[Filter, Query(description="noun.verb, or a noun for all of its acts")] = None,
+    subject: Filter = None,
+    before: Number = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Page:
+    """Sign-ins and refused ones, people, tokens, programs, the blocklist, decisions and refused ones."""
+    rows = await audit.listing(connection, audit.Wanted(actor, act, subject, before, limit))
+    events = [
+        Event(number=row.id, at=row.at, actor=row.actor, act=row.act, subject=row.subject, details=row.details)
+        for row in rows
+    ]
+    return Page(events=events, next=events[-1].number if len(events) == limit else None)

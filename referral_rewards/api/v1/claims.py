@@ -1,0 +1,95 @@
+"""One claim, and what people decide on it."""
+
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from referral_rewards.api.dependencies import Decider, Its, Person, Reading
+from referral_rewards.api.openapi import refusals
+from referral_rewards.api.recording import recorded
+from referral_rewards.api.v1 import fields
+from referral_rewards.api.v1.shapes import DecidableClaim
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.register.recording.on_claims import Asked
+from referral_rewards.reporting.referrals.everything import decidable
+
+router = APIRouter(prefix="/v1/claims", tags=["claims"])
+
+
+class NewDecision(BaseModel):
+    """A decision to be recorded. ``digest`` is what `GET /v1/claims/{referral}` showed: what the person looked at."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{**fields.EXAMPLE, "digest": fields.EXAMPLE_DIGEST}],
+            "anyOf": fields.REASONS_BY_KIND,
+        },
+    )
+
+    kind: DecisionKind
+    reason: str
+    note: fields.Note
+    digest: fields.Digest
+
+
+class RecordedDecision(BaseModel):
+    """A decision on record; ``repeated`` if the very same was recorded before."""
+
+    id: UUID
+    seq: int
+    referral: str
+    kind: DecisionKind
+    user: str
+    roles: list[str]
+    reason: str
+    digest: str
+    decided_at: AwareDatetime
+    repeated: bool
+
+
+@router.get(
+    "/{referral:path}",
+    summary="Show what a decision would be made against",
+    responses={200: {"model": DecidableClaim}},
+)
+async def show_claim(referral: fields.NamedInPath, connection: Reading, person: Person, parts: Its) -> Any:
+    """The claim with its digest, who has decided what, and which decisions it takes now.
+
+    For a closed referral `digest` is that of its closing, and `reopen` the only decision.
+    """
+    return await decidable(connection, referral, parts.keys)
+
+
+@router.post(
+    "/{referral:path}/decisions",
+    status_code=201,
+    summary="Decide",
+    responses={200: {"model": RecordedDecision, "description": "It was on record"}, **refusals(HTTPStatus.CONFLICT)},
+)
+async def decide(
+    referral: fields.NamedInPath, new: NewDecision, response: Response, person: Decider, parts: Its
+) -> RecordedDecision:
+    """Signs and records a decision of the signed-in person, and wakes the referral.
+
+    409 if the claim changed since it was shown, or the rules of approval don't admit the decision; the rule is named.
+    The same decision again answers 200 with the first one.
+    """
+    decision, repeated = await recorded(parts, Asked(referral, new.kind, new.reason, new.note, new.digest), person)
+    if repeated:
+        response.status_code = 200
+    return RecordedDecision(
+        id=decision.id,
+        seq=decision.seq,
+        referral=decision.referral,
+        kind=new.kind,
+        user=decision.user,
+        roles=sorted(decision.roles),
+        reason=decision.reason,
+        digest=decision.digest,
+        decided_at=decision.decided_at,
+        repeated=repeated,
+    )

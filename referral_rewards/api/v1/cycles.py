@@ -1,0 +1,197 @@
+"""Payout cycles, what the next one would pay, and what people decide on them."""
+
+from datetime import UTC, date, datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict
+
+from referral_rewards.api.dependencies import Decider, Its, Person, Reading
+from referral_rewards.api.openapi import refusals
+from referral_rewards.api.v1 import fields
+from referral_rewards.api.v1.money_acts import Actable, NewCycleAct, RecordedAct, record
+from referral_rewards.api.v1.shapes import Instant
+from referral_rewards.domain.cycles.grouping import CarriedFor, CycleState
+from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct, SubjectKind
+from referral_rewards.domain.errors import NotAllowed
+from referral_rewards.register import audit
+from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.reporting import cycles as reporting
+from referral_rewards.reporting.cycles import Wanted
+from referral_rewards.reporting.decisions import actable
+
+router = APIRouter(prefix="/v1/cycles", tags=["cycles"])
+
+Text = Annotated[str | None, Query(max_length=500, pattern=fields.TEXT)]
+
+
+class Summary(BaseModel):
+    """What a cycle comes to by rail and currency (``totals``), which legs wait for the next one, by reason
+    (``carried``), and once it is done where its payouts came to rest (``outcome``). Empty while it is gathered."""
+
+    model_config = ConfigDict(extra="allow")
+
+    totals: list[dict[str, Any]] = []
+    carried: list[dict[str, Any]] = []
+    outcome: list[dict[str, Any]] = []
+
+
+class CycleInList(BaseModel):
+    """A payout cycle. ``list`` is the digest of what finance releases; ``minimum_minor`` the least that is paid to a
+    payee in ``currency``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    cycle: UUID
+    program: str
+    due_on: date
+    state: CycleState
+    minimum_minor: int | None
+    currency: str
+    list: str | None
+    summary: Summary
+    opened_at: Instant
+    frozen_at: Instant | None
+    done_at: Instant | None
+
+
+class CyclePage(BaseModel):
+    """Cycles, the latest first. ``next`` is what `after` takes for the page that follows; null at the end."""
+
+    cycles: list[CycleInList]
+    next: UUID | None
+
+
+class PlannedPayout(BaseModel):
+    """A payout that would be made, before anything is kept back of it."""
+
+    payee: str
+    rail: str
+    amount_minor: int
+    currency: str
+    legs: int
+    referrals: list[str]
+
+
+class CarriedLeg(BaseModel):
+    """A reward that would wait for the cycle after, and why."""
+
+    leg: UUID
+    referral: str
+    payee: str
+    rail: str
+    amount_minor: int
+    currency: str
+    why: CarriedFor
+
+
+class Preview(BaseModel):
+    """What a program's next cycle would pay by what is due now, by payee. ``next`` is what `after` takes for the page
+    that follows; null at the end."""
+
+    program: str
+    due_on: date
+    opens_at: Instant
+    minimum_minor: int | None
+    currency: str
+    payouts: list[PlannedPayout]
+    carried: list[CarriedLeg]
+    next: str | None
+
+
+class NewCycle(BaseModel):
+    """A cycle to be opened today, instead of on its day."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"program": "acme-friends"}]})
+
+    program: fields.GivenId
+
+
+class OpenedCycle(BaseModel):
+    """The program's cycle of today; ``repeated`` if it was open already."""
+
+    cycle: UUID
+    program: str
+    due_on: date
+    repeated: bool
+
+
+@router.get("", summary="List payout cycles", responses={200: {"model": CyclePage}})
+async def list_cycles(
+    connection: Reading,
+    person: Person,
+    program: Text = None,
+    state: CycleState | None = None,
+    after: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Any:
+    """The latest first, a page at a time. The payouts of one are `GET /v1/payouts?cycle=`."""
+    found = await reporting.listing(connection, Wanted(program, state, after, limit))
+    return {"cycles": found, "next": found[-1]["cycle"] if len(found) == limit else None}
+
+
+@router.get(
+    "/preview",
+    summary="Show what the next cycle would pay",
+    responses={200: {"model": Preview}, **refusals(HTTPStatus.NOT_FOUND)},
+)
+async def preview_cycle(
+    connection: Reading,
+    person: Person,
+    program: Annotated[str, Query(max_length=500, pattern=fields.TEXT, examples=["acme-friends"])],
+    after: Text = None,
+    limit: Annotated[int, Query(ge=1, le=500, description="Payees.")] = 100,
+) -> Any:
+    """By payee, a page at a time: what is due now, and what would be carried forward with the reason."""
+    return await reporting.preview(connection, program, datetime.now(UTC), after=after, limit=limit)
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Open a cycle",
+    responses={200: {"model": OpenedCycle, "description": "It was open"}, **refusals(HTTPStatus.NOT_FOUND)},
+)
+async def open_cycle(new: NewCycle, response: Response, person: Decider, parts: Its) -> OpenedCycle:
+    """Opens a cycle of today, whatever the day. It gathers what is due and pays nothing until finance releases it."""
+    if not person.roles & ROLES[MoneyAct.STOP_CYCLE]:
+        raise NotAllowed(f"{person.name} may not open a payout cycle: it needs a role that may stop one")
+    now = datetime.now(UTC)
+    async with parts.database.transaction() as connection:
+        opened, repeated = await cycles.open_early(connection, new.program, now)
+        row = await cycles.row(connection, opened)
+        assert row is not None
+        if not repeated:
+            await audit.note(connection, actor=person.name, act="cycle.opened", subject=str(opened), at=now)
+    if repeated:
+        response.status_code = 200
+    return OpenedCycle(cycle=opened, program=row.program, due_on=row.due_on, repeated=repeated)
+
+
+@router.get("/{cycle}", summary="Show what a decision would be made against", responses={200: {"model": Actable}})
+async def show_cycle(cycle: UUID, connection: Reading, person: Person, parts: Its) -> Any:
+    """The payout cycle with its digest, who has decided what, and which decisions it takes now."""
+    return await actable(connection, SubjectKind.CYCLE, cycle, parts.keys)
+
+
+@router.post(
+    "/{cycle}/decisions",
+    status_code=201,
+    summary="Decide",
+    responses={200: {"model": RecordedAct, "description": "It was on record"}, **refusals(HTTPStatus.CONFLICT)},
+)
+async def decide_on_cycle(
+    cycle: UUID, new: NewCycleAct, response: Response, person: Decider, parts: Its
+) -> RecordedAct:
+    """Signs and records a decision of the signed-in person, and wakes what carries it out.
+
+    409 if somebody decided on it since it was shown (`decided_meanwhile`: who, what and when), if it changed otherwise
+    (`stale`), or if its rules don't admit the decision; the rule is named. The same
+    decision again answers 200 with the first one.
+    """
+    made = await record(parts, cycle, new, person)
+    if made.repeated:
+        response.status_code = 200
+    return made

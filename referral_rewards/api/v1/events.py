@@ -1,0 +1,195 @@
+"""Facts come in: one CloudEvent, or an array of them that belong together."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.api.dependencies import Its, Parts, Teller
+from referral_rewards.api.openapi import refusals
+from referral_rewards.domain.errors import BadInput, FactConflict, Problem, RequestInvalid
+from referral_rewards.domain.facts.events import Event, parse_event, too_far_ahead
+from referral_rewards.register.facts import batches
+from referral_rewards.register.facts.intake import Recorded
+from referral_rewards.register.retrying import retrying
+
+router = APIRouter(prefix="/v1", tags=["facts"])
+_log = structlog.get_logger("api")
+
+EVENTS_MAX: Final = 1000
+
+
+class EventProblem(BaseModel):
+    """What is wrong with one event; ``index`` is its place in the array."""
+
+    index: int
+    where: str
+    what: str
+
+
+class Acknowledged(BaseModel):
+    """What became of the events. What is recorded or repeated here is safe; the rest changed nothing."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"recorded": 2, "repeated": 0, "conflicts": 0, "problems": []}]}
+    )
+
+    recorded: int
+    repeated: int
+    conflicts: int
+    problems: list[EventProblem]
+
+
+_CLOUD_EVENT: Final = {
+    "type": "object",
+    "description": "A CloudEvent 1.0. (source, id) is its identity; time, with an offset, is when it happened.",
+    "required": ["specversion", "id", "source", "type", "time", "data"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        **{name: {"type": "string"} for name in ("id", "source", "type")},
+        "time": {"type": "string", "format": "date-time"},
+        "data": {"type": "object"},
+    },
+}
+_SENT: Final = {
+    "specversion": "1.0",
+    "id": "db-2",
+    "source": "acme/site",
+    "type": "referral.sent",
+    "time": "2026-06-01T14:00:00Z",
+    "data": {
+        "referral": "db1",
+        "program": "acme-friends",
+        "referrer": "dexter",
+        "channel": "email",
+        "referee": {"email": "brie1@example.com"},
+    },
+}
+_BOUGHT: Final = {
+    "specversion": "1.0",
+    "id": "db-4",
+    "source": "acme/shop",
+    "type": "conversion.recorded",
+    "time": "2026-07-10T14:00:00Z",
+    "data": {
+        "order": "o1",
+        "kind": "purchase",
+        "customer": {"customer": "c-brie-1", "email": "brie1@example.com"},
+        "amount": "80.00",
+        "currency": "USD",
+        "new_customer": True,
+    },
+}
+_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"oneOf": [_CLOUD_EVENT, {"type": "array", "maxItems": EVENTS_MAX, "items": _CLOUD_EVENT}]},
+                "examples": {
+                    "one": {"summary": "Dexter invites Brie by email", "value": _SENT},
+                    "batch": {"summary": "And she buys", "value": [_SENT, _BOUGHT]},
+                },
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "/events",
+    status_code=202,
+    openapi_extra=_BODY,
+    summary="Tell us of facts",
+    responses=refusals(HTTPStatus.CONFLICT),
+)
+async def record_events(request: Request, parts: Its, user: Teller) -> Acknowledged:
+    """Answers once everything it acknowledges is committed. The same event again is acknowledged and changes nothing.
+
+    One event that can't be taken is 422, one that contradicts what was sent before under its (source, id) is 409.
+    Of an array the good ones land, and the others are listed with their index under `problems`; 422 only if none of
+    them can be taken. An array is one batch: its facts count as having arrived together, with none to follow.
+    """
+    body = await request.body()
+    document = _decoded(body)
+    documents = document if isinstance(document, list) else [document]
+    if not 1 <= len(documents) <= EVENTS_MAX:
+        raise RequestInvalid(f"an array holds 1 to {EVENTS_MAX} events, this one {len(documents)}")
+    now = datetime.now(UTC)
+    good, problems = _read(documents, now)
+    batch = hashlib.sha256(body).hexdigest() if isinstance(document, list) else None
+    if not good:
+        parts.metrics.facts.labels("refused").inc(len(documents))
+        raise BadInput([_placed(each, batch is not None) for each in problems])
+    recorded = await retrying(lambda: _store(parts, [event for _, event in good], batch, now))
+    places = {id(event): index for index, event in good}
+    for event in recorded.conflicts:
+        if batch is None:
+            raise FactConflict(event.source, event.event_id)
+        told = str(FactConflict(event.source, event.event_id))
+        problems.append(EventProblem(index=places[id(event)], where="", what=told))
+    _count(parts, user.name, recorded, refused=len(documents) - len(good))
+    return Acknowledged(
+        recorded=recorded.new,
+        repeated=recorded.repeated,
+        conflicts=len(recorded.conflicts),
+        problems=sorted(problems, key=lambda each: each.index),
+    )
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode())
+    except UnicodeDecodeError:
+        raise RequestInvalid("the body is not UTF-8") from None
+    except (ValueError, RecursionError):
+        raise RequestInvalid("the body is not JSON") from None
+
+
+def _read(documents: Sequence[Any], now: datetime) -> tuple[list[tuple[int, Event]], list[EventProblem]]:
+    good, problems = [], []
+    for index, document in enumerate(documents):
+        try:
+            event = parse_event(document)
+            if ahead := too_far_ahead(event, now):
+                raise BadInput([ahead])
+        except BadInput as error:
+            problems += [EventProblem(index=index, where=each.where, what=each.what) for each in error.problems]
+        else:
+            good.append((index, event))
+    return good, problems
+
+
+def _placed(problem: EventProblem, in_array: bool) -> Problem:
+    where = ".".join(filter(None, (str(problem.index), problem.where))) if in_array else problem.where
+    return Problem(where, problem.what)
+
+
+async def _store(parts: Parts, events: Sequence[Event], batch: str | None, now: datetime) -> Recorded:
+    async with parts.database.transaction() as connection:
+        if batch is None:
+            return await parts.intake.record(connection, events, received_at=now)
+        return await _store_batch(connection, parts, events, batch, now)
+
+
+async def _store_batch(
+    connection: AsyncConnection, parts: Parts, events: Sequence[Event], name: str, now: datetime
+) -> Recorded:
+    batch = await batches.open_batch(connection, name, now)
+    recorded = await parts.intake.record(connection, events, received_at=now, batch=batch)
+    await batches.finish(connection, batch, now)
+    return recorded
+
+
+def _count(parts: Parts, user: str, recorded: Recorded, *, refused: int) -> None:
+    counts = {"recorded": recorded.new, "repeated": recorded.repeated, "conflicting": len(recorded.conflicts)}
+    for outcome, count in {**counts, "refused": refused}.items():
+        parts.metrics.facts.labels(outcome).inc(count)
+    _log.info("facts_recorded", by=user, refused=refused, **counts)

@@ -1,0 +1,45 @@
+"""What a request says, in words that several operations take: given ids, and the parts of a decision."""
+
+import re
+from datetime import date
+from typing import Annotated, Any, Final
+
+from fastapi import Path
+from pydantic import BeforeValidator, Field
+
+from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES
+
+#: No text of the register holds a NUL.
+TEXT: Final = r"^[^\x00]*$"
+
+NamedInPath = Annotated[str, Path(examples=["db1"], pattern=r"^[^\x00]+$")]
+"""The id of a referral, slashes included."""
+GivenId = Annotated[str, Field(examples=["db1"], pattern=TEXT)]
+"""The same in a body."""
+Note = Annotated[str, Field(max_length=NOTE_LENGTH_MAX, json_schema_extra={"pattern": r"^[^\x00]*\S[^\x00]*$"})]
+"""Why, for whoever reads it later."""
+Digest = Annotated[str, Field(max_length=64, pattern="^[0-9a-f]*$")]
+"""What the person looked at, as it was shown."""
+
+
+def _written_as_a_day(given: object) -> object:
+    # Pydantic would also take seconds since 1970.
+    if not isinstance(given, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", given, re.ASCII):
+        raise ValueError("is a day such as 2026-07-01")
+    return given
+
+
+Day = Annotated[date, BeforeValidator(_written_as_a_day)]
+"""A calendar day."""
+
+#: Which reasons there are depends on the kind of decision: the part of a schema that says so.
+REASONS_BY_KIND: Final[list[Any]] = [
+    {"properties": {"kind": {"const": kind.value}, "reason": {"enum": list(codes)}}}
+    for kind, codes in REASON_CODES.items()
+]
+EXAMPLE: Final[dict[str, Any]] = {
+    "kind": "approve",
+    "reason": "terms_met",
+    "note": "Brie's first order, kept past its return period.",
+}
+EXAMPLE_DIGEST: Final = "8a2fd8c2a6d1ab3f5d7a4dbe1e29b66c0a1b8b0e7d9c48b1f4bb0f5cbb9f0a11"

@@ -1,0 +1,109 @@
+"""The books: the trial balance, and exports of any length."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, BaseModel
+
+from models.session import Database
+from referral_rewards.api.dependencies import Bookkeeper, Its
+from referral_rewards.api.streaming import sent
+from referral_rewards.api.v1.fields import Day
+from referral_rewards.domain.books.accounts import AccountKind
+from referral_rewards.reporting.books import beancount, sheet
+from referral_rewards.reporting.books.balances import Wanted, balances, totals
+from referral_rewards.reporting.books.span import Span, see_one_moment
+
+router = APIRouter(prefix="/v1/ledger", tags=["ledger"])
+
+Text = Annotated[str, Query(max_length=300, pattern=r"^[^\x00]*$")]
+Since = Annotated[Day | None, Query(description="The first day, in UTC.")]
+Until = Annotated[Day | None, Query(description="The last day, in UTC.")]
+FileFormat = Literal["beancount", "csv"]
+
+
+class AccountBalance(BaseModel):
+    """An account in one currency, in minor units: all that was debited and credited, and what is left over of it."""
+
+    account: str
+    currency: str
+    debited_minor: int
+    credited_minor: int
+    debit_minor: int
+    credit_minor: int
+
+
+class ColumnTotals(BaseModel):
+    """What both columns of a currency come to, in minor units. They are equal, or the books are broken."""
+
+    currency: str
+    debit_minor: int
+    credit_minor: int
+
+
+class TrialBalance(BaseModel):
+    """Accounts by their names. ``next`` is what `after` takes for the page that follows; null at the end."""
+
+    as_of: AwareDatetime
+    totals: list[ColumnTotals]
+    accounts: list[AccountBalance]
+    next: str | None
+
+
+@router.get("/balance", summary="The trial balance")
+async def show_balance(
+    parts: Its,
+    person: Bookkeeper,
+    at: Annotated[Day | None, Query(description="At the end of that day, in UTC; now if none is named.")] = None,
+    kind: AccountKind | None = None,
+    after: Annotated[Text, Query(description="`next` of the page before.")] = "",
+    limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+) -> TrialBalance:
+    """What each account comes to that does not come to nothing. The totals are those of all accounts, on every page."""
+    before = Span.of(None, at).ends_before
+    currency, _, account = after.partition(" ")
+    wanted = Wanted(before=before, kind=kind, after=(account, currency) if after else None, limit=limit)
+    async with parts.database.transaction() as connection:
+        await see_one_moment(connection)
+        found = [each async for each in balances(connection, wanted)]
+        columns = await totals(connection, before)
+    return TrialBalance(
+        as_of=min(before or datetime.max.replace(tzinfo=UTC), datetime.now(UTC)),
+        totals=[
+            ColumnTotals(currency=each.currency, debit_minor=each.debit_minor, credit_minor=each.credit_minor)
+            for each in columns
+            if each.kind is None
+        ],
+        accounts=[
+            AccountBalance(**each._asdict(), debit_minor=each.debit_minor, credit_minor=each.credit_minor)
+            for each in found
+        ],
+        next=f"{found[-1].currency} {found[-1].account}" if len(found) == limit else None,
+    )
+
+
+@router.get(
+    "/export",
+    summary="The books as a file",
+    response_class=StreamingResponse,
+    responses={200: {"description": "The file.", "content": {"text/plain": {}, "text/csv": {}}}},
+)
+async def export_ledger(
+    parts: Its,
+    person: Bookkeeper,
+    format: Annotated[FileFormat, Query(description="Beancount's text, or one line a posting in CSV.")],  # noqa: A002
+    since: Since = None,
+    until: Until = None,
+) -> StreamingResponse:
+    """The books of a span of days, both included. Ids stand in them, and nothing personal."""
+    return await file_of(parts.database, format, Span.of(since, until))
+
+
+async def file_of(database: Database, format_: FileFormat, span: Span) -> StreamingResponse:
+    """The books as a file, sent while they are read."""
+    days = "-to-".join(str(day) for day in (span.since, span.until) if day is not None)
+    name = f"ledger{f'-{days}' if days else ''}.{format_}"
+    written = (beancount if format_ == "beancount" else sheet).export
+    return await sent(database, lambda connection: written(connection, span), name)

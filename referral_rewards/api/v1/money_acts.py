@@ -1,0 +1,185 @@
+"""The forms of decisions on money: what is asked, what is on record, and what a decision would be made against."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from referral_rewards.api.dependencies import Parts
+from referral_rewards.api.recording import acted
+from referral_rewards.api.v1 import fields
+from referral_rewards.api.v1.shapes import DecisionShown
+from referral_rewards.domain.decisions.money_acts import (
+    NEEDS_AMOUNT,
+    NEEDS_REFERENCE,
+    REASONS,
+    REFERENCE_LENGTH_MAX,
+    SUBJECT_OF,
+    MoneyAct,
+    SubjectKind,
+)
+from referral_rewards.register.people.users import User
+from referral_rewards.register.recording.on_money import AskedAct
+
+_A = MoneyAct
+#: Far above any reward, and below what a double can hold exactly.
+_MINOR_MAX: Final = 10**15
+_AMOUNT: Final = {"type": "integer", "minimum": 1, "maximum": _MINOR_MAX}
+_REFERENCE: Final = {"type": "string", "minLength": 1, "maxLength": REFERENCE_LENGTH_MAX, "pattern": r"^[!-~]+$"}
+_NONE: Final = {"type": "null"}
+
+
+def _forms(kind: SubjectKind, example: Mapping[str, Any]) -> ConfigDict:
+    """What each act takes beside its kind, as the part of a schema that says so."""
+    forms: list[Any] = []
+    for act in (act for act, about in SUBJECT_OF.items() if about is kind):
+        amount, reference = act in NEEDS_AMOUNT, act in NEEDS_REFERENCE
+        needed = [name for name, needs in (("amount_minor", amount), ("reference", reference)) if needs]
+        forms.append(
+            {
+                "properties": {
+                    "act": {"const": act.value},
+                    "reason": {"enum": list(REASONS[act])},
+                    "amount_minor": _AMOUNT if amount else _NONE,
+                    "reference": _REFERENCE if reference else _NONE,
+                },
+                "required": ["act", "reason", *needed],
+            }
+        )
+    given = {"digest": fields.EXAMPLE_DIGEST, **example}
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [given], "anyOf": forms})
+
+
+class _NewAct(BaseModel):
+    act: MoneyAct
+    reason: str
+    note: fields.Note
+    digest: fields.Digest
+    amount_minor: Annotated[int | None, Field(strict=True, le=_MINOR_MAX, description="In minor units.")] = None
+    reference: Annotated[str | None, Field(description="The bank's or the provider's own name for it.")] = None
+
+
+class NewPayoutAct(_NewAct):
+    """A decision on a payout. ``digest`` is what `GET /v1/payouts/{payout}` showed: what the person looked at."""
+
+    model_config = _forms(
+        SubjectKind.PAYOUT,
+        {
+            "act": "settle_payout",
+            "reason": "found_at_provider",
+            "note": "The provider shows it under our key.",
+            "reference": "tr_1OqLKq2eZvKYlo2C",
+        },
+    )
+
+    act: Literal[_A.RETRY_PAYOUT, _A.SETTLE_PAYOUT, _A.REFUSE_PAYOUT, _A.CANCEL_PAYOUT, _A.CONFIRM_PAYOUT]
+
+
+class NewClawbackAct(_NewAct):
+    """A decision on a clawback case. ``digest`` is what `GET /v1/clawbacks/{case}` showed."""
+
+    model_config = _forms(
+        SubjectKind.CLAWBACK_CASE,
+        {
+            "act": "offset_clawback",
+            "reason": "refund",
+            "note": "Half of the order was refunded.",
+            "amount_minor": 1000,
+        },
+    )
+
+    act: Literal[
+        _A.REVERSE_CLAWBACK,
+        _A.OFFSET_CLAWBACK,
+        _A.WRITE_OFF_CLAWBACK,
+        _A.DISMISS_CLAWBACK,
+        _A.SETTLE_CLAWBACK,
+        _A.REFUSE_CLAWBACK,
+    ]
+
+
+class NewCycleAct(_NewAct):
+    """A decision on a payout cycle. ``digest`` is what `GET /v1/cycles/{cycle}` showed."""
+
+    model_config = _forms(
+        SubjectKind.CYCLE,
+        {"act": "release_cycle", "reason": "list_checked", "note": "The list is what was expected."},
+    )
+
+    act: Literal[_A.RELEASE_CYCLE, _A.STOP_CYCLE, _A.RESUME_CYCLE]
+
+
+class RecordedAct(BaseModel):
+    """A decision on record; ``repeated`` if the very same was recorded before."""
+
+    id: UUID
+    seq: int
+    subject: UUID
+    act: MoneyAct
+    user: str
+    roles: list[str]
+    reason: str
+    digest: str
+    amount_minor: int | None
+    reference: str | None
+    decided_at: AwareDatetime
+    repeated: bool
+
+
+class ActShown(DecisionShown):
+    """A decision on money, with what it says beside its kind."""
+
+    amount_minor: int | None
+    reference: str | None
+
+
+class Actable(BaseModel):
+    """What a decision would be made against now, and which acts it takes.
+
+    ``room_minor`` is the most that one may be over, in minor units of ``currency``; null where none is over an amount.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    id: UUID
+    state: str
+    referral: str | None
+    program: str
+    currency: str
+    digest: str
+    takes: list[MoneyAct]
+    room_minor: int | None
+    decisions: list[ActShown]
+
+
+async def record(parts: Parts, subject: UUID, new: _NewAct, person: User) -> RecordedAct:
+    """Signs and records a decision, and wakes what carries it out."""
+    decision, repeated = await acted(
+        parts,
+        AskedAct(
+            act=new.act,
+            subject=subject,
+            reason=new.reason,
+            note=new.note,
+            digest=new.digest,
+            amount_minor=new.amount_minor,
+            reference=new.reference,
+        ),
+        person,
+    )
+    details = decision.details or {}
+    return RecordedAct(
+        id=decision.id,
+        seq=decision.seq,
+        subject=decision.claim_id,
+        act=new.act,
+        user=decision.user,
+        roles=sorted(decision.roles),
+        reason=decision.reason,
+        digest=decision.digest,
+        amount_minor=details.get("amount_minor"),
+        reference=details.get("reference"),
+        decided_at=decision.decided_at,
+        repeated=repeated,
+    )

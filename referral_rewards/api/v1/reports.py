@@ -1,0 +1,38 @@
+"""Reports as files."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from referral_rewards.api.dependencies import Bookkeeper, Its
+from referral_rewards.api.streaming import sent
+from referral_rewards.reporting.payees import sheet
+from referral_rewards.reporting.payees.asked import Regime
+
+router = APIRouter(prefix="/v1/reports", tags=["reports"])
+
+#: No program is older, and no calendar has to reach further.
+YEARS: Final[dict[str, Any]] = {"ge": 1970, "le": 2999}
+Year = Annotated[int, Query(**YEARS, examples=[2026])]
+"""A calendar year."""
+
+
+@router.get(
+    "/tax",
+    summary="What each payee was paid in a calendar year",
+    response_class=StreamingResponse,
+    responses={200: {"description": "The file.", "content": {"text/csv": {}}}},
+)
+async def tax_report(
+    parts: Its,
+    person: Bookkeeper,
+    year: Year,
+    regime: Annotated[Regime | None, Query(description="Only under this regime.")] = None,
+) -> StreamingResponse:
+    """One line for each payee and currency: what was paid by kind, whether that is to be reported, the form on file,
+    what was withheld and what came back. Ids stand in it, and nothing personal."""
+    now, of = datetime.now(UTC), regime.value if regime else None
+    name = f"tax-{year}{f'-{of}' if of else ''}.csv"
+    return await sent(parts.database, lambda connection: sheet.report(connection, year, now, regime=of), name)

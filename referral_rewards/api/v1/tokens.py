@@ -1,0 +1,77 @@
+"""One's own API tokens, for programs."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from fastapi.security import HTTPAuthorizationCredentials
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from referral_rewards.api.dependencies import Its, Reading, SignedIn, bearer
+from referral_rewards.register.people import tokens
+from referral_rewards.register.people.users import Scope
+
+router = APIRouter(prefix="/v1/tokens", tags=["tokens"])
+
+
+class NewToken(BaseModel):
+    """A token to be issued: what it is for, what it may do, until when (a year at most)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: Annotated[str, Field(min_length=1, max_length=tokens.LABEL_LENGTH_MAX)]
+    scopes: Annotated[list[Scope], Field(min_length=1)]
+    expires_at: AwareDatetime
+
+
+class Token(BaseModel):
+    """A token as it is kept: without itself."""
+
+    id: UUID
+    label: str
+    scopes: list[str]
+    created_at: AwareDatetime
+    expires_at: AwareDatetime | None
+    revoked_at: AwareDatetime | None
+
+
+class IssuedToken(BaseModel):
+    """A token that was issued. ``token`` is shown this once."""
+
+    id: UUID
+    token: str
+
+
+@router.get("", summary="List one's own tokens")
+async def list_tokens(connection: Reading, user: SignedIn) -> list[Token]:
+    """Newest first, revoked ones included."""
+    return [Token(**row._mapping) for row in await tokens.of(connection, user.name)]
+
+
+@router.post("", status_code=201, summary="Issue a token")
+async def issue_token(
+    new: NewToken,
+    parts: Its,
+    user: SignedIn,
+    credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
+) -> IssuedToken:
+    """For some of what the token that asks may do, and no longer than it lasts itself."""
+    async with parts.database.transaction() as connection:
+        number, token = await tokens.issue(
+            connection,
+            user,
+            label=new.label,
+            scopes=frozenset(new.scopes),
+            expires_at=new.expires_at.astimezone(UTC),
+            at=datetime.now(UTC),
+            by_token=credentials.credentials,
+        )
+    return IssuedToken(id=number, token=token)
+
+
+@router.delete("/{number}", status_code=204, summary="Revoke a token")
+async def revoke_token(number: UUID, parts: Its, user: SignedIn) -> None:
+    """One of one's own, at once; again changes nothing."""
+    async with parts.database.transaction() as connection:
+        await tokens.revoke(connection, number, by=user.name, at=datetime.now(UTC), only_of=user.name)

@@ -1,0 +1,72 @@
+"""Providers tell of what became of payouts."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Final, Literal
+
+import structlog
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, ConfigDict
+
+from referral_rewards.api.dependencies import Its
+from referral_rewards.api.openapi import refusals
+from referral_rewards.domain.errors import NotFound, NotGenuine
+from referral_rewards.register.payouts import provider_events
+from referral_rewards.register.retrying import retrying
+
+router = APIRouter(prefix="/v1", tags=["webhooks"])
+_log = structlog.get_logger("api")
+
+_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "description": "The event as the provider signed it, byte by byte.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+
+
+class HeardEvent(BaseModel):
+    """What became of an event: `recorded`, `repeated` (nothing changed), or `ignored` (it is about no payout)."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"event": "recorded"}]})
+
+    event: Literal["recorded", "repeated", "ignored"]
+
+
+@router.post(
+    "/webhooks/{source}",
+    openapi_extra=_BODY,
+    summary="Take a provider's event",
+    responses=refusals(HTTPStatus.UNAUTHORIZED),
+)
+async def hear_provider(
+    request: Request, source: Annotated[str, Path(examples=["stripe"], pattern=r"^[a-z]{1,40}$")], parts: Its
+) -> HeardEvent:
+    """Takes an event that `stripe`, `paypal` or `tremendous` has signed, and answers once it is committed.
+
+    It is a hint, and moves no payout: the payout that it is about is woken and asks the provider itself. So an event
+    that comes twice, late, out of order or before the provider's own reply changes nothing. 401: the signature is not
+    the provider's, and the answer says why. 503: what is needed to verify it can't be had now; send it again.
+    """
+    webhook = parts.webhooks.get(source)
+    if webhook is None:
+        raise NotFound("webhook that is set up", source)
+    body = await request.body()
+    now = datetime.now(UTC)
+    try:
+        event = await webhook.read(body, request.headers, now)
+    except NotGenuine as error:
+        _log.warning("webhook_refused", source=source, why=str(error))
+        raise
+    if event is None:
+        return HeardEvent(event="ignored")
+
+    async def recorded() -> provider_events.Heard:
+        async with parts.database.transaction() as connection:
+            return await provider_events.hear(connection, event, body, now)
+
+    heard = await retrying(recorded)
+    payout = str(heard.payout) if heard.payout else None
+    _log.info("webhook_heard", source=source, kind=event.kind, event_id=event.id, payout=payout, new=heard.new)
+    return HeardEvent(event="recorded" if heard.new else "repeated")

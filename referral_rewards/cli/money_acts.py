@@ -1,0 +1,170 @@
+"""Decisions on money from the command line: a command for each act on a payout, a clawback case or a cycle."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import typer
+
+from referral_rewards.cli.api_client import answer_of, api_of
+from referral_rewards.cli.console import Data, say, tell
+from referral_rewards.cli.credentials import Access
+from referral_rewards.cli.decisions import As, Note, Reason
+from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
+from referral_rewards.domain import money
+from referral_rewards.domain.decisions.money_acts import (
+    NEEDS_AMOUNT,
+    NEEDS_REFERENCE,
+    REASONS,
+    SUBJECT_OF,
+    MoneyAct,
+    SubjectKind,
+)
+from referral_rewards.domain.errors import BadInput, ReferralRewardsError, RequestInvalid
+
+_A = MoneyAct
+_DIGITS_SHOWN: Final = 12
+
+#: Where the API has each kind of subject, and what one is called here.
+ROOMS: Final[Mapping[SubjectKind, tuple[str, str]]] = {
+    SubjectKind.PAYOUT: ("/v1/payouts", "PAYOUT"),
+    SubjectKind.CLAWBACK_CASE: ("/v1/clawbacks", "CASE"),
+    SubjectKind.CYCLE: ("/v1/cycles", "CYCLE"),
+}
+
+_SAYS: Final[Mapping[MoneyAct, str]] = {
+    _A.RETRY_PAYOUT: "Release a payout that was refused, came back, lacked funds or was never sent, under a new key.",
+    _A.SETTLE_PAYOUT: "Record that the provider shows a payout as paid, under its reference.",
+    _A.REFUSE_PAYOUT: "Record that a payout was not paid and won't be.",
+    _A.CANCEL_PAYOUT: "Do not pay a payout any more.",
+    _A.CONFIRM_PAYOUT: "Confirm that the bank executed a manual instruction, under the bank's reference.",
+    _A.REVERSE_CLAWBACK: "Take so much of a paid reward back at its provider.",
+    _A.OFFSET_CLAWBACK: "Keep so much from what the payee gets next.",
+    _A.WRITE_OFF_CLAWBACK: "Give so much of it up.",
+    _A.DISMISS_CLAWBACK: "Close a case: the reward was right after all.",
+    _A.SETTLE_CLAWBACK: "Record that the provider shows a reversal as done, under its reference.",
+    _A.REFUSE_CLAWBACK: "Record that a reversal was not done and won't be.",
+    _A.RELEASE_CYCLE: "Have the frozen list of a payout cycle paid.",
+    _A.STOP_CYCLE: "Send nothing more of a payout cycle.",
+    _A.RESUME_CYCLE: "Go on with a payout cycle that was stopped.",
+}
+
+Digest = Annotated[
+    str | None, typer.Option("--digest", help="What was looked at, as `show` names it; else as it stands.")
+]
+Amount = Annotated[str, typer.Option("--amount", metavar="AMOUNT", help='How much, in its currency, such as "10.00".')]
+Reference = Annotated[
+    str, typer.Option("--reference", metavar="TEXT", help="The provider's or the bank's own name for the payment.")
+]
+
+
+def commands(kind: SubjectKind) -> list[tuple[str, Callable[..., int]]]:
+    """A command for each act on subjects of that kind, with its name."""
+    return [(name_of(act), _command(act)) for act, about in SUBJECT_OF.items() if about is kind]
+
+
+def name_of(act: MoneyAct) -> str:
+    """What an act is called among those on its kind of subject: `retry`, `write-off`."""
+    return act.rpartition("_")[0].replace("_", "-")
+
+
+def in_brief(kind: SubjectKind, shown: Mapping[str, Any]) -> str:
+    """A subject as the API shows it, in one line for whoever decides on it."""
+    said = f"{kind.replace('_', ' ')} {shown['id']} is {shown['state'].replace('_', ' ')}"
+    if shown.get("why"):
+        said += f" ({shown['why']})"
+    if shown.get("amount_minor") is not None:
+        amount = money.display(shown["amount_minor"], shown["currency"])
+        said += f": {amount} to {shown['payee']} by {shown['rail']}"
+    elif shown.get("due_on"):
+        said += f": {shown['program']}, due on {shown['due_on']}"
+    if shown["room_minor"] is not None:
+        said += f", {money.display(shown['room_minor'], shown['currency'])} of it left"
+    return f"{said}; digest {shown['digest'][:_DIGITS_SHOWN]}"
+
+
+def _command(act: MoneyAct) -> Callable[..., int]:
+    """The command of one act. What else it takes, an amount or a reference, its signature says."""
+    _, noun = ROOMS[SUBJECT_OF[act]]
+
+    def decide(subjects: list[UUID], reason: str, note: str, user: str, **given: Any) -> int:
+        if reason not in REASONS[act]:
+            raise RequestInvalid(f"{reason!r} is none of {', '.join(REASONS[act])}", "--reason")
+        alone = {"--digest": given["digest"], "--reference": given.get("reference"), "--amount": given.get("amount")}
+        if len(subjects) > 1 and (named := [name for name, value in alone.items() if value is not None]):
+            raise RequestInvalid(f"speaks of one {noun.lower()}", named[0])
+        asked = {"reason": reason, "note": note, "reference": given.get("reference")}
+        access, code = Access.load(given["data"]), DONE
+        for subject in subjects:
+            try:
+                _decide(access, act, subject, user, asked, given["digest"], given.get("amount"))
+            except BadInput:
+                raise
+            except ReferralRewardsError as refusal:
+                if len(subjects) == 1:
+                    raise
+                tell(str(refusal))
+                code = FOUND_PROBLEMS
+        return code
+
+    takes: dict[str, Any] = {
+        "subjects": Annotated[list[UUID], typer.Argument(metavar=noun)],
+        "reason": Reason,
+        "note": Note,
+        "user": As,
+        **({"amount": Amount} if act in NEEDS_AMOUNT else {}),
+        **({"reference": Reference} if act in NEEDS_REFERENCE else {}),
+    }
+    may = {"digest": Digest, "data": Data}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    decide.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, keyword, annotation=what) for name, what in takes.items()]
+        + [inspect.Parameter(name, keyword, annotation=what, default=None) for name, what in may.items()]
+    )
+    decide.__annotations__ = {**takes, **may}
+    decide.__doc__ = f"{_SAYS[act]} Reasons: {', '.join(REASONS[act])}."
+    return decide
+
+
+def _decide(
+    access: Access,
+    act: MoneyAct,
+    subject: UUID,
+    user: str,
+    asked: Mapping[str, Any],
+    digest: str | None,
+    amount: str | None,
+) -> None:
+    kind = SUBJECT_OF[act]
+    room, _ = ROOMS[kind]
+    with api_of(access, user) as api:
+        shown = answer_of(api.get(f"{room}/{subject}"))
+        tell(in_brief(kind, shown))
+        looked_at = shown["digest"] if _is_start_of(digest, shown["digest"]) else digest
+        minor = None if amount is None else _minor(amount, shown["currency"])
+        decision = {"act": act, "digest": looked_at, "amount_minor": minor, **asked}
+        made = answer_of(api.post(f"{room}/{subject}/decisions", json=decision))
+    by = f"{made['user']} ({', '.join(made['roles'])})"
+    again = " before" if made["repeated"] else ""
+    say(f"{subject}: {act.replace('_', ' ')} by {by} was recorded{again} as decision {made['seq']}")
+
+
+def _is_start_of(given: str | None, digest: str) -> bool:
+    """Whether the digest is the one that was looked at: none given, or as many of its digits as are shown."""
+    return given is None or (len(given) >= _DIGITS_SHOWN and digest.startswith(given))
+
+
+def _minor(amount: str, currency: str) -> int:
+    """An amount in minor units of its currency.
+
+    Raises:
+        RequestInvalid: if it is none.
+    """
+    try:
+        value = money.parse_decimal(amount)
+        if not money.fits(value, currency):
+            raise ValueError(f"{currency} has {money.exponent(currency)} decimals")
+    except ValueError as error:
+        raise RequestInvalid(str(error), "--amount") from None
+    return money.to_minor(value, currency)

@@ -1,0 +1,201 @@
+"""Approval: who may decide on a claim, and when a decision is complete (SPEC §6)."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendation
+from referral_rewards.domain.claims.rewards import Leg
+from referral_rewards.domain.errors import DecisionRefused, NotAllowed, RequestInvalid
+from referral_rewards.domain.facts import identity
+from referral_rewards.domain.programs.terms import RewardKind, Role, Terms
+
+NOTE_LENGTH_MAX: Final = 2000
+
+
+class DecisionKind(StrEnum):
+    """What an approver can record."""
+
+    APPROVE = "approve"
+    DENY = "deny"
+    HOLD = "hold"
+    RELEASE = "release"
+    REQUEST_EVIDENCE = "request_evidence"
+    REOPEN = "reopen"
+    REASSIGN = "reassign"
+
+
+#: The reason codes each kind of decision takes.
+REASON_CODES: Final[Mapping[DecisionKind, tuple[str, ...]]] = {
+    DecisionKind.APPROVE: ("terms_met", "verified", "attribution_settled", "exception_granted", "goodwill"),
+    DecisionKind.DENY: (
+        "terms_not_met",
+        "fraud",
+        "self_referral",
+        "duplicate",
+        "attribution_lost",
+        "existing_customer",
+        "evidence_insufficient",
+        "other",
+    ),
+    DecisionKind.HOLD: ("under_investigation", "awaiting_evidence", "customer_issue", "dispute_open", "other"),
+    DecisionKind.RELEASE: ("cleared", "evidence_received", "other"),
+    DecisionKind.REQUEST_EVIDENCE: ("proof_of_conversion", "identity", "attribution", "payment_details", "other"),
+    DecisionKind.REOPEN: ("appeal_upheld", "late_fact", "error_corrected", "other"),
+    DecisionKind.REASSIGN: ("attribution_corrected", "support_case", "partner_agreement", "other"),
+}
+
+#: It may take several people to make one of these.
+_COUNTED: Final = frozenset({DecisionKind.APPROVE, DecisionKind.REASSIGN})
+#: Whoever approves in spite of one of these overrides a warning.
+_OVERRIDING: Final = frozenset({Flag.FRAUD_SUSPECTED, Flag.SELF_REFERRAL, Flag.DUPLICATE_CLAIM})
+#: Checks whose failure raises no flag, because §4 has decided: only a reopened claim can still show one.
+_DECIDED_BY_PERIODS: Final = frozenset(
+    {CheckCode.WITHIN_PERIODS, CheckCode.MINIMUM_MET, CheckCode.CONVERSION_NOT_REVERSED}
+)
+
+
+class Requirement(BaseModel):
+    """What an approval needs: every one of the roles (sorted), by at least so many different people."""
+
+    model_config = ConfigDict(frozen=True)
+
+    routes: tuple[Role, ...]
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signoff:
+    """A decision on record, with the roles its user held when making it."""
+
+    user: str
+    roles: frozenset[Role]
+    kind: StrEnum  # one that is no `DecisionKind` is on something else than a claim, and counts for none
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """A signed-in person: the roles held now, and the marks by which a shared identity shows."""
+
+    user: str
+    roles: frozenset[Role]
+    marks: frozenset[str] = frozenset()
+
+
+def is_override(
+    recommendation: Recommendation, flags: Collection[Flag], failures: Collection[CheckCode], *, reopened: bool = False
+) -> bool:
+    """Whether approving goes against the rules' advice.
+
+    A flag that asks for a review leaves the answer to a person, so that answering it is no override.
+    """
+    advised_against = recommendation is Recommendation.DENY or not _OVERRIDING.isdisjoint(flags)
+    return reopened or advised_against or not _DECIDED_BY_PERIODS.isdisjoint(failures)
+
+
+def requirement(terms: Terms, legs: Collection[Leg], flags: Collection[Flag], *, override: bool) -> Requirement:
+    """The roles and the number of people that these legs, flags and amounts call for."""
+    routes: set[Role] = set()
+    for kind in {leg.kind for leg in legs} or _promised_kinds(terms):
+        routes.update(terms.approval.routes[kind])
+    if Flag.PARTNER_EXCEPTION in flags:
+        routes.add(Role.PROGRAM_OWNER)
+    if Flag.DISPUTED_ATTRIBUTION in flags:
+        routes.update((Role.OPERATIONS, Role.PROGRAM_OWNER))
+    if override:
+        routes.update((Role.FINANCE, Role.OPERATIONS))
+    total_minor, from_amount = sum(leg.amount_minor for leg in legs), terms.approval.four_eyes_from
+    four_eyes = override or (from_amount is not None and total_minor >= terms.minor(from_amount))
+    return Requirement(routes=tuple(sorted(routes)), people=2 if four_eyes else 1)
+
+
+def requirement_of_a_move(required: Requirement) -> Requirement:
+    """What moving the attribution of a claim needs: as for a dispute, operations and the program owner beside the rest.
+
+    Moving it is not approving it: the claim for the new beneficiary asks for approvals of its own.
+    """
+    routes = {*required.routes, Role.OPERATIONS, Role.PROGRAM_OWNER}
+    return Requirement(routes=tuple(sorted(routes)), people=required.people)
+
+
+def satisfied(
+    required: Requirement, signoffs: Iterable[Signoff], digest: str, kind: DecisionKind = DecisionKind.APPROVE
+) -> bool:
+    """Whether the decisions of that kind on this digest cover every role, by enough different people who each hold one
+    of them.
+
+    A denial or hold recorded after them is the caller's to honour.
+    """
+    routes = frozenset(required.routes)
+    counting = [s for s in signoffs if s.kind is kind and s.digest == digest and s.roles & routes]
+    covered = frozenset(role for signoff in counting for role in signoff.roles)
+    return bool(routes) and routes <= covered and len({s.user for s in counting}) >= max(required.people, 1)
+
+
+def may_decide(
+    approver: Approver,
+    kind: DecisionKind,
+    required: Requirement,
+    *,
+    referral: str,
+    parties: frozenset[str],
+    entered_by: Collection[str] = (),
+    already_signed_by: Collection[str] = (),
+) -> None:
+    """Return if the person may record this decision now.
+
+    ``parties`` are the marks of everyone the claim benefits; ``already_signed_by`` the accounts of this very person,
+    the present one among them, whose decision of this kind on the current digest is on record.
+
+    Raises:
+        NotAllowed: if the person holds none of the roles asked for. An administrator holds no authority over money.
+        DecisionRefused: naming the rule, if the person has an interest, entered the claim, or would count twice.
+    """
+    if not approver.roles & frozenset(required.routes):
+        raise NotAllowed(
+            f"{approver.user} may not {kind} referral {referral}: it needs {' and '.join(required.routes) or 'a route'}"
+        )
+    if identity.of_kinds(approver.marks & parties, identity.SELF_REFERRAL_KINDS):
+        raise DecisionRefused(referral, "own_claim", f"{approver.user} benefits from it and may not decide on it")
+    if approver.user in entered_by:
+        raise DecisionRefused(referral, "entered_by_hand", f"{approver.user} entered it and may not decide on it")
+    if kind in _COUNTED and already_signed_by:
+        before = next((f" as {name}" for name in sorted(already_signed_by) if name != approver.user), "")
+        raise DecisionRefused(
+            referral, "different_people", f"{approver.user} has signed it{before} ({kind}); another person must"
+        )
+
+
+def check_words(kind: DecisionKind, reason: str, note: str) -> None:
+    """Return if the reason is a code of this kind of decision and the note says something.
+
+    Raises:
+        RequestInvalid: naming what would be right.
+    """
+    if reason not in REASON_CODES[kind]:
+        raise RequestInvalid(f"{reason!r} is no reason to {kind}: {', '.join(REASON_CODES[kind])}", "reason")
+    check_note(note)
+
+
+def check_note(note: str) -> None:
+    """Return if the note of a decision says something, and is a text that can be kept.
+
+    Raises:
+        RequestInvalid: naming what would be right.
+    """
+    if not note.strip():
+        raise RequestInvalid("a decision needs a note that says why", "note")
+    if any(each == "\0" or "\ud800" <= each <= "\udfff" for each in note):
+        raise RequestInvalid("a note is text: no NUL, no half of a surrogate pair", "note")
+    if len(note) > NOTE_LENGTH_MAX:
+        raise RequestInvalid(f"a note has at most {NOTE_LENGTH_MAX} characters, this one has {len(note)}", "note")
+
+
+def _promised_kinds(terms: Terms) -> set[RewardKind]:
+    """The kinds a claim without legs would have paid: somebody must be able to decide on it."""
+    rules = (terms.rewards.referrer, terms.rewards.referee)
+    return {rule.kind for rule in rules if rule is not None}

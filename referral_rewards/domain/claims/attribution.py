@@ -1,0 +1,108 @@
+"""Attribution: which referral a conversion belongs to, and when that takes a person to say (SPEC §5).
+
+A *dispute* is between referrers; a *duplicate* is one reward too many for one order or one referee.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from referral_rewards.domain.claims.dossier import Dossier, Rival
+from referral_rewards.domain.claims.findings import Finding, Flag, InputMissing, could_not_run, failed, passed
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+
+#: A referral in one of these claims nothing any more.
+_OVER: Final = frozenset(
+    {ReferralStatus.EXPIRED, ReferralStatus.DENIED, ReferralStatus.WITHDRAWN, ReferralStatus.CLAWED_BACK}
+)
+
+
+def competitors(dossier: Dossier) -> tuple[Rival, ...]:
+    """The referrals of other referrers with a timely claim on this conversion, in any program, ordered by their ids.
+
+    One on the same referee for another order claims something else: whether that is one reward too many is
+    `duplicates`' question.
+
+    Raises:
+        InputMissing: if the rivals could not be looked up.
+    """
+
+    def counts(rival: Rival) -> bool:
+        contends = rival.settled or (_live(rival) and _same_order(dossier, rival))
+        return rival.referrer != dossier.referrer and rival.timely_claim and contends
+
+    return _sorted(rival for rival in _rivals(dossier) if counts(rival))
+
+
+def duplicates(dossier: Dossier) -> tuple[Rival, ...]:
+    """The referrals that were already rewarded for this order or referee, or that the same referrer still claims.
+
+    Raises:
+        InputMissing: if the rivals could not be looked up.
+    """
+
+    def counts(rival: Rival) -> bool:
+        return rival.rewarded or (rival.referrer == dossier.referrer and rival.timely_claim and _live(rival))
+
+    return _sorted(rival for rival in _rivals(dossier) if _meets(dossier, rival) and counts(rival))
+
+
+def attribution_clear(dossier: Dossier) -> Finding:
+    """No other referrer claims it, and nobody asked to move it."""
+    against, moves = competitors(dossier), dossier.of(FactType.ATTRIBUTION_CHANGED)
+    said, flags = [], []
+    if against:
+        flags.append(Flag.DISPUTED_ATTRIBUTION)
+        names = ", ".join(f"{rival.referrer or 'an unknown referrer'} by {rival.referral}" for rival in against)
+        said.append(f"Also claimed in time by {names}.")
+    if moves:
+        flags.append(Flag.ATTRIBUTION_CHANGED)
+        to = moves[-1].data["to_referrer"]
+        asked = f"It was asked to move the attribution to {to}"
+        said.append(f"{asked}, whose it is." if to == dossier.referrer else f"{asked}; only a decision does.")
+    if dossier.referrer is None:
+        return could_not_run("The referral names no known referrer.", *moves)
+    if flags:
+        return failed(" ".join(said), *moves, flags=tuple(flags))
+    return passed(f"Only {dossier.referrer} claims this referee and conversion.")
+
+
+def proposed_referrer(facts: Iterable[Fact], referrer: str | None, now: datetime) -> str | None:
+    """To whom it was last asked to move the attribution, or None if nobody asked or it is theirs already."""
+    asked = [fact for fact in facts if fact.type is FactType.ATTRIBUTION_CHANGED and fact.occurred_at <= now]
+    last = max(asked, key=lambda fact: fact.precedence, default=None)
+    to: str | None = last.data["to_referrer"] if last is not None else None
+    return to if to != referrer else None
+
+
+def not_duplicate(dossier: Dossier) -> Finding:
+    """Neither the order nor the referee was rewarded before, or is claimed twice by one referrer."""
+    found = duplicates(dossier)
+    if not found:
+        return passed("Neither the order nor the referee has another claim of this referrer, or a reward.")
+    told = ", ".join(f"{r.referral} ({'rewarded' if r.rewarded else r.status})" for r in found)
+    return failed(f"The same order or referee stands in {told}.", flags=(Flag.DUPLICATE_CLAIM,))
+
+
+def _rivals(dossier: Dossier) -> tuple[Rival, ...]:
+    if dossier.rivals is None:
+        raise InputMissing("The other claims on this referee and order could not be looked up.")
+    return tuple(rival for rival in dossier.rivals if rival.referral != dossier.referral)
+
+
+def _sorted(rivals: Iterable[Rival]) -> tuple[Rival, ...]:
+    return tuple(sorted(rivals, key=lambda rival: rival.referral))
+
+
+def _live(rival: Rival) -> bool:
+    return rival.status not in _OVER
+
+
+def _meets(dossier: Dossier, rival: Rival) -> bool:
+    return _same_order(dossier, rival) or (rival.program == dossier.origin.program and rival.same_referee)
+
+
+def _same_order(dossier: Dossier, rival: Rival) -> bool:
+    return dossier.conversion is not None and rival.order == dossier.conversion.order

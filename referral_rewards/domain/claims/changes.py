@@ -1,0 +1,96 @@
+"""What is different between two claims of one referral, for whoever looked at the first and decides on the second."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from referral_rewards.domain import money
+from referral_rewards.domain.claims.claim import Evidence, RewardClaim
+from referral_rewards.domain.claims.findings import CheckCode
+from referral_rewards.domain.claims.rewards import Leg, Side
+
+
+class Change(NamedTuple):
+    """One difference in words; ``before`` or ``after`` is None for what was not there or is gone."""
+
+    what: str
+    before: str | None
+    after: str | None
+
+
+def changes(before: RewardClaim, after: RewardClaim) -> list[Change]:
+    """Every difference that bears on the digest, what is paid first; nothing if both are one claim."""
+    found = [*_legs(before, after), *_advice(before, after), *_flags(before, after), *_checks(before, after)]
+    found += _evidence(before, after)
+    if before.version != after.version:
+        found.append(Change("version of the terms", str(before.version), str(after.version)))
+    if not found and before.core_digest == after.core_digest and before.digest != after.digest:
+        found.append(Change("competing claims", "as you saw them", "one came, went or changed"))
+    if not found and before.digest != after.digest:
+        found.append(Change("what it was judged from", before.digest[:12], after.digest[:12]))
+    return found
+
+
+def _legs(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
+    for role in Side:
+        was, now = _leg(before, role), _leg(after, role)
+        if was != now:
+            said, says = _paid(was), _paid(now)
+            if said == says:
+                said, says = "to one destination", "to another destination"
+            yield Change(f"reward to the {role}", said, says)
+
+
+def _leg(claim: RewardClaim, role: Side) -> Leg | None:
+    return next((leg for leg in claim.legs if leg.role is role), None)
+
+
+def _paid(leg: Leg | None) -> str | None:
+    if leg is None:
+        return None
+    amount = money.display(leg.amount_minor, leg.currency)
+    return f"{amount} {leg.kind.replace('_', ' ')} to {leg.beneficiary} by {leg.rail.replace('_', ' ')}"
+
+
+def _advice(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
+    if before.recommendation is not after.recommendation:
+        yield Change("recommendation", before.recommendation, after.recommendation)
+    if before.requirement != after.requirement:
+        yield Change("who must approve", _needed(before), _needed(after))
+
+
+def _needed(claim: RewardClaim) -> str:
+    people = claim.requirement.people
+    roles = " and ".join(role.replace("_", " ") for role in claim.requirement.routes)
+    return f"{roles} ({people} {'person' if people == 1 else 'people'})"
+
+
+def _flags(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
+    had, has = ({(each.flag, each.about): each.sentence for each in claim.flags} for claim in (before, after))
+    for flag, about in (*had, *(each for each in has if each not in had)):
+        was, now = had.get((flag, about)), has.get((flag, about))
+        if (was is None) != (now is None):
+            yield Change(f"flag {flag.replace('_', ' ')}", was, now)
+
+
+def _checks(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
+    was, now = before.results, after.results
+    for code in CheckCode:
+        if was.get(code) is not now.get(code):
+            yield Change(f"check {code.replace('_', ' ')}", _result(before, code), _result(after, code))
+
+
+def _result(claim: RewardClaim, code: CheckCode) -> str | None:
+    found = next((check for check in claim.checks if check.code is code), None)
+    return f"{found.result.replace('_', ' ')}: {found.sentence}" if found else None
+
+
+def _evidence(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
+    had, has = ({each.content_hash: each for each in claim.evidence} for claim in (before, after))
+    for each in [each for each in had if each not in has]:
+        yield Change("evidence", _cited(had[each]), None)
+    for each in [each for each in has if each not in had]:
+        yield Change("evidence", None, _cited(has[each]))
+
+
+def _cited(evidence: Evidence) -> str:
+    return f"{evidence.what} ({evidence.source}, {evidence.reference})"

@@ -1,0 +1,156 @@
+"""Checks of the conversion: is it what the register says, in time, large enough, and still standing (SPEC §5)?"""
+
+from typing import Final
+
+from referral_rewards.domain import money
+from referral_rewards.domain.claims import rewards
+from referral_rewards.domain.claims.dossier import Dossier
+from referral_rewards.domain.claims.findings import Finding, Flag, could_not_run, failed, instant, passed
+from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals.disputes import CHARGEBACK_LOST
+from referral_rewards.domain.referrals.inquiries import REGISTER, Answer, register_answer
+from referral_rewards.domain.referrals.lifecycle import CLOSED
+from referral_rewards.domain.referrals.origin import OriginKind
+
+NO_CONVERSION: Final = "There is no conversion on record that the reward could be for."
+
+
+def conversion_confirmed(dossier: Dossier) -> Finding:
+    """The source was asked again at the end of the return period, and is before each payment, and stands by it."""
+    q, answer = dossier.conversion, dossier.revalidation
+    if q is None:
+        return could_not_run(NO_CONVERSION, *dossier.of(FactType.CONVERSION_REPORTED))
+    if answer is None or answer.answer is Answer.UNAVAILABLE:
+        told = f"{answer.source}: {answer.sentence}" if answer else "The source has not been asked again."
+        return could_not_run(told, q.record)
+    if answer.answer is Answer.CONTRADICTED:
+        return failed(f"{answer.source}: {answer.sentence}", q.record, flags=(Flag.EVIDENCE_CONFLICT,))
+    if answer.source == REGISTER:
+        return passed(register_answer(q.order).sentence, q.record)
+    return passed(f"{answer.source}: {answer.sentence}", q.record)
+
+
+def evidence_agrees(dossier: Dossier) -> Finding:
+    """Every record of the order says the same, and every invitation of the referral."""
+    q, invitations = dossier.conversion, dossier.of(FactType.REFERRAL_SENT)
+    if len({_invitation(fact) for fact in invitations}) > 1:
+        told = "; ".join(f"{fact.source} says {' '.join(_invitation(fact))}" for fact in invitations)
+        return failed(f"The invitations differ: {told}.", *invitations, flags=(Flag.EVIDENCE_CONFLICT,))
+    if q is None:
+        return could_not_run(NO_CONVERSION)
+    differing = [fact for fact in q.records if _contradicts(q.record, fact)]
+    if not differing:
+        return passed(f"Every record of order {q.order} says the same ({len(q.records)}).", *q.records)
+    versions = "; ".join(f"{fact.source} says {_version(fact)}" for fact in (q.record, *differing))
+    if any(_other_person(q.record, fact) for fact in differing):
+        versions += "; they name different customers"
+    return failed(f"The records of order {q.order} differ: {versions}.", *q.records, flags=(Flag.EVIDENCE_CONFLICT,))
+
+
+def _invitation(fact: Fact) -> tuple[str, str, str]:
+    return (fact.data["program"], fact.data["referrer"], fact.data["channel"])
+
+
+def within_periods(dossier: Dossier) -> Finding:
+    """The claim and the conversion came in time."""
+    course, q = dossier.course, dossier.conversion
+    if dossier.origin.kind is OriginKind.REQUEST:
+        asked = dossier.of(FactType.REWARD_REQUESTED)
+        return could_not_run("The reward was asked for by hand: no invitation or claim to measure from.", *asked)
+    said = dossier.of(FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED)
+    if q is None or course.claimed_at is None or course.status in CLOSED:
+        return failed(f"The periods did not lead to a reward: {course.reason or 'nothing qualifies'}.", *said)
+    dates = f"claimed {instant(course.claimed_at)}, converted {instant(q.occurred_at)}"
+    returned = f", return period over {instant(course.return_ends)}" if course.return_ends else ""
+    return passed(f"Begun {instant(course.began_at)}, {dates}{returned}.", *said, q.record)
+
+
+def minimum_met(dossier: Dossier) -> Finding:
+    """What is left of the conversion reaches the program's minimum."""
+    q, minimum = dossier.conversion, dossier.terms.qualifying.minimum
+    if q is None:
+        return could_not_run(NO_CONVERSION)
+    if minimum is None or q.net_minor is None:
+        return passed("The program asks for no minimum." if minimum is None else "A kind without an amount has none.")
+    net, currency = money.display(q.net_minor, q.currency), dossier.terms.currency
+    if q.currency != currency:
+        return passed(f"The minimum is in {currency} and is not applied to {net}.", q.record)
+    told = f"{net} net against a minimum of {money.display(dossier.terms.minor(minimum), currency)}."
+    reached = q.net_minor >= dossier.terms.minor(minimum)
+    return (passed if reached else failed)(told, q.record, *q.reversals)
+
+
+def conversion_not_reversed(dossier: Dossier) -> Finding:
+    """The conversion still stands, at least in part."""
+    q = dossier.conversion
+    if q is None:
+        return could_not_run(NO_CONVERSION)
+    if not q.reversals:
+        return passed(f"Nothing of order {q.order} was taken back.", q.record)
+    if not q.net_minor:
+        return failed(f"All of order {q.order} was taken back.", q.record, *q.reversals)
+    left = f"{money.display(q.net_minor, q.currency)} of {money.display(q.gross_minor, q.currency)}"
+    return passed(f"Of order {q.order} {left} is left.", q.record, *q.reversals, flags=(Flag.PARTIAL_REFUND,))
+
+
+def no_open_dispute(dossier: Dossier) -> Finding:
+    """No chargeback of the conversion is open, or was lost and has yet to take effect by its reversal.
+
+    They bear no id of their own: one is open while the last word is an opening, or while more were opened than closed.
+    """
+    q = dossier.conversion
+    if q is None:
+        return could_not_run(NO_CONVERSION)
+    said = [f for f in dossier.of(FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED) if f.order == q.order]
+    opened = [fact for fact in said if fact.type is FactType.DISPUTE_OPENED]
+    if opened and (said[-1] is opened[-1] or 2 * len(opened) > len(said)):
+        told = f"A dispute of order {q.order} is open since {instant(opened[-1].occurred_at)}."
+        return failed(told, *said, flags=(Flag.DISPUTE_OPEN,))
+    lost = [f for f in said if f.type is FactType.DISPUTE_CLOSED and f.data["outcome"] == "lost"]
+    taken = [fact for fact in q.reversals if fact.data["kind"] == CHARGEBACK_LOST]
+    if len(lost) > len(taken):
+        told = f"A dispute of order {q.order} was lost, and its reversal is awaited."
+        return failed(told, *said, flags=(Flag.DISPUTE_OPEN,))
+    return passed(f"No dispute of order {q.order} is open.", *said)
+
+
+def currency_matches(dossier: Dossier) -> Finding:
+    """The conversion is in the program's currency."""
+    q = dossier.conversion
+    if q is None:
+        return could_not_run(NO_CONVERSION)
+    if not rewards.same_currency(dossier):
+        told = f"Order {q.order} is in {q.currency}, the program in {dossier.terms.currency}: nothing is reckoned."
+        return failed(told, q.record, flags=(Flag.CURRENCY_MISMATCH,))
+    return passed(f"The reward is in {dossier.terms.currency}." if q.currency else "The conversion has no amount.")
+
+
+def _contradicts(one: Fact, other: Fact) -> bool:
+    """Whether two records of one order differ in what the verdict reads."""
+    said = ("kind", "amount", "currency")
+    if [_said(one, name) for name in said] != [_said(other, name) for name in said]:
+        return True
+    news = {fact.data["new_customer"] for fact in (one, other) if "new_customer" in fact.data}
+    return len(news) > 1 or _other_person(one, other)
+
+
+def _said(record: Fact, name: str) -> str | int | None:
+    """A field of a conversion's record; an amount in minor units, for 80 and 80.00 are one."""
+    value: str | None = record.data.get(name)
+    return money.to_minor(value, record.data["currency"]) if name == "amount" and value is not None else value
+
+
+def _other_person(one: Fact, other: Fact) -> bool:
+    """Whether two records name different customers: of some kind of identity both have marks and share none."""
+    pairs = [
+        (identity.of_kinds(one.marks, (k,)), identity.of_kinds(other.marks, (k,))) for k in identity.IDENTITY_KINDS
+    ]
+    return any(a and b and not a & b for a, b in pairs)
+
+
+def _version(record: Fact) -> str:
+    amount, currency = record.data.get("amount"), record.data.get("currency")
+    new = {True: ", new customer", False: ", no new customer", None: ""}[record.data.get("new_customer")]
+    return f"{record.data['kind']}, {f'{amount} {currency}' if amount is not None else 'no amount'}{new}"

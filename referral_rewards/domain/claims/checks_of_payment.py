@@ -1,0 +1,74 @@
+"""Checks of the payment: is there room for the reward, and can and may its beneficiaries be paid (SPEC §5)?"""
+
+from referral_rewards.domain import money
+from referral_rewards.domain.claims import rewards
+from referral_rewards.domain.claims.dossier import Dossier
+from referral_rewards.domain.claims.findings import Finding, Flag, could_not_run, failed, passed
+from referral_rewards.domain.claims.rewards import ACCOUNT_CREDIT, Room
+from referral_rewards.domain.payees import tax_thresholds
+from referral_rewards.domain.referrals.lifecycle import Reason
+
+
+def cap_available(dossier: Dossier) -> Finding:
+    """The referrer's cap leaves room for the whole reward."""
+    room = rewards.reckon(dossier).cap
+    if room is Room.NONE:
+        return failed("The referrer's cap leaves nothing of the reward.", denial=Reason.CAP_REACHED)
+    if room is Room.PART:
+        return failed("The referrer's cap leaves a part of the reward.", flags=(Flag.CAP_LIMITED,))
+    return passed("The reward is within the referrer's cap.")
+
+
+def budget_available(dossier: Dossier) -> Finding:
+    """The program's budget leaves room for the whole reward."""
+    room = rewards.reckon(dossier).budget
+    if room is Room.NONE:
+        return failed("The program's budget is used up.", flags=(Flag.BUDGET_EXHAUSTED,))
+    if room is Room.PART:
+        return failed("The program's budget leaves a part of the reward.", flags=(Flag.CAP_LIMITED,))
+    return passed("The reward is within the program's budget.")
+
+
+def payee_known(dossier: Dossier) -> Finding:
+    """Each leg has a beneficiary, and its rail a place to pay to."""
+    missing, methods = [], []
+    legs = rewards.reckon(dossier).legs
+    for leg in legs:
+        method = rewards.payment_method(dossier, leg.beneficiary, leg.rail)
+        if leg.beneficiary is None:
+            missing.append(f"the {leg.role}'s id is not known")
+        elif method is not None and leg.rail != ACCOUNT_CREDIT:
+            methods.append(method)
+        elif leg.rail != ACCOUNT_CREDIT:
+            missing.append(f"{leg.beneficiary} has no payment method for {leg.rail}")
+    if missing:
+        return could_not_run(f"Can't be paid yet: {'; '.join(missing)}.", *methods)
+    return passed("Every beneficiary can be paid." if legs else "The terms come to nothing to pay.", *methods)
+
+
+def tax_cleared(dossier: Dossier) -> Finding:
+    """No payee passes a tax threshold without a form; a leg of one who does waits, and goes on when it arrives."""
+    terms = dossier.terms
+    year = dossier.now.astimezone(terms.zone).year
+    limit = tax_thresholds.threshold(terms.tax.regime, year)
+    if limit is None:
+        return passed("The program reports to no tax authority.")
+    added: dict[str, int] = {}
+    for leg in rewards.reckon(dossier).legs:
+        if leg.beneficiary is not None:
+            added[leg.beneficiary] = added.get(leg.beneficiary, 0) + leg.amount_minor
+    if unknown := sorted(payee for payee in added if payee not in dossier.tax):
+        return could_not_run(f"The yearly total of {', '.join(unknown)} could not be read.")
+    if limit.currency != terms.currency and any(not dossier.tax[payee].form_on_file for payee in added):
+        return could_not_run(f"The threshold is in {limit.currency}, the program in {terms.currency}.")
+    held = [
+        payee
+        for payee, amount_minor in sorted(added.items())
+        if not tax_thresholds.cleared(
+            terms.tax.regime, year, dossier.tax[payee].year_total_minor + amount_minor, dossier.tax[payee].form_on_file
+        )
+    ]
+    told = f"the threshold of {year}, {money.display(limit.minor, limit.currency)}"
+    if held:
+        return failed(f"{', '.join(held)} reaches {told}, without a form: the leg waits for it.")
+    return passed(f"Below {told}, or a form is on file.")

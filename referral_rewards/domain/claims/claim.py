@@ -1,0 +1,277 @@
+"""The reward claim: the record that a person decides on (SPEC §5).
+
+It holds evidence, checks, flags, score, calculation and recommendation, and nothing personal: ids, hashes, amounts,
+and sentences that name people by their ids.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from referral_rewards.domain.claims import approval, attribution, eligibility, fraud, rewards
+from referral_rewards.domain.claims.approval import Requirement
+from referral_rewards.domain.claims.digest import digest_of, dispute_digest
+from referral_rewards.domain.claims.dossier import Dossier, Rival
+from referral_rewards.domain.claims.findings import DENYING_FLAGS, CheckCode, Finding, Flag, Recommendation, Result
+from referral_rewards.domain.claims.rewards import CalculationLine, Leg, Reckoning
+from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.referrals.lifecycle import Reason
+
+#: Checks that the core digest passes over: what a payee's form changes is when a leg goes, not what was approved; and
+#: competing claims enter by their own digests.
+_NOT_IN_CORE: Final = frozenset({CheckCode.TAX_CLEARED, CheckCode.ATTRIBUTION_CLEAR})
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Evidence(_Record):
+    """A fact that a check was made from, or what a source answered when asked again.
+
+    ``content_hash`` is a fact's salted commitment; of an answer, the SHA-256 of what came.
+    """
+
+    id: str
+    what: str
+    source: str
+    reference: str
+    observed_at: AwareDatetime
+    content_hash: str
+
+
+class Check(_Record):
+    """One check of SPEC §5; ``evidence`` are ids of the claim's evidence."""
+
+    code: CheckCode
+    result: Result
+    sentence: str
+    evidence: tuple[str, ...] = ()
+
+
+class Raised(_Record):
+    """A flag, what raised it (a check's code or a signal's name) and why, for people."""
+
+    flag: Flag
+    about: str
+    sentence: str
+
+
+class Contribution(_Record):
+    """What a fraud signal added and why; ``fired`` is None for one that could not run."""
+
+    signal: str
+    weight: int
+    fired: bool | None
+    why: str = ""
+
+
+class RewardClaim(_Record):
+    """Everything a person needs for a decision, and the digest that the decision is made against.
+
+    ``denial`` is the reason if the rules deny it by themselves; ``core_digest`` is the digest without competing claims.
+    """
+
+    referral: str
+    program: str
+    version: int
+    evidence: tuple[Evidence, ...]
+    checks: tuple[Check, ...]
+    flags: tuple[Raised, ...]
+    score: int
+    contributions: tuple[Contribution, ...]
+    lines: tuple[CalculationLine, ...]
+    legs: tuple[Leg, ...]
+    recommendation: Recommendation
+    denial: Reason | None
+    override: bool
+    requirement: Requirement
+    core_digest: str
+    digest: str
+
+    @property
+    def flag_names(self) -> tuple[Flag, ...]:
+        """Each flag once, in the order of their listing."""
+        raised = {each.flag for each in self.flags}
+        return tuple(flag for flag in Flag if flag in raised)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether a dispute of the conversion is open: until it ends nobody can approve it."""
+        return Flag.DISPUTE_OPEN in self.flag_names
+
+    @property
+    def results(self) -> dict[CheckCode, Result]:
+        """What each check came to, in the order of SPEC §5."""
+        return {check.code: check.result for check in self.checks}
+
+
+def assemble(dossier: Dossier, *, reopened: bool = False) -> RewardClaim:
+    """The claim of a dossier; ``reopened`` if a decision had denied it, which makes approving an override.
+
+    Nothing here raises for what a dossier says: what breaks becomes a check that could not run.
+    """
+    findings = {code: eligibility.judge(code, dossier) for code in CheckCode}
+    contributions = fraud.contributions(dossier)
+    reckoning = _reckoning(dossier)
+    flags = _flags(dossier, findings, contributions, reckoning)
+    names = {each.flag for each in flags}
+    denial = next((finding.denial for finding in findings.values() if finding.denial), None)
+    failures = {code for code, finding in findings.items() if finding.result is Result.FAILED}
+    recommendation = _recommendation(names, denial, failures)
+    # A dispute's routes are asked for, but don't enter the core: they would change it as rivals come and go.
+    override = approval.is_override(recommendation, names, failures, reopened=reopened)
+    undisputed = names - {Flag.DISPUTED_ATTRIBUTION}
+    core_requirement = approval.requirement(dossier.terms, reckoning.legs, undisputed, override=override)
+    core_digest = digest_of(_core(dossier, findings, flags, reckoning.legs, core_requirement))
+    heard = _heard(dossier)
+    return RewardClaim(
+        referral=dossier.referral,
+        program=dossier.origin.program,
+        version=dossier.version,
+        evidence=(*_evidence(findings), *heard.values()),
+        checks=tuple(
+            Check(
+                code=code,
+                result=f.result,
+                sentence=f.sentence,
+                evidence=(*(str(fact.id) for fact in f.facts), *((heard[code].id,) if code in heard else ())),
+            )
+            for code, f in findings.items()
+        ),
+        flags=flags,
+        score=fraud.score(contributions),
+        contributions=tuple(Contribution(**each._asdict()) for each in contributions),
+        lines=reckoning.lines,
+        legs=reckoning.legs,
+        recommendation=recommendation,
+        denial=denial,
+        override=override,
+        requirement=approval.requirement(dossier.terms, reckoning.legs, names, override=override),
+        core_digest=core_digest,
+        digest=dispute_digest(core_digest, _competing(dossier)),
+    )
+
+
+def _reckoning(dossier: Dossier) -> Reckoning:
+    """The legs; none where they can't be reckoned, for which the checks of cap and budget could not run either."""
+    try:
+        return rewards.reckon(dossier)
+    except Exception:
+        return Reckoning()
+
+
+def _competing(dossier: Dossier) -> tuple[Rival, ...]:
+    """The competing claims; none if they can't be looked up, for which `attribution_clear` could not run either."""
+    try:
+        return attribution.competitors(dossier)
+    except Exception:
+        return ()
+
+
+def _flags(
+    dossier: Dossier,
+    findings: Mapping[CheckCode, Finding],
+    contributions: tuple[fraud.Contribution, ...],
+    reckoning: Reckoning,
+) -> tuple[Raised, ...]:
+    raised = [
+        Raised(flag=flag, about=code, sentence=finding.sentence)
+        for code, finding in findings.items()
+        for flag in finding.flags
+    ]
+    for each in contributions:
+        if each.fired is None:
+            told = f"The fraud signal {each.signal} could not run: {each.why}."
+            raised.append(Raised(flag=Flag.CHECK_COULD_NOT_RUN, about=each.signal, sentence=told))
+    score, threshold = fraud.score(contributions), dossier.terms.fraud.threshold
+    fired = "; ".join(f"{each.signal} ({each.why})" for each in contributions if each.fired)
+    if fired and score >= threshold:
+        told = f"A score of {score} against a threshold of {threshold}: {fired}."
+        raised.append(Raised(flag=Flag.FRAUD_SUSPECTED, about="fraud", sentence=told))
+    if reckoning.partner is not None:
+        told = f"The rate of partner {reckoning.partner} replaces the referrer's reward."
+        raised.append(Raised(flag=Flag.PARTNER_EXCEPTION, about="partner", sentence=told))
+    if dossier.requests:
+        told = "A reward was asked for by hand."
+        raised.append(Raised(flag=Flag.MANUAL_REQUEST, about="request", sentence=told))
+    if dossier.late_facts:
+        told = "Facts came in after the referral had closed."
+        raised.append(Raised(flag=Flag.LATE_FACT, about="facts", sentence=told))
+    return tuple(raised)
+
+
+def _recommendation(flags: set[Flag], denial: Reason | None, failures: set[CheckCode]) -> Recommendation:
+    if denial is not None or flags & DENYING_FLAGS:
+        return Recommendation.DENY
+    # A failed check without a flag is one that the periods decided: only a reopened claim can still show it.
+    if flags or failures - {CheckCode.TAX_CLEARED}:
+        return Recommendation.REVIEW
+    return Recommendation.APPROVE
+
+
+def _evidence(findings: Mapping[CheckCode, Finding]) -> tuple[Evidence, ...]:
+    """Every fact that some check used, once, in the order in which they happened."""
+    used = {fact.id: fact for finding in findings.values() for fact in finding.facts}
+    return tuple(_cited(fact) for fact in sorted(used.values(), key=lambda fact: fact.precedence))
+
+
+def _heard(dossier: Dossier) -> dict[CheckCode, Evidence]:
+    """What outside sources answered, for the checks that it was asked for. The digest holds the facts they told."""
+    q = dossier.conversion
+    answers = {
+        CheckCode.CONVERSION_CONFIRMED: (dossier.revalidation, f"order {q.order}" if q is not None else None),
+        CheckCode.NO_OPEN_ISSUE: (dossier.customer_record, "the referee"),
+    }
+    return {
+        code: Evidence(
+            id=f"{answer.source}:{about}",
+            what=f"answer about {about}",
+            source=answer.source,
+            reference=about,
+            observed_at=dossier.now,
+            content_hash=answer.content_hash,
+        )
+        for code, (answer, about) in answers.items()
+        if answer is not None and about is not None and answer.content_hash is not None
+    }
+
+
+def _cited(fact: Fact) -> Evidence:
+    order = f" of order {fact.order}" if fact.order else ""
+    # A source may have put an address into its event id; our own id then stands for it.
+    reference = fact.event_id if identity.id_problem(fact.event_id) is None else str(fact.id)
+    return Evidence(
+        id=str(fact.id),
+        what=f"{fact.type}{order}",
+        source=fact.source,
+        reference=reference,
+        observed_at=fact.occurred_at,
+        content_hash=fact.digest,
+    )
+
+
+def _core(
+    dossier: Dossier,
+    findings: Mapping[CheckCode, Finding],
+    flags: tuple[Raised, ...],
+    legs: tuple[Leg, ...],
+    required: Requirement,
+) -> dict[str, Any]:
+    judged = {fact.digest for code, f in findings.items() if code is not CheckCode.TAX_CLEARED for fact in f.facts}
+    standing = [
+        f"{each.flag} {each.about}"
+        for each in flags
+        if each.about != CheckCode.TAX_CLEARED and each.flag is not Flag.DISPUTED_ATTRIBUTION
+    ]
+    return {
+        "referral": dossier.referral,
+        "terms": [dossier.origin.program, str(dossier.version)],
+        "facts": sorted(judged | {fact.digest for fact in dossier.requests}),
+        "checks": {code: finding.result for code, finding in findings.items() if code not in _NOT_IN_CORE},
+        "flags": sorted(standing),
+        "legs": [leg.model_dump(mode="json") for leg in legs],
+        "requirement": required.model_dump(mode="json"),
+    }

@@ -1,0 +1,156 @@
+"""The dossier: everything a reward claim is judged from, gathered by the caller, so that judging stays pure.
+
+An input that could not be gathered is ``None`` and makes its check *could not run*; one that was looked for and does
+not exist is empty.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+
+from referral_rewards.domain.claims.behaviour import Behaviour
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.referrals import origin as origins
+from referral_rewards.domain.referrals.conversions import Conversion
+from referral_rewards.domain.referrals.course import Course
+from referral_rewards.domain.referrals.inquiries import SourceAnswer
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.origin import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Another referral of the same referee or the same order, as it stands now.
+
+    ``settled`` is True for one that the decision of its dispute closed: it stays part of what that decision was about,
+    else the decision's own effect would change the digest it was made against.
+    """
+
+    referral: str
+    referrer: str | None
+    program: str
+    order: str | None
+    status: ReferralStatus
+    timely_claim: bool
+    rewarded: bool = False
+    same_referee: bool = False
+    claimed_at: datetime | None = None
+    core_digest: str | None = None
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What other rewards already hold of the limits (this referral's own reservation not counted), minor units.
+
+    ``rewards`` and ``amount_minor`` are the referrer's in the rolling period, ``budget_minor`` the program's.
+    """
+
+    rewards: int = 0
+    amount_minor: int = 0
+    budget_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaxPosition:
+    """What counts for a payee in the calendar year before this referral, in minor units of the regime's currency; and
+    whether a form is in force, and how much of a payment it has us withhold."""
+
+    year_total_minor: int = 0
+    form_on_file: bool = False
+    withholding_percent: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """Plaintext that only the fraud score reads; no part of it enters the claim. None inside: the person has none."""
+
+    referrer_email: str | None = None
+    referee_email: str | None = None
+    referrer_name: str | None = None
+    referee_name: str | None = None
+    referrer_country: str | None = None
+    referee_country: str | None = None
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """What a reward claim is judged from. ``facts`` are all that are linked to the referral, in any order."""
+
+    referral: str
+    version: int
+    terms: Terms
+    origin: Origin
+    course: Course
+    facts: tuple[Fact, ...]
+    now: datetime
+    #: Of the referrer's enrolments and own conversions.
+    referrer_marks: frozenset[str] = frozenset()
+    rivals: tuple[Rival, ...] | None = ()
+    #: The referrer's approved rewards in the program so far, frozen by the caller: they choose the tier.
+    approved_rewards: int = 0
+    usage: Usage | None = Usage()
+    #: By payee; one that is missing could not be looked up.
+    tax: Mapping[str, TaxPosition] = field(default_factory=dict)
+    personal: Similarity | None = None
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    #: Whether the referee once referred the referrer.
+    reciprocal: bool | None = None
+    revalidation: SourceAnswer | None = None
+    #: Of the source of customers that the terms name, asked about the referee.
+    customer_record: SourceAnswer | None = None
+    #: Facts that came after the referral had closed and that a reopening admits.
+    late_facts: bool = False
+    #: Users who entered facts of this referral by hand: they do not decide on it.
+    manual_entry_by: frozenset[str] = frozenset()
+
+    @property
+    def referrer(self) -> str | None:
+        return self.origin.referrer
+
+    @property
+    def conversion(self) -> Conversion | None:
+        """The conversion ``q`` that the reward is for."""
+        return self.course.conversion
+
+    @cached_property
+    def seen(self) -> tuple[Fact, ...]:
+        """The facts that have occurred, in their order of precedence."""
+        return tuple(sorted((f for f in self.facts if f.occurred_at <= self.now), key=lambda fact: fact.precedence))
+
+    def of(self, *types: FactType) -> tuple[Fact, ...]:
+        """Those of the facts that are of one of the types."""
+        return tuple(fact for fact in self.seen if fact.type in types)
+
+    @property
+    def requests(self) -> tuple[Fact, ...]:
+        """The referrer's own requests for a reward: what begins a manual referral, and evidence on any other."""
+        return self.of(FactType.REWARD_REQUESTED)
+
+    def of_referrer(self, *types: FactType) -> tuple[Fact, ...]:
+        """Those of the types that speak of this referrer in this program."""
+        about = (self.referrer, self.origin.program)
+        return tuple(f for f in self.of(*types) if (f.data.get("referrer"), f.data.get("program")) == about)
+
+    def of_referee(self, *types: FactType) -> tuple[Fact, ...]:
+        """Those of the types that share an identity with the referee."""
+        return tuple(fact for fact in self.of(*types) if fact.identity & self.referee_identity)
+
+    @cached_property
+    def referee_identity(self) -> frozenset[str]:
+        """The marks that say who the referee is."""
+        return origins.referee_identity(self.facts, self.now)
+
+    @cached_property
+    def referee_marks(self) -> frozenset[str]:
+        """Every mark of the referee: of the invitation, the claims and the referee's own conversions."""
+        said = self.of(FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED)
+        return _union(said) | _union(self.of_referee(FactType.CONVERSION_RECORDED))
+
+
+def _union(facts: Iterable[Fact]) -> frozenset[str]:
+    return frozenset(mark for fact in facts for mark in fact.marks)

@@ -1,0 +1,264 @@
+"""Rewards: who gets how much, line by line (SPEC §5, amounts).
+
+A leg's amount is the sum of its calculation lines by construction: each rule and each limit is one line, a limit's
+being negative. A leg that comes to nothing is left out.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+from referral_rewards.domain import money
+from referral_rewards.domain.claims.dossier import Dossier
+from referral_rewards.domain.claims.findings import InputMissing
+from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.payouts import rail_catalogue
+from referral_rewards.domain.programs.terms import Partner, RewardKind, RewardRule, Tier
+
+#: Our own ledger: it needs no destination outside.
+ACCOUNT_CREDIT: Final = "account_credit"
+
+
+class Side(StrEnum):
+    """Who is rewarded."""
+
+    REFERRER = "referrer"
+    REFEREE = "referee"
+
+
+class CalculationLine(BaseModel):
+    """One step of the calculation of one side's leg: what applied, and by how much it changed the amount."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: Side
+    what: str
+    amount_minor: int
+    currency: str
+
+
+class Leg(BaseModel):
+    """One reward to one beneficiary. ``destination`` is the provider's reference, never anything personal."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: Side
+    beneficiary: str | None
+    kind: RewardKind
+    amount_minor: PositiveInt
+    currency: str
+    rail: str
+    destination: str | None = None
+
+
+class Room(StrEnum):
+    """What a limit left of what the terms promise."""
+
+    ALL = "all"
+    PART = "part"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """The legs, how they came about, and what the limits did to them."""
+
+    legs: tuple[Leg, ...] = ()
+    lines: tuple[CalculationLine, ...] = ()
+    partner: str | None = None
+    cap: Room = Room.ALL
+    budget: Room = Room.ALL
+
+
+class _Sheet:
+    """The lines of one side, under work."""
+
+    def __init__(self, role: Side, kind: RewardKind, currency: str, rail: str) -> None:
+        self.role, self.kind, self.currency, self.rail = role, kind, currency, rail
+        self.lines: list[CalculationLine] = []
+
+    @property
+    def amount_minor(self) -> int:
+        return sum(line.amount_minor for line in self.lines)
+
+    def add(self, what: str, amount_minor: int) -> None:
+        line = CalculationLine(role=self.role, what=what, amount_minor=amount_minor, currency=self.currency)
+        self.lines.append(line)
+
+    def limit(self, limit_minor: int, what: str) -> Room:
+        """Cut the amount to what the limit leaves, in steps in which the rail can pay it."""
+        amount, left = self.amount_minor, max(limit_minor, 0)
+        if self.rail in rail_catalogue.CATALOGUE:
+            left -= left % rail_catalogue.step_minor(self.rail, self.currency)
+        if amount <= left:
+            return Room.ALL
+        self.add(f"{what}: {money.display(left, self.currency)}", left - amount)
+        return Room.PART if left else Room.NONE
+
+
+def reckon(dossier: Dossier) -> Reckoning:
+    """The legs of a dossier. In another currency than the program's nothing is reckoned.
+
+    Raises:
+        InputMissing: if what the limits already hold is not known: an amount would be a guess.
+    """
+    if not same_currency(dossier):
+        return Reckoning()
+    partner = partner_rate(dossier)
+    sheets = _promised(dossier, partner)
+    cap, budget = _limited(dossier, sheets)
+    legs = tuple(_leg(dossier, sheet) for sheet in sheets if sheet.amount_minor)
+    lines = tuple(line for sheet in sheets for line in sheet.lines)
+    return Reckoning(legs, lines, partner.partner if partner else None, cap, budget)
+
+
+def promised(dossier: Dossier) -> dict[Side, int]:
+    """What the terms promise either side for the dossier's conversion, before any limit that others share."""
+    return {sheet.role: sheet.amount_minor for sheet in _promised(dossier, partner_rate(dossier))}
+
+
+def same_currency(dossier: Dossier) -> bool:
+    """Whether the conversion is in the program's currency; one without an amount is in none and fits every program."""
+    q = dossier.conversion
+    return q is None or q.currency is None or q.currency == dossier.terms.currency
+
+
+def partner_rate(dossier: Dossier) -> Partner | None:
+    """The partner's rate valid on the conversion's day in the program's zone; the last day is exclusive."""
+    q = dossier.conversion
+    if q is None:
+        return None
+    enrolments = dossier.of_referrer(FactType.REFERRER_ENROLLED)
+    named = [fact.data.get("partner") for fact in enrolments if fact.occurred_at <= q.occurred_at]
+    day = q.occurred_at.astimezone(dossier.terms.zone).date()
+    for rate in dossier.terms.partners:
+        if named and rate.partner == named[-1] and _valid(rate, day):
+            return rate
+    return None
+
+
+def beneficiary(dossier: Dossier, role: Side) -> str | None:
+    """The referrer's id; the referee's customer id as the earliest claim says it, else the invitation or the order."""
+    if role is Side.REFERRER:
+        return dossier.referrer
+    said = [*dossier.of(FactType.REFERRAL_CLAIMED), *dossier.of(FactType.REFERRAL_SENT, FactType.REWARD_REQUESTED)]
+    people = [fact.data.get("referee") for fact in said]
+    if dossier.conversion is not None:
+        people.append(dossier.conversion.record.data.get("customer"))
+    return next((customer for person in people if person and (customer := person.get("customer"))), None)
+
+
+def payment_method(dossier: Dossier, payee: str | None, rail: str) -> Fact | None:
+    """The method the payee last set for the rail, or None if there is none or it was removed since."""
+    said = dossier.of(FactType.METHOD_SET, FactType.METHOD_REMOVED)
+    latest = [f for f in said if (f.data.get("payee"), f.data.get("rail")) == (payee, rail)][-1:]
+    return next((fact for fact in latest if fact.type is FactType.METHOD_SET), None)
+
+
+def _valid(rate: Partner, day: date) -> bool:
+    return rate.valid_from <= day and (rate.valid_until is None or day < rate.valid_until)
+
+
+def _promised(dossier: Dossier, partner: Partner | None) -> list[_Sheet]:
+    """What the terms promise either side, before any limit that others share."""
+    terms, sheets = dossier.terms, []
+    for role, rule in ((Side.REFERRER, terms.rewards.referrer), (Side.REFEREE, terms.rewards.referee)):
+        if rule is None:
+            continue
+        sheet = _Sheet(role, rule.kind, terms.currency, terms.payouts.rails[rule.kind])
+        if partner is not None and role is Side.REFERRER:
+            _price(dossier, sheet, partner, f"partner {partner.partner}: ")
+        else:
+            _price(dossier, sheet, _tier(dossier, rule) or rule, "")
+        if terms.limits.per_reward is not None:
+            sheet.limit(terms.minor(terms.limits.per_reward), "a reward is at most")
+        sheets.append(sheet)
+    return sheets
+
+
+def _price(dossier: Dossier, sheet: _Sheet, rule: RewardRule | Tier | Partner, prefix: str) -> None:
+    terms, q = dossier.terms, dossier.conversion
+    if rule.percent is not None:
+        net_minor = q.net_minor if q is not None else None
+        share = money.percent_of(net_minor or 0, rule.percent)
+        sheet.add(f"{prefix}{rule.percent} %{_reached(rule)} of {money.display(net_minor, terms.currency)}", share)
+    else:
+        sheet.add(f"{prefix}flat amount{_reached(rule)}", terms.minor(rule.amount or Decimal(0)))
+    if rule.cap is not None:
+        sheet.limit(terms.minor(rule.cap), f"{prefix}at most")
+
+
+def _reached(rule: RewardRule | Tier | Partner) -> str:
+    """From where on a tier holds, for people."""
+    if isinstance(rule, Tier) and rule.from_rewarded is not None:
+        return f" from {rule.from_rewarded} rewards on"
+    return f" from {rule.from_amount} on" if isinstance(rule, Tier) else ""
+
+
+def _tier(dossier: Dossier, rule: RewardRule) -> Tier | None:
+    """The highest tier reached: by the referrer's approved rewards so far, or by the net amount."""
+    q = dossier.conversion
+    net_minor = (q.net_minor if q is not None else None) or 0
+    reached = [
+        tier
+        for tier in rule.tiers or ()
+        if (
+            dossier.approved_rewards >= tier.from_rewarded
+            if tier.from_rewarded is not None
+            else net_minor >= dossier.terms.minor(tier.from_amount or Decimal(0))
+        )
+    ]
+    return reached[-1] if reached else None
+
+
+def _limited(dossier: Dossier, sheets: list[_Sheet]) -> tuple[Room, Room]:
+    """Cut the sheets to the referrer's cap, then to the program's budget (the referrer's leg first)."""
+    limits, usage, terms = dossier.terms.limits, dossier.usage, dossier.terms
+    cap = budget = Room.ALL
+    if usage is None and (limits.per_referrer is not None or limits.budget is not None):
+        raise InputMissing("What the limits already hold could not be read.")
+    if usage is None:
+        return cap, budget
+    if (own := limits.per_referrer) is not None:
+        for sheet in (s for s in sheets if s.role is Side.REFERRER and s.amount_minor):
+            if own.rewards is not None and usage.rewards >= own.rewards:
+                cap = sheet.limit(0, f"the referrer already has {own.rewards} rewards in {own.period}, which leaves")
+            elif own.amount is not None:
+                cap = sheet.limit(terms.minor(own.amount) - usage.amount_minor, f"the cap of {own.period} leaves")
+    if cap is Room.NONE and any(sheet.amount_minor for sheet in sheets):
+        cap = Room.PART  # The other side's leg is left.
+    if limits.budget is not None:
+        left = max(terms.minor(limits.budget) - usage.budget_minor, 0)
+        cut = sum(sheet.amount_minor for sheet in sheets) > left
+        for sheet in sheets:
+            sheet.limit(left, "the budget leaves")
+            left -= sheet.amount_minor
+        if cut:
+            budget = Room.PART if any(sheet.amount_minor for sheet in sheets) else Room.NONE
+    return cap, budget
+
+
+def _leg(dossier: Dossier, sheet: _Sheet) -> Leg:
+    payee, rail = beneficiary(dossier, sheet.role), dossier.terms.payouts.rails[sheet.kind]
+    method = payment_method(dossier, payee, rail) if rail != ACCOUNT_CREDIT else None
+    return Leg(
+        role=sheet.role,
+        beneficiary=payee,
+        kind=sheet.kind,
+        amount_minor=sheet.amount_minor,
+        currency=sheet.currency,
+        rail=rail,
+        destination=destination(method) if method is not None else None,
+    )
+
+
+def destination(method: Fact) -> str:
+    """The provider's reference; one that looks personal is named by its fact instead, for claims hold nothing such."""
+    reference = method.data.get("reference")
+    return reference if reference and identity.id_problem(reference) is None else f"method:{method.id}"

@@ -1,0 +1,91 @@
+"""Whether people have released a payout cycle, told from nothing but what they signed: what its row says counts for
+nothing.
+
+Each decision on a cycle is made against where it stood, its list, and how many decisions were carried out before: its
+turn. Read in the order they were made, those that fit follow one from the other; the rest was never carried out.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from referral_rewards.domain.claims.approval import Signoff
+from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct, subject_digest
+
+_S = CycleState
+_A = MoneyAct
+
+
+@dataclass(frozen=True, slots=True)
+class CycleAuthority:
+    """What was decided on a cycle: after so many decisions (``turn``) whether it is stopped, and who released it, or
+    had it resumed since; None: nobody released it. ``barred``: that person was barred since, and somebody else must
+    have it stopped and resumed."""
+
+    turn: int = 0
+    stopped: bool = False
+    released_by: str | None = None
+    barred: bool = False
+
+    @property
+    def may_pay(self) -> bool:
+        """Whether its list may be paid now."""
+        return self.released_by is not None and not self.stopped and not self.barred
+
+
+def shown_digest(cycle: UUID, state: str, listed: str | None, turn: int) -> str:
+    """What a decision on a cycle is made against; ``listed`` is the digest of its list, None while it is gathered."""
+    return subject_digest({"cycle": cycle, "state": state, "list": listed, "turn": turn})
+
+
+def takes(state: str) -> frozenset[MoneyAct]:
+    """What can be decided on a cycle that stands there."""
+    return _TAKES.get(CycleState(state), frozenset())
+
+
+def authority(cycle: UUID, listed: str | None, made: Iterable[Signoff]) -> CycleAuthority:
+    """What genuine decisions on a cycle amount to, in the order they were made."""
+    stands = CycleAuthority()
+    for each in made:
+        if not (isinstance(each.kind, MoneyAct) and each.roles & ROLES[each.kind]):
+            continue
+        if each.digest in _fitting(cycle, listed, stands, each.kind):
+            stands = CycleAuthority(
+                turn=stands.turn + 1,
+                stopped=each.kind is _A.STOP_CYCLE,
+                released_by=_released_by(stands, each),
+            )
+    return stands
+
+
+def _released_by(stands: CycleAuthority, made: Signoff) -> str | None:
+    """Whoever resumes what was released answers for it from then on."""
+    if made.kind is _A.RELEASE_CYCLE or (made.kind is _A.RESUME_CYCLE and stands.released_by is not None):
+        return made.user
+    return stands.released_by
+
+
+def _fitting(cycle: UUID, listed: str | None, stands: CycleAuthority, act: MoneyAct) -> frozenset[str]:
+    """The digests against which the act can have been decided then."""
+    if stands.stopped:
+        states: dict[CycleState, tuple[str | None, ...]] = {_S.STOPPED: (None, listed)}
+    elif stands.released_by is not None:
+        states = {_S.RELEASED: (listed,)}
+    else:
+        states = {_S.COLLECTING: (None,), _S.FROZEN: (listed,)}
+    return frozenset(
+        shown_digest(cycle, state, each, stands.turn)
+        for state, lists in states.items()
+        if act in takes(state)
+        for each in lists
+    )
+
+
+_TAKES: Final = {
+    _S.COLLECTING: frozenset({_A.STOP_CYCLE}),
+    _S.FROZEN: frozenset({_A.RELEASE_CYCLE, _A.STOP_CYCLE}),
+    _S.RELEASED: frozenset({_A.STOP_CYCLE}),
+    _S.STOPPED: frozenset({_A.RESUME_CYCLE}),
+}

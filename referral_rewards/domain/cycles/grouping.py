@@ -1,0 +1,189 @@
+"""What a payout cycle pays: due legs grouped by payee, rail and currency, and what is carried forward, with the reason.
+
+A cycle is named by its program and its day, its payouts by the cycle, payee, rail and currency: gathered again after a
+crash they come to the same, and the database admits none of them twice.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID, uuid5
+
+from referral_rewards.domain.decisions.money_acts import subject_digest
+from referral_rewards.domain.payouts.states import PaymentRequest
+
+_CYCLE_NAMESPACE: Final = UUID("0d3f8a0c-91b7-5d6e-8f6b-3c1f52e6d2a4")
+#: Each leg is judged anew right before it is sent, all of a payout in one transaction.
+LEGS_MAX: Final = 200
+
+
+class CycleState(StrEnum):
+    """Where a cycle stands. It is paid only while it is released, and nothing but a signed decision releases it."""
+
+    COLLECTING = "collecting"
+    FROZEN = "frozen"
+    RELEASED = "released"
+    STOPPED = "stopped"
+    DONE = "done"
+
+
+class CarriedFor(StrEnum):
+    """Why a leg that is due is not in a cycle, and waits for the next."""
+
+    BELOW_MINIMUM = "below_minimum"
+    TOO_MANY = "too_many"  # legs of one payout
+    ANOTHER_DESTINATION = "another_destination"  # than that of the payee's earlier legs on the rail
+    TAX_HOLD = "tax_hold"
+
+
+@dataclass(frozen=True, slots=True)
+class DueLeg:
+    """A reserved leg that no payout pays yet."""
+
+    id: UUID
+    payee: str
+    rail: str
+    currency: str
+    destination: str | None
+    amount_minor: int
+    approved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum:
+    """The least that is paid to one payee in a cycle; it says nothing of other currencies."""
+
+    amount_minor: int
+    currency: str
+
+    def missed_by(self, amount_minor: int, currency: str) -> bool:
+        """Whether so much is too little to be paid."""
+        return currency == self.currency and amount_minor < self.amount_minor
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPayout:
+    """What one provider call would pay, oldest approvals first."""
+
+    payee: str
+    rail: str
+    currency: str
+    destination: str | None
+    legs: tuple[DueLeg, ...]
+
+    @property
+    def amount_minor(self) -> int:
+        return sum(leg.amount_minor for leg in self.legs)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A leg that waits for the next cycle, and why."""
+
+    leg: DueLeg
+    why: CarriedFor
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """What becomes of some payees' due legs: payouts by payee, rail and currency, and the legs of none."""
+
+    payouts: tuple[PlannedPayout, ...]
+    carried: tuple[Carried, ...]
+
+
+def cycle_id(program: str, due_on: date) -> UUID:
+    """The name of a program's cycle of that day."""
+    return uuid5(_CYCLE_NAMESPACE, f"{program}\x00{due_on.isoformat()}")
+
+
+def cycle_program_id(program: str) -> UUID:
+    """What a wake-up about a program's schedule names."""
+    return uuid5(_CYCLE_NAMESPACE, program)
+
+
+def cycle_payout_id(cycle: UUID, payee: str, rail: str, currency: str) -> UUID:
+    """The name of the payout that a cycle makes to a payee over a rail in a currency."""
+    return uuid5(cycle, f"{payee}\x00{rail}\x00{currency}")
+
+
+def cycle_request(
+    payout: UUID, payee: str, amount_minor: int, currency: str, destination: str | None, program: str
+) -> PaymentRequest:
+    """What a rail is asked to do for a payout of a cycle, which is no single referral's."""
+    return PaymentRequest(
+        payout_id=payout,
+        payee=payee,
+        amount_minor=amount_minor,
+        currency=currency,
+        destination=destination,
+        program=program,
+        referral="",
+    )
+
+
+def grouped(legs: Iterable[DueLeg], minimum: Minimum | None, *, legs_max: int = LEGS_MAX) -> Grouping:
+    """Groups due legs, all of each payee among them, whatever their order.
+
+    One payout goes to one destination: that of the leg approved first. The minimum is of all that a payee is paid in a
+    currency, over whichever rails.
+    """
+    payouts: list[PlannedPayout] = []
+    carried: list[Carried] = []
+    for (payee, currency), owed in _by(legs, "payee", "currency").items():
+        planned: list[PlannedPayout] = []
+        left: list[Carried] = []
+        for (rail,), over_rail in _by(owed, "rail").items():
+            destination = over_rail[0].destination
+            there = [leg for leg in over_rail if leg.destination == destination]
+            planned.append(PlannedPayout(payee, rail, currency, destination, tuple(there[:legs_max])))
+            left += [Carried(leg, CarriedFor.TOO_MANY) for leg in there[legs_max:]]
+            elsewhere = (leg for leg in over_rail if leg.destination != destination)
+            left += [Carried(leg, CarriedFor.ANOTHER_DESTINATION) for leg in elsewhere]
+        if minimum is not None and minimum.missed_by(sum(each.amount_minor for each in planned), currency):
+            left += [Carried(leg, CarriedFor.BELOW_MINIMUM) for each in planned for leg in each.legs]
+            planned = []
+        payouts += planned
+        carried += sorted(left, key=lambda each: _order(each.leg))
+    return Grouping(tuple(payouts), tuple(carried))
+
+
+def line_of(payout: UUID, payee: str, rail: str, currency: str, legs: Iterable[tuple[UUID, int]]) -> str:
+    """The digest of a payout on a cycle's list, with its legs, each by its id with its amount, in whatever order."""
+    return subject_digest(
+        {
+            "payout": payout,
+            "payee": payee,
+            "rail": rail,
+            "currency": currency,
+            "legs": sorted([str(leg), amount_minor] for leg, amount_minor in legs),
+        }
+    )
+
+
+class ListDigest:
+    """SHA-256 over a cycle's list, payout by payout in the order of their ids, however long it is."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, line: str) -> None:
+        """Adds the line of a payout (`line_of`)."""
+        self._hash.update(line.encode())
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def _by(legs: Iterable[DueLeg], *names: str) -> Mapping[tuple[str, ...], list[DueLeg]]:
+    groups: dict[tuple[str, ...], list[DueLeg]] = {}
+    for leg in sorted(legs, key=_order):
+        groups.setdefault(tuple(getattr(leg, name) for name in names), []).append(leg)
+    return dict(sorted(groups.items()))
+
+
+def _order(leg: DueLeg) -> tuple[datetime, UUID]:
+    return leg.approved_at, leg.id

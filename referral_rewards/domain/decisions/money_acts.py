@@ -1,0 +1,197 @@
+"""What people decide about money after a claim was approved: on a payout, a clawback case or a payout cycle.
+
+Each is a decision in the same signed register as those on claims (SPEC §6). It names what was shown of its subject by a
+digest, and says beside its reason how much or by which reference. Nothing that is merely written in a row moves money.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.errors import ActRefused, NotAllowed, RequestInvalid
+from referral_rewards.domain.facts import identity
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.programs.terms import Role
+
+#: A bank's or a provider's own name for a payment.
+REFERENCE_LENGTH_MAX: Final = 140
+
+
+class SubjectKind(StrEnum):
+    """What a decision on money is about."""
+
+    PAYOUT = "payout"
+    CLAWBACK_CASE = "clawback_case"
+    CYCLE = "cycle"
+
+
+class MoneyAct(StrEnum):
+    """What can be decided. No value is one of `DecisionKind`'s: both stand in one register."""
+
+    RETRY_PAYOUT = "retry_payout"  # release a definitively refused one, under the next generation of its key
+    SETTLE_PAYOUT = "settle_payout"  # the provider shows that it was paid, under this reference
+    REFUSE_PAYOUT = "refuse_payout"  # the provider confirms that it was not paid and won't be
+    CANCEL_PAYOUT = "cancel_payout"  # do not pay it any more
+    CONFIRM_PAYOUT = "confirm_payout"  # the bank executed the instruction, under this reference
+    REVERSE_CLAWBACK = "reverse_clawback"  # take so much back at the provider
+    OFFSET_CLAWBACK = "offset_clawback"  # keep so much from what the payee gets next
+    WRITE_OFF_CLAWBACK = "write_off_clawback"  # give so much up
+    DISMISS_CLAWBACK = "dismiss_clawback"  # the reward was right after all
+    SETTLE_CLAWBACK = "settle_clawback"  # the provider shows that it was taken back, under this reference
+    REFUSE_CLAWBACK = "refuse_clawback"  # the provider confirms that it was not taken back and won't be
+    RELEASE_CYCLE = "release_cycle"  # pay the frozen list
+    STOP_CYCLE = "stop_cycle"  # send nothing more of it
+    RESUME_CYCLE = "resume_cycle"  # go on with it
+
+
+_A = MoneyAct
+
+SUBJECT_OF: Final[Mapping[MoneyAct, SubjectKind]] = {
+    **dict.fromkeys(
+        (_A.RETRY_PAYOUT, _A.SETTLE_PAYOUT, _A.REFUSE_PAYOUT, _A.CANCEL_PAYOUT, _A.CONFIRM_PAYOUT), SubjectKind.PAYOUT
+    ),
+    **dict.fromkeys(
+        (
+            *(_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.DISMISS_CLAWBACK),
+            *(_A.SETTLE_CLAWBACK, _A.REFUSE_CLAWBACK),
+        ),
+        SubjectKind.CLAWBACK_CASE,
+    ),
+    **dict.fromkeys((_A.RELEASE_CYCLE, _A.STOP_CYCLE, _A.RESUME_CYCLE), SubjectKind.CYCLE),
+}
+
+#: The reason codes each takes.
+REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
+    _A.RETRY_PAYOUT: ("provider_problem_solved", "details_corrected", "funds_added", "dispute_settled", "other"),
+    _A.SETTLE_PAYOUT: ("found_at_provider", "paid_outside", "other"),
+    _A.REFUSE_PAYOUT: ("not_at_provider", "provider_confirmed", "other"),
+    _A.CANCEL_PAYOUT: ("claim_changed", "payee_unreachable", "not_owed", "other"),
+    _A.CONFIRM_PAYOUT: ("bank_statement", "receipt", "other"),
+    _A.REVERSE_CLAWBACK: ("refund", "chargeback", "fraud", "paid_in_error", "other"),
+    _A.OFFSET_CLAWBACK: ("refund", "chargeback", "fraud", "paid_in_error", "other"),
+    _A.WRITE_OFF_CLAWBACK: ("not_worth_it", "payee_unreachable", "goodwill", "other"),
+    _A.DISMISS_CLAWBACK: ("dispute_won", "reward_stands", "duplicate_case", "other"),
+    _A.SETTLE_CLAWBACK: ("found_at_provider", "repaid", "other"),
+    _A.REFUSE_CLAWBACK: ("not_at_provider", "provider_confirmed", "other"),
+    _A.RELEASE_CYCLE: ("list_checked", "other"),
+    _A.STOP_CYCLE: ("something_wrong", "funds_missing", "other"),
+    _A.RESUME_CYCLE: ("cleared", "other"),
+}
+
+#: Whoever holds one of these may; an administrator holds no authority over money. Stopping needs less than paying.
+ROLES: Final[Mapping[MoneyAct, frozenset[Role]]] = {
+    **dict.fromkeys(MoneyAct, frozenset({Role.FINANCE})),
+    _A.STOP_CYCLE: frozenset({Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER}),
+}
+
+NEEDS_REFERENCE: Final = frozenset({_A.SETTLE_PAYOUT, _A.CONFIRM_PAYOUT, _A.SETTLE_CLAWBACK})
+NEEDS_AMOUNT: Final = frozenset({_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK})
+
+_P = PayoutState
+
+
+def payout_takes(state: PayoutState, *, sent: bool, given_up: bool, rail: str) -> frozenset[MoneyAct]:
+    """What a person can decide on a payout that stands there; ``sent``: the rail may have seen its present key;
+    ``given_up``: it pays no reward any more, though it was sent.
+
+    A new key needs a recorded refusal first: what was sent and not found is never simply tried again.
+    """
+    if state in (_P.REFUSED, _P.RETURNED, _P.WAITING_FUNDS):
+        return frozenset({_A.CANCEL_PAYOUT} if given_up else {_A.RETRY_PAYOUT, _A.CANCEL_PAYOUT})
+    if state is _P.MANUAL_REVIEW:
+        return frozenset(
+            {_A.SETTLE_PAYOUT, _A.REFUSE_PAYOUT} if sent or given_up else {_A.RETRY_PAYOUT, _A.CANCEL_PAYOUT}
+        )
+    if state is _P.ACCEPTED and rail == "manual":
+        return frozenset({_A.CONFIRM_PAYOUT, _A.REFUSE_PAYOUT})
+    return frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ActSubject:
+    """What a decision on money would be made against now.
+
+    ``parties`` are the marks of everybody it benefits; ``barred`` who may not take an act, with the rule and the
+    reason, by user name; ``room_minor`` how much an act may be over at most, where it is over an amount, and ``rooms``
+    where that is less for one; ``steps`` the minor units of which it must be a multiple, where its rail takes no finer.
+    """
+
+    kind: SubjectKind
+    id: UUID
+    referral: str | None
+    program: str
+    digest: str
+    takes: frozenset[MoneyAct]
+    parties: frozenset[str] = frozenset()
+    barred: Mapping[MoneyAct, Mapping[str, str]] = field(default_factory=dict)
+    room_minor: int | None = None
+    rooms: Mapping[MoneyAct, int] = field(default_factory=dict)
+    steps: Mapping[MoneyAct, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What it is called in a refusal."""
+        return f"{self.kind.replace('_', ' ')} {self.id}"
+
+
+def subject_digest(shown: Mapping[str, Any]) -> str:
+    """SHA-256 over the canonical form of what was shown of a subject."""
+    return hashlib.sha256(json.dumps(shown, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
+
+
+def check_details(act: MoneyAct, reason: str, amount_minor: int | None, reference: str | None) -> dict[str, Any] | None:
+    """What is signed beside the kind and the reason, or None.
+
+    Raises:
+        RequestInvalid: naming what is missing, or not meant for this act.
+    """
+    if reason not in REASONS[act]:
+        raise RequestInvalid(f"{reason!r} is no reason to {act}: {', '.join(REASONS[act])}", "reason")
+    details: dict[str, Any] = {}
+    if (amount_minor is not None) is not (act in NEEDS_AMOUNT):
+        raise RequestInvalid("needs an amount" if act in NEEDS_AMOUNT else "is not meant for this", "amount_minor")
+    if amount_minor is not None:
+        if amount_minor <= 0:
+            raise RequestInvalid("must be above zero", "amount_minor")
+        details["amount_minor"] = amount_minor
+    if (reference is not None) is not (act in NEEDS_REFERENCE):
+        needed = "needs the bank's or the provider's own reference"
+        raise RequestInvalid(needed if act in NEEDS_REFERENCE else "is not meant for this", "reference")
+    if reference is not None:
+        if not reference.strip() or len(reference) > REFERENCE_LENGTH_MAX or not reference.isprintable():
+            raise RequestInvalid(f"is 1 to {REFERENCE_LENGTH_MAX} printable characters", "reference")
+        details["reference"] = reference.strip()
+    return details or None
+
+
+def may_act(
+    approver: Approver, act: MoneyAct, subject: ActSubject, amount_minor: int | None, same_person: Collection[str]
+) -> None:
+    """Return if the person may record this now. ``same_person`` are all accounts of this very person.
+
+    Raises:
+        NotAllowed: if the person holds none of the roles.
+        ActRefused: naming the rule.
+    """
+    if not approver.roles & ROLES[act]:
+        raise NotAllowed(f"{approver.user} may not {act} {subject.name}: it needs {' or '.join(sorted(ROLES[act]))}")
+    if act not in subject.takes:
+        takes = ", ".join(sorted(subject.takes)) or "nothing"
+        raise ActRefused(subject.name, "not_now", f"it does not take {act} as it stands; it takes {takes}")
+    if identity.of_kinds(approver.marks & subject.parties, identity.SELF_REFERRAL_KINDS):
+        raise ActRefused(subject.name, "own_claim", f"{approver.user} benefits from it and may not decide on it")
+    barred = subject.barred.get(act, {})
+    for name in sorted({approver.user, *same_person} & barred.keys()):
+        raise ActRefused(subject.name, "different_people", f"{name} {barred[name]}; another person must")
+    room_minor = subject.rooms.get(act, subject.room_minor)
+    if amount_minor is not None and room_minor is not None and amount_minor > room_minor:
+        raise ActRefused(subject.name, "too_much", f"at most {room_minor} minor units are left of it")
+    step_minor = subject.steps.get(act, 1)
+    if amount_minor is not None and (over := amount_minor % step_minor):
+        least = f"its rail moves whole multiples of {step_minor} minor units"
+        raise ActRefused(subject.name, "too_fine", f"{least}; of {amount_minor} that is at most {amount_minor - over}")

@@ -1,0 +1,202 @@
+"""Facts: what happened outside, as CloudEvents 1.0 (SPEC §3).
+
+``Event`` is a fact as its source sent it; ``Fact`` is the same fact as the register holds it: public fields readable,
+persons only as marks (`identity.py`). What each type says is in `payloads.py`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from pydantic import ValidationError
+
+from referral_rewards.domain import money
+from referral_rewards.domain.errors import FactInvalid, Problem
+from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts.payloads import PAYLOADS, PERSON_PART, Claimed, FactType, Part, Rated, Recorded
+
+#: A fact further ahead of our clock than this is refused: its source's clock is wrong.
+CLOCK_SKEW_MAX: Final = timedelta(minutes=5)
+#: One before this is refused: nothing that a program rewards is so old, and a calendar that begins with the year 1 has
+#: no local time for its first hours, so that a period from there could never be reckoned.
+_EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+#: A source and an id are one entry of an index, which Postgres keeps below 2704 bytes.
+_NAME_BYTES_MAX: Final = 1000
+#: Names facts by (source, id), the same in every installation.
+_FACT_NAMESPACE: Final = UUID("4f0f6cf5-9f0b-5f3e-8d0a-3f1f5b8f6d10")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A well-formed fact as its source sent it; ``data`` holds everything that came, personal data included."""
+
+    fact_id: UUID  # its name in our register, the same however often it is sent
+    source: str
+    event_id: str
+    type: FactType
+    occurred_at: datetime
+    data: Mapping[str, Any]
+    payload: Part
+    content: str  # ``data`` in canonical JSON
+
+    @property
+    def public(self) -> dict[str, Any]:
+        """The fields that may stand beside the verdict: declared ones that came, as JSON values."""
+        return self.payload.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+
+    def marks(self, marker: identity.Marker) -> frozenset[str]:
+        """The marks of the person this fact is about (a conversion's instrument and device are told beside them)."""
+        part = PERSON_PART.get(self.type)
+        if part is None:
+            return frozenset()
+        person = self.data if part == "" else self.data.get(part)
+        person = person if isinstance(person, Mapping) else None
+        if self.type is FactType.CONVERSION_RECORDED:
+            beside = {key: self.data.get(key) for key in ("payment_fingerprint", "ip", "device", "user_agent")}
+            return marker.marks(person, beside)
+        return marker.marks(person)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact as the register holds it, as every rule reads it.
+
+    ``data`` has the public fields of its type only; ``marks`` the person it is about; ``awaits_stragglers`` is False
+    for a fact of a finished file or batch, whose neighbours are all here (SPEC §4, closing); ``digest`` is the salted
+    commitment that evidence cites.
+    """
+
+    id: UUID
+    source: str
+    event_id: str
+    type: FactType
+    occurred_at: datetime
+    received_at: datetime
+    data: Mapping[str, Any]
+    marks: frozenset[str] = frozenset()
+    digest: str = ""
+    awaits_stragglers: bool = True
+
+    @property
+    def order(self) -> str | None:
+        return self.data.get("order")
+
+    @property
+    def identity(self) -> frozenset[str]:
+        """The marks that decide whose conversion this is."""
+        return identity.of_kinds(self.marks, identity.IDENTITY_KINDS)
+
+    @property
+    def precedence(self) -> tuple[datetime, str, str]:
+        """Sorts facts the same way whatever order they arrived in."""
+        return (self.occurred_at, self.source, self.event_id)
+
+
+def parse_event(document: Any) -> Event:
+    """A CloudEvent (decoded JSON) as an `Event`.
+
+    Raises:
+        FactInvalid: with every problem found.
+    """
+    if not isinstance(document, Mapping):
+        raise FactInvalid([Problem("", "a fact is a JSON object (CloudEvents 1.0)")])
+    problems: list[Problem] = []
+    if document.get("specversion") != "1.0":
+        problems.append(Problem("specversion", 'must be "1.0"'))
+    for name in ("id", "source"):
+        value = document.get(name)
+        if not isinstance(value, str) or not value or len(value) > 500:
+            problems.append(Problem(name, "must be a text of 1 to 500 characters"))
+        elif not value.isprintable():
+            problems.append(Problem(name, "holds a character that can't be printed"))
+        elif len(value.encode()) > _NAME_BYTES_MAX:
+            problems.append(Problem(name, f"must be a text of at most {_NAME_BYTES_MAX} bytes in UTF-8"))
+    occurred_at = _instant(document.get("time"), problems)
+    data = document.get("data")
+    if not isinstance(data, Mapping):
+        problems.append(Problem("data", "must be an object"))
+        data = {}
+    payload: Part | None = None
+    try:
+        fact_type = FactType(document.get("type"))  # type: ignore[arg-type]
+    except ValueError:
+        problems.append(Problem("type", f"{document.get('type')!r} is none of {', '.join(FactType)}"))
+    else:
+        try:
+            payload = PAYLOADS[fact_type].model_validate(data)
+        except ValidationError as error:
+            problems += [
+                Problem(".".join(("data", *map(str, e["loc"]))), e["msg"].removeprefix("Value error, ").lower())
+                for e in error.errors(include_url=False, include_input=False)
+            ]
+        else:
+            problems += _meaning(payload)
+    content = _canonical(data, problems)
+    if problems or payload is None or occurred_at is None:
+        raise FactInvalid(problems)
+    source, event_id = document["source"], document["id"]
+    fact_id = uuid5(_FACT_NAMESPACE, f"{source}\x00{event_id}")
+    return Event(fact_id, source, event_id, fact_type, occurred_at, data, payload, content)
+
+
+def too_far_ahead(event: Event, received_at: datetime) -> Problem | None:
+    """The problem of a fact whose source's clock runs ahead of ours, or None."""
+    if event.occurred_at - received_at > CLOCK_SKEW_MAX:
+        return Problem("time", "is more than five minutes ahead of our clock")
+    return None
+
+
+def _canonical(data: Mapping[str, Any], problems: list[Problem]) -> str:
+    """``data`` as JSON with sorted keys. What no database can keep (NUL, half a surrogate, NaN) is a problem."""
+    try:
+        content = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        content.encode()
+    except (ValueError, RecursionError):
+        problems.append(Problem("data", "holds a number or text that JSON in UTF-8 can't carry"))
+        return ""
+    if r"\u0000" in content.replace(r"\\", ""):
+        problems.append(Problem("data", "holds a NUL character"))
+    return content
+
+
+def _instant(value: Any, problems: list[Problem]) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        problems.append(Problem("time", "is required, in RFC 3339 with an offset, for example 2026-06-01T14:00:00Z"))
+        return None
+    if moment.tzinfo is None:
+        problems.append(Problem("time", "needs an offset, for example 2026-06-01T14:00:00Z"))
+        return None
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        problems.append(Problem("time", "lies outside the calendar"))
+        return None
+    if moment < _EARLIEST:
+        problems.append(Problem("time", "lies before 1900"))
+        return None
+    return moment
+
+
+def _meaning(payload: Part) -> list[Problem]:
+    """What one field requires of another."""
+    if isinstance(payload, Claimed) and payload.referral is None:
+        found = []
+        if payload.program is None:
+            found.append(Problem("data.program", "is required where no referral is named"))
+        if payload.referrer is None and payload.referrer_code is None:
+            found.append(Problem("data.referrer", "or data.referrer_code is required where no referral is named"))
+        return found
+    if isinstance(payload, Recorded) and payload.amount is not None:
+        if payload.currency is None:
+            return [Problem("data.currency", "is required beside an amount")]
+        if not money.fits(Decimal(payload.amount), payload.currency):
+            return [Problem("data.amount", f"{payload.amount} has more decimals than {payload.currency} has")]
+    if isinstance(payload, Rated) and not 1 <= payload.score <= 5:
+        return [Problem("data.score", "must be 1 to 5")]
+    return []

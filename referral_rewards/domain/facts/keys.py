@@ -1,0 +1,187 @@
+"""Which facts are whose: every fact is filed under keys, and every referral listens to keys.
+
+A fact belongs to a referral when a key under which it is filed is one that the referral listens to. Filing and
+listening are both derived from single facts, so the links do not depend on the order in which facts arrive. One hop:
+a conversion that is linked by identity adds its *order* to what the referral hears, never its other identities.
+What a referral hears of its referrer, and of requests that mean its referee, is derived in `linking.py`.
+
+Beside its keys a fact leaves *traces*: names under which the fraud signals find it again, though no referral listens to
+them and no writer locks them.
+"""
+
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid5
+
+from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.facts.payloads import FactType
+
+#: Ranks of how a referral can begin; the least (rank, time, source, id) of its facts is its origin.
+SENT, CLAIMED, REQUESTED, NAMED_ONLY = range(4)
+
+#: Writers that share a key must not run side by side: each would miss what the other has not committed yet. Keys are
+#: spread over this many locks, taken in ascending order.
+LOCKS: Final = 64
+
+#: What a claim or a purchase leaves behind: an address on the network, a device, a payment instrument.
+TRACE_KINDS: Final = ("ip", "device", "fingerprint")
+#: By what a person who enrolled is known again in another program, or under another name.
+ENROLMENT_KINDS: Final = (*identity.IDENTITY_KINDS, "device", "fingerprint")
+
+_ABOUT_A_REFERRAL: Final = frozenset(
+    {
+        FactType.REFERRAL_WITHDRAWN,
+        FactType.REFERRAL_APPEALED,
+        FactType.CONVERSION_REPORTED,
+        FactType.ATTRIBUTION_CHANGED,
+        FactType.SATISFACTION_RATED,
+    }
+)
+_ABOUT_AN_ORDER: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED})
+_ABOUT_A_PERSON: Final = frozenset(
+    {FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED, FactType.CONSENT_GRANTED, FactType.CONSENT_WITHDRAWN}
+)
+_ABOUT_A_PAYEE: Final = frozenset({FactType.METHOD_SET, FactType.METHOD_REMOVED, FactType.TAX_FORM_FILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What one fact says about how a referral began; program and referrer stay empty where it only names it."""
+
+    referral: str
+    rank: int
+    at: datetime
+    source: str
+    event: str
+    program: str | None
+    referrer: str | None
+    referrer_code: str | None
+    channel: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """One fact's place in the register: the keys it is filed under, the referral it begins or extends, and what that
+    referral listens to from now on.
+
+    ``traces`` stand beside the keys, of kinds that no referral ever listens to: an address on the network that
+    strangers share must link nobody to anybody.
+    """
+
+    keys: frozenset[str]
+    beginning: Beginning | None
+    listens: frozenset[str]
+    traces: frozenset[str] = frozenset()
+
+
+def file(event: Event, marks: frozenset[str]) -> Filing:
+    """Where a fact goes. ``marks`` are those of the person it is about."""
+    public = event.public
+    who = identity.of_kinds(marks, identity.IDENTITY_KINDS)
+    match event.type:
+        case FactType.REFERRAL_SENT:
+            return _invitation(event, public, who)
+        case FactType.REFERRAL_CLAIMED:
+            return replace(_invitation(event, public, who), traces=identity.of_kinds(marks, TRACE_KINDS))
+        case FactType.REWARD_REQUESTED:
+            return _request(event, public, who)
+        case FactType.CONVERSION_RECORDED:
+            keys = who | {f"order:{public['order']}"}
+            return Filing(keys, None, frozenset(), identity.of_kinds(marks, TRACE_KINDS))
+        case FactType.REFERRER_ENROLLED | FactType.REFERRER_SUSPENDED | FactType.REFERRER_REINSTATED:
+            keys = frozenset({f"referrer:{public['program']}/{public['referrer']}"})
+            if code := public.get("code"):
+                keys |= {f"code:{public['program']}/{code}"}
+            traces = map(enrolment_trace, identity.of_kinds(marks, ENROLMENT_KINDS))
+            return Filing(keys, None, frozenset(), frozenset(traces))
+        case kind if kind in _ABOUT_A_REFERRAL:
+            return Filing(frozenset({f"referral:{public['referral']}"}), None, frozenset())
+        case kind if kind in _ABOUT_AN_ORDER:
+            return Filing(frozenset({f"order:{public['order']}"}), None, frozenset())
+        case kind if kind in _ABOUT_A_PERSON:
+            return Filing(who, None, frozenset())
+        case kind if kind in _ABOUT_A_PAYEE:
+            return Filing(frozenset({f"payee:{public['payee']}"}), None, frozenset())
+    raise AssertionError(f"no filing for {event.type}")
+
+
+def enrolment_trace(mark: str) -> str:
+    """The name under which the enrolments of whoever has this mark are found."""
+    return f"enrolled:{mark}"
+
+
+def referral_of(event: Event) -> str | None:
+    """The referral that a fact begins or extends: the one it names, or one derived from its own content."""
+    public = event.public
+    if event.type is FactType.REFERRAL_SENT:
+        return str(public["referral"])
+    if event.type is FactType.REFERRAL_CLAIMED:
+        return referral_of_claim(event.fact_id, public)
+    if event.type is FactType.REWARD_REQUESTED:
+        return referral_of_request(event.fact_id, public["program"], public["referrer"])
+    return None
+
+
+def referral_of_claim(fact_id: UUID, public: Mapping[str, str]) -> str:
+    """The referral that a claim names, or the one of its own that it begins."""
+    if named := public.get("referral"):
+        return str(named)
+    return _derived("claim", fact_id, public["program"], public.get("referrer") or public["referrer_code"])
+
+
+def referral_of_request(fact_id: UUID, program: str, referrer: str) -> str:
+    """The referral of its own that a request for credit begins."""
+    return _derived("request", fact_id, program, referrer)
+
+
+def locks(keys: Iterable[str]) -> list[int]:
+    """The locks that guard these keys, in the order in which everybody takes them."""
+    return sorted({zlib.crc32(key.encode()) % LOCKS for key in keys})
+
+
+def _invitation(event: Event, public: dict[str, str], who: frozenset[str]) -> Filing:
+    referral = referral_of(event)
+    assert referral is not None
+    program, referrer = public.get("program"), public.get("referrer")
+    sent = event.type is FactType.REFERRAL_SENT
+    complete = program is not None and (referrer is not None or "referrer_code" in public)
+    beginning = Beginning(
+        referral=referral,
+        rank=SENT if sent else CLAIMED if complete else NAMED_ONLY,
+        at=event.occurred_at,
+        source=event.source,
+        event=event.event_id,
+        program=program if complete else None,
+        referrer=referrer if complete else None,
+        referrer_code=public.get("referrer_code") if complete and referrer is None else None,
+        channel=public.get("channel"),
+    )
+    listens = {f"referral:{referral}"} | who
+    listens |= {f"payee:{mark.removeprefix('customer:')}" for mark in who if mark.startswith("customer:")}
+    if beginning.referrer_code:
+        listens.add(f"code:{program}/{beginning.referrer_code}")
+    return Filing(frozenset({f"referral:{referral}"}), beginning, frozenset(listens))
+
+
+def _request(event: Event, public: dict[str, str], who: frozenset[str]) -> Filing:
+    referral = referral_of(event)
+    assert referral is not None
+    program, referrer = public["program"], public["referrer"]
+    own = f"referral:{referral}"
+    beginning = Beginning(
+        referral, REQUESTED, event.occurred_at, event.source, event.event_id, program, referrer, None, None
+    )
+    listens = {own} | who
+    if order := public.get("order"):
+        listens.add(f"order:{order}")
+    return Filing(
+        frozenset({own} | {f"request:{program}/{referrer}/{mark}" for mark in who}), beginning, frozenset(listens)
+    )
+
+
+def _derived(kind: str, fact_id: UUID, *parts: str) -> str:
+    return f"{kind}-{uuid5(fact_id, '/'.join(parts)).hex[:20]}"

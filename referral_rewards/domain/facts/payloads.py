@@ -1,0 +1,260 @@
+"""What each type of fact says: the fields of SPEC §3 that may stand beside the personal-data table."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+from referral_rewards.domain import calendar, money
+from referral_rewards.domain.facts import identity
+
+
+class FactType(StrEnum):
+    """The types of SPEC §3."""
+
+    REFERRER_ENROLLED = "referrer.enrolled"
+    REFERRER_SUSPENDED = "referrer.suspended"
+    REFERRER_REINSTATED = "referrer.reinstated"
+    REFERRAL_SENT = "referral.sent"
+    REFERRAL_CLAIMED = "referral.claimed"
+    REFERRAL_WITHDRAWN = "referral.withdrawn"
+    REFERRAL_APPEALED = "referral.appealed"
+    CONVERSION_RECORDED = "conversion.recorded"
+    CONVERSION_REPORTED = "conversion.reported"
+    CONVERSION_REVERSED = "conversion.reversed"
+    DISPUTE_OPENED = "conversion.dispute_opened"
+    DISPUTE_CLOSED = "conversion.dispute_closed"
+    REWARD_REQUESTED = "reward.requested"
+    ATTRIBUTION_CHANGED = "attribution.changed"
+    ISSUE_OPENED = "customer.issue_opened"
+    ISSUE_RESOLVED = "customer.issue_resolved"
+    CONSENT_GRANTED = "consent.granted"
+    CONSENT_WITHDRAWN = "consent.withdrawn"
+    METHOD_SET = "payee.method_set"
+    METHOD_REMOVED = "payee.method_removed"
+    TAX_FORM_FILED = "payee.tax_form_filed"
+    SATISFACTION_RATED = "satisfaction.rated"
+
+
+class Channel(StrEnum):
+    """How an invitation travelled."""
+
+    EMAIL = "email"
+    SOCIAL = "social"
+    LINK = "link"
+    WORD_OF_MOUTH = "word_of_mouth"
+    LEAD = "lead"
+
+
+class ReversalKind(StrEnum):
+    """Why a conversion was taken back."""
+
+    REFUND = "refund"
+    RETURN = "return"
+    CANCELLATION = "cancellation"
+    CHARGEBACK_LOST = "chargeback_lost"
+
+
+def _opaque(value: str) -> str:
+    if problem := identity.id_problem(value):
+        raise ValueError(problem)
+    return value
+
+
+def _amount(value: str) -> str:
+    amount = money.parse_decimal(value)
+    if amount < 0:
+        raise ValueError("an amount is not negative")
+    return value
+
+
+def _form_name(value: str) -> str:
+    if not value.isprintable() or not any(map(str.isalnum, value)) or identity.tells_of_a_person(value):
+        raise ValueError("is the name of a form, such as W-9")
+    return value
+
+
+def _day(value: str) -> str:
+    calendar.parse_day(value)
+    return value
+
+
+def _percent(value: str) -> str:
+    money.parse_percent(value)
+    return value
+
+
+def _unless_personal(value: str | None) -> str | None:
+    return value if value is not None and identity.id_problem(value) is None else None
+
+
+Id = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(_opaque)]
+Amount = Annotated[str, StringConstraints(strict=True), AfterValidator(_amount)]
+Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(money.known_currency)]
+FormName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100), AfterValidator(_form_name)]
+Day = Annotated[str, StringConstraints(strict=True), AfterValidator(_day)]
+Percent = Annotated[str, StringConstraints(strict=True), AfterValidator(_percent)]
+#: Somebody's own words where a code is usual. What could be personal stays with the personal data.
+Word = Annotated[str | None, AfterValidator(_unless_personal)]
+
+
+class Part(BaseModel):
+    """A part of a payload. Its declared fields are public; whatever else came stays with the personal data."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Person(Part):
+    """The public side of a person: the opaque customer id and the country."""
+
+    customer: Id | None = None
+    country: Word = None
+
+
+class Enrolled(Part):
+    referrer: Id
+    program: Id
+    code: Id | None = None
+    customer: Id | None = None
+    partner: Id | None = None
+
+
+class ReferrerStanding(Part):
+    referrer: Id
+    program: Id
+
+
+class Sent(Part):
+    referral: Id
+    program: Id
+    referrer: Id
+    channel: Channel
+    referee: Person = Person()
+
+
+class Claimed(Part):
+    referral: Id | None = None
+    program: Id | None = None
+    referrer: Id | None = None
+    referrer_code: Id | None = None
+    channel: Channel | None = None
+    referee: Person = Person()
+    consent: bool | None = None
+
+
+class AboutReferral(Part):
+    referral: Id
+    by: Word = None
+
+
+class Recorded(Part):
+    order: Id
+    kind: Id
+    customer: Person
+    amount: Amount | None = None
+    currency: Currency | None = None
+    new_customer: bool | None = None
+
+
+class Reported(Part):
+    referral: Id
+    order: Id | None = None
+    by: Word = None
+
+
+class Reversed(Part):
+    order: Id
+    kind: ReversalKind
+    amount: Amount | None = None
+
+
+class Disputed(Part):
+    order: Id
+
+
+class DisputeClosed(Part):
+    order: Id
+    outcome: str
+
+
+class Requested(Part):
+    program: Id
+    referrer: Id
+    referee: Person = Person()
+    order: Id | None = None
+    by: Id | None = None
+
+
+class AttributionChanged(Part):
+    referral: Id
+    from_referrer: Id | None = None
+    to_referrer: Id
+
+
+class Issue(Part):
+    customer: Person
+    issue: Id
+
+
+class Consent(Part):
+    person: Person
+    scope: str
+
+
+class Method(Part):
+    payee: Id
+    rail: str
+    reference: Word = None
+
+
+class TaxForm(Part):
+    payee: Id
+    form: FormName
+    valid_from: Day | None = None
+    withholding_percent: Percent | None = None
+
+
+class Rated(Part):
+    referral: Id
+    by: Word = None
+    score: int
+
+
+PAYLOADS: Final[Mapping[FactType, type[Part]]] = {
+    FactType.REFERRER_ENROLLED: Enrolled,
+    FactType.REFERRER_SUSPENDED: ReferrerStanding,
+    FactType.REFERRER_REINSTATED: ReferrerStanding,
+    FactType.REFERRAL_SENT: Sent,
+    FactType.REFERRAL_CLAIMED: Claimed,
+    FactType.REFERRAL_WITHDRAWN: AboutReferral,
+    FactType.REFERRAL_APPEALED: AboutReferral,
+    FactType.CONVERSION_RECORDED: Recorded,
+    FactType.CONVERSION_REPORTED: Reported,
+    FactType.CONVERSION_REVERSED: Reversed,
+    FactType.DISPUTE_OPENED: Disputed,
+    FactType.DISPUTE_CLOSED: DisputeClosed,
+    FactType.REWARD_REQUESTED: Requested,
+    FactType.ATTRIBUTION_CHANGED: AttributionChanged,
+    FactType.ISSUE_OPENED: Issue,
+    FactType.ISSUE_RESOLVED: Issue,
+    FactType.CONSENT_GRANTED: Consent,
+    FactType.CONSENT_WITHDRAWN: Consent,
+    FactType.METHOD_SET: Method,
+    FactType.METHOD_REMOVED: Method,
+    FactType.TAX_FORM_FILED: TaxForm,
+    FactType.SATISFACTION_RATED: Rated,
+}
+
+#: Which part of ``data`` speaks of the person a fact is about ("" is ``data`` itself).
+PERSON_PART: Final[Mapping[FactType, str]] = {
+    FactType.REFERRER_ENROLLED: "",
+    FactType.REFERRAL_SENT: "referee",
+    FactType.REFERRAL_CLAIMED: "referee",
+    FactType.CONVERSION_RECORDED: "customer",
+    FactType.REWARD_REQUESTED: "referee",
+    FactType.ISSUE_OPENED: "customer",
+    FactType.ISSUE_RESOLVED: "customer",
+    FactType.CONSENT_GRANTED: "person",
+    FactType.CONSENT_WITHDRAWN: "person",
+}

@@ -1,0 +1,159 @@
+"""Tax forms: which ones a regime takes, for how long each is good, and which of those a payee filed is in force.
+
+The form filed last stands, as soon as it is valid: it takes the place of every earlier one, also where it is none that
+the regime takes, so that nobody is paid on a form that was replaced. Which came in first does not matter.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from referral_rewards.domain import money
+from referral_rewards.domain.calendar import at_wall_clock, parse_day
+from referral_rewards.domain.facts.events import Fact
+
+_REQUESTERS: Final = (
+    "Instructions for the Requester of Forms W-8, period of validity (https://www.irs.gov/instructions/iw8): to the end"
+    " of the third calendar year after the one in which it was signed. Some stay good for longer: file them anew"
+)
+
+
+class FormKind(NamedTuple):
+    """A form that a regime takes; it ends with the calendar year so many after its first, or never."""
+
+    name: str
+    years_after: int | None
+    source: str
+
+
+#: By regime. W-8IMY is left out: what holds for an intermediary follows from the statements that come with it.
+FORMS: Final[Mapping[str, tuple[FormKind, ...]]] = {
+    "us": (
+        FormKind("W-9", None, "Instructions for the Requester of Form W-9: good until something in it changes"),
+        FormKind("W-8BEN", 3, _REQUESTERS),
+        FormKind("W-8BEN-E", 3, _REQUESTERS),
+        FormKind("W-8ECI", 3, _REQUESTERS),
+        FormKind("W-8EXP", 3, _REQUESTERS),
+    ),
+}
+
+
+class FormStanding(StrEnum):
+    """What the form filed last is worth now."""
+
+    IN_FORCE = "in_force"
+    MISSING = "missing"
+    NOT_YET_VALID = "not_yet_valid"
+    EXPIRED = "expired"
+    NOT_TAKEN = "not_taken"  # none of the regime's forms
+    UNREADABLE = "unreadable"  # recorded before its fields were checked, and they say nothing that can be relied on
+
+
+@dataclass(frozen=True, slots=True)
+class TaxForm:
+    """A form as a payee filed it. ``valid_from`` is a day of the program that asks; None: from when it was filed on.
+
+    ``readable`` is False for one that was recorded before its fields were checked, and says nothing to rely on.
+    """
+
+    form: str
+    filed_at: datetime
+    source: str
+    event_id: str
+    valid_from: date | None
+    withholding_percent: Decimal = Decimal(0)
+    readable: bool = True
+
+    @property
+    def precedence(self) -> tuple[datetime, str, str]:
+        """Sorts forms the same way whatever order they arrived in."""
+        return (self.filed_at, self.source, self.event_id)
+
+    def starts_at(self, zone: ZoneInfo) -> datetime:
+        """From when on it stands; never before it was filed."""
+        if self.valid_from is None:
+            return self.filed_at
+        return max(self.filed_at, at_wall_clock(self.valid_from, time(), zone))
+
+    def ends_at(self, kind: FormKind, zone: ZoneInfo) -> datetime | None:
+        """The first instant at which it is no longer good; None: it has no end."""
+        if kind.years_after is None:
+            return None
+        first = self.valid_from or self.filed_at.astimezone(zone).date()
+        return at_wall_clock(date(first.year + kind.years_after + 1, 1, 1), time(), zone)
+
+
+@dataclass(frozen=True, slots=True)
+class OnFile:
+    """The form that stands at a moment, what it is worth, and until when."""
+
+    standing: FormStanding
+    form: TaxForm | None = None
+    until: datetime | None = None
+
+    @property
+    def clears(self) -> bool:
+        return self.standing is FormStanding.IN_FORCE
+
+    @property
+    def withholding_percent(self) -> Decimal:
+        """How much of each payment is withheld by it."""
+        return self.form.withholding_percent if self.clears and self.form is not None else Decimal(0)
+
+
+def form_of(fact: Fact) -> TaxForm:
+    """The form that a fact of the type ``payee.tax_form_filed`` tells of."""
+    return read(fact.data, fact.occurred_at, fact.source, fact.event_id)
+
+
+def read(data: Mapping[str, Any], filed_at: datetime, source: str, event_id: str) -> TaxForm:
+    """A form from what was recorded of it. What can't be read makes it good for nothing, and is no error."""
+    first, percent = data.get("valid_from"), data.get("withholding_percent")
+    try:
+        return TaxForm(
+            form=data["form"],
+            filed_at=filed_at,
+            source=source,
+            event_id=event_id,
+            valid_from=None if first is None else parse_day(first),
+            withholding_percent=Decimal(0) if percent is None else money.parse_percent(percent),
+        )
+    except ValueError:
+        return TaxForm(data["form"], filed_at, source, event_id, None, readable=False)
+
+
+def on_file(forms: Iterable[TaxForm], regime: str, at: datetime, zone: ZoneInfo) -> OnFile:
+    """The payee's form that stands at that moment under the regime.
+
+    Raises:
+        KeyError: if the regime is not known here.
+    """
+    kinds = {_plain(kind.name): kind for kind in FORMS[regime]}
+    filed = sorted((each for each in forms if each.filed_at <= at), key=lambda form: form.precedence)
+    valid = [form for form in filed if form.starts_at(zone) <= at]
+    if not valid:
+        return OnFile(FormStanding.NOT_YET_VALID, filed[-1]) if filed else OnFile(FormStanding.MISSING)
+    form = valid[-1]
+    kind = kinds.get(_plain(form.form))
+    if not form.readable:
+        return OnFile(FormStanding.UNREADABLE, form)
+    if kind is None:
+        return OnFile(FormStanding.NOT_TAKEN, form)
+    ends_at = form.ends_at(kind, zone)
+    if ends_at is not None and ends_at <= at:
+        return OnFile(FormStanding.EXPIRED, form, ends_at)
+    return OnFile(FormStanding.IN_FORCE, form, ends_at)
+
+
+def next_start(forms: Iterable[TaxForm], after: datetime, zone: ZoneInfo) -> datetime | None:
+    """When the next of the forms becomes valid; None if all of them are."""
+    return min((start for form in forms if (start := form.starts_at(zone)) > after), default=None)
+
+
+def _plain(name: str) -> str:
+    """A form's name as it is compared: people write W-9, w9 and W 9."""
+    return "".join(filter(str.isalnum, name)).upper()

@@ -1,0 +1,169 @@
+"""The terms of a program: one immutable, numbered version, by which every referral begun under it is judged."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, AwareDatetime, StringConstraints, TypeAdapter, ValidationError, model_validator
+
+from referral_rewards.domain import calendar, money
+from referral_rewards.domain.calendar import Period
+from referral_rewards.domain.errors import Problem, TermsInvalid
+from referral_rewards.domain.facts.payloads import Currency, Id
+from referral_rewards.domain.programs.lint import lint
+from referral_rewards.domain.programs.sections import (
+    Approval,
+    ContactHours,
+    Fraud,
+    Limits,
+    Partner,
+    PayoutCycle,
+    Payouts,
+    Periods,
+    Qualifying,
+    ReferrerLimit,
+    RewardKind,
+    RewardRule,
+    Rewards,
+    Role,
+    Section,
+    Sources,
+    Tax,
+    Tier,
+)
+from referral_rewards.domain.programs.yaml_text import read_yaml
+
+__all__ = [
+    "Approval",
+    "ContactHours",
+    "Fraud",
+    "Limits",
+    "Partner",
+    "PayoutCycle",
+    "Payouts",
+    "Periods",
+    "Qualifying",
+    "ReferrerLimit",
+    "RewardKind",
+    "RewardRule",
+    "Rewards",
+    "Role",
+    "Sources",
+    "Tax",
+    "Terms",
+    "Tier",
+    "in_force",
+    "load_terms",
+]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def _known_zone(name: str) -> str:
+    return calendar.zone(name).key
+
+
+class Terms(Section):
+    """One version of a program's terms, in the form of the contract's YAML."""
+
+    program: Id
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    effective_from: Annotated[AwareDatetime, AfterValidator(_in_utc)]
+    timezone: Annotated[str, AfterValidator(_known_zone)]
+    currency: Currency
+    periods: Periods
+    sources: Sources = Sources()
+    qualifying: Qualifying
+    rewards: Rewards
+    limits: Limits = Limits()
+    partners: tuple[Partner, ...] = ()
+    fraud: Fraud = Fraud()
+    approval: Approval
+    payouts: Payouts
+    tax: Tax = Tax()
+    contact_hours: ContactHours | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if problems := lint(_parts(self)):
+            raise ValueError("; ".join(map(str, problems)))
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The program's time zone."""
+        return calendar.zone(self.timezone)
+
+    def end(self, start: datetime, period: Period) -> datetime:
+        """When (UTC) a period that begins at ``start`` ends in this program."""
+        return calendar.end_of(start, period, self.zone, self.periods.day_boundary)
+
+    def minor(self, amount: Decimal) -> int:
+        """An amount of the terms in minor units of the program's currency; exact."""
+        return money.to_minor(amount, self.currency)
+
+    def canonical(self) -> dict[str, Any]:
+        """The terms as JSON values, every default written out; `Terms.model_validate` reads them back."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def load_terms(yaml_text: str) -> Terms:
+    """The terms that a YAML file says.
+
+    Raises:
+        TermsInvalid: with every problem found, each at its path.
+    """
+    document = read_yaml(yaml_text)
+    known = Terms.model_fields
+    problems = [Problem(str(key), "is not a key of the terms") for key in document if key not in known]
+    parts: dict[str, Any] = {}
+    for name, field in known.items():
+        if name not in document:
+            if field.is_required():
+                problems.append(Problem(name, "is required"))
+            continue
+        try:
+            parts[name] = _reader(name).validate_python(document[name])
+        except ValidationError as error:
+            problems += _named(name, error)
+    problems += lint(parts)
+    if problems:
+        raise TermsInvalid(problems)
+    return Terms.model_validate(parts)
+
+
+def in_force(versions: Iterable[tuple[int, Terms]], began_at: datetime) -> tuple[int, Terms] | None:
+    """The version by which a referral that began then is judged: the latest that was in force, or None.
+
+    Of two that came into force at the same instant the higher number holds.
+    """
+    candidates: Sequence[tuple[int, Terms]] = [each for each in versions if each[1].effective_from <= began_at]
+    return max(candidates, key=lambda each: (each[1].effective_from, each[0]), default=None)
+
+
+def _parts(terms: Terms) -> Mapping[str, Any]:
+    return {name: getattr(terms, name) for name in Terms.model_fields}
+
+
+@cache
+def _reader(name: str) -> TypeAdapter[Any]:
+    """Reads one section by itself, so that a mistake in another does not hide what is wrong here."""
+    field = Terms.model_fields[name]
+    annotation: Any = field.annotation
+    return TypeAdapter(Annotated[annotation, *field.metadata] if field.metadata else annotation)
+
+
+def _named(section: str, error: ValidationError) -> list[Problem]:
+    """Each problem at its path as the file spells it: pydantic's own steps stand in brackets."""
+    found = []
+    for each in error.errors(include_url=False, include_input=False):
+        path = [section, *(str(step) for step in each["loc"] if str(step)[:1] not in ("[", "("))]
+        what = {"extra_forbidden": "is not a key of the terms", "missing": "is required"}.get(each["type"])
+        message = each["msg"].removeprefix("Value error, ")
+        found.append(Problem(".".join(path), what or message[:1].lower() + message[1:]))
+    return found

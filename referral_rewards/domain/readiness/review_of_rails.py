@@ -1,0 +1,56 @@
+"""Rails of well-formed terms that nobody can have meant: unknown, unfit for the reward, unable to pay its amounts."""
+
+from collections.abc import Iterator
+
+import iso4217
+
+from referral_rewards.domain import money
+from referral_rewards.domain.errors import Problem
+from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, payable, pays_in, step_minor, suited
+from referral_rewards.domain.programs.terms import RewardKind, Terms
+from referral_rewards.domain.readiness.rates import rates
+
+Problems = Iterator[Problem]
+
+
+def unfit_rails(terms: Terms) -> Problems:
+    """A rail that nobody knows, or that does not pay that kind of reward."""
+    for kind, rail in terms.payouts.rails.items():
+        where = f"payouts.rails.{kind}"
+        if rail not in CATALOGUE:
+            yield Problem(where, f"no rail is called {rail!r}; {kind} is paid by {_either(suited(kind))}")
+        elif kind not in CATALOGUE[rail].kinds:
+            yield Problem(where, f"{rail} does not pay {kind}; right would be {_either(suited(kind))}")
+
+
+def currencies_without_a_rail(terms: Terms) -> Problems:
+    """A reward in a currency, or of an amount, that its rail can't pay."""
+    if iso4217.Currency(terms.currency).exponent is None:
+        yield Problem("currency", f"nobody can be paid in {terms.currency}, which is no currency of a country")
+        return
+    for kind in sorted({rate.kind for rate in rates(terms)}):
+        rail = terms.payouts.rails[kind]
+        if rail not in CATALOGUE or kind not in CATALOGUE[rail].kinds:
+            continue
+        where, instead = f"payouts.rails.{kind}", _either(suited(kind, terms.currency))
+        if not pays_in(rail, terms.currency):
+            yield Problem(where, f"{rail} does not pay {terms.currency}; right would be {instead}")
+        elif said := _unpayable(terms, kind, rail):
+            step = money.display(step_minor(rail, terms.currency), terms.currency)
+            yield Problem(where, f"{rail} pays in steps of {step}, and {said}; right would be {instead}")
+
+
+def _unpayable(terms: Terms, kind: RewardKind, rail: str) -> str | None:
+    """What a reward of that kind may come to that the rail can't pay."""
+    for rate in rates(terms):
+        if rate.kind is not kind:
+            continue
+        if rate.rule.percent is not None and step_minor(rail, terms.currency) > 1:
+            return f"{rate.where} is a percentage, which may come to any amount"
+        if rate.rule.amount is not None and not payable(rail, rate.rule.amount, terms.currency):
+            return f"{rate.where}.amount is {rate.rule.amount}"
+    return None
+
+
+def _either(names: tuple[str, ...]) -> str:
+    return " or ".join(names)

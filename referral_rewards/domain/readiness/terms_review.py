@@ -1,0 +1,149 @@
+"""What well-formed terms say that nobody can have meant. `terms_lint` refuses what can't be judged by; this asks back.
+
+The rules about tiers, amounts and rails have files of their own.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from referral_rewards.domain import calendar
+from referral_rewards.domain.calendar import DayBoundary
+from referral_rewards.domain.claims.fraud import SCORE_MAX, SIGNALS
+from referral_rewards.domain.errors import Problem
+from referral_rewards.domain.payees import tax_thresholds
+from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.readiness.review_of_amounts import (
+    caps_that_always_bite,
+    cycle_minimum_out_of_reach,
+    four_eyes_out_of_reach,
+    limits_below_one_reward,
+    percentages_of_nothing,
+    unbounded_percentages,
+)
+from referral_rewards.domain.readiness.review_of_rails import currencies_without_a_rail, unfit_rails
+from referral_rewards.domain.readiness.review_of_tiers import repeated_tiers, unreachable_tiers
+from referral_rewards.domain.referrals.inquiries import REGISTER
+
+Problems = Iterator[Problem]
+
+#: Shorter than this nobody can be written to in time, and most days not at all.
+_CONTACT_MIN: Final = timedelta(hours=1)
+#: A month is longer than thirty days or shorter, by when it begins.
+_STARTS: Final = tuple(datetime(2026, month, 1, tzinfo=UTC) for month in range(1, 13))
+#: Nothing that the conversions of these kinds brought can be given back.
+_KEPT: Final = frozenset({"account_opened"})
+
+
+def unclear(terms: Terms) -> list[Problem]:
+    """Every such place: its path, what is wrong there and what would be right."""
+    return [problem for rule in _RULES for problem in rule(terms)]
+
+
+def _periods(terms: Terms) -> Problems:
+    """A period of no time at all, with what it leads to. Where a day counts to its end, zero days are that day."""
+    periods = terms.periods
+    if periods.day_boundary is DayBoundary.INSTANT:
+        for channel, expiry in periods.expiry.items():
+            if expiry.is_zero:
+                yield _zero(
+                    f"periods.expiry.{channel}", "every invitation is over as it is sent, and nobody can claim it"
+                )
+        if periods.offer.is_zero:
+            yield _zero("periods.offer", "nobody can earn a reward by buying after they claimed the offer")
+        if periods.grace.is_zero:
+            yield _zero("periods.grace", "whoever buys a moment before they claim the offer gets nothing")
+        if periods.return_.is_zero and not _KEPT.issuperset(terms.qualifying.kinds):
+            yield _zero(
+                "periods.return", "a reward may be paid before the order can be returned, and must be clawed back"
+            )
+    if periods.arrival_allowance.is_zero:
+        yield _zero("periods.arrival_allowance", "what happens in time and arrives a moment later finds the door shut")
+    if periods.watch.is_zero:
+        yield _zero("periods.watch", "a refund after the reward was paid is not noticed")
+
+
+def _zero(where: str, leads_to: str) -> Problem:
+    return Problem(where, f"is no time at all: {leads_to}; say how long, and PT1S if that is meant")
+
+
+def _partners(terms: Terms) -> Problems:
+    for index, partner in enumerate(terms.partners):
+        if (
+            partner.valid_until is not None
+            and datetime.combine(partner.valid_until, time(), terms.zone) <= terms.effective_from
+        ):
+            yield Problem(
+                f"partners.{index}.valid_until",
+                f"the rate of {partner.partner} ends before these terms are in force ({terms.effective_from:%Y-%m-%d});"
+                " leave it out, or let it end later",
+            )
+
+
+def _fraud(terms: Terms) -> Problems:
+    weights, threshold = terms.fraud.weights, terms.fraud.threshold
+    for name in sorted(weights.keys() - SIGNALS.keys()):
+        yield Problem(f"fraud.weights.{name}", f"there is no such signal; there are {', '.join(sorted(SIGNALS))}")
+    together = min(SCORE_MAX, sum(weight for name, weight in weights.items() if name in SIGNALS))
+    if weights and together < threshold:
+        yield Problem(
+            "fraud.threshold",
+            f"is never reached: all signals together weigh {together}; lower it to that or less, or raise the weights",
+        )
+
+
+def _approval(terms: Terms) -> Problems:
+    remind, escalate = terms.approval.remind_after, terms.approval.escalate_after
+    if any(calendar.end_of(at, escalate, terms.zone) <= calendar.end_of(at, remind, terms.zone) for at in _STARTS):
+        yield Problem(
+            "approval.escalate_after",
+            f"{escalate} is not after remind_after, {remind}: others would hear of it before its approvers do",
+        )
+
+
+def _tax(terms: Terms) -> Problems:
+    regime = terms.tax.regime
+    for currency in sorted({each.currency for each in tax_thresholds.THRESHOLDS.get(regime, ())} - {terms.currency}):
+        yield Problem(
+            "tax.regime",
+            f"{regime} counts in {currency} and the program pays {terms.currency}: every reward would wait for a form;"
+            f" right would be {tax_thresholds.NO_REGIME}, or another currency",
+        )
+
+
+def _contact_hours(terms: Terms) -> Problems:
+    hours = terms.contact_hours
+    if hours is not None and _on_a_day(hours.end) - _on_a_day(hours.start) < _CONTACT_MIN:
+        yield Problem(
+            "contact_hours.end", f"{hours.start:%H:%M} to {hours.end:%H:%M} is less than an hour; let it end later"
+        )
+
+
+def _sources(terms: Terms) -> Problems:
+    if terms.sources.customers == REGISTER:
+        yield Problem("sources.customers", f"{REGISTER} knows no customers beyond their facts; leave it out")
+
+
+def _on_a_day(clock: time) -> datetime:
+    return datetime.combine(date(2000, 1, 1), clock.replace(tzinfo=None))
+
+
+_RULES: Final[tuple[Callable[[Terms], Problems], ...]] = (
+    _periods,
+    _sources,
+    unreachable_tiers,
+    repeated_tiers,
+    caps_that_always_bite,
+    percentages_of_nothing,
+    unbounded_percentages,
+    limits_below_one_reward,
+    _partners,
+    _fraud,
+    four_eyes_out_of_reach,
+    _approval,
+    unfit_rails,
+    currencies_without_a_rail,
+    cycle_minimum_out_of_reach,
+    _tax,
+    _contact_hours,
+)

@@ -1,0 +1,120 @@
+"""Conversions: what the referee bought or opened, less what was taken back (SPEC §3, §4)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from referral_rewards.domain import money
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.programs.terms import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """One order. Amounts are minor units of its own ``currency``, None where its kind has no amount.
+
+    ``record`` is the earliest of its ``records`` and says everything; ``counts`` whether what is left of it is enough,
+    ``would_count`` whether all of it would have been; ``of_kind`` whether the terms reward its kind.
+    """
+
+    order: str
+    kind: str
+    occurred_at: datetime
+    gross_minor: int | None
+    net_minor: int | None
+    currency: str | None
+    new_customer: bool | None
+    record: Fact
+    records: tuple[Fact, ...]
+    reversals: tuple[Fact, ...]
+    of_kind: bool
+    counts: bool
+    would_count: bool
+
+
+class Orders:
+    """The orders that are known so far. Facts are added in their order of precedence, as a referral lives through them.
+
+    What an order is worth is kept until another fact speaks of it: a customer of years may have hundreds.
+    """
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._records: defaultdict[str, list[Fact]] = defaultdict(list)
+        self._reversals: defaultdict[str, list[Fact]] = defaultdict(list)
+        self._owners: dict[str, frozenset[str]] = {}
+        self._worth: dict[str, Conversion] = {}
+
+    def add(self, fact: Fact) -> None:
+        """Learn what a fact says of an order; any other says nothing."""
+        if fact.type is FactType.CONVERSION_RECORDED:
+            order = fact.data["order"]
+            self._records[order].append(fact)
+            # Whom its earliest record names: a later record can't bring an order to somebody else.
+            self._owners.setdefault(order, fact.identity)
+        elif fact.type is FactType.CONVERSION_REVERSED:
+            order = fact.data["order"]
+            self._reversals[order].append(fact)
+        else:
+            return
+        self._worth.pop(order, None)
+
+    def of(self, identity: Set[str]) -> list[Conversion]:
+        """The conversions of the person with that identity, earliest first (ties: order id by code point)."""
+        own = [self._conversion(order) for order, owner in self._owners.items() if owner & identity]
+        return sorted(own, key=lambda each: (each.occurred_at, each.order))
+
+    def _conversion(self, order: str) -> Conversion:
+        if order not in self._worth:
+            self._worth[order] = _conversion(self._records[order], self._reversals[order], self._terms)
+        return self._worth[order]
+
+
+def conversions(facts: Iterable[Fact], identity: Set[str], terms: Terms) -> list[Conversion]:
+    """The conversions among these facts of the person with that identity, as `Orders.of` tells them."""
+    orders = Orders(terms)
+    for fact in sorted(facts, key=lambda each: each.precedence):
+        orders.add(fact)
+    return orders.of(identity)
+
+
+def _conversion(records: list[Fact], reversals: list[Fact], terms: Terms) -> Conversion:
+    record = records[0]
+    amount, currency = record.data.get("amount"), record.data.get("currency")
+    gross_minor = net_minor = None
+    if amount is not None and currency is not None:
+        gross_minor = money.to_minor(amount, currency)
+        net_minor = max(gross_minor - sum(_taken(each, gross_minor, currency) for each in reversals), 0)
+    return Conversion(
+        order=record.data["order"],
+        kind=record.data["kind"],
+        occurred_at=record.occurred_at,
+        gross_minor=gross_minor,
+        net_minor=net_minor,
+        currency=currency,
+        new_customer=record.data.get("new_customer"),
+        record=record,
+        records=tuple(records),
+        reversals=tuple(reversals),
+        of_kind=record.data["kind"] in terms.qualifying.kinds,
+        # Without an amount there is nothing to reckon with: any reversal is of all of it.
+        counts=not reversals if net_minor is None else _enough(net_minor, currency, terms),
+        would_count=gross_minor is None or _enough(gross_minor, currency, terms),
+    )
+
+
+def _taken(reversal: Fact, gross_minor: int, currency: str) -> int:
+    """What a reversal takes back, in the conversion's currency; one that names no amount takes all of it."""
+    amount: Decimal | str | None = reversal.data.get("amount")
+    return gross_minor if amount is None else money.to_minor(amount, currency)
+
+
+def _enough(amount_minor: int, currency: str | None, terms: Terms) -> bool:
+    """Whether an amount is something, and at least the minimum, which is not applied in another currency."""
+    minimum = terms.qualifying.minimum
+    if minimum is None or currency != terms.currency:
+        return amount_minor > 0
+    return amount_minor > 0 and amount_minor >= terms.minor(minimum)

@@ -1,0 +1,140 @@
+"""Asking outside sources again: what is asked about a referral, and what an answer amounts to (SPEC §4, §5).
+
+A source answers with facts. Those enter the register like any others and are judged like any others; the answer itself
+says only whether the source was there and knows the conversion at all.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.facts.payloads import FactType
+
+#: The source that is no outside one: our own record is read again, and the check says so.
+REGISTER: Final = "register"
+
+_OF_AN_ORDER: Final = frozenset(
+    {
+        FactType.CONVERSION_RECORDED,
+        FactType.CONVERSION_REVERSED,
+        FactType.DISPUTE_OPENED,
+        FactType.DISPUTE_CLOSED,
+    }
+)
+_OF_A_CUSTOMER: Final = {
+    FactType.ISSUE_OPENED: "customer",
+    FactType.ISSUE_RESOLVED: "customer",
+    FactType.CONSENT_GRANTED: "person",
+    FactType.CONSENT_WITHDRAWN: "person",
+}
+
+
+class Answer(StrEnum):
+    """What a source says when it is asked again."""
+
+    CONFIRMED = "confirmed"
+    CONTRADICTED = "contradicted"
+    UNAVAILABLE = "unavailable"
+
+
+class Moment(StrEnum):
+    """When a source is asked: what it said at one of them is not believed at the next."""
+
+    REPORT = "report"
+    ASSEMBLY = "assembly"
+    APPROVAL = "approval"
+    PAYOUT = "payout"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAnswer:
+    """What the source of that name answered, in a sentence. ``content_hash`` (SHA-256) is of what came, if anything
+    did."""
+
+    answer: Answer
+    sentence: str
+    source: str
+    content_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What has to be asked before a claim can be judged. ``order`` and ``customer`` are None where there is nothing to
+    ask about; ``customers`` is None where the terms name no source of customers."""
+
+    referral: str
+    conversions: str
+    order: str | None
+    customers: str | None = None
+    customer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the sources said to a question; worth nothing for another one."""
+
+    question: Question
+    conversion: SourceAnswer
+    customer: SourceAnswer | None = None
+
+    @property
+    def all_came(self) -> bool:
+        """Whether every source that there was something to ask about was there to answer."""
+        asked = ((self.question.order, self.conversion), (self.question.customer, self.customer))
+        return not any(about and said and said.answer is Answer.UNAVAILABLE for about, said in asked)
+
+
+class AnswersNeeded(Exception):
+    """A judgement can't go on before a source was asked. Not a refusal: whoever judges asks, and judges again."""
+
+    def __init__(self, question: Question, moment: Moment) -> None:
+        self.question, self.moment = question, moment
+        super().__init__(f"{question.referral}: {question.conversions} has to be asked")
+
+
+def unavailable(source: str, why: str) -> SourceAnswer:
+    """The answer of a source that gave none; ``why`` is a sentence."""
+    return SourceAnswer(Answer.UNAVAILABLE, why, source)
+
+
+def about_order(source: str, order: str, told: Iterable[Event]) -> SourceAnswer:
+    """What it amounts to that the source told these facts of an order.
+
+    It knows the conversion or it does not. That it was returned, refunded or disputed are facts of their own.
+    """
+    told = list(told)
+    if strange := [each for each in told if each.type not in _OF_AN_ORDER or each.public.get("order") != order]:
+        return unavailable(source, f"It was asked about order {order} and told of something else ({strange[0].type}).")
+    record = next((each for each in told if each.type is FactType.CONVERSION_RECORDED), None)
+    if record is None:
+        return SourceAnswer(Answer.CONTRADICTED, f"It knows no order {order}.", source)
+    amount, currency = record.public.get("amount"), record.public.get("currency")
+    worth = f", {amount} {currency}" if amount is not None else ""
+    taken_back = sum(each.type is FactType.CONVERSION_REVERSED for each in told)
+    since = f"; it tells of {taken_back} reversal{'s' if taken_back > 1 else ''}" if taken_back else ""
+    return SourceAnswer(Answer.CONFIRMED, f"It knows order {order}{worth}{since}.", source)
+
+
+def about_customer(source: str, customer: str, told: Iterable[Event]) -> SourceAnswer:
+    """What it amounts to that the source told these facts of a customer; none at all are an answer too."""
+    told = list(told)
+    for each in told:
+        part = each.public.get(_OF_A_CUSTOMER.get(each.type, ""), {})
+        if part.get("customer") != customer:
+            why = f"It was asked about customer {customer} and told of something else ({each.type})."
+            return unavailable(source, why)
+    return SourceAnswer(Answer.CONFIRMED, f"It was asked about {customer} and told {len(told)} facts.", source)
+
+
+def told_otherwise(answer: SourceAnswer, conflicts: int) -> SourceAnswer:
+    """The answer of a source that told some of its facts before, under the same ids, with other contents."""
+    why = f"It tells {conflicts} of its facts otherwise than before, under the same ids."
+    return replace(answer, answer=Answer.CONTRADICTED, sentence=why)
+
+
+def register_answer(order: str) -> SourceAnswer:
+    """What reading our own record again amounts to."""
+    told = f"Only our own record of order {order} was read again; no outside source was asked."
+    return SourceAnswer(Answer.CONFIRMED, told, REGISTER)

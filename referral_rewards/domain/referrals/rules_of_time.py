@@ -1,0 +1,114 @@
+"""The four rules of time: where a referral stands on what is known at one instant (SPEC §4, 1 to 4).
+
+Nothing here knows what comes next: `periods.py` asks at every instant at which something happens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import Channel, FactType
+from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.referrals.conversions import Conversion, Orders
+from referral_rewards.domain.referrals.course import Course
+from referral_rewards.domain.referrals.lifecycle import Reason
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus as S
+from referral_rewards.domain.referrals.origin import beginning, referee_identity
+
+
+def stand(known: Sequence[Fact], orders: Orders, terms: Terms, moment: datetime, *, time_over: bool) -> Course | None:
+    """Where the referral stands right after ``moment`` on all that was ``known`` by then; None before it began.
+
+    ``known`` is in order of precedence, ``orders`` what it says of conversions. ``time_over``: a return period was over
+    before, so nothing waits for another conversion any more.
+    """
+    began = beginning(known)
+    if began is None or began.type is FactType.REWARD_REQUESTED:
+        return None
+    own = [each for each in orders.of(referee_identity(known, moment)) if each.of_kind]
+    stood = _claim(known, own, terms, began)
+    if (c := stood.claimed_at) is not None:
+        offer_ends = terms.end(c, terms.periods.offer)
+        sent = began.type is FactType.REFERRAL_SENT
+        able = [each for each in own if not sent or each.occurred_at >= stood.began_at]
+        in_time = [each for each in able if _in_time(each.occurred_at, c, offer_ends, terms)]
+        stood = _conversion(in_time, offer_ends, terms, stood, moment, time_over=time_over)
+    return _unless_withdrawn(known, stood)
+
+
+def _claim(known: Sequence[Fact], own: Sequence[Conversion], terms: Terms, began: Fact) -> Course:
+    """Rules 1 and 2: how long the invitation lives and purchases keep its door open, and whether a claim was timely.
+
+    No terms name an expiry for a lead, which counts as claimed when it is sent.
+    """
+    began_at, sent = began.occurred_at, began.type is FactType.REFERRAL_SENT
+    channel = Channel(began.data["channel"]) if sent else None
+    expiry = terms.periods.expiry.get(channel) if channel is not None else None
+    invite_ends = terms.end(began_at, expiry) if expiry is not None else None
+    doors = [p for p in (each.occurred_at for each in own) if began_at <= p and (not invite_ends or p < invite_ends)]
+    claim_by = max([invite_ends, *(terms.end(p, terms.periods.grace) for p in doors)]) if invite_ends else None
+    claims = [fact.occurred_at for fact in known if fact.type is FactType.REFERRAL_CLAIMED]
+    first = began_at if channel is Channel.LEAD else max(claims[0], began_at) if claims else None
+    timely = first is not None and (claim_by is None or first < claim_by)
+    return Course(
+        status=S.PURCHASED_UNCLAIMED if doors else S.INVITED,
+        deadline=claim_by,
+        next_status=S.EXPIRED if claim_by else None,
+        next_reason=None if not claim_by else Reason.GRACE_PERIOD_ENDED if doors else Reason.INVITATION_NOT_CLAIMED,
+        began_at=began_at,
+        claimed_at=first if timely else None,
+        invite_ends=invite_ends,
+        claim_by=claim_by,
+    )
+
+
+def _in_time(p: datetime, c: datetime, offer_ends: datetime, terms: Terms) -> bool:
+    """Rule 3: within the offer, or before a claim that grace still reaches."""
+    return c <= p < offer_ends or p < c < terms.end(p, terms.periods.grace)
+
+
+def _conversion(
+    in_time: Sequence[Conversion],
+    offer_ends: datetime,
+    terms: Terms,
+    stood: Course,
+    moment: datetime,
+    *,
+    time_over: bool,
+) -> Course:
+    """Rules 3 and 4: the first that counts is the conversion, and its return period runs from its own date."""
+    q = next((each for each in in_time if each.counts), None)
+    if q is not None:
+        return_ends = terms.end(q.occurred_at, terms.periods.return_)
+        return replace(
+            stood,
+            status=S.IN_RETURN_PERIOD,
+            deadline=return_ends,
+            next_status=S.IN_REVIEW,
+            next_reason=None,
+            offer_ends=offer_ends,
+            return_ends=return_ends,
+            conversion=q,
+        )
+    taken_back = any(each.would_count for each in in_time)
+    waiting = replace(
+        stood,
+        status=S.CLAIMED,
+        deadline=offer_ends,
+        next_status=S.DENIED if taken_back else S.EXPIRED,
+        next_reason=Reason.CONVERSION_REVERSED if taken_back else Reason.NO_CONVERSION,
+        offer_ends=offer_ends,
+    )
+    if taken_back and (time_over or moment >= offer_ends):
+        return waiting.closed(S.DENIED, Reason.CONVERSION_REVERSED, moment)
+    return waiting
+
+
+def _unless_withdrawn(known: Sequence[Fact], stood: Course) -> Course:
+    """A withdrawal counts if it came before the closing that else came."""
+    withdrawal = next((fact.occurred_at for fact in known if fact.type is FactType.REFERRAL_WITHDRAWN), None)
+    closing = stood.closes_at if stood.closes_at or stood.next_reason is None else stood.deadline
+    if withdrawal is None or (closing is not None and closing <= withdrawal):
+        return stood
+    return stood.closed(S.WITHDRAWN, None, max(withdrawal, stood.began_at))

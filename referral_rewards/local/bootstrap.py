@@ -1,0 +1,87 @@
+"""What a local stack begins with: example users, and on request an example program with its referrals."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from models.session import Database
+from referral_rewards.cli.console import database, say, tell
+from referral_rewards.cli.credentials import passwords_file, store, store_password, stored_passwords
+from referral_rewards.config.settings import Settings
+from referral_rewards.domain.programs.terms import Role, load_terms
+from referral_rewards.local.stack import Bootstrap
+from referral_rewards.register import programs
+from referral_rewards.register.facts.file_intake import FileIntake
+from referral_rewards.register.facts.files import FactFile
+from referral_rewards.register.people import administration as people
+from referral_rewards.register.people import passwords, users
+from referral_rewards.register.people.users import Scope
+
+#: The repository that this package is run from; an installed wheel has none of its folders.
+_REPOSITORY: Final = Path(__file__).resolve().parents[2]
+_PROGRAM: Final = _REPOSITORY / "programs" / "acme-friends.yaml"
+_FACTS: Final = _REPOSITORY / "examples" / "dexter-and-brie.jsonl"
+
+
+class _Example(NamedTuple):
+    name: str
+    roles: tuple[Role, ...] = ()
+    scopes: tuple[Scope, ...] = ()
+
+
+#: One person for each role, two for finance so that four eyes can be tried, and the site that tells of facts.
+USERS: Final = (
+    _Example("fiona", (Role.FINANCE,)),
+    _Example("frank", (Role.FINANCE,)),
+    _Example("paula", (Role.PROGRAM_OWNER,)),
+    _Example("oscar", (Role.OPERATIONS,)),
+    _Example("ada", (Role.ADMINISTRATOR,)),
+    _Example("site", scopes=(Scope.EVENTS_WRITE,)),
+)
+
+
+def steps(*, example: bool) -> Sequence[Bootstrap]:
+    """What is done once everything answers, each time a stack starts; a second time it changes nothing."""
+    return (example_users, example_program) if example else (example_users,)
+
+
+async def example_users(settings: Settings) -> None:
+    """Adds the example users that are not there yet, and stores their tokens for `--as` and their passwords."""
+    kept = stored_passwords(settings.data)
+    async with database(settings) as opened, opened.transaction() as connection:
+        for each in USERS:
+            now = datetime.now(UTC)
+            if not await users.exists(connection, each.name):
+                token = await users.add(connection, each.name, roles=each.roles, scopes=each.scopes, at=now)
+                store(settings.data, each.name, token)
+            if each.roles and each.name not in kept and not (await people.one(connection, each.name)).has_password:
+                password = secrets.token_urlsafe(12)
+                hashed = await passwords.hash_of(password)
+                await people.set_password(connection, each.name, hashed, by="example", at=now)
+                store_password(settings.data, each.name, password)
+    if passwords_file(settings.data).is_file():
+        say(f"sign in at {settings.api_url}/sign-in as paula, with the password in {passwords_file(settings.data)}")
+
+
+async def example_program(settings: Settings) -> None:
+    """Publishes the example program and takes its referrals in."""
+    if not _PROGRAM.is_file() or not _FACTS.is_file():
+        say("the example program and its referrals are in the repository, not in an installed package: left out")
+        return
+    async with database(settings) as opened:
+        async with opened.transaction() as connection:
+            source = _PROGRAM.read_text(encoding="utf-8")
+            program = load_terms(source).program
+            if not await programs.versions(connection, program):
+                await programs.publish(connection, source, by="example", at=datetime.now(UTC))
+        await _take(opened, settings)
+    say(f"example: program {program} with the referrals of {_FACTS.name}")
+
+
+async def _take(opened: Database, settings: Settings) -> None:
+    intake = FileIntake(
+        opened, settings.pepper_bytes(), tell=lambda number, problem: tell(f"{_FACTS.name} line {number}: {problem}")
+    )
+    await intake.take(FactFile.at(_FACTS))

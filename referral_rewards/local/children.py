@@ -1,0 +1,127 @@
+"""Our own processes in the local stack, with what each of them may know.
+
+Everybody gets the database, the pepper and the public keys; only the API the signing key and what providers sign their
+events with; only the payout worker what they gave us to pay with.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import NamedTuple
+
+from referral_rewards.config.form import PREFIX
+from referral_rewards.config.stack import StackInfo
+from referral_rewards.local.embedded import HOST
+from referral_rewards.local.keys import ensure_keys
+from referral_rewards.local.supervisor import Program
+
+SIGNING_KEY = PREFIX + "SIGNING_KEY"
+#: Who people sign in with, for the API alone.
+SIGN_IN = PREFIX + "OIDC_"
+RAIL_SECRETS = PREFIX + "RAIL_"  # what the names of provider secrets begin with
+#: What providers sign their events with, for the API alone.
+WEBHOOK_SECRETS = PREFIX + "WEBHOOK_"
+#: What letters and events are sent with: for the worker that tells them alone.
+TELLING = tuple(PREFIX + name for name in ("SMTP_URL", "MAIL_FOLDER", "WEBHOOKS"))
+
+
+class Secrets(NamedTuple):
+    """The stack's secrets: the environment's where it names them, else those of its data folder."""
+
+    pepper: str
+    signing_key: str
+    verify_keys: str
+
+    @classmethod
+    def of(cls, data: Path, given: Mapping[str, str]) -> "Secrets":
+        own = ensure_keys(data)
+        return cls(
+            given.get(PREFIX + "PEPPER", own.pepper.read_text()),
+            given.get(SIGNING_KEY, str(own.signing_key)),
+            given.get(PREFIX + "VERIFY_KEYS", str(own.verify_keys)),
+        )
+
+
+def environment(
+    given: Mapping[str, str], data: Path, info: StackInfo, secrets: Secrets, *, embedded_temporal: bool
+) -> dict[str, str]:
+    """What every child may know: the environment `given` to us, less what only one of them gets."""
+    withheld = (
+        SIGNING_KEY,
+        SIGN_IN,
+        RAIL_SECRETS,
+        WEBHOOK_SECRETS,
+        *TELLING,
+        *(("TEMPORAL_",) if embedded_temporal else ()),
+    )
+    common = {name: value for name, value in given.items() if not name.startswith(withheld)}
+    common |= {
+        PREFIX + "DATA": str(data),
+        PREFIX + "DATABASE_URL": info.database_url,
+        PREFIX + "API_URL": info.api,
+        PREFIX + "PEPPER": secrets.pepper,
+        PREFIX + "VERIFY_KEYS": secrets.verify_keys,
+    }
+    if embedded_temporal:
+        common |= {"TEMPORAL_ADDRESS": info.temporal, "TEMPORAL_NAMESPACE": "default"}
+        common[PREFIX + "WEB_UI_URL"] = f"{info.web_ui}/namespaces/default"
+    return common
+
+
+def children(
+    data: Path, api_port: int, given: Mapping[str, str], common: Mapping[str, str], secrets: Secrets
+) -> tuple[Program, Program, Program]:
+    """The API and the two workers."""
+    hears = {name: value for name, value in given.items() if name.startswith((SIGN_IN, WEBHOOK_SECRETS))}
+    rails = {name: value for name, value in given.items() if name.startswith(RAIL_SECRETS)}
+    return (
+        _api(data, api_port, {**common, **hears, SIGNING_KEY: secrets.signing_key}),
+        _worker(data, "referrals", {**common, **_telling(data, given)}),
+        _worker(data, "payouts", {**common, **rails}),
+    )
+
+
+def _telling(data: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """How people and systems are told: by what the environment names; else letters go into a folder to be looked at."""
+    named = {name: given[name] for name in TELLING if given.get(name)}
+    server, folder, _ = TELLING
+    return named if named.keys() & {server, folder} else {**named, folder: str(data / "mail")}
+
+
+def _api(data: Path, port: int, known: Mapping[str, str]) -> Program:
+    async def answers() -> bool:
+        return await asyncio.to_thread(is_ok, port, "/readyz")
+
+    where = {PREFIX + "API_HOST": HOST, PREFIX + "API_PORT": str(port)}
+    command = [sys.executable, "-m", "referral_rewards.api"]
+    return Program("API", command, data / "logs" / "api.log", answers, env={**known, **where})
+
+
+def _worker(data: Path, role: str, known: Mapping[str, str]) -> Program:
+    ready_file = data / "run" / f"{role}.ready"
+
+    async def polls() -> bool:
+        return ready_file.exists()
+
+    return Program(
+        f"worker {role}",
+        [sys.executable, "-m", "worker", "--role", role],
+        data / "logs" / f"worker-{role}.log",
+        polls,
+        env={**known, PREFIX + "READY_FILE": str(ready_file)},
+        before=lambda: ready_file.unlink(missing_ok=True),
+    )
+
+
+def is_ok(port: int, path: str) -> bool:
+    """Whether a server on loopback answers 200 there. Blocking."""
+    connection = HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

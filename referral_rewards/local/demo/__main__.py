@@ -1,0 +1,115 @@
+"""`python -m referral_rewards.local.demo`: an ephemeral stack on free ports of loopback, the story, and the table.
+
+Exit codes: 0 all as expected, 1 any difference, 130 interrupted.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from rich.console import Console
+
+from models.session import Database
+from referral_rewards.config.form import PREFIX
+from referral_rewards.config.settings import Settings
+from referral_rewards.domain.errors import ReferralRewardsError
+from referral_rewards.local.demo import approvers, story
+from referral_rewards.local.demo.progress import Progress
+from referral_rewards.local.demo.script import Script
+from referral_rewards.local.demo.table import show
+from referral_rewards.local.embedded import free_port
+from referral_rewards.local.stack import Ports, stack
+from referral_rewards.register import programs
+from referral_rewards.register.decisions.signing import KeyRing
+
+FAILED, INTERRUPTED = 1, 130
+_REFERRALS = quote('WorkflowType="Referral"')
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Plays the demo; the process's exit code."""
+    parser = argparse.ArgumentParser(prog="demo", description="Live a cast of referrals through on real servers.")
+    parser.add_argument("--stay", action="store_true", help="leave everything running at the end, until Ctrl-C")
+    stay = parser.parse_args(arguments).stay
+    _forget_other_places()
+    try:
+        return asyncio.run(_until_signalled(stay))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.stderr.write("interrupted; everything is stopped and removed\n")
+        return INTERRUPTED
+    except ReferralRewardsError as error:
+        sys.stderr.write(f"demo: {error}\n")
+        return FAILED
+
+
+async def demo(console: Console, *, stay: bool) -> int:
+    """Starts the stack, tells the story, shows the table."""
+    script, progress = Script.load(), Progress(console)
+    tokens: dict[str, str] = {}
+    chosen: list[Settings] = []
+
+    async def furnish(settings: Settings) -> None:
+        chosen.append(settings)
+        database = Database.at(settings.database_url, pool_size=1)
+        try:
+            async with database.transaction() as connection:
+                for source in script.programs:
+                    await programs.publish(connection, source, by="demo", at=datetime.now(UTC))
+            tokens.update(await approvers.hire(database))
+        finally:
+            await database.close()
+
+    progress.say("starting PostgreSQL, Temporal, the API and the workers")
+    with tempfile.TemporaryDirectory(prefix="referrals-demo-", ignore_cleanup_errors=True) as folder:
+        ports = Ports(*(free_port() for _ in Ports._fields))
+        async with stack(Path(folder), ports, bootstrap=[furnish], sandboxes=True, say=progress.say) as (_, info):
+            settings = chosen[0]
+            assert settings.verify_keys is not None
+            progress.say(f"watch it in the Temporal Web UI while it runs: {info.web_ui}")
+            progress.say(f"only the referrals: {info.web_ui}/namespaces/default/workflows?query={_REFERRALS}")
+            progress.say(f"the API answers at {info.api} (OpenAPI at {info.api}/docs)")
+            outcome = await story.tell(script, settings, KeyRing.load(settings.verify_keys), tokens, progress)
+            _conclude(console, outcome, progress)
+            if stay:
+                progress.say(f"everything stays up until Ctrl-C; {PREFIX}DATA={folder} lets other commands find it")
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+    return outcome.exit_code
+
+
+def _conclude(console: Console, outcome: story.Outcome, progress: Progress) -> None:
+    show(console, outcome.rows)
+    for problem in outcome.problems:
+        console.print(f"✗ {problem}", markup=False, highlight=False, soft_wrap=True, style="red")
+    if not outcome.problems:
+        progress.say(outcome.summary)
+    right = sum(row.right for row in outcome.rows)
+    progress.say(f"{right} of {len(outcome.rows)} referrals came to what was expected")
+
+
+async def _until_signalled(stay: bool) -> int:
+    """SIGTERM and Ctrl-C end it alike and cleanly, also where whoever started it had Ctrl-C ignored."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await demo(Console(), stay=stay)
+
+
+def _forget_other_places() -> None:
+    """The demo has servers of its own: invented facts must never reach those that the environment names."""
+    for name in [name for name in os.environ if name.startswith((PREFIX, "TEMPORAL_"))]:
+        del os.environ[name]
+    os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
+
+
+if __name__ == "__main__":
+    sys.exit(main())

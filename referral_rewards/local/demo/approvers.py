@@ -1,0 +1,97 @@
+"""The scripted approvers: they look at a claim as a person would, and decide what the script says."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from models.session import Database
+from referral_rewards.domain.claims.findings import Flag
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.local.demo.api import SHOP, Api, Refusal
+from referral_rewards.local.demo.script import Expectation
+from referral_rewards.register.people import users
+from referral_rewards.register.people.users import Scope
+
+PEOPLE: Final[Mapping[str, Role]] = {
+    "fay": Role.FINANCE,
+    "olga": Role.OPERATIONS,
+    "per": Role.PROGRAM_OWNER,
+    "una": Role.PROGRAM_OWNER,
+    "fritz": Role.FINANCE,
+}
+READER: Final = "olga"
+
+_LOOK_AGAIN_SECONDS: Final = 0.2
+_PATIENCE_SECONDS: Final = 120.0
+#: The reason code for a flag, where one speaks of it; the kinds' other reasons are below.
+_BY_FLAG: Final[Mapping[tuple[str, Flag], str]] = {
+    ("deny", Flag.SELF_REFERRAL): "self_referral",
+    ("deny", Flag.DUPLICATE_CLAIM): "duplicate",
+    ("deny", Flag.FRAUD_SUSPECTED): "fraud",
+    ("hold", Flag.DISPUTE_OPEN): "dispute_open",
+    ("approve", Flag.DISPUTED_ATTRIBUTION): "attribution_settled",
+}
+_OTHERWISE: Final = {"approve": "verified", "deny": "other", "hold": "other"}
+
+
+async def hire(database: Database) -> dict[str, str]:
+    """Adds the approvers, and the shop that may only send facts; their tokens by their names."""
+    now = datetime.now(UTC)
+    async with database.transaction() as connection:
+        tokens = {name: await users.add(connection, name, roles=[role], at=now) for name, role in PEOPLE.items()}
+        return tokens | {SHOP: await users.add(connection, SHOP, scopes=[Scope.EVENTS_WRITE], at=now)}
+
+
+async def decide(api: Api, referral: str, script: Mapping[str, Expectation]) -> tuple[dict[str, Any], str]:
+    """Waits until the referral takes the decision, then has everybody make it whom it needs.
+
+    Returns the referral as it was listed just before, and what was decided: the script's word, or why not.
+    """
+    expected = script[referral]
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            if (first := expected.decided_after) is not None:
+                while (await api.referral(first))["status"] != script[first].after:  # noqa: ASYNC110  (asked over HTTP)
+                    await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            while expected.decision not in (await api.claim(referral))["takes"]:  # noqa: ASYNC110  (asked over HTTP)
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    except TimeoutError:
+        return await api.referral(referral), "there was nothing to decide"
+    before = await api.referral(referral)
+    claim = (await api.claim(referral))["claim"]
+    try:
+        for user in needed(claim["requirement"], everybody=expected.decision == "approve"):
+            await _sign(api, user, referral, expected)
+    except Refusal as refusal:
+        return before, f"{expected.decision} was refused: {refusal}"
+    return before, expected.decision
+
+
+def needed(requirement: Mapping[str, Any], *, everybody: bool) -> list[str]:
+    """Who can meet the requirement: somebody for each role and as many people as it asks; one is enough to say no."""
+    chosen = [next(user for user, role in PEOPLE.items() if role == route) for route in requirement["routes"]]
+    more = [user for user, role in PEOPLE.items() if role in requirement["routes"] and user not in chosen]
+    people = max(len(chosen), requirement["people"])
+    return [*chosen, *more][:people] if everybody else chosen[:1]
+
+
+async def _sign(api: Api, user: str, referral: str, expected: Expectation) -> None:
+    """One person decides, looking again for as long as the claim is being judged anew."""
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while True:
+            shown = await api.claim(referral)
+            flags = [raised["flag"] for raised in shown["claim"]["flags"]]
+            reason = _reason(expected.decision, flags)
+            decision = {"kind": expected.decision, "reason": reason, "note": expected.why, "digest": shown["digest"]}
+            try:
+                return await api.decide(user, referral, decision)
+            except Refusal as refusal:
+                if not refusal.passes:
+                    raise
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _reason(decision: str, flags: Sequence[str]) -> str:
+    by_flag = (_BY_FLAG.get((decision, Flag(flag))) for flag in flags)
+    return next(filter(None, by_flag), _OTHERWISE[decision])

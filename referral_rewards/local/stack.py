@@ -1,0 +1,267 @@
+"""`referrals up`: the whole system on one machine, run by this one process, ready in seconds.
+
+PostgreSQL and Temporal start side by side; then the schema is brought up to date; then, on request, sandboxes in the
+place of providers; then the API and both workers side by side. When all of them answer, DATA/stack.json says where, and
+other commands find the stack by it. A Ctrl-C or SIGTERM stops workers and API first, then Temporal, then PostgreSQL; a
+second one ends all at once.
+
+A database or a Temporal server that the environment names is used instead of the embedded one.
+"""
+
+import asyncio
+import importlib
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from temporalio.envconfig import ClientConfig
+
+from referral_rewards.config.form import PREFIX, with_driver
+from referral_rewards.config.settings import Settings
+from referral_rewards.config.stack import StackInfo, stack_file
+from referral_rewards.domain.errors import LocalStackError
+from referral_rewards.local import sandboxes as sandbox
+from referral_rewards.local.children import Secrets, children, environment
+from referral_rewards.local.embedded import (
+    HOST,
+    ensure_database,
+    knows_search_attributes,
+    port_is_free,
+    postgres,
+    prepare_postgres,
+    prepare_temporal,
+    servers,
+)
+from referral_rewards.local.lock import LOCK, data_lock
+from referral_rewards.local.supervisor import Say, Supervisor, end_recorded
+from referral_rewards.search_attributes import TYPE_NAMES
+
+__all__ = ["PORT_BASE", "Bootstrap", "Ports", "postgres", "servers", "stack", "up"]
+
+PORT_BASE = 8700
+
+Bootstrap = Callable[[Settings], Awaitable[None]]
+"""Something to do once everything answers and before the stack counts as ready, like making the example users."""
+
+
+class Ports(NamedTuple):
+    """The ports of a stack, one after the other from its base."""
+
+    api: int
+    web_ui: int
+    temporal: int
+    postgres: int
+    sandboxes: int
+
+    @classmethod
+    def at(cls, base: int) -> "Ports":
+        return cls(*range(base, base + len(cls._fields)))
+
+
+async def up(
+    data: Path = Path(".local"),
+    *,
+    ephemeral: bool = False,
+    port_base: int = PORT_BASE,
+    bootstrap: Sequence[Bootstrap] = (),
+    sandboxes: bool = False,
+    say: Say = print,
+) -> None:
+    """Runs the stack until SIGINT or SIGTERM. Raises LocalStackError when it can't start."""
+    began = time.monotonic()
+    with _folder(data, ephemeral) as folder, suppress(asyncio.CancelledError), _signals_stop() as kill_all:
+        ports = Ports.at(port_base)
+        running = stack(folder, ports, bootstrap=bootstrap, sandboxes=sandboxes, say=say, kill_all=kill_all)
+        async with running as (supervisor, info):
+            say(_greeting(info, folder, time.monotonic() - began, ephemeral))
+            try:
+                await supervisor.watch()
+            finally:
+                say("stopping: workers and API, then Temporal, then PostgreSQL")
+    say("stopped")
+
+
+@asynccontextmanager
+async def stack(
+    data: Path,
+    ports: Ports,
+    *,
+    bootstrap: Sequence[Bootstrap] = (),
+    sandboxes: bool = False,
+    say: Say = print,
+    kill_all: list[Callable[[], None]] | None = None,
+) -> AsyncIterator[tuple[Supervisor, StackInfo]]:
+    """The whole stack on `data` for the length of the block. `kill_all` is handed what ends every process at once.
+
+    With `sandboxes` it has one for each provider that the environment does not name.
+    """
+    missing = [folder for folder in (data, *data.parents) if not folder.exists()]
+    with data_lock(data, say), _nothing_left_if_refused(data, missing):
+        stack_file(data).unlink(missing_ok=True)
+        pids = data / "run" / "pids.json"
+        if left := end_recorded(pids):
+            say(f"ended {left} processes that the interrupted run left behind")
+        supervisor = Supervisor(pids, say)
+        if kill_all is not None:
+            kill_all.append(supervisor.kill)
+        try:
+            info, settings = await _start(data, ports, supervisor, say, sandboxes=sandboxes)
+            for each in bootstrap:
+                await each(settings)
+            _publish(data, info)
+            yield supervisor, info
+        finally:
+            stack_file(data).unlink(missing_ok=True)
+            await supervisor.stop()
+
+
+async def _start(
+    data: Path, ports: Ports, supervisor: Supervisor, say: Say, *, sandboxes: bool
+) -> tuple[StackInfo, Settings]:
+    """Starts everything in order and gives where it is, with the settings that the API runs by."""
+    given: Mapping[str, str] = os.environ
+    if sandboxes:
+        given = sandbox.connected(os.environ, data, ports.sandboxes)
+        sandboxes = given != os.environ
+    outside_database = os.environ.get(PREFIX + "DATABASE_URL")
+    outside_temporal = ClientConfig.load_client_connect_config()
+    _need_ports(
+        ports,
+        needs_database=not outside_database,
+        needs_temporal="target_host" not in outside_temporal,
+        needs_sandboxes=sandboxes,
+    )
+    if "target_host" in outside_temporal and not await knows_search_attributes(outside_temporal):
+        wanted = " ".join(f"--name {name} --type {kind}" for name, kind in TYPE_NAMES.items())
+        raise LocalStackError(
+            f"Temporal at {outside_temporal['target_host']} does not answer, or lacks our search attributes; "
+            f"temporal operator search-attribute create {wanted}"
+        )
+    # The schema's code takes a second to load: it does so while the servers start.
+    migrate = asyncio.create_task(asyncio.to_thread(importlib.import_module, "models.migrate"))
+    starting = []
+    if outside_database:
+        database_url = outside_database
+    else:
+        program, database_url = prepare_postgres(data, ports.postgres, say=say)
+        starting.append(supervisor.start(program))
+    temporal, web_ui = f"{HOST}:{ports.temporal}", f"http://{HOST}:{ports.web_ui}"
+    if "target_host" in outside_temporal:
+        temporal, web_ui = outside_temporal["target_host"], ""
+    else:
+        starting.append(supervisor.start(prepare_temporal(data, ports.temporal, ports.web_ui)))
+    await asyncio.gather(*starting)
+    if not outside_database:
+        await ensure_database(database_url)
+    await asyncio.to_thread((await migrate).upgrade, with_driver(database_url))
+
+    info = StackInfo(f"http://{HOST}:{ports.api}", temporal, web_ui, database_url)
+    secrets = Secrets.of(data, given)
+    common = environment(given, data, info, secrets, embedded_temporal="target_host" not in outside_temporal)
+    if sandboxes:
+        # Before the API: it reads the root that they have made.
+        await supervisor.start(sandbox.sandboxes(data, ports.sandboxes, info.api, common))
+        say(f"sandboxes in the place of providers: http://{HOST}:{ports.sandboxes}")
+    await supervisor.start(*children(data, ports.api, given, common, secrets))
+    return info, Settings.load(
+        data=data,
+        database_url=info.database_url,
+        api_url=info.api,
+        pepper=secrets.pepper,
+        signing_key=secrets.signing_key,
+        verify_keys=secrets.verify_keys,
+    )
+
+
+def _need_ports(ports: Ports, *, needs_database: bool, needs_temporal: bool, needs_sandboxes: bool) -> None:
+    wanted = [("the API", ports.api)]
+    if needs_temporal:
+        wanted += [("the Temporal Web UI", ports.web_ui), ("Temporal", ports.temporal)]
+    if needs_database:
+        wanted.append(("PostgreSQL", ports.postgres))
+    if needs_sandboxes:
+        wanted.append(("the sandboxes", ports.sandboxes))
+    for who, port in wanted:
+        if not port_is_free(port):
+            raise LocalStackError(
+                f"port {port}, wanted by {who}, is taken, perhaps by another local stack; "
+                "choose other ports with --port-base"
+            )
+
+
+def _publish(data: Path, info: StackInfo) -> None:
+    """Writes stack.json whole, for its owner only: the database's URL carries its password."""
+    fresh = stack_file(data).with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps(info._asdict(), indent=2) + "\n")
+    fresh.replace(stack_file(data))
+
+
+@contextmanager
+def _folder(data: Path, ephemeral: bool) -> Iterator[Path]:
+    """The data folder, made absolute so that children find it; an ephemeral one is deleted at the end."""
+    if not ephemeral:
+        yield data.resolve()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="referrals-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _nothing_left_if_refused(data: Path, made: Sequence[Path]) -> Iterator[None]:
+    """Takes the folders away again that were made for a start that was refused before anything was kept in them."""
+    try:
+        yield
+    except LocalStackError:
+        if made and [each.name for each in data.iterdir()] == [LOCK]:
+            (data / LOCK).unlink()
+            with suppress(OSError):
+                for folder in made:
+                    folder.rmdir()
+        raise
+
+
+@contextmanager
+def _signals_stop() -> Iterator[list[Callable[[], None]]]:
+    """SIGINT and SIGTERM cancel the task of this block; a further one calls what the given list holds."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    second: list[Callable[[], None]] = []
+
+    def on_signal() -> None:
+        if task is not None and not task.cancelling():
+            task.cancel()
+        else:
+            for kill in second:
+                kill()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield second
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _greeting(info: StackInfo, data: Path, seconds: float, ephemeral: bool) -> str:
+    kept = "is deleted at the end" if ephemeral else "is kept for the next start"
+    return "\n".join(
+        [
+            f"ready in {seconds:.1f} s; Ctrl-C stops everything",
+            f"  API and approvals  {info.api}  (OpenAPI at {info.api}/docs)",
+            *([f"  Temporal Web UI    {info.web_ui}"] if info.web_ui else []),
+            f"  Temporal           {info.temporal}",
+            f"  data               {data}  ({kept}; logs are in {data / 'logs'})",
+            *([f"  other commands find it by {PREFIX}DATA={data}"] if data != Path(".local").resolve() else []),
+        ]
+    )

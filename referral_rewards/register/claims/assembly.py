@@ -1,0 +1,29 @@
+"""Assembles a claim from what the register and the sources say, the same way for people, approvals and payments."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims import claim as rules
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.dossier import Dossier
+from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
+from referral_rewards.register.claims import dossier
+from referral_rewards.register.referrals import inquiries
+from referral_rewards.register.referrals.cases import Case
+
+
+async def build_claim(connection: AsyncConnection, case: Case, answers: Answers) -> tuple[RewardClaim, Dossier]:
+    """The claim as the rules see it now, and what they saw."""
+    gathered = await dossier.gather(connection, case, answers=answers)
+    return rules.assemble(gathered, reopened=case.row.round > 1), gathered
+
+
+def to_the_point(case: Case, answers: Answers | None, moment: Moment) -> Answers:
+    """The answers, if they are to the question that this case asks.
+
+    Raises:
+        AnswersNeeded: with that question.
+    """
+    question = inquiries.question_of(case)
+    if answers is None or answers.question != question:
+        raise AnswersNeeded(question, moment)
+    return answers

@@ -1,0 +1,207 @@
+"""Gathers everything that a reward claim is judged from, in the transaction that will act on the verdict."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.calendar import Period
+from referral_rewards.domain.claims.dossier import Dossier, Rival, TaxPosition, Usage
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals.inquiries import Answers
+from referral_rewards.domain.referrals.lifecycle import CLOSED, ReferralStatus
+from referral_rewards.domain.referrals.origin import referee_identity
+from referral_rewards.register import marks
+from referral_rewards.register.claims.surroundings.behaviour import observed
+from referral_rewards.register.payees import rows as payees
+from referral_rewards.register.referrals.cases import Case
+
+
+async def gather(
+    connection: AsyncConnection, case: Case, *, answers: Answers, approved_rewards: int | None = None
+) -> Dossier:
+    """The dossier of a referral in review. ``approved_rewards`` is the referrer's count of rewards if another is to be
+    reckoned with than the register's."""
+    counted = await _counted(connection, case)
+    gathered = Dossier(
+        referral=case.row.id,
+        version=case.version,
+        terms=case.terms,
+        origin=case.origin,
+        course=case.course,
+        facts=case.facts,
+        now=case.now,
+        referrer_marks=await _referrer_marks(connection, case),
+        rivals=await rivals(connection, case),
+        approved_rewards=int(counted.approved_rewards) if approved_rewards is None else approved_rewards,
+        usage=await _usage(connection, case, int(counted.budget_minor)),
+        tax=await _tax(connection, case),
+        revalidation=answers.conversion,
+        customer_record=answers.customer,
+        late_facts=case.row.round > 1 and case.row.late_facts > 0,
+        manual_entry_by=entered_by(case.facts),
+    )
+    return await observed(connection, gathered)
+
+
+async def rivals(connection: AsyncConnection, case: Case) -> tuple[Rival, ...]:
+    """The referrals that share this one's referee in the program, or its order anywhere."""
+    order = case.course.conversion.order if case.course.conversion else None
+    referee = sorted(referee_identity(case.facts, case.now))
+    rows = await connection.execute(
+        _RIVALS, {"id": case.row.id, "program": case.origin.program, "order": order, "marks": referee}
+    )
+    settled: Mapping[str, str | None] = case.row.settled_rivals or {}
+    return tuple(
+        Rival(
+            referral=row.id,
+            referrer=row.referrer,
+            program=row.program,
+            order=row.order_id,
+            status=ReferralStatus(row.status),
+            timely_claim=row.claimed_at is not None,
+            rewarded=row.rewarded,
+            same_referee=row.same_referee,
+            claimed_at=row.claimed_at,
+            core_digest=settled.get(row.id, row.core_digest),
+            settled=row.id in settled,
+        )
+        for row in rows
+    )
+
+
+async def lost_to(connection: AsyncConnection, referral: str, found: Sequence[Rival]) -> str | None:
+    """The rival whose approval settled the dispute against this referral, if one did."""
+    rewarded = [rival.referral for rival in found if rival.rewarded]
+    if not rewarded:
+        return None
+    winner = await connection.execute(_LOST_TO, {"referral": referral, "rivals": rewarded})
+    return winner.scalar_one_or_none()
+
+
+def fingerprint(found: Sequence[Rival]) -> str:
+    """What about its rivals a claim was judged by; it changes when they do."""
+    return hashlib.sha256(json.dumps([_bearing(rival) for rival in found]).encode()).hexdigest()
+
+
+def _bearing(rival: Rival) -> list[str | bool | None]:
+    if rival.settled:
+        return [rival.referral, "settled", rival.core_digest]
+    over = rival.status in CLOSED
+    return [rival.referral, rival.referrer, rival.order, over, rival.rewarded, rival.timely_claim, rival.core_digest]
+
+
+def entered_by(facts: Sequence[Fact]) -> frozenset[str]:
+    """The users who entered facts of the referral by hand."""
+    return frozenset(by for fact in facts if fact.type is FactType.REWARD_REQUESTED and (by := fact.data.get("by")))
+
+
+async def parties(connection: AsyncConnection, case: Case, also: str | None = None) -> frozenset[str]:
+    """The marks of everyone whom the claim benefits, or would if it were moved to the referrer ``also``."""
+    referee = frozenset(mark for fact in case.facts if fact.type in _REFEREE_SPEAKS for mark in fact.marks)
+    beneficiary = frozenset({f"customer:{case.origin.referrer}"}) if case.origin.referrer else frozenset()
+    if also is not None:
+        beneficiary |= {f"customer:{also}"} | await marks.of_referrer(connection, also)
+    return referee | beneficiary | await _referrer_marks(connection, case)
+
+
+_REFEREE_SPEAKS: Final = frozenset(
+    {FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED, FactType.CONVERSION_RECORDED}
+)
+
+
+async def _referrer_marks(connection: AsyncConnection, case: Case) -> frozenset[str]:
+    """The marks of the referrer's enrolments, and of purchases by the same person.
+
+    A referrer's id means one person in every program, as a payee's does: who they are is known from all of them.
+    """
+    return await marks.of_referrer(connection, case.origin.referrer)
+
+
+async def _counted(connection: AsyncConnection, case: Case) -> Any:
+    """``approved_rewards``, the count of the referrer's rewards in the program that a tier goes by, and
+    ``budget_minor``, what of the program's budget others hold."""
+    asked = {"program": case.origin.program, "referrer": case.origin.referrer, "referral": case.row.id}
+    return (await connection.execute(_COUNTED, {**asked, "round": case.row.round})).one()
+
+
+async def _usage(connection: AsyncConnection, case: Case, budget_minor: int) -> Usage:
+    asked = {"program": case.origin.program, "referrer": case.origin.referrer, "referral": case.row.id}
+    limit = case.terms.limits.per_referrer
+    if limit is None:
+        return Usage(budget_minor=budget_minor)
+    legs = await connection.execute(_HELD, {**asked, "since": case.now - _longest(limit.period)})
+    # A reward stays in the rolling period until that period, begun with its approval, has ended.
+    counting = [leg for leg in legs if case.terms.end(leg.approved_at, limit.period) > case.now]
+    return Usage(
+        rewards=len(counting), amount_minor=sum(leg.amount_minor for leg in counting), budget_minor=budget_minor
+    )
+
+
+def _longest(period: Period) -> timedelta:
+    """More than the period lasts on any calendar: what began longer ago has surely ended. Days to spare, for ends move
+    to the midnight that closes their day, and clocks change."""
+    return min(timedelta(days=31 * period.months + period.days + 4) + period.exact, _LOOK_BACK_MAX)
+
+
+#: No program is older, and no calendar has a day so far before any fact.
+_LOOK_BACK_MAX: Final = timedelta(days=120 * 366)
+
+
+async def _tax(connection: AsyncConnection, case: Case) -> Mapping[str, TaxPosition]:
+    """Where every possible payee stands in the present year; one of whom that can't be told is left out."""
+    possible = {case.origin.referrer} | {
+        mark.removeprefix("customer:") for fact in case.facts for mark in fact.marks if mark.startswith("customer:")
+    }
+    asked = {payee for payee in possible if payee}
+    return await payees.positions(connection, asked, case.terms, case.now, besides=case.row.id)
+
+
+# The database keeps the totals itself; the one without a referrer is the whole program's. The count that a round's
+# first claim of the same referrer was reckoned with is frozen.
+_COUNTED: Final = text("""
+SELECT coalesce((
+           SELECT approved_rewards FROM reward_claim
+           WHERE referral_id = :referral AND round = :round AND (referrer IS NULL OR referrer = :referrer)
+           ORDER BY assembled_at, facts_version LIMIT 1
+       ), (
+           SELECT rewards FROM held_total WHERE program = :program AND referrer = :referrer AND referrer <> ''
+       ), 0) AS approved_rewards,
+       coalesce((SELECT amount_minor FROM held_total WHERE program = :program AND referrer = ''), 0)
+       - coalesce((SELECT sum(amount_minor) FROM (SELECT * FROM leg WHERE referral_id = :referral OFFSET 0) AS own
+                   WHERE program = :program AND state NOT IN ('cancelled', 'clawed_back')), 0) AS budget_minor
+""")
+
+_HELD: Final = text("""
+SELECT approved_at, amount_minor FROM leg
+WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND referral_id <> :referral
+  AND state NOT IN ('cancelled', 'clawed_back') AND approved_at > CAST(:since AS timestamptz)
+""")
+
+_RIVALS: Final = text("""
+WITH same_referee AS (
+    SELECT DISTINCT rk.referral_id AS id FROM referral_key rk
+    WHERE rk.key = ANY(CAST(:marks AS text[]))
+), candidates AS (
+    SELECT id FROM same_referee UNION SELECT id FROM referral WHERE order_id = :order
+)
+SELECT r.id, r.referrer, r.program, r.order_id, r.status, r.claimed_at, c.core_digest,
+       EXISTS (SELECT 1 FROM same_referee s WHERE s.id = r.id) AS same_referee,
+       EXISTS (
+           SELECT 1 FROM leg WHERE referral_id = r.id AND state NOT IN ('cancelled', 'clawed_back')
+           OFFSET 0
+       ) AS rewarded
+FROM candidates JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
+WHERE r.id <> :id AND r.merged_into IS NULL AND r.status IS NOT NULL
+  AND (r.program = :program OR r.order_id = :order)
+ORDER BY r.id
+""")
+
+_LOST_TO: Final = text("""
+SELECT id FROM referral WHERE id = ANY(CAST(:rivals AS text[])) AND jsonb_exists(settled_rivals, :referral) LIMIT 1
+""")

@@ -1,0 +1,79 @@
+"""Moving a referral's reward to another referrer: an `attribution.changed` asks for it, a signed decision does it.
+
+The row's ``moved_to`` is no authority. It is believed only while the decision that it names is genuine and was made on
+a claim whose evidence asks for this very referrer.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims.approval import DecisionKind, requirement_of_a_move, satisfied
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.findings import CheckCode
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import Decision
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import Case
+
+
+async def holds(connection: AsyncConnection, row: Any, keys: KeyRing) -> bool:
+    """Whether the referral was never moved, or genuine decisions moved it to where its row says."""
+    if row.moved_to is None:
+        return True
+    made, _ = await decisions.on_referral(connection, row.id, keys)
+    deciding = next((d for d in made if d.id == row.moved_by and d.kind is DecisionKind.REASSIGN), None)
+    if deciding is None:
+        return False
+    claim, _ = await claims.current(connection, deciding.claim_id)
+    on_it = [decision for decision in made if decision.claim_id == deciding.claim_id]
+    return decided(claim, on_it) and await _asked_for(connection, claim) == row.moved_to
+
+
+async def believed(connection: AsyncConnection, row: Any, now: datetime, keys: KeyRing) -> Any:
+    """The row, held, without a move that nobody with the authority decided on."""
+    if await holds(connection, row, keys):
+        return row
+    await referrals.write(connection, row, now, moved_to=None, moved_by=None)
+    return await referrals.hold(connection, row.id)
+
+
+def decided(claim: RewardClaim, made: Sequence[Decision]) -> bool:
+    """Whether enough people with the authority decided to move this claim; ``made`` are the genuine decisions on it."""
+    signoffs = [decision.signoff for decision in made]
+    return satisfied(requirement_of_a_move(claim.requirement), signoffs, claim.digest, DecisionKind.REASSIGN)
+
+
+async def move(connection: AsyncConnection, case: Case, claim: RewardClaim, made: Sequence[Decision]) -> bool:
+    """Moves the referral if enough people decided so on this claim, whose approvals are void then; whether it did."""
+    if not decided(claim, made):
+        return False
+    to = await _asked_for(connection, claim)
+    if to is None or to == case.origin.referrer:
+        return False
+    moving = [decision for decision in made if decision.kind is DecisionKind.REASSIGN]
+    others = [decision.id for decision in made if decision.kind is not DecisionKind.REASSIGN]
+    await decisions.record_effect(connection, others, "void", case.now, f"moved to {to}")
+    await decisions.record_effect(connection, [each.id for each in moving], "applied", case.now, f"moved to {to}")
+    await referrals.listen_to_referrer(connection, case.row.id, case.origin.program, to)
+    await referrals.write(connection, case.row, case.now, moved_to=to, moved_by=moving[-1].id, claim_id=None)
+    return True
+
+
+async def _asked_for(connection: AsyncConnection, claim: RewardClaim) -> str | None:
+    """To whom the evidence of a claim asks to move it."""
+    cited = next(check.evidence for check in claim.checks if check.code is CheckCode.ATTRIBUTION_CLEAR)
+    found = await connection.execute(_ASKED_FOR, {"facts": list(cited)})
+    return found.scalar_one_or_none()
+
+
+_ASKED_FOR: Final = text("""
+SELECT data->>'to_referrer' FROM fact
+WHERE id = ANY(CAST(:facts AS uuid[])) AND type = 'attribution.changed'
+ORDER BY occurred_at DESC, source DESC, event_id DESC LIMIT 1
+""")

@@ -1,0 +1,192 @@
+"""What an approval sets aside, and takes back when it no longer holds: legs, their accruals and their payouts."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from sqlalchemy import insert, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import LegRow, PayoutRow
+from referral_rewards.domain.books import ledger as books
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.register import outbox
+from referral_rewards.register.books import ledger
+from referral_rewards.register.cycles import legs as cycle_legs
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.payees import deductions, tax_holds
+from referral_rewards.register.payees.planning import plan_own
+from referral_rewards.register.referrals.cases import Case
+
+_legs = LegRow.__table__  # type: ignore[attr-defined]
+_payouts = PayoutRow.__table__  # type: ignore[attr-defined]
+
+
+async def legs_of(connection: AsyncConnection, referral: str) -> Sequence[Any]:
+    """The legs that an approval holds or held, cancelled ones left out."""
+    return (await connection.execute(_LEGS, {"referral": referral})).all()
+
+
+async def payouts_of(connection: AsyncConnection, referral: str) -> Sequence[Any]:
+    """The referral's payouts, by their ids, with the role of the leg that each pays."""
+    return (await connection.execute(_PAYOUTS, {"referral": referral})).all()
+
+
+async def reserve(
+    connection: AsyncConnection,
+    case: Case,
+    claim: RewardClaim,
+    claim_id: UUID,
+    decisions: Iterable[UUID],
+) -> None:
+    """Sets aside the legs of an approved claim, books what is owed, and plans the payouts that are due.
+
+    The caller holds the referral's row and the program's reservation lock.
+
+    Raises:
+        IntegrityError: if a live reward for the same program, order and role exists: the database is the guard.
+    """
+    # Approved, cancelled and approved again: each time it is a leg of its own in the books.
+    earlier = (await connection.execute(_LEGS_EVER, {"referral": case.row.id})).scalar_one()
+    order = case.course.conversion.order if case.course.conversion else f"referral:{case.row.id}"
+    for leg in claim.legs:
+        assert leg.beneficiary is not None
+        leg_id = uuid5(claim_id, f"{leg.role}/{earlier}")
+        await connection.execute(
+            insert(_legs).values(
+                id=leg_id,
+                referral_id=case.row.id,
+                claim_id=claim_id,
+                digest=claim.digest,
+                program=claim.program,
+                referrer=case.origin.referrer or "",
+                order_key=order,
+                role=leg.role,
+                beneficiary=leg.beneficiary,
+                kind=leg.kind,
+                amount_minor=leg.amount_minor,
+                currency=leg.currency,
+                rail=leg.rail,
+                destination=leg.destination,
+                state="reserved",
+                approved_at=case.now,
+                decisions=[str(decision) for decision in decisions],
+            )
+        )
+        entry = books.accrued(str(leg_id), claim.program, leg.beneficiary, leg.amount_minor, leg.currency)
+        await ledger.post(connection, entry, program=claim.program, referral=case.row.id, at=case.now)
+    await plan_due(connection, case)
+
+
+async def plan_due(connection: AsyncConnection, case: Case) -> None:
+    """Writes the intent to pay each leg that is due and has no payout, and wakes the payout's workflow.
+
+    A leg whose payee must file a tax form first waits for it; one of a payout cycle is planned by the cycle.
+    """
+    if not _at_once(case.terms):
+        return
+    legs = await legs_of(connection, case.row.id)
+    due = [leg for leg in legs if leg.state in ("reserved", "tax_hold") and leg.payout_id is None]
+    waiting = await tax_holds.decide(connection, due, case.now, judging=case.row.id)
+    for leg in due:
+        if leg.id in waiting:
+            continue
+        name = await plan_own(connection, leg, case.row.round, PayoutState.APPROVED, None, case.now)
+        await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(name), name)
+
+
+async def given_up(connection: AsyncConnection, referral: str, claim_id: UUID) -> bool:
+    """Whether people decided not to pay the claim's legs any more, which is no reason to set them aside anew."""
+    return bool((await connection.execute(_GIVEN_UP, {"referral": referral, "claim": claim_id})).scalar_one())
+
+
+async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
+    """Takes back every reservation of which nothing was sent: the approval no longer holds."""
+    legs = await legs_of(connection, case.row.id)
+    freed = {leg.beneficiary for leg in legs if leg.payout_id is not None and leg.first_sent_at is None}
+    await deductions.hold_payees(connection, freed)
+    for leg in legs:
+        if leg.first_sent_at is not None:
+            continue
+        await connection.execute(update(_legs).where(_legs.c.id == leg.id).values(state="cancelled"))
+        entry = books.released(str(leg.id), leg.program, leg.beneficiary, leg.amount_minor, leg.currency)
+        await ledger.post(connection, entry, program=leg.program, referral=case.row.id, at=case.now)
+        if leg.cycle_id is not None:
+            await cycle_legs.leave(connection, leg.payout_id, leg.id, why, case.now)
+        elif leg.payout_id is not None:
+            await connection.execute(_UNLINK, {"leg": leg.id})
+            await deductions.free(connection, leg.payout_id)
+            await connection.execute(
+                update(_payouts)
+                .where(_payouts.c.id == leg.payout_id)
+                .values(state=PayoutState.CANCELLED, why=why, updated_at=case.now)
+            )
+    if freed:
+        # What was planned counted in their year: what waited for a form because of it may go on.
+        await tax_holds.wake(connection, freed, besides=case.row.id)
+
+
+async def stop_unsent(connection: AsyncConnection, case: Case, why: str) -> None:
+    """Stops the legs that were not sent yet, for a person: others were, so that the approval can't be taken back."""
+    await connection.execute(_STOP_UNSENT, {"referral": case.row.id, "why": why, "at": case.now})
+    waiting = [leg for leg in await legs_of(connection, case.row.id) if cycle_legs.waits_for_a_cycle(leg)]
+    await deductions.hold_payees(connection, [leg.beneficiary for leg in waiting])
+    for leg in waiting:
+        await cycle_legs.set_aside(connection, leg, leg.payout_id, case.row.round, why, case.now)
+
+
+async def release_tax_holds(connection: AsyncConnection, case: Case) -> datetime | None:
+    """Lets the legs go on that need not wait for a tax form any more; when the next one may by itself, if any waits."""
+    waiting = [leg for leg in await legs_of(connection, case.row.id) if leg.state == "tax_hold"]
+    if not waiting:
+        return None
+    if _at_once(case.terms):
+        await plan_due(connection, case)
+    else:
+        await tax_holds.decide(connection, waiting, case.now, judging=case.row.id)
+    still = [leg for leg in await legs_of(connection, case.row.id) if leg.state == "tax_hold"]
+    return await tax_holds.again_at(connection, still, case.terms.zone, case.now)
+
+
+def _at_once(terms: Terms) -> bool:
+    return terms.payouts.timing == "immediate"
+
+
+_LEGS: Final = text("""
+SELECT l.*, p.id AS payout_id, p.cycle_id, p.state AS payout_state, p.first_sent_at
+FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
+WHERE l.referral_id = :referral AND l.state <> 'cancelled' ORDER BY l.role
+""")
+
+# Through the legs alone, of which there are few, to what was decided on each one's payouts.
+_GIVEN_UP: Final = text("""
+SELECT EXISTS (
+    SELECT 1 FROM leg l
+    CROSS JOIN LATERAL (SELECT payout_id FROM payout_leg WHERE leg_id = l.id OFFSET 0) AS pl
+    CROSS JOIN LATERAL (
+        SELECT id FROM decision WHERE claim_id = pl.payout_id AND kind = 'cancel_payout' OFFSET 0
+    ) AS d
+    CROSS JOIN LATERAL (
+        SELECT 1 FROM decision_effect WHERE decision_id = d.id AND effect = 'applied' OFFSET 0
+    ) AS e
+    WHERE l.referral_id = :referral AND l.claim_id = :claim AND l.state = 'cancelled'
+)
+""")
+
+_LEGS_EVER: Final = text("SELECT count(*) FROM leg WHERE referral_id = :referral")
+
+_PAYOUTS: Final = text("""
+SELECT p.*, l.role, l.claim_id, l.digest AS leg_digest, l.decisions
+FROM payouts_of(:referral) AS o JOIN payout p ON p.id = o.payout_id JOIN leg l ON l.id = o.leg_id
+ORDER BY l.role DESC, o.live DESC, p.id
+""")
+
+_UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE leg_id = :leg AND live")
+
+_STOP_UNSENT: Final = text("""
+UPDATE payout SET state = 'manual_review', why = :why, updated_at = :at
+WHERE referral_id = :referral AND first_sent_at IS NULL AND state IN ('planned', 'approved')
+""")

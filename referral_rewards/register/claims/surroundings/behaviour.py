@@ -1,0 +1,183 @@
+"""Gathers what the fraud signals read beyond a referral's own facts, for those to which the terms give a weight.
+
+Every statement goes by index from this referral outwards and stops at a bound, whatever the register holds; where the
+bound is met before an answer is found the part stays None, and its signals could not run. Facts count up to the moments
+of this referral, so that judged again it finds the same.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import web_addresses
+from referral_rewards.domain.claims.behaviour import Behaviour, Pace, Refunds
+from referral_rewards.domain.claims.dossier import Dossier
+from referral_rewards.domain.claims.signals.of_behaviour import PAST_DAYS
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.register.claims import blocklist
+from referral_rewards.register.claims.surroundings import plaintext, rings, sightings
+from referral_rewards.register.claims.surroundings.moments import until
+from referral_rewards.register.claims.surroundings.standing_elsewhere import barred
+
+_T = TypeVar("_T")
+
+#: Nobody begins so many referrals in a month by recommending.
+_MONTH_MAX: Final = 20_000
+#: The newest of the referrer's referrals among which the converted ones are looked for, and how many of these count.
+_EARLIER_MAX, _CONVERTED_MAX = 500, 50
+
+
+async def observed(connection: AsyncConnection, gathered: Dossier) -> Dossier:
+    """The dossier with what its terms' signals read of the people, of their circle and of what they left behind."""
+    asked = frozenset(name for name, weight in gathered.terms.fraud.weights.items() if weight)
+
+    async def part(read: Callable[[AsyncConnection, Dossier], Awaitable[_T]], *signals: str) -> _T | None:
+        return await _apart(connection, read, gathered) if asked.intersection(signals) else None
+
+    circle = await part(
+        rings.beyond_a_pair if "referral_ring" in asked else rings.pair, "reciprocal_referral", "referral_ring"
+    )
+    seen = await part(sightings.of_instruments, "reused_instrument", "denied_instrument")
+    return replace(
+        gathered,
+        personal=await part(plaintext.similarity, *_OF_PLAINTEXT),
+        reciprocal=circle.has(2) if circle else None,
+        behaviour=Behaviour(
+            ring=circle.shortest_of(3, 4) if circle else None,
+            pace=await part(_pace, "hourly_velocity", "daily_velocity"),
+            refunds=await part(_refunds, "refund_rate"),
+            barred=await part(barred, "barred_elsewhere"),
+            blocked=await part(_blocked, "blocklisted"),
+            reused=seen.reused if seen else None,
+            denied=seen.denied if seen else None,
+            crowd=await part(sightings.crowd, "crowded_ip"),
+            clicks=await part(_clicks, "paid_click"),
+            sites=await part(_sites, "blocked_site"),
+        ),
+    )
+
+
+async def _apart(
+    connection: AsyncConnection, read: Callable[[AsyncConnection, Dossier], Awaitable[_T]], gathered: Dossier
+) -> _T | None:
+    """What was read, or None where reading broke: in a savepoint, for a failed statement would end the judgement."""
+    try:
+        async with connection.begin_nested():
+            return await read(connection, gathered)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        return None
+    except Exception:  # Like a signal that breaks: told to a person as one that could not run.
+        return None
+
+
+async def _pace(connection: AsyncConnection, gathered: Dossier) -> Pace | None:
+    began_at = gathered.origin.began_at
+    hour, day = began_at - timedelta(hours=1), began_at - timedelta(days=1)
+    past = timedelta(days=PAST_DAYS)
+    row = (
+        await connection.execute(
+            _PACE,
+            {
+                **_whose(gathered),
+                "began_at": began_at,
+                "hour": hour,
+                "before_hour": hour - past,
+                "day": day,
+                "before_day": day - past,
+                "bound": _MONTH_MAX,
+            },
+        )
+    ).one()
+    return Pace(row.hour, row.before_hour, row.day, row.before_day) if row.everything < _MONTH_MAX else None
+
+
+async def _refunds(connection: AsyncConnection, gathered: Dossier) -> Refunds:
+    """By the facts up to this referral's conversion; a referral counts by its first order, taken back when all is."""
+    asked = {**_whose(gathered), "referral": gathered.referral, "began_at": gathered.origin.began_at}
+    rows = await connection.execute(_EARLIER, {**asked, "until": until(gathered), "bound": _EARLIER_MAX})
+    lived: dict[str, list[Any]] = {}
+    for row in rows:
+        lived.setdefault(row.id, []).append(row)
+    converted = [facts for facts in lived.values() if any(f.type == FactType.CONVERSION_RECORDED for f in facts)]
+    latest = converted[:_CONVERTED_MAX]
+    return Refunds(converted=len(latest), reversed=sum(map(_taken_back, latest)))
+
+
+def _taken_back(facts: list[Any]) -> bool:
+    """Whether the first order among these facts, oldest first, was reversed by its whole amount."""
+    first = next(fact for fact in facts if fact.type == FactType.CONVERSION_RECORDED)
+    reversals = [f for f in facts if f.type == FactType.CONVERSION_REVERSED and f.order_id == first.order_id]
+    if not reversals or first.amount is None:
+        return bool(reversals)
+    if any(reversal.amount is None for reversal in reversals):
+        return True
+    return sum(Decimal(reversal.amount) for reversal in reversals) >= Decimal(first.amount)
+
+
+async def _blocked(connection: AsyncConnection, gathered: Dossier) -> frozenset[str]:
+    own = {f"customer:{gathered.referrer}"} if gathered.referrer else set()
+    found = await blocklist.among(connection, gathered.referrer_marks | gathered.referee_marks | own)
+    return frozenset(mark.partition(":")[0] for mark in found)
+
+
+async def _clicks(connection: AsyncConnection, gathered: Dossier) -> frozenset[str] | None:
+    said = list(gathered.of(FactType.REFERRAL_CLAIMED))
+    if gathered.conversion is not None:
+        said.append(gathered.conversion.record)
+    bodies = await plaintext.bodies(connection, said)
+    return None if bodies is None else frozenset().union(*map(web_addresses.paid_clicks, bodies.values()))
+
+
+async def _sites(connection: AsyncConnection, gathered: Dossier) -> frozenset[str] | None:
+    bodies = await plaintext.bodies(connection, gathered.of(FactType.REFERRAL_CLAIMED))
+    return None if bodies is None else frozenset().union(*map(web_addresses.sites, bodies.values()))
+
+
+def _whose(gathered: Dossier) -> dict[str, str | None]:
+    return {"referrer": gathered.referrer, "program": gathered.origin.program}
+
+
+_OF_PLAINTEXT: Final = (
+    *("disposable_email", "masked_email", "similar_email", "shared_email_domain", "similar_name"),
+    *("blocked_country", "country_mismatch"),
+)
+
+_PACE: Final = text("""
+SELECT count(*) FILTER (WHERE began_at > :hour) AS hour,
+       count(*) FILTER (WHERE began_at <= :hour AND began_at > :before_hour) AS before_hour,
+       count(*) FILTER (WHERE began_at > :day) AS day,
+       count(*) FILTER (WHERE began_at <= :day AND began_at > :before_day) AS before_day,
+       count(*) AS everything
+FROM (
+    SELECT began_at FROM referral
+    WHERE referrer = :referrer AND program = :program AND began_at > :before_day AND began_at <= :began_at
+      AND merged_into IS NULL
+    ORDER BY began_at DESC LIMIT :bound
+) AS begun
+""")
+
+_EARLIER: Final = text("""
+WITH earlier AS MATERIALIZED (
+    SELECT id, began_at FROM referral
+    WHERE referrer = :referrer AND program = :program AND began_at <= :began_at AND id <> :referral
+      AND merged_into IS NULL
+    ORDER BY began_at DESC LIMIT :bound
+)
+SELECT e.id, f.type, f.data->>'order' AS order_id, f.data->>'amount' AS amount
+FROM earlier e
+CROSS JOIN LATERAL (SELECT fact_id FROM referral_fact WHERE referral_id = e.id OFFSET 0) AS rf
+CROSS JOIN LATERAL (
+    SELECT type, data, occurred_at, source, event_id FROM fact
+    WHERE id = rf.fact_id AND type IN ('conversion.recorded', 'conversion.reversed')
+      AND occurred_at BETWEEN e.began_at AND :until OFFSET 0
+) AS f
+ORDER BY e.began_at DESC, e.id, f.occurred_at, f.source, f.event_id
+""")

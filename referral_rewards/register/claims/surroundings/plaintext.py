@@ -1,0 +1,53 @@
+"""What people themselves are called, read for the fraud score alone: nothing of it leaves the dossier."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims.dossier import Dossier, Similarity
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+
+
+async def similarity(connection: AsyncConnection, gathered: Dossier) -> Similarity | None:
+    """The two sides' addresses, names and countries, each as first told; None if any of it was erased."""
+    enrolled = gathered.of_referrer(FactType.REFERRER_ENROLLED)
+    # A claim is the referee's own word, an invitation the referrer's.
+    invited = (
+        *gathered.of(FactType.REFERRAL_CLAIMED),
+        *gathered.of(FactType.REFERRAL_SENT, FactType.REWARD_REQUESTED),
+    )
+    found = await bodies(connection, (*enrolled, *invited))
+    if found is None:
+        return None
+    ours = [found[fact.id] for fact in enrolled if fact.id in found]
+    theirs = [_part(found[fact.id]) for fact in invited if fact.id in found]
+    return Similarity(
+        referrer_email=_first(ours, "email"),
+        referee_email=_first(theirs, "email"),
+        referrer_name=_first(ours, "name"),
+        referee_name=_first(theirs, "name"),
+        referrer_country=_first(ours, "country"),
+        referee_country=_first(theirs, "country"),
+    )
+
+
+async def bodies(connection: AsyncConnection, facts: Iterable[Fact]) -> Mapping[UUID, Mapping[str, Any]] | None:
+    """What these facts said in full; None if any of it was erased: silence would be a pass."""
+    rows = (await connection.execute(_BODIES, {"facts": sorted(str(fact.id) for fact in facts)})).all()
+    return None if any(row.body is None for row in rows) else {row.subject_id: row.body for row in rows}
+
+
+def _part(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    person = body.get("referee")
+    return person if isinstance(person, Mapping) else {}
+
+
+def _first(people: Sequence[Mapping[str, Any]], name: str) -> str | None:
+    return next((value for each in people if isinstance(value := each.get(name), str) and value.strip()), None)
+
+
+_BODIES: Final = text("SELECT subject_id, body FROM personal_data WHERE subject_id = ANY(CAST(:facts AS uuid[]))")

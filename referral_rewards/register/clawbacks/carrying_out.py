@@ -1,0 +1,128 @@
+"""Clawbacks on record: what a decision on a case begets, and when a leg is taken back whole.
+
+Keeping something from later payouts and giving it up need nobody outside, and are done in the transaction that records
+the decision. Taking it back at the provider is carried out by a workflow (`reversals`).
+"""
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import ClawbackRow
+from referral_rewards.domain.books import ledger as books
+from referral_rewards.domain.clawbacks.states import CaseState, ClawbackKind, ClawbackState, clawback_id
+from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.domain.payouts.states import body_hash, provider_key
+from referral_rewards.register import outbox
+from referral_rewards.register.books import ledger
+from referral_rewards.register.clawbacks import reversals
+from referral_rewards.register.clawbacks.authority import KINDS
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import Decision
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.queue import projection as queue
+
+_STATES: Final = {
+    ClawbackKind.REVERSE: ClawbackState.APPROVED,
+    ClawbackKind.OFFSET: ClawbackState.OFFSETTING,
+    ClawbackKind.WRITE_OFF: ClawbackState.WRITTEN_OFF,
+}
+
+
+async def follow(connection: AsyncConnection, decision: Decision, now: datetime) -> None:
+    """Does what a decision on a case comes to. The caller holds the referral's row and the case's, and has just
+    recorded the decision by the rules."""
+    case = (await connection.execute(_CASE, {"id": decision.claim_id})).one()
+    details = decision.details or {}
+    match decision.kind:
+        case MoneyAct.DISMISS_CLAWBACK:
+            await _settle_case(connection, case, CaseState.DISMISSED, now)
+        case MoneyAct.SETTLE_CLAWBACK:
+            await reversals.found_by_a_person(connection, case.id, now, reference=details["reference"])
+        case MoneyAct.REFUSE_CLAWBACK:
+            await reversals.found_by_a_person(connection, case.id, now, reference=None)
+        case _:
+            await _beget(connection, case, decision, int(details["amount_minor"]), now)
+    await decisions.record_effect(connection, [decision.id], "applied", now, f"case {case.id}")
+    await queue.keep(connection, case.referral_id)
+    await outbox.enqueue(connection, WakeupKind.DECISION, case.referral_id, decision.id)
+
+
+async def close_legs(connection: AsyncConnection, referral: str) -> None:
+    """Says of the referral's legs which are taken back or given up whole: the order may be rewarded anew, and caps and
+    budget are free of them. The caller holds the referral's row."""
+    await connection.execute(_CLOSE_LEGS, {"referral": referral})
+
+
+async def _beget(connection: AsyncConnection, case: Any, decision: Decision, amount_minor: int, now: datetime) -> None:
+    assert isinstance(decision.kind, MoneyAct)
+    kind, name = KINDS[decision.kind], clawback_id(decision.id)
+    body = {
+        "clawback": str(name),
+        "pays_back": case.body,
+        "reference": case.provider_reference,
+        "amount_minor": amount_minor,
+        "currency": case.currency,
+    }
+    await connection.execute(
+        insert(ClawbackRow).values(
+            id=name,
+            case_id=case.id,
+            leg_id=case.leg_id,
+            payout_id=case.payout_id,
+            referral_id=case.referral_id,
+            payee=case.payee,
+            kind=kind,
+            amount_minor=amount_minor,
+            currency=case.currency,
+            recovered_minor=0,
+            body=body,
+            body_hash=body_hash(body),
+            generation=1,
+            provider_key=provider_key(name, 1),
+            state=_STATES[kind],
+            decision_id=decision.id,
+            created_at=now,
+            updated_at=now,
+        )
+    )
+    claim = (str(name), case.program, case.payee, amount_minor, case.currency)
+    await _post(connection, case, books.claimed_back(*claim), now)
+    if kind is ClawbackKind.WRITE_OFF:
+        await _post(connection, case, books.written_off(*claim), now)
+    if kind is ClawbackKind.REVERSE:
+        await outbox.enqueue(connection, WakeupKind.CLAWBACK_DUE, str(name), name)
+    # What was proposed and is not decided on yet still waits for somebody.
+    waits = (case.proposed_minor or 0) > case.taken_of_case_minor + amount_minor
+    await _settle_case(connection, case, CaseState.OPEN if waits else CaseState.DECIDED, now)
+
+
+async def _settle_case(connection: AsyncConnection, case: Any, state: CaseState, now: datetime) -> None:
+    asked = {"id": case.id, "state": state, "settled_at": None if state is CaseState.OPEN else now}
+    await connection.execute(_SETTLE_CASE, asked)
+
+
+async def _post(connection: AsyncConnection, case: Any, entry: books.Entry, now: datetime) -> None:
+    await ledger.post(connection, entry, program=case.program, referral=case.referral_id, at=now)
+
+
+_CASE: Final = text("""
+SELECT c.*, l.program, l.beneficiary AS payee, l.currency, p.id AS payout_id, p.body, p.provider_reference,
+       CAST(coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.case_id = c.id), 0) AS bigint)
+           AS taken_of_case_minor
+FROM clawback_case c JOIN leg l ON l.id = c.leg_id
+LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
+WHERE c.id = :id
+""")
+
+_SETTLE_CASE: Final = text("UPDATE clawback_case SET state = :state, settled_at = :settled_at WHERE id = :id")
+
+_CLOSE_LEGS: Final = text("""
+UPDATE leg SET state = 'clawed_back'
+WHERE referral_id = :referral AND state = 'paid' AND amount_minor <= (
+    SELECT sum(CASE WHEN b.state = 'written_off' THEN b.amount_minor ELSE b.recovered_minor END)
+    FROM clawback b WHERE b.leg_id = leg.id
+)
+""")

@@ -1,0 +1,224 @@
+"""Clawback cases on record: opened by what happens after a payment, each with what the rules propose, for a person.
+
+What a case is about is read from the facts each time the referral is judged, so that the order in which they arrive
+does not matter. A case that turns out to be about nothing is dismissed by itself: no money moves by that.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims.dossier import Dossier
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.clawbacks.proposals import due_back, earned, proposal
+from referral_rewards.domain.clawbacks.states import CaseState, case_id
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, step_minor
+from referral_rewards.domain.payouts.states import AT_REST, PayoutState
+from referral_rewards.domain.referrals.disputes import Dispute, DisputeState, disputes
+from referral_rewards.register import outgoing_events
+from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals.cases import Case
+
+_NOTHING: Final = "by the rules it takes nothing more of this reward"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a case is opened on: a fact, in words, and what the rules then propose; ``whole``: all of the leg."""
+
+    fact: UUID
+    why: str
+    whole: bool = False
+    frozen: bool = False
+
+
+async def keep(connection: AsyncConnection, case: Case, news: Sequence[Fact]) -> None:
+    """Opens the cases that the news give rise to, and moves those there are on by what is known of their disputes.
+
+    The caller holds the referral's row.
+    """
+    row = case.row
+    its_disputes = disputes((fact for fact in case.facts if fact.occurred_at <= case.now), row.order_id)
+    grounds = [ground for fact in news if (ground := _ground(fact, row, its_disputes)) is not None]
+    # Which dispute a closing ended may be seen otherwise once an earlier one is told of.
+    running = (each.opened for each in its_disputes if each.state is DisputeState.OPEN and each.opened not in news)
+    grounds += [ground for fact in running if (ground := _ground(fact, row, its_disputes)) is not None]
+    if grounds:
+        legs = [leg for leg in (await connection.execute(_SENT_LEGS, {"referral": row.id})).all() if _may_be_paid(leg)]
+        dossier = await _dossier(connection, case)
+        for leg in legs:
+            for ground in grounds:
+                if not ground.whole or leg.role == Side.REFERRER:
+                    await _open(connection, case, dossier, leg, ground, its_disputes)
+    await _move_on(connection, case, its_disputes)
+
+
+def _ground(fact: Fact, row: Any, its_disputes: Sequence[Dispute]) -> _Ground | None:
+    """What a case would be opened on, if a fact is a reason for one."""
+    if fact.type is FactType.ATTRIBUTION_CHANGED and fact.data["to_referrer"] != row.referrer:
+        return _Ground(fact.id, f"the reward was asked to be moved to {fact.data['to_referrer']}", whole=True)
+    if fact.order is None or fact.order != row.order_id:
+        return None
+    if fact.type is FactType.CONVERSION_REVERSED:
+        return _Ground(fact.id, f"the conversion of order {fact.order} was reversed")
+    if fact.type is not FactType.DISPUTE_OPENED:
+        return None
+    its = next(each for each in its_disputes if each.opened.id == fact.id)
+    # One that is over by now has a case by its reversal, or needs none.
+    over = its.state in (DisputeState.WON, DisputeState.REVERSED)
+    return None if over else _Ground(fact.id, f"a dispute of order {fact.order} was opened", frozen=True)
+
+
+async def _open(
+    connection: AsyncConnection,
+    case: Case,
+    dossier: Dossier,
+    leg: Any,
+    ground: _Ground,
+    its_disputes: Sequence[Dispute],
+) -> None:
+    others = (await connection.execute(_OF_LEG, {"leg": leg.id})).all()
+    lost = next((each for each in its_disputes if each.reversal and each.reversal.id == ground.fact), None)
+    if lost is not None and any(other.fact_id == lost.opened.id for other in others):
+        return  # The dispute's own case goes on with it.
+    proposed_minor = None if ground.frozen else _proposed(case, dossier, leg, others, whole=ground.whole)
+    state, why = CaseState.FROZEN if ground.frozen else CaseState.OPEN, ground.why
+    if proposed_minor == 0:
+        state, why = CaseState.DISMISSED, f"{why}: {_NOTHING}"
+    asked = {
+        "id": case_id(leg.id, ground.fact),
+        "leg": leg.id,
+        "fact": ground.fact,
+        "referral": case.row.id,
+        "at": case.now,
+        "why": why,
+        "proposed_minor": proposed_minor,
+        "state": state,
+        "settled_at": case.now if state is CaseState.DISMISSED else None,
+    }
+    opened = (await connection.execute(_INSERT, asked)).scalar_one_or_none()
+    if opened is not None and state is not CaseState.DISMISSED:
+        occasion = f"case:{opened}"
+        await outgoing_events.announce(
+            connection, "clawback.opened", referral=case.row.id, occasion=occasion, at=case.now
+        )
+
+
+async def _move_on(connection: AsyncConnection, case: Case, its_disputes: Sequence[Dispute]) -> None:
+    """Thaws what a dispute froze, and dismisses what is about a leg that was never paid or whose payment came back."""
+    waiting = (await connection.execute(_WAITING, {"referral": case.row.id})).all()
+    dossier = None
+    for row in waiting:
+        leg = (await connection.execute(_LEG, {"leg": row.leg_id})).one()
+        if not _may_be_paid(leg):
+            await _dismiss(connection, case, row, "nothing of it is paid")
+            continue
+        dispute = next((each for each in its_disputes if each.opened.id == row.fact_id), None)
+        if row.state != CaseState.FROZEN or dispute is None:
+            continue
+        if dispute.state is DisputeState.WON:
+            await _dismiss(connection, case, row, "the dispute was won")
+        elif dispute.state is DisputeState.REVERSED:
+            dossier = dossier or await _dossier(connection, case)
+            others = (await connection.execute(_OF_LEG, {"leg": row.leg_id})).all()
+            rest = [other for other in others if other.id != row.id]
+            proposed_minor = _proposed(case, dossier, leg, rest, whole=False)
+            why = f"{row.why}, which was lost"
+            if proposed_minor == 0:
+                await _dismiss(connection, case, row, "it was lost, but nothing more is to be had back")
+            else:
+                await connection.execute(_THAW, {"id": row.id, "why": why, "proposed_minor": proposed_minor})
+
+
+def _proposed(case: Case, dossier: Dossier, leg: Any, others: Sequence[Any], *, whole: bool) -> int | None:
+    if whole:
+        due_minor: int | None = leg.amount_minor
+    else:
+        left = earned(dossier, case.row.order_id)
+        due_minor = None if left is None else due_back(left.get(Side(leg.role), 0), leg.amount_minor)
+    return proposal(
+        due_minor,
+        paid_minor=leg.amount_minor,
+        taken_minor=sum(other.taken_minor for other in others),
+        covered_minor=sum(max(other.proposed_minor or 0, other.taken_minor) for other in others),
+        open_minor=sum(
+            max((other.proposed_minor or 0) - other.taken_minor, 0) for other in others if other.state == CaseState.OPEN
+        ),
+        step_minor=step_minor(leg.rail, leg.currency) if leg.rail in CATALOGUE else 1,
+    )
+
+
+async def _dismiss(connection: AsyncConnection, case: Case, row: Any, why: str) -> None:
+    asked = {"id": row.id, "why": f"{row.why}: {why}", "at": case.now}
+    await connection.execute(_DISMISS, asked)
+
+
+async def _dossier(connection: AsyncConnection, case: Case) -> Dossier:
+    """What the rules need to reckon with what is left of the order: the counts that the paid claim was reckoned by."""
+    _, as_stored = await claims.current(connection, case.row.claim_id)
+    return Dossier(
+        referral=case.row.id,
+        version=case.version,
+        terms=case.terms,
+        origin=case.origin,
+        course=case.course,
+        facts=case.facts,
+        now=case.now,
+        approved_rewards=as_stored.approved_rewards,
+    )
+
+
+def _may_be_paid(leg: Any) -> bool:
+    """Whether the leg is paid, or what became of its payment is not known yet."""
+    if leg.state in ("paid", "clawed_back"):
+        return True
+    state = PayoutState(leg.payout_state) if leg.payout_state else PayoutState.CANCELLED
+    return leg.first_sent_at is not None and (state not in AT_REST or state is PayoutState.MANUAL_REVIEW)
+
+
+_LEG_COLUMNS: Final = """
+SELECT l.*, p.state AS payout_state, p.first_sent_at
+FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
+"""
+
+_SENT_LEGS: Final = text(
+    _LEG_COLUMNS
+    + "WHERE l.referral_id = :referral AND l.state <> 'cancelled' AND p.first_sent_at IS NOT NULL ORDER BY l.role"
+)
+
+_LEG: Final = text(_LEG_COLUMNS + "WHERE l.id = :leg")
+
+# With what was taken on the word of each, or is being taken; what could not be had back is not.
+_OF_LEG: Final = text("""
+SELECT c.*, CAST(coalesce((
+    SELECT sum(CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor ELSE b.amount_minor END)
+    FROM clawback b WHERE b.case_id = c.id
+), 0) AS bigint) AS taken_minor
+FROM clawback_case c WHERE c.leg_id = :leg ORDER BY c.opened_at, c.id
+""")
+
+_WAITING: Final = text("""
+SELECT * FROM clawback_case WHERE referral_id = :referral AND state IN ('open', 'frozen') ORDER BY opened_at, id
+""")
+
+_INSERT: Final = text("""
+INSERT INTO clawback_case (leg_id, fact_id, id, referral_id, opened_at, why, proposed_minor, state, settled_at)
+VALUES (:leg, :fact, :id, :referral, :at, :why, :proposed_minor, :state, :settled_at)
+ON CONFLICT DO NOTHING RETURNING id
+""")
+
+_THAW: Final = text("""
+UPDATE clawback_case SET state = 'open', why = :why, proposed_minor = :proposed_minor
+WHERE id = :id AND state = 'frozen'
+""")
+
+_DISMISS: Final = text("""
+UPDATE clawback_case SET state = 'dismissed', why = :why, settled_at = :at
+WHERE id = :id AND state IN ('open', 'frozen')
+""")

@@ -1,0 +1,63 @@
+"""Offsets as they come in: what a settled payout kept for them is recovered, and is not if that payout comes back.
+
+The caller holds the payout's row; its deductions say what it kept (`deductions`), and the payout's own entry books it.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.books import ledger as books
+from referral_rewards.register import outbox
+from referral_rewards.register.books import ledger
+from referral_rewards.register.outbox import WakeupKind
+
+
+async def recovered(connection: AsyncConnection, payout: UUID, now: datetime) -> None:
+    """What the payout kept has come in, now that it is settled."""
+    await _wake(connection, (await connection.execute(_RECOVERED, {"payout": payout, "at": now})).all(), payout)
+
+
+async def given_back(connection: AsyncConnection, payout: UUID, now: datetime) -> None:
+    """The payout came back: what it kept is open again, and whatever was claimed of its own legs is not any more."""
+    await _wake(connection, (await connection.execute(_GIVEN_BACK, {"payout": payout, "at": now})).all(), payout)
+    for row in (await connection.execute(_DROPPED, {"payout": payout, "at": now})).all():
+        entry = books.claim_dropped(
+            str(row.id), row.program, row.payee, row.amount_minor - row.recovered_minor, row.currency
+        )
+        await ledger.post(connection, entry, program=row.program, referral=row.referral_id, at=now)
+
+
+async def _wake(connection: AsyncConnection, rows: Sequence[Any], payout: UUID) -> None:
+    """Has the referrals judged again whose rewards were taken back: they may be so whole now."""
+    for referral in sorted({row.referral_id for row in rows}):
+        await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout)
+
+
+_RECOVERED: Final = text("""
+UPDATE clawback b SET recovered_minor = b.recovered_minor + d.amount_minor, updated_at = :at,
+                      state = CASE WHEN b.recovered_minor + d.amount_minor = b.amount_minor THEN 'offset'
+                                   ELSE b.state END
+FROM payout_deduction d
+WHERE d.payout_id = :payout AND d.live AND d.kind = 'offset'
+  AND b.id = CASE WHEN d.kind = 'offset' THEN CAST(d.source AS uuid) END
+RETURNING b.referral_id
+""")
+
+_GIVEN_BACK: Final = text("""
+UPDATE clawback b SET recovered_minor = b.recovered_minor - d.amount_minor, updated_at = :at, state = 'offsetting'
+FROM payout_deduction d
+WHERE d.payout_id = :payout AND d.live AND d.kind = 'offset'
+  AND b.id = CASE WHEN d.kind = 'offset' THEN CAST(d.source AS uuid) END AND b.state IN ('offset', 'offsetting')
+RETURNING b.referral_id
+""")
+
+_DROPPED: Final = text("""
+UPDATE clawback b SET state = 'unrecoverable', why = 'its payment came back by itself', updated_at = :at
+FROM leg l WHERE l.id = b.leg_id AND b.payout_id = :payout AND b.state = 'offsetting'
+RETURNING b.*, l.program
+""")

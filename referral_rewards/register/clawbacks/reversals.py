@@ -1,0 +1,283 @@
+"""Reversals on record: what is taken back at the provider, verified and committed before it is asked, noted after.
+
+As with a payout: the attempt is on record before the call, an attempt that may have gone out is looked up before the
+same key goes out again, and what came of it is booked once.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import money
+from referral_rewards.domain.books import ledger as books
+from referral_rewards.domain.clawbacks.states import TRANSITIONS, UNDER_WAY, ClawbackState
+from referral_rewards.domain.payouts.states import Paid, PaymentRequest, PayoutState, body_hash, provider_key
+from referral_rewards.register import outbox, rail_halts
+from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register.books import ledger
+from referral_rewards.register.clawbacks import authority as clawback_authority
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.queue import projection as queue
+from referral_rewards.register.referrals import rows as referrals
+
+_S = ClawbackState
+#: A rail may take people to connect.
+_ONCE_CONNECTED: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ToReverse:
+    """A reversal that may be sent: how much of which payment, and since when the rail may know the key. It ``probes`` a
+    halted rail."""
+
+    request: PaymentRequest
+    paid: Paid
+    amount_minor: int
+    rail: str
+    key: str
+    sent_before: datetime | None
+    probes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotNow:
+    """A clawback that is not to be sent now, and when to ask again; None: it is at rest."""
+
+    state: ClawbackState
+    why: str
+    again_after: timedelta | None = None
+
+
+async def commit_attempt(
+    connection: AsyncConnection, clawback: UUID, now: datetime, keys: KeyRing, rails: frozenset[str]
+) -> ToReverse | NotNow:
+    """Verifies that a person decided so, and of what was paid; then puts the attempt on record."""
+    found = await _held(connection, clawback)
+    if found is None:
+        return NotNow(_S.UNRECOVERABLE, "there is no such clawback")
+    state = ClawbackState(found.state)
+    if state not in UNDER_WAY:
+        return NotNow(state, found.why or "nothing more to do")
+    if (why := await _flaw(connection, found, keys)) is not None:
+        return await _stop(connection, found, now, why)
+    if found.leg_state not in ("paid", "clawed_back") or found.payout_state != PayoutState.SETTLED:
+        if found.first_sent_at is None:
+            return await _end(connection, found, _S.UNRECOVERABLE, now, why="its payment came back by itself")
+        return await _stop(connection, found, now, "its payment came back while it was being taken back")
+    if found.rail not in rails:
+        return NotNow(state, f"the rail {found.rail} is not connected here", _ONCE_CONNECTED)
+    halt = await rail_halts.of(connection, found.rail)
+    if halt is not None and (waits_for_rail := await rail_halts.take_probe(connection, found.rail, now)) is not None:
+        return NotNow(state, waits_for_rail[1], waits_for_rail[0])
+    await connection.execute(_COMMIT_ATTEMPT, {"id": clawback, "at": now})
+    request = PaymentRequest.of(found.payout_body)
+    paid = Paid(found.provider_reference_of_payout, request.amount_minor, request.currency, request.destination)
+    since = found.first_sent_at
+    return ToReverse(request, paid, found.amount_minor, found.rail, found.provider_key, since, halt is not None)
+
+
+async def rail_of(connection: AsyncConnection, clawback: UUID) -> str | None:
+    """The rail by which it was paid, and is taken back."""
+    return (await connection.execute(_RAIL, {"id": clawback})).scalar_one_or_none()
+
+
+async def reversed_by(
+    connection: AsyncConnection,
+    clawback: UUID,
+    now: datetime,
+    *,
+    reference: str,
+    amount_minor: int | None,
+    currency: str,
+) -> NotNow:
+    """Notes that the rail took back so much. Of a part the rest is claimed no more: a person decides about it anew."""
+    found = await _held(connection, clawback)
+    assert found is not None
+    if ClawbackState(found.state) not in UNDER_WAY:
+        return NotNow(ClawbackState(found.state), found.why or "")
+    if amount_minor is None or currency != found.currency or not 0 < amount_minor <= found.amount_minor:
+        shown = money.display(amount_minor, currency)
+        return await _stop(
+            connection, found, now, f"the rail shows {shown} taken back under our key, not what was asked"
+        )
+    if amount_minor == found.amount_minor:
+        return await _end(connection, found, _S.REVERSED, now, reference=reference, recovered_minor=amount_minor)
+    why = f"the rail took back {money.display(amount_minor, currency)} of it"
+    return await _end(
+        connection, found, _S.PARTLY_REVERSED, now, reference=reference, recovered_minor=amount_minor, why=why
+    )
+
+
+async def declined(connection: AsyncConnection, clawback: UUID, now: datetime, why: str) -> NotNow:
+    """Notes that the rail does not give it back: it is claimed no more, and the case is before a person again."""
+    found = await _held(connection, clawback)
+    assert found is not None
+    if ClawbackState(found.state) not in UNDER_WAY:
+        return NotNow(ClawbackState(found.state), found.why or "")
+    return await _end(connection, found, _S.UNRECOVERABLE, now, why=why)
+
+
+async def unknown(
+    connection: AsyncConnection, clawback: UUID, now: datetime, why: str, again_after: timedelta
+) -> NotNow:
+    """Notes that nobody knows yet what came of it."""
+    found = await _held(connection, clawback)
+    assert found is not None
+    if ClawbackState(found.state) in UNDER_WAY:
+        await connection.execute(_REMARK, {"id": clawback, "state": _S.UNKNOWN, "why": why, "at": now})
+        return NotNow(_S.UNKNOWN, why, again_after)
+    return NotNow(ClawbackState(found.state), found.why or "")
+
+
+async def missed(connection: AsyncConnection, clawback: UUID, now: datetime, spacing: timedelta) -> NotNow:
+    """Notes that the rail does not show what went out and can't be sent again: it is looked for once more, later, and
+    then put before a person."""
+    found = await _held(connection, clawback)
+    assert found is not None
+    if ClawbackState(found.state) not in UNDER_WAY:
+        return NotNow(ClawbackState(found.state), found.why or "")
+    why = "an earlier attempt is on record, the rail shows none, and it is not safe to send it again"
+    if found.missed_at is None or now - found.missed_at < spacing:
+        await connection.execute(_MISSED, {"id": clawback, "why": why, "at": now})
+        return NotNow(_S.UNKNOWN, why, spacing if found.missed_at is None else found.missed_at + spacing - now)
+    return await _stop(connection, found, now, why)
+
+
+async def shut_out(
+    connection: AsyncConnection, clawback: UUID, rail: str, now: datetime, why: str, again_after: timedelta
+) -> NotNow:
+    """Halts the rail that did not let us in; the clawback stays where it stands."""
+    found = await _held(connection, clawback)
+    assert found is not None
+    await rail_halts.halt(connection, rail, why, now)
+    why = f"the rail {rail} does not let us in: {why}"
+    await connection.execute(_REMARK, {"id": clawback, "state": found.state, "why": why, "at": now})
+    return NotNow(ClawbackState(found.state), why, again_after)
+
+
+async def found_by_a_person(connection: AsyncConnection, case: UUID, now: datetime, *, reference: str | None) -> None:
+    """What a person found out at the provider about the case's oldest clawback that is in review: that it was taken
+    back, under its ``reference``, or that it was not. The caller has recorded the decision."""
+    clawback = (await connection.execute(_IN_REVIEW, {"case": case})).scalar_one()
+    found = await _held(connection, clawback)
+    if reference is None:
+        await _end(connection, found, _S.UNRECOVERABLE, now, why="a person found that it was not taken back")
+    else:
+        taken_minor = found.amount_minor  # type: ignore[union-attr]
+        await _end(connection, found, _S.REVERSED, now, reference=reference, recovered_minor=taken_minor)
+
+
+async def _held(connection: AsyncConnection, clawback: UUID) -> Any | None:
+    """The clawback with its leg and payout, under the referral's row and its own."""
+    referral = (await connection.execute(_REFERRAL, {"id": clawback})).scalar_one_or_none()
+    if referral is None:
+        return None
+    await referrals.hold(connection, referral)
+    return (await connection.execute(_HOLD, {"id": clawback})).one()
+
+
+async def _flaw(connection: AsyncConnection, found: Any, keys: KeyRing) -> str | None:
+    """Why it is not sent, in one sentence: nothing that a row says of itself is believed."""
+    if body_hash(found.body) != found.body_hash:
+        return "the stored request is not the one that was frozen"
+    if found.provider_key != provider_key(found.id, found.generation) or found.generation != 1:
+        return "the stored key is not its own"
+    if (found.body["pays_back"], found.body["amount_minor"]) != (found.payout_body, found.amount_minor):
+        return "it is not of the payment that was made"
+    settled_as = await payout_steps.reference_it_settled_under(connection, found.payout_id, found.payout_generation)
+    if not settled_as or {settled_as} != {found.provider_reference_of_payout, found.body["reference"]}:
+        # By another reference somebody else's payment would be taken back.
+        return "its payment did not settle under the reference by which it would be taken back"
+    if await clawback_authority.decided(connection, found, keys) is None:
+        return "no signed decision of somebody with the authority takes it back"
+    if await ledger.find(connection, books.recovered(str(found.id), found.rail, found.payee, 1, found.currency).key):
+        # The books are append-only; the row can only have been changed by hand.
+        return "the books show that it was taken back already"
+    return None
+
+
+async def _end(
+    connection: AsyncConnection,
+    found: Any,
+    to: ClawbackState,
+    now: datetime,
+    *,
+    why: str | None = None,
+    reference: str | None = None,
+    recovered_minor: int = 0,
+) -> NotNow:
+    """Moves a clawback to its end and books it: what came back, and what is claimed no more."""
+    state = ClawbackState(found.state)
+    assert to in TRANSITIONS[state], (state, to)
+    asked = {"id": found.id, "state": to, "why": why, "reference": reference, "recovered": recovered_minor, "at": now}
+    await connection.execute(_END, asked)
+    name, about = str(found.id), (found.payee, recovered_minor, found.currency)
+    if recovered_minor:
+        await _post(connection, found, books.recovered(name, found.rail, *about), now)
+    if dropped_minor := found.amount_minor - recovered_minor:
+        claim = (name, found.program, found.payee, dropped_minor, found.currency)
+        if await ledger.find(connection, books.claimed_back(*claim).key):
+            await _post(connection, found, books.claim_dropped(*claim), now)
+        await connection.execute(_REOPEN_CASE, {"case": found.case_id})
+    await _tell(connection, found)
+    return NotNow(to, why or "")
+
+
+async def _stop(connection: AsyncConnection, found: Any, now: datetime, why: str) -> NotNow:
+    """Puts it before a person, who finds out at the provider what came of it."""
+    await connection.execute(_REMARK, {"id": found.id, "state": _S.MANUAL_REVIEW, "why": why, "at": now})
+    await _tell(connection, found)
+    return NotNow(_S.MANUAL_REVIEW, why)
+
+
+async def _post(connection: AsyncConnection, found: Any, entry: books.Entry, now: datetime) -> None:
+    await ledger.post(connection, entry, program=found.program, referral=found.referral_id, at=now)
+
+
+async def _tell(connection: AsyncConnection, found: Any) -> None:
+    """Has the referral judged again: what it says of its legs, its case and its place in the queue may be other now."""
+    await queue.keep(connection, found.referral_id)
+    await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, found.referral_id, found.payout_id)
+
+
+_RAIL: Final = text("SELECT p.rail FROM clawback b JOIN payout p ON p.id = b.payout_id WHERE b.id = :id")
+
+_REFERRAL: Final = text("SELECT referral_id FROM clawback WHERE id = :id")
+
+_HOLD: Final = text("""
+SELECT b.*, l.program, l.state AS leg_state, p.rail, p.state AS payout_state, p.body AS payout_body,
+       p.provider_reference AS provider_reference_of_payout, p.generation AS payout_generation
+FROM clawback b JOIN leg l ON l.id = b.leg_id JOIN payout p ON p.id = b.payout_id
+WHERE b.id = :id FOR UPDATE OF b
+""")
+
+_COMMIT_ATTEMPT: Final = text("""
+UPDATE clawback SET first_sent_at = coalesce(first_sent_at, :at), updated_at = :at,
+                    state = CASE WHEN state = 'approved' THEN 'reversing' ELSE state END
+WHERE id = :id
+""")
+
+_REMARK: Final = text("UPDATE clawback SET state = :state, why = :why, updated_at = :at WHERE id = :id")
+
+_MISSED: Final = text("""
+UPDATE clawback SET state = 'unknown', why = :why, updated_at = :at, missed_at = coalesce(missed_at, :at) WHERE id = :id
+""")
+
+_END: Final = text("""
+UPDATE clawback SET state = :state, why = :why, updated_at = :at, recovered_minor = :recovered,
+                    provider_reference = coalesce(:reference, provider_reference)
+WHERE id = :id
+""")
+
+_REOPEN_CASE: Final = text("""
+UPDATE clawback_case SET state = 'open', settled_at = NULL WHERE id = :case AND state = 'decided'
+""")
+
+_IN_REVIEW: Final = text("""
+SELECT id FROM clawback WHERE case_id = :case AND state = 'manual_review' ORDER BY created_at, id LIMIT 1
+""")

@@ -1,0 +1,98 @@
+"""A clawback case as something to decide on: its digest, the acts that it takes now, and how much is left to take."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, subject_digest
+from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.payouts import rail_catalogue
+from referral_rewards.register import marks
+
+_A = MoneyAct
+
+
+async def shown(connection: AsyncConnection, case: UUID) -> ActSubject:
+    """The case as it stands, without a lock.
+
+    Raises:
+        NotFound: if there is none.
+    """
+    row = (await connection.execute(_ROW, {"id": case})).one_or_none()
+    if row is None:
+        raise NotFound("clawback case", str(case))
+    return await _subject(connection, row)
+
+
+async def _subject(connection: AsyncConnection, row: Any) -> ActSubject:
+    """What is left of a leg is what was paid less what was taken back, is being taken back, or was given up."""
+    room_minor = row.paid_minor - row.taken_minor
+    # Only what its rail can write goes back over it; the rest is kept from what the payee gets next, or given up.
+    step_minor = rail_catalogue.step_minor(row.rail, row.currency) if row.rail in rail_catalogue.CATALOGUE else 1
+    reversible_minor = min(room_minor, row.reversible_minor or 0) // step_minor * step_minor
+    what: Mapping[str, Any] = {
+        "case": row.id,
+        "leg": row.leg_id,
+        "state": row.state,
+        "proposed": row.proposed_minor,
+        "paid": row.paid_minor,
+        "taken": row.taken_minor,
+        "in_review": row.in_review,
+        # What was taken may be given up again, and is another case to decide on then.
+        "clawbacks": row.made,
+    }
+    takes: frozenset[MoneyAct] = frozenset()
+    if row.state in ("open", "frozen"):
+        takes = frozenset({_A.DISMISS_CLAWBACK})
+        if row.state == "open" and room_minor > 0:
+            takes |= {_A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK}
+            takes |= {_A.REVERSE_CLAWBACK} if reversible_minor > 0 else set()
+    if row.in_review:
+        takes |= {_A.SETTLE_CLAWBACK, _A.REFUSE_CLAWBACK}
+    return ActSubject(
+        SubjectKind.CLAWBACK_CASE,
+        row.id,
+        row.referral_id,
+        row.program,
+        subject_digest(what),
+        takes,
+        await marks.of_payee(connection, row.payee),
+        room_minor=room_minor,
+        rooms={_A.REVERSE_CLAWBACK: reversible_minor},
+        steps={_A.REVERSE_CLAWBACK: step_minor},
+    )
+
+
+REFERRALS: Final = text("SELECT referral_id FROM clawback_case WHERE id = :id")
+
+LOCK: Final = text("SELECT 1 FROM clawback_case WHERE id = :id FOR UPDATE")
+
+CURRENCY: Final = text("""
+    SELECT l.currency FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
+""")
+
+# A leg of which nothing was paid yet may still be: its payout's answer is awaited. What is left of its payout to be
+# had back is what was sent, to all of its legs, less what others are had back of.
+_ROW: Final = text("""
+    SELECT c.*, l.program, l.beneficiary AS payee, l.rail, l.currency,
+           CASE WHEN l.state IN ('paid', 'clawed_back') THEN l.amount_minor ELSE 0 END AS paid_minor,
+           CAST(coalesce((
+               SELECT sum(CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor
+                               ELSE b.amount_minor END)
+               FROM clawback b WHERE b.leg_id = c.leg_id
+           ), 0) AS bigint) AS taken_minor,
+           (SELECT CAST(p.amount_minor - coalesce((
+                SELECT sum(CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor
+                                ELSE b.amount_minor END)
+                FROM clawback b WHERE b.payout_id = p.id AND b.kind = 'reverse'
+            ), 0) AS bigint)
+            FROM payout_leg pl JOIN payout p ON p.id = pl.payout_id
+            WHERE pl.leg_id = c.leg_id AND pl.live) AS reversible_minor,
+           ARRAY(SELECT CAST(b.id AS text) FROM clawback b
+                 WHERE b.case_id = c.id AND b.state = 'manual_review' ORDER BY b.created_at, b.id) AS in_review,
+           (SELECT count(*) FROM clawback b WHERE b.case_id = c.id) AS made
+    FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
+""")

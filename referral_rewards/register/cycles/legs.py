@@ -1,0 +1,128 @@
+"""A leg leaves the payout of a cycle that was never sent: its claim changed, or its approval was taken back.
+
+The payout is frozen anew without it and the others go on; once one was sent, nothing changes what it pays. What leaves
+because the referral's other reward was sent already comes before a person, in a payout of its own.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import PayoutRow
+from referral_rewards.domain.cycles.grouping import cycle_request
+from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState, body_hash
+from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.cycles.gathering import minimum_of
+from referral_rewards.register.payees import deductions
+from referral_rewards.register.payees.planning import plan_own
+
+_payouts = PayoutRow.__table__  # type: ignore[attr-defined]
+
+#: Reserved legs that nothing was sent of, in a cycle's payout or waiting for one.
+_UNSENT: Final = frozenset({PayoutState.PLANNED, PayoutState.APPROVED, PayoutState.MANUAL_REVIEW})
+
+
+async def leave(connection: AsyncConnection, payout: UUID, leg: UUID, why: str, at: datetime) -> bool:
+    """Takes a leg out of an unsent payout of a cycle; whether it did. What is left of it is planned anew, or if that is
+    nothing, or too little to be paid, the payout is cancelled and its other legs are due again.
+
+    The caller holds the leg's referral.
+    """
+    its = (await connection.execute(_PAYOUT, {"id": payout})).one()
+    await deductions.hold_payees(connection, [its.payee])
+    cycle = await cycles.share(connection, its.cycle_id)
+    its = (await connection.execute(_HOLD, {"id": payout})).one()
+    if cycle is None or its.first_sent_at is not None or its.state not in _UNSENT:
+        return False
+    # While the list is gathered it never was on it; afterwards it stays there, as one that left.
+    gathering = cycle.frozen_at is None
+    await connection.execute(_FORGET if gathering else _UNLINK, {"payout": payout, "leg": leg})
+    legs = (await connection.execute(_LEGS, {"id": payout})).all()
+    if not legs or await too_little(connection, cycle, its):
+        await cancel(connection, its, why, at)
+        if gathering:
+            await connection.execute(_FORGET_ALL, {"payout": payout})
+        return True
+    amount_minor = await deductions.plan(
+        connection,
+        payout,
+        payee=its.payee,
+        rail=its.rail,
+        currency=its.currency,
+        legs=[each.id for each in legs],
+        at=at,
+    )
+    request = cycle_request(payout, its.payee, amount_minor, its.currency, legs[0].destination, cycle.program)
+    await _freeze(connection, payout, request)
+    return True
+
+
+async def too_little(connection: AsyncConnection, cycle: Any, payout: Any) -> bool:
+    """Whether the payee is paid less than the minimum by what is left of the cycle, and was sent nothing of it yet."""
+    minimum = minimum_of(cycle)
+    if minimum is None:
+        return False
+    asked = {"cycle": cycle.id, "payee": payout.payee, "currency": payout.currency}
+    left = (await connection.execute(_LEFT, asked)).one()
+    return not left.sent and minimum.missed_by(int(left.amount_minor), payout.currency)
+
+
+async def cancel(connection: AsyncConnection, payout: Any, why: str, at: datetime) -> None:
+    """Cancels an unsent payout of a cycle, which is held; its legs are due again."""
+    await connection.execute(_UNLINK_ALL, {"payout": payout.id})
+    await deductions.free(connection, payout.id)
+    values = {"state": PayoutState.CANCELLED, "why": why, "updated_at": at}
+    await connection.execute(update(_payouts).where(_payouts.c.id == payout.id).values(values))
+
+
+async def set_aside(
+    connection: AsyncConnection, leg: Any, payout: UUID | None, round_: int, why: str, at: datetime
+) -> None:
+    """Puts an unsent leg before a person, in a payout of its own instead of the cycle's that it may be in.
+
+    The caller holds the referral, of whose present ``round_`` the leg is. What people then release is judged anew.
+    """
+    if payout is not None and not await leave(connection, payout, leg.id, why, at):
+        return
+    await deductions.hold_payees(connection, [leg.beneficiary])
+    await plan_own(connection, leg, round_, PayoutState.MANUAL_REVIEW, why, at)
+
+
+def waits_for_a_cycle(leg: Any) -> bool:
+    """Whether a leg, with its payout, is in one of a cycle that was never sent, or waits for the next cycle."""
+    if leg.state != "reserved":
+        return False
+    return leg.payout_id is None or (leg.cycle_id is not None and leg.first_sent_at is None)
+
+
+async def _freeze(connection: AsyncConnection, payout: UUID, request: PaymentRequest) -> None:
+    """Since when it stands where it stands says ``updated_at``: how long a source is waited for begins with that."""
+    body = request.body()
+    values = {"amount_minor": request.amount_minor, "body": body, "body_hash": body_hash(body)}
+    await connection.execute(update(_payouts).where(_payouts.c.id == payout).values(values))
+
+
+_PAYOUT: Final = text("SELECT * FROM payout WHERE id = :id")
+
+_HOLD: Final = text("SELECT * FROM payout WHERE id = :id FOR UPDATE")
+
+_LEGS: Final = text("""
+SELECT l.* FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id AND pl.live ORDER BY l.id
+""")
+
+_FORGET: Final = text("DELETE FROM payout_leg WHERE payout_id = :payout AND leg_id = :leg")
+
+_FORGET_ALL: Final = text("DELETE FROM payout_leg WHERE payout_id = :payout")
+
+_UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE payout_id = :payout AND leg_id = :leg")
+
+_UNLINK_ALL: Final = text("UPDATE payout_leg SET live = false WHERE payout_id = :payout AND live")
+
+_LEFT: Final = text("""
+SELECT coalesce(sum(l.amount_minor), 0) AS amount_minor, coalesce(bool_or(p.first_sent_at IS NOT NULL), false) AS sent
+FROM payout p JOIN payout_leg pl ON pl.payout_id = p.id AND pl.live JOIN leg l ON l.id = pl.leg_id
+WHERE p.cycle_id = :cycle AND p.payee = :payee AND p.currency = :currency
+""")

@@ -1,0 +1,104 @@
+"""The list of a cycle: its digest, that finance releases, and what it comes to.
+
+A leg that leaves its payout once the list is frozen stays on it, so that the digest is the same however often it is
+reckoned. What is paid may be less than the list, and never more.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.cycles.grouping import ListDigest, line_of
+
+
+async def digest_of(connection: AsyncConnection, cycle: UUID) -> str:
+    """The digest over the cycle's list as it stands, read payout by payout, however long it is."""
+    return (await _read(connection, cycle))[0]
+
+
+async def lists(connection: AsyncConnection, payout: Any) -> bool:
+    """Whether a payout, of which the row is given, stands as it is on the list of its cycle that was frozen.
+
+    Finance signs the digest of the whole list. It is reckoned once for each list, and not for each of its payouts.
+    """
+    cycle = (await connection.execute(_DIGEST, {"cycle": payout.cycle_id})).one()
+    if cycle.digest not in _FROZEN:
+        digest, lines = await _read(connection, cycle.id)
+        if digest != cycle.digest:
+            return False
+        if len(_FROZEN) >= _FROZEN_MAX:
+            _FROZEN.pop(next(iter(_FROZEN)))
+        _FROZEN[digest] = lines
+    row = (await connection.execute(_LINE, {"payout": payout.id})).one_or_none()
+    return row is not None and _FROZEN[cycle.digest].get(payout.id) == _line(row)
+
+
+#: The lines of lists by their digests, which say all that is in them: what is kept here can't be out of date.
+_FROZEN: Final[dict[str, Mapping[UUID, str]]] = {}
+_FROZEN_MAX: Final = 4
+
+
+async def _read(connection: AsyncConnection, cycle: UUID) -> tuple[str, Mapping[UUID, str]]:
+    digest, lines = ListDigest(), {}
+    async for row in await connection.stream(_LIST, {"cycle": cycle}):
+        lines[row.id] = _line(row)
+        digest.add(lines[row.id])
+    return digest.hexdigest(), lines
+
+
+def _line(row: Any) -> str:
+    return line_of(row.id, row.payee, row.rail, row.currency, zip(row.legs, row.amounts, strict=True))
+
+
+async def totals(connection: AsyncConnection, cycle: UUID) -> list[dict[str, Any]]:
+    """What the payouts come to, by rail and currency: how many there are, of how many legs, and how much is sent."""
+    return [dict(row._mapping) for row in await connection.execute(_TOTALS, {"cycle": cycle})]
+
+
+async def outcome(connection: AsyncConnection, cycle: UUID) -> list[dict[str, Any]]:
+    """Where the payouts stand, by state and currency."""
+    return [dict(row._mapping) for row in await connection.execute(_OUTCOME, {"cycle": cycle})]
+
+
+async def over(connection: AsyncConnection, cycle: UUID) -> bool:
+    """Whether every payout of the cycle is at rest."""
+    return not (await connection.execute(_MOVING, {"cycle": cycle})).scalar_one()
+
+
+_LINES: Final = """
+SELECT p.id, p.payee, p.rail, p.currency, listed.legs, listed.amounts
+FROM payout p CROSS JOIN LATERAL (
+    SELECT array_agg(l.id) AS legs, array_agg(l.amount_minor) AS amounts
+    FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = p.id
+) AS listed
+"""
+
+_LIST: Final = text(_LINES + "WHERE p.cycle_id = :cycle AND listed.legs IS NOT NULL ORDER BY p.id")
+
+_LINE: Final = text(_LINES + "WHERE p.id = :payout AND listed.legs IS NOT NULL")
+
+_DIGEST: Final = text("SELECT id, digest FROM payout_cycle WHERE id = :cycle")
+
+_TOTALS: Final = text("""
+SELECT p.rail, p.currency, count(*) AS payouts, CAST(sum(listed.legs) AS bigint) AS legs,
+       CAST(sum(p.amount_minor) AS bigint) AS amount_minor
+FROM payout p CROSS JOIN LATERAL (
+    SELECT count(*) AS legs FROM payout_leg pl WHERE pl.payout_id = p.id AND pl.live
+) AS listed
+WHERE p.cycle_id = :cycle AND p.state <> 'cancelled' GROUP BY 1, 2 ORDER BY 1, 2
+""")
+
+_OUTCOME: Final = text("""
+SELECT state, currency, count(*) AS payouts, CAST(sum(amount_minor) AS bigint) AS amount_minor
+FROM payout WHERE cycle_id = :cycle GROUP BY 1, 2 ORDER BY 1, 2
+""")
+
+_MOVING: Final = text("""
+SELECT EXISTS (
+    SELECT 1 FROM payout WHERE cycle_id = :cycle
+      AND state NOT IN ('settled', 'returned', 'refused', 'manual_review', 'cancelled')
+)
+""")

@@ -1,0 +1,179 @@
+"""Takes a file of facts into the register, a batch a transaction, so that an interrupted one is cheap to go on with."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+
+from models.session import Database
+from referral_rewards.domain.errors import FactConflict, Problem
+from referral_rewards.domain.facts import keys as matching
+from referral_rewards.domain.facts.events import Event, too_far_ahead
+from referral_rewards.register.facts import batches
+from referral_rewards.register.facts.files import FactFile
+from referral_rewards.register.facts.intake import Intake, Prepared, Recorded
+from referral_rewards.register.facts.jsonl import Line
+from referral_rewards.register.locks import Lock
+from referral_rewards.register.retrying import retrying
+
+BATCH_LINES: Final = 500
+#: How soon the thread that reads ahead gives way to a statement's answer. By Python's default of 5 ms a batch's ten
+#: statements would wait longer for it than for Postgres.
+_HAND_OVER_SECONDS: Final = 0.0005
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a file's lines; ``refused`` counts those that could not be taken. ``batch`` is the file's."""
+
+    batch: UUID | None = None
+    recorded: int = 0
+    repeated: int = 0
+    refused: int = 0
+    conflicts: int = 0
+
+
+Tell = Callable[[int, Problem], None]
+"""Told of each problem with the number of its line."""
+
+Progress = Callable[[int], None]
+"""Told how many bytes of the file are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Lines of a file, read and prepared: the facts that can be taken, and the lines that can't."""
+
+    taken: tuple[tuple[int, Event], ...]
+    refused: tuple[Line, ...]
+    prepared: Prepared
+    bytes_done: int
+
+
+class FileIntake:
+    """Takes files in. Problems go to ``tell`` as they are found; good lines land whatever stands beside them."""
+
+    def __init__(
+        self, database: Database, pepper: bytes, *, tell: Tell, progress: Progress = lambda done: None
+    ) -> None:
+        self._database = database
+        self._intake = Intake(pepper)
+        self._tell = tell
+        self._progress = progress
+
+    async def take(self, file: FactFile) -> Tally:
+        """Takes a file in, a batch a transaction. Taken in again it goes on where it stopped."""
+        async with self._database.transaction() as connection:
+            batch = await batches.open_batch(connection, file.content_hash, datetime.now(UTC))
+        tally = Tally(batch)
+        async for read in self._ahead(file):
+            self._refuse(read, tally)
+            if read.taken:
+                self._count(await self._store(read, batch), read, tally)
+            self._progress(read.bytes_done)
+        async with self._database.transaction() as connection:
+            await batches.finish(connection, batch, datetime.now(UTC))
+        return tally
+
+    async def take_whole(self, file: FactFile) -> Tally:
+        """Takes a file in entirely or not at all: the first look stores nothing, the second is one transaction.
+
+        ``refused`` or ``conflicts`` above zero say that nothing was stored.
+        """
+        looked = Tally()
+        for lines, done in file.batches(BATCH_LINES):
+            self._refuse(_sorted_out(lines, done, self._intake), looked)
+        if looked.refused:
+            return looked
+        try:
+            return await retrying(lambda: self._take_in_one(file))
+        except _Conflicting as found:
+            return found.tally
+
+    async def _take_in_one(self, file: FactFile) -> Tally:
+        async with self._database.transaction() as connection:
+            # All at once and in order: batch by batch they would be taken crosswise with another writer's.
+            await connection.execute(_EVERY_LOCK, {"space": int(Lock.FACTS), "last": matching.LOCKS - 1})
+            now = datetime.now(UTC)
+            batch = await batches.open_batch(connection, file.content_hash, now)
+            tally = Tally(batch)
+            async for read in self._ahead(file):
+                self._refuse(read, tally)
+                recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
+                self._count(recorded, read, tally)
+                self._progress(read.bytes_done)
+            if tally.conflicts or tally.refused:
+                raise _Conflicting(tally)
+            await batches.finish(connection, batch, now)
+        return tally
+
+    async def _ahead(self, file: FactFile) -> AsyncIterator[_Batch]:
+        """The file's batches; the next one is read and prepared while the present one is stored."""
+        found = file.batches(BATCH_LINES)
+
+        def read() -> _Batch | None:
+            lines = next(found, None)
+            return None if lines is None else _sorted_out(*lines, self._intake)
+
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(_HAND_OVER_SECONDS)
+        coming = asyncio.create_task(asyncio.to_thread(read))
+        try:
+            while (batch := await coming) is not None:
+                coming = asyncio.create_task(asyncio.to_thread(read))
+                yield batch
+        finally:
+            coming.cancel()
+            sys.setswitchinterval(usual)
+
+    async def _store(self, read: _Batch, batch: UUID) -> Recorded:
+        async def work() -> Recorded:
+            async with self._database.transaction() as connection:
+                now = datetime.now(UTC)
+                return await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
+
+        return await retrying(work)
+
+    def _refuse(self, read: _Batch, tally: Tally) -> None:
+        tally.refused += len(read.refused)
+        for line in read.refused:
+            for problem in line.problems:
+                self._tell(line.number, problem)
+
+    def _count(self, recorded: Recorded, read: _Batch, tally: Tally) -> None:
+        tally.recorded += recorded.new
+        tally.repeated += recorded.repeated
+        tally.conflicts += len(recorded.conflicts)
+        numbers = {id(event): number for number, event in read.taken}
+        for event in recorded.conflicts:
+            self._tell(numbers[id(event)], Problem("", str(FactConflict(event.source, event.event_id))))
+
+
+class _Conflicting(Exception):
+    """Rolls a whole file back."""
+
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
+
+
+def _sorted_out(lines: Sequence[Line], bytes_done: int, intake: Intake) -> _Batch:
+    """The lines that hold a fact we can take now, and the others with why not."""
+    now = datetime.now(UTC)
+    taken, refused = [], []
+    for line in lines:
+        ahead = too_far_ahead(line.event, now) if line.event is not None else None
+        if line.event is None:
+            refused.append(line)
+        elif ahead is not None:
+            refused.append(Line(line.number, None, (ahead,)))
+        else:
+            taken.append((line.number, line.event))
+    return _Batch(tuple(taken), tuple(refused), intake.prepare([event for _, event in taken]), bytes_done)
+
+
+_EVERY_LOCK: Final = text("SELECT pg_advisory_xact_lock(:space, l) FROM generate_series(0, :last) AS l ORDER BY l")

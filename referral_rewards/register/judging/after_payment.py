@@ -1,0 +1,107 @@
+"""Once money was sent: what it was for is frozen, and what happens now stops the rest or opens a clawback case."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.referrals.standing import Standing
+from referral_rewards.register.claims import reservations
+from referral_rewards.register.clawbacks import carrying_out
+from referral_rewards.register.clawbacks import cases as clawback_cases
+from referral_rewards.register.judging import verdicts
+from referral_rewards.register.notices import planning as telling
+from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import Case, open_case
+
+_S = ReferralStatus
+#: These stop what was not sent yet, at once; the payout itself finds out about any other change of the claim.
+_STOPPING: Final = frozenset(
+    {
+        FactType.CONVERSION_REVERSED,
+        FactType.DISPUTE_OPENED,
+        FactType.REFERRER_SUSPENDED,
+        FactType.ATTRIBUTION_CHANGED,
+        FactType.CONSENT_WITHDRAWN,
+        FactType.REFERRAL_WITHDRAWN,
+        FactType.REFERRAL_SENT,
+    }
+)
+
+
+async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
+    """Once money was sent its conversion is frozen: what happens now stops the rest, or opens a clawback case.
+
+    A fact from a source whose clock runs ahead of ours is news when it takes effect, and the referral wakes for it.
+    """
+    row = case.row
+    linked = [each for each in await referrals.facts(connection, row.id) if each.fact.occurred_at <= case.now]
+    news = [each.fact for each in linked if each.version > row.claim_version or case.took_effect(each.fact)]
+    for fact in news:
+        about_it = fact.order is None or fact.order == row.order_id
+        if fact.type in _STOPPING and about_it:
+            await reservations.stop_unsent(connection, case, f"{fact.type} after the first payment")
+    await clawback_cases.keep(connection, case, sorted(news, key=lambda fact: fact.precedence))
+    again_at = await reservations.release_tax_holds(connection, case)
+    claim, _ = await claims.current(connection, row.claim_id)
+    await carrying_out.close_legs(connection, row.id)
+    legs = await reservations.legs_of(connection, row.id)
+    owed = [leg for leg in legs if leg.state not in ("paid", "clawed_back")]
+    if row.status == _S.PAYING and owed:
+        return await verdicts.write(
+            connection, case, _S.PAYING, claim, again_at=again_at, claim_version=row.facts_version, **_frozen(row)
+        )
+    if row.status == _S.PAYING and not legs:
+        # People gave up paying each of them, and nothing was paid.
+        why = Reason.DENIED_BY_DECISION
+        return await verdicts.close(
+            connection, case, _S.DENIED, why, claim, claim_version=row.facts_version, **_frozen(row)
+        )
+    rewarded_at = row.rewarded_at or case.now
+    watched_until = case.terms.end(rewarded_at, case.terms.periods.watch)
+    # What a provider returned is owed again. The referral was rewarded, and stays so until it is had back or given up;
+    # it is watched for as long as somebody has yet to decide on that.
+    watched = case.now >= watched_until
+    over = watched and not owed
+    return await verdicts.write(
+        connection,
+        case,
+        _S.CLAWED_BACK if all(leg.state == "clawed_back" for leg in legs) else _S.REWARDED,
+        claim,
+        claim_version=row.facts_version,
+        **_frozen(row),
+        rewarded_at=rewarded_at,
+        wake_at=None if over else verdicts.earliest(None if watched else watched_until, case.ahead_at),
+        closed_at=case.now if over else None,
+        closed_version=row.facts_version if over else None,
+    )
+
+
+async def taken_back_since(connection: AsyncConnection, row: Any, now: datetime) -> Any:
+    """The row of a closed referral, held. Its watch is over, but a case that waits can still be decided, and what is
+    kept from later payouts comes in whenever those are paid."""
+    if row.status != _S.REWARDED:
+        return row
+    await carrying_out.close_legs(connection, row.id)
+    legs = await reservations.legs_of(connection, row.id)
+    if not legs or not all(leg.state == "clawed_back" for leg in legs):
+        return row
+    if (case := await open_case(connection, row, now)) is not None:
+        claim, _ = await claims.current(connection, row.claim_id)
+        await telling.tell_of_status(connection, case, _S.CLAWED_BACK, None, claim)
+    await referrals.write(connection, row, now, status=_S.CLAWED_BACK.value)
+    return await referrals.hold(connection, row.id)
+
+
+def _frozen(row: Any) -> dict[str, Any]:
+    """Whose referral and which conversion was paid for, whatever has been said since."""
+    return {name: getattr(row, name) for name in _FROZEN}
+
+
+_FROZEN: Final = (
+    *("program", "version", "referrer", "channel", "began_at"),
+    *("order_id", "conversion_at", "net_minor", "currency", "claimed_at"),
+)

@@ -1,0 +1,162 @@
+"""Writes a verdict to the referral's row and says it in brief: the last step of every judgement."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.dossier import Rival
+from referral_rewards.domain.decisions.overdue import patience
+from referral_rewards.domain.referrals.lifecycle import TIMED, Reason, ReferralStatus
+from referral_rewards.domain.referrals.standing import Standing
+from referral_rewards.register import outbox
+from referral_rewards.register.claims import reservations
+from referral_rewards.register.claims.dossier import rivals
+from referral_rewards.register.notices import planning as telling
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import Case
+from referral_rewards.register.referrals.closing import late_at_closing
+
+_S = ReferralStatus
+#: A claim in one of these was shown with its rivals: it is looked at again when they change.
+_BEFORE_A_PERSON: Final = frozenset({_S.AWAITING_APPROVAL, _S.ON_HOLD, _S.APPROVED})
+
+
+async def write(
+    connection: AsyncConnection,
+    case: Case,
+    status: ReferralStatus,
+    claim: RewardClaim | None = None,
+    *,
+    again_at: datetime | None = None,
+    **values: Any,
+) -> Standing:
+    """Writes where a referral stands that is not closed, or whose watch is over (``closed_at`` among ``values``).
+
+    ``again_at`` is when something else than the periods may have changed by itself.
+    """
+    course = case.course
+    known: dict[str, Any] = {
+        "status": status.value,
+        "reason": None,
+        "deadline": course.deadline if status in TIMED else None,
+        "wake_at": earliest(_wake_at(case, status), again_at),
+        "waiting_since": _waiting_since(case, status),
+        "version": case.version,
+        "judged_version": case.row.facts_version,
+        "judged_at": case.now,
+        "program": case.origin.program,
+        "referrer": case.origin.referrer,
+        "channel": case.origin.channel,
+        "began_at": case.origin.began_at,
+        **_conversion(case),
+        **values,
+    }
+    await referrals.write(connection, case.row, case.now, **known)
+    reason = Reason(known["reason"]) if known["reason"] else None
+    await telling.tell_of_status(connection, case, status, reason, claim)
+    return _in_brief(case, known, claim)
+
+
+async def close(
+    connection: AsyncConnection,
+    case: Case,
+    status: ReferralStatus,
+    reason: Reason | None,
+    claim: RewardClaim | None = None,
+    **values: Any,
+) -> Standing:
+    """Closes a referral without a reward. From here on only the decision to reopen it changes anything."""
+    await reservations.cancel(connection, case, f"{status}: {reason or 'by its parties'}")
+    if case.row.claimed_at is not None:
+        await wake_rivals(connection, await rivals(connection, case), case)
+    return await write(
+        connection,
+        case,
+        status,
+        claim,
+        reason=reason.value if reason else None,
+        deadline=None,
+        wake_at=None,
+        closed_at=case.now,
+        closed_version=case.row.facts_version,
+        late_facts=late_at_closing(case),
+        **values,
+    )
+
+
+async def set_aside(connection: AsyncConnection, row: Any | None, now: datetime) -> Standing:
+    """Ends a run that has nothing to judge: an unknown referral, parked facts, a request that was merged."""
+    if row is not None:
+        closed = {"status": _S.WITHDRAWN.value} if row.merged_into and row.status else {}
+        await referrals.write(connection, row, now, judged_version=row.facts_version, wake_at=None, **closed)
+    return Standing(status=_S.WITHDRAWN, closed=True, program=(row.program if row else None) or "")
+
+
+async def await_beginning(connection: AsyncConnection, row: Any, now: datetime, begins_at: datetime) -> Standing:
+    """Keeps a run waiting for the moment at which the first fact takes effect; until then there is nothing to judge."""
+    await referrals.write(connection, row, now, judged_version=row.facts_version, wake_at=begins_at)
+    return Standing(
+        status=_S.INVITED, wake_at=begins_at, facts_version=row.facts_version, closed=False, program=row.program or ""
+    )
+
+
+async def wake_rivals(connection: AsyncConnection, found: Sequence[Rival], case: Case) -> None:
+    """Has the competing claims looked at again: what they were judged by has changed."""
+    for rival in found:
+        if rival.status in _BEFORE_A_PERSON:
+            await outbox.enqueue(connection, WakeupKind.FACT, rival.referral, case.facts[0].id)
+
+
+def earliest(*moments: datetime | None) -> datetime | None:
+    """The first of the moments that there are."""
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _waiting_since(case: Case, status: ReferralStatus) -> datetime | None:
+    """When it came before its approvers. Being judged anew in between does not begin the wait anew; a hold does."""
+    before = case.row.waiting_since if case.row.status in (_S.AWAITING_APPROVAL, _S.IN_REVIEW) else None
+    if status is _S.AWAITING_APPROVAL:
+        return before or case.now
+    return before if status is _S.IN_REVIEW else None
+
+
+def _wake_at(case: Case, status: ReferralStatus) -> datetime | None:
+    """When the verdict can next change by itself, or there is somebody to remind."""
+    since = _waiting_since(case, status) if status is _S.AWAITING_APPROVAL else None
+    if since is None:
+        return earliest(case.course.wake_at, case.ahead_at)
+    due = patience(since, case.terms)
+    ahead = [at for at in (case.course.wake_at, due.remind_at, due.escalate_at) if at is not None and at > case.now]
+    return earliest(*ahead, case.ahead_at)
+
+
+def _in_brief(case: Case, known: dict[str, Any], claim: RewardClaim | None) -> Standing:
+    """The verdict in brief, for the workflow."""
+    return Standing(
+        status=ReferralStatus(known["status"]),
+        reason=Reason(known["reason"]) if known["reason"] else None,
+        deadline=known["deadline"],
+        wake_at=known["wake_at"],
+        facts_version=case.row.facts_version,
+        closed=known.get("closed_at") is not None,
+        program=case.origin.program,
+        routes=tuple(claim.requirement.routes) if claim and known["status"] in _BEFORE_A_PERSON else (),
+        flags=claim.flag_names if claim else (),
+        reward_minor=sum(leg.amount_minor for leg in claim.legs) if claim else None,
+        currency=case.terms.currency if claim else None,
+    )
+
+
+def _conversion(case: Case) -> dict[str, Any]:
+    q, timely = case.course.conversion, case.course.claimed_at
+    return {
+        "claimed_at": timely,
+        "order_id": q.order if q else None,
+        "conversion_at": q.occurred_at if q else None,
+        "net_minor": q.net_minor if q else None,
+        "currency": q.currency if q else None,
+    }

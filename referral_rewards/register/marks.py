@@ -1,0 +1,70 @@
+"""The marks of a person: keyed hashes of the identities by which the register knows referrers, customers and payees."""
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.facts import identity
+
+
+async def of_payee(connection: AsyncConnection, payee: str) -> frozenset[str]:
+    """The marks of somebody who is paid: as a referrer by what was enrolled, as a customer by what was bought."""
+    own = f"customer:{payee}"
+    bought = (await connection.execute(_MARKS_OF_BUYER, {"marks": [own]})).scalars()
+    return frozenset({own}) | await of_referrer(connection, payee) | frozenset(bought)
+
+
+async def of_referrer(connection: AsyncConnection, referrer: str | None) -> frozenset[str]:
+    asked = {"referrer": referrer, "kinds": list(identity.IDENTITY_KINDS)}
+    return frozenset((await connection.execute(_MARKS_OF_REFERRER, asked)).scalars())
+
+
+async def of_payees_of_cycle(connection: AsyncConnection, cycle: UUID) -> frozenset[str]:
+    """The marks of everybody whom a payout cycle pays."""
+    return frozenset((await connection.execute(_MARKS_OF_PAYEES, {"id": cycle})).scalars())
+
+
+# Of a referrer's enrolments, and of the purchases that share with one of these who the person is.
+_MARKS_OF_REFERRER: Final = text("""
+WITH enrolled AS MATERIALIZED (
+    SELECT DISTINCT unnest(f.marks) AS mark
+    FROM (SELECT DISTINCT program FROM program_version) AS p
+    CROSS JOIN LATERAL (
+        SELECT fact_id FROM fact_key WHERE key = 'referrer:' || p.program || '/' || CAST(:referrer AS text) OFFSET 0
+    ) AS fk
+    CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'referrer.enrolled' OFFSET 0) AS f
+)
+SELECT mark FROM enrolled
+UNION
+SELECT unnest(f.marks)
+FROM enrolled
+CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = enrolled.mark OFFSET 0) AS fk
+CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
+WHERE split_part(enrolled.mark, ':', 1) = ANY(CAST(:kinds AS text[]))
+""")
+
+_MARKS_OF_BUYER: Final = text("""
+SELECT DISTINCT unnest(f.marks)
+FROM unnest(CAST(:marks AS text[])) AS m(key)
+CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = m.key OFFSET 0) AS fk
+CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
+""")
+
+# As `of_payee`, of all payees at once.
+_MARKS_OF_PAYEES: Final = text("""
+WITH payee AS MATERIALIZED (SELECT DISTINCT payee AS name FROM payout WHERE cycle_id = :id)
+SELECT 'customer:' || name FROM payee
+UNION
+SELECT unnest(f.marks)
+FROM payee CROSS JOIN (SELECT DISTINCT program FROM program_version) AS p
+CROSS JOIN LATERAL (
+    SELECT fact_id FROM fact_key WHERE key = 'referrer:' || p.program || '/' || payee.name OFFSET 0
+) AS fk
+CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'referrer.enrolled' OFFSET 0) AS f
+UNION
+SELECT unnest(f.marks)
+FROM payee CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = 'customer:' || payee.name OFFSET 0) AS fk
+CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
+""")

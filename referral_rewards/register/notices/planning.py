@@ -1,0 +1,189 @@
+"""Plans what a verdict gives rise to telling, in the transaction that writes the verdict (SPEC §6).
+
+Whether now is the time to tell it is asked when it is told: by then an issue may be open that nobody knew of. Only what
+lies too far back to be news is settled at once, so that a back-fill of a hundred thousand referrals writes to nobody.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.decisions.overdue import Patience
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.notices import contact
+from referral_rewards.domain.notices.contact import Change, Template
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
+from referral_rewards.register import outgoing_events
+from referral_rewards.register.notices import rows as notices
+from referral_rewards.register.notices.rows import Audience, Planned
+from referral_rewards.register.referrals.cases import Case
+
+_S = ReferralStatus
+#: These are of the moment in which they are judged, however old the facts are: a decision or a payment brings them
+#: about, or what they call for can still be done.
+_OF_THE_MOMENT: Final = frozenset({_S.PURCHASED_UNCLAIMED, _S.APPROVED, _S.REWARDED, _S.CLAWED_BACK})
+_DECIDED: Final = frozenset({Reason.DENIED_BY_DECISION, Reason.ATTRIBUTION_LOST})
+_AUDIENCES: Final = {Side.REFERRER: Audience.REFERRER, Side.REFEREE: Audience.REFEREE}
+#: A referee whose customer id nobody has told is still one person in the referral.
+_THE_REFEREE: Final = "referee"
+
+
+async def tell_of_status(
+    connection: AsyncConnection, case: Case, status: ReferralStatus, reason: Reason | None, claim: RewardClaim | None
+) -> None:
+    """Plans what the people concerned are told of a change of status; a verdict that tells nobody costs nothing."""
+    if (status, reason) == (case.row.status, case.row.reason):
+        return
+    sides = {leg.role for leg in claim.legs} if claim else set(Side)
+    if status is _S.CLAWED_BACK:
+        # Of a reward that was given up nothing was taken back.
+        sides = {Side(role) for role in (await connection.execute(_TAKEN_FROM, {"referral": case.row.id})).scalars()}
+    change = Change(
+        after=status,
+        took_part=any(fact.type is FactType.REFERRAL_CLAIMED for fact in case.facts),
+        rewarded=sides,
+        at_once=_pays_at_once(case),
+    )
+    told = contact.tellings(change)
+    stale = contact.no_news(_came_about(case, status, reason), case.now)
+    planned = [
+        Planned(
+            referral=case.row.id,
+            program=case.origin.program,
+            template=each.template,
+            audience=_AUDIENCES[each.side],
+            recipient=recipient,
+            occasion=_occasion(case, each.template),
+            due_at=case.now + contact.PAUSES.get(each.template, _AT_ONCE),
+            suppressed=stale,
+        )
+        for each in told
+        if (recipient := recipient_of(case, each.side)) is not None
+    ]
+    await notices.plan(connection, planned, case.now)
+
+
+async def take_back_approval(connection: AsyncConnection, case: Case) -> None:
+    """Plans to tell those who were told of the approval of the present claim that it no longer holds."""
+    if _pays_at_once(case):
+        return
+    planned = [
+        Planned(
+            referral=case.row.id,
+            program=case.origin.program,
+            template=Template.APPROVAL_CANCELLED,
+            audience=_AUDIENCES[side],
+            recipient=recipient,
+            occasion=_occasion(case, Template.APPROVAL_CANCELLED),
+            due_at=case.now,
+            only_after=Template.APPROVED,
+        )
+        for side in Side
+        if (recipient := recipient_of(case, side)) is not None
+    ]
+    await notices.plan(connection, planned, case.now)
+
+
+async def ask_for_evidence(connection: AsyncConnection, case: Case, decision: str) -> None:
+    """Plans to tell both sides that a person asks for more evidence: either may have it."""
+    planned = [
+        Planned(
+            referral=case.row.id,
+            program=case.origin.program,
+            template=Template.EVIDENCE_REQUESTED,
+            audience=_AUDIENCES[side],
+            recipient=recipient,
+            occasion=f"decision:{decision}",
+            due_at=case.now,
+        )
+        for side in Side
+        if (recipient := recipient_of(case, side)) is not None
+    ]
+    await notices.plan(connection, planned, case.now)
+
+
+async def tell_approvers(
+    connection: AsyncConnection, case: Case, claim: RewardClaim, signed: Collection[str], patience: Patience
+) -> None:
+    """Plans the reminder that is due for a claim that waits, and the escalation once that is due; each once a claim.
+
+    Everybody who could still sign is written to, whether an address is on record or not: where none is, the history
+    says so.
+    """
+    occasion = f"claim:{claim.digest}"
+    steps = [(Template.APPROVAL_REMINDER, "claim.overdue", set(claim.requirement.routes), patience.remind_at)]
+    called = {case.terms.approval.escalate_to, *claim.requirement.routes}
+    steps.append((Template.APPROVAL_ESCALATION, "claim.escalated", called, patience.escalate_at))
+    for template, event, roles, at in steps:
+        if case.now < at:
+            continue
+        people = await _people(connection, roles, signed)
+        planned = [
+            Planned(
+                referral=case.row.id,
+                program=case.origin.program,
+                template=template,
+                audience=Audience.APPROVERS,
+                recipient=name,
+                occasion=occasion,
+                due_at=case.now,
+            )
+            for name in people
+        ]
+        await notices.plan(connection, planned, case.now)
+        await outgoing_events.announce(connection, event, referral=case.row.id, occasion=occasion, at=case.now)
+
+
+def recipient_of(case: Case, side: Side) -> str | None:
+    """Who is written to, by an id; None where no referrer is known yet."""
+    if side is Side.REFERRER:
+        return case.origin.referrer
+    said = [fact.data.get("referee") or {} for fact in case.facts if fact.type in _NAMING_THE_REFEREE]
+    return next((who["customer"] for who in said if who.get("customer")), _THE_REFEREE)
+
+
+async def _people(connection: AsyncConnection, roles: Collection[Role], signed: Collection[str]) -> list[str]:
+    asked = {"roles": sorted(roles), "signed": sorted(signed)}
+    return list((await connection.execute(_PEOPLE, asked)).scalars())
+
+
+def _pays_at_once(case: Case) -> bool:
+    return case.terms.payouts.timing == "immediate"
+
+
+def _occasion(case: Case, template: Template) -> str:
+    """What gives rise to it: of a claim, its approval; else the step in this round of the referral."""
+    if template in (Template.APPROVED, Template.APPROVAL_CANCELLED):
+        return f"claim:{case.row.claim_id}"
+    return f"round:{case.row.round}"
+
+
+def _came_about(case: Case, status: ReferralStatus, reason: Reason | None) -> datetime:
+    """When what the verdict tells came about, on the facts' own clocks."""
+    course = case.course
+    if status in _OF_THE_MOMENT or reason in _DECIDED or case.row.round > 1:
+        return case.now
+    if course.closes_at is not None:
+        return course.closes_at
+    happened = [fact.occurred_at for fact in case.facts if fact.occurred_at <= case.now]
+    return max([*happened, *([course.return_ends] if course.return_ends else [])])
+
+
+_AT_ONCE: Final = timedelta(0)
+_NAMING_THE_REFEREE: Final = frozenset({FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED})
+
+_TAKEN_FROM: Final = text("""
+SELECT DISTINCT l.role FROM leg l JOIN clawback b ON b.leg_id = l.id
+WHERE l.referral_id = :referral AND b.recovered_minor > 0
+""")
+
+_PEOPLE: Final = text("""
+SELECT name FROM app_user
+WHERE barred_at IS NULL AND roles && CAST(:roles AS text[]) AND NOT name = ANY(CAST(:signed AS text[])) ORDER BY name
+""")

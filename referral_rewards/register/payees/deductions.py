@@ -1,0 +1,144 @@
+"""What lowers a payout: withheld tax, and what its payee owes us. Planned, freed, booked and verified here alone.
+
+A payout's amount is what its live legs come to less its live deductions, frozen in its body when it is planned. One
+that comes to nothing is settled in the books without a call. A deduction stays with its payout through every retry of
+it, and is freed when the payout is cancelled or planned anew.
+"""
+
+import zlib
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.books.ledger import Deduction, DeductionKind
+from referral_rewards.domain.clawbacks.states import takes_of_offset
+from referral_rewards.domain.payees import tax_thresholds
+from referral_rewards.domain.payouts import rail_catalogue
+from referral_rewards.register.clawbacks import authority as clawback_authority
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.locks import Lock, lock
+from referral_rewards.register.payees import withholding
+from referral_rewards.register.payees.withholding import Part
+
+#: Payees are spread over so many locks, taken in ascending order: one file may tell of very many.
+_PAYEE_LOCKS: Final = 64
+
+
+async def hold_payees(connection: AsyncConnection, payees: Iterable[str]) -> None:
+    """Locks what lowers the payouts of these payees until the transaction ends; in one call for all that it plans."""
+    for number in sorted({zlib.crc32(payee.encode()) % _PAYEE_LOCKS for payee in payees}):
+        await lock(connection, Lock.PAYEE, str(number))
+
+
+async def plan(
+    connection: AsyncConnection,
+    payout: UUID,
+    *,
+    payee: str,
+    rail: str,
+    currency: str,
+    legs: Collection[UUID],
+    at: datetime,
+) -> int:
+    """Plans anew what lowers a payout that was never sent; gives what is left to send, in minor units, zero or more.
+
+    ``legs`` are the ids of all that it pays. Tax is withheld of them in full, and the rest is kept for what the payee
+    owes. The caller holds the payee (`hold_payees`), and freezes the amount in the payout's body.
+    """
+    await free(connection, payout)
+    left_minor = 0
+    for regime, gross_minor, percent in await withholding.of_legs(connection, payee, legs, at):
+        withheld_minor = tax_thresholds.withheld(gross_minor, percent, rail_catalogue.step_minor(rail, currency))
+        if withheld_minor > 0:
+            await _keep(connection, payout, DeductionKind.WITHHOLDING, regime, withheld_minor)
+        left_minor += gross_minor - withheld_minor
+    for offset in (await connection.execute(_OPEN_OFFSETS, {"payee": payee, "currency": currency})).all():
+        taken_minor = takes_of_offset(offset.open_minor, left_minor, rail_catalogue.step_minor(rail, currency))
+        if taken_minor > 0:
+            await _keep(connection, payout, DeductionKind.OFFSET, str(offset.id), taken_minor)
+            left_minor -= taken_minor
+    return left_minor
+
+
+async def free(connection: AsyncConnection, payout: UUID) -> None:
+    """Frees what lowered a payout that is cancelled: the next ones of its payee are lowered by it instead."""
+    await connection.execute(_FREE, {"payout": payout})
+
+
+async def of_payout(connection: AsyncConnection, payout: UUID) -> tuple[Deduction, ...]:
+    """The live deductions of a payout, as the books post them."""
+    rows = await connection.execute(_OF_PAYOUT, {"payout": payout})
+    return tuple(Deduction(DeductionKind(row.kind), row.source, int(row.amount_minor)) for row in rows)
+
+
+async def unauthorised(
+    connection: AsyncConnection,
+    payout: Any,
+    planned_at: datetime,
+    parts: Sequence[Part],
+    lowered_by: Collection[Deduction],
+    keys: KeyRing,
+) -> str | None:
+    """Why the payout may not be lowered as its rows say, in one sentence; None if people decided on all of it, or a tax
+    form of its payee says so.
+
+    ``payout`` is its row, ``parts`` are its legs and ``lowered_by`` its deductions (`of_payout`). Nobody is paid less
+    because of a row that somebody wrote.
+    """
+    kept = [each for each in lowered_by if each.kind is DeductionKind.WITHHOLDING]
+    if (why := await withholding.unfounded(connection, payout, planned_at, parts, kept)) is not None:
+        return why
+    if len(kept) == len(lowered_by):
+        return None
+    for offset in (await connection.execute(_OFFSETS_OF, {"payout": payout.id})).all():
+        if (offset.payee, offset.currency) != (payout.payee, payout.currency):
+            return "it is lowered by what somebody else owes"
+        if offset.state not in ("offsetting", "offset") and payout.key_used_at is None:
+            return "it is lowered by what is not owed any more"
+        if offset.over_minor > offset.amount_minor:
+            return "it is lowered by more than is owed"
+        if await clawback_authority.decided(connection, offset, keys) is None:
+            return "no signed decision of somebody with the authority keeps back what it is lowered by"
+    return None
+
+
+async def _keep(connection: AsyncConnection, payout: UUID, kind: DeductionKind, source: str, amount_minor: int) -> None:
+    asked = {"payout": payout, "kind": kind, "source": source, "amount_minor": amount_minor}
+    await connection.execute(_KEEP, asked)
+
+
+# What of each is neither recovered nor kept from a payout that is on its way; oldest first.
+_OPEN_OFFSETS: Final = text("""
+SELECT o.id, o.open_minor FROM (
+    SELECT b.id, b.created_at, CAST(b.amount_minor - b.recovered_minor - coalesce((
+               SELECT sum(d.amount_minor) FROM payout_deduction d JOIN payout p ON p.id = d.payout_id
+               WHERE d.source = CAST(b.id AS text) AND d.kind = 'offset' AND d.live AND p.state <> 'settled'
+           ), 0) AS bigint) AS open_minor
+    FROM clawback b
+    WHERE b.payee = :payee AND b.currency = :currency AND b.kind = 'offset' AND b.state = 'offsetting'
+) AS o WHERE o.open_minor > 0 ORDER BY o.created_at, o.id
+""")
+
+_KEEP: Final = text("""
+INSERT INTO payout_deduction (payout_id, kind, source, amount_minor, live)
+VALUES (:payout, :kind, :source, :amount_minor, true)
+ON CONFLICT (payout_id, kind, source) DO UPDATE SET amount_minor = excluded.amount_minor, live = true
+""")
+
+_FREE: Final = text("UPDATE payout_deduction SET live = false WHERE payout_id = :payout AND live")
+
+_OF_PAYOUT: Final = text("""
+SELECT kind, source, amount_minor FROM payout_deduction WHERE payout_id = :payout AND live ORDER BY kind, source
+""")
+
+# With what all live deductions together keep for it, settled ones among them.
+_OFFSETS_OF: Final = text("""
+SELECT b.*, (SELECT CAST(sum(e.amount_minor) AS bigint) FROM payout_deduction e
+             WHERE e.source = d.source AND e.kind = 'offset' AND e.live) AS over_minor
+FROM payout_deduction d LEFT JOIN clawback b ON b.id = CASE WHEN d.kind = 'offset' THEN CAST(d.source AS uuid) END
+WHERE d.payout_id = :payout AND d.kind = 'offset' AND d.live
+""")

@@ -1,0 +1,159 @@
+"""What the register knows of payees that the tax rules ask for: the forms they filed and what counts in their year."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain import calendar
+from referral_rewards.domain.claims.dossier import TaxPosition
+from referral_rewards.domain.payees import tax_forms, tax_thresholds
+from referral_rewards.domain.payees.tax_forms import OnFile, TaxForm
+from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.register import programs
+
+_UTC: Final = calendar.zone("UTC")
+
+
+class Heard(NamedTuple):
+    """A form that a payee filed, and when we heard of it."""
+
+    form: TaxForm
+    heard_at: datetime
+
+
+async def heard(connection: AsyncConnection, payees: Collection[str]) -> Mapping[str, Sequence[Heard]]:
+    """Every form that each of them filed, in no particular order."""
+    found: dict[str, list[Heard]] = {payee: [] for payee in payees}
+    for row in await connection.execute(_FORMS, {"payees": sorted(payees)}):
+        form = tax_forms.read(row.data, row.occurred_at, row.source, row.event_id)
+        found[row.payee].append(Heard(form, row.received_at))
+    return found
+
+
+async def forms(connection: AsyncConnection, payees: Collection[str]) -> Mapping[str, Sequence[TaxForm]]:
+    """Likewise, the forms alone."""
+    return {payee: [each.form for each in told] for payee, told in (await heard(connection, payees)).items()}
+
+
+async def positions(
+    connection: AsyncConnection, payees: Collection[str], terms: Terms, now: datetime, *, besides: str | None = None
+) -> Mapping[str, TaxPosition]:
+    """Where each payee stands in the present year of the program, the legs of the referral ``besides`` not counted.
+
+    A payee without a form in force who is also paid in another currency than the regime's is left out: such totals
+    can't be added up. Of one with a form the total is not read, for it decides nothing.
+    """
+    regime, year = terms.tax.regime, tax_thresholds.year_of(now, terms.zone)
+    limit = tax_thresholds.threshold(regime, year)
+    if limit is None:
+        return {payee: TaxPosition() for payee in payees}
+    filed = await forms(connection, payees)
+    on_file = {payee: tax_forms.on_file(filed[payee], regime, now, terms.zone) for payee in payees}
+    asked = [payee for payee in payees if not on_file[payee].clears]
+    counted = await totals(connection, asked, year, besides=besides) if asked else {}
+    return {
+        payee: _position(on_file[payee], counted.get(payee, {}), limit.currency)
+        for payee in payees
+        if on_file[payee].clears or not counted.get(payee, {}).keys() - {limit.currency}
+    }
+
+
+async def totals(
+    connection: AsyncConnection, payees: Collection[str], year: int, *, besides: str | None = None
+) -> Mapping[str, Mapping[str, int]]:
+    """What counts for each payee in that calendar year, in minor units by currency: paid in it or on its way now."""
+    asked = {**await bounds(connection, year), "payees": sorted(payees), "besides": besides}
+    rows = await connection.execute(_TOTALS, asked)
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        found[row.beneficiary][row.currency] = int(row.total_minor)
+    return found
+
+
+async def paid_by_program(connection: AsyncConnection, payee: str, year: int) -> list[tuple[str, str, int]]:
+    """What settled for a payee in that calendar year, in minor units: program, currency and amount."""
+    rows = await connection.execute(_BY_PROGRAM, {**await bounds(connection, year), "payee": payee})
+    return [(row.program, row.currency, int(row.total_minor)) for row in rows]
+
+
+async def bounds(connection: AsyncConnection, year: int) -> Mapping[str, Any]:
+    """A calendar year as statements take it: ``bounds``, the year of each program by its own clock, as a JSON array,
+    and ``since`` and ``until``, between which all of them lie."""
+    zones = await programs.zones(connection)
+    years = {
+        name: (tax_thresholds.year_begins(year, zone), tax_thresholds.year_begins(year + 1, zone))
+        for name, zone in zones.items()
+    }
+    anywhere = years or {"": (tax_thresholds.year_begins(year, _UTC), tax_thresholds.year_begins(year + 1, _UTC))}
+    return {
+        "bounds": json.dumps([[name, *map(str, between)] for name, between in years.items()]),
+        "since": min(since for since, _ in anywhere.values()),
+        "until": max(until for _, until in anywhere.values()),
+    }
+
+
+async def terms_of(connection: AsyncConnection, legs: Collection[UUID]) -> Mapping[UUID, Terms]:
+    """The frozen terms of the referral of each leg."""
+    rows = (await connection.execute(_TERMS_OF, {"legs": list(legs)})).all()
+    return {row.id: await programs.version(connection, row.program, row.version) for row in rows}
+
+
+def _position(on_file: OnFile, counted: Mapping[str, int], currency: str) -> TaxPosition:
+    return TaxPosition(counted.get(currency, 0), on_file.clears, on_file.withholding_percent)
+
+
+_FORMS: Final = text("""
+SELECT p.payee, f.*
+FROM unnest(CAST(:payees AS text[])) AS p(payee)
+CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = 'payee:' || p.payee OFFSET 0) AS fk
+CROSS JOIN LATERAL (
+    SELECT occurred_at, received_at, source, event_id, data FROM fact
+    WHERE id = fk.fact_id AND type = 'payee.tax_form_filed' OFFSET 0
+) AS f
+""")
+
+_TERMS_OF: Final = text("""
+SELECT l.id, r.program, r.version FROM leg l JOIN referral r ON r.id = l.referral_id
+WHERE l.id = ANY(CAST(:legs AS uuid[]))
+""")
+
+_TOTALS: Final = text("""
+WITH bound AS (
+    SELECT b->>0 AS program, CAST(b->>1 AS timestamptz) AS since, CAST(b->>2 AS timestamptz) AS until
+    FROM json_array_elements(CAST(:bounds AS json)) AS b
+), counting AS (
+    SELECT p.id, CAST(NULL AS timestamptz) AS settled_at
+    FROM unnest(CAST(:payees AS text[])) AS asked(payee) JOIN payout p USING (payee)
+    WHERE p.state NOT IN ('settled', 'cancelled')
+    UNION ALL
+    SELECT p.id, p.settled_at
+    FROM unnest(CAST(:payees AS text[])) AS asked(payee) JOIN payout p USING (payee)
+    WHERE p.state = 'settled' AND p.settled_at >= CAST(:since AS timestamptz)
+      AND p.settled_at < CAST(:until AS timestamptz)
+)
+SELECT l.beneficiary, l.currency, sum(l.amount_minor) AS total_minor
+FROM counting c JOIN payout_leg pl ON pl.payout_id = c.id AND pl.live
+CROSS JOIN LATERAL (SELECT * FROM leg WHERE id = pl.leg_id OFFSET 0) AS l JOIN bound b ON b.program = l.program
+WHERE (c.settled_at IS NULL OR (c.settled_at >= b.since AND c.settled_at < b.until))
+  AND (CAST(:besides AS text) IS NULL OR l.referral_id <> :besides)
+GROUP BY l.beneficiary, l.currency
+""")
+
+_BY_PROGRAM: Final = text("""
+WITH bound AS (
+    SELECT b->>0 AS program, CAST(b->>1 AS timestamptz) AS since, CAST(b->>2 AS timestamptz) AS until
+    FROM json_array_elements(CAST(:bounds AS json)) AS b
+)
+SELECT l.program, l.currency, sum(l.amount_minor) AS total_minor
+FROM payout p JOIN payout_leg pl ON pl.payout_id = p.id AND pl.live JOIN leg l ON l.id = pl.leg_id
+JOIN bound b ON b.program = l.program AND p.settled_at >= b.since AND p.settled_at < b.until
+WHERE p.state = 'settled' AND p.payee = :payee AND p.settled_at >= CAST(:since AS timestamptz)
+  AND p.settled_at < CAST(:until AS timestamptz)
+GROUP BY l.program, l.currency ORDER BY l.program, l.currency
+""")

@@ -1,0 +1,88 @@
+"""How much of a payment is withheld: what the payee's tax form says that is in force when the payment is planned."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.books.ledger import Deduction
+from referral_rewards.domain.payees import tax_forms, tax_thresholds
+from referral_rewards.domain.payees.tax_forms import TaxForm
+from referral_rewards.domain.payouts import rail_catalogue
+from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.register.payees import rows as payees
+
+#: Of what was told this short a time before a payment was planned, the plan may not have known.
+_JUST_HEARD: Final = timedelta(minutes=5)
+_TOO_MUCH: Final = "no tax form of its payee has so much of it withheld"
+
+
+class Withheld(NamedTuple):
+    """What legs come to whose programs report to one regime, in minor units, and how much of it is withheld."""
+
+    regime: str
+    gross_minor: int
+    percent: Decimal
+
+
+class Part(NamedTuple):
+    """A leg as the tax rules see it: the frozen terms of its referral, and its amount in minor units."""
+
+    terms: Terms
+    amount_minor: int
+
+
+async def of_legs(connection: AsyncConnection, payee: str, legs: Collection[UUID], at: datetime) -> list[Withheld]:
+    """All that these legs of one payee come to, by regime: by the frozen terms of each leg's referral."""
+    terms = await payees.terms_of(connection, legs)
+    rows = await connection.execute(_AMOUNTS, {"legs": list(legs)})
+    forms = (await payees.forms(connection, [payee]))[payee]
+    return by_regime([Part(terms[row.id], row.amount_minor) for row in rows], forms, at)
+
+
+def by_regime(parts: Iterable[Part], forms: Sequence[TaxForm], at: datetime) -> list[Withheld]:
+    """What the legs of one payee come to, and how much of it these forms of theirs have withheld at that moment."""
+    gross: Counter[str] = Counter()
+    percents: dict[str, Decimal] = {}
+    for terms, amount_minor in parts:
+        regime = terms.tax.regime
+        if regime == tax_thresholds.NO_REGIME:
+            percent = Decimal(0)
+        else:
+            percent = tax_forms.on_file(forms, regime, at, terms.zone).withholding_percent
+        # Where two versions of the terms have two clocks, the form may stand by one of them alone.
+        percents[regime] = max(percent, percents.get(regime, percent))
+        gross[regime] += amount_minor
+    return [Withheld(regime, minor, percents[regime]) for regime, minor in sorted(gross.items())]
+
+
+async def unfounded(
+    connection: AsyncConnection, payout: Any, planned_at: datetime, parts: Sequence[Part], kept: Collection[Deduction]
+) -> str | None:
+    """Why no form that the payee filed has just so much withheld of what the payout pays, in one sentence; None if
+    one has, for each regime. ``payout`` is its row, ``parts`` are its legs and ``kept`` is what is withheld of it."""
+    if payout.rail not in rail_catalogue.CATALOGUE:
+        return f"no rail is called {payout.rail!r}"
+    step_minor = rail_catalogue.step_minor(payout.rail, payout.currency)
+    told = (await payees.heard(connection, [payout.payee]))[payout.payee]
+    known = [each.form for each in told if each.heard_at <= planned_at - _JUST_HEARD]
+    left = {each.source: each.amount_minor for each in kept}
+    for its in by_regime(parts, known, planned_at):
+        kept_minor = left.pop(its.regime, 0)
+        by_forms = {
+            tax_thresholds.withheld(its.gross_minor, form.withholding_percent, step_minor)
+            for form, _ in told
+            if form.readable
+        }
+        by_the_plan = tax_thresholds.withheld(its.gross_minor, its.percent, step_minor)
+        if kept_minor not in by_forms and (kept_minor or by_the_plan):
+            return _TOO_MUCH if kept_minor > by_the_plan else "the tax form of its payee has more of it withheld"
+    return _TOO_MUCH if left else None
+
+
+_AMOUNTS: Final = text("SELECT id, amount_minor FROM leg WHERE id = ANY(CAST(:legs AS uuid[])) ORDER BY id")

@@ -1,0 +1,89 @@
+"""Carries out what people decided on a payout: each decision once, and only if it is genuine and on what still stands.
+
+What was decided is signed; what stands is compared by the digest that the signature covers, so that a decision on what
+has changed since is void, and asks again.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.decisions.money_acts import ROLES, ActSubject, MoneyAct
+from referral_rewards.domain.payouts.states import REFUSALS, PayoutState
+from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import Decision
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.payouts import endings, generations
+from referral_rewards.register.payouts import rows as payout_rows
+from referral_rewards.register.payouts import subject as payout_subject
+
+_A = MoneyAct
+
+
+async def carry_out(connection: AsyncConnection, payout: UUID, now: datetime, keys: KeyRing) -> bool:
+    """Whether a decision moved the payout. The caller holds the rows of its referrals and its own, and tells them."""
+    moved = False
+    for decision in await _open(connection, payout, keys):
+        subject = await payout_subject.shown(connection, payout, keys)
+        row = await payout_rows.read(connection, payout)
+        if decision.kind is _A.CONFIRM_PAYOUT and row.state in (PayoutState.ACCEPTED, PayoutState.SETTLED):
+            # The rail itself reads it, and says so when it is asked.
+            if row.state == PayoutState.SETTLED:
+                await decisions.record_effect(connection, [decision.id], "applied", now, "settled")
+            continue
+        if (why_void := await _void(connection, decision, subject)) is not None:
+            await decisions.record_effect(connection, [decision.id], "void", now, why_void)
+            continue
+        await payout_steps.append(
+            connection, payout, row.generation, now, decision.kind, f"{decision.user}: {decision.reason}"
+        )
+        await _apply(connection, row, decision, now)
+        await decisions.record_effect(connection, [decision.id], "applied", now, "carried out")
+        moved = True
+    return moved
+
+
+async def _open(connection: AsyncConnection, payout: UUID, keys: KeyRing) -> list[Decision]:
+    """The genuine decisions that nothing came of yet, in the order in which they were made."""
+    made = await decisions.on_subject(connection, payout, keys)
+    if not made:
+        return []
+    noted = {each.decision_id for each in await decisions.effects(connection, [each.id for each in made])}
+    return [each for each in made if each.id not in noted]
+
+
+async def _void(connection: AsyncConnection, decision: Decision, subject: ActSubject) -> str | None:
+    assert isinstance(decision.kind, MoneyAct)
+    if decision.digest != subject.digest or decision.kind not in subject.takes:
+        return "the payout changed after the decision"
+    if not decision.roles & ROLES[decision.kind]:
+        return "nobody with the authority decided"
+    if await decisions.barred(connection, [decision.user]):
+        return f"{decision.user} was barred since"
+    return None
+
+
+async def _apply(connection: AsyncConnection, row: Any, decision: Decision, now: datetime) -> None:
+    state, why = PayoutState(row.state), f"{decision.user} decided: {decision.reason.replace('_', ' ')}"
+    match decision.kind:
+        case _A.RETRY_PAYOUT if state in REFUSALS:
+            await generations.begin_next(connection, row, now)
+        case _A.RETRY_PAYOUT:
+            # Nothing was sent under its key: whether it may be is verified in full right before it is.
+            await payout_rows.move(connection, row.id, PayoutState.APPROVED, now, None, None, timedelta(0))
+        case _A.SETTLE_PAYOUT:
+            assert decision.details is not None
+            await payout_rows.move(connection, row.id, PayoutState.SETTLED, now, why, decision.details["reference"])
+            given_up = await endings.is_given_up(connection, row.id)
+            await endings.settled(connection, row, now, given_up=given_up)
+        case _A.REFUSE_PAYOUT:
+            # Of one that was given up nothing is left to be released: it is cancelled, as it was.
+            given_up = await endings.is_given_up(connection, row.id)
+            to = PayoutState.CANCELLED if given_up else PayoutState.REFUSED
+            await payout_rows.move(connection, row.id, to, now, why, None)
+        case _A.CANCEL_PAYOUT:
+            await payout_rows.move(connection, row.id, PayoutState.CANCELLED, now, why, None)
+            await endings.cancelled(connection, row, now)

@@ -1,0 +1,209 @@
+"""Whether a payout pays what people with the authority approved, and nothing else: asked right before it is sent.
+
+Nothing that a row says of itself is believed. Each referral's claim is judged anew from its facts; what the signatures
+must be over is the digest that this comes to, and what may be paid is what that claim says.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.ruling import Ruling, ruling
+from referral_rewards.domain.cycles.grouping import cycle_payout_id
+from referral_rewards.domain.payouts.states import PaymentRequest, payout_id
+from referral_rewards.domain.payouts.waits import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
+from referral_rewards.domain.referrals.inquiries import Answers
+from referral_rewards.register import programs
+from referral_rewards.register.books import ledger
+from referral_rewards.register.claims import moves
+from referral_rewards.register.claims.assembly import build_claim
+from referral_rewards.register.cycles import lists as cycle_list
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.payees import deductions
+from referral_rewards.register.payees.withholding import Part
+from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals.cases import open_case
+from referral_rewards.register.referrals.inquiries import question_of
+
+
+class NotAuthorised(Exception):
+    """No genuine, current human decision stands behind this payout. Not an error to retry: a reason not to pay."""
+
+
+class ClaimChanged(Exception):
+    """A genuine decision stands behind it, but the claim is no longer the one that was decided on."""
+
+
+class SourcesSilent(Exception):
+    """What the sources said is not to the point any more, or one of them did not answer: ask again after a while."""
+
+    def __init__(self, why: str, again_after: timedelta) -> None:
+        super().__init__(why)
+        self.again_after = again_after
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A payout's legs of one referral, that one's row under its lock, and what its sources said a moment ago."""
+
+    row: Any
+    legs: Sequence[Any]
+    answers: Answers | None
+
+
+def shares(rows: Collection[Any], legs: Sequence[Any], answers: Mapping[str, Answers]) -> tuple[Share, ...]:
+    """The shares of a payout's ``legs``, one for each referral of ``rows``, which are held."""
+    return tuple(Share(row, [leg for leg in legs if leg.referral_id == row.id], answers.get(row.id)) for row in rows)
+
+
+async def check_whole(
+    connection: AsyncConnection, payout: Any, planned_at: datetime, its: Sequence[Share], keys: KeyRing
+) -> None:
+    """Return if the payout is, to the unit, the one of these legs less what people decided to keep back of it.
+
+    Its name follows from them, so that a second payout of a leg that was paid can't bear it. ``planned_at`` is from its
+    history: a form that was filed later withholds nothing of it.
+
+    Raises:
+        NotAuthorised: with the reason, in one sentence.
+    """
+    legs = [leg for share in its for leg in share.legs]
+    if not legs:
+        raise NotAuthorised("it pays no leg")
+    lowered_by = await deductions.of_payout(connection, payout.id)
+    parts = await _parts(connection, its)
+    if (why := await deductions.unauthorised(connection, payout, planned_at, parts, lowered_by, keys)) is not None:
+        raise NotAuthorised(why)
+    frozen = PaymentRequest(
+        payout_id=payout.id,
+        payee=legs[0].beneficiary,
+        amount_minor=sum(leg.amount_minor for leg in legs) - sum(each.amount_minor for each in lowered_by),
+        currency=legs[0].currency,
+        destination=legs[0].destination,
+        program=legs[0].program,
+        referral="" if payout.cycle_id is not None else its[0].row.id,
+    )
+    as_frozen = (payout.body, payout.payee, payout.amount_minor, payout.currency) == (
+        frozen.body(),
+        frozen.payee,
+        frozen.amount_minor,
+        frozen.currency,
+    )
+    of_cycle = payout.cycle_id is not None
+    if of_cycle and payout.id != cycle_payout_id(payout.cycle_id, payout.payee, payout.rail, payout.currency):
+        raise NotAuthorised("it is not the payout that its cycle makes to this payee")
+    if await _paid_by_another(connection, legs):
+        raise NotAuthorised("the books show that another payout paid what it pays")
+    if of_cycle and not await cycle_list.lists(connection, payout):
+        raise NotAuthorised("it is not the payout that stands on the list of its cycle")
+    alike = {(leg.beneficiary, leg.currency, leg.rail, leg.destination, leg.program) for leg in legs}
+    if not as_frozen or len(alike) != 1:
+        raise NotAuthorised("it does not pay what was approved")
+
+
+async def _parts(connection: AsyncConnection, its: Sequence[Share]) -> Sequence[Part]:
+    """The legs of a payout by the terms that the row of each one's referral names: `verify` holds it to the facts."""
+    found = []
+    for share in its:
+        terms = await programs.find(connection, share.row.program, share.row.version)
+        if terms is None:
+            raise NotAuthorised("its referral's row names terms that nobody published")
+        found += [Part(terms, leg.amount_minor) for leg in share.legs]
+    return found
+
+
+async def _paid_by_another(connection: AsyncConnection, legs: Sequence[Any]) -> bool:
+    """Whether one of the legs was paid by a payout that it is no longer said to be in: that one's rows would then come
+    to less than the books say it settled."""
+    others = {other for leg in legs for other in leg.others}
+    for other in (await connection.execute(_LEFT, {"others": list(others)})).all() if others else ():
+        for generation in range(1, other.generation + 1):
+            settled = (await ledger.settlement(connection, other.id, generation)).stands
+            if settled is not None and settled.amount_minor != other.legs_minor:
+                return True
+    return False
+
+
+async def verify(
+    connection: AsyncConnection, payout: Any, share: Share, now: datetime, keys: KeyRing
+) -> timedelta | None:
+    """Returns if people with the authority approved this share of the payout: None, or how far ahead of us a fact lies
+    that was told already.
+
+    Raises:
+        NotAuthorised: with the reason, in one sentence.
+        ClaimChanged: likewise, if it was approved and then changed.
+        SourcesSilent: likewise, if a source has to be asked (again) first.
+    """
+    row, answers = share.row, share.answers
+    if {leg.claim_id for leg in share.legs} != {row.claim_id}:
+        raise NotAuthorised("it pays no leg of the referral's current claim")
+    if not await moves.holds(connection, row, keys):
+        raise NotAuthorised("no signed decision moved it to its referrer")
+    held, as_stored = await claims.current(connection, row.claim_id)
+    case = await open_case(connection, row, now)
+    if case is None:
+        raise NotAuthorised("no facts stand behind it")
+    if (row.program, row.version) != (case.origin.program, case.version):
+        raise ClaimChanged("its row names other terms than those in force when it began")
+    if answers is None or answers.question != question_of(case):
+        raise SourcesSilent("what the sources were asked is not the question any more", SOON)
+    again, _ = await build_claim(connection, case, answers)
+    genuine, forged = await decisions.on_referral(connection, row.id, keys)
+    await decisions.record_effect(connection, forged, "forged", now, "no signature that we believe")
+    made = [decision for decision in genuine if decision.claim_id == row.claim_id]
+    signed = {decision.user for decision in made}
+    # What may have gone out is not held to who may sign today.
+    barred = await decisions.people(connection, signed) if payout.key_used_at is None else dict.fromkeys(signed, False)
+    if out := sorted({each.user for each in made if each.kind is DecisionKind.APPROVE and barred.get(each.user)}):
+        raise ClaimChanged(f"{', '.join(out)}, who approved it, was barred since")
+    signoffs = [decision.signoff for decision in made]
+    if moves.decided(held, made):
+        raise ClaimChanged("people decided to move it to another referrer")
+    ruled = ruling(again.requirement, signoffs, again.digest, frozen=again.frozen)
+    if ruled is not Ruling.APPROVED:
+        before = ruling(held.requirement, signoffs, held.digest, frozen=held.frozen)
+        if ruled is not Ruling.PENDING or before is not Ruling.PENDING:
+            if not answers.all_came and now < payout.updated_at + SOURCE_PATIENCE:
+                raise SourcesSilent("a source does not answer; nothing is paid meanwhile", SOURCE_AGAIN)
+            raise ClaimChanged("the claim, or the ruling on it, changed since it was approved")
+        raise NotAuthorised("no signed decision of enough people with the authority approves it")
+    if not _promised(payout, share.legs, again, as_stored.round):
+        raise NotAuthorised("it does not pay what was approved")
+    if (why := await decisions.end_problem(connection, min(decision.seq for decision in made), keys)) is not None:
+        raise NotAuthorised(why)
+    if strangers := sorted(user for user in signed if barred.get(user, True)):
+        raise NotAuthorised(f"{', '.join(strangers)}, who decided on it, is not among the people who may")
+    return case.ahead_at - case.now if case.ahead_at is not None else None
+
+
+def _promised(payout: Any, legs: Sequence[Any], claim: RewardClaim, round_: int) -> bool:
+    """Whether each of the legs is one that the claim promises, by the payout's rail, and the payout is theirs. The name
+    of a cycle's follows from all of it (`check_whole`)."""
+    promised = {_terms_of(leg) for leg in claim.legs}
+    own_names = {payout_id(claim.referral, leg.role, round_) for leg in legs}
+    if payout.cycle_id is None and {payout.id} != own_names:
+        return False
+    return all(_terms_of(leg) in promised and leg.rail == payout.rail for leg in legs)
+
+
+def _terms_of(leg: Any) -> tuple[str | int | None, ...]:
+    """What a leg promises, of a claim's or a row."""
+    return (str(leg.role), leg.beneficiary, leg.amount_minor, leg.currency, leg.rail, leg.destination)
+
+
+# Other payouts that legs were in, with what their own legs come to now.
+_LEFT: Final = text("""
+SELECT p.id, p.generation, CAST(coalesce((
+           SELECT sum(l.amount_minor) FROM payout_leg its JOIN leg l ON l.id = its.leg_id
+           WHERE its.payout_id = p.id AND its.live
+       ), 0) AS bigint) AS legs_minor
+FROM payout p WHERE p.id = ANY(CAST(:others AS uuid[]))
+""")

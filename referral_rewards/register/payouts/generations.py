@@ -1,0 +1,108 @@
+"""Generations of a payout's key: a new one only after a recorded definitive refusal, and only once it was released.
+
+A person releases it by a signed decision. For want of funds alone it is released by their being there: that is written
+without a signature, so that it counts only where the rail can be asked about each earlier key, and is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
+from referral_rewards.domain.payouts.rail_catalogue import SAY_WHAT_THEY_HOLD
+from referral_rewards.domain.payouts.states import REFUSALS, PayoutState, provider_key
+from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register.books import ledger
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.payouts.subject import payout_digest
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A key under which the payout was refused before, with what the rail called it then, if it called it anything."""
+
+    key: str
+    reference: str | None
+
+
+async def flaw(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str | None:
+    """Why the generation that the row names is not to be believed, in one sentence; None if it is.
+
+    Rows can be written by whoever writes to the database, signatures can't; and the books show what was settled.
+    """
+    if payout.provider_key != provider_key(payout.id, payout.generation):
+        return "the stored key is not its own"
+    for generation in range(1, payout.generation + 1):
+        if (await ledger.settlement(connection, payout.id, generation)).stands is not None:
+            return "the books show that it was settled already"
+    if payout.generation == 1:
+        return None
+    steps = await payout_steps.of(connection, payout.id)
+    made = await decisions.on_subject(connection, payout.id, keys)
+    retries = [each for each in made if each.kind is MoneyAct.RETRY_PAYOUT]
+    released = {each.digest for each in retries if each.roles & ROLES[MoneyAct.RETRY_PAYOUT]}
+    for generation in range(1, payout.generation):
+        its = [each for each in steps if each.generation == generation]
+        refused = {PayoutState(each.state) for each in its} & REFUSALS
+        if not refused:
+            return f"generation {generation} of its key was never refused"
+        by_funds = any(each.act == payout_steps.TOPPED_UP for each in its) and _waits_for_funds_alone(payout, its)
+        if not by_funds and released.isdisjoint(payout_digest(payout, generation, state) for state in refused):
+            return f"nobody released generation {generation + 1} of its key"
+    return None
+
+
+async def earlier(connection: AsyncConnection, payout: Any) -> Sequence[Earlier]:
+    """The keys before the present one, oldest first."""
+    if payout.generation == 1:
+        return ()
+    named = {each.generation: each.reference for each in await payout_steps.of(connection, payout.id) if each.reference}
+    return [
+        Earlier(provider_key(payout.id, generation), named.get(generation))
+        for generation in range(1, payout.generation)
+    ]
+
+
+async def begin_next(connection: AsyncConnection, payout: Any, now: datetime) -> None:
+    """Gives the payout the next generation of its key, which no rail has seen; the caller has noted who released it."""
+    generation = payout.generation + 1
+    asked = {"id": payout.id, "generation": generation, "key": provider_key(payout.id, generation), "at": now}
+    await connection.execute(_NEXT, asked)
+
+
+async def top_up(connection: AsyncConnection, payout: UUID, generation: int, now: datetime) -> bool:
+    """Releases the next generation of a payout that waits for funds; False if it moved meanwhile."""
+    found = (await connection.execute(_HOLD, {"id": payout})).one()
+    if found.state != PayoutState.WAITING_FUNDS or found.generation != generation:
+        return False
+    its = [each for each in await payout_steps.of(connection, payout) if each.generation == generation]
+    if not _waits_for_funds_alone(found, its):
+        return False
+    await payout_steps.append(
+        connection, payout, generation, now, payout_steps.TOPPED_UP, "the account holds enough for it now"
+    )
+    await begin_next(connection, found, now)
+    return True
+
+
+def _waits_for_funds_alone(payout: Any, steps: Sequence[Any]) -> bool:
+    """Whether funds alone release the generation that these are the steps of: what the rail had accepted before goes
+    out anew by a person's word only."""
+    states = {PayoutState(each.state) for each in steps}
+    refused_at_once = PayoutState.WAITING_FUNDS in states and PayoutState.ACCEPTED not in states
+    return refused_at_once and payout.rail in SAY_WHAT_THEY_HOLD
+
+
+_HOLD: Final = text("SELECT * FROM payout WHERE id = :id FOR UPDATE")
+
+_NEXT: Final = text("""
+UPDATE payout SET generation = :generation, provider_key = :key, state = 'approved', why = NULL, key_used_at = NULL,
+                  missed_at = NULL, provider_reference = NULL, settled_at = NULL, due_at = :at, updated_at = :at
+WHERE id = :id
+""")

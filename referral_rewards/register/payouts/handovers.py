@@ -1,0 +1,65 @@
+"""What rails gave for payees: kept as personal data, and shown to nobody but the side that it is for."""
+
+import hashlib
+import json
+import os
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import PersonalData
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.payouts.states import Handed
+
+
+async def keep(connection: AsyncConnection, payout: UUID, paid_as: str, handed: Handed, at: datetime) -> None:
+    """Keeps what a payout's rail gave with that payment, in the caller's transaction; what is kept already stays."""
+    name, salt = uuid4(), os.urandom(16)
+    row = {
+        "payout": payout,
+        "paid_as": paid_as,
+        "id": name,
+        "kind": handed.kind,
+        "reference": handed.reference,
+        "at": at,
+    }
+    if (await connection.execute(_KEEP, row)).one_or_none() is None:
+        return
+    body = {"what": handed.what}
+    commitment = hashlib.sha256(salt + json.dumps(body).encode()).hexdigest()
+    secret = {"subject_id": name, "body": body, "salt": salt, "commitment": commitment}
+    await connection.execute(insert(PersonalData).values(**secret))
+
+
+async def is_kept(connection: AsyncConnection, payout: UUID, paid_as: str) -> bool:
+    """Whether there is something to hand over of that payment, or was before it was erased."""
+    return (await connection.execute(_KEPT, {"payout": payout, "paid_as": paid_as})).one_or_none() is not None
+
+
+async def of_side(connection: AsyncConnection, referral: str, side: Side) -> tuple[Handed, ...]:
+    """What one side of a referral is handed for its paid rewards. What was taken back or erased is no more."""
+    rows = await connection.execute(_OF_SIDE, {"referral": referral, "side": side})
+    return tuple(Handed(row.kind, row.what, row.reference) for row in rows)
+
+
+_KEEP: Final = text("""
+INSERT INTO handover (payout_id, paid_as, id, kind, reference, given_at)
+VALUES (:payout, :paid_as, :id, :kind, :reference, :at)
+ON CONFLICT (payout_id, paid_as) DO NOTHING RETURNING id
+""")
+
+_KEPT: Final = text("SELECT 1 FROM handover WHERE payout_id = :payout AND paid_as = :paid_as")
+
+_OF_SIDE: Final = text("""
+SELECT h.kind, d.body->>'what' AS what, h.reference
+FROM leg l
+JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
+JOIN payout p ON p.id = pl.payout_id AND p.state = 'settled'
+JOIN handover h ON h.payout_id = p.id AND h.paid_as = p.provider_reference
+JOIN personal_data d ON d.subject_id = h.id AND d.body IS NOT NULL
+WHERE l.referral_id = :referral AND l.role = :side AND l.state = 'paid'
+ORDER BY h.given_at, h.id
+""")

@@ -1,0 +1,115 @@
+"""What the manual rail has asked people to pay, and whose signed word says that the bank did."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
+from referral_rewards.domain.facts import identity
+from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState
+from referral_rewards.register.cycles.subject import released_by
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import Decision
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.payouts.subject import payout_digest
+
+
+async def write(connection: AsyncConnection, request: PaymentRequest, key: str, at: datetime) -> None:
+    """Puts an instruction on record, once for each key: what is asked under it never changes."""
+    row = {
+        "key": key,
+        "payout": request.payout_id,
+        "payee": request.payee,
+        "amount_minor": request.amount_minor,
+        "currency": request.currency,
+        "destination": request.destination,
+        "program": request.program,
+        "at": at,
+    }
+    await connection.execute(_WRITE, row)
+
+
+async def find(connection: AsyncConnection, key: str) -> Any | None:
+    """The instruction under that key."""
+    return (await connection.execute(_FIND, {"key": key})).one_or_none()
+
+
+async def confirmed_as(connection: AsyncConnection, payout: UUID, key: str, keys: KeyRing) -> str | None:
+    """The bank's reference, if somebody with the authority who let nothing of it out has signed that it was executed.
+
+    The word counts for the key that it was given for: what is signed names the generation.
+    """
+    row = (await connection.execute(_PAYOUT, {"id": payout})).one_or_none()
+    for decision in await _said(connection, row, key, MoneyAct.CONFIRM_PAYOUT, keys):
+        reference = (decision.details or {}).get("reference")
+        if reference and await _may(connection, decision, row, keys):
+            return str(reference)
+    return None
+
+
+async def believed(connection: AsyncConnection, decision: Decision, keys: KeyRing) -> bool:
+    """Whether the word of that person on a payout counts: of one whose word doesn't, others may say what is true."""
+    return await _may(connection, decision, (await connection.execute(_PAYOUT, {"id": decision.claim_id})).one(), keys)
+
+
+async def refused(connection: AsyncConnection, payout: UUID, key: str, keys: KeyRing) -> bool:
+    """Whether somebody with the authority has signed that the bank did not execute it: then nobody does any more."""
+    row = (await connection.execute(_PAYOUT, {"id": payout})).one_or_none()
+    return bool(await _said(connection, row, key, MoneyAct.REFUSE_PAYOUT, keys))
+
+
+async def _said(
+    connection: AsyncConnection, row: Any | None, key: str, act: MoneyAct, keys: KeyRing
+) -> Sequence[Decision]:
+    """The genuine decisions of a kind on the instruction under that key, by people with the role."""
+    generation = key.removeprefix(f"{row.id}-") if row is not None else ""
+    if row is None or not generation.isdecimal():
+        return ()
+    shown = payout_digest(row, int(generation), PayoutState.ACCEPTED)
+    made = await decisions.on_subject(connection, row.id, keys)
+    return [each for each in made if each.kind is act and each.digest == shown and each.roles & ROLES[act]]
+
+
+async def _may(connection: AsyncConnection, decision: Decision, row: Any, keys: KeyRing) -> bool:
+    """Whether a person may give that word: nobody who was barred since, and nobody who is one with an approver or
+    with whoever released the cycle."""
+    made = await decisions.on_referrals(connection, row.referrals, keys)
+    let_out_by = {
+        each.user
+        for of_one in made.values()
+        for each in of_one
+        if each.kind is DecisionKind.APPROVE and each.digest in row.digests
+    } | await released_by(connection, row.cycle_id, keys)
+    people = (await connection.execute(_PEOPLE, {"names": sorted({decision.user, *let_out_by})})).all()
+    marks = {each.name: identity.of_kinds(each.marks, identity.SELF_REFERRAL_KINDS) for each in people}
+    own = marks.get(decision.user)
+    barred = {each.name for each in people if each.barred_at is not None}
+    if own is None or decision.user in barred or decision.user in let_out_by:
+        return False
+    return not any(own & marks.get(name, frozenset()) for name in let_out_by)
+
+
+_WRITE: Final = text("""
+INSERT INTO payment_instruction (key, payout_id, payee, amount_minor, currency, destination, program, written_at)
+VALUES (:key, :payout, :payee, :amount_minor, :currency, :destination, :program, :at)
+ON CONFLICT (key) DO NOTHING
+""")
+
+_FIND: Final = text("SELECT * FROM payment_instruction WHERE key = :key")
+
+_PAYOUT: Final = text("""
+SELECT p.*, legs.referrals, legs.digests
+FROM payout p CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(DISTINCT l.referral_id), '{}') AS referrals,
+           coalesce(array_agg(DISTINCT l.digest), '{}') AS digests
+    FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = p.id
+) AS legs
+WHERE p.id = :id
+""")
+
+_PEOPLE: Final = text("SELECT name, marks, barred_at FROM app_user WHERE name = ANY(CAST(:names AS text[]))")

@@ -1,0 +1,62 @@
+"""A payout that was never sent, frozen anew: what it was to be lowered by is not owed any more.
+
+An offset falls away when the payment that it was to get back came back by itself. Nobody is paid less for it.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.payouts.states import PayoutState, body_hash
+from referral_rewards.register.literals import dump
+from referral_rewards.register.payees import deductions
+from referral_rewards.register.payouts import rows as payout_rows
+
+
+async def renew(connection: AsyncConnection, payout: UUID, at: datetime) -> bool:
+    """Whether it was lowered by what is not owed any more, and is not now. Once it was sent nothing changes it."""
+    if not await _outdated(connection, payout):
+        return False
+    await payout_rows.hold_referrals(connection, payout)
+    found = await payout_rows.read(connection, payout)
+    await deductions.hold_payees(connection, [found.payee])
+    found = await payout_rows.hold_alone(connection, payout)
+    if found.first_sent_at is not None or found.state not in _UNSENT or not await _outdated(connection, payout):
+        return False
+    amount_minor = await deductions.plan(
+        connection,
+        payout,
+        payee=found.payee,
+        rail=found.rail,
+        currency=found.currency,
+        legs=(await connection.execute(_LEGS, {"payout": payout})).scalars().all(),
+        at=at,
+    )
+    body: dict[str, Any] = {**found.body, "amount_minor": amount_minor}
+    frozen = {"id": payout, "amount_minor": amount_minor, "body": dump(body), "hash": body_hash(body)}
+    await connection.execute(_FREEZE, frozen)
+    return True
+
+
+async def _outdated(connection: AsyncConnection, payout: UUID) -> bool:
+    return bool((await connection.execute(_OUTDATED, {"payout": payout})).scalar_one())
+
+
+_UNSENT: Final = frozenset({PayoutState.PLANNED, PayoutState.APPROVED})
+
+_OUTDATED: Final = text("""
+SELECT EXISTS (
+    SELECT 1 FROM payout_deduction d
+    JOIN clawback b ON b.id = CASE WHEN d.kind = 'offset' THEN CAST(d.source AS uuid) END
+    WHERE d.payout_id = :payout AND d.live AND d.kind = 'offset' AND b.state NOT IN ('offsetting', 'offset')
+)
+""")
+
+_LEGS: Final = text("SELECT leg_id FROM payout_leg WHERE payout_id = :payout AND live ORDER BY leg_id")
+
+_FREEZE: Final = text("""
+UPDATE payout SET amount_minor = :amount_minor, body = CAST(:body AS jsonb), body_hash = :hash WHERE id = :id
+""")

@@ -1,0 +1,186 @@
+"""A payout's row and those of its referrals under their locks, and who is told when it moves."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import bindparam, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import PayoutRow, ReferralRow
+from referral_rewards.domain.payouts.states import AT_REST, PayoutState
+from referral_rewards.register import outbox
+from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.payout_history import Dates
+from referral_rewards.register.queue import projection as queue
+
+_payouts = PayoutRow.__table__  # type: ignore[attr-defined]
+_referrals = ReferralRow.__table__  # type: ignore[attr-defined]
+
+
+class Held(NamedTuple):
+    """The rows of a payout, None if there is none, and of the referrals whose legs it pays, locked until the
+    transaction ends."""
+
+    referrals: Sequence[Any]
+    row: Any
+
+    @property
+    def named(self) -> Sequence[str]:
+        return [row.id for row in self.referrals]
+
+
+async def hold(connection: AsyncConnection, payout: UUID) -> Held:
+    """Locks the rows of its referrals, in their order, and then its own."""
+    return Held(await hold_referrals(connection, payout), await hold_alone(connection, payout))
+
+
+async def hold_referrals(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
+    """The first half of it. One that nobody has heard of has no row."""
+    return (await connection.execute(_HOLD_REFERRALS, {"id": payout})).all()
+
+
+async def hold_alone(connection: AsyncConnection, payout: UUID) -> Any:
+    """The second half of it: whatever else is locked comes in between."""
+    return (await connection.execute(_HOLD, {"id": payout})).one_or_none()
+
+
+async def hold_to_its_history(connection: AsyncConnection, payout: Any, history: Dates) -> Any:
+    """Its row, which is held, with what its history says of when it was sent where the row says later, or never.
+
+    What may have gone out is asked about before anything else does, and no row that somebody wrote makes it unsent.
+    """
+    first_sent_at = _earlier(payout.first_sent_at, history.first_sent_at)
+    key_used_at = _earlier(payout.key_used_at, history.key_used_at)
+    if (first_sent_at, key_used_at) == (payout.first_sent_at, payout.key_used_at):
+        return payout
+    mended = {"id": payout.id, "first_sent_at": first_sent_at, "key_used_at": key_used_at}
+    return (await connection.execute(_MEND, mended)).one()
+
+
+async def read(connection: AsyncConnection, payout: UUID) -> Any:
+    """Its row, unlocked; None if there is no such payout."""
+    return (await connection.execute(_READ, {"id": payout})).one_or_none()
+
+
+async def legs(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
+    """Its live legs, each with the ``others`` that it was in: the ids of those payouts."""
+    return (await connection.execute(_LEGS, {"id": payout})).all()
+
+
+def named_by(payout: Any, its: Iterable[Any]) -> Sequence[str]:
+    """The referrals of its legs, and the one that it was made for, in the order in which their rows are held."""
+    made_for = set() if payout.referral_id is None else {payout.referral_id}
+    return sorted(made_for | {leg.referral_id for leg in its})
+
+
+async def rail_of(connection: AsyncConnection, payout: UUID) -> str | None:
+    """The rail that it is paid by; None if there is no such payout."""
+    return (await connection.execute(_RAIL, {"id": payout})).scalar_one_or_none()
+
+
+async def referrals_of(connection: AsyncConnection, payout: UUID) -> Sequence[str]:
+    """The referrals whose legs it pays, in the order in which their rows are held; of one that pays none any more
+    those whose it was to pay."""
+    return (await connection.execute(_REFERRALS, {"id": payout})).scalars().all()
+
+
+async def tell(connection: AsyncConnection, payout: Any, named: Sequence[str], to: PayoutState) -> None:
+    """Keeps the queue, and wakes each referral whose payouts are under way, or all at rest; and its cycle."""
+    moving = await _moving(connection, named) if to in AT_REST else frozenset()
+    for referral in named:
+        await queue.keep(connection, referral)
+        if referral not in moving:
+            await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout.id)
+    if payout.cycle_id is not None and to in AT_REST:
+        await cycles.wake_once_over(connection, payout.cycle_id)
+
+
+async def remark(
+    connection: AsyncConnection, payout: Any, why: str | None, now: datetime, again_after: timedelta | None
+) -> None:
+    """Says why a payout stays where it stands; it moves nowhere."""
+    await connection.execute(_REMARK, {"id": payout.id, "why": why})
+    if why != payout.why:
+        await payout_steps.append(connection, payout.id, payout.generation, now, payout_steps.ANSWERED, why)
+    await due(connection, payout.id, now, again_after)
+
+
+async def due(connection: AsyncConnection, payout: UUID, now: datetime, again_after: timedelta | None) -> None:
+    """Notes when its workflow next acts by itself; None: not before there is news of it."""
+    await connection.execute(_DUE, {"id": payout, "due": now + again_after if again_after is not None else None})
+
+
+async def move(
+    connection: AsyncConnection,
+    payout: UUID,
+    to: PayoutState,
+    now: datetime,
+    why: str | None,
+    reference: str | None,
+    again_after: timedelta | None = None,
+) -> None:
+    """Writes a state that may follow the present one, and when its workflow next acts by itself."""
+    settled_at = now if to is PayoutState.SETTLED else None
+    due_at = now + again_after if again_after is not None else None
+    asked = {"id": payout, "state": to, "reference": reference, "why": why, "at": now}
+    asked |= {"settled": settled_at, "due": due_at}
+    await connection.execute(_MOVE, asked)
+
+
+async def _moving(connection: AsyncConnection, named: Sequence[str]) -> frozenset[str]:
+    """Those of the referrals of which a payout is not at rest."""
+    rows = await connection.execute(_STATES, {"referrals": list(named)})
+    return frozenset(row.referral_id for row in rows if PayoutState(row.state) not in AT_REST)
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((each for each in (one, other) if each is not None), default=None)
+
+
+_READ: Final = text("SELECT * FROM payout WHERE id = :id")
+
+_RAIL: Final = text("SELECT rail FROM payout WHERE id = :id")
+
+_HOLD: Final = select(_payouts).where(_payouts.c.id == bindparam("id")).with_for_update()
+
+_NAMED: Final = """
+SELECT l.referral_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
+WHERE pl.payout_id = :id
+  AND (pl.live OR NOT EXISTS (SELECT 1 FROM payout_leg WHERE payout_id = :id AND live OFFSET 0))
+UNION
+SELECT referral_id FROM payout WHERE id = :id AND referral_id IS NOT NULL
+"""
+
+_REFERRALS: Final = text(_NAMED + "ORDER BY referral_id")
+
+_HOLD_REFERRALS: Final = (
+    select(_referrals).where(text(f"referral.id = ANY(ARRAY({_NAMED}))")).order_by(_referrals.c.id).with_for_update()
+)
+
+_LEGS: Final = text("""
+SELECT l.*, ARRAY(SELECT o.payout_id FROM payout_leg o WHERE o.leg_id = l.id AND o.payout_id <> :id) AS others
+FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id AND pl.live ORDER BY l.id
+""")
+
+_STATES: Final = text("""
+SELECT l.referral_id, p.state FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id JOIN payout p ON p.id = pl.payout_id
+WHERE l.referral_id = ANY(CAST(:referrals AS text[])) AND pl.live
+""")
+
+_MOVE: Final = text("""
+UPDATE payout SET state = :state, provider_reference = coalesce(:reference, provider_reference), why = :why,
+                  settled_at = :settled, due_at = :due, updated_at = :at
+WHERE id = :id
+""")
+
+_REMARK: Final = text("UPDATE payout SET why = :why WHERE id = :id")
+
+_DUE: Final = text("UPDATE payout SET due_at = :due WHERE id = :id")
+
+_MEND: Final = text("""
+UPDATE payout SET first_sent_at = :first_sent_at, key_used_at = :key_used_at WHERE id = :id RETURNING *
+""")

@@ -1,0 +1,301 @@
+"""Payouts about to be paid: what people decided is carried out, and an attempt is committed once all is verified."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
+from referral_rewards.domain.payouts.states import AT_REST, PaymentRequest, PayoutState, body_hash
+from referral_rewards.domain.payouts.waits import NOT_CONNECTED, SOON
+from referral_rewards.domain.referrals.inquiries import Answers, Question
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.register import outbox, rail_halts
+from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.cycles import sending as cycle_sending
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.payouts import acts as payout_acts
+from referral_rewards.register.payouts import endings, generations, renewal
+from referral_rewards.register.payouts import rows as payout_rows
+from referral_rewards.register.payouts.authority import (
+    ClaimChanged,
+    NotAuthorised,
+    Share,
+    SourcesSilent,
+    check_whole,
+    shares,
+    verify,
+)
+from referral_rewards.register.payouts.generations import Earlier
+from referral_rewards.register.queue import projection as queue
+from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import open_case
+from referral_rewards.register.referrals.inquiries import question_of
+
+_S = ReferralStatus
+_P = PayoutState
+#: Whatever is sent next needs to be verified, and the sources to be asked for that.
+_TO_BE_SENT: Final = frozenset({_P.APPROVED, _P.SENDING, _P.UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Outset:
+    """A payout as its activity finds it, once what people decided on it is carried out (``decided``: something was),
+    and what the sources have to be asked before it may be sent, by referral. Of one that was cancelled, the keys of
+    its ``earlier`` generations."""
+
+    row: Any
+    questions: Mapping[str, Question]
+    decided: bool
+    earlier: Sequence[Earlier] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToSend:
+    """A payout that may be sent under its ``key``, which the rail may have seen since ``key_used_at``; None: it can't.
+
+    If any attempt may have gone out (``looks_first``, or a key that was used) its outcome is looked up first, under the
+    keys of ``earlier`` generations too. Only if the claim still stands (``may_resend``) the same request may go out
+    once more, and never one that the rail has accepted (``accepted_as``, by its own reference). ``step`` is this
+    attempt's in the history; it ``probes`` a halted rail.
+    """
+
+    request: PaymentRequest
+    rail: str
+    key: str
+    key_used_at: datetime | None
+    may_resend: bool
+    accepted_as: str | None = None
+    looks_first: bool = False
+    earlier: Sequence[Earlier] = ()
+    generation: int = 1
+    probes: bool = False
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NotNow:
+    """A payout that is not to be sent now, and when to ask again; None: not before there is news of it."""
+
+    state: PayoutState
+    why: str
+    again_after: timedelta | None = None
+
+
+async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: KeyRing) -> Outset | None:
+    """Carries out what people decided on a payout, frozen anew where it has to be; None if there is no such payout."""
+    await renewal.renew(connection, payout, now)
+    held = await payout_rows.hold(connection, payout)
+    if (found := held.row) is None:
+        return None
+    decided = await payout_acts.carry_out(connection, payout, now, keys)
+    if decided:
+        found = await payout_rows.read(connection, payout)
+        await payout_rows.tell(connection, found, held.named, PayoutState(found.state))
+    asked: dict[str, Question] = {}
+    for row in held.referrals if found.state in _TO_BE_SENT else ():
+        if (case := await open_case(connection, row, now)) is not None:
+            asked[row.id] = question_of(case)
+    earlier = await generations.earlier(connection, found) if found.state == _P.CANCELLED else ()
+    return Outset(found, asked, decided, earlier)
+
+
+async def commit_attempt(
+    connection: AsyncConnection,
+    outset: Outset,
+    now: datetime,
+    keys: KeyRing,
+    rails: frozenset[str],
+    answers: Mapping[str, Answers],
+) -> ToSend | NotNow:
+    """Verifies everything that must hold before money moves and, if it does, puts the attempt on record.
+
+    In one transaction that holds the rows of its referrals: a fact that commits before this stops the payment, one that
+    commits after it opens a clawback case. ``answers`` are what the sources said to `Outset.questions` a moment ago.
+    Of the outset's row nothing is believed but which locks to take.
+    """
+    step = await _attempt(connection, outset.row, now, keys, rails, answers)
+    if isinstance(step, NotNow):
+        await payout_rows.due(connection, outset.row.id, now, step.again_after)
+    return step
+
+
+def as_it_was_sent(payout: Any, earlier: Sequence[Earlier] = ()) -> ToSend:
+    """The latest attempt at a payout at rest, to be looked up once more and never sent; then those ``earlier``."""
+    return ToSend(
+        request=PaymentRequest.of(payout.body),
+        rail=payout.rail,
+        key=payout.provider_key,
+        key_used_at=payout.key_used_at,
+        may_resend=False,
+        accepted_as=payout.provider_reference,
+        looks_first=True,
+        earlier=earlier,
+        generation=payout.generation,
+    )
+
+
+async def _attempt(
+    connection: AsyncConnection,
+    known: Any,
+    now: datetime,
+    keys: KeyRing,
+    rails: frozenset[str],
+    answers: Mapping[str, Answers],
+) -> ToSend | NotNow:
+    rows = await payout_rows.hold_referrals(connection, known.id)
+    cycle = await cycle_sending.hold(connection, known)
+    found = await payout_rows.hold_alone(connection, known.id)
+    if found is None:
+        return NotNow(_P.CANCELLED, "there is no such payout")
+    history = await payout_steps.dates(connection, found.id, found.generation)
+    found = await payout_rows.hold_to_its_history(connection, found, history)
+    state = PayoutState(found.state)
+    if state in AT_REST or state is _P.WAITING_FUNDS:
+        return NotNow(state, found.why or "nothing more to do")
+    if (waits := await cycle_sending.wait(connection, found, cycle, now, keys)) is not None:
+        return NotNow(*waits)
+    if state is _P.PLANNED:
+        return NotNow(state, "nobody has released it")
+    legs = await payout_rows.legs(connection, found.id)
+    locked = [row.id for row in rows]
+    # Of one that pays no leg any more those are held whose it was to pay.
+    named = payout_rows.named_by(found, legs) if legs else locked
+    if not locked or await _unheard_of(connection, set(named).difference(locked)):
+        return await _stop(connection, found, now, "there is no such referral")
+    if (named, found.cycle_id, found.payee) != (locked, known.cycle_id, known.payee):
+        return NotNow(state, "what it pays changes just now", SOON)
+    if body_hash(found.body) != found.body_hash:
+        return await _stop(connection, found, now, "the stored request is not the one that was frozen")
+    if (why := await generations.flaw(connection, found, keys)) is not None:
+        return await _stop(connection, found, now, why)
+    halt = await rail_halts.of(connection, found.rail)
+    if (waits_for_rail := rail_halts.wait(halt, now)) is not None:
+        return NotNow(state, waits_for_rail[1], waits_for_rail[0])
+    if state is _P.ACCEPTED and found.provider_reference is not None and found.rail in rails:
+        # Nothing is sent by asking what became of it.
+        return await _committed(connection, found, now, may_resend=False, probes=halt is not None)
+    its = shares(rows, legs, answers)
+    ahead_by = None
+    changed: list[tuple[Share, str]] = []
+    try:
+        await check_whole(connection, found, history.planned_at or found.updated_at, its, keys)
+        for share in its:
+            try:
+                ahead_by = _longer(ahead_by, await verify(connection, found, share, now, keys))
+            except ClaimChanged as reason:
+                changed.append((share, str(reason)))
+    except NotAuthorised as reason:
+        return await _stop(connection, found, now, str(reason))
+    except SourcesSilent as reason:
+        return NotNow(state, str(reason), reason.again_after)
+    if changed and found.first_sent_at is None:
+        return await _not_as_approved(connection, changed, found, now)
+    if changed and found.key_used_at is None:
+        return await _stop(connection, found, now, changed[0][1])
+    if found.rail not in rails:
+        return NotNow(state, f"the rail {found.rail} is not connected here", NOT_CONNECTED)
+    if found.key_used_at is None:
+        for row in rows:
+            if row.judged_version != row.facts_version or row.claim_version != row.facts_version:
+                return NotNow(state, "facts arrived that were not judged yet", SOON)
+            if row.status not in (_S.APPROVED, _S.PAYING) and found.first_sent_at is None:
+                return NotNow(state, f"referral {row.id} is {row.status}", SOON)
+        if ahead_by is not None:
+            # It takes effect at its own time, and may stop this. If only our clock is behind, a look now and then does.
+            return NotNow(state, "something was told that is about to happen", min(ahead_by, CLOCK_SKEW_MAX) + SOON)
+    if halt is not None and (waits_for_rail := await rail_halts.take_probe(connection, found.rail, now)) is not None:
+        return NotNow(state, waits_for_rail[1], waits_for_rail[0])
+    if found.first_sent_at is None:
+        for row in rows:
+            await referrals.write(connection, row, now, status=_S.PAYING.value)
+    step = await _committed(connection, found, now, may_resend=not changed, probes=halt is not None)
+    for row in rows if found.first_sent_at is None else ():
+        await queue.keep(connection, row.id)
+    if found.amount_minor == 0:
+        return await _nothing_to_send(connection, found, named, now)
+    return step
+
+
+async def _unheard_of(connection: AsyncConnection, named: Collection[str]) -> bool:
+    """Whether one of these referrals has no row, instead of one that was not among those held."""
+    return any([await referrals.row(connection, name) is None for name in named])
+
+
+async def _committed(
+    connection: AsyncConnection, payout: Any, now: datetime, *, may_resend: bool, probes: bool
+) -> ToSend:
+    """Puts the attempt on record, before any call."""
+    polls = payout.state == _P.ACCEPTED
+    if not polls:
+        await connection.execute(_COMMIT_ATTEMPT, {"id": payout.id, "at": now})
+    act = payout_steps.POLLED if polls else payout_steps.SENT if payout.key_used_at is None else payout_steps.LOOKED_UP
+    return ToSend(
+        request=PaymentRequest.of(payout.body),
+        rail=payout.rail,
+        key=payout.provider_key,
+        key_used_at=payout.key_used_at,
+        may_resend=may_resend,
+        accepted_as=payout.provider_reference if polls else None,
+        looks_first=payout.first_sent_at is not None,
+        earlier=await generations.earlier(connection, payout),
+        generation=payout.generation,
+        probes=probes,
+        step=await payout_steps.append(connection, payout.id, payout.generation, now, act),
+    )
+
+
+async def _nothing_to_send(connection: AsyncConnection, payout: Any, named: Sequence[str], now: datetime) -> NotNow:
+    """Settles a payout, whose legs were just verified, of which deductions left nothing: no rail is asked for it."""
+    why = "nothing is left to send"
+    await payout_rows.move(connection, payout.id, _P.SETTLED, now, why, None)
+    await endings.settled(connection, payout, now, given_up=False)
+    await payout_rows.tell(connection, payout, named, _P.SETTLED)
+    return NotNow(_P.SETTLED, why)
+
+
+async def _not_as_approved(
+    connection: AsyncConnection, changed: Sequence[tuple[Share, str]], payout: Any, now: datetime
+) -> NotNow:
+    """Another leg was sent: this one stops for a person. None was: the claim is assembled anew, which takes the
+    approval back, whether it was a fact that changed it or something that no fact tells of. Of a cycle's payout the
+    others go on."""
+    for share, why in changed:
+        if payout.cycle_id is not None:
+            await cycle_sending.drop(connection, share.row, share.legs, payout, why, now)
+        elif share.row.status == _S.PAYING:
+            return await _stop(connection, payout, now, why)
+        else:
+            await referrals.write(connection, share.row, now, claim_version=claims.NEVER_JUDGED)
+            await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, share.row.id, payout.id)
+    return NotNow(PayoutState(payout.state), changed[0][1], SOON)
+
+
+async def _stop(connection: AsyncConnection, payout: Any, now: datetime, why: str) -> NotNow:
+    """Puts a payout before a person instead of paying it."""
+    await payout_rows.move(connection, payout.id, _P.MANUAL_REVIEW, now, why, None)
+    for referral in await payout_rows.referrals_of(connection, payout.id):
+        await queue.keep(connection, referral)
+        await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout.id)
+    if payout.cycle_id is not None:
+        await cycles.wake_once_over(connection, payout.cycle_id)
+    return NotNow(_P.MANUAL_REVIEW, why)
+
+
+def _longer(one: timedelta | None, other: timedelta | None) -> timedelta | None:
+    return max((each for each in (one, other) if each is not None), default=None)
+
+
+_COMMIT_ATTEMPT: Final = text("""
+UPDATE payout SET first_sent_at = coalesce(first_sent_at, :at), key_used_at = coalesce(key_used_at, :at),
+                  state = CASE state WHEN 'approved' THEN 'sending' ELSE state END,
+                  updated_at = CASE state WHEN 'approved' THEN :at ELSE updated_at END
+WHERE id = :id
+""")

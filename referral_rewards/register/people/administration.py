@@ -1,0 +1,227 @@
+"""Looking after people and services: who there is, what they may do, and how they sign in. Each act is on record.
+
+Nobody changes what they themselves may do: another administrator does.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.errors import NotAllowed, NotFound, RequestInvalid
+from referral_rewards.domain.facts.identity import id_problem
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register import audit
+from referral_rewards.register.people import passwords, sessions, users
+from referral_rewards.register.people.users import OF_A_PERSON, Scope
+
+
+async def listing(connection: AsyncConnection) -> Sequence[Any]:
+    """Everybody by name: name, roles, scopes, mark_kinds, created_at, barred_at, has_password, has_contact,
+    identities, tokens (that work), sessions (that are not over)."""
+    return (await connection.execute(_PEOPLE, {"name": None})).all()
+
+
+async def one(connection: AsyncConnection, name: str) -> Any:
+    """One of them.
+
+    Raises:
+        NotFound: if there is no such user.
+    """
+    row = (await connection.execute(_PEOPLE, {"name": name})).one_or_none()
+    if row is None:
+        raise NotFound("user", name)
+    return row
+
+
+async def add(
+    connection: AsyncConnection,
+    name: str,
+    *,
+    roles: Collection[Role] = (),
+    scopes: Collection[Scope] = (),
+    marks: Collection[str] = (),
+    by: str,
+    at: datetime,
+    with_token: bool = False,
+) -> str | None:
+    """Adds a person or a service; the token, if one is wanted.
+
+    Raises:
+        RequestInvalid: if the name is taken or can't be an id.
+    """
+    if problem := id_problem(name):
+        raise RequestInvalid(problem, "NAME")
+    if name == audit.NOBODY:
+        raise RequestInvalid("means nobody on the record", "NAME")
+    await users.enter(connection, name, roles=roles, scopes=scopes, marks=marks, at=at)
+    said = {"roles": sorted(roles), "scopes": sorted(scopes), "marks": _kinds(marks)}
+    await audit.note(connection, actor=by, act="user.added", subject=name, at=at, **said)
+    if not with_token:
+        return None
+    granted = {*scopes, *(OF_A_PERSON if roles else ())}
+    return await users.new_token(connection, name, label="first", scopes=granted, at=at)
+
+
+async def set_roles(connection: AsyncConnection, name: str, roles: Collection[Role], *, by: str, at: datetime) -> None:
+    """Gives a person these roles in place of the ones before; they act with the next request.
+
+    Raises:
+        NotFound: if there is no such user.
+        NotAllowed: if it is oneself.
+    """
+    _another(by, name, "the roles")
+    before = (await connection.execute(_ROLES, {"name": name})).scalar_one_or_none()
+    if before is None:
+        raise NotFound("user", name)
+    if sorted(before) == sorted(roles):
+        return
+    await connection.execute(_SET_ROLES, {"name": name, "roles": sorted(roles)})
+    said = {"before": sorted(before), "roles": sorted(roles)}
+    await audit.note(connection, actor=by, act="user.roles_set", subject=name, at=at, **said)
+
+
+async def set_marks(connection: AsyncConnection, name: str, marks: Collection[str], *, by: str, at: datetime) -> None:
+    """Notes who somebody is, beside what is known; without any marks, forgets what is known.
+
+    Raises:
+        NotFound: if there is no such user.
+        NotAllowed: if it is oneself: the marks keep people from their own claims.
+    """
+    _another(by, name, "the marks")
+    if (await connection.execute(_SET_MARKS, {"name": name, "marks": sorted(marks)})).scalar_one_or_none() is None:
+        raise NotFound("user", name)
+    await audit.note(connection, actor=by, act="user.marks_set", subject=name, at=at, marks=_kinds(marks))
+
+
+async def set_contact(connection: AsyncConnection, name: str, email: str | None, *, by: str, at: datetime) -> None:
+    """Notes the address to write to somebody; None: nobody writes to them.
+
+    Raises:
+        NotFound: if there is no such user.
+        RequestInvalid: if it is no address.
+    """
+    if email is not None and not passable(email):
+        raise RequestInvalid("is no email address", "contact")
+    await one(connection, name)
+    await users.set_contact(connection, name, email)
+    act = "user.contact_set" if email is not None else "user.contact_removed"
+    await audit.note(connection, actor=by, act=act, subject=name, at=at)
+
+
+async def set_password(
+    connection: AsyncConnection, name: str, hashed: str | None, *, by: str, at: datetime, but: str | None = None
+) -> None:
+    """Keeps the hash of a new password (None: there is none any more), and ends the sessions of before.
+
+    ``but`` is the token of the session that goes on.
+
+    Raises:
+        NotFound: if there is no such user.
+    """
+    await passwords.keep(connection, name, hashed)
+    await sessions.end_all_of(connection, name, but=but)
+    act = "user.password_set" if hashed is not None else "user.password_removed"
+    await audit.note(connection, actor=by, act=act, subject=name, at=at)
+
+
+async def end_sessions(
+    connection: AsyncConnection, name: str, *, by: str, at: datetime, but: str | None = None
+) -> None:
+    """Signs somebody out everywhere, ``but`` in the session of that token.
+
+    Raises:
+        NotFound: if there is no such user.
+    """
+    await one(connection, name)
+    await sessions.end_all_of(connection, name, but=but)
+    await audit.note(connection, actor=by, act="session.all_ended", subject=name, at=at)
+
+
+async def bar(connection: AsyncConnection, name: str, *, by: str, at: datetime) -> None:
+    """Takes every authority from somebody, at once; tokens and sessions end for good.
+
+    Raises:
+        NotFound: if there is no such user.
+        NotAllowed: if it is oneself.
+    """
+    _another(by, name, "the access")
+    await users.bar(connection, name, at=at)
+    await audit.note(connection, actor=by, act="user.barred", subject=name, at=at)
+
+
+async def unbar(connection: AsyncConnection, name: str, *, by: str, at: datetime) -> None:
+    """Lets somebody sign in again, by password or provider; the tokens there were stay revoked.
+
+    Raises:
+        NotFound: if there is no such user.
+        NotAllowed: if it is oneself.
+    """
+    _another(by, name, "the access")
+    await one(connection, name)
+    if (await connection.execute(_UNBAR, {"name": name})).rowcount:
+        await audit.note(connection, actor=by, act="user.unbarred", subject=name, at=at)
+
+
+async def link(connection: AsyncConnection, name: str, *, issuer: str, subject: str, by: str, at: datetime) -> None:
+    """Has whoever the OpenID provider knows by that subject sign in as this user.
+
+    Raises:
+        NotFound: if there is no such user.
+        RequestInvalid: if the subject is linked to somebody already.
+    """
+    await one(connection, name)
+    identity = {"issuer": issuer, "subject": subject, "name": name}
+    try:
+        await connection.execute(_LINK, identity)
+    except IntegrityError:
+        raise RequestInvalid("is linked to a user already", "subject") from None
+    await audit.note(connection, actor=by, act="user.linked", subject=name, at=at, issuer=issuer)
+
+
+async def unlink(connection: AsyncConnection, name: str, *, by: str, at: datetime) -> None:
+    """Forgets by whom the provider knows a user; sessions end."""
+    await one(connection, name)
+    await connection.execute(_UNLINK, {"name": name})
+    await sessions.end_all_of(connection, name)
+    await audit.note(connection, actor=by, act="user.unlinked", subject=name, at=at)
+
+
+def passable(email: str) -> bool:
+    """Whether it has the form of an address; whether anybody reads there only a message can tell."""
+    local, _, domain = email.rpartition("@")
+    return bool(local) and "." in domain and len(email) <= 254 and email.isprintable() and " " not in email
+
+
+def _another(by: str, name: str, what: str) -> None:
+    if by == name:
+        raise NotAllowed(f"nobody changes {what} of their own; another administrator does")
+
+
+def _kinds(marks: Collection[str]) -> list[str]:
+    return sorted({mark.partition(":")[0] for mark in marks})
+
+
+_PEOPLE: Final = text("""
+SELECT u.name, u.roles, u.scopes, u.created_at, u.barred_at, u.password_hash IS NOT NULL AS has_password,
+       EXISTS (SELECT 1 FROM personal_data p WHERE p.subject_id = u.contact_id AND p.body IS NOT NULL) AS has_contact,
+       ARRAY(SELECT DISTINCT split_part(m, ':', 1) FROM unnest(u.marks) AS m ORDER BY 1) AS mark_kinds,
+       (SELECT count(*) FROM oidc_identity i WHERE i.username = u.name) AS identities,
+       (SELECT count(*) FROM api_token t WHERE t.username = u.name AND t.revoked_at IS NULL
+          AND (t.expires_at IS NULL OR t.expires_at > now())) AS tokens,
+       (SELECT count(*) FROM session s WHERE s.username = u.name AND s.expires_at > now()) AS sessions
+FROM app_user u WHERE CAST(:name AS text) IS NULL OR u.name = :name ORDER BY u.name
+""")
+_ROLES: Final = text("SELECT roles FROM app_user WHERE name = :name FOR UPDATE")
+_SET_ROLES: Final = text("UPDATE app_user SET roles = :roles WHERE name = :name")
+_SET_MARKS: Final = text("""
+UPDATE app_user SET marks = CASE WHEN cardinality(CAST(:marks AS text[])) = 0 THEN '{}'
+    ELSE ARRAY(SELECT DISTINCT m FROM unnest(marks || CAST(:marks AS text[])) AS m ORDER BY 1) END
+WHERE name = :name RETURNING name
+""")
+_UNBAR: Final = text("UPDATE app_user SET barred_at = NULL WHERE name = :name AND barred_at IS NOT NULL")
+_LINK: Final = text("INSERT INTO oidc_identity (issuer, subject, username) VALUES (:issuer, :subject, :name)")
+_UNLINK: Final = text("DELETE FROM oidc_identity WHERE username = :name")

@@ -1,0 +1,90 @@
+"""Sessions of people who are signed in with a browser. The cookie holds 256 random bits, the register their hash."""
+
+import secrets
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import SessionRow
+from referral_rewards.domain.errors import NotSignedIn
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.people.users import OF_A_PERSON, User, hash_of
+
+#: Unused for so long, a session is over; and used or not, after a working day.
+IDLE_MAX: Final = timedelta(minutes=30)
+LENGTH_MAX: Final = timedelta(hours=12)
+#: A session notes that it is used only this often, so that reading a page rarely writes.
+_NOTED_EVERY: Final = timedelta(minutes=1)
+
+
+async def begin(
+    connection: AsyncConnection,
+    username: str,
+    *,
+    at: datetime,
+    roles: Collection[Role] | None = None,
+) -> str:
+    """Signs a user in; the token for the cookie, which is kept nowhere else.
+
+    ``roles`` are what an identity provider says, where it is the one to say; None: those of the user's own row, looked
+    up with each request.
+    """
+    token = secrets.token_urlsafe(32)
+    await connection.execute(
+        insert(SessionRow).values(
+            token_hash=hash_of(token),
+            username=username,
+            roles=None if roles is None else sorted(roles),
+            began_at=at,
+            seen_at=at,
+            expires_at=at + LENGTH_MAX,
+        )
+    )
+    return token
+
+
+async def visitor(connection: AsyncConnection, token: str, *, at: datetime) -> User:
+    """The user whose session this is.
+
+    Raises:
+        NotSignedIn: if there is none, it is over, or its user was barred.
+    """
+    found = await connection.execute(_FIND, {"hash": hash_of(token), "at": at, "idle_since": at - IDLE_MAX})
+    row = found.one_or_none()
+    if row is None:
+        raise NotSignedIn("the session is over; sign in again")
+    if at - row.seen_at > _NOTED_EVERY:
+        await connection.execute(_SEEN, {"hash": hash_of(token), "at": at})
+    roles = frozenset(Role(role) for role in (row.own_roles if row.roles is None else row.roles))
+    scopes = OF_A_PERSON if roles else frozenset()
+    return User(row.username, roles, frozenset(scopes), frozenset(row.marks), hash_of(token))
+
+
+async def end(connection: AsyncConnection, token: str) -> None:
+    """Signs out."""
+    await connection.execute(_END, {"hash": hash_of(token)})
+
+
+async def end_all_of(connection: AsyncConnection, username: str, *, but: str | None = None) -> None:
+    """Ends every session of a user; ``but`` is the token of the one that goes on."""
+    await connection.execute(_END_ALL, {"name": username, "but": but and hash_of(but)})
+
+
+async def forget_expired(connection: AsyncConnection, at: datetime) -> None:
+    """Deletes what is over by now."""
+    await connection.execute(_FORGET, {"at": at})
+
+
+_FIND: Final = text("""
+SELECT s.username, s.roles, s.seen_at, u.roles AS own_roles, u.marks
+FROM session s JOIN app_user u ON u.name = s.username
+WHERE s.token_hash = :hash AND s.expires_at > :at AND s.seen_at > :idle_since AND u.barred_at IS NULL
+""")
+
+_SEEN: Final = text("UPDATE session SET seen_at = :at WHERE token_hash = :hash")
+_END: Final = text("DELETE FROM session WHERE token_hash = :hash")
+_END_ALL: Final = text("DELETE FROM session WHERE username = :name AND token_hash IS DISTINCT FROM :but")
+_FORGET: Final = text("DELETE FROM session WHERE expires_at <= :at")

@@ -1,0 +1,112 @@
+"""API tokens that people issue for themselves: for some of what they may do, for a time, and revoked when they like."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
+from referral_rewards.register import audit
+from referral_rewards.register.people import users
+from referral_rewards.register.people.users import Scope, User, hash_of
+
+LABEL_LENGTH_MAX: Final = 80
+LIFETIME_MAX: Final = timedelta(days=366)
+
+
+async def issue(
+    connection: AsyncConnection,
+    user: User,
+    *,
+    label: str,
+    scopes: Collection[Scope],
+    expires_at: datetime,
+    at: datetime,
+    by: str | None = None,
+    by_token: str | None = None,
+) -> tuple[UUID, str]:
+    """A further token of the user's, by its id and itself, which is kept nowhere.
+
+    ``by`` is who issues it, if not the user; ``by_token`` the token that asks for it, where one does: what comes of it
+    ends with it.
+
+    Raises:
+        RequestInvalid: without a label or scope, or for a time that is over or longer than a year.
+        NotSignedIn: if the token that asks was revoked meanwhile.
+        NotAllowed: for a scope that the user, or the token that asks, does not have, or a longer life than its own.
+    """
+    label = label.strip()
+    if not 0 < len(label) <= LABEL_LENGTH_MAX or not label.isprintable():
+        raise RequestInvalid(f"say what it is for, in up to {LABEL_LENGTH_MAX} characters", "label")
+    if not scopes:
+        raise RequestInvalid(f"choose at least one of {', '.join(sorted(Scope))}", "scopes")
+    if not at < expires_at <= at + LIFETIME_MAX:
+        raise RequestInvalid("a token lasts up to a year", "expires_at")
+    for scope in sorted(scopes):
+        user.need_scope(scope)
+    issued_by = None
+    if by_token is not None:
+        # Held, so that revoking it comes before, and nothing is issued, or after, and takes what was issued along.
+        asking = (await connection.execute(_ASKING, {"hash": hash_of(by_token)})).one_or_none()
+        if asking is None:
+            raise NotSignedIn("the token is not valid")
+        if asking.expires_at is not None and expires_at > asking.expires_at:
+            raise NotAllowed("a token issues none that outlives it")
+        issued_by = asking.id
+    number = uuid4()
+    token = await users.new_token(
+        connection,
+        user.name,
+        label=label,
+        scopes=scopes,
+        at=at,
+        expires_at=expires_at,
+        number=number,
+        issued_by=issued_by,
+    )
+    said = {"token": str(number), "scopes": sorted(scopes), "expires_at": expires_at.isoformat()}
+    await audit.note(connection, actor=by or user.name, act="token.issued", subject=user.name, at=at, **said)
+    return number, token
+
+
+async def of(connection: AsyncConnection, name: str) -> Sequence[Any]:
+    """A user's tokens, newest first: id, label, scopes, created_at, expires_at, revoked_at."""
+    return (await connection.execute(_OF, {"name": name})).all()
+
+
+async def revoke(
+    connection: AsyncConnection, number: UUID, *, by: str, at: datetime, only_of: str | None = None
+) -> None:
+    """Ends a token at once, with those that it issued; a second time changes nothing. ``only_of``: whose it has to be.
+
+    Raises:
+        NotFound: if there is no such token.
+    """
+    row = (await connection.execute(_FIND, {"id": number, "name": only_of})).one_or_none()
+    if row is None:
+        raise NotFound("token", str(number))
+    ended = list((await connection.execute(_REVOKE, {"id": number, "at": at})).scalars())
+    for each in sorted(ended, key=lambda each: (each != number, each)):
+        said = {"token": str(each)}
+        await audit.note(connection, actor=by, act="token.revoked", subject=row.username, at=at, **said)
+
+
+_OF: Final = text("""
+SELECT id, label, scopes, created_at, expires_at, revoked_at FROM api_token
+WHERE username = :name ORDER BY created_at DESC, id
+""")
+_FIND: Final = text("""
+SELECT username FROM api_token WHERE id = :id AND (CAST(:name AS text) IS NULL OR username = :name) FOR UPDATE
+""")
+_REVOKE: Final = text("""
+WITH RECURSIVE line AS (
+    SELECT id FROM api_token WHERE id = :id UNION SELECT t.id FROM api_token t JOIN line ON t.issued_by = line.id
+)
+UPDATE api_token SET revoked_at = :at WHERE id IN (SELECT id FROM line) AND revoked_at IS NULL RETURNING id
+""")
+_ASKING: Final = text("""
+SELECT id, expires_at FROM api_token WHERE token_hash = :hash AND revoked_at IS NULL FOR SHARE
+""")

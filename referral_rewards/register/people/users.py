@@ -1,0 +1,265 @@
+"""Who may ask something of us: people with roles, services with scopes, and the tokens they show."""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import PersonalData, TokenRow
+from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
+from referral_rewards.domain.programs.terms import Role
+
+#: Tokens begin so, to be found by whoever scans for leaked secrets.
+TOKEN_PREFIX: Final = "rrt_"  # noqa: S105 (a prefix, no secret)
+
+
+class Scope(StrEnum):
+    """What a token may be used for. A service has scopes of its own; a person's roles bring some with them."""
+
+    EVENTS_WRITE = "events:write"
+    CLAIMS_READ = "claims:read"
+    CLAIMS_DECIDE = "claims:decide"
+
+
+#: What a person may do with a token, where the token does not say less.
+OF_A_PERSON: Final = frozenset({Scope.CLAIMS_READ, Scope.CLAIMS_DECIDE})
+#: Whoever holds one of these may read the books; what moves money in them, neither decides by that.
+READ_THE_BOOKS: Final = frozenset({Role.FINANCE, Role.ADMINISTRATOR})
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody signed in, with the roles held and the scopes granted at this moment.
+
+    ``proof`` is the hash of the token or session that was shown, empty where none was: by it `register.presence` asks
+    again.
+    """
+
+    name: str
+    roles: frozenset[Role]
+    scopes: frozenset[Scope]
+    marks: frozenset[str]
+    proof: str = field(default="", repr=False)
+
+    @property
+    def approver(self) -> Approver:
+        return Approver(self.name, self.roles, self.marks)
+
+    def need_scope(self, scope: Scope) -> None:
+        """Return if the user holds the scope.
+
+        Raises:
+            NotAllowed: if not.
+        """
+        if scope not in self.scopes:
+            raise NotAllowed(f"{self.name} lacks the scope {scope}")
+
+    def need_a_role(self) -> None:
+        """Return if the user is a person with any role, who may read: services write facts and read nothing.
+
+        Raises:
+            NotAllowed: if not.
+        """
+        if not self.roles:
+            raise NotAllowed(f"{self.name} has no role, which reading referrals and claims needs")
+        self.need_scope(Scope.CLAIMS_READ)
+
+    def need_the_books(self) -> None:
+        """Return if the user may read the books, which tell what everybody is paid.
+
+        Raises:
+            NotAllowed: if not.
+        """
+        self.need_a_role()
+        if not self.roles & READ_THE_BOOKS:
+            raise NotAllowed(f"{self.name} may not read the books: it needs {' or '.join(sorted(READ_THE_BOOKS))}")
+
+    def need_finance(self) -> None:
+        """Return if the user is of finance, who alone has a provider asked about money.
+
+        Raises:
+            NotAllowed: if not.
+        """
+        self.need_a_role()
+        if Role.FINANCE not in self.roles:
+            raise NotAllowed(f"{self.name} is not of finance, which this needs")
+
+
+async def add(
+    connection: AsyncConnection,
+    name: str,
+    *,
+    roles: Collection[Role] = (),
+    scopes: Collection[Scope] = (),
+    marks: Collection[str] = (),
+    at: datetime,
+) -> str:
+    """Adds a user and returns the token, which is kept nowhere: the register holds its hash.
+
+    Raises:
+        RequestInvalid: if the name is taken.
+    """
+    await enter(connection, name, roles=roles, scopes=scopes, marks=marks, at=at)
+    granted = {*scopes, *(OF_A_PERSON if roles else ())}
+    return await new_token(connection, name, label="first", scopes=granted, at=at)
+
+
+async def enter(
+    connection: AsyncConnection,
+    name: str,
+    *,
+    roles: Collection[Role] = (),
+    scopes: Collection[Scope] = (),
+    marks: Collection[str] = (),
+    at: datetime,
+) -> None:
+    """Adds a user who has no means to sign in yet.
+
+    Raises:
+        RequestInvalid: if the name is taken.
+    """
+    row = {"name": name, "roles": sorted(roles), "scopes": sorted(scopes), "marks": sorted(marks), "at": at}
+    if (await connection.execute(_ENTER, row)).scalar_one_or_none() is None:
+        raise RequestInvalid(f"there is a user {name!r} already", "NAME")
+
+
+async def new_token(
+    connection: AsyncConnection,
+    name: str,
+    *,
+    label: str,
+    scopes: Collection[Scope],
+    at: datetime,
+    expires_at: datetime | None = None,
+    number: UUID | None = None,
+    issued_by: UUID | None = None,
+) -> str:
+    """A further token for a user there is, for some of what the user may do; ``number`` becomes its id. ``issued_by``
+    is the token that asked for it."""
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    await connection.execute(
+        insert(TokenRow).values(
+            id=number or uuid4(),
+            username=name,
+            token_hash=hash_of(token),
+            issued_by=issued_by,
+            label=label,
+            scopes=sorted(scopes),
+            created_at=at,
+            expires_at=expires_at,
+            revoked_at=None,
+        )
+    )
+    return token
+
+
+async def exists(connection: AsyncConnection, name: str) -> bool:
+    """Whether there is a user of that name, barred or not."""
+    return bool((await connection.execute(_EXISTS, {"name": name})).scalar_one())
+
+
+async def named(connection: AsyncConnection, name: str) -> User:
+    """A user who was not barred, with all that they may do.
+
+    Raises:
+        NotFound: if there is no such user, or they were barred.
+    """
+    row = (await connection.execute(_NAMED, {"name": name})).one_or_none()
+    if row is None:
+        raise NotFound("unbarred user" if await exists(connection, name) else "user", name)
+    roles = frozenset(Role(role) for role in row.roles)
+    held = {*row.scopes, *(OF_A_PERSON if roles else ())}
+    return User(name, roles, frozenset(Scope(scope) for scope in held), frozenset(row.marks))
+
+
+async def bar(connection: AsyncConnection, name: str, *, at: datetime) -> None:
+    """Takes every authority from a user, at once: tokens and sessions end, and what they approved is not sent.
+
+    Raises:
+        NotFound: if there is no such user.
+    """
+    if (await connection.execute(_BAR, {"name": name, "at": at})).scalar_one_or_none() is None:
+        raise NotFound("user", name)
+
+
+async def contact(connection: AsyncConnection, name: str) -> str | None:
+    """The email address to write to a user, or None: none was given, it was erased, or the user is barred."""
+    body = (await connection.execute(_CONTACT, {"name": name})).scalar_one_or_none()
+    return body["email"] if body else None
+
+
+async def set_contact(connection: AsyncConnection, name: str, email: str | None) -> None:
+    """Notes the address to write to a user in place of the one before, which is erased; None notes none."""
+    await connection.execute(_ERASE_CONTACT, {"name": name})
+    subject = None
+    if email is not None:
+        subject, salt, body = uuid4(), os.urandom(16), {"email": email}
+        commitment = hashlib.sha256(salt + json.dumps(body).encode()).hexdigest()
+        row: dict[str, Any] = {"subject_id": subject, "body": body, "salt": salt, "commitment": commitment}
+        await connection.execute(insert(PersonalData).values(row))
+    await connection.execute(_SET_CONTACT, {"name": name, "contact": subject})
+
+
+async def signed_in(connection: AsyncConnection, token: str, at: datetime) -> User:
+    """The user whose token this is.
+
+    Raises:
+        NotSignedIn: if it is nobody's, was revoked, has expired, or its user was barred.
+    """
+    row = (await connection.execute(_BY_TOKEN, {"hash": hash_of(token), "at": at})).one_or_none()
+    if row is None:
+        raise NotSignedIn("the token is not valid")
+    roles = frozenset(Role(role) for role in row.roles)
+    held = {*row.own_scopes, *(OF_A_PERSON if roles else ())}
+    granted = frozenset(Scope(scope) for scope in row.scopes if scope in held)
+    return User(row.name, roles, granted, frozenset(row.marks), hash_of(token))
+
+
+def hash_of(token: str) -> str:
+    """What is kept of a token. It has 256 random bits, so that no slow hash is needed."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+_EXISTS: Final = text("SELECT EXISTS (SELECT 1 FROM app_user WHERE name = :name)")
+
+_NAMED: Final = text("SELECT roles, scopes, marks FROM app_user WHERE name = :name AND barred_at IS NULL")
+
+_ENTER: Final = text("""
+INSERT INTO app_user (name, roles, scopes, marks, created_at) VALUES (:name, :roles, :scopes, :marks, :at)
+ON CONFLICT DO NOTHING RETURNING name
+""")
+
+_CONTACT: Final = text("""
+SELECT p.body FROM app_user u JOIN personal_data p ON p.subject_id = u.contact_id
+WHERE u.name = :name AND u.barred_at IS NULL
+""")
+
+_ERASE_CONTACT: Final = text("""
+UPDATE personal_data SET body = NULL, salt = NULL, erased_at = now()
+WHERE subject_id = (SELECT contact_id FROM app_user WHERE name = :name)
+""")
+
+_SET_CONTACT: Final = text("UPDATE app_user SET contact_id = :contact WHERE name = :name")
+
+_BAR: Final = text("""
+WITH revoked AS (UPDATE api_token SET revoked_at = :at WHERE username = :name AND revoked_at IS NULL),
+ended AS (DELETE FROM session WHERE username = :name)
+UPDATE app_user SET barred_at = coalesce(barred_at, :at) WHERE name = :name RETURNING name
+""")
+
+_BY_TOKEN: Final = text("""
+SELECT u.name, u.roles, u.scopes AS own_scopes, u.marks, t.scopes
+FROM api_token t JOIN app_user u ON u.name = t.username
+WHERE t.token_hash = :hash AND t.revoked_at IS NULL AND u.barred_at IS NULL
+  AND (t.expires_at IS NULL OR t.expires_at > :at)
+""")

@@ -1,0 +1,167 @@
+"""Keeps the queue: what waits for a person, as rows that a search finds without reading the register through.
+
+The queue is a projection. What of one referral waits follows from its row, its claim, its payouts and its facts; it is
+written anew wherever one of these changes, in the same transaction and under the referral's row lock, so that it never
+says anything else than they do.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.decisions.overdue import patience
+from referral_rewards.register import programs
+from referral_rewards.register.literals import array
+
+
+async def keep(connection: AsyncConnection, referral: str) -> None:
+    """Writes what of a referral waits for a person. The caller holds its row, and has written everything else."""
+    for entry in await connection.execute(_KEEP, {"referral": referral}):
+        if entry.undated:
+            await _date(connection, entry)
+
+
+async def keep_cycle(connection: AsyncConnection, cycle: UUID) -> None:
+    """Likewise of a payout cycle, which belongs to no referral. The caller holds its row, and has written it."""
+    await connection.execute(_KEEP_CYCLE, {"cycle": cycle})
+
+
+async def confirmed(connection: AsyncConnection, orders: Iterable[str]) -> None:
+    """Takes away the reports of conversions that a source has now told of, whomever it told of them."""
+    await connection.execute(_CONFIRMED, {"orders": array(sorted(orders))})
+
+
+async def date(connection: AsyncConnection, limit: int = 500) -> int:
+    """Says from when on claims are overdue that came before their approvers before anybody said so; how many.
+
+    The calendar of a program is no SQL, so that a migration leaves this to the sweep, some at a time.
+    """
+    undated = (await connection.execute(_UNDATED, {"limit": limit})).all()
+    for entry in undated:
+        await _date(connection, entry)
+    return len(undated)
+
+
+async def _date(connection: AsyncConnection, entry: Any) -> None:
+    terms = dict(await programs.versions(connection, entry.program))[entry.version]
+    until = patience(entry.since, terms)
+    dated: dict[str, str | datetime] = {
+        "referral": entry.referral_id,
+        "since": entry.since,
+        "remind_at": until.remind_at,
+        "escalate_at": until.escalate_at,
+    }
+    await connection.execute(_DATE, dated)
+
+
+# What a search asks for stands in the row; what is only shown is read from the referral when it is.
+#
+# A payout has one entry, whatever it pays or, once cancelled, was to pay: that of the first of its referrals. Why it
+# stands there is read when it is shown, for it may change while it stands. One of unknown outcome waits for a person
+# from an hour on: until then its entry lies in the future, where no search looks, so that nothing has to be written
+# when the hour is over.
+_KEEP: Final = text("""
+WITH waiting AS MATERIALIZED (
+    SELECT r.id, 'approval' AS exception, '' AS subject, CAST(NULL AS text) AS about, CAST(NULL AS text) AS reported,
+           coalesce(r.waiting_since, (SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id
+                                      AND s.status = 'awaiting_approval')) AS since
+    FROM referral r WHERE r.id = :referral AND r.status IN ('awaiting_approval', 'on_hold')
+    UNION ALL
+    SELECT r.id, 'late_fact', '', r.late_facts || ' late', NULL, r.closed_at
+    FROM referral r WHERE r.id = :referral AND r.late_facts > 0 AND r.closed_at IS NOT NULL
+    UNION ALL
+    SELECT c.referral_id, 'clawback', c.leg_id || '/' || c.fact_id, c.why, NULL, c.opened_at
+    FROM clawback_case c WHERE c.referral_id = :referral
+      AND (c.state = 'open' OR EXISTS (
+          SELECT 1 FROM clawback b WHERE b.case_id = c.id AND b.state = 'manual_review' OFFSET 0))
+    UNION ALL
+    SELECT CAST(:referral AS text) COLLATE "C", 'payout_' || p.state, CAST(p.id AS text), NULL, NULL,
+           p.updated_at + CASE p.state WHEN 'unknown' THEN interval '1 hour' ELSE interval '0' END
+    FROM (
+        SELECT id FROM payout WHERE referral_id = :referral
+        UNION
+        SELECT pl.payout_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id
+        WHERE l.referral_id = :referral
+    ) AS its JOIN payout p USING (id)
+    WHERE (p.state IN ('manual_review', 'refused', 'returned', 'waiting_funds', 'unknown')
+           OR (p.state = 'accepted' AND p.rail = 'manual'))
+      AND :referral = coalesce(p.referral_id, (
+          SELECT min(l.referral_id) FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
+          WHERE pl.payout_id = p.id AND (pl.live OR NOT EXISTS (
+              SELECT 1 FROM payout_leg WHERE payout_id = p.id AND live OFFSET 0))))
+    UNION ALL
+    SELECT r.id, 'reported', CAST(f.id AS text),
+           'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')
+           || ', which no source has confirmed', f.data->>'order', f.occurred_at
+    FROM referral r
+    CROSS JOIN LATERAL (SELECT fact_id FROM referral_fact WHERE referral_id = r.id OFFSET 0) AS rf
+    CROSS JOIN LATERAL (SELECT * FROM fact WHERE id = rf.fact_id AND type = 'conversion.reported' OFFSET 0) AS f
+    WHERE r.id = :referral AND r.closed_at IS NULL AND r.status IN ('invited', 'purchased_unclaimed', 'claimed')
+      AND NOT EXISTS (
+          SELECT 1 FROM fact_key fk JOIN fact told ON told.id = fk.fact_id AND told.type = 'conversion.recorded'
+          WHERE fk.key = 'order:' || (f.data->>'order') OFFSET 0)
+), gone AS (
+    DELETE FROM queue_entry q WHERE q.referral_id = :referral
+      AND NOT EXISTS (SELECT 1 FROM waiting w WHERE w.exception = q.exception AND w.subject = q.subject)
+)
+INSERT INTO queue_entry AS q (referral_id, exception, subject, program, status, reason, about, referrer, customer,
+                              order_id, recommendation, flags, routes, amount_minor, currency, since)
+SELECT w.id, w.exception, w.subject, coalesce(r.program, ''), coalesce(r.status, ''), r.reason, w.about, r.referrer,
+       (SELECT min(substr(k.key, 10)) FROM referral_key k WHERE k.referral_id = r.id AND k.key LIKE 'customer:%'),
+       coalesce(w.reported, r.order_id), c.body->>'recommendation',
+       ARRAY(SELECT DISTINCT raised->>'flag' FROM jsonb_array_elements(c.body->'flags') AS raised ORDER BY 1),
+       ARRAY(SELECT jsonb_array_elements_text(c.body->'requirement'->'routes') ORDER BY 1),
+       legs.amount_minor, legs.currency, w.since
+FROM waiting w JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(CAST(leg->>'amount_minor' AS bigint)), 0) AS amount_minor, min(leg->>'currency') AS currency
+    FROM jsonb_array_elements(c.body->'legs') AS leg
+) AS legs
+ON CONFLICT (referral_id, exception, subject) DO UPDATE
+SET program = excluded.program, status = excluded.status, reason = excluded.reason, about = excluded.about,
+    referrer = excluded.referrer, customer = excluded.customer, order_id = excluded.order_id,
+    recommendation = excluded.recommendation, flags = excluded.flags, routes = excluded.routes,
+    amount_minor = excluded.amount_minor, currency = excluded.currency, since = excluded.since,
+    remind_at = NULL, escalate_at = NULL
+WHERE (q.program, q.status, q.reason, q.about, q.referrer, q.customer, q.order_id, q.recommendation, q.flags, q.routes,
+       q.amount_minor, q.currency, q.since)
+    IS DISTINCT FROM
+      (excluded.program, excluded.status, excluded.reason, excluded.about, excluded.referrer, excluded.customer,
+       excluded.order_id, excluded.recommendation, excluded.flags, excluded.routes, excluded.amount_minor,
+       excluded.currency, excluded.since)
+RETURNING q.referral_id, q.program, q.since, (SELECT version FROM referral WHERE id = q.referral_id) AS version,
+          q.exception = 'approval' AND q.status = 'awaiting_approval' AS undated
+""")
+
+_KEEP_CYCLE: Final = text("""
+WITH waiting AS MATERIALIZED (
+    SELECT CAST(id AS text) AS subject, program, state, frozen_at FROM payout_cycle
+    WHERE id = :cycle AND state = 'frozen' AND frozen_at IS NOT NULL
+), gone AS (
+    DELETE FROM queue_entry WHERE referral_id = '' AND exception = 'cycle' AND subject = CAST(:cycle AS text)
+      AND NOT EXISTS (SELECT 1 FROM waiting)
+)
+INSERT INTO queue_entry (referral_id, exception, subject, program, status, routes, amount_minor, since)
+SELECT '', 'cycle', subject, program, state, '{finance}', 0, frozen_at FROM waiting
+ON CONFLICT (referral_id, exception, subject) DO NOTHING
+""")
+
+_CONFIRMED: Final = text("""
+DELETE FROM queue_entry WHERE order_id = ANY(CAST(:orders AS text[])) AND exception = 'reported'
+""")
+
+_UNDATED: Final = text("""
+SELECT q.referral_id, q.program, q.since, r.version
+FROM queue_entry q JOIN referral r ON r.id = q.referral_id
+WHERE q.exception = 'approval' AND q.status = 'awaiting_approval' AND q.remind_at IS NULL
+LIMIT :limit FOR UPDATE OF q SKIP LOCKED
+""")
+
+_DATE: Final = text("""
+UPDATE queue_entry SET remind_at = :remind_at, escalate_at = :escalate_at
+WHERE referral_id = :referral AND exception = 'approval' AND since = :since
+""")

@@ -1,0 +1,141 @@
+"""Reconciliations on record: asking for one, what did not agree, and how it ended."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID, uuid4, uuid5
+
+from sqlalchemy import insert, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import ReconciliationDifference, ReconciliationRow
+from referral_rewards.domain.books.reconciliation import Difference, DifferenceKind, Sight
+from referral_rewards.domain.errors import NotFound
+from referral_rewards.register import audit, outbox
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.reconciliations.two_sides import OURS_IN_SPAN, span_of
+
+_NAMESPACE: Final = UUID("4d0f5d4c-8f0e-5c1b-9a86-2d2f7c1b6e55")
+
+
+class State(StrEnum):
+    """How far a reconciliation came."""
+
+    ASKED = "asked"
+    LISTED = "listed"
+    DONE = "done"
+    FAILED = "failed"
+
+
+async def ask(
+    connection: AsyncConnection, rail: str, since: datetime, until: datetime, *, by: str, at: datetime
+) -> UUID:
+    """Puts on record that somebody wants a rail's list compared with ours, and wakes who does it; its id."""
+    name = uuid4()
+    await connection.execute(
+        insert(ReconciliationRow).values(
+            id=name, rail=rail, since_at=since, until_at=until, asked_by=by, asked_at=at, state=State.ASKED,
+            ours=0, theirs=0, differences=0,
+        )
+    )  # fmt: skip
+    span = {"since": since.isoformat(), "until": until.isoformat()}
+    await audit.note(connection, actor=by, act="reconciliation.asked", subject=rail, at=at, id=str(name), **span)
+    await outbox.enqueue(connection, WakeupKind.RECONCILIATION_DUE, str(name), name)
+    return name
+
+
+async def row(connection: AsyncConnection, reconciliation: UUID) -> Any:
+    """A reconciliation as it stands.
+
+    Raises:
+        NotFound: if there is none.
+    """
+    found = (await connection.execute(_ROW, {"id": reconciliation})).one_or_none()
+    if found is None:
+        raise NotFound("reconciliation", str(reconciliation))
+    return found
+
+
+async def newest(connection: AsyncConnection, limit: int) -> Sequence[Any]:
+    """The newest reconciliations."""
+    return (await connection.execute(_NEWEST, {"limit": limit})).all()
+
+
+async def differences(
+    connection: AsyncConnection, reconciliation: UUID, *, after: UUID | None, limit: int
+) -> list[tuple[UUID, Difference]]:
+    """What did not agree, by the ids of the differences."""
+    rows = await connection.execute(_DIFFERENCES, {"id": reconciliation, "after": after, "limit": limit})
+    return [
+        (each.id, Difference(DifferenceKind(each.kind), each.payout_id, each.reference, each.ours, each.theirs))
+        for each in rows.all()
+    ]
+
+
+async def listing_done(connection: AsyncConnection, reconciliation: UUID, sight: Sight) -> None:
+    """Notes that all of the rail's list is kept."""
+    await connection.execute(_LISTED, {"id": reconciliation, "sight": sight})
+
+
+async def note(connection: AsyncConnection, reconciliation: UUID, found: Sequence[Difference]) -> None:
+    """Notes differences, each once, however often it is found. A payout that stands elsewhere at its rail, or came back
+    otherwise, is woken: it asks the rail itself, and comes before a person if it was paid without leave."""
+    for each in found:
+        if each.kind in (DifferenceKind.STATE, DifferenceKind.REVERSED) and each.payout is not None:
+            await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(each.payout), each.payout)
+    if found:
+        rows = [
+            {
+                "id": uuid5(_NAMESPACE, f"{reconciliation}\x00{each.kind}\x00{each.payout}\x00{each.reference}"),
+                "reconciliation_id": reconciliation,
+                "kind": each.kind,
+                "payout_id": each.payout,
+                "reference": each.reference,
+                "ours": each.ours,
+                "theirs": each.theirs,
+            }
+            for each in found
+        ]
+        # A row at a time: of a busy account there may be more than one statement takes parameters.
+        await connection.execute(upsert(ReconciliationDifference).on_conflict_do_nothing(), rows)
+
+
+async def done(connection: AsyncConnection, asked: Any, at: datetime) -> None:
+    """Notes that everything was compared; what the rail listed is kept no longer."""
+    await connection.execute(_DONE, {**span_of(asked), "at": at})
+    await connection.execute(_FORGET, {"id": asked.id})
+
+
+async def failed(connection: AsyncConnection, reconciliation: UUID, why: str, at: datetime) -> None:
+    """Notes that it came to nothing, and why."""
+    await connection.execute(_FAILED, {"id": reconciliation, "why": why, "at": at})
+    await connection.execute(_FORGET, {"id": reconciliation})
+
+
+_ROW: Final = text("SELECT * FROM reconciliation WHERE id = :id")
+
+_NEWEST: Final = text("SELECT * FROM reconciliation ORDER BY asked_at DESC, id DESC LIMIT :limit")
+
+_DIFFERENCES: Final = text("""
+SELECT * FROM reconciliation_difference
+WHERE reconciliation_id = :id AND (CAST(:after AS uuid) IS NULL OR id > :after) ORDER BY id LIMIT :limit
+""")
+
+_LISTED: Final = text("UPDATE reconciliation SET state = 'listed', sight = :sight WHERE id = :id AND state = 'asked'")
+
+_DONE: Final = text(f"""
+UPDATE reconciliation SET state = 'done', ended_at = :at,
+    ours = (SELECT count(*) FROM payout p WHERE {OURS_IN_SPAN}),
+    theirs = (SELECT count(*) FROM listed_payment WHERE reconciliation_id = :id),
+    differences = (SELECT count(*) FROM reconciliation_difference WHERE reconciliation_id = :id)
+WHERE id = :id AND state = 'listed'
+""")  # noqa: S608  (all parts are ours)
+
+_FAILED: Final = text("""
+UPDATE reconciliation SET state = 'failed', why = :why, ended_at = :at
+WHERE id = :id AND state NOT IN ('done', 'failed')
+""")
+
+_FORGET: Final = text("DELETE FROM listed_payment WHERE reconciliation_id = :id")

@@ -1,0 +1,167 @@
+"""The two sides of a reconciliation: our payouts of a span, and what the rail listed of it."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import ListedPayment
+from referral_rewards.domain.books.reconciliation import NAMED_BY_PAYEE, Listed, ListedState, Ours, payout_of
+from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState
+from referral_rewards.register.payouts.endings import PAID_OTHERWISE
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A payout of ours with what a rail has to be told to be asked about it."""
+
+    ours: Ours
+    request: PaymentRequest
+
+
+async def destinations(connection: AsyncConnection, asked: Any, after: str, limit: int) -> Sequence[str]:
+    """Whom we paid over the rail in the span, each once, in order; those that come ``after`` one."""
+    found = await connection.execute(_DESTINATIONS, {**span_of(asked), "after": after, "limit": limit})
+    return found.scalars().all()
+
+
+async def keep_listed(connection: AsyncConnection, asked: Any, listed: Iterable[Listed]) -> None:
+    """Keeps what a rail listed, each payment once, beside the payout that it is of: by the key that it bears, by the
+    reference under which a person adopted it, or, where it takes something back, by the clawback's."""
+    rows = {
+        each.reference: {
+            "reconciliation_id": asked.id,
+            "reference": each.reference,
+            "payout_id": each.payout or payout_of(each.key),
+            "key": each.key,
+            "amount_minor": each.amount_minor,
+            "currency": each.currency,
+            "destination": each.destination,
+            "state": each.state,
+            "reversed_minor": each.reversed_minor,
+            "made_at": each.at,
+            "takes_back": each.takes_back,
+        }
+        for each in listed
+    }
+    if not rows:
+        return
+    kept = upsert(ListedPayment).values(list(rows.values()))
+    renewed = {name: kept.excluded[name] for name in ("payout_id", "state", "amount_minor", "reversed_minor")}
+    await connection.execute(
+        kept.on_conflict_do_update(index_elements=["reconciliation_id", "reference"], set_=renewed)
+    )
+    await connection.execute(_RESOLVE, {"id": asked.id, "rail": asked.rail, "references": list(rows)})
+
+
+async def held(connection: AsyncConnection, asked: Any, after: UUID | None, limit: int) -> list[Held]:
+    """Our payouts over the rail that were first sent in the span, by id."""
+    rows = await connection.execute(_OURS, {**span_of(asked), "after": after, "limit": limit})
+    return [
+        Held(
+            Ours(
+                payout=each.id,
+                key=each.provider_key,
+                state=PayoutState(each.state),
+                amount_minor=each.amount_minor,
+                currency=each.currency,
+                destination=each.payee if asked.rail in NAMED_BY_PAYEE else each.body["destination"],
+                reference=each.provider_reference,
+                reversed_minor=int(each.reversed_minor),
+                reversing_minor=int(each.reversing_minor),
+                paid_otherwise=each.paid_otherwise,
+            ),
+            PaymentRequest.of(each.body),
+        )
+        for each in rows.all()
+    ]
+
+
+async def listed_of(
+    connection: AsyncConnection, reconciliation: UUID, payouts: Sequence[UUID]
+) -> Mapping[UUID, list[Listed]]:
+    """What was listed of each of these payouts."""
+    found: dict[UUID, list[Listed]] = {each: [] for each in payouts}
+    for each in await connection.execute(_LISTED_OF, {"id": reconciliation, "payouts": list(payouts)}):
+        found[each.payout_id].append(_listed(each))
+    return found
+
+
+async def of_nobody(connection: AsyncConnection, asked: Any) -> AsyncIterator[Listed]:
+    """What was listed as made in the span and is of no payout of ours."""
+    async for each in await connection.stream(_OF_NOBODY, span_of(asked)):
+        yield _listed(each)
+
+
+def span_of(asked: Any) -> dict[str, Any]:
+    """What a reconciliation is about, as statements take it."""
+    return {"id": asked.id, "rail": asked.rail, "since": asked.since_at, "until": asked.until_at}
+
+
+def _listed(each: Any) -> Listed:
+    return Listed(
+        reference=each.reference,
+        payout=each.payout_id,
+        key=each.key,
+        amount_minor=each.amount_minor,
+        currency=each.currency,
+        destination=each.destination,
+        state=ListedState(each.state),
+        reversed_minor=each.reversed_minor,
+        at=each.made_at,
+        takes_back=each.takes_back,
+    )
+
+
+#: Which payouts are compared. A rail may first have seen one when it was first sent; one that a person settled was
+#: perhaps never sent by us; one of nothing but deductions is none of the rail's.
+OURS_IN_SPAN: Final = """
+p.rail = :rail AND p.amount_minor > 0
+  AND coalesce(p.first_sent_at, p.settled_at) >= :since AND coalesce(p.first_sent_at, p.settled_at) < :until
+"""
+
+_DESTINATIONS: Final = text(f"""
+SELECT DISTINCT (p.body->>'destination') COLLATE "C" AS destination FROM payout p
+WHERE {OURS_IN_SPAN} AND (p.body->>'destination') COLLATE "C" > :after ORDER BY 1 LIMIT :limit
+""")  # noqa: S608  (all parts are ours)
+
+_OURS: Final = text(f"""
+SELECT p.*, coalesce(c.reversed_minor, 0) AS reversed_minor, coalesce(c.reversing_minor, 0) AS reversing_minor,
+       p.state = 'settled' AND {PAID_OTHERWISE} AS paid_otherwise
+FROM payout p LEFT JOIN LATERAL (
+    SELECT sum(b.recovered_minor) AS reversed_minor,
+           sum(b.amount_minor - b.recovered_minor) FILTER (
+               WHERE b.state IN ('reversing', 'unknown', 'manual_review')
+           ) AS reversing_minor
+    FROM clawback b WHERE b.payout_id = p.id AND b.kind = 'reverse'
+) AS c ON true
+WHERE {OURS_IN_SPAN}
+  AND (CAST(:after AS uuid) IS NULL OR p.id > :after)
+ORDER BY p.id LIMIT :limit
+""")  # noqa: S608  (all parts are ours)
+
+# What bears a key that is none of this rail's payouts bears nobody's.
+_RESOLVE: Final = text("""
+UPDATE listed_payment l SET payout_id = coalesce(
+    (SELECT p.id FROM payout p WHERE p.id = l.payout_id AND p.rail = :rail),
+    (SELECT b.payout_id FROM clawback b JOIN payout p ON p.id = b.payout_id
+     WHERE b.id = l.payout_id AND l.takes_back AND p.rail = :rail),
+    (SELECT p.id FROM payout p WHERE p.provider_reference = l.reference AND p.rail = :rail LIMIT 1)
+)
+WHERE l.reconciliation_id = :id AND l.reference = ANY(CAST(:references AS text[]))
+""")
+
+_LISTED_OF: Final = text("""
+SELECT * FROM listed_payment WHERE reconciliation_id = :id AND payout_id = ANY(CAST(:payouts AS uuid[]))
+ORDER BY reference
+""")
+
+_OF_NOBODY: Final = text("""
+SELECT * FROM listed_payment
+WHERE reconciliation_id = :id AND payout_id IS NULL
+  AND (made_at IS NULL OR (made_at >= :since AND made_at < :until)) ORDER BY reference
+""")

@@ -1,0 +1,239 @@
+"""Whether the rules admit a decision (SPEC §6): asked before one is recorded, and before one is offered."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims import attribution
+from referral_rewards.domain.claims.approval import (
+    Approver,
+    DecisionKind,
+    Requirement,
+    may_decide,
+    requirement_of_a_move,
+    satisfied,
+)
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.ruling import Ruling, ruling
+from referral_rewards.domain.errors import DecisionRefused, NotAllowed, NotFound
+from referral_rewards.domain.facts import identity
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.register.claims import dossier, moves, reservations
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import Decision
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import Case, open_case
+from referral_rewards.register.referrals.closing import closing_digest
+
+_S = ReferralStatus
+_K = DecisionKind
+
+#: Where a claim stands before its approvers, and what they can record there.
+BEFORE_APPROVERS: Final = frozenset({_S.AWAITING_APPROVAL, _S.ON_HOLD, _S.APPROVED})
+#: What only a decision to reopen leads out of.
+REOPENABLE: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN})
+#: A reopening of a referral that never had a claim names this one.
+NO_CLAIM: Final = UUID(int=0)
+#: These only ever keep money back, so that they need not wait until the newest facts are judged.
+_KEEPING_BACK: Final = frozenset({_K.DENY, _K.HOLD, _K.REQUEST_EVIDENCE})
+
+#: For each kind of decision the refusal that `decide` would give, or None where it would record it.
+Answers = Mapping[DecisionKind, DecisionRefused | NotAllowed | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a decision on a referral would be made against now: its claim, or its closing (which has ``claim`` None)."""
+
+    digest: str
+    claim_id: UUID
+    claim: RewardClaim | None
+    requirement: Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What the rules are asked about: a referral as it stands, what was decided so far, what would be decided on, and
+    the marks of everybody who benefits."""
+
+    case: Case
+    subject: Subject
+    made: Sequence[Decision]
+    parties: frozenset[str]
+
+    @property
+    def row(self) -> Any:
+        return self.case.row
+
+
+async def admits(
+    connection: AsyncConnection,
+    referral: str,
+    approver: Approver,
+    *,
+    now: datetime,
+    keys: KeyRing,
+    kinds: Collection[DecisionKind] = tuple(DecisionKind),
+) -> Answers:
+    """Which kinds of decision the person could record now, each with the refusal that `decide` would give, or None.
+
+    Nothing is locked or recorded: by the time the person decides, the answer may be another.
+
+    Raises:
+        NotFound: if nobody has heard of the referral.
+    """
+    row = await referrals.row(connection, referral)
+    if row is None or (row.merged_into and row.status is None):
+        raise NotFound("referral", referral)
+    made, _ = await decisions.on_referral(connection, row.id, keys)
+    sent = await was_sent(connection, row.id)
+    answers: dict[DecisionKind, DecisionRefused | NotAllowed | None] = {}
+    matter: Matter | None = None
+    for kind in kinds:
+        try:
+            check_stands(row, kind, sent=sent)
+            matter = matter or await open_matter(connection, row, made, now)
+            await check_rules(connection, matter, kind, approver)
+        except (DecisionRefused, NotAllowed) as refusal:
+            answers[kind] = refusal
+        else:
+            answers[kind] = None
+    return answers
+
+
+async def open_matter(connection: AsyncConnection, row: Any, made: Sequence[Decision], now: datetime) -> Matter:
+    """What the rules are asked about, of a referral that stands before a decision.
+
+    Raises:
+        DecisionRefused: if it can't be judged at all.
+    """
+    case = await open_case(connection, row, now)
+    if case is None:
+        raise DecisionRefused(row.id, "not_judged", "no terms are in force for it")
+    return Matter(case, await _subject(connection, case), made, await dossier.parties(connection, case))
+
+
+async def _subject(connection: AsyncConnection, case: Case) -> Subject:
+    row = case.row
+    if row.closed_at is not None:
+        routes = {role for roles in case.terms.approval.routes.values() for role in roles}
+        required = Requirement(routes=tuple(sorted(routes)), people=1)
+        return Subject(closing_digest(row), row.claim_id or NO_CLAIM, None, required)
+    claim, _ = await claims.current(connection, row.claim_id)
+    return Subject(claim.digest, row.claim_id, claim, claim.requirement)
+
+
+async def check_rules(connection: AsyncConnection, matter: Matter, kind: DecisionKind, approver: Approver) -> None:
+    """Return if every rule about what was decided so far, and about this person, admits the kind of decision."""
+    row, subject, case = matter.row, matter.subject, matter.case
+    if kind not in _KEEPING_BACK and row.judged_version != row.facts_version:
+        raise DecisionRefused(row.id, "facts_unjudged", "facts arrived that are being judged; look again in a moment")
+    to = attribution.proposed_referrer(case.facts, case.origin.referrer, case.now) if kind is _K.REASSIGN else None
+    if kind is _K.REASSIGN and to is None:
+        raise DecisionRefused(row.id, "no_other_referrer", "nobody has asked to move it to another referrer")
+    on_it = [decision for decision in matter.made if _is_on(decision, kind, subject.digest, row.claim_id)]
+    _check_ruling(row, subject, kind, await decisions.standing(connection, on_it))
+    signed = [decision.user for decision in on_it if decision.kind is kind]
+    may_decide(
+        approver,
+        kind,
+        requirement_of_a_move(subject.requirement) if kind is _K.REASSIGN else subject.requirement,
+        referral=row.id,
+        parties=matter.parties if to is None else await dossier.parties(connection, case, to),
+        entered_by=dossier.entered_by(case.facts),
+        already_signed_by=await _same_people(connection, approver, signed),
+    )
+
+
+async def _same_people(connection: AsyncConnection, approver: Approver, signed: Sequence[str]) -> list[str]:
+    """Those of the users who signed that are this person: by name, or by a mark that two accounts share."""
+    marks = identity.of_kinds(approver.marks, identity.SELF_REFERRAL_KINDS)
+    asked = {"names": sorted(set(signed)), "name": approver.user, "marks": sorted(marks)}
+    return list((await connection.execute(_SAME_PEOPLE, asked)).scalars()) if signed else []
+
+
+async def was_sent(connection: AsyncConnection, referral: str) -> bool:
+    """Whether the first payment of its approval was committed: from then on money can only be clawed back."""
+    return any(leg.first_sent_at is not None for leg in await reservations.legs_of(connection, referral))
+
+
+def check_stands(row: Any, kind: DecisionKind, *, sent: bool) -> None:
+    """Return if a referral that stands there takes this kind of decision; ``sent`` says whether money was."""
+    _check_status(row, kind)
+    if sent and kind is not _K.REOPEN:
+        raise DecisionRefused(
+            row.id, "payment_committed", "money was sent, and only a clawback case (opened by a refund) recovers it"
+        )
+
+
+def _check_status(row: Any, kind: DecisionKind) -> None:
+    """Return if a referral that stands there takes this kind of decision at all."""
+    if kind is _K.REOPEN:
+        if row.closed_at is None or row.status not in REOPENABLE:
+            raise DecisionRefused(row.id, "not_closed", f"it is {row.status}, and only what was closed is reopened")
+        return
+    if row.status in (_S.PAYING, _S.REWARDED, _S.CLAWED_BACK):
+        raise DecisionRefused(
+            row.id,
+            "payment_committed",
+            f"it is {row.status}: money was sent, and only a clawback case (opened by a refund) recovers it",
+        )
+    if row.closed_at is not None:
+        raise DecisionRefused(row.id, "closed", f"it is {row.status}; `reopen` is the only decision it takes")
+    if row.status not in BEFORE_APPROVERS or row.claim_id is None:
+        raise DecisionRefused(
+            row.id, "no_claim", f"it is {row.status or 'not judged yet'}: there is no claim to decide"
+        )
+
+
+def _check_ruling(row: Any, subject: Subject, kind: DecisionKind, on_it: Sequence[Decision]) -> None:
+    """Return if what was decided on it so far leaves this kind of decision a meaning; else whoever asks is told of it.
+
+    Judging follows the decision by moments. In between the decisions themselves say where it stands.
+    """
+    signoffs = [decision.signoff for decision in on_it]
+    its = [decision for decision in on_it if decision.kind is kind]
+    if subject.claim is None:
+        if kind is _K.REOPEN and its:
+            raise DecisionRefused(row.id, "already_reopened", f"{_told(its)} reopened it; look again")
+        return
+    so_far = ruling(subject.requirement, signoffs, subject.digest)
+    if so_far is Ruling.DENIED:
+        denials = [decision for decision in on_it if decision.kind is _K.DENY]
+        raise DecisionRefused(row.id, "already_denied", f"{_told(denials)} denied it; `reopen` corrects that")
+    if kind in (_K.APPROVE, _K.REASSIGN) and moves.decided(subject.claim, on_it):
+        moved = [decision for decision in on_it if decision.kind is _K.REASSIGN]
+        raise DecisionRefused(row.id, "already_moved", f"{_told(moved)} moved it; look at the claim that follows")
+    if kind is _K.APPROVE and subject.claim.frozen:
+        why = "a dispute of its order is open; it can be approved once the dispute is won"
+        raise DecisionRefused(row.id, "dispute_open", why)
+    if kind is _K.APPROVE and satisfied(subject.requirement, signoffs, subject.digest):
+        raise DecisionRefused(row.id, "already_approved", f"{_told(its)} approved it; nothing is left to sign")
+    if kind is _K.HOLD and so_far is Ruling.HELD:
+        raise DecisionRefused(row.id, "already_held", f"{_told(its[-1:])} put it on hold, where it stays")
+    if kind is _K.RELEASE and so_far is not Ruling.HELD:
+        raise DecisionRefused(row.id, "not_held", "nobody holds it")
+
+
+def _told(its: Sequence[Decision]) -> str:
+    """Who decided so, and when the last of them did."""
+    people = " and ".join(dict.fromkeys(decision.user for decision in its))
+    return f"at {its[-1].decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC {people}"
+
+
+def _is_on(decision: Decision, kind: DecisionKind, digest: str, claim_id: UUID | None) -> bool:
+    """Whether it was made on what is shown now. A claim that changed and changed back is another claim."""
+    return decision.digest == digest and (kind is _K.REOPEN or decision.claim_id == claim_id)
+
+
+_SAME_PEOPLE: Final = text("""
+SELECT name FROM app_user WHERE name = ANY(CAST(:names AS text[]))
+  AND (name = :name OR marks && CAST(:marks AS text[])) ORDER BY name
+""")

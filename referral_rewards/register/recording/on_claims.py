@@ -1,0 +1,142 @@
+"""Records what a person decided, once every rule was asked (SPEC §6). Only the API calls this: it can sign."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims.approval import Approver, DecisionKind, check_words
+from referral_rewards.domain.decisions.bulk import check_unflagged
+from referral_rewards.domain.errors import DecisionRefused, NotFound, RequestInvalid, StaleDigest
+from referral_rewards.register import audit, outbox
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import Decision, NewDecision
+from referral_rewards.register.decisions.signing import KeyRing, Signer
+from referral_rewards.register.notices import planning as telling
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.recording.admission import check_rules, check_stands, open_matter, was_sent
+from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import rows as referrals
+
+_K = DecisionKind
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person asks to be recorded, against the digest that was shown to them.
+
+    ``seen`` is the number of the last decision on the referral that was shown beside it, 0 if there was none: with it,
+    nothing is recorded on top of what somebody else decided meanwhile. None does not ask. ``together`` says that it is
+    one of many claims decided at once, of which none may be flagged.
+    """
+
+    referral: str
+    kind: DecisionKind
+    reason: str
+    note: str
+    digest: str
+    seen: int | None = None
+    together: bool = False
+
+
+async def decide(
+    connection: AsyncConnection, asked: Asked, approver: Approver, *, now: datetime, keys: KeyRing, signer: Signer
+) -> tuple[Decision, bool]:
+    """Records a decision and wakes the referral, in the caller's transaction; True beside it if it was on record.
+
+    The same decision of the same person against the same digest, in the same words, is recorded once, whatever has
+    become of the claim since. Of two people who decide the same at one moment the later one is told of the first: no
+    signature is recorded that nothing needs.
+
+    Raises:
+        RequestInvalid: for a reason code that the kind does not take, or without a note.
+        NotFound: if nobody has heard of the referral.
+        NotAllowed: if the person holds none of the roles it needs.
+        StaleDigest: if the claim is no longer the one that was shown.
+        DecisionRefused: naming the rule that does not admit it.
+    """
+    check_words(asked.kind, asked.reason, asked.note)
+    row = await referrals.hold(connection, asked.referral)
+    if row is None or (row.merged_into and row.status is None):
+        raise NotFound("referral", asked.referral)
+    made, _ = await decisions.on_referral(connection, row.id, keys)
+    if (first := await _recorded_before(connection, asked, row, approver, made)) is not None:
+        return first, True
+    _check_seen(row, asked, made)
+    check_stands(row, asked.kind, sent=await was_sent(connection, row.id))
+    matter = await open_matter(connection, row, made, now)
+    subject = matter.subject
+    if subject.digest != asked.digest:
+        if asked.digest and subject.digest.startswith(asked.digest):
+            raise RequestInvalid(f"is shortened; all {len(subject.digest)} digits of it are needed", "digest")
+        raise StaleDigest(row.id, asked.digest, subject.digest)
+    if asked.together and subject.claim is not None:
+        check_unflagged(row.id, subject.claim.flag_names)
+    await check_rules(connection, matter, asked.kind, approver)
+    decision = await decisions.append(
+        connection,
+        NewDecision(
+            referral=row.id,
+            claim_id=subject.claim_id,
+            digest=subject.digest,
+            kind=asked.kind,
+            user=approver.user,
+            roles=approver.roles,
+            reason=asked.reason,
+            note=asked.note,
+            decided_at=now,
+        ),
+        signer,
+    )
+    await outbox.enqueue(connection, WakeupKind.DECISION, row.id, decision.id)
+    if asked.kind is _K.REQUEST_EVIDENCE:
+        await telling.ask_for_evidence(connection, matter.case, str(decision.id))
+    said = {"decision": str(decision.id), "kind": asked.kind, "reason": asked.reason}
+    await audit.note(connection, actor=approver.user, act="decision.recorded", subject=row.id, at=now, **said)
+    return decision, False
+
+
+def _check_seen(row: Any, asked: Asked, made: Sequence[Decision]) -> None:
+    """Return unless somebody decided since the person looked: two at the same moment, one wins, the other is told."""
+    later = [decision for decision in made if asked.seen is not None and decision.seq > asked.seen]
+    if later:
+        first = later[0]
+        raise DecisionRefused(
+            row.id, "decided_meanwhile", f"{first.user} recorded {first.kind} ({first.reason}) since you looked at it"
+        )
+
+
+async def _recorded_before(
+    connection: AsyncConnection, asked: Asked, row: Any, approver: Approver, made: Sequence[Decision]
+) -> Decision | None:
+    """The same decision if this person made it before. A hold that was released since is a new one, and so on."""
+    if not any(decision.user == approver.user and decision.digest == asked.digest for decision in made):
+        return None
+    # Whoever sends it again after the claim has changed or closed is still told of the first.
+    current = await _bears(connection, row.claim_id, asked.digest)
+    on_it = [d for d in made if d.digest == asked.digest and (not current or d.claim_id == row.claim_id)]
+    for later, decision in enumerate(on_it, start=1):
+        same = (decision.user, decision.kind, decision.reason) == (approver.user, asked.kind, asked.reason)
+        undone = asked.kind in (_K.HOLD, _K.RELEASE) and any(
+            each.kind in (_K.HOLD, _K.RELEASE) and each.kind is not asked.kind for each in on_it[later:]
+        )
+        if same and not undone and await _note(connection, decision.id) == asked.note:
+            return decision
+    return None
+
+
+async def _bears(connection: AsyncConnection, claim_id: UUID | None, digest: str) -> bool:
+    """Whether the claim there is now is what bears this digest."""
+    return claim_id is not None and (await claims.current(connection, claim_id))[0].digest == digest
+
+
+async def _note(connection: AsyncConnection, decision: UUID) -> str | None:
+    body = (await connection.execute(_NOTE, {"id": decision})).scalar_one_or_none()
+    return body["note"] if body else None
+
+
+_NOTE: Final = text("SELECT body FROM personal_data WHERE subject_id = :id")

@@ -1,0 +1,100 @@
+"""A case: a referral under its row's lock, with what the four periods say of it now."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.facts import keys as matching
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.programs.terms import Terms, in_force
+from referral_rewards.domain.referrals import periods
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.origin import Origin, origin
+from referral_rewards.domain.referrals.periods import Course
+from referral_rewards.register import programs
+from referral_rewards.register.referrals import rows as referrals
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What every further judgement of a referral is made from.
+
+    ``ahead_at`` is when the next fact takes effect that was told already: a source's clock may run minutes ahead of
+    ours (SPEC §3).
+    """
+
+    row: Any
+    now: datetime
+    version: int
+    terms: Terms
+    origin: Origin
+    facts: tuple[Fact, ...]
+    course: Course
+    ahead_at: datetime | None = None
+
+    def took_effect(self, fact: Fact) -> bool:
+        """Whether a fact that was known before has taken effect since the referral was last judged."""
+        last: datetime | None = self.row.judged_at
+        return last is not None and last < fact.occurred_at <= self.now
+
+
+async def open_case(connection: AsyncConnection, row: Any, now: datetime) -> Case | None:
+    """The case on all the referral's facts; None if none of them began it yet, or no terms were in force."""
+    linked = await referrals.facts(connection, row.id)
+    return await case_on(connection, row, now, [each.fact for each in linked])
+
+
+async def case_on(connection: AsyncConnection, row: Any, now: datetime, facts: Sequence[Fact]) -> Case | None:
+    """The case as it would be on these facts alone."""
+    admitted = await _admitted(connection, row, facts)
+    # Clocks of two machines may differ: what has happened once has happened.
+    now = max(now, row.judged_at or now)
+    ahead_at = next_ahead(facts, now)
+    begun = origin(admitted, now)
+    if begun is None:
+        return None
+    if row.moved_to is not None:
+        begun = replace(begun, referrer=row.moved_to)
+    bound = in_force(await programs.versions(connection, begun.program), begun.began_at)
+    if bound is None:
+        return None
+    version, terms = bound
+    lived = periods.course if row.round == 1 else periods.reopened
+    course = lived(admitted, terms, now, origin=begun)
+    return Case(row, now, version, terms, begun, admitted, course, ahead_at)
+
+
+def next_ahead(facts: Iterable[Fact], now: datetime) -> datetime | None:
+    """When the next of these facts takes effect; None if all of them have."""
+    return min((fact.occurred_at for fact in facts if fact.occurred_at > now), default=None)
+
+
+async def _admitted(connection: AsyncConnection, row: Any, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    """The facts without the withdrawals that came too late: after an approval that stands, or before a reopening that
+    was made in spite of them. And, once it was paid for, without what says since then that it began otherwise."""
+    facts = [fact for fact in facts if row.status not in _PAID or not _begins_otherwise(row, fact)]
+    withdrawals = [fact for fact in facts if fact.type is FactType.REFERRAL_WITHDRAWN]
+    if not withdrawals:
+        return tuple(facts)
+    approved_at = (await connection.execute(_APPROVED_AT, {"referral": row.id})).scalar_one()
+    void = [f for f in withdrawals if row.round > 1 or (approved_at is not None and f.occurred_at >= approved_at)]
+    return tuple(fact for fact in facts if fact not in void)
+
+
+def _begins_otherwise(row: Any, fact: Fact) -> bool:
+    """Whether a fact takes precedence of the one by which the referral's row says that it began."""
+    began = (row.origin_rank, row.began_at, row.origin_source, row.origin_event)
+    able = fact.type in _RANKS and "program" in fact.data and bool(fact.data.keys() & {"referrer", "referrer_code"})
+    return able and (_RANKS[fact.type], *fact.precedence) < began
+
+
+_RANKS: Final = {FactType.REFERRAL_SENT: matching.SENT, FactType.REFERRAL_CLAIMED: matching.CLAIMED}
+#: The first payment is committed: what it was for is frozen.
+_PAID: Final = frozenset({ReferralStatus.PAYING, ReferralStatus.REWARDED, ReferralStatus.CLAWED_BACK})
+
+_APPROVED_AT: Final = text("SELECT min(approved_at) FROM leg WHERE referral_id = :referral AND state <> 'cancelled'")

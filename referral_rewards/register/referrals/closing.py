@@ -1,0 +1,68 @@
+"""Closed referrals: what a decision to reopen one is made against, and what comes too late for it."""
+
+import hashlib
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.referrals.standing import Standing
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import Case, case_on
+
+_LATE_IN_ANY_CASE: Final = frozenset({FactType.REFERRAL_CLAIMED, FactType.REFERRAL_APPEALED})
+_ABOUT_THE_ORDER: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED})
+
+
+def closing_digest(row: Any) -> str:
+    """What a decision to reopen is made against: this closing of this referral, on the facts it was judged by."""
+    said = f"{row.id}\n{row.round}\n{row.status}\n{row.reason}\n{row.closed_version}"
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+async def still_closed(connection: AsyncConnection, row: Any, now: datetime) -> Standing:
+    """A closed referral stays as it is; facts that came late and bear on it are counted for the queue."""
+    linked = await referrals.facts(connection, row.id)
+    admitted = [each.fact for each in linked if each.version <= row.closed_version]
+    late = [each.fact for each in linked if each.version > row.closed_version]
+    bearing = [fact for fact in late if _bears_on(fact, row)]
+    before, after = (
+        await case_on(connection, row, now, admitted),
+        await case_on(connection, row, now, [*admitted, *late]),
+    )
+    if late and not bearing and _verdict(before) != _verdict(after):
+        bearing = late
+    known = late_at_closing(before) if before else 0
+    await referrals.write(connection, row, now, judged_version=row.facts_version, late_facts=known + len(bearing))
+    return Standing(
+        status=ReferralStatus(row.status),
+        reason=Reason(row.reason) if row.reason else None,
+        facts_version=row.facts_version,
+        closed=True,
+        program=row.program or "",
+    )
+
+
+def late_at_closing(case: Case) -> int:
+    """How many facts a closing leaves for a person to look at: claims that came too late, and appeals of a back-fill.
+
+    An appeal that a reopening has heard is settled.
+    """
+    appeals = [f for f in case.facts if f.type is FactType.REFERRAL_APPEALED] if case.row.round == 1 else []
+    return len({fact.id for fact in (*case.course.untimely, *appeals)})
+
+
+def _bears_on(fact: Fact, row: Any) -> bool:
+    return fact.type in _LATE_IN_ANY_CASE or (fact.type in _ABOUT_THE_ORDER and fact.order == row.order_id)
+
+
+def _verdict(case: Case | None) -> tuple[Any, ...] | None:
+    """What a late fact would have to change to matter."""
+    if case is None:
+        return None
+    q = case.course.conversion
+    enrolled = any(fact.type is FactType.REFERRER_ENROLLED for fact in case.facts)
+    return (case.version, case.course.status, case.course.reason, q and q.order, q and q.net_minor, enrolled)

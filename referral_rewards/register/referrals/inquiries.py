@@ -1,0 +1,87 @@
+"""What is asked of outside sources about a referral, and the record of what they answered."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import uuid4
+
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models import Inquiry
+from referral_rewards.domain.facts.identity import of_kinds
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals.inquiries import REGISTER, Answer, Answers, Question, SourceAnswer
+from referral_rewards.domain.referrals.origin import referee_identity
+from referral_rewards.register.referrals.cases import Case
+
+
+def question_of(case: Case) -> Question:
+    """What has to be asked before the claim of this case is judged: its conversion's order, and its referee."""
+    q, sources = case.course.conversion, case.terms.sources
+    return _question(case, q.order if q is not None else None, sources.customers)
+
+
+async def open_report(connection: AsyncConnection, case: Case) -> Question | None:
+    """What to ask because somebody reported a conversion that no source has told of and none was asked about; or None.
+
+    The report itself never counts (SPEC §3). A program whose conversions only our register knows has nobody to ask.
+    """
+    source = case.terms.sources.conversions
+    reported = {fact.order for fact in case.facts if fact.type is FactType.CONVERSION_REPORTED and fact.order}
+    told = {fact.order for fact in case.facts if fact.type is FactType.CONVERSION_RECORDED}
+    if source == REGISTER:
+        return None
+    for order in sorted(reported - told):
+        if not (await connection.execute(_ANSWERED, {"referral": case.row.id, "subject": order})).scalar_one():
+            return _question(case, order, None)
+    return None
+
+
+def from_outside(answers: Answers) -> Sequence[tuple[str, SourceAnswer]]:
+    """What outside sources answered, each with what it was asked about; our own record read again is no answer."""
+    question = answers.question
+    said = ((question.order, answers.conversion), (question.customer, answers.customer))
+    return [
+        (about, answer)
+        for about, answer in said
+        if about is not None and answer is not None and answer.source != REGISTER
+    ]
+
+
+async def note(
+    connection: AsyncConnection, referral: str, said: Iterable[tuple[str, SourceAnswer]], moment: str, at: datetime
+) -> None:
+    """Puts on record what outside sources answered (`from_outside`)."""
+    for subject, answer in said:
+        await connection.execute(
+            insert(Inquiry).values(
+                id=uuid4(),
+                referral_id=referral,
+                moment=moment,
+                source=answer.source,
+                subject=subject,
+                asked_at=at,
+                answer=answer.answer,
+                sentence=answer.sentence,
+                content_hash=answer.content_hash,
+            )
+        )
+
+
+def _question(case: Case, order: str | None, customers: str | None) -> Question:
+    known = sorted(of_kinds(referee_identity(case.facts, case.now), ("customer",)))
+    return Question(
+        referral=case.row.id,
+        conversions=case.terms.sources.conversions,
+        order=order,
+        customers=customers,
+        customer=known[0].removeprefix("customer:") if customers and known else None,
+    )
+
+
+_ANSWERED: Final = text(f"""
+SELECT EXISTS (
+    SELECT 1 FROM inquiry WHERE referral_id = :referral AND subject = :subject AND answer <> '{Answer.UNAVAILABLE}'
+)
+""")  # noqa: S608 (a constant of ours)

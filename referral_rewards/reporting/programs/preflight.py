@@ -1,0 +1,67 @@
+"""Gathers what a program's readiness depends on: its newest terms, its people, its rails, its sources."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import text
+
+from models.session import Database
+from referral_rewards.domain.programs.terms import Role, Terms
+from referral_rewards.domain.readiness.gaps import Readiness, named_sources
+from referral_rewards.domain.readiness.staffing import Person
+from referral_rewards.register import programs
+from referral_rewards.register.people.users import Scope
+from referral_rewards.reporting import rails
+from referral_rewards.sources.port import Source
+
+
+async def readiness(
+    database: Database, program: str, sources: Mapping[str, Source], *, proposed: Terms | None = None
+) -> Readiness:
+    """What the rule of readiness asks for, of the program's newest version or of ``proposed`` in its place.
+
+    The sources are asked outside of the transaction: one that is slow holds nothing up.
+    """
+    async with database.transaction() as connection:
+        newest = (await programs.versions(connection, program))[-1:]
+        rows = (
+            await connection.execute(
+                _PEOPLE, {"program": program, "scope": Scope.EVENTS_WRITE, "decides": Scope.CLAIMS_DECIDE}
+            )
+        ).all()
+        connected = await rails.connected(connection, datetime.now(UTC))
+    version, terms = newest[0] if newest and proposed is None else (None, proposed)
+    named = sorted(named_sources(terms) & sources.keys()) if terms is not None else []
+    answers = await asyncio.gather(*(sources[name].reachable() for name in named))
+    return Readiness(
+        program=program,
+        terms=terms,
+        version=version,
+        sources=dict(zip(named, answers, strict=True)),
+        rails=connected,
+        people=tuple(
+            Person(row.name, frozenset(Role(role) for role in row.roles), row.is_referrer, row.enters_facts)
+            for row in rows
+        ),
+    )
+
+
+# Whoever was barred, or has neither password nor provider nor a token to decide with, can't sign in. The keys
+# of a program's enrolments lie beside each other.
+_PEOPLE: Final = text("""
+SELECT u.name, u.roles, :scope = ANY(u.scopes) AS enters_facts,
+       EXISTS (
+           SELECT 1 FROM fact_key fk JOIN fact f ON f.id = fk.fact_id
+           WHERE fk.key >= 'referrer:' || :program || '/' AND fk.key < 'referrer:' || :program || '0'
+             AND f.type = 'referrer.enrolled' AND f.marks && u.marks
+       ) AS is_referrer
+FROM app_user u
+WHERE u.barred_at IS NULL AND cardinality(u.roles) > 0
+  AND (u.password_hash IS NOT NULL
+       OR EXISTS (SELECT 1 FROM oidc_identity i WHERE i.username = u.name)
+       OR EXISTS (SELECT 1 FROM api_token t WHERE t.username = u.name AND t.revoked_at IS NULL
+                  AND (t.expires_at IS NULL OR t.expires_at > now()) AND :decides = ANY(t.scopes)))
+ORDER BY u.name
+""")

@@ -1,0 +1,180 @@
+"""What waits for a person, in the form in which it is shown: the approvers' queue with the brief's seven columns."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.payouts.advice import to_do
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import Decision
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.literals import dump
+from referral_rewards.register.payouts.endings import GIVEN_UP
+from referral_rewards.reporting.plain_values import instant
+from referral_rewards.reporting.queue.filters import PAGE_MAX, Filters, Waits
+from referral_rewards.reporting.queue.search import Asking, search
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries of the queue. ``next`` is what ``after`` takes for those that follow, None at the end.
+
+    ``early`` says that it is not full though more may follow, because so much was looked through for it.
+    """
+
+    entries: list[dict[str, Any]]
+    next: str | None
+    early: bool = False
+
+
+async def page(
+    connection: AsyncConnection, keys: KeyRing, filters: Filters, asking: Asking | None, now: datetime
+) -> Page:
+    """A page of what waits: claims before their approvers, late facts, open clawback cases, payouts that can't go on by
+    themselves, payout cycles to be released, and conversions that a referee reports and no source has confirmed.
+
+    ``signed`` names only those whose signature ``keys`` verify.
+
+    Raises:
+        RequestInvalid: for filters that make no sense together, or a cursor that is none.
+    """
+    found = await search(connection, filters, asking, now)
+    return Page(await entries(connection, keys, found.keys, now), found.next, found.early)
+
+
+async def entries(
+    connection: AsyncConnection, keys: KeyRing, wanted: tuple[tuple[str, str, str], ...], now: datetime
+) -> list[dict[str, Any]]:
+    """The entries of these keys (referral, exception, subject) in this order, without those that are gone."""
+    rows = (await connection.execute(_ENTRIES, {"keys": dump(wanted)})).all() if wanted else []
+    made = await decisions.on_referrals(connection, {row.id for row in rows if row.decided}, keys)
+    return [_entry(row, made.get(row.id, []), now) for row in rows]
+
+
+async def everything(
+    connection: AsyncConnection, keys: KeyRing, filters: Filters, asking: Asking | None, now: datetime
+) -> AsyncIterator[dict[str, Any]]:
+    """All entries, page by page."""
+    after = filters.after
+    while True:
+        asked = filters.model_copy(update={"after": after, "limit": PAGE_MAX})
+        found = await page(connection, keys, asked, asking, now)
+        for entry in found.entries:
+            yield entry
+        after = found.next
+        if after is None:
+            return
+
+
+def _entry(row: Any, made: list[Decision], now: datetime) -> dict[str, Any]:
+    body: dict[str, Any] = row.body or {}
+    requirement = body.get("requirement") or {"routes": [], "people": 0}
+    about, to_do = _matter(row)
+    return {
+        "referral": row.referral_id or None,
+        "program": row.program,
+        "exception": row.exception,
+        "subject": row.subject,
+        "about": about,
+        "to_do": to_do,
+        "since": instant(row.since),
+        "overdue_from": instant(row.remind_at),
+        "overdue": row.remind_at is not None and row.remind_at <= now,
+        "escalated": row.escalate_at is not None and row.escalate_at <= now,
+        "status": row.status,
+        "referrer": row.referrer,
+        "referred_customer": row.customer,
+        "eligibility": {
+            "recommendation": body.get("recommendation"),
+            "flags": list(dict.fromkeys(raised["flag"] for raised in body.get("flags", []))),
+            "reason": row.reason,
+        },
+        "conversion": None
+        if row.order_id is None
+        else {
+            "order": row.order_id,
+            "occurred_at": instant(row.conversion_at),
+            "net_minor": row.net_minor,
+            "currency": row.currency,
+        },
+        "reward": [
+            {name: leg[name] for name in ("role", "beneficiary", "kind", "amount_minor", "currency")}
+            for leg in body.get("legs", [])
+        ],
+        "approval": {
+            "digest": body.get("digest"),
+            "needs": requirement["routes"],
+            "people": requirement["people"],
+            "signed": [_signature(each) for each in made if body and each.digest == body["digest"]],
+            "since": instant(row.since),
+        },
+        "payment": row.payouts,
+    }
+
+
+def _matter(row: Any) -> tuple[str | None, str | None]:
+    """What it is about, and what to do about it, where that is not to decide on the claim."""
+    if row.cycle_due_on is not None:
+        about = f"the payout cycle of {row.program} that was due on {row.cycle_due_on:%Y-%m-%d} has a list"
+        return about, "Look through the list, then release it."
+    if row.payout_state is not None:
+        advice = to_do(
+            PayoutState(row.payout_state), sent=row.payout_sent_at is not None, given_up=row.payout_given_up,
+            rail=row.payout_rail, key=row.payout_key,
+        )  # fmt: skip
+        return row.payout_why, advice
+    return row.about, _TO_DO.get(row.exception)
+
+
+_TO_DO: Final = {
+    Waits.LATE_FACT: "Read what came late. If it would have changed the outcome, reopen the referral.",
+    Waits.CLAWBACK: "Decide what becomes of what was paid: take it back, keep it from what comes next, give it up, or "
+    "leave it as it is.",
+    Waits.REPORTED: "Ask the source of conversions for the purchase; nothing is paid for it until it says so.",
+}
+
+
+def _signature(decision: Decision) -> dict[str, Any]:
+    return {
+        "user": decision.user,
+        "roles": sorted(decision.roles),
+        "kind": decision.kind,
+        "at": instant(decision.decided_at),
+    }
+
+
+# Most of a claim is its evidence, which no list shows.
+_ENTRIES: Final = text(f"""
+SELECT q.referral_id, q.exception, q.subject, q.about, coalesce(its.updated_at, q.since) AS since, q.remind_at,
+       q.escalate_at, r.id, coalesce(r.program, q.program) AS program, coalesce(r.status, q.status) AS status, r.reason,
+       its.state AS payout_state, its.why AS payout_why, its.key_used_at AS payout_sent_at, its.rail AS payout_rail,
+       its.provider_key AS payout_key, its.given_up AS payout_given_up, cycle.due_on AS cycle_due_on, r.referrer,
+       r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
+       EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,
+       (SELECT coalesce(json_agg(json_build_object('payout', p.id, 'state', p.state, 'why', p.why) ORDER BY p.id), '[]')
+        FROM (SELECT DISTINCT payout_id FROM payouts_of(r.id)) AS o
+        CROSS JOIN LATERAL (SELECT * FROM payout WHERE id = o.payout_id OFFSET 0) AS p) AS payouts
+FROM json_array_elements(CAST(:keys AS json)) WITH ORDINALITY AS wanted(key, number)
+CROSS JOIN LATERAL (
+    SELECT * FROM queue_entry
+    WHERE referral_id = key->>0 AND exception = key->>1 AND subject = key->>2 OFFSET 0
+) AS q
+LEFT JOIN LATERAL (SELECT * FROM referral WHERE id = q.referral_id OFFSET 0) AS r ON true
+LEFT JOIN LATERAL (
+    SELECT p.*, {GIVEN_UP} AS given_up FROM payout p
+    WHERE q.exception LIKE 'payout%' AND p.id = CAST(q.subject AS uuid) OFFSET 0
+) AS its ON true
+LEFT JOIN LATERAL (
+    SELECT due_on FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0
+) AS cycle ON true
+LEFT JOIN LATERAL (
+    SELECT body - ARRAY['evidence', 'checks', 'contributions', 'lines'] AS body
+    FROM reward_claim WHERE id = r.claim_id OFFSET 0
+) AS c ON true
+ORDER BY wanted.number
+""")  # noqa: S608 (a constant of ours)

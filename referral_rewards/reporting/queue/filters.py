@@ -1,0 +1,138 @@
+"""What somebody asks of the queue: the same filters for the API, the desk and the command line."""
+
+import base64
+import binascii
+import json
+import re
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from referral_rewards.domain.claims.findings import Flag, Recommendation
+from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.money import known_currency
+from referral_rewards.domain.programs.terms import Role
+
+PAGE_MAX: Final = 500
+UNFLAGGED: Final = "none"
+FLAGS: Final = (UNFLAGGED, *Flag)
+_MINOR_MAX: Final = 2**63 - 1
+
+
+class Waits(StrEnum):
+    """Why something waits for a person: a claim for its approvers, or one of the exceptions."""
+
+    APPROVAL = "approval"
+    LATE_FACT = "late_fact"
+    CLAWBACK = "clawback"
+    PAYOUT_MANUAL_REVIEW = "payout_manual_review"
+    PAYOUT_REFUSED = "payout_refused"
+    PAYOUT_RETURNED = "payout_returned"
+    PAYOUT_WAITING_FUNDS = "payout_waiting_funds"
+    PAYOUT_UNKNOWN = "payout_unknown"
+    PAYOUT_ACCEPTED = "payout_accepted"
+    CYCLE = "cycle"
+    REPORTED = "reported"
+
+
+class Sort(StrEnum):
+    """In which order. What has no amount, or no deadline, is in no list that is sorted by it."""
+
+    OLDEST = "oldest"
+    NEWEST = "newest"
+    AMOUNT_HIGH = "amount_high"
+    AMOUNT_LOW = "amount_low"
+    DEADLINE = "deadline"
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("holds characters that nothing's name has")
+    return value
+
+
+def _known_flag(value: str) -> str:
+    if value not in FLAGS:
+        raise ValueError(f"{value!r} is none of {', '.join(FLAGS)}")
+    return value
+
+
+Word = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+Flagged = Annotated[str, AfterValidator(_known_flag), Field(json_schema_extra={"enum": list(FLAGS)})]
+Amount = Annotated[Decimal, Field(ge=0, le=Decimal("1e15"))]
+#: An empty field of a form asks for nothing, which the description says, too.
+_OR_EMPTY: Final = {"pattern": "^([A-Z]{3})?$"}
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", json_schema_extra=_OR_EMPTY), AfterValidator(known_currency)]
+
+
+class Filters(BaseModel):
+    """Which entries, in which order, from where on. What is empty asks for nothing, as an empty field of a form."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    program: Word | None = Field(None, description="Of this program.")
+    route: Role | None = Field(None, description="Whose approval this role has a part in.")
+    flag: Flagged | None = Field(None, description="That carry this flag; `none`: no flag at all.")
+    exception: Waits | None = Field(None, description="Why it waits.")
+    recommendation: Recommendation | None = Field(None, description="What the rules advise.")
+    older_than_days: Annotated[int, Field(ge=0, le=36_500)] | None = Field(None, description="Waiting for so long.")
+    overdue: bool = Field(False, description="Only what has waited for longer than the terms allow.")
+    mine: bool = Field(False, description="Only claims that one's own roles can decide on, without one's own approval.")
+    currency: Currency | None = Field(None, description="Of the amounts.")
+    amount_min: Amount | None = Field(None, description="Rewards together of at least so much.")
+    amount_max: Amount | None = Field(None, description="Rewards together of at most so much.")
+    q: Word | None = Field(
+        None, description="A referral, referrer, customer or order: all of its id, or how it begins."
+    )
+    sort: Sort = Sort.OLDEST
+    after: Annotated[str, Field(max_length=2000)] | None = Field(None, description="`next` of the page before.")
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 50
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_fields(cls, given: Any) -> Any:
+        return {name: each for name, each in given.items() if each != ""} if isinstance(given, dict) else given
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What was asked for, as the fields of an address; without the place in the list."""
+        asked = self.model_dump(mode="json", exclude_defaults=True, exclude={"after"})
+        return {name: "true" if value is True else str(value) for name, value in asked.items()}
+
+
+def cursor(sort: Sort, place: tuple[Any, ...]) -> str:
+    """A place in a list, as an address carries it: it means something to the list alone."""
+    plain = [each.isoformat() if isinstance(each, datetime) else each for each in place]
+    return base64.urlsafe_b64encode(json.dumps([sort, *plain]).encode()).decode().rstrip("=")
+
+
+def place_of(sort: Sort, given: str) -> tuple[Any, ...]:
+    """The place that a cursor names.
+
+    Raises:
+        RequestInvalid: if no list of this order gave it out.
+    """
+    try:
+        if not re.fullmatch(r"[\w-]+", given, re.ASCII):
+            raise ValueError(given)
+        said, *place = json.loads(base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)))
+        if said != sort:
+            raise ValueError(said)
+        *first, referral, exception, subject = place
+        if not all(isinstance(each, str) and each.isprintable() for each in (referral, exception, subject)):
+            raise ValueError(place)
+        if sort in (Sort.AMOUNT_HIGH, Sort.AMOUNT_LOW):
+            currency, minor = first
+            if not (re.fullmatch("[A-Z]{3}", currency) and type(minor) is int and 0 <= minor <= _MINOR_MAX):
+                raise ValueError(first)
+            return (currency, minor, referral, exception, subject)
+        (moment,) = first
+        at = datetime.fromisoformat(moment)
+        if at.utcoffset() is None:
+            raise ValueError(moment)
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        raise RequestInvalid("is no place in a list of this order; begin at its first page", "after") from None
+    return (at, referral, exception, subject)

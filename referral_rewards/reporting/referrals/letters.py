@@ -1,0 +1,43 @@
+"""What a letter says of a referral: the explanation that everybody gets, and what concerns its reader alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.money import display
+from referral_rewards.domain.payouts.states import Handed
+from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.notices.composing import Letter
+from referral_rewards.register.notices.rows import Audience
+
+_KINDS: Final = {"cash": "", "credit": " of credit", "discount": " of discount", "gift_card": " as a gift card"}
+
+
+def letter(notice: Any, shown: Mapping[str, Any], terms: Terms, link: str, handed: Sequence[Handed] = ()) -> Letter:
+    """The letter of a message, from everything about its referral (`showing.py`). ``link`` is the reader's own, and so
+    is what they are ``handed``."""
+    told = shown["told"]
+    if notice.audience == Audience.APPROVERS:
+        rewards = [display(leg["amount_minor"], leg["currency"]) for leg in (shown["claim"] or {}).get("legs", ())]
+    else:
+        rewards = rewards_of(shown, Side(notice.audience))
+    return Letter(
+        template=notice.template,
+        program=terms.name,
+        referral=notice.referral_id,
+        why=told["why"],
+        next=told["next"],
+        appeal=told["appeal"],
+        rewards=rewards,
+        link=link,
+        handed=handed,
+    )
+
+
+def rewards_of(shown: Mapping[str, Any], side: Side) -> list[str]:
+    """What one side was granted, in words."""
+    return [
+        f"{display(leg['amount_minor'], leg['currency'])}{_KINDS[leg['kind']]}"
+        for leg in shown["legs"]
+        if leg["role"] == side and leg["state"] != "cancelled"
+    ]

@@ -1,0 +1,106 @@
+"""Every referral and where it stands, in the exact form of ``referrals list --json``."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.reporting.plain_values import instant
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which referrals are asked for; None asks for any. ``after`` is the id that the page before ended with."""
+
+    program: str | None = None
+    status: str | None = None
+    referral: str | None = None
+    after: str | None = None
+    limit: int | None = None
+
+
+async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> AsyncIterator[dict[str, Any]]:
+    """The referrals by their ids, one at a time, however many there are.
+
+    A referral that was never judged has no status; its ``reason`` then says what its facts wait for, if anything.
+    """
+    rows = await connection.stream(
+        _LISTING,
+        {
+            "program": wanted.program,
+            "status": wanted.status,
+            "referral": wanted.referral,
+            "after": wanted.after,
+            "limit": wanted.limit,
+        },
+    )
+    async for row in rows:
+        yield _referral(row)
+
+
+def _referral(row: Any) -> dict[str, Any]:
+    return {
+        "referral": row.id,
+        "program": row.program,
+        "version": row.version,
+        "referrer": row.referrer,
+        "channel": row.channel,
+        "status": row.status,
+        "reason": row.parked or row.reason,
+        "deadline": instant(row.deadline),
+        "conversion": _conversion(row),
+        "claim": _claim(row.body),
+        "payouts": row.payouts,
+    }
+
+
+def _conversion(row: Any) -> dict[str, Any] | None:
+    if row.order_id is None:
+        return None
+    return {
+        "order": row.order_id,
+        "occurred_at": instant(row.conversion_at),
+        "net_minor": row.net_minor,
+        "currency": row.currency,
+    }
+
+
+def _claim(body: dict[str, Any] | None) -> dict[str, Any] | None:
+    if body is None:
+        return None
+    return {
+        "digest": body["digest"],
+        "recommendation": body["recommendation"],
+        "checks": {check["code"]: check["result"] for check in body["checks"]},
+        "flags": list(dict.fromkeys(raised["flag"] for raised in body["flags"])),
+        "score": body["score"],
+        "legs": [{name: leg[name] for name in _LEG} for leg in body["legs"]],
+        "routes": body["requirement"]["routes"],
+    }
+
+
+_LEG: Final = ("role", "beneficiary", "kind", "amount_minor", "currency")
+
+# Of a payout that pays legs of several referrals, each shows its own part.
+# A request that turned out to speak of a tracked referral is evidence there and no referral, unless it once stood on
+# its own.
+_LISTING: Final = text("""
+SELECT r.*, c.body, coalesce(p.payouts, '[]') AS payouts
+FROM referral r
+LEFT JOIN reward_claim c ON c.id = r.claim_id
+LEFT JOIN LATERAL (
+    SELECT json_agg(json_build_object(
+        'payout', p.id, 'role', o.role, 'state', p.state,
+        'amount_minor', CASE WHEN p.cycle_id IS NULL THEN p.amount_minor ELSE l.amount_minor END,
+        'currency', p.currency, 'rail', p.rail) ORDER BY o.role DESC, o.live DESC, p.id) AS payouts
+    FROM payouts_of(r.id) AS o JOIN payout p ON p.id = o.payout_id JOIN leg l ON l.id = o.leg_id
+) AS p ON true
+WHERE (r.merged_into IS NULL OR r.status IS NOT NULL)
+  AND (CAST(:program AS text) IS NULL OR r.program = :program)
+  AND (CAST(:status AS text) IS NULL OR r.status = :status)
+  AND (CAST(:referral AS text) IS NULL OR r.id = :referral)
+  AND (CAST(:after AS text) IS NULL OR r.id > :after)
+ORDER BY r.id LIMIT :limit
+""")

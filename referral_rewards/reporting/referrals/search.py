@@ -1,0 +1,59 @@
+"""Finds referrals for support: by the beginning of their id, or by a referrer, a customer or an order."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.reporting.plain_values import plain
+
+PAGE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for; empty finds everything. ``after`` is the id that the page before ended with."""
+
+    q: str = ""
+    status: str = ""
+    program: str = ""
+    after: str = ""
+
+
+async def search(connection: AsyncConnection, wanted: Search) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of referrals by their ids, and what `after` is for the next one, or None at the end."""
+    asked = {
+        "q": wanted.q,
+        "beyond": wanted.q + "\U0010ffff",
+        "status": wanted.status,
+        "program": wanted.program,
+        "after": wanted.after,
+        "limit": PAGE + 1,
+    }
+    rows = (await connection.execute(_FOUND, asked)).all()
+    found: list[dict[str, Any]] = plain(rows[:PAGE])
+    return found, found[-1]["referral"] if len(rows) > PAGE else None
+
+
+# The beginning of an id may be that of every referral: in the order of ids no more than a page of them is read.
+_FOUND: Final = text("""
+WITH found AS (
+    (SELECT id FROM referral
+     WHERE id >= :q AND id < :beyond AND id > :after AND (merged_into IS NULL OR status IS NOT NULL)
+       AND (CAST(:status AS text) = '' OR status = :status) AND (CAST(:program AS text) = '' OR program = :program)
+     ORDER BY id LIMIT :limit)
+    UNION SELECT id FROM referral WHERE CAST(:q AS text) <> '' AND referrer = :q
+    UNION SELECT id FROM referral WHERE CAST(:q AS text) <> '' AND order_id = :q
+    UNION SELECT referral_id FROM referral_key WHERE CAST(:q AS text) <> '' AND key = 'customer:' || CAST(:q AS text)
+    UNION SELECT referral_id FROM referral_key WHERE CAST(:q AS text) <> '' AND key = 'order:' || CAST(:q AS text)
+)
+SELECT r.id AS referral, r.program, r.referrer, r.status, coalesce(r.parked, r.reason) AS reason, r.deadline,
+       r.order_id AS order, r.net_minor, r.currency, r.began_at, p.zone
+FROM found JOIN referral r USING (id) LEFT JOIN LATERAL (
+    SELECT terms->>'timezone' AS zone FROM program_version v WHERE v.program = r.program AND v.version = r.version
+) AS p ON true
+WHERE r.id > :after AND (r.merged_into IS NULL OR r.status IS NOT NULL)
+  AND (CAST(:status AS text) = '' OR r.status = :status) AND (CAST(:program AS text) = '' OR r.program = :program)
+ORDER BY r.id LIMIT :limit
+""")

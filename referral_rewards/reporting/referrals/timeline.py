@@ -1,0 +1,156 @@
+"""A referral's time as it is drawn: its four periods, and what happened when."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.payouts.states import PayoutState
+
+#: A picture with more marks than this could not be read; what is left out stands among the facts.
+MARKS_MAX: Final = 24
+
+
+class Sign(StrEnum):
+    """What a mark stands for; each has a shape of its own."""
+
+    STEP = "step"
+    CONVERSION = "conversion"
+    TAKEN_BACK = "taken_back"
+    DECISION = "decision"
+    PAYMENT = "payment"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One of the four periods. ``starts`` and ``ends`` are both None where it has not begun, which ``note`` explains;
+    ``over`` once its end has come."""
+
+    name: str
+    label: str
+    starts: datetime | None = None
+    ends: datetime | None = None
+    note: str = ""
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened, in words; ``good`` is None for what is neither good nor bad for the reward."""
+
+    at: datetime
+    sign: Sign
+    said: str
+    good: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What is drawn: ``zone`` is that of the program, whose clocks say when its periods end."""
+
+    zone: str
+    now: datetime
+    spans: tuple[Span, ...]
+    marks: tuple[Mark, ...]
+    left_out: int = 0
+
+
+def timeline(shown: Mapping[str, Any], now: datetime) -> Timeline | None:
+    """The timeline of a referral in the form of `showing`; None for one that no terms could be applied to yet."""
+    periods = shown["periods"]
+    if periods is None:
+        return None
+    marks = sorted(_marks(shown), key=lambda mark: mark.at)
+    spans = tuple(_spans(shown, periods, now))
+    return Timeline(periods["timezone"], now, spans, tuple(marks[:MARKS_MAX]), len(marks[MARKS_MAX:]))
+
+
+def _spans(shown: Mapping[str, Any], periods: Mapping[str, Any], now: datetime) -> Iterator[Span]:
+    began, claimed = _at(periods["began_at"]), _at(periods["claimed_at"])
+
+    def span(name: str, label: str, starts: datetime | None, ends: datetime | None, without: str) -> Span:
+        if starts is None or ends is None:
+            return Span(name, label, note=without)
+        return Span(name, label, starts, ends, over=ends <= now)
+
+    yield span("invitation", "Invitation", began, _at(periods["invitation_ends"]), "has no end")
+    bought, reached = _grace(shown, periods, claimed)
+    yield span("grace", "Grace", bought, reached, "not needed so far")
+    yield span("offer", "Offer", claimed, _at(periods["offer_ends"]), "begins with the claim")
+    counted = _at((shown.get("conversion") or {}).get("occurred_at"))
+    yield span("return", "Return", counted, _at(periods["return_ends"]), "begins with a purchase")
+
+
+def _grace(
+    shown: Mapping[str, Any], periods: Mapping[str, Any], claimed: datetime | None
+) -> tuple[datetime | None, datetime | None]:
+    """From the purchase that came before a claim, to when a claim still reaches it; the one that reaches furthest."""
+    reaching = [
+        (_moment(each["occurred_at"]), _moment(each["grace_ends"]))
+        for each in periods["conversions"]
+        if each["grace_ends"] is not None
+    ]
+    before = [(p, ends) for p, ends in reaching if claimed is None or p < claimed < ends]
+    return max(before, key=lambda each: each[1], default=(None, None))
+
+
+def _marks(shown: Mapping[str, Any]) -> Iterator[Mark]:
+    claim_by = _at(shown["periods"]["claim_by"])
+    for fact in shown["facts"]:
+        if (drawn := _FACTS.get(fact["type"])) is not None:
+            sign, good, say = drawn
+            at, said = _moment(fact["occurred_at"]), say(fact["data"])
+            if fact["type"] == FactType.REFERRAL_CLAIMED and claim_by is not None and at >= claim_by:
+                said, good = f"{said}, too late", False
+            yield Mark(at, sign, f"{said} (came after the closing)" if fact["late"] else said, good)
+    for made in shown["decisions"]:
+        if made["genuine"]:
+            said = f"{made['user']} decided: {made['kind'].replace('_', ' ')} ({made['reason'].replace('_', ' ')})"
+            yield Mark(_moment(made["decided_at"]), Sign.DECISION, said, _DECIDED.get(made["kind"]))
+    for payout in shown["payouts"]:
+        if payout["first_sent_at"] is not None:
+            settled = payout["state"] == PayoutState.SETTLED
+            said = f"The {payout['role'] or 'other'} reward was sent to {payout['rail'].replace('_', ' ')}"
+            yield Mark(_moment(payout["first_sent_at"]), Sign.PAYMENT, said, True if settled else None)
+    for case in shown["clawbacks"]:
+        yield Mark(_moment(case["opened_at"]), Sign.TAKEN_BACK, "A clawback case was opened", good=False)
+    if shown["closed_at"] is not None:
+        said = f"Closed: {shown['status']}" + (f", {shown['reason'].replace('_', ' ')}" if shown["reason"] else "")
+        yield Mark(_moment(shown["closed_at"]), Sign.STEP, said, good=False)
+
+
+def _at(moment: str | None) -> datetime | None:
+    return None if moment is None else _moment(moment)
+
+
+def _moment(moment: str) -> datetime:
+    return datetime.fromisoformat(moment)
+
+
+def _order(data: Mapping[str, Any]) -> str:
+    amount = f", {data['amount']} {data.get('currency') or ''}".rstrip() if data.get("amount") else ""
+    return f"{data.get('order') or 'without a number'}{amount}"
+
+
+_DECIDED: Final = {"approve": True, "release": True, "deny": False, "hold": False}
+
+#: What is drawn of the facts, and how it is told. What concerns the referrer in general is no part of the picture.
+_FACTS: Final[Mapping[str, tuple[Sign, bool | None, Callable[[Mapping[str, Any]], str]]]] = {
+    FactType.REFERRAL_SENT: (Sign.STEP, None, lambda d: f"Sent by {d.get('channel', 'some way').replace('_', ' ')}"),
+    FactType.REFERRAL_CLAIMED: (Sign.STEP, True, lambda d: "Claimed by the referee"),
+    FactType.REWARD_REQUESTED: (Sign.STEP, None, lambda d: "A reward was asked for by hand"),
+    FactType.REFERRAL_WITHDRAWN: (Sign.STEP, False, lambda d: "Withdrawn"),
+    FactType.REFERRAL_APPEALED: (Sign.STEP, None, lambda d: "Appealed"),
+    FactType.CONVERSION_RECORDED: (Sign.CONVERSION, True, lambda d: f"Conversion {_order(d)}"),
+    FactType.CONVERSION_REPORTED: (Sign.CONVERSION, None, lambda d: f"The referee tells of order {_order(d)}"),
+    FactType.CONVERSION_REVERSED: (
+        Sign.TAKEN_BACK,
+        False,
+        lambda d: f"{d.get('kind', 'reversal').replace('_', ' ').capitalize()} of order {_order(d)}",
+    ),
+    FactType.DISPUTE_OPENED: (Sign.TAKEN_BACK, False, lambda d: f"A chargeback of order {_order(d)} is open"),
+    FactType.DISPUTE_CLOSED: (Sign.STEP, None, lambda d: f"The chargeback of order {_order(d)} is closed"),
+    FactType.ATTRIBUTION_CHANGED: (Sign.STEP, None, lambda d: f"It was asked to move it to {d.get('to_referrer')}"),
+}
