@@ -1,4 +1,4 @@
-"""Preparing the reward claim that a person decides on."""
+"""The activities that judge a referral and assemble the reward claim that a person decides on."""
 
 from temporalio import activity
 
@@ -23,3 +23,15 @@ class Claims:
         if standing.status is not ReferralStatus.IN_REVIEW:
             return standing
         return await self._hearing.assemble(request.referral, now)
+
+
+class Records:
+    """The activity that tells a workflow where its referral stands."""
+
+    def __init__(self, hearing: Hearing) -> None:
+        self._hearing = hearing
+
+    @activity.defn
+    async def judge_referral(self, request: JudgeRequest) -> Standing:
+        """Judges the referral as of the workflow's clock; however often it runs, it comes to the same."""
+        return await self._hearing.judge(request.referral, moment(request.now))

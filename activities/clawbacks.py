@@ -10,7 +10,7 @@ from temporalio import activity
 
 from activities.messages import ClawbackRequest, PayoutProgress
 from activities.moment import moment
-from activities.reversing import take_back
+from activities.sending import take_back
 from models.session import Database
 from referral_rewards.domain.clawbacks.states import ClawbackState
 from referral_rewards.domain.payouts.states import Declined, Misconfigured, ReversalAnswer, Reversed, Unknown

@@ -18,11 +18,11 @@ from referral_rewards.domain.referrals.inquiries import (
     unavailable,
 )
 from referral_rewards.domain.referrals.standing import Standing
-from referral_rewards.register.facts import batches
+from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement
+from referral_rewards.register.locks import retrying
 from referral_rewards.register.referrals import inquiries
-from referral_rewards.register.retrying import retrying
 from referral_rewards.sources.port import Source, Told
 
 #: The facts that a source tells may raise the next question; more often than this, its answers go in a circle.
@@ -98,9 +98,9 @@ class Inquiries:
         could follow it (SPEC §4, closing)."""
         async with self._database.transaction() as connection:
             name = f"answer of {told.answer.source}: {told.answer.content_hash}"
-            batch = await batches.open_batch(connection, name, _now())
+            batch = await file_intake.open_batch(connection, name, _now())
             recorded = await self._intake.record(connection, told.facts, received_at=_now(), batch=batch)
-            await batches.finish(connection, batch, _now())
+            await file_intake.finish(connection, batch, _now())
         return len(recorded.conflicts)
 
 

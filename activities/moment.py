@@ -1,6 +1,10 @@
-"""The moment as of which a step is taken: the workflow's clock, but not whatever somebody makes it out to be."""
+"""What an activity knows of its own execution: the moment it may act on, and the heartbeat that says it still runs."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from typing import Final
 
 from temporalio import activity
 
@@ -14,3 +18,26 @@ def moment(asked: datetime) -> datetime:
     if not activity.in_activity() or activity.info().is_local:
         return asked
     return min(asked, activity.info().scheduled_time)
+
+
+#: Well within the heartbeat timeouts that workflows ask for.
+_EVERY_SECONDS: Final = 5.0
+
+
+@asynccontextmanager
+async def beating() -> AsyncIterator[None]:
+    """Gives signs of life for the length of the block, where it is an activity's."""
+    heart = asyncio.create_task(_beat()) if activity.in_activity() else None
+    try:
+        yield
+    finally:
+        if heart is not None:
+            heart.cancel()
+            with suppress(asyncio.CancelledError):
+                await heart
+
+
+async def _beat() -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(_EVERY_SECONDS)

@@ -9,13 +9,13 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.beating import beating
 from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
-from activities.moment import moment
+from activities.moment import beating, moment
 from activities.sending import ask, look
 from models.session import Database
 from referral_rewards.domain import money
+from referral_rewards.domain.payouts.advice import FUNDS, NO_ANSWER, NOT_CONNECTED, PROBE, until_the_next_poll
 from referral_rewards.domain.payouts.rail_catalogue import SAY_WHAT_THEY_HOLD
 from referral_rewards.domain.payouts.states import (
     AT_REST,
@@ -31,7 +31,6 @@ from referral_rewards.domain.payouts.states import (
     Unknown,
     matches,
 )
-from referral_rewards.domain.payouts.waits import FUNDS, NO_ANSWER, NOT_CONNECTED, PROBE, until_the_next_poll
 from referral_rewards.domain.referrals.inquiries import Moment
 from referral_rewards.rails.port import HandsOver, Rail
 from referral_rewards.register import rail_halts

@@ -20,8 +20,7 @@ from bench.profiling import Hotspot
 from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import Database
-from referral_rewards.config.form import decode_secret, with_driver
-from referral_rewards.config.stack import StackInfo
+from referral_rewards.config.stack import StackInfo, decode_secret, with_driver
 from referral_rewards.local.children import Secrets, children, environment
 from referral_rewards.local.embedded import Servers, servers
 from referral_rewards.local.supervisor import Program, Supervisor

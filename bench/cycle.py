@@ -24,7 +24,7 @@ from bench.profiling import Hotspot
 from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import Database
-from referral_rewards.config.form import with_driver
+from referral_rewards.config.stack import with_driver
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.programs.terms import Role

@@ -17,7 +17,7 @@ import psutil
 from sqlalchemy import text
 
 from models.session import Database
-from referral_rewards.config.form import with_driver
+from referral_rewards.config.stack import with_driver
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.cycles import steps as cycle_steps
 from referral_rewards.register.decisions.signing import KeyRing

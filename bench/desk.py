@@ -31,7 +31,7 @@ from referral_rewards.api.app import create_app
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk.session.visiting import cookie_name
 from referral_rewards.api.metrics import Metrics
-from referral_rewards.config.form import with_driver
+from referral_rewards.config.stack import with_driver
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.local.embedded import postgres
 from referral_rewards.register.people import sessions, users

@@ -27,9 +27,9 @@ from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payouts import sending as payouts
 from referral_rewards.register.payouts.sending import ToSend
-from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.sources.register import RegisterSource
+from referral_rewards.sources.connected import RegisterSource
 
 PEPPER: Final = b"a pepper for measuring only"
 _PEOPLE: Final = ("olga", "otto")

@@ -18,7 +18,7 @@ from bench.profiling import Hotspot, hotspots, profiled
 from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import Database
-from referral_rewards.config.form import with_driver
+from referral_rewards.config.stack import with_driver
 from referral_rewards.local.embedded import postgres
 from referral_rewards.register.facts.file_intake import BATCH_LINES, FileIntake
 from referral_rewards.register.facts.files import FactFile

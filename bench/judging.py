@@ -19,7 +19,7 @@ from bench.profiling import TOP, Hotspot
 from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import engine
-from referral_rewards.config.form import with_driver
+from referral_rewards.config.stack import with_driver
 from referral_rewards.local.embedded import postgres
 
 GOAL = 2.0

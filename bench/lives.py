@@ -19,7 +19,7 @@ from referral_rewards.register.decisions.chain import NewDecision
 from referral_rewards.register.decisions.signing import Signer
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.temporal import workflow_id
 

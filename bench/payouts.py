@@ -27,7 +27,7 @@ from bench.profiling import Hotspot, hotspots, profiled
 from bench.report import Measurement, reaches
 from models.migrate import upgrade
 from models.session import engine
-from referral_rewards.config.form import with_driver
+from referral_rewards.config.stack import with_driver
 from referral_rewards.domain.facts.events import Event, parse_event
 from referral_rewards.local.embedded import free_port, postgres
 from referral_rewards.local.sandbox import stripe
@@ -35,7 +35,7 @@ from referral_rewards.rails import asking, stripe_calls
 from referral_rewards.rails.access import StripeAccess
 from referral_rewards.rails.stripe_transfer import StripeTransfer
 from referral_rewards.register import programs
-from referral_rewards.sources.register import RegisterSource
+from referral_rewards.sources.connected import RegisterSource
 
 GOAL: Final = 0.5
 #: Payouts under way at once, in ours and in the bare one.

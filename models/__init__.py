@@ -2,11 +2,10 @@
 
 from sqlmodel import SQLModel
 
-from models.claims import ClaimRow, DecisionEffect, DecisionHead, DecisionRow
+from models.claims import BlockedMark, ClaimRow, DecisionEffect, DecisionHead, DecisionRow, Inquiry
 from models.clawbacks import ClawbackCase, ClawbackRow
 from models.cycles import PayoutCycleRow
 from models.desk import AuditEvent, QueueEntry, SavedView
-from models.evidence import BlockedMark, Inquiry
 from models.facts import (
     FactKey,
     FactRecord,

@@ -29,8 +29,8 @@ from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.people import sessions, users
 from referral_rewards.register.people.users import Scope
 from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.sources.connected import RegisterSource
 from referral_rewards.sources.port import Source
-from referral_rewards.sources.register import RegisterSource
 
 PEPPER = bytes(range(32))
 PROGRAM = (Path(__file__).parent.parent / "programs" / "acme-friends.yaml").read_text()

@@ -25,10 +25,10 @@ from referral_rewards.register.decisions.chain import Decision, NewDecision
 from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.sources.connected import RegisterSource
 from referral_rewards.sources.port import Source
-from referral_rewards.sources.register import RegisterSource
 from referral_rewards.temporal import workflow_id
 from worker.build import payouts_worker, referrals_worker
 from worker.relay import Relay

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from referral_rewards.config.form import with_driver
+from referral_rewards.config.stack import with_driver
 
 _numbers = count(1)
 _T = TypeVar("_T")

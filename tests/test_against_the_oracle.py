@@ -15,7 +15,7 @@ from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.origin import origin
 from referral_rewards.register import programs
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.facts import batches
+from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.referrals import rows
@@ -58,14 +58,14 @@ async def _take_in(database: Database, raw: dict[str, Any], events: list[Any], r
     facts = [parse_event(event) for event in events]
     async with database.transaction() as connection:
         await programs.publish(connection, yaml.safe_dump(raw), by="tester", at=received_at)
-        batch = await batches.open_batch(connection, "population", received_at)
+        batch = await file_intake.open_batch(connection, "population", received_at)
     while facts:
         size = rng.randint(1, 25)
         async with database.transaction() as connection:
             await intake.record(connection, facts[:size], received_at=received_at, batch=batch)
         facts = facts[size:]
     async with database.transaction() as connection:
-        await batches.finish(connection, batch, received_at)
+        await file_intake.finish(connection, batch, received_at)
 
 
 @pytest.mark.parametrize("seed", seeds(10, of=60))

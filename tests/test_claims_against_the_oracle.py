@@ -21,10 +21,11 @@ from referral_rewards.register import programs
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import NewDecision
 from referral_rewards.register.decisions.signing import KeyRing, Signer
-from referral_rewards.register.facts import batches
+from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement
-from referral_rewards.register.referrals import claims, rows
+from referral_rewards.register.referrals import cases as claims
+from referral_rewards.register.referrals import rows
 from tests import oracle_of_claims, population_of_claims
 from tests.oracle_of_claims import Claim
 from tests.oracle_of_referrals import World
@@ -96,7 +97,7 @@ class _Office:
         self.now = wave.now
         self.events += wave.events
         async with self.database.transaction() as connection:
-            batch = await batches.open_batch(connection, f"{wave.now}", wave.now)
+            batch = await file_intake.open_batch(connection, f"{wave.now}", wave.now)
         facts = [parse_event(event) for event in wave.events]
         while facts:
             size = self.rng.randint(1, 25)
@@ -104,7 +105,7 @@ class _Office:
                 await intake.record(connection, facts[:size], received_at=wave.now, batch=batch)
             facts = facts[size:]
         async with self.database.transaction() as connection:
-            await batches.finish(connection, batch, wave.now)
+            await file_intake.finish(connection, batch, wave.now)
 
     async def stand_all(self) -> None:
         """Has every referral stand somewhere, so that none is assembled before those that it meets are known."""

@@ -14,9 +14,8 @@ from referral_rewards import observability
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
 from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
-from referral_rewards.rails.access import Access
+from referral_rewards.rails.access import Access, modes
 from referral_rewards.rails.connected import outside
-from referral_rewards.rails.modes import modes
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.notices import status_links

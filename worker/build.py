@@ -11,13 +11,12 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.claims import Claims
+from activities.claims import Claims, Records
 from activities.clawbacks import Clawbacks
 from activities.cycles import Cycles
 from activities.inquiries import Hearing, Inquiries
 from activities.payouts import Payouts
 from activities.reconciliations import Reconciliations
-from activities.records import Records
 from models.session import Database
 from referral_rewards.notices.port import Mailer
 from referral_rewards.notices.webhook import Hook, Webhooks

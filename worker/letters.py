@@ -15,8 +15,7 @@ from referral_rewards.notices.composing import Written, compose, without_secrets
 from referral_rewards.notices.port import Message
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.notices import status_links
-from referral_rewards.register.notices.addresses import address_of
-from referral_rewards.register.notices.objections import objection
+from referral_rewards.register.notices.objections import address_of, objection
 from referral_rewards.register.notices.rows import Audience, State
 from referral_rewards.register.payouts import handovers
 from referral_rewards.register.referrals import rows as referrals

@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 from models.session import Database
 from referral_rewards import search_attributes
 from referral_rewards.register import outbox
-from referral_rewards.register.facts import batches
+from referral_rewards.register.facts import file_intake
 from referral_rewards.register.outbox import Delivery, WakeupKind
 from referral_rewards.register.queue import projection as queue
 from referral_rewards.temporal import (
@@ -73,7 +73,7 @@ class Relay:
         Says also from when on the claims are overdue that a migration put into the queue.
         """
         async with self._database.transaction() as connection:
-            await batches.release_abandoned(connection, now)
+            await file_intake.release_abandoned(connection, now)
             await queue.date(connection)
             woken = await outbox.sweep(connection, overdue_before=now - _OVERDUE_AFTER)
         if woken:

@@ -24,7 +24,7 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from models.session import Database
-from referral_rewards.domain.cycles.calendar import OPENS
+from referral_rewards.domain.cycles.grouping import OPENS
 from referral_rewards.domain.programs.terms import PayoutCycle
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles.rows import Timing

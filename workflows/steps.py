@@ -14,8 +14,7 @@ from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUp
 from activities.messages import JudgeRequest
 
 with workflow.unsafe.imports_passed_through():
-    from activities.claims import Claims
-    from activities.records import Records
+    from activities.claims import Claims, Records
     from referral_rewards import search_attributes
     from referral_rewards.domain import money
     from referral_rewards.domain.referrals.lifecycle import ReferralStatus

@@ -11,8 +11,7 @@ from starlette.types import Receive, Scope, Send
 from referral_rewards.api import docs, health, openapi, problems
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk import install as desk
-from referral_rewards.api.headers import secured
-from referral_rewards.api.limits import BodyLimit
+from referral_rewards.api.headers import BodyLimit, secured
 from referral_rewards.api.v1 import (
     audit,
     claims,

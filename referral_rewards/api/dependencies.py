@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.session import Database
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.api.openid import Provider
-from referral_rewards.config.form import PREFIX
 from referral_rewards.config.settings import Settings
+from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
 from referral_rewards.rails import asking
 from referral_rewards.rails.webhooks.connected import connected

@@ -1,9 +1,11 @@
-"""What every answer tells the browser: load nothing from elsewhere, run no script of others, keep no page of people."""
+"""What holds for every request and answer: bodies have a bound, and the browser loads nothing from elsewhere."""
 
+from http import HTTPStatus
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import Message, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
     (
@@ -56,3 +58,26 @@ def _caching(scope: Scope, status: int) -> str:
         return "no-store"
     kept = status in (200, 206, 304) and scope["query_string"].startswith(b"v=")
     return FOREVER if kept else "no-cache"
+
+
+BODY_BYTES_MAX: Final = 5_000_000
+
+
+class BodyLimit:
+    """Counts what comes in; over the limit reading the body fails with 413."""
+
+    def __init__(self, app: ASGIApp, limit: int = BODY_BYTES_MAX) -> None:
+        self._app, self._limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._limit:
+                raise HTTPException(HTTPStatus(413), f"a body has at most {self._limit:,} bytes; send less at a time")
+            return message
+
+        await self._app(scope, counted if scope["type"] == "http" else receive, send)

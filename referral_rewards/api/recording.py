@@ -13,12 +13,12 @@ from referral_rewards.domain.decisions.bulk import check_selection
 from referral_rewards.domain.errors import ActRefused, DecisionRefused, NotAllowed, ReferralRewardsError, Refused
 from referral_rewards.register import audit
 from referral_rewards.register.decisions.chain import Decision
-from referral_rewards.register.people import presence
+from referral_rewards.register.locks import retrying
+from referral_rewards.register.people import sessions
 from referral_rewards.register.people.users import User
 from referral_rewards.register.recording import on_claims, on_money
 from referral_rewards.register.recording.on_claims import Asked
 from referral_rewards.register.recording.on_money import AskedAct
-from referral_rewards.register.retrying import retrying
 
 _log = structlog.get_logger("api")
 
@@ -101,7 +101,7 @@ async def _recorded(
     async def once() -> tuple[Decision, bool]:
         async with parts.database.transaction() as connection:
             now = datetime.now(UTC)
-            approver = (await presence.still(connection, person, at=now)).approver
+            approver = (await sessions.still(connection, person, at=now)).approver
             return await decide(connection, approver, now)
 
     about = {"subject": subject, "kind": kind, "by": person.name}

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from referral_rewards.cli.api_client import answer_of, api_of
 from referral_rewards.cli.console import say, tell
-from referral_rewards.cli.credentials import Access
+from referral_rewards.cli.credentials import Access, answer_of, api_of
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.decisions.bulk import TOGETHER_MAX

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from models.session import Database
-from referral_rewards.config.form import PREFIX
 from referral_rewards.config.settings import Settings
+from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.register.decisions.signing import KeyRing
 

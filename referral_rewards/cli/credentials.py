@@ -1,14 +1,17 @@
 """Where the API is and by which token one speaks to it: all that deciding needs, from wherever it is done."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from referral_rewards.config.form import PREFIX
-from referral_rewards.config.stack import local_stack
-from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
+from referral_rewards.config.stack import PREFIX, local_stack
+from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem, ReferralRewardsError
 
 
 class Access(BaseSettings):
@@ -93,3 +96,45 @@ def _stored(path: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@contextmanager
+def api_of(access: Access, user: str) -> Iterator["httpx.Client"]:
+    """The API, with the user's token.
+
+    Raises:
+        ReferralRewardsError: if it does not answer.
+    """
+    import httpx  # here, as few commands need it
+
+    url = access.url()
+    headers = {"Authorization": f"Bearer {access.token_of(user)}"}
+    try:
+        with httpx.Client(base_url=url, headers=headers, timeout=30) as api:
+            yield api
+    except httpx.HTTPError as error:
+        told = f"the API at {url} does not answer ({str(error) or type(error).__name__})"
+        raise ReferralRewardsError(f"{told}; is it running?") from None
+
+
+def answer_of(response: "httpx.Response") -> dict[str, Any]:
+    """What the API answered.
+
+    Raises:
+        BadInput: with the problems it found.
+        ReferralRewardsError: with its reason for refusing.
+    """
+    if response.is_success:
+        found: dict[str, Any] = response.json()
+        return found
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    if response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
+        raise BadInput([Problem(each["where"], each["what"]) for each in problem.get("problems", [])])
+    raise ReferralRewardsError(problem.get("detail") or f"the API answered {response.status_code}")

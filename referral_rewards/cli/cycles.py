@@ -12,9 +12,8 @@ import typer
 from rich.console import Console
 
 from referral_rewards.cli import money_acts
-from referral_rewards.cli.api_client import answer_of, api_of
 from referral_rewards.cli.console import AsJson, Data, database, keys_of, say, say_json, settings, table, tables
-from referral_rewards.cli.credentials import Access
+from referral_rewards.cli.credentials import Access, answer_of, api_of
 from referral_rewards.cli.decisions import As
 from referral_rewards.domain.cycles.grouping import CycleState
 from referral_rewards.domain.decisions.money_acts import SubjectKind

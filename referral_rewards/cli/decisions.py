@@ -8,10 +8,9 @@ from urllib.parse import quote
 
 import typer
 
-from referral_rewards.cli.api_client import answer_of, api_of
 from referral_rewards.cli.bulk import chosen_from, decide_together
 from referral_rewards.cli.console import Data, database, keys_of, people_needed, say, settings, tell
-from referral_rewards.cli.credentials import Access
+from referral_rewards.cli.credentials import Access, answer_of, api_of
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.claims.approval import REASON_CODES, DecisionKind
 from referral_rewards.domain.errors import DecisionRefused, RequestInvalid

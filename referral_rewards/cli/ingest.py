@@ -15,7 +15,7 @@ from referral_rewards.cli.problems import BAD_INPUT, DONE, FOUND_PROBLEMS, INTER
 from referral_rewards.domain.errors import Problem
 from referral_rewards.register.facts.file_intake import FileIntake, Tally
 from referral_rewards.register.facts.files import FactFile
-from referral_rewards.reporting.referrals import at_rest
+from referral_rewards.reporting.referrals import listing as at_rest
 
 _POLL_SECONDS = 0.2
 

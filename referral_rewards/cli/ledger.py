@@ -16,7 +16,7 @@ from referral_rewards.cli.console import AsJson, Data, database, say, say_json, 
 from referral_rewards.cli.output import Output, written
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.money import display
-from referral_rewards.reporting.books import beancount, checking, sheet
+from referral_rewards.reporting.books import beancount, checking, journal
 from referral_rewards.reporting.books.balances import Balance, Total, Wanted, balances, totals
 from referral_rewards.reporting.books.span import Span, see_one_moment
 
@@ -32,7 +32,7 @@ class Format(StrEnum):
 
 _EXPORTS: Final[dict[Format, Callable[[AsyncConnection, Span], AsyncIterator[str]]]] = {
     Format.BEANCOUNT: beancount.export,
-    Format.CSV: sheet.export,
+    Format.CSV: journal.export,
 }
 
 _DAY: Final = ["%Y-%m-%d"]

@@ -26,10 +26,10 @@ from referral_rewards.cli import (
 from referral_rewards.cli.console import tell
 from referral_rewards.cli.ingest import ingest
 from referral_rewards.cli.link import link
+from referral_rewards.cli.payouts import rails_
 from referral_rewards.cli.preflight import preflight
 from referral_rewards.cli.problems import FOUND_PROBLEMS, exit_code_of
 from referral_rewards.cli.queue import queue_
-from referral_rewards.cli.rails import rails_
 from referral_rewards.cli.reconcile import reconcile
 from referral_rewards.cli.referrals import list_
 from referral_rewards.cli.show import show

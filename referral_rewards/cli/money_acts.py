@@ -7,9 +7,8 @@ from uuid import UUID
 
 import typer
 
-from referral_rewards.cli.api_client import answer_of, api_of
 from referral_rewards.cli.console import Data, say, tell
-from referral_rewards.cli.credentials import Access
+from referral_rewards.cli.credentials import Access, answer_of, api_of
 from referral_rewards.cli.decisions import As, Note, Reason
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain import money

@@ -5,6 +5,7 @@ import csv
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -14,11 +15,13 @@ from rich.console import Console
 from referral_rewards.cli import money_acts
 from referral_rewards.cli.console import AsJson, Data, database, keys_of, say_json, settings, table, tables
 from referral_rewards.cli.payout_life import tell_life
+from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.money import display, from_minor
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.reporting import payouts
 from referral_rewards.reporting.payouts import Wanted
+from referral_rewards.reporting.rails import rails
 
 commands = typer.Typer(help="Payouts: one provider call each, for one reward or several.", no_args_is_help=True)
 
@@ -132,3 +135,24 @@ def _decisions(out: Console, found: dict[str, Any]) -> None:
         out.print(made)
     takes = ", ".join(money_acts.name_of(act) for act in found["takes"]) or "no decision"
     out.print(f"takes {takes}; digest {found['digest']}")
+
+
+def rails_(as_json: AsJson = False, data: Data = None) -> int:
+    """List the rails: connected or not, halted since when and why, how many payouts wait. 1 if any is halted."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with database(settings(data)) as opened, opened.transaction() as connection:
+            return await rails(connection, datetime.now(UTC))
+
+    found = asyncio.run(work())
+    if as_json:
+        say_json(found)
+    else:
+        listed = table("rail", "connected", "mode", "halted since", "payouts that wait", "why")
+        for each in found:
+            last = f"not since {each['seen_at']}" if each["seen_at"] else "no"
+            there = "yes" if each["connected"] else last
+            waiting = str(each["waiting"] or "")
+            listed.add_row(each["rail"], there, each["mode"], each["halted_at"], waiting, each["why"])
+        tables().print(listed)
+    return FOUND_PROBLEMS if any(each["halted_at"] for each in found) else DONE

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from referral_rewards.cli.api_client import answer_of, api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, tell
-from referral_rewards.cli.credentials import Access
+from referral_rewards.cli.credentials import Access, answer_of, api_of
 from referral_rewards.cli.decisions import As
 from referral_rewards.cli.ledger import Since, Until
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS

@@ -9,8 +9,8 @@ import typer
 from referral_rewards.cli.console import Data, database, settings
 from referral_rewards.cli.output import Output, written
 from referral_rewards.reporting.books.span import see_one_moment
-from referral_rewards.reporting.payees import sheet
-from referral_rewards.reporting.payees.asked import Regime
+from referral_rewards.reporting.payees import year as sheet
+from referral_rewards.reporting.payees.year import Regime
 
 commands = typer.Typer(help="Reports as files.", no_args_is_help=True)
 

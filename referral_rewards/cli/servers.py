@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from referral_rewards.cli.console import Data, say, settings
-from referral_rewards.config.form import PREFIX
+from referral_rewards.config.stack import PREFIX
 
 db = typer.Typer(help="The database.", no_args_is_help=True)
 

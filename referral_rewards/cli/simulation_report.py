@@ -7,8 +7,15 @@ from rich.table import Table
 
 from referral_rewards.cli.console import say, table, tables
 from referral_rewards.domain.money import display
-from referral_rewards.reporting.simulation.comparison import Comparison, Cost, Flow, compare, difference, in_words
-from referral_rewards.reporting.simulation.conventions import conventions
+from referral_rewards.reporting.simulation.comparison import (
+    Comparison,
+    Cost,
+    Flow,
+    compare,
+    conventions,
+    difference,
+    in_words,
+)
 from referral_rewards.reporting.simulation.outcomes import Compared, Outcome, Verdict
 from referral_rewards.reporting.simulation.simulating import Proposal, Simulation
 

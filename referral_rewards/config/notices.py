@@ -7,11 +7,10 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
-from referral_rewards.config.form import HttpUrl
+from referral_rewards.config.stack import HttpUrl
 from referral_rewards.notices.envelope import NoAddress, address
-from referral_rewards.notices.folder import MailFolder
 from referral_rewards.notices.port import Mailer
-from referral_rewards.notices.smtp import MailServer, Smtp
+from referral_rewards.notices.smtp import MailFolder, MailServer, Smtp
 from referral_rewards.notices.webhook import Hook
 
 _SIGNING_BYTES_MIN: Final = 24  # what Standard Webhooks asks for

@@ -8,17 +8,45 @@ say so (``temporal.py``).
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from referral_rewards.config.form import PEPPER_BYTES_MIN, PREFIX, HttpUrl, decode_secret, with_driver
 from referral_rewards.config.notices import NoticeSettings
 from referral_rewards.config.rails import RailSettings
-from referral_rewards.config.sign_in import SignInSettings
 from referral_rewards.config.sources import SourcesSettings
-from referral_rewards.config.stack import StackInfo, keys_folder, local_stack
+from referral_rewards.config.stack import (
+    PEPPER_BYTES_MIN,
+    PREFIX,
+    HttpUrl,
+    StackInfo,
+    decode_secret,
+    keys_folder,
+    local_stack,
+    with_driver,
+)
 from referral_rewards.domain.errors import BadInput, Problem
+from referral_rewards.domain.programs.terms import Role
+
+#: Over TLS, or on this machine.
+_ISSUER: Final = r"^(https://|http://(localhost|127\.0\.0\.1)(:\d+)?(/|$))[^\s?#]*$"
+
+
+class SignInSettings(BaseModel):
+    """Without an issuer people sign in with passwords of ours alone."""
+
+    oidc_issuer: Annotated[str, StringConstraints(pattern=_ISSUER)] | None = Field(
+        default=None, description="OpenID provider that people sign in with, as it names itself"
+    )
+    oidc_client_id: str | None = Field(default=None, description="What the provider knows us by")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Our secret there; for the API alone")
+    oidc_name_claim: str = Field(default="preferred_username", description="Claim that people are named by")
+    oidc_roles_claim: str | None = Field(
+        default=None, description="Claim that says which roles people hold; from our register, if not given"
+    )
+    oidc_roles: dict[str, Role] = Field(
+        default={}, description='Roles by what that claim says: {"finance-team": "finance"}'
+    )
 
 
 class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, BaseSettings):

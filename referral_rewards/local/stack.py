@@ -23,11 +23,10 @@ from typing import NamedTuple
 
 from temporalio.envconfig import ClientConfig
 
-from referral_rewards.config.form import PREFIX, with_driver
 from referral_rewards.config.settings import Settings
-from referral_rewards.config.stack import StackInfo, stack_file
+from referral_rewards.config.stack import PREFIX, StackInfo, stack_file, with_driver
 from referral_rewards.domain.errors import LocalStackError
-from referral_rewards.local import sandboxes as sandbox
+from referral_rewards.local import children as sandbox
 from referral_rewards.local.children import Secrets, children, environment
 from referral_rewards.local.embedded import (
     HOST,
@@ -39,8 +38,7 @@ from referral_rewards.local.embedded import (
     prepare_temporal,
     servers,
 )
-from referral_rewards.local.lock import LOCK, data_lock
-from referral_rewards.local.supervisor import Say, Supervisor, end_recorded
+from referral_rewards.local.supervisor import LOCK, Say, Supervisor, data_lock, end_recorded
 from referral_rewards.search_attributes import TYPE_NAMES
 
 __all__ = ["PORT_BASE", "Bootstrap", "Ports", "postgres", "servers", "stack", "up"]

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.register.literals import dump
+from referral_rewards.register.locks import dump
 
 
 async def connect(connection: AsyncConnection, endpoints: Mapping[str, Sequence[str]]) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.payouts.waits import PROBE, until_the_probe
+from referral_rewards.domain.payouts.advice import PROBE, until_the_probe
 
 #: How long it is left alone, and why.
 Wait = tuple[timedelta, str]

@@ -9,8 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.cycles.calendar import next_due, opens_at
-from referral_rewards.domain.cycles.grouping import Carried, CarriedFor, grouped
+from referral_rewards.domain.cycles.grouping import Carried, CarriedFor, grouped, next_due, opens_at
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.register import programs

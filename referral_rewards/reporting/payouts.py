@@ -13,7 +13,7 @@ from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.advice import to_do
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.literals import array
+from referral_rewards.register.locks import array
 from referral_rewards.register.payouts.endings import GIVEN_UP
 from referral_rewards.reporting import decisions
 from referral_rewards.reporting.plain_values import plain

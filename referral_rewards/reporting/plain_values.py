@@ -1,7 +1,9 @@
-"""How values are written for programs and people: instants, rows."""
+"""Values as files and JSON carry them, and lines of CSV that no spreadsheet takes for formulas."""
 
+import csv
+import io
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row
 
@@ -36,3 +38,19 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
     return value if isinstance(value, (str, int, bool, type(None))) else str(value)
+
+
+#: What a spreadsheet would take for a formula. An id may begin so; it gets an apostrophe, as spreadsheets have it.
+_FORMULA: Final = ("=", "+", "-", "@")
+
+
+def csv_row(*cells: str) -> str:
+    """One line of a sheet."""
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerow(cells)
+    return written.getvalue()
+
+
+def as_text(value: str) -> str:
+    """What somebody else chose, for a cell: never a formula."""
+    return f"'{value}" if value.startswith(_FORMULA) else value

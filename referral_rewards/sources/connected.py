@@ -5,10 +5,9 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from referral_rewards.domain.referrals.inquiries import REGISTER
+from referral_rewards.domain.referrals.inquiries import REGISTER, register_answer, unavailable
 from referral_rewards.sources.http import HttpSource
-from referral_rewards.sources.port import Endpoint, Source
-from referral_rewards.sources.register import RegisterSource
+from referral_rewards.sources.port import Endpoint, Source, Told
 
 
 @asynccontextmanager
@@ -17,3 +16,16 @@ async def connected(endpoints: Mapping[str, Endpoint]) -> AsyncIterator[Mapping[
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
         outside: dict[str, Source] = {name: HttpSource(name, at, client) for name, at in endpoints.items()}
         yield {REGISTER: RegisterSource(), **outside}
+
+
+class RegisterSource:
+    """For programs whose source can't be asked: reversals reach us as facts, and the record already counts them."""
+
+    async def order(self, order: str) -> Told:
+        return Told(register_answer(order))
+
+    async def customer(self, customer: str) -> Told:
+        return Told(unavailable(REGISTER, "Our own record is no source of customers."))
+
+    async def reachable(self) -> str | None:
+        return None

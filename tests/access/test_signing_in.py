@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from referral_rewards.api.desk.session.addresses import own_address
+from referral_rewards.api.desk.session.carried import own_address
 from referral_rewards.api.desk.session.visiting import SESSION_COOKIE, csrf_of
 from referral_rewards.domain.errors import NotSignedIn, TooManyAttempts
 from referral_rewards.domain.facts.identity import Marker

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess
-from referral_rewards.rails.modes import modes
+from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess, modes
 from referral_rewards.reporting.programs.preflight import readiness
 from referral_rewards.reporting.rails import FRESH, connected
 from tests.desk import Desk

@@ -23,7 +23,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from models.migrate import upgrade
 from models.session import Database
-from referral_rewards.config.form import with_driver
+from referral_rewards.config.stack import with_driver
 from referral_rewards.local.embedded import HOST, ensure_database, free_port, prepare_postgres, prepare_temporal
 from referral_rewards.local.supervisor import Child, Program
 from tests.installation import PEPPER, Installation

@@ -9,7 +9,7 @@ from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import NewDecision
-from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from tests.desk import Desk, days_ago, event
 

@@ -14,8 +14,8 @@ from activities.clawbacks import Clawbacks
 from models.session import Database
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.errors import ActRefused
+from referral_rewards.domain.payouts.advice import PROBE
 from referral_rewards.domain.payouts.states import body_hash
-from referral_rewards.domain.payouts.waits import PROBE
 from referral_rewards.local.sandbox import stripe
 from referral_rewards.local.sandbox.paypal import PayPal
 from referral_rewards.local.sandbox.provider import Fault

@@ -16,8 +16,8 @@ import jsonschema
 import pytest
 import yaml
 
-from referral_rewards.config.form import PREFIX
 from referral_rewards.config.settings import Settings
+from referral_rewards.config.stack import PREFIX
 from referral_rewards.search_attributes import TYPE_NAMES
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from referral_rewards.domain.calendar import zone
 from referral_rewards.domain.claims.approval import DecisionKind, Signoff
 from referral_rewards.domain.cycles.authority import CycleAuthority, authority, shown_digest
-from referral_rewards.domain.cycles.calendar import latest_due, next_due, opens_at
 from referral_rewards.domain.cycles.grouping import (
     CarriedFor,
     DueLeg,
@@ -22,7 +21,10 @@ from referral_rewards.domain.cycles.grouping import (
     cycle_id,
     cycle_payout_id,
     grouped,
+    latest_due,
     line_of,
+    next_due,
+    opens_at,
 )
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.programs.terms import PayoutCycle, Role

@@ -15,8 +15,7 @@ import psutil
 import pytest
 
 from referral_rewards.domain.errors import LocalStackError
-from referral_rewards.local.lock import data_lock
-from referral_rewards.local.supervisor import Child, Program, Supervisor, end_recorded, record_pids
+from referral_rewards.local.supervisor import Child, Program, Supervisor, data_lock, end_recorded, record_pids
 
 SLEEPS = "import time, pathlib, sys; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPS

@@ -15,9 +15,8 @@ import pytest
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import StackInfo, local_stack
 from referral_rewards.domain.errors import LocalStackError
-from referral_rewards.local.children import Secrets, children, environment
+from referral_rewards.local.children import Secrets, children, connected, environment
 from referral_rewards.local.embedded import HOST, free_port
-from referral_rewards.local.sandboxes import connected
 from referral_rewards.local.stack import Ports, stack
 
 GIVEN = {

@@ -5,7 +5,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine
 
 import models
-from referral_rewards.config.form import with_driver
+from referral_rewards.config.stack import with_driver
 
 
 def test_the_migrations_and_the_models_say_the_same(database_url: str) -> None:

@@ -15,9 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from referral_rewards.notices.envelope import NoAddress, address, envelope
-from referral_rewards.notices.folder import MailFolder
 from referral_rewards.notices.port import Delivered, Later, Message, Refused
-from referral_rewards.notices.smtp import MailServer, Smtp
+from referral_rewards.notices.smtp import MailFolder, MailServer, Smtp
 from tests.notices.mailbox import SENDER, mailbox
 
 NAME = UUID(int=7)

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
+from referral_rewards.domain.payouts.advice import SOON
 from referral_rewards.domain.payouts.states import PayoutState
-from referral_rewards.domain.payouts.waits import SOON
 from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.register.payouts import sending as payouts
 from referral_rewards.register.payouts.sending import NotNow

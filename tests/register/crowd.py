@@ -18,12 +18,12 @@ from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import outbox, programs
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing, Signer
-from referral_rewards.register.facts import batches
+from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.recording.on_claims import Asked, decide
-from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from tests.register.judging import judged
 
@@ -80,9 +80,9 @@ class Crowd:
         """Takes in the facts of referrals, and has each wait for a person."""
         facts = [parse_event(event) for event in lives]
         async with self.database.transaction() as connection:
-            batch = await batches.open_batch(connection, facts[0].event_id, self.now)
+            batch = await file_intake.open_batch(connection, facts[0].event_id, self.now)
             await INTAKE.record(connection, facts, received_at=self.now, batch=batch)
-            await batches.finish(connection, batch, self.now)
+            await file_intake.finish(connection, batch, self.now)
         await self.judge_woken()
 
     async def judge_woken(self) -> None:

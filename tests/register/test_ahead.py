@@ -21,14 +21,14 @@ from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register import programs
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.decisions.signing import KeyRing, Signer
-from referral_rewards.register.facts import batches
+from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.payouts import answers as payout_answers
 from referral_rewards.register.payouts import sending as payouts
 from referral_rewards.register.payouts.sending import NotNow, ToSend
 from referral_rewards.register.recording.on_claims import Asked, decide
-from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from tests.register.judging import CONFIRMED, judged
 
@@ -70,9 +70,9 @@ class Till:
         said = {"specversion": "1.0", "id": f"f{self.told}", "source": "test", "type": type_, "data": data}
         event = parse_event({**said, "time": at.isoformat()})
         async with self.database.transaction() as connection:
-            batch = await batches.open_batch(connection, event.event_id, received_at)
+            batch = await file_intake.open_batch(connection, event.event_id, received_at)
             await Intake(bytes(32)).record(connection, [event], received_at=received_at, batch=batch)
-            await batches.finish(connection, batch, received_at)
+            await file_intake.finish(connection, batch, received_at)
 
     async def tell_ahead(self, what: str) -> None:
         type_, data, _ = TOLD[what]

@@ -19,7 +19,7 @@ from bench.hearings import PEPPER, Hearings
 from bench.past import MAIN, OTHERS, Past, fill
 from models.session import engine
 from referral_rewards.api import health
-from referral_rewards.config.form import with_driver
+from referral_rewards.config.stack import with_driver
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import outbox
@@ -27,8 +27,7 @@ from referral_rewards.register.claims import reservations
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.notices import rows as notices
 from referral_rewards.register.notices import status_page
-from referral_rewards.register.notices.addresses import address_of
-from referral_rewards.register.notices.objections import objection
+from referral_rewards.register.notices.objections import address_of, objection
 from referral_rewards.register.notices.rows import Audience, Planned
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import open_case
@@ -36,7 +35,7 @@ from referral_rewards.reporting.queue.counts import COUNTED_MAX, counts
 from referral_rewards.reporting.queue.entries import page
 from referral_rewards.reporting.queue.filters import Filters
 from referral_rewards.reporting.queue.search import Asking
-from referral_rewards.reporting.referrals.communication import communication
+from referral_rewards.reporting.referrals.letters import communication
 from tests.register.plans import Plans
 
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -18,7 +18,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
 from models.migrate import upgrade
-from referral_rewards.config.form import with_driver
+from referral_rewards.config.stack import with_driver
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.local.embedded import postgres, temporal_cli

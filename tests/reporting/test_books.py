@@ -22,7 +22,7 @@ from referral_rewards.domain.books.ledger import Deduction, DeductionKind, Entry
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import to_minor
 from referral_rewards.register.books.ledger import post
-from referral_rewards.reporting.books import beancount, sheet
+from referral_rewards.reporting.books import beancount, journal
 from referral_rewards.reporting.books.balances import Wanted, balances, totals
 from referral_rewards.reporting.books.span import Span
 
@@ -132,7 +132,7 @@ async def test_beancount_reads_our_books_as_they_are(
 @given(posted=events())
 async def test_a_sheet_holds_every_posting_once(database_url: str, posted: list[tuple[Entry, str, datetime]]) -> None:
     async with books(database_url, posted) as connection:
-        rows = list(csv.DictReader(io.StringIO("".join([part async for part in sheet.export(connection)]))))
+        rows = list(csv.DictReader(io.StringIO("".join([part async for part in journal.export(connection)]))))
     sums: Counter[tuple[str, str, str, int]] = Counter()
     for row in rows:
         minor = to_minor(row["debit"] or "0", row["currency"]) - to_minor(row["credit"] or "0", row["currency"])
@@ -241,7 +241,7 @@ async def test_books_without_an_entry_are_exported_too(database_url: str) -> Non
     async with books(database_url, ()) as connection:
         for span in (Span(), Span(date(2026, 1, 1), date(2026, 1, 31))):
             assert read("".join([part async for part in beancount.export(connection, span)])) == ({}, [])
-            assert [part async for part in sheet.export(connection, span)] == [",".join(sheet.COLUMNS) + "\n"]
+            assert [part async for part in journal.export(connection, span)] == [",".join(journal.COLUMNS) + "\n"]
         assert await totals(connection) == []
 
 

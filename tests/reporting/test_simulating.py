@@ -18,7 +18,7 @@ from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.programs.terms import Terms, load_terms
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register import programs
-from referral_rewards.register.facts import batches
+from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.reporting.simulation.comparison import compare
 from referral_rewards.reporting.simulation.outcomes import Outcome, Verdict
@@ -92,10 +92,10 @@ async def register(database_url: str, events: Sequence[Event], *versions: Terms)
                 # A process reads a version once: each one of these tests is one of its own.
                 published_at = NOW + timedelta(microseconds=next(_numbers))
                 await programs.publish(connection, yaml.safe_dump(terms.canonical()), by="tester", at=published_at)
-            batch = await batches.open_batch(connection, "past", NOW)
+            batch = await file_intake.open_batch(connection, "past", NOW)
             facts = [parse_event(each) for each in events]
             await Intake(PEPPER).record(connection, facts, received_at=NOW, batch=batch)
-            await batches.finish(connection, batch, NOW)
+            await file_intake.finish(connection, batch, NOW)
         yield database
     finally:
         await database.close()

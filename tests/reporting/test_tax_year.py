@@ -22,8 +22,7 @@ from referral_rewards.domain.calendar import zone
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.register.books import ledger
 from referral_rewards.register.payees import rows as payees
-from referral_rewards.reporting.payees.sheet import COLUMNS, report
-from referral_rewards.reporting.payees.year import paid_in
+from referral_rewards.reporting.payees.year import COLUMNS, paid_in, report
 from tests.register.crowd import INTAKE, Crowd, told
 
 YEAR = 2026

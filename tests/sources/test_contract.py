@@ -10,8 +10,8 @@ from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.referrals.inquiries import REGISTER, Answer
 from referral_rewards.local.fake_source import FakeSource
 from referral_rewards.local.served_source import as_app
+from referral_rewards.sources.connected import RegisterSource
 from referral_rewards.sources.port import Source
-from referral_rewards.sources.register import RegisterSource
 from tests.sources.told import asked, dispute, fact, issue, purchase, refund, stories
 
 TOKEN = "a token for tests only"

@@ -11,7 +11,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from referral_rewards.domain.calendar import zone
-from referral_rewards.domain.cycles.calendar import latest_due, next_due, opens_at
+from referral_rewards.domain.cycles.grouping import latest_due, next_due, opens_at
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.programs.terms import PayoutCycle
 from referral_rewards.reporting.books import checking

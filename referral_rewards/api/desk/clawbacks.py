@@ -12,7 +12,7 @@ from referral_rewards.api.desk.acts import Said, Typed
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.payouts import run_of
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
-from referral_rewards.api.desk.typed import id_in, words_in
+from referral_rewards.api.desk.words import id_in, words_in
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.money import from_minor

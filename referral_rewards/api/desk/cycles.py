@@ -13,7 +13,7 @@ from referral_rewards.api.desk.acts import Said, Typed
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.payouts import run_of
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
-from referral_rewards.api.desk.typed import words_in
+from referral_rewards.api.desk.words import words_in
 from referral_rewards.domain.cycles.grouping import CycleState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.register.cycles.rows import paying_in_cycles

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from referral_rewards.api.dependencies import Its
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Bookkeeper
-from referral_rewards.api.desk.typed import day_in
+from referral_rewards.api.desk.words import day_in
 from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.api.v1.ledger import FileFormat, file_of
 from referral_rewards.domain.books.accounts import AccountKind

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.session import cookies
-from referral_rewards.api.desk.session.addresses import own_address
+from referral_rewards.api.desk.session.carried import own_address
 from referral_rewards.api.desk.session.visiting import set_session_cookie
 from referral_rewards.api.desk.signing_in import ask, begin_session, landing
 from referral_rewards.api.openid import Provider, ProviderRefused, Said

@@ -14,7 +14,7 @@ from referral_rewards.api.streaming import sent
 from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.api.v1.reports import YEARS
 from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.reporting.payees import sheet
+from referral_rewards.reporting.payees import year as sheet
 from referral_rewards.reporting.payees.listing import Wanted, listing
 from referral_rewards.reporting.payees.profile import LEGS_SHOWN_MAX, profile
 

@@ -11,9 +11,9 @@ from referral_rewards.api.desk import acts
 from referral_rewards.api.desk.acts import Said, Typed
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
-from referral_rewards.api.desk.typed import id_in, words_in
+from referral_rewards.api.desk.words import id_in, words_in
 from referral_rewards.domain.decisions.money_acts import SubjectKind
-from referral_rewards.domain.payouts.provider_pages import page_of
+from referral_rewards.domain.payouts.provider_events import page_of
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.reporting import payouts as reporting

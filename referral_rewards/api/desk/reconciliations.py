@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from referral_rewards.api.dependencies import Its, Reading
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Bookkeeper, SentForm
-from referral_rewards.api.desk.typed import day_in
+from referral_rewards.api.desk.words import day_in
 from referral_rewards.api.v1.reconciliations import DAYS, begun, unseen
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import rail_catalogue

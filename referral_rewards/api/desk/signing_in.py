@@ -17,8 +17,7 @@ from starlette.datastructures import FormData
 from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session import cookies
-from referral_rewards.api.desk.session.addresses import HOME, own_address
-from referral_rewards.api.desk.session.carried import Carried
+from referral_rewards.api.desk.session.carried import HOME, Carried, own_address
 from referral_rewards.api.desk.session.visiting import (
     CSRF_FIELD,
     SentForm,

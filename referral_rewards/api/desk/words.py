@@ -1,14 +1,16 @@
-"""How the desk writes values for people: money with its currency, instants with their zone, codes as words."""
+"""How the desk writes values for people, and reads what people type into fields."""
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
 from referral_rewards.domain import calendar
+from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import from_minor
 
 _IN_BACKTICKS: Final = re.compile(r"(`+)(.+?)\1")
@@ -59,3 +61,30 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "spoken": spoken,
     "prose": prose,
 }
+
+
+def day_in(typed: str, field: str) -> date | None:
+    """The day in a form's field; None if it was left empty.
+
+    Raises:
+        RequestInvalid: if it is no day.
+    """
+    if not typed.strip():
+        return None
+    try:
+        return date.fromisoformat(typed.strip())
+    except ValueError:
+        raise RequestInvalid(f"{typed!r} is no day such as 2026-07-01", field) from None
+
+
+def words_in(**typed: str) -> dict[str, str]:
+    """What a list is searched by, by the names of its fields, as PostgreSQL takes it."""
+    return {name: value.replace("\0", "").strip() for name, value in typed.items()}
+
+
+def id_in(typed: str) -> UUID | None:
+    """The place in a list that an address names; None, its beginning, for one that names none."""
+    try:
+        return UUID(typed) if typed else None
+    except ValueError:
+        return None

@@ -16,9 +16,9 @@ from referral_rewards.api.dependencies import Its, Parts, Teller
 from referral_rewards.api.openapi import refusals
 from referral_rewards.domain.errors import BadInput, FactConflict, Problem, RequestInvalid
 from referral_rewards.domain.facts.events import Event, parse_event, too_far_ahead
-from referral_rewards.register.facts import batches
+from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Recorded
-from referral_rewards.register.retrying import retrying
+from referral_rewards.register.locks import retrying
 
 router = APIRouter(prefix="/v1", tags=["facts"])
 _log = structlog.get_logger("api")
@@ -182,9 +182,9 @@ async def _store(parts: Parts, events: Sequence[Event], batch: str | None, now: 
 async def _store_batch(
     connection: AsyncConnection, parts: Parts, events: Sequence[Event], name: str, now: datetime
 ) -> Recorded:
-    batch = await batches.open_batch(connection, name, now)
+    batch = await file_intake.open_batch(connection, name, now)
     recorded = await parts.intake.record(connection, events, received_at=now, batch=batch)
-    await batches.finish(connection, batch, now)
+    await file_intake.finish(connection, batch, now)
     return recorded
 
 

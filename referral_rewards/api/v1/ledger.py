@@ -12,7 +12,7 @@ from referral_rewards.api.dependencies import Bookkeeper, Its
 from referral_rewards.api.streaming import sent
 from referral_rewards.api.v1.fields import Day
 from referral_rewards.domain.books.accounts import AccountKind
-from referral_rewards.reporting.books import beancount, sheet
+from referral_rewards.reporting.books import beancount, journal
 from referral_rewards.reporting.books.balances import Wanted, balances, totals
 from referral_rewards.reporting.books.span import Span, see_one_moment
 
@@ -105,5 +105,5 @@ async def file_of(database: Database, format_: FileFormat, span: Span) -> Stream
     """The books as a file, sent while they are read."""
     days = "-to-".join(str(day) for day in (span.since, span.until) if day is not None)
     name = f"ledger{f'-{days}' if days else ''}.{format_}"
-    written = (beancount if format_ == "beancount" else sheet).export
+    written = (beancount if format_ == "beancount" else journal).export
     return await sent(database, lambda connection: written(connection, span), name)

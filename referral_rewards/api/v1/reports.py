@@ -8,8 +8,8 @@ from fastapi.responses import StreamingResponse
 
 from referral_rewards.api.dependencies import Bookkeeper, Its
 from referral_rewards.api.streaming import sent
-from referral_rewards.reporting.payees import sheet
-from referral_rewards.reporting.payees.asked import Regime
+from referral_rewards.reporting.payees import year as sheet
+from referral_rewards.reporting.payees.year import Regime
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
 

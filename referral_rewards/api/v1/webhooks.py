@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from referral_rewards.api.dependencies import Its
 from referral_rewards.api.openapi import refusals
 from referral_rewards.domain.errors import NotFound, NotGenuine
+from referral_rewards.register.locks import retrying
 from referral_rewards.register.payouts import provider_events
-from referral_rewards.register.retrying import retrying
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 _log = structlog.get_logger("api")

@@ -4,16 +4,20 @@ A cycle is named by its program and its day, its payouts by the cycle, payee, ra
 crash they come to the same, and the database admits none of them twice.
 """
 
+import calendar as months_of_the_year
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
 
+from referral_rewards.domain.calendar import at_wall_clock
 from referral_rewards.domain.decisions.money_acts import subject_digest
 from referral_rewards.domain.payouts.states import PaymentRequest
+from referral_rewards.domain.programs.sections import PayoutCycle
 
 _CYCLE_NAMESPACE: Final = UUID("0d3f8a0c-91b7-5d6e-8f6b-3c1f52e6d2a4")
 #: Each leg is judged anew right before it is sent, all of a payout in one transaction.
@@ -187,3 +191,44 @@ def _by(legs: Iterable[DueLeg], *names: str) -> Mapping[tuple[str, ...], list[Du
 
 def _order(leg: DueLeg) -> tuple[datetime, UUID]:
     return leg.approved_at, leg.id
+
+
+#: The wall-clock time at which a cycle opens on its day: before the working day, and past the hours in which clocks
+#: are changed, so that it is neither skipped nor comes twice.
+OPENS: Final = time(6)
+
+
+def opens_at(due_on: date, zone: ZoneInfo) -> datetime:
+    """The instant (UTC) at which the cycle of that day opens."""
+    return at_wall_clock(due_on, OPENS, zone)
+
+
+def latest_due(timing: PayoutCycle, zone: ZoneInfo, now: datetime) -> date:
+    """The last day on which a cycle has opened by ``now``."""
+    today = now.astimezone(zone).date()
+    due = _on_or_before(timing, today)
+    return due if opens_at(due, zone) <= now else _on_or_before(timing, due - timedelta(days=1))
+
+
+def next_due(timing: PayoutCycle, zone: ZoneInfo, now: datetime) -> date:
+    """The first day on which a cycle opens after ``now``."""
+    after = latest_due(timing, zone, now)
+    if timing.cycle == "weekly":
+        return after + timedelta(days=7)
+    following = after.replace(day=1) + timedelta(days=31)
+    return day_of_month(timing.day, following.year, following.month)
+
+
+def day_of_month(day: int, year: int, month: int) -> date:
+    """That day of the month, or its last one if it has fewer."""
+    return date(year, month, min(day, months_of_the_year.monthrange(year, month)[1]))
+
+
+def _on_or_before(timing: PayoutCycle, day: date) -> date:
+    if timing.cycle == "weekly":
+        return day - timedelta(days=(day.isoweekday() - timing.day) % 7)
+    this = day_of_month(timing.day, day.year, day.month)
+    if this <= day:
+        return this
+    before = day.replace(day=1) - timedelta(days=1)
+    return day_of_month(timing.day, before.year, before.month)

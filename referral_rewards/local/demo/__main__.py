@@ -18,8 +18,8 @@ from urllib.parse import quote
 from rich.console import Console
 
 from models.session import Database
-from referral_rewards.config.form import PREFIX
 from referral_rewards.config.settings import Settings
+from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import ReferralRewardsError
 from referral_rewards.local.demo import approvers, story
 from referral_rewards.local.demo.progress import Progress

@@ -22,7 +22,7 @@ from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, step_minor
 from referral_rewards.domain.payouts.states import AT_REST, PayoutState
 from referral_rewards.domain.referrals.disputes import Dispute, DisputeState, disputes
 from referral_rewards.register import outgoing_events
-from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals.cases import Case
 
 _NOTHING: Final = "by the rules it takes nothing more of this reward"

@@ -14,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import money
 from referral_rewards.domain.books import ledger as books
-from referral_rewards.domain.clawbacks.states import TRANSITIONS, UNDER_WAY, ClawbackState
+from referral_rewards.domain.clawbacks.states import TRANSITIONS, UNDER_WAY, ClawbackKind, ClawbackState, clawback_id
+from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
 from referral_rewards.domain.payouts.states import Paid, PaymentRequest, PayoutState, body_hash, provider_key
 from referral_rewards.register import outbox, rail_halts
 from referral_rewards.register import payout_history as payout_steps
 from referral_rewards.register.books import ledger
-from referral_rewards.register.clawbacks import authority as clawback_authority
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.queue import projection as queue
@@ -193,7 +195,7 @@ async def _flaw(connection: AsyncConnection, found: Any, keys: KeyRing) -> str |
     if not settled_as or {settled_as} != {found.provider_reference_of_payout, found.body["reference"]}:
         # By another reference somebody else's payment would be taken back.
         return "its payment did not settle under the reference by which it would be taken back"
-    if await clawback_authority.decided(connection, found, keys) is None:
+    if await decided(connection, found, keys) is None:
         return "no signed decision of somebody with the authority takes it back"
     if await ledger.find(connection, books.recovered(str(found.id), found.rail, found.payee, 1, found.currency).key):
         # The books are append-only; the row can only have been changed by hand.
@@ -281,3 +283,29 @@ UPDATE clawback_case SET state = 'open', settled_at = NULL WHERE id = :case AND 
 _IN_REVIEW: Final = text("""
 SELECT id FROM clawback WHERE case_id = :case AND state = 'manual_review' ORDER BY created_at, id LIMIT 1
 """)
+
+
+#: How each decision on a case recovers.
+KINDS: Final = {
+    MoneyAct.REVERSE_CLAWBACK: ClawbackKind.REVERSE,
+    MoneyAct.OFFSET_CLAWBACK: ClawbackKind.OFFSET,
+    MoneyAct.WRITE_OFF_CLAWBACK: ClawbackKind.WRITE_OFF,
+}
+
+
+async def decided(connection: AsyncConnection, clawback: Any, keys: KeyRing) -> Decision | None:
+    """The genuine decision that begot the clawback in this row; None if there is none, or it says something else."""
+    if clawback.id is None:
+        return None
+    made = await decisions.on_subject(connection, clawback.case_id, keys)
+    return next((decision for decision in made if begets(decision, clawback)), None)
+
+
+def begets(decision: Decision, clawback: Any) -> bool:
+    """Whether the clawback is, to the unit, the one of this decision of somebody who could make it."""
+    if decision.id != clawback.decision_id or clawback.id != clawback_id(decision.id):
+        return False
+    if not isinstance(decision.kind, MoneyAct) or not decision.roles & ROLES[decision.kind]:
+        return False
+    amount_minor = (decision.details or {}).get("amount_minor")
+    return (KINDS.get(decision.kind), amount_minor) == (clawback.kind, clawback.amount_minor)

@@ -13,8 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutCycleRow
 from referral_rewards.domain.cycles.authority import CycleAuthority, authority
-from referral_rewards.domain.cycles.calendar import latest_due, opens_at
-from referral_rewards.domain.cycles.grouping import CycleState, Minimum, cycle_id
+from referral_rewards.domain.cycles.grouping import CycleState, Minimum, cycle_id, latest_due, opens_at
 from referral_rewards.domain.errors import NotFound, RequestInvalid
 from referral_rewards.domain.programs.terms import PayoutCycle, Terms
 from referral_rewards.register import outbox, programs

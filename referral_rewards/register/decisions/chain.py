@@ -18,8 +18,7 @@ from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import outgoing_events
 from referral_rewards.register.decisions.signing import KeyRing, Signer
-from referral_rewards.register.literals import array
-from referral_rewards.register.locks import Lock, lock
+from referral_rewards.register.locks import Lock, array, lock
 
 _BEGINNING: Final = "0" * 64
 _MONEY_ACTS: Final = frozenset(act.value for act in MoneyAct)

@@ -4,22 +4,21 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
 from referral_rewards.domain.errors import FactConflict, Problem
 from referral_rewards.domain.facts import keys as matching
 from referral_rewards.domain.facts.events import Event, too_far_ahead
-from referral_rewards.register.facts import batches
 from referral_rewards.register.facts.files import FactFile
 from referral_rewards.register.facts.intake import Intake, Prepared, Recorded
 from referral_rewards.register.facts.jsonl import Line
-from referral_rewards.register.locks import Lock
-from referral_rewards.register.retrying import retrying
+from referral_rewards.register.locks import Lock, retrying
 
 BATCH_LINES: Final = 500
 #: How soon the thread that reads ahead gives way to a statement's answer. By Python's default of 5 ms a batch's ten
@@ -69,7 +68,7 @@ class FileIntake:
     async def take(self, file: FactFile) -> Tally:
         """Takes a file in, a batch a transaction. Taken in again it goes on where it stopped."""
         async with self._database.transaction() as connection:
-            batch = await batches.open_batch(connection, file.content_hash, datetime.now(UTC))
+            batch = await open_batch(connection, file.content_hash, datetime.now(UTC))
         tally = Tally(batch)
         async for read in self._ahead(file):
             self._refuse(read, tally)
@@ -77,7 +76,7 @@ class FileIntake:
                 self._count(await self._store(read, batch), read, tally)
             self._progress(read.bytes_done)
         async with self._database.transaction() as connection:
-            await batches.finish(connection, batch, datetime.now(UTC))
+            await finish(connection, batch, datetime.now(UTC))
         return tally
 
     async def take_whole(self, file: FactFile) -> Tally:
@@ -100,7 +99,7 @@ class FileIntake:
             # All at once and in order: batch by batch they would be taken crosswise with another writer's.
             await connection.execute(_EVERY_LOCK, {"space": int(Lock.FACTS), "last": matching.LOCKS - 1})
             now = datetime.now(UTC)
-            batch = await batches.open_batch(connection, file.content_hash, now)
+            batch = await open_batch(connection, file.content_hash, now)
             tally = Tally(batch)
             async for read in self._ahead(file):
                 self._refuse(read, tally)
@@ -109,7 +108,7 @@ class FileIntake:
                 self._progress(read.bytes_done)
             if tally.conflicts or tally.refused:
                 raise _Conflicting(tally)
-            await batches.finish(connection, batch, now)
+            await finish(connection, batch, now)
         return tally
 
     async def _ahead(self, file: FactFile) -> AsyncIterator[_Batch]:
@@ -177,3 +176,40 @@ def _sorted_out(lines: Sequence[Line], bytes_done: int, intake: Intake) -> _Batc
 
 
 _EVERY_LOCK: Final = text("SELECT pg_advisory_xact_lock(:space, l) FROM generate_series(0, :last) AS l ORDER BY l")
+
+
+#: The allowance after which a batch that nobody finished is released as it is (SPEC §4, closing).
+ABANDONED_AFTER: Final = timedelta(hours=1)
+
+
+async def open_batch(connection: AsyncConnection, name: str, at: datetime) -> UUID:
+    """Begins a batch, or goes on with the unfinished one of that name (a file's content hash)."""
+    return UUID(str((await connection.execute(_OPEN, {"id": uuid4(), "name": name, "at": at})).scalar_one()))
+
+
+async def finish(connection: AsyncConnection, batch: UUID, at: datetime) -> None:
+    """Marks a batch as whole: its facts wait for no stragglers, and its wake-ups go out."""
+    await connection.execute(_FINISH, {"id": batch, "at": at})
+    await connection.execute(_RELEASE, {"ids": [batch]})
+
+
+async def release_abandoned(connection: AsyncConnection, now: datetime) -> None:
+    """Lets the wake-ups of batches go that were interrupted and not resumed; their facts count as single ones."""
+    abandoned = (await connection.execute(_ABANDONED, {"before": now - ABANDONED_AFTER})).scalars().all()
+    if abandoned:
+        await connection.execute(_RELEASE, {"ids": list(abandoned)})
+
+
+_OPEN: Final = text("""
+INSERT INTO ingest_batch (id, name, opened_at) VALUES (:id, :name, :at)
+ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id
+""")
+
+_FINISH: Final = text("UPDATE ingest_batch SET finished_at = :at WHERE id = :id")
+
+_RELEASE: Final = text("UPDATE outbox SET batch_id = NULL WHERE batch_id = ANY(CAST(:ids AS uuid[]))")
+
+_ABANDONED: Final = text("""
+SELECT DISTINCT b.id FROM ingest_batch b JOIN outbox o ON o.batch_id = b.id
+WHERE b.finished_at IS NULL AND b.opened_at < CAST(:before AS timestamptz)
+""")

@@ -20,8 +20,7 @@ from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.register.facts.linking import link
-from referral_rewards.register.literals import array, dump
-from referral_rewards.register.locks import Lock, lock_shared
+from referral_rewards.register.locks import Lock, array, dump, lock_shared
 from referral_rewards.register.payees import tax_holds
 
 __all__ = ["Intake", "Prepared", "Recorded"]

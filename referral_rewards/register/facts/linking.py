@@ -17,7 +17,7 @@ from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.identity import IDENTITY_KINDS, of_kinds
 from referral_rewards.domain.facts.keys import Beginning, Filing, referral_of_request
 from referral_rewards.domain.facts.payloads import FactType
-from referral_rewards.register.literals import array, dump
+from referral_rewards.register.locks import array, dump
 from referral_rewards.register.queue import projection as queue
 
 

@@ -13,7 +13,7 @@ from referral_rewards.register.clawbacks import carrying_out
 from referral_rewards.register.clawbacks import cases as clawback_cases
 from referral_rewards.register.judging import verdicts
 from referral_rewards.register.notices import planning as telling
-from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, open_case
 

@@ -32,7 +32,8 @@ from referral_rewards.register.judging.after_payment import after_payment, taken
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.notices import planning as telling
 from referral_rewards.register.queue import projection as queue
-from referral_rewards.register.referrals import claims, inquiries
+from referral_rewards.register.referrals import cases as claims
+from referral_rewards.register.referrals import inquiries
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, next_ahead, open_case
 from referral_rewards.register.referrals.closing import closing_digest, still_closed

@@ -18,7 +18,7 @@ from referral_rewards.domain.books.ledger import Deduction, DeductionKind
 from referral_rewards.domain.clawbacks.states import takes_of_offset
 from referral_rewards.domain.payees import tax_thresholds
 from referral_rewards.domain.payouts import rail_catalogue
-from referral_rewards.register.clawbacks import authority as clawback_authority
+from referral_rewards.register.clawbacks import reversals as clawback_authority
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.payees import withholding

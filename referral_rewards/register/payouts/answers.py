@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import money
 from referral_rewards.domain.clawbacks.states import CameBack, came_back
+from referral_rewards.domain.payouts.advice import until_the_second_look
 from referral_rewards.domain.payouts.states import AT_REST, TRANSITIONS, PayoutState
-from referral_rewards.domain.payouts.waits import until_the_second_look
 from referral_rewards.register import payout_history as payout_steps
 from referral_rewards.register import rail_halts
 from referral_rewards.register.payouts import endings

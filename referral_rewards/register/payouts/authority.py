@@ -16,8 +16,8 @@ from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.ruling import Ruling, ruling
 from referral_rewards.domain.cycles.grouping import cycle_payout_id
+from referral_rewards.domain.payouts.advice import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
 from referral_rewards.domain.payouts.states import PaymentRequest, payout_id
-from referral_rewards.domain.payouts.waits import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
 from referral_rewards.domain.referrals.inquiries import Answers
 from referral_rewards.register import programs
 from referral_rewards.register.books import ledger
@@ -28,7 +28,7 @@ from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees.withholding import Part
-from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals.cases import open_case
 from referral_rewards.register.referrals.inquiries import question_of
 

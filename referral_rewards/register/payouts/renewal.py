@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.payouts.states import PayoutState, body_hash
-from referral_rewards.register.literals import dump
+from referral_rewards.register.locks import dump
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payouts import rows as payout_rows
 

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
+from referral_rewards.domain.payouts.advice import NOT_CONNECTED, SOON
 from referral_rewards.domain.payouts.states import AT_REST, PaymentRequest, PayoutState, body_hash
-from referral_rewards.domain.payouts.waits import NOT_CONNECTED, SOON
 from referral_rewards.domain.referrals.inquiries import Answers, Question
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register import outbox, rail_halts
@@ -34,7 +34,7 @@ from referral_rewards.register.payouts.authority import (
 )
 from referral_rewards.register.payouts.generations import Earlier
 from referral_rewards.register.queue import projection as queue
-from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import open_case
 from referral_rewards.register.referrals.inquiries import question_of

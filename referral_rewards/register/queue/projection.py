@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.overdue import patience
 from referral_rewards.register import programs
-from referral_rewards.register.literals import array
+from referral_rewards.register.locks import array
 
 
 async def keep(connection: AsyncConnection, referral: str) -> None:

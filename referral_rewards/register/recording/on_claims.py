@@ -19,7 +19,7 @@ from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.notices import planning as telling
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.recording.admission import check_rules, check_stands, open_matter, was_sent
-from referral_rewards.register.referrals import claims
+from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 
 _K = DecisionKind

@@ -9,7 +9,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.money import from_minor
 from referral_rewards.reporting.books.span import Span
+from referral_rewards.reporting.plain_values import as_text, csv_row, instant
 
 
 class Posted(NamedTuple):
@@ -98,3 +100,29 @@ ORDER BY 1
 """)
 
 _LAST_DAY: Final = text("SELECT CAST(max(posted_at) AT TIME ZONE 'UTC' AS date) FROM ledger_transaction")
+
+
+COLUMNS: Final = (
+    *("posted_at", "transaction", "key", "description", "program", "referral"),
+    *("account", "currency", "debit", "credit", "amount_minor"),
+)
+
+
+async def export(connection: AsyncConnection, span: Span = Span()) -> AsyncIterator[str]:
+    """The postings of a span, oldest first: amounts in major units, and in minor ones with their sign."""
+    yield csv_row(*COLUMNS)
+    async for made in transactions(connection, span):
+        yield "".join(_posting(made, line) for line in made.lines)
+
+
+def _posting(made: Recorded, line: Posted) -> str:
+    debit, credit = max(line.amount_minor, 0), max(-line.amount_minor, 0)
+    return csv_row(
+        instant(made.posted_at) or "",
+        str(made.id),
+        *map(as_text, (made.key, made.description, made.program, made.referral or "", line.account)),
+        line.currency,
+        f"{from_minor(debit, line.currency):f}" if debit else "",
+        f"{from_minor(credit, line.currency):f}" if credit else "",
+        str(line.amount_minor),
+    )

@@ -8,17 +8,21 @@ also by programs that report to no authority, as in the decision whether a form 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.money import from_minor
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
 from referral_rewards.domain.payees.tax_forms import OnFile
 from referral_rewards.domain.payees.tax_thresholds import Threshold
+from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register import programs
 from referral_rewards.register.payees import rows as payees
+from referral_rewards.reporting.plain_values import as_text, csv_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +144,46 @@ FROM somebody w LEFT JOIN kinds USING (payee, currency) LEFT JOIN kept USING (pa
 LEFT JOIN had_back USING (payee, currency)
 ORDER BY w.payee COLLATE "C", w.currency
 """)
+
+
+COLUMNS: Final = (
+    *("payee", "regime", "currency"),
+    *(kind.value for kind in RewardKind),
+    *("total", "threshold", "reportable", "form", "form_state", "form_until", "withheld", "clawed_back"),
+)
+_ANSWERS: Final = {True: "yes", False: "no", None: "unknown"}
+
+
+async def report(
+    connection: AsyncConnection, year: int, now: datetime, *, regime: str | None = None
+) -> AsyncIterator[str]:
+    """The report of a calendar year, written as it is read. Amounts are in major units; ``form_until`` is the first day
+    on which the form is good no more, in UTC."""
+    yield csv_row(*COLUMNS)
+    async for each in paid_in(connection, year, now, regime=regime):
+        yield _sheet_line(each)
+
+
+def _sheet_line(each: PaidInYear) -> str:
+    def amount(minor: int, currency: str = each.currency) -> str:
+        return f"{from_minor(minor, currency):f}"
+
+    file, limit = each.on_file, each.threshold
+    return csv_row(
+        as_text(each.payee),
+        each.regime,
+        each.currency,
+        *(amount(each.by_kind.get(kind, 0)) for kind in RewardKind),
+        amount(each.total_minor),
+        f"{amount(limit.minor, limit.currency)} {limit.currency}" if limit else "",
+        _ANSWERS[each.reportable],
+        as_text(file.form.form) if file and file.form else "",
+        file.standing.value if file else "",
+        file.until.date().isoformat() if file and file.until else "",
+        amount(each.withheld_minor),
+        amount(each.clawed_back_minor),
+    )
+
+
+#: The regimes that terms may name.
+Regime = StrEnum("Regime", {name.upper(): name for name in (tax_thresholds.NO_REGIME, *tax_thresholds.THRESHOLDS)})  # type: ignore[misc]

@@ -13,7 +13,7 @@ from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.literals import dump
+from referral_rewards.register.locks import dump
 from referral_rewards.register.payouts.endings import GIVEN_UP
 from referral_rewards.reporting.plain_values import instant
 from referral_rewards.reporting.queue.filters import PAGE_MAX, Filters, Waits

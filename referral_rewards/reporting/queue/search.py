@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import exponent
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.register.literals import array
+from referral_rewards.register.locks import array
 from referral_rewards.reporting.queue.filters import UNFLAGGED, Filters, Sort, Waits, cursor, place_of
 
 FEW: Final = 1_000

@@ -27,7 +27,7 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.closing import closing_digest
 from referral_rewards.reporting import clawbacks, payouts
 from referral_rewards.reporting.plain_values import instant, plain
-from referral_rewards.reporting.referrals.communication import communication
+from referral_rewards.reporting.referrals.letters import communication
 from referral_rewards.reporting.referrals.listing import Wanted, listing
 
 

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from referral_rewards.reporting.plain_values import instant
-from referral_rewards.reporting.simulation.comparison import Cost, Flow, Tally, compare, difference
-from referral_rewards.reporting.simulation.conventions import conventions
+from referral_rewards.reporting.simulation.comparison import Cost, Flow, Tally, compare, conventions, difference
 from referral_rewards.reporting.simulation.outcomes import Compared, Outcome, Verdict
 from referral_rewards.reporting.simulation.simulating import Simulation
 

@@ -4,14 +4,15 @@ It is never sent on by itself: whoever signed in sees it again and sends it, wit
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.datastructures import FormData
 
-from referral_rewards.api.desk.session.addresses import own_address
 from referral_rewards.api.desk.session.visiting import CSRF_FIELD, csrf_of, form_of, is_token, session_token
 
 #: A form of the desk is far smaller; what is larger is let go, and the page says so.
@@ -79,3 +80,26 @@ class Carried:
 _SECRET: Final = frozenset({"password", "current", "new", "again"})
 #: Fields that no person fills in.
 _OF_PAGES: Final = frozenset({"digest", "return_to"})
+
+
+#: Where people land who asked for nothing in particular.
+HOME: Final = "/queue"
+_LENGTH_MAX: Final = 2000
+#: A path from the root. Nothing that a browser reads as a host, as a step upwards, or as the end of a header.
+_OWN: Final = re.compile(r"/(?![/\\])[^\s\\\x00-\x1f\x7f]*")
+_NOT_IN_A_PATH: Final = re.compile(r"//|/\.{1,2}(/|$)")
+#: Leading back here would lead round in a circle, or out again.
+_OF_SIGNING_IN: Final = ("/sign-in", "/sign-out")
+
+
+def own_address(wanted: object) -> str | None:
+    """The address if it is one of our own pages, else None."""
+    if not isinstance(wanted, str) or len(wanted) > _LENGTH_MAX or not _OWN.fullmatch(wanted):
+        return None
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:
+        return None
+    if parts.scheme or parts.netloc or _NOT_IN_A_PATH.search(parts.path):
+        return None
+    return None if parts.path.startswith(_OF_SIGNING_IN) else wanted

@@ -22,7 +22,7 @@ from referral_rewards.domain.claims.signals.of_behaviour import PAST_DAYS
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.register.claims import blocklist
 from referral_rewards.register.claims.surroundings import plaintext, rings, sightings
-from referral_rewards.register.claims.surroundings.moments import until
+from referral_rewards.register.claims.surroundings.plaintext import until
 from referral_rewards.register.claims.surroundings.standing_elsewhere import barred
 
 _T = TypeVar("_T")

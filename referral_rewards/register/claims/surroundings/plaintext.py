@@ -1,6 +1,7 @@
 """What people themselves are called, read for the fraud score alone: nothing of it leaves the dossier."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -51,3 +52,8 @@ def _first(people: Sequence[Mapping[str, Any]], name: str) -> str | None:
 
 
 _BODIES: Final = text("SELECT subject_id, body FROM personal_data WHERE subject_id = ANY(CAST(:facts AS uuid[]))")
+
+
+def until(gathered: Dossier) -> datetime:
+    """The referral's conversion, or now where there is none: judged again a month later, it is judged by the same."""
+    return gathered.conversion.occurred_at if gathered.conversion else gathered.now

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.facts import identity
-from referral_rewards.register.claims.surroundings.moments import until
+from referral_rewards.register.claims.surroundings.plaintext import until
 
 #: At each step at most so many referrals of which somebody may be the referee are looked at, and at most so many of
 #: their referrers are followed: above that, somebody's mark is everybody's.

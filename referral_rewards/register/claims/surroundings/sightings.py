@@ -14,7 +14,7 @@ from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts import keys as matching
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
-from referral_rewards.register.claims.surroundings.moments import until
+from referral_rewards.register.claims.surroundings.plaintext import until
 
 #: What is seen more often is no person's: the address of a carrier, the terminal in a shop. Whom it saw can't be told.
 _SIGHTINGS_MAX: Final = 3000
