@@ -95,7 +95,7 @@ class Inquiries:
 
     async def _record(self, told: Told) -> int:
         """How many of the facts conflict with what was told before. An answer is a whole: nothing is waited for that
-        could follow it (SPEC §4, closing)."""
+        could follow it (SPEC §4 Closing)."""
         async with self._database.transaction() as connection:
             name = f"answer of {told.answer.source}: {told.answer.content_hash}"
             batch = await file_intake.open_batch(connection, name, _now())

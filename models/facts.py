@@ -74,7 +74,7 @@ class ReferralFact(SQLModel, table=True):
 
 
 class IngestBatch(SQLModel, table=True):
-    """A file or batch being taken in; its wake-ups are released together when it is finished (SPEC §4, closing)."""
+    """A file or batch being taken in; its wake-ups are released together when it is finished (SPEC §4 Closing)."""
 
     __tablename__ = "ingest_batch"
 

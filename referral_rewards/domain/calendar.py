@@ -1,4 +1,4 @@
-"""Periods on a calendar: when something ends that begins now and lasts a month in Toronto (SPEC §4, arithmetic)."""
+"""Periods on a calendar: when something ends that begins now and lasts a month in Toronto (SPEC §4 Arithmetic)."""
 
 import calendar as months_of_the_year
 import re

@@ -1,4 +1,4 @@
-"""A scripted source behind real HTTP on loopback, in the form that docs/sources.md asks of a real one."""
+"""A scripted source behind real HTTP on loopback, in the form that docs/guides/sources.md asks of a real one."""
 
 import asyncio
 from urllib.parse import unquote

@@ -23,7 +23,7 @@ class Lock(IntEnum):
     STATUS_PAGE = 7108  # one side of a referral that says something by its status page
     PROGRAMS = 7101  # shared by intake, exclusive to publishing: a version never slips in between two halves of a fact
     FACTS = 7102  # the keys of facts being recorded, spread over `domain.facts.keys.LOCKS`
-    ORDER = 7103  # one order, while claims on it are assembled or approved (SPEC §5, disputed attribution)
+    ORDER = 7103  # one order, while claims on it are assembled or approved (SPEC §5 Disputed attribution)
     RESERVATION = 7104  # one program's caps and budget, while an approval reserves; taken after the referral's row
     REWARDED_ORDER = 7106  # one order in any program, likewise: two programs must not both reward it unseen
     PAYEE = 7109  # what one payee is owed and owes, while a payout is planned; taken after the referral's row

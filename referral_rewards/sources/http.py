@@ -1,7 +1,7 @@
 """A source over HTTP: whatever system it is, it tells its facts in the form in which it would post them to us.
 
 ``GET {url}/orders/{order}`` and ``GET {url}/customers/{customer}`` answer ``{"facts": [CloudEvent, …]}``, 404 where
-nothing is known; ``GET {url}`` answers 2xx or 404. docs/sources.md is the description for those who build one.
+nothing is known; ``GET {url}`` answers 2xx or 404. docs/guides/sources.md is the description for those who build one.
 """
 
 import asyncio
@@ -126,7 +126,7 @@ def _facts(body: bytes | None) -> list[Event]:
     """The facts of an answer; none of a 404.
 
     Raises:
-        _Unusable: if it is not of the form of docs/sources.md.
+        _Unusable: if it is not of the form of docs/guides/sources.md.
     """
     if body is None:
         return []

@@ -18,7 +18,7 @@ from tests.cli.conftest import PROGRAM, Shell
 from tests.cli.test_ingest import EXAMPLE
 from tests.desk import life_of
 
-EXPECTED = json.loads((Path(__file__).parents[1] / "domain" / "dexter-and-brie.expected.json").read_text())
+EXPECTED = json.loads((Path(__file__).parents[2] / "examples" / "dexter-and-brie.expected.json").read_text())
 
 
 def test_dexter_and_brie_stand_where_the_contract_says(shell: Shell) -> None:

@@ -24,7 +24,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 def test_every_alert_can_be_read_and_has_a_line_that_says_what_to_do() -> None:
-    told = (_ROOT / "docs" / "operations.md").read_text()
+    told = (_ROOT / "docs" / "guides" / "operations.md").read_text()
     for rule in rules():
         assert _EXPRESSION.fullmatch(rule["expr"]), rule
         assert _DURATION.fullmatch(rule.get("for", "0m")), rule

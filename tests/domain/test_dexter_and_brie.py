@@ -13,9 +13,9 @@ from referral_rewards.domain.referrals.origin import origin
 from referral_rewards.domain.referrals.periods import Course, course
 from tests.domain.build import acme, at, backfilled, bought, claimed, enrolled, read_lines, sent
 
-HERE = Path(__file__).parent
+EXAMPLES = Path(__file__).parents[2] / "examples"
 TERMS = acme(timezone="America/Toronto")
-EXPECTED = json.loads((HERE / "dexter-and-brie.expected.json").read_text())
+EXPECTED = json.loads((EXAMPLES / "dexter-and-brie.expected.json").read_text())
 OPENED = [
     enrolled(),
     sent("2025-12-20"),
@@ -65,7 +65,7 @@ def test_the_sentences_of_the_specification_hold(
 
 @pytest.mark.parametrize("referral", sorted(EXPECTED))
 def test_the_worked_example_of_the_contract_holds_in_any_order(referral: str) -> None:
-    facts = read_lines(HERE / "dexter-and-brie.jsonl", received="2026-11-20")
+    facts = read_lines(EXAMPLES / "dexter-and-brie.jsonl", received="2026-11-20")
     order = referral.replace("db", "o")
     linked = [f for f in facts if f.data.get("referral") == referral or f.order == order or "code" in f.data]
     expected = EXPECTED[referral]

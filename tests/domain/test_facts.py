@@ -14,7 +14,8 @@ from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.domain.facts.payloads import PAYLOADS, FactType
 
 MARKER = Marker(b"a pepper of sixteen bytes")
-EXAMPLES = [json.loads(line) for line in Path(__file__).with_name("facts-by-type.jsonl").read_text().splitlines()]
+BY_TYPE = Path(__file__).parents[2] / "examples" / "facts-by-type.jsonl"
+EXAMPLES = [json.loads(line) for line in BY_TYPE.read_text().splitlines()]
 PERSONAL = ("@", "+1", "Brie", "203.0.113", "Mozilla", "fp-1", "d-9")
 
 

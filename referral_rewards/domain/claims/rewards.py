@@ -1,4 +1,4 @@
-"""Rewards: who gets how much, line by line (SPEC §5, amounts).
+"""Rewards: who gets how much, line by line (SPEC §5 Amounts).
 
 A leg's amount is the sum of its calculation lines by construction: each rule and each limit is one line, a limit's
 being negative. A leg that comes to nothing is left out.

@@ -66,7 +66,7 @@ class Fact:
     """A fact as the register holds it, as every rule reads it.
 
     ``data`` has the public fields of its type only; ``marks`` the person it is about; ``awaits_stragglers`` is False
-    for a fact of a finished file or batch, whose neighbours are all here (SPEC §4, closing); ``digest`` is the salted
+    for a fact of a finished file or batch, whose neighbours are all here (SPEC §4 Closing); ``digest`` is the salted
     commitment that evidence cites.
     """
 

@@ -178,7 +178,7 @@ def _sorted_out(lines: Sequence[Line], bytes_done: int, intake: Intake) -> _Batc
 _EVERY_LOCK: Final = text("SELECT pg_advisory_xact_lock(:space, l) FROM generate_series(0, :last) AS l ORDER BY l")
 
 
-#: The allowance after which a batch that nobody finished is released as it is (SPEC §4, closing).
+#: The allowance after which a batch that nobody finished is released as it is (SPEC §4 Closing).
 ABANDONED_AFTER: Final = timedelta(hours=1)
 
 
