@@ -105,7 +105,7 @@ def test_this_check_finds_a_broken_link_and_a_broken_anchor(tmp_path: Path) -> N
     assert not _leads(page, "specification.md#no-such-heading")
     assert not _leads(page, "../../outside.md")
     assert _leads(page, "specification.md#4-the-four-periods-normative")
-    told = "[a](b.md) `[c](d.md)` ![e](f.svg)\n```\n[g](h.md)\n```\n<img src=\"i.png\"> [`j`](k.md#l)"
+    told = '[a](b.md) `[c](d.md)` ![e](f.svg)\n```\n[g](h.md)\n```\n<img src="i.png"> [`j`](k.md#l)'
     assert list(links(told)) == ["b.md", "f.svg", "i.png", "k.md#l"]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from referral_rewards.domain.errors import FactInvalid
+from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX, Fact, parse_event, too_far_ahead
 from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.domain.facts.payloads import PAYLOADS, FactType
@@ -39,6 +40,12 @@ def test_example_is_taken_as_it_came(document: dict[str, Any]) -> None:
     assert (event.source, event.event_id, event.type) == (document["source"], document["id"], document["type"])
     assert event.occurred_at == datetime.fromisoformat(document["time"])
     assert event.data == document["data"]
+
+
+@pytest.mark.parametrize("document", EXAMPLES, ids=lambda document: f"{document['id']}-{document['type']}")
+def test_every_type_is_filed_under_a_key(document: dict[str, Any]) -> None:
+    event = parse_event(document)
+    assert keys.file(event, event.marks(MARKER)).keys
 
 
 @pytest.mark.parametrize("document", EXAMPLES, ids=lambda document: f"{document['id']}-{document['type']}")
