@@ -10,8 +10,8 @@ import pytest
 import typer.main
 
 from referral_rewards.cli.main import app
-from referral_rewards.config.form import PREFIX
 from referral_rewards.config.settings import Settings
+from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.findings import CheckCode, Flag
 from referral_rewards.domain.claims.fraud import SIGNALS
