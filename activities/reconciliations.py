@@ -1,6 +1,6 @@
 """Reconciling with a rail: keep what it lists, compare that with ours, and put on record what does not agree."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -113,16 +113,6 @@ class Reconciliations:
         return ReconciliationProgress(place=None, count=await self._conclude(asked, moment(request.now)))
 
     @activity.defn
-    async def list_payments(self, request: ReconciliationRequest) -> int:
-        """All pages at once: what runs ask for that began before each page was asked for by itself."""
-        return await self._whole(self.list_page, request)
-
-    @activity.defn
-    async def compare_payments(self, request: ReconciliationRequest) -> int:
-        """All payouts at once, likewise. Killed and run again, it goes on after the last that were compared."""
-        return await self._whole(self.compare_some, request)
-
-    @activity.defn
     async def abandon_reconciliation(self, request: ReconciliationRequest, why: str) -> None:
         """Puts on record that it came to nothing."""
         try:
@@ -131,17 +121,6 @@ class Reconciliations:
             return
         async with self._database.transaction() as connection:
             await reconciliations.failed(connection, name, why, moment(request.now))
-
-    async def _whole(
-        self, part: Callable[[ReconciliationRequest], Awaitable[ReconciliationProgress]], request: ReconciliationRequest
-    ) -> int:
-        place, count = _came_to(activity.info().heartbeat_details), 0
-        while True:
-            progress = await part(request.model_copy(update={"place": place}))
-            count += progress.count
-            if (place := progress.place) is None:
-                return count
-            activity.heartbeat(place.model_dump())
 
     async def _next_payee(self, rail: Rail, asked: Any, place: Place) -> Place | None:
         """The beginning of a list: of the next whom we paid in the span, where the rail is asked for each; None after
@@ -172,13 +151,6 @@ class Reconciliations:
         if asked.rail not in self._rails:
             raise _impossible(f"the rail {asked.rail} is not connected here")
         return self._rails[asked.rail]
-
-
-def _came_to(signs: Sequence[Any]) -> Place | None:
-    """Where an attempt that was killed was, by its last sign of life. Workers of before named the payout alone."""
-    if not signs:
-        return None
-    return Place(**signs[0]) if isinstance(signs[0], Mapping) else Place(after=str(signs[0]))
 
 
 async def _compared_by_asking(rail: Rail, held: Held) -> list[Difference]:

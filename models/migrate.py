@@ -4,6 +4,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
+
+from referral_rewards.domain.errors import SchemaUnknown
 
 
 def configuration(database_url: str) -> Config:
@@ -15,5 +19,14 @@ def configuration(database_url: str) -> Config:
 
 
 def upgrade(database_url: str) -> None:
-    """Applies every migration that the database lacks; blocking."""
-    command.upgrade(configuration(database_url), "head")
+    """Applies every migration that the database lacks; blocking.
+
+    Raises:
+        SchemaUnknown: if the database is at a revision that is none of ours.
+    """
+    try:
+        command.upgrade(configuration(database_url), "head")
+    except CommandError as error:
+        if isinstance(error.__cause__, ResolutionError):
+            raise SchemaUnknown(error.__cause__.argument) from None
+        raise

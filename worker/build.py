@@ -91,7 +91,7 @@ def payouts_worker(
             *(paying.route_payout, paying.send_payout, reversing.route_clawback, reversing.reverse_clawback),
             *(cycling.open_due_cycle, cycling.advance_cycle),
             *(reconciling.route_reconciliation, reconciling.list_page, reconciling.compare_some),
-            *(reconciling.list_payments, reconciling.compare_payments, reconciling.abandon_reconciliation),
+            reconciling.abandon_reconciliation,
         ],
         workflow_runner=runner(),
         max_cached_workflows=500,
@@ -121,7 +121,6 @@ def provider_worker(
         activities=[
             *(paying.send_payout, Clawbacks(database, keys, its_rails, _now).reverse_clawback),
             *(reconciling.list_page, reconciling.compare_some),
-            *(reconciling.list_payments, reconciling.compare_payments),
         ],
         max_task_queue_activities_per_second=per_second,
         graceful_shutdown_timeout=_GRACE,

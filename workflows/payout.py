@@ -65,8 +65,6 @@ class Payout:
 
     async def _queue_of_its_rail(self, payout: str) -> str | None:
         """Each provider has a task queue of its own, on which the server holds us to its limit of requests."""
-        if not workflow.patched("queue-of-the-rail"):
-            return None
         return await workflow.execute_local_activity_method(
             Payouts.route_payout,
             payout,

@@ -25,9 +25,6 @@ _A_FEW_TIMES: Final = RetryPolicy(
 )
 #: A page, or a question: what a rail may take to answer, and what is written of it.
 _PART: Final = timedelta(minutes=2)
-#: Of all at once, each page and each batch gives a sign of life.
-_SIGN_OF_LIFE: Final = timedelta(minutes=2)
-_WHOLE: Final = timedelta(hours=12)
 
 
 @workflow.defn(name="Reconciliation")
@@ -50,8 +47,6 @@ class Reconciliation:
                 retry_policy=_A_FEW_TIMES,
                 summary="By which queue its rail is called",
             )
-            if not workflow.patched("one-request-an-activity"):
-                return await self._all_at_once(reconciliation, queue)
             so_far = so_far or ReconciledSoFar(listed=False, place=None)
             return await self._part_by_part(reconciliation, queue, so_far)
         except ActivityError as error:
@@ -87,25 +82,4 @@ class Reconciliation:
             start_to_close_timeout=_PART,
             retry_policy=_A_FEW_TIMES,
             summary="Compare with ours" if listed else "List what the rail paid",
-        )
-
-    async def _all_at_once(self, reconciliation: str, queue: str | None) -> int:
-        """As runs do that began before."""
-        await workflow.execute_activity_method(
-            Reconciliations.list_payments,
-            ReconciliationRequest(reconciliation=reconciliation, now=workflow.now()),
-            task_queue=queue,
-            start_to_close_timeout=_WHOLE,
-            heartbeat_timeout=_SIGN_OF_LIFE,
-            retry_policy=_A_FEW_TIMES,
-            summary="List what the rail paid",
-        )
-        return await workflow.execute_activity_method(
-            Reconciliations.compare_payments,
-            ReconciliationRequest(reconciliation=reconciliation, now=workflow.now()),
-            task_queue=queue,
-            start_to_close_timeout=_WHOLE,
-            heartbeat_timeout=_SIGN_OF_LIFE,
-            retry_policy=_A_FEW_TIMES,
-            summary="Compare it with ours",
         )

@@ -11,6 +11,7 @@ ReferralRewardsError
 │   ├── DecisionRefused          a decision that the rules of approval don't admit
 │   ├── ActRefused               a decision on a payout, a clawback case or a cycle that its rules don't admit
 │   ├── StaleDigest              the claim changed since it was looked at
+│   ├── SchemaUnknown            a database whose schema is of a version that this code does not know
 │   └── LocalStackError          the local stack can't start, or its parts don't
 ├── NotFound                     nothing has that name: exit code 1, HTTP 404
 ├── NotAllowed                   a person without the authority: exit code 1, HTTP 403
@@ -105,6 +106,17 @@ class StaleDigest(Refused):
         self.referral, self.shown, self.current = referral, shown, current
         super().__init__(
             f"referral {referral}: the claim changed since it was shown ({shown[:12]}, now {current[:12]}); look again"
+        )
+
+
+class SchemaUnknown(Refused):
+    """A database whose schema was made by a version that this code does not know: a newer or an unreleased one."""
+
+    def __init__(self, revision: str) -> None:
+        self.revision = revision
+        super().__init__(
+            f"the database has the schema {revision}, which this version does not know: use the version that made it, "
+            "or an empty database"
         )
 
 

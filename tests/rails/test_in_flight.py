@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from temporalio.testing import ActivityEnvironment
 
 from activities.messages import ReconciliationRequest
 from activities.reconciliations import Reconciliations
@@ -18,6 +17,7 @@ from referral_rewards.domain.payouts.states import Answer, PaymentRequest, Payou
 from referral_rewards.rails.port import Rail
 from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.reporting.books import checking
+from tests.rails.by_parts import compared, listed
 from tests.rails.sending import AMOUNT_MINOR, Sending
 from tests.workflows.scenes import sql
 
@@ -155,8 +155,8 @@ async def _reconciled(sending: Sending) -> list[str]:
     async with database.transaction() as connection:
         asked = await reconciliations.ask(connection, name, since, until, by="faye", at=sending.now)
     request = ReconciliationRequest(reconciliation=str(asked), now=sending.now)
-    await ActivityEnvironment().run(doing.list_payments, request)
-    await ActivityEnvironment().run(doing.compare_payments, request)
+    await listed(doing, request)
+    await compared(doing, request)
     async with database.transaction() as connection:
         return [str(each.kind) for _, each in await reconciliations.differences(connection, asked, after=None, limit=9)]
 

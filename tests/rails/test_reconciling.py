@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -22,6 +22,7 @@ from referral_rewards.local.sandbox.paypal import PayPal
 from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.rails import stripe_calls, tremendous
 from referral_rewards.register.reconciliations import rows as reconciliations
+from tests.rails.by_parts import compared, listed
 from tests.rails.cases import OUTSIDE, Case, in_our_books, key
 
 NOW: Final = datetime(2026, 7, 8, tzinfo=UTC)
@@ -118,11 +119,11 @@ class Office:
             asked = await reconciliations.ask(connection, rail, since, until, by="fiona", at=NOW)
         doing = Reconciliations(self.database, {rail: self.case.rail})
         request = ReconciliationRequest(reconciliation=str(asked), now=NOW)
-        await ActivityEnvironment().run(doing.list_payments, request)
+        await listed(doing, request)
         # Whatever was done by an activity that was killed is done again.
-        await ActivityEnvironment().run(doing.list_payments, request)
-        count = await ActivityEnvironment().run(doing.compare_payments, request)
-        assert await ActivityEnvironment().run(doing.compare_payments, request) == count
+        await listed(doing, request)
+        count = await compared(doing, request)
+        assert await compared(doing, request) == count
         async with self.database.transaction() as connection:
             row = await reconciliations.row(connection, asked)
             found = await reconciliations.differences(connection, asked, after=None, limit=100)
@@ -265,19 +266,6 @@ async def test_more_payments_of_nobody_than_one_statement_takes_are_each_found(d
     assert progress == ReconciliationProgress(place=None, count=10_000)
 
 
-async def test_what_a_worker_of_before_had_compared_is_gone_on_from(database_url: str) -> None:
-    """Its sign of life was the id of a payout."""
-    async with opened("stripe_transfer", database_url) as office:
-        for number in (1, 2):
-            await office.hold(office.case.request(number), PayoutState.SETTLED, "nowhere")
-        doing, request = await _begun(office)
-        await ActivityEnvironment().run(doing.list_page, request)
-        first = min(office.case.request(number).payout_id for number in (1, 2))
-        killed = ActivityEnvironment()
-        killed.info = replace(killed.info, heartbeat_details=[str(first)])
-        assert await killed.run(doing.compare_payments, request) == 1
-
-
 async def test_a_list_that_goes_on_where_it_began_comes_to_nothing(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -407,7 +395,7 @@ async def test_a_rail_that_is_not_connected_is_named(database_url: str) -> None:
             asked = await reconciliations.ask(connection, "tremendous", BEGINNING, NOW, by="fiona", at=NOW)
         doing = Reconciliations(office.database, {"stripe_transfer": office.case.rail})
         request = ReconciliationRequest(reconciliation=str(asked), now=NOW)
-        for activity in (doing.list_payments, doing.compare_payments):
+        for activity in (doing.list_page, doing.compare_some):
             with pytest.raises(ApplicationError, match="tremendous is not connected here"):
                 await ActivityEnvironment().run(activity, request)
         await ActivityEnvironment().run(doing.abandon_reconciliation, request, "not connected")

@@ -12,9 +12,7 @@ FOLDER: Final = Path(__file__).parent / "histories"
 PAYOUT: Final = "payout_by_its_provider"
 #: A payout cycle that is stopped, resumed and released.
 CYCLE: Final = "payout_cycle"
-#: A reconciliation of the books' own credits, as one went that began before each request was an activity of its own.
+#: A reconciliation of the books' own credits.
 RECONCILIATION: Final = "reconciliation"
-#: One as it goes now.
-RECONCILIATION_BY_PARTS: Final = "reconciliation_by_parts"
 #: Each way on record, by the name of its file; what belongs to one is `<name>.json` and `<name>.payout.json`.
 WAYS: Final[dict[str, Callable[[Journey], Awaitable[None]]]] = {way.__name__: way for way in journeys.ENDS}

@@ -13,7 +13,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from tests.replay.histories import CYCLE, FOLDER, PAYOUT, RECONCILIATION, RECONCILIATION_BY_PARTS, WAYS
+from tests.replay.histories import CYCLE, FOLDER, PAYOUT, RECONCILIATION, WAYS
 from worker.build import runner
 from workflows import steps
 from workflows.clawback import Clawback
@@ -34,7 +34,7 @@ def _history(path: Path) -> WorkflowHistory:
 
 
 def test_every_way_a_referral_can_go_has_its_history_on_record() -> None:
-    others = {"payout", "clawback", RECONCILIATION, RECONCILIATION_BY_PARTS, PAYOUT, CYCLE}
+    others = {"payout", "clawback", RECONCILIATION, PAYOUT, CYCLE}
     assert {path.stem for path in HISTORIES} == {*WAYS, *others}
 
 
@@ -70,7 +70,7 @@ def test_no_identity_of_a_person_enters_a_history(path: Path) -> None:
     assert any(referee in text for text in said) or path.stem in (
         "payout",
         "clawback",
-        RECONCILIATION_BY_PARTS,
+        RECONCILIATION,
         PAYOUT,
         CYCLE,
     )

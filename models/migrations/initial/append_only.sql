@@ -1,0 +1,32 @@
+-- Tables that only ever grow. Application code keeps this rule too; here it holds for whoever else gets a connection.
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
+END $$;
+
+DO $$
+DECLARE
+    append_only text;
+BEGIN
+    FOREACH append_only IN ARRAY ARRAY[
+        'program_version',
+        'fact', 'fact_key', 'inquiry',
+        'referral_step',
+        'reward_claim',
+        'decision', 'decision_effect',
+        'payout_step',
+        'ledger_transaction', 'posting',
+        'audit_event'
+    ] LOOP
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_append_only BEFORE UPDATE OR DELETE ON %1$s'
+            ' FOR EACH ROW EXECUTE FUNCTION refuse_change()', append_only);
+        EXECUTE format(
+            'CREATE TRIGGER %1$s_no_truncate BEFORE TRUNCATE ON %1$s'
+            ' FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', append_only);
+    END LOOP;
+END $$;
+
+-- A clawback moves on, and stays.
+CREATE TRIGGER clawback_kept BEFORE DELETE ON clawback FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER clawback_no_truncate BEFORE TRUNCATE ON clawback FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

@@ -1,0 +1,99 @@
+-- One recovery that a person decided on.
+CREATE TABLE clawback (
+    id UUID PRIMARY KEY,
+    case_id UUID NOT NULL,
+    leg_id UUID NOT NULL,
+    payout_id UUID NOT NULL,
+    referral_id VARCHAR COLLATE "C" NOT NULL,
+    payee VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    amount_minor BIGINT NOT NULL,
+    currency VARCHAR NOT NULL,
+    recovered_minor BIGINT NOT NULL,
+    body JSONB NOT NULL,
+    body_hash VARCHAR NOT NULL,
+    generation INTEGER NOT NULL,
+    provider_key VARCHAR NOT NULL UNIQUE,
+    first_sent_at TIMESTAMPTZ,
+    missed_at TIMESTAMPTZ,
+    provider_reference VARCHAR,
+    state VARCHAR NOT NULL,
+    why VARCHAR,
+    decision_id UUID NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    CONSTRAINT ck_clawback_amount CHECK (amount_minor > 0),
+    CONSTRAINT ck_clawback_recovered CHECK (recovered_minor BETWEEN 0 AND amount_minor)
+);
+CREATE INDEX ix_clawback_case_id ON clawback (case_id);
+CREATE INDEX ix_clawback_leg_id ON clawback (leg_id);
+CREATE INDEX ix_clawback_payee ON clawback (payee, state, currency);
+CREATE INDEX ix_clawback_referral_id ON clawback (referral_id);
+CREATE INDEX ix_clawback_state ON clawback (state);
+
+-- What a clawback takes: what could not be recovered is not taken.
+CREATE FUNCTION taken_by(b clawback) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor ELSE b.amount_minor END
+$$;
+
+-- Of a leg no more is taken back than was paid, and at its provider no more than was sent. The leg's row is the lock:
+-- of two acts at once the later one sees what the earlier one took.
+CREATE FUNCTION refuse_too_much() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    paid bigint;
+    sent bigint;
+BEGIN
+    SELECT CASE WHEN state IN ('paid', 'clawed_back') THEN amount_minor ELSE 0 END INTO paid
+    FROM leg WHERE id = NEW.leg_id FOR UPDATE;
+    SELECT amount_minor INTO sent FROM payout WHERE id = NEW.payout_id;
+    IF TG_OP = 'UPDATE' AND taken_by(NEW) <= taken_by(OLD) THEN
+        RETURN NEW;
+    END IF;
+    IF taken_by(NEW) + coalesce(
+        (SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = NEW.leg_id AND b.id <> NEW.id), 0
+    ) > coalesce(paid, 0) THEN
+        RAISE EXCEPTION 'clawback % takes more of leg % than was paid', NEW.id, NEW.leg_id
+            USING ERRCODE = 'check_violation';
+    END IF;
+    IF NEW.kind = 'reverse' AND taken_by(NEW) + coalesce(
+        (SELECT sum(taken_by(b)) FROM clawback b
+         WHERE b.payout_id = NEW.payout_id AND b.kind = 'reverse' AND b.id <> NEW.id), 0
+    ) > coalesce(sent, 0) THEN
+        RAISE EXCEPTION 'clawback % takes more of payout % than was sent', NEW.id, NEW.payout_id
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER clawback_within_paid BEFORE INSERT OR UPDATE ON clawback
+    FOR EACH ROW EXECUTE FUNCTION refuse_too_much();
+
+-- What was decided is not rewritten.
+CREATE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (NEW.id, NEW.case_id, NEW.leg_id, NEW.payout_id, NEW.payee, NEW.kind, NEW.amount_minor, NEW.currency,
+        NEW.decision_id) IS DISTINCT FROM
+       (OLD.id, OLD.case_id, OLD.leg_id, OLD.payout_id, OLD.payee, OLD.kind, OLD.amount_minor, OLD.currency,
+        OLD.decision_id) THEN
+        RAISE EXCEPTION 'what was decided of clawback % is not rewritten', OLD.id
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER clawback_as_decided BEFORE UPDATE ON clawback FOR EACH ROW EXECUTE FUNCTION refuse_rewriting();
+
+-- A paid leg whose ground fell away; a person decides what becomes of it.
+CREATE TABLE clawback_case (
+    leg_id UUID,
+    fact_id UUID,
+    referral_id VARCHAR COLLATE "C" NOT NULL,
+    opened_at TIMESTAMPTZ NOT NULL,
+    why VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,
+    id UUID NOT NULL,
+    proposed_minor BIGINT,
+    settled_at TIMESTAMPTZ,
+    PRIMARY KEY (leg_id, fact_id)
+);
+CREATE UNIQUE INDEX uq_clawback_case_id ON clawback_case (id);
+CREATE INDEX ix_clawback_case_opened_at ON clawback_case (opened_at, id);
+CREATE INDEX ix_clawback_case_referral_id ON clawback_case (referral_id);

@@ -1,0 +1,56 @@
+-- A fact as recorded: persons stand in it as marks.
+CREATE TABLE fact (
+    id UUID PRIMARY KEY,
+    source VARCHAR COLLATE "C" NOT NULL,
+    event_id VARCHAR COLLATE "C" NOT NULL,
+    type VARCHAR NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    received_at TIMESTAMPTZ NOT NULL,
+    data JSONB NOT NULL,
+    marks TEXT[] NOT NULL DEFAULT '{}',
+    digest VARCHAR NOT NULL,
+    content_mac VARCHAR NOT NULL,
+    batch_id UUID,
+    CONSTRAINT uq_fact_identity UNIQUE (source, event_id)
+);
+CREATE INDEX ix_fact_reported ON fact (id) WHERE type = 'conversion.reported';
+
+-- A name under which a fact is found.
+CREATE TABLE fact_key (
+    key VARCHAR COLLATE "C",
+    fact_id UUID,
+    PRIMARY KEY (key, fact_id)
+);
+
+-- What a fact, a note or a letter said in full. Erasing blanks the body and the salt.
+CREATE TABLE personal_data (
+    subject_id UUID PRIMARY KEY,
+    body JSONB,
+    salt BYTEA,
+    commitment VARCHAR NOT NULL,
+    erased_at TIMESTAMPTZ
+);
+
+-- A name that a referral listens to.
+CREATE TABLE referral_key (
+    key VARCHAR COLLATE "C",
+    referral_id VARCHAR COLLATE "C",
+    PRIMARY KEY (key, referral_id)
+);
+CREATE INDEX ix_referral_key_referral_id ON referral_key (referral_id);
+
+-- A fact of a referral.
+CREATE TABLE referral_fact (
+    referral_id VARCHAR COLLATE "C",
+    fact_id UUID,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (referral_id, fact_id)
+);
+
+-- A file or batch that is being taken in.
+CREATE TABLE ingest_batch (
+    id UUID PRIMARY KEY,
+    name VARCHAR NOT NULL UNIQUE,
+    opened_at TIMESTAMPTZ NOT NULL,
+    finished_at TIMESTAMPTZ
+);

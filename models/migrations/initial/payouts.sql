@@ -1,0 +1,171 @@
+-- One reward to one beneficiary. Of one order and role at most one is live.
+CREATE TABLE leg (
+    id UUID PRIMARY KEY,
+    referral_id VARCHAR COLLATE "C" NOT NULL,
+    claim_id UUID NOT NULL,
+    digest VARCHAR NOT NULL,
+    program VARCHAR NOT NULL,
+    referrer VARCHAR NOT NULL,
+    order_key VARCHAR NOT NULL,
+    role VARCHAR NOT NULL,
+    beneficiary VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    amount_minor BIGINT NOT NULL,
+    currency VARCHAR NOT NULL,
+    rail VARCHAR NOT NULL,
+    destination VARCHAR,
+    state VARCHAR NOT NULL,
+    approved_at TIMESTAMPTZ NOT NULL,
+    decisions TEXT[] NOT NULL DEFAULT '{}',
+    CONSTRAINT ck_leg_amount CHECK (amount_minor > 0)
+);
+CREATE UNIQUE INDEX uq_leg_live ON leg (program, order_key, role) WHERE state NOT IN ('cancelled', 'clawed_back');
+CREATE INDEX ix_leg_referral_id ON leg (referral_id);
+CREATE INDEX ix_leg_beneficiary_approved_at ON leg (beneficiary, approved_at);
+CREATE INDEX ix_leg_referrer_approved_at ON leg (program, referrer, approved_at);
+CREATE INDEX ix_leg_tax_hold ON leg (beneficiary) WHERE state = 'tax_hold';
+-- Which legs are due: what a cycle gathers, payee by payee.
+CREATE INDEX ix_leg_due ON leg (program, beneficiary, id) WHERE state IN ('reserved', 'tax_hold');
+
+-- What is approved and not taken back, of a whole program (an empty referrer) and of each referrer.
+CREATE TABLE held_total (
+    program VARCHAR,
+    referrer VARCHAR,
+    rewards BIGINT NOT NULL,
+    amount_minor BIGINT NOT NULL,
+    PRIMARY KEY (program, referrer)
+);
+
+-- The totals change with every change of a leg, so that no judgement adds up a program's past.
+CREATE FUNCTION keep_held_totals() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    before int := 0;
+    after int := 0;
+BEGIN
+    IF TG_OP <> 'INSERT' AND OLD.state NOT IN ('cancelled', 'clawed_back') THEN before := 1; END IF;
+    IF TG_OP <> 'DELETE' AND NEW.state NOT IN ('cancelled', 'clawed_back') THEN after := 1; END IF;
+    IF TG_OP = 'UPDATE' AND before = after AND OLD.amount_minor = NEW.amount_minor THEN RETURN NULL; END IF;
+    -- The program's total always comes first, so that no two transactions wait for each other in a circle.
+    IF before = 1 THEN
+        UPDATE held_total SET rewards = rewards - 1, amount_minor = amount_minor - OLD.amount_minor
+        WHERE program = OLD.program AND referrer = '';
+        UPDATE held_total SET rewards = rewards - 1, amount_minor = amount_minor - OLD.amount_minor
+        WHERE program = OLD.program AND referrer = OLD.referrer AND OLD.role = 'referrer' AND referrer <> '';
+    END IF;
+    IF after = 1 THEN
+        INSERT INTO held_total (program, referrer, rewards, amount_minor)
+        SELECT NEW.program, whose, 1, NEW.amount_minor FROM (
+            SELECT '' AS whose UNION SELECT NEW.referrer WHERE NEW.role = 'referrer'
+        ) AS both_totals ORDER BY whose COLLATE "C"
+        ON CONFLICT (program, referrer) DO UPDATE
+        SET rewards = held_total.rewards + 1, amount_minor = held_total.amount_minor + excluded.amount_minor;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER leg_totals AFTER INSERT OR UPDATE OF state, amount_minor OR DELETE ON leg
+    FOR EACH ROW EXECUTE FUNCTION keep_held_totals();
+
+-- One provider call, written before the first attempt at it. It belongs to a referral or to a cycle.
+CREATE TABLE payout (
+    id UUID PRIMARY KEY,
+    referral_id VARCHAR COLLATE "C",
+    payee VARCHAR NOT NULL,
+    rail VARCHAR NOT NULL,
+    amount_minor BIGINT NOT NULL,
+    currency VARCHAR NOT NULL,
+    body JSONB NOT NULL,
+    body_hash VARCHAR NOT NULL,
+    generation INTEGER NOT NULL,
+    provider_key VARCHAR NOT NULL UNIQUE,
+    first_sent_at TIMESTAMPTZ,
+    provider_reference VARCHAR,
+    state VARCHAR NOT NULL,
+    why VARCHAR,
+    updated_at TIMESTAMPTZ NOT NULL,
+    key_used_at TIMESTAMPTZ,
+    missed_at TIMESTAMPTZ,
+    settled_at TIMESTAMPTZ,
+    due_at TIMESTAMPTZ,
+    cycle_id UUID,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    CONSTRAINT ck_payout_amount CHECK (amount_minor >= 0),
+    CONSTRAINT ck_payout_of_one CHECK ((referral_id IS NULL) <> (cycle_id IS NULL))
+);
+CREATE INDEX ix_payout_created_at ON payout (created_at, id);
+CREATE INDEX ix_payout_referral_id ON payout (referral_id);
+CREATE INDEX ix_payout_payee ON payout (payee, rail);
+CREATE INDEX ix_payout_state ON payout (state);
+CREATE INDEX ix_payout_provider_reference ON payout (provider_reference);
+-- What counts in a payee's year, and what may still come to count.
+CREATE INDEX ix_payout_settled ON payout (payee, settled_at) WHERE state = 'settled';
+CREATE INDEX ix_payout_under_way ON payout (payee) WHERE state NOT IN ('settled', 'cancelled');
+CREATE INDEX ix_payout_cycle_id ON payout (cycle_id, id);
+-- What of a cycle is still on its way: the cycle's end is found without reading all of it.
+CREATE INDEX ix_payout_cycle_moving ON payout (cycle_id)
+    WHERE cycle_id IS NOT NULL AND state NOT IN ('settled', 'returned', 'refused', 'manual_review', 'cancelled');
+
+-- Which legs a payout pays. A leg has at most one live payout.
+CREATE TABLE payout_leg (
+    payout_id UUID,
+    leg_id UUID,
+    live BOOLEAN NOT NULL,
+    PRIMARY KEY (payout_id, leg_id)
+);
+CREATE UNIQUE INDEX uq_payout_leg_live ON payout_leg (leg_id) WHERE live;
+CREATE INDEX ix_payout_leg_leg_id ON payout_leg (leg_id);
+
+-- A referral's payouts. A leg that left a payout which others are paid by has nothing to do with it any more.
+CREATE FUNCTION payouts_of(its_referral text)
+RETURNS TABLE (payout_id uuid, leg_id uuid, role text, live boolean) LANGUAGE sql STABLE AS $$
+    SELECT DISTINCT ON (pl.payout_id, l.role) pl.payout_id, l.id, CAST(l.role AS text), pl.live
+    FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id JOIN payout p ON p.id = pl.payout_id
+    WHERE l.referral_id = its_referral AND (
+        pl.live OR p.referral_id = its_referral
+        OR NOT EXISTS (SELECT 1 FROM payout_leg WHERE payout_id = p.id AND payout_leg.live OFFSET 0))
+    ORDER BY pl.payout_id, l.role, pl.live DESC, l.approved_at DESC
+$$;
+
+-- What lowers a payout: an offset against a clawback, or tax withheld.
+CREATE TABLE payout_deduction (
+    payout_id UUID,
+    kind VARCHAR,
+    source VARCHAR,
+    amount_minor BIGINT NOT NULL,
+    live BOOLEAN NOT NULL,
+    PRIMARY KEY (payout_id, kind, source),
+    CONSTRAINT ck_payout_deduction_amount CHECK (amount_minor > 0)
+);
+CREATE INDEX ix_payout_deduction_source ON payout_deduction (source);
+
+-- The life of a payout.
+CREATE TABLE payout_step (
+    id BIGSERIAL PRIMARY KEY,
+    payout_id UUID NOT NULL,
+    generation INTEGER NOT NULL,
+    at TIMESTAMPTZ NOT NULL,
+    act VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,
+    why VARCHAR,
+    reference VARCHAR
+);
+CREATE INDEX ix_payout_step_payout_id ON payout_step (payout_id, id);
+
+-- Whoever moves a payout, and by whatever path, leaves a step.
+CREATE FUNCTION note_payout_step() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO payout_step (payout_id, generation, at, act, state, why, reference)
+    VALUES (NEW.id, NEW.generation, NEW.updated_at, CASE TG_OP WHEN 'INSERT' THEN 'planned' ELSE 'moved' END,
+            NEW.state, NEW.why, NEW.provider_reference);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER payout_history AFTER INSERT ON payout FOR EACH ROW EXECUTE FUNCTION note_payout_step();
+CREATE TRIGGER payout_history_of_moves AFTER UPDATE ON payout FOR EACH ROW
+    WHEN (NEW.state <> OLD.state OR NEW.generation <> OLD.generation) EXECUTE FUNCTION note_payout_step();
+
+-- A rail that does not let us in.
+CREATE TABLE rail_halt (
+    rail VARCHAR PRIMARY KEY,
+    halted_at TIMESTAMPTZ NOT NULL,
+    probed_at TIMESTAMPTZ NOT NULL,
+    why VARCHAR NOT NULL
+);

@@ -1,0 +1,83 @@
+-- A referral's id is compared by code point in every table: an index serves a join only if both sides agree on that.
+
+-- Where each referral stands: a projection of its facts.
+CREATE TABLE referral (
+    id VARCHAR COLLATE "C" PRIMARY KEY,
+    origin_rank INTEGER NOT NULL,
+    began_at TIMESTAMPTZ NOT NULL,
+    origin_source VARCHAR COLLATE "C" NOT NULL,
+    origin_event VARCHAR COLLATE "C" NOT NULL,
+    program VARCHAR,
+    referrer VARCHAR,
+    referrer_code VARCHAR,
+    channel VARCHAR,
+    parked VARCHAR,
+    merged_into VARCHAR,
+    facts_version INTEGER NOT NULL,
+    told_at TIMESTAMPTZ,
+    judged_version INTEGER NOT NULL,
+    judged_at TIMESTAMPTZ,
+    version INTEGER,
+    round INTEGER NOT NULL,
+    status VARCHAR,
+    reason VARCHAR,
+    deadline TIMESTAMPTZ,
+    wake_at TIMESTAMPTZ,
+    claimed_at TIMESTAMPTZ,
+    order_id VARCHAR,
+    conversion_at TIMESTAMPTZ,
+    net_minor BIGINT,
+    currency VARCHAR,
+    claim_id UUID,
+    claim_version INTEGER NOT NULL,
+    settled_rivals JSONB,
+    rivals_seen VARCHAR,
+    closed_at TIMESTAMPTZ,
+    closed_version INTEGER,
+    late_facts INTEGER NOT NULL,
+    rewarded_at TIMESTAMPTZ,
+    moved_to VARCHAR,
+    moved_by UUID,
+    referrer_link INTEGER NOT NULL DEFAULT 1,
+    referee_link INTEGER NOT NULL DEFAULT 1,
+    waiting_since TIMESTAMPTZ
+);
+CREATE INDEX ix_referral_program_began_at ON referral (program, began_at);
+CREATE INDEX ix_referral_referrer_began_at ON referral (referrer, program, began_at);
+CREATE INDEX ix_referral_status ON referral (status);
+CREATE INDEX ix_referral_order ON referral (order_id);
+CREATE INDEX ix_referral_lagging ON referral (id) WHERE judged_version < facts_version;
+CREATE INDEX ix_referral_late_facts ON referral (id) WHERE late_facts > 0;
+CREATE INDEX ix_referral_wake_at ON referral (wake_at) WHERE wake_at IS NOT NULL;
+
+-- One change of a referral's status.
+CREATE TABLE referral_step (
+    id BIGSERIAL PRIMARY KEY,
+    referral_id VARCHAR COLLATE "C" NOT NULL,
+    at TIMESTAMPTZ NOT NULL,
+    status VARCHAR NOT NULL,
+    reason VARCHAR,
+    facts_version INTEGER NOT NULL
+);
+CREATE INDEX ix_referral_step_referral_id ON referral_step (referral_id);
+
+-- A referral that something other than a fact gives reason to judge again.
+CREATE TABLE to_judge (
+    id BIGSERIAL PRIMARY KEY,
+    referral_id VARCHAR COLLATE "C" NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+CREATE INDEX ix_to_judge_referral_id ON to_judge (referral_id);
+
+-- A message to a workflow, deleted once it is delivered.
+CREATE TABLE outbox (
+    id BIGSERIAL PRIMARY KEY,
+    kind VARCHAR NOT NULL,
+    target VARCHAR COLLATE "C" NOT NULL,
+    subject_id UUID NOT NULL,
+    batch_id UUID,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+CREATE INDEX ix_outbox_ready ON outbox (id) WHERE batch_id IS NULL;
+CREATE INDEX ix_outbox_batch_id ON outbox (batch_id);
+CREATE INDEX ix_outbox_target ON outbox (target);

@@ -1,0 +1,65 @@
+-- A person with roles, or a service with scopes.
+CREATE TABLE app_user (
+    name VARCHAR PRIMARY KEY,
+    roles TEXT[] NOT NULL DEFAULT '{}',
+    scopes TEXT[] NOT NULL DEFAULT '{}',
+    marks TEXT[] NOT NULL DEFAULT '{}',
+    created_at TIMESTAMPTZ NOT NULL,
+    barred_at TIMESTAMPTZ,
+    password_hash VARCHAR,
+    contact_id UUID
+);
+
+-- An API token, by its hash.
+CREATE TABLE api_token (
+    id UUID PRIMARY KEY,
+    username VARCHAR NOT NULL REFERENCES app_user,
+    token_hash VARCHAR NOT NULL UNIQUE,
+    created_at TIMESTAMPTZ NOT NULL,
+    revoked_at TIMESTAMPTZ,
+    label VARCHAR NOT NULL,
+    scopes TEXT[] NOT NULL DEFAULT '{}',
+    expires_at TIMESTAMPTZ,
+    issued_by UUID REFERENCES api_token
+);
+CREATE INDEX ix_api_token_issued_by ON api_token (issued_by);
+CREATE INDEX ix_api_token_username ON api_token (username);
+
+-- Somebody who signed in with a browser, by the hash of the cookie.
+CREATE TABLE session (
+    token_hash VARCHAR PRIMARY KEY,
+    username VARCHAR NOT NULL REFERENCES app_user,
+    roles TEXT[],
+    began_at TIMESTAMPTZ NOT NULL,
+    seen_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX ix_session_expires_at ON session (expires_at);
+CREATE INDEX ix_session_username ON session (username);
+
+-- Which of our users somebody is whom an OpenID provider knows.
+CREATE TABLE oidc_identity (
+    issuer VARCHAR,
+    subject VARCHAR,
+    username VARCHAR NOT NULL REFERENCES app_user,
+    PRIMARY KEY (issuer, subject)
+);
+CREATE INDEX ix_oidc_identity_username ON oidc_identity (username);
+
+-- A sign-in that is on its way at the OpenID provider.
+CREATE TABLE oidc_flow (
+    state_hash VARCHAR PRIMARY KEY,
+    nonce VARCHAR NOT NULL,
+    code_verifier VARCHAR NOT NULL,
+    return_to VARCHAR NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX ix_oidc_flow_expires_at ON oidc_flow (expires_at);
+
+-- A failed attempt to sign in.
+CREATE TABLE sign_in_failure (
+    id BIGSERIAL PRIMARY KEY,
+    key VARCHAR NOT NULL,
+    at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX ix_sign_in_failure_key_at ON sign_in_failure (key, at);
