@@ -1,5 +1,6 @@
 """A provider's event is taken only as the provider signed it: whatever else is said of a payout wakes nobody."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -177,6 +178,7 @@ class _PayPal:
     made: certificates.Certificates
     shown: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    slow: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def headers(self, body: bytes, webhook_id: str = "WH-1", at: str | None = None, **other: str) -> Mapping[str, str]:
         sign = webhooks.as_paypal(webhook_id, self.made.key, at or f"{self.url}/v1/notifications/certs/CERT-1")
@@ -189,17 +191,20 @@ async def _paypal(folder: Path, **made: Any) -> AsyncIterator[_PayPal]:
     (folder / "root.pem").write_bytes(ours.root)
     shown = {"CERT-1": (200, ours.shown)}
     asked: list[str] = []
+    slow: dict[str, asyncio.Event] = {}
 
     async def show(scope: Message, receive: Receive, send: Send) -> None:
         name = scope["path"].rpartition("/")[2]
         asked.append(name)
+        if name in slow:
+            await slow[name].wait()
         status, body = shown.get(name, (404, b""))
         await reply(send, status, body)
 
     async with served(show) as url, asking.client() as client:
         prefix = f"{url}/v1/notifications/certs/"
         found = connected({"paypal": "WH-1"}, client, certificates=prefix, roots=folder / "root.pem")
-        yield _PayPal(found["paypal"], url, ours, shown, asked)
+        yield _PayPal(found["paypal"], url, ours, shown, asked, slow)
 
 
 def _item(**parts: Any) -> bytes:
@@ -311,6 +316,73 @@ async def test_a_certificate_that_cannot_be_had_is_asked_for_again_in_a_minute_a
         assert paypal.asked == ["CERT-1"]
         paypal.shown["CERT-1"] = right
         assert await paypal.webhook.read(_item(), paypal.headers(_item()), now + timedelta(minutes=1)) is not None
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [certificates.certificates().shown, certificates.certificates(name="evil.example").shown, b"no certificate", b""],
+    ids=["another root", "another name", "no certificate", "nothing"],
+)
+async def test_a_refused_certificate_is_asked_for_once_in_ten_minutes(shown: bytes, tmp_path: Path) -> None:
+    async with _paypal(tmp_path) as paypal:
+        right, now = paypal.shown["CERT-1"], _now()
+        paypal.shown["CERT-1"] = (200, shown)
+        for after in (timedelta(0), timedelta(seconds=1), timedelta(minutes=10) - timedelta(microseconds=1)):
+            with pytest.raises(NotGenuine):
+                await paypal.webhook.read(_item(), paypal.headers(_item()), now + after)
+        assert paypal.asked == ["CERT-1"]
+        paypal.shown["CERT-1"] = right
+        assert await paypal.webhook.read(_item(), paypal.headers(_item()), now + timedelta(minutes=10)) is not None
+
+
+async def test_events_at_once_ask_for_a_certificate_once_whatever_it_is(tmp_path: Path) -> None:
+    async with _paypal(tmp_path) as paypal:
+        paypal.shown["CERT-2"] = (200, certificates.certificates().shown)
+        certs = [f"{paypal.url}/v1/notifications/certs/CERT-{number}" for number in (1, 2, 3)] * 5
+        answers = await asyncio.gather(
+            *(paypal.webhook.read(_item(), paypal.headers(_item(), at=at), _now()) for at in certs),
+            return_exceptions=True,
+        )
+        assert sorted(paypal.asked) == ["CERT-1", "CERT-2", "CERT-3"]
+        assert [type(answer) for answer in answers] == [ProviderEvent, NotGenuine, OutsideSilent] * 5
+
+
+async def test_an_address_that_is_slow_to_answer_holds_up_no_event_of_another(tmp_path: Path) -> None:
+    async with _paypal(tmp_path) as paypal:
+        forged = paypal.headers(_item(), at=f"{paypal.url}/v1/notifications/certs/CERT-2")
+        paypal.slow["CERT-2"] = asyncio.Event()
+        waiting = asyncio.create_task(paypal.webhook.read(_item(), forged, _now()))
+        while paypal.asked != ["CERT-2"]:
+            await asyncio.sleep(0)
+        assert await paypal.webhook.read(_item(), paypal.headers(_item()), _now()) is not None
+        assert not waiting.done()
+        paypal.slow["CERT-2"].set()
+        with pytest.raises(OutsideSilent):
+            await waiting
+
+
+async def test_whoever_hangs_up_takes_no_answer_from_the_others(tmp_path: Path) -> None:
+    async with _paypal(tmp_path) as paypal:
+        paypal.slow["CERT-1"] = asyncio.Event()
+        reading = [asyncio.create_task(paypal.webhook.read(_item(), paypal.headers(_item()), _now())) for _ in range(2)]
+        while paypal.asked != ["CERT-1"]:
+            await asyncio.sleep(0)
+        reading[0].cancel()
+        paypal.slow["CERT-1"].set()
+        assert await reading[1] is not None
+        assert paypal.asked == ["CERT-1"]
+
+
+async def test_invented_addresses_keep_no_certificate_that_was_genuine_from_being_renewed(tmp_path: Path) -> None:
+    async with _paypal(tmp_path) as paypal:
+        now = _now()
+        assert await paypal.webhook.read(_item(), paypal.headers(_item()), now) is not None
+        tomorrow = now + timedelta(hours=13)
+        for number in range(30):
+            headers = paypal.headers(_item(), at=f"{paypal.url}/v1/notifications/certs/CERT-x{number}")
+            with pytest.raises(OutsideSilent):
+                await paypal.webhook.read(_item(), headers, tomorrow)
+        assert await paypal.webhook.read(_item(), paypal.headers(_item()), tomorrow) is not None
 
 
 async def test_invented_addresses_make_us_ask_only_so_often(tmp_path: Path) -> None:

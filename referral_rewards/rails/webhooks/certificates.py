@@ -19,17 +19,22 @@ from referral_rewards.rails.asking import NoReply, exchange
 NAMES: Final = ("messageverificationcerts.paypal.com", "messageverificationcerts.sandbox.paypal.com")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
 _KEPT: Final = timedelta(hours=12)
-#: An address that shows nothing is left alone for so long: whoever invents events must not make us ask at their pace.
-_LEFT_ALONE: Final = timedelta(minutes=1)
-#: PayPal has a few at a time.
+#: How long an address is left alone: whoever invents events must not make us ask at their pace. What is not PayPal's
+#: stays so; what can't be had now may be had soon.
+_REFUSED: Final = timedelta(minutes=10)
+_SILENT: Final = timedelta(minutes=1)
+#: Of addresses that showed no certificate of PayPal's so many are remembered, and no more are asked meanwhile.
 _ADDRESSES_MAX: Final = 20
 _CERTIFICATES_MAX: Final = 10
+
+
+_Shown = rsa.RSAPublicKey | NotGenuine | OutsideSilent
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
     until: datetime
-    seen: rsa.RSAPublicKey | NotGenuine | OutsideSilent
+    shown: _Shown
 
 
 class Certificates:
@@ -45,7 +50,10 @@ class Certificates:
         self._prefix = prefix
         self._store = Store(x509.load_pem_x509_certificates(roots.read_bytes()) if roots else _everybodys())
         self._seen: dict[str, _Seen] = {}
-        self._one_at_a_time = asyncio.Lock()
+        #: Who asks at the moment, by address: everybody else waits for the same answer.
+        self._asking: dict[str, asyncio.Task[_Shown]] = {}
+        #: Addresses that showed one of PayPal's certificates before: a few.
+        self._genuine: set[str] = set()
 
     async def key_at(self, url: str, now: datetime) -> rsa.RSAPublicKey:
         """The key of the certificate there.
@@ -56,20 +64,46 @@ class Certificates:
         """
         if not (url.startswith(self._prefix) and _NAME.fullmatch(url[len(self._prefix) :])):
             raise NotGenuine(f"PAYPAL-CERT-URL is not under {self._prefix}")
-        async with self._one_at_a_time:
-            self._seen = {name: each for name, each in self._seen.items() if each.until > now}
-            if url not in self._seen:
-                if len(self._seen) >= _ADDRESSES_MAX:
-                    raise OutsideSilent("too many certificates are asked for")
-                found = await self._fetched(url, now)
-                kept = _KEPT if isinstance(found, rsa.RSAPublicKey) else _LEFT_ALONE
-                self._seen[url] = _Seen(now + kept, found)
-            seen = self._seen[url].seen
-        if isinstance(seen, NotGenuine | OutsideSilent):
-            raise seen
-        return seen
+        self._seen = {name: each for name, each in self._seen.items() if each.until > now}
+        if url in self._seen:
+            shown = self._seen[url].shown
+        else:
+            # Whoever waits for the answer may give up; the others still get it.
+            shown = await asyncio.shield(self._asked(url, now))
+        if isinstance(shown, NotGenuine | OutsideSilent):
+            raise shown.with_traceback(None)  # else it keeps all that was ever called with it
+        return shown
 
-    async def _fetched(self, url: str, now: datetime) -> rsa.RSAPublicKey | NotGenuine | OutsideSilent:
+    def _asked(self, url: str, now: datetime) -> asyncio.Task[_Shown]:
+        """The one request for this address.
+
+        Raises:
+            OutsideSilent: if too many others showed nothing of PayPal's, and this one never did.
+        """
+        if url not in self._asking:
+            others = self._seen.keys() | self._asking.keys()
+            if url not in self._genuine and len(others - self._genuine) >= _ADDRESSES_MAX:
+                raise OutsideSilent("too many certificates are asked for")
+            self._asking[url] = asyncio.create_task(self._ask(url, now))
+        return self._asking[url]
+
+    async def _ask(self, url: str, now: datetime) -> _Shown:
+        try:
+            shown = await self._fetched(url, now)
+        finally:
+            del self._asking[url]
+        match shown:
+            case NotGenuine():
+                kept = _REFUSED
+            case OutsideSilent():
+                kept = _SILENT
+            case _:
+                kept = _KEPT
+                self._genuine.add(url)
+        self._seen[url] = _Seen(now + kept, shown)
+        return shown
+
+    async def _fetched(self, url: str, now: datetime) -> _Shown:
         try:
             status, body, _ = await exchange(self._client, "GET", url, headers={})
         except NoReply as error:
@@ -92,7 +126,7 @@ class Certificates:
             key = shown.public_key()
             if isinstance(key, rsa.RSAPublicKey):
                 return key
-        raise NotGenuine(
+        return NotGenuine(
             "the certificate at PAYPAL-CERT-URL is not PayPal's, not valid now, or leads to no trusted root"
         )
 
