@@ -2,8 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+#: The database did not answer: whether it carried out what it was told is not known.
+NO_ANSWER: Final = (OperationalError, InterfaceError)
+#: It can't be reached, or has no connection left for us either: the same may succeed later. Whatever else it raises, a
+#: violated constraint above all, is a mistake of ours.
+UNREACHABLE: Final = (*NO_ANSWER, PoolTimeout, OSError)
 
 
 def engine(database_url: str, *, pool_size: int = 5, patience_seconds: float = 30) -> AsyncEngine:

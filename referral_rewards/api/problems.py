@@ -8,11 +8,10 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from models.session import UNREACHABLE
 from referral_rewards.api.desk.pages import page
 from referral_rewards.domain.errors import (
     ActRefused,
@@ -87,7 +86,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ReferralRewardsError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _by_the_framework)
-    for unreachable in (OperationalError, InterfaceError, PoolTimeout, OSError):
+    for unreachable in UNREACHABLE:
         app.add_exception_handler(unreachable, _unreachable)
     app.add_exception_handler(Exception, _unexpected)
 

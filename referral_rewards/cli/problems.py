@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 import typer
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from referral_rewards.cli.console import tell
 from referral_rewards.domain.errors import BadInput, ReferralRewardsError
@@ -65,7 +65,8 @@ def _unreachable(error: Exception) -> str:
         if state in _UNUSABLE:
             return _UNUSABLE[state]
         # psycopg tells the server, the user and the reason, never the password.
-        return f"the database does not answer: {_first_line(error.orig or error)}"
+        silent = isinstance(error, OperationalError | InterfaceError)
+        return f"the database {'does not answer' if silent else 'refuses it'}: {_first_line(error.orig or error)}"
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else _first_line(error)
     return _first_line(error)

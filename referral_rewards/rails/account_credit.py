@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
-from models.session import Database
+from models.session import NO_ANSWER, Database
 from referral_rewards.domain.books import accounts as ledger_accounts
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.books.ledger import Entry
@@ -48,7 +48,7 @@ class AccountCredit:
         try:
             async with self._database.transaction() as connection:
                 found = await ledger.find(connection, books.credited(key, request.payee, 1, request.currency).key)
-        except DBAPIError as error:
+        except NO_ANSWER as error:
             return _silent(error)
         return None if found is None else _paid(request, found)
 
@@ -65,7 +65,7 @@ class AccountCredit:
             async with self._database.transaction() as connection:
                 name = books.uncredited(key, request.payee, 1, request.currency).key
                 found = await ledger.find(connection, name)
-        except DBAPIError as error:
+        except NO_ANSWER as error:
             return _silent(error)
         return None if found is None else Reversed(found.id, found.amount_minor, found.currency)
 
@@ -83,7 +83,7 @@ class AccountCredit:
         try:
             async with self._database.transaction() as connection:
                 found = await ledger.credit_entries(connection, since, until, after, PAGE)
-        except DBAPIError as error:
+        except NO_ANSWER as error:
             return _silent(error)
         return ListedPage([_listed(each) for each in found], found[-1].place if len(found) == PAGE else None)
 
@@ -95,7 +95,7 @@ class AccountCredit:
                 )
             async with self._database.transaction() as connection:
                 found = await ledger.find(connection, entry.key)
-        except DBAPIError as error:
+        except NO_ANSWER as error:
             return _silent(error)
         return found or Unknown("the books do not show what was posted")
 
@@ -119,5 +119,5 @@ def _paid(request: PaymentRequest, found: Posted) -> Paid:
     return Paid(found.id, found.amount_minor, found.currency, request.destination if ours else found.credited)
 
 
-def _silent(error: DBAPIError) -> Unknown:
+def _silent(error: OperationalError | InterfaceError) -> Unknown:
     return Unknown(f"the books did not answer ({type(error.orig).__name__})")

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
-from models.session import Database
+from models.session import NO_ANSWER, Database
 from referral_rewards.domain.books.reconciliation import ListedPage, Sight
 from referral_rewards.domain.payouts.states import (
     Accepted,
@@ -44,7 +44,7 @@ class Manual:
         try:
             async with self._database.transaction() as connection:
                 await instructions.write(connection, request, key, self._clock())
-        except DBAPIError as error:
+        except NO_ANSWER as error:
             return _silent(error)
         return await self.look_up(request, key) or Unknown("the register does not show what was written")
 
@@ -57,7 +57,7 @@ class Manual:
                 if await instructions.refused(connection, written.payout_id, key, self._keys):
                     return Declined("somebody recorded that the bank did not execute it")
                 reference = await instructions.confirmed_as(connection, written.payout_id, key, self._keys)
-        except DBAPIError as error:
+        except NO_ANSWER as error:
             return _silent(error)
         return Accepted(_shown(written, key), _WAITS) if reference is None else _shown(written, reference)
 
@@ -87,5 +87,5 @@ def _shown(written: Any, reference: str) -> Paid:
     return Paid(reference, int(written.amount_minor), written.currency, written.destination)
 
 
-def _silent(error: DBAPIError) -> Unknown:
+def _silent(error: OperationalError | InterfaceError) -> Unknown:
     return Unknown(f"the register did not answer ({type(error.orig).__name__})")

@@ -24,6 +24,12 @@ from referral_rewards.register.referrals.cases import Case
 _legs = LegRow.__table__  # type: ignore[attr-defined]
 _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
 
+#: Constraints that a reservation may violate, and why its approval is void then.
+VOIDED_BY: Final = {
+    # Another claim on the same order was approved while this one waited for the lock.
+    "uq_leg_live": "the same order is already rewarded",
+}
+
 
 async def legs_of(connection: AsyncConnection, referral: str) -> Sequence[Any]:
     """The legs that an approval holds or held, cancelled ones left out."""
@@ -47,7 +53,7 @@ async def reserve(
     The caller holds the referral's row and the program's reservation lock.
 
     Raises:
-        IntegrityError: if a live reward for the same program, order and role exists: the database is the guard.
+        IntegrityError: if the database refuses it. One of `VOIDED_BY` voids the approval; any other is a bug.
     """
     # Approved, cancelled and approved again: each time it is a leg of its own in the books.
     earlier = (await connection.execute(_LEGS_EVER, {"referral": case.row.id})).scalar_one()

@@ -21,7 +21,7 @@ from referral_rewards.domain.decisions.overdue import patience
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
 from referral_rewards.domain.referrals.lifecycle import CLOSED, Reason, ReferralStatus
 from referral_rewards.domain.referrals.standing import Standing
-from referral_rewards.register import outbox
+from referral_rewards.register import constraints, outbox
 from referral_rewards.register.claims import dossier, moves, reservations
 from referral_rewards.register.claims.assembly import build_claim, to_the_point
 from referral_rewards.register.decisions import chain as decisions
@@ -242,11 +242,9 @@ class Judgement:
             try:
                 async with connection.begin_nested():
                     await reservations.reserve(connection, case, claim, case.row.claim_id, approvals)
-            except IntegrityError:
-                # Another claim on the same order was approved while this one waited for the lock.
-                await decisions.record_effect(
-                    connection, approvals, "void", case.now, "the same order is already rewarded"
-                )
+            except IntegrityError as error:
+                why = constraints.meaning(error, reservations.VOIDED_BY)
+                await decisions.record_effect(connection, approvals, "void", case.now, why)
                 return await verdicts.write(connection, case, _S.IN_REVIEW)
             await decisions.record_effect(connection, approvals, "applied", case.now, "reserved")
             # One decision settles a dispute: from now on its other claims count as they stood when it was made.

@@ -14,9 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.errors import NotAllowed, NotFound, RequestInvalid
 from referral_rewards.domain.facts.identity import id_problem
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.register import audit
+from referral_rewards.register import audit, constraints
 from referral_rewards.register.people import passwords, sessions, users
 from referral_rewards.register.people.users import OF_A_PERSON, Scope
+
+#: Violated where a subject is linked already.
+IDENTITY: Final = "oidc_identity_pkey"
 
 
 async def listing(connection: AsyncConnection) -> Sequence[Any]:
@@ -177,8 +180,8 @@ async def link(connection: AsyncConnection, name: str, *, issuer: str, subject: 
     identity = {"issuer": issuer, "subject": subject, "name": name}
     try:
         await connection.execute(_LINK, identity)
-    except IntegrityError:
-        raise RequestInvalid("is linked to a user already", "subject") from None
+    except IntegrityError as error:
+        raise constraints.meaning(error, {IDENTITY: RequestInvalid("is linked to a user already", "subject")}) from None
     await audit.note(connection, actor=by, act="user.linked", subject=name, at=at, issuer=issuer)
 
 

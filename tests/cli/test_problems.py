@@ -1,0 +1,26 @@
+"""What the database raised is told for what it is."""
+
+import pytest
+from psycopg import errors
+from sqlalchemy.exc import DBAPIError
+
+from referral_rewards.cli.problems import FOUND_PROBLEMS, exit_code_of
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (errors.AdminShutdown("terminating connection"), "the database does not answer: terminating connection"),
+        (errors.UniqueViolation("duplicate key\nDETAIL: ..."), "the database refuses it: duplicate key"),
+        (errors.CheckViolation("too much is taken"), "the database refuses it: too much is taken"),
+        (errors.RestrictViolation("fact is append-only"), "the database refuses it: fact is append-only"),
+    ],
+)
+def test_a_refusal_of_the_database_is_no_silence(
+    raised: Exception, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> None:
+        raise DBAPIError.instance("INSERT", {}, raised, errors.Error)
+
+    assert exit_code_of(command) == FOUND_PROBLEMS
+    assert told in capsys.readouterr().err
