@@ -174,16 +174,10 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"periods__expiry": {"email": "P30D", "social": "PT1S"}},
     ),
     "no time to buy": ("periods.offer", {"periods__offer": "PT0S"}, {"periods__offer": "PT1S"}),
-    "no time to claim after buying": ("periods.grace", {"periods__grace": "P0D"}, {"periods__grace": "PT1S"}),
     "no days that end at midnight": (
-        "periods.grace",
-        {"periods__grace": "P0D"},
-        {"periods__grace": "P0D", "periods__day_boundary": "end_of_day"},
-    ),
-    "no time to return": (
-        "periods.return",
-        {"periods__return": "P0D"},
-        {"periods__return": "P0D", "qualifying": {"kinds": ["account_opened"], "minimum": "50.00"}},
+        "periods.offer",
+        {"periods__offer": "P0D"},
+        {"periods__offer": "P0D", "periods__day_boundary": "end_of_day"},
     ),
     "no time to arrive": (
         "periods.arrival_allowance",
@@ -191,6 +185,11 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"periods__arrival_allowance": "PT0.000001S"},
     ),
     "no time to watch": ("periods.watch", {"periods__watch": "P0D"}, {"periods__watch": "P1D"}),
+    "no time to watch what may be given back": (
+        "periods.watch",
+        {"periods__watch": "P0D", "qualifying": {"kinds": ["account_opened", "purchase"], "minimum": "50.00"}},
+        {"periods__watch": "P0D", "qualifying": {"kinds": ["account_opened"], "minimum": "50.00"}},
+    ),
     "customers known by nobody": (
         "sources.customers",
         {"sources__customers": "register"},
@@ -331,6 +330,21 @@ def test_every_problem_says_what_would_be_right(case: str) -> None:
 
 REMEDIES = ("right would be", "lower", "raise", "leave it out", "is paid by", "give it", "say", "let it", "there are",
             "not after remind_after", "no currency of a country")  # fmt: skip
+
+
+@pytest.mark.parametrize("boundary", ["instant", "end_of_day"])
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"periods__return": "P0D"},
+        {"periods__return": "PT0S"},
+        {"periods__grace": "P0D"},
+        {"periods__return": "P0D", "periods__grace": "P0D"},
+    ],
+    ids=str,
+)
+def test_a_choice_is_nothing_unclear(chosen: Mapping[str, Any], boundary: str) -> None:
+    assert unclear(acme(**chosen, periods__day_boundary=boundary)) == []
 
 
 def test_the_programs_that_we_ship_are_clear() -> None:

@@ -41,7 +41,11 @@ def unclear(terms: Terms) -> list[Problem]:
 
 
 def _periods(terms: Terms) -> Problems:
-    """A period of no time at all, with what it leads to. Where a day counts to its end, zero days are that day."""
+    """A period of no time at all that nobody can have meant. Where a day counts to its end, zero days are that day.
+
+    No return period is a choice: an approval follows the conversion at once, and the watch sees what is given back. No
+    grace is one too: only who claims first and buys then earns a reward.
+    """
     periods = terms.periods
     if periods.day_boundary is DayBoundary.INSTANT:
         for channel, expiry in periods.expiry.items():
@@ -51,15 +55,9 @@ def _periods(terms: Terms) -> Problems:
                 )
         if periods.offer.is_zero:
             yield _zero("periods.offer", "nobody can earn a reward by buying after they claimed the offer")
-        if periods.grace.is_zero:
-            yield _zero("periods.grace", "whoever buys a moment before they claim the offer gets nothing")
-        if periods.return_.is_zero and not _KEPT.issuperset(terms.qualifying.kinds):
-            yield _zero(
-                "periods.return", "a reward may be paid before the order can be returned, and must be clawed back"
-            )
     if periods.arrival_allowance.is_zero:
         yield _zero("periods.arrival_allowance", "what happens in time and arrives a moment later finds the door shut")
-    if periods.watch.is_zero:
+    if periods.watch.is_zero and not _KEPT.issuperset(terms.qualifying.kinds):
         yield _zero("periods.watch", "a refund after the reward was paid is not noticed")
 
 
