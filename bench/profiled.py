@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.profiling import hotspots, profiled
-from worker.__main__ import main
+from worker.process import main
 
 if __name__ == "__main__":
     with profiled() as profiles:

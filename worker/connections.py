@@ -1,18 +1,14 @@
 """Says which providers' rails this worker has, so that whoever has no secrets can tell what can be paid by."""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from models.session import Database
 
 _AGAIN_SECONDS: Final = 60.0
-_log = structlog.get_logger("connections")
 
 
 class Connections:
@@ -22,14 +18,10 @@ class Connections:
         self._database = database
         self._rails = rails
 
-    async def run(self) -> None:
-        """Says so at once and then every minute, until it is cancelled."""
-        while True:
-            try:
-                await self.say(datetime.now(UTC))
-            except (DBAPIError, OSError) as error:
-                _log.warning("connections_not_told", error=type(error).__name__)
-            await asyncio.sleep(_AGAIN_SECONDS)
+    async def turn(self) -> float:
+        """Says so, and does again a minute later."""
+        await self.say(datetime.now(UTC))
+        return _AGAIN_SECONDS
 
     async def say(self, now: datetime) -> None:
         """Says so once."""

@@ -42,15 +42,10 @@ class Postman:
         self._webhooks = webhooks
         self._pause = pause
 
-    async def run(self) -> None:
-        """Delivers until cancelled. While Postgres is down the messages wait where they are."""
-        while True:
-            try:
-                if await self.deliver(datetime.now(UTC)) == 0:
-                    await asyncio.sleep(self._pause)
-            except Exception as error:
-                _log.warning("postman_waits", error=type(error).__name__)
-                await asyncio.sleep(max(self._pause, 1.0))
+    async def turn(self) -> float:
+        """Delivers what is due; the seconds until the next turn. While Postgres is down the messages wait where they
+        are."""
+        return 0.0 if await self.deliver(datetime.now(UTC)) else self._pause
 
     async def deliver(self, now: datetime) -> int:
         """Carries out what is due at ``now``, up to a batch; how many messages."""

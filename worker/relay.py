@@ -39,6 +39,10 @@ _OVERDUE_AFTER: Final = timedelta(minutes=2)
 _SWEEP_EVERY: Final = timedelta(minutes=1)
 
 
+class NotDelivered(ConnectionError):
+    """Temporal did not take some of the wake-ups; each is in the log, and is delivered again."""
+
+
 class Relay:
     """Delivers by signal-with-start, at least once. Many may run: each takes wake-ups that no other has taken."""
 
@@ -51,21 +55,19 @@ class Relay:
         self._payouts_queue = payouts_queue
         self._pause = pause
         self._schedules = Schedules(database, client, payouts_queue)
+        self._swept_at = datetime.min.replace(tzinfo=UTC)
 
-    async def run(self) -> None:
-        """Delivers until cancelled. While Temporal or Postgres is down the wake-ups wait where they are."""
-        swept_at = datetime.min.replace(tzinfo=UTC)
-        while True:
-            try:
-                now = datetime.now(UTC)
-                if now - swept_at >= _SWEEP_EVERY:
-                    swept_at = now
-                    await self.sweep(now)
-                if await self.deliver() == 0:
-                    await asyncio.sleep(self._pause)
-            except Exception as error:
-                _log.warning("relay_waits", error=type(error).__name__)
-                await asyncio.sleep(max(self._pause, 1.0))
+    async def turn(self) -> float:
+        """Sweeps once a minute, and delivers; the seconds until the next turn. While Temporal or Postgres is down the
+        wake-ups wait where they are."""
+        now = datetime.now(UTC)
+        if now - self._swept_at >= _SWEEP_EVERY:
+            self._swept_at = now
+            await self.sweep(now)
+        try:
+            return 0.0 if await self.deliver() else self._pause
+        except NotDelivered:
+            return max(self._pause, 1.0)
 
     async def sweep(self, now: datetime) -> int:
         """Releases batches that nobody finished, and wakes referrals and payouts that should have moved; how many.
@@ -89,7 +91,7 @@ class Relay:
             done = await self._send_all(deliveries)
             await outbox.delivered(connection, done)
         if len(done) < sum(len(delivery.ids) for delivery in deliveries):
-            raise ConnectionError("some wake-ups could not be delivered")
+            raise NotDelivered("some wake-ups could not be delivered")
         return len(done)
 
     async def _send_all(self, deliveries: Sequence[Delivery]) -> list[int]:

@@ -22,6 +22,7 @@ from tests.desk import Desk
 from tests.rails.cases import OUTSIDE, Case, key
 from worker.build import payouts_worker
 from worker.relay import Relay
+from worker.side_tasks import take_turns
 
 SPAN = ("--since", "2026-06-30", "--until", "2026-07-31")
 
@@ -34,7 +35,7 @@ async def at_work(desk: Desk, environment: WorkflowEnvironment, case: Case) -> A
     worker = payouts_worker(environment.client, queue, desk.database, desk.parts.keys, desk.parts.intake, {}, rails)
     relay = Relay(desk.database, environment.client, referrals_queue=queue, payouts_queue=queue, pause=0.05)
     async with worker:
-        delivering = asyncio.create_task(relay.run())
+        delivering = asyncio.create_task(take_turns("the relay", relay.turn))
         try:
             yield
         finally:

@@ -1,0 +1,111 @@
+"""One process of workers: what its role serves, and what runs beside that until it is told to stop."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import NoReturn
+
+from models.session import Database
+from referral_rewards import observability
+from referral_rewards.config.settings import Settings
+from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
+from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
+from referral_rewards.rails.access import Access, modes
+from referral_rewards.rails.connected import outside
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.notices import status_links
+from referral_rewards.sources.connected import connected
+from referral_rewards.temporal import connect
+from worker.build import payouts_worker, postman, provider_worker, referrals_worker
+from worker.connections import Connections
+from worker.letters import Home, Letters
+from worker.relay import Relay
+from worker.side_tasks import TRANSIENT, Turn, reason, watch
+
+ROLES = ("referrals", "payouts", "all")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs until SIGTERM or SIGINT, then lets work in progress finish; the process's exit code."""
+    parser = argparse.ArgumentParser(prog="worker", description="Runs the workers of one role.")
+    parser.add_argument("--role", choices=ROLES, default="all", help="which task queues to serve (default: all)")
+    role = parser.parse_args(arguments).role
+    try:
+        settings = Settings.load()
+        observability.configure_logging(settings)
+        asyncio.run(run(settings, role))
+    except BadInput as error:
+        for problem in error.problems:
+            print(f"worker: {problem}", file=sys.stderr)
+        return 2
+    except (ReferralRewardsError, RuntimeError) as error:
+        print(f"worker: {error}", file=sys.stderr)
+        return 1
+    except TRANSIENT as error:
+        print(f"worker: {reason(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def run(settings: Settings, role: str) -> None:
+    """Serves the role's task queues until told to stop; beside the referrals' worker the relay and the postman."""
+    if settings.verify_keys is None:
+        raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
+    keys = KeyRing.load(settings.verify_keys)
+    access = settings.access() if role in ("payouts", "all") else Access()
+    client = await connect(settings)
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    beside: dict[str, Turn] = {}
+    intake = Intake(settings.pepper_bytes())
+    async with AsyncExitStack() as running:
+        database = Database.at(settings.database_url, pool_size=10)
+        running.push_async_callback(database.close)
+        sources = await running.enter_async_context(connected(settings.endpoints()))
+        if role in ("payouts", "all"):
+            rails = await running.enter_async_context(outside(access))
+            beside["the word of which rails are connected"] = Connections(database, modes(access, rails)).turn
+            elsewhere = {name: f"{settings.payouts_queue}-{PROVIDERS[name]}" for name in rails}
+            await running.enter_async_context(
+                payouts_worker(client, settings.payouts_queue, database, keys, intake, sources, elsewhere=elsewhere)
+            )
+            for provider, queue in {PROVIDERS[name]: queue for name, queue in elsewhere.items()}.items():
+                its = {name: rail for name, rail in rails.items() if PROVIDERS[name] == provider}
+                pace = settings.requests_pace()[provider]
+                await running.enter_async_context(
+                    provider_worker(client, queue, database, keys, intake, sources, its, pace)
+                )
+        if role in ("referrals", "all"):
+            await running.enter_async_context(
+                referrals_worker(client, settings.referrals_queue, database, keys, intake, sources)
+            )
+            relay = Relay(
+                database,
+                client,
+                referrals_queue=settings.referrals_queue,
+                payouts_queue=settings.payouts_queue,
+                pause=settings.relay_poll_seconds,
+            )
+            home = Home(settings.home_url(), intake.key_for(status_links.PURPOSE))
+            post = await running.enter_async_context(
+                postman(database, Letters(keys, home), settings.mailer(), settings.hooks())
+            )
+            beside |= {"the relay": relay.turn, "the postman": post.turn}
+        observability.announce_ready(settings)
+        await watch(stop, beside)
+
+
+def end(code: int) -> NoReturn:
+    """Ends the process at once: threads of the Temporal runtime may still call back while an interpreter winds down,
+    which aborts it. Everything that had to be finished is."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

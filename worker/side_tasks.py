@@ -1,0 +1,91 @@
+"""What runs beside the workers of a process as long as it lives: it waits out a silence, and never dies unnoticed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NoReturn
+
+import structlog
+from temporalio.service import RPCError
+
+from models.session import UNREACHABLE
+
+#: One turn of a side task; it returns how many seconds later the next one is due.
+Turn = Callable[[], Awaitable[float]]
+
+#: What may pass by itself: the database or Temporal does not answer.
+TRANSIENT: Final = (*UNREACHABLE, RPCError)
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+#: A silence that lasts so long ends the process: started anew it has new connections, and whoever runs it is told.
+PATIENCE_SECONDS: Final = 15 * 60.0
+
+_log = structlog.get_logger("worker")
+
+
+class SideTaskEnded(RuntimeError):
+    """Something that a worker needs to live has ended; the message names it and why."""
+
+    def __init__(self, name: str, error: BaseException | None) -> None:
+        self.name = name
+        super().__init__(f"{name} ended, without which a worker does not live: {reason(error)}")
+
+
+async def take_turns(name: str, turn: Turn, *, patience_seconds: float = PATIENCE_SECONDS) -> NoReturn:
+    """Takes turns until cancelled. A turn that fails because something does not answer is taken again after a pause,
+    which doubles from one second to thirty.
+
+    Raises:
+        Exception: what a turn raised that no waiting helps with, or that it still raises after ``patience_seconds``.
+    """
+    loop = asyncio.get_running_loop()
+    failing_since: float | None = None
+    backoff = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            pause = await turn()
+        except TRANSIENT as error:
+            failing_since = loop.time() if failing_since is None else failing_since
+            if loop.time() - failing_since >= patience_seconds:
+                raise
+            _log.warning("side_task_waits", task=name, why=reason(error), seconds=backoff)
+            pause, backoff = backoff, min(2 * backoff, _LONGEST_PAUSE_SECONDS)
+        else:
+            failing_since, backoff = None, _FIRST_PAUSE_SECONDS
+        await asyncio.sleep(pause)
+
+
+async def watch(stop: asyncio.Event, turns: Mapping[str, Turn], *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    """Runs the side tasks until ``stop`` is set, and cancels them.
+
+    Raises:
+        SideTaskEnded: as soon as one of them ends by itself.
+    """
+    told = asyncio.create_task(stop.wait())
+    tasks: dict[asyncio.Task[Any], str] = {
+        asyncio.create_task(take_turns(name, turn, patience_seconds=patience_seconds)): name
+        for name, turn in turns.items()
+    }
+    try:
+        ended, _ = await asyncio.wait({told, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended - {told}:
+            error = task.exception()
+            _log.error("side_task_ended", task=tasks[task], why=reason(error), exc_info=_for_us(error))
+            raise SideTaskEnded(tasks[task], error)
+    finally:
+        for task in (told, *tasks):
+            task.cancel()
+        # What they raise while they are cancelled concerns nobody any more.
+        await asyncio.gather(told, *tasks, return_exceptions=True)
+
+
+def reason(error: BaseException | None) -> str:
+    """An error in one line: its kind and the first line of what it says. Of a statement it quotes nothing."""
+    if error is None:
+        return "it returned"
+    error = getattr(error, "orig", None) or error
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['it says nothing'])[0]}"
+
+
+def _for_us(error: BaseException | None) -> BaseException | None:
+    """The error where its traceback says more than its reason: where it is a mistake of ours."""
+    return None if isinstance(error, TRANSIENT) else error
