@@ -71,7 +71,7 @@ async def run(settings: Settings, role: str) -> None:
         sources = await running.enter_async_context(connected(settings.endpoints()))
         if role in ("payouts", "all"):
             rails = await running.enter_async_context(outside(access))
-            beside["the word of which rails are connected"] = Connections(database, modes(access, rails)).turn
+            beside["the report of connected rails"] = Connections(database, modes(access, rails)).turn
             elsewhere = {name: f"{settings.payouts_queue}-{PROVIDERS[name]}" for name in rails}
             await running.enter_async_context(
                 payouts_worker(client, settings.payouts_queue, database, keys, intake, sources, elsewhere=elsewhere)
