@@ -1,4 +1,7 @@
-"""The outbox: messages to workflows, stored in the transaction that gave rise to them and deleted once delivered."""
+"""The outbox: messages to workflows, stored in the transaction that gave rise to them and deleted once delivered.
+
+Nobody else writes it. A statement that finds by itself whom to wake has the words that do so from here (`wakeups`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +59,28 @@ async def enqueue(connection: AsyncConnection, kind: WakeupKind, target: str, su
     await connection.execute(statement, {"kind": kind, "target": target, "subject": subject})
 
 
+async def enqueue_newest_fact(connection: AsyncConnection, referrals: Sequence[str], batch: UUID | None = None) -> None:
+    """Has referrals judged again for a reason that is no fact of theirs: a wake-up for each, naming its newest fact.
+
+    With a ``batch`` they wait until it is whole (`release`).
+    """
+    await connection.execute(_ENQUEUE_NEWEST_FACT, {"referrals": list(referrals), "batch": batch})
+
+
+async def release(connection: AsyncConnection, batches: Sequence[UUID]) -> None:
+    """Lets the wake-ups go that waited for these batches of facts to be whole."""
+    await connection.execute(_RELEASE, {"batches": list(batches)})
+
+
+def wakeups(kind: WakeupKind, target: str, subject: str, rest: str, *, batch: str = "NULL") -> str:
+    """The SQL that stores a wake-up for each row of a query, to be a part of a larger statement.
+
+    ``target``, ``subject`` and ``batch`` are expressions over what ``rest``, the query from its FROM on, names.
+    """
+    return f"""INSERT INTO outbox (kind, target, subject_id, batch_id)
+    SELECT '{kind}', {target}, {subject}, CAST({batch} AS uuid) {rest}"""
+
+
 async def judged(connection: AsyncConnection, referral: str) -> None:
     """Takes a referral off the list, before its decisions and payouts are read: what is added later stays."""
     await connection.execute(_JUDGED, {"referral": referral})
@@ -101,6 +126,23 @@ _ENQUEUE_JUDGEMENT: Final = text("""
 WITH listed AS (INSERT INTO to_judge (referral_id) VALUES (:target))
 INSERT INTO outbox (kind, target, subject_id) VALUES (:kind, :target, :subject)
 """)
+
+_ENQUEUE_NEWEST_FACT: Final = text(f"""
+WITH woken AS (SELECT unnest(CAST(:referrals AS text[])) AS id), listed AS (
+    INSERT INTO to_judge (referral_id) SELECT id FROM woken
+)
+{
+    wakeups(
+        WakeupKind.FACT,
+        "woken.id",
+        "(SELECT fact_id FROM referral_fact WHERE referral_id = woken.id ORDER BY version DESC LIMIT 1)",
+        "FROM woken",
+        batch=":batch",
+    )
+}
+""")  # noqa: S608 (words of ours alone)
+
+_RELEASE: Final = text("UPDATE outbox SET batch_id = NULL WHERE batch_id = ANY(CAST(:batches AS uuid[]))")
 
 _JUDGED: Final = text("DELETE FROM to_judge WHERE referral_id = :referral")
 

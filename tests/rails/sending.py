@@ -22,7 +22,7 @@ from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.payouts.states import PayoutState, provider_key
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register import payout_history
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import Signer
 from referral_rewards.register.judging.judgement import Judgement
@@ -115,7 +115,7 @@ class Sending:
     async def steps(self) -> list[tuple[str, int, str]]:
         """What was done, under which generation, and where it stood then."""
         async with self.life.database.transaction() as connection:
-            steps = await payout_steps.of(connection, UUID(self.payout))
+            steps = await payout_history.of(connection, UUID(self.payout))
         return [(each.act, each.generation, each.state) for each in steps]
 
     def posts(self) -> list[Any]:

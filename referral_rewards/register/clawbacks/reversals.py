@@ -17,8 +17,7 @@ from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.clawbacks.states import TRANSITIONS, UNDER_WAY, ClawbackKind, ClawbackState, clawback_id
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
 from referral_rewards.domain.payouts.states import Paid, PaymentRequest, PayoutState, body_hash, provider_key
-from referral_rewards.register import outbox, rail_halts
-from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register import outbox, payout_history, rail_halts
 from referral_rewards.register.books import ledger
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
@@ -191,7 +190,7 @@ async def _flaw(connection: AsyncConnection, found: Any, keys: KeyRing) -> str |
         return "the stored key is not its own"
     if (found.body["pays_back"], found.body["amount_minor"]) != (found.payout_body, found.amount_minor):
         return "it is not of the payment that was made"
-    settled_as = await payout_steps.reference_it_settled_under(connection, found.payout_id, found.payout_generation)
+    settled_as = await payout_history.reference_it_settled_under(connection, found.payout_id, found.payout_generation)
     if not settled_as or {settled_as} != {found.provider_reference_of_payout, found.body["reference"]}:
         # By another reference somebody else's payment would be taken back.
         return "its payment did not settle under the reference by which it would be taken back"

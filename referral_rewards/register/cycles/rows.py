@@ -181,14 +181,17 @@ SELECT DISTINCT program FROM program_version
 WHERE jsonb_typeof(terms->'payouts'->'timing') = 'object' ORDER BY program
 """)
 
-_WAKE_ONCE_OVER: Final = text("""
-INSERT INTO outbox (kind, target, subject_id)
-SELECT 'cycle_due', CAST(:cycle AS text), CAST(:cycle AS uuid)
-WHERE NOT EXISTS (
+_WAKE_ONCE_OVER: Final = text(
+    outbox.wakeups(
+        WakeupKind.CYCLE_DUE,
+        "CAST(:cycle AS text)",
+        "CAST(:cycle AS uuid)",
+        """WHERE NOT EXISTS (
     SELECT 1 FROM payout WHERE cycle_id = CAST(:cycle AS uuid)
       AND state NOT IN ('settled', 'returned', 'refused', 'manual_review', 'cancelled')
+)""",
+    )
 )
-""")
 
 _ROW: Final = text("SELECT * FROM payout_cycle WHERE id = :id")
 

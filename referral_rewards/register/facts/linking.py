@@ -17,7 +17,9 @@ from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.identity import IDENTITY_KINDS, of_kinds
 from referral_rewards.domain.facts.keys import Beginning, Filing, referral_of_request
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.register import outbox
 from referral_rewards.register.locks import array, dump
+from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.queue import projection as queue
 
 
@@ -241,8 +243,18 @@ WHERE x.id = t.request AND x.merged_into IS DISTINCT FROM t.tracked
   AND coalesce(x.status, '') NOT IN ('approved', 'paying', 'rewarded', 'clawed_back')
 """)
 
+_WAKE_THE_RAISED: Final = outbox.wakeups(
+    WakeupKind.FACT,
+    "raised.id",
+    "(array_agg(link.fact_id))[1]",
+    """FROM raised JOIN link ON link.referral_id = raised.id
+    WHERE raised.parked IS NULL AND (raised.merged_into IS NULL OR raised.status IS NOT NULL)
+    GROUP BY raised.id""",
+    batch=":batch",
+)
+
 # Raising facts_version takes the row's lock, so whoever judged without these facts finds out before acting.
-_RAISE_AND_WAKE: Final = text("""
+_RAISE_AND_WAKE: Final = text(f"""
 WITH link AS (
     SELECT * FROM unnest(CAST(:referrals AS text[]), CAST(:facts AS uuid[])) AS l(referral_id, fact_id)
 ), held AS MATERIALIZED (
@@ -263,11 +275,7 @@ WITH link AS (
     INSERT INTO referral_fact (referral_id, fact_id, version)
     SELECT link.referral_id, link.fact_id, raised.facts_version FROM link JOIN raised ON raised.id = link.referral_id
 ), woken AS (
-    INSERT INTO outbox (kind, target, subject_id, batch_id)
-    SELECT 'fact', raised.id, (array_agg(link.fact_id))[1], CAST(:batch AS uuid)
-    FROM raised JOIN link ON link.referral_id = raised.id
-    WHERE raised.parked IS NULL AND (raised.merged_into IS NULL OR raised.status IS NOT NULL)
-    GROUP BY raised.id
+    {_WAKE_THE_RAISED}
 )
 SELECT id FROM raised
-""")
+""")  # noqa: S608 (words of ours alone)

@@ -12,7 +12,7 @@ from referral_rewards.register.claims import reservations
 from referral_rewards.register.clawbacks import carrying_out
 from referral_rewards.register.clawbacks import cases as clawback_cases
 from referral_rewards.register.judging import verdicts
-from referral_rewards.register.notices import planning as telling
+from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, open_case
@@ -91,7 +91,7 @@ async def taken_back_since(connection: AsyncConnection, row: Any, now: datetime)
         return row
     if (case := await open_case(connection, row, now)) is not None:
         claim, _ = await claims.current(connection, row.claim_id)
-        await telling.tell_of_status(connection, case, _S.CLAWED_BACK, None, claim)
+        await notices.tell_of_status(connection, case, _S.CLAWED_BACK, None, claim)
     await referrals.write(connection, row, now, status=_S.CLAWED_BACK.value)
     return await referrals.hold(connection, row.id)
 

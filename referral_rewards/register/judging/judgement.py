@@ -30,7 +30,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.judging import verdicts
 from referral_rewards.register.judging.after_payment import after_payment, taken_back_since
 from referral_rewards.register.locks import Lock, lock
-from referral_rewards.register.notices import planning as telling
+from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.queue import projection as queue
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import inquiries
@@ -217,7 +217,7 @@ class Judgement:
         due = patience(case.row.waiting_since, case.terms)
         known = before.judged_at if before.status == _S.AWAITING_APPROVAL else None
         if any(at <= case.now and (known is None or known < at) for at in (due.remind_at, due.escalate_at)):
-            await telling.tell_approvers(connection, case, claim, [each.user for each in made], due)
+            await notices.tell_approvers(connection, case, claim, [each.user for each in made], due)
 
     async def _approved(
         self,
@@ -288,7 +288,7 @@ class Judgement:
         """Voids the approval of the claim that is being replaced, and takes its reservations back."""
         await reservations.cancel(connection, case, why)
         if case.row.claim_id is not None:
-            await telling.take_back_approval(connection, case)
+            await notices.take_back_approval(connection, case)
             made = await self._decisions(connection, case)
             await decisions.record_effect(connection, [decision.id for decision in made], "void", case.now, why)
 

@@ -14,7 +14,7 @@ from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.claims.dossier import rivals
-from referral_rewards.register.notices import planning as telling
+from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case
@@ -57,7 +57,7 @@ async def write(
     }
     await referrals.write(connection, case.row, case.now, **known)
     reason = Reason(known["reason"]) if known["reason"] else None
-    await telling.tell_of_status(connection, case, status, reason, claim)
+    await notices.tell_of_status(connection, case, status, reason, claim)
     return _in_brief(case, known, claim)
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.dossier import TaxPosition
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
+from referral_rewards.register import outbox
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees import rows as payees
 
@@ -41,7 +42,7 @@ async def decide(
     if end:
         await connection.execute(_LET_GO, {"legs": [leg.id for leg in end]})
     if others := {leg.referral_id for leg in begin} - {judging}:
-        await connection.execute(_WAKE, {"referrals": sorted(others), "batch": None})
+        await outbox.enqueue_newest_fact(connection, sorted(others))
     return held
 
 
@@ -67,7 +68,7 @@ async def wake(
     found = await connection.execute(_WAITING, {"payees": sorted(names)})
     waiting = {row.referral_id for row in found if row.referral_id != besides}
     if waiting:
-        await connection.execute(_WAKE, {"referrals": sorted(waiting), "batch": batch})
+        await outbox.enqueue_newest_fact(connection, sorted(waiting), batch)
     return waiting
 
 
@@ -102,15 +103,4 @@ _LET_GO: Final = text("UPDATE leg SET state = 'reserved' WHERE id = ANY(CAST(:le
 
 _WAITING: Final = text("""
 SELECT DISTINCT referral_id FROM leg WHERE state = 'tax_hold' AND beneficiary = ANY(CAST(:payees AS text[]))
-""")
-
-_WAKE: Final = text("""
-WITH woken AS (SELECT unnest(CAST(:referrals AS text[])) AS id), listed AS (
-    INSERT INTO to_judge (referral_id) SELECT id FROM woken
-)
-INSERT INTO outbox (kind, target, subject_id, batch_id)
-SELECT 'fact', woken.id,
-       (SELECT fact_id FROM referral_fact WHERE referral_id = woken.id ORDER BY version DESC LIMIT 1),
-       CAST(:batch AS uuid)
-FROM woken
 """)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
 from referral_rewards.domain.payouts.rail_catalogue import SAY_WHAT_THEY_HOLD
 from referral_rewards.domain.payouts.states import REFUSALS, PayoutState, provider_key
-from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register import payout_history
 from referral_rewards.register.books import ledger
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
@@ -43,7 +43,7 @@ async def flaw(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str |
             return "the books show that it was settled already"
     if payout.generation == 1:
         return None
-    steps = await payout_steps.of(connection, payout.id)
+    steps = await payout_history.of(connection, payout.id)
     made = await decisions.on_subject(connection, payout.id, keys)
     retries = [each for each in made if each.kind is MoneyAct.RETRY_PAYOUT]
     released = {each.digest for each in retries if each.roles & ROLES[MoneyAct.RETRY_PAYOUT]}
@@ -52,7 +52,7 @@ async def flaw(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str |
         refused = {PayoutState(each.state) for each in its} & REFUSALS
         if not refused:
             return f"generation {generation} of its key was never refused"
-        by_funds = any(each.act == payout_steps.TOPPED_UP for each in its) and _waits_for_funds_alone(payout, its)
+        by_funds = any(each.act == payout_history.TOPPED_UP for each in its) and _waits_for_funds_alone(payout, its)
         if not by_funds and released.isdisjoint(payout_digest(payout, generation, state) for state in refused):
             return f"nobody released generation {generation + 1} of its key"
     return None
@@ -62,7 +62,9 @@ async def earlier(connection: AsyncConnection, payout: Any) -> Sequence[Earlier]
     """The keys before the present one, oldest first."""
     if payout.generation == 1:
         return ()
-    named = {each.generation: each.reference for each in await payout_steps.of(connection, payout.id) if each.reference}
+    named = {
+        each.generation: each.reference for each in await payout_history.of(connection, payout.id) if each.reference
+    }
     return [
         Earlier(provider_key(payout.id, generation), named.get(generation))
         for generation in range(1, payout.generation)
@@ -81,11 +83,11 @@ async def top_up(connection: AsyncConnection, payout: UUID, generation: int, now
     found = (await connection.execute(_HOLD, {"id": payout})).one()
     if found.state != PayoutState.WAITING_FUNDS or found.generation != generation:
         return False
-    its = [each for each in await payout_steps.of(connection, payout) if each.generation == generation]
+    its = [each for each in await payout_history.of(connection, payout) if each.generation == generation]
     if not _waits_for_funds_alone(found, its):
         return False
-    await payout_steps.append(
-        connection, payout, generation, now, payout_steps.TOPPED_UP, "the account holds enough for it now"
+    await payout_history.append(
+        connection, payout, generation, now, payout_history.TOPPED_UP, "the account holds enough for it now"
     )
     await begin_next(connection, found, now)
     return True

@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutRow, ReferralRow
 from referral_rewards.domain.payouts.states import AT_REST, PayoutState
-from referral_rewards.register import outbox
-from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register import outbox, payout_history
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payout_history import Dates
@@ -105,7 +104,7 @@ async def remark(
     """Says why a payout stays where it stands; it moves nowhere."""
     await connection.execute(_REMARK, {"id": payout.id, "why": why})
     if why != payout.why:
-        await payout_steps.append(connection, payout.id, payout.generation, now, payout_steps.ANSWERED, why)
+        await payout_history.append(connection, payout.id, payout.generation, now, payout_history.ANSWERED, why)
     await due(connection, payout.id, now, again_after)
 
 

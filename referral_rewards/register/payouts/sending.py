@@ -14,8 +14,7 @@ from referral_rewards.domain.payouts.advice import NOT_CONNECTED, SOON
 from referral_rewards.domain.payouts.states import AT_REST, PaymentRequest, PayoutState, body_hash
 from referral_rewards.domain.referrals.inquiries import Answers, Question
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.register import outbox, rail_halts
-from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register import outbox, payout_history, rail_halts
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles import sending as cycle_sending
 from referral_rewards.register.decisions.signing import KeyRing
@@ -155,7 +154,7 @@ async def _attempt(
     found = await payout_rows.hold_alone(connection, known.id)
     if found is None:
         return NotNow(_P.CANCELLED, "there is no such payout")
-    history = await payout_steps.dates(connection, found.id, found.generation)
+    history = await payout_history.dates(connection, found.id, found.generation)
     found = await payout_rows.hold_to_its_history(connection, found, history)
     state = PayoutState(found.state)
     if state in AT_REST or state is _P.WAITING_FUNDS:
@@ -236,7 +235,7 @@ async def _committed(
     polls = payout.state == _P.ACCEPTED
     if not polls:
         await connection.execute(_COMMIT_ATTEMPT, {"id": payout.id, "at": now})
-    act = payout_steps.POLLED if polls else payout_steps.SENT if payout.key_used_at is None else payout_steps.LOOKED_UP
+    act = payout_history.SENT if payout.key_used_at is None else payout_history.LOOKED_UP
     return ToSend(
         request=PaymentRequest.of(payout.body),
         rail=payout.rail,
@@ -248,7 +247,9 @@ async def _committed(
         earlier=await generations.earlier(connection, payout),
         generation=payout.generation,
         probes=probes,
-        step=await payout_steps.append(connection, payout.id, payout.generation, now, act),
+        step=await payout_history.append(
+            connection, payout.id, payout.generation, now, payout_history.POLLED if polls else act
+        ),
     )
 
 

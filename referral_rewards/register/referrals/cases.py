@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ClaimRow
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.facts import keys as matching
+from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.programs.terms import Terms, in_force
@@ -96,7 +96,7 @@ def _begins_otherwise(row: Any, fact: Fact) -> bool:
     return able and (_RANKS[fact.type], *fact.precedence) < began
 
 
-_RANKS: Final = {FactType.REFERRAL_SENT: matching.SENT, FactType.REFERRAL_CLAIMED: matching.CLAIMED}
+_RANKS: Final = {FactType.REFERRAL_SENT: keys.SENT, FactType.REFERRAL_CLAIMED: keys.CLAIMED}
 #: The first payment is committed: what it was for is frozen.
 _PAID: Final = frozenset({ReferralStatus.PAYING, ReferralStatus.REWARDED, ReferralStatus.CLAWED_BACK})
 

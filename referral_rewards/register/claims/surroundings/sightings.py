@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.signals.of_traces import CROWD_MIN
-from referral_rewards.domain.facts import identity
-from referral_rewards.domain.facts import keys as matching
+from referral_rewards.domain.facts import identity, keys
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.register.claims.surroundings.plaintext import until
@@ -102,7 +101,7 @@ async def _referrals(connection: AsyncConnection, seen: Iterable[Any]) -> dict[A
             said = {"referral": each.referral, "program": each.program, "referrer": each.referrer}
             told = {name: value for name, value in said.items() if value is not None}
             told["referrer_code"] = each.referrer_code
-            named.setdefault(each.id, set()).add(matching.referral_of_claim(each.id, told))
+            named.setdefault(each.id, set()).add(keys.referral_of_claim(each.id, told))
         else:
             ordered.setdefault(f"order:{each.order_id}", set()).add(each.id)
     heard = await connection.execute(_HEARERS, {"orders": sorted(ordered), "bound": _HEARERS_MAX})
