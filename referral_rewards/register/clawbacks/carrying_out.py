@@ -22,7 +22,6 @@ from referral_rewards.register.clawbacks.reversals import KINDS
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.queue import projection as queue
 
 _STATES: Final = {
     ClawbackKind.REVERSE: ClawbackState.APPROVED,
@@ -46,7 +45,6 @@ async def follow(connection: AsyncConnection, decision: Decision, now: datetime)
         case _:
             await _beget(connection, case, decision, int(details["amount_minor"]), now)
     await decisions.record_effect(connection, [decision.id], "applied", now, f"case {case.id}")
-    await queue.keep(connection, case.referral_id)
     await outbox.enqueue(connection, WakeupKind.DECISION, case.referral_id, decision.id)
 
 

@@ -23,7 +23,6 @@ from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.queue import projection as queue
 from referral_rewards.register.referrals import rows as referrals
 
 _S = ClawbackState
@@ -242,7 +241,6 @@ async def _post(connection: AsyncConnection, found: Any, entry: books.Entry, now
 
 async def _tell(connection: AsyncConnection, found: Any) -> None:
     """Has the referral judged again: what it says of its legs, its case and its place in the queue may be other now."""
-    await queue.keep(connection, found.referral_id)
     await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, found.referral_id, found.payout_id)
 
 

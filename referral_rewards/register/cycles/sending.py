@@ -20,7 +20,6 @@ from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payees import deductions, tax_holds
-from referral_rewards.register.queue import projection as queue
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 
@@ -84,7 +83,6 @@ async def drop(
         await referrals.write(connection, referral, now, claim_version=claims.NEVER_JUDGED)
     # What was planned counted in their year: what waits for a form because of it may go on.
     await tax_holds.wake(connection, {leg.beneficiary for leg in legs}, besides=referral.id)
-    await queue.keep(connection, referral.id)
     await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral.id, payout.id)
 
 

@@ -31,7 +31,6 @@ from referral_rewards.register.judging import verdicts
 from referral_rewards.register.judging.after_payment import after_payment, taken_back_since
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.notices import planning as notices
-from referral_rewards.register.queue import projection as queue
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import inquiries
 from referral_rewards.register.referrals import rows as referrals
@@ -58,25 +57,6 @@ class Judgement:
         Raises:
             AnswersNeeded: if a source must be asked first and ``answers`` are not what it said to that question.
         """
-        standing = await self._judge(connection, referral, now, answers)
-        await queue.keep(connection, referral)
-        return standing
-
-    async def assemble(
-        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None = None
-    ) -> Standing:
-        """Prepares the reward claim of a referral in review, and judges what follows from it.
-
-        Raises:
-            AnswersNeeded: if ``answers`` are not what the sources said to the question that has to be asked.
-        """
-        standing = await self._assemble(connection, referral, now, answers)
-        await queue.keep(connection, referral)
-        return standing
-
-    async def _judge(
-        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None
-    ) -> Standing:
         row = await referrals.hold(connection, referral)
         if row is None or row.parked or row.merged_into:
             return await verdicts.set_aside(connection, row, now)
@@ -112,25 +92,22 @@ class Judgement:
             return await verdicts.write(connection, case, _S.IN_REVIEW)
         return await self._by_decision(connection, case, answers)
 
-    async def _not_begun(self, connection: AsyncConnection, row: Any, now: datetime) -> Standing:
-        """A referral that no fact has begun yet. If one is about to, by a clock that runs ahead of ours, it waits."""
-        linked = await referrals.facts(connection, row.id)
-        begins_at = next_ahead([each.fact for each in linked], now)
-        if begins_at is None:
-            return await verdicts.set_aside(connection, row, now)
-        return await verdicts.await_beginning(connection, row, now, begins_at)
-
-    async def _assemble(
-        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None
+    async def assemble(
+        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None = None
     ) -> Standing:
+        """Prepares the reward claim of a referral in review, and judges what follows from it.
+
+        Raises:
+            AnswersNeeded: if ``answers`` are not what the sources said to the question that has to be asked.
+        """
         await self._lock_order(connection, referral)
         row = await referrals.hold(connection, referral)
         if row is None or row.closed_at or row.merged_into or row.status in _PAID:
-            return await self._judge(connection, referral, now, answers)
+            return await self.judge(connection, referral, now, answers)
         row = await moves.believed(connection, row, now, self._keys)
         case = await open_case(connection, row, now)
         if case is None or case.course.status is not _S.IN_REVIEW:
-            return await self._judge(connection, referral, now, answers)
+            return await self.judge(connection, referral, now, answers)
         claim, gathered = await build_claim(connection, case, to_the_point(case, answers, Moment.ASSEMBLY))
         if await dossier.lost_to(connection, row.id, gathered.rivals or ()):
             return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)
@@ -138,6 +115,14 @@ class Judgement:
         if claim.denial is not None and case.row.round == 1:
             return await verdicts.close(connection, case, _S.DENIED, claim.denial)
         return await self._by_decision(connection, case, answers)
+
+    async def _not_begun(self, connection: AsyncConnection, row: Any, now: datetime) -> Standing:
+        """A referral that no fact has begun yet. If one is about to, by a clock that runs ahead of ours, it waits."""
+        linked = await referrals.facts(connection, row.id)
+        begins_at = next_ahead([each.fact for each in linked], now)
+        if begins_at is None:
+            return await verdicts.set_aside(connection, row, now)
+        return await verdicts.await_beginning(connection, row, now, begins_at)
 
     async def _lock_order(self, connection: AsyncConnection, referral: str) -> None:
         """Claims on one order are assembled one after the other, so that the later one sees the earlier one."""

@@ -32,7 +32,6 @@ from referral_rewards.register.payouts.authority import (
     verify,
 )
 from referral_rewards.register.payouts.generations import Earlier
-from referral_rewards.register.queue import projection as queue
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import open_case
@@ -216,8 +215,6 @@ async def _attempt(
         for row in rows:
             await referrals.write(connection, row, now, status=_S.PAYING.value)
     step = await _committed(connection, found, now, may_resend=not changed, probes=halt is not None)
-    for row in rows if found.first_sent_at is None else ():
-        await queue.keep(connection, row.id)
     if found.amount_minor == 0:
         return await _nothing_to_send(connection, found, named, now)
     return step
@@ -283,7 +280,6 @@ async def _stop(connection: AsyncConnection, payout: Any, now: datetime, why: st
     """Puts a payout before a person instead of paying it."""
     await payout_rows.move(connection, payout.id, _P.MANUAL_REVIEW, now, why, None)
     for referral in await payout_rows.referrals_of(connection, payout.id):
-        await queue.keep(connection, referral)
         await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout.id)
     if payout.cycle_id is not None:
         await cycles.wake_once_over(connection, payout.cycle_id)

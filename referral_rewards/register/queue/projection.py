@@ -1,8 +1,8 @@
 """Keeps the queue: what waits for a person, as rows that a search finds without reading the register through.
 
 The queue is a projection. What of one referral waits follows from its row, its claim, its payouts and its facts; it is
-written anew wherever one of these changes, in the same transaction and under the referral's row lock, so that it never
-says anything else than they do.
+written anew whenever one of these changed, in the same transaction and under the referral's row lock (`upkeep`), so
+that it never says anything else than they do.
 """
 
 from collections.abc import Iterable
