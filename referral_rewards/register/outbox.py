@@ -13,6 +13,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import spelled
+from referral_rewards.domain.books.reconciliation import UNFINISHED
+from referral_rewards.domain.clawbacks import states as clawbacks
+from referral_rewards.domain.cycles import grouping
+from referral_rewards.domain.payouts import states as payouts
+
 
 class WakeupKind(StrEnum):
     """What a wake-up tells of; its subject is the id of that fact, decision, payout, clawback case, cycle and so on."""
@@ -164,7 +170,9 @@ ORDER BY min(held.id)
 
 _DELIVERED: Final = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
-_SWEEP: Final = text("""
+_SWEEP: Final = text(
+    spelled(
+        """
 WITH overdue AS (
     SELECT id FROM referral
     WHERE judged_version < facts_version AND told_at < CAST(:overdue_before AS timestamptz)
@@ -184,30 +192,30 @@ WITH overdue AS (
 ), payouts AS (
     INSERT INTO outbox (kind, target, subject_id)
     SELECT 'payout_overdue', p.id::text, p.id FROM payout p
-    WHERE p.state IN ('approved', 'sending', 'accepted', 'waiting_funds', 'unknown')
-      AND CASE p.state WHEN 'approved' THEN coalesce(p.due_at, p.updated_at) WHEN 'sending'
-          THEN coalesce(p.due_at, p.updated_at) ELSE p.due_at END < CAST(:overdue_before AS timestamptz)
+    WHERE p.state IN :payouts_under_way
+      AND CASE WHEN p.state IN :being_sent THEN coalesce(p.due_at, p.updated_at) ELSE p.due_at END
+          < CAST(:overdue_before AS timestamptz)
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = p.id::text)
     LIMIT :limit RETURNING 1
 ), clawbacks AS (
     INSERT INTO outbox (kind, target, subject_id)
     SELECT 'clawback_due', b.id::text, b.id FROM clawback b
-    WHERE b.state IN ('approved', 'reversing', 'unknown')
+    WHERE b.state IN :clawbacks_under_way
       AND b.updated_at < CAST(:overdue_before AS timestamptz) - interval '1 hour'  -- the longest of its own waits
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = b.id::text)
     LIMIT :limit RETURNING 1
 ), cycles AS (
     INSERT INTO outbox (kind, target, subject_id)
     SELECT 'cycle_due', c.id::text, c.id FROM payout_cycle c
-    WHERE (c.state IN ('collecting', 'released') AND c.updated_at < CAST(:overdue_before AS timestamptz)
-           OR c.state IN ('frozen', 'stopped')
+    WHERE (c.state IN :going_on AND c.updated_at < CAST(:overdue_before AS timestamptz)
+           OR c.state IN :waiting
               AND c.updated_at < CAST(:overdue_before AS timestamptz) - interval '1 day')
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = c.id::text)
     LIMIT :limit RETURNING 1
 ), reconciliations AS (
     INSERT INTO outbox (kind, target, subject_id)
     SELECT 'reconciliation_due', r.id::text, r.id FROM reconciliation r
-    WHERE r.state IN ('asked', 'listed')
+    WHERE r.state IN :unfinished
       AND r.asked_at < CAST(:overdue_before AS timestamptz) - interval '1 hour'  -- longer than nearly all of them take
       AND r.asked_at > CAST(:overdue_before AS timestamptz) - interval '7 days'  -- whoever asked has asked anew by then
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id::text)
@@ -215,4 +223,12 @@ WITH overdue AS (
 )
 SELECT (SELECT count(*) FROM woken) + (SELECT count(*) FROM payouts) + (SELECT count(*) FROM clawbacks)
        + (SELECT count(*) FROM cycles) + (SELECT count(*) FROM reconciliations)
-""")
+""",
+        payouts_under_way=payouts.UNDER_WAY,
+        being_sent=payouts.BEING_SENT,
+        clawbacks_under_way=clawbacks.UNDER_WAY,
+        going_on=grouping.GOES_ON,
+        waiting=grouping.WAITS,
+        unfinished=UNFINISHED,
+    )
+)

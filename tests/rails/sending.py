@@ -87,7 +87,7 @@ class Sending:
         self.now += after
         self.provider.clock.pass_time(after)
         asking = Inquiries(self.life.database, self.life.intake, self.life.sources)
-        rails = {self.case.rail.terms.name: self.case.rail}
+        rails = {self.case.rail.facts.name: self.case.rail}
         doing = cls(self.life.database, self.life.keys, rails, asking, lambda: self.now)
         return await doing.send_payout(PayoutRequest(payout=self.payout, now=scheduled_at or self.now))
 
@@ -131,7 +131,7 @@ class Sending:
     async def booked(self) -> int:
         """What the books hold as handed to the rail, in minor units."""
         statement = "SELECT coalesce(sum(amount_minor), 0) AS total FROM posting WHERE account = :account"
-        (booked,) = await sql(self.life, statement, account=f"clearing:{self.case.rail.terms.name}")
+        (booked,) = await sql(self.life, statement, account=f"clearing:{self.case.rail.facts.name}")
         return -int(booked.total)
 
     async def settled_once(self) -> bool:

@@ -12,9 +12,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutCycleRow
+from models.statuses import spelled
 from referral_rewards.domain.cycles.authority import CycleAuthority, authority
 from referral_rewards.domain.cycles.grouping import CycleState, Minimum, cycle_id, latest_due, opens_at
 from referral_rewards.domain.errors import NotFound, RequestInvalid
+from referral_rewards.domain.payouts.states import AT_REST
 from referral_rewards.domain.programs.terms import PayoutCycle, Terms
 from referral_rewards.register import outbox, programs
 from referral_rewards.register.decisions import chain as decisions
@@ -186,10 +188,12 @@ _WAKE_ONCE_OVER: Final = text(
         WakeupKind.CYCLE_DUE,
         "CAST(:cycle AS text)",
         "CAST(:cycle AS uuid)",
-        """WHERE NOT EXISTS (
-    SELECT 1 FROM payout WHERE cycle_id = CAST(:cycle AS uuid)
-      AND state NOT IN ('settled', 'returned', 'refused', 'manual_review', 'cancelled')
-)""",
+        spelled(
+            """WHERE NOT EXISTS (
+        SELECT 1 FROM payout WHERE cycle_id = CAST(:cycle AS uuid) AND state NOT IN :at_rest
+    )""",
+            at_rest=AT_REST,
+        ),
     )
 )
 

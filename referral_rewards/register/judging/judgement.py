@@ -7,7 +7,7 @@ Nothing is remembered anywhere else, so that a lost, late or repeated signal can
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +19,7 @@ from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.ruling import Ruling, ruling
 from referral_rewards.domain.decisions.overdue import patience
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
-from referral_rewards.domain.referrals.lifecycle import CLOSED, Reason, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, CLOSED, PAID, Reason, ReferralStatus
 from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import dossier, moves, reservations
@@ -38,9 +38,6 @@ from referral_rewards.register.referrals.cases import Case, next_ahead, open_cas
 from referral_rewards.register.referrals.closing import closing_digest, still_closed
 
 _S = ReferralStatus
-#: The first payment is committed: what it was for is frozen.
-_PAID: Final = frozenset({_S.PAYING, _S.REWARDED, _S.CLAWED_BACK})
-_BEFORE_A_PERSON: Final = frozenset({_S.AWAITING_APPROVAL, _S.ON_HOLD, _S.APPROVED})
 
 
 class Judgement:
@@ -72,7 +69,7 @@ class Judgement:
         case = await open_case(connection, row, now)
         if case is None:
             return await self._not_begun(connection, row, now)
-        if row.status in _PAID:
+        if row.status in PAID:
             return await after_payment(connection, case)
         if case.course.conversion is None and case.course.status is not _S.IN_REVIEW:
             report = await inquiries.open_report(connection, case)
@@ -102,7 +99,7 @@ class Judgement:
         """
         await self._lock_order(connection, referral)
         row = await referrals.hold(connection, referral)
-        if row is None or row.closed_at or row.merged_into or row.status in _PAID:
+        if row is None or row.closed_at or row.merged_into or row.status in PAID:
             return await self.judge(connection, referral, now, answers)
         row = await moves.believed(connection, row, now, self._keys)
         case = await open_case(connection, row, now)
@@ -171,7 +168,7 @@ class Judgement:
     async def _by_decision(self, connection: AsyncConnection, case: Case, answers: Answers | None) -> Standing:
         """Where a claim stands before its approvers."""
         before = case.row
-        if case.row.status not in _BEFORE_A_PERSON:
+        if case.row.status not in BEFORE_PAYMENT:
             # Judged anew and found the same, an approval stands; but only from before a person does any status lead on.
             await verdicts.write(connection, case, _S.AWAITING_APPROVAL)
             case = replace(case, row=await referrals.hold(connection, case.row.id))

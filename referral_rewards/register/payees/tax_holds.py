@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import spelled, statement
 from referral_rewards.domain.claims.dossier import TaxPosition
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
+from referral_rewards.domain.payouts.legs import LegState
 from referral_rewards.register import outbox
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees import rows as payees
@@ -35,8 +37,8 @@ async def decide(
         return frozenset()
     await deductions.hold_payees(connection, [leg.beneficiary for leg in legs])
     held = await _waiting(connection, legs, now)
-    begin = [leg for leg in legs if leg.id in held and leg.state != "tax_hold"]
-    end = [leg for leg in legs if leg.id not in held and leg.state == "tax_hold"]
+    begin = [leg for leg in legs if leg.id in held and leg.state != LegState.TAX_HOLD]
+    end = [leg for leg in legs if leg.id not in held and leg.state == LegState.TAX_HOLD]
     if begin:
         await connection.execute(_HOLD, {"legs": [leg.id for leg in begin]})
     if end:
@@ -97,10 +99,17 @@ async def _waiting(connection: AsyncConnection, legs: Sequence[Any], now: dateti
     return frozenset(waiting)
 
 
-_HOLD: Final = text("UPDATE leg SET state = 'tax_hold' WHERE id = ANY(CAST(:legs AS uuid[]))")
+_HOLD: Final = statement("UPDATE leg SET state = :held WHERE id = ANY(CAST(:legs AS uuid[]))", held=LegState.TAX_HOLD)
 
-_LET_GO: Final = text("UPDATE leg SET state = 'reserved' WHERE id = ANY(CAST(:legs AS uuid[]))")
+_LET_GO: Final = statement(
+    "UPDATE leg SET state = :reserved WHERE id = ANY(CAST(:legs AS uuid[]))", reserved=LegState.RESERVED
+)
 
-_WAITING: Final = text("""
-SELECT DISTINCT referral_id FROM leg WHERE state = 'tax_hold' AND beneficiary = ANY(CAST(:payees AS text[]))
-""")
+_WAITING: Final = text(
+    spelled(
+        """
+SELECT DISTINCT referral_id FROM leg WHERE state = :held AND beneficiary = ANY(CAST(:payees AS text[]))
+""",
+        held=LegState.TAX_HOLD,
+    )
+)

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
 from referral_rewards.domain.payouts.rail_catalogue import SAY_WHAT_THEY_HOLD
 from referral_rewards.domain.payouts.states import REFUSALS, PayoutState, provider_key
@@ -103,8 +104,11 @@ def _waits_for_funds_alone(payout: Any, steps: Sequence[Any]) -> bool:
 
 _HOLD: Final = text("SELECT * FROM payout WHERE id = :id FOR UPDATE")
 
-_NEXT: Final = text("""
-UPDATE payout SET generation = :generation, provider_key = :key, state = 'approved', why = NULL, key_used_at = NULL,
+_NEXT: Final = statement(
+    """
+UPDATE payout SET generation = :generation, provider_key = :key, state = :approved, why = NULL, key_used_at = NULL,
                   missed_at = NULL, provider_reference = NULL, settled_at = NULL, due_at = :at, updated_at = :at
 WHERE id = :id
-""")
+""",
+    approved=PayoutState.APPROVED,
+)

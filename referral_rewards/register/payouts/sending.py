@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
 from referral_rewards.domain.payouts.advice import NOT_CONNECTED, SOON
 from referral_rewards.domain.payouts.states import AT_REST, PaymentRequest, PayoutState, body_hash
@@ -290,9 +290,13 @@ def _longer(one: timedelta | None, other: timedelta | None) -> timedelta | None:
     return max((each for each in (one, other) if each is not None), default=None)
 
 
-_COMMIT_ATTEMPT: Final = text("""
+_COMMIT_ATTEMPT: Final = statement(
+    """
 UPDATE payout SET first_sent_at = coalesce(first_sent_at, :at), key_used_at = coalesce(key_used_at, :at),
-                  state = CASE state WHEN 'approved' THEN 'sending' ELSE state END,
-                  updated_at = CASE state WHEN 'approved' THEN :at ELSE updated_at END
+                  state = CASE state WHEN :approved THEN :sending ELSE state END,
+                  updated_at = CASE state WHEN :approved THEN :at ELSE updated_at END
 WHERE id = :id
-""")
+""",
+    approved=_P.APPROVED,
+    sending=_P.SENDING,
+)
