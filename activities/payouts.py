@@ -137,7 +137,7 @@ class Payouts:
                 async with self._database.transaction() as connection:
                     return _progress(await payout_answers.shut_out(connection, payout, step, now, why, PROBE))
             case None:
-                once = not self._rails[step.rail].terms.looks_up
+                once = not self._rails[step.rail].facts.looks_up
                 async with self._database.transaction() as connection:
                     if step.probes:
                         await rail_halts.lift(connection, step.rail)

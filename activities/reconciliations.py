@@ -15,7 +15,7 @@ from models.session import Database
 from referral_rewards.domain.books.reconciliation import (
     Difference,
     Listed,
-    Sight,
+    ReconciliationState,
     as_listed,
     compare,
     of_nobody,
@@ -23,11 +23,11 @@ from referral_rewards.domain.books.reconciliation import (
     unseen,
 )
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.payouts.rail_catalogue import Sight
 from referral_rewards.domain.payouts.states import Accepted, Declined, Misconfigured, Paid, Unknown
 from referral_rewards.rails.port import Rail
 from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.register.reconciliations import two_sides
-from referral_rewards.register.reconciliations.rows import State
 from referral_rewards.register.reconciliations.two_sides import Held
 
 #: What is written or read in one transaction.
@@ -61,7 +61,7 @@ class Reconciliations:
         """Keeps the next page of what the rail lists of the span, at one request; how many payments. Run again, it
         keeps each once."""
         asked = await self._asked(request.reconciliation)
-        if asked.state in (State.DONE, State.FAILED):
+        if asked.state in (ReconciliationState.DONE, ReconciliationState.FAILED):
             return ReconciliationProgress(place=None)
         rail = self._rail(asked)
         place = request.place or await self._next_payee(rail, asked, Place())
@@ -83,7 +83,7 @@ class Reconciliations:
                 place = await self._next_payee(rail, asked, before)
         if place is None:
             async with self._database.transaction() as connection:
-                await reconciliations.listing_done(connection, asked.id, rail.sight)
+                await reconciliations.listing_done(connection, asked.id, rail.facts.sight)
         return ReconciliationProgress(place=place, count=count)
 
     @activity.defn
@@ -91,7 +91,7 @@ class Reconciliations:
         """Compares the next of our payouts of the span with what was listed, up to one that was not listed and that the
         rail is asked for, at one question; how many differences there are once all are compared."""
         asked = await self._asked(request.reconciliation)
-        if asked.state in (State.DONE, State.FAILED):
+        if asked.state in (ReconciliationState.DONE, ReconciliationState.FAILED):
             return ReconciliationProgress(place=None, count=int(asked.differences))
         rail = self._rail(asked)
         after = UUID(request.place.after) if request.place and request.place.after else None
@@ -102,7 +102,7 @@ class Reconciliations:
         for each in ours:
             compared += 1
             listed = theirs[each.ours.payout]
-            if to_be_asked_for(each.ours, listed, rail.sight):
+            if to_be_asked_for(each.ours, listed, rail.facts.sight):
                 found += await _compared_by_asking(rail, each)
                 break
             found += compare(each.ours, listed)
@@ -125,7 +125,7 @@ class Reconciliations:
     async def _next_payee(self, rail: Rail, asked: Any, place: Place) -> Place | None:
         """The beginning of a list: of the next whom we paid in the span, where the rail is asked for each; None after
         the last of them."""
-        if rail.sight is not Sight.PAYEES:
+        if rail.facts.sight is not Sight.PAYEES:
             return place
         async with self._database.transaction() as connection:
             found = await two_sides.destinations(connection, asked, place.payee or "", 1)
@@ -163,13 +163,13 @@ async def _compared_by_asking(rail: Rail, held: Held) -> list[Difference]:
         case Unknown(why):
             return [unseen(ours, why)]
         case Misconfigured(why):
-            raise _impossible(f"the rail {rail.terms.name} does not let us in: {why}")
+            raise _impossible(f"the rail {rail.facts.name} does not let us in: {why}")
     return compare(ours, listed)
 
 
 async def _asked_for(rail: Rail, held: Held) -> Any:
     ours = held.ours
-    if rail.terms.looks_up:
+    if rail.facts.looks_up:
         return await rail.look_up(held.request, ours.key)
     return await rail.poll(held.request, ours.key, ours.reference or "")
 

@@ -63,9 +63,9 @@ async def _send_or_look(rail: Rail, step: ToSend, now: datetime, until: float) -
             return found
     # Where it can't be looked up, sending the same again is the only way to ask.
     tried = step.looks_first or step.key_used_at is not None
-    if tried and rail.terms.looks_up and (found := await rail.look_up(step.request, step.key)):
+    if tried and rail.facts.looks_up and (found := await rail.look_up(step.request, step.key)):
         return found
-    if not step.may_resend or not safe_to_send_again(rail.terms, step.key_used_at, now):
+    if not step.may_resend or not safe_to_send_again(rail.facts.key_window, step.key_used_at, now):
         return None
     if asyncio.get_running_loop().time() >= until:
         # Whoever runs this attempt anew has sent it since, and the rail may have forgotten the key again.
@@ -74,7 +74,7 @@ async def _send_or_look(rail: Rail, step: ToSend, now: datetime, until: float) -
 
 
 async def _find(rail: Rail, step: ToSend, attempt: Earlier) -> Answer | None:
-    if rail.terms.looks_up:
+    if rail.facts.looks_up:
         return await rail.look_up(step.request, attempt.key)
     return await rail.poll(step.request, attempt.key, attempt.reference) if attempt.reference else None
 
@@ -96,6 +96,6 @@ async def _reversing_send_or_look(rail: Rail, step: ToReverse, now: datetime) ->
     if step.sent_before is not None:
         if found := await rail.look_up_reversal(*asked):
             return found
-        if not safe_to_send_again(rail.terms, step.sent_before, now):
+        if not safe_to_send_again(rail.facts.key_window, step.sent_before, now):
             return None
     return await rail.reverse(*asked)

@@ -97,7 +97,7 @@ class _Stage:
         self._hearings = hearings
         rail = StripeTransfer(stripe_calls.api(StripeAccess(stripe.KEY, url), client))
         sources = Inquiries(hearings.database, hearings.intake, {"register": RegisterSource()})
-        self._paying = Payouts(hearings.database, hearings.keys, {rail.terms.name: rail}, sources, lambda: _NOW)
+        self._paying = Payouts(hearings.database, hearings.keys, {rail.facts.name: rail}, sources, lambda: _NOW)
 
     async def prepare(self) -> None:
         await self._hearings.prepare()

@@ -7,8 +7,10 @@ from sqlalchemy import BigInteger, Column, Index, text
 from sqlmodel import Field, SQLModel
 
 from models.columns import by_code_point, document, instant, minor, texts
+from models.statuses import spelled
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 
 #: What makes entries of the queue that stand alike in a sort different: every index that is read in order ends in it.
 _ENTRY: Final = ("referral_id", "exception", "subject")
@@ -38,7 +40,12 @@ class QueueEntry(SQLModel, table=True):
         Index(
             "ix_queue_entry_undated",
             "referral_id",
-            postgresql_where=text("exception = 'approval' AND status = 'awaiting_approval' AND remind_at IS NULL"),
+            postgresql_where=text(
+                spelled(
+                    "exception = 'approval' AND status = :awaiting AND remind_at IS NULL",
+                    awaiting=ReferralStatus.AWAITING_APPROVAL,
+                )
+            ),
         ),
         Index("ix_queue_entry_referrer", "referrer"),
         Index("ix_queue_entry_customer", "customer"),

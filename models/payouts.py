@@ -8,6 +8,9 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, text
 from sqlmodel import Field, SQLModel
 
 from models.columns import by_code_point, document, instant, minor, texts
+from models.statuses import spelled
+from referral_rewards.domain.payouts.legs import FREED, OWED, LegState
+from referral_rewards.domain.payouts.states import AT_REST, OVER, PayoutState
 
 
 class LegRow(SQLModel, table=True):
@@ -21,18 +24,20 @@ class LegRow(SQLModel, table=True):
             "order_key",
             "role",
             unique=True,
-            postgresql_where=text("state NOT IN ('cancelled', 'clawed_back')"),
+            postgresql_where=text(spelled("state NOT IN :freed", freed=FREED)),
         ),
         Index("ix_leg_referral_id", "referral_id"),
         Index("ix_leg_beneficiary_approved_at", "beneficiary", "approved_at"),
         Index("ix_leg_referrer_approved_at", "program", "referrer", "approved_at"),
-        Index("ix_leg_tax_hold", "beneficiary", postgresql_where=text("state = 'tax_hold'")),
+        Index(
+            "ix_leg_tax_hold", "beneficiary", postgresql_where=text(spelled("state = :held", held=LegState.TAX_HOLD))
+        ),
         Index(
             "ix_leg_due",
             "program",
             "beneficiary",
             "id",
-            postgresql_where=text("state IN ('reserved', 'tax_hold')"),
+            postgresql_where=text(spelled("state IN :owed", owed=OWED)),
         ),
     )
 
@@ -70,13 +75,16 @@ class PayoutRow(SQLModel, table=True):
         Index(
             "ix_payout_cycle_moving",
             "cycle_id",
-            postgresql_where=text(
-                "cycle_id IS NOT NULL AND state NOT IN ('settled', 'returned', 'refused', 'manual_review', 'cancelled')"
-            ),
+            postgresql_where=text(spelled("cycle_id IS NOT NULL AND state NOT IN :at_rest", at_rest=AT_REST)),
         ),
         Index("ix_payout_payee", "payee", "rail"),
-        Index("ix_payout_settled", "payee", "settled_at", postgresql_where=text("state = 'settled'")),
-        Index("ix_payout_under_way", "payee", postgresql_where=text("state NOT IN ('settled', 'cancelled')")),
+        Index(
+            "ix_payout_settled",
+            "payee",
+            "settled_at",
+            postgresql_where=text(spelled("state = :settled", settled=PayoutState.SETTLED)),
+        ),
+        Index("ix_payout_under_way", "payee", postgresql_where=text(spelled("state NOT IN :over", over=OVER))),
         Index("ix_payout_provider_reference", "provider_reference"),
         Index("ix_payout_created_at", "created_at", "id"),
         CheckConstraint("amount_minor >= 0", name="ck_payout_amount"),

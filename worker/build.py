@@ -140,7 +140,8 @@ async def postman(
 
 def rails(database: Database, keys: KeyRing, outside: Mapping[str, Rail] = MappingProxyType({})) -> Mapping[str, Rail]:
     """The rails that this installation can pay by, by their names in the terms."""
-    return {**outside, "account_credit": AccountCredit(database, _now), "manual": Manual(database, keys, _now)}
+    own: tuple[Rail, ...] = (AccountCredit(database, _now), Manual(database, keys, _now))
+    return {**outside, **{rail.facts.name: rail for rail in own}}
 
 
 def _now() -> datetime:

@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.notices import contact
 from referral_rewards.domain.notices.contact import COURTESIES, TO_APPROVERS, Template
+from referral_rewards.domain.notices.states import State
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.notices.composing import Written, compose, without_secrets
 from referral_rewards.notices.port import Message
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.notices.objections import address_of, objection
-from referral_rewards.register.notices.rows import Audience, State
+from referral_rewards.register.notices.rows import Audience
 from referral_rewards.register.payouts import handovers
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import open_case

@@ -7,12 +7,13 @@ from typing import Any, Final
 import structlog
 
 from models.session import Database
+from referral_rewards.domain.notices.states import State
 from referral_rewards.notices.composing import Written
 from referral_rewards.notices.port import Delivered, Later, Mailer, Message, Outcome, Refused
 from referral_rewards.notices.webhook import Webhooks
 from referral_rewards.register.notices import event_bodies
 from referral_rewards.register.notices import rows as notices
-from referral_rewards.register.notices.rows import Audience, State
+from referral_rewards.register.notices.rows import Audience
 from worker.letters import AtRest, HeldUntil, Letters, Ready
 
 _log = structlog.get_logger("postman")

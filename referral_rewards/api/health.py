@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Its, Parts, Reading
+from referral_rewards.domain.notices.states import State
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
-from referral_rewards.register.notices.rows import State
 from referral_rewards.reporting.gauges import gauges
 
 router = APIRouter(tags=["operation"])

@@ -18,6 +18,7 @@ from referral_rewards.cli.payout_life import tell_life
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.money import display, from_minor
+from referral_rewards.domain.payouts.rail_catalogue import MANUAL
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.reporting import payouts
 from referral_rewards.reporting.payouts import Wanted
@@ -83,7 +84,7 @@ def instructions(
     data: Data = None,
 ) -> None:
     """List the manual instructions that wait for the bank: whom to pay how much, and the key to name as its purpose."""
-    found = asyncio.run(_all(Wanted(PayoutState.ACCEPTED, rail="manual"), data))
+    found = asyncio.run(_all(Wanted(PayoutState.ACCEPTED, rail=MANUAL.name), data))
     if not as_csv:
         listed = table("instruction", "payee", "destination", "amount", "since")
         for each in found:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
+
 
 @dataclass(frozen=True, slots=True)
 class StripeAccess:
@@ -52,7 +54,7 @@ def modes(access: Access, rails: Iterable[str]) -> Mapping[str, str]:
 
 
 def _mode(access: Access, rail: str) -> str:
-    provider = rail.partition("_")[0]
+    provider = PROVIDERS.get(rail)
     if provider == "stripe" and access.stripe is not None:
         live = "_live_" in access.stripe.key
         return _at_its_own(access.stripe.url, "stripe.com", LIVE if live else TEST)

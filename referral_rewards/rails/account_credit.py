@@ -10,14 +10,14 @@ from models.session import NO_ANSWER, Database
 from referral_rewards.domain.books import accounts as ledger_accounts
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.books.ledger import Entry
-from referral_rewards.domain.books.reconciliation import Listed, ListedPage, Sight, payout_of
+from referral_rewards.domain.books.reconciliation import Listed, ListedPage, payout_of
+from referral_rewards.domain.payouts.rail_catalogue import ACCOUNT_CREDIT
 from referral_rewards.domain.payouts.states import (
     Answer,
     Declined,
     Misconfigured,
     Paid,
     PaymentRequest,
-    RailTerms,
     ReversalAnswer,
     Reversed,
     Unknown,
@@ -33,8 +33,7 @@ PAGE: Final = 500
 class AccountCredit:
     """Posts the credit in a transaction of its own, as an outside rail would: its reply can be lost too."""
 
-    terms: Final = RailTerms(name="account_credit", key_window=None)
-    sight: Final = Sight.ALL
+    facts: Final = ACCOUNT_CREDIT
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database

@@ -28,4 +28,4 @@ async def outside(access: Access) -> AsyncIterator[Mapping[str, Rail]]:
             rails.append(PayPalPayouts(access.paypal, client))
         if access.tremendous is not None:
             rails.append(Tremendous(access.tremendous, client))
-        yield {rail.terms.name: rail for rail in rails}
+        yield {rail.facts.name: rail for rail in rails}

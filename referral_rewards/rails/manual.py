@@ -10,7 +10,8 @@ from typing import Any, Final
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from models.session import NO_ANSWER, Database
-from referral_rewards.domain.books.reconciliation import ListedPage, Sight
+from referral_rewards.domain.books.reconciliation import ListedPage
+from referral_rewards.domain.payouts.rail_catalogue import MANUAL
 from referral_rewards.domain.payouts.states import (
     Accepted,
     Answer,
@@ -18,7 +19,6 @@ from referral_rewards.domain.payouts.states import (
     Misconfigured,
     Paid,
     PaymentRequest,
-    RailTerms,
     ReversalAnswer,
     Unknown,
 )
@@ -32,8 +32,7 @@ _BY_HAND: Final = "the bank does not give it back; ask the payee for it, or keep
 class Manual:
     """Writes instructions in transactions of its own, as an outside rail would: its reply can be lost too."""
 
-    terms: Final = RailTerms(name="manual", key_window=None)
-    sight: Final = Sight.OURS
+    facts: Final = MANUAL
 
     def __init__(self, database: Database, keys: KeyRing, clock: Callable[[], datetime]) -> None:
         self._database = database

@@ -8,15 +8,16 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import httpx
 
-from referral_rewards.domain.books.reconciliation import ListedPage, Sight
+from referral_rewards.domain.books.reconciliation import ListedPage
 from referral_rewards.domain.payouts.rail_amounts import NotPayable, as_decimal, minor_of_decimal
+from referral_rewards.domain.payouts.rail_catalogue import PAYPAL_PAYOUTS
 from referral_rewards.domain.payouts.states import (
     Accepted,
     Answer,
@@ -24,7 +25,6 @@ from referral_rewards.domain.payouts.states import (
     Misconfigured,
     Paid,
     PaymentRequest,
-    RailTerms,
     ReversalAnswer,
     Reversed,
     Unfunded,
@@ -44,7 +44,7 @@ from referral_rewards.rails.asking import (
     unread,
 )
 
-NAME: Final = "paypal_payouts"
+NAME: Final = PAYPAL_PAYOUTS.name
 _ACCOUNT: Final = re.compile(r"[A-Z0-9]{10,32}", re.ASCII)
 _BATCH: Final = re.compile(r"/v1/payments/payouts/([A-Za-z0-9-]{1,100})", re.ASCII)
 _UNDER_WAY: Final = frozenset({"PENDING", "PROCESSING", "UNCLAIMED", "ONHOLD"})
@@ -59,8 +59,7 @@ _GIVEN_BACK: Final = frozenset({"RETURNED", "REFUNDED", "REVERSED"})
 class PayPalPayouts:
     """A batch a payout, to the PayPal account that the payee named."""
 
-    terms: Final = RailTerms(NAME, timedelta(days=29), looks_up=False)
-    sight: Final = Sight.OURS
+    facts: Final = PAYPAL_PAYOUTS
 
     def __init__(
         self, access: PayPalAccess, client: httpx.AsyncClient, patience_seconds: float = PATIENCE_SECONDS

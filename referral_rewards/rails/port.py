@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from referral_rewards.domain.books.reconciliation import ListedPage, Sight
+from referral_rewards.domain.books.reconciliation import ListedPage
+from referral_rewards.domain.payouts.rail_catalogue import RailFacts
 from referral_rewards.domain.payouts.states import (
     Answer,
     Handed,
     Misconfigured,
     Paid,
     PaymentRequest,
-    RailTerms,
     ReversalAnswer,
     Unknown,
 )
@@ -20,8 +20,8 @@ class Rail(Protocol):
     """A rail. Whatever happens on the way, each question has one of the answers below; it never raises instead."""
 
     @property
-    def terms(self) -> RailTerms:
-        """What the rail promises."""
+    def facts(self) -> RailFacts:
+        """What is known of the rail: its record in the catalogue."""
         ...
 
     async def pay(self, request: PaymentRequest, key: str) -> Answer:
@@ -31,7 +31,7 @@ class Rail(Protocol):
     async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
         """What became of the payment under this key, or None if the rail says that it knows of none.
 
-        It moves nothing. A rail that can't be asked (`RailTerms.looks_up`) answers unknown.
+        It moves nothing. A rail that can't be asked (`RailFacts.looks_up`) answers unknown.
         """
         ...
 
@@ -54,11 +54,6 @@ class Rail(Protocol):
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
         """Takes back so much of what it paid, once for each key. The key is the reversal's own."""
-        ...
-
-    @property
-    def sight(self) -> Sight:
-        """How much of what it paid `listed` shows."""
         ...
 
     async def listed(

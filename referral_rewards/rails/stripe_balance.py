@@ -9,31 +9,30 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from referral_rewards.domain.books.reconciliation import Listed, ListedPage, Sight, payout_of
+from referral_rewards.domain.books.reconciliation import Listed, ListedPage, payout_of
 from referral_rewards.domain.payouts.rail_amounts import NotPayable, as_units, minor_of_units
+from referral_rewards.domain.payouts.rail_catalogue import STRIPE_BALANCE
 from referral_rewards.domain.payouts.states import (
     Answer,
     Declined,
     Misconfigured,
     Paid,
     PaymentRequest,
-    RailTerms,
     ReversalAnswer,
     Reversed,
     Unknown,
 )
 from referral_rewards.rails.asking import Failure, seen
-from referral_rewards.rails.stripe_calls import KEY_WINDOW, KeyTaken, answered, everything, made_at, noted, page, within
+from referral_rewards.rails.stripe_calls import KeyTaken, answered, everything, made_at, noted, page, within
 
-NAME: Final = "stripe_balance"
+NAME: Final = STRIPE_BALANCE.name
 _CUSTOMER: Final = re.compile(r"cus_\w{1,250}", re.ASCII)
 
 
 class StripeBalance:
     """One balance transaction a payout: below zero is what we owe to the customer."""
 
-    terms: Final = RailTerms(NAME, KEY_WINDOW)
-    sight: Final = Sight.PAYEES
+    facts: Final = STRIPE_BALANCE
 
     def __init__(self, api: Any) -> None:
         self._entries = api.customers.balance_transactions

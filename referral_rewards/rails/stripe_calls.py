@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -22,8 +22,6 @@ from referral_rewards.rails.asking import PATIENCE_SECONDS, Failure, NoReply, ex
 
 #: The version whose forms the adapters were written to.
 VERSION: Final = "2026-10-28.endive"
-#: Stripe keeps a key for 24 hours at least; four of them are left for a request that is under way.
-KEY_WINDOW: Final = timedelta(hours=20)
 #: The largest page, and how many of them are read before a list counts as too long to be searched.
 PAGE: Final = 100
 PAGES_MAX: Final = 10

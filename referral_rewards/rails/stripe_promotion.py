@@ -7,8 +7,9 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
-from referral_rewards.domain.books.reconciliation import Listed, ListedPage, ListedState, Sight, payout_of
+from referral_rewards.domain.books.reconciliation import Listed, ListedPage, ListedState, payout_of
 from referral_rewards.domain.payouts.rail_amounts import NotPayable, as_units, minor_of_units
+from referral_rewards.domain.payouts.rail_catalogue import STRIPE_PROMOTION
 from referral_rewards.domain.payouts.states import (
     Answer,
     Declined,
@@ -16,14 +17,12 @@ from referral_rewards.domain.payouts.states import (
     Misconfigured,
     Paid,
     PaymentRequest,
-    RailTerms,
     ReversalAnswer,
     Reversed,
     Unknown,
 )
 from referral_rewards.rails.asking import Failure, seen
 from referral_rewards.rails.stripe_calls import (
-    KEY_WINDOW,
     KeyTaken,
     answered,
     everything,
@@ -34,7 +33,7 @@ from referral_rewards.rails.stripe_calls import (
     within,
 )
 
-NAME: Final = "stripe_promotion"
+NAME: Final = STRIPE_PROMOTION.name
 _CODE: Final = re.compile(r"[A-Za-z0-9_-]{1,500}", re.ASCII)
 _CUSTOMER: Final = re.compile(r"cus_\w{1,250}", re.ASCII)
 
@@ -42,8 +41,7 @@ _CUSTOMER: Final = re.compile(r"cus_\w{1,250}", re.ASCII)
 class StripePromotion:
     """One coupon and one code a payout. A payee with a customer id of Stripe's gets a code that only they can use."""
 
-    terms: Final = RailTerms(NAME, KEY_WINDOW)
-    sight: Final = Sight.OURS_MARKED
+    facts: Final = STRIPE_PROMOTION
 
     def __init__(self, api: Any) -> None:
         self._coupons = api.coupons

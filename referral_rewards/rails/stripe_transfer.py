@@ -5,22 +5,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from referral_rewards.domain.books.reconciliation import Listed, ListedPage, Sight, payout_of
+from referral_rewards.domain.books.reconciliation import Listed, ListedPage, payout_of
 from referral_rewards.domain.payouts.rail_amounts import NotPayable, as_units, minor_of_units
+from referral_rewards.domain.payouts.rail_catalogue import STRIPE_TRANSFER
 from referral_rewards.domain.payouts.states import (
     Answer,
     Declined,
     Misconfigured,
     Paid,
     PaymentRequest,
-    RailTerms,
     ReversalAnswer,
     Reversed,
     Unknown,
 )
 from referral_rewards.rails.asking import Failure, for_want_of_funds, seen
 from referral_rewards.rails.stripe_calls import (
-    KEY_WINDOW,
     KeyTaken,
     answered,
     everything,
@@ -31,15 +30,14 @@ from referral_rewards.rails.stripe_calls import (
     within,
 )
 
-NAME: Final = "stripe_transfer"
+NAME: Final = STRIPE_TRANSFER.name
 _ACCOUNT: Final = re.compile(r"acct_\w{1,250}", re.ASCII)
 
 
 class StripeTransfer:
     """One transfer a payout. Its group is our key, by which it is found for as long as Stripe keeps it."""
 
-    terms: Final = RailTerms(NAME, KEY_WINDOW)
-    sight: Final = Sight.ALL
+    facts: Final = STRIPE_TRANSFER
 
     def __init__(self, api: Any) -> None:
         self._transfers = api.transfers

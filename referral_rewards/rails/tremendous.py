@@ -14,8 +14,9 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from referral_rewards.domain.books.reconciliation import Listed, ListedPage, ListedState, Sight, payout_of
+from referral_rewards.domain.books.reconciliation import Listed, ListedPage, ListedState, payout_of
 from referral_rewards.domain.payouts.rail_amounts import NotPayable, as_decimal, minor_of_decimal
+from referral_rewards.domain.payouts.rail_catalogue import TREMENDOUS
 from referral_rewards.domain.payouts.states import (
     Accepted,
     Answer,
@@ -24,7 +25,6 @@ from referral_rewards.domain.payouts.states import (
     Misconfigured,
     Paid,
     PaymentRequest,
-    RailTerms,
     ReversalAnswer,
     Reversed,
     Unfunded,
@@ -43,7 +43,7 @@ from referral_rewards.rails.asking import (
     unread,
 )
 
-NAME: Final = "tremendous"
+NAME: Final = TREMENDOUS.name
 #: Placed now; placed before, under our key; placed, and somebody has to approve it.
 _TAKEN: Final = frozenset({200, 201, 202})
 _PAYMENT_REQUIRED: Final = 402
@@ -61,8 +61,7 @@ _AMOUNT: Final = "\x00amount\x00"
 class Tremendous:
     """One order of one reward a payout. ``external_id`` is our key, which does not expire."""
 
-    terms: Final = RailTerms(NAME, key_window=None)
-    sight: Final = Sight.ALL
+    facts: Final = TREMENDOUS
 
     def __init__(
         self, access: TremendousAccess, client: httpx.AsyncClient, patience_seconds: float = PATIENCE_SECONDS

@@ -1,4 +1,7 @@
-"""The outbox: messages to workflows, stored in the transaction that gave rise to them and deleted once delivered."""
+"""The outbox: messages to workflows, stored in the transaction that gave rise to them and deleted once delivered.
+
+Nobody else writes it. A statement that finds by itself whom to wake has the words that do so from here (`wakeups`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +12,12 @@ from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models.statuses import spelled
+from referral_rewards.domain.books.reconciliation import UNFINISHED
+from referral_rewards.domain.clawbacks import states as clawbacks
+from referral_rewards.domain.cycles import grouping
+from referral_rewards.domain.payouts import states as payouts
 
 
 class WakeupKind(StrEnum):
@@ -54,6 +63,28 @@ async def enqueue(connection: AsyncConnection, kind: WakeupKind, target: str, su
     """Stores a wake-up in the caller's transaction; a referral's stays on the list `to_judge` until it was judged."""
     statement = _ENQUEUE if kind in _OF_NO_REFERRAL else _ENQUEUE_JUDGEMENT
     await connection.execute(statement, {"kind": kind, "target": target, "subject": subject})
+
+
+async def enqueue_newest_fact(connection: AsyncConnection, referrals: Sequence[str], batch: UUID | None = None) -> None:
+    """Has referrals judged again for a reason that is no fact of theirs: a wake-up for each, naming its newest fact.
+
+    With a ``batch`` they wait until it is whole (`release`).
+    """
+    await connection.execute(_ENQUEUE_NEWEST_FACT, {"referrals": list(referrals), "batch": batch})
+
+
+async def release(connection: AsyncConnection, batches: Sequence[UUID]) -> None:
+    """Lets the wake-ups go that waited for these batches of facts to be whole."""
+    await connection.execute(_RELEASE, {"batches": list(batches)})
+
+
+def wakeups(kind: WakeupKind, target: str, subject: str, rest: str, *, batch: str = "NULL") -> str:
+    """The SQL that stores a wake-up for each row of a query, to be a part of a larger statement.
+
+    ``target``, ``subject`` and ``batch`` are expressions over what ``rest``, the query from its FROM on, names.
+    """
+    return f"""INSERT INTO outbox (kind, target, subject_id, batch_id)
+    SELECT '{kind}', {target}, {subject}, CAST({batch} AS uuid) {rest}"""
 
 
 async def judged(connection: AsyncConnection, referral: str) -> None:
@@ -102,6 +133,23 @@ WITH listed AS (INSERT INTO to_judge (referral_id) VALUES (:target))
 INSERT INTO outbox (kind, target, subject_id) VALUES (:kind, :target, :subject)
 """)
 
+_ENQUEUE_NEWEST_FACT: Final = text(f"""
+WITH woken AS (SELECT unnest(CAST(:referrals AS text[])) AS id), listed AS (
+    INSERT INTO to_judge (referral_id) SELECT id FROM woken
+)
+{
+    wakeups(
+        WakeupKind.FACT,
+        "woken.id",
+        "(SELECT fact_id FROM referral_fact WHERE referral_id = woken.id ORDER BY version DESC LIMIT 1)",
+        "FROM woken",
+        batch=":batch",
+    )
+}
+""")  # noqa: S608 (words of ours alone)
+
+_RELEASE: Final = text("UPDATE outbox SET batch_id = NULL WHERE batch_id = ANY(CAST(:batches AS uuid[]))")
+
 _JUDGED: Final = text("DELETE FROM to_judge WHERE referral_id = :referral")
 
 _CLAIM: Final = text("""
@@ -122,7 +170,9 @@ ORDER BY min(held.id)
 
 _DELIVERED: Final = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
-_SWEEP: Final = text("""
+_SWEEP: Final = text(
+    spelled(
+        """
 WITH overdue AS (
     SELECT id FROM referral
     WHERE judged_version < facts_version AND told_at < CAST(:overdue_before AS timestamptz)
@@ -142,30 +192,30 @@ WITH overdue AS (
 ), payouts AS (
     INSERT INTO outbox (kind, target, subject_id)
     SELECT 'payout_overdue', p.id::text, p.id FROM payout p
-    WHERE p.state IN ('approved', 'sending', 'accepted', 'waiting_funds', 'unknown')
-      AND CASE p.state WHEN 'approved' THEN coalesce(p.due_at, p.updated_at) WHEN 'sending'
-          THEN coalesce(p.due_at, p.updated_at) ELSE p.due_at END < CAST(:overdue_before AS timestamptz)
+    WHERE p.state IN :payouts_under_way
+      AND CASE WHEN p.state IN :being_sent THEN coalesce(p.due_at, p.updated_at) ELSE p.due_at END
+          < CAST(:overdue_before AS timestamptz)
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = p.id::text)
     LIMIT :limit RETURNING 1
 ), clawbacks AS (
     INSERT INTO outbox (kind, target, subject_id)
     SELECT 'clawback_due', b.id::text, b.id FROM clawback b
-    WHERE b.state IN ('approved', 'reversing', 'unknown')
+    WHERE b.state IN :clawbacks_under_way
       AND b.updated_at < CAST(:overdue_before AS timestamptz) - interval '1 hour'  -- the longest of its own waits
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = b.id::text)
     LIMIT :limit RETURNING 1
 ), cycles AS (
     INSERT INTO outbox (kind, target, subject_id)
     SELECT 'cycle_due', c.id::text, c.id FROM payout_cycle c
-    WHERE (c.state IN ('collecting', 'released') AND c.updated_at < CAST(:overdue_before AS timestamptz)
-           OR c.state IN ('frozen', 'stopped')
+    WHERE (c.state IN :going_on AND c.updated_at < CAST(:overdue_before AS timestamptz)
+           OR c.state IN :waiting
               AND c.updated_at < CAST(:overdue_before AS timestamptz) - interval '1 day')
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = c.id::text)
     LIMIT :limit RETURNING 1
 ), reconciliations AS (
     INSERT INTO outbox (kind, target, subject_id)
     SELECT 'reconciliation_due', r.id::text, r.id FROM reconciliation r
-    WHERE r.state IN ('asked', 'listed')
+    WHERE r.state IN :unfinished
       AND r.asked_at < CAST(:overdue_before AS timestamptz) - interval '1 hour'  -- longer than nearly all of them take
       AND r.asked_at > CAST(:overdue_before AS timestamptz) - interval '7 days'  -- whoever asked has asked anew by then
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id::text)
@@ -173,4 +223,12 @@ WITH overdue AS (
 )
 SELECT (SELECT count(*) FROM woken) + (SELECT count(*) FROM payouts) + (SELECT count(*) FROM clawbacks)
        + (SELECT count(*) FROM cycles) + (SELECT count(*) FROM reconciliations)
-""")
+""",
+        payouts_under_way=payouts.UNDER_WAY,
+        being_sent=payouts.BEING_SENT,
+        clawbacks_under_way=clawbacks.UNDER_WAY,
+        going_on=grouping.GOES_ON,
+        waiting=grouping.WAITS,
+        unfinished=UNFINISHED,
+    )
+)

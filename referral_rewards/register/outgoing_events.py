@@ -7,6 +7,8 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
+from referral_rewards.domain.notices.states import State
 from referral_rewards.register.locks import dump
 
 
@@ -49,7 +51,7 @@ _TELL: Final = """
 INSERT INTO notice (id, referral_id, program, template, audience, recipient, channel, occasion, planned_at, state,
                     attempts, due_at)
 SELECT CAST(md5(concat_ws(chr(10), e.name, event.type, event.occasion)) AS uuid), event.referral_id, '', event.type,
-       'webhook', e.name, 'webhook', event.occasion, event.at, 'waiting', 0, event.at
+       'webhook', e.name, 'webhook', event.occasion, event.at, :waiting, 0, event.at
 FROM event CROSS JOIN webhook_endpoint e
 WHERE EXISTS (SELECT 1 FROM unnest(e.events) AS asked
               WHERE asked = event.type OR right(asked, 1) = '*' AND starts_with(event.type, left(asked, -1)))
@@ -71,5 +73,5 @@ WITH step AS (
     SELECT 'referral.' || status AS type, 'step:' || id AS occasion, referral_id, at FROM step
 )"""
 
-_ANNOUNCE: Final = text(_EVENT + _TELL)
-_NOTE_STEP: Final = text(_STEP + _TELL)
+_ANNOUNCE: Final = statement(_EVENT + _TELL, waiting=State.WAITING)
+_NOTE_STEP: Final = statement(_STEP + _TELL, waiting=State.WAITING)

@@ -11,6 +11,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
+from referral_rewards.domain.payouts.states import PayoutState
+
 SENT: Final = "sent"
 LOOKED_UP: Final = "looked_up"
 POLLED: Final = "polled"
@@ -71,21 +74,28 @@ SELECT id, :generation, :at, :act, state, :why, :reference FROM payout WHERE id 
 
 _NEWEST: Final = text("SELECT coalesce(max(id), 0) FROM payout_step WHERE payout_id = :id")
 
-_DATES: Final = text("""
+_DATES: Final = statement(
+    """
 WITH shut AS (
     SELECT coalesce(max(id), 0) AS id FROM payout_step
-    WHERE payout_id = :id AND generation = :generation AND act = 'shut_out'
+    WHERE payout_id = :id AND generation = :generation AND act = :shut_out
 )
-SELECT min(s.at) AS planned_at, min(s.at) FILTER (WHERE s.act = 'sent') AS first_sent_at,
-       min(s.at) FILTER (WHERE s.act = 'sent' AND s.generation = :generation AND s.id > shut.id) AS key_used_at
+SELECT min(s.at) AS planned_at, min(s.at) FILTER (WHERE s.act = :sent) AS first_sent_at,
+       min(s.at) FILTER (WHERE s.act = :sent AND s.generation = :generation AND s.id > shut.id) AS key_used_at
 FROM payout_step s CROSS JOIN shut WHERE s.payout_id = :id
-""")
+""",
+    sent=SENT,
+    shut_out=SHUT_OUT,
+)
 
 _ALL: Final = text("""
 SELECT id, generation, at, act, state, why, reference FROM payout_step WHERE payout_id = :id ORDER BY id
 """)
 
-_SETTLED_AS: Final = text("""
+_SETTLED_AS: Final = statement(
+    """
 SELECT DISTINCT reference FROM payout_step
-WHERE payout_id = :id AND generation = :generation AND state = 'settled' AND reference IS NOT NULL
-""")
+WHERE payout_id = :id AND generation = :generation AND state = :settled AND reference IS NOT NULL
+""",
+    settled=PayoutState.SETTLED,
+)

@@ -163,16 +163,21 @@ WHERE r.program = :program AND r.parked IS NULL AND r.began_at >= CAST(:since AS
 ORDER BY r.began_at LIMIT 1
 """)
 
-_RELEASE: Final = text("""
+_RELEASE: Final = text(f"""
 WITH released AS (
     UPDATE referral AS r SET parked = NULL, facts_version = facts_version + 1, told_at = now()
     WHERE r.program = :program AND r.parked = 'no_terms_in_force'
       AND EXISTS (SELECT 1 FROM program_version v WHERE v.program = r.program AND v.effective_from <= r.began_at)
     RETURNING r.id
 ), woken AS (
-    INSERT INTO outbox (kind, target, subject_id)
-    SELECT 'fact', id, (SELECT fact_id FROM referral_fact WHERE referral_id = released.id ORDER BY version DESC LIMIT 1)
-    FROM released
+    {
+    outbox.wakeups(
+        WakeupKind.FACT,
+        "id",
+        "(SELECT fact_id FROM referral_fact WHERE referral_id = released.id ORDER BY version DESC LIMIT 1)",
+        "FROM released",
+    )
+}
 )
 SELECT count(*) FROM released
-""")
+""")  # noqa: S608 (words of ours alone)

@@ -7,10 +7,14 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
+from referral_rewards.domain.books.ledger import DeductionKind
 from referral_rewards.domain.clawbacks.proposals import to_do
-from referral_rewards.domain.clawbacks.states import CaseState
+from referral_rewards.domain.clawbacks.states import CLAIMED, CaseState, ClawbackKind
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.payouts.legs import WAS_PAID
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.reporting import decisions
 from referral_rewards.reporting.plain_values import plain
@@ -97,9 +101,10 @@ def _brief(row: Any) -> dict[str, Any]:
 
 
 # In the order of their age no more than a page is read, or all of one state, payee or referral.
-_PAGE: Final = text("""
+_PAGE: Final = statement(
+    """
 SELECT c.*, l.program, l.role, l.beneficiary AS payee, l.currency, l.rail, pl.payout_id,
-       CASE WHEN l.state IN ('paid', 'clawed_back') THEN l.amount_minor ELSE 0 END AS paid_minor,
+       CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
        CAST(coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = c.leg_id), 0) AS bigint) AS taken_minor
 FROM clawback_case c JOIN leg l ON l.id = c.leg_id LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
 WHERE (CAST(:id AS uuid) IS NULL OR c.id = :id)
@@ -110,7 +115,9 @@ WHERE (CAST(:id AS uuid) IS NULL OR c.id = :id)
   AND (CAST(:after AS uuid) IS NULL
        OR (c.opened_at, c.id) < ((SELECT opened_at FROM clawback_case WHERE id = :after), CAST(:after AS uuid)))
 ORDER BY c.opened_at DESC, c.id DESC LIMIT :limit
-""")
+""",
+    was_paid=WAS_PAID,
+)
 
 _CLAWBACKS: Final = text("""
 SELECT case_id, id AS clawback, kind, amount_minor, recovered_minor, state, why, provider_key AS key,
@@ -118,17 +125,24 @@ SELECT case_id, id AS clawback, kind, amount_minor, recovered_minor, state, why,
 FROM clawback WHERE case_id = ANY(CAST(:ids AS uuid[])) ORDER BY created_at, id
 """)
 
-_OWED: Final = text("""
+_OWED: Final = statement(
+    """
 SELECT b.currency, CAST(sum(b.amount_minor - b.recovered_minor) AS bigint) AS owed_minor,
-       CAST(coalesce(sum(b.amount_minor - b.recovered_minor) FILTER (WHERE b.kind = 'reverse'), 0) AS bigint)
+       CAST(coalesce(sum(b.amount_minor - b.recovered_minor) FILTER (WHERE b.kind = :reverse), 0) AS bigint)
            AS reversing_minor,
-       CAST(coalesce(sum(b.amount_minor - b.recovered_minor) FILTER (WHERE b.kind = 'offset'), 0) AS bigint)
+       CAST(coalesce(sum(b.amount_minor - b.recovered_minor) FILTER (WHERE b.kind = :offset), 0) AS bigint)
            AS offsetting_minor,
        CAST(coalesce(sum(kept.amount_minor), 0) AS bigint) AS kept_minor
 FROM clawback b LEFT JOIN LATERAL (
     SELECT sum(d.amount_minor) AS amount_minor FROM payout_deduction d JOIN payout p ON p.id = d.payout_id
-    WHERE d.source = CAST(b.id AS text) AND d.kind = 'offset' AND d.live AND p.state <> 'settled'
+    WHERE d.source = CAST(b.id AS text) AND d.kind = :kept AND d.live AND p.state <> :settled
 ) AS kept ON true
-WHERE b.payee = :payee AND b.state IN ('approved', 'reversing', 'unknown', 'manual_review', 'offsetting')
+WHERE b.payee = :payee AND b.state = ANY(:claimed)
 GROUP BY b.currency ORDER BY b.currency
-""")
+""",
+    reverse=ClawbackKind.REVERSE,
+    offset=ClawbackKind.OFFSET,
+    kept=DeductionKind.OFFSET,
+    settled=PayoutState.SETTLED,
+    claimed=CLAIMED,
+)

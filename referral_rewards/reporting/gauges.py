@@ -8,7 +8,9 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.payouts.states import PayoutState
+from models.statuses import spelled
+from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.domain.payouts.states import BEING_SENT, UNDER_WAY, PayoutState
 
 #: What an outcome may stay unknown for before people look into it.
 PATIENCE: Final = timedelta(hours=1)
@@ -58,24 +60,38 @@ SELECT state, rail, count(*) AS payouts FROM payout WHERE state = ANY(CAST(:stat
 """)
 
 # One of a cycle waits for its release, and while it is stopped.
-_STILL: Final = text("""
+_STILL: Final = text(
+    spelled(
+        """
 SELECT count(*) FROM payout p LEFT JOIN payout_cycle c ON c.id = p.cycle_id
-WHERE p.state IN ('approved', 'sending', 'accepted', 'waiting_funds', 'unknown')
-  AND coalesce(c.state, 'released') = 'released'
-  AND coalesce(p.due_at, CASE WHEN p.state IN ('approved', 'sending') THEN p.updated_at END)
+WHERE p.state IN :under_way
+  AND coalesce(c.state, :released) = :released
+  AND coalesce(p.due_at, CASE WHEN p.state IN :being_sent THEN p.updated_at END)
       < CAST(:before AS timestamptz)
-""")
+""",
+        under_way=UNDER_WAY,
+        being_sent=BEING_SENT,
+        released=CycleState.RELEASED,
+    )
+)
 
 # Since when it is unknown: answers that change nothing leave this as it is.
-_UNKNOWN: Final = text("""
+_UNKNOWN: Final = text(
+    spelled(
+        """
 SELECT count(*) FILTER (WHERE updated_at <= CAST(:before AS timestamptz)) AS long, min(updated_at) AS since
-FROM payout WHERE state = 'unknown'
-""")
+FROM payout WHERE state = :unknown
+""",
+        unknown=PayoutState.UNKNOWN,
+    )
+)
 
 _HALTED: Final = text("SELECT rail FROM rail_halt")
 
-_REST: Final = text("""
-SELECT (SELECT count(*) FROM payout_cycle WHERE state = 'frozen') AS cycles,
+_REST: Final = text(
+    spelled(
+        """
+SELECT (SELECT count(*) FROM payout_cycle WHERE state = :frozen) AS cycles,
        (SELECT count(*) FROM queue_entry WHERE exception >= 'clawback' AND exception <= 'clawback') AS cases,
        (SELECT count(*) FROM (
             SELECT p.transaction_id
@@ -83,4 +99,7 @@ SELECT (SELECT count(*) FROM payout_cycle WHERE state = 'frozen') AS cycles,
                       SELECT transaction_id FROM posting ORDER BY id DESC LIMIT 2000) AS newest) AS n
             JOIN posting p USING (transaction_id)
             GROUP BY p.transaction_id, p.currency HAVING sum(p.amount_minor) <> 0) AS x) AS unbalanced
-""")
+""",
+        frozen=CycleState.FROZEN,
+    )
+)

@@ -6,7 +6,9 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import spelled
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, OF_OURS
+from referral_rewards.domain.payouts.states import WAITING_FOR_ITS_RAIL
 from referral_rewards.reporting.plain_values import plain
 
 #: A worker that has a rail says so every minute; one that has not for so long is gone.
@@ -53,10 +55,9 @@ _SEEN: Final = text("SELECT rail FROM rail_connection WHERE seen_at > :since")
 
 _MODE: Final = text("SELECT mode FROM rail_connection WHERE rail = :rail")
 
-_WAITING: Final = """
-SELECT rail, count(*) AS waiting FROM payout
-WHERE state IN ('approved', 'sending', 'unknown', 'waiting_funds') GROUP BY rail
-"""
+_WAITING: Final = spelled(
+    "SELECT rail, count(*) AS waiting FROM payout WHERE state IN :waiting GROUP BY rail", waiting=WAITING_FOR_ITS_RAIL
+)
 
 _KNOWN: Final = text(f"""
 SELECT rail, c.mode, c.seen_at, h.halted_at, h.why, coalesce(w.waiting, 0) AS waiting

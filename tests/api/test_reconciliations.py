@@ -31,7 +31,7 @@ SPAN = ("--since", "2026-06-30", "--until", "2026-07-31")
 async def at_work(desk: Desk, environment: WorkflowEnvironment, case: Case) -> AsyncIterator[None]:
     """A worker for payouts that has the case's provider, and a relay."""
     queue = f"q{uuid4().hex[:8]}"
-    rails = {case.rail.terms.name: case.rail}
+    rails = {case.rail.facts.name: case.rail}
     worker = payouts_worker(environment.client, queue, desk.database, desk.parts.keys, desk.parts.intake, {}, rails)
     relay = Relay(desk.database, environment.client, referrals_queue=queue, payouts_queue=queue, pause=0.05)
     async with worker:
@@ -71,7 +71,7 @@ async def paid(desk: Desk, case: Case, number: int) -> None:
         "id": request.payout_id,
         "referral_id": request.referral,
         "payee": request.payee,
-        "rail": case.rail.terms.name,
+        "rail": case.rail.facts.name,
         "amount_minor": request.amount_minor,
         "currency": request.currency,
         "body": request.body(),

@@ -49,7 +49,7 @@ class Cashier:
 
     @property
     def rail(self) -> str:
-        return self.case.rail.terms.name
+        return self.case.rail.facts.name
 
     async def begun(self) -> None:
         """Terms, and the referral whose rewards all of these are."""

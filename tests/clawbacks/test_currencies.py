@@ -43,7 +43,7 @@ class Abroad:
 
     @property
     def rail(self) -> str:
-        return self.case.rail.terms.name
+        return self.case.rail.facts.name
 
     @property
     def step(self) -> int:

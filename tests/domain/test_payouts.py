@@ -12,7 +12,6 @@ from referral_rewards.domain.payouts.states import (
     Paid,
     PaymentRequest,
     PayoutState,
-    RailTerms,
     matches,
     safe_to_send_again,
 )
@@ -90,4 +89,4 @@ def test_a_payment_is_ours_if_amount_currency_and_payee_are(found: Paid, ours: b
     ],
 )
 def test_a_key_is_sent_again_while_the_rail_knows_it(window: timedelta | None, after: timedelta, safe: bool) -> None:
-    assert safe_to_send_again(RailTerms("a rail", window), SENT_AT, SENT_AT + after) is safe
+    assert safe_to_send_again(window, SENT_AT, SENT_AT + after) is safe

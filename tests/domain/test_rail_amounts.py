@@ -5,14 +5,13 @@ from decimal import Decimal
 import pytest
 
 from referral_rewards.domain.payouts.rail_amounts import (
-    EXPONENTS,
     NotPayable,
     as_decimal,
     as_units,
     minor_of_decimal,
     minor_of_units,
 )
-from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
+from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, pays_in
 
 
 @pytest.mark.parametrize("rail", ["stripe_transfer", "stripe_balance", "stripe_promotion"])
@@ -90,5 +89,6 @@ def test_a_decimal_that_a_currency_has_not_is_none(amount: str) -> None:
     assert minor_of_decimal(Decimal(amount), "USD") is None
 
 
-def test_every_rail_of_a_provider_has_its_table() -> None:
-    assert EXPONENTS.keys() == CATALOGUE.keys() - {"account_credit", "manual"}
+@pytest.mark.parametrize("rail", CATALOGUE)
+def test_no_rail_has_decimals_of_its_own_in_a_currency_that_it_does_not_pay(rail: str) -> None:
+    assert all(pays_in(rail, currency) for currency in CATALOGUE[rail].exponents)

@@ -22,7 +22,7 @@ from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.payouts.states import PayoutState, provider_key
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register import payout_history
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import Signer
 from referral_rewards.register.judging.judgement import Judgement
@@ -87,7 +87,7 @@ class Sending:
         self.now += after
         self.provider.clock.pass_time(after)
         asking = Inquiries(self.life.database, self.life.intake, self.life.sources)
-        rails = {self.case.rail.terms.name: self.case.rail}
+        rails = {self.case.rail.facts.name: self.case.rail}
         doing = cls(self.life.database, self.life.keys, rails, asking, lambda: self.now)
         return await doing.send_payout(PayoutRequest(payout=self.payout, now=scheduled_at or self.now))
 
@@ -115,7 +115,7 @@ class Sending:
     async def steps(self) -> list[tuple[str, int, str]]:
         """What was done, under which generation, and where it stood then."""
         async with self.life.database.transaction() as connection:
-            steps = await payout_steps.of(connection, UUID(self.payout))
+            steps = await payout_history.of(connection, UUID(self.payout))
         return [(each.act, each.generation, each.state) for each in steps]
 
     def posts(self) -> list[Any]:
@@ -131,7 +131,7 @@ class Sending:
     async def booked(self) -> int:
         """What the books hold as handed to the rail, in minor units."""
         statement = "SELECT coalesce(sum(amount_minor), 0) AS total FROM posting WHERE account = :account"
-        (booked,) = await sql(self.life, statement, account=f"clearing:{self.case.rail.terms.name}")
+        (booked,) = await sql(self.life, statement, account=f"clearing:{self.case.rail.facts.name}")
         return -int(booked.total)
 
     async def settled_once(self) -> bool:

@@ -62,7 +62,7 @@ async def _again(case: Case, *, number: int = 1, after: timedelta = timedelta(mi
     asked = case.request(number)
     sent_at = case.provider.clock.now
     case.provider.clock.pass_time(after)
-    return await ask(case.rail, ToSend(asked, case.rail.terms.name, key(asked), sent_at, True), sent_at + after)
+    return await ask(case.rail, ToSend(asked, case.rail.facts.name, key(asked), sent_at, True), sent_at + after)
 
 
 async def test_a_key_pays_once_however_often_it_is_sent(any_case: Case) -> None:
@@ -85,7 +85,7 @@ async def test_the_same_key_for_another_amount_never_pays_again(any_case: Case) 
     await any_case.rail.pay(first, key(first))
     answer = await any_case.rail.pay(other, key(first))
     # A person hears of it at once, but of a coupon: it stands under our key, and is no discount yet.
-    assert isinstance(answer, Unknown if any_case.rail.terms.name == "stripe_promotion" else Paid)
+    assert isinstance(answer, Unknown if any_case.rail.facts.name == "stripe_promotion" else Paid)
     assert not (isinstance(answer, Paid) and matches(other, answer))
     assert await _held(any_case) == [(key(first), 2500, "USD", first.destination)]
 
@@ -105,7 +105,7 @@ async def test_a_look_up_knows_what_was_paid_and_only_that(any_case: Case) -> No
     before = await any_case.rail.look_up(asked, key(asked))
     paid = await any_case.rail.pay(asked, key(asked))
     after = await any_case.rail.look_up(asked, key(asked))
-    if any_case.rail.terms.looks_up:
+    if any_case.rail.facts.looks_up:
         assert (before, after) == (None, paid)
     else:
         assert isinstance(before, Unknown)
@@ -120,7 +120,7 @@ async def test_a_doubt_is_no_answer_and_ends_in_the_one_payment(case: Case, faul
     case.provider.fail(fault)
     assert isinstance(await case.rail.pay(asked, key(asked)), Unknown)
     # Stripe's coupon comes before the code that is the discount; in doubt about it there is no code yet.
-    paid = OPEN[fault] and case.rail.terms.name != "stripe_promotion"
+    paid = OPEN[fault] and case.rail.facts.name != "stripe_promotion"
     assert len(case.paid()) == paid
     second = await _again(case)
     if isinstance(second, Unknown):
@@ -234,7 +234,7 @@ async def test_a_payment_of_another_amount_currency_or_payee_is_never_taken_for_
     asked = case.request()
     case.provider.fail(Fault.REPLY_LOST)
     await case.rail.pay(asked, key(asked))
-    if case.rail.terms.name == "stripe_promotion":
+    if case.rail.facts.name == "stripe_promotion":
         await case.rail.pay(asked, key(asked))
     case.alter(**change)
     answer = await _again(case)
@@ -245,7 +245,7 @@ async def test_a_payment_of_another_amount_currency_or_payee_is_never_taken_for_
 
 @pytest.mark.parametrize("fault", [Fault.NOT_REACHED, Fault.REPLY_LOST], ids=lambda fault: fault.name)
 async def test_past_the_window_of_a_key_nothing_is_sent_again(case: Case, fault: Fault) -> None:
-    window = case.rail.terms.key_window
+    window = case.rail.facts.key_window
     asked = case.request()
     case.provider.fail(fault)
     await case.rail.pay(asked, key(asked))
@@ -257,13 +257,13 @@ async def test_past_the_window_of_a_key_nothing_is_sent_again(case: Case, fault:
         return
     if answer is not None:
         assert isinstance(answer, Paid)  # It was found.
-        assert (fault, case.rail.terms.looks_up) == (Fault.REPLY_LOST, True)
+        assert (fault, case.rail.facts.looks_up) == (Fault.REPLY_LOST, True)
     assert [each for each in case.provider.asked if each.method == "POST"] == posts
     assert len(case.paid()) <= 1
 
 
 async def test_a_microsecond_before_the_window_ends_the_same_key_goes_out_again(case: Case) -> None:
-    window = case.rail.terms.key_window or timedelta(days=400)
+    window = case.rail.facts.key_window or timedelta(days=400)
     case.provider.fail(Fault.NOT_REACHED)
     await case.rail.pay(case.request(), key(case.request()))
     assert isinstance(await _again(case, after=window - timedelta(microseconds=1)), Paid)
@@ -275,7 +275,7 @@ async def test_a_claim_that_changed_after_an_attempt_is_asked_about_and_not_sent
     case.provider.fail(Fault.NOT_REACHED)
     await case.rail.pay(asked, key(asked))
     now = case.provider.clock.now
-    step = ToSend(asked, case.rail.terms.name, key(asked), now, may_resend=False)
+    step = ToSend(asked, case.rail.facts.name, key(asked), now, may_resend=False)
     assert await ask(case.rail, step, now + timedelta(minutes=5)) is None
     assert case.paid() == []
 
@@ -283,7 +283,7 @@ async def test_a_claim_that_changed_after_an_attempt_is_asked_about_and_not_sent
 @pytest.mark.parametrize("currency", ["USD", "JPY", "KWD", "ISK", "MGA", "HUF", "UGX", "EUR"])
 async def test_every_currency_arrives_as_it_was_approved(case: Case, currency: str) -> None:
     """What the provider holds is read back by its own rules; what it can't pay is refused, and never rounded."""
-    name = case.rail.terms.name
+    name = case.rail.facts.name
     for number, amount_minor in enumerate((step_minor(name, currency) * 3, step_minor(name, currency) * 125 + 1)):
         asked = case.request(number, amount_minor, currency)
         answer = await case.rail.pay(asked, key(asked))
@@ -307,7 +307,7 @@ async def test_no_identity_of_a_person_leaves_with_a_payment(case: Case) -> None
 async def test_a_payee_without_an_account_of_the_provider_is_not_paid_by_it(
     case: Case, destination: str | None
 ) -> None:
-    if case.rail.terms.name in {"tremendous"} or (case.rail.terms.name == "stripe_promotion" and destination is None):
+    if case.rail.facts.name in {"tremendous"} or (case.rail.facts.name == "stripe_promotion" and destination is None):
         return  # They need none: the link, or the code, is handed over by us.
     asked = case.request(destination=destination)
     assert isinstance(await case.rail.pay(asked, key(asked)), Declined)

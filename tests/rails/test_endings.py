@@ -118,7 +118,7 @@ async def test_what_stops_again_after_a_retry_can_be_decided_on_anew(transfer: S
 
 def _bounce(sending: Sending) -> None:
     """The provider shows that what it had paid came back."""
-    match sending.case.rail.terms.name:
+    match sending.case.rail.facts.name:
         case "stripe_transfer":
             made = sending.provider.of("transfer")[-1]
             made["amount_reversed"] = made["amount"]

@@ -150,7 +150,7 @@ async def test_what_is_paid_after_a_person_has_said_otherwise_is_told(transfer: 
 async def _reconciled(sending: Sending) -> list[str]:
     """How what the rail shows differs from what stands here."""
     database, rail = sending.life.database, sending.case.rail
-    doing, name = Reconciliations(database, {rail.terms.name: rail}), rail.terms.name
+    doing, name = Reconciliations(database, {rail.facts.name: rail}), rail.facts.name
     since, until = sending.now - timedelta(days=3650), sending.now + timedelta(days=7)  # the provider has its own clock
     async with database.transaction() as connection:
         asked = await reconciliations.ask(connection, name, since, until, by="faye", at=sending.now)

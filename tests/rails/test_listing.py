@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 
 from referral_rewards.domain.books.ledger import credited
-from referral_rewards.domain.books.reconciliation import NAMED_BY_PAYEE, Listed, ListedPage, ListedState, Sight
+from referral_rewards.domain.books.reconciliation import Listed, ListedPage, ListedState
+from referral_rewards.domain.payouts.rail_catalogue import NAMED_BY_PAYEE, Sight
 from referral_rewards.domain.payouts.states import Misconfigured, Paid, Unknown
 from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.local.sandbox.stripe import Stripe
@@ -48,7 +49,7 @@ async def test_every_payment_is_listed_once_as_it_is(case: Case, monkeypatch: py
         request = asked[each.reference]
         assert (each.payout, each.key) == (request.payout_id, key(request))
         assert (each.amount_minor, each.currency) == (request.amount_minor, "USD")
-        whom = request.payee if case.rail.terms.name in NAMED_BY_PAYEE else request.destination
+        whom = request.payee if case.rail.facts.name in NAMED_BY_PAYEE else request.destination
         assert each.destination == whom
         assert (each.state, each.reversed_minor, each.takes_back) == (ListedState.PAID, 0, False)
         assert each.at == BEGINNING
@@ -77,13 +78,13 @@ async def test_what_was_taken_back_is_told(case: Case) -> None:
     request = case.request()
     paid = await case.rail.pay(request, key(request))
     assert isinstance(paid, Paid)
-    in_part = case.rail.terms.name in {"stripe_transfer", "stripe_balance", "account_credit"}
+    in_part = case.rail.facts.name in {"stripe_transfer", "stripe_balance", "account_credit"}
     amount_minor = 600 if in_part else request.amount_minor
     # Long after the span that is listed, where the provider gives back so late.
-    case.provider.clock.pass_time(timedelta(days=6 if case.rail.terms.name == "tremendous" else 30))
+    case.provider.clock.pass_time(timedelta(days=6 if case.rail.facts.name == "tremendous" else 30))
     await case.rail.reverse(request, paid, amount_minor, "clawback-1")
     found = await listed(case)
-    if case.rail.terms.name in {"stripe_balance", "account_credit"}:
+    if case.rail.facts.name in {"stripe_balance", "account_credit"}:
         assert sorted((each.takes_back, each.amount_minor) for each in found) == [(False, 2500), (True, 600)]
         assert [each.key for each in found if each.takes_back] == ["clawback-1"]
     elif in_part:
@@ -97,7 +98,7 @@ async def test_what_somebody_made_by_hand_is_listed_without_a_payout_of_ours(dat
         async with opened(name, database_url) as case:
             await by_hand(case)
             found = await listed(case)
-            if case.rail.sight is Sight.OURS_MARKED:
+            if case.rail.facts.sight is Sight.OURS_MARKED:
                 assert found == []
             else:
                 assert [(each.payout, each.amount_minor, each.currency) for each in found] == [(None, 700, "USD")], name
@@ -128,7 +129,7 @@ async def test_paypal_lists_nothing_and_says_so() -> None:
         request = case.request()
         await case.rail.pay(request, key(request))
         assert await listed(case) == []
-        assert case.rail.sight is Sight.OURS
+        assert case.rail.facts.sight is Sight.OURS
 
 
 async def listed(case: Case, since: datetime = BEGINNING, until: datetime = LATER) -> list[Listed]:

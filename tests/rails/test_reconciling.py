@@ -16,7 +16,8 @@ from activities.messages import Place, ReconciliationProgress, ReconciliationReq
 from activities.reconciliations import Reconciliations
 from models import ClawbackRow, LegRow, PayoutRow
 from models.session import Database
-from referral_rewards.domain.books.reconciliation import Difference, Sight
+from referral_rewards.domain.books.reconciliation import Difference
+from referral_rewards.domain.payouts.rail_catalogue import Sight
 from referral_rewards.domain.payouts.states import Accepted, Paid, PaymentRequest, PayoutState, body_hash
 from referral_rewards.local.sandbox.paypal import PayPal
 from referral_rewards.local.sandbox.provider import Fault
@@ -57,7 +58,7 @@ class Office:
             "id": request.payout_id,
             "referral_id": request.referral,
             "payee": request.payee,
-            "rail": self.case.rail.terms.name,
+            "rail": self.case.rail.facts.name,
             "amount_minor": request.amount_minor,
             "currency": request.currency,
             "body": request.body(),
@@ -87,7 +88,7 @@ class Office:
             "kind": "cash",
             "amount_minor": request.amount_minor,
             "currency": request.currency,
-            "rail": self.case.rail.terms.name,
+            "rail": self.case.rail.facts.name,
             "state": "paid",
             "approved_at": NOW,
         }
@@ -115,7 +116,7 @@ class Office:
         """What does not agree; no payout was moved by it."""
         before = await self.sql(text("SELECT id, state, amount_minor FROM payout ORDER BY id"))
         async with self.database.transaction() as connection:
-            rail = self.case.rail.terms.name
+            rail = self.case.rail.facts.name
             asked = await reconciliations.ask(connection, rail, since, until, by="fiona", at=NOW)
         doing = Reconciliations(self.database, {rail: self.case.rail})
         request = ReconciliationRequest(reconciliation=str(asked), now=NOW)
@@ -127,7 +128,7 @@ class Office:
         async with self.database.transaction() as connection:
             row = await reconciliations.row(connection, asked)
             found = await reconciliations.differences(connection, asked, after=None, limit=100)
-        assert (row.state, row.differences, row.sight) == ("done", len(found), self.case.rail.sight)
+        assert (row.state, row.differences, row.sight) == ("done", len(found), self.case.rail.facts.sight)
         assert await self.sql(text("SELECT 1 FROM listed_payment")) == []
         assert await self.sql(text("SELECT id, state, amount_minor FROM payout ORDER BY id")) == before
         return [difference for _, difference in found]
@@ -160,7 +161,7 @@ async def test_what_a_rail_paid_is_what_we_hold(office: Office) -> None:
         office.case.provider.fail(Fault.REPLY_LOST)
         await office.pay(number, currency=currency, amount_minor=25_000)
     payout = await office.pay(5)
-    if office.case.rail.sight is not Sight.OURS:
+    if office.case.rail.facts.sight is not Sight.OURS:
         await office.take_back(payout, 2500)
     assert await office.reconcile() == []
 
@@ -179,7 +180,7 @@ async def test_a_payment_that_the_rail_does_not_show_is_found(office: Office) ->
     missing = office.case.request(2)
     await office.hold(missing, PayoutState.SETTLED, "nowhere")
     (found,) = await office.reconcile()
-    kind = "unseen" if office.case.rail.sight is Sight.OURS else "ours_only"
+    kind = "unseen" if office.case.rail.facts.sight is Sight.OURS else "ours_only"
     assert (found.kind, found.payout, found.reference) == (kind, missing.payout_id, "nowhere")
 
 
@@ -199,7 +200,7 @@ async def test_another_currency_and_another_payee_are_found(office: Office) -> N
     # At a rail that has to be asked for each payee, nothing of that one is seen.
     kinds = {"account_credit": ["ours_only"], "stripe_balance": ["ours_only"]}
     assert {each.payout for each in found} == {payout}
-    assert sorted(each.kind for each in found) in (["currency", "destination"], kinds.get(office.case.rail.terms.name))
+    assert sorted(each.kind for each in found) in (["currency", "destination"], kinds.get(office.case.rail.facts.name))
 
 
 async def test_what_was_refused_here_and_paid_there_is_found(office: Office) -> None:
@@ -219,7 +220,7 @@ async def test_each_request_to_a_rail_is_an_activity_of_its_own(
     # Nothing of these is in the list of the span.
     for number in (6, 7):
         await office.hold(office.case.request(number), PayoutState.SETTLED, "nowhere")
-    rail = office.case.rail.terms.name
+    rail = office.case.rail.facts.name
     async with office.database.transaction() as connection:
         asked = await reconciliations.ask(connection, rail, BEGINNING, NOW, by="fiona", at=NOW)
     doing = Reconciliations(office.database, {rail: office.case.rail})
@@ -288,7 +289,7 @@ async def test_a_list_whose_place_the_rail_has_forgotten_is_not_at_its_end(datab
 
 async def _begun(office: Office) -> tuple[Reconciliations, ReconciliationRequest]:
     """A reconciliation that somebody asked for."""
-    rail = office.case.rail.terms.name
+    rail = office.case.rail.facts.name
     async with office.database.transaction() as connection:
         asked = await reconciliations.ask(connection, rail, BEGINNING, NOW, by="fiona", at=NOW)
     doing = Reconciliations(office.database, {rail: office.case.rail})
@@ -317,12 +318,12 @@ async def test_what_somebody_took_back_by_hand_is_found(office: Office) -> None:
         (batch,) = office.case.provider.batches.values()
         batch["items"][0]["transaction_status"] = "REFUNDED"
     else:
-        in_part = rail.terms.name in {"stripe_transfer", "stripe_balance", "account_credit"}
+        in_part = rail.facts.name in {"stripe_transfer", "stripe_balance", "account_credit"}
         await office.take_back(payout, 600 if in_part else 2500, noted=False)
     found = await office.reconcile()
-    if rail.terms.name == "account_credit":
+    if rail.facts.name == "account_credit":
         assert [(each.kind, each.theirs) for each in found] == [("theirs_only", "taken back, 6.00 USD")]
-    elif rail.terms.name in {"stripe_transfer", "stripe_balance"}:
+    elif rail.facts.name in {"stripe_transfer", "stripe_balance"}:
         assert [(each.kind, each.ours, each.theirs) for each in found] == [
             ("reversed", "0.00 USD taken back", "6.00 USD taken back")
         ]

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from activities.sending import ask
-from referral_rewards.domain.books.reconciliation import NAMED_BY_PAYEE, Difference, ListedPage, Ours, Sight, compare
+from referral_rewards.domain.books.reconciliation import Difference, ListedPage, Ours, compare
+from referral_rewards.domain.payouts.rail_catalogue import NAMED_BY_PAYEE, Sight
 from referral_rewards.domain.payouts.states import Accepted, Declined, Paid, PayoutState, matches
 from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.register.payouts.sending import ToSend
@@ -41,16 +42,16 @@ async def test_what_the_provider_paid_is_what_we_hold_as_paid(
         else:
             # It is before a person, never refused: nothing that a fault of the provider's says is a refusal.
             assert holds == "review"
-            assert case.rail.terms.key_window is not None
+            assert case.rail.facts.key_window is not None
 
 
 async def _differences(case: Case) -> list[Difference]:
     """What a reconciliation would find, all that the rail lists being of the one payout."""
-    if case.rail.sight is Sight.OURS:
+    if case.rail.facts.sight is Sight.OURS:
         return []
     case.provider.heal()
     asked, now = case.request(), case.provider.clock.now
-    whom = asked.payee if case.rail.terms.name in NAMED_BY_PAYEE else asked.destination
+    whom = asked.payee if case.rail.facts.name in NAMED_BY_PAYEE else asked.destination
     ours = Ours(asked.payout_id, key(asked), PayoutState.SETTLED, asked.amount_minor, asked.currency, whom)
     page = await case.rail.listed(now - timedelta(days=400), now + timedelta(days=1), case.destination, None)
     assert isinstance(page, ListedPage)
@@ -66,7 +67,7 @@ async def _live_through(case: Case, schedule: Sequence[tuple[Fault, str, int]]) 
         if fault is not None:
             case.provider.fail(fault, method=method)
         now = case.provider.clock.now
-        step = ToSend(asked, case.rail.terms.name, key(asked), first_sent_at, True, accepted_as)
+        step = ToSend(asked, case.rail.facts.name, key(asked), first_sent_at, True, accepted_as)
         answer = await ask(case.rail, step, now)
         first_sent_at = first_sent_at or now
         match answer:

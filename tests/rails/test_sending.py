@@ -72,7 +72,7 @@ async def test_a_refusal_is_at_rest_and_pays_nothing(transfer: Sending) -> None:
 async def test_what_the_rail_shows_of_another_amount_is_put_before_a_person(sending: Sending) -> None:
     sending.case.provider.fail(Fault.REPLY_LOST)
     await sending.step()
-    if sending.case.rail.terms.name == "stripe_promotion":
+    if sending.case.rail.facts.name == "stripe_promotion":
         with pytest.raises(SystemError):
             await sending.step(timedelta(minutes=5), Killed)
     sending.case.alter(factor=2)

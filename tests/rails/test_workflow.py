@@ -32,14 +32,14 @@ async def at_work(sending: Sending, *, connected: bool = True) -> AsyncIterator[
     life, client = sending.life, sending.life.environment.client
     rail = sending.case.rail
     queue = f"{life.queue}-payouts"
-    elsewhere = {rail.terms.name: f"{queue}-its-provider"} if connected else {}
+    elsewhere = {rail.facts.name: f"{queue}-its-provider"} if connected else {}
     common = (life.database, life.keys, life.intake, life.sources)
     handle = client.get_workflow_handle(payout_workflow_id(sending.payout))
     async with payouts_worker(client, queue, *common, elsewhere=elsewhere):
         try:
             if connected:
                 async with provider_worker(
-                    client, f"{queue}-its-provider", *common, {rail.terms.name: rail}, per_second=1000
+                    client, f"{queue}-its-provider", *common, {rail.facts.name: rail}, per_second=1000
                 ):
                     yield handle
             else:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.session import Database
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.payouts.states import PayoutState
-from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register import payout_history
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payees.withholding import Part
@@ -173,7 +173,7 @@ async def test_payee_who_is_paid_in_another_currency_too_needs_a_form(crowd: Cro
 
 async def _unauthorised(crowd: Crowd, connection: AsyncConnection, payout: Any) -> str | None:
     """Why the payout may not be lowered as its rows say."""
-    history = await payout_steps.dates(connection, payout.id, payout.generation)
+    history = await payout_history.dates(connection, payout.id, payout.generation)
     assert history.planned_at is not None
     legs = await payout_rows.legs(connection, payout.id)
     terms = await payees.terms_of(connection, [leg.id for leg in legs])

@@ -10,12 +10,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from referral_rewards.api.dependencies import Bookkeeper, Decider, Its, Reading
 from referral_rewards.api.v1.fields import Day
-from referral_rewards.domain.books.reconciliation import BLIND_SPOT, Difference, DifferenceKind, Sight
+from referral_rewards.domain.books.reconciliation import Difference, DifferenceKind, ReconciliationState
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.register.people.users import User
 from referral_rewards.register.reconciliations import rows as reconciliations
-from referral_rewards.register.reconciliations.rows import State
 from referral_rewards.reporting.books.span import Span
 
 router = APIRouter(prefix="/v1/reconciliations", tags=["ledger"])
@@ -28,7 +27,9 @@ _RAILS: Final[list[Any]] = sorted(rail_catalogue.CATALOGUE)
 class NewReconciliation(BaseModel):
     """Which rail's list is to be compared, and of which days (UTC, both included): by default of the last 31."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rail": "account_credit"}]})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"rail": rail_catalogue.ACCOUNT_CREDIT.name}]}
+    )
 
     rail: str = Field(json_schema_extra={"enum": _RAILS})
     since: Day | None = None
@@ -45,7 +46,7 @@ class Reconciliation(BaseModel):
     until: AwareDatetime
     asked_by: str
     asked_at: AwareDatetime
-    state: State
+    state: ReconciliationState
     ours: int
     theirs: int
     differences: int
@@ -126,7 +127,7 @@ async def begun(connection: Any, person: User, rail: str, span: Span) -> UUID:
 
 def unseen(row: Any) -> str | None:
     """What can't be known from a rail, once it was asked."""
-    return BLIND_SPOT[Sight(row.sight)] if row.sight is not None else None
+    return rail_catalogue.BLIND_SPOT[rail_catalogue.Sight(row.sight)] if row.sight is not None else None
 
 
 def _shown(row: Any) -> Reconciliation:
@@ -137,7 +138,7 @@ def _shown(row: Any) -> Reconciliation:
         until=row.until_at,
         asked_by=row.asked_by,
         asked_at=row.asked_at,
-        state=State(row.state),
+        state=ReconciliationState(row.state),
         ours=row.ours,
         theirs=row.theirs,
         differences=row.differences,

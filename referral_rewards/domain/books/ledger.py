@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from referral_rewards.domain.books.accounts import AccountKind, account
+from referral_rewards.domain.payouts.rail_catalogue import ACCOUNT_CREDIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +156,14 @@ def written_off(clawback: str, program: str, payee: str, amount_minor: int, curr
 def credited(key: str, payee: str, amount_minor: int, currency: str) -> Entry:
     """The account-credit rail's own act: the customer has credit to spend."""
     return _entry(
-        f"credited:{key}", "Account credit", currency, _clearing("account_credit"), credit_of(payee), amount_minor
+        f"credited:{key}", "Account credit", currency, _clearing(ACCOUNT_CREDIT.name), credit_of(payee), amount_minor
     )
 
 
 def uncredited(key: str, payee: str, amount_minor: int, currency: str) -> Entry:
     """The opposite: so much of a customer's credit was taken back."""
     return _entry(
-        f"uncredited:{key}", "Account credit taken back", currency, credit_of(payee), _clearing("account_credit"),
+        f"uncredited:{key}", "Account credit taken back", currency, credit_of(payee), _clearing(ACCOUNT_CREDIT.name),
         amount_minor,
     )  # fmt: skip
 

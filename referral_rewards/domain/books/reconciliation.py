@@ -4,7 +4,7 @@ A rail's list is evidence of its own. What it shows changes no payout; each diff
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -12,10 +12,9 @@ from typing import Final
 from uuid import UUID
 
 from referral_rewards.domain import money
+from referral_rewards.domain.payouts.rail_catalogue import Sight
 from referral_rewards.domain.payouts.states import Accepted, Declined, Paid, PayoutState
 
-#: Rails that know our payee by our own id, not by a destination of theirs.
-NAMED_BY_PAYEE: Final = frozenset({"account_credit", "tremendous"})
 _KEY: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-\d+)?", re.ASCII)
 
 _S = PayoutState
@@ -23,22 +22,17 @@ _S = PayoutState
 _OPEN: Final = frozenset({_S.SENDING, _S.UNKNOWN, _S.ACCEPTED})
 
 
-class Sight(StrEnum):
-    """How much of what a rail paid we get to see."""
+class ReconciliationState(StrEnum):
+    """How far a reconciliation came."""
 
-    ALL = "all"  # it lists what it paid, whoever asked for it
-    OURS_MARKED = "ours_marked"  # it lists more than payments; what bears our mark is looked at
-    PAYEES = "payees"  # it lists what it paid to each whom we name: to others we can't know
-    OURS = "ours"  # it lists nothing: it is asked for each payment of ours, and what we did not ask for stays unseen
+    ASKED = "asked"
+    LISTED = "listed"
+    DONE = "done"
+    FAILED = "failed"
 
 
-#: What stays unseen by each, in a sentence; None: nothing does.
-BLIND_SPOT: Final[Mapping[Sight, str | None]] = {
-    Sight.ALL: None,
-    Sight.OURS_MARKED: "what was made by hand and does not bear our mark can't be told from what is none of ours",
-    Sight.PAYEES: "what it paid to others than the payees of these payouts can't be seen",
-    Sight.OURS: "it lists no payments: what was paid by hand can't be seen, and what was taken back only if it was all",
-}
+#: Its workflow goes on with these.
+UNFINISHED: Final = frozenset({ReconciliationState.ASKED, ReconciliationState.LISTED})
 
 
 class ListedState(StrEnum):

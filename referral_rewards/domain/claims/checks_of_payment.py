@@ -4,8 +4,9 @@ from referral_rewards.domain import money
 from referral_rewards.domain.claims import rewards
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.findings import Finding, Flag, could_not_run, failed, passed
-from referral_rewards.domain.claims.rewards import ACCOUNT_CREDIT, Room
+from referral_rewards.domain.claims.rewards import Room
 from referral_rewards.domain.payees import tax_thresholds
+from referral_rewards.domain.payouts.rail_catalogue import WITHOUT_METHOD
 from referral_rewards.domain.referrals.lifecycle import Reason
 
 
@@ -37,9 +38,9 @@ def payee_known(dossier: Dossier) -> Finding:
         method = rewards.payment_method(dossier, leg.beneficiary, leg.rail)
         if leg.beneficiary is None:
             missing.append(f"the {leg.role}'s id is not known")
-        elif method is not None and leg.rail != ACCOUNT_CREDIT:
+        elif method is not None and leg.rail not in WITHOUT_METHOD:
             methods.append(method)
-        elif leg.rail != ACCOUNT_CREDIT:
+        elif leg.rail not in WITHOUT_METHOD:
             missing.append(f"{leg.beneficiary} has no payment method for {leg.rail}")
     if missing:
         return could_not_run(f"Can't be paid yet: {'; '.join(missing)}.", *methods)

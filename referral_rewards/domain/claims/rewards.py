@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
 
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
@@ -20,9 +19,6 @@ from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.programs.terms import Partner, RewardKind, RewardRule, Tier
-
-#: Our own ledger: it needs no destination outside.
-ACCOUNT_CREDIT: Final = "account_credit"
 
 
 class Side(StrEnum):
@@ -246,7 +242,7 @@ def _limited(dossier: Dossier, sheets: list[_Sheet]) -> tuple[Room, Room]:
 
 def _leg(dossier: Dossier, sheet: _Sheet) -> Leg:
     payee, rail = beneficiary(dossier, sheet.role), dossier.terms.payouts.rails[sheet.kind]
-    method = payment_method(dossier, payee, rail) if rail != ACCOUNT_CREDIT else None
+    method = payment_method(dossier, payee, rail) if rail not in rail_catalogue.WITHOUT_METHOD else None
     return Leg(
         role=sheet.role,
         beneficiary=payee,

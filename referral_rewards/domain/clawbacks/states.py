@@ -22,6 +22,10 @@ class CaseState(StrEnum):
     DISMISSED = "dismissed"
 
 
+#: A person has not decided on it yet.
+UNDECIDED: Final = frozenset({CaseState.OPEN, CaseState.FROZEN})
+
+
 class ClawbackKind(StrEnum):
     """How a reward is recovered, or that it is not."""
 
@@ -46,14 +50,15 @@ class ClawbackState(StrEnum):
 
 
 _S = ClawbackState
-_ENDS: Final = frozenset({_S.REVERSED, _S.PARTLY_REVERSED, _S.UNRECOVERABLE})
+#: A reversal's outcome is known: ``recovered_minor`` is what came back.
+REVERSAL_ENDED: Final = frozenset({_S.REVERSED, _S.PARTLY_REVERSED, _S.UNRECOVERABLE})
 
 #: Which state may follow which. A reversal never goes back to before it was sent.
 TRANSITIONS: Final[Mapping[ClawbackState, frozenset[ClawbackState]]] = {
     # Never sent: the payment itself came back first, or nobody signed it.
     _S.APPROVED: frozenset({_S.REVERSING, _S.UNRECOVERABLE, _S.MANUAL_REVIEW}),
-    _S.REVERSING: _ENDS | {_S.UNKNOWN, _S.MANUAL_REVIEW},
-    _S.UNKNOWN: _ENDS | {_S.MANUAL_REVIEW},
+    _S.REVERSING: REVERSAL_ENDED | {_S.UNKNOWN, _S.MANUAL_REVIEW},
+    _S.UNKNOWN: REVERSAL_ENDED | {_S.MANUAL_REVIEW},
     # A person has looked at the provider.
     _S.MANUAL_REVIEW: frozenset({_S.REVERSED, _S.UNRECOVERABLE}),
     # The payout that it lowered came back, or the payment that it was to recover did.
@@ -69,6 +74,10 @@ TRANSITIONS: Final[Mapping[ClawbackState, frozenset[ClawbackState]]] = {
 UNDER_WAY: Final = frozenset({_S.APPROVED, _S.REVERSING, _S.UNKNOWN})
 #: So much of what was decided to be taken is given back to the leg: more may be decided about it.
 GIVEN_UP: Final = frozenset({_S.PARTLY_REVERSED, _S.UNRECOVERABLE})
+#: It may have been sent, and what came of it is not known.
+IN_DOUBT: Final = frozenset({_S.REVERSING, _S.UNKNOWN, _S.MANUAL_REVIEW})
+#: It is kept from the payee's later payouts.
+OFFSETS: Final = frozenset({_S.OFFSETTING, _S.OFFSET})
 #: Owed to us by the payee, as the books have it.
 CLAIMED: Final = UNDER_WAY | {_S.MANUAL_REVIEW, _S.OFFSETTING}
 

@@ -34,6 +34,12 @@ class CycleState(StrEnum):
     DONE = "done"
 
 
+#: It goes on by itself.
+GOES_ON: Final = frozenset({CycleState.COLLECTING, CycleState.RELEASED})
+#: It waits for finance.
+WAITS: Final = frozenset({CycleState.FROZEN, CycleState.STOPPED})
+
+
 class CarriedFor(StrEnum):
     """Why a leg that is due is not in a cycle, and waits for the next."""
 

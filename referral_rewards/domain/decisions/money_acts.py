@@ -15,6 +15,7 @@ from uuid import UUID
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.errors import ActRefused, NotAllowed, RequestInvalid
 from referral_rewards.domain.facts import identity
+from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import Role
 
@@ -107,7 +108,7 @@ def payout_takes(state: PayoutState, *, sent: bool, given_up: bool, rail: str) -
         return frozenset(
             {_A.SETTLE_PAYOUT, _A.REFUSE_PAYOUT} if sent or given_up else {_A.RETRY_PAYOUT, _A.CANCEL_PAYOUT}
         )
-    if state is _P.ACCEPTED and rail == "manual":
+    if state is _P.ACCEPTED and rail in BY_HAND:
         return frozenset({_A.CONFIRM_PAYOUT, _A.REFUSE_PAYOUT})
     return frozenset()
 

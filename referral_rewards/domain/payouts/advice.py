@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import PayoutState
 
 _P = PayoutState
@@ -44,7 +45,7 @@ def to_do(state: PayoutState, *, sent: bool, given_up: bool, rail: str, key: str
             f"The provider does not say whether it paid, and is asked again by itself. If that goes on, look in its "
             f"dashboard for {key}, and see that its API answers."
         )
-    if state is _P.ACCEPTED and rail == "manual":
+    if state is _P.ACCEPTED and rail in BY_HAND:
         return (
             f"Have the bank execute instruction {key}. Somebody who did not approve it then confirms it with the "
             "bank's reference; or record that it was not paid."

@@ -1,29 +1,10 @@
-"""Amounts as each rail writes them. A provider's exponents are not always those of ISO 4217, which ours are.
+"""Amounts as each rail writes them. A provider's exponents are not always those of ISO 4217, which ours are."""
 
-Stripe (https://docs.stripe.com/currencies#special-cases) counts ariary whole though they have a minor unit, króna and
-Ugandan shillings in hundredths though they have none, and wants a zero at the end of what has three decimals. PayPal
-(https://developer.paypal.com/reference/currency-codes/) writes forints, yen and Taiwan dollars without decimals.
-Tremendous (https://developers.tremendous.com/reference/create-order) takes a number in major units.
-"""
-
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
 
 from referral_rewards.domain import money
 from referral_rewards.domain.money import exponent, from_minor
 from referral_rewards.domain.payouts import rail_catalogue
-
-_STRIPE_EXPONENTS: Final[Mapping[str, int]] = {"MGA": 0, "ISK": 2, "UGX": 2}
-_PAYPAL_EXPONENTS: Final[Mapping[str, int]] = {"HUF": 0, "JPY": 0, "TWD": 0}
-#: Decimals by rail where they are not those of ISO 4217.
-EXPONENTS: Final[Mapping[str, Mapping[str, int]]] = {
-    "stripe_transfer": _STRIPE_EXPONENTS,
-    "stripe_balance": _STRIPE_EXPONENTS,
-    "stripe_promotion": _STRIPE_EXPONENTS,
-    "paypal_payouts": _PAYPAL_EXPONENTS,
-    "tremendous": {},
-}
 
 
 class NotPayable(ValueError):
@@ -32,7 +13,7 @@ class NotPayable(ValueError):
 
 def decimals(rail: str, currency: str) -> int:
     """How many decimal places the rail writes an amount of the currency with."""
-    return EXPONENTS[rail].get(currency, exponent(currency))
+    return rail_catalogue.CATALOGUE[rail].exponents.get(currency, exponent(currency))
 
 
 def as_decimal(rail: str, amount_minor: int, currency: str) -> Decimal:

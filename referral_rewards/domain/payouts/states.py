@@ -53,6 +53,20 @@ TRANSITIONS: Final[Mapping[PayoutState, frozenset[PayoutState]]] = {
 REFUSALS: Final = frozenset({_S.REFUSED, _S.WAITING_FUNDS, _S.RETURNED})
 #: Nothing more happens to these without a person.
 AT_REST: Final = frozenset({_S.SETTLED, _S.RETURNED, _S.REFUSED, _S.MANUAL_REVIEW, _S.CANCELLED})
+#: Its workflow goes on with these by itself.
+UNDER_WAY: Final = frozenset({_S.APPROVED, _S.SENDING, _S.ACCEPTED, _S.WAITING_FUNDS, _S.UNKNOWN})
+#: As long as no attempt is on record, these can still be taken back.
+UNSENT: Final = frozenset({_S.PLANNED, _S.APPROVED})
+#: An attempt is made at any moment, and no answer has come.
+BEING_SENT: Final = frozenset({_S.APPROVED, _S.SENDING})
+#: It may have been paid, and nobody has said so.
+IN_DOUBT: Final = frozenset({_S.SENDING, _S.UNKNOWN})
+#: Its rail has to do something before it goes on.
+WAITING_FOR_ITS_RAIL: Final = frozenset({_S.APPROVED, _S.SENDING, _S.UNKNOWN, _S.WAITING_FUNDS})
+#: It was paid or given up; while it stands anywhere else, what it pays counts in the tax year.
+OVER: Final = frozenset({_S.SETTLED, _S.CANCELLED})
+#: A person is to look at it; at one of unknown outcome once that has lasted.
+FOR_A_PERSON: Final = frozenset({_S.MANUAL_REVIEW, _S.REFUSED, _S.RETURNED, _S.WAITING_FUNDS, _S.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +189,6 @@ class Reversed:
 ReversalAnswer = Reversed | Declined | Unknown | Misconfigured
 
 
-@dataclass(frozen=True, slots=True)
-class RailTerms:
-    """What a rail promises about its keys: how long the same key is recognised (None: for ever), and whether it can
-    be asked what became of one. Where it can't, only sending the same again tells, and only while the key is known."""
-
-    name: str
-    key_window: timedelta | None
-    looks_up: bool = True
-
-
 def payout_id(referral: str, role: str, round_: int = 1) -> UUID:
     """The name of the payout of one leg paid at once: the same for every attempt, reset and replay.
 
@@ -205,9 +209,10 @@ def matches(request: PaymentRequest, found: Paid) -> bool:
     return (found.amount_minor, found.currency, found.destination) == asked
 
 
-def safe_to_send_again(terms: RailTerms, key_used_at: datetime | None, now: datetime) -> bool:
+def safe_to_send_again(key_window: timedelta | None, key_used_at: datetime | None, now: datetime) -> bool:
     """Whether the rail still knows the key, so that the same request under it can't pay a second time.
 
-    ``key_used_at`` is when it may first have seen it; None: it can't have.
+    ``key_window`` is for how long it knows one (`RailFacts`), ``key_used_at`` when it may first have seen this one;
+    None: it can't have.
     """
-    return terms.key_window is None or key_used_at is None or now - key_used_at < terms.key_window
+    return key_window is None or key_used_at is None or now - key_used_at < key_window

@@ -47,6 +47,16 @@ _S = ReferralStatus
 TIMED: Final = frozenset({_S.INVITED, _S.PURCHASED_UNCLAIMED, _S.CLAIMED, _S.IN_RETURN_PERIOD, _S.IN_REVIEW})
 #: Nothing is waited for any more; only the decision `reopen` leads out.
 CLOSED: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN, _S.CLAWED_BACK})
+#: No conversion of it counts yet, and one still may.
+WITHOUT_CONVERSION: Final = frozenset({_S.INVITED, _S.PURCHASED_UNCLAIMED, _S.CLAIMED})
+#: Its claim is in the queue.
+WITH_APPROVERS: Final = frozenset({_S.AWAITING_APPROVAL, _S.ON_HOLD})
+#: Its claim was shown to people, and what it was judged by may still change.
+BEFORE_PAYMENT: Final = WITH_APPROVERS | {_S.APPROVED}
+#: The first payment is committed: what it was for is frozen.
+PAID: Final = frozenset({_S.PAYING, _S.REWARDED, _S.CLAWED_BACK})
+#: Its claim was approved, whatever came of it.
+APPROVED_OR_PAID: Final = PAID | {_S.APPROVED}
 #: Where a fresh referral may stand at once: its facts may all lie in the past. Holding and approving take a person.
 ENTRIES: Final = TIMED | {_S.AWAITING_APPROVAL, _S.EXPIRED, _S.DENIED, _S.WITHDRAWN}
 

@@ -5,7 +5,11 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain import money
+from referral_rewards.domain.payouts.legs import OWED
+from referral_rewards.domain.payouts.rail_catalogue import ACCOUNT_CREDIT
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
 
@@ -14,7 +18,7 @@ async def problems(connection: AsyncConnection, keys: KeyRing) -> list[str]:
     """What is wrong, one sentence a problem; empty when everything adds up."""
     wrong = await decisions.chain_problems(connection, keys)
     wrong += [f"ledger transaction {row.key} does not balance" for row in await connection.execute(_UNBALANCED)]
-    for row in await connection.execute(_CREDITS):
+    for row in await connection.execute(_CREDITS, {"own": ACCOUNT_CREDIT.name}):
         wrong.append(
             f"{row.beneficiary} has {row.credits} credits of {row.credited_minor} in all under referral {row.referral},"
             f" and {row.legs} paid legs of {row.paid_minor}"
@@ -49,14 +53,15 @@ _PAID: Final = """
 paid AS (
     SELECT l.referral_id, l.beneficiary, l.rail, l.currency, l.amount_minor
     FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live JOIN payout p ON p.id = pl.payout_id
-    WHERE p.state = 'settled'
+    WHERE p.state = :settled
 )
 """
 
-_CREDITS: Final = text(f"""
+_CREDITS: Final = statement(
+    f"""
 WITH {_PAID}, legs AS (
     SELECT referral_id, beneficiary, currency, count(*) AS legs, sum(amount_minor) AS paid_minor
-    FROM paid WHERE rail = 'account_credit' GROUP BY 1, 2, 3
+    FROM paid WHERE rail = :own GROUP BY 1, 2, 3
 ), credits AS (
     SELECT t.referral_id, substr(p.account, 8) AS beneficiary, p.currency, count(*) AS credits,
            -sum(p.amount_minor) AS credited_minor
@@ -67,15 +72,18 @@ SELECT referral_id AS referral, beneficiary, coalesce(legs, 0) AS legs, coalesce
        coalesce(credits, 0) AS credits, coalesce(credited_minor, 0) AS credited_minor
 FROM legs FULL JOIN credits USING (referral_id, beneficiary, currency)
 WHERE (legs, paid_minor) IS DISTINCT FROM (credits, credited_minor) ORDER BY 1, 2
-""")  # noqa: S608  (both parts are ours)
+""",  # noqa: S608 (both parts are ours)
+    settled=PayoutState.SETTLED,
+)
 
-_TOTALS: Final = text(f"""
+_TOTALS: Final = statement(
+    f"""
 WITH {_PAID}, books AS (
     SELECT currency, split_part(account, ':', 1) AS kind, sum(amount_minor) AS total FROM posting GROUP BY 1, 2
 ), legs AS (
     SELECT currency, sum(amount_minor) AS paid_minor FROM paid GROUP BY 1
 ), due AS (
-    SELECT currency, sum(amount_minor) AS due_minor FROM leg WHERE state IN ('reserved', 'tax_hold') GROUP BY 1
+    SELECT currency, sum(amount_minor) AS due_minor FROM leg WHERE state = ANY(:owed) GROUP BY 1
 )
 SELECT currency, coalesce(paid_minor, 0) AS paid_minor, coalesce(due_minor, 0) AS due_minor,
        coalesce(max(total) FILTER (WHERE kind = 'expense'), 0) AS expense_minor,
@@ -84,10 +92,16 @@ SELECT currency, coalesce(paid_minor, 0) AS paid_minor, coalesce(due_minor, 0) A
        -coalesce(max(total) FILTER (WHERE kind = 'clearing'), 0) AS cleared_minor
 FROM books FULL JOIN legs USING (currency) LEFT JOIN due USING (currency)
 GROUP BY currency, paid_minor, due_minor ORDER BY currency
-""")  # noqa: S608  (both parts are ours)
+""",  # noqa: S608 (both parts are ours)
+    settled=PayoutState.SETTLED,
+    owed=OWED,
+)
 
-_COUNTS: Final = text("""
+_COUNTS: Final = statement(
+    """
 SELECT (SELECT count(*) FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
-        JOIN payout p ON p.id = pl.payout_id WHERE p.state = 'settled') AS legs,
+        JOIN payout p ON p.id = pl.payout_id WHERE p.state = :settled) AS legs,
        (SELECT count(*) FROM decision) AS decisions
-""")
+""",
+    settled=PayoutState.SETTLED,
+)

@@ -6,14 +6,10 @@ import time
 from typing import Any, Final
 
 from referral_rewards.domain import money
+from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, MANUAL
 from referral_rewards.local.demo.api import Api, Refusal
 from referral_rewards.local.demo.progress import Progress
 
-#: Everything in the cast is paid by one of these.
-_RAILS: Final = (
-    *("account_credit", "manual", "paypal_payouts", "stripe_balance", "stripe_promotion", "stripe_transfer"),
-    "tremendous",
-)
 #: Whoever confirms an instruction approved none of what it pays.
 SECOND: Final = "fritz"
 FIRST: Final = "fay"
@@ -23,7 +19,7 @@ _PATIENCE_SECONDS: Final = 120.0
 
 async def confirm_instructions(api: Api, progress: Progress) -> None:
     """Has a second person confirm each instruction that was carried out by hand."""
-    for payout in await api.payouts(state="accepted", rail="manual"):
+    for payout in await api.payouts(state="accepted", rail=MANUAL.name):
         decision = {"act": "confirm_payout", "reason": "receipt", "note": "The cheque was cashed."}
         reference = f"cheque-{payout['payout'][:8]}"
         await _act(api, SECOND, f"/v1/payouts/{payout['payout']}", {**decision, "reference": reference})
@@ -42,7 +38,7 @@ async def pay_the_month(api: Api, program: str, progress: Progress) -> None:
 
 async def reconcile(api: Api, progress: Progress) -> list[str]:
     """What the providers' own lists and our settled payouts disagree in, one sentence each."""
-    results = await asyncio.gather(*(_compared(api, rail) for rail in _RAILS))
+    results = await asyncio.gather(*(_compared(api, rail) for rail in CATALOGUE))
     paid, wrong = sum(each["theirs"] for each in results), [each for each in results if each["state"] != "done"]
     progress.say(f"reconciled with {len(results)} rails, which list {paid} payments")
     return [

@@ -9,10 +9,12 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import spelled
 from referral_rewards.domain.calendar import Period
 from referral_rewards.domain.claims.dossier import Dossier, Rival, TaxPosition, Usage
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.payouts.legs import FREED
 from referral_rewards.domain.referrals.inquiries import Answers
 from referral_rewards.domain.referrals.lifecycle import CLOSED, ReferralStatus
 from referral_rewards.domain.referrals.origin import referee_identity
@@ -164,7 +166,9 @@ async def _tax(connection: AsyncConnection, case: Case) -> Mapping[str, TaxPosit
 
 # The database keeps the totals itself; the one without a referrer is the whole program's. The count that a round's
 # first claim of the same referrer was reckoned with is frozen.
-_COUNTED: Final = text("""
+_COUNTED: Final = text(
+    spelled(
+        """
 SELECT coalesce((
            SELECT approved_rewards FROM reward_claim
            WHERE referral_id = :referral AND round = :round AND (referrer IS NULL OR referrer = :referrer)
@@ -174,16 +178,26 @@ SELECT coalesce((
        ), 0) AS approved_rewards,
        coalesce((SELECT amount_minor FROM held_total WHERE program = :program AND referrer = ''), 0)
        - coalesce((SELECT sum(amount_minor) FROM (SELECT * FROM leg WHERE referral_id = :referral OFFSET 0) AS own
-                   WHERE program = :program AND state NOT IN ('cancelled', 'clawed_back')), 0) AS budget_minor
-""")
+                   WHERE program = :program AND state NOT IN :freed), 0) AS budget_minor
+""",
+        freed=FREED,
+    )
+)
 
-_HELD: Final = text("""
+_HELD: Final = text(
+    spelled(
+        """
 SELECT approved_at, amount_minor FROM leg
 WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND referral_id <> :referral
-  AND state NOT IN ('cancelled', 'clawed_back') AND approved_at > CAST(:since AS timestamptz)
-""")
+  AND state NOT IN :freed AND approved_at > CAST(:since AS timestamptz)
+""",
+        freed=FREED,
+    )
+)
 
-_RIVALS: Final = text("""
+_RIVALS: Final = text(
+    spelled(
+        """
 WITH same_referee AS (
     SELECT DISTINCT rk.referral_id AS id FROM referral_key rk
     WHERE rk.key = ANY(CAST(:marks AS text[]))
@@ -193,14 +207,17 @@ WITH same_referee AS (
 SELECT r.id, r.referrer, r.program, r.order_id, r.status, r.claimed_at, c.core_digest,
        EXISTS (SELECT 1 FROM same_referee s WHERE s.id = r.id) AS same_referee,
        EXISTS (
-           SELECT 1 FROM leg WHERE referral_id = r.id AND state NOT IN ('cancelled', 'clawed_back')
+           SELECT 1 FROM leg WHERE referral_id = r.id AND state NOT IN :freed
            OFFSET 0
        ) AS rewarded
 FROM candidates JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
 WHERE r.id <> :id AND r.merged_into IS NULL AND r.status IS NOT NULL
   AND (r.program = :program OR r.order_id = :order)
 ORDER BY r.id
-""")
+""",
+        freed=FREED,
+    )
+)
 
 _LOST_TO: Final = text("""
 SELECT id FROM referral WHERE id = ANY(CAST(:rivals AS text[])) AND jsonb_exists(settled_rivals, :referral) LIMIT 1

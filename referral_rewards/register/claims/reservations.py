@@ -9,9 +9,11 @@ from sqlalchemy import insert, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import LegRow, PayoutRow
+from models.statuses import statement
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.legs import OWED, LegState
+from referral_rewards.domain.payouts.states import UNSENT, PayoutState
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.register import outbox
 from referral_rewards.register.books import ledger
@@ -77,7 +79,7 @@ async def reserve(
                 currency=leg.currency,
                 rail=leg.rail,
                 destination=leg.destination,
-                state="reserved",
+                state=LegState.RESERVED,
                 approved_at=case.now,
                 decisions=[str(decision) for decision in decisions],
             )
@@ -95,7 +97,7 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
     if not _at_once(case.terms):
         return
     legs = await legs_of(connection, case.row.id)
-    due = [leg for leg in legs if leg.state in ("reserved", "tax_hold") and leg.payout_id is None]
+    due = [leg for leg in legs if leg.state in OWED and leg.payout_id is None]
     waiting = await tax_holds.decide(connection, due, case.now, judging=case.row.id)
     for leg in due:
         if leg.id in waiting:
@@ -117,7 +119,7 @@ async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
     for leg in legs:
         if leg.first_sent_at is not None:
             continue
-        await connection.execute(update(_legs).where(_legs.c.id == leg.id).values(state="cancelled"))
+        await connection.execute(update(_legs).where(_legs.c.id == leg.id).values(state=LegState.CANCELLED))
         entry = books.released(str(leg.id), leg.program, leg.beneficiary, leg.amount_minor, leg.currency)
         await ledger.post(connection, entry, program=leg.program, referral=case.row.id, at=case.now)
         if leg.cycle_id is not None:
@@ -146,14 +148,14 @@ async def stop_unsent(connection: AsyncConnection, case: Case, why: str) -> None
 
 async def release_tax_holds(connection: AsyncConnection, case: Case) -> datetime | None:
     """Lets the legs go on that need not wait for a tax form any more; when the next one may by itself, if any waits."""
-    waiting = [leg for leg in await legs_of(connection, case.row.id) if leg.state == "tax_hold"]
+    waiting = [leg for leg in await legs_of(connection, case.row.id) if leg.state == LegState.TAX_HOLD]
     if not waiting:
         return None
     if _at_once(case.terms):
         await plan_due(connection, case)
     else:
         await tax_holds.decide(connection, waiting, case.now, judging=case.row.id)
-    still = [leg for leg in await legs_of(connection, case.row.id) if leg.state == "tax_hold"]
+    still = [leg for leg in await legs_of(connection, case.row.id) if leg.state == LegState.TAX_HOLD]
     return await tax_holds.again_at(connection, still, case.terms.zone, case.now)
 
 
@@ -161,14 +163,18 @@ def _at_once(terms: Terms) -> bool:
     return terms.payouts.timing == "immediate"
 
 
-_LEGS: Final = text("""
+_LEGS: Final = statement(
+    """
 SELECT l.*, p.id AS payout_id, p.cycle_id, p.state AS payout_state, p.first_sent_at
 FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
-WHERE l.referral_id = :referral AND l.state <> 'cancelled' ORDER BY l.role
-""")
+WHERE l.referral_id = :referral AND l.state <> :cancelled ORDER BY l.role
+""",
+    cancelled=LegState.CANCELLED,
+)
 
 # Through the legs alone, of which there are few, to what was decided on each one's payouts.
-_GIVEN_UP: Final = text("""
+_GIVEN_UP: Final = statement(
+    """
 SELECT EXISTS (
     SELECT 1 FROM leg l
     CROSS JOIN LATERAL (SELECT payout_id FROM payout_leg WHERE leg_id = l.id OFFSET 0) AS pl
@@ -178,9 +184,11 @@ SELECT EXISTS (
     CROSS JOIN LATERAL (
         SELECT 1 FROM decision_effect WHERE decision_id = d.id AND effect = 'applied' OFFSET 0
     ) AS e
-    WHERE l.referral_id = :referral AND l.claim_id = :claim AND l.state = 'cancelled'
+    WHERE l.referral_id = :referral AND l.claim_id = :claim AND l.state = :cancelled
 )
-""")
+""",
+    cancelled=LegState.CANCELLED,
+)
 
 _LEGS_EVER: Final = text("SELECT count(*) FROM leg WHERE referral_id = :referral")
 
@@ -192,7 +200,11 @@ ORDER BY l.role DESC, o.live DESC, p.id
 
 _UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE leg_id = :leg AND live")
 
-_STOP_UNSENT: Final = text("""
-UPDATE payout SET state = 'manual_review', why = :why, updated_at = :at
-WHERE referral_id = :referral AND first_sent_at IS NULL AND state IN ('planned', 'approved')
-""")
+_STOP_UNSENT: Final = statement(
+    """
+UPDATE payout SET state = :stopped, why = :why, updated_at = :at
+WHERE referral_id = :referral AND first_sent_at IS NULL AND state = ANY(:unsent)
+""",
+    stopped=PayoutState.MANUAL_REVIEW,
+    unsent=UNSENT,
+)

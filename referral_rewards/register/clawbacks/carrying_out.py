@@ -11,9 +11,11 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ClawbackRow
+from models.statuses import statement
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackKind, ClawbackState, clawback_id
 from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.domain.payouts.legs import LegState
 from referral_rewards.domain.payouts.states import body_hash, provider_key
 from referral_rewards.register import outbox
 from referral_rewards.register.books import ledger
@@ -22,7 +24,6 @@ from referral_rewards.register.clawbacks.reversals import KINDS
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.queue import projection as queue
 
 _STATES: Final = {
     ClawbackKind.REVERSE: ClawbackState.APPROVED,
@@ -46,7 +47,6 @@ async def follow(connection: AsyncConnection, decision: Decision, now: datetime)
         case _:
             await _beget(connection, case, decision, int(details["amount_minor"]), now)
     await decisions.record_effect(connection, [decision.id], "applied", now, f"case {case.id}")
-    await queue.keep(connection, case.referral_id)
     await outbox.enqueue(connection, WakeupKind.DECISION, case.referral_id, decision.id)
 
 
@@ -119,10 +119,15 @@ WHERE c.id = :id
 
 _SETTLE_CASE: Final = text("UPDATE clawback_case SET state = :state, settled_at = :settled_at WHERE id = :id")
 
-_CLOSE_LEGS: Final = text("""
-UPDATE leg SET state = 'clawed_back'
-WHERE referral_id = :referral AND state = 'paid' AND amount_minor <= (
-    SELECT sum(CASE WHEN b.state = 'written_off' THEN b.amount_minor ELSE b.recovered_minor END)
+_CLOSE_LEGS: Final = statement(
+    """
+UPDATE leg SET state = :clawed_back
+WHERE referral_id = :referral AND state = :paid AND amount_minor <= (
+    SELECT sum(CASE WHEN b.state = :written_off THEN b.amount_minor ELSE b.recovered_minor END)
     FROM clawback b WHERE b.leg_id = leg.id
 )
-""")
+""",
+    clawed_back=LegState.CLAWED_BACK,
+    paid=LegState.PAID,
+    written_off=ClawbackState.WRITTEN_OFF,
+)

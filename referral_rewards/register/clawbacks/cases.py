@@ -12,12 +12,14 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.clawbacks.proposals import due_back, earned, proposal
-from referral_rewards.domain.clawbacks.states import CaseState, case_id
+from referral_rewards.domain.clawbacks.states import GIVEN_UP, UNDECIDED, CaseState, case_id
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.payouts.legs import WAS_PAID, LegState
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, step_minor
 from referral_rewards.domain.payouts.states import AT_REST, PayoutState
 from referral_rewards.domain.referrals.disputes import Dispute, DisputeState, disputes
@@ -176,7 +178,7 @@ async def _dossier(connection: AsyncConnection, case: Case) -> Dossier:
 
 def _may_be_paid(leg: Any) -> bool:
     """Whether the leg is paid, or what became of its payment is not known yet."""
-    if leg.state in ("paid", "clawed_back"):
+    if leg.state in WAS_PAID:
         return True
     state = PayoutState(leg.payout_state) if leg.payout_state else PayoutState.CANCELLED
     return leg.first_sent_at is not None and (state not in AT_REST or state is PayoutState.MANUAL_REVIEW)
@@ -187,25 +189,32 @@ SELECT l.*, p.state AS payout_state, p.first_sent_at
 FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
 """
 
-_SENT_LEGS: Final = text(
+_SENT_LEGS: Final = statement(
     _LEG_COLUMNS
-    + "WHERE l.referral_id = :referral AND l.state <> 'cancelled' AND p.first_sent_at IS NOT NULL ORDER BY l.role"
+    + "WHERE l.referral_id = :referral AND l.state <> :cancelled AND p.first_sent_at IS NOT NULL ORDER BY l.role",
+    cancelled=LegState.CANCELLED,
 )
 
 _LEG: Final = text(_LEG_COLUMNS + "WHERE l.id = :leg")
 
 # With what was taken on the word of each, or is being taken; what could not be had back is not.
-_OF_LEG: Final = text("""
+_OF_LEG: Final = statement(
+    """
 SELECT c.*, CAST(coalesce((
-    SELECT sum(CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor ELSE b.amount_minor END)
+    SELECT sum(CASE WHEN b.state = ANY(:given_up) THEN b.recovered_minor ELSE b.amount_minor END)
     FROM clawback b WHERE b.case_id = c.id
 ), 0) AS bigint) AS taken_minor
 FROM clawback_case c WHERE c.leg_id = :leg ORDER BY c.opened_at, c.id
-""")
+""",
+    given_up=GIVEN_UP,
+)
 
-_WAITING: Final = text("""
-SELECT * FROM clawback_case WHERE referral_id = :referral AND state IN ('open', 'frozen') ORDER BY opened_at, id
-""")
+_WAITING: Final = statement(
+    """
+SELECT * FROM clawback_case WHERE referral_id = :referral AND state = ANY(:undecided) ORDER BY opened_at, id
+""",
+    undecided=UNDECIDED,
+)
 
 _INSERT: Final = text("""
 INSERT INTO clawback_case (leg_id, fact_id, id, referral_id, opened_at, why, proposed_minor, state, settled_at)
@@ -213,12 +222,20 @@ VALUES (:leg, :fact, :id, :referral, :at, :why, :proposed_minor, :state, :settle
 ON CONFLICT DO NOTHING RETURNING id
 """)
 
-_THAW: Final = text("""
-UPDATE clawback_case SET state = 'open', why = :why, proposed_minor = :proposed_minor
-WHERE id = :id AND state = 'frozen'
-""")
+_THAW: Final = statement(
+    """
+UPDATE clawback_case SET state = :open, why = :why, proposed_minor = :proposed_minor
+WHERE id = :id AND state = :frozen
+""",
+    open=CaseState.OPEN,
+    frozen=CaseState.FROZEN,
+)
 
-_DISMISS: Final = text("""
-UPDATE clawback_case SET state = 'dismissed', why = :why, settled_at = :at
-WHERE id = :id AND state IN ('open', 'frozen')
-""")
+_DISMISS: Final = statement(
+    """
+UPDATE clawback_case SET state = :dismissed, why = :why, settled_at = :at
+WHERE id = :id AND state = ANY(:undecided)
+""",
+    dismissed=CaseState.DISMISSED,
+    undecided=UNDECIDED,
+)

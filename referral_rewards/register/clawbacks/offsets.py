@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.books import ledger as books
+from referral_rewards.domain.books.ledger import DeductionKind
+from referral_rewards.domain.clawbacks.states import OFFSETS, ClawbackState
 from referral_rewards.register import outbox
 from referral_rewards.register.books import ledger
 from referral_rewards.register.outbox import WakeupKind
@@ -38,26 +40,39 @@ async def _wake(connection: AsyncConnection, rows: Sequence[Any], payout: UUID) 
         await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout)
 
 
-_RECOVERED: Final = text("""
+_RECOVERED: Final = statement(
+    """
 UPDATE clawback b SET recovered_minor = b.recovered_minor + d.amount_minor, updated_at = :at,
-                      state = CASE WHEN b.recovered_minor + d.amount_minor = b.amount_minor THEN 'offset'
+                      state = CASE WHEN b.recovered_minor + d.amount_minor = b.amount_minor THEN :offset
                                    ELSE b.state END
 FROM payout_deduction d
-WHERE d.payout_id = :payout AND d.live AND d.kind = 'offset'
-  AND b.id = CASE WHEN d.kind = 'offset' THEN CAST(d.source AS uuid) END
+WHERE d.payout_id = :payout AND d.live AND d.kind = :kept
+  AND b.id = CASE WHEN d.kind = :kept THEN CAST(d.source AS uuid) END
 RETURNING b.referral_id
-""")
+""",
+    kept=DeductionKind.OFFSET,
+    offset=ClawbackState.OFFSET,
+)
 
-_GIVEN_BACK: Final = text("""
-UPDATE clawback b SET recovered_minor = b.recovered_minor - d.amount_minor, updated_at = :at, state = 'offsetting'
+_GIVEN_BACK: Final = statement(
+    """
+UPDATE clawback b SET recovered_minor = b.recovered_minor - d.amount_minor, updated_at = :at, state = :offsetting
 FROM payout_deduction d
-WHERE d.payout_id = :payout AND d.live AND d.kind = 'offset'
-  AND b.id = CASE WHEN d.kind = 'offset' THEN CAST(d.source AS uuid) END AND b.state IN ('offset', 'offsetting')
+WHERE d.payout_id = :payout AND d.live AND d.kind = :kept
+  AND b.id = CASE WHEN d.kind = :kept THEN CAST(d.source AS uuid) END AND b.state = ANY(:offsets)
 RETURNING b.referral_id
-""")
+""",
+    kept=DeductionKind.OFFSET,
+    offsetting=ClawbackState.OFFSETTING,
+    offsets=OFFSETS,
+)
 
-_DROPPED: Final = text("""
-UPDATE clawback b SET state = 'unrecoverable', why = 'its payment came back by itself', updated_at = :at
-FROM leg l WHERE l.id = b.leg_id AND b.payout_id = :payout AND b.state = 'offsetting'
+_DROPPED: Final = statement(
+    """
+UPDATE clawback b SET state = :given_up, why = 'its payment came back by itself', updated_at = :at
+FROM leg l WHERE l.id = b.leg_id AND b.payout_id = :payout AND b.state = :offsetting
 RETURNING b.*, l.program
-""")
+""",
+    given_up=ClawbackState.UNRECOVERABLE,
+    offsetting=ClawbackState.OFFSETTING,
+)

@@ -12,19 +12,26 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain import money
 from referral_rewards.domain.books import ledger as books
-from referral_rewards.domain.clawbacks.states import TRANSITIONS, UNDER_WAY, ClawbackKind, ClawbackState, clawback_id
+from referral_rewards.domain.clawbacks.states import (
+    TRANSITIONS,
+    UNDER_WAY,
+    CaseState,
+    ClawbackKind,
+    ClawbackState,
+    clawback_id,
+)
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
+from referral_rewards.domain.payouts.legs import WAS_PAID
 from referral_rewards.domain.payouts.states import Paid, PaymentRequest, PayoutState, body_hash, provider_key
-from referral_rewards.register import outbox, rail_halts
-from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register import outbox, payout_history, rail_halts
 from referral_rewards.register.books import ledger
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.queue import projection as queue
 from referral_rewards.register.referrals import rows as referrals
 
 _S = ClawbackState
@@ -67,7 +74,7 @@ async def commit_attempt(
         return NotNow(state, found.why or "nothing more to do")
     if (why := await _flaw(connection, found, keys)) is not None:
         return await _stop(connection, found, now, why)
-    if found.leg_state not in ("paid", "clawed_back") or found.payout_state != PayoutState.SETTLED:
+    if found.leg_state not in WAS_PAID or found.payout_state != PayoutState.SETTLED:
         if found.first_sent_at is None:
             return await _end(connection, found, _S.UNRECOVERABLE, now, why="its payment came back by itself")
         return await _stop(connection, found, now, "its payment came back while it was being taken back")
@@ -191,7 +198,7 @@ async def _flaw(connection: AsyncConnection, found: Any, keys: KeyRing) -> str |
         return "the stored key is not its own"
     if (found.body["pays_back"], found.body["amount_minor"]) != (found.payout_body, found.amount_minor):
         return "it is not of the payment that was made"
-    settled_as = await payout_steps.reference_it_settled_under(connection, found.payout_id, found.payout_generation)
+    settled_as = await payout_history.reference_it_settled_under(connection, found.payout_id, found.payout_generation)
     if not settled_as or {settled_as} != {found.provider_reference_of_payout, found.body["reference"]}:
         # By another reference somebody else's payment would be taken back.
         return "its payment did not settle under the reference by which it would be taken back"
@@ -243,7 +250,6 @@ async def _post(connection: AsyncConnection, found: Any, entry: books.Entry, now
 
 async def _tell(connection: AsyncConnection, found: Any) -> None:
     """Has the referral judged again: what it says of its legs, its case and its place in the queue may be other now."""
-    await queue.keep(connection, found.referral_id)
     await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, found.referral_id, found.payout_id)
 
 
@@ -258,17 +264,24 @@ FROM clawback b JOIN leg l ON l.id = b.leg_id JOIN payout p ON p.id = b.payout_i
 WHERE b.id = :id FOR UPDATE OF b
 """)
 
-_COMMIT_ATTEMPT: Final = text("""
+_COMMIT_ATTEMPT: Final = statement(
+    """
 UPDATE clawback SET first_sent_at = coalesce(first_sent_at, :at), updated_at = :at,
-                    state = CASE WHEN state = 'approved' THEN 'reversing' ELSE state END
+                    state = CASE WHEN state = :approved THEN :reversing ELSE state END
 WHERE id = :id
-""")
+""",
+    approved=_S.APPROVED,
+    reversing=_S.REVERSING,
+)
 
 _REMARK: Final = text("UPDATE clawback SET state = :state, why = :why, updated_at = :at WHERE id = :id")
 
-_MISSED: Final = text("""
-UPDATE clawback SET state = 'unknown', why = :why, updated_at = :at, missed_at = coalesce(missed_at, :at) WHERE id = :id
-""")
+_MISSED: Final = statement(
+    """
+UPDATE clawback SET state = :unknown, why = :why, updated_at = :at, missed_at = coalesce(missed_at, :at) WHERE id = :id
+""",
+    unknown=_S.UNKNOWN,
+)
 
 _END: Final = text("""
 UPDATE clawback SET state = :state, why = :why, updated_at = :at, recovered_minor = :recovered,
@@ -276,13 +289,20 @@ UPDATE clawback SET state = :state, why = :why, updated_at = :at, recovered_mino
 WHERE id = :id
 """)
 
-_REOPEN_CASE: Final = text("""
-UPDATE clawback_case SET state = 'open', settled_at = NULL WHERE id = :case AND state = 'decided'
-""")
+_REOPEN_CASE: Final = statement(
+    """
+UPDATE clawback_case SET state = :open, settled_at = NULL WHERE id = :case AND state = :decided
+""",
+    open=CaseState.OPEN,
+    decided=CaseState.DECIDED,
+)
 
-_IN_REVIEW: Final = text("""
-SELECT id FROM clawback WHERE case_id = :case AND state = 'manual_review' ORDER BY created_at, id LIMIT 1
-""")
+_IN_REVIEW: Final = statement(
+    """
+SELECT id FROM clawback WHERE case_id = :case AND state = :in_review ORDER BY created_at, id LIMIT 1
+""",
+    in_review=_S.MANUAL_REVIEW,
+)
 
 
 #: How each decision on a case recovers.

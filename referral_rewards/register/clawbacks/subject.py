@@ -7,9 +7,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
+from referral_rewards.domain.clawbacks.states import GIVEN_UP, CaseState, ClawbackKind, ClawbackState
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, subject_digest
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import rail_catalogue
+from referral_rewards.domain.payouts.legs import WAS_PAID
 from referral_rewards.register import marks
 
 _A = MoneyAct
@@ -47,7 +50,7 @@ async def _subject(connection: AsyncConnection, row: Any) -> ActSubject:
     takes: frozenset[MoneyAct] = frozenset()
     if row.state in ("open", "frozen"):
         takes = frozenset({_A.DISMISS_CLAWBACK})
-        if row.state == "open" and room_minor > 0:
+        if row.state == CaseState.OPEN and room_minor > 0:
             takes |= {_A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK}
             takes |= {_A.REVERSE_CLAWBACK} if reversible_minor > 0 else set()
     if row.in_review:
@@ -76,23 +79,29 @@ CURRENCY: Final = text("""
 
 # A leg of which nothing was paid yet may still be: its payout's answer is awaited. What is left of its payout to be
 # had back is what was sent, to all of its legs, less what others are had back of.
-_ROW: Final = text("""
+_ROW: Final = statement(
+    """
     SELECT c.*, l.program, l.beneficiary AS payee, l.rail, l.currency,
-           CASE WHEN l.state IN ('paid', 'clawed_back') THEN l.amount_minor ELSE 0 END AS paid_minor,
+           CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
            CAST(coalesce((
-               SELECT sum(CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor
+               SELECT sum(CASE WHEN b.state = ANY(:given_up) THEN b.recovered_minor
                                ELSE b.amount_minor END)
                FROM clawback b WHERE b.leg_id = c.leg_id
            ), 0) AS bigint) AS taken_minor,
            (SELECT CAST(p.amount_minor - coalesce((
-                SELECT sum(CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor
+                SELECT sum(CASE WHEN b.state = ANY(:given_up) THEN b.recovered_minor
                                 ELSE b.amount_minor END)
-                FROM clawback b WHERE b.payout_id = p.id AND b.kind = 'reverse'
+                FROM clawback b WHERE b.payout_id = p.id AND b.kind = :reverse
             ), 0) AS bigint)
             FROM payout_leg pl JOIN payout p ON p.id = pl.payout_id
             WHERE pl.leg_id = c.leg_id AND pl.live) AS reversible_minor,
            ARRAY(SELECT CAST(b.id AS text) FROM clawback b
-                 WHERE b.case_id = c.id AND b.state = 'manual_review' ORDER BY b.created_at, b.id) AS in_review,
+                 WHERE b.case_id = c.id AND b.state = :in_review ORDER BY b.created_at, b.id) AS in_review,
            (SELECT count(*) FROM clawback b WHERE b.case_id = c.id) AS made
     FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
-""")
+""",
+    was_paid=WAS_PAID,
+    given_up=GIVEN_UP,
+    reverse=ClawbackKind.REVERSE,
+    in_review=ClawbackState.MANUAL_REVIEW,
+)

@@ -12,6 +12,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutRow
+from models.statuses import spelled
 from referral_rewards.domain.cycles.grouping import (
     LEGS_MAX,
     Carried,
@@ -23,6 +24,7 @@ from referral_rewards.domain.cycles.grouping import (
     cycle_request,
     grouped,
 )
+from referral_rewards.domain.payouts.legs import OWED
 from referral_rewards.domain.payouts.states import PayoutState, body_hash, provider_key
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.payees import deductions, tax_holds
@@ -162,24 +164,34 @@ async def _plan(connection: AsyncConnection, cycle: Any, planned: PlannedPayout,
     await connection.execute(_LINK, {"payout": name, "legs": [leg.id for leg in planned.legs]})
 
 
-_PAYEES: Final = text("""
+_PAYEES: Final = text(
+    spelled(
+        """
 SELECT l.beneficiary, count(*) AS legs
 FROM leg l JOIN referral r ON r.id = l.referral_id
-WHERE l.program = :program AND l.state IN ('reserved', 'tax_hold') AND r.version = ANY(CAST(:versions AS int[]))
+WHERE l.program = :program AND l.state IN :owed AND r.version = ANY(CAST(:versions AS int[]))
   AND NOT EXISTS (SELECT 1 FROM payout_leg pl WHERE pl.leg_id = l.id AND pl.live)
   AND (CAST(:after AS text) IS NULL OR l.beneficiary > :after)
 GROUP BY l.beneficiary ORDER BY l.beneficiary LIMIT :limit
-""")
+""",
+        owed=OWED,
+    )
+)
 
-_LEGS: Final = text("""
+_LEGS: Final = text(
+    spelled(
+        """
 SELECT * FROM (
     SELECT l.*, row_number() OVER (PARTITION BY l.beneficiary ORDER BY l.approved_at, l.id) AS number
     FROM leg l JOIN referral r ON r.id = l.referral_id
-    WHERE l.program = :program AND l.state IN ('reserved', 'tax_hold') AND r.version = ANY(CAST(:versions AS int[]))
+    WHERE l.program = :program AND l.state IN :owed AND r.version = ANY(CAST(:versions AS int[]))
       AND NOT EXISTS (SELECT 1 FROM payout_leg pl WHERE pl.leg_id = l.id AND pl.live)
       AND l.beneficiary = ANY(CAST(:payees AS text[]))
 ) AS due WHERE number <= :legs_max ORDER BY beneficiary, number
-""")
+""",
+        owed=OWED,
+    )
+)
 
 _HOLD_REFERRALS: Final = text("""
 SELECT 1 FROM referral WHERE id = ANY(CAST(:referrals AS text[])) ORDER BY id FOR UPDATE

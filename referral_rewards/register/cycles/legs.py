@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutRow
 from referral_rewards.domain.cycles.grouping import cycle_request
+from referral_rewards.domain.payouts.legs import LegState
 from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState, body_hash
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles.gathering import minimum_of
@@ -93,7 +94,7 @@ async def set_aside(
 
 def waits_for_a_cycle(leg: Any) -> bool:
     """Whether a leg, with its payout, is in one of a cycle that was never sent, or waits for the next cycle."""
-    if leg.state != "reserved":
+    if leg.state != LegState.RESERVED:
         return False
     return leg.payout_id is None or (leg.cycle_id is not None and leg.first_sent_at is None)
 

@@ -11,7 +11,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import spelled, statement
 from referral_rewards.domain.cycles.grouping import ListDigest, line_of
+from referral_rewards.domain.payouts.states import AT_REST, PayoutState
 
 
 async def digest_of(connection: AsyncConnection, cycle: UUID) -> str:
@@ -82,23 +84,31 @@ _LINE: Final = text(_LINES + "WHERE p.id = :payout AND listed.legs IS NOT NULL")
 
 _DIGEST: Final = text("SELECT id, digest FROM payout_cycle WHERE id = :cycle")
 
-_TOTALS: Final = text("""
+_TOTALS: Final = statement(
+    """
 SELECT p.rail, p.currency, count(*) AS payouts, CAST(sum(listed.legs) AS bigint) AS legs,
        CAST(sum(p.amount_minor) AS bigint) AS amount_minor
 FROM payout p CROSS JOIN LATERAL (
     SELECT count(*) AS legs FROM payout_leg pl WHERE pl.payout_id = p.id AND pl.live
 ) AS listed
-WHERE p.cycle_id = :cycle AND p.state <> 'cancelled' GROUP BY 1, 2 ORDER BY 1, 2
-""")
+WHERE p.cycle_id = :cycle AND p.state <> :cancelled GROUP BY 1, 2 ORDER BY 1, 2
+""",
+    cancelled=PayoutState.CANCELLED,
+)
 
 _OUTCOME: Final = text("""
 SELECT state, currency, count(*) AS payouts, CAST(sum(amount_minor) AS bigint) AS amount_minor
 FROM payout WHERE cycle_id = :cycle GROUP BY 1, 2 ORDER BY 1, 2
 """)
 
-_MOVING: Final = text("""
+_MOVING: Final = text(
+    spelled(
+        """
 SELECT EXISTS (
     SELECT 1 FROM payout WHERE cycle_id = :cycle
-      AND state NOT IN ('settled', 'returned', 'refused', 'manual_review', 'cancelled')
+      AND state NOT IN :at_rest
 )
-""")
+""",
+        at_rest=AT_REST,
+    )
+)

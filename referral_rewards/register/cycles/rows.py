@@ -12,9 +12,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutCycleRow
+from models.statuses import spelled
 from referral_rewards.domain.cycles.authority import CycleAuthority, authority
 from referral_rewards.domain.cycles.grouping import CycleState, Minimum, cycle_id, latest_due, opens_at
 from referral_rewards.domain.errors import NotFound, RequestInvalid
+from referral_rewards.domain.payouts.states import AT_REST
 from referral_rewards.domain.programs.terms import PayoutCycle, Terms
 from referral_rewards.register import outbox, programs
 from referral_rewards.register.decisions import chain as decisions
@@ -181,14 +183,19 @@ SELECT DISTINCT program FROM program_version
 WHERE jsonb_typeof(terms->'payouts'->'timing') = 'object' ORDER BY program
 """)
 
-_WAKE_ONCE_OVER: Final = text("""
-INSERT INTO outbox (kind, target, subject_id)
-SELECT 'cycle_due', CAST(:cycle AS text), CAST(:cycle AS uuid)
-WHERE NOT EXISTS (
-    SELECT 1 FROM payout WHERE cycle_id = CAST(:cycle AS uuid)
-      AND state NOT IN ('settled', 'returned', 'refused', 'manual_review', 'cancelled')
+_WAKE_ONCE_OVER: Final = text(
+    outbox.wakeups(
+        WakeupKind.CYCLE_DUE,
+        "CAST(:cycle AS text)",
+        "CAST(:cycle AS uuid)",
+        spelled(
+            """WHERE NOT EXISTS (
+        SELECT 1 FROM payout WHERE cycle_id = CAST(:cycle AS uuid) AND state NOT IN :at_rest
+    )""",
+            at_rest=AT_REST,
+        ),
+    )
 )
-""")
 
 _ROW: Final = text("SELECT * FROM payout_cycle WHERE id = :id")
 

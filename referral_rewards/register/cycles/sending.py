@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.cycles.grouping import cycle_id
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.states import UNSENT, PayoutState
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register import outbox
 from referral_rewards.register.cycles import legs as cycle_legs
@@ -20,7 +20,6 @@ from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payees import deductions, tax_holds
-from referral_rewards.register.queue import projection as queue
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 
@@ -84,7 +83,6 @@ async def drop(
         await referrals.write(connection, referral, now, claim_version=claims.NEVER_JUDGED)
     # What was planned counted in their year: what waits for a form because of it may go on.
     await tax_holds.wake(connection, {leg.beneficiary for leg in legs}, besides=referral.id)
-    await queue.keep(connection, referral.id)
     await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral.id, payout.id)
 
 
@@ -102,7 +100,11 @@ async def _back(connection: AsyncConnection, payout: Any, why: str, now: datetim
     return _P.PLANNED, why, None
 
 
-_BACK: Final = text("""
-UPDATE payout SET state = 'planned', why = :why, updated_at = :at
-WHERE id = :id AND first_sent_at IS NULL AND state IN ('planned', 'approved')
-""")
+_BACK: Final = statement(
+    """
+UPDATE payout SET state = :planned, why = :why, updated_at = :at
+WHERE id = :id AND first_sent_at IS NULL AND state = ANY(:unsent)
+""",
+    planned=_P.PLANNED,
+    unsent=UNSENT,
+)

@@ -9,14 +9,17 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.register import outbox
 from referral_rewards.register.cycles import gathering as cycle_gathering
 from referral_rewards.register.cycles import lists as cycle_list
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.outbox import WakeupKind
 
 _S = CycleState
 #: So many payouts are released, or taken back, in one transaction.
@@ -133,24 +136,32 @@ async def _turned(connection: AsyncConnection, row: Any, to: CycleState, now: da
 
 
 # The batch is chosen by id alone: what is not to be changed is passed over, and never looked at again.
-_RELEASE: Final = text("""
+_RELEASE: Final = statement(
+    f"""
 WITH batch AS (
     SELECT id FROM payout WHERE cycle_id = :cycle AND id > CAST(:after AS uuid) ORDER BY id LIMIT :limit
 ), released AS (
-    UPDATE payout AS p SET state = 'approved', why = NULL, updated_at = :at FROM batch
-    WHERE p.id = batch.id AND p.first_sent_at IS NULL AND p.state = 'planned' RETURNING p.id
+    UPDATE payout AS p SET state = :approved, why = NULL, updated_at = :at FROM batch
+    WHERE p.id = batch.id AND p.first_sent_at IS NULL AND p.state = :planned RETURNING p.id
 ), woken AS (
-    INSERT INTO outbox (kind, target, subject_id) SELECT 'payout_due', CAST(id AS text), id FROM released
+    {outbox.wakeups(WakeupKind.PAYOUT_DUE, "CAST(id AS text)", "id", "FROM released")}
 )
 SELECT (SELECT id FROM batch ORDER BY id DESC LIMIT 1)
-""")
+""",  # noqa: S608 (words of ours alone)
+    approved=PayoutState.APPROVED,
+    planned=PayoutState.PLANNED,
+)
 
-_TAKE_BACK: Final = text("""
+_TAKE_BACK: Final = statement(
+    """
 WITH batch AS (
     SELECT id FROM payout WHERE cycle_id = :cycle AND id > CAST(:after AS uuid) ORDER BY id LIMIT :limit
 ), taken_back AS (
-    UPDATE payout AS p SET state = 'planned', why = 'its cycle was stopped', updated_at = :at FROM batch
-    WHERE p.id = batch.id AND p.first_sent_at IS NULL AND p.state = 'approved'
+    UPDATE payout AS p SET state = :planned, why = 'its cycle was stopped', updated_at = :at FROM batch
+    WHERE p.id = batch.id AND p.first_sent_at IS NULL AND p.state = :approved
 )
 SELECT (SELECT id FROM batch ORDER BY id DESC LIMIT 1)
-""")
+""",
+    approved=PayoutState.APPROVED,
+    planned=PayoutState.PLANNED,
+)

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
 from referral_rewards.domain.errors import FactConflict, Problem
-from referral_rewards.domain.facts import keys as matching
+from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Event, too_far_ahead
+from referral_rewards.register import outbox
 from referral_rewards.register.facts.files import FactFile
 from referral_rewards.register.facts.intake import Intake, Prepared, Recorded
 from referral_rewards.register.facts.jsonl import Line
@@ -97,7 +98,7 @@ class FileIntake:
     async def _take_in_one(self, file: FactFile) -> Tally:
         async with self._database.transaction() as connection:
             # All at once and in order: batch by batch they would be taken crosswise with another writer's.
-            await connection.execute(_EVERY_LOCK, {"space": int(Lock.FACTS), "last": matching.LOCKS - 1})
+            await connection.execute(_EVERY_LOCK, {"space": int(Lock.FACTS), "last": keys.LOCKS - 1})
             now = datetime.now(UTC)
             batch = await open_batch(connection, file.content_hash, now)
             tally = Tally(batch)
@@ -190,14 +191,14 @@ async def open_batch(connection: AsyncConnection, name: str, at: datetime) -> UU
 async def finish(connection: AsyncConnection, batch: UUID, at: datetime) -> None:
     """Marks a batch as whole: its facts wait for no stragglers, and its wake-ups go out."""
     await connection.execute(_FINISH, {"id": batch, "at": at})
-    await connection.execute(_RELEASE, {"ids": [batch]})
+    await outbox.release(connection, [batch])
 
 
 async def release_abandoned(connection: AsyncConnection, now: datetime) -> None:
     """Lets the wake-ups of batches go that were interrupted and not resumed; their facts count as single ones."""
     abandoned = (await connection.execute(_ABANDONED, {"before": now - ABANDONED_AFTER})).scalars().all()
     if abandoned:
-        await connection.execute(_RELEASE, {"ids": list(abandoned)})
+        await outbox.release(connection, abandoned)
 
 
 _OPEN: Final = text("""
@@ -206,8 +207,6 @@ ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id
 """)
 
 _FINISH: Final = text("UPDATE ingest_batch SET finished_at = :at WHERE id = :id")
-
-_RELEASE: Final = text("UPDATE outbox SET batch_id = NULL WHERE batch_id = ANY(CAST(:ids AS uuid[]))")
 
 _ABANDONED: Final = text("""
 SELECT DISTINCT b.id FROM ingest_batch b JOIN outbox o ON o.batch_id = b.id

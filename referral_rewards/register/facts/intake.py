@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.facts import keys as matching
+from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.domain.facts.payloads import FactType
@@ -67,7 +67,7 @@ class Intake:
             size=len(events),
             rows=rows,
             document=f"[{','.join(map(_as_json, rows))}]",
-            locks=array(map(str, matching.locks(every_key))),
+            locks=array(map(str, keys.locks(every_key))),
             conflicts=tuple(conflicts),
         )
 
@@ -118,7 +118,7 @@ class Intake:
         return _Row(
             event=event,
             marks=marks,
-            filing=matching.file(event, marks),
+            filing=keys.file(event, marks),
             public=public,
             salt=salt,
             commitment=commitment,
@@ -131,7 +131,7 @@ class Intake:
 class _Row:
     event: Event
     marks: frozenset[str]
-    filing: matching.Filing
+    filing: keys.Filing
     public: str
     salt: bytes
     commitment: str

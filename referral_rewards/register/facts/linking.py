@@ -13,11 +13,15 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.identity import IDENTITY_KINDS, of_kinds
 from referral_rewards.domain.facts.keys import Beginning, Filing, referral_of_request
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals.lifecycle import APPROVED_OR_PAID, PAID
+from referral_rewards.register import outbox
 from referral_rewards.register.locks import array, dump
+from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.queue import projection as queue
 
 
@@ -119,7 +123,8 @@ def _columns(beginning: Beginning) -> dict[str, Any]:
 
 # The fact with the least (rank, time, source, id) says how a referral began, whatever came first; once it was paid for,
 # nothing says that it began otherwise: it would lose its terms, and with them the watch over what was paid.
-_BEGIN_REFERRALS: Final = text("""
+_BEGIN_REFERRALS: Final = statement(
+    """
 INSERT INTO referral (id, origin_rank, began_at, origin_source, origin_event, program, referrer, referrer_code, channel,
                       facts_version, judged_version, round, late_facts, claim_version)
 SELECT *, 0, 0, 1, 0, 0 FROM json_to_recordset(CAST(:rows AS json)) AS b(
@@ -131,8 +136,10 @@ SET origin_rank = excluded.origin_rank, began_at = excluded.began_at, origin_sou
     referrer_code = excluded.referrer_code, channel = excluded.channel
 WHERE (excluded.origin_rank, excluded.began_at, excluded.origin_source, excluded.origin_event)
     < (referral.origin_rank, referral.began_at, referral.origin_source, referral.origin_event)
-  AND coalesce(referral.status, '') NOT IN ('paying', 'rewarded', 'clawed_back') AND referral.closed_at IS NULL
-""")
+  AND coalesce(referral.status, '') <> ALL(:paid) AND referral.closed_at IS NULL
+""",
+    paid=PAID,
+)
 
 _LISTEN: Final = text("""
 INSERT INTO referral_key (key, referral_id)
@@ -141,7 +148,8 @@ ON CONFLICT DO NOTHING
 """)
 
 # A claim by code has the referrer whose enrolment with that code is the earliest.
-_RESOLVE_CODES: Final = text("""
+_RESOLVE_CODES: Final = statement(
+    """
 UPDATE referral AS r SET referrer = e.referrer
 FROM (
     SELECT DISTINCT ON (r.id) r.id, f.data->>'referrer' AS referrer
@@ -153,9 +161,11 @@ FROM (
     ORDER BY r.id, f.occurred_at, f.source, f.event_id
 ) AS e
 WHERE r.id = e.id AND r.referrer IS DISTINCT FROM e.referrer AND r.moved_to IS NULL AND r.closed_at IS NULL
-  AND coalesce(r.status, '') NOT IN ('paying', 'rewarded', 'clawed_back')
+  AND coalesce(r.status, '') <> ALL(:paid)
 RETURNING r.id
-""")
+""",
+    paid=PAID,
+)
 
 # Once program and referrer are known a referral listens to what concerns the referrer.
 _LISTEN_TO_REFERRER: Final = text("""
@@ -227,7 +237,8 @@ SELECT id, data->>'program' AS program, data->>'referrer' AS referrer FROM fact 
 
 # A request for credit that means the referee of a tracked referral of the same referrer is evidence there, and no
 # referral of its own; unless somebody approved it before the tracked one was heard of.
-_MERGE_REQUESTS: Final = text("""
+_MERGE_REQUESTS: Final = statement(
+    """
 UPDATE referral AS x SET merged_into = t.tracked
 FROM (
     SELECT pair->>0 AS request, min(r.id) AS tracked
@@ -238,11 +249,23 @@ FROM (
     GROUP BY 1
 ) AS t
 WHERE x.id = t.request AND x.merged_into IS DISTINCT FROM t.tracked
-  AND coalesce(x.status, '') NOT IN ('approved', 'paying', 'rewarded', 'clawed_back')
-""")
+  AND coalesce(x.status, '') <> ALL(:approved_or_paid)
+""",
+    approved_or_paid=APPROVED_OR_PAID,
+)
+
+_WAKE_THE_RAISED: Final = outbox.wakeups(
+    WakeupKind.FACT,
+    "raised.id",
+    "(array_agg(link.fact_id))[1]",
+    """FROM raised JOIN link ON link.referral_id = raised.id
+    WHERE raised.parked IS NULL AND (raised.merged_into IS NULL OR raised.status IS NOT NULL)
+    GROUP BY raised.id""",
+    batch=":batch",
+)
 
 # Raising facts_version takes the row's lock, so whoever judged without these facts finds out before acting.
-_RAISE_AND_WAKE: Final = text("""
+_RAISE_AND_WAKE: Final = text(f"""
 WITH link AS (
     SELECT * FROM unnest(CAST(:referrals AS text[]), CAST(:facts AS uuid[])) AS l(referral_id, fact_id)
 ), held AS MATERIALIZED (
@@ -263,11 +286,7 @@ WITH link AS (
     INSERT INTO referral_fact (referral_id, fact_id, version)
     SELECT link.referral_id, link.fact_id, raised.facts_version FROM link JOIN raised ON raised.id = link.referral_id
 ), woken AS (
-    INSERT INTO outbox (kind, target, subject_id, batch_id)
-    SELECT 'fact', raised.id, (array_agg(link.fact_id))[1], CAST(:batch AS uuid)
-    FROM raised JOIN link ON link.referral_id = raised.id
-    WHERE raised.parked IS NULL AND (raised.merged_into IS NULL OR raised.status IS NOT NULL)
-    GROUP BY raised.id
+    {_WAKE_THE_RAISED}
 )
 SELECT id FROM raised
-""")
+""")  # noqa: S608 (words of ours alone)

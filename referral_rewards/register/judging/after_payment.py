@@ -6,13 +6,14 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.payouts.legs import WAS_PAID, LegState
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.clawbacks import carrying_out
 from referral_rewards.register.clawbacks import cases as clawback_cases
 from referral_rewards.register.judging import verdicts
-from referral_rewards.register.notices import planning as telling
+from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, open_case
@@ -49,7 +50,7 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
     claim, _ = await claims.current(connection, row.claim_id)
     await carrying_out.close_legs(connection, row.id)
     legs = await reservations.legs_of(connection, row.id)
-    owed = [leg for leg in legs if leg.state not in ("paid", "clawed_back")]
+    owed = [leg for leg in legs if leg.state not in WAS_PAID]
     if row.status == _S.PAYING and owed:
         return await verdicts.write(
             connection, case, _S.PAYING, claim, again_at=again_at, claim_version=row.facts_version, **_frozen(row)
@@ -69,7 +70,7 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
     return await verdicts.write(
         connection,
         case,
-        _S.CLAWED_BACK if all(leg.state == "clawed_back" for leg in legs) else _S.REWARDED,
+        _S.CLAWED_BACK if all(leg.state == LegState.CLAWED_BACK for leg in legs) else _S.REWARDED,
         claim,
         claim_version=row.facts_version,
         **_frozen(row),
@@ -87,11 +88,11 @@ async def taken_back_since(connection: AsyncConnection, row: Any, now: datetime)
         return row
     await carrying_out.close_legs(connection, row.id)
     legs = await reservations.legs_of(connection, row.id)
-    if not legs or not all(leg.state == "clawed_back" for leg in legs):
+    if not legs or not all(leg.state == LegState.CLAWED_BACK for leg in legs):
         return row
     if (case := await open_case(connection, row, now)) is not None:
         claim, _ = await claims.current(connection, row.claim_id)
-        await telling.tell_of_status(connection, case, _S.CLAWED_BACK, None, claim)
+        await notices.tell_of_status(connection, case, _S.CLAWED_BACK, None, claim)
     await referrals.write(connection, row, now, status=_S.CLAWED_BACK.value)
     return await referrals.hold(connection, row.id)
 

@@ -7,7 +7,7 @@ Nothing is remembered anywhere else, so that a lost, late or repeated signal can
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +19,7 @@ from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.ruling import Ruling, ruling
 from referral_rewards.domain.decisions.overdue import patience
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
-from referral_rewards.domain.referrals.lifecycle import CLOSED, Reason, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, CLOSED, PAID, Reason, ReferralStatus
 from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register import constraints, outbox
 from referral_rewards.register.claims import dossier, moves, reservations
@@ -30,8 +30,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.judging import verdicts
 from referral_rewards.register.judging.after_payment import after_payment, taken_back_since
 from referral_rewards.register.locks import Lock, lock
-from referral_rewards.register.notices import planning as telling
-from referral_rewards.register.queue import projection as queue
+from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import inquiries
 from referral_rewards.register.referrals import rows as referrals
@@ -39,9 +38,6 @@ from referral_rewards.register.referrals.cases import Case, next_ahead, open_cas
 from referral_rewards.register.referrals.closing import closing_digest, still_closed
 
 _S = ReferralStatus
-#: The first payment is committed: what it was for is frozen.
-_PAID: Final = frozenset({_S.PAYING, _S.REWARDED, _S.CLAWED_BACK})
-_BEFORE_A_PERSON: Final = frozenset({_S.AWAITING_APPROVAL, _S.ON_HOLD, _S.APPROVED})
 
 
 class Judgement:
@@ -58,25 +54,6 @@ class Judgement:
         Raises:
             AnswersNeeded: if a source must be asked first and ``answers`` are not what it said to that question.
         """
-        standing = await self._judge(connection, referral, now, answers)
-        await queue.keep(connection, referral)
-        return standing
-
-    async def assemble(
-        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None = None
-    ) -> Standing:
-        """Prepares the reward claim of a referral in review, and judges what follows from it.
-
-        Raises:
-            AnswersNeeded: if ``answers`` are not what the sources said to the question that has to be asked.
-        """
-        standing = await self._assemble(connection, referral, now, answers)
-        await queue.keep(connection, referral)
-        return standing
-
-    async def _judge(
-        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None
-    ) -> Standing:
         row = await referrals.hold(connection, referral)
         if row is None or row.parked or row.merged_into:
             return await verdicts.set_aside(connection, row, now)
@@ -92,7 +69,7 @@ class Judgement:
         case = await open_case(connection, row, now)
         if case is None:
             return await self._not_begun(connection, row, now)
-        if row.status in _PAID:
+        if row.status in PAID:
             return await after_payment(connection, case)
         if case.course.conversion is None and case.course.status is not _S.IN_REVIEW:
             report = await inquiries.open_report(connection, case)
@@ -112,25 +89,22 @@ class Judgement:
             return await verdicts.write(connection, case, _S.IN_REVIEW)
         return await self._by_decision(connection, case, answers)
 
-    async def _not_begun(self, connection: AsyncConnection, row: Any, now: datetime) -> Standing:
-        """A referral that no fact has begun yet. If one is about to, by a clock that runs ahead of ours, it waits."""
-        linked = await referrals.facts(connection, row.id)
-        begins_at = next_ahead([each.fact for each in linked], now)
-        if begins_at is None:
-            return await verdicts.set_aside(connection, row, now)
-        return await verdicts.await_beginning(connection, row, now, begins_at)
-
-    async def _assemble(
-        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None
+    async def assemble(
+        self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None = None
     ) -> Standing:
+        """Prepares the reward claim of a referral in review, and judges what follows from it.
+
+        Raises:
+            AnswersNeeded: if ``answers`` are not what the sources said to the question that has to be asked.
+        """
         await self._lock_order(connection, referral)
         row = await referrals.hold(connection, referral)
-        if row is None or row.closed_at or row.merged_into or row.status in _PAID:
-            return await self._judge(connection, referral, now, answers)
+        if row is None or row.closed_at or row.merged_into or row.status in PAID:
+            return await self.judge(connection, referral, now, answers)
         row = await moves.believed(connection, row, now, self._keys)
         case = await open_case(connection, row, now)
         if case is None or case.course.status is not _S.IN_REVIEW:
-            return await self._judge(connection, referral, now, answers)
+            return await self.judge(connection, referral, now, answers)
         claim, gathered = await build_claim(connection, case, to_the_point(case, answers, Moment.ASSEMBLY))
         if await dossier.lost_to(connection, row.id, gathered.rivals or ()):
             return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)
@@ -138,6 +112,14 @@ class Judgement:
         if claim.denial is not None and case.row.round == 1:
             return await verdicts.close(connection, case, _S.DENIED, claim.denial)
         return await self._by_decision(connection, case, answers)
+
+    async def _not_begun(self, connection: AsyncConnection, row: Any, now: datetime) -> Standing:
+        """A referral that no fact has begun yet. If one is about to, by a clock that runs ahead of ours, it waits."""
+        linked = await referrals.facts(connection, row.id)
+        begins_at = next_ahead([each.fact for each in linked], now)
+        if begins_at is None:
+            return await verdicts.set_aside(connection, row, now)
+        return await verdicts.await_beginning(connection, row, now, begins_at)
 
     async def _lock_order(self, connection: AsyncConnection, referral: str) -> None:
         """Claims on one order are assembled one after the other, so that the later one sees the earlier one."""
@@ -186,7 +168,7 @@ class Judgement:
     async def _by_decision(self, connection: AsyncConnection, case: Case, answers: Answers | None) -> Standing:
         """Where a claim stands before its approvers."""
         before = case.row
-        if case.row.status not in _BEFORE_A_PERSON:
+        if case.row.status not in BEFORE_PAYMENT:
             # Judged anew and found the same, an approval stands; but only from before a person does any status lead on.
             await verdicts.write(connection, case, _S.AWAITING_APPROVAL)
             case = replace(case, row=await referrals.hold(connection, case.row.id))
@@ -217,7 +199,7 @@ class Judgement:
         due = patience(case.row.waiting_since, case.terms)
         known = before.judged_at if before.status == _S.AWAITING_APPROVAL else None
         if any(at <= case.now and (known is None or known < at) for at in (due.remind_at, due.escalate_at)):
-            await telling.tell_approvers(connection, case, claim, [each.user for each in made], due)
+            await notices.tell_approvers(connection, case, claim, [each.user for each in made], due)
 
     async def _approved(
         self,
@@ -286,7 +268,7 @@ class Judgement:
         """Voids the approval of the claim that is being replaced, and takes its reservations back."""
         await reservations.cancel(connection, case, why)
         if case.row.claim_id is not None:
-            await telling.take_back_approval(connection, case)
+            await notices.take_back_approval(connection, case)
             made = await self._decisions(connection, case)
             await decisions.record_effect(connection, [decision.id for decision in made], "void", case.now, why)
 

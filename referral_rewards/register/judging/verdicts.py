@@ -2,27 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Rival
 from referral_rewards.domain.decisions.overdue import patience
-from referral_rewards.domain.referrals.lifecycle import TIMED, Reason, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, TIMED, Reason, ReferralStatus
 from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.claims.dossier import rivals
-from referral_rewards.register.notices import planning as telling
+from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case
 from referral_rewards.register.referrals.closing import late_at_closing
 
 _S = ReferralStatus
-#: A claim in one of these was shown with its rivals: it is looked at again when they change.
-_BEFORE_A_PERSON: Final = frozenset({_S.AWAITING_APPROVAL, _S.ON_HOLD, _S.APPROVED})
 
 
 async def write(
@@ -57,7 +55,7 @@ async def write(
     }
     await referrals.write(connection, case.row, case.now, **known)
     reason = Reason(known["reason"]) if known["reason"] else None
-    await telling.tell_of_status(connection, case, status, reason, claim)
+    await notices.tell_of_status(connection, case, status, reason, claim)
     return _in_brief(case, known, claim)
 
 
@@ -107,7 +105,7 @@ async def await_beginning(connection: AsyncConnection, row: Any, now: datetime, 
 async def wake_rivals(connection: AsyncConnection, found: Sequence[Rival], case: Case) -> None:
     """Has the competing claims looked at again: what they were judged by has changed."""
     for rival in found:
-        if rival.status in _BEFORE_A_PERSON:
+        if rival.status in BEFORE_PAYMENT:
             await outbox.enqueue(connection, WakeupKind.FACT, rival.referral, case.facts[0].id)
 
 
@@ -144,7 +142,7 @@ def _in_brief(case: Case, known: dict[str, Any], claim: RewardClaim | None) -> S
         facts_version=case.row.facts_version,
         closed=known.get("closed_at") is not None,
         program=case.origin.program,
-        routes=tuple(claim.requirement.routes) if claim and known["status"] in _BEFORE_A_PERSON else (),
+        routes=tuple(claim.requirement.routes) if claim and known["status"] in BEFORE_PAYMENT else (),
         flags=claim.flag_names if claim else (),
         reward_minor=sum(leg.amount_minor for leg in claim.legs) if claim else None,
         currency=case.terms.currency if claim else None,

@@ -16,20 +16,11 @@ from uuid import UUID, uuid5
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
+from referral_rewards.domain.notices.states import State
 from referral_rewards.register.locks import dump
 
 _NAMESPACE: Final = UUID("6f1c2b7e-0e4c-5a4b-9b52-5d2f0c9e7a31")
-
-
-class State(StrEnum):
-    """Where a message stands; all but the first two are final."""
-
-    WAITING = "waiting"  # for its moment, or for its next try
-    HELD = "held"  # until the contact hours open
-    SENT = "sent"
-    SUPPRESSED = "suppressed"  # it would have come at a bad time, or had nothing left to say
-    UNDELIVERABLE = "undeliverable"  # nobody to write to, or refused for good
-    FAILED = "failed"  # tried for days
 
 
 class Audience(StrEnum):
@@ -123,7 +114,8 @@ INSERT INTO personal_data (subject_id, body, salt, commitment) VALUES (:id, CAST
 ON CONFLICT DO NOTHING
 """)
 
-_PLAN: Final = text("""
+_PLAN: Final = statement(
+    """
 INSERT INTO notice (id, referral_id, program, template, audience, recipient, channel, occasion, planned_at, state, why,
                     attempts, due_at, settled_at)
 SELECT n.id, n.referral_id, n.program, n.template, n.audience, n.recipient, 'email', n.occasion,
@@ -134,9 +126,11 @@ FROM json_to_recordset(CAST(:rows AS json)) AS n(
 WHERE n.only_after IS NULL OR EXISTS (
     SELECT 1 FROM notice told
     WHERE told.referral_id = n.referral_id AND told.template = n.only_after AND told.audience = n.audience
-      AND told.occasion = n.occasion AND told.state <> 'suppressed')
+      AND told.occasion = n.occasion AND told.state <> :suppressed)
 ON CONFLICT DO NOTHING
-""")
+""",
+    suppressed=State.SUPPRESSED,
+)
 
 _CLAIM: Final = text("""
 WITH held AS MATERIALIZED (

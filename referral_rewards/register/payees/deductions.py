@@ -14,10 +14,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.books.ledger import Deduction, DeductionKind
-from referral_rewards.domain.clawbacks.states import takes_of_offset
+from referral_rewards.domain.clawbacks.states import OFFSETS, ClawbackKind, ClawbackState, takes_of_offset
 from referral_rewards.domain.payees import tax_thresholds
 from referral_rewards.domain.payouts import rail_catalogue
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.clawbacks import reversals as clawback_authority
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import Lock, lock
@@ -97,7 +99,7 @@ async def unauthorised(
     for offset in (await connection.execute(_OFFSETS_OF, {"payout": payout.id})).all():
         if (offset.payee, offset.currency) != (payout.payee, payout.currency):
             return "it is lowered by what somebody else owes"
-        if offset.state not in ("offsetting", "offset") and payout.key_used_at is None:
+        if offset.state not in OFFSETS and payout.key_used_at is None:
             return "it is lowered by what is not owed any more"
         if offset.over_minor > offset.amount_minor:
             return "it is lowered by more than is owed"
@@ -112,16 +114,22 @@ async def _keep(connection: AsyncConnection, payout: UUID, kind: DeductionKind, 
 
 
 # What of each is neither recovered nor kept from a payout that is on its way; oldest first.
-_OPEN_OFFSETS: Final = text("""
+_OPEN_OFFSETS: Final = statement(
+    """
 SELECT o.id, o.open_minor FROM (
     SELECT b.id, b.created_at, CAST(b.amount_minor - b.recovered_minor - coalesce((
                SELECT sum(d.amount_minor) FROM payout_deduction d JOIN payout p ON p.id = d.payout_id
-               WHERE d.source = CAST(b.id AS text) AND d.kind = 'offset' AND d.live AND p.state <> 'settled'
+               WHERE d.source = CAST(b.id AS text) AND d.kind = :kept AND d.live AND p.state <> :settled
            ), 0) AS bigint) AS open_minor
     FROM clawback b
-    WHERE b.payee = :payee AND b.currency = :currency AND b.kind = 'offset' AND b.state = 'offsetting'
+    WHERE b.payee = :payee AND b.currency = :currency AND b.kind = :offset AND b.state = :offsetting
 ) AS o WHERE o.open_minor > 0 ORDER BY o.created_at, o.id
-""")
+""",
+    kept=DeductionKind.OFFSET,
+    settled=PayoutState.SETTLED,
+    offset=ClawbackKind.OFFSET,
+    offsetting=ClawbackState.OFFSETTING,
+)
 
 _KEEP: Final = text("""
 INSERT INTO payout_deduction (payout_id, kind, source, amount_minor, live)
@@ -136,9 +144,12 @@ SELECT kind, source, amount_minor FROM payout_deduction WHERE payout_id = :payou
 """)
 
 # With what all live deductions together keep for it, settled ones among them.
-_OFFSETS_OF: Final = text("""
+_OFFSETS_OF: Final = statement(
+    """
 SELECT b.*, (SELECT CAST(sum(e.amount_minor) AS bigint) FROM payout_deduction e
-             WHERE e.source = d.source AND e.kind = 'offset' AND e.live) AS over_minor
-FROM payout_deduction d LEFT JOIN clawback b ON b.id = CASE WHEN d.kind = 'offset' THEN CAST(d.source AS uuid) END
-WHERE d.payout_id = :payout AND d.kind = 'offset' AND d.live
-""")
+             WHERE e.source = d.source AND e.kind = :kept AND e.live) AS over_minor
+FROM payout_deduction d LEFT JOIN clawback b ON b.id = CASE WHEN d.kind = :kept THEN CAST(d.source AS uuid) END
+WHERE d.payout_id = :payout AND d.kind = :kept AND d.live
+""",
+    kept=DeductionKind.OFFSET,
+)

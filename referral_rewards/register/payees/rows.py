@@ -10,10 +10,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import spelled
 from referral_rewards.domain import calendar
 from referral_rewards.domain.claims.dossier import TaxPosition
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
 from referral_rewards.domain.payees.tax_forms import OnFile, TaxForm
+from referral_rewards.domain.payouts.states import OVER, PayoutState
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.register import programs
 
@@ -123,18 +125,20 @@ SELECT l.id, r.program, r.version FROM leg l JOIN referral r ON r.id = l.referra
 WHERE l.id = ANY(CAST(:legs AS uuid[]))
 """)
 
-_TOTALS: Final = text("""
+_TOTALS: Final = text(
+    spelled(
+        """
 WITH bound AS (
     SELECT b->>0 AS program, CAST(b->>1 AS timestamptz) AS since, CAST(b->>2 AS timestamptz) AS until
     FROM json_array_elements(CAST(:bounds AS json)) AS b
 ), counting AS (
     SELECT p.id, CAST(NULL AS timestamptz) AS settled_at
     FROM unnest(CAST(:payees AS text[])) AS asked(payee) JOIN payout p USING (payee)
-    WHERE p.state NOT IN ('settled', 'cancelled')
+    WHERE p.state NOT IN :over
     UNION ALL
     SELECT p.id, p.settled_at
     FROM unnest(CAST(:payees AS text[])) AS asked(payee) JOIN payout p USING (payee)
-    WHERE p.state = 'settled' AND p.settled_at >= CAST(:since AS timestamptz)
+    WHERE p.state = :settled AND p.settled_at >= CAST(:since AS timestamptz)
       AND p.settled_at < CAST(:until AS timestamptz)
 )
 SELECT l.beneficiary, l.currency, sum(l.amount_minor) AS total_minor
@@ -143,9 +147,15 @@ CROSS JOIN LATERAL (SELECT * FROM leg WHERE id = pl.leg_id OFFSET 0) AS l JOIN b
 WHERE (c.settled_at IS NULL OR (c.settled_at >= b.since AND c.settled_at < b.until))
   AND (CAST(:besides AS text) IS NULL OR l.referral_id <> :besides)
 GROUP BY l.beneficiary, l.currency
-""")
+""",
+        over=OVER,
+        settled=PayoutState.SETTLED,
+    )
+)
 
-_BY_PROGRAM: Final = text("""
+_BY_PROGRAM: Final = text(
+    spelled(
+        """
 WITH bound AS (
     SELECT b->>0 AS program, CAST(b->>1 AS timestamptz) AS since, CAST(b->>2 AS timestamptz) AS until
     FROM json_array_elements(CAST(:bounds AS json)) AS b
@@ -153,7 +163,10 @@ WITH bound AS (
 SELECT l.program, l.currency, sum(l.amount_minor) AS total_minor
 FROM payout p JOIN payout_leg pl ON pl.payout_id = p.id AND pl.live JOIN leg l ON l.id = pl.leg_id
 JOIN bound b ON b.program = l.program AND p.settled_at >= b.since AND p.settled_at < b.until
-WHERE p.state = 'settled' AND p.payee = :payee AND p.settled_at >= CAST(:since AS timestamptz)
+WHERE p.state = :settled AND p.payee = :payee AND p.settled_at >= CAST(:since AS timestamptz)
   AND p.settled_at < CAST(:until AS timestamptz)
 GROUP BY l.program, l.currency ORDER BY l.program, l.currency
-""")
+""",
+        settled=PayoutState.SETTLED,
+    )
+)

@@ -15,8 +15,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import spelled, statement
 from referral_rewards.domain.claims.dossier import TaxPosition
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
+from referral_rewards.domain.payouts.legs import LegState
+from referral_rewards.register import outbox
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees import rows as payees
 
@@ -34,14 +37,14 @@ async def decide(
         return frozenset()
     await deductions.hold_payees(connection, [leg.beneficiary for leg in legs])
     held = await _waiting(connection, legs, now)
-    begin = [leg for leg in legs if leg.id in held and leg.state != "tax_hold"]
-    end = [leg for leg in legs if leg.id not in held and leg.state == "tax_hold"]
+    begin = [leg for leg in legs if leg.id in held and leg.state != LegState.TAX_HOLD]
+    end = [leg for leg in legs if leg.id not in held and leg.state == LegState.TAX_HOLD]
     if begin:
         await connection.execute(_HOLD, {"legs": [leg.id for leg in begin]})
     if end:
         await connection.execute(_LET_GO, {"legs": [leg.id for leg in end]})
     if others := {leg.referral_id for leg in begin} - {judging}:
-        await connection.execute(_WAKE, {"referrals": sorted(others), "batch": None})
+        await outbox.enqueue_newest_fact(connection, sorted(others))
     return held
 
 
@@ -67,7 +70,7 @@ async def wake(
     found = await connection.execute(_WAITING, {"payees": sorted(names)})
     waiting = {row.referral_id for row in found if row.referral_id != besides}
     if waiting:
-        await connection.execute(_WAKE, {"referrals": sorted(waiting), "batch": batch})
+        await outbox.enqueue_newest_fact(connection, sorted(waiting), batch)
     return waiting
 
 
@@ -96,21 +99,17 @@ async def _waiting(connection: AsyncConnection, legs: Sequence[Any], now: dateti
     return frozenset(waiting)
 
 
-_HOLD: Final = text("UPDATE leg SET state = 'tax_hold' WHERE id = ANY(CAST(:legs AS uuid[]))")
+_HOLD: Final = statement("UPDATE leg SET state = :held WHERE id = ANY(CAST(:legs AS uuid[]))", held=LegState.TAX_HOLD)
 
-_LET_GO: Final = text("UPDATE leg SET state = 'reserved' WHERE id = ANY(CAST(:legs AS uuid[]))")
-
-_WAITING: Final = text("""
-SELECT DISTINCT referral_id FROM leg WHERE state = 'tax_hold' AND beneficiary = ANY(CAST(:payees AS text[]))
-""")
-
-_WAKE: Final = text("""
-WITH woken AS (SELECT unnest(CAST(:referrals AS text[])) AS id), listed AS (
-    INSERT INTO to_judge (referral_id) SELECT id FROM woken
+_LET_GO: Final = statement(
+    "UPDATE leg SET state = :reserved WHERE id = ANY(CAST(:legs AS uuid[]))", reserved=LegState.RESERVED
 )
-INSERT INTO outbox (kind, target, subject_id, batch_id)
-SELECT 'fact', woken.id,
-       (SELECT fact_id FROM referral_fact WHERE referral_id = woken.id ORDER BY version DESC LIMIT 1),
-       CAST(:batch AS uuid)
-FROM woken
-""")
+
+_WAITING: Final = text(
+    spelled(
+        """
+SELECT DISTINCT referral_id FROM leg WHERE state = :held AND beneficiary = ANY(CAST(:payees AS text[]))
+""",
+        held=LegState.TAX_HOLD,
+    )
+)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.money_acts import ROLES, ActSubject, MoneyAct
 from referral_rewards.domain.payouts.states import REFUSALS, PayoutState
-from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register import payout_history
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
@@ -37,7 +37,7 @@ async def carry_out(connection: AsyncConnection, payout: UUID, now: datetime, ke
         if (why_void := await _void(connection, decision, subject)) is not None:
             await decisions.record_effect(connection, [decision.id], "void", now, why_void)
             continue
-        await payout_steps.append(
+        await payout_history.append(
             connection, payout, row.generation, now, decision.kind, f"{decision.user}: {decision.reason}"
         )
         await _apply(connection, row, decision, now)

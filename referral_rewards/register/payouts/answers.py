@@ -11,8 +11,7 @@ from referral_rewards.domain import money
 from referral_rewards.domain.clawbacks.states import CameBack, came_back
 from referral_rewards.domain.payouts.advice import until_the_second_look
 from referral_rewards.domain.payouts.states import AT_REST, TRANSITIONS, PayoutState
-from referral_rewards.register import payout_history as payout_steps
-from referral_rewards.register import rail_halts
+from referral_rewards.register import payout_history, rail_halts
 from referral_rewards.register.payouts import endings
 from referral_rewards.register.payouts import rows as payout_rows
 from referral_rewards.register.payouts.sending import NotNow, ToSend
@@ -103,9 +102,9 @@ async def shut_out(
     """Halts the rail that did not let us in. A key that it has not seen by this, and by no other attempt, is unused."""
     held = await payout_rows.hold(connection, payout)
     await rail_halts.halt(connection, step.rail, why, now)
-    if step.key_used_at is None and await payout_steps.newest(connection, payout) == step.step:
+    if step.key_used_at is None and await payout_history.newest(connection, payout) == step.step:
         await connection.execute(_KEY_UNUSED, {"id": payout})
-        await payout_steps.append(connection, payout, step.generation, now, payout_steps.SHUT_OUT)
+        await payout_history.append(connection, payout, step.generation, now, payout_history.SHUT_OUT)
     why = f"the rail {step.rail} does not let us in: {why}"
     await payout_rows.remark(connection, held.row, why, now, again_after)
     return NotNow(PayoutState(held.row.state), why, again_after)
@@ -118,7 +117,7 @@ async def _seen_by_a_person(
     back since by what the rail lists as something else."""
     if to not in (_P.SETTLED, _P.MANUAL_REVIEW):
         return False
-    steps = await payout_steps.of(connection, payout.id)
+    steps = await payout_history.of(connection, payout.id)
     shown = [(each.reference, each.why) for each in steps if each.state == _P.MANUAL_REVIEW]
     return (reference, why) in shown if to is _P.MANUAL_REVIEW else reference in dict(shown)
 

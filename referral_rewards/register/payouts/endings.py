@@ -12,8 +12,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.books.ledger import DeductionKind
+from referral_rewards.domain.clawbacks.states import REVERSAL_ENDED, ClawbackKind
+from referral_rewards.domain.payouts.legs import LegState
 from referral_rewards.register.books import ledger
 from referral_rewards.register.clawbacks import offsets
 from referral_rewards.register.payees import deductions, tax_holds
@@ -92,29 +95,45 @@ async def _post(connection: AsyncConnection, payout: Any, entry: books.Entry, no
         await ledger.post(connection, its, program=payout.body["program"], referral=payout.referral_id or "", at=now)
 
 
-_LEGS_PAID: Final = text("""
-UPDATE leg SET state = 'paid'
-WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = 'reserved'
-""")
+_LEGS_PAID: Final = statement(
+    """
+UPDATE leg SET state = :paid
+WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = :reserved
+""",
+    paid=LegState.PAID,
+    reserved=LegState.RESERVED,
+)
 
-_LEGS_OWED: Final = text("""
-UPDATE leg SET state = 'reserved'
-WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = 'paid'
-""")
+_LEGS_OWED: Final = statement(
+    """
+UPDATE leg SET state = :reserved
+WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = :paid
+""",
+    paid=LegState.PAID,
+    reserved=LegState.RESERVED,
+)
 
-_CANCEL_LEGS: Final = text("""
-UPDATE leg SET state = 'cancelled'
-WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = 'reserved'
+_CANCEL_LEGS: Final = statement(
+    """
+UPDATE leg SET state = :cancelled
+WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = :reserved
 RETURNING *
-""")
+""",
+    cancelled=LegState.CANCELLED,
+    reserved=LegState.RESERVED,
+)
 
 _UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE payout_id = :id AND live")
 
-_REVERSED: Final = text("""
-SELECT coalesce(sum(CASE WHEN state IN ('reversed', 'partly_reversed', 'unrecoverable') THEN recovered_minor
+_REVERSED: Final = statement(
+    """
+SELECT coalesce(sum(CASE WHEN state = ANY(:ended) THEN recovered_minor
                          ELSE amount_minor END), 0)
-FROM clawback WHERE payout_id = :id AND kind = 'reverse' AND first_sent_at IS NOT NULL
-""")
+FROM clawback WHERE payout_id = :id AND kind = :reverse AND first_sent_at IS NOT NULL
+""",
+    ended=REVERSAL_ENDED,
+    reverse=ClawbackKind.REVERSE,
+)
 
 #: Of a payout `p`, that nothing is paid by it any more, though it was sent (`is_given_up`).
 GIVEN_UP: Final = """

@@ -13,10 +13,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
 from referral_rewards.domain.payouts.rail_catalogue import SAY_WHAT_THEY_HOLD
 from referral_rewards.domain.payouts.states import REFUSALS, PayoutState, provider_key
-from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register import payout_history
 from referral_rewards.register.books import ledger
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
@@ -43,7 +44,7 @@ async def flaw(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str |
             return "the books show that it was settled already"
     if payout.generation == 1:
         return None
-    steps = await payout_steps.of(connection, payout.id)
+    steps = await payout_history.of(connection, payout.id)
     made = await decisions.on_subject(connection, payout.id, keys)
     retries = [each for each in made if each.kind is MoneyAct.RETRY_PAYOUT]
     released = {each.digest for each in retries if each.roles & ROLES[MoneyAct.RETRY_PAYOUT]}
@@ -52,7 +53,7 @@ async def flaw(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str |
         refused = {PayoutState(each.state) for each in its} & REFUSALS
         if not refused:
             return f"generation {generation} of its key was never refused"
-        by_funds = any(each.act == payout_steps.TOPPED_UP for each in its) and _waits_for_funds_alone(payout, its)
+        by_funds = any(each.act == payout_history.TOPPED_UP for each in its) and _waits_for_funds_alone(payout, its)
         if not by_funds and released.isdisjoint(payout_digest(payout, generation, state) for state in refused):
             return f"nobody released generation {generation + 1} of its key"
     return None
@@ -62,7 +63,9 @@ async def earlier(connection: AsyncConnection, payout: Any) -> Sequence[Earlier]
     """The keys before the present one, oldest first."""
     if payout.generation == 1:
         return ()
-    named = {each.generation: each.reference for each in await payout_steps.of(connection, payout.id) if each.reference}
+    named = {
+        each.generation: each.reference for each in await payout_history.of(connection, payout.id) if each.reference
+    }
     return [
         Earlier(provider_key(payout.id, generation), named.get(generation))
         for generation in range(1, payout.generation)
@@ -81,11 +84,11 @@ async def top_up(connection: AsyncConnection, payout: UUID, generation: int, now
     found = (await connection.execute(_HOLD, {"id": payout})).one()
     if found.state != PayoutState.WAITING_FUNDS or found.generation != generation:
         return False
-    its = [each for each in await payout_steps.of(connection, payout) if each.generation == generation]
+    its = [each for each in await payout_history.of(connection, payout) if each.generation == generation]
     if not _waits_for_funds_alone(found, its):
         return False
-    await payout_steps.append(
-        connection, payout, generation, now, payout_steps.TOPPED_UP, "the account holds enough for it now"
+    await payout_history.append(
+        connection, payout, generation, now, payout_history.TOPPED_UP, "the account holds enough for it now"
     )
     await begin_next(connection, found, now)
     return True
@@ -101,8 +104,11 @@ def _waits_for_funds_alone(payout: Any, steps: Sequence[Any]) -> bool:
 
 _HOLD: Final = text("SELECT * FROM payout WHERE id = :id FOR UPDATE")
 
-_NEXT: Final = text("""
-UPDATE payout SET generation = :generation, provider_key = :key, state = 'approved', why = NULL, key_used_at = NULL,
+_NEXT: Final = statement(
+    """
+UPDATE payout SET generation = :generation, provider_key = :key, state = :approved, why = NULL, key_used_at = NULL,
                   missed_at = NULL, provider_reference = NULL, settled_at = NULL, due_at = :at, updated_at = :at
 WHERE id = :id
-""")
+""",
+    approved=PayoutState.APPROVED,
+)

@@ -11,8 +11,10 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PersonalData
+from models.statuses import statement
 from referral_rewards.domain.claims.rewards import Side
-from referral_rewards.domain.payouts.states import Handed
+from referral_rewards.domain.payouts.legs import LegState
+from referral_rewards.domain.payouts.states import Handed, PayoutState
 
 
 async def keep(connection: AsyncConnection, payout: UUID, paid_as: str, handed: Handed, at: datetime) -> None:
@@ -53,13 +55,17 @@ ON CONFLICT (payout_id, paid_as) DO NOTHING RETURNING id
 
 _KEPT: Final = text("SELECT 1 FROM handover WHERE payout_id = :payout AND paid_as = :paid_as")
 
-_OF_SIDE: Final = text("""
+_OF_SIDE: Final = statement(
+    """
 SELECT h.kind, d.body->>'what' AS what, h.reference
 FROM leg l
 JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
-JOIN payout p ON p.id = pl.payout_id AND p.state = 'settled'
+JOIN payout p ON p.id = pl.payout_id AND p.state = :settled
 JOIN handover h ON h.payout_id = p.id AND h.paid_as = p.provider_reference
 JOIN personal_data d ON d.subject_id = h.id AND d.body IS NOT NULL
-WHERE l.referral_id = :referral AND l.role = :side AND l.state = 'paid'
+WHERE l.referral_id = :referral AND l.role = :side AND l.state = :paid
 ORDER BY h.given_at, h.id
-""")
+""",
+    settled=PayoutState.SETTLED,
+    paid=LegState.PAID,
+)

@@ -8,7 +8,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.payouts.provider_events import NAMELESS, RAILS_OF, ProviderEvent
+from models.statuses import spelled
+from referral_rewards.domain.payouts.provider_events import ProviderEvent
+from referral_rewards.domain.payouts.rail_catalogue import NAMELESS, RAILS_OF
+from referral_rewards.domain.payouts.states import IN_DOUBT
 from referral_rewards.register import outbox
 from referral_rewards.register.outbox import WakeupKind
 
@@ -57,10 +60,15 @@ ORDER BY p.id = CAST(:payout AS uuid) DESC NULLS LAST, p.id LIMIT 1
 """)
 
 # The reply to one of these may have been lost: the event is about its order, or about none of ours.
-_IN_DOUBT: Final = text("""
-SELECT id FROM payout WHERE rail = ANY(CAST(:rails AS text[])) AND state IN ('sending', 'unknown')
+_IN_DOUBT: Final = text(
+    spelled(
+        """
+SELECT id FROM payout WHERE rail = ANY(CAST(:rails AS text[])) AND state IN :in_doubt
 ORDER BY updated_at DESC, id LIMIT 20
-""")
+""",
+        in_doubt=IN_DOUBT,
+    )
+)
 
 # One that came before we knew the provider's name of its payment is new again once we do.
 _RECORD: Final = text("""

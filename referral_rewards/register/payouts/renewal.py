@@ -10,7 +10,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.payouts.states import PayoutState, body_hash
+from models.statuses import statement
+from referral_rewards.domain.books.ledger import DeductionKind
+from referral_rewards.domain.clawbacks.states import OFFSETS
+from referral_rewards.domain.payouts.states import UNSENT, body_hash
 from referral_rewards.register.locks import dump
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payouts import rows as payout_rows
@@ -24,7 +27,7 @@ async def renew(connection: AsyncConnection, payout: UUID, at: datetime) -> bool
     found = await payout_rows.read(connection, payout)
     await deductions.hold_payees(connection, [found.payee])
     found = await payout_rows.hold_alone(connection, payout)
-    if found.first_sent_at is not None or found.state not in _UNSENT or not await _outdated(connection, payout):
+    if found.first_sent_at is not None or found.state not in UNSENT or not await _outdated(connection, payout):
         return False
     amount_minor = await deductions.plan(
         connection,
@@ -45,15 +48,17 @@ async def _outdated(connection: AsyncConnection, payout: UUID) -> bool:
     return bool((await connection.execute(_OUTDATED, {"payout": payout})).scalar_one())
 
 
-_UNSENT: Final = frozenset({PayoutState.PLANNED, PayoutState.APPROVED})
-
-_OUTDATED: Final = text("""
+_OUTDATED: Final = statement(
+    """
 SELECT EXISTS (
     SELECT 1 FROM payout_deduction d
-    JOIN clawback b ON b.id = CASE WHEN d.kind = 'offset' THEN CAST(d.source AS uuid) END
-    WHERE d.payout_id = :payout AND d.live AND d.kind = 'offset' AND b.state NOT IN ('offsetting', 'offset')
+    JOIN clawback b ON b.id = CASE WHEN d.kind = :kept THEN CAST(d.source AS uuid) END
+    WHERE d.payout_id = :payout AND d.live AND d.kind = :kept AND b.state <> ALL(:offsets)
 )
-""")
+""",
+    kept=DeductionKind.OFFSET,
+    offsets=OFFSETS,
+)
 
 _LEGS: Final = text("SELECT leg_id FROM payout_leg WHERE payout_id = :payout AND live ORDER BY leg_id")
 

@@ -10,12 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutRow, ReferralRow
 from referral_rewards.domain.payouts.states import AT_REST, PayoutState
-from referral_rewards.register import outbox
-from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register import outbox, payout_history
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payout_history import Dates
-from referral_rewards.register.queue import projection as queue
+from referral_rewards.register.queue import upkeep
 
 _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
 _referrals = ReferralRow.__table__  # type: ignore[attr-defined]
@@ -40,7 +39,10 @@ async def hold(connection: AsyncConnection, payout: UUID) -> Held:
 
 async def hold_referrals(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
     """The first half of it. One that nobody has heard of has no row."""
-    return (await connection.execute(_HOLD_REFERRALS, {"id": payout})).all()
+    rows = (await connection.execute(_HOLD_REFERRALS, {"id": payout})).all()
+    for row in rows:
+        upkeep.watch(connection, row.id)
+    return rows
 
 
 async def hold_alone(connection: AsyncConnection, payout: UUID) -> Any:
@@ -89,10 +91,9 @@ async def referrals_of(connection: AsyncConnection, payout: UUID) -> Sequence[st
 
 
 async def tell(connection: AsyncConnection, payout: Any, named: Sequence[str], to: PayoutState) -> None:
-    """Keeps the queue, and wakes each referral whose payouts are under way, or all at rest; and its cycle."""
+    """Wakes each referral whose payouts are under way, or all at rest; and its cycle."""
     moving = await _moving(connection, named) if to in AT_REST else frozenset()
     for referral in named:
-        await queue.keep(connection, referral)
         if referral not in moving:
             await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout.id)
     if payout.cycle_id is not None and to in AT_REST:
@@ -105,7 +106,7 @@ async def remark(
     """Says why a payout stays where it stands; it moves nowhere."""
     await connection.execute(_REMARK, {"id": payout.id, "why": why})
     if why != payout.why:
-        await payout_steps.append(connection, payout.id, payout.generation, now, payout_steps.ANSWERED, why)
+        await payout_history.append(connection, payout.id, payout.generation, now, payout_history.ANSWERED, why)
     await due(connection, payout.id, now, again_after)
 
 

@@ -6,16 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
 from referral_rewards.domain.payouts.advice import NOT_CONNECTED, SOON
 from referral_rewards.domain.payouts.states import AT_REST, PaymentRequest, PayoutState, body_hash
 from referral_rewards.domain.referrals.inquiries import Answers, Question
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.register import outbox, rail_halts
-from referral_rewards.register import payout_history as payout_steps
+from referral_rewards.register import outbox, payout_history, rail_halts
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles import sending as cycle_sending
 from referral_rewards.register.decisions.signing import KeyRing
@@ -33,7 +32,6 @@ from referral_rewards.register.payouts.authority import (
     verify,
 )
 from referral_rewards.register.payouts.generations import Earlier
-from referral_rewards.register.queue import projection as queue
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import open_case
@@ -155,7 +153,7 @@ async def _attempt(
     found = await payout_rows.hold_alone(connection, known.id)
     if found is None:
         return NotNow(_P.CANCELLED, "there is no such payout")
-    history = await payout_steps.dates(connection, found.id, found.generation)
+    history = await payout_history.dates(connection, found.id, found.generation)
     found = await payout_rows.hold_to_its_history(connection, found, history)
     state = PayoutState(found.state)
     if state in AT_REST or state is _P.WAITING_FUNDS:
@@ -217,8 +215,6 @@ async def _attempt(
         for row in rows:
             await referrals.write(connection, row, now, status=_S.PAYING.value)
     step = await _committed(connection, found, now, may_resend=not changed, probes=halt is not None)
-    for row in rows if found.first_sent_at is None else ():
-        await queue.keep(connection, row.id)
     if found.amount_minor == 0:
         return await _nothing_to_send(connection, found, named, now)
     return step
@@ -236,7 +232,7 @@ async def _committed(
     polls = payout.state == _P.ACCEPTED
     if not polls:
         await connection.execute(_COMMIT_ATTEMPT, {"id": payout.id, "at": now})
-    act = payout_steps.POLLED if polls else payout_steps.SENT if payout.key_used_at is None else payout_steps.LOOKED_UP
+    act = payout_history.SENT if payout.key_used_at is None else payout_history.LOOKED_UP
     return ToSend(
         request=PaymentRequest.of(payout.body),
         rail=payout.rail,
@@ -248,7 +244,9 @@ async def _committed(
         earlier=await generations.earlier(connection, payout),
         generation=payout.generation,
         probes=probes,
-        step=await payout_steps.append(connection, payout.id, payout.generation, now, act),
+        step=await payout_history.append(
+            connection, payout.id, payout.generation, now, payout_history.POLLED if polls else act
+        ),
     )
 
 
@@ -282,7 +280,6 @@ async def _stop(connection: AsyncConnection, payout: Any, now: datetime, why: st
     """Puts a payout before a person instead of paying it."""
     await payout_rows.move(connection, payout.id, _P.MANUAL_REVIEW, now, why, None)
     for referral in await payout_rows.referrals_of(connection, payout.id):
-        await queue.keep(connection, referral)
         await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout.id)
     if payout.cycle_id is not None:
         await cycles.wake_once_over(connection, payout.cycle_id)
@@ -293,9 +290,13 @@ def _longer(one: timedelta | None, other: timedelta | None) -> timedelta | None:
     return max((each for each in (one, other) if each is not None), default=None)
 
 
-_COMMIT_ATTEMPT: Final = text("""
+_COMMIT_ATTEMPT: Final = statement(
+    """
 UPDATE payout SET first_sent_at = coalesce(first_sent_at, :at), key_used_at = coalesce(key_used_at, :at),
-                  state = CASE state WHEN 'approved' THEN 'sending' ELSE state END,
-                  updated_at = CASE state WHEN 'approved' THEN :at ELSE updated_at END
+                  state = CASE state WHEN :approved THEN :sending ELSE state END,
+                  updated_at = CASE state WHEN :approved THEN :at ELSE updated_at END
 WHERE id = :id
-""")
+""",
+    approved=_P.APPROVED,
+    sending=_P.SENDING,
+)

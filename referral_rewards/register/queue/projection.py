@@ -1,8 +1,8 @@
 """Keeps the queue: what waits for a person, as rows that a search finds without reading the register through.
 
 The queue is a projection. What of one referral waits follows from its row, its claim, its payouts and its facts; it is
-written anew wherever one of these changes, in the same transaction and under the referral's row lock, so that it never
-says anything else than they do.
+written anew whenever one of these changed, in the same transaction and under the referral's row lock (`upkeep`), so
+that it never says anything else than they do.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,13 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import spelled, statement
+from referral_rewards.domain.clawbacks.states import CaseState, ClawbackState
+from referral_rewards.domain.cycles.grouping import CycleState
 from referral_rewards.domain.decisions.overdue import patience
+from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
+from referral_rewards.domain.payouts.states import FOR_A_PERSON, PayoutState
+from referral_rewards.domain.referrals.lifecycle import WITH_APPROVERS, WITHOUT_CONVERSION, ReferralStatus
 from referral_rewards.register import programs
 from referral_rewards.register.locks import array
 
@@ -64,31 +70,33 @@ async def _date(connection: AsyncConnection, entry: Any) -> None:
 # stands there is read when it is shown, for it may change while it stands. One of unknown outcome waits for a person
 # from an hour on: until then its entry lies in the future, where no search looks, so that nothing has to be written
 # when the hour is over.
-_KEEP: Final = text("""
+_KEEP: Final = text(
+    spelled(
+        """
 WITH waiting AS MATERIALIZED (
     SELECT r.id, 'approval' AS exception, '' AS subject, CAST(NULL AS text) AS about, CAST(NULL AS text) AS reported,
            coalesce(r.waiting_since, (SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id
-                                      AND s.status = 'awaiting_approval')) AS since
-    FROM referral r WHERE r.id = :referral AND r.status IN ('awaiting_approval', 'on_hold')
+                                      AND s.status = :awaiting_approval)) AS since
+    FROM referral r WHERE r.id = :referral AND r.status IN :with_approvers
     UNION ALL
     SELECT r.id, 'late_fact', '', r.late_facts || ' late', NULL, r.closed_at
     FROM referral r WHERE r.id = :referral AND r.late_facts > 0 AND r.closed_at IS NOT NULL
     UNION ALL
     SELECT c.referral_id, 'clawback', c.leg_id || '/' || c.fact_id, c.why, NULL, c.opened_at
     FROM clawback_case c WHERE c.referral_id = :referral
-      AND (c.state = 'open' OR EXISTS (
-          SELECT 1 FROM clawback b WHERE b.case_id = c.id AND b.state = 'manual_review' OFFSET 0))
+      AND (c.state = :open OR EXISTS (
+          SELECT 1 FROM clawback b WHERE b.case_id = c.id AND b.state = :in_review OFFSET 0))
     UNION ALL
     SELECT CAST(:referral AS text) COLLATE "C", 'payout_' || p.state, CAST(p.id AS text), NULL, NULL,
-           p.updated_at + CASE p.state WHEN 'unknown' THEN interval '1 hour' ELSE interval '0' END
+           p.updated_at + CASE p.state WHEN :unknown THEN interval '1 hour' ELSE interval '0' END
     FROM (
         SELECT id FROM payout WHERE referral_id = :referral
         UNION
         SELECT pl.payout_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id
         WHERE l.referral_id = :referral
     ) AS its JOIN payout p USING (id)
-    WHERE (p.state IN ('manual_review', 'refused', 'returned', 'waiting_funds', 'unknown')
-           OR (p.state = 'accepted' AND p.rail = 'manual'))
+    WHERE (p.state IN :for_a_person
+           OR (p.state = :accepted AND p.rail IN :by_hand))
       AND :referral = coalesce(p.referral_id, (
           SELECT min(l.referral_id) FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
           WHERE pl.payout_id = p.id AND (pl.live OR NOT EXISTS (
@@ -100,7 +108,7 @@ WITH waiting AS MATERIALIZED (
     FROM referral r
     CROSS JOIN LATERAL (SELECT fact_id FROM referral_fact WHERE referral_id = r.id OFFSET 0) AS rf
     CROSS JOIN LATERAL (SELECT * FROM fact WHERE id = rf.fact_id AND type = 'conversion.reported' OFFSET 0) AS f
-    WHERE r.id = :referral AND r.closed_at IS NULL AND r.status IN ('invited', 'purchased_unclaimed', 'claimed')
+    WHERE r.id = :referral AND r.closed_at IS NULL AND r.status IN :without_conversion
       AND NOT EXISTS (
           SELECT 1 FROM fact_key fk JOIN fact told ON told.id = fk.fact_id AND told.type = 'conversion.recorded'
           WHERE fk.key = 'order:' || (f.data->>'order') OFFSET 0)
@@ -134,13 +142,25 @@ WHERE (q.program, q.status, q.reason, q.about, q.referrer, q.customer, q.order_i
        excluded.order_id, excluded.recommendation, excluded.flags, excluded.routes, excluded.amount_minor,
        excluded.currency, excluded.since)
 RETURNING q.referral_id, q.program, q.since, (SELECT version FROM referral WHERE id = q.referral_id) AS version,
-          q.exception = 'approval' AND q.status = 'awaiting_approval' AS undated
-""")
+          q.exception = 'approval' AND q.status = :awaiting_approval AS undated
+""",
+        awaiting_approval=ReferralStatus.AWAITING_APPROVAL,
+        with_approvers=WITH_APPROVERS,
+        open=CaseState.OPEN,
+        in_review=ClawbackState.MANUAL_REVIEW,
+        unknown=PayoutState.UNKNOWN,
+        accepted=PayoutState.ACCEPTED,
+        for_a_person=FOR_A_PERSON,
+        by_hand=BY_HAND,
+        without_conversion=WITHOUT_CONVERSION,
+    )
+)
 
-_KEEP_CYCLE: Final = text("""
+_KEEP_CYCLE: Final = statement(
+    """
 WITH waiting AS MATERIALIZED (
     SELECT CAST(id AS text) AS subject, program, state, frozen_at FROM payout_cycle
-    WHERE id = :cycle AND state = 'frozen' AND frozen_at IS NOT NULL
+    WHERE id = :cycle AND state = :frozen AND frozen_at IS NOT NULL
 ), gone AS (
     DELETE FROM queue_entry WHERE referral_id = '' AND exception = 'cycle' AND subject = CAST(:cycle AS text)
       AND NOT EXISTS (SELECT 1 FROM waiting)
@@ -148,18 +168,25 @@ WITH waiting AS MATERIALIZED (
 INSERT INTO queue_entry (referral_id, exception, subject, program, status, routes, amount_minor, since)
 SELECT '', 'cycle', subject, program, state, '{finance}', 0, frozen_at FROM waiting
 ON CONFLICT (referral_id, exception, subject) DO NOTHING
-""")
+""",
+    frozen=CycleState.FROZEN,
+)
 
 _CONFIRMED: Final = text("""
 DELETE FROM queue_entry WHERE order_id = ANY(CAST(:orders AS text[])) AND exception = 'reported'
 """)
 
-_UNDATED: Final = text("""
+_UNDATED: Final = text(
+    spelled(
+        """
 SELECT q.referral_id, q.program, q.since, r.version
 FROM queue_entry q JOIN referral r ON r.id = q.referral_id
-WHERE q.exception = 'approval' AND q.status = 'awaiting_approval' AND q.remind_at IS NULL
+WHERE q.exception = 'approval' AND q.status = :awaiting_approval AND q.remind_at IS NULL
 LIMIT :limit FOR UPDATE OF q SKIP LOCKED
-""")
+""",
+        awaiting_approval=ReferralStatus.AWAITING_APPROVAL,
+    )
+)
 
 _DATE: Final = text("""
 UPDATE queue_entry SET remind_at = :remind_at, escalate_at = :escalate_at

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4, uuid5
 
@@ -11,22 +10,15 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ReconciliationDifference, ReconciliationRow
-from referral_rewards.domain.books.reconciliation import Difference, DifferenceKind, Sight
+from models.statuses import statement
+from referral_rewards.domain.books.reconciliation import UNFINISHED, Difference, DifferenceKind, ReconciliationState
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.payouts.rail_catalogue import Sight
 from referral_rewards.register import audit, outbox
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.reconciliations.two_sides import OURS_IN_SPAN, span_of
 
 _NAMESPACE: Final = UUID("4d0f5d4c-8f0e-5c1b-9a86-2d2f7c1b6e55")
-
-
-class State(StrEnum):
-    """How far a reconciliation came."""
-
-    ASKED = "asked"
-    LISTED = "listed"
-    DONE = "done"
-    FAILED = "failed"
 
 
 async def ask(
@@ -36,8 +28,8 @@ async def ask(
     name = uuid4()
     await connection.execute(
         insert(ReconciliationRow).values(
-            id=name, rail=rail, since_at=since, until_at=until, asked_by=by, asked_at=at, state=State.ASKED,
-            ours=0, theirs=0, differences=0,
+            id=name, rail=rail, since_at=since, until_at=until, asked_by=by, asked_at=at,
+            state=ReconciliationState.ASKED, ours=0, theirs=0, differences=0,
         )
     )  # fmt: skip
     span = {"since": since.isoformat(), "until": until.isoformat()}
@@ -123,19 +115,31 @@ SELECT * FROM reconciliation_difference
 WHERE reconciliation_id = :id AND (CAST(:after AS uuid) IS NULL OR id > :after) ORDER BY id LIMIT :limit
 """)
 
-_LISTED: Final = text("UPDATE reconciliation SET state = 'listed', sight = :sight WHERE id = :id AND state = 'asked'")
+_LISTED: Final = statement(
+    "UPDATE reconciliation SET state = :listed, sight = :sight WHERE id = :id AND state = :asked",
+    listed=ReconciliationState.LISTED,
+    asked=ReconciliationState.ASKED,
+)
 
-_DONE: Final = text(f"""
-UPDATE reconciliation SET state = 'done', ended_at = :at,
+_DONE: Final = statement(
+    f"""
+UPDATE reconciliation SET state = :done, ended_at = :at,
     ours = (SELECT count(*) FROM payout p WHERE {OURS_IN_SPAN}),
     theirs = (SELECT count(*) FROM listed_payment WHERE reconciliation_id = :id),
     differences = (SELECT count(*) FROM reconciliation_difference WHERE reconciliation_id = :id)
-WHERE id = :id AND state = 'listed'
-""")  # noqa: S608  (all parts are ours)
+WHERE id = :id AND state = :listed
+""",  # noqa: S608 (all parts are ours)
+    done=ReconciliationState.DONE,
+    listed=ReconciliationState.LISTED,
+)
 
-_FAILED: Final = text("""
-UPDATE reconciliation SET state = 'failed', why = :why, ended_at = :at
-WHERE id = :id AND state NOT IN ('done', 'failed')
-""")
+_FAILED: Final = statement(
+    """
+UPDATE reconciliation SET state = :failed, why = :why, ended_at = :at
+WHERE id = :id AND state = ANY(:unfinished)
+""",
+    failed=ReconciliationState.FAILED,
+    unfinished=UNFINISHED,
+)
 
 _FORGET: Final = text("DELETE FROM listed_payment WHERE reconciliation_id = :id")

@@ -10,7 +10,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ListedPayment
-from referral_rewards.domain.books.reconciliation import NAMED_BY_PAYEE, Listed, ListedState, Ours, payout_of
+from models.statuses import statement
+from referral_rewards.domain.books.reconciliation import Listed, ListedState, Ours, payout_of
+from referral_rewards.domain.clawbacks.states import IN_DOUBT, ClawbackKind
+from referral_rewards.domain.payouts.rail_catalogue import NAMED_BY_PAYEE
 from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState
 from referral_rewards.register.payouts.endings import PAID_OTHERWISE
 
@@ -129,20 +132,25 @@ SELECT DISTINCT (p.body->>'destination') COLLATE "C" AS destination FROM payout 
 WHERE {OURS_IN_SPAN} AND (p.body->>'destination') COLLATE "C" > :after ORDER BY 1 LIMIT :limit
 """)  # noqa: S608  (all parts are ours)
 
-_OURS: Final = text(f"""
+_OURS: Final = statement(
+    f"""
 SELECT p.*, coalesce(c.reversed_minor, 0) AS reversed_minor, coalesce(c.reversing_minor, 0) AS reversing_minor,
-       p.state = 'settled' AND {PAID_OTHERWISE} AS paid_otherwise
+       p.state = :settled AND {PAID_OTHERWISE} AS paid_otherwise
 FROM payout p LEFT JOIN LATERAL (
     SELECT sum(b.recovered_minor) AS reversed_minor,
            sum(b.amount_minor - b.recovered_minor) FILTER (
-               WHERE b.state IN ('reversing', 'unknown', 'manual_review')
+               WHERE b.state = ANY(:in_doubt)
            ) AS reversing_minor
-    FROM clawback b WHERE b.payout_id = p.id AND b.kind = 'reverse'
+    FROM clawback b WHERE b.payout_id = p.id AND b.kind = :reverse
 ) AS c ON true
 WHERE {OURS_IN_SPAN}
   AND (CAST(:after AS uuid) IS NULL OR p.id > :after)
 ORDER BY p.id LIMIT :limit
-""")  # noqa: S608  (all parts are ours)
+""",  # noqa: S608 (all parts are ours)
+    settled=PayoutState.SETTLED,
+    in_doubt=IN_DOUBT,
+    reverse=ClawbackKind.REVERSE,
+)
 
 # What bears a key that is none of this rail's payouts bears nobody's.
 _RESOLVE: Final = text("""

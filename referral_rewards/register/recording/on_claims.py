@@ -16,7 +16,7 @@ from referral_rewards.register import audit, outbox
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision, NewDecision
 from referral_rewards.register.decisions.signing import KeyRing, Signer
-from referral_rewards.register.notices import planning as telling
+from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.recording.admission import check_rules, check_stands, open_matter, was_sent
 from referral_rewards.register.referrals import cases as claims
@@ -94,7 +94,7 @@ async def decide(
     )
     await outbox.enqueue(connection, WakeupKind.DECISION, row.id, decision.id)
     if asked.kind is _K.REQUEST_EVIDENCE:
-        await telling.ask_for_evidence(connection, matter.case, str(decision.id))
+        await notices.ask_for_evidence(connection, matter.case, str(decision.id))
     said = {"decision": str(decision.id), "kind": asked.kind, "reason": asked.reason}
     await audit.note(connection, actor=approver.user, act="decision.recorded", subject=row.id, at=now, **said)
     return decision, False

@@ -10,13 +10,15 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ClaimRow
+from models.statuses import statement
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.facts import keys as matching
+from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.payouts.legs import LegState
 from referral_rewards.domain.programs.terms import Terms, in_force
 from referral_rewards.domain.referrals import periods
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import PAID
 from referral_rewards.domain.referrals.origin import Origin, origin
 from referral_rewards.domain.referrals.periods import Course
 from referral_rewards.register import programs
@@ -80,7 +82,7 @@ def next_ahead(facts: Iterable[Fact], now: datetime) -> datetime | None:
 async def _admitted(connection: AsyncConnection, row: Any, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     """The facts without the withdrawals that came too late: after an approval that stands, or before a reopening that
     was made in spite of them. And, once it was paid for, without what says since then that it began otherwise."""
-    facts = [fact for fact in facts if row.status not in _PAID or not _begins_otherwise(row, fact)]
+    facts = [fact for fact in facts if row.status not in PAID or not _begins_otherwise(row, fact)]
     withdrawals = [fact for fact in facts if fact.type is FactType.REFERRAL_WITHDRAWN]
     if not withdrawals:
         return tuple(facts)
@@ -96,11 +98,12 @@ def _begins_otherwise(row: Any, fact: Fact) -> bool:
     return able and (_RANKS[fact.type], *fact.precedence) < began
 
 
-_RANKS: Final = {FactType.REFERRAL_SENT: matching.SENT, FactType.REFERRAL_CLAIMED: matching.CLAIMED}
-#: The first payment is committed: what it was for is frozen.
-_PAID: Final = frozenset({ReferralStatus.PAYING, ReferralStatus.REWARDED, ReferralStatus.CLAWED_BACK})
+_RANKS: Final = {FactType.REFERRAL_SENT: keys.SENT, FactType.REFERRAL_CLAIMED: keys.CLAIMED}
 
-_APPROVED_AT: Final = text("SELECT min(approved_at) FROM leg WHERE referral_id = :referral AND state <> 'cancelled'")
+_APPROVED_AT: Final = statement(
+    "SELECT min(approved_at) FROM leg WHERE referral_id = :referral AND state <> :cancelled",
+    cancelled=LegState.CANCELLED,
+)
 
 
 #: A referral whose claim bears this version has none that was found right on the facts that there are.

@@ -13,6 +13,7 @@ from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus, advance
 from referral_rewards.register import outgoing_events
+from referral_rewards.register.queue import upkeep
 
 _table = ReferralRow.__table__  # type: ignore[attr-defined]
 
@@ -28,8 +29,10 @@ class LinkedFact:
 async def hold(connection: AsyncConnection, referral: str) -> Any | None:
     """The referral's row, locked until the transaction ends; None if nobody has heard of it.
 
-    Facts raise ``facts_version`` under the same lock: what is read now stays true until the commit.
+    Facts raise ``facts_version`` under the same lock: what is read now stays true until the commit. What the
+    transaction changes of it is in the queue at its end.
     """
+    upkeep.watch(connection, referral)
     return (await connection.execute(select(_table).where(_table.c.id == referral).with_for_update())).one_or_none()
 
 

@@ -10,8 +10,13 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.books.accounts import AccountKind
+from referral_rewards.domain.books.ledger import DeductionKind
+from referral_rewards.domain.clawbacks.states import CLAIMED
 from referral_rewards.domain.money import display
+from referral_rewards.domain.payouts.legs import LegState
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.payouts.endings import GIVEN_UP
 
 
@@ -56,7 +61,7 @@ _POSTED: Final = """
 posted AS (
     SELECT left(split_part(t.key, ':', 2), 36) AS subject, p.account, p.currency, sum(p.amount_minor) AS amount_minor
     FROM ledger_transaction t JOIN posting p ON p.transaction_id = t.id
-    WHERE split_part(t.key, ':', 1) IN ({kinds})
+    WHERE split_part(t.key, ':', 1) = ANY(:entries)
     GROUP BY 1, 2, 3 HAVING sum(p.amount_minor) <> 0
 )
 """
@@ -70,44 +75,54 @@ FROM (
 ORDER BY 1, 3, 4
 """
 
-_LEGS: Final = text(f"""
-WITH {_POSTED.format(kinds="'accrued', 'released'")}, expected AS (
+_LEGS: Final = statement(
+    f"""
+WITH {_POSTED}, expected AS (
     SELECT CAST(l.id AS text) AS subject, v.account, l.currency, v.amount_minor
     FROM leg l CROSS JOIN LATERAL (VALUES
         ('expense:' || l.program, CAST(l.amount_minor AS numeric)),
         ('payable:' || l.beneficiary, CAST(-l.amount_minor AS numeric))
     ) AS v(account, amount_minor)
-    WHERE l.state <> 'cancelled'
+    WHERE l.state <> :cancelled
 )
 {_DIFFERENCES.format(table="leg")}
-""")  # noqa: S608  (all parts are ours)
+""",  # noqa: S608 (all parts are ours)
+    entries=("accrued", "released"),
+    cancelled=LegState.CANCELLED,
+)
 
 # A payout that came back has posted and undone as much.
-_PAYOUTS: Final = text(f"""
-WITH {_POSTED.format(kinds="'settled', 'returned'")}, kept AS (
+_PAYOUTS: Final = statement(
+    f"""
+WITH {_POSTED}, kept AS (
     SELECT payout_id, kind, source, amount_minor FROM payout_deduction WHERE live
 ), lines AS (
     -- What was cancelled and paid after all, and is left to its payee, was owed to nobody.
     SELECT p.id, CASE WHEN {GIVEN_UP} THEN 'loss:' || (p.body->>'program') ELSE 'payable:' || p.payee END AS account,
            p.currency, p.amount_minor
-    FROM payout p WHERE p.state = 'settled'
+    FROM payout p WHERE p.state = :settled
     UNION ALL
     SELECT p.id, 'payable:' || p.payee, p.currency, k.amount_minor
-    FROM payout p JOIN kept k ON k.payout_id = p.id WHERE p.state = 'settled'
+    FROM payout p JOIN kept k ON k.payout_id = p.id WHERE p.state = :settled
     UNION ALL
-    SELECT id, 'clearing:' || rail, currency, -amount_minor FROM payout WHERE state = 'settled'
+    SELECT id, 'clearing:' || rail, currency, -amount_minor FROM payout WHERE state = :settled
     UNION ALL
-    SELECT p.id, CASE k.kind WHEN 'offset' THEN 'recoverable:' || p.payee ELSE 'withholding:' || k.source END,
+    SELECT p.id, CASE k.kind WHEN :kept THEN 'recoverable:' || p.payee ELSE 'withholding:' || k.source END,
            p.currency, -k.amount_minor
-    FROM payout p JOIN kept k ON k.payout_id = p.id WHERE p.state = 'settled'
+    FROM payout p JOIN kept k ON k.payout_id = p.id WHERE p.state = :settled
 ), expected AS (
     SELECT CAST(id AS text) AS subject, account, currency, sum(amount_minor) AS amount_minor
     FROM lines GROUP BY 1, 2, 3 HAVING sum(amount_minor) <> 0
 )
 {_DIFFERENCES.format(table="payout")}
-""")  # noqa: S608  (all parts are ours)
+""",  # noqa: S608 (all parts are ours)
+    entries=("settled", "returned"),
+    settled=PayoutState.SETTLED,
+    kept=DeductionKind.OFFSET,
+)
 
-_SUMS: Final = text(f"""
+_SUMS: Final = statement(
+    f"""
 SELECT p.id, p.currency, p.amount_minor, coalesce(l.amount_minor, 0) AS legs, coalesce(d.amount_minor, 0) AS deductions
 FROM payout p
 LEFT JOIN LATERAL (
@@ -117,23 +132,28 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT sum(amount_minor) AS amount_minor FROM payout_deduction WHERE payout_id = p.id AND live
 ) AS d ON true
-WHERE p.state = 'settled' AND NOT {GIVEN_UP}
+WHERE p.state = :settled AND NOT {GIVEN_UP}
   AND p.amount_minor <> coalesce(l.amount_minor, 0) - coalesce(d.amount_minor, 0)
 ORDER BY p.id
-""")  # noqa: S608  (a constant of ours)
+""",  # noqa: S608 (a constant of ours)
+    settled=PayoutState.SETTLED,
+)
 
 # What a payee owes us is what people decided to have back, and neither came back nor was given up.
-_RECOVERABLE: Final = text("""
+_RECOVERABLE: Final = statement(
+    """
 WITH posted AS (
     SELECT account, currency, sum(amount_minor) AS amount_minor FROM posting
     WHERE starts_with(account, 'recoverable:') GROUP BY 1, 2 HAVING sum(amount_minor) <> 0
 ), expected AS (
     SELECT 'recoverable:' || payee AS account, currency, sum(amount_minor - recovered_minor) AS amount_minor
     FROM clawback
-    WHERE state IN ('approved', 'reversing', 'unknown', 'manual_review', 'offsetting')
+    WHERE state = ANY(:claimed)
     GROUP BY 1, 2 HAVING sum(amount_minor - recovered_minor) <> 0
 )
 SELECT substr(account, 13) AS payee, account, currency, posted.amount_minor AS posted, expected.amount_minor AS expected
 FROM posted FULL JOIN expected USING (account, currency)
 WHERE posted.amount_minor IS DISTINCT FROM expected.amount_minor ORDER BY 1, 3
-""")
+""",
+    claimed=CLAIMED,
+)

@@ -7,8 +7,10 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import spelled, statement
 from referral_rewards.domain import calendar
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
+from referral_rewards.domain.payouts.legs import LegState
 from referral_rewards.register.payees import rows as payees
 
 PAGE: Final = 100
@@ -33,7 +35,7 @@ async def listing(connection: AsyncConnection, wanted: Wanted, now: datetime) ->
         name: {"payee": name, "held_minor": {}, "owed_minor": {}, "paid_minor": {}} for name in names
     }
     for row in await connection.execute(_SUMS, {"payees": names}):
-        found[row.beneficiary][f"{row.what}_minor"][row.currency] = int(row.amount_minor)
+        found[row.beneficiary][_SUMMED[LegState(row.state)]][row.currency] = int(row.amount_minor)
     filed = await payees.forms(connection, names)
     for name in names:
         found[name]["forms"] = {
@@ -54,14 +56,28 @@ WITH RECURSIVE named AS (
 SELECT name FROM named WHERE name IS NOT NULL LIMIT :limit
 """)
 
-_NAMES_HELD: Final = text("""
-SELECT DISTINCT beneficiary AS name FROM leg WHERE state = 'tax_hold' AND beneficiary > :after
+_NAMES_HELD: Final = text(
+    spelled(
+        """
+SELECT DISTINCT beneficiary AS name FROM leg WHERE state = :held AND beneficiary > :after
 ORDER BY name LIMIT :limit
-""")
+""",
+        held=LegState.TAX_HOLD,
+    )
+)
 
-_SUMS: Final = text("""
+_SUMMED: Final = {
+    LegState.TAX_HOLD: "held_minor",
+    LegState.RESERVED: "owed_minor",
+    LegState.PAID: "paid_minor",
+}
+
+_SUMS: Final = statement(
+    """
 SELECT beneficiary, currency, sum(amount_minor) AS amount_minor,
-       CASE state WHEN 'tax_hold' THEN 'held' WHEN 'reserved' THEN 'owed' ELSE 'paid' END AS what
-FROM leg WHERE beneficiary = ANY(CAST(:payees AS text[])) AND state IN ('tax_hold', 'reserved', 'paid')
-GROUP BY beneficiary, currency, what ORDER BY beneficiary, currency
-""")
+       state
+FROM leg WHERE beneficiary = ANY(CAST(:payees AS text[])) AND state = ANY(:shown)
+GROUP BY beneficiary, currency, state ORDER BY beneficiary, currency
+""",
+    shown=frozenset(_SUMMED),
+)

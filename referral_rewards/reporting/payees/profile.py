@@ -7,11 +7,13 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import spelled
 from referral_rewards.domain import calendar
 from referral_rewards.domain.claims.rewards import destination
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
 from referral_rewards.domain.payees.tax_forms import TaxForm
+from referral_rewards.domain.payouts.legs import OWED
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.reporting.payees.year import PaidInYear, paid_in
@@ -131,13 +133,18 @@ SELECT state, currency, count(*) AS legs, sum(amount_minor) AS amount_minor
 FROM leg WHERE beneficiary = :payee GROUP BY state, currency ORDER BY state, currency
 """)
 
-_WAITING: Final = text("""
+_WAITING: Final = text(
+    spelled(
+        """
 SELECT l.id AS leg, l.referral_id AS referral, l.program, l.role, l.kind, l.amount_minor, l.currency, l.rail, l.state,
        l.approved_at, r.wake_at
 FROM leg l JOIN referral r ON r.id = l.referral_id
-WHERE l.beneficiary = :payee AND l.state IN ('tax_hold', 'reserved')
+WHERE l.beneficiary = :payee AND l.state IN :owed
 ORDER BY l.state DESC, l.approved_at, l.id LIMIT :limit
-""")
+""",
+        owed=OWED,
+    )
+)
 
 _BALANCES: Final = text("""
 SELECT account, currency, sum(amount_minor) AS amount_minor FROM posting

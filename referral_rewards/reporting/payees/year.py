@@ -15,10 +15,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import spelled
+from referral_rewards.domain.books.ledger import DeductionKind
 from referral_rewards.domain.money import from_minor
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
 from referral_rewards.domain.payees.tax_forms import OnFile
 from referral_rewards.domain.payees.tax_thresholds import Threshold
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register import programs
 from referral_rewards.register.payees import rows as payees
@@ -87,7 +90,9 @@ def _line(row: Any, regime: str, year: int, zone: ZoneInfo, now: datetime) -> Pa
 
 
 # What came back, the books say: taken by a rail, or kept from a payout. A return undoes what its settlement kept.
-_YEAR: Final = text("""
+_YEAR: Final = text(
+    spelled(
+        """
 WITH bound AS (
     SELECT b->>0 AS program, CAST(b->>1 AS timestamptz) AS since, CAST(b->>2 AS timestamptz) AS until
     FROM json_array_elements(CAST(:bounds AS json)) AS b
@@ -95,7 +100,7 @@ WITH bound AS (
     SELECT program, version, terms->'tax'->>'regime' AS regime FROM program_version
 ), settled AS (
     SELECT id, payee, settled_at FROM payout
-    WHERE state = 'settled' AND settled_at >= CAST(:since AS timestamptz) AND settled_at < CAST(:until AS timestamptz)
+    WHERE state = :settled AND settled_at >= CAST(:since AS timestamptz) AND settled_at < CAST(:until AS timestamptz)
       AND (CAST(:payee AS text) IS NULL OR payee = :payee)
 ), paid AS (
     SELECT s.id, s.payee, l.currency, l.kind, l.program, g.regime, l.amount_minor
@@ -109,7 +114,7 @@ WITH bound AS (
 ), kept AS (
     SELECT p.payee, p.currency, sum(d.amount_minor) AS minor
     FROM (SELECT DISTINCT id, payee, currency FROM paid) AS p JOIN payout_deduction d ON d.payout_id = p.id
-    WHERE d.live AND d.kind = 'withholding' GROUP BY p.payee, p.currency
+    WHERE d.live AND d.kind = :withholding GROUP BY p.payee, p.currency
 ), back AS (
     SELECT substr(o.account, length('recoverable:') + 1) AS payee, o.currency, t.program, -sum(o.amount_minor) AS minor
     FROM ledger_transaction t JOIN posting o ON o.transaction_id = t.id
@@ -143,7 +148,11 @@ SELECT w.payee, w.currency, w.programs, w.regimes, coalesce(kinds.by_kind, '{}')
 FROM somebody w LEFT JOIN kinds USING (payee, currency) LEFT JOIN kept USING (payee, currency)
 LEFT JOIN had_back USING (payee, currency)
 ORDER BY w.payee COLLATE "C", w.currency
-""")
+""",
+        settled=PayoutState.SETTLED,
+        withholding=DeductionKind.WITHHOLDING,
+    )
+)
 
 
 COLUMNS: Final = (

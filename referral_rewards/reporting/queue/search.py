@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import exponent
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.locks import array
 from referral_rewards.reporting.queue.filters import UNFLAGGED, Filters, Sort, Waits, cursor, place_of
 
@@ -152,7 +153,7 @@ def _conditions(filters: Filters, asking: Asking | None) -> Iterator[_Condition]
             (role,) = asking.roles & _APPROVING
             yield _by_age(f"routes @> '{{{role.value}}}'")
         yield _of_column("exception", f"'{Waits.APPROVAL}'")
-        yield _Condition("status = 'awaiting_approval' AND routes && CAST(:roles AS text[])")
+        yield _Condition(f"status = '{ReferralStatus.AWAITING_APPROVAL}' AND routes && CAST(:roles AS text[])")
         yield _Condition(_UNSIGNED)
 
 

@@ -8,6 +8,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
+from referral_rewards.domain.payouts.states import BEING_SENT
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.reporting.plain_values import instant
 
 
@@ -128,21 +131,25 @@ SELECT DISTINCT rf.referral_id FROM fact f JOIN referral_fact rf ON rf.fact_id =
 """)
 
 # One attempt at a payout takes seconds; an approved one that stands longer waits for the timer of its next try.
-_MOVING: Final = text("""
+_MOVING: Final = statement(
+    """
 SELECT r.id FROM unnest(CAST(:referrals AS text[])) AS asked(id) JOIN referral r USING (id)
 WHERE r.parked IS NULL AND (r.merged_into IS NULL OR r.status IS NOT NULL) AND (
     r.judged_version < r.facts_version
-    OR r.status = 'in_review'
+    OR r.status = :in_review
     OR r.wake_at <= now()
     OR EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id)
     OR EXISTS (SELECT 1 FROM to_judge j WHERE j.referral_id = r.id)
     OR EXISTS (
         SELECT 1 FROM payouts_of(r.id) AS o JOIN payout p ON p.id = o.payout_id
-        WHERE (p.state IN ('approved', 'sending') AND p.updated_at > now() - interval '15 seconds'
+        WHERE (p.state = ANY(:being_sent) AND p.updated_at > now() - interval '15 seconds'
                OR EXISTS (SELECT 1 FROM outbox w WHERE w.target = p.id::text))
     )
 )
-""")
+""",
+    in_review=ReferralStatus.IN_REVIEW,
+    being_sent=BEING_SENT,
+)
 
 _PARKED: Final = text("""
 SELECT r.parked, count(DISTINCT r.id) AS referrals

@@ -8,12 +8,13 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.signals.of_traces import CROWD_MIN
-from referral_rewards.domain.facts import identity
-from referral_rewards.domain.facts import keys as matching
+from referral_rewards.domain.facts import identity, keys
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.register.claims.surroundings.plaintext import until
 
 #: What is seen more often is no person's: the address of a carrier, the terminal in a shop. Whom it saw can't be told.
@@ -102,7 +103,7 @@ async def _referrals(connection: AsyncConnection, seen: Iterable[Any]) -> dict[A
             said = {"referral": each.referral, "program": each.program, "referrer": each.referrer}
             told = {name: value for name, value in said.items() if value is not None}
             told["referrer_code"] = each.referrer_code
-            named.setdefault(each.id, set()).add(matching.referral_of_claim(each.id, told))
+            named.setdefault(each.id, set()).add(keys.referral_of_claim(each.id, told))
         else:
             ordered.setdefault(f"order:{each.order_id}", set()).add(each.id)
     heard = await connection.execute(_HEARERS, {"orders": sorted(ordered), "bound": _HEARERS_MAX})
@@ -134,13 +135,17 @@ CROSS JOIN LATERAL (SELECT referral_id FROM referral_key WHERE key = o.key ORDER
 """)
 
 # A denial that was reopened since is none: the status is the last word.
-_REFERRALS: Final = text("""
+_REFERRALS: Final = statement(
+    """
 SELECT r.id, coalesce(r.moved_to, r.referrer) AS referrer,
-       r.status = 'denied' AND r.reason = 'denied_by_decision' AND d.fraud IS NOT NULL AS denied_for_fraud
+       r.status = :denied AND r.reason = :by_decision AND d.fraud IS NOT NULL AS denied_for_fraud
 FROM unnest(CAST(:ids AS text[])) AS wanted(id)
 CROSS JOIN LATERAL (SELECT * FROM referral WHERE id = wanted.id AND merged_into IS NULL OFFSET 0) AS r
 LEFT JOIN LATERAL (
     SELECT true AS fraud FROM decision
     WHERE referral_id = r.id AND kind = 'deny' AND reason IN ('fraud', 'self_referral') LIMIT 1
 ) AS d ON true
-""")
+""",
+    denied=ReferralStatus.DENIED,
+    by_decision=Reason.DENIED_BY_DECISION,
+)
