@@ -142,7 +142,7 @@ def rails_(as_json: AsJson = False, data: Data = None) -> int:
 
     async def work() -> list[dict[str, Any]]:
         async with database(settings(data)) as opened, opened.transaction() as connection:
-            return await rails(connection, datetime.now(UTC))
+            return [each.as_json() for each in await rails(connection, datetime.now(UTC))]
 
     found = asyncio.run(work())
     if as_json:
