@@ -69,16 +69,16 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
 async def _payouts(connection: AsyncConnection, referral: str) -> list[dict[str, Any]]:
     """What is paid to each side, with the life of the payout: its rewards, deductions and steps, and what to do."""
     rows = (await connection.execute(_PAYOUTS, {"referral": referral})).all()
-    lives = {each["payout"]: each for each in await payouts.lives(connection, [row.payout for row in rows])}
-    return [{**lives[str(row.payout)], **plain(row)} for row in rows]
+    lives = {each.payout: each for each in await payouts.lives(connection, [row.payout for row in rows])}
+    return [{**lives[row.payout].as_json(), **plain(row)} for row in rows]
 
 
 async def _cases(connection: AsyncConnection, referral: str) -> list[dict[str, Any]]:
     """Its clawback cases, the first one first: what each is about, what is proposed, and what was done."""
     rows = (await connection.execute(_CLAWBACKS, {"referral": referral})).all()
     found = await clawbacks.cases(connection, clawbacks.Wanted(referral=referral, limit=len(rows))) if rows else []
-    cases = {each["case"]: each for each in found}
-    return [{**cases[str(row.case)], **plain(row)} for row in rows]
+    cases = {each.case: each for each in found}
+    return [{**cases[row.case].as_json(), **plain(row)} for row in rows]
 
 
 async def decidable(connection: AsyncConnection, referral: str, keys: KeyRing) -> dict[str, Any]:
