@@ -35,7 +35,7 @@ from referral_rewards.reporting.queue.counts import COUNTED_MAX, counts
 from referral_rewards.reporting.queue.entries import page
 from referral_rewards.reporting.queue.filters import Filters
 from referral_rewards.reporting.queue.search import Asking
-from referral_rewards.reporting.referrals.letters import communication
+from referral_rewards.reporting.referrals.communication import communication
 from tests.register.plans import Plans
 
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
