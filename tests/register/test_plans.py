@@ -122,8 +122,8 @@ async def test_a_page_of_the_queue_reads_little_of_what_waits_and_no_past(
             if first.next is not None:
                 after = filters.model_copy(update={"after": first.next})
                 second = await page(connection, KeyRing.of([]), after, reader, NOW)
-                seen = [each["referral"] for each in first.entries]
-                assert not {each["referral"] for each in second.entries} & set(seen)
+                seen = [each.referral for each in first.entries]
+                assert not {each.referral for each in second.entries} & set(seen)
     assert plans.problems == {}
 
 
