@@ -20,7 +20,7 @@ from referral_rewards.reporting.payouts import PayoutLife
 from referral_rewards.reporting.referrals import periods
 from referral_rewards.reporting.referrals.communication import MessageShown, communication
 from referral_rewards.reporting.referrals.decidable import claim_of
-from referral_rewards.reporting.referrals.listing import Placed, Wanted, listing
+from referral_rewards.reporting.referrals.listing import Placed, listed
 from referral_rewards.reporting.referrals.periods import Periods, Told
 from referral_rewards.reporting.shape import Instant, Shape
 
@@ -159,9 +159,10 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
 
 async def _placed(connection: AsyncConnection, row: Any) -> dict[str, Any]:
     """Where it stands, as the listing says it; a request that is part of another referral is not listed."""
-    async for each in listing(connection, Wanted(referral=row.id)):
-        return {name: getattr(each, name) for name in Placed.model_fields}
-    return {**dict.fromkeys(Placed.model_fields), "referral": row.id, "merged_into": row.merged_into}
+    brief = await listed(connection, row.id)
+    if brief is None:
+        return {**dict.fromkeys(Placed.model_fields), "referral": row.id, "merged_into": row.merged_into}
+    return {name: getattr(brief, name) for name in Placed.model_fields}
 
 
 async def _payouts(connection: AsyncConnection, referral: str) -> tuple[PayoutOfReferral, ...]:

@@ -1,7 +1,7 @@
 """Every referral and where it stands, in the exact form of ``referrals list --json``."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -100,18 +100,14 @@ class Wanted:
 
 async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> AsyncIterator[ReferralInBrief]:
     """The referrals by their ids, one at a time, however many there are."""
-    rows = await connection.stream(
-        _LISTING,
-        {
-            "program": wanted.program,
-            "status": wanted.status,
-            "referral": wanted.referral,
-            "after": wanted.after,
-            "limit": wanted.limit,
-        },
-    )
-    async for row in rows:
+    async for row in await connection.stream(_LISTING, asdict(wanted)):
         yield _referral(row)
+
+
+async def listed(connection: AsyncConnection, referral: str) -> ReferralInBrief | None:
+    """One referral as the listing has it; None for what is part of another one."""
+    row = (await connection.execute(_LISTING, asdict(Wanted(referral=referral)))).one_or_none()
+    return _referral(row) if row is not None else None
 
 
 def _referral(row: Any) -> ReferralInBrief:
