@@ -21,7 +21,7 @@ from referral_rewards.register.locks import dump
 _NAMESPACE: Final = UUID("6f1c2b7e-0e4c-5a4b-9b52-5d2f0c9e7a31")
 
 
-class State(StrEnum):
+class NoticeState(StrEnum):
     """Where a message stands; all but the first two are final."""
 
     WAITING = "waiting"  # for its moment, or for its next try
@@ -74,7 +74,7 @@ async def plan(connection: AsyncConnection, planned: Iterable[Planned], at: date
             "audience": each.audience,
             "recipient": each.recipient,
             "occasion": each.occasion,
-            "state": State.SUPPRESSED if each.suppressed else State.WAITING,
+            "state": NoticeState.SUPPRESSED if each.suppressed else NoticeState.WAITING,
             "why": each.suppressed,
             "due_at": None if each.suppressed else each.due_at.isoformat(),
             "settled_at": at.isoformat() if each.suppressed else None,
@@ -95,14 +95,14 @@ async def claim(connection: AsyncConnection, now: datetime, *, lease: timedelta,
     return (await connection.execute(_CLAIM, asked)).all()
 
 
-async def settle(connection: AsyncConnection, notice: Any, state: State, why: str | None, at: datetime) -> bool:
+async def settle(connection: AsyncConnection, notice: Any, state: NoticeState, why: str | None, at: datetime) -> bool:
     """Notes what came of a message for good; False if its lease ran out and somebody else carries it out now."""
     asked = {"id": notice.id, "attempts": notice.attempts, "state": state, "why": why, "at": at}
     return (await connection.execute(_SETTLE, asked)).scalar_one_or_none() is not None
 
 
 async def put_off(
-    connection: AsyncConnection, notice: Any, until: datetime, why: str | None, *, state: State, tried: bool
+    connection: AsyncConnection, notice: Any, until: datetime, why: str | None, *, state: NoticeState, tried: bool
 ) -> bool:
     """Has a message wait until then; one that was not ``tried`` keeps its count of attempts. False as in `settle`."""
     asked = {"id": notice.id, "attempts": notice.attempts, "until": until, "why": why, "state": state}

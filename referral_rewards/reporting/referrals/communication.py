@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.register.notices.rows import Audience, State
+from referral_rewards.register.notices.rows import Audience, NoticeState
 from referral_rewards.reporting.shape import Instant, Shape
 
 
@@ -20,7 +20,7 @@ class MessageShown(Shape):
     recipient: str
     channel: str
     planned_at: Instant
-    state: State
+    state: NoticeState
     why: str | None
     attempts: int
     due_at: Instant | None

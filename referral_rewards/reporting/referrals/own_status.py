@@ -10,7 +10,7 @@ from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.states import Handed, PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.register.notices.rows import State
+from referral_rewards.register.notices.rows import NoticeState
 from referral_rewards.reporting.referrals.everything import Appeal, LegShown, ReferralShown
 
 #: Where a leg stands, by its payout's state if it has one, in words for whoever gets it.
@@ -28,9 +28,9 @@ _PAYMENT: Final[Mapping[str, str]] = {
 #: What only people at the company need to know more of.
 _LOOKED_INTO: Final = "approved; its payment is being looked into"
 _LETTERS: Final = {
-    State.SENT: "sent to you",
-    State.WAITING: "on its way",
-    State.HELD: "is sent to you at a better hour",
+    NoticeState.SENT: "sent to you",
+    NoticeState.WAITING: "on its way",
+    NoticeState.HELD: "is sent to you at a better hour",
 }
 
 
