@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.notices import contact
 from referral_rewards.domain.notices.contact import COURTESIES, TO_APPROVERS, Template
-from referral_rewards.domain.notices.states import State
+from referral_rewards.domain.notices.states import NoticeState
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.notices.composing import Written, compose, without_secrets
 from referral_rewards.notices.port import Message
@@ -40,7 +40,7 @@ class Ready:
 class AtRest:
     """A message that is not sent, and why."""
 
-    state: State
+    state: NoticeState
     why: str
 
 
@@ -73,18 +73,18 @@ class Letters:
         row = await referrals.row(connection, notice.referral_id)
         case = await open_case(connection, row, now) if row is not None and row.status else None
         if row is None or case is None:
-            return AtRest(State.SUPPRESSED, "Overtaken: the referral is not what it was.")
+            return AtRest(NoticeState.SUPPRESSED, "Overtaken: the referral is not what it was.")
         if why := contact.overtaken(template, ReferralStatus(row.status)):
-            return AtRest(State.SUPPRESSED, why)
+            return AtRest(NoticeState.SUPPRESSED, why)
         if template in COURTESIES and (why := await objection(connection, case, Side(notice.audience))):
-            return AtRest(State.SUPPRESSED, why)
+            return AtRest(NoticeState.SUPPRESSED, why)
         if template not in TO_APPROVERS and (opens_at := contact.opens_at(now, case.terms)):
             return HeldUntil(opens_at, "The program's contact hours are closed.")
         to = await address_of(
             connection, Audience(notice.audience), notice.recipient, referral=row.id, program=notice.program
         )
         if to is None:
-            return AtRest(State.UNDELIVERABLE, "no address is on record")
+            return AtRest(NoticeState.UNDELIVERABLE, "no address is on record")
         link = self._link(notice, row)
         shown = await showing(connection, row.id, self._keys)
         handed = await handovers.of_side(connection, row.id, Side(notice.audience)) if template in _HAND_OVER else ()

@@ -7,7 +7,7 @@ from typing import Any, Final
 import structlog
 
 from models.session import Database
-from referral_rewards.domain.notices.states import State
+from referral_rewards.domain.notices.states import NoticeState
 from referral_rewards.notices.composing import Written
 from referral_rewards.notices.port import Delivered, Later, Mailer, Message, Outcome, Refused
 from referral_rewards.notices.webhook import Webhooks
@@ -69,7 +69,7 @@ class Postman:
                     await self._settle(notice, state, why, now)
                 case HeldUntil(opens_at, why):
                     async with self._database.transaction() as connection:
-                        await notices.put_off(connection, notice, opens_at, why, state=State.HELD, tried=False)
+                        await notices.put_off(connection, notice, opens_at, why, state=NoticeState.HELD, tried=False)
                 case Ready(message, record):
                     await self._note(notice, await self._send(message), now, message.to, record)
                 case dict():
@@ -94,21 +94,26 @@ class Postman:
         """Notes what came of a try; a letter that was taken or refused is kept with the personal data."""
         match outcome:
             case Delivered():
-                await self._settle(notice, State.SENT, None, now, to, record)
+                await self._settle(notice, NoticeState.SENT, None, now, to, record)
             case Refused(why):
-                await self._settle(notice, State.UNDELIVERABLE, why, now, to, record)
+                await self._settle(notice, NoticeState.UNDELIVERABLE, why, now, to, record)
             case Later(why) if notice.attempts >= _TRIES_MAX:
-                await self._settle(notice, State.FAILED, why, now, to, record)
+                await self._settle(notice, NoticeState.FAILED, why, now, to, record)
             case Later(why):
                 async with self._database.transaction() as connection:
                     await notices.put_off(
-                        connection, notice, now + pause_after(notice.attempts), why, state=State.WAITING, tried=True
+                        connection,
+                        notice,
+                        now + pause_after(notice.attempts),
+                        why,
+                        state=NoticeState.WAITING,
+                        tried=True,
                     )
 
     async def _settle(
         self,
         notice: Any,
-        state: State,
+        state: NoticeState,
         why: str | None,
         now: datetime,
         to: str | None = None,
@@ -118,7 +123,7 @@ class Postman:
             if await notices.settle(connection, notice, state, why, now) and record is not None:
                 body = {"to": to, "subject": record.subject, "text": record.text}
                 await notices.keep(connection, notice.id, body)
-        _log.info("told" if state is State.SENT else "not_told", notice=str(notice.id), template=notice.template,
+        _log.info("told" if state is NoticeState.SENT else "not_told", notice=str(notice.id), template=notice.template,
                   state=state.value)  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Its, Parts, Reading
-from referral_rewards.domain.notices.states import State
+from referral_rewards.domain.notices.states import NoticeState
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 from referral_rewards.reporting.gauges import gauges
 
@@ -52,7 +52,7 @@ async def metrics(parts: Its, connection: Reading) -> Response:
 
 async def _count_notices(parts: Parts, connection: AsyncConnection) -> None:
     counted = {row.state: row.notices for row in await connection.execute(_NOTICES)}
-    for state in State:
+    for state in NoticeState:
         parts.metrics.notices.labels(state.value).set(counted.get(state, 0))
     parts.metrics.notices_late.set((await connection.execute(_NOTICES_LATE)).scalar_one())
 

@@ -56,7 +56,8 @@ def show(case: Annotated[UUID, typer.Argument(metavar="CASE")], as_json: AsJson 
     async def work() -> dict[str, Any]:
         async with database(chosen) as opened, opened.transaction() as connection:
             found = await clawbacks.case(connection, case, keys_of(chosen))
-            return {**found, "owed": await clawbacks.owed(connection, found["payee"])}
+            owed = await clawbacks.owed(connection, found.payee)
+            return {**found.as_json(), "owed": [each.as_json() for each in owed]}
 
     found = asyncio.run(work())
     if as_json:
@@ -76,10 +77,10 @@ async def _all(wanted: Wanted, data: Any) -> list[dict[str, Any]]:
     async with database(settings(data)) as opened, opened.transaction() as connection:
         while True:
             page = await clawbacks.cases(connection, wanted)
-            found += page
+            found += [each.as_json() for each in page]
             if len(page) < wanted.limit:
                 return found
-            wanted = replace(wanted, after=UUID(page[-1]["case"]))
+            wanted = replace(wanted, after=page[-1].case)
 
 
 def _tell(found: dict[str, Any]) -> None:

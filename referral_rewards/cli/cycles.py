@@ -40,7 +40,7 @@ def list_(program: OfProgram = None, state: State = None, as_json: AsJson = Fals
 
     async def work() -> list[dict[str, Any]]:
         async with database(settings(data)) as opened, opened.transaction() as connection:
-            return await cycles.listing(connection, Wanted(program, state, limit=_MANY))
+            return [each.as_json() for each in await cycles.listing(connection, Wanted(program, state, limit=_MANY))]
 
     found = asyncio.run(work())
     if as_json:
@@ -63,8 +63,8 @@ def show(cycle: Cycle, as_csv: AsCsv = False, as_json: AsJson = False, data: Dat
         async with database(chosen) as opened, opened.transaction() as connection:
             found = await cycles.cycle(connection, cycle, keys_of(chosen))
             if as_csv:
-                await _write(cycles.rows(connection, cycle), _PAYOUT)
-            return found
+                await _write((each.as_json() async for each in cycles.rows(connection, cycle)), _PAYOUT)
+            return found.as_json()
 
     found = asyncio.run(work())
     if as_csv:
@@ -100,12 +100,13 @@ def preview(program: Program, as_csv: AsCsv = False, as_json: AsJson = False, da
 
     async def work() -> dict[str, Any]:
         async with database(settings(data)) as opened, opened.transaction() as connection:
-            first = await cycles.preview(connection, program, now, limit=1)
+            first = (await cycles.preview(connection, program, now, limit=1)).as_json()
             if as_csv:
-                await _write(_previewed(cycles.previewed(connection, program, now)), _PREVIEWED)
+                pages = (each.as_json() async for each in cycles.previewed(connection, program, now))
+                await _write(_previewed(pages), _PREVIEWED)
                 return {}
             head = {name: first[name] for name in ("program", "due_on", "opens_at", "minimum_minor", "currency")}
-            return head | await cycles.preview_totals(connection, program, now)
+            return head | (await cycles.preview_totals(connection, program, now)).as_json()
 
     found = asyncio.run(work())
     if as_csv:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, TextIO
+from typing import Annotated, Final, TextIO
 
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +17,7 @@ from referral_rewards.cli.output import Output, written
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.money import display
 from referral_rewards.reporting.books import beancount, checking, journal
-from referral_rewards.reporting.books.balances import Balance, Total, Wanted, balances, totals
+from referral_rewards.reporting.books.balances import Wanted, balances, totals
 from referral_rewards.reporting.books.span import Span, see_one_moment
 
 commands = typer.Typer(help="The double-entry books of what was approved, paid and taken back.", no_args_is_help=True)
@@ -60,12 +60,12 @@ async def _write_json(span: Span, wanted: Wanted, data: Path | None) -> None:
     """An object with an account a line, written as they are read."""
     async with database(settings(data)) as opened, opened.transaction() as connection:
         await see_one_moment(connection)
-        sums = [_sum(each) for each in await totals(connection, span.ends_before) if each.kind is None]
+        sums = [each.as_json() for each in await totals(connection, span.ends_before)]
         day = span.until.isoformat() if span.until else None
         sys.stdout.write(f'{{"at": {json.dumps(day)}, "totals": {json.dumps(sums)}, "accounts": [')
         between = "\n"
         async for each in balances(connection, wanted):
-            sys.stdout.write(between + json.dumps(_plain(each), ensure_ascii=False))
+            sys.stdout.write(between + json.dumps(each.as_json(), ensure_ascii=False))
             between = ",\n"
         sys.stdout.write("]}\n" if between == "\n" else "\n]}\n")
 
@@ -76,7 +76,7 @@ async def _print_table(span: Span, wanted: Wanted, data: Path | None) -> None:
         await see_one_moment(connection)
         async for each in balances(connection, wanted):
             listed.add_row(each.account, each.currency, *_columns(each.debit_minor, each.credit_minor, each.currency))
-        sums = [each for each in await totals(connection, span.ends_before) if each.kind is None]
+        sums = await totals(connection, span.ends_before)
     for total in sums:
         listed.add_section()
         listed.add_row("", total.currency, *_columns(total.debit_minor, total.credit_minor, total.currency))
@@ -133,11 +133,3 @@ def _columns(debit_minor: int, credit_minor: int, currency: str) -> tuple[str, s
         return display(amount_minor, currency) if amount_minor else ""
 
     return shown(debit_minor), shown(credit_minor)
-
-
-def _plain(each: Balance) -> dict[str, Any]:
-    return {**each._asdict(), "debit_minor": each.debit_minor, "credit_minor": each.credit_minor}
-
-
-def _sum(total: Total) -> dict[str, Any]:
-    return {"currency": total.currency, "debit_minor": total.debit_minor, "credit_minor": total.credit_minor}

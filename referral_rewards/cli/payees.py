@@ -37,7 +37,7 @@ def list_(
             while True:
                 after = found[-1]["payee"] if found else ""
                 page = await listing(connection, Wanted(held=held, after=after), now)
-                found += page
+                found += [each.as_json() for each in page]
                 if len(page) < PAGE:
                     return found
 
@@ -67,7 +67,7 @@ def show(
 
     async def work() -> dict[str, Any]:
         async with database(settings(data)) as opened, opened.transaction() as connection:
-            return await profile(connection, payee, now, year)
+            return (await profile(connection, payee, now, year)).as_json()
 
     shown = asyncio.run(work())
     if as_json:

@@ -67,7 +67,7 @@ def show(payout: Annotated[UUID, typer.Argument(metavar="PAYOUT")], as_json: AsJ
 
     async def work() -> dict[str, Any]:
         async with database(chosen) as opened, opened.transaction() as connection:
-            return await payouts.payout(connection, payout, keys_of(chosen))
+            return (await payouts.payout(connection, payout, keys_of(chosen))).as_json()
 
     found = asyncio.run(work())
     if as_json:
@@ -114,10 +114,10 @@ async def _pages(connection: Any, wanted: Wanted) -> AsyncIterator[dict[str, Any
     while True:
         page = await payouts.payouts(connection, wanted)
         for each in page:
-            yield each
+            yield each.as_json()
         if len(page) < wanted.limit:
             return
-        wanted = replace(wanted, after=UUID(page[-1]["payout"]))
+        wanted = replace(wanted, after=page[-1].payout)
 
 
 def _cell(value: str | None) -> str:
@@ -143,7 +143,7 @@ def rails_(as_json: AsJson = False, data: Data = None) -> int:
 
     async def work() -> list[dict[str, Any]]:
         async with database(settings(data)) as opened, opened.transaction() as connection:
-            return await rails(connection, datetime.now(UTC))
+            return [each.as_json() for each in await rails(connection, datetime.now(UTC))]
 
     found = asyncio.run(work())
     if as_json:

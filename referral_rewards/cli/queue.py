@@ -84,7 +84,7 @@ def queue_(
     async def work() -> list[dict[str, Any]]:
         async with database(chosen) as opened, opened.transaction() as connection:
             asking = None if mine is None else Asking(mine, (await users.named(connection, mine)).roles)
-            return [entry async for entry in everything(connection, keys_of(chosen), filters, asking, now)]
+            return [entry.as_json() async for entry in everything(connection, keys_of(chosen), filters, asking, now)]
 
     entries = asyncio.run(work())
     if as_json:

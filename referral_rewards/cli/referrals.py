@@ -27,7 +27,7 @@ async def _write_json(wanted: Wanted, data: Any) -> None:
     async with database(settings(data)) as opened, opened.transaction() as connection:
         before = "[\n"
         async for referral in listing(connection, wanted):
-            sys.stdout.write(before + json.dumps(referral, ensure_ascii=False))
+            sys.stdout.write(before + json.dumps(referral.as_json(), ensure_ascii=False))
             before = ",\n"
         sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
 
@@ -35,7 +35,8 @@ async def _write_json(wanted: Wanted, data: Any) -> None:
 async def _print_table(wanted: Wanted, data: Any) -> None:
     listed = table("referral", "program", "referrer", "status", "reason", "deadline", "conversion", "reward", "payouts")
     async with database(settings(data)) as opened, opened.transaction() as connection:
-        async for each in listing(connection, wanted):
+        async for referral in listing(connection, wanted):
+            each = referral.as_json()
             bought, claim = each["conversion"], each["claim"]
             listed.add_row(
                 each["referral"],

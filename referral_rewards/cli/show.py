@@ -31,7 +31,7 @@ def show(
 
     async def work() -> dict[str, Any]:
         async with database(chosen) as opened, opened.transaction() as connection:
-            return await showing(connection, referral, keys_of(chosen))
+            return (await showing(connection, referral, keys_of(chosen))).as_json()
 
     shown = asyncio.run(work())
     if as_json:

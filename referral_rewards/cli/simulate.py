@@ -55,7 +55,7 @@ def simulate_(
     if drawn is not None:
         drawn.write_text(picture(asked, compare(simulation.compared)), encoding="utf-8")
     if as_json:
-        say_json(simulation_form(simulation, changed=changed))
+        say_json(simulation_form(simulation, changed=changed).as_json())
         return
     print_simulation(simulation, str(terms))
     if changed:

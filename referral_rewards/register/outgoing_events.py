@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
-from referral_rewards.domain.notices.states import State
+from referral_rewards.domain.notices.states import NoticeState
 from referral_rewards.register.locks import dump
 
 
@@ -73,5 +73,5 @@ WITH step AS (
     SELECT 'referral.' || status AS type, 'step:' || id AS occasion, referral_id, at FROM step
 )"""
 
-_ANNOUNCE: Final = statement(_EVENT + _TELL, waiting=State.WAITING)
-_NOTE_STEP: Final = statement(_STEP + _TELL, waiting=State.WAITING)
+_ANNOUNCE: Final = statement(_EVENT + _TELL, waiting=NoticeState.WAITING)
+_NOTE_STEP: Final = statement(_STEP + _TELL, waiting=NoticeState.WAITING)

@@ -1,5 +1,6 @@
 """Clawback cases for whoever looks after them: page by page, one with all that was done, and what a payee owes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -9,15 +10,80 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.books.ledger import DeductionKind
+from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.clawbacks.proposals import to_do
-from referral_rewards.domain.clawbacks.states import CLAIMED, CaseState, ClawbackKind
+from referral_rewards.domain.clawbacks.states import CLAIMED, CaseState, ClawbackKind, ClawbackState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.legs import WAS_PAID
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.reporting import decisions
-from referral_rewards.reporting.plain_values import plain
+from referral_rewards.reporting.decisions import Actable
+from referral_rewards.reporting.shape import Instant, Shape
+
+
+class ClawbackMade(Shape):
+    """One recovery that a person decided on, under the ``key`` by which the provider knows it if it was reversed."""
+
+    clawback: UUID
+    kind: ClawbackKind
+    amount_minor: int
+    recovered_minor: int
+    state: ClawbackState
+    why: str | None
+    key: str
+    reference: str | None
+    first_sent_at: Instant | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class CaseInList(Shape):
+    """A paid reward whose ground fell away, by the fact that says so.
+
+    ``proposed_minor`` is what the rules would have back, null where they can't tell; ``room_minor`` what is left of the
+    reward; ``to_do`` what a person does about it, null where nothing is left to do.
+    """
+
+    case: UUID
+    referral: str
+    program: str
+    leg: UUID
+    role: Side
+    payee: str
+    payout: UUID | None
+    rail: str
+    state: CaseState
+    why: str
+    to_do: str | None
+    opened_at: Instant
+    settled_at: Instant | None
+    currency: str
+    paid_minor: int
+    taken_minor: int
+    proposed_minor: int | None
+    room_minor: int
+    clawbacks: tuple[ClawbackMade, ...]
+
+
+class CaseShown(CaseInList, Actable):
+    """A case with its decisions, and what a decision would be made against now. ``amount_minor`` is the reward's."""
+
+    referral: str
+    room_minor: int
+    amount_minor: int
+
+
+class Owed(Shape):
+    """What a payee owes in a currency, in minor units: in all, what of it is being taken back at providers, what is to
+    be kept from later payouts, and what of that is kept from one that is on its way."""
+
+    currency: str
+    owed_minor: int
+    reversing_minor: int
+    offsetting_minor: int
+    kept_minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +98,8 @@ class Wanted:
     limit: int = 100
 
 
-async def cases(connection: AsyncConnection, wanted: Wanted) -> list[dict[str, Any]]:
-    """A page of cases, the newest first, each with its leg, what is proposed, what is left and what was done."""
+async def cases(connection: AsyncConnection, wanted: Wanted) -> list[CaseInList]:
+    """A page of cases, the newest first."""
     asked = {
         "state": wanted.state,
         "program": wanted.program,
@@ -43,10 +109,10 @@ async def cases(connection: AsyncConnection, wanted: Wanted) -> list[dict[str, A
         "limit": wanted.limit,
         "id": None,
     }
-    return await _cases(connection, asked)
+    return [CaseInList(**each) for each in await _cases(connection, asked)]
 
 
-async def case(connection: AsyncConnection, number: UUID, keys: KeyRing) -> dict[str, Any]:
+async def case(connection: AsyncConnection, number: UUID, keys: KeyRing) -> CaseShown:
     """One case, with its decisions and what a decision would be made against now.
 
     Raises:
@@ -56,54 +122,55 @@ async def case(connection: AsyncConnection, number: UUID, keys: KeyRing) -> dict
     (found,) = await _cases(connection, asked) or (None,)
     if found is None:
         raise NotFound("clawback case", str(number))
-    return {**found, **await decisions.actable(connection, SubjectKind.CLAWBACK_CASE, number, keys)}
+    to_decide = await decisions.actable(connection, SubjectKind.CLAWBACK_CASE, number, keys)
+    return CaseShown(**{**found, **dict(to_decide)})
 
 
-async def owed(connection: AsyncConnection, payee: str) -> list[dict[str, Any]]:
-    """What a payee owes, by currency, in minor units: in all, what of it is being taken back at providers, what is to
-    be kept from later payouts, and what of that is kept from one that is on its way."""
-    return [plain(row) for row in await connection.execute(_OWED, {"payee": payee})]
+async def owed(connection: AsyncConnection, payee: str) -> list[Owed]:
+    """What a payee owes, by currency."""
+    return [Owed.model_validate(row) for row in await connection.execute(_OWED, {"payee": payee})]
 
 
-async def _cases(connection: AsyncConnection, asked: dict[str, Any]) -> list[dict[str, Any]]:
-    found = {row.id: _brief(row) for row in await connection.execute(_PAGE, asked)}
-    for row in await connection.execute(_CLAWBACKS, {"ids": list(found)}) if found else ():
-        said = plain(row)
-        del said["case_id"]
-        found[row.case_id]["clawbacks"].append(said)
-    for each in found.values():
-        review = [made["key"] for made in each["clawbacks"] if made["state"] == "manual_review"]
-        each["to_do"] = to_do(CaseState(each["state"]), room_minor=each["room_minor"], keys_in_review=review)
-    return list(found.values())
+async def _cases(connection: AsyncConnection, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The members of each case that is asked for."""
+    rows = (await connection.execute(_PAGE, asked)).all()
+    made: dict[UUID, list[ClawbackMade]] = {row.id: [] for row in rows}
+    for each in await connection.execute(_CLAWBACKS, {"ids": list(made)}) if made else ():
+        made[each.case_id].append(ClawbackMade.model_validate(each))
+    return [_members(row, made[row.id]) for row in rows]
 
 
-def _brief(row: Any) -> dict[str, Any]:
+def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
+    room_minor = row.paid_minor - row.taken_minor
+    review = [each.key for each in made if each.state is ClawbackState.MANUAL_REVIEW]
     return {
-        "case": str(row.id),
+        "case": row.id,
         "referral": row.referral_id,
         "program": row.program,
-        "leg": str(row.leg_id),
+        "leg": row.leg_id,
         "role": row.role,
         "payee": row.payee,
-        "payout": plain(row.payout_id),
+        "payout": row.payout_id,
         "rail": row.rail,
         "state": row.state,
         "why": row.why,
-        "opened_at": plain(row.opened_at),
-        "settled_at": plain(row.settled_at),
+        "to_do": to_do(CaseState(row.state), room_minor=room_minor, keys_in_review=review),
+        "opened_at": row.opened_at,
+        "settled_at": row.settled_at,
         "currency": row.currency,
+        "amount_minor": row.amount_minor,
         "paid_minor": row.paid_minor,
         "taken_minor": row.taken_minor,
         "proposed_minor": row.proposed_minor,
-        "room_minor": row.paid_minor - row.taken_minor,
-        "clawbacks": [],
+        "room_minor": room_minor,
+        "clawbacks": made,
     }
 
 
 # In the order of their age no more than a page is read, or all of one state, payee or referral.
 _PAGE: Final = statement(
     """
-SELECT c.*, l.program, l.role, l.beneficiary AS payee, l.currency, l.rail, pl.payout_id,
+SELECT c.*, l.program, l.role, l.beneficiary AS payee, l.amount_minor, l.currency, l.rail, pl.payout_id,
        CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
        CAST(coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = c.leg_id), 0) AS bigint) AS taken_minor
 FROM clawback_case c JOIN leg l ON l.id = c.leg_id LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live

@@ -3,25 +3,149 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.cycles.grouping import Carried, CarriedFor, grouped, next_due, opens_at
+from referral_rewards.domain.cycles.grouping import Carried, CarriedFor, CycleState, grouped, next_due, opens_at
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register import programs
 from referral_rewards.register.cycles import gathering
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles.rows import Timing
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.reporting import decisions
-from referral_rewards.reporting.plain_values import instant, plain
+from referral_rewards.reporting.decisions import Actable
+from referral_rewards.reporting.shape import Instant, Shape
 
+_Key = TypeVar("_Key")
 #: So many payees are read at a time.
 _PAYEES_AT_ONCE: Final = 100
+
+
+class RailTotal(Shape):
+    """What payouts by one rail come to, and how many rewards they pay."""
+
+    rail: str
+    currency: str
+    payouts: int
+    legs: int
+    amount_minor: int
+
+
+class CarriedTotal(Shape):
+    """What the rewards come to that wait for the next cycle for one reason."""
+
+    why: CarriedFor
+    currency: str
+    legs: int
+    amount_minor: int
+
+
+class Outcome(Shape):
+    """What the payouts in one state come to."""
+
+    state: PayoutState
+    currency: str
+    payouts: int
+    amount_minor: int
+
+
+class RailOutcome(Outcome):
+    """What the payouts by one rail and in one state come to."""
+
+    rail: str
+
+
+class Summary(Shape):
+    """What a cycle comes to by rail and currency (``totals``), which legs wait for the next one, by reason
+    (``carried``), and once it is done where its payouts came to rest (``outcome``); ``refused`` says why its list is
+    not paid. Empty while it is gathered."""
+
+    totals: tuple[RailTotal, ...] = ()
+    carried: tuple[CarriedTotal, ...] = ()
+    outcome: tuple[Outcome, ...] = ()
+    refused: str | None = None
+
+
+class CycleInList(Shape):
+    """A payout cycle, by ``version`` of its program's terms. ``list`` is the digest of what finance releases;
+    ``minimum_minor`` the least that is paid to a payee in ``currency``."""
+
+    cycle: UUID
+    program: str
+    due_on: date
+    version: int
+    state: CycleState
+    minimum_minor: int | None
+    currency: str
+    list: str | None
+    summary: Summary
+    opened_at: Instant
+    frozen_at: Instant | None
+    done_at: Instant | None
+
+
+class CycleShown(CycleInList, Actable):
+    """A cycle with where its payouts stand, its decisions, and what a decision would be made against now."""
+
+    payouts: tuple[RailOutcome, ...]
+
+
+class CycleRow(Shape):
+    """One payout of a cycle, as a line of a file."""
+
+    payout: UUID
+    payee: str
+    rail: str
+    amount_minor: int
+    currency: str
+    state: PayoutState
+    why: str | None
+    reference: str | None
+    legs: int
+    referrals: tuple[str, ...] | None
+
+
+class PlannedPayout(Shape):
+    """A payout that would be made, before anything is kept back of it."""
+
+    payee: str
+    rail: str
+    amount_minor: int
+    currency: str
+    legs: int
+    referrals: tuple[str, ...]
+
+
+class CarriedLeg(Shape):
+    """A reward that would wait for the cycle after, and why."""
+
+    leg: UUID
+    referral: str
+    payee: str
+    rail: str
+    amount_minor: int
+    currency: str
+    why: CarriedFor
+
+
+class Preview(Shape):
+    """What a program's next cycle would pay by what is due now, by payee. ``next`` is what `after` takes for the page
+    that follows; null at the end."""
+
+    program: str
+    due_on: date
+    opens_at: Instant
+    minimum_minor: int | None
+    currency: str
+    payouts: tuple[PlannedPayout, ...]
+    carried: tuple[CarriedLeg, ...]
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +158,14 @@ class Wanted:
     limit: int = 100
 
 
-async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> list[dict[str, Any]]:
-    """A page of cycles, the latest first: where each stands, and its ``summary``.
-
-    ``summary.totals`` are what its payouts come to, by rail and currency; ``summary.carried`` the legs that wait for
-    the next one, by reason; ``summary.outcome``, once it is done, where its payouts came to rest.
-    """
+async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> list[CycleInList]:
+    """A page of cycles, the latest first."""
     asked = {"program": wanted.program, "state": wanted.state, "after": wanted.after, "limit": wanted.limit}
-    return [_brief(row) for row in await connection.execute(_PAGE, asked)]
+    return [CycleInList(**_brief(row)) for row in await connection.execute(_PAGE, asked)]
 
 
-async def cycle(connection: AsyncConnection, number: UUID, keys: KeyRing) -> dict[str, Any]:
-    """One cycle with what a decision on it would be made against, the decisions on it, and where its payouts stand.
+async def cycle(connection: AsyncConnection, number: UUID, keys: KeyRing) -> CycleShown:
+    """One cycle.
 
     Raises:
         NotFound: if there is none.
@@ -53,23 +173,23 @@ async def cycle(connection: AsyncConnection, number: UUID, keys: KeyRing) -> dic
     row = await cycles.row(connection, number)
     if row is None:
         raise NotFound("payout cycle", str(number))
-    stand = [dict(each._mapping) for each in await connection.execute(_STAND, {"cycle": number})]
-    return {**_brief(row), **await decisions.actable(connection, SubjectKind.CYCLE, number, keys), "payouts": stand}
+    stand = [RailOutcome.model_validate(each) for each in await connection.execute(_STAND, {"cycle": number})]
+    to_decide = await decisions.actable(connection, SubjectKind.CYCLE, number, keys)
+    return CycleShown(**{**_brief(row), **dict(to_decide), "payouts": stand})
 
 
-async def rows(connection: AsyncConnection, number: UUID) -> AsyncIterator[dict[str, Any]]:
+async def rows(connection: AsyncConnection, number: UUID) -> AsyncIterator[CycleRow]:
     """Every payout of a cycle by its id, one at a time, for a file."""
     async for row in await connection.stream(_ROWS, {"cycle": number}):
-        yield plain(row)
+        yield CycleRow.model_validate(row)
 
 
 async def preview(
     connection: AsyncConnection, program: str, now: datetime, *, after: str | None = None, limit: int = _PAYEES_AT_ONCE
-) -> dict[str, Any]:
+) -> Preview:
     """What the program's next cycle would pay to the next payees by what is due now, and what it would carry forward.
 
-    ``next`` is what ``after`` takes for the page that follows; None at the end. Amounts are before anything is kept
-    back, which is decided when the cycle gathers them.
+    Amounts are before anything is kept back, which is decided when the cycle gathers them.
 
     Raises:
         NotFound: if there is no such program, or it does not pay in cycles.
@@ -81,70 +201,70 @@ async def preview(
     carried = [*made.carried, *(Carried(gathering.due_leg(leg), CarriedFor.TAX_HOLD) for leg in held)]
     referrals = {leg.id: leg.referral_id for leg in legs}
     due_on = next_due(its.cycle, its.terms.zone, now)
-    return {
-        "program": program,
-        "due_on": due_on.isoformat(),
-        "opens_at": instant(opens_at(due_on, its.terms.zone)),
-        "minimum_minor": its.minimum.amount_minor if its.minimum else None,
-        "currency": its.terms.currency,
-        "payouts": [
-            {
-                "payee": each.payee,
-                "rail": each.rail,
-                "amount_minor": each.amount_minor,
-                "currency": each.currency,
-                "legs": len(each.legs),
-                "referrals": sorted({referrals[leg.id] for leg in each.legs}),
-            }
+    return Preview(
+        program=program,
+        due_on=due_on,
+        opens_at=opens_at(due_on, its.terms.zone),
+        minimum_minor=its.minimum.amount_minor if its.minimum else None,
+        currency=its.terms.currency,
+        payouts=tuple(
+            PlannedPayout(
+                payee=each.payee,
+                rail=each.rail,
+                amount_minor=each.amount_minor,
+                currency=each.currency,
+                legs=len(each.legs),
+                referrals=tuple(sorted({referrals[leg.id] for leg in each.legs})),
+            )
             for each in made.payouts
-        ],
-        "carried": [
-            {
-                "leg": str(each.leg.id),
-                "referral": referrals[each.leg.id],
-                "payee": each.leg.payee,
-                "rail": each.leg.rail,
-                "amount_minor": each.leg.amount_minor,
-                "currency": each.leg.currency,
-                "why": each.why,
-            }
+        ),
+        carried=tuple(
+            CarriedLeg(
+                leg=each.leg.id,
+                referral=referrals[each.leg.id],
+                payee=each.leg.payee,
+                rail=each.leg.rail,
+                amount_minor=each.leg.amount_minor,
+                currency=each.leg.currency,
+                why=each.why,
+            )
             for each in carried
-        ],
-        "next": last,
-    }
+        ),
+        next=last,
+    )
 
 
-async def previewed(connection: AsyncConnection, program: str, now: datetime) -> AsyncIterator[dict[str, Any]]:
+async def previewed(connection: AsyncConnection, program: str, now: datetime) -> AsyncIterator[Preview]:
     """All pages of the preview, one at a time, however many payees there are."""
     page = await preview(connection, program, now)
     yield page
-    while page["next"] is not None:
-        page = await preview(connection, program, now, after=page["next"])
+    while page.next is not None:
+        page = await preview(connection, program, now, after=page.next)
         yield page
 
 
-async def preview_totals(connection: AsyncConnection, program: str, now: datetime) -> dict[str, Any]:
-    """What the whole next cycle would come to, in the form of a cycle's ``summary``."""
+async def preview_totals(connection: AsyncConnection, program: str, now: datetime) -> Summary:
+    """What the whole next cycle would come to."""
     totals: dict[tuple[str, str], list[int]] = {}
-    carried: dict[tuple[str, str], list[int]] = {}
+    carried: dict[tuple[CarriedFor, str], list[int]] = {}
     async for page in previewed(connection, program, now):
-        for each in page["payouts"]:
-            _add(totals, (each["rail"], each["currency"]), 1, each["legs"], each["amount_minor"])
-        for each in page["carried"]:
-            _add(carried, (each["why"], each["currency"]), 1, each["amount_minor"])
-    return {
-        "totals": [
-            {"rail": rail, "currency": currency, "payouts": payouts, "legs": legs, "amount_minor": amount_minor}
+        for planned in page.payouts:
+            _add(totals, (planned.rail, planned.currency), 1, planned.legs, planned.amount_minor)
+        for leg in page.carried:
+            _add(carried, (leg.why, leg.currency), 1, leg.amount_minor)
+    return Summary(
+        totals=tuple(
+            RailTotal(rail=rail, currency=currency, payouts=payouts, legs=legs, amount_minor=amount_minor)
             for (rail, currency), (payouts, legs, amount_minor) in sorted(totals.items())
-        ],
-        "carried": [
-            {"why": why, "currency": currency, "legs": legs, "amount_minor": amount_minor}
+        ),
+        carried=tuple(
+            CarriedTotal(why=why, currency=currency, legs=legs, amount_minor=amount_minor)
             for (why, currency), (legs, amount_minor) in sorted(carried.items())
-        ],
-    }
+        ),
+    )
 
 
-def _add(total: dict[tuple[str, str], list[int]], key: tuple[str, str], *more: int) -> None:
+def _add(total: dict[_Key, list[int]], key: _Key, *more: int) -> None:
     total[key] = [had + each for had, each in zip(total.get(key, [0] * len(more)), more, strict=True)]
 
 
@@ -157,20 +277,19 @@ async def _timing(connection: AsyncConnection, program: str, now: datetime) -> T
 
 
 def _brief(row: Any) -> dict[str, Any]:
-    due_on: date = row.due_on
     return {
-        "cycle": str(row.id),
+        "cycle": row.id,
         "program": row.program,
-        "due_on": due_on.isoformat(),
+        "due_on": row.due_on,
         "version": row.version,
         "state": row.state,
         "minimum_minor": row.minimum_minor,
         "currency": row.currency,
         "list": row.digest,
         "summary": row.summary,
-        "opened_at": instant(row.opened_at),
-        "frozen_at": instant(row.frozen_at),
-        "done_at": instant(row.done_at),
+        "opened_at": row.opened_at,
+        "frozen_at": row.frozen_at,
+        "done_at": row.done_at,
     }
 
 

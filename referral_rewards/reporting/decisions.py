@@ -1,78 +1,136 @@
-"""What a decision on money would be made against now: its subject's digest, the acts it takes, those on record."""
+"""Decisions on record, and what a decision on money would be made against now."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind
+from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.recording import subjects
-from referral_rewards.reporting.plain_values import instant, plain
+from referral_rewards.reporting.shape import Instant, Shape
 
 
-async def actable(connection: AsyncConnection, kind: SubjectKind, subject: UUID, keys: KeyRing) -> dict[str, Any]:
-    """A payout, clawback case or cycle as a decision on it is made, with what it says of itself.
+class Effect(Shape):
+    """What came of a decision, and why: applied, void, forged."""
 
-    ``room_minor`` is the most an act may be over, in minor units of ``currency``.
+    effect: str
+    at: Instant
+    why: str
+
+
+class DecisionShown(Shape):
+    """A decision on record; ``genuine`` is false for a row that nobody with a key wrote."""
+
+    id: UUID
+    seq: int
+    kind: str
+    user: str
+    roles: tuple[str, ...]
+    reason: str
+    note: str | None
+    digest: str
+    decided_at: Instant
+    genuine: bool
+    effects: tuple[Effect, ...]
+
+
+class ActShown(DecisionShown):
+    """A decision on money, with what it says beside its kind."""
+
+    amount_minor: int | None
+    reference: str | None
+
+
+class Actable(Shape):
+    """What a decision on money would be made against now, and which acts it takes, in the order of their listing.
+
+    ``room_minor`` is the most that one may be over, in minor units of the subject's currency; null where none is over
+    an amount.
+    """
+
+    id: UUID
+    referral: str | None
+    program: str
+    digest: str
+    takes: tuple[MoneyAct, ...]
+    room_minor: int | None
+    decisions: tuple[ActShown, ...]
+
+
+async def actable(connection: AsyncConnection, kind: SubjectKind, subject: UUID, keys: KeyRing) -> Actable:
+    """A payout, clawback case or cycle as a decision on it is made.
 
     Raises:
         NotFound: if there is none.
     """
     shown = await subjects.shown(connection, kind, subject, keys)
-    of_itself = (await connection.execute(_SAYS[kind], {"id": subject})).one()
+    return Actable(
+        id=shown.id,
+        referral=shown.referral,
+        program=shown.program,
+        digest=shown.digest,
+        takes=tuple(act for act in MoneyAct if act in shown.takes),
+        room_minor=shown.room_minor,
+        decisions=await on_subject(connection, subject, keys),
+    )
+
+
+async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) -> tuple[ActShown, ...]:
+    """The decisions on a payout, clawback case or cycle, the first one first."""
+    genuine = {each.id for each in await decisions.on_subject(connection, subject, keys)}
+    rows = (await connection.execute(_ON_SUBJECT, {"subject": subject})).all()
+    effects = await _effects(connection, rows)
+    return tuple(
+        ActShown(
+            **_said(row), genuine=row.id in genuine, effects=effects[row.id], amount_minor=row.amount_minor,
+            reference=row.reference,
+        )
+        for row in rows
+    )  # fmt: skip
+
+
+async def on_referral(connection: AsyncConnection, referral: str, keys: KeyRing) -> tuple[DecisionShown, ...]:
+    """The decisions on a referral, the first one first."""
+    made, _ = await decisions.on_referral(connection, referral, keys)
+    genuine = {each.id for each in made}
+    rows = (await connection.execute(_ON_REFERRAL, {"referral": referral})).all()
+    effects = await _effects(connection, rows)
+    return tuple(DecisionShown(**_said(row), genuine=row.id in genuine, effects=effects[row.id]) for row in rows)
+
+
+def _said(row: Any) -> dict[str, Any]:
     return {
-        **plain(of_itself),
-        "id": str(shown.id),
-        "referral": shown.referral,
-        "program": shown.program,
-        "digest": shown.digest,
-        "takes": in_order(shown),
-        "room_minor": shown.room_minor,
-        "decisions": await on_subject(connection, subject, keys),
+        "id": row.id,
+        "seq": row.seq,
+        "kind": row.kind,
+        "user": row.username,
+        "roles": row.roles,
+        "reason": row.reason,
+        "note": row.note,
+        "digest": row.digest,
+        "decided_at": row.decided_at,
     }
 
 
-def in_order(subject: ActSubject) -> list[MoneyAct]:
-    """The acts that it takes, in the order in which they are told."""
-    return [act for act in MoneyAct if act in subject.takes]
+async def _effects(connection: AsyncConnection, rows: Sequence[Any]) -> dict[UUID, tuple[Effect, ...]]:
+    found: dict[UUID, tuple[Effect, ...]] = {row.id: () for row in rows}
+    for each in await decisions.effects(connection, list(found)):
+        found[each.decision_id] += (Effect(effect=each.effect, at=each.at, why=each.why),)
+    return found
 
 
-async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) -> list[dict[str, Any]]:
-    """The decisions on it with notes and what came of them; ``genuine`` is false where nobody with a key wrote it."""
-    genuine = {each.id for each in await decisions.on_subject(connection, subject, keys)}
-    rows = (await connection.execute(_ON_SUBJECT, {"subject": subject})).all()
-    effects = await decisions.effects(connection, [row.id for row in rows])
-    return [
-        {
-            **plain(row),
-            "genuine": row.id in genuine,
-            "effects": [
-                {"effect": each.effect, "at": instant(each.at), "why": each.why}
-                for each in effects
-                if each.decision_id == row.id
-            ],
-        }
-        for row in rows
-    ]
+_DECISION: Final = "d.id, d.seq, d.kind, d.username, d.roles, d.reason, p.body->>'note' AS note, d.digest, d.decided_at"
 
-
-_SAYS: Final = {
-    SubjectKind.PAYOUT: text("SELECT state, why, payee, rail, amount_minor, currency FROM payout WHERE id = :id"),
-    SubjectKind.CLAWBACK_CASE: text("""
-        SELECT c.state, c.why, c.proposed_minor, c.opened_at, l.role, l.beneficiary AS payee, l.rail, l.amount_minor,
-               l.currency
-        FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
-    """),
-    SubjectKind.CYCLE: text("""
-        SELECT state, CAST(due_on AS text) AS due_on, currency, minimum_minor, summary FROM payout_cycle WHERE id = :id
-    """),
-}
-
-_ON_SUBJECT: Final = text("""
-SELECT d.id, d.seq, d.kind, d.username AS user, d.roles, d.reason, p.body->>'note' AS note, d.digest, d.decided_at,
-       CAST(d.details->>'amount_minor' AS bigint) AS amount_minor, d.details->>'reference' AS reference
+_ON_SUBJECT: Final = text(f"""
+SELECT {_DECISION}, CAST(d.details->>'amount_minor' AS bigint) AS amount_minor, d.details->>'reference' AS reference
 FROM decision d LEFT JOIN personal_data p ON p.subject_id = d.id WHERE d.claim_id = :subject ORDER BY d.seq
-""")
+""")  # noqa: S608 (a constant of ours)
+
+_ON_REFERRAL: Final = text(f"""
+SELECT {_DECISION}
+FROM decision d LEFT JOIN personal_data p ON p.subject_id = d.id WHERE d.referral_id = :referral ORDER BY d.seq
+""")  # noqa: S608 (a constant of ours)

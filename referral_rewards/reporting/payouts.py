@@ -1,6 +1,7 @@
 """Payouts for whoever looks after them: page by page, and one with its whole life."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -8,15 +9,93 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.books.ledger import DeductionKind
+from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.advice import to_do
 from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import array
 from referral_rewards.register.payouts.endings import GIVEN_UP
 from referral_rewards.reporting import decisions
-from referral_rewards.reporting.plain_values import plain
+from referral_rewards.reporting.decisions import Actable
+from referral_rewards.reporting.shape import Instant, Shape
+
+
+class PayoutInList(Shape):
+    """A payout: one provider call, for one reward or, in a payout cycle, for several of one payee.
+
+    ``to_do`` says what a person does about it, null where it goes on by itself or is done with; ``key`` is the name
+    under which its provider knows it, ``reference`` the provider's own. ``amount_minor`` is what is sent: its rewards
+    less its deductions.
+    """
+
+    payout: UUID
+    referral: str | None
+    cycle: UUID | None
+    program: str
+    payee: str
+    rail: str
+    amount_minor: int
+    currency: str
+    state: PayoutState
+    why: str | None
+    to_do: str | None
+    generation: int
+    key: str
+    reference: str | None
+    destination: str | None
+    first_sent_at: Instant | None
+    settled_at: Instant | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class LegPaid(Shape):
+    """A reward that it pays; one that is not ``live`` was taken out of it again."""
+
+    leg: UUID
+    referral: str
+    role: Side
+    kind: RewardKind
+    amount_minor: int
+    currency: str
+    state: str
+    live: bool
+
+
+class Deduction(Shape):
+    """What it was lowered by: kept against the clawback ``source``, or withheld under the tax regime of that name."""
+
+    kind: DeductionKind
+    source: str
+    amount_minor: int
+    live: bool
+
+
+class PayoutStep(Shape):
+    """What was done about it, what came of that, and where it stood then."""
+
+    generation: int
+    at: Instant
+    act: str
+    state: PayoutState
+    why: str | None
+    reference: str | None
+
+
+class PayoutLife(PayoutInList):
+    """A payout with the rewards that it pays, its deductions and its steps."""
+
+    legs: tuple[LegPaid, ...]
+    deductions: tuple[Deduction, ...]
+    steps: tuple[PayoutStep, ...]
+
+
+class PayoutShown(PayoutLife, Actable):
+    """A payout with its legs, deductions, steps and decisions, and what a decision would be made against now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +112,8 @@ class Wanted:
     limit: int = 100
 
 
-async def payouts(connection: AsyncConnection, wanted: Wanted) -> list[dict[str, Any]]:
-    """A page of payouts, the newest first; ``to_do`` says what a person does about one that can't go on by itself."""
+async def payouts(connection: AsyncConnection, wanted: Wanted) -> list[PayoutInList]:
+    """A page of payouts, the newest first."""
     asked = {
         "state": wanted.state,
         "rail": wanted.rail,
@@ -45,11 +124,11 @@ async def payouts(connection: AsyncConnection, wanted: Wanted) -> list[dict[str,
         "after": wanted.after,
         "limit": wanted.limit,
     }
-    return [_brief(row) for row in await connection.execute(_PAGE, asked)]
+    return [PayoutInList(**_brief(row)) for row in await connection.execute(_PAGE, asked)]
 
 
-async def payout(connection: AsyncConnection, number: UUID, keys: KeyRing) -> dict[str, Any]:
-    """One payout with its legs, deductions, steps and decisions, and what a decision would be made against now.
+async def payout(connection: AsyncConnection, number: UUID, keys: KeyRing) -> PayoutShown:
+    """One payout.
 
     Raises:
         NotFound: if there is none.
@@ -57,47 +136,59 @@ async def payout(connection: AsyncConnection, number: UUID, keys: KeyRing) -> di
     (found,) = await lives(connection, [number]) or (None,)
     if found is None:
         raise NotFound("payout", str(number))
-    return {**found, **await decisions.actable(connection, SubjectKind.PAYOUT, number, keys)}
+    return PayoutShown(**{**dict(found), **dict(await decisions.actable(connection, SubjectKind.PAYOUT, number, keys))})
 
 
-async def lives(connection: AsyncConnection, numbers: Sequence[UUID]) -> list[dict[str, Any]]:
-    """The payouts of these ids, in their order, each with its legs, deductions and steps; unknown ones are left out."""
+async def lives(connection: AsyncConnection, numbers: Sequence[UUID]) -> list[PayoutLife]:
+    """The payouts of these ids, in their order; unknown ones are left out."""
     if not numbers:
         return []
     asked = {"ids": array([str(each) for each in numbers])}
-    found = {row.id: _brief(row) for row in await connection.execute(_OF_IDS, asked)}
-    for name, statement in (("legs", _LEGS), ("deductions", _DEDUCTIONS), ("steps", _STEPS)):
-        for each in found.values():
-            each[name] = []
-        for row in await connection.execute(statement, asked):
-            said = plain(row)
-            del said["payout_id"]
-            found[row.payout_id][name].append(said)
-    return [found[number] for number in numbers if number in found]
+    rows = {row.id: row for row in await connection.execute(_OF_IDS, asked)}
+    legs, deductions, steps = [
+        _by_payout(await connection.execute(statement, asked)) for statement in (_LEGS, _DEDUCTIONS, _STEPS)
+    ]
+    return [
+        PayoutLife(
+            **_brief(rows[each]),
+            legs=tuple(LegPaid.model_validate(row) for row in legs[each]),
+            deductions=tuple(Deduction.model_validate(row) for row in deductions[each]),
+            steps=tuple(PayoutStep.model_validate(row) for row in steps[each]),
+        )
+        for each in numbers
+        if each in rows
+    ]
+
+
+def _by_payout(rows: Iterable[Any]) -> Mapping[UUID, list[Any]]:
+    found = defaultdict(list)
+    for row in rows:
+        found[row.payout_id].append(row)
+    return found
 
 
 def _brief(row: Any) -> dict[str, Any]:
     state, sent = PayoutState(row.state), row.key_used_at is not None
     return {
-        "payout": str(row.id),
+        "payout": row.id,
         "referral": row.referral_id,
-        "cycle": plain(row.cycle_id),
+        "cycle": row.cycle_id,
         "program": row.program,
         "payee": row.payee,
         "rail": row.rail,
         "amount_minor": row.amount_minor,
         "currency": row.currency,
-        "state": row.state,
+        "state": state,
         "why": row.why,
         "to_do": to_do(state, sent=sent, given_up=row.given_up, rail=row.rail, key=row.provider_key),
         "generation": row.generation,
         "key": row.provider_key,
         "reference": row.provider_reference,
         "destination": row.destination,
-        "first_sent_at": plain(row.first_sent_at),
-        "settled_at": plain(row.settled_at),
-        "created_at": plain(row.created_at),
-        "updated_at": plain(row.updated_at),
+        "first_sent_at": row.first_sent_at,
+        "settled_at": row.settled_at,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
     }
 
 

@@ -107,7 +107,7 @@ async def test_what_can_not_be_done_is_one_clear_line(cycling: Cycling, referral
         (("show", "july"), 2, "valid UUID"),
         (("preview", "nowhere"), 1, "there is no program 'nowhere'"),
         (("open", "nowhere", "--as", "olga"), 1, "there is no program 'nowhere'"),
-        (("release", nothing, "--reason", "list_checked", *_SAYING), 1, "there is no cycle"),
+        (("release", nothing, "--reason", "list_checked", *_SAYING), 1, "there is no payout cycle"),
         (("release", nothing, "--reason", "cleared", *_SAYING), 2, "none of list_checked"),
         (("list", "--state", "asleep"), 2, "asleep"),
     ):

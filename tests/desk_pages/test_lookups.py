@@ -4,10 +4,11 @@ import re
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from tests.desk import Desk, days_ago, event
+from tests.desk import Desk, days_ago, event, life_of
 from tests.desk_pages.forms import text_of
 
 
@@ -18,6 +19,20 @@ async def test_support_reads_where_a_reward_is(desk: Desk) -> None:
     assert "The reward was prepared and waits for a person's approval." in said
     for part in ("order o-r1", "25.00 USD credit to dexter (referrer)", "acme-friends, version 1", "referral.sent"):
         assert part in said
+
+
+async def test_a_request_that_is_part_of_another_referral_leads_there(desk: Desk) -> None:
+    about = {"program": "acme-friends", "referrer": "dexter", "referee": {"customer": "c-r1"}, "order": "o-r1"}
+    await desk.tell([*life_of("r1"), event("by-hand", "reward.requested", days_ago(30), about)])
+    async with desk.database.transaction() as connection:
+        merged = text("SELECT id FROM referral WHERE merged_into = 'r1'")
+        request = str((await connection.execute(merged)).scalar_one())
+    shown = (await desk.get(f"/v1/referrals/{request}")).json()
+    assert (shown["merged_into"], shown["status"], shown["reason"]) == ("r1", None, None)
+    async with desk.browser("ada") as browser:
+        said = text_of(await browser.get(f"/referrals/{request}"))
+    assert "It turned out to speak of r1" in said
+    assert "Next deadline" in said
 
 
 @pytest.mark.parametrize(

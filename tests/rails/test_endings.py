@@ -1,7 +1,6 @@
 """How a payout ends, and what that does to its leg, its referral and the books."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -13,6 +12,7 @@ from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.register.payouts import answers
 from referral_rewards.reporting.books import checking
 from referral_rewards.reporting.queue import entries as queue
+from referral_rewards.reporting.queue.entries import Entry
 from referral_rewards.reporting.queue.filters import Filters
 from tests.rails.conftest import Opener
 from tests.rails.sending import AMOUNT_MINOR, Sending
@@ -258,11 +258,11 @@ async def _given_up(sending: Sending) -> None:
     assert (await sending.step()).state == _S.CANCELLED
 
 
-async def _waits(sending: Sending) -> list[dict[str, Any]]:
+async def _waits(sending: Sending) -> list[Entry]:
     """What of payouts stands in the queue, as a person is shown it."""
     async with sending.life.database.transaction() as connection:
         found = await queue.page(connection, sending.life.keys, Filters(), None, datetime.now(UTC) + timedelta(days=9))
-    return [each for each in found.entries if each["exception"].startswith("payout")]
+    return [each for each in found.entries if each.exception.startswith("payout")]
 
 
 async def _books_hold(sending: Sending) -> None:
@@ -278,9 +278,10 @@ async def _paid_after_all(sending: Sending) -> None:
     _transferred(sending)
     assert (await sending.step(HOUR)).state == _S.MANUAL_REVIEW
     (entry,) = await _waits(sending)
-    assert (entry["referral"], entry["exception"]) == ("r1", "payout_manual_review")
-    assert entry["about"] == "the rail shows that it paid after all, as tr_1"
-    assert entry["to_do"].startswith("It was cancelled, and its provider paid it after all.")
+    assert (entry.referral, entry.exception) == ("r1", "payout_manual_review")
+    assert entry.about == "the rail shows that it paid after all, as tr_1"
+    assert entry.to_do is not None
+    assert entry.to_do.startswith("It was cancelled, and its provider paid it after all.")
     # It stands there until a person has decided, however often somebody looks, and is sent by none of that.
     assert (await sending.step(HOUR)).state == _S.MANUAL_REVIEW
     assert len(await _waits(sending)) == 1
@@ -300,7 +301,7 @@ async def test_what_was_given_up_and_is_paid_after_all_and_kept_is_a_loss(transf
     _bounce(transfer)
     assert (await transfer.step(HOUR)).state == _S.RETURNED
     (entry,) = await _waits(transfer)
-    assert entry["to_do"] == "It was paid although it was cancelled, and came back. Nothing is owed: cancel it."
+    assert entry.to_do == "It was paid although it was cancelled, and came back. Nothing is owed: cancel it."
     assert await transfer.booked() == 0
     with pytest.raises(ActRefused, match="it takes cancel_payout"):
         await transfer.decide(_A.RETRY_PAYOUT)

@@ -35,7 +35,7 @@ from referral_rewards.reporting.queue.counts import COUNTED_MAX, counts
 from referral_rewards.reporting.queue.entries import page
 from referral_rewards.reporting.queue.filters import Filters
 from referral_rewards.reporting.queue.search import Asking
-from referral_rewards.reporting.referrals.letters import communication
+from referral_rewards.reporting.referrals.communication import communication
 from tests.register.plans import Plans
 
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -122,8 +122,8 @@ async def test_a_page_of_the_queue_reads_little_of_what_waits_and_no_past(
             if first.next is not None:
                 after = filters.model_copy(update={"after": first.next})
                 second = await page(connection, KeyRing.of([]), after, reader, NOW)
-                seen = [each["referral"] for each in first.entries]
-                assert not {each["referral"] for each in second.entries} & set(seen)
+                seen = [each.referral for each in first.entries]
+                assert not {each.referral for each in second.entries} & set(seen)
     assert plans.problems == {}
 
 

@@ -20,7 +20,6 @@ from referral_rewards.register.payouts import sending as payouts
 from referral_rewards.register.payouts.sending import Outset
 from referral_rewards.register.queue import projection as queue
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.reporting.plain_values import instant
 from referral_rewards.reporting.queue.counts import counts
 from referral_rewards.reporting.queue.entries import page as shown
 from referral_rewards.reporting.queue.filters import Filters
@@ -177,7 +176,7 @@ async def test_a_payout_of_unknown_outcome_waits_for_a_person_from_an_hour_on_wi
                 page = await shown(connection, desk.parts.keys, Filters.model_validate(asked), None, since + late)
                 assert len(page.entries) == (0 if "program" in asked else found), (late, asked)
             assert str((await counts(connection, since + late)).all) == str(found)
-    assert {each["since"] for each in page.entries} <= {instant(since)}
+    assert {each.since for each in page.entries} <= {since}
 
 
 async def test_a_payout_of_several_referrals_has_one_entry_and_a_cycle_its_own_until_it_is_released(desk: Desk) -> None:
@@ -197,11 +196,11 @@ async def test_a_payout_of_several_referrals_has_one_entry_and_a_cycle_its_own_u
         assert [tuple(each) for each in kept] == [tuple(each) for each in await by_reading_everything(connection)]
         assert [(each.referral_id, each.exception) for each in kept] == [("", "cycle"), ("a", "payout_refused")]
         found = await shown(connection, desk.parts.keys, Filters(), None, datetime.now(UTC))
-        assert [(each["referral"], each["about"]) for each in found.entries] == [
+        assert [(each.referral, each.about) for each in found.entries] == [
             (None, "the payout cycle of acme-friends that was due on 2026-07-01 has a list"),
             ("a", "closed account"),
         ]
-        assert all(each["to_do"] for each in found.entries)
+        assert all(each.to_do for each in found.entries)
         await connection.execute(text("UPDATE payout_cycle SET state = 'released'"))
         await queue.keep_cycle(connection, cycle)
         assert [each.exception for each in await as_kept(connection)] == ["payout_refused"]
@@ -214,8 +213,8 @@ async def test_a_payout_of_several_referrals_has_one_entry_and_a_cycle_its_own_u
         for name in ("b", "a"):
             await queue.keep(connection, name)
         found = await shown(connection, desk.parts.keys, Filters(), None, datetime.now(UTC))
-        assert [(each["referral"], each["exception"]) for each in found.entries] == [("a", "payout_manual_review")]
-        assert found.entries[0]["to_do"].startswith("It was cancelled, and its provider paid it after all.")
+        assert [(each.referral, each.exception) for each in found.entries] == [("a", "payout_manual_review")]
+        assert found.entries[0].to_do.startswith("It was cancelled, and its provider paid it after all.")
         for name in ("a", "b"):
             assert "manual_review" in [each.state for each in await reservations.payouts_of(connection, name)]
 

@@ -2,13 +2,15 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from referral_rewards.reporting.referrals.everything import ReferralShown
 from referral_rewards.reporting.referrals.timeline import MARKS_MAX, Mark, Sign, Span, Timeline, timeline
 from referral_rewards.reporting.referrals.timeline_picture import in_words, picture
 from referral_rewards.reporting.referrals.timeline_scale import LEFT, RIGHT, Scale
@@ -16,40 +18,107 @@ from referral_rewards.reporting.referrals.timeline_scale import LEFT, RIGHT, Sca
 NOW = datetime(2026, 7, 20, 12, tzinfo=UTC)
 
 
-def shown(**changed: Any) -> dict[str, Any]:
-    """What `showing` says of a referral: sent, claimed, bought on, in its return period; with other values."""
+def shown(**changed: Any) -> ReferralShown:
+    """A referral that was sent, claimed, bought on, and is in its return period; with other values."""
     periods = {
         "timezone": "America/Toronto",
         "began_at": "2026-06-01T14:00:00Z",
+        "began_by": "sent",
         "invitation_ends": "2026-07-01T14:00:00Z",
         "claim_by": "2026-07-01T14:00:00Z",
         "claimed_at": "2026-06-20T14:00:00Z",
         "offer_ends": "2026-07-20T14:00:00Z",
         "return_ends": "2026-07-24T14:00:00Z",
-        "conversions": [{"occurred_at": "2026-07-10T14:00:00Z", "grace_ends": "2026-08-09T14:00:00Z"}],
-        **changed.pop("periods", {}),
-    }
-    return {
+        "minimum": None,
+        "conversions": [{**_BOUGHT, "kind": "purchase", "grace_ends": "2026-08-09T14:00:00Z", "gross_minor": 8000,
+                         "counts": True}],
+    }  # fmt: skip
+    given = {
+        **dict.fromkeys(ReferralShown.model_fields),
+        **dict.fromkeys(("decisions", "inquiries", "legs", "payouts", "clawbacks", "appeals", "history"), ()),
+        **dict.fromkeys(("round", "facts_version", "judged_version"), 1),
+        "referral": "db1",
         "status": "in_return_period",
-        "reason": None,
-        "closed_at": None,
-        "conversion": {"occurred_at": "2026-07-10T14:00:00Z"},
+        "late_facts": 0,
+        "conversion": _BOUGHT,
+        "communication": (),
         "facts": [
             told("referrer.enrolled", "2025-01-01T12:00:00Z"),
             told("referral.sent", "2026-06-01T14:00:00Z", channel="word_of_mouth"),
             told("referral.claimed", "2026-06-20T14:00:00Z"),
             told("conversion.recorded", "2026-07-10T14:00:00Z", order="o<1>", amount="80.00", currency="USD"),
         ],
-        "decisions": [],
-        "payouts": [],
-        "clawbacks": [],
-        "periods": periods,
         **changed,
+        "periods": None if changed.get("periods", {}) is None else {**periods, **changed.get("periods", {})},
     }
+    return ReferralShown.model_validate(given)
+
+
+_BOUGHT: Final = {"order": "o<1>", "occurred_at": "2026-07-10T14:00:00Z", "net_minor": 8000, "currency": "USD"}
+_SENT: Final = {
+    **dict.fromkeys(("referral", "cycle", "why", "to_do", "reference", "destination", "settled_at")),
+    **dict.fromkeys(("legs", "deductions", "steps"), ()),
+    "payout": UUID(int=1),
+    "program": "friends",
+    "payee": "brie",
+    "rail": "gift_card",
+    "amount_minor": 1000,
+    "currency": "USD",
+    "state": "settled",
+    "generation": 1,
+    "key": "k1",
+    "first_sent_at": "2026-07-12T10:00:00Z",
+    "created_at": "2026-07-11T10:00:00Z",
+    "updated_at": "2026-07-12T10:00:00Z",
+    "role": "referee",
+    "provider_reference": None,
+}
+_CASE: Final = {
+    **dict.fromkeys(("payout", "to_do", "settled_at", "proposed_minor")),
+    "case": UUID(int=2),
+    "leg": UUID(int=3),
+    "fact": UUID(int=4),
+    "referral": "db1",
+    "program": "friends",
+    "role": "referee",
+    "payee": "brie",
+    "rail": "gift_card",
+    "state": "open",
+    "why": "the order was refunded",
+    "opened_at": "2026-07-13T10:00:00Z",
+    "currency": "USD",
+    "paid_minor": 1000,
+    "taken_minor": 0,
+    "room_minor": 1000,
+    "clawbacks": (),
+}
+_DECISION: Final = {
+    "id": UUID(int=5),
+    "seq": 1,
+    "kind": "request_evidence",
+    "user": "paula",
+    "roles": ["program_owner"],
+    "reason": "identity",
+    "note": None,
+    "digest": "",
+    "decided_at": "2026-07-11T10:00:00Z",
+    "genuine": True,
+    "effects": (),
+}
 
 
 def told(type_: str, at: str, *, late: bool = False, **data: Any) -> dict[str, Any]:
-    return {"type": type_, "occurred_at": at, "late": late, "data": data}
+    return {
+        "fact": UUID(int=6),
+        "type": type_,
+        "source": "acme/shop",
+        "event_id": "e1",
+        "occurred_at": at,
+        "received_at": at,
+        "data": data,
+        "version": 1,
+        "late": late,
+    }
 
 
 def drawn(**changed: Any) -> Timeline:
@@ -59,7 +128,7 @@ def drawn(**changed: Any) -> Timeline:
 
 
 def test_what_no_terms_apply_to_yet_is_not_drawn() -> None:
-    assert timeline({**shown(), "periods": None}, NOW) is None
+    assert timeline(shown(periods=None), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -105,11 +174,10 @@ def test_a_claim_that_came_too_late_is_no_good_news() -> None:
 
 
 def test_decisions_payments_and_closings_are_marks() -> None:
-    made = {"decided_at": "2026-07-11T10:00:00Z", "user": "paula", "kind": "request_evidence", "reason": "identity"}
     marks = drawn(
-        decisions=[{**made, "genuine": True}, {**made, "genuine": False, "user": "mallory"}],
-        payouts=[{"first_sent_at": "2026-07-12T10:00:00Z", "state": "settled", "role": "referee", "rail": "gift_card"}],
-        clawbacks=[{"opened_at": "2026-07-13T10:00:00Z"}],
+        decisions=[_DECISION, {**_DECISION, "genuine": False, "user": "mallory"}],
+        payouts=[_SENT],
+        clawbacks=[_CASE],
         closed_at="2026-07-14T10:00:00Z",
         status="denied",
         reason="conversion_reversed",

@@ -13,7 +13,8 @@ from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.v1.audit import Number
 from referral_rewards.domain.decisions.money_acts import SUBJECT_OF, MoneyAct
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.register import audit
+from referral_rewards.reporting import audit
+from referral_rewards.reporting.audit import Event
 
 router = APIRouter()
 
@@ -36,9 +37,9 @@ async def audit_log(
         visit,
         here="/audit",
         typed=typed,
-        events=[(row, _told(row.details), _address(row, visit.user.roles)) for row in shown],
+        events=[(each, _told(each.details), _address(each, visit.user.roles)) for each in shown],
         newest=f"/audit?{urlencode(kept)}" if before else None,
-        older=f"/audit?{urlencode({**kept, 'before': shown[-1].id})}" if more else None,
+        older=f"/audit?{urlencode({**kept, 'before': shown[-1].number})}" if more else None,
         acts=ACTS,
     )
 
@@ -53,15 +54,15 @@ def _told(details: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _address(row: Any, roles: frozenset[Role]) -> str | None:
+def _address(event: Event, roles: frozenset[Role]) -> str | None:
     """The page about what it was done to, if there is one that the visitor may see."""
-    noun = row.act.partition(".")[0]
-    if noun == "decision" and (kind := row.details.get("kind")) in set(MoneyAct):
-        return f"/{ROOMS[SUBJECT_OF[MoneyAct(kind)]]}/{quote(row.subject, safe='')}"
+    noun = event.act.partition(".")[0]
+    if noun == "decision" and (kind := event.details.get("kind")) in set(MoneyAct):
+        return f"/{ROOMS[SUBJECT_OF[MoneyAct(kind)]]}/{quote(event.subject, safe='')}"
     if noun == "decision":
-        return f"/referrals/{quote(row.subject, safe='')}"
+        return f"/referrals/{quote(event.subject, safe='')}"
     if noun == "program":
-        return f"/programs/{quote(row.subject, safe='')}"
-    if noun in ("user", "session", "token") and row.subject != "unknown" and Role.ADMINISTRATOR in roles:
-        return f"/people/{quote(row.subject, safe='')}"
+        return f"/programs/{quote(event.subject, safe='')}"
+    if noun in ("user", "session", "token") and event.subject != "unknown" and Role.ADMINISTRATOR in roles:
+        return f"/people/{quote(event.subject, safe='')}"
     return None

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Response
 from starlette.datastructures import FormData
@@ -19,6 +19,7 @@ from referral_rewards.domain.decisions.bulk import TOGETHER, TOGETHER_MAX
 from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
 from referral_rewards.register.people.users import Scope
 from referral_rewards.reporting.queue import entries as waiting
+from referral_rewards.reporting.queue.entries import Entry
 from referral_rewards.reporting.queue.filters import Waits
 
 router = APIRouter()
@@ -54,6 +55,16 @@ class _Typed:
         chosen = [str(each).replace("\0", "").partition(" ") for each in form.getlist("claim")]
         claims = tuple(dict.fromkeys((referral, digest) for digest, _, referral in chosen if referral))
         return cls(claims=claims[:TOGETHER_MAX], **given)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A claim that was selected as it stands now, and why it would be left out, if so."""
+
+    referral: str
+    digest: str
+    entry: Entry | None
+    problem: str | None
 
 
 @router.post("/queue/decide")
@@ -94,15 +105,16 @@ async def _confirm(parts: Parts, visit: Visit, typed: _Typed, refusal: BadInput 
     keys = tuple((referral, str(Waits.APPROVAL), "") for referral, _ in typed.claims)
     async with parts.database.transaction() as connection:
         entries = await waiting.entries(connection, parts.keys, keys, datetime.now(UTC))
-    found = {entry["referral"]: entry for entry in entries}
-    chosen: list[dict[str, Any]] = []
+    found = {entry.referral: entry for entry in entries}
+    chosen: list[_Chosen] = []
     totals: Counter[str] = Counter()
     for referral, digest in typed.claims:
         entry = found.get(referral)
         problem = _in_the_way(entry, digest)
         if entry is not None and problem is None:
-            totals.update({leg["currency"]: leg["amount_minor"] for leg in _summed(entry)})
-        chosen.append({"referral": referral, "digest": digest, "entry": entry, "problem": problem})
+            for leg in entry.reward:
+                totals[leg.currency] += leg.amount_minor
+        chosen.append(_Chosen(referral, digest, entry, problem))
     return page(
         "queue_confirm.html",
         visit,
@@ -110,7 +122,7 @@ async def _confirm(parts: Parts, visit: Visit, typed: _Typed, refusal: BadInput 
         here=_HERE,
         typed=typed,
         chosen=chosen,
-        fit=sum(each["problem"] is None for each in chosen),
+        fit=sum(each.problem is None for each in chosen),
         totals=sorted(totals.items()),
         kinds=[(kind, KINDS[kind][0], NEXT[kind]) for kind in TOGETHER],
         reasons=[(kind, KINDS[kind][0], [(each, REASONS[each]) for each in REASON_CODES[kind]]) for kind in TOGETHER],
@@ -119,20 +131,12 @@ async def _confirm(parts: Parts, visit: Visit, typed: _Typed, refusal: BadInput 
     )
 
 
-def _in_the_way(entry: dict[str, Any] | None, digest: str) -> str | None:
+def _in_the_way(entry: Entry | None, digest: str) -> str | None:
     """Why a claim would be left out, as far as that can be seen; recording it asks every rule."""
     if entry is None:
         return "it no longer waits for its approvers"
-    if entry["approval"]["digest"] != digest:
+    if entry.approval.digest != digest:
         return "it changed since it was shown"
-    if entry["eligibility"]["flags"]:
+    if entry.eligibility.flags:
         return "it is flagged, and can only be decided by itself"
     return None
-
-
-def _summed(entry: dict[str, Any]) -> list[dict[str, Any]]:
-    """The legs of a claim, one sum a currency."""
-    sums: Counter[str] = Counter()
-    for leg in entry["reward"]:
-        sums[leg["currency"]] += leg["amount_minor"]
-    return [{"currency": currency, "amount_minor": amount} for currency, amount in sums.items()]

@@ -135,8 +135,8 @@ async def decide(referral: str, visit: Reader, form: SentForm, parts: Its) -> Re
 def _check(found: Sheet, asked: Asked, typed: Typed) -> None:
     """Return if the decision could be recorded as things stand; recording it asks again."""
     if typed.seen < found.seen:
-        later = [each for each in found.shown["decisions"] if each["seq"] > typed.seen and each["genuine"]]
-        who = ", ".join(f"{each['user']}: {each['kind'].replace('_', ' ')}" for each in later)
+        later = [each for each in found.shown.decisions if each.seq > typed.seen and each.genuine]
+        who = ", ".join(f"{each.user}: {each.kind.replace('_', ' ')}" for each in later)
         raise DecisionRefused(asked.referral, "decided_meanwhile", f"it was decided on since you looked ({who})")
     if found.digest is not None and found.digest != asked.digest:
         raise StaleDigest(asked.referral, asked.digest, found.digest)
@@ -158,7 +158,7 @@ async def _again(parts: Parts, visit: Visit, referral: str, typed: Typed, refusa
         changed = changes(was, found.claim) if was else []
     stale = isinstance(refusal, StaleDigest)
     problems = refusal.problems if isinstance(refusal, BadInput) else ()
-    meanwhile = [each for each in found.shown["decisions"] if each["seq"] > typed.seen and each["genuine"]]
+    meanwhile = [each for each in found.shown.decisions if each.seq > typed.seen and each.genuine]
     if problems:  # nothing was decided on: what is new will be told once the form is complete
         kept, meanwhile, changed = typed, [], []
     else:
@@ -206,7 +206,7 @@ def _page(
 ) -> Response:
     shown = found.shown
     by_field: Mapping[str, str] = {problem.where: problem.what for problem in problems}
-    made = next((each for each in shown["decisions"] if each["seq"] == recorded), None) if recorded else None
+    made = next((each for each in shown.decisions if each.seq == recorded), None) if recorded else None
     if not typed.digest:
         typed = replace(typed, digest=found.digest or "", seen=found.seen)
     return page(
@@ -228,7 +228,7 @@ def _page(
         advice=advice(found.claim) if found.claim else None,
         picture=Markup(picture(found.timeline)) if found.timeline else None,  # noqa: S704 (every text in it is escaped)
         zone=found.timeline.zone if found.timeline else "UTC",
-        run=run_of(parts, shown["referral"]),
+        run=run_of(parts, shown.referral),
         onward=f"?{urlencode({'from': typed.came_by})}" if typed.came_by else "",
         kinds=decision_words.KINDS,
         reasons=decision_words.REASONS,

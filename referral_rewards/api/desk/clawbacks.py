@@ -58,7 +58,7 @@ async def list_cases(
         here=_HERE,
         found=found,
         typed=given,
-        next=urlencode({**kept, "after": found[-1]["case"]}) if more else None,
+        next=urlencode({**kept, "after": found[-1].case}) if more else None,
         states=list(CaseState),
     )
 
@@ -82,12 +82,12 @@ async def decide(case: UUID, visit: Reader, form: SentForm, parts: Its) -> Respo
 async def _page(parts: Parts, visit: Visit, case: UUID, typed: Typed | None, said: Said) -> Response:
     async with parts.database.transaction() as connection:
         found = await reporting.case(connection, case, parts.keys)
-        owed = await reporting.owed(connection, found["payee"])
+        owed = await reporting.owed(connection, found.payee)
     if typed is None:
-        left_minor = min(found["proposed_minor"] or found["room_minor"], found["room_minor"])
+        left_minor = min(found.proposed_minor or found.room_minor, found.room_minor)
         # What is less than its rail can write can still be kept or given up.
-        proposed_minor = in_steps(found["rail"], left_minor, found["currency"]) or left_minor
-        typed = Typed(amount=f"{from_minor(proposed_minor, found['currency']):f}" if proposed_minor > 0 else "")
+        proposed_minor = in_steps(found.rail, left_minor, found.currency) or left_minor
+        typed = Typed(amount=f"{from_minor(proposed_minor, found.currency):f}" if proposed_minor > 0 else "")
     return page(
         "clawback.html",
         visit,
@@ -95,6 +95,6 @@ async def _page(parts: Parts, visit: Visit, case: UUID, typed: Typed | None, sai
         here=_HERE,
         shown=found,
         owed=owed,
-        runs={each["clawback"]: run_of(parts, clawback_workflow_id(each["clawback"])) for each in found["clawbacks"]},
+        runs={each.clawback: run_of(parts, clawback_workflow_id(str(each.clawback))) for each in found.clawbacks},
         form=await acts.form_of(parts, visit, SubjectKind.CLAWBACK_CASE, case, typed, said),
     )

@@ -1,6 +1,6 @@
 """The payout cycle pages: the lists that finance releases, what each comes to, and how far it is paid."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -45,7 +45,7 @@ async def list_cycles(
         here=_HERE,
         found=found,
         typed=typed,
-        next=urlencode({**kept, "after": found[-1]["cycle"]}) if more else None,
+        next=urlencode({**kept, "after": found[-1].cycle}) if more else None,
         states=list(CycleState),
         programs=await paying_in_cycles(connection),
     )
@@ -62,7 +62,7 @@ async def show_next(program: str, visit: Reader, connection: Reading, after: _Wo
         here=_HERE,
         found=found,
         totals=await cycles.preview_totals(connection, program, now) if not after else None,
-        next=urlencode({"after": found["next"]}) if found["next"] else None,
+        next=urlencode({"after": found.next}) if found.next else None,
     )
 
 
@@ -100,7 +100,7 @@ async def _page(
         shown=found,
         listed=rows,
         after=after,
-        next=rows[-1]["payout"] if more else None,
-        run=run_of(parts, cycle_workflow_id(found["program"], date.fromisoformat(found["due_on"]))),
+        next=rows[-1].payout if more else None,
+        run=run_of(parts, cycle_workflow_id(found.program, found.due_on)),
         form=await acts.form_of(parts, visit, SubjectKind.CYCLE, cycle, typed, said),
     )

@@ -13,7 +13,7 @@ from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.api.v1.ledger import FileFormat, file_of
 from referral_rewards.domain.books.accounts import AccountKind
 from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.reporting.books.balances import Wanted, balances, totals
+from referral_rewards.reporting.books.balances import Wanted, balances, totals_by_kind
 from referral_rewards.reporting.books.span import Span, see_one_moment
 
 router = APIRouter()
@@ -40,7 +40,7 @@ async def trial_balance(
     async with parts.database.transaction() as connection:
         await see_one_moment(connection)
         found = [each async for each in balances(connection, wanted)]
-        columns = await totals(connection, before)
+        columns = await totals_by_kind(connection, before)
     shown = found[:_ON_A_PAGE]
     return page(
         "ledger.html",

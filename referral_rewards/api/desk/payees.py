@@ -41,7 +41,7 @@ async def list_payees(
         here=_HERE,
         found=shown,
         held=held,
-        following=shown[-1]["payee"] if len(found) > len(shown) else None,
+        following=shown[-1].payee if len(found) > len(shown) else None,
         year=now.year,
     )
 

@@ -61,7 +61,7 @@ async def list_payouts(
         found=found,
         typed=given,
         halts=await halted(connection),
-        next=urlencode({**kept, "after": found[-1]["payout"]}) if more else None,
+        next=urlencode({**kept, "after": found[-1].payout}) if more else None,
         states=list(PayoutState),
         rails=list(CATALOGUE),
     )
@@ -86,14 +86,14 @@ async def decide(payout: UUID, visit: Reader, form: SentForm, parts: Its) -> Res
 async def _page(parts: Parts, visit: Visit, payout: UUID, typed: Typed, said: Said) -> Response:
     async with parts.database.transaction() as connection:
         found = await reporting.payout(connection, payout, parts.keys)
-        mode = await mode_of(connection, found["rail"])
+        mode = await mode_of(connection, found.rail)
     return page(
         "payout.html",
         visit,
         status=said.status,
         here=_HERE,
         shown=found,
-        provider=page_of(found["rail"], mode, found["reference"], found["destination"]),
+        provider=page_of(found.rail, mode, found.reference, found.destination),
         run=run_of(parts, payout_workflow_id(str(payout))),
         form=await acts.form_of(parts, visit, SubjectKind.PAYOUT, payout, typed, said),
     )

@@ -16,7 +16,6 @@ from referral_rewards.domain.claims.findings import Recommendation
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.queue import saved_views
-from referral_rewards.reporting.plain_values import age
 from referral_rewards.reporting.queue import entries as waiting
 from referral_rewards.reporting.queue.counts import counts
 from referral_rewards.reporting.queue.filters import FLAGS, UNFLAGGED, Filters, Sort, Waits
@@ -83,9 +82,6 @@ async def _shown(visit: Visit, parts: Parts, filters: Filters) -> dict[str, Any]
         counted = await counts(connection, now)
         halts = await halted(connection)
         kept = await saved_views.of_user(connection, visit.user.name)
-    for entry in found.entries:
-        entry["age"] = age(now - datetime.fromisoformat(entry["since"]))
-        entry["selectable"] = entry["exception"] == Waits.APPROVAL and not entry["eligibility"]["flags"]
     return {
         "here": _HERE,
         "found": found,

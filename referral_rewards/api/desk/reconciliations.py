@@ -12,11 +12,11 @@ from referral_rewards.api.dependencies import Its, Reading
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Bookkeeper, SentForm
 from referral_rewards.api.desk.words import day_in
-from referral_rewards.api.v1.reconciliations import DAYS, begun, unseen
+from referral_rewards.api.v1.reconciliations import DAYS, begun
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.register.reconciliations import rows as reconciliations
+from referral_rewards.reporting import reconciliations
 from referral_rewards.reporting.books.span import Span
 
 router = APIRouter(prefix="/reconciliations")
@@ -58,15 +58,14 @@ async def show_reconciliation(
         name = UUID(reconciliation)
     except ValueError:
         raise NotFound("reconciliation", reconciliation) from None
-    row = await reconciliations.row(connection, name)
+    shown = await reconciliations.reconciliation(connection, name)
     found = await reconciliations.differences(connection, name, after=after, limit=_ON_A_PAGE + 1)
-    shown = found[:_ON_A_PAGE]
+    listed = found[:_ON_A_PAGE]
     return page(
         "reconciliation.html",
         visit,
         here="/ledger",
-        row=row,
-        unseen=unseen(row),
-        found=[difference for _, difference in shown],
-        following=shown[-1][0] if len(found) > len(shown) else None,
+        shown=shown,
+        found=[difference for _, difference in listed],
+        following=listed[-1][0] if len(found) > len(listed) else None,
     )

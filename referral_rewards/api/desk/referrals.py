@@ -1,7 +1,7 @@
 """The referral pages: where is my reward? For whoever is asked, whatever their role."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from markupsafe import Markup
@@ -15,7 +15,7 @@ from referral_rewards.domain.facts import identity
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.reporting.referrals.everything import showing
+from referral_rewards.reporting.referrals.everything import FactShown, showing
 from referral_rewards.reporting.referrals.search import Search, search
 from referral_rewards.reporting.referrals.timeline import timeline
 from referral_rewards.reporting.referrals.timeline_picture import picture
@@ -62,10 +62,10 @@ async def show_referral(referral: str, visit: Reader, connection: Reading, parts
         zone=drawn.zone if drawn else "UTC",
         run=run_of(parts, referral),
         links={side: status_links.path(key, row, side) for side in Side},
-        facts=[{**fact, "reference": _reference(fact)} for fact in shown["facts"]],
+        facts=[(fact, _reference(fact)) for fact in shown.facts],
     )
 
 
-def _reference(fact: dict[str, Any]) -> str:
+def _reference(fact: FactShown) -> str:
     """A fact's id at its source; our own for one in which the source seems to have put an address."""
-    return str(fact["event_id"] if identity.id_problem(fact["event_id"]) is None else fact["fact"])
+    return fact.event_id if identity.id_problem(fact.event_id) is None else str(fact.fact)

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from referral_rewards.domain import calendar
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import from_minor
+from referral_rewards.reporting import plain_values
 
 _IN_BACKTICKS: Final = re.compile(r"(`+)(.+?)\1")
 
@@ -32,6 +33,11 @@ def when(moment: datetime | str | None, zone: str = "UTC") -> Markup:
     said = f"{local.day} {local:%b %Y, %H:%M} {local.tzname() if zone != 'UTC' else 'UTC'}"
     exact = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, said)
+
+
+def age(since: datetime, now: datetime) -> str:
+    """How long ago that was, in the largest unit that fits: ``3 d``."""
+    return plain_values.age(now - since)
 
 
 def code(value: Any) -> str:
@@ -57,6 +63,7 @@ def _zone(name: str) -> ZoneInfo:
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "money": money,
     "when": when,
+    "age": age,
     "code": code,
     "spoken": spoken,
     "prose": prose,

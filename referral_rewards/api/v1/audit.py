@@ -1,12 +1,13 @@
 """The record of who did what, for programs."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
 
 from referral_rewards.api.dependencies import Person, Reading
-from referral_rewards.register import audit
+from referral_rewards.reporting import audit
+from referral_rewards.reporting.audit import Event
+from referral_rewards.reporting.shape import Shape
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
@@ -15,21 +16,10 @@ Filter = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 Number = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 
 
-class Event(BaseModel):
-    """One act: who did it (`nobody`: somebody who was not signed in), what (noun.verb), and to what."""
-
-    number: int
-    at: AwareDatetime
-    actor: str
-    act: str
-    subject: str
-    details: dict[str, Any]
-
-
-class Page(BaseModel):
+class Page(Shape):
     """Acts, newest first. ``next`` is what `before` takes for the page that follows; null at the end."""
 
-    events: list[Event]
+    events: tuple[Event, ...]
     next: int | None
 
 
@@ -44,9 +34,5 @@ async def list_events(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Page:
     """Sign-ins and refused ones, people, tokens, programs, the blocklist, decisions and refused ones."""
-    rows = await audit.listing(connection, audit.Wanted(actor, act, subject, before, limit))
-    events = [
-        Event(number=row.id, at=row.at, actor=row.actor, act=row.act, subject=row.subject, details=row.details)
-        for row in rows
-    ]
-    return Page(events=events, next=events[-1].number if len(events) == limit else None)
+    events = await audit.listing(connection, audit.Wanted(actor, act, subject, before, limit))
+    return Page(events=tuple(events), next=events[-1].number if len(events) == limit else None)

@@ -1,7 +1,6 @@
 """One claim, and what people decide on it."""
 
 from http import HTTPStatus
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -11,10 +10,9 @@ from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.recording import recorded
 from referral_rewards.api.v1 import fields
-from referral_rewards.api.v1.shapes import DecidableClaim
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.register.recording.on_claims import Asked
-from referral_rewards.reporting.referrals.everything import decidable
+from referral_rewards.reporting.referrals.decidable import DecidableClaim, decidable
 
 router = APIRouter(prefix="/v1/claims", tags=["claims"])
 
@@ -51,12 +49,8 @@ class RecordedDecision(BaseModel):
     repeated: bool
 
 
-@router.get(
-    "/{referral:path}",
-    summary="Show what a decision would be made against",
-    responses={200: {"model": DecidableClaim}},
-)
-async def show_claim(referral: fields.NamedInPath, connection: Reading, person: Person, parts: Its) -> Any:
+@router.get("/{referral:path}", summary="Show what a decision would be made against")
+async def show_claim(referral: fields.NamedInPath, connection: Reading, person: Person, parts: Its) -> DecidableClaim:
     """The claim with its digest, who has decided what, and which decisions it takes now.
 
     For a closed referral `digest` is that of its closing, and `reopen` the only decision.

@@ -1,89 +1,33 @@
 """Paid rewards whose ground fell away, and what people decide on them."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1.fields import TEXT
-from referral_rewards.api.v1.money_acts import Actable, NewClawbackAct, RecordedAct, record
-from referral_rewards.api.v1.shapes import Instant
-from referral_rewards.domain.claims.rewards import Side
-from referral_rewards.domain.clawbacks.states import CaseState, ClawbackKind, ClawbackState
+from referral_rewards.api.v1.money_acts import NewClawbackAct, RecordedAct, record
+from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.reporting import clawbacks as reporting
-from referral_rewards.reporting.clawbacks import Wanted
+from referral_rewards.reporting.clawbacks import CaseInList, CaseShown, Wanted
+from referral_rewards.reporting.shape import Shape
 
 router = APIRouter(prefix="/v1/clawbacks", tags=["clawbacks"])
 
 Text = Annotated[str | None, Query(max_length=500, pattern=TEXT)]
 
 
-class ClawbackMade(BaseModel):
-    """One recovery that a person decided on, under the ``key`` by which the provider knows it if it was reversed."""
-
-    clawback: UUID
-    kind: ClawbackKind
-    amount_minor: int
-    recovered_minor: int
-    state: ClawbackState
-    why: str | None
-    key: str
-    reference: str | None
-    first_sent_at: Instant | None
-    created_at: Instant
-    updated_at: Instant
-
-
-class CaseInList(BaseModel):
-    """A paid reward whose ground fell away, by the fact that says so.
-
-    ``proposed_minor`` is what the rules would have back, null where they can't tell; ``room_minor`` what is left of the
-    reward; ``to_do`` what a person does about it, null where nothing is left to do.
-    """
-
-    model_config = ConfigDict(extra="allow")
-
-    case: UUID
-    referral: str
-    program: str
-    leg: UUID
-    role: Side
-    payee: str
-    payout: UUID | None
-    rail: str
-    state: CaseState
-    why: str
-    to_do: str | None
-    opened_at: Instant
-    settled_at: Instant | None
-    currency: str
-    paid_minor: int
-    taken_minor: int
-    proposed_minor: int | None
-    room_minor: int
-    clawbacks: list[ClawbackMade]
-
-
-class CasePage(BaseModel):
+class CasePage(Shape):
     """Cases, the newest first. ``next`` is what `after` takes for the page that follows; null at the end."""
 
-    cases: list[CaseInList]
+    cases: tuple[CaseInList, ...]
     next: UUID | None
 
 
-class CaseShown(CaseInList, Actable):
-    """A case with its decisions, and what a decision would be made against now."""
-
-    state: CaseState
-    referral: str
-    room_minor: int
-
-
-@router.get("", summary="List cases", responses={200: {"model": CasePage}})
+@router.get("", summary="List cases")
 async def list_cases(
     connection: Reading,
     person: Person,
@@ -93,14 +37,14 @@ async def list_cases(
     referral: Text = None,
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> Any:
+) -> CasePage:
     """The newest first, a page at a time."""
     found = await reporting.cases(connection, Wanted(state, program, payee, referral, after, limit))
-    return {"cases": found, "next": found[-1]["case"] if len(found) == limit else None}
+    return CasePage(cases=tuple(found), next=found[-1].case if len(found) == limit else None)
 
 
-@router.get("/{case}", summary="Show a case", responses={200: {"model": CaseShown}})
-async def show_case(case: UUID, connection: Reading, person: Person, parts: Its) -> Any:
+@router.get("/{case}", summary="Show a case")
+async def show_case(case: UUID, connection: Reading, person: Person, parts: Its) -> CaseShown:
     """The reward it is about, what was done to have it back, who has decided what, and which decisions it takes."""
     return await reporting.case(connection, case, parts.keys)
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -11,94 +11,26 @@ from pydantic import BaseModel, ConfigDict
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1 import fields
-from referral_rewards.api.v1.money_acts import Actable, NewCycleAct, RecordedAct, record
-from referral_rewards.api.v1.shapes import Instant
-from referral_rewards.domain.cycles.grouping import CarriedFor, CycleState
-from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct, SubjectKind
+from referral_rewards.api.v1.money_acts import NewCycleAct, RecordedAct, record
+from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
 from referral_rewards.domain.errors import NotAllowed
 from referral_rewards.register import audit
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.reporting import cycles as reporting
-from referral_rewards.reporting.cycles import Wanted
-from referral_rewards.reporting.decisions import actable
+from referral_rewards.reporting.cycles import CycleInList, CycleShown, Preview, Wanted
+from referral_rewards.reporting.shape import Shape
 
 router = APIRouter(prefix="/v1/cycles", tags=["cycles"])
 
 Text = Annotated[str | None, Query(max_length=500, pattern=fields.TEXT)]
 
 
-class Summary(BaseModel):
-    """What a cycle comes to by rail and currency (``totals``), which legs wait for the next one, by reason
-    (``carried``), and once it is done where its payouts came to rest (``outcome``). Empty while it is gathered."""
-
-    model_config = ConfigDict(extra="allow")
-
-    totals: list[dict[str, Any]] = []
-    carried: list[dict[str, Any]] = []
-    outcome: list[dict[str, Any]] = []
-
-
-class CycleInList(BaseModel):
-    """A payout cycle. ``list`` is the digest of what finance releases; ``minimum_minor`` the least that is paid to a
-    payee in ``currency``."""
-
-    model_config = ConfigDict(extra="allow")
-
-    cycle: UUID
-    program: str
-    due_on: date
-    state: CycleState
-    minimum_minor: int | None
-    currency: str
-    list: str | None
-    summary: Summary
-    opened_at: Instant
-    frozen_at: Instant | None
-    done_at: Instant | None
-
-
-class CyclePage(BaseModel):
+class CyclePage(Shape):
     """Cycles, the latest first. ``next`` is what `after` takes for the page that follows; null at the end."""
 
-    cycles: list[CycleInList]
+    cycles: tuple[CycleInList, ...]
     next: UUID | None
-
-
-class PlannedPayout(BaseModel):
-    """A payout that would be made, before anything is kept back of it."""
-
-    payee: str
-    rail: str
-    amount_minor: int
-    currency: str
-    legs: int
-    referrals: list[str]
-
-
-class CarriedLeg(BaseModel):
-    """A reward that would wait for the cycle after, and why."""
-
-    leg: UUID
-    referral: str
-    payee: str
-    rail: str
-    amount_minor: int
-    currency: str
-    why: CarriedFor
-
-
-class Preview(BaseModel):
-    """What a program's next cycle would pay by what is due now, by payee. ``next`` is what `after` takes for the page
-    that follows; null at the end."""
-
-    program: str
-    due_on: date
-    opens_at: Instant
-    minimum_minor: int | None
-    currency: str
-    payouts: list[PlannedPayout]
-    carried: list[CarriedLeg]
-    next: str | None
 
 
 class NewCycle(BaseModel):
@@ -118,7 +50,7 @@ class OpenedCycle(BaseModel):
     repeated: bool
 
 
-@router.get("", summary="List payout cycles", responses={200: {"model": CyclePage}})
+@router.get("", summary="List payout cycles", response_model_exclude_unset=True)
 async def list_cycles(
     connection: Reading,
     person: Person,
@@ -126,16 +58,16 @@ async def list_cycles(
     state: CycleState | None = None,
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> Any:
+) -> CyclePage:
     """The latest first, a page at a time. The payouts of one are `GET /v1/payouts?cycle=`."""
     found = await reporting.listing(connection, Wanted(program, state, after, limit))
-    return {"cycles": found, "next": found[-1]["cycle"] if len(found) == limit else None}
+    return CyclePage(cycles=tuple(found), next=found[-1].cycle if len(found) == limit else None)
 
 
 @router.get(
     "/preview",
     summary="Show what the next cycle would pay",
-    responses={200: {"model": Preview}, **refusals(HTTPStatus.NOT_FOUND)},
+    responses=refusals(HTTPStatus.NOT_FOUND),
 )
 async def preview_cycle(
     connection: Reading,
@@ -143,7 +75,7 @@ async def preview_cycle(
     program: Annotated[str, Query(max_length=500, pattern=fields.TEXT, examples=["acme-friends"])],
     after: Text = None,
     limit: Annotated[int, Query(ge=1, le=500, description="Payees.")] = 100,
-) -> Any:
+) -> Preview:
     """By payee, a page at a time: what is due now, and what would be carried forward with the reason."""
     return await reporting.preview(connection, program, datetime.now(UTC), after=after, limit=limit)
 
@@ -170,10 +102,10 @@ async def open_cycle(new: NewCycle, response: Response, person: Decider, parts: 
     return OpenedCycle(cycle=opened, program=row.program, due_on=row.due_on, repeated=repeated)
 
 
-@router.get("/{cycle}", summary="Show what a decision would be made against", responses={200: {"model": Actable}})
-async def show_cycle(cycle: UUID, connection: Reading, person: Person, parts: Its) -> Any:
+@router.get("/{cycle}", summary="Show what a decision would be made against", response_model_exclude_unset=True)
+async def show_cycle(cycle: UUID, connection: Reading, person: Person, parts: Its) -> CycleShown:
     """The payout cycle with its digest, who has decided what, and which decisions it takes now."""
-    return await actable(connection, SubjectKind.CYCLE, cycle, parts.keys)
+    return await reporting.cycle(connection, cycle, parts.keys)
 
 
 @router.post(

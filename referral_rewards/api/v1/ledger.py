@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime
 
 from models.session import Database
 from referral_rewards.api.dependencies import Bookkeeper, Its
@@ -13,8 +13,9 @@ from referral_rewards.api.streaming import sent
 from referral_rewards.api.v1.fields import Day
 from referral_rewards.domain.books.accounts import AccountKind
 from referral_rewards.reporting.books import beancount, journal
-from referral_rewards.reporting.books.balances import Wanted, balances, totals
+from referral_rewards.reporting.books.balances import AccountBalance, ColumnTotals, Wanted, balances, totals
 from referral_rewards.reporting.books.span import Span, see_one_moment
+from referral_rewards.reporting.shape import Shape
 
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"])
 
@@ -24,31 +25,12 @@ Until = Annotated[Day | None, Query(description="The last day, in UTC.")]
 FileFormat = Literal["beancount", "csv"]
 
 
-class AccountBalance(BaseModel):
-    """An account in one currency, in minor units: all that was debited and credited, and what is left over of it."""
-
-    account: str
-    currency: str
-    debited_minor: int
-    credited_minor: int
-    debit_minor: int
-    credit_minor: int
-
-
-class ColumnTotals(BaseModel):
-    """What both columns of a currency come to, in minor units. They are equal, or the books are broken."""
-
-    currency: str
-    debit_minor: int
-    credit_minor: int
-
-
-class TrialBalance(BaseModel):
+class TrialBalance(Shape):
     """Accounts by their names. ``next`` is what `after` takes for the page that follows; null at the end."""
 
     as_of: AwareDatetime
-    totals: list[ColumnTotals]
-    accounts: list[AccountBalance]
+    totals: tuple[ColumnTotals, ...]
+    accounts: tuple[AccountBalance, ...]
     next: str | None
 
 
@@ -71,15 +53,8 @@ async def show_balance(
         columns = await totals(connection, before)
     return TrialBalance(
         as_of=min(before or datetime.max.replace(tzinfo=UTC), datetime.now(UTC)),
-        totals=[
-            ColumnTotals(currency=each.currency, debit_minor=each.debit_minor, credit_minor=each.credit_minor)
-            for each in columns
-            if each.kind is None
-        ],
-        accounts=[
-            AccountBalance(**each._asdict(), debit_minor=each.debit_minor, credit_minor=each.credit_minor)
-            for each in found
-        ],
+        totals=tuple(columns),
+        accounts=tuple(found),
         next=f"{found[-1].currency} {found[-1].account}" if len(found) == limit else None,
     )
 

@@ -1,4 +1,4 @@
-"""The forms of decisions on money: what is asked, what is on record, and what a decision would be made against."""
+"""The forms of decisions on money: what is asked, and what is on record."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
@@ -9,7 +9,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.recording import acted
 from referral_rewards.api.v1 import fields
-from referral_rewards.api.v1.shapes import DecisionShown
 from referral_rewards.domain.decisions.money_acts import (
     NEEDS_AMOUNT,
     NEEDS_REFERENCE,
@@ -125,32 +124,6 @@ class RecordedAct(BaseModel):
     reference: str | None
     decided_at: AwareDatetime
     repeated: bool
-
-
-class ActShown(DecisionShown):
-    """A decision on money, with what it says beside its kind."""
-
-    amount_minor: int | None
-    reference: str | None
-
-
-class Actable(BaseModel):
-    """What a decision would be made against now, and which acts it takes.
-
-    ``room_minor`` is the most that one may be over, in minor units of ``currency``; null where none is over an amount.
-    """
-
-    model_config = ConfigDict(extra="allow")
-
-    id: UUID
-    state: str
-    referral: str | None
-    program: str
-    currency: str
-    digest: str
-    takes: list[MoneyAct]
-    room_minor: int | None
-    decisions: list[ActShown]
 
 
 async def record(parts: Parts, subject: UUID, new: _NewAct, person: User) -> RecordedAct:

@@ -1,130 +1,34 @@
 """What waits for a person, page by page, and deciding on many claims of it at once."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.recording import Outcome, recorded_together, rule_of
 from referral_rewards.api.v1 import fields
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.decisions.bulk import TOGETHER_MAX
-from referral_rewards.reporting.queue.counts import counts
-from referral_rewards.reporting.queue.entries import page
-from referral_rewards.reporting.queue.filters import Filters, Waits
+from referral_rewards.reporting.queue.counts import Counts, counts
+from referral_rewards.reporting.queue.entries import Entry, page
+from referral_rewards.reporting.queue.filters import Filters
 from referral_rewards.reporting.queue.search import Asking
+from referral_rewards.reporting.shape import Shape
 
 router = APIRouter(prefix="/v1/claims", tags=["claims"])
 
 
-class Eligibility(BaseModel):
-    """What the rules advise, the flags raised, and why a closed referral was closed."""
-
-    recommendation: str | None
-    flags: list[str]
-    reason: str | None
-
-
-class Conversion(BaseModel):
-    """The qualifying conversion."""
-
-    order: str
-    occurred_at: AwareDatetime | None
-    net_minor: int | None
-    currency: str | None
-
-
-class Leg(BaseModel):
-    """One reward to one beneficiary."""
-
-    role: str
-    beneficiary: str | None
-    kind: str
-    amount_minor: int
-    currency: str
-
-
-class Signature(BaseModel):
-    """Who has decided what on this very claim."""
-
-    user: str
-    roles: list[str]
-    kind: str
-    at: AwareDatetime
-
-
-class Approval(BaseModel):
-    """What a decision is made against, the roles that must sign and by how many people, and who has."""
-
-    digest: str | None
-    needs: list[str]
-    people: int
-    signed: list[Signature]
-    since: AwareDatetime
-
-
-class Payment(BaseModel):
-    """A payout, and where it stands."""
-
-    payout: UUID
-    state: str
-    why: str | None
-
-
-class Entry(BaseModel):
-    """One thing that waits for a person."""
-
-    referral: str | None = Field(description="Null for a payout cycle. Of a payout of several referrals the first.")
-    program: str | None
-    exception: Waits
-    subject: str = Field(description="Which of several: a leg, a payout, a fact, a cycle; empty where there is one.")
-    about: str | None
-    to_do: str | None = Field(description="What a person does about it, where that is not to decide on the claim.")
-    since: AwareDatetime
-    overdue_from: AwareDatetime | None
-    overdue: bool
-    escalated: bool
-    status: str | None
-    referrer: str | None
-    referred_customer: str | None
-    eligibility: Eligibility
-    conversion: Conversion | None
-    reward: list[Leg]
-    approval: Approval
-    payment: list[Payment]
-
-
-class Counted(BaseModel):
-    """How many; where `at_least` is true there are more."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    count: int
-    at_least: bool
-
-
-class Counts(BaseModel):
-    """The whole queue, whatever the page was asked for."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    all: Counted
-    overdue: Counted
-    exceptions: dict[str, Counted]
-    programs: dict[str, Counted]
-
-
-class Waiting(BaseModel):
+class Waiting(Shape):
     """A page of the queue. `next` is what `after` takes for the page that follows; null at the end.
 
     A page may hold less than `limit` and still have a next one: no request looks through the whole queue for what
     hardly any entry of it is.
     """
 
-    claims: list[Entry]
+    claims: tuple[Entry, ...]
     next: str | None
     counts: Counts
 
@@ -186,8 +90,7 @@ async def list_claims(connection: Reading, person: Person, parts: Its, filters: 
     """Claims before their approvers, late facts, clawback cases, payouts that can't go on by themselves, cycles."""
     now = datetime.now(UTC)
     found = await page(connection, parts.keys, filters, Asking(person.name, person.roles), now)
-    shown: list[Any] = found.entries
-    return Waiting(claims=shown, next=found.next, counts=Counts.model_validate(await counts(connection, now)))
+    return Waiting(claims=tuple(found.entries), next=found.next, counts=await counts(connection, now))
 
 
 @router.post("/decisions", summary="Decide on many claims")

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class State(StrEnum):
+class NoticeState(StrEnum):
     """Where a message stands; all but the first two are final."""
 
     WAITING = "waiting"  # for its moment, or for its next try

@@ -24,7 +24,7 @@ async def shown(connection: AsyncConnection, cycle: UUID) -> ActSubject:
     """
     row = (await connection.execute(_ROW, {"id": cycle})).one_or_none()
     if row is None:
-        raise NotFound("cycle", str(cycle))
+        raise NotFound("payout cycle", str(cycle))
     return await _subject(connection, row)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
-from referral_rewards.domain.notices.states import State
+from referral_rewards.domain.notices.states import NoticeState
 from referral_rewards.register.locks import dump
 
 _NAMESPACE: Final = UUID("6f1c2b7e-0e4c-5a4b-9b52-5d2f0c9e7a31")
@@ -65,7 +65,7 @@ async def plan(connection: AsyncConnection, planned: Iterable[Planned], at: date
             "audience": each.audience,
             "recipient": each.recipient,
             "occasion": each.occasion,
-            "state": State.SUPPRESSED if each.suppressed else State.WAITING,
+            "state": NoticeState.SUPPRESSED if each.suppressed else NoticeState.WAITING,
             "why": each.suppressed,
             "due_at": None if each.suppressed else each.due_at.isoformat(),
             "settled_at": at.isoformat() if each.suppressed else None,
@@ -86,14 +86,14 @@ async def claim(connection: AsyncConnection, now: datetime, *, lease: timedelta,
     return (await connection.execute(_CLAIM, asked)).all()
 
 
-async def settle(connection: AsyncConnection, notice: Any, state: State, why: str | None, at: datetime) -> bool:
+async def settle(connection: AsyncConnection, notice: Any, state: NoticeState, why: str | None, at: datetime) -> bool:
     """Notes what came of a message for good; False if its lease ran out and somebody else carries it out now."""
     asked = {"id": notice.id, "attempts": notice.attempts, "state": state, "why": why, "at": at}
     return (await connection.execute(_SETTLE, asked)).scalar_one_or_none() is not None
 
 
 async def put_off(
-    connection: AsyncConnection, notice: Any, until: datetime, why: str | None, *, state: State, tried: bool
+    connection: AsyncConnection, notice: Any, until: datetime, why: str | None, *, state: NoticeState, tried: bool
 ) -> bool:
     """Has a message wait until then; one that was not ``tried`` keeps its count of attempts. False as in `settle`."""
     asked = {"id": notice.id, "attempts": notice.attempts, "until": until, "why": why, "state": state}
@@ -129,7 +129,7 @@ WHERE n.only_after IS NULL OR EXISTS (
       AND told.occasion = n.occasion AND told.state <> :suppressed)
 ON CONFLICT DO NOTHING
 """,
-    suppressed=State.SUPPRESSED,
+    suppressed=NoticeState.SUPPRESSED,
 )
 
 _CLAIM: Final = text("""

@@ -3,40 +3,39 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.accounts import AccountKind
+from referral_rewards.reporting.shape import Shape
 
 
-class Balance(NamedTuple):
-    """An account in one currency: all that was debited and credited, in minor units."""
+class AccountBalance(Shape):
+    """An account in one currency, in minor units: all that was debited and credited, and what is left over of it, in
+    the one column or the other."""
 
     account: str
     currency: str
     debited_minor: int
     credited_minor: int
-
-    @property
-    def debit_minor(self) -> int:
-        """What stands in the left column: what is left over of the debits."""
-        return max(self.debited_minor - self.credited_minor, 0)
-
-    @property
-    def credit_minor(self) -> int:
-        """What stands in the right column."""
-        return max(self.credited_minor - self.debited_minor, 0)
+    debit_minor: int
+    credit_minor: int
 
 
-class Total(NamedTuple):
-    """The two columns of a currency, all accounts together or those of one kind, in minor units."""
+class ColumnTotals(Shape):
+    """What both columns of a currency come to, in minor units. They are equal, or the books are broken."""
 
-    kind: str | None
     currency: str
     debit_minor: int
     credit_minor: int
+
+
+class KindTotals(ColumnTotals):
+    """What the columns of one kind of account come to in a currency; ``kind`` is null for all accounts together."""
+
+    kind: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Wanted:
     settled: bool = False
 
 
-async def balances(connection: AsyncConnection, wanted: Wanted = Wanted()) -> AsyncIterator[Balance]:
+async def balances(connection: AsyncConnection, wanted: Wanted = Wanted()) -> AsyncIterator[AccountBalance]:
     """The accounts by their names, one at a time, however many there are."""
     account, currency = wanted.after or (None, None)
     asked = {
@@ -68,14 +67,30 @@ async def balances(connection: AsyncConnection, wanted: Wanted = Wanted()) -> As
         yield _balance(row)
 
 
-async def totals(connection: AsyncConnection, before: datetime | None = None) -> list[Total]:
-    """The columns of each currency: in all (``kind`` is None), then of each kind of account."""
-    rows = await connection.execute(_TOTALS, {"before": before})
-    return [Total(row.kind, row.currency, int(row.debit_minor), int(row.credit_minor)) for row in rows]
+async def totals(connection: AsyncConnection, before: datetime | None = None) -> list[ColumnTotals]:
+    """The columns of each currency, over all accounts."""
+    return [
+        ColumnTotals(currency=each.currency, debit_minor=each.debit_minor, credit_minor=each.credit_minor)
+        for each in await totals_by_kind(connection, before)
+        if each.kind is None
+    ]
 
 
-def _balance(row: Any) -> Balance:
-    return Balance(row.account, row.currency, int(row.debited_minor), int(row.credited_minor))
+async def totals_by_kind(connection: AsyncConnection, before: datetime | None = None) -> list[KindTotals]:
+    """The columns of each currency: those of all accounts, then of each kind of account."""
+    return [KindTotals.model_validate(row) for row in await connection.execute(_TOTALS, {"before": before})]
+
+
+def _balance(row: Any) -> AccountBalance:
+    debited_minor, credited_minor = int(row.debited_minor), int(row.credited_minor)
+    return AccountBalance(
+        account=row.account,
+        currency=row.currency,
+        debited_minor=debited_minor,
+        credited_minor=credited_minor,
+        debit_minor=max(debited_minor - credited_minor, 0),
+        credit_minor=max(credited_minor - debited_minor, 0),
+    )
 
 
 _OF_ALL: Final = """

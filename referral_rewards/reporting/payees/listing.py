@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,11 +10,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.statuses import spelled, statement
 from referral_rewards.domain import calendar
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
+from referral_rewards.domain.payees.tax_forms import FormStanding
 from referral_rewards.domain.payouts.legs import LegState
 from referral_rewards.register.payees import rows as payees
+from referral_rewards.reporting.shape import GivenId, Shape
 
 PAGE: Final = 100
 _CLOCK: Final = calendar.zone("UTC")
+
+
+class PayeeInList(Shape):
+    """A payee; amounts in minor units by currency, and what the form on file is worth under each regime."""
+
+    payee: GivenId
+    held_minor: dict[str, int]
+    owed_minor: dict[str, int]
+    paid_minor: dict[str, int]
+    forms: dict[str, FormStanding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +38,27 @@ class Wanted:
     limit: int = PAGE
 
 
-async def listing(connection: AsyncConnection, wanted: Wanted, now: datetime) -> list[dict[str, Any]]:
-    """A page of payees, in the database's order: amounts by currency in minor units, and what their form is worth under
-    each regime."""
+async def listing(connection: AsyncConnection, wanted: Wanted, now: datetime) -> list[PayeeInList]:
+    """A page of payees, in the database's order."""
     asked = {"after": wanted.after, "limit": wanted.limit}
     names = list((await connection.execute(_NAMES_HELD if wanted.held else _NAMES, asked)).scalars())
-    found: dict[str, dict[str, Any]] = {
-        name: {"payee": name, "held_minor": {}, "owed_minor": {}, "paid_minor": {}} for name in names
-    }
+    sums: dict[str, dict[str, dict[str, int]]] = {name: {"held": {}, "owed": {}, "paid": {}} for name in names}
     for row in await connection.execute(_SUMS, {"payees": names}):
-        found[row.beneficiary][_SUMMED[LegState(row.state)]][row.currency] = int(row.amount_minor)
+        sums[row.beneficiary][_SUMMED[LegState(row.state)]][row.currency] = int(row.amount_minor)
     filed = await payees.forms(connection, names)
-    for name in names:
-        found[name]["forms"] = {
-            regime: tax_forms.on_file(filed[name], regime, now, _CLOCK).standing.value
-            for regime in tax_thresholds.THRESHOLDS
-        }
-    return list(found.values())
+    return [
+        PayeeInList(
+            payee=name,
+            held_minor=sums[name]["held"],
+            owed_minor=sums[name]["owed"],
+            paid_minor=sums[name]["paid"],
+            forms={
+                regime: tax_forms.on_file(filed[name], regime, now, _CLOCK).standing
+                for regime in tax_thresholds.THRESHOLDS
+            },
+        )
+        for name in names
+    ]
 
 
 # Every name once, each found from the one before it: a payee may have very many legs.
@@ -67,9 +83,9 @@ ORDER BY name LIMIT :limit
 )
 
 _SUMMED: Final = {
-    LegState.TAX_HOLD: "held_minor",
-    LegState.RESERVED: "owed_minor",
-    LegState.PAID: "paid_minor",
+    LegState.TAX_HOLD: "held",
+    LegState.RESERVED: "owed",
+    LegState.PAID: "paid",
 }
 
 _SUMS: Final = statement(

@@ -3,30 +3,134 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled
 from referral_rewards.domain import calendar
-from referral_rewards.domain.claims.rewards import destination
+from referral_rewards.domain.claims.rewards import Side, destination
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
-from referral_rewards.domain.payees.tax_forms import TaxForm
+from referral_rewards.domain.payees.tax_forms import FormStanding, TaxForm
 from referral_rewards.domain.payouts.legs import OWED
+from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.reporting.payees.year import PaidInYear, paid_in
-from referral_rewards.reporting.plain_values import instant, plain
+from referral_rewards.reporting.payees.year import paid_in
+from referral_rewards.reporting.shape import GivenId, Instant, Shape
 
 #: Of what waits or is owed no more than so many are named; how many there are is told.
 LEGS_SHOWN_MAX: Final = 200
 _CLOCK: Final = calendar.zone("UTC")
 
 
-async def profile(connection: AsyncConnection, payee: str, now: datetime, year: int | None = None) -> dict[str, Any]:
-    """Everything about a payee as JSON values, ids and references only; ``year`` is the calendar year of its totals, by
-    default the present one in UTC.
+class Method(Shape):
+    """How the payee is paid over a rail: the provider's own reference, never anything personal."""
+
+    rail: str
+    reference: str
+    since: Instant
+
+
+class Form(Shape):
+    """A tax form that the payee filed."""
+
+    form: str
+    filed_at: Instant
+    valid_from: str | None
+    withholding_percent: str
+    readable: bool
+
+
+class TaxStanding(Shape):
+    """What the forms are worth now under a regime, and what counts in the year beside its threshold, minor units."""
+
+    regime: str
+    standing: FormStanding
+    form: str | None
+    until: Instant | None
+    withholding_percent: str
+    threshold_minor: int
+    currency: str
+    counts_minor: int
+    needs_form: bool
+    source: str
+
+
+class PaidInYear(Shape):
+    """What settled in the year in one currency, by kind of reward; ``reportable`` is null where that can't be told."""
+
+    regime: str
+    currency: str
+    by_kind: dict[RewardKind, int]
+    total_minor: int
+    reportable: bool | None
+    withheld_minor: int
+    clawed_back_minor: int
+
+
+class PaidByProgram(Shape):
+    """What a program paid in the year."""
+
+    program: str
+    currency: str
+    amount_minor: int
+
+
+class Rewards(Shape):
+    """All rewards ever of a state and currency."""
+
+    state: str
+    currency: str
+    legs: int
+    amount_minor: int
+
+
+class WaitingReward(Shape):
+    """A reward that is not paid yet; one that is a ``tax_hold`` goes on at ``wake_at`` if it may by then."""
+
+    leg: UUID
+    referral: GivenId
+    program: str
+    role: Side
+    kind: RewardKind
+    amount_minor: int
+    currency: str
+    rail: str
+    state: str
+    approved_at: Instant
+    wake_at: Instant | None
+
+
+class PayeeBalance(Shape):
+    """What an account of the payee's comes to in the books: debit positive, credit negative."""
+
+    account: str
+    currency: str
+    amount_minor: int
+
+
+class PayeeShown(Shape):
+    """Everything about a payee; ``counts_minor`` is what counts in the year for tax, by currency."""
+
+    payee: GivenId
+    year: int
+    methods: tuple[Method, ...]
+    forms: tuple[Form, ...]
+    tax: tuple[TaxStanding, ...]
+    counts_minor: dict[str, int]
+    paid_in_year: tuple[PaidInYear, ...]
+    paid_by_program: tuple[PaidByProgram, ...]
+    rewards: tuple[Rewards, ...]
+    waiting: tuple[WaitingReward, ...]
+    balances: tuple[PayeeBalance, ...]
+
+
+async def profile(connection: AsyncConnection, payee: str, now: datetime, year: int | None = None) -> PayeeShown:
+    """Everything about a payee, ids and references only; ``year`` is the calendar year of its totals, by default the
+    present one in UTC.
 
     Raises:
         NotFound: if no reward was approved for anybody of that name, and nobody said how to pay them.
@@ -43,83 +147,67 @@ async def profile(connection: AsyncConnection, payee: str, now: datetime, year: 
     counted = {each.currency: each.total_minor for each in paid if each.total_minor}
     if year == present:
         counted = dict((await payees.totals(connection, [payee], year)).get(payee, {}))
-    return {
-        "payee": payee,
-        "year": year,
-        "methods": _methods(said),
-        "forms": [_form(form) for form in forms],
-        "tax": [_standing(regime, forms, counted, year, now) for regime in tax_thresholds.THRESHOLDS],
-        "counts_minor": dict(sorted(counted.items())),
-        "paid_in_year": [_year(each) for each in paid],
-        "paid_by_program": [
-            {"program": program, "currency": currency, "amount_minor": minor}
+    waiting = await connection.execute(_WAITING, {"payee": payee, "limit": LEGS_SHOWN_MAX})
+    accounts = [f"{kind}:{payee}" for kind in ("payable", "recoverable", "credit")]
+    return PayeeShown(
+        payee=payee,
+        year=year,
+        methods=_methods(said),
+        forms=tuple(_form(form) for form in forms),
+        tax=tuple(_standing(regime, forms, counted, year, now) for regime in tax_thresholds.THRESHOLDS),
+        counts_minor=dict(sorted(counted.items())),
+        paid_in_year=tuple(PaidInYear.model_validate(each) for each in paid),
+        paid_by_program=tuple(
+            PaidByProgram(program=program, currency=currency, amount_minor=minor)
             for program, currency, minor in await payees.paid_by_program(connection, payee, year)
-        ],
-        "rewards": [
-            {"state": each.state, "currency": each.currency, "legs": each.legs, "amount_minor": int(each.amount_minor)}
-            for each in sums
-        ],
-        "waiting": plain((await connection.execute(_WAITING, {"payee": payee, "limit": LEGS_SHOWN_MAX})).all()),
-        "balances": [
-            {"account": each.account, "currency": each.currency, "amount_minor": int(each.amount_minor)}
-            for each in await connection.execute(
-                _BALANCES, {"accounts": [f"{kind}:{payee}" for kind in ("payable", "recoverable", "credit")]}
-            )
-        ],
-    }
+        ),
+        rewards=tuple(Rewards.model_validate(row) for row in sums),
+        waiting=tuple(WaitingReward.model_validate(row) for row in waiting),
+        balances=tuple(
+            PayeeBalance.model_validate(row) for row in await connection.execute(_BALANCES, {"accounts": accounts})
+        ),
+    )
 
 
-def _methods(said: Sequence[Any]) -> list[dict[str, Any]]:
+def _methods(said: Sequence[Any]) -> tuple[Method, ...]:
     """The method on file for each rail: the latest that was set, if it was not removed since."""
     latest = {fact.data["rail"]: fact for fact in sorted(said, key=lambda fact: fact.precedence)}
-    return [
-        {"rail": rail, "reference": destination(fact), "since": instant(fact.occurred_at)}
+    return tuple(
+        Method(rail=rail, reference=destination(fact), since=fact.occurred_at)
         for rail, fact in sorted(latest.items())
         if fact.type == "payee.method_set"
-    ]
+    )
 
 
-def _form(form: TaxForm) -> dict[str, Any]:
-    return {
-        "form": form.form,
-        "filed_at": instant(form.filed_at),
-        "valid_from": form.valid_from.isoformat() if form.valid_from else None,
-        "withholding_percent": str(form.withholding_percent),
-        "readable": form.readable,
-    }
+def _form(form: TaxForm) -> Form:
+    return Form(
+        form=form.form,
+        filed_at=form.filed_at,
+        valid_from=form.valid_from.isoformat() if form.valid_from else None,
+        withholding_percent=str(form.withholding_percent),
+        readable=form.readable,
+    )
 
 
 def _standing(
     regime: str, forms: Sequence[TaxForm], counted: Mapping[str, int], year: int, now: datetime
-) -> dict[str, Any]:
+) -> TaxStanding:
     """What the payee's forms are worth under a regime, and how far the year is from its threshold."""
     on_file, limit = tax_forms.on_file(forms, regime, now, _CLOCK), tax_thresholds.threshold(regime, year)
     assert limit is not None
-    return {
-        "regime": regime,
-        "standing": on_file.standing.value,
-        "form": on_file.form.form if on_file.form else None,
-        "until": instant(on_file.until),
-        "withholding_percent": str(on_file.withholding_percent),
-        "threshold_minor": limit.minor,
-        "currency": limit.currency,
-        "counts_minor": counted.get(limit.currency, 0),
-        "needs_form": not on_file.clears
+    return TaxStanding(
+        regime=regime,
+        standing=on_file.standing,
+        form=on_file.form.form if on_file.form else None,
+        until=on_file.until,
+        withholding_percent=str(on_file.withholding_percent),
+        threshold_minor=limit.minor,
+        currency=limit.currency,
+        counts_minor=counted.get(limit.currency, 0),
+        needs_form=not on_file.clears
         and (counted.get(limit.currency, 0) >= limit.minor or bool(counted.keys() - {limit.currency})),
-        "source": limit.source,
-    }
-
-
-def _year(each: PaidInYear) -> dict[str, Any]:
-    return {
-        "regime": each.regime,
-        "currency": each.currency,
-        "by_kind": dict(each.by_kind),
-        "total_minor": each.total_minor,
-        "reportable": each.reportable,
-        "withheld_minor": each.withheld_minor,
-        "clawed_back_minor": each.clawed_back_minor,
-    }
+        source=limit.source,
+    )
 
 
 _METHODS: Final = text("""

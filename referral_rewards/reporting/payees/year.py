@@ -29,7 +29,7 @@ from referral_rewards.reporting.plain_values import as_text, csv_row
 
 
 @dataclass(frozen=True, slots=True)
-class PaidInYear:
+class PayeeYear:
     """A payee's year in one currency, minor units. ``reportable`` is None where the regime counts in another currency;
     ``on_file`` is the form at the end of the year, or now if that is earlier, None without a regime."""
 
@@ -55,7 +55,7 @@ class PaidInYear:
 
 async def paid_in(
     connection: AsyncConnection, year: int, now: datetime, *, regime: str | None = None, payee: str | None = None
-) -> AsyncIterator[PaidInYear]:
+) -> AsyncIterator[PayeeYear]:
     """Everybody who was paid in that year, or from whom something came back, one at a time, by payee and currency."""
     zones = await programs.zones(connection)
     asked = {**await payees.bounds(connection, year), "payee": payee}
@@ -68,7 +68,7 @@ async def paid_in(
                 yield _line(row, its, year, zones[row.programs[0]], now)
 
 
-def _line(row: Any, regime: str, year: int, zone: ZoneInfo, now: datetime) -> PaidInYear:
+def _line(row: Any, regime: str, year: int, zone: ZoneInfo, now: datetime) -> PayeeYear:
     on_file = None
     if regime != tax_thresholds.NO_REGIME:
         filed = [
@@ -77,7 +77,7 @@ def _line(row: Any, regime: str, year: int, zone: ZoneInfo, now: datetime) -> Pa
         ]
         last = tax_thresholds.year_begins(year + 1, zone) - timedelta(microseconds=1)
         on_file = tax_forms.on_file(filed, regime, min(now, last), zone)
-    return PaidInYear(
+    return PayeeYear(
         payee=row.payee,
         regime=regime,
         currency=row.currency,
@@ -173,7 +173,7 @@ async def report(
         yield _sheet_line(each)
 
 
-def _sheet_line(each: PaidInYear) -> str:
+def _sheet_line(each: PayeeYear) -> str:
     def amount(minor: int, currency: str = each.currency) -> str:
         return f"{from_minor(minor, currency):f}"
 

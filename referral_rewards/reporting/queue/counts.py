@@ -1,7 +1,6 @@
 """How much waits, counted to a thousand: exact numbers of everything would have every verdict wait for a counter's row,
 and nobody works differently with 40,000 claims before them than with 1,000."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,43 +8,43 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.reporting.queue.filters import Waits
+from referral_rewards.reporting.shape import Shape
 
 COUNTED_MAX: Final = 1_000
 _UP_TO: Final = COUNTED_MAX + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many; where ``at_least`` is set there are more."""
+class Counted(Shape):
+    """How many; where `at_least` is true there are more."""
 
     count: int
     at_least: bool
 
     @classmethod
-    def of(cls, counted: int) -> "Count":
-        return cls(min(counted, COUNTED_MAX), counted > COUNTED_MAX)
+    def of(cls, counted: int) -> "Counted":
+        return cls(count=min(counted, COUNTED_MAX), at_least=counted > COUNTED_MAX)
 
     def __str__(self) -> str:
         return f"{self.count:,}{'+' if self.at_least else ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What waits: all of it, what is overdue, and by why it waits and by program, empty ones left out."""
+class Counts(Shape):
+    """The whole queue, whatever the page was asked for: all of it, what is overdue, and by why it waits and by program,
+    empty ones left out."""
 
-    all: Count
-    overdue: Count
-    exceptions: dict[str, Count]
-    programs: dict[str, Count]
+    all: Counted
+    overdue: Counted
+    exceptions: dict[str, Counted]
+    programs: dict[str, Counted]
 
 
 async def counts(connection: AsyncConnection, now: datetime) -> Counts:
     """The counts of the whole queue at this moment."""
     given: dict[str, Any] = {"now": now, "exceptions": list(Waits)}
-    found: dict[str, dict[str, Count]] = {}
+    found: dict[str, dict[str, Counted]] = {}
     for row in await connection.execute(_COUNTS, given):
         if row.counted or row.name == "":
-            found.setdefault(row.by, {})[row.name] = Count.of(row.counted)
+            found.setdefault(row.by, {})[row.name] = Counted.of(row.counted)
     return Counts(
         all=found["all"][""],
         overdue=found["overdue"][""],

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
+from pydantic import Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,9 +17,73 @@ from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import dump
 from referral_rewards.register.payouts.endings import GIVEN_UP
-from referral_rewards.reporting.plain_values import instant
 from referral_rewards.reporting.queue.filters import PAGE_MAX, Filters, Waits
 from referral_rewards.reporting.queue.search import Asking, search
+from referral_rewards.reporting.referrals.listing import Conversion, LegInBrief
+from referral_rewards.reporting.shape import Instant, Shape
+
+
+class Eligibility(Shape):
+    """What the rules advise, the flags raised, and why a closed referral was closed."""
+
+    recommendation: str | None
+    flags: tuple[str, ...]
+    reason: str | None
+
+
+class Signature(Shape):
+    """Who has decided what on this very claim."""
+
+    user: str
+    roles: tuple[str, ...]
+    kind: str
+    at: Instant
+
+
+class Approval(Shape):
+    """What a decision is made against, the roles that must sign and by how many people, and who has."""
+
+    digest: str | None
+    needs: tuple[str, ...]
+    people: int
+    signed: tuple[Signature, ...]
+    since: Instant
+
+
+class Payment(Shape):
+    """A payout, and where it stands."""
+
+    payout: UUID
+    state: str
+    why: str | None
+
+
+class Entry(Shape):
+    """One thing that waits for a person."""
+
+    referral: str | None = Field(description="Null for a payout cycle. Of a payout of several referrals the first.")
+    program: str | None
+    exception: Waits
+    subject: str = Field(description="Which of several: a leg, a payout, a fact, a cycle; empty where there is one.")
+    about: str | None
+    to_do: str | None = Field(description="What a person does about it, where that is not to decide on the claim.")
+    since: Instant
+    overdue_from: Instant | None
+    overdue: bool
+    escalated: bool
+    status: str | None
+    referrer: str | None
+    referred_customer: str | None
+    eligibility: Eligibility
+    conversion: Conversion | None
+    reward: tuple[LegInBrief, ...]
+    approval: Approval
+    payment: tuple[Payment, ...]
+
+    @property
+    def selectable(self) -> bool:
+        """Whether it can be decided on together with others: what is flagged is decided by itself."""
+        return self.exception is Waits.APPROVAL and not self.eligibility.flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +93,7 @@ class Page:
     ``early`` says that it is not full though more may follow, because so much was looked through for it.
     """
 
-    entries: list[dict[str, Any]]
+    entries: list[Entry]
     next: str | None
     early: bool = False
 
@@ -49,7 +115,7 @@ async def page(
 
 async def entries(
     connection: AsyncConnection, keys: KeyRing, wanted: tuple[tuple[str, str, str], ...], now: datetime
-) -> list[dict[str, Any]]:
+) -> list[Entry]:
     """The entries of these keys (referral, exception, subject) in this order, without those that are gone."""
     rows = (await connection.execute(_ENTRIES, {"keys": dump(wanted)})).all() if wanted else []
     made = await decisions.on_referrals(connection, {row.id for row in rows if row.decided}, keys)
@@ -58,7 +124,7 @@ async def entries(
 
 async def everything(
     connection: AsyncConnection, keys: KeyRing, filters: Filters, asking: Asking | None, now: datetime
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncIterator[Entry]:
     """All entries, page by page."""
     after = filters.after
     while True:
@@ -71,50 +137,44 @@ async def everything(
             return
 
 
-def _entry(row: Any, made: list[Decision], now: datetime) -> dict[str, Any]:
+def _entry(row: Any, made: list[Decision], now: datetime) -> Entry:
     body: dict[str, Any] = row.body or {}
-    requirement = body.get("requirement") or {"routes": [], "people": 0}
     about, to_do = _matter(row)
-    return {
-        "referral": row.referral_id or None,
-        "program": row.program,
-        "exception": row.exception,
-        "subject": row.subject,
-        "about": about,
-        "to_do": to_do,
-        "since": instant(row.since),
-        "overdue_from": instant(row.remind_at),
-        "overdue": row.remind_at is not None and row.remind_at <= now,
-        "escalated": row.escalate_at is not None and row.escalate_at <= now,
-        "status": row.status,
-        "referrer": row.referrer,
-        "referred_customer": row.customer,
-        "eligibility": {
-            "recommendation": body.get("recommendation"),
-            "flags": list(dict.fromkeys(raised["flag"] for raised in body.get("flags", []))),
-            "reason": row.reason,
-        },
-        "conversion": None
-        if row.order_id is None
-        else {
-            "order": row.order_id,
-            "occurred_at": instant(row.conversion_at),
-            "net_minor": row.net_minor,
-            "currency": row.currency,
-        },
-        "reward": [
-            {name: leg[name] for name in ("role", "beneficiary", "kind", "amount_minor", "currency")}
-            for leg in body.get("legs", [])
-        ],
-        "approval": {
-            "digest": body.get("digest"),
-            "needs": requirement["routes"],
-            "people": requirement["people"],
-            "signed": [_signature(each) for each in made if body and each.digest == body["digest"]],
-            "since": instant(row.since),
-        },
-        "payment": row.payouts,
-    }
+    return Entry(
+        referral=row.referral_id or None,
+        program=row.program,
+        exception=row.exception,
+        subject=row.subject,
+        about=about,
+        to_do=to_do,
+        since=row.since,
+        overdue_from=row.remind_at,
+        overdue=row.remind_at is not None and row.remind_at <= now,
+        escalated=row.escalate_at is not None and row.escalate_at <= now,
+        status=row.status,
+        referrer=row.referrer,
+        referred_customer=row.customer,
+        eligibility=Eligibility(
+            recommendation=body.get("recommendation"),
+            flags=tuple(dict.fromkeys(raised["flag"] for raised in body.get("flags", ()))),
+            reason=row.reason,
+        ),
+        conversion=Conversion.of(row),
+        reward=body.get("legs", ()),
+        approval=_approval(row, body, made),
+        payment=row.payouts,
+    )
+
+
+def _approval(row: Any, body: dict[str, Any], made: list[Decision]) -> Approval:
+    requirement = body.get("requirement") or {"routes": (), "people": 0}
+    return Approval(
+        digest=body.get("digest"),
+        needs=requirement["routes"],
+        people=requirement["people"],
+        signed=tuple(_signature(each) for each in made if body and each.digest == body["digest"]),
+        since=row.since,
+    )
 
 
 def _matter(row: Any) -> tuple[str | None, str | None]:
@@ -139,13 +199,10 @@ _TO_DO: Final = {
 }
 
 
-def _signature(decision: Decision) -> dict[str, Any]:
-    return {
-        "user": decision.user,
-        "roles": sorted(decision.roles),
-        "kind": decision.kind,
-        "at": instant(decision.decided_at),
-    }
+def _signature(decision: Decision) -> Signature:
+    return Signature(
+        user=decision.user, roles=tuple(sorted(decision.roles)), kind=decision.kind, at=decision.decided_at
+    )
 
 
 # Most of a claim is its evidence, which no list shows.

@@ -1,47 +1,62 @@
 """The claims that compete with one: other referrals of the same referee or the same order, as they stand."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.claims import dossier
 from referral_rewards.register.referrals.cases import Case
-from referral_rewards.reporting.plain_values import plain
+from referral_rewards.reporting.shape import Instant, Shape
 
 #: What a person can still compare side by side.
 _COMPARED_MAX: Final = 8
 
 
-async def competing(connection: AsyncConnection, case: Case) -> list[dict[str, Any]]:
-    """The rivals of a referral, those with a live claim first: referrer, order, when it was claimed, where it stands,
-    what is recommended and what it would pay."""
+class RivalShown(Shape):
+    """A competing referral: whose it is, when it was claimed, where it stands, and its claim."""
+
+    referral: str
+    program: str
+    referrer: str | None
+    claimed_at: Instant | None
+    order: str | None
+    same_order: bool
+    same_referee: bool
+    status: ReferralStatus
+    rewarded: bool
+    claim: RewardClaim | None
+
+
+async def competing(connection: AsyncConnection, case: Case) -> tuple[RivalShown, ...]:
+    """The rivals of a referral: those that hold a reward first, then those with a claim."""
     found = await dossier.rivals(connection, case)
     order = case.course.conversion.order if case.course.conversion else None
     claims = await _claims(connection, [rival.referral for rival in found])
-    rows = [
-        {
-            "referral": rival.referral,
-            "program": rival.program,
-            "referrer": rival.referrer,
-            "claimed_at": rival.claimed_at,
-            "order": rival.order,
-            "same_order": order is not None and rival.order == order,
-            "same_referee": rival.same_referee,
-            "status": rival.status,
-            "rewarded": rival.rewarded,
-            "claim": claims.get(rival.referral),
-        }
-        for rival in found
-    ]
-    rows.sort(key=lambda row: (not row["rewarded"], row["claim"] is None, row["referral"]))
-    return plain(rows[:_COMPARED_MAX])  # type: ignore[no-any-return]
+    ordered = sorted(found, key=lambda each: (not each.rewarded, each.referral not in claims, each.referral))
+    return tuple(
+        RivalShown(
+            referral=rival.referral,
+            program=rival.program,
+            referrer=rival.referrer,
+            claimed_at=rival.claimed_at,
+            order=rival.order,
+            same_order=order is not None and rival.order == order,
+            same_referee=rival.same_referee,
+            status=rival.status,
+            rewarded=rival.rewarded,
+            claim=claims.get(rival.referral),
+        )
+        for rival in ordered[:_COMPARED_MAX]
+    )
 
 
-async def _claims(connection: AsyncConnection, referrals: Sequence[str]) -> dict[str, Any]:
+async def _claims(connection: AsyncConnection, referrals: Sequence[str]) -> dict[str, RewardClaim]:
     rows = await connection.execute(_CLAIMS, {"referrals": list(referrals)})
-    return {row.referral_id: row.body for row in rows}
+    return {row.referral_id: RewardClaim.model_validate(row.body) for row in rows}
 
 
 _CLAIMS: Final = text("""

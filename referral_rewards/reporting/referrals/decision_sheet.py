@@ -1,10 +1,9 @@
 """The sheet that a person decides from: the claim or the closing, what may be decided on it, and what would follow."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,8 +24,8 @@ from referral_rewards.reporting import rails
 from referral_rewards.reporting.queue.filters import Filters
 from referral_rewards.reporting.queue.neighbours import EVERY_CLAIM, Neighbours, neighbours
 from referral_rewards.reporting.queue.search import Asking
-from referral_rewards.reporting.referrals.competing import competing
-from referral_rewards.reporting.referrals.everything import showing
+from referral_rewards.reporting.referrals.competing import RivalShown, competing
+from referral_rewards.reporting.referrals.everything import ReferralShown, showing
 from referral_rewards.reporting.referrals.timeline import Timeline, timeline
 
 _K = DecisionKind
@@ -52,8 +51,7 @@ class Sheet:
     ``lacks`` what they leave open. ``rails`` are those that can be paid by now.
     """
 
-    shown: Mapping[str, Any]
-    claim: RewardClaim | None
+    shown: ReferralShown
     digest: str | None
     seen: int
     required: Requirement | None
@@ -61,10 +59,14 @@ class Sheet:
     lacks: Lacking | None
     choices: tuple[Choice, ...]
     closed_to_all: str | None
-    rivals: list[dict[str, Any]]
+    rivals: tuple[RivalShown, ...]
     timeline: Timeline | None
     beside: Neighbours
     rails: frozenset[str]
+
+    @property
+    def claim(self) -> RewardClaim | None:
+        return self.shown.claim
 
     @property
     def may_decide(self) -> bool:
@@ -102,7 +104,7 @@ async def sheet(
                 matter = await open_matter(connection, row, made, now)
     signed: tuple[Decision, ...] = ()
     prospect: Prospect | None = None
-    rivals: list[dict[str, Any]] = []
+    rivals: tuple[RivalShown, ...] = ()
     if matter is not None:
         rivals = await competing(connection, matter.case)
         digest = matter.subject.digest
@@ -111,7 +113,6 @@ async def sheet(
         prospect = _prospect(matter, signed, rivals)
     return Sheet(
         shown=shown,
-        claim=RewardClaim.model_validate(shown["claim"]) if shown["claim"] else None,
         digest=matter.subject.digest if matter else None,
         seen=max((decision.seq for decision in made), default=0),
         required=matter.subject.requirement if matter else None,
@@ -133,13 +134,13 @@ async def as_it_was(connection: AsyncConnection, referral: str, digest: str) -> 
     return RewardClaim.model_validate(body) if body else None
 
 
-def _prospect(matter: Matter, standing: tuple[Decision, ...], rivals: list[dict[str, Any]]) -> Prospect:
+def _prospect(matter: Matter, standing: tuple[Decision, ...], rivals: tuple[RivalShown, ...]) -> Prospect:
     case, subject = matter.case, matter.subject
     against = [
-        rival["referral"]
+        rival.referral
         for rival in rivals
-        if rival["same_order"] and rival["claimed_at"] and rival["status"] not in CLOSED
-        if rival["referrer"] != case.origin.referrer
+        if rival.same_order and rival.claimed_at and rival.status not in CLOSED
+        if rival.referrer != case.origin.referrer
     ]
     return Prospect(
         required=subject.requirement,

@@ -1,7 +1,7 @@
 """Every referral and where it stands, in the exact form of ``referrals list --json``."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,9 +9,83 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
-from referral_rewards.domain.payouts.states import BEING_SENT
+from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendation, Result
+from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.payouts.states import BEING_SENT, PayoutState
+from referral_rewards.domain.programs.terms import RewardKind, Role
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.reporting.plain_values import instant
+from referral_rewards.reporting.shape import GivenId, Instant, Shape
+
+
+class Conversion(Shape):
+    """*The* conversion of a referral; ``net_minor`` is None for one without an amount."""
+
+    order: GivenId
+    occurred_at: Instant
+    net_minor: int | None
+    currency: str | None
+
+    @classmethod
+    def of(cls, row: Any) -> "Conversion | None":
+        """That of a referral's row, if it has one."""
+        if row.order_id is None:
+            return None
+        return cls(order=row.order_id, occurred_at=row.conversion_at, net_minor=row.net_minor, currency=row.currency)
+
+
+class LegInBrief(Shape):
+    """One reward to one beneficiary."""
+
+    role: Side
+    beneficiary: str | None
+    kind: RewardKind
+    amount_minor: int
+    currency: str
+
+
+class ClaimInBrief(Shape):
+    """A reward claim as the listing shows it."""
+
+    digest: str
+    recommendation: Recommendation
+    checks: dict[CheckCode, Result]
+    flags: tuple[Flag, ...]
+    score: int
+    legs: tuple[LegInBrief, ...]
+    routes: tuple[Role, ...]
+
+
+class PayoutInBrief(Shape):
+    """One provider call, and where it stands."""
+
+    payout: UUID
+    role: Side | None
+    state: PayoutState
+    amount_minor: int
+    currency: str
+    rail: str
+
+
+class Placed(Shape):
+    """Where a referral stands. One that was never judged has no status; ``reason`` says what its facts wait for, if
+    anything."""
+
+    referral: GivenId
+    program: str | None
+    version: int | None
+    referrer: str | None
+    channel: str | None
+    status: ReferralStatus | None
+    reason: str | None
+    deadline: Instant | None
+    conversion: Conversion | None
+
+
+class ReferralInBrief(Placed):
+    """A referral in the form of `referrals list --json`."""
+
+    claim: ClaimInBrief | None
+    payouts: tuple[PayoutInBrief, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,67 +99,47 @@ class Wanted:
     limit: int | None = None
 
 
-async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> AsyncIterator[dict[str, Any]]:
-    """The referrals by their ids, one at a time, however many there are.
-
-    A referral that was never judged has no status; its ``reason`` then says what its facts wait for, if anything.
-    """
-    rows = await connection.stream(
-        _LISTING,
-        {
-            "program": wanted.program,
-            "status": wanted.status,
-            "referral": wanted.referral,
-            "after": wanted.after,
-            "limit": wanted.limit,
-        },
-    )
-    async for row in rows:
+async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> AsyncIterator[ReferralInBrief]:
+    """The referrals by their ids, one at a time, however many there are."""
+    async for row in await connection.stream(_LISTING, asdict(wanted)):
         yield _referral(row)
 
 
-def _referral(row: Any) -> dict[str, Any]:
-    return {
-        "referral": row.id,
-        "program": row.program,
-        "version": row.version,
-        "referrer": row.referrer,
-        "channel": row.channel,
-        "status": row.status,
-        "reason": row.parked or row.reason,
-        "deadline": instant(row.deadline),
-        "conversion": _conversion(row),
-        "claim": _claim(row.body),
-        "payouts": row.payouts,
-    }
+async def listed(connection: AsyncConnection, referral: str) -> ReferralInBrief | None:
+    """One referral as the listing has it; None for what is part of another one."""
+    row = (await connection.execute(_LISTING, asdict(Wanted(referral=referral)))).one_or_none()
+    return _referral(row) if row is not None else None
 
 
-def _conversion(row: Any) -> dict[str, Any] | None:
-    if row.order_id is None:
-        return None
-    return {
-        "order": row.order_id,
-        "occurred_at": instant(row.conversion_at),
-        "net_minor": row.net_minor,
-        "currency": row.currency,
-    }
+def _referral(row: Any) -> ReferralInBrief:
+    return ReferralInBrief(
+        referral=row.id,
+        program=row.program,
+        version=row.version,
+        referrer=row.referrer,
+        channel=row.channel,
+        status=row.status,
+        reason=row.parked or row.reason,
+        deadline=row.deadline,
+        conversion=Conversion.of(row),
+        claim=_claim(row.body),
+        payouts=row.payouts,
+    )
 
 
-def _claim(body: dict[str, Any] | None) -> dict[str, Any] | None:
+def _claim(body: Any) -> ClaimInBrief | None:
     if body is None:
         return None
-    return {
-        "digest": body["digest"],
-        "recommendation": body["recommendation"],
-        "checks": {check["code"]: check["result"] for check in body["checks"]},
-        "flags": list(dict.fromkeys(raised["flag"] for raised in body["flags"])),
-        "score": body["score"],
-        "legs": [{name: leg[name] for name in _LEG} for leg in body["legs"]],
-        "routes": body["requirement"]["routes"],
-    }
+    return ClaimInBrief(
+        digest=body["digest"],
+        recommendation=body["recommendation"],
+        checks={check["code"]: check["result"] for check in body["checks"]},
+        flags=tuple(dict.fromkeys(raised["flag"] for raised in body["flags"])),
+        score=body["score"],
+        legs=body["legs"],
+        routes=body["requirement"]["routes"],
+    )
 
-
-_LEG: Final = ("role", "beneficiary", "kind", "amount_minor", "currency")
 
 # Of a payout that pays legs of several referrals, each shows its own part.
 # A request that turned out to speak of a tracked referral is evidence there and no referral, unless it once stood on

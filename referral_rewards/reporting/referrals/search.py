@@ -1,12 +1,13 @@
 """Finds referrals for support: by the beginning of their id, or by a referrer, a customer or an order."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.reporting.plain_values import plain
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.reporting.shape import Instant, Shape
 
 PAGE: Final = 50
 
@@ -21,7 +22,22 @@ class Search:
     after: str = ""
 
 
-async def search(connection: AsyncConnection, wanted: Search) -> tuple[list[dict[str, Any]], str | None]:
+class ReferralFound(Shape):
+    """A referral that was found, in a line; ``zone`` is that of its program."""
+
+    referral: str
+    program: str | None
+    referrer: str | None
+    status: ReferralStatus | None
+    reason: str | None
+    deadline: Instant | None
+    order: str | None
+    net_minor: int | None
+    currency: str | None
+    zone: str | None
+
+
+async def search(connection: AsyncConnection, wanted: Search) -> tuple[list[ReferralFound], str | None]:
     """A page of referrals by their ids, and what `after` is for the next one, or None at the end."""
     asked = {
         "q": wanted.q,
@@ -32,8 +48,8 @@ async def search(connection: AsyncConnection, wanted: Search) -> tuple[list[dict
         "limit": PAGE + 1,
     }
     rows = (await connection.execute(_FOUND, asked)).all()
-    found: list[dict[str, Any]] = plain(rows[:PAGE])
-    return found, found[-1]["referral"] if len(rows) > PAGE else None
+    found = [ReferralFound.model_validate(row) for row in rows[:PAGE]]
+    return found, found[-1].referral if len(rows) > PAGE else None
 
 
 # The beginning of an id may be that of every referral: in the order of ids no more than a page of them is read.
@@ -49,7 +65,7 @@ WITH found AS (
     UNION SELECT referral_id FROM referral_key WHERE CAST(:q AS text) <> '' AND key = 'order:' || CAST(:q AS text)
 )
 SELECT r.id AS referral, r.program, r.referrer, r.status, coalesce(r.parked, r.reason) AS reason, r.deadline,
-       r.order_id AS order, r.net_minor, r.currency, r.began_at, p.zone
+       r.order_id AS order, r.net_minor, r.currency, p.zone
 FROM found JOIN referral r USING (id) LEFT JOIN LATERAL (
     SELECT terms->>'timezone' AS zone FROM program_version v WHERE v.program = r.program AND v.version = r.version
 ) AS p ON true

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.reporting.referrals.everything import ReferralShown
+from referral_rewards.reporting.referrals.periods import Periods
 
 #: A picture with more marks than this could not be read; what is left out stands among the facts.
 MARKS_MAX: Final = 24
@@ -57,76 +59,59 @@ class Timeline:
     left_out: int = 0
 
 
-def timeline(shown: Mapping[str, Any], now: datetime) -> Timeline | None:
-    """The timeline of a referral in the form of `showing`; None for one that no terms could be applied to yet."""
-    periods = shown["periods"]
+def timeline(shown: ReferralShown, now: datetime) -> Timeline | None:
+    """The timeline of a referral; None for one that no terms could be applied to yet."""
+    periods = shown.periods
     if periods is None:
         return None
-    marks = sorted(_marks(shown), key=lambda mark: mark.at)
+    marks = sorted(_marks(shown, periods), key=lambda mark: mark.at)
     spans = tuple(_spans(shown, periods, now))
-    return Timeline(periods["timezone"], now, spans, tuple(marks[:MARKS_MAX]), len(marks[MARKS_MAX:]))
+    return Timeline(periods.timezone, now, spans, tuple(marks[:MARKS_MAX]), len(marks[MARKS_MAX:]))
 
 
-def _spans(shown: Mapping[str, Any], periods: Mapping[str, Any], now: datetime) -> Iterator[Span]:
-    began, claimed = _at(periods["began_at"]), _at(periods["claimed_at"])
-
+def _spans(shown: ReferralShown, periods: Periods, now: datetime) -> Iterator[Span]:
     def span(name: str, label: str, starts: datetime | None, ends: datetime | None, without: str) -> Span:
         if starts is None or ends is None:
             return Span(name, label, note=without)
         return Span(name, label, starts, ends, over=ends <= now)
 
-    yield span("invitation", "Invitation", began, _at(periods["invitation_ends"]), "has no end")
-    bought, reached = _grace(shown, periods, claimed)
+    yield span("invitation", "Invitation", periods.began_at, periods.invitation_ends, "has no end")
+    bought, reached = _grace(periods)
     yield span("grace", "Grace", bought, reached, "not needed so far")
-    yield span("offer", "Offer", claimed, _at(periods["offer_ends"]), "begins with the claim")
-    counted = _at((shown.get("conversion") or {}).get("occurred_at"))
-    yield span("return", "Return", counted, _at(periods["return_ends"]), "begins with a purchase")
+    yield span("offer", "Offer", periods.claimed_at, periods.offer_ends, "begins with the claim")
+    counted = shown.conversion.occurred_at if shown.conversion else None
+    yield span("return", "Return", counted, periods.return_ends, "begins with a purchase")
 
 
-def _grace(
-    shown: Mapping[str, Any], periods: Mapping[str, Any], claimed: datetime | None
-) -> tuple[datetime | None, datetime | None]:
+def _grace(periods: Periods) -> tuple[datetime | None, datetime | None]:
     """From the purchase that came before a claim, to when a claim still reaches it; the one that reaches furthest."""
-    reaching = [
-        (_moment(each["occurred_at"]), _moment(each["grace_ends"]))
-        for each in periods["conversions"]
-        if each["grace_ends"] is not None
-    ]
-    before = [(p, ends) for p, ends in reaching if claimed is None or p < claimed < ends]
+    reaching = [(each.occurred_at, each.grace_ends) for each in periods.conversions if each.grace_ends is not None]
+    before = [(p, ends) for p, ends in reaching if periods.claimed_at is None or p < periods.claimed_at < ends]
     return max(before, key=lambda each: each[1], default=(None, None))
 
 
-def _marks(shown: Mapping[str, Any]) -> Iterator[Mark]:
-    claim_by = _at(shown["periods"]["claim_by"])
-    for fact in shown["facts"]:
-        if (drawn := _FACTS.get(fact["type"])) is not None:
+def _marks(shown: ReferralShown, periods: Periods) -> Iterator[Mark]:
+    for fact in shown.facts:
+        if (drawn := _FACTS.get(fact.type)) is not None:
             sign, good, say = drawn
-            at, said = _moment(fact["occurred_at"]), say(fact["data"])
-            if fact["type"] == FactType.REFERRAL_CLAIMED and claim_by is not None and at >= claim_by:
+            at, said = fact.occurred_at, say(fact.data)
+            if fact.type == FactType.REFERRAL_CLAIMED and periods.claim_by is not None and at >= periods.claim_by:
                 said, good = f"{said}, too late", False
-            yield Mark(at, sign, f"{said} (came after the closing)" if fact["late"] else said, good)
-    for made in shown["decisions"]:
-        if made["genuine"]:
-            said = f"{made['user']} decided: {made['kind'].replace('_', ' ')} ({made['reason'].replace('_', ' ')})"
-            yield Mark(_moment(made["decided_at"]), Sign.DECISION, said, _DECIDED.get(made["kind"]))
-    for payout in shown["payouts"]:
-        if payout["first_sent_at"] is not None:
-            settled = payout["state"] == PayoutState.SETTLED
-            said = f"The {payout['role'] or 'other'} reward was sent to {payout['rail'].replace('_', ' ')}"
-            yield Mark(_moment(payout["first_sent_at"]), Sign.PAYMENT, said, True if settled else None)
-    for case in shown["clawbacks"]:
-        yield Mark(_moment(case["opened_at"]), Sign.TAKEN_BACK, "A clawback case was opened", good=False)
-    if shown["closed_at"] is not None:
-        said = f"Closed: {shown['status']}" + (f", {shown['reason'].replace('_', ' ')}" if shown["reason"] else "")
-        yield Mark(_moment(shown["closed_at"]), Sign.STEP, said, good=False)
-
-
-def _at(moment: str | None) -> datetime | None:
-    return None if moment is None else _moment(moment)
-
-
-def _moment(moment: str) -> datetime:
-    return datetime.fromisoformat(moment)
+            yield Mark(at, sign, f"{said} (came after the closing)" if fact.late else said, good)
+    for made in shown.decisions:
+        if made.genuine:
+            said = f"{made.user} decided: {made.kind.replace('_', ' ')} ({made.reason.replace('_', ' ')})"
+            yield Mark(made.decided_at, Sign.DECISION, said, _DECIDED.get(made.kind))
+    for payout in shown.payouts:
+        if payout.first_sent_at is not None:
+            settled = payout.state is PayoutState.SETTLED
+            said = f"The {payout.role or 'other'} reward was sent to {payout.rail.replace('_', ' ')}"
+            yield Mark(payout.first_sent_at, Sign.PAYMENT, said, True if settled else None)
+    for case in shown.clawbacks:
+        yield Mark(case.opened_at, Sign.TAKEN_BACK, "A clawback case was opened", good=False)
+    if shown.closed_at is not None:
+        said = f"Closed: {shown.status}" + (f", {shown.reason.replace('_', ' ')}" if shown.reason else "")
+        yield Mark(shown.closed_at, Sign.STEP, said, good=False)
 
 
 def _order(data: Mapping[str, Any]) -> str:

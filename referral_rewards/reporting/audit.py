@@ -1,0 +1,56 @@
+"""The record of who did what, as it is shown: by actor, act or subject, page by page."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.reporting.shape import Instant, Shape
+
+
+class Event(Shape):
+    """One act: who did it (`nobody`: somebody who was not signed in), what (noun.verb), and to what."""
+
+    number: int
+    at: Instant
+    actor: str
+    act: str
+    subject: str
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which part of the record is wanted: by whom, which acts (``user`` is every ``user.…``), on what; those that came
+    ``before`` the one of that number."""
+
+    actor: str | None = None
+    act: str | None = None
+    subject: str | None = None
+    before: int | None = None
+    limit: int = 100
+
+
+async def listing(connection: AsyncConnection, wanted: Wanted) -> list[Event]:
+    """Who did what, newest first."""
+    conditions = ["true"]
+    if wanted.actor:
+        conditions.append("actor = :actor")
+    if wanted.act:
+        conditions.append("act = :act" if "." in wanted.act else "starts_with(act, :act || '.')")
+    if wanted.subject:
+        conditions.append("subject = :subject")
+    if wanted.before is not None:
+        conditions.append("id < :before")
+    # Only what is asked for stands in the statement, so that each filter finds its index.
+    statement = _LISTING.format(conditions=" AND ".join(conditions))
+    asked = {"actor": wanted.actor, "act": wanted.act, "subject": wanted.subject, "before": wanted.before}
+    given = {name: value for name, value in asked.items() if f":{name}" in statement}
+    rows = await connection.execute(text(statement), {**given, "limit": wanted.limit})
+    return [Event.model_validate(row) for row in rows]
+
+
+_LISTING: Final = """
+SELECT id AS number, at, actor, act, subject, details FROM audit_event WHERE {conditions} ORDER BY id DESC LIMIT :limit
+"""

@@ -1,0 +1,48 @@
+"""What was told to whom about a referral."""
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.notices.states import NoticeState
+from referral_rewards.register.notices.rows import Audience
+from referral_rewards.reporting.shape import Instant, Shape
+
+
+class MessageShown(Shape):
+    """A message about a referral, to one recipient, without its address. ``subject`` and ``text`` are null for what was
+    not written, or was erased since."""
+
+    notice: UUID
+    what: str
+    to: Audience
+    recipient: str
+    channel: str
+    planned_at: Instant
+    state: NoticeState
+    why: str | None
+    attempts: int
+    due_at: Instant | None
+    settled_at: Instant | None
+    subject: str | None
+    text: str | None
+
+
+#: More than any referral gives rise to, unless it is reopened over and over.
+_MAX: Final = 200
+
+
+async def communication(connection: AsyncConnection, referral: str) -> tuple[MessageShown, ...]:
+    """The newest messages first."""
+    rows = await connection.execute(_TOLD, {"referral": referral, "limit": _MAX})
+    return tuple(MessageShown.model_validate(row) for row in rows)
+
+
+_TOLD: Final = text("""
+SELECT n.id AS notice, n.template AS what, n.audience AS to, n.recipient, n.channel, n.planned_at, n.state, n.why,
+       n.attempts, n.due_at, n.settled_at, p.body->>'subject' AS subject, p.body->>'text' AS text
+FROM notice n LEFT JOIN personal_data p ON p.subject_id = n.id
+WHERE n.referral_id = :referral ORDER BY n.planned_at DESC, n.template, n.audience, n.recipient LIMIT :limit
+""")

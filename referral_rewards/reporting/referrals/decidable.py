@@ -1,0 +1,71 @@
+"""What a decision on a referral would be made against now, and which kinds it takes."""
+
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.findings import Flag
+from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.recording.admission import BEFORE_APPROVERS, REOPENABLE
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.closing import closing_digest
+from referral_rewards.reporting import decisions
+from referral_rewards.reporting.decisions import DecisionShown
+from referral_rewards.reporting.shape import GivenId, Shape
+
+
+class DecidableClaim(Shape):
+    """What a decision would be made against now (``digest``) and the kinds it takes; of a closed one, its closing."""
+
+    referral: GivenId
+    status: ReferralStatus | None
+    reason: str | None
+    digest: str | None
+    takes: tuple[DecisionKind, ...]
+    claim: RewardClaim | None
+    decisions: tuple[DecisionShown, ...]
+
+
+async def decidable(connection: AsyncConnection, referral: str, keys: KeyRing) -> DecidableClaim:
+    """The claim of a referral, or its closing.
+
+    Raises:
+        NotFound: if nobody has heard of the referral.
+    """
+    row = await referrals.row(connection, referral)
+    if row is None:
+        raise NotFound("referral", referral)
+    claim, closed = await claim_of(connection, row.claim_id), row.closed_at is not None
+    return DecidableClaim(
+        referral=row.id,
+        status=row.status,
+        reason=row.reason,
+        digest=closing_digest(row) if closed else claim.digest if claim else None,
+        takes=_takes(row.status, claim, closed=closed),
+        claim=claim,
+        decisions=await decisions.on_referral(connection, row.id, keys),
+    )
+
+
+async def claim_of(connection: AsyncConnection, claim: object) -> RewardClaim | None:
+    """The claim of that id, None for none."""
+    body = (await connection.execute(_CLAIM, {"id": claim})).scalar_one_or_none()
+    return RewardClaim.model_validate(body) if body is not None else None
+
+
+def _takes(status: str | None, claim: RewardClaim | None, *, closed: bool) -> tuple[DecisionKind, ...]:
+    if closed and status in REOPENABLE:
+        return (DecisionKind.REOPEN,)
+    if status not in BEFORE_APPROVERS or claim is None:
+        return ()
+    moves = Flag.ATTRIBUTION_CHANGED in claim.flag_names
+    unfit = {DecisionKind.REOPEN} if moves else {DecisionKind.REOPEN, DecisionKind.REASSIGN}
+    return tuple(kind for kind in DecisionKind if kind not in unfit)
+
+
+_CLAIM: Final = text("SELECT body FROM reward_claim WHERE id = :id")

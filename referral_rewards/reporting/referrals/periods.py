@@ -1,0 +1,143 @@
+"""What the four periods made of a referral, as it is shown and as it is told to the people whom it concerns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.programs.terms import Terms, in_force
+from referral_rewards.domain.referrals import periods
+from referral_rewards.domain.referrals.conversions import conversions
+from referral_rewards.domain.referrals.course import Course
+from referral_rewards.domain.referrals.explanation import Situation, explain
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.referrals.origin import Origin, OriginKind, origin, referee_identity
+from referral_rewards.register import programs
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.reporting.decisions import DecisionShown
+from referral_rewards.reporting.shape import Instant, Shape
+
+
+class ConversionSeen(Shape):
+    """A conversion of the referee's, minor units. ``counts``: it qualifies, with what is left of it; ``grace_ends`` is
+    when a claim stops reaching it, null for a kind that the terms don't reward."""
+
+    order: str
+    kind: str
+    occurred_at: Instant
+    grace_ends: Instant | None
+    gross_minor: int | None
+    net_minor: int | None
+    currency: str | None
+    counts: bool
+
+
+class Periods(Shape):
+    """When the four periods begin and end. Ends are exclusive, and null while a period has not begun; ``claim_by`` is
+    when a claim comes too late, and ``minimum`` the least that a conversion must come to, in major units."""
+
+    timezone: str
+    began_at: Instant
+    began_by: OriginKind
+    invitation_ends: Instant | None
+    claim_by: Instant | None
+    claimed_at: Instant | None
+    offer_ends: Instant | None
+    return_ends: Instant | None
+    minimum: str | None
+    conversions: tuple[ConversionSeen, ...]
+
+
+class Told(Shape):
+    """Where it stands, in words for the people whom it concerns."""
+
+    why: str
+    next: str | None
+    appeal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What the four periods made of the facts that were judged, or that a closed referral closed with."""
+
+    terms: Terms
+    begun: Origin
+    course: Course
+    facts: Sequence[Fact]
+    judged_at: datetime
+
+
+async def life(connection: AsyncConnection, row: Any) -> Life | None:
+    """The life of a referral by its row; None while nothing began it, or no terms were in force when it began."""
+    linked = await referrals.facts(connection, row.id)
+    last = row.closed_version if row.closed_version is not None else row.judged_version
+    facts = [each.fact for each in linked if each.version <= last]
+    judged_at = max([row.closed_at or row.began_at, *(fact.received_at for fact in facts)])
+    begun = origin(facts, judged_at)
+    if begun is None:
+        return None
+    bound = in_force(await programs.versions(connection, begun.program), begun.began_at)
+    if bound is None:
+        return None
+    _, terms = bound
+    return Life(terms, begun, periods.course(facts, terms, judged_at, origin=begun), facts, judged_at)
+
+
+def shown(life: Life) -> Periods:
+    """The periods of that life."""
+    course, minimum = life.course, life.terms.qualifying.minimum
+    return Periods(
+        timezone=life.terms.timezone,
+        began_at=course.began_at,
+        began_by=life.begun.kind,
+        invitation_ends=course.invite_ends,
+        claim_by=course.claim_by,
+        claimed_at=course.claimed_at,
+        offer_ends=course.offer_ends,
+        return_ends=course.return_ends,
+        minimum=str(minimum) if minimum is not None else None,
+        conversions=_conversions(life),
+    )
+
+
+def told(row: Any, life: Life, made: Sequence[DecisionShown]) -> Told:
+    """Where a referral stands by its row, its life and the decisions on it."""
+    denials = [each for each in made if each.genuine and each.kind == DecisionKind.DENY]
+    denial = denials[-1] if denials else None
+    return Told.model_validate(
+        explain(
+            Situation(
+                status=ReferralStatus(row.status),
+                reason=Reason(row.reason) if row.reason else None,
+                terms=life.terms,
+                began_at=life.course.began_at,
+                deadline=row.deadline,
+                claim_by=life.course.claim_by,
+                offer_ends=life.course.offer_ends,
+                converted_at=row.conversion_at,
+                decided_for=denial.reason if denial else None,
+                decided_at=denial.decided_at if denial else None,
+            )
+        )
+    )
+
+
+def _conversions(life: Life) -> tuple[ConversionSeen, ...]:
+    terms = life.terms
+    return tuple(
+        ConversionSeen(
+            order=each.order,
+            kind=each.kind,
+            occurred_at=each.occurred_at,
+            grace_ends=terms.end(each.occurred_at, terms.periods.grace) if each.of_kind else None,
+            gross_minor=each.gross_minor,
+            net_minor=each.net_minor,
+            currency=each.currency,
+            counts=each.counts and each.of_kind,
+        )
+        for each in conversions(life.facts, referee_identity(life.facts, life.judged_at), terms)
+    )
