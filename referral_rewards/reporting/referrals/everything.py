@@ -17,12 +17,12 @@ from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.conversions import conversions
 from referral_rewards.domain.referrals.course import Course
 from referral_rewards.domain.referrals.explanation import Situation, explain
-from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, Reason, ReferralStatus
 from referral_rewards.domain.referrals.origin import Origin, origin, referee_identity
 from referral_rewards.register import programs
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.recording.admission import BEFORE_APPROVERS, REOPENABLE
+from referral_rewards.register.recording.admission import REOPENABLE
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.closing import closing_digest
 from referral_rewards.reporting import clawbacks, payouts
@@ -95,7 +95,7 @@ async def decidable(connection: AsyncConnection, referral: str, keys: KeyRing) -
     takes: list[DecisionKind] = []
     if closed and row.status in REOPENABLE:
         takes = [DecisionKind.REOPEN]
-    elif row.status in BEFORE_APPROVERS and claim is not None:
+    elif row.status in BEFORE_PAYMENT and claim is not None:
         moves = {Flag.ATTRIBUTION_CHANGED} & {each["flag"] for each in claim["flags"]}
         unfit = {DecisionKind.REOPEN} if moves else {DecisionKind.REOPEN, DecisionKind.REASSIGN}
         takes = [kind for kind in DecisionKind if kind not in unfit]
