@@ -4,7 +4,6 @@ Everything else goes through the API with one's own token. These few can't: who 
 without an administrator nobody has a token yet.
 """
 
-import asyncio
 import getpass
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -124,6 +123,7 @@ def _keys_of(chosen: "Settings") -> "KeyRing":
 
 def _run(chosen: "Settings", work: "Callable[[AsyncConnection], Awaitable[T]]") -> T:
     """Does it in a transaction."""
+    import asyncio
 
     async def opened() -> T:
         async with _database(chosen) as there, there.transaction() as connection:

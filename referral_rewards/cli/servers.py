@@ -1,6 +1,5 @@
 """`referrals up|api|worker|db`: what runs, and what it runs on."""
 
-import asyncio
 import os
 import sys
 from importlib.util import find_spec
@@ -41,6 +40,8 @@ def up(
     # Here, as it loads Temporal's client, which few commands need; and a cluster's image has none of it.
     if find_spec("referral_rewards.local") is None:
         raise RequestInvalid(_NO_SERVERS)
+    import asyncio
+
     from referral_rewards.local import bootstrap
     from referral_rewards.local import stack as local
 

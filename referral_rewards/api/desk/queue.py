@@ -15,7 +15,6 @@ from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.domain.claims.findings import Recommendation
 from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.domain.instants import age
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.queue import saved_views
 from referral_rewards.reporting.queue import entries as waiting

@@ -1,6 +1,6 @@
 """Every referral and where it stands, in the exact form of ``referrals list --json``."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -8,10 +8,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.statuses import statement
 from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendation, Result
 from referral_rewards.domain.claims.rewards import Side
-from referral_rewards.domain.payouts.states import BEING_SENT, PayoutState
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import RewardKind, Role
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.reporting.shape import GivenId, Instant, Shape
