@@ -85,8 +85,11 @@ def instructions(
     data: Data = None,
 ) -> None:
     """List the manual instructions that wait for the bank: whom to pay how much, and the key to name as its purpose."""
+    # Here, as no other command waits for all that is known of rails.
+    from referral_rewards.domain.payouts.rail_catalogue import MANUAL
+
     with api_of(data, user) as api:
-        found = list(api.all(_PATH, "payouts", state=PayoutState.ACCEPTED, rail=MANUAL))
+        found = list(api.all(_PATH, "payouts", state=PayoutState.ACCEPTED, rail=MANUAL.name))
     if not as_csv:
         listed = table("instruction", "payee", "destination", "amount", "since")
         for each in found:

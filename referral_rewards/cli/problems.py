@@ -81,7 +81,7 @@ def _is_of_the_database(error: Exception) -> bool:
 
 
 def _class(name: str) -> Any:
-    """An error of the database's client. One that no command has loaded has raised nothing, and is not loaded to ask."""
+    """An error of the database's client. One that no command loaded raised nothing, and is not loaded to ask."""
     loaded = sys.modules.get("sqlalchemy.exc")
     return () if loaded is None else getattr(loaded, name)
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from referral_rewards.api.dependencies import Administrator, Its, Parts, Reading, acting
 from referral_rewards.api.v1.fields import TEXT
@@ -11,6 +11,7 @@ from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
 from referral_rewards.domain.facts.identity import id_problem, tells_of_a_person
 from referral_rewards.domain.people.authority import Role
 from referral_rewards.register.claims import blocklist
+from referral_rewards.reporting.shape import Instant
 
 router = APIRouter(prefix="/v1/blocklist", tags=["people"])
 
@@ -49,7 +50,7 @@ class BlockedMark(BaseModel):
 
     mark: str
     why: str
-    blocked_at: AwareDatetime
+    blocked_at: Instant
     blocked_by: str
 
 

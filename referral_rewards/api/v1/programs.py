@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading, acting
 from referral_rewards.api.openapi import PlaceOfProblem, refusals
@@ -17,6 +17,7 @@ from referral_rewards.domain.readiness.gaps import Area, gaps, in_order
 from referral_rewards.domain.readiness.terms_review import unclear
 from referral_rewards.register import programs
 from referral_rewards.reporting.programs.preflight import readiness
+from referral_rewards.reporting.shape import Instant
 from referral_rewards.sources.connected import connected
 
 router = APIRouter(prefix="/v1/programs", tags=["programs"])
@@ -34,8 +35,8 @@ class ProgramVersion(BaseModel):
     program: str
     version: int
     name: str
-    effective_from: AwareDatetime
-    published_at: AwareDatetime
+    effective_from: Instant
+    published_at: Instant
     published_by: str
 
 

@@ -130,7 +130,7 @@ class _Replay:
         """The last line of the answer."""
         simulation = asyncio.run(self._simulate())
         drawn = picture(self._proposal, compare(simulation.compared)) if self._new.picture else None
-        return _line(simulation=simulation_form(simulation, changed=self._new.changed), picture=drawn)
+        return _line(simulation=simulation_form(simulation, changed=self._new.changed).as_json(), picture=drawn)
 
     def stop(self) -> None:
         """Has it end at its next step."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from fastapi.security import HTTPAuthorizationCredentials
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Administrator, Its, Parts, Reading, SignedIn, acting, bearer
@@ -20,6 +20,7 @@ from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.register.people import administration as people
 from referral_rewards.register.people import passwords, tokens, users
 from referral_rewards.register.people.users import User
+from referral_rewards.reporting.shape import Instant
 
 router = APIRouter(prefix="/v1/users", tags=["people"])
 
@@ -35,8 +36,8 @@ class Account(BaseModel):
     roles: list[str]
     scopes: list[str]
     mark_kinds: list[str]
-    created_at: AwareDatetime
-    barred_at: AwareDatetime | None
+    created_at: Instant
+    barred_at: Instant | None
     has_password: bool
     has_contact: bool
     identities: int

@@ -25,8 +25,8 @@ class CostShown(Shape):
 
 
 class RunShown(Shape):
-    """One run in figures: ``reasons`` are of the denied and the expired, and of what else has any; ``cost`` is of what the run approved,
-    ``if_approved`` of what was left to a person."""
+    """One run in figures: ``reasons`` are of the denied and the expired, and of what else has any; ``cost`` is of what
+    the run approved, ``if_approved`` of what was left to a person."""
 
     outcomes: dict[Outcome, int]
     reasons: dict[Outcome, dict[str, int]]
