@@ -16,7 +16,7 @@ COPY worker/ worker/
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && /opt/referrals/bin/pip install --no-deps dist/*.whl
 
-FROM python:3.13-slim
+FROM python:3.13-slim AS application
 COPY --from=build /opt/referrals /opt/referrals
 ENV PATH=/opt/referrals/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 REFERRALS_LOG_FORMAT=json
 RUN useradd --uid 10001 --create-home referrals
@@ -24,3 +24,11 @@ USER 10001
 WORKDIR /home/referrals
 EXPOSE 8700
 CMD ["referrals", "--help"]
+
+# Providers that pay nobody, to try things out. The wheel leaves them out.
+FROM application AS sandboxes
+COPY referral_rewards/local/ /opt/referrals/lib/python3.13/site-packages/referral_rewards/local/
+CMD ["python", "-m", "referral_rewards.local.sandbox", "--help"]
+
+# The last one is what is built where no target is named: the image of a cluster.
+FROM application

@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.messages import CycleProgress, CycleRequest, CyclesDueRequest
 from activities.moment import moment
 from models.session import Database
-from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles import steps as cycle_steps
 from referral_rewards.register.cycles.steps import CycleStep

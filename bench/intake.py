@@ -22,6 +22,7 @@ from referral_rewards.config.stack import with_driver
 from referral_rewards.local.embedded import postgres
 from referral_rewards.register.facts.file_intake import BATCH_LINES, FileIntake
 from referral_rewards.register.facts.files import FactFile
+from referral_rewards.register.facts.intake import Intake
 
 GOAL = 0.3
 RUNS = 3
@@ -77,7 +78,7 @@ async def _ingest(url: str, path: Path) -> float:
             pass  # the connection is there before the clock starts, as it is for the bare inserts
         began = time.perf_counter()
         intake = FileIntake(
-            database, _PEPPER, tell=lambda number, problem: problems.append(f"line {number}: {problem}")
+            database, Intake(_PEPPER), tell=lambda number, problem: problems.append(f"line {number}: {problem}")
         )
         await intake.take(FactFile.at(path))
         seconds = time.perf_counter() - began

@@ -71,6 +71,10 @@ class Database:
     def at(cls, database_url: str, *, pool_size: int = 5, patience_seconds: float = 30) -> "Database":
         return cls(engine(database_url, pool_size=pool_size, patience_seconds=patience_seconds))
 
+    def apart(self) -> "Database":
+        """The same database by a connection of its own: for work on another event loop, or that nobody waits behind."""
+        return Database.at(self._engine.url.render_as_string(hide_password=False), pool_size=1)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that commits at the end of the block, once all that was left for it is done (`Unit`), and rolls

@@ -20,6 +20,7 @@ from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.desk.session.visiting import cookie_name, csrf_of
 from referral_rewards.api.metrics import Metrics
 from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register import outbox, programs
@@ -27,7 +28,6 @@ from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.people import sessions, users
-from referral_rewards.register.people.users import Scope
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.connected import RegisterSource
 from referral_rewards.sources.port import Source

@@ -11,7 +11,7 @@ from activities.messages import CycleProgress, CycleRequest, CyclesDueRequest
 
 with workflow.unsafe.imports_passed_through():
     from activities.cycles import Cycles
-    from referral_rewards.domain.cycles.grouping import CycleState
+    from referral_rewards.domain.cycles.states import CycleState
     from referral_rewards.workflow_ids import BORROWED, is_another_cycles
 
 _UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))

@@ -14,19 +14,25 @@ from referral_rewards.api.desk import install as desk
 from referral_rewards.api.headers import BodyLimit, secured
 from referral_rewards.api.v1 import (
     audit,
+    batches,
+    blocklist,
     claims,
     clawbacks,
     cycles,
     events,
     ledger,
+    me,
     payees,
     payouts,
+    programs,
     queue,
     rails,
     reconciliations,
     referrals,
     reports,
+    simulations,
     tokens,
+    users,
     webhooks,
 )
 
@@ -59,7 +65,8 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(BodyLimit)
     problems.install(app)
     money = (payouts, clawbacks, cycles, payees, rails, ledger, reconciliations, reports, webhooks)
-    rooms = (events, referrals, queue, claims, *money, audit, tokens, health, docs)
+    access = (me, tokens, users, blocklist, audit)
+    rooms = (events, batches, referrals, queue, claims, programs, simulations, *money, *access, health, docs)
     for room in rooms:
         app.include_router(room.router)
     desk.install(app)

@@ -1,9 +1,11 @@
 """What the routes work with, put together once a process, and who is asking."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import httpx
 from fastapi import Depends, Request, Security
@@ -16,19 +18,23 @@ from referral_rewards.api.openid import Provider
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem
+from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.rails import asking
 from referral_rewards.rails.webhooks.connected import connected
 from referral_rewards.rails.webhooks.port import Webhook
 from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
-from referral_rewards.register.people import users
+from referral_rewards.register.people import sessions, users
 from referral_rewards.register.people.users import User
+from referral_rewards.sources.port import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The database, the taking in of facts, the keys that decisions are verified by, and the one that signs them.
 
+    ``sources`` are the outside systems that terms name, asked before a program starts; ``home_url`` is where people
+    reach the pages, empty where that is wherever they ask us; ``simulating`` lets one past be replayed at a time.
     ``web_ui`` is the address of a namespace in the Temporal Web UI, None where nobody said where that is;
     ``openid`` the provider that people sign in with, if there is one beside our own passwords; ``webhooks`` are those
     of payment providers by their sources, and ``outside`` fetches what verifying them takes.
@@ -43,6 +49,9 @@ class Parts:
     openid: Provider | None = None
     webhooks: Mapping[str, Webhook] = field(default_factory=dict)
     outside: httpx.AsyncClient | None = None
+    sources: Mapping[str, Endpoint] = field(default_factory=dict)
+    home_url: str = ""
+    simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":
@@ -73,6 +82,8 @@ class Parts:
             openid=_provider(settings),
             webhooks=_webhooks(settings, outside),
             outside=outside,
+            sources=settings.endpoints(),
+            home_url=settings.home_url(),
         )
 
 
@@ -138,7 +149,7 @@ async def _person(user: Annotated[User, Depends(_signed_in)]) -> User:
 
 
 async def _decider(user: Annotated[User, Depends(_person)]) -> User:
-    user.need_scope(users.Scope.CLAIMS_DECIDE)
+    user.need_scope(Scope.CLAIMS_DECIDE)
     return user
 
 
@@ -147,17 +158,43 @@ async def _bookkeeper(user: Annotated[User, Depends(_person)]) -> User:
     return user
 
 
-async def _teller(user: Annotated[User, Depends(_signed_in)]) -> User:
-    user.need_scope(users.Scope.EVENTS_WRITE)
+async def _administrator(user: Annotated[User, Depends(_person)]) -> User:
+    user.need_role(Role.ADMINISTRATOR, _LOOKING_AFTER)
     return user
 
 
+async def _teller(user: Annotated[User, Depends(_signed_in)]) -> User:
+    user.need_scope(Scope.EVENTS_WRITE)
+    return user
+
+
+_LOOKING_AFTER: Final = "look after people, tokens and the blocklist"
+
 SignedIn = Annotated[User, Depends(_signed_in)]
-Teller = Annotated[User, Security(_teller, scopes=[users.Scope.EVENTS_WRITE])]
+Teller = Annotated[User, Security(_teller, scopes=[Scope.EVENTS_WRITE])]
 """Somebody who may tell us of facts."""
-Person = Annotated[User, Security(_person, scopes=[users.Scope.CLAIMS_READ])]
+Person = Annotated[User, Security(_person, scopes=[Scope.CLAIMS_READ])]
 """Somebody with a role: services write facts and read nothing."""
-Decider = Annotated[User, Security(_decider, scopes=[users.Scope.CLAIMS_DECIDE])]
+Decider = Annotated[User, Security(_decider, scopes=[Scope.CLAIMS_DECIDE])]
 """A person whose token may be used to decide."""
-Bookkeeper = Annotated[User, Security(_bookkeeper, scopes=[users.Scope.CLAIMS_READ])]
+Bookkeeper = Annotated[User, Security(_bookkeeper, scopes=[Scope.CLAIMS_READ])]
 """Finance, or an administrator, who may read the books."""
+Administrator = Annotated[User, Security(_administrator, scopes=[Scope.CLAIMS_READ])]
+"""A person who may see who there is; changing anything of it takes `acting`."""
+
+
+@asynccontextmanager
+async def acting(
+    parts: Parts, user: User, role: Role | None = None, what: str = _LOOKING_AFTER
+) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
+    """A transaction for what a person changes, with their authority as it is in it; and the moment.
+
+    Raises:
+        NotSignedIn, NotAllowed: if they no longer may, or their token may not be used to decide.
+    """
+    async with parts.database.transaction() as connection:
+        now = datetime.now(UTC)
+        present = await sessions.still(connection, user, at=now)
+        if role is not None:
+            present.need_role(role, what)
+        yield connection, now

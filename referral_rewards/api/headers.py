@@ -61,10 +61,12 @@ def _caching(scope: Scope, status: int) -> str:
 
 
 BODY_BYTES_MAX: Final = 5_000_000
+#: Where a body is read as it comes and never held, so that it may have any length.
+UNBOUNDED: Final = frozenset({"/v1/batches"})
 
 
 class BodyLimit:
-    """Counts what comes in; over the limit reading the body fails with 413."""
+    """Counts what comes in; over the limit reading the body fails with 413, but where it is read as it comes."""
 
     def __init__(self, app: ASGIApp, limit: int = BODY_BYTES_MAX) -> None:
         self._app, self._limit = app, limit
@@ -80,4 +82,5 @@ class BodyLimit:
                 raise HTTPException(HTTPStatus(413), f"a body has at most {self._limit:,} bytes; send less at a time")
             return message
 
-        await self._app(scope, counted if scope["type"] == "http" else receive, send)
+        bounded = scope["type"] == "http" and scope["path"] not in UNBOUNDED
+        await self._app(scope, counted if bounded else receive, send)

@@ -61,7 +61,7 @@ A token from `referrals user add`, or one issued by `POST /v1/tokens` for some o
 |---|---|
 | `events:write` | tell facts (services have it, people do not) |
 | `claims:read` | read referrals, claims, payouts and the record of who did what; its user must hold a role |
-| `claims:decide` | decide on claims and on money, as far as the user's roles and the rules of approval go |
+| `claims:decide` | decide on claims and money, publish terms, look after people: as far as roles and rules go |
 """
 
 

@@ -1,18 +1,16 @@
 """`referrals blocklist`: whom the installation trusts no more. Only marks are kept; nobody can be read in them."""
 
-import asyncio
-import getpass
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from datetime import datetime
+from typing import Annotated, Final
 
 import typer
 
-from referral_rewards.cli.console import AsJson, Data, database, say, say_json, settings, table, tables
-from referral_rewards.config.settings import Settings
-from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
-from referral_rewards.domain.facts.identity import Marker, id_problem, tells_of_a_person
-from referral_rewards.register.claims import blocklist
-from referral_rewards.reporting.plain_values import day, plain
+from referral_rewards.cli.client import api_of
+from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
+from referral_rewards.cli.credentials import As
+from referral_rewards.config.credentials import Purpose
+from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.instants import day
 
 commands = typer.Typer(
     help="Identities, devices and payment instruments that are trusted no more.", no_args_is_help=True
@@ -28,14 +26,10 @@ Fingerprints = Annotated[
 Marks = Annotated[list[str], typer.Option("--mark", metavar="MARK", help="As `referrals blocklist list` prints it.")]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for whoever asks later; names nobody.")]
 
-#: By which field of a fact each option's value is told.
-_FIELDS: Final = {
-    "--email": "email",
-    "--phone": "phone",
-    "--customer": "customer",
-    "--device": "device",
-    "--fingerprint": "payment_fingerprint",
-}
+_PATH: Final = "/v1/blocklist"
+_IDENTITIES: Final = ("email", "phone", "customer", "device", "fingerprint")
+#: What the API's fields are called here.
+_OPTIONS: Final = {name: f"--{name}" for name in (*_IDENTITIES, "why", "mark")}
 
 
 @commands.command()
@@ -46,23 +40,17 @@ def add(
     customers: Customers = [],  # noqa: B006
     devices: Devices = [],  # noqa: B006
     fingerprints: Fingerprints = [],  # noqa: B006
+    user: As = None,
     data: Data = None,
 ) -> None:
     """Block whoever shows one of these. The signal `blocklisted` tells of it, by the weight that the terms give it."""
-    if not why.strip():
-        raise RequestInvalid("say why, for whoever asks later", "--why")
-    if tells_of_a_person(why):
-        raise RequestInvalid("looks like an address or a phone number: only marks are kept, say it without", "--why")
-    chosen = settings(data)
-    marks = _marks(chosen, emails, phones, customers, devices, fingerprints)
-
-    async def work() -> int:
-        async with database(chosen) as opened, opened.transaction() as connection:
-            return await blocklist.add(connection, marks, why=why.strip(), by=getpass.getuser(), at=datetime.now(UTC))
-
-    added = asyncio.run(work())
-    known = len(marks) - added
-    say(f"{added} blocked{f', {known} blocked before' if known else ''}")
+    told = _told(emails, phones, customers, devices, fingerprints)
+    if not told:
+        raise _nobody()
+    with api_of(data, user, Purpose.ADMINISTER) as api:
+        done = api.post(_PATH, {**told, "why": why}, options=_OPTIONS)
+    before = f", {done['before']} blocked before" if done["before"] else ""
+    say(f"{done['blocked']} blocked{before}")
 
 
 @commands.command()
@@ -73,57 +61,35 @@ def remove(
     devices: Devices = [],  # noqa: B006
     fingerprints: Fingerprints = [],  # noqa: B006
     marks: Marks = [],  # noqa: B006
+    user: As = None,
     data: Data = None,
 ) -> None:
     """Trust them again. What was judged meanwhile is judged anew only when its facts change."""
-    chosen = settings(data)
-    named = frozenset(marks)
-    if not named or any((emails, phones, customers, devices, fingerprints)):
-        named |= _marks(chosen, emails, phones, customers, devices, fingerprints)
-
-    async def work() -> None:
-        async with database(chosen) as opened, opened.transaction() as connection:
-            await blocklist.remove(connection, named, by=getpass.getuser(), at=datetime.now(UTC))
-
-    asyncio.run(work())
-    say(f"{len(named)} trusted again")
+    told = _told(emails, phones, customers, devices, fingerprints)
+    if not told and not marks:
+        raise _nobody()
+    with api_of(data, user, Purpose.ADMINISTER) as api:
+        done = api.post(f"{_PATH}/removals", {**told, "mark": marks}, options=_OPTIONS)
+    say(f"{done['trusted']} trusted again")
 
 
 @commands.command("list")
-def list_(as_json: AsJson = False, data: Data = None) -> None:
+def list_(as_json: AsJson = False, user: As = None, data: Data = None) -> None:
     """List what is blocked, newest first: marks, for nothing else is kept."""
-
-    async def work() -> list[Any]:
-        async with database(settings(data)) as opened, opened.transaction() as connection:
-            return list(await blocklist.listing(connection))
-
-    rows = asyncio.run(work())
+    with api_of(data, user) as api:
+        rows = api.get(_PATH)
     if as_json:
-        say_json([plain(row) for row in rows])
+        say_json(rows)
         return
     listed = table("mark", "why", "blocked", "by")
     for row in rows:
-        listed.add_row(row.mark, row.why, day(row.blocked_at), row.blocked_by)
+        listed.add_row(row["mark"], row["why"], day(datetime.fromisoformat(row["blocked_at"])), row["blocked_by"])
     tables().print(listed)
 
 
-def _marks(chosen: Settings, *values: list[str]) -> frozenset[str]:
-    """The marks of what was given.
+def _told(*values: list[str]) -> dict[str, list[str]]:
+    return {name: given for name, given in zip(_IDENTITIES, values, strict=True) if given}
 
-    Raises:
-        BadInput: with every value that has no mark, or if nothing was given.
-    """
-    told = [(option, value) for option, given in zip(_FIELDS, values, strict=True) for value in given]
-    if not told:
-        raise RequestInvalid(f"name at least one of {', '.join(_FIELDS)}")
-    marker, found = Marker(chosen.pepper_bytes()), set[str]()
-    problems = []
-    for option, value in told:
-        problem = id_problem(value) if option == "--customer" else None
-        marks = marker.marks({_FIELDS[option]: value})
-        if problem or not marks:
-            problems.append(Problem(option, problem or f"{value!r} can't be compared with anybody's"))
-        found |= marks
-    if problems:
-        raise BadInput(problems)
-    return frozenset(found)
+
+def _nobody() -> RequestInvalid:
+    return RequestInvalid(f"name at least one of {', '.join(f'--{name}' for name in _IDENTITIES)}")

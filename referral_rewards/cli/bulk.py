@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from referral_rewards.cli.client import Api, api_of
 from referral_rewards.cli.console import say, tell
-from referral_rewards.cli.credentials import Access, answer_of, api_of
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
-from referral_rewards.domain.claims.approval import DecisionKind
-from referral_rewards.domain.decisions.bulk import TOGETHER_MAX
+from referral_rewards.config.credentials import Purpose
+from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX, DecisionKind
 from referral_rewards.domain.errors import BadInput, Problem
 
 #: A claim and the digest that was seen of it; None: as it stands now.
@@ -38,29 +38,34 @@ def chosen_from(path: Path) -> list[Seen]:
 
 
 def decide_together(
-    access: Access, kind: DecisionKind, chosen: Sequence[Seen] | Sequence[str], reason: str, note: str, user: str
+    data: Path | None,
+    kind: DecisionKind,
+    chosen: Sequence[Seen] | Sequence[str],
+    reason: str,
+    note: str,
+    user: str | None,
 ) -> int:
     """Decides on all of them and says what became of each; the exit code tells whether one was left out."""
     claims: list[Seen] = [each if isinstance(each, tuple) else (each, None) for each in chosen]
     left_out = 0
-    with api_of(access, user) as api:
+    with api_of(data, user, Purpose.DECIDE) as api:
         for some in _portions(claims):
             asked = [
                 {"referral": referral, "digest": _shown(api, referral) if digest is None else digest}
                 for referral, digest in some
             ]
             decisions = {"kind": kind, "reason": reason, "note": note, "claims": asked}
-            made = answer_of(api.post("/v1/claims/decisions", json=decisions, timeout=600))
+            made = api.post("/v1/claims/decisions", decisions, timeout=600)
             left_out += made["left_out"]
             for each in made["outcomes"]:
                 _say(kind, each)
     return FOUND_PROBLEMS if left_out else DONE
 
 
-def _shown(api: Any, referral: str) -> str:
+def _shown(api: Api, referral: str) -> str:
     """The digest of a claim as it stands now, or nothing's: the API then says what is in the way."""
-    response = api.get(f"/v1/claims/{quote(referral, safe='')}")
-    return (answer_of(response)["digest"] or "") if response.status_code != 404 else ""
+    response = api.client.get(f"/v1/claims/{quote(referral, safe='')}")
+    return (api.answer(response)["digest"] or "") if response.status_code != 404 else ""
 
 
 def _portions(claims: Sequence[Seen]) -> Iterator[Sequence[Seen]]:

@@ -1,23 +1,21 @@
 """`referrals clawback`: rewards whose ground fell away after they were paid, and the decisions on them."""
 
-import asyncio
-from dataclasses import replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
 from referral_rewards.cli import money_acts
-from referral_rewards.cli.console import AsJson, Data, database, keys_of, say_json, settings, table, tables
+from referral_rewards.cli.client import api_of
+from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
+from referral_rewards.cli.credentials import As
 from referral_rewards.domain.clawbacks.states import CaseState
-from referral_rewards.domain.decisions.money_acts import SubjectKind
+from referral_rewards.domain.decisions.act_kinds import SubjectKind
 from referral_rewards.domain.money import display
-from referral_rewards.reporting import clawbacks
-from referral_rewards.reporting.clawbacks import Wanted
 
 commands = typer.Typer(help="Clawback cases: paid rewards whose ground fell away.", no_args_is_help=True)
 
-_PAGE: Final = 500
+_PATH = "/v1/clawbacks"
 
 State = Annotated[CaseState | None, typer.Option("--state", help="Only those that stand there.")]
 Program = Annotated[str | None, typer.Option("--program", metavar="NAME", help="Only of this program.")]
@@ -32,10 +30,13 @@ def list_(
     payee: Payee = None,
     referral: Referral = None,
     as_json: AsJson = False,
+    user: As = None,
     data: Data = None,
 ) -> None:
     """List cases, the newest first: what is proposed to be had back, what is left of it, and what a person does."""
-    found = asyncio.run(_all(Wanted(state, program, payee, referral), data))
+    wanted = {"state": state, "program": program, "payee": payee, "referral": referral}
+    with api_of(data, user) as api:
+        found = list(api.all(_PATH, "cases", {name: f"--{name}" for name in wanted}, **wanted))
     if as_json:
         say_json(found)
         return
@@ -49,17 +50,12 @@ def list_(
 
 
 @commands.command()
-def show(case: Annotated[UUID, typer.Argument(metavar="CASE")], as_json: AsJson = False, data: Data = None) -> None:
+def show(
+    case: Annotated[UUID, typer.Argument(metavar="CASE")], as_json: AsJson = False, user: As = None, data: Data = None
+) -> None:
     """Show one case: the reward it is about, what was done, what its payee owes, and which decisions it takes now."""
-    chosen = settings(data)
-
-    async def work() -> dict[str, Any]:
-        async with database(chosen) as opened, opened.transaction() as connection:
-            found = await clawbacks.case(connection, case, keys_of(chosen))
-            owed = await clawbacks.owed(connection, found.payee)
-            return {**found.as_json(), "owed": [each.as_json() for each in owed]}
-
-    found = asyncio.run(work())
+    with api_of(data, user) as api:
+        found = api.get(f"{_PATH}/{case}")
     if as_json:
         say_json(found)
         return
@@ -68,19 +64,6 @@ def show(case: Annotated[UUID, typer.Argument(metavar="CASE")], as_json: AsJson 
 
 for name, act in money_acts.commands(SubjectKind.CLAWBACK_CASE):
     commands.command(name)(act)
-
-
-async def _all(wanted: Wanted, data: Any) -> list[dict[str, Any]]:
-    """Every case that is asked for, page by page."""
-    found: list[dict[str, Any]] = []
-    wanted = replace(wanted, limit=_PAGE)
-    async with database(settings(data)) as opened, opened.transaction() as connection:
-        while True:
-            page = await clawbacks.cases(connection, wanted)
-            found += [each.as_json() for each in page]
-            if len(page) < wanted.limit:
-                return found
-            wanted = replace(wanted, after=page[-1].case)
 
 
 def _tell(found: dict[str, Any]) -> None:

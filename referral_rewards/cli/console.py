@@ -1,45 +1,25 @@
-"""What every command shares: where settings come from, how a database is got at, and where words go.
+"""What every command shares: where its stack is, and where words go.
 
 What was asked for goes to standard output, everything else (progress, problems) to standard error.
 """
 
 import json
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from models.session import Database
-from referral_rewards.config.settings import Settings
-from referral_rewards.config.stack import PREFIX
-from referral_rewards.domain.errors import BadInput, Problem
-from referral_rewards.register.decisions.signing import KeyRing
+if TYPE_CHECKING:  # loaded by the function that needs them: most commands start without
+    from rich.console import Console
+    from rich.table import Table
 
 Data = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="Folder of the local stack (or REFERRALS_DATA); .local if not given."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table.")]
-
-
-def settings(data: Path | None) -> Settings:
-    """The settings by flag, environment and running local stack."""
-    return Settings.load(data=data)
-
-
-@asynccontextmanager
-async def database(chosen: Settings) -> AsyncIterator[Database]:
-    """The database of these settings, for the length of the block."""
-    opened = Database.at(chosen.database_url, pool_size=2)
-    try:
-        yield opened
-    finally:
-        await opened.close()
 
 
 def say(line: str) -> None:
@@ -57,13 +37,17 @@ def tell(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def tables() -> Console:
+def tables() -> "Console":
     """Where tables go: as wide as the terminal, and wide enough for a whole row where there is none."""
+    from rich.console import Console
+
     return Console(highlight=False, width=None if sys.stdout.isatty() else 240)
 
 
-def table(*columns: str, **how: Any) -> Table:
+def table(*columns: str, **how: Any) -> "Table":
     """A table whose cells are folded, never cut: half an id or half a status is none."""
+    from rich.table import Table
+
     made = Table(*columns, **how)
     for column in made.columns:
         column.overflow = "fold"
@@ -76,17 +60,8 @@ def people_needed(routes: Sequence[str], people: int) -> str:
     return f"{each}{', '.join(routes)} ({'1 person' if people == 1 else f'at least {people} people'})"
 
 
-def progress_console() -> Console:
+def progress_console() -> "Console":
     """Where progress is shown, on a terminal only."""
+    from rich.console import Console
+
     return Console(stderr=True)
-
-
-def keys_of(chosen: Settings) -> KeyRing:
-    """The keys that decisions are verified by.
-
-    Raises:
-        BadInput: if none are set: a decision that nobody can verify is not shown as one.
-    """
-    if chosen.verify_keys is None:
-        raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", "not set; without public keys no decision can be verified")])
-    return KeyRing.load(chosen.verify_keys)

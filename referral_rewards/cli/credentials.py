@@ -1,140 +1,110 @@
-"""Where the API is and by which token one speaks to it: all that deciding needs, from wherever it is done."""
+"""Where the API is, and by which token a command speaks to it.
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http import HTTPStatus
+Flags come first, then the environment, then a local stack that runs on this machine:
+
+- the address: ``REFERRALS_API_URL``, else the stack's;
+- the token: ``REFERRALS_TOKEN``, else the credential that ``--as`` names, else the one that the stack keeps for what
+  the command wants. Nobody decides by such a default.
+
+Where both ``REFERRALS_TOKEN`` and ``--as`` are given, the token has to be that user's.
+"""
+
+import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Final, NamedTuple
 
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import typer
 
+from referral_rewards.config.credentials import Purpose, credentials_file, default_for, stored
 from referral_rewards.config.stack import PREFIX, local_stack
-from referral_rewards.domain.errors import BadInput, NotSignedIn, Problem, ReferralRewardsError
+from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
+
+As = Annotated[
+    str | None, typer.Option("--as", metavar="USER", help="Use this stored credential, one's own; or REFERRALS_TOKEN.")
+]
+
+_URL: Final = f"{PREFIX}API_URL"
+_TOKEN: Final = f"{PREFIX}TOKEN"
+_DATA: Final = f"{PREFIX}DATA"
 
 
-class Access(BaseSettings):
-    """How to reach the API: ``REFERRALS_API_URL`` or the local stack; ``REFERRALS_TOKEN`` or a stored credential."""
+class Credential(NamedTuple):
+    """A token, where it comes from in words, and whose it has to be, where somebody said so."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    token: str
+    source: str
+    user: str | None = None
 
-    data: Path = Path(".local")
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What flags and environment say of reaching the API."""
+
+    data: Path
     api_url: str | None = None
-    token: SecretStr | None = None
+    token: str | None = None
 
     @classmethod
     def load(cls, data: Path | None) -> "Access":
-        return cls() if data is None else cls(data=data)
+        folder = data or Path(os.environ.get(_DATA) or ".local")
+        return cls(folder, os.environ.get(_URL) or None, os.environ.get(_TOKEN) or None)
 
     def url(self) -> str:
         """Where the API listens.
 
         Raises:
-            BadInput: if nothing says so.
+            BadInput: if nothing says so, or what does is no address.
         """
         if self.api_url is not None:
+            if not self.api_url.startswith(("http://", "https://")):
+                raise BadInput([Problem(_URL, f"{self.api_url!r} is no address such as https://rewards.example.com")])
             return self.api_url
         stack = local_stack(self.data)
         if stack is None:
-            raise BadInput([Problem(f"{PREFIX}API_URL", f"not set, and no local stack is running on {self.data}")])
+            raise BadInput([Problem(_URL, f"not set, and no local stack is running on {self.data}")])
         return stack.api
 
-    def token_of(self, user: str) -> str:
-        """The user's token.
+    @property
+    def is_of_the_local_stack(self) -> bool:
+        """Whether the API is that of the stack whose credentials the folder keeps."""
+        stack = local_stack(self.data)
+        return stack is not None and self.api_url in (None, stack.api)
+
+    def knows(self, user: str | None, purpose: Purpose) -> bool:
+        """Whether there is a token to speak by."""
+        try:
+            self.credential(user, purpose)
+        except BadInput:
+            return False
+        return True
+
+    @property
+    def names_a_database(self) -> bool:
+        """Whether the environment, or a local stack, says where the database is."""
+        return bool(os.environ.get(f"{PREFIX}DATABASE_URL")) or local_stack(self.data) is not None
+
+    def credential(self, user: str | None, purpose: Purpose) -> Credential:
+        """By which token a command speaks that names ``user`` with --as, or nobody.
 
         Raises:
-            NotSignedIn: if none is stored here.
+            BadInput: if there is none.
         """
         if self.token is not None:
-            return self.token.get_secret_value()
-        stored = _stored(credentials_file(self.data))
-        if user not in stored:
-            known = f" (stored are {', '.join(sorted(stored))})" if stored else ""
-            raise NotSignedIn(f"no credential of {user} is stored in {self.data}{known}; set {PREFIX}TOKEN")
-        return stored[user]
+            return Credential(_passable(self.token), _TOKEN, user)
+        if user is not None:
+            kept = stored(self.data)
+            if user not in kept:
+                known = f" (stored are {', '.join(sorted(kept))})" if kept else ""
+                raise RequestInvalid(f"no credential of {user} is stored in {self.data}{known}; set {_TOKEN}", "--as")
+            return Credential(kept[user], f"the credential of {user} in {credentials_file(self.data)}")
+        if self.is_of_the_local_stack and (found := default_for(self.data, purpose)) is not None:
+            name, token = found
+            return Credential(token, f"the credential of {name} in {credentials_file(self.data)}")
+        raise BadInput([Problem(_TOKEN, "not set; set it, or name a stored credential of one's own with --as USER")])
 
 
-def credentials_file(data: Path) -> Path:
-    """Where a local stack keeps the tokens of its users, readable by its owner only."""
-    return data / "credentials.json"
-
-
-def passwords_file(data: Path) -> Path:
-    """Where a local stack keeps the passwords that it made for its example users, likewise."""
-    return data / "passwords.json"
-
-
-def store(data: Path, user: str, token: str) -> Path:
-    """Keeps a token for later commands; where."""
-    return _keep(credentials_file(data), user, token)
-
-
-def store_password(data: Path, user: str, password: str) -> Path:
-    """Keeps a password for whoever tries the desk on this machine; where."""
-    return _keep(passwords_file(data), user, password)
-
-
-def stored_passwords(data: Path) -> dict[str, str]:
-    """The passwords that are kept, by user."""
-    return _stored(passwords_file(data))
-
-
-def _keep(path: Path, user: str, secret: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)
-    fresh.write_text(json.dumps({**_stored(path), user: secret}, indent=2) + "\n")
-    fresh.replace(path)
-    return path
-
-
-def _stored(path: Path) -> dict[str, str]:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-if TYPE_CHECKING:
-    import httpx
-
-
-@contextmanager
-def api_of(access: Access, user: str) -> Iterator["httpx.Client"]:
-    """The API, with the user's token.
-
-    Raises:
-        ReferralRewardsError: if it does not answer.
-    """
-    import httpx  # here, as few commands need it
-
-    url = access.url()
-    headers = {"Authorization": f"Bearer {access.token_of(user)}"}
-    try:
-        with httpx.Client(base_url=url, headers=headers, timeout=30) as api:
-            yield api
-    except httpx.HTTPError as error:
-        told = f"the API at {url} does not answer ({str(error) or type(error).__name__})"
-        raise ReferralRewardsError(f"{told}; is it running?") from None
-
-
-def answer_of(response: "httpx.Response") -> dict[str, Any]:
-    """What the API answered.
-
-    Raises:
-        BadInput: with the problems it found.
-        ReferralRewardsError: with its reason for refusing.
-    """
-    if response.is_success:
-        found: dict[str, Any] = response.json()
-        return found
-    try:
-        problem = response.json()
-    except ValueError:
-        problem = {}
-    if response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
-        raise BadInput([Problem(each["where"], each["what"]) for each in problem.get("problems", [])])
-    raise ReferralRewardsError(problem.get("detail") or f"the API answered {response.status_code}")
+def _passable(token: str) -> str:
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise BadInput([Problem(_TOKEN, "holds characters that no token has")])
+    return token

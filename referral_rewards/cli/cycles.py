@@ -1,31 +1,32 @@
 """`referrals cycle`: payout cycles, what the next one would pay, and the decisions on them."""
 
-import asyncio
 import csv
+import itertools
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
 import typer
-from rich.console import Console
 
 from referral_rewards.cli import money_acts
-from referral_rewards.cli.console import AsJson, Data, database, keys_of, say, say_json, settings, table, tables
-from referral_rewards.cli.credentials import Access, answer_of, api_of
-from referral_rewards.cli.decisions import As
-from referral_rewards.domain.cycles.grouping import CycleState
-from referral_rewards.domain.decisions.money_acts import SubjectKind
+from referral_rewards.cli.client import api_of
+from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
+from referral_rewards.cli.credentials import As
+from referral_rewards.cli.output import cell
+from referral_rewards.config.credentials import Purpose
+from referral_rewards.domain.cycles.states import CycleState
+from referral_rewards.domain.decisions.act_kinds import SubjectKind
 from referral_rewards.domain.money import display, from_minor
-from referral_rewards.reporting import cycles
-from referral_rewards.reporting.cycles import Wanted
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 commands = typer.Typer(
     help="Payout cycles: what is due is gathered, released by finance, and paid.", no_args_is_help=True
 )
 
-_MANY: Final = 500
+_PATH: Final = "/v1/cycles"
 
 Program = Annotated[str, typer.Argument(metavar="PROGRAM")]
 OfProgram = Annotated[str | None, typer.Option("--program", metavar="NAME", help="Only of this program.")]
@@ -35,14 +36,13 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Every payout as CSV, to stan
 
 
 @commands.command("list")
-def list_(program: OfProgram = None, state: State = None, as_json: AsJson = False, data: Data = None) -> None:
+def list_(
+    program: OfProgram = None, state: State = None, as_json: AsJson = False, user: As = None, data: Data = None
+) -> None:
     """List payout cycles, the latest first: where each stands and what it comes to."""
-
-    async def work() -> list[dict[str, Any]]:
-        async with database(settings(data)) as opened, opened.transaction() as connection:
-            return [each.as_json() for each in await cycles.listing(connection, Wanted(program, state, limit=_MANY))]
-
-    found = asyncio.run(work())
+    options = {"program": "--program", "state": "--state"}
+    with api_of(data, user) as api:
+        found = list(api.all(_PATH, "cycles", options, program=program, state=state))
     if as_json:
         say_json(found)
         return
@@ -55,20 +55,13 @@ def list_(program: OfProgram = None, state: State = None, as_json: AsJson = Fals
 
 
 @commands.command()
-def show(cycle: Cycle, as_csv: AsCsv = False, as_json: AsJson = False, data: Data = None) -> None:
+def show(cycle: Cycle, as_csv: AsCsv = False, as_json: AsJson = False, user: As = None, data: Data = None) -> None:
     """Show one cycle: what it pays and carries forward, where its payouts stand, and which decisions it takes now."""
-    chosen = settings(data)
-
-    async def work() -> dict[str, Any]:
-        async with database(chosen) as opened, opened.transaction() as connection:
-            found = await cycles.cycle(connection, cycle, keys_of(chosen))
-            if as_csv:
-                await _write((each.as_json() async for each in cycles.rows(connection, cycle)), _PAYOUT)
-            return found.as_json()
-
-    found = asyncio.run(work())
-    if as_csv:
-        return
+    with api_of(data, user) as api:
+        found = api.get(f"{_PATH}/{cycle}")
+        if as_csv:
+            _write(api.all(f"{_PATH}/{cycle}/payouts", "payouts"), _PAYOUT)
+            return
     if as_json:
         say_json(found)
         return
@@ -94,23 +87,17 @@ def show(cycle: Cycle, as_csv: AsCsv = False, as_json: AsJson = False, data: Dat
 
 
 @commands.command()
-def preview(program: Program, as_csv: AsCsv = False, as_json: AsJson = False, data: Data = None) -> None:
+def preview(
+    program: Program, as_csv: AsCsv = False, as_json: AsJson = False, user: As = None, data: Data = None
+) -> None:
     """Show what a program's next cycle would pay by what is due now, and what it would carry forward and why."""
-    now = datetime.now(UTC)
-
-    async def work() -> dict[str, Any]:
-        async with database(settings(data)) as opened, opened.transaction() as connection:
-            first = (await cycles.preview(connection, program, now, limit=1)).as_json()
-            if as_csv:
-                pages = (each.as_json() async for each in cycles.previewed(connection, program, now))
-                await _write(_previewed(pages), _PREVIEWED)
-                return {}
-            head = {name: first[name] for name in ("program", "due_on", "opens_at", "minimum_minor", "currency")}
-            return head | (await cycles.preview_totals(connection, program, now)).as_json()
-
-    found = asyncio.run(work())
-    if as_csv:
-        return
+    with api_of(data, user) as api:
+        if as_csv:
+            pages = api.pages(f"{_PATH}/preview", program=program)
+            first = next(pages)  # asked for before anything is written: there may be no such program
+            _write(_previewed(itertools.chain([first], pages)), _PREVIEWED)
+            return
+        found = api.get(f"{_PATH}/preview/summary", program=program, timeout=600)
     if as_json:
         say_json(found)
         return
@@ -120,10 +107,10 @@ def preview(program: Program, as_csv: AsCsv = False, as_json: AsJson = False, da
 
 
 @commands.command("open")
-def open_(program: Program, user: As, data: Data = None) -> None:
+def open_(program: Program, user: As = None, data: Data = None) -> None:
     """Open a cycle today instead of waiting for its day. It pays nothing until finance releases it."""
-    with api_of(Access.load(data), user) as api:
-        opened = answer_of(api.post("/v1/cycles", json={"program": program}))
+    with api_of(data, user, Purpose.DECIDE) as api:
+        opened = api.post(_PATH, {"program": program})
     said = "is open already" if opened["repeated"] else "is open"
     say(f"cycle {opened['cycle']} of {program}, due on {opened['due_on']}, {said}")
 
@@ -135,31 +122,24 @@ _PAYOUT: Final = ("payout", "payee", "rail", "amount", "currency", "state", "leg
 _PREVIEWED: Final = ("payee", "rail", "amount", "currency", "legs", "referrals", "carried_forward")
 
 
-async def _previewed(pages: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+def _previewed(pages: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The rows of a preview: each payout, and each leg that would be carried forward."""
-    async for page in pages:
-        for each in page["payouts"]:
-            yield each
+    for page in pages:
+        yield from page["payouts"]
         for each in page["carried"]:
             yield {**each, "legs": 1, "referrals": [each["referral"]], "carried_forward": each["why"]}
 
 
-async def _write(rows: AsyncIterator[dict[str, Any]], columns: Sequence[str]) -> None:
+def _write(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:
     file = csv.writer(sys.stdout, lineterminator="\n")
     file.writerow(columns)
-    async for row in rows:
+    for row in rows:
         amount = f"{from_minor(row['amount_minor'], row['currency']):f}"
         said = {**row, "amount": amount, "referrals": " ".join(row["referrals"] or ())}
-        file.writerow([_cell(said.get(name)) for name in columns])
+        file.writerow([cell(said.get(name)) for name in columns])
 
 
-def _cell(value: Any) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    said = "" if value is None else str(value)
-    return f"'{said}" if said[:1] in ("=", "+", "-", "@", "\t", "\r") else said
-
-
-def _summary(out: Console, summary: Mapping[str, Any]) -> None:
+def _summary(out: "Console", summary: Mapping[str, Any]) -> None:
     totals = table("rail", "payouts", "rewards", "amount", title="pays", title_justify="left")
     for each in summary.get("totals", ()):
         amount = display(each["amount_minor"], each["currency"])

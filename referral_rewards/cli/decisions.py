@@ -1,6 +1,5 @@
 """`referrals approve|deny|hold|…`: decisions, made through the API with one's own token."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,14 +7,16 @@ from urllib.parse import quote
 
 import typer
 
+from referral_rewards.cli import administration
 from referral_rewards.cli.bulk import chosen_from, decide_together
-from referral_rewards.cli.console import Data, database, keys_of, people_needed, say, settings, tell
-from referral_rewards.cli.credentials import Access, answer_of, api_of
-from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
-from referral_rewards.domain.claims.approval import REASON_CODES, DecisionKind
+from referral_rewards.cli.client import api_of
+from referral_rewards.cli.console import Data, people_needed, say, tell
+from referral_rewards.cli.credentials import As
+from referral_rewards.cli.problems import DONE
+from referral_rewards.config.credentials import Purpose
+from referral_rewards.domain.claims.decision_kinds import REASON_CODES, DecisionKind
 from referral_rewards.domain.errors import DecisionRefused, RequestInvalid
 from referral_rewards.domain.money import display
-from referral_rewards.register.decisions import chain as decisions
 
 _DIGITS_SHOWN = 12
 
@@ -41,7 +42,6 @@ From = Annotated[
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="CODE", help="Why, as a code.")]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, in words.")]
-As = Annotated[str, typer.Option("--as", metavar="USER", help="Whose stored credential to use: one's own.")]
 Digest = Annotated[
     str | None, typer.Option("--digest", help="The claim that was looked at, as `show` names it; else the current one.")
 ]
@@ -56,7 +56,7 @@ def _command(kind: DecisionKind) -> Callable[..., int]:
     def decide(
         reason: Reason,
         note: Note,
-        user: As,
+        user: As = None,
         referrals: Referrals = None,
         seen: From = None,
         digest: Digest = None,
@@ -69,28 +69,33 @@ def _command(kind: DecisionKind) -> Callable[..., int]:
             raise RequestInvalid("name referrals, or a file with --from", "REFERRAL")
         if digest is not None and len(named) != 1:
             raise RequestInvalid("speaks of one referral", "--digest")
-        access = Access.load(data)
         if len(named) == 1:
-            _decide(access, kind, named[0], reason, note, user, digest)
+            _decide(data, kind, named[0], reason, note, user, digest)
             return DONE
-        return decide_together(access, kind, named if seen is None else chosen_from(seen), reason, note, user)
+        return decide_together(data, kind, named if seen is None else chosen_from(seen), reason, note, user)
 
     decide.__doc__ = f"{_SAYS[kind]} Reasons: {', '.join(REASON_CODES[kind])}."
     return decide
 
 
 def _decide(
-    access: Access, kind: DecisionKind, referral: str, reason: str, note: str, user: str, digest: str | None
+    data: Path | None,
+    kind: DecisionKind,
+    referral: str,
+    reason: str,
+    note: str,
+    user: str | None,
+    digest: str | None,
 ) -> None:
-    with api_of(access, user) as api:
+    with api_of(data, user, Purpose.DECIDE) as api:
         claim = f"/v1/claims/{quote(referral, safe='')}"
-        shown = answer_of(api.get(claim))
+        shown = api.get(claim)
         if shown["digest"] is None:
             raise DecisionRefused(referral, "no_claim", f"it is {shown['status']}: there is no claim to decide")
         tell(_in_brief(shown))
         looked_at = shown["digest"] if _is_start_of(digest, shown["digest"]) else digest
         decision = {"kind": kind, "reason": reason, "note": note, "digest": looked_at}
-        made = answer_of(api.post(f"{claim}/decisions", json=decision))
+        made = api.post(f"{claim}/decisions", decision)
     by = f"{made['user']} ({', '.join(made['roles'])})"
     again = " before" if made["repeated"] else ""
     say(f"{referral}: {kind} by {by} was recorded{again} as decision {made['seq']}")
@@ -116,19 +121,4 @@ def _in_brief(shown: dict[str, Any]) -> str:
     )
 
 
-@record.command()
-def verify(data: Data = None) -> int:
-    """Verify the whole chain of decisions: every link, every signature and the signed end."""
-    chosen = settings(data)
-    keys = keys_of(chosen)
-
-    async def work() -> list[str]:
-        async with database(chosen) as opened, opened.transaction() as connection:
-            return await decisions.chain_problems(connection, keys)
-
-    problems = asyncio.run(work())
-    for problem in problems:
-        tell(problem)
-    if not problems:
-        say("every decision follows the one before it and is signed by a key that we believe")
-    return FOUND_PROBLEMS if problems else DONE
+record.command("verify")(administration.verify_decisions)

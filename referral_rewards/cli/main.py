@@ -25,7 +25,6 @@ from referral_rewards.cli import (
 )
 from referral_rewards.cli.console import tell
 from referral_rewards.cli.ingest import ingest
-from referral_rewards.cli.link import link
 from referral_rewards.cli.payouts import rails_
 from referral_rewards.cli.preflight import preflight
 from referral_rewards.cli.problems import FOUND_PROBLEMS, exit_code_of
@@ -34,6 +33,7 @@ from referral_rewards.cli.reconcile import reconcile
 from referral_rewards.cli.referrals import list_
 from referral_rewards.cli.show import show
 from referral_rewards.cli.simulate import simulate_
+from referral_rewards.cli.status_link import status_link
 
 app = typer.Typer(
     name="referrals",
@@ -47,7 +47,7 @@ app.command()(servers.up)
 app.command()(ingest)
 app.command("list")(list_)
 app.command()(show)
-app.command()(link)
+app.command("status-link")(status_link)
 app.command("queue")(queue_)
 for name, decide in decisions.commands():
     app.command(name)(decide)

@@ -2,17 +2,20 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
 
+from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import Data, say, tell
-from referral_rewards.cli.credentials import Access, answer_of, api_of
-from referral_rewards.cli.decisions import As, Note, Reason
+from referral_rewards.cli.credentials import As
+from referral_rewards.cli.decisions import Note, Reason
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
+from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain import money
-from referral_rewards.domain.decisions.money_acts import (
+from referral_rewards.domain.decisions.act_kinds import (
     NEEDS_AMOUNT,
     NEEDS_REFERENCE,
     REASONS,
@@ -87,17 +90,17 @@ def _command(act: MoneyAct) -> Callable[..., int]:
     """The command of one act. What else it takes, an amount or a reference, its signature says."""
     _, noun = ROOMS[SUBJECT_OF[act]]
 
-    def decide(subjects: list[UUID], reason: str, note: str, user: str, **given: Any) -> int:
+    def decide(subjects: list[UUID], reason: str, note: str, **given: Any) -> int:
         if reason not in REASONS[act]:
             raise RequestInvalid(f"{reason!r} is none of {', '.join(REASONS[act])}", "--reason")
         alone = {"--digest": given["digest"], "--reference": given.get("reference"), "--amount": given.get("amount")}
         if len(subjects) > 1 and (named := [name for name, value in alone.items() if value is not None]):
             raise RequestInvalid(f"speaks of one {noun.lower()}", named[0])
         asked = {"reason": reason, "note": note, "reference": given.get("reference")}
-        access, code = Access.load(given["data"]), DONE
+        code = DONE
         for subject in subjects:
             try:
-                _decide(access, act, subject, user, asked, given["digest"], given.get("amount"))
+                _decide(given["data"], act, subject, given["user"], asked, given["digest"], given.get("amount"))
             except BadInput:
                 raise
             except ReferralRewardsError as refusal:
@@ -111,11 +114,10 @@ def _command(act: MoneyAct) -> Callable[..., int]:
         "subjects": Annotated[list[UUID], typer.Argument(metavar=noun)],
         "reason": Reason,
         "note": Note,
-        "user": As,
         **({"amount": Amount} if act in NEEDS_AMOUNT else {}),
         **({"reference": Reference} if act in NEEDS_REFERENCE else {}),
     }
-    may = {"digest": Digest, "data": Data}
+    may = {"user": As, "digest": Digest, "data": Data}
     keyword = inspect.Parameter.KEYWORD_ONLY
     decide.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(name, keyword, annotation=what) for name, what in takes.items()]
@@ -127,23 +129,23 @@ def _command(act: MoneyAct) -> Callable[..., int]:
 
 
 def _decide(
-    access: Access,
+    data: Path | None,
     act: MoneyAct,
     subject: UUID,
-    user: str,
+    user: str | None,
     asked: Mapping[str, Any],
     digest: str | None,
     amount: str | None,
 ) -> None:
     kind = SUBJECT_OF[act]
     room, _ = ROOMS[kind]
-    with api_of(access, user) as api:
-        shown = answer_of(api.get(f"{room}/{subject}"))
+    with api_of(data, user, Purpose.DECIDE) as api:
+        shown = api.get(f"{room}/{subject}")
         tell(in_brief(kind, shown))
         looked_at = shown["digest"] if _is_start_of(digest, shown["digest"]) else digest
         minor = None if amount is None else _minor(amount, shown["currency"])
         decision = {"act": act, "digest": looked_at, "amount_minor": minor, **asked}
-        made = answer_of(api.post(f"{room}/{subject}/decisions", json=decision))
+        made = api.post(f"{room}/{subject}/decisions", decision)
     by = f"{made['user']} ({', '.join(made['roles'])})"
     again = " before" if made["repeated"] else ""
     say(f"{subject}: {act.replace('_', ' ')} by {by} was recorded{again} as decision {made['seq']}")

@@ -39,3 +39,9 @@ def written(output: Path | None) -> Iterator[TextIO]:
     finally:
         if whole:
             beside.unlink(missing_ok=True)
+
+
+def cell(value: object) -> str:
+    """A cell of a CSV file that no spreadsheet takes for a formula."""
+    said = "" if value is None else str(value)
+    return f"'{said}" if said[:1] in ("=", "+", "-", "@", "\t", "\r") else said

@@ -1,17 +1,18 @@
 """`referrals payee`: how payees are paid, their tax forms, and what they were paid, are owed or wait for."""
 
-import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
-from rich.console import Console
 
-from referral_rewards.cli.console import AsJson, Data, database, say_json, settings, table, tables
+from referral_rewards.cli.client import api_of
+from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
+from referral_rewards.cli.credentials import As
 from referral_rewards.domain.money import display
-from referral_rewards.reporting.payees.listing import PAGE, Wanted, listing
-from referral_rewards.reporting.payees.profile import profile
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _PAID: Final = ("by_kind", "total_minor", "reportable", "withheld_minor", "clawed_back_minor", "regime")
 _WAITING: Final = (
@@ -26,22 +27,12 @@ commands = typer.Typer(help="Payees: methods, tax forms, totals, and what waits.
 def list_(
     held: Annotated[bool, typer.Option("--held", help="Only those of whom a reward waits for a tax form.")] = False,
     as_json: AsJson = False,
+    user: As = None,
     data: Data = None,
 ) -> None:
     """List payees: what each is owed, waits for and was paid, and what the tax form on file is worth."""
-    now = datetime.now(UTC)
-
-    async def work() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        async with database(settings(data)) as opened, opened.transaction() as connection:
-            while True:
-                after = found[-1]["payee"] if found else ""
-                page = await listing(connection, Wanted(held=held, after=after), now)
-                found += [each.as_json() for each in page]
-                if len(page) < PAGE:
-                    return found
-
-    found = asyncio.run(work())
+    with api_of(data, user) as api:
+        found = list(api.all("/v1/payees", "payees", held=held))
     if as_json:
         say_json(found)
         return
@@ -60,16 +51,12 @@ def show(
         int | None, typer.Option("--year", min=1970, max=2999, help="Of the totals; the present one if none is named.")
     ] = None,
     as_json: AsJson = False,
+    user: As = None,
     data: Data = None,
 ) -> None:
     """Show one payee: methods, tax forms, what counts in the year, and what waits, is owed or was paid."""
-    now = datetime.now(UTC)
-
-    async def work() -> dict[str, Any]:
-        async with database(settings(data)) as opened, opened.transaction() as connection:
-            return (await profile(connection, payee, now, year)).as_json()
-
-    shown = asyncio.run(work())
+    with api_of(data, user) as api:
+        shown = api.get(f"/v1/payees/{quote(payee, safe='')}", year=year, options={"year": "--year"})
     if as_json:
         say_json(shown)
         return
@@ -87,7 +74,7 @@ def show(
     _table(out, "in the books", shown["balances"], "account", "amount_minor")
 
 
-def _standing(out: Console, each: Mapping[str, Any]) -> None:
+def _standing(out: "Console", each: Mapping[str, Any]) -> None:
     counts = display(each["counts_minor"], each["currency"])
     limit = display(each["threshold_minor"], each["currency"])
     form = f"{each['form']}, {_words(each['standing'])}" if each["form"] else _words(each["standing"])
@@ -99,7 +86,7 @@ def _standing(out: Console, each: Mapping[str, Any]) -> None:
     out.print(f"tax {each['regime']}: form {form}{until}{withheld}; {counts} of {limit} count{needs}", markup=False)
 
 
-def _table(out: Console, title: str, rows: list[dict[str, Any]], *names: str) -> None:
+def _table(out: "Console", title: str, rows: list[dict[str, Any]], *names: str) -> None:
     if not rows:
         return
     listed = table(*(_words(name.removesuffix("_minor")) for name in names), title=title, title_justify="left")

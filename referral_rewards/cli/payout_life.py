@@ -1,17 +1,19 @@
 """The life of a payout, or of a clawback case, as the command line tells it."""
 
 from collections.abc import Mapping
-from typing import Any
-
-from rich.console import Console
-from rich.markup import escape
+from typing import TYPE_CHECKING, Any
 
 from referral_rewards.cli.console import table
 from referral_rewards.domain.money import display
 
+if TYPE_CHECKING:
+    from rich.console import Console
 
-def tell_life(out: Console, payout: Mapping[str, Any]) -> None:
+
+def tell_life(out: "Console", payout: Mapping[str, Any]) -> None:
     """Prints one payout as `reporting.payouts` shows it."""
+    from rich.markup import escape
+
     amount = display(payout["amount_minor"], payout["currency"])
     key = f", key {payout['key']}" + (f" (generation {payout['generation']})" if payout["generation"] > 1 else "")
     out.print(
@@ -39,7 +41,7 @@ def tell_life(out: Console, payout: Mapping[str, Any]) -> None:
         out.print(steps)
 
 
-def tell_case(out: Console, case: Mapping[str, Any]) -> None:
+def tell_case(out: "Console", case: Mapping[str, Any]) -> None:
     """Prints one clawback case as `reporting.clawbacks` shows it."""
     currency = case["currency"]
     out.print(

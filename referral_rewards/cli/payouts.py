@@ -1,32 +1,29 @@
 """`referrals payout`: where payouts stand, what to do about them, and the decisions on them."""
 
-import asyncio
 import csv
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.console import Console
 
 from referral_rewards.cli import money_acts
-from referral_rewards.cli.console import AsJson, Data, database, keys_of, say_json, settings, table, tables
+from referral_rewards.cli.client import api_of
+from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
+from referral_rewards.cli.credentials import As
+from referral_rewards.cli.output import cell
 from referral_rewards.cli.payout_life import tell_life
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
-from referral_rewards.domain.decisions.money_acts import SubjectKind
+from referral_rewards.domain.decisions.act_kinds import SubjectKind
 from referral_rewards.domain.money import display, from_minor
-from referral_rewards.domain.payouts.rail_catalogue import MANUAL
 from referral_rewards.domain.payouts.states import PayoutState
-from referral_rewards.reporting import payouts
-from referral_rewards.reporting.payouts import Wanted
-from referral_rewards.reporting.rails import rails
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 commands = typer.Typer(help="Payouts: one provider call each, for one reward or several.", no_args_is_help=True)
 
-_PAGE: Final = 500
+_PATH = "/v1/payouts"
 
 State = Annotated[PayoutState | None, typer.Option("--state", help="Only those that stand there.")]
 Rail = Annotated[str | None, typer.Option("--rail", metavar="RAIL", help="Only by this rail.")]
@@ -45,10 +42,13 @@ def list_(
     referral: Referral = None,
     cycle: Cycle = None,
     as_json: AsJson = False,
+    user: As = None,
     data: Data = None,
 ) -> None:
     """List payouts, the newest first, and what a person does about those that can't go on by themselves."""
-    found = asyncio.run(_all(Wanted(state, rail, program, payee, referral, cycle), data))
+    wanted = {"state": state, "rail": rail, "program": program, "payee": payee, "referral": referral, "cycle": cycle}
+    with api_of(data, user) as api:
+        found = list(api.all(_PATH, "payouts", {name: f"--{name}" for name in wanted}, **wanted))
     if as_json:
         say_json(found)
         return
@@ -61,15 +61,15 @@ def list_(
 
 
 @commands.command()
-def show(payout: Annotated[UUID, typer.Argument(metavar="PAYOUT")], as_json: AsJson = False, data: Data = None) -> None:
+def show(
+    payout: Annotated[UUID, typer.Argument(metavar="PAYOUT")],
+    as_json: AsJson = False,
+    user: As = None,
+    data: Data = None,
+) -> None:
     """Show one payout: its rewards, deductions, every step of its life, and which decisions it takes now."""
-    chosen = settings(data)
-
-    async def work() -> dict[str, Any]:
-        async with database(chosen) as opened, opened.transaction() as connection:
-            return (await payouts.payout(connection, payout, keys_of(chosen))).as_json()
-
-    found = asyncio.run(work())
+    with api_of(data, user) as api:
+        found = api.get(f"{_PATH}/{payout}")
     if as_json:
         say_json(found)
         return
@@ -81,10 +81,15 @@ def show(payout: Annotated[UUID, typer.Argument(metavar="PAYOUT")], as_json: AsJ
 @commands.command()
 def instructions(
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV for the bank, to standard output.")] = False,
+    user: As = None,
     data: Data = None,
 ) -> None:
     """List the manual instructions that wait for the bank: whom to pay how much, and the key to name as its purpose."""
-    found = asyncio.run(_all(Wanted(PayoutState.ACCEPTED, rail=MANUAL.name), data))
+    # Here, as no other command waits for all that is known of rails.
+    from referral_rewards.domain.payouts.rail_catalogue import MANUAL
+
+    with api_of(data, user) as api:
+        found = list(api.all(_PATH, "payouts", state=PayoutState.ACCEPTED, rail=MANUAL.name))
     if not as_csv:
         listed = table("instruction", "payee", "destination", "amount", "since")
         for each in found:
@@ -97,36 +102,14 @@ def instructions(
     for each in found:
         amount = f"{from_minor(each['amount_minor'], each['currency']):f}"
         cells = (each["key"], each["payout"], each["payee"], each["destination"], amount, each["currency"])
-        file.writerow([*map(_cell, cells), each["updated_at"]])
+        file.writerow([*map(cell, cells), each["updated_at"]])
 
 
 for name, act in money_acts.commands(SubjectKind.PAYOUT):
     commands.command(name)(act)
 
 
-async def _all(wanted: Wanted, data: Any) -> list[dict[str, Any]]:
-    """Every payout that is asked for, page by page."""
-    async with database(settings(data)) as opened, opened.transaction() as connection:
-        return [each async for each in _pages(connection, replace(wanted, limit=_PAGE))]
-
-
-async def _pages(connection: Any, wanted: Wanted) -> AsyncIterator[dict[str, Any]]:
-    while True:
-        page = await payouts.payouts(connection, wanted)
-        for each in page:
-            yield each.as_json()
-        if len(page) < wanted.limit:
-            return
-        wanted = replace(wanted, after=page[-1].payout)
-
-
-def _cell(value: str | None) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    said = value or ""
-    return f"'{said}" if said[:1] in ("=", "+", "-", "@", "\t", "\r") else said
-
-
-def _decisions(out: Console, found: dict[str, Any]) -> None:
+def _decisions(out: "Console", found: dict[str, Any]) -> None:
     made = table("decision", "by", "reason", "reference", "note", "when", title="decisions", title_justify="left")
     for each in found["decisions"]:
         kind = each["kind"] if each["genuine"] else f"{each['kind']} (FORGED: no signature that we believe)"
@@ -138,14 +121,10 @@ def _decisions(out: Console, found: dict[str, Any]) -> None:
     out.print(f"takes {takes}; digest {found['digest']}")
 
 
-def rails_(as_json: AsJson = False, data: Data = None) -> int:
+def rails_(as_json: AsJson = False, user: As = None, data: Data = None) -> int:
     """List the rails: connected or not, halted since when and why, how many payouts wait. 1 if any is halted."""
-
-    async def work() -> list[dict[str, Any]]:
-        async with database(settings(data)) as opened, opened.transaction() as connection:
-            return [each.as_json() for each in await rails(connection, datetime.now(UTC))]
-
-    found = asyncio.run(work())
+    with api_of(data, user) as api:
+        found = api.get("/v1/rails")
     if as_json:
         say_json(found)
     else:

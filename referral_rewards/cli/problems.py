@@ -2,11 +2,11 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import typer
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from referral_rewards.cli.console import tell
 from referral_rewards.domain.errors import BadInput, ReferralRewardsError
@@ -38,13 +38,16 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
         return FOUND_PROBLEMS
     except BrokenPipeError:
         raise  # nobody reads our output any more; `main` ends quietly
-    except (DBAPIError, OSError, RuntimeError) as error:
+    except (OSError, RuntimeError) as error:
         tell(_unreachable(error))
         return FOUND_PROBLEMS
     except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
         tell("interrupted")
         return INTERRUPTED
     except Exception as error:
+        if _is_of_the_database(error):
+            tell(_unreachable(error))
+            return FOUND_PROBLEMS
         # A mistake of ours. Whoever looks into it asks for the traceback.
         if os.environ.get("REFERRALS_LOG_LEVEL") == "debug":
             raise
@@ -60,16 +63,27 @@ def _tell_usage(error: typer.TyperException) -> None:
 
 
 def _unreachable(error: Exception) -> str:
-    if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None)
+    if _is_of_the_database(error):
+        origin: BaseException | None = getattr(error, "orig", None)
+        state = getattr(origin, "sqlstate", None)
         if state in _UNUSABLE:
             return _UNUSABLE[state]
         # psycopg tells the server, the user and the reason, never the password.
-        silent = isinstance(error, OperationalError | InterfaceError)
-        return f"the database {'does not answer' if silent else 'refuses it'}: {_first_line(error.orig or error)}"
+        silent = isinstance(error, (_class("OperationalError"), _class("InterfaceError")))
+        return f"the database {'does not answer' if silent else 'refuses it'}: {_first_line(origin or error)}"
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else _first_line(error)
     return _first_line(error)
+
+
+def _is_of_the_database(error: Exception) -> bool:
+    return isinstance(error, _class("DBAPIError"))
+
+
+def _class(name: str) -> Any:
+    """An error of the database's client. One that no command loaded raised nothing, and is not loaded to ask."""
+    loaded = sys.modules.get("sqlalchemy.exc")
+    return () if loaded is None else getattr(loaded, name)
 
 
 def _first_line(error: BaseException) -> str:

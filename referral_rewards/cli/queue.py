@@ -1,30 +1,16 @@
 """`referrals queue`: what waits for a person."""
 
-import asyncio
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
-from pydantic import ValidationError
 
-from referral_rewards.cli.console import (
-    AsJson,
-    Data,
-    database,
-    keys_of,
-    people_needed,
-    say_json,
-    settings,
-    table,
-    tables,
-)
-from referral_rewards.domain.errors import BadInput, Problem
+from referral_rewards.cli.client import api_of
+from referral_rewards.cli.console import AsJson, Data, people_needed, say_json, table, tables
+from referral_rewards.cli.credentials import As
+from referral_rewards.domain.decisions.waiting import Sort, Waits
+from referral_rewards.domain.instants import age as age_of
 from referral_rewards.domain.money import display
-from referral_rewards.register.people import users
-from referral_rewards.reporting.plain_values import age as age_of
-from referral_rewards.reporting.queue.entries import everything
-from referral_rewards.reporting.queue.filters import Filters, Sort, Waits
-from referral_rewards.reporting.queue.search import Asking
 
 Program = Annotated[str, typer.Option("--program", metavar="NAME", help="Of this program.")]
 Route = Annotated[str, typer.Option("--route", metavar="ROLE", help="That this role has a part in approving.")]
@@ -60,33 +46,28 @@ def queue_(
     amount_max: Most = "",
     search: Text = "",
     sort: Order = Sort.OLDEST.value,
+    user: As = None,
     data: Data = None,
 ) -> None:
     """List what waits for a person: claims, late facts, clawback cases, payouts that stopped, cycles; oldest first."""
-    filters = _filters(
-        program=program,
-        route=route,
-        flag=flag,
-        exception=exception,
-        recommendation=recommendation,
-        older_than_days=older_than_days,
-        overdue=overdue,
-        mine=mine is not None,
-        currency=currency,
-        amount_min=amount_min,
-        amount_max=amount_max,
-        q=search,
-        sort=sort,
-    )
-    chosen = settings(data)
-    now = datetime.now(UTC)
-
-    async def work() -> list[dict[str, Any]]:
-        async with database(chosen) as opened, opened.transaction() as connection:
-            asking = None if mine is None else Asking(mine, (await users.named(connection, mine)).roles)
-            return [entry.as_json() async for entry in everything(connection, keys_of(chosen), filters, asking, now)]
-
-    entries = asyncio.run(work())
+    asked = {
+        "program": program,
+        "route": route,
+        "flag": flag,
+        "exception": exception,
+        "recommendation": recommendation,
+        "older_than_days": older_than_days,
+        "overdue": "true" if overdue else "",
+        "for": mine or "",
+        "currency": currency,
+        "amount_min": amount_min,
+        "amount_max": amount_max,
+        "q": search,
+        "sort": sort,
+    }
+    with api_of(data, user) as api:
+        given = {name: value for name, value in asked.items() if value}
+        entries = list(api.all("/v1/claims", "claims", _OPTIONS, **given))
     if as_json:
         say_json(entries)
         return
@@ -108,29 +89,18 @@ def queue_(
             _eligibility(entry),
             _conversion(entry["conversion"]),
             "\n".join(f"{display(leg['amount_minor'], leg['currency'])} {leg['role']}" for leg in entry["reward"]),
-            _approval(entry, now),
+            _approval(entry, datetime.now(UTC)),
             _payment(entry),
         )
     tables().print(listed)
 
 
-def _filters(**given: Any) -> Filters:
-    """The filters that the options say.
-
-    Raises:
-        BadInput: naming each option that can't be taken.
-    """
-    try:
-        return Filters.model_validate(given)
-    except ValidationError as error:
-        raise BadInput(
-            [Problem(_option(each["loc"]), each["msg"].removeprefix("Value error, ")) for each in error.errors()]
-        ) from None
-
-
-def _option(where: tuple[int | str, ...]) -> str:
-    name = str(where[0]) if where else ""
-    return f"--{'search' if name == 'q' else name.replace('_', '-')}"
+_FILTERS: Final = (
+    *("program", "route", "flag", "exception", "recommendation", "older_than_days", "overdue", "for"),
+    *("currency", "amount_min", "amount_max", "sort"),
+)
+#: What the API's filters are called here.
+_OPTIONS: Final = {**{name: f"--{name.replace('_', '-')}" for name in _FILTERS}, "q": "--search"}
 
 
 def _eligibility(entry: dict[str, Any]) -> str:

@@ -1,16 +1,13 @@
 """`referrals report`: reports as files."""
 
-import asyncio
-from datetime import UTC, datetime
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 
-from referral_rewards.cli.console import Data, database, settings
+from referral_rewards.cli.client import api_of
+from referral_rewards.cli.console import Data
+from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import Output, written
-from referral_rewards.reporting.books.span import see_one_moment
-from referral_rewards.reporting.payees import year as sheet
-from referral_rewards.reporting.payees.year import Regime
 
 commands = typer.Typer(help="Reports as files.", no_args_is_help=True)
 
@@ -20,18 +17,20 @@ def tax(
     year: Annotated[
         int, typer.Option("--year", min=1970, max=2999, help="The calendar year, on each program's clock.")
     ],
-    regime: Annotated[Regime | None, typer.Option("--regime", help="Only under this regime.")] = None,
+    regime: Annotated[
+        str | None, typer.Option("--regime", metavar="REGIME", help="Only under this regime, such as us.")
+    ] = None,
     output: Output = None,
+    user: As = None,
     data: Data = None,
 ) -> None:
     """Write what each payee was paid in a calendar year, what of it is to be reported and what was withheld, in CSV."""
-    now, of = datetime.now(UTC), regime.value if regime else None
-
-    async def work(into: TextIO) -> None:
-        async with database(settings(data)) as opened, opened.transaction() as connection:
-            await see_one_moment(connection)
-            async for each in sheet.report(connection, year, now, regime=of):
-                into.write(each)
-
-    with written(output) as into:
-        asyncio.run(work(into))
+    options = {"year": "--year", "regime": "--regime"}
+    asked = {"year": year, "regime": regime}
+    with (
+        api_of(data, user) as api,
+        api.stream("GET", "/v1/reports/tax", options=options, **asked) as sent,
+        written(output) as into,
+    ):
+        for block in sent.iter_text():
+            into.write(block)

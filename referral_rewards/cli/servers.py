@@ -1,15 +1,17 @@
 """`referrals up|api|worker|db`: what runs, and what it runs on."""
 
-import asyncio
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import typer
 
-from referral_rewards.cli.console import Data, say, settings
+from referral_rewards.cli import administration
+from referral_rewards.cli.console import Data, say
 from referral_rewards.config.stack import PREFIX
+from referral_rewards.domain.errors import RequestInvalid
 
 db = typer.Typer(help="The database.", no_args_is_help=True)
 
@@ -26,14 +28,22 @@ Example = Annotated[
 WorkerRole = Annotated[Literal["all", "referrals", "payouts"], typer.Option("--role", help="Which task queues.")]
 
 _DATA: Final = Path(".local")
+_NO_SERVERS: Final = (
+    "this image has no embedded servers; run `referrals api` and `referrals worker` beside servers of your own"
+)
 
 
 def up(
     data: Folder = _DATA, ephemeral: Ephemeral = False, port_base: PortBase = None, example: Example = False
 ) -> None:
     """Run everything on this machine: PostgreSQL, Temporal, the API and both workers. Ctrl-C stops it."""
+    # Here, as it loads Temporal's client, which few commands need; and a cluster's image has none of it.
+    if find_spec("referral_rewards.local") is None:
+        raise RequestInvalid(_NO_SERVERS)
+    import asyncio
+
     from referral_rewards.local import bootstrap
-    from referral_rewards.local import stack as local  # here, as it loads Temporal's client, which few commands need
+    from referral_rewards.local import stack as local
 
     steps = bootstrap.steps(example=example)
     base = local.PORT_BASE if port_base is None else port_base
@@ -57,7 +67,7 @@ def upgrade(data: Data = None) -> None:
     """Bring the database to the newest schema."""
     from models import migrate  # here, as it takes a second to load
 
-    migrate.upgrade(settings(data).database_url)
+    migrate.upgrade(administration.settings(data).database_url)
     say("the database has the newest schema")
 
 

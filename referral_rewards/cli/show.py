@@ -1,39 +1,30 @@
 """`referrals show`: everything about one referral, so that every verdict can be followed to its evidence."""
 
-import asyncio
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
-from rich.console import Console
 
-from referral_rewards.cli.console import (
-    AsJson,
-    Data,
-    database,
-    keys_of,
-    people_needed,
-    say_json,
-    settings,
-    table,
-    tables,
-)
+from referral_rewards.cli.client import api_of
+from referral_rewards.cli.console import AsJson, Data, people_needed, say_json, table, tables
+from referral_rewards.cli.credentials import As
 from referral_rewards.cli.payout_life import tell_case, tell_life
 from referral_rewards.domain.money import display
-from referral_rewards.reporting.referrals.everything import showing
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def show(
-    referral: Annotated[str, typer.Argument(metavar="REFERRAL")], as_json: AsJson = False, data: Data = None
+    referral: Annotated[str, typer.Argument(metavar="REFERRAL")],
+    as_json: AsJson = False,
+    user: As = None,
+    data: Data = None,
 ) -> None:
     """Show one referral: where it stands and why, with the rules, the evidence and the numbers behind it."""
-    chosen = settings(data)
-
-    async def work() -> dict[str, Any]:
-        async with database(chosen) as opened, opened.transaction() as connection:
-            return (await showing(connection, referral, keys_of(chosen))).as_json()
-
-    shown = asyncio.run(work())
+    with api_of(data, user) as api:
+        shown: dict[str, Any] = api.get(f"/v1/referrals/{quote(referral, safe='')}")
     if as_json:
         say_json(shown)
         return
@@ -68,7 +59,7 @@ def show(
     _table(out, "told", shown["communication"], _notice, "planned", "what", "to", "channel", "state", "why")
 
 
-def _head(out: Console, shown: dict[str, Any]) -> None:
+def _head(out: "Console", shown: dict[str, Any]) -> None:
     out.print(f"[bold]{shown['referral']}[/bold]  {shown['status'] or 'not judged'}  {shown.get('reason') or ''}")
     listed = table(show_header=False, box=None)
     for name in ("program", "version", "referrer", "moved_to", "channel", "deadline", "closed_at", "merged_into"):
@@ -94,13 +85,13 @@ def _head(out: Console, shown: dict[str, Any]) -> None:
     out.print(listed)
 
 
-def _told(out: Console, told: dict[str, str | None] | None) -> None:
+def _told(out: "Console", told: dict[str, str | None] | None) -> None:
     """What the referrer and the referee are told."""
     if told is not None:
         out.print(f"[bold]for the people concerned[/bold] {' '.join(each for each in told.values() if each)}\n")
 
 
-def _claim(out: Console, claim: dict[str, Any]) -> None:
+def _claim(out: "Console", claim: dict[str, Any]) -> None:
     required = claim["requirement"]
     out.print(
         f"[bold]claim[/bold] {claim['digest'][:12]}: recommends {claim['recommendation']}, score {claim['score']}, "
@@ -172,7 +163,7 @@ def _notice(notice: dict[str, Any]) -> tuple[str, ...]:
     return notice["planned_at"], what, to, notice["channel"], notice["state"], notice["why"] or ""
 
 
-def _table(out: Console, title: str, rows: Iterable[Any], cells: Any, *columns: str) -> None:
+def _table(out: "Console", title: str, rows: Iterable[Any], cells: Any, *columns: str) -> None:
     """A titled table, left out where there is nothing to show."""
     listed = table(*columns, title=title, title_justify="left", title_style="bold", show_header=any(columns))
     for row in rows:

@@ -1,27 +1,25 @@
 """`referrals simulate`: what a program's past would have come to under other terms. Writes nothing to the register."""
 
-import asyncio
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
+from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 
-from referral_rewards.cli.console import AsJson, Data, database, progress_console, say_json, settings, tell
-from referral_rewards.cli.programs import read_text
+from referral_rewards.cli.client import Api, api_of
+from referral_rewards.cli.console import AsJson, Data, progress_console, say_json, tell
+from referral_rewards.cli.credentials import As
 from referral_rewards.cli.simulation_report import print_changed, print_simulation
-from referral_rewards.domain.errors import BadInput, Problem
-from referral_rewards.domain.programs.terms import Terms, load_terms
-from referral_rewards.domain.readiness.terms_review import unclear
-from referral_rewards.reporting.simulation.comparison import compare
-from referral_rewards.reporting.simulation.form import simulation_form
-from referral_rewards.reporting.simulation.picture import picture
-from referral_rewards.reporting.simulation.simulating import Progress, Proposal, Simulation, simulate
+from referral_rewards.cli.terms_files import read_text, terms_of
+from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
+
+Progress = Callable[[str, int, int], None]
+"""Is told what is being done, how much of it is done, and of how much."""
 
 Program = Annotated[str, typer.Argument(metavar="PROGRAM", help="The program whose past is replayed.")]
 TermsFile = Annotated[Path, typer.Option("--terms", metavar="FILE.yaml", help="The other terms; not published.")]
@@ -45,39 +43,64 @@ def simulate_(
     changed: Changed = False,
     drawn: Picture = None,
     as_json: AsJson = False,
+    user: As = None,
     data: Data = None,
 ) -> None:
     """Replay a program's past under other terms: what would be approved, denied, expired, and what it would cost."""
-    asked = _proposal(program, terms, since, until, approve_flagged, drawn)
-    for problem in unclear(asked.terms):
-        tell(f"unclear: {problem}")
-    simulation = asyncio.run(_simulate(asked, data))
+    asked = {
+        **_checked(program, terms, since, until, drawn),
+        "approve_flagged": approve_flagged,
+        "changed": changed,
+        "picture": drawn is not None,
+    }
+    with api_of(data, user) as api, _bars() as progress:
+        found = _simulated(api, program, asked, progress)
+    simulation = found["simulation"]
     if drawn is not None:
-        drawn.write_text(picture(asked, compare(simulation.compared)), encoding="utf-8")
+        drawn.write_text(found["picture"], encoding="utf-8")
     if as_json:
-        say_json(simulation_form(simulation, changed=changed).as_json())
+        say_json(simulation)
         return
-    print_simulation(simulation, str(terms))
+    print_simulation(simulation, str(terms), asked["since"], asked["until"])
     if changed:
         print_changed(simulation)
 
 
-async def _simulate(asked: Proposal, data: Path | None) -> Simulation:
-    with _bars() as progress:
-        async with database(settings(data)) as opened, opened.transaction() as connection:
-            return await simulate(connection, asked, progress)
+def _simulated(api: Api, program: str, asked: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """What the API says at the end, once it has told how far it is.
+
+    Raises:
+        ReferralRewardsError: if it came to nothing.
+    """
+    options = {"since": "--since", "until": "--until", "terms": "--terms"}
+    with api.stream("POST", f"/v1/programs/{quote(program, safe='')}/simulations", body=asked, options=options) as sent:
+        for line in sent.iter_lines():
+            told: dict[str, Any] = json.loads(line)
+            if "simulation" in told:
+                return told
+            if "problem" in told:
+                raise ReferralRewardsError(told["problem"])
+            each = told["progress"]
+            progress(each["what"], each["done"], each["total"])
+    raise ReferralRewardsError("the API ended its answer before the replay was done; ask again")
 
 
-def _proposal(
-    program: str, file: Path, since: str | None, until: str | None, approve_flagged: bool, drawn: Path | None
-) -> Proposal:
-    """What is asked for.
+def _checked(program: str, file: Path, since: str | None, until: str | None, drawn: Path | None) -> dict[str, Any]:
+    """The terms and the days that are asked for. What is unclear in the terms is told.
 
     Raises:
         BadInput: with every problem of the terms, the days and the picture's place.
     """
+    from referral_rewards.domain.readiness.terms_review import unclear
+
     problems: list[Problem] = []
-    terms = _terms(file, program, problems)
+    text = ""
+    try:
+        text = read_text(file)
+        found = unclear(terms_of(text, program, file, "program"))
+    except BadInput as error:
+        problems += error.problems
+        found = []
     first, end = _day(since, "--since", problems), _day(until, "--until", problems)
     if first is not None and end is not None and end <= first:
         problems.append(Problem("--until", f"{end} is not after {first}: no referral can have begun between them"))
@@ -85,28 +108,11 @@ def _proposal(
         problems.append(Problem("--picture", f"there is no folder {drawn.parent} to draw it in"))
     elif drawn is not None and drawn.is_dir():
         problems.append(Problem("--picture", f"{drawn} is a folder"))
-    if problems or terms is None:
+    if problems:
         raise BadInput(problems)
-    return Proposal(
-        terms=terms,
-        now=datetime.now(UTC),
-        since=_midnight(first, terms) if first else None,
-        until=_midnight(end, terms) if end else None,
-        approve_flagged=approve_flagged,
-    )
-
-
-def _terms(file: Path, program: str, problems: list[Problem]) -> Terms | None:
-    """The terms of a file; None if they are not this program's, or no terms."""
-    try:
-        terms = load_terms(read_text(file))
-    except BadInput as error:
-        problems += error.problems
-    else:
-        if terms.program == program:
-            return terms
-        problems.append(Problem("program", f"{file} holds the terms of {terms.program}, not of {program}"))
-    return None
+    for problem in found:
+        tell(f"unclear: {problem}")
+    return {"terms": text, "since": first and first.isoformat(), "until": end and end.isoformat()}
 
 
 def _day(given: str | None, option: str, problems: list[Problem]) -> date | None:
@@ -117,28 +123,28 @@ def _day(given: str | None, option: str, problems: list[Problem]) -> date | None
         return None
 
 
-def _midnight(day: date, terms: Terms) -> datetime:
-    """When the day begins in the program's time zone."""
-    return datetime.combine(day, time(), terms.zone).astimezone(UTC)
-
-
 @contextmanager
 def _bars() -> Iterator[Progress]:
     """Shows how far the replay is, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
     with Bars(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=progress_console(),
-        disable=not sys.stderr.isatty(),
         transient=True,
     ) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def told(what: str, more: int, total: int) -> None:
+        def told(what: str, done: int, total: int) -> None:
             if what not in tasks:
                 tasks[what] = bars.add_task(what, total=total)
-            bars.advance(tasks[what], more)
+            bars.update(tasks[what], completed=done)
 
         yield told

@@ -18,13 +18,13 @@ from referral_rewards.config.sources import SourcesSettings
 from referral_rewards.config.stack import (
     PEPPER_BYTES_MIN,
     PREFIX,
-    HttpUrl,
     StackInfo,
     decode_secret,
     keys_folder,
     local_stack,
     with_driver,
 )
+from referral_rewards.config.web import HttpUrl
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.programs.terms import Role
 

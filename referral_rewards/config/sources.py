@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from referral_rewards.config.stack import HttpUrl
+from referral_rewards.config.web import HttpUrl
 from referral_rewards.domain.referrals.inquiries import REGISTER
 from referral_rewards.sources.port import Endpoint
 

@@ -4,9 +4,7 @@ import base64
 import binascii
 import json
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
-
-from pydantic import StringConstraints
+from typing import Final, NamedTuple
 
 
 class StackInfo(NamedTuple):
@@ -39,8 +37,6 @@ def local_stack(data: Path) -> StackInfo | None:
 #: How the variable of each setting begins.
 PREFIX: Final = "REFERRALS_"
 PEPPER_BYTES_MIN: Final = 16
-
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 
 
 def with_driver(url: str) -> str:

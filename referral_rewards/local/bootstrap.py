@@ -1,23 +1,36 @@
 """What a local stack begins with: example users, and on request an example program with its referrals."""
 
 import secrets
-from collections.abc import Sequence
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from models.session import Database
-from referral_rewards.cli.console import database, say, tell
-from referral_rewards.cli.credentials import passwords_file, store, store_password, stored_passwords
+from referral_rewards.config.credentials import (
+    Purpose,
+    passwords_file,
+    store,
+    store_defaults,
+    store_password,
+    stored,
+    stored_passwords,
+)
 from referral_rewards.config.settings import Settings
+from referral_rewards.domain.errors import Problem
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role, load_terms
 from referral_rewards.local.stack import Bootstrap
 from referral_rewards.register import programs
 from referral_rewards.register.facts.file_intake import FileIntake
 from referral_rewards.register.facts.files import FactFile
+from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.people import administration as people
 from referral_rewards.register.people import passwords, users
-from referral_rewards.register.people.users import Scope
 
 #: The repository that this package is run from; an installed wheel has none of its folders.
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
@@ -47,10 +60,21 @@ def steps(*, example: bool) -> Sequence[Bootstrap]:
     return (example_users, example_program) if example else (example_users,)
 
 
+#: A credential of the administrator's that can do nothing but read, for commands that name nobody.
+_READER: Final = "reader"
+#: Which credential each purpose uses in a local stack. Nobody decides by default.
+_DEFAULTS: Final = {
+    Purpose.READ: _READER,
+    Purpose.TELL: "site",
+    Purpose.PUBLISH: "paula",
+    Purpose.ADMINISTER: "ada",
+}
+
+
 async def example_users(settings: Settings) -> None:
     """Adds the example users that are not there yet, and stores their tokens for `--as` and their passwords."""
     kept = stored_passwords(settings.data)
-    async with database(settings) as opened, opened.transaction() as connection:
+    async with _database(settings) as opened, opened.transaction() as connection:
         for each in USERS:
             now = datetime.now(UTC)
             if not await users.exists(connection, each.name):
@@ -61,27 +85,52 @@ async def example_users(settings: Settings) -> None:
                 hashed = await passwords.hash_of(password)
                 await people.set_password(connection, each.name, hashed, by="example", at=now)
                 store_password(settings.data, each.name, password)
+        await _defaults(connection, settings.data)
     if passwords_file(settings.data).is_file():
-        say(f"sign in at {settings.api_url}/sign-in as paula, with the password in {passwords_file(settings.data)}")
+        _say(f"sign in at {settings.api_url}/sign-in as paula, with the password in {passwords_file(settings.data)}")
+
+
+async def _defaults(connection: AsyncConnection, data: Path) -> None:
+    """Stores what a command uses that names nobody."""
+    administrator = _DEFAULTS[Purpose.ADMINISTER]
+    if _READER not in stored(data):
+        now, scopes = datetime.now(UTC), (Scope.CLAIMS_READ,)
+        store(data, _READER, await users.new_token(connection, administrator, label=_READER, scopes=scopes, at=now))
+    store_defaults(data, _DEFAULTS)
 
 
 async def example_program(settings: Settings) -> None:
     """Publishes the example program and takes its referrals in."""
     if not _PROGRAM.is_file() or not _FACTS.is_file():
-        say("the example program and its referrals are in the repository, not in an installed package: left out")
+        _say("the example program and its referrals are in the repository, not in an installed package: left out")
         return
-    async with database(settings) as opened:
+    async with _database(settings) as opened:
         async with opened.transaction() as connection:
             source = _PROGRAM.read_text(encoding="utf-8")
             program = load_terms(source).program
             if not await programs.versions(connection, program):
                 await programs.publish(connection, source, by="example", at=datetime.now(UTC))
         await _take(opened, settings)
-    say(f"example: program {program} with the referrals of {_FACTS.name}")
+    _say(f"example: program {program} with the referrals of {_FACTS.name}")
 
 
 async def _take(opened: Database, settings: Settings) -> None:
-    intake = FileIntake(
-        opened, settings.pepper_bytes(), tell=lambda number, problem: tell(f"{_FACTS.name} line {number}: {problem}")
-    )
+    intake = FileIntake(opened, Intake(settings.pepper_bytes()), tell=_tell_problem)
     await intake.take(FactFile.at(_FACTS))
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    opened = Database.at(settings.database_url, pool_size=2)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _tell_problem(number: int, problem: Problem) -> None:
+    sys.stderr.write(f"{_FACTS.name} line {number}: {problem}\n")

@@ -27,6 +27,7 @@ class Lock(IntEnum):
     RESERVATION = 7104  # one program's caps and budget, while an approval reserves; taken after the referral's row
     REWARDED_ORDER = 7106  # one order in any program, likewise: two programs must not both reward it unseen
     PAYEE = 7109  # what one payee is owed and owes, while a payout is planned; taken after the referral's row
+    FIRST_ADMINISTRATOR = 7110  # whether there is one, while one is added without any
     DECISIONS = 7105  # the end of the decision chain; taken after the referral's row
 
 

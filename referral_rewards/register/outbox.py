@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.statuses import spelled
 from referral_rewards.domain.books.reconciliation import UNFINISHED
 from referral_rewards.domain.clawbacks import states as clawbacks
-from referral_rewards.domain.cycles import grouping
+from referral_rewards.domain.cycles import states as cycles
 from referral_rewards.domain.payouts import states as payouts
 
 
@@ -227,8 +227,8 @@ SELECT (SELECT count(*) FROM woken) + (SELECT count(*) FROM payouts) + (SELECT c
         payouts_under_way=payouts.UNDER_WAY,
         being_sent=payouts.BEING_SENT,
         clawbacks_under_way=clawbacks.UNDER_WAY,
-        going_on=grouping.GOES_ON,
-        waiting=grouping.WAITS,
+        going_on=cycles.GOES_ON,
+        waiting=cycles.WAITS,
         unfinished=UNFINISHED,
     )
 )

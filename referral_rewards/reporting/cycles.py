@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.cycles.grouping import Carried, CarriedFor, CycleState, grouped, next_due, opens_at
+from referral_rewards.domain.cycles.grouping import Carried, CarriedFor, grouped, next_due, opens_at
+from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.states import PayoutState
@@ -178,10 +179,10 @@ async def cycle(connection: AsyncConnection, number: UUID, keys: KeyRing) -> Cyc
     return CycleShown(**{**_brief(row), **dict(to_decide), "payouts": stand})
 
 
-async def rows(connection: AsyncConnection, number: UUID) -> AsyncIterator[CycleRow]:
-    """Every payout of a cycle by its id, one at a time, for a file."""
-    async for row in await connection.stream(_ROWS, {"cycle": number}):
-        yield CycleRow.model_validate(row)
+async def rows(connection: AsyncConnection, number: UUID, *, after: UUID | None = None, limit: int) -> list[CycleRow]:
+    """A page of a cycle's payouts by their ids, with the referrals that each pays."""
+    asked = {"cycle": number, "after": after, "limit": limit}
+    return [CycleRow.model_validate(row) for row in await connection.execute(_ROWS, asked)]
 
 
 async def preview(
@@ -313,5 +314,5 @@ FROM payout p CROSS JOIN LATERAL (
     SELECT count(*) AS legs, array_agg(DISTINCT l.referral_id) AS referrals
     FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = p.id AND pl.live
 ) AS listed
-WHERE p.cycle_id = :cycle ORDER BY p.id
+WHERE p.cycle_id = :cycle AND (CAST(:after AS uuid) IS NULL OR p.id > :after) ORDER BY p.id LIMIT :limit
 """)

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled
-from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.payouts.states import BEING_SENT, UNDER_WAY, PayoutState
 
 #: What an outcome may stay unknown for before people look into it.

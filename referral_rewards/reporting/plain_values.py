@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -11,20 +11,6 @@ from sqlalchemy import Row
 def instant(moment: datetime | None) -> str | None:
     """An instant in ISO 8601, in UTC with ``Z``."""
     return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def day(moment: datetime | None) -> str:
-    """An instant to the minute, for people."""
-    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}Z"
-
-
-def age(length: timedelta) -> str:
-    """How long ago, in the largest unit that fits, for people."""
-    seconds = max(0.0, length.total_seconds())
-    for unit, of_it in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= of_it:
-            return f"{int(seconds // of_it)} {unit}"
-    return f"{int(seconds)} s"
 
 
 def plain(value: Any) -> Any:

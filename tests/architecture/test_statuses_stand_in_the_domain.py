@@ -10,7 +10,7 @@ import pytest
 from referral_rewards.domain.books.ledger import DeductionKind
 from referral_rewards.domain.books.reconciliation import ListedState, ReconciliationState
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackKind, ClawbackState
-from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.notices.states import NoticeState
 from referral_rewards.domain.payouts.legs import LegState
 from referral_rewards.domain.payouts.states import PayoutState

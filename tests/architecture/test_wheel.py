@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+#: What one machine and a checkout need: embedded servers, sandboxes, the demo.
+LOCAL = Path("referral_rewards") / "local"
 ROOMS = {"referral_rewards", "workflows", "activities", "models", "worker"}
 
 
@@ -26,6 +28,7 @@ def test_the_wheel_holds_every_room_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == ROOMS
+    assert not [name for name in names if name.startswith(f"{LOCAL}/")], "a cluster runs no embedded servers"
 
 
 def test_the_wheel_holds_what_is_not_code(wheel: Path) -> None:
@@ -36,7 +39,7 @@ def test_the_wheel_holds_what_is_not_code(wheel: Path) -> None:
         str(path.relative_to(ROOT))
         for room in ROOMS
         for path in (ROOT / room).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and not path.is_relative_to(ROOT / LOCAL)
     }
     assert here - names == set()
 
@@ -54,8 +57,11 @@ def test_the_installed_command_runs_without_the_embedded_servers(wheel: Path, tm
     subprocess.run([*install, "--require-hashes", "-r", runtime], check=True, capture_output=True)
     subprocess.run([*install, "--no-deps", str(wheel)], check=True, capture_output=True)
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [str(tmp_path / "venv" / "bin" / "referrals"), "--help"]
-    done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=240)
+    command = str(tmp_path / "venv" / "bin" / "referrals")
+    done = subprocess.run([command, "--help"], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert "ingest" in done.stdout
+    refused = subprocess.run([command, "up"], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=240)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+    assert "no embedded servers" in refused.stderr
     subprocess.run([*pip, "check"], check=True, capture_output=True)

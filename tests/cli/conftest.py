@@ -1,8 +1,16 @@
-"""What the command line's tests share: the commands as they are typed, against a real database."""
+"""What the command line's tests share: the commands as they are typed, against the real API over a real database.
+
+An installation here has an administrator (ada), a program owner (paula) and a service that tells facts (site). Their
+tokens are stored as those of a local stack are, so that commands find them without flags.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import json
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,12 +18,22 @@ import pytest
 from sqlalchemy import text
 
 from models.session import Database
+from referral_rewards.api.app import create_app
+from referral_rewards.api.dependencies import Parts
+from referral_rewards.api.metrics import Metrics
 from referral_rewards.cli import main
-from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.config.credentials import Purpose, store, store_defaults
+from referral_rewards.domain.people.authority import Role, Scope
+from referral_rewards.loopback import served
+from referral_rewards.register.decisions.signing import KeyRing, Signer
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.people import users
+from referral_rewards.sources.port import Endpoint
 from tests.desk import PEPPER, judged
 
 T = TypeVar("T")
 PROGRAM = Path(__file__).parents[2] / "programs" / "acme-friends.yaml"
+PEOPLE: dict[str, Role] = {"ada": Role.ADMINISTRATOR, "paula": Role.PROGRAM_OWNER}
 
 
 @dataclass(frozen=True)
@@ -33,17 +51,21 @@ class Ran:
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs commands in this process, in a folder of their own."""
+    """Runs commands in this process, in a folder of their own. ``sources`` are those that the API knows."""
 
     folder: Path
     capture: pytest.CaptureFixture[str]
     database_url: str
+    url: str
+    sources: dict[str, Endpoint] = field(default_factory=dict)
 
     def __call__(self, *arguments: str | Path) -> Ran:
         self.capture.readouterr()
         code = main.run([str(each) for each in arguments])
         captured = self.capture.readouterr()
-        return Ran(code, captured.out, captured.err)
+        # The API of this process logs to the same output.
+        own = [line for line in captured.out.splitlines(keepends=True) if "[info " not in line]
+        return Ran(code, "".join(own), captured.err)
 
     def file(self, name: str, content: str | bytes) -> Path:
         path = self.folder / name
@@ -86,14 +108,58 @@ class Shell:
 @pytest.fixture
 def shell(
     database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Shell:
-    """A shell with the settings of an installation in its environment."""
+) -> Iterator[Shell]:
+    """A shell beside an installation that runs, in a folder where it is found without flags."""
     monkeypatch.chdir(tmp_path)
+    signer = Signer.generate()
     verify = tmp_path / "verify.json"
-    verify.write_text("[]")
-    for name in ("DATA", "API_URL", "TOKEN", "LOG_LEVEL"):
+    verify.write_text(json.dumps([signer.public_entry()]))
+    for name in ("DATA", "API_URL", "TOKEN", "LOG_LEVEL", "SOURCES"):
         monkeypatch.delenv(f"REFERRALS_{name}", raising=False)
     monkeypatch.setenv("REFERRALS_DATABASE_URL", database_url)
     monkeypatch.setenv("REFERRALS_PEPPER", PEPPER.hex())
     monkeypatch.setenv("REFERRALS_VERIFY_KEYS", str(verify))
-    return Shell(tmp_path, capsys, database_url)
+    sources: dict[str, Endpoint] = {}
+    with _served(database_url, tmp_path / ".local", signer, sources) as url:
+        yield Shell(tmp_path, capsys, database_url, url, sources)
+
+
+@contextmanager
+def _served(database_url: str, data: Path, signer: Signer, sources: dict[str, Endpoint]) -> Iterator[str]:
+    """The API in a thread of its own, where the folder says that it is; its address."""
+    ready, over = threading.Event(), threading.Event()
+    found: list[str] = []
+
+    async def serve() -> None:
+        database = Database.at(database_url)
+        keys = KeyRing.of([signer.public_entry()])
+        await _add_people(database, data)
+        parts = Parts(database, Intake(PEPPER), keys, signer, Metrics(), sources=sources, home_url="http://home")
+        async with served(create_app(parts)) as url:
+            stack = {"api": url, "temporal": "", "web_ui": "", "database_url": database_url}
+            (data / "stack.json").write_text(json.dumps(stack))
+            found.append(url)
+            ready.set()
+            await asyncio.to_thread(over.wait)
+        await database.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(120), "the API did not start"
+        yield found[0]
+    finally:
+        over.set()
+        thread.join()
+
+
+async def _add_people(database: Database, data: Path) -> None:
+    now = datetime.now(UTC)
+    async with database.transaction() as connection:
+        for name, role in PEOPLE.items():
+            store(data, name, await users.add(connection, name, roles=(role,), at=now))
+        store(data, "site", await users.add(connection, "site", scopes=(Scope.EVENTS_WRITE,), at=now))
+        reads = (Scope.CLAIMS_READ,)
+        store(data, "reader", await users.new_token(connection, "ada", label="reader", scopes=reads, at=now))
+    defaults = {Purpose.READ: "reader", Purpose.TELL: "site", Purpose.PUBLISH: "paula", Purpose.ADMINISTER: "ada"}
+    store_defaults(data, defaults)

@@ -3,8 +3,9 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -143,23 +144,24 @@ def test_strict_stores_all_of_a_file_or_nothing(shell: Shell, wrong: str) -> Non
 
 
 def test_an_interrupted_file_goes_on_where_it_stopped(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its wake-ups are held back until its last line is in, however often it takes."""
+    """What is here by then is stored. Its wake-ups are held back until its last line is in, however often it takes."""
     shell.publish()
     monkeypatch.setattr("referral_rewards.register.facts.file_intake.BATCH_LINES", 2)
-    from referral_rewards.register.facts.intake import Intake
-
-    whole, calls = Intake.record, []
-
-    async def interrupted(self: Intake, *arguments: Any, **more: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return await whole(self, *arguments, **more)
-
     file = shell.file("facts.jsonl", lines(enrolment(), *life_of("r1")))
+
+    def interrupted(opened: BinaryIO, progress: object) -> Iterator[bytes]:
+        yield opened.readline() + opened.readline()
+        while shell.ask("SELECT count(*) FROM fact") != [(2,)]:
+            pass  # asking takes its time
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patched:
-        patched.setattr(Intake, "record", interrupted)
-        assert shell("ingest", file).code == 130
+        patched.setattr("referral_rewards.cli.ingest._pieces", interrupted)
+        ran = shell("ingest", file)
+    assert (ran.code, ran.problems) == (
+        130,
+        ["interrupted; what is stored stays, ingest the same file again to go on"],
+    )
     assert shell.ask("SELECT count(*), count(batch_id) FROM outbox") == [(1, 1)]
     assert shell("ingest", file).out == "2 recorded, 2 repeated, 0 refused, 0 in conflict\n"
     assert shell.ask("SELECT count(batch_id) FROM outbox") == [(0,)]

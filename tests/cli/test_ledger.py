@@ -61,7 +61,8 @@ def test_an_export_is_written_to_a_file_that_beancount_reads(kept: Shell) -> Non
 
 def test_a_file_stays_as_it_was_where_the_export_fails(kept: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     file = kept.file("books.csv", "before")
-    monkeypatch.setenv("REFERRALS_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("REFERRALS_API_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("REFERRALS_TOKEN", "rrt_any")
     ran = kept("ledger", "export", "--format", "csv", "--output", file)
     assert (ran.code, len(ran.problems)) == (1, 1)
     assert file.read_text() == "before"

@@ -5,6 +5,7 @@ The form is checked against the compose specification's own schema, as shipped w
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -86,6 +87,13 @@ def test_workers_are_healthy_when_their_ready_file_is_there() -> None:
 def test_temporal_knows_every_search_attribute() -> None:
     flags = [flag for flag in SERVICES["temporal"]["command"] if flag.startswith("--search-attribute=")]
     assert set(flags) == {f"--search-attribute={name}={kind}" for name, kind in TYPE_NAMES.items()}
+
+
+def test_the_sandboxes_have_an_image_of_their_own_and_a_cluster_s_lacks_them() -> None:
+    stages = re.findall(r"^FROM (\S+)(?: AS (\S+))?$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert ("application", SANDBOXES["build"]["target"]) in stages
+    assert stages[-1] == ("application", ""), "what is built where no target is named"
+    assert {service["build"] for service in OURS.values()} == {"."}
 
 
 def test_the_sandboxes_start_on_request_alone_and_know_no_secret() -> None:

@@ -5,12 +5,12 @@ import json
 from sqlalchemy import text
 
 from referral_rewards.domain.payouts.rail_catalogue import OF_OURS
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.readiness.gaps import gaps
 from referral_rewards.domain.readiness.staffing import Person
 from referral_rewards.local.fake_source import FakeSource
 from referral_rewards.register.people import users
-from referral_rewards.register.people.users import Scope
 from referral_rewards.reporting.programs.preflight import readiness
 from referral_rewards.sources.connected import RegisterSource
 from tests.desk import Desk, days_ago, marks

@@ -14,9 +14,9 @@ from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import SentForm, Visit, Visitor, session_token
 from referral_rewards.api.desk.signing_in import matches
 from referral_rewards.domain.errors import BadInput, RequestInvalid
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register.people import administration as people
 from referral_rewards.register.people import passwords, tokens, users
-from referral_rewards.register.people.users import Scope
 
 router = APIRouter()
 

@@ -37,7 +37,7 @@ from referral_rewards.domain.errors import (
     ReferralRewardsError,
     RequestInvalid,
 )
-from referral_rewards.register.people.users import Scope
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register.recording import subjects
 from referral_rewards.register.recording.on_money import AskedAct, check_as_shown
 

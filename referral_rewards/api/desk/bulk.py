@@ -15,12 +15,13 @@ from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.recording import recorded_together, rule_of
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind
-from referral_rewards.domain.decisions.bulk import TOGETHER, TOGETHER_MAX
+from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX
+from referral_rewards.domain.decisions.bulk import TOGETHER
+from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
-from referral_rewards.register.people.users import Scope
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.reporting.queue import entries as waiting
 from referral_rewards.reporting.queue.entries import Entry
-from referral_rewards.reporting.queue.filters import Waits
 
 router = APIRouter()
 

@@ -31,7 +31,7 @@ from referral_rewards.domain.errors import (
     RequestInvalid,
     StaleDigest,
 )
-from referral_rewards.register.people.users import Scope
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register.recording.on_claims import Asked
 from referral_rewards.reporting.queue.filters import Filters
 from referral_rewards.reporting.queue.neighbours import EVERY_CLAIM

@@ -14,7 +14,7 @@ from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.payouts import run_of
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.words import words_in
-from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.register.cycles.rows import paying_in_cycles
 from referral_rewards.reporting import cycles, payouts

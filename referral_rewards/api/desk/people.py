@@ -18,10 +18,10 @@ from referral_rewards.api.desk.session.visiting import Administrator, SentForm, 
 from referral_rewards.api.problems import status_of
 from referral_rewards.domain.errors import BadInput, NotAllowed, NotFound, RequestInvalid
 from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.people import administration as people
 from referral_rewards.register.people import passwords, tokens
-from referral_rewards.register.people.users import Scope
 
 router = APIRouter(prefix="/people")
 

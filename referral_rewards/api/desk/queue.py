@@ -13,12 +13,13 @@ from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.pages import page, part
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.domain.claims.findings import Recommendation
+from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.queue import saved_views
 from referral_rewards.reporting.queue import entries as waiting
 from referral_rewards.reporting.queue.counts import counts
-from referral_rewards.reporting.queue.filters import FLAGS, UNFLAGGED, Filters, Sort, Waits
+from referral_rewards.reporting.queue.filters import FLAGS, UNFLAGGED, Filters
 from referral_rewards.reporting.queue.search import Asking
 from referral_rewards.reporting.rails import halted
 

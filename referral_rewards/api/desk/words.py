@@ -9,10 +9,9 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
-from referral_rewards.domain import calendar
+from referral_rewards.domain import calendar, instants
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import from_minor
-from referral_rewards.reporting import plain_values
 
 _IN_BACKTICKS: Final = re.compile(r"(`+)(.+?)\1")
 
@@ -37,7 +36,7 @@ def when(moment: datetime | str | None, zone: str = "UTC") -> Markup:
 
 def age(since: datetime, now: datetime) -> str:
     """How long ago that was, in the largest unit that fits: ``3 d``."""
-    return plain_values.age(now - since)
+    return instants.age(now - since)
 
 
 def code(value: Any) -> str:

@@ -12,7 +12,7 @@ from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.api.v1.money_acts import NewClawbackAct, RecordedAct, record
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.reporting import clawbacks as reporting
-from referral_rewards.reporting.clawbacks import CaseInList, CaseShown, Wanted
+from referral_rewards.reporting.clawbacks import CaseInList, CaseShown, Owed, Wanted
 from referral_rewards.reporting.shape import Shape
 
 router = APIRouter(prefix="/v1/clawbacks", tags=["clawbacks"])
@@ -25,6 +25,12 @@ class CasePage(Shape):
 
     cases: tuple[CaseInList, ...]
     next: UUID | None
+
+
+class CaseWithOwed(CaseShown):
+    """Beside it what its payee owes."""
+
+    owed: tuple[Owed, ...]
 
 
 @router.get("", summary="List cases")
@@ -44,9 +50,10 @@ async def list_cases(
 
 
 @router.get("/{case}", summary="Show a case")
-async def show_case(case: UUID, connection: Reading, person: Person, parts: Its) -> CaseShown:
+async def show_case(case: UUID, connection: Reading, person: Person, parts: Its) -> CaseWithOwed:
     """The reward it is about, what was done to have it back, who has decided what, and which decisions it takes."""
-    return await reporting.case(connection, case, parts.keys)
+    found = await reporting.case(connection, case, parts.keys)
+    return CaseWithOwed(**dict(found), owed=tuple(await reporting.owed(connection, found.payee)))
 
 
 @router.post(

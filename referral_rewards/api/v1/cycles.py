@@ -12,14 +12,14 @@ from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1 import fields
 from referral_rewards.api.v1.money_acts import NewCycleAct, RecordedAct, record
-from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
-from referral_rewards.domain.errors import NotAllowed
+from referral_rewards.domain.errors import NotAllowed, NotFound
 from referral_rewards.register import audit
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.reporting import cycles as reporting
-from referral_rewards.reporting.cycles import CycleInList, CycleShown, Preview, Wanted
-from referral_rewards.reporting.shape import Shape
+from referral_rewards.reporting.cycles import CycleInList, CycleRow, CycleShown, Preview, Summary, Wanted
+from referral_rewards.reporting.shape import Instant, Shape
 
 router = APIRouter(prefix="/v1/cycles", tags=["cycles"])
 
@@ -31,6 +31,23 @@ class CyclePage(Shape):
 
     cycles: tuple[CycleInList, ...]
     next: UUID | None
+
+
+class PayoutsInCycle(Shape):
+    """Payouts of a cycle by their ids. ``next`` is what `after` takes for the page that follows; null at the end."""
+
+    payouts: tuple[CycleRow, ...]
+    next: UUID | None
+
+
+class PreviewSummary(Summary):
+    """What the whole of a program's next cycle would come to by what is due now."""
+
+    program: str
+    due_on: date
+    opens_at: Instant
+    minimum_minor: int | None
+    currency: str
 
 
 class NewCycle(BaseModel):
@@ -80,6 +97,25 @@ async def preview_cycle(
     return await reporting.preview(connection, program, datetime.now(UTC), after=after, limit=limit)
 
 
+@router.get(
+    "/preview/summary",
+    summary="Show what the next cycle would come to",
+    response_model_exclude_unset=True,
+    responses=refusals(HTTPStatus.NOT_FOUND),
+)
+async def summarize_preview(
+    connection: Reading,
+    person: Person,
+    program: Annotated[str, Query(max_length=500, pattern=fields.TEXT, examples=["acme-friends"])],
+) -> PreviewSummary:
+    """By rail and currency, and what would be carried forward by reason."""
+    now = datetime.now(UTC)
+    first = await reporting.preview(connection, program, now, limit=1)
+    head = {name: getattr(first, name) for name in ("program", "due_on", "opens_at", "minimum_minor", "currency")}
+    totals = await reporting.preview_totals(connection, program, now)
+    return PreviewSummary(**head, totals=totals.totals, carried=totals.carried)
+
+
 @router.post(
     "",
     status_code=201,
@@ -102,10 +138,25 @@ async def open_cycle(new: NewCycle, response: Response, person: Decider, parts: 
     return OpenedCycle(cycle=opened, program=row.program, due_on=row.due_on, repeated=repeated)
 
 
-@router.get("/{cycle}", summary="Show what a decision would be made against", response_model_exclude_unset=True)
+@router.get("/{cycle}", summary="Show a payout cycle", response_model_exclude_unset=True)
 async def show_cycle(cycle: UUID, connection: Reading, person: Person, parts: Its) -> CycleShown:
-    """The payout cycle with its digest, who has decided what, and which decisions it takes now."""
+    """What it comes to, where its payouts stand, who has decided what, and which decisions it takes now."""
     return await reporting.cycle(connection, cycle, parts.keys)
+
+
+@router.get("/{cycle}/payouts", summary="List a cycle's payouts")
+async def list_payouts_of_cycle(
+    cycle: UUID,
+    connection: Reading,
+    person: Person,
+    after: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> PayoutsInCycle:
+    """With the referrals that each pays, a page at a time."""
+    if await cycles.row(connection, cycle) is None:
+        raise NotFound("payout cycle", str(cycle))
+    found = await reporting.rows(connection, cycle, after=after, limit=limit)
+    return PayoutsInCycle(payouts=tuple(found), next=found[-1].payout if len(found) == limit else None)
 
 
 @router.post(

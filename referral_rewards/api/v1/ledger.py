@@ -40,13 +40,19 @@ async def show_balance(
     person: Bookkeeper,
     at: Annotated[Day | None, Query(description="At the end of that day, in UTC; now if none is named.")] = None,
     kind: AccountKind | None = None,
+    settled: Annotated[bool, Query(description="Also accounts that come to nothing.")] = False,
     after: Annotated[Text, Query(description="`next` of the page before.")] = "",
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
 ) -> TrialBalance:
-    """What each account comes to that does not come to nothing. The totals are those of all accounts, on every page."""
+    """What each account comes to; those that come to nothing are left out unless they are asked for.
+
+    The totals are those of all accounts, on every page.
+    """
     before = Span.of(None, at).ends_before
     currency, _, account = after.partition(" ")
-    wanted = Wanted(before=before, kind=kind, after=(account, currency) if after else None, limit=limit)
+    wanted = Wanted(
+        before=before, kind=kind, after=(account, currency) if after else None, limit=limit, settled=settled
+    )
     async with parts.database.transaction() as connection:
         await see_one_moment(connection)
         found = [each async for each in balances(connection, wanted)]

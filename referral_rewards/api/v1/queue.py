@@ -1,6 +1,7 @@
 """What waits for a person, page by page, and deciding on many claims of it at once."""
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -8,13 +9,15 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
+from referral_rewards.api.openapi import refusals
 from referral_rewards.api.recording import Outcome, recorded_together, rule_of
 from referral_rewards.api.v1 import fields
 from referral_rewards.domain.claims.approval import DecisionKind
-from referral_rewards.domain.decisions.bulk import TOGETHER_MAX
+from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX
+from referral_rewards.register.people import users
 from referral_rewards.reporting.queue.counts import Counts, counts
 from referral_rewards.reporting.queue.entries import Entry, page
-from referral_rewards.reporting.queue.filters import Filters
+from referral_rewards.reporting.queue.filters import Filters, Word
 from referral_rewards.reporting.queue.search import Asking
 from referral_rewards.reporting.shape import Shape
 
@@ -31,6 +34,12 @@ class Waiting(Shape):
     claims: tuple[Entry, ...]
     next: str | None
     counts: Counts
+
+
+class QueueFilters(Filters):
+    """What is asked of the queue, and for whom: one's own claims, or those of another person."""
+
+    for_: Word | None = Field(None, alias="for", description="As `mine`, of what this user can decide.")
 
 
 class Chosen(BaseModel):
@@ -85,11 +94,17 @@ class DecidedTogether(BaseModel):
     outcomes: list[Decided]
 
 
-@router.get("", summary="What waits for a person")
-async def list_claims(connection: Reading, person: Person, parts: Its, filters: Annotated[Filters, Query()]) -> Waiting:
+@router.get("", summary="What waits for a person", responses=refusals(HTTPStatus.NOT_FOUND))
+async def list_claims(
+    connection: Reading, person: Person, parts: Its, filters: Annotated[QueueFilters, Query()]
+) -> Waiting:
     """Claims before their approvers, late facts, clawback cases, payouts that can't go on by themselves, cycles."""
     now = datetime.now(UTC)
-    found = await page(connection, parts.keys, filters, Asking(person.name, person.roles), now)
+    asking = Asking(person.name, person.roles)
+    if filters.for_ is not None:
+        somebody = await users.named(connection, filters.for_)
+        filters, asking = filters.model_copy(update={"mine": True}), Asking(somebody.name, somebody.roles)
+    found = await page(connection, parts.keys, filters, asking, now)
     return Waiting(claims=tuple(found.entries), next=found.next, counts=await counts(connection, now))
 
 

@@ -2,11 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict
 
-from referral_rewards.api.dependencies import Its, Person, Reading
+from referral_rewards.api.dependencies import Decider, Its, Person, Reading, acting
 from referral_rewards.api.v1.fields import TEXT, NamedInPath
+from referral_rewards.domain.claims.sides import Side
+from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.register import audit
+from referral_rewards.register.notices import status_links
+from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.reporting.referrals.everything import ReferralShown, showing
 from referral_rewards.reporting.referrals.listing import ReferralInBrief, Wanted, listing
 from referral_rewards.reporting.shape import Shape
@@ -36,6 +42,39 @@ async def list_referrals(
     wanted = Wanted(program=program, status=status, after=after, limit=limit)
     found = tuple([each async for each in listing(connection, wanted)])
     return ReferralPage(referrals=found, next=found[-1].referral if len(found) == limit else None)
+
+
+class NewStatusLink(BaseModel):
+    """Whose own status it shows; ``revoke`` ends every link that was given out before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    side: Side
+    revoke: bool = False
+
+
+class StatusLink(BaseModel):
+    """A secret link: whoever has it sees that page, and may appeal there."""
+
+    url: str
+
+
+@router.post("/{referral:path}/status-links", summary="Give out the link to one side's own status page")
+async def give_status_link(
+    referral: NamedInPath, new: NewStatusLink, request: Request, parts: Its, person: Decider
+) -> StatusLink:
+    """The same link each time, until it is revoked. Who gave it out is on record."""
+    key = parts.intake.key_for(status_links.PURPOSE)
+    async with acting(parts, person) as (connection, now):
+        if new.revoke:
+            await status_links.revoke(connection, referral, new.side)
+        row = await referrals.row(connection, referral)
+        if row is None:
+            raise NotFound("referral", referral)
+        act = "status_link.renewed" if new.revoke else "status_link.given"
+        await audit.note(connection, actor=person.name, act=act, subject=referral, at=now, side=new.side)
+    home = parts.home_url or str(request.base_url).rstrip("/")
+    return StatusLink(url=home + status_links.path(key, row, new.side))
 
 
 @router.get("/{referral:path}", summary="Show a referral", response_model_exclude_unset=True)

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends
 from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from referral_rewards.api.dependencies import Its, Reading, SignedIn, bearer
+from referral_rewards.api.dependencies import Its, Reading, SignedIn, acting, bearer
+from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.register.people import tokens
-from referral_rewards.register.people.users import Scope
 
 router = APIRouter(prefix="/v1/tokens", tags=["tokens"])
 
@@ -72,6 +72,10 @@ async def issue_token(
 
 @router.delete("/{number}", status_code=204, summary="Revoke a token")
 async def revoke_token(number: UUID, parts: Its, user: SignedIn) -> None:
-    """One of one's own, at once; again changes nothing."""
+    """One of one's own, at once, or anybody's for administrators; again changes nothing."""
+    if Role.ADMINISTRATOR in user.roles and Scope.CLAIMS_DECIDE in user.scopes:
+        async with acting(parts, user, Role.ADMINISTRATOR) as (connection, now):
+            await tokens.revoke(connection, number, by=user.name, at=now)
+        return
     async with parts.database.transaction() as connection:
         await tokens.revoke(connection, number, by=user.name, at=datetime.now(UTC), only_of=user.name)

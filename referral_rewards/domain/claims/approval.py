@@ -1,52 +1,34 @@
 """Approval: who may decide on a claim, and when a decision is complete (SPEC §6)."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
+from referral_rewards.domain.claims.decision_kinds import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind
 from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendation
 from referral_rewards.domain.claims.rewards import Leg
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, RequestInvalid
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.programs.terms import RewardKind, Role, Terms
 
-NOTE_LENGTH_MAX: Final = 2000
-
-
-class DecisionKind(StrEnum):
-    """What an approver can record."""
-
-    APPROVE = "approve"
-    DENY = "deny"
-    HOLD = "hold"
-    RELEASE = "release"
-    REQUEST_EVIDENCE = "request_evidence"
-    REOPEN = "reopen"
-    REASSIGN = "reassign"
-
-
-#: The reason codes each kind of decision takes.
-REASON_CODES: Final[Mapping[DecisionKind, tuple[str, ...]]] = {
-    DecisionKind.APPROVE: ("terms_met", "verified", "attribution_settled", "exception_granted", "goodwill"),
-    DecisionKind.DENY: (
-        "terms_not_met",
-        "fraud",
-        "self_referral",
-        "duplicate",
-        "attribution_lost",
-        "existing_customer",
-        "evidence_insufficient",
-        "other",
-    ),
-    DecisionKind.HOLD: ("under_investigation", "awaiting_evidence", "customer_issue", "dispute_open", "other"),
-    DecisionKind.RELEASE: ("cleared", "evidence_received", "other"),
-    DecisionKind.REQUEST_EVIDENCE: ("proof_of_conversion", "identity", "attribution", "payment_details", "other"),
-    DecisionKind.REOPEN: ("appeal_upheld", "late_fact", "error_corrected", "other"),
-    DecisionKind.REASSIGN: ("attribution_corrected", "support_case", "partner_agreement", "other"),
-}
+__all__ = [
+    "NOTE_LENGTH_MAX",
+    "REASON_CODES",
+    "Approver",
+    "DecisionKind",
+    "Requirement",
+    "Signoff",
+    "check_note",
+    "check_words",
+    "is_override",
+    "may_decide",
+    "requirement",
+    "requirement_of_a_move",
+    "satisfied",
+]
 
 #: It may take several people to make one of these.
 _COUNTED: Final = frozenset({DecisionKind.APPROVE, DecisionKind.REASSIGN})

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from referral_rewards.domain.claims.approval import Signoff
-from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct, subject_digest
 
 _S = CycleState

@@ -24,22 +24,6 @@ _CYCLE_NAMESPACE: Final = UUID("0d3f8a0c-91b7-5d6e-8f6b-3c1f52e6d2a4")
 LEGS_MAX: Final = 200
 
 
-class CycleState(StrEnum):
-    """Where a cycle stands. It is paid only while it is released, and nothing but a signed decision releases it."""
-
-    COLLECTING = "collecting"
-    FROZEN = "frozen"
-    RELEASED = "released"
-    STOPPED = "stopped"
-    DONE = "done"
-
-
-#: It goes on by itself.
-GOES_ON: Final = frozenset({CycleState.COLLECTING, CycleState.RELEASED})
-#: It waits for finance.
-WAITS: Final = frozenset({CycleState.FROZEN, CycleState.STOPPED})
-
-
 class CarriedFor(StrEnum):
     """Why a leg that is due is not in a cycle, and waits for the next."""
 

@@ -3,11 +3,9 @@
 from collections.abc import Collection
 from typing import Final
 
-from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX, DecisionKind
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.errors import DecisionRefused, RequestInvalid
-
-TOGETHER_MAX: Final = 1_000
 
 #: What may be decided on many claims at once. Reopening and moving one are about what is special in it.
 TOGETHER: Final = (

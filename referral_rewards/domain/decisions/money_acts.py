@@ -8,90 +8,48 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
 from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.decisions.act_kinds import (
+    NEEDS_AMOUNT,
+    NEEDS_REFERENCE,
+    REASONS,
+    REFERENCE_LENGTH_MAX,
+    SUBJECT_OF,
+    MoneyAct,
+    SubjectKind,
+)
 from referral_rewards.domain.errors import ActRefused, NotAllowed, RequestInvalid
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import Role
 
-#: A bank's or a provider's own name for a payment.
-REFERENCE_LENGTH_MAX: Final = 140
-
-
-class SubjectKind(StrEnum):
-    """What a decision on money is about."""
-
-    PAYOUT = "payout"
-    CLAWBACK_CASE = "clawback_case"
-    CYCLE = "cycle"
-
-
-class MoneyAct(StrEnum):
-    """What can be decided. No value is one of `DecisionKind`'s: both stand in one register."""
-
-    RETRY_PAYOUT = "retry_payout"  # release a definitively refused one, under the next generation of its key
-    SETTLE_PAYOUT = "settle_payout"  # the provider shows that it was paid, under this reference
-    REFUSE_PAYOUT = "refuse_payout"  # the provider confirms that it was not paid and won't be
-    CANCEL_PAYOUT = "cancel_payout"  # do not pay it any more
-    CONFIRM_PAYOUT = "confirm_payout"  # the bank executed the instruction, under this reference
-    REVERSE_CLAWBACK = "reverse_clawback"  # take so much back at the provider
-    OFFSET_CLAWBACK = "offset_clawback"  # keep so much from what the payee gets next
-    WRITE_OFF_CLAWBACK = "write_off_clawback"  # give so much up
-    DISMISS_CLAWBACK = "dismiss_clawback"  # the reward was right after all
-    SETTLE_CLAWBACK = "settle_clawback"  # the provider shows that it was taken back, under this reference
-    REFUSE_CLAWBACK = "refuse_clawback"  # the provider confirms that it was not taken back and won't be
-    RELEASE_CYCLE = "release_cycle"  # pay the frozen list
-    STOP_CYCLE = "stop_cycle"  # send nothing more of it
-    RESUME_CYCLE = "resume_cycle"  # go on with it
-
+__all__ = [
+    "NEEDS_AMOUNT",
+    "NEEDS_REFERENCE",
+    "REASONS",
+    "REFERENCE_LENGTH_MAX",
+    "ROLES",
+    "SUBJECT_OF",
+    "ActSubject",
+    "MoneyAct",
+    "SubjectKind",
+    "check_details",
+    "may_act",
+    "payout_takes",
+    "subject_digest",
+]
 
 _A = MoneyAct
-
-SUBJECT_OF: Final[Mapping[MoneyAct, SubjectKind]] = {
-    **dict.fromkeys(
-        (_A.RETRY_PAYOUT, _A.SETTLE_PAYOUT, _A.REFUSE_PAYOUT, _A.CANCEL_PAYOUT, _A.CONFIRM_PAYOUT), SubjectKind.PAYOUT
-    ),
-    **dict.fromkeys(
-        (
-            *(_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.DISMISS_CLAWBACK),
-            *(_A.SETTLE_CLAWBACK, _A.REFUSE_CLAWBACK),
-        ),
-        SubjectKind.CLAWBACK_CASE,
-    ),
-    **dict.fromkeys((_A.RELEASE_CYCLE, _A.STOP_CYCLE, _A.RESUME_CYCLE), SubjectKind.CYCLE),
-}
-
-#: The reason codes each takes.
-REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
-    _A.RETRY_PAYOUT: ("provider_problem_solved", "details_corrected", "funds_added", "dispute_settled", "other"),
-    _A.SETTLE_PAYOUT: ("found_at_provider", "paid_outside", "other"),
-    _A.REFUSE_PAYOUT: ("not_at_provider", "provider_confirmed", "other"),
-    _A.CANCEL_PAYOUT: ("claim_changed", "payee_unreachable", "not_owed", "other"),
-    _A.CONFIRM_PAYOUT: ("bank_statement", "receipt", "other"),
-    _A.REVERSE_CLAWBACK: ("refund", "chargeback", "fraud", "paid_in_error", "other"),
-    _A.OFFSET_CLAWBACK: ("refund", "chargeback", "fraud", "paid_in_error", "other"),
-    _A.WRITE_OFF_CLAWBACK: ("not_worth_it", "payee_unreachable", "goodwill", "other"),
-    _A.DISMISS_CLAWBACK: ("dispute_won", "reward_stands", "duplicate_case", "other"),
-    _A.SETTLE_CLAWBACK: ("found_at_provider", "repaid", "other"),
-    _A.REFUSE_CLAWBACK: ("not_at_provider", "provider_confirmed", "other"),
-    _A.RELEASE_CYCLE: ("list_checked", "other"),
-    _A.STOP_CYCLE: ("something_wrong", "funds_missing", "other"),
-    _A.RESUME_CYCLE: ("cleared", "other"),
-}
 
 #: Whoever holds one of these may; an administrator holds no authority over money. Stopping needs less than paying.
 ROLES: Final[Mapping[MoneyAct, frozenset[Role]]] = {
     **dict.fromkeys(MoneyAct, frozenset({Role.FINANCE})),
     _A.STOP_CYCLE: frozenset({Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER}),
 }
-
-NEEDS_REFERENCE: Final = frozenset({_A.SETTLE_PAYOUT, _A.CONFIRM_PAYOUT, _A.SETTLE_CLAWBACK})
-NEEDS_AMOUNT: Final = frozenset({_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK})
 
 _P = PayoutState
 

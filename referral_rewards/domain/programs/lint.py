@@ -13,6 +13,7 @@ from referral_rewards.domain import money
 from referral_rewards.domain.errors import Problem
 from referral_rewards.domain.facts.payloads import Channel
 from referral_rewards.domain.payees import tax_thresholds
+from referral_rewards.domain.people.authority import Role
 from referral_rewards.domain.programs.sections import (
     Approval,
     ContactHours,
@@ -23,7 +24,6 @@ from referral_rewards.domain.programs.sections import (
     Qualifying,
     RewardRule,
     Rewards,
-    Role,
     Section,
     Tax,
     Tier,

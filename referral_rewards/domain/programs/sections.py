@@ -23,6 +23,7 @@ from pydantic import (
 from referral_rewards.domain import money
 from referral_rewards.domain.calendar import DayBoundary, Period
 from referral_rewards.domain.facts.payloads import Channel, Id
+from referral_rewards.domain.people.authority import Role
 from referral_rewards.domain.web_addresses import registrable
 
 
@@ -33,15 +34,6 @@ class RewardKind(StrEnum):
     CREDIT = "credit"
     DISCOUNT = "discount"
     GIFT_CARD = "gift_card"
-
-
-class Role(StrEnum):
-    """In which capacity a user acts."""
-
-    FINANCE = "finance"
-    PROGRAM_OWNER = "program_owner"
-    OPERATIONS = "operations"
-    ADMINISTRATOR = "administrator"
 
 
 def _decimal(value: Any) -> Any:

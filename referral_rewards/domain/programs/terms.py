@@ -13,6 +13,7 @@ from referral_rewards.domain import calendar, money
 from referral_rewards.domain.calendar import Period
 from referral_rewards.domain.errors import Problem, TermsInvalid
 from referral_rewards.domain.facts.payloads import Currency, Id
+from referral_rewards.domain.people.authority import Role
 from referral_rewards.domain.programs.lint import lint
 from referral_rewards.domain.programs.sections import (
     Approval,
@@ -28,7 +29,6 @@ from referral_rewards.domain.programs.sections import (
     RewardKind,
     RewardRule,
     Rewards,
-    Role,
     Section,
     Sources,
     Tax,

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from models.session import Database
 from referral_rewards.domain.claims.findings import Flag
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.local.demo.api import SHOP, Api, Refusal
 from referral_rewards.local.demo.script import Expectation
 from referral_rewards.register.people import users
-from referral_rewards.register.people.users import Scope
 
 PEOPLE: Final[Mapping[str, Role]] = {
     "fay": Role.FINANCE,

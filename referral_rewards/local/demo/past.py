@@ -12,7 +12,8 @@ from referral_rewards.local.demo.progress import Progress
 from referral_rewards.local.demo.script import Expectation, Script
 from referral_rewards.register.facts.file_intake import FileIntake
 from referral_rewards.register.facts.files import FactFile
-from referral_rewards.reporting.referrals import listing as at_rest
+from referral_rewards.register.facts.intake import Intake
+from referral_rewards.reporting.referrals import settling as at_rest
 
 _TOLD_EVERY: Final = 10
 
@@ -23,7 +24,7 @@ async def take_in(database: Database, pepper: bytes, script: Script, progress: P
     def tell(line: int, problem: Problem) -> None:
         progress.say(f"{script.past_file.name} line {line}: {problem}")
 
-    tally = await FileIntake(database, pepper, tell=tell).take(FactFile.at(script.past_file))
+    tally = await FileIntake(database, Intake(pepper), tell=tell).take(FactFile.at(script.past_file))
     assert tally.batch is not None
     async with database.transaction() as connection:
         touched = await at_rest.touched(connection, tally.batch)

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import PayoutCycleRow
 from models.statuses import spelled
 from referral_rewards.domain.cycles.authority import CycleAuthority, authority
-from referral_rewards.domain.cycles.grouping import CycleState, Minimum, cycle_id, latest_due, opens_at
+from referral_rewards.domain.cycles.grouping import Minimum, cycle_id, latest_due, opens_at
+from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.errors import NotFound, RequestInvalid
 from referral_rewards.domain.payouts.states import AT_REST
 from referral_rewards.domain.programs.terms import PayoutCycle, Terms

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
-from referral_rewards.domain.cycles.grouping import CycleState
+from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register import outbox
 from referral_rewards.register.cycles import gathering as cycle_gathering

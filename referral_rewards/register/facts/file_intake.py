@@ -2,10 +2,12 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -16,7 +18,6 @@ from referral_rewards.domain.errors import FactConflict, Problem
 from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Event, too_far_ahead
 from referral_rewards.register import outbox
-from referral_rewards.register.facts.files import FactFile
 from referral_rewards.register.facts.intake import Intake, Prepared, Recorded
 from referral_rewards.register.facts.jsonl import Line
 from referral_rewards.register.locks import Lock, retrying
@@ -45,6 +46,21 @@ Progress = Callable[[int], None]
 """Told how many bytes of the file are done."""
 
 
+Guard = Callable[[AsyncConnection], Awaitable[None]]
+"""Asked in each transaction that stores facts; what it raises stops the file there."""
+
+
+class Facts(Protocol):
+    """Facts to be taken in: a file of ours, or one that is being sent to us."""
+
+    @property
+    def name(self) -> str:
+        """Names them when they are taken in again: a hash of their content."""
+
+    def batches(self, size: int) -> Iterator[tuple[list[Line], int]]:
+        """Their lines in order, ``size`` at a time, each time with the bytes read so far. Reading may block."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Batch:
     """Lines of a file, read and prepared: the facts that can be taken, and the lines that can't."""
@@ -59,17 +75,24 @@ class FileIntake:
     """Takes files in. Problems go to ``tell`` as they are found; good lines land whatever stands beside them."""
 
     def __init__(
-        self, database: Database, pepper: bytes, *, tell: Tell, progress: Progress = lambda done: None
+        self,
+        database: Database,
+        intake: Intake,
+        *,
+        tell: Tell,
+        progress: Progress = lambda done: None,
+        guard: Guard | None = None,
     ) -> None:
         self._database = database
-        self._intake = Intake(pepper)
+        self._intake = intake
         self._tell = tell
         self._progress = progress
+        self._guard = guard
 
-    async def take(self, file: FactFile) -> Tally:
+    async def take(self, file: Facts) -> Tally:
         """Takes a file in, a batch a transaction. Taken in again it goes on where it stopped."""
         async with self._database.transaction() as connection:
-            batch = await open_batch(connection, file.content_hash, datetime.now(UTC))
+            batch = await open_batch(connection, file.name, datetime.now(UTC))
         tally = Tally(batch)
         async for read in self._ahead(file):
             self._refuse(read, tally)
@@ -80,14 +103,14 @@ class FileIntake:
             await finish(connection, batch, datetime.now(UTC))
         return tally
 
-    async def take_whole(self, file: FactFile) -> Tally:
+    async def take_whole(self, file: Facts) -> Tally:
         """Takes a file in entirely or not at all: the first look stores nothing, the second is one transaction.
 
         ``refused`` or ``conflicts`` above zero say that nothing was stored.
         """
         looked = Tally()
-        for lines, done in file.batches(BATCH_LINES):
-            self._refuse(_sorted_out(lines, done, self._intake), looked)
+        async for read in self._ahead(file):
+            self._refuse(read, looked)
         if looked.refused:
             return looked
         try:
@@ -95,15 +118,16 @@ class FileIntake:
         except _Conflicting as found:
             return found.tally
 
-    async def _take_in_one(self, file: FactFile) -> Tally:
+    async def _take_in_one(self, file: Facts) -> Tally:
         async with self._database.transaction() as connection:
             # All at once and in order: batch by batch they would be taken crosswise with another writer's.
             await connection.execute(_EVERY_LOCK, {"space": int(Lock.FACTS), "last": keys.LOCKS - 1})
             now = datetime.now(UTC)
-            batch = await open_batch(connection, file.content_hash, now)
+            batch = await open_batch(connection, file.name, now)
             tally = Tally(batch)
             async for read in self._ahead(file):
                 self._refuse(read, tally)
+                await self._ask(connection)
                 recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
                 self._count(recorded, read, tally)
                 self._progress(read.bytes_done)
@@ -112,7 +136,7 @@ class FileIntake:
             await finish(connection, batch, now)
         return tally
 
-    async def _ahead(self, file: FactFile) -> AsyncIterator[_Batch]:
+    async def _ahead(self, file: Facts) -> AsyncIterator[_Batch]:
         """The file's batches; the next one is read and prepared while the present one is stored."""
         found = file.batches(BATCH_LINES)
 
@@ -120,24 +144,30 @@ class FileIntake:
             lines = next(found, None)
             return None if lines is None else _sorted_out(*lines, self._intake)
 
-        usual = sys.getswitchinterval()
-        sys.setswitchinterval(_HAND_OVER_SECONDS)
-        coming = asyncio.create_task(asyncio.to_thread(read))
-        try:
-            while (batch := await coming) is not None:
-                coming = asyncio.create_task(asyncio.to_thread(read))
-                yield batch
-        finally:
-            coming.cancel()
-            sys.setswitchinterval(usual)
+        # A thread of its own: reading may wait for whoever sends the file, and others need the shared ones meanwhile.
+        reader, loop = ThreadPoolExecutor(max_workers=1), asyncio.get_running_loop()
+        with _hands_over():
+            coming = loop.run_in_executor(reader, read)
+            try:
+                while (batch := await coming) is not None:
+                    coming = loop.run_in_executor(reader, read)
+                    yield batch
+            finally:
+                coming.cancel()
+                reader.shutdown(wait=False, cancel_futures=True)
 
     async def _store(self, read: _Batch, batch: UUID) -> Recorded:
         async def work() -> Recorded:
             async with self._database.transaction() as connection:
                 now = datetime.now(UTC)
+                await self._ask(connection)
                 return await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
 
         return await retrying(work)
+
+    async def _ask(self, connection: AsyncConnection) -> None:
+        if self._guard is not None:
+            await self._guard(connection)
 
     def _refuse(self, read: _Batch, tally: Tally) -> None:
         tally.refused += len(read.refused)
@@ -152,6 +182,26 @@ class FileIntake:
         numbers = {id(event): number for number, event in read.taken}
         for event in recorded.conflicts:
             self._tell(numbers[id(event)], Problem("", str(FactConflict(event.source, event.event_id))))
+
+
+class _HandOver:
+    """How many files are being read, and Python's own interval."""
+
+    files = 0
+    usual = sys.getswitchinterval()
+
+
+@contextmanager
+def _hands_over() -> Iterator[None]:
+    """Has threads give way sooner for the length of the block, of which there may be several at a time."""
+    _HandOver.files += 1
+    sys.setswitchinterval(_HAND_OVER_SECONDS)
+    try:
+        yield
+    finally:
+        _HandOver.files -= 1
+        if not _HandOver.files:
+            sys.setswitchinterval(_HandOver.usual)
 
 
 class _Conflicting(Exception):
@@ -188,6 +238,11 @@ async def open_batch(connection: AsyncConnection, name: str, at: datetime) -> UU
     return UUID(str((await connection.execute(_OPEN, {"id": uuid4(), "name": name, "at": at})).scalar_one()))
 
 
+async def is_known(connection: AsyncConnection, batch: UUID) -> bool:
+    """Whether there is such a batch."""
+    return bool((await connection.execute(_KNOWN, {"id": batch})).scalar_one())
+
+
 async def finish(connection: AsyncConnection, batch: UUID, at: datetime) -> None:
     """Marks a batch as whole: its facts wait for no stragglers, and its wake-ups go out."""
     await connection.execute(_FINISH, {"id": batch, "at": at})
@@ -205,6 +260,8 @@ _OPEN: Final = text("""
 INSERT INTO ingest_batch (id, name, opened_at) VALUES (:id, :name, :at)
 ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id
 """)
+
+_KNOWN: Final = text("SELECT EXISTS (SELECT 1 FROM ingest_batch WHERE id = :id)")
 
 _FINISH: Final = text("UPDATE ingest_batch SET finished_at = :at WHERE id = :id")
 

@@ -41,6 +41,11 @@ class FactFile:
         except OSError as error:
             raise BadInput([Problem(str(path), (error.strerror or str(error)).lower())]) from None
 
+    @property
+    def name(self) -> str:
+        """The hash of its content."""
+        return self.content_hash
+
     def batches(self, size: int) -> Iterator[tuple[list[Line], int]]:
         """The lines of the file in order, ``size`` at a time, each time with the bytes read so far.
 

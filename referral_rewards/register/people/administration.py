@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import NotAllowed, NotFound, RequestInvalid
 from referral_rewards.domain.facts.identity import id_problem
+from referral_rewards.domain.people.authority import OF_A_PERSON, Scope
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import audit, constraints
+from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.people import passwords, sessions, users
-from referral_rewards.register.people.users import OF_A_PERSON, Scope
 
 #: Violated where a subject is linked already.
 IDENTITY: Final = "oidc_identity_pkey"
@@ -26,6 +27,13 @@ async def listing(connection: AsyncConnection) -> Sequence[Any]:
     """Everybody by name: name, roles, scopes, mark_kinds, created_at, barred_at, has_password, has_contact,
     identities, tokens (that work), sessions (that are not over)."""
     return (await connection.execute(_PEOPLE, {"name": None})).all()
+
+
+async def administrators(connection: AsyncConnection) -> list[str]:
+    """Who is an administrator and not barred, by name. Held until the end of the transaction: of two who are added as
+    the first at one moment, one is."""
+    await lock(connection, Lock.FIRST_ADMINISTRATOR)
+    return list((await connection.execute(_ADMINISTRATORS, {"role": Role.ADMINISTRATOR})).scalars())
 
 
 async def one(connection: AsyncConnection, name: str) -> Any:
@@ -217,6 +225,9 @@ SELECT u.name, u.roles, u.scopes, u.created_at, u.barred_at, u.password_hash IS 
           AND (t.expires_at IS NULL OR t.expires_at > now())) AS tokens,
        (SELECT count(*) FROM session s WHERE s.username = u.name AND s.expires_at > now()) AS sessions
 FROM app_user u WHERE CAST(:name AS text) IS NULL OR u.name = :name ORDER BY u.name
+""")
+_ADMINISTRATORS: Final = text("""
+SELECT name FROM app_user WHERE CAST(:role AS text) = ANY(roles) AND barred_at IS NULL ORDER BY name
 """)
 _ROLES: Final = text("SELECT roles FROM app_user WHERE name = :name FOR UPDATE")
 _SET_ROLES: Final = text("UPDATE app_user SET roles = :roles WHERE name = :name")

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import SessionRow
 from referral_rewards.domain.errors import NotSignedIn
+from referral_rewards.domain.people.authority import OF_A_PERSON, Scope
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.register.people.users import OF_A_PERSON, Scope, User, hash_of
+from referral_rewards.register.people.users import User, hash_of
 
 #: Unused for so long, a session is over; and used or not, after a working day.
 IDLE_MAX: Final = timedelta(minutes=30)

@@ -9,9 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register import audit
 from referral_rewards.register.people import users
-from referral_rewards.register.people.users import Scope, User, hash_of
+from referral_rewards.register.people.users import User, hash_of
 
 LABEL_LENGTH_MAX: Final = 80
 LIFETIME_MAX: Final = timedelta(days=366)

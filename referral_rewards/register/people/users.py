@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -17,24 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import PersonalData, TokenRow
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
-from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.people.authority import OF_A_PERSON, READ_THE_BOOKS, Role, Scope
 
 #: Tokens begin so, to be found by whoever scans for leaked secrets.
 TOKEN_PREFIX: Final = "rrt_"  # noqa: S105 (a prefix, no secret)
-
-
-class Scope(StrEnum):
-    """What a token may be used for. A service has scopes of its own; a person's roles bring some with them."""
-
-    EVENTS_WRITE = "events:write"
-    CLAIMS_READ = "claims:read"
-    CLAIMS_DECIDE = "claims:decide"
-
-
-#: What a person may do with a token, where the token does not say less.
-OF_A_PERSON: Final = frozenset({Scope.CLAIMS_READ, Scope.CLAIMS_DECIDE})
-#: Whoever holds one of these may read the books; what moves money in them, neither decides by that.
-READ_THE_BOOKS: Final = frozenset({Role.FINANCE, Role.ADMINISTRATOR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +68,16 @@ class User:
         self.need_a_role()
         if not self.roles & READ_THE_BOOKS:
             raise NotAllowed(f"{self.name} may not read the books: it needs {' or '.join(sorted(READ_THE_BOOKS))}")
+
+    def need_role(self, role: Role, what: str) -> None:
+        """Return if the user holds the role; ``what`` names what needs it, for the refusal.
+
+        Raises:
+            NotAllowed: if not.
+        """
+        self.need_a_role()
+        if role not in self.roles:
+            raise NotAllowed(f"{self.name} may not {what}: it needs the role {role}")
 
     def need_finance(self) -> None:
         """Return if the user is of finance, who alone has a provider asked about money.
@@ -216,13 +211,22 @@ async def signed_in(connection: AsyncConnection, token: str, at: datetime) -> Us
     Raises:
         NotSignedIn: if it is nobody's, was revoked, has expired, or its user was barred.
     """
-    row = (await connection.execute(_BY_TOKEN, {"hash": hash_of(token), "at": at})).one_or_none()
+    return await with_proof(connection, hash_of(token), at)
+
+
+async def with_proof(connection: AsyncConnection, proof: str, at: datetime) -> User:
+    """The user as they are now, by the ``proof`` of a token that was shown before.
+
+    Raises:
+        NotSignedIn: likewise.
+    """
+    row = (await connection.execute(_BY_TOKEN, {"hash": proof, "at": at})).one_or_none()
     if row is None:
         raise NotSignedIn("the token is not valid")
     roles = frozenset(Role(role) for role in row.roles)
     held = {*row.own_scopes, *(OF_A_PERSON if roles else ())}
     granted = frozenset(Scope(scope) for scope in row.scopes if scope in held)
-    return User(row.name, roles, granted, frozenset(row.marks), hash_of(token))
+    return User(row.name, roles, granted, frozenset(row.marks), proof)
 
 
 def hash_of(token: str) -> str:

@@ -8,11 +8,11 @@ from typing import Final
 from sqlalchemy import text
 
 from models.session import Database
+from referral_rewards.domain.people.authority import Scope
 from referral_rewards.domain.programs.terms import Role, Terms
 from referral_rewards.domain.readiness.gaps import Readiness, named_sources
 from referral_rewards.domain.readiness.staffing import Person
 from referral_rewards.register import programs
-from referral_rewards.register.people.users import Scope
 from referral_rewards.reporting import rails
 from referral_rewards.sources.port import Source
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.reporting.queue.filters import Waits
+from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.reporting.shape import Shape
 
 COUNTED_MAX: Final = 1_000

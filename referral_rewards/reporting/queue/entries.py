@@ -10,6 +10,7 @@ from pydantic import Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.payouts.advice import to_do
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.decisions import chain as decisions
@@ -17,7 +18,7 @@ from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import dump
 from referral_rewards.register.payouts.endings import GIVEN_UP
-from referral_rewards.reporting.queue.filters import PAGE_MAX, Filters, Waits
+from referral_rewards.reporting.queue.filters import PAGE_MAX, Filters
 from referral_rewards.reporting.queue.search import Asking, search
 from referral_rewards.reporting.referrals.listing import Conversion, LegInBrief
 from referral_rewards.reporting.shape import Instant, Shape

@@ -6,12 +6,12 @@ import json
 import re
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from referral_rewards.domain.claims.findings import Flag, Recommendation
+from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import known_currency
 from referral_rewards.domain.programs.terms import Role
@@ -20,32 +20,6 @@ PAGE_MAX: Final = 500
 UNFLAGGED: Final = "none"
 FLAGS: Final = (UNFLAGGED, *Flag)
 _MINOR_MAX: Final = 2**63 - 1
-
-
-class Waits(StrEnum):
-    """Why something waits for a person: a claim for its approvers, or one of the exceptions."""
-
-    APPROVAL = "approval"
-    LATE_FACT = "late_fact"
-    CLAWBACK = "clawback"
-    PAYOUT_MANUAL_REVIEW = "payout_manual_review"
-    PAYOUT_REFUSED = "payout_refused"
-    PAYOUT_RETURNED = "payout_returned"
-    PAYOUT_WAITING_FUNDS = "payout_waiting_funds"
-    PAYOUT_UNKNOWN = "payout_unknown"
-    PAYOUT_ACCEPTED = "payout_accepted"
-    CYCLE = "cycle"
-    REPORTED = "reported"
-
-
-class Sort(StrEnum):
-    """In which order. What has no amount, or no deadline, is in no list that is sorted by it."""
-
-    OLDEST = "oldest"
-    NEWEST = "newest"
-    AMOUNT_HIGH = "amount_high"
-    AMOUNT_LOW = "amount_low"
-    DEADLINE = "deadline"
 
 
 def _printable(value: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.reporting.queue.filters import Filters, Sort, Waits, cursor
+from referral_rewards.domain.decisions.waiting import Sort, Waits
+from referral_rewards.reporting.queue.filters import Filters, cursor
 from referral_rewards.reporting.queue.search import Asking, search
 
 #: What is walked through by whoever comes from no list: every claim that waits for approval, the oldest first.

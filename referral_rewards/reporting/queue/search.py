@@ -14,12 +14,13 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import exponent
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.locks import array
-from referral_rewards.reporting.queue.filters import UNFLAGGED, Filters, Sort, Waits, cursor, place_of
+from referral_rewards.reporting.queue.filters import UNFLAGGED, Filters, cursor, place_of
 
 FEW: Final = 1_000
 #: A stretch begins as long as the page, and grows to this; a page reads at most so many of them.

@@ -25,8 +25,8 @@ class CostShown(Shape):
 
 
 class RunShown(Shape):
-    """One run in figures: ``reasons`` are of the denied and the expired; ``cost`` is of what the run approved,
-    ``if_approved`` of what was left to a person."""
+    """One run in figures: ``reasons`` are of the denied and the expired, and of what else has any; ``cost`` is of what
+    the run approved, ``if_approved`` of what was left to a person."""
 
     outcomes: dict[Outcome, int]
     reasons: dict[Outcome, dict[str, int]]
@@ -115,7 +115,8 @@ def _run(tally: Tally) -> RunShown:
         outcomes={outcome: tally.outcomes[outcome] for outcome in Outcome},
         reasons={
             outcome: {why: count for (of, why), count in sorted(tally.reasons.items()) if of is outcome}
-            for outcome in (Outcome.DENIED, Outcome.EXPIRED)
+            for outcome in Outcome
+            if outcome in (Outcome.DENIED, Outcome.EXPIRED) or any(of is outcome for of, _ in tally.reasons)
         },
         flags=dict(sorted(tally.flags.items())),
         cost=_cost(tally.cost),

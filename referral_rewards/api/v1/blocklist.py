@@ -1,0 +1,128 @@
+"""Whom the installation trusts no more, as marks alone: nobody can be read in them. For administrators."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from referral_rewards.api.dependencies import Administrator, Its, Parts, Reading, acting
+from referral_rewards.api.v1.fields import TEXT
+from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
+from referral_rewards.domain.facts.identity import id_problem, tells_of_a_person
+from referral_rewards.domain.people.authority import Role
+from referral_rewards.register.claims import blocklist
+from referral_rewards.reporting.shape import Instant
+
+router = APIRouter(prefix="/v1/blocklist", tags=["people"])
+
+_VALUES_MAX: Final = 1_000
+
+Value = Annotated[str, Field(max_length=500, pattern=TEXT)]
+Values = Annotated[list[Value], Field(max_length=_VALUES_MAX)]
+
+
+class Identities(BaseModel):
+    """Email addresses, phone numbers, customer ids, devices and payment fingerprints, as facts tell them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Values = []
+    phone: Values = []
+    customer: Values = []
+    device: Values = []
+    fingerprint: Values = []
+
+
+class NewlyBlocked(Identities):
+    """Whom to block, and why: for whoever asks later, and naming nobody."""
+
+    why: Annotated[str, Field(max_length=500, pattern=TEXT)]
+
+
+class TrustedAgain(Identities):
+    """Whom to trust again, by what was blocked or by the marks that the list shows."""
+
+    mark: Values = []
+
+
+class BlockedMark(BaseModel):
+    """A mark that is blocked, why, since when and by whom."""
+
+    mark: str
+    why: str
+    blocked_at: Instant
+    blocked_by: str
+
+
+class Blocked(BaseModel):
+    """How many marks were blocked now, and how many of them were before."""
+
+    blocked: int
+    before: int
+
+
+class Trusted(BaseModel):
+    """How many marks are trusted again."""
+
+    trusted: int
+
+
+#: By which field of a fact each kind of value is told.
+_FIELDS: Final = {
+    "email": "email",
+    "phone": "phone",
+    "customer": "customer",
+    "device": "device",
+    "fingerprint": "payment_fingerprint",
+}
+
+
+@router.get("", summary="List what is blocked")
+async def list_blocked(connection: Reading, user: Administrator) -> list[BlockedMark]:
+    """Newest first: marks, for nothing else is kept."""
+    return [BlockedMark(**row._mapping) for row in await blocklist.listing(connection)]
+
+
+@router.post("", summary="Block whoever shows one of these")
+async def block(new: NewlyBlocked, parts: Its, user: Administrator) -> Blocked:
+    """The signal `blocklisted` tells of it, by the weight that the terms give it."""
+    if not new.why.strip():
+        raise RequestInvalid("say why, for whoever asks later", "why")
+    if tells_of_a_person(new.why):
+        raise RequestInvalid("looks like an address or a phone number: only marks are kept, say it without", "why")
+    marks = _marks(parts, new)
+    async with acting(parts, user, Role.ADMINISTRATOR) as (connection, now):
+        added = await blocklist.add(connection, marks, why=new.why.strip(), by=user.name, at=now)
+    return Blocked(blocked=added, before=len(marks) - added)
+
+
+@router.post("/removals", summary="Trust them again")
+async def unblock(new: TrustedAgain, parts: Its, user: Administrator) -> Trusted:
+    """What was judged meanwhile is judged anew only when its facts change."""
+    marks = frozenset(new.mark)
+    if not marks or any(getattr(new, field) for field in _FIELDS):
+        marks |= _marks(parts, new)
+    async with acting(parts, user, Role.ADMINISTRATOR) as (connection, now):
+        await blocklist.remove(connection, marks, by=user.name, at=now)
+    return Trusted(trusted=len(marks))
+
+
+def _marks(parts: Parts, given: Identities) -> frozenset[str]:
+    """The marks of what was given.
+
+    Raises:
+        BadInput: with every value that has no mark, or if nothing was given.
+    """
+    told: list[tuple[str, Any]] = [(field, value) for field in _FIELDS for value in getattr(given, field)]
+    if not told:
+        raise RequestInvalid(f"name at least one of {', '.join(_FIELDS)}")
+    problems, found = [], set[str]()
+    for field, value in told:
+        problem = id_problem(value) if field == "customer" else None
+        marks = parts.intake.marker.marks({_FIELDS[field]: value})
+        if problem or not marks:
+            problems.append(Problem(field, problem or f"{value!r} can't be compared with anybody's"))
+        found |= marks
+    if problems:
+        raise BadInput(problems)
+    return frozenset(found)

@@ -1,0 +1,155 @@
+"""Programs: publishing a version of their terms, reading what was published, and whether one is ready to run."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from referral_rewards.api.dependencies import Decider, Its, Person, Reading, acting
+from referral_rewards.api.openapi import PlaceOfProblem, refusals
+from referral_rewards.api.v1.fields import TEXT, NamedInPath
+from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.people.authority import Role
+from referral_rewards.domain.programs.terms import Terms, load_terms
+from referral_rewards.domain.readiness.gaps import Area, gaps, in_order
+from referral_rewards.domain.readiness.terms_review import unclear
+from referral_rewards.register import programs
+from referral_rewards.reporting.programs.preflight import readiness
+from referral_rewards.reporting.shape import Instant
+from referral_rewards.sources.connected import connected
+
+router = APIRouter(prefix="/v1/programs", tags=["programs"])
+
+_TERMS_LENGTH_MAX: Final = 200_000
+_EXAMPLE: Final = "program: acme-friends\neffective_from: 2026-01-01\n…\n"
+
+TermsText = Annotated[str, Field(max_length=_TERMS_LENGTH_MAX, pattern=TEXT, examples=[_EXAMPLE])]
+"""Terms as they are written, in YAML."""
+
+
+class ProgramVersion(BaseModel):
+    """A version of a program's terms."""
+
+    program: str
+    version: int
+    name: str
+    effective_from: Instant
+    published_at: Instant
+    published_by: str
+
+
+class NewTerms(BaseModel):
+    """Terms to be published as the next version of the program that they name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    terms: TermsText
+
+
+class PublishedTerms(BaseModel):
+    """The version that holds the text; ``repeated`` if it did so before. ``released`` counts the referrals that waited
+    for it, ``unclear`` names what nobody can have meant."""
+
+    program: str
+    version: int
+    repeated: bool
+    released: int
+    unclear: list[PlaceOfProblem]
+
+
+class ProposedTerms(BaseModel):
+    """Terms to be judged in place of the newest version; null: that version."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    terms: TermsText | None = None
+
+
+class AreaRemark(BaseModel):
+    """Something said about one area of what a program needs."""
+
+    area: Area
+    what: str
+
+
+class ProgramReadiness(BaseModel):
+    """Whether a program can run, with each gap named, and what was found in order."""
+
+    program: str
+    version: int | None
+    ready: bool
+    gaps: list[AreaRemark]
+    in_order: list[AreaRemark]
+
+
+@router.get("", summary="List every version of every program")
+async def list_programs(connection: Reading, person: Person) -> list[ProgramVersion]:
+    """By program and number."""
+    return [ProgramVersion(**row._mapping) for row in await programs.listing(connection)]
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    summary="Publish terms",
+    responses={
+        200: {"model": PublishedTerms, "description": "The newest version has this very text"},
+        **refusals(HTTPStatus.CONFLICT),
+    },
+)
+async def publish_terms(new: NewTerms, parts: Its, person: Decider, response: Response) -> PublishedTerms:
+    """For program owners. 409 if a referral that is bound to an earlier version would change its terms."""
+    person.need_role(Role.PROGRAM_OWNER, _PUBLISHING)
+    terms = load_terms(new.terms)
+    async with acting(parts, person, Role.PROGRAM_OWNER, _PUBLISHING) as (connection, now):
+        done = await programs.publish(connection, new.terms, by=person.name, at=now)
+    if done.repeated:
+        response.status_code = HTTPStatus.OK
+    said = [PlaceOfProblem(**each._asdict()) for each in unclear(terms)]
+    return PublishedTerms(
+        program=done.program, version=done.version, repeated=done.repeated, released=done.released, unclear=said
+    )
+
+
+@router.get(
+    "/{program:path}/terms",
+    summary="Show terms as they were published",
+    response_class=PlainTextResponse,
+    responses={200: {"description": "The text, comments included.", "content": {"text/plain": {}}}},
+)
+async def show_terms(
+    program: NamedInPath,
+    connection: Reading,
+    person: Person,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="The newest if none is named.")] = None,
+) -> PlainTextResponse:
+    """The YAML of a version."""
+    return PlainTextResponse(await programs.shown(connection, program, version))
+
+
+@router.post("/{program:path}/preflight", summary="Whether a program is ready to run")
+async def check_readiness(program: NamedInPath, new: ProposedTerms, parts: Its, person: Person) -> ProgramReadiness:
+    """Its terms clear, billing and rails connected, people there for every decision. Outside sources are asked."""
+    proposed = None if new.terms is None else of_program(new.terms, program)
+    async with connected(parts.sources) as sources:
+        found = await readiness(parts.database, program, sources, proposed=proposed)
+    missing = [AreaRemark(area=each.area, what=each.what) for each in gaps(found)]
+    well = [AreaRemark(area=each.area, what=each.what) for each in in_order(found)]
+    return ProgramReadiness(program=program, version=found.version, ready=not missing, gaps=missing, in_order=well)
+
+
+def of_program(text: str, program: str) -> Terms:
+    """The terms that the text says.
+
+    Raises:
+        BadInput: if it says none, or those of another program.
+    """
+    terms = load_terms(text)
+    if terms.program != program:
+        raise RequestInvalid(f"are the terms of {terms.program}, not of {program}", "terms")
+    return terms
+
+
+_PUBLISHING: Final = "publish terms"

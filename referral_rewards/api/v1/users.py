@@ -1,0 +1,291 @@
+"""People and services: who there is, what they may do, and how they sign in. For administrators."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from fastapi.security import HTTPAuthorizationCredentials
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.api.dependencies import Administrator, Its, Parts, Reading, SignedIn, acting, bearer
+from referral_rewards.api.v1.fields import TEXT, NamedInPath
+from referral_rewards.api.v1.tokens import IssuedToken, Token
+from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.facts.identity import Marker
+from referral_rewards.domain.people.authority import Role, Scope
+from referral_rewards.register.people import administration as people
+from referral_rewards.register.people import passwords, tokens, users
+from referral_rewards.register.people.users import User
+from referral_rewards.reporting.shape import Instant
+
+router = APIRouter(prefix="/v1/users", tags=["people"])
+
+Word = Annotated[str, Field(min_length=1, max_length=300, pattern=TEXT)]
+_STRICT = ConfigDict(extra="forbid")
+
+
+class Account(BaseModel):
+    """A person, who holds roles, or a service, which has scopes. ``mark_kinds`` says by what they are known, so that
+    they never decide on claims they benefit from; ``tokens`` and ``sessions`` count those that still work."""
+
+    name: str
+    roles: list[str]
+    scopes: list[str]
+    mark_kinds: list[str]
+    created_at: Instant
+    barred_at: Instant | None
+    has_password: bool
+    has_contact: bool
+    identities: int
+    tokens: int
+    sessions: int
+
+
+class NewAccount(BaseModel):
+    """Somebody to be added. ``customer`` and ``email`` are their own and kept as marks alone; ``contact`` is where they
+    are written to."""
+
+    model_config = _STRICT
+
+    name: Word
+    roles: list[Role] = []
+    scopes: list[Scope] = []
+    customer: Word | None = None
+    email: Word | None = None
+    contact: Word | None = None
+
+
+class AddedAccount(BaseModel):
+    """Somebody who was added. ``token`` is shown this once."""
+
+    name: str
+    token: str
+
+
+class NewRoles(BaseModel):
+    """The roles that take the place of the ones before."""
+
+    model_config = _STRICT
+
+    roles: list[Role]
+
+
+class NewMarks(BaseModel):
+    """Who somebody is; kept as marks alone, beside what is known."""
+
+    model_config = _STRICT
+
+    customer: Word | None = None
+    email: Word | None = None
+
+
+class NewContact(BaseModel):
+    """Where somebody is written to."""
+
+    model_config = _STRICT
+
+    email: Word
+
+
+class NewPassword(BaseModel):
+    """A password, of which the hash is kept."""
+
+    model_config = _STRICT
+
+    password: Annotated[SecretStr, Field(max_length=1000)]
+
+
+class NewIdentity(BaseModel):
+    """By which provider, and by what subject (`sub`) of it, somebody signs in."""
+
+    model_config = _STRICT
+
+    issuer: Word
+    subject: Word
+
+
+class NewTokenOf(BaseModel):
+    """A token to be issued for somebody: all that the user may do if no scopes are named."""
+
+    model_config = _STRICT
+
+    label: Annotated[str, Field(min_length=1, max_length=tokens.LABEL_LENGTH_MAX)]
+    scopes: list[Scope] = []
+    days: Annotated[int, Field(ge=1, le=tokens.LIFETIME_MAX.days)] = 90
+
+
+@router.get("", summary="List people and services")
+async def list_users(connection: Reading, user: Administrator) -> list[Account]:
+    """By name, with their roles and how they can sign in."""
+    return [Account(**row._mapping) for row in await people.listing(connection)]
+
+
+@router.post("", status_code=HTTPStatus.CREATED, summary="Add a person or a service")
+async def add_user(new: NewAccount, parts: Its, user: Administrator) -> AddedAccount:
+    """With a token that is shown this once."""
+    if not new.roles and not new.scopes:
+        raise RequestInvalid("a person needs a role, a service a scope", "roles")
+    marks = _marks(parts, new.customer, new.email)
+    async with acting(parts, user, Role.ADMINISTRATOR) as (connection, now):
+        token = await people.add(
+            connection,
+            new.name,
+            roles=new.roles,
+            scopes=new.scopes,
+            marks=marks,
+            by=user.name,
+            at=now,
+            with_token=True,
+        )
+        if new.contact is not None:
+            await people.set_contact(connection, new.name, new.contact, by=user.name, at=now)
+    assert token is not None
+    return AddedAccount(name=new.name, token=token)
+
+
+@router.put("/{name:path}/roles", status_code=HTTPStatus.NO_CONTENT, summary="Set somebody's roles")
+async def set_roles(name: NamedInPath, new: NewRoles, parts: Its, user: Administrator) -> None:
+    """In place of the ones before; they count with the next request. Nobody changes their own."""
+    await _do(parts, user, lambda c, at: people.set_roles(c, name, new.roles, by=user.name, at=at))
+
+
+@router.put("/{name:path}/marks", status_code=HTTPStatus.NO_CONTENT, summary="Note who somebody is")
+async def set_marks(name: NamedInPath, new: NewMarks, parts: Its, user: Administrator) -> None:
+    """So that they never decide on claims they benefit from."""
+    marks = _marks(parts, new.customer, new.email)
+    if not marks:
+        raise RequestInvalid("name a customer id or an email address of theirs", "customer")
+    await _do(parts, user, lambda c, at: people.set_marks(c, name, marks, by=user.name, at=at))
+
+
+@router.delete("/{name:path}/marks", status_code=HTTPStatus.NO_CONTENT, summary="Forget who somebody is")
+async def forget_marks(name: NamedInPath, parts: Its, user: Administrator) -> None:
+    """All of it."""
+    await _do(parts, user, lambda c, at: people.set_marks(c, name, (), by=user.name, at=at))
+
+
+@router.put("/{name:path}/contact", status_code=HTTPStatus.NO_CONTENT, summary="Note where somebody is written to")
+async def set_contact(name: NamedInPath, new: NewContact, parts: Its, user: Administrator) -> None:
+    """In place of the address before, which is erased."""
+    await _do(parts, user, lambda c, at: people.set_contact(c, name, new.email, by=user.name, at=at))
+
+
+@router.delete("/{name:path}/contact", status_code=HTTPStatus.NO_CONTENT, summary="Write to somebody no more")
+async def remove_contact(name: NamedInPath, parts: Its, user: Administrator) -> None:
+    """The address is erased."""
+    await _do(parts, user, lambda c, at: people.set_contact(c, name, None, by=user.name, at=at))
+
+
+@router.put("/{name:path}/password", status_code=HTTPStatus.NO_CONTENT, summary="Set somebody's password")
+async def set_password(name: NamedInPath, new: NewPassword, parts: Its, user: Administrator) -> None:
+    """Their sessions end."""
+    typed = new.password.get_secret_value()
+    passwords.check(typed, name)
+    hashed = await passwords.hash_of(typed)
+    await _do(parts, user, lambda c, at: people.set_password(c, name, hashed, by=user.name, at=at))
+
+
+@router.delete("/{name:path}/password", status_code=HTTPStatus.NO_CONTENT, summary="Remove somebody's password")
+async def remove_password(name: NamedInPath, parts: Its, user: Administrator) -> None:
+    """Their sessions end."""
+    await _do(parts, user, lambda c, at: people.set_password(c, name, None, by=user.name, at=at))
+
+
+@router.post("/{name:path}/identities", status_code=HTTPStatus.NO_CONTENT, summary="Link somebody to a provider")
+async def link_user(name: NamedInPath, new: NewIdentity, parts: Its, user: Administrator) -> None:
+    """Whoever the provider knows by that subject signs in as this user."""
+    await _do(
+        parts,
+        user,
+        lambda c, at: people.link(c, name, issuer=new.issuer, subject=new.subject, by=user.name, at=at),
+    )
+
+
+@router.delete("/{name:path}/identities", status_code=HTTPStatus.NO_CONTENT, summary="Unlink somebody")
+async def unlink_user(name: NamedInPath, parts: Its, user: Administrator) -> None:
+    """From every provider; their sessions end."""
+    await _do(parts, user, lambda c, at: people.unlink(c, name, by=user.name, at=at))
+
+
+@router.delete("/{name:path}/sessions", status_code=HTTPStatus.NO_CONTENT, summary="Sign somebody out everywhere")
+async def end_sessions(name: NamedInPath, parts: Its, user: Administrator) -> None:
+    """Out of every browser."""
+    await _do(parts, user, lambda c, at: people.end_sessions(c, name, by=user.name, at=at))
+
+
+@router.put("/{name:path}/bar", status_code=HTTPStatus.NO_CONTENT, summary="Bar somebody")
+async def bar_user(name: NamedInPath, parts: Its, user: Administrator) -> None:
+    """At once: tokens and sessions end, and what they approved and was not sent yet stops for a person."""
+    await _do(parts, user, lambda c, at: people.bar(c, name, by=user.name, at=at))
+
+
+@router.delete("/{name:path}/bar", status_code=HTTPStatus.NO_CONTENT, summary="Let somebody sign in again")
+async def unbar_user(name: NamedInPath, parts: Its, user: Administrator) -> None:
+    """The tokens there were stay revoked."""
+    await _do(parts, user, lambda c, at: people.unbar(c, name, by=user.name, at=at))
+
+
+@router.get("/{name:path}/tokens", summary="List somebody's tokens")
+async def list_tokens_of(name: NamedInPath, connection: Reading, user: SignedIn) -> list[Token]:
+    """Newest first, revoked ones included. Of others than oneself for administrators."""
+    if name != user.name:
+        user.need_role(Role.ADMINISTRATOR, "see the tokens of others")
+    await people.one(connection, name)
+    return [Token(**row._mapping) for row in await tokens.of(connection, name)]
+
+
+@router.post("/{name:path}/tokens", status_code=HTTPStatus.CREATED, summary="Issue a token for somebody")
+async def issue_token_of(
+    name: NamedInPath,
+    new: NewTokenOf,
+    parts: Its,
+    user: SignedIn,
+    credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
+) -> IssuedToken:
+    """For administrators, who are on record as having issued it; for oneself as `POST /v1/tokens` does."""
+    ends = timedelta(days=new.days)
+    if name == user.name:
+        async with parts.database.transaction() as connection:
+            now = datetime.now(UTC)
+            number, token = await tokens.issue(
+                connection,
+                user,
+                label=new.label,
+                scopes=frozenset(new.scopes) or user.scopes,
+                expires_at=now + ends,
+                at=now,
+                by_token=credentials.credentials,
+            )
+            return IssuedToken(id=number, token=token)
+    async with acting(parts, user, Role.ADMINISTRATOR) as (connection, now):
+        theirs = await users.named(connection, name)
+        number, token = await tokens.issue(
+            connection,
+            theirs,
+            label=new.label,
+            scopes=frozenset(new.scopes) or theirs.scopes,
+            expires_at=now + ends,
+            at=now,
+            by=user.name,
+        )
+    return IssuedToken(id=number, token=token)
+
+
+@router.delete("/{name:path}/tokens/{number}", status_code=HTTPStatus.NO_CONTENT, summary="Revoke somebody's token")
+async def revoke_token_of(name: NamedInPath, number: UUID, parts: Its, user: Administrator) -> None:
+    """At once; again changes nothing."""
+    await _do(parts, user, lambda c, at: tokens.revoke(c, number, by=user.name, at=at, only_of=name))
+
+
+async def _do(parts: Parts, user: User, act: Callable[[AsyncConnection, datetime], Awaitable[Any]]) -> None:
+    async with acting(parts, user, Role.ADMINISTRATOR) as (connection, now):
+        await act(connection, now)
+
+
+def _marks(parts: Parts, customer: str | None, email: str | None) -> frozenset[str]:
+    marker: Marker = parts.intake.marker
+    return marker.marks({"customer": customer, "email": email}) if customer or email else frozenset()
