@@ -1,7 +1,7 @@
 """The record of who did what, when: sign-ins, people, tokens, programs, decisions. Append-only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -36,6 +36,17 @@ class Wanted:
 
 async def listing(connection: AsyncConnection, wanted: Wanted) -> Sequence[Any]:
     """Who did what, newest first: id, at, actor, act, subject, details."""
+    statement, given = _asked(wanted)
+    return (await connection.execute(text(statement), given)).all()
+
+
+async def count(connection: AsyncConnection, wanted: Wanted) -> int:
+    """How many such entries there are, whatever came ``before``; no more than ``limit`` are counted."""
+    statement, given = _asked(replace(wanted, before=None))
+    return int((await connection.execute(text(f"SELECT count(*) FROM ({statement}) AS found"), given)).scalar_one())  # noqa: S608 (ours)
+
+
+def _asked(wanted: Wanted) -> tuple[str, dict[str, Any]]:
     conditions = ["true"]
     if wanted.actor:
         conditions.append("actor = :actor")
@@ -49,7 +60,7 @@ async def listing(connection: AsyncConnection, wanted: Wanted) -> Sequence[Any]:
     statement = _LISTING.format(conditions=" AND ".join(conditions))
     asked = {"actor": wanted.actor, "act": wanted.act, "subject": wanted.subject, "before": wanted.before}
     given = {name: value for name, value in asked.items() if f":{name}" in statement}
-    return (await connection.execute(text(statement), {**given, "limit": wanted.limit})).all()
+    return statement, {**given, "limit": wanted.limit}
 
 
 _LISTING: Final = (

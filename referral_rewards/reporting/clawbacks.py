@@ -12,7 +12,8 @@ from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.reporting import decisions
+from referral_rewards.reporting import counting, decisions
+from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.plain_values import plain
 
 
@@ -30,7 +31,16 @@ class Wanted:
 
 async def cases(connection: AsyncConnection, wanted: Wanted) -> list[dict[str, Any]]:
     """A page of cases, the newest first, each with its leg, what is proposed, what is left and what was done."""
-    asked = {
+    return await _cases(connection, _asked(wanted))
+
+
+async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
+    """How many cases there are on all pages."""
+    return await counting.count(connection, _PAGE, {**_asked(wanted), "after": None})
+
+
+def _asked(wanted: Wanted) -> dict[str, Any]:
+    return {
         "state": wanted.state,
         "program": wanted.program,
         "payee": wanted.payee,
@@ -39,7 +49,6 @@ async def cases(connection: AsyncConnection, wanted: Wanted) -> list[dict[str, A
         "limit": wanted.limit,
         "id": None,
     }
-    return await _cases(connection, asked)
 
 
 async def case(connection: AsyncConnection, number: UUID, keys: KeyRing) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from referral_rewards.register.cycles import gathering
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles.rows import Timing
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.reporting import decisions
+from referral_rewards.reporting import counting, decisions
+from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.plain_values import instant, plain
 
 #: So many payees are read at a time.
@@ -42,6 +43,12 @@ async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> lis
     """
     asked = {"program": wanted.program, "state": wanted.state, "after": wanted.after, "limit": wanted.limit}
     return [_brief(row) for row in await connection.execute(_PAGE, asked)]
+
+
+async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
+    """How many cycles there are on all pages."""
+    asked = {"program": wanted.program, "state": wanted.state, "after": None}
+    return await counting.count(connection, _PAGE, asked)
 
 
 async def cycle(connection: AsyncConnection, number: UUID, keys: KeyRing) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import array
 from referral_rewards.register.payouts.endings import GIVEN_UP
-from referral_rewards.reporting import decisions
+from referral_rewards.reporting import counting, decisions
+from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.plain_values import plain
 
 
@@ -35,7 +36,16 @@ class Wanted:
 
 async def payouts(connection: AsyncConnection, wanted: Wanted) -> list[dict[str, Any]]:
     """A page of payouts, the newest first; ``to_do`` says what a person does about one that can't go on by itself."""
-    asked = {
+    return [_brief(row) for row in await connection.execute(_PAGE, _asked(wanted))]
+
+
+async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
+    """How many payouts there are on all pages."""
+    return await counting.count(connection, _PAGE, {**_asked(wanted), "after": None})
+
+
+def _asked(wanted: Wanted) -> dict[str, Any]:
+    return {
         "state": wanted.state,
         "rail": wanted.rail,
         "program": wanted.program,
@@ -45,7 +55,6 @@ async def payouts(connection: AsyncConnection, wanted: Wanted) -> list[dict[str,
         "after": wanted.after,
         "limit": wanted.limit,
     }
-    return [_brief(row) for row in await connection.execute(_PAGE, asked)]
 
 
 async def payout(connection: AsyncConnection, number: UUID, keys: KeyRing) -> dict[str, Any]:

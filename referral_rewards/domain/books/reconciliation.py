@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from referral_rewards.domain import money
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.states import Accepted, Declined, Paid, PayoutState
 
 #: Rails that know our payee by our own id, not by a destination of theirs.
@@ -35,9 +36,9 @@ class Sight(StrEnum):
 #: What stays unseen by each, in a sentence; None: nothing does.
 BLIND_SPOT: Final[Mapping[Sight, str | None]] = {
     Sight.ALL: None,
-    Sight.OURS_MARKED: "what was made by hand and does not bear our mark can't be told from what is none of ours",
-    Sight.PAYEES: "what it paid to others than the payees of these payouts can't be seen",
-    Sight.OURS: "it lists no payments: what was paid by hand can't be seen, and what was taken back only if it was all",
+    Sight.OURS_MARKED: "payments made by hand without our reference can't be told apart from those of others",
+    Sight.PAYEES: "payments to anybody else than the payees of these payouts are not visible",
+    Sight.OURS: "the rail lists no payments: those made by hand are not visible, and reversals only if in full",
 }
 
 
@@ -236,5 +237,5 @@ def _whole(ours: Ours) -> str:
 
 def _shown(theirs: Listed) -> str:
     amount = money.display(theirs.amount_minor, theirs.currency)
-    back = "taken back" if theirs.takes_back else theirs.state.replace("_", " ")
+    back = "taken back" if theirs.takes_back else label("listed_state", theirs.state)
     return f"{back}, {amount}"

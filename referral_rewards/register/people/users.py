@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import PersonalData, TokenRow
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
+from referral_rewards.domain.labels import labels, listed
 from referral_rewards.domain.programs.terms import Role
 
 #: Tokens begin so, to be found by whoever scans for leaked secrets.
@@ -62,7 +63,7 @@ class User:
             NotAllowed: if not.
         """
         if scope not in self.scopes:
-            raise NotAllowed(f"{self.name} lacks the scope {scope}")
+            raise NotAllowed(f"this takes the scope {scope}, which {self.name} does not have")
 
     def need_a_role(self) -> None:
         """Return if the user is a person with any role, who may read: services write facts and read nothing.
@@ -71,7 +72,7 @@ class User:
             NotAllowed: if not.
         """
         if not self.roles:
-            raise NotAllowed(f"{self.name} has no role, which reading referrals and claims needs")
+            raise NotAllowed("you need a role to see this")
         self.need_scope(Scope.CLAIMS_READ)
 
     def need_the_books(self) -> None:
@@ -82,7 +83,7 @@ class User:
         """
         self.need_a_role()
         if not self.roles & READ_THE_BOOKS:
-            raise NotAllowed(f"{self.name} may not read the books: it needs {' or '.join(sorted(READ_THE_BOOKS))}")
+            raise NotAllowed(f"Only {listed(labels('role', sorted(READ_THE_BOOKS)), 'or')} can see this.")
 
     def need_finance(self) -> None:
         """Return if the user is of finance, who alone has a provider asked about money.
@@ -92,7 +93,7 @@ class User:
         """
         self.need_a_role()
         if Role.FINANCE not in self.roles:
-            raise NotAllowed(f"{self.name} is not of finance, which this needs")
+            raise NotAllowed("Only finance can do this.")
 
 
 async def add(

@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain import calendar
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
 from referral_rewards.register.payees import rows as payees
+from referral_rewards.reporting import counting
+from referral_rewards.reporting.counting import Count
 
 PAGE: Final = 100
 _CLOCK: Final = calendar.zone("UTC")
@@ -41,6 +43,11 @@ async def listing(connection: AsyncConnection, wanted: Wanted, now: datetime) ->
             for regime in tax_thresholds.THRESHOLDS
         }
     return list(found.values())
+
+
+async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
+    """How many payees there are on all pages."""
+    return await counting.count(connection, _NAMES_HELD if wanted.held else _NAMES, {"after": ""})
 
 
 # Every name once, each found from the one before it: a payee may have very many legs.

@@ -8,25 +8,10 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.reporting.counting import COUNTED_MAX, Count
 from referral_rewards.reporting.queue.filters import Waits
 
-COUNTED_MAX: Final = 1_000
 _UP_TO: Final = COUNTED_MAX + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many; where ``at_least`` is set there are more."""
-
-    count: int
-    at_least: bool
-
-    @classmethod
-    def of(cls, counted: int) -> "Count":
-        return cls(min(counted, COUNTED_MAX), counted > COUNTED_MAX)
-
-    def __str__(self) -> str:
-        return f"{self.count:,}{'+' if self.at_least else ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
         "closed_at": instant(row.closed_at),
         "late_facts": row.late_facts,
         "moved_to": row.moved_to,
-        "told": _told(row, life, made) if life and row.status else None,
+        "told": _told(row, life, made, await _money_back(connection, row)) if life and row.status else None,
         "periods": _periods(life) if life else None,
         "claim": plain((await connection.execute(_CLAIM, {"id": row.claim_id})).scalar_one_or_none()),
         "decisions": made,
@@ -152,7 +152,22 @@ def _periods(life: _Life) -> dict[str, Any]:
     }
 
 
-def _told(row: Any, life: _Life, made: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """When its rewards were paid and last taken back, and the reason code of the decision that took them back."""
+
+    paid_at: datetime | None = None
+    taken_back_at: datetime | None = None
+    taken_back_for: str | None = None
+
+
+async def _money_back(connection: AsyncConnection, row: Any) -> _Moved:
+    if row.status not in (ReferralStatus.REWARDED, ReferralStatus.CLAWED_BACK):
+        return _Moved()
+    return _Moved(*(await connection.execute(_MOVED, {"referral": row.id})).one())
+
+
+def _told(row: Any, life: _Life, made: Sequence[Mapping[str, Any]], moved: _Moved) -> dict[str, str | None]:
     """Where it stands, in words for the people whom it concerns."""
     denials = [each for each in made if each["genuine"] and each["kind"] == DecisionKind.DENY]
     denial = denials[-1] if denials else None
@@ -169,6 +184,9 @@ def _told(row: Any, life: _Life, made: Sequence[Mapping[str, Any]]) -> dict[str,
                 converted_at=row.conversion_at,
                 decided_for=denial["reason"] if denial else None,
                 decided_at=datetime.fromisoformat(denial["decided_at"]) if denial else None,
+                paid_at=moved.paid_at,
+                taken_back_at=moved.taken_back_at,
+                taken_back_for=moved.taken_back_for,
             )
         )
     )
@@ -231,6 +249,15 @@ _PAYOUTS: Final = text("""
 SELECT p.id AS payout, o.role, p.state, p.amount_minor, p.currency, p.rail, p.payee, p.first_sent_at,
        p.provider_reference, p.why, p.cycle_id AS cycle, p.updated_at
 FROM payouts_of(:referral) AS o JOIN payout p ON p.id = o.payout_id ORDER BY o.role DESC, o.live DESC, p.id
+""")
+
+_MOVED: Final = text("""
+SELECT (SELECT max(p.settled_at) FROM payouts_of(:referral) AS o JOIN payout p ON p.id = o.payout_id) AS paid_at,
+       back.updated_at, back.reason
+FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
+    SELECT b.updated_at, d.reason FROM clawback b JOIN decision d ON d.id = b.decision_id
+    WHERE b.referral_id = :referral AND b.recovered_minor > 0 ORDER BY b.updated_at DESC LIMIT 1
+) AS back ON true
 """)
 
 _CLAWBACKS: Final = text("""

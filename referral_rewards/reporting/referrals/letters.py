@@ -1,6 +1,7 @@
 """What a letter says of a referral: the explanation that everybody gets, and what concerns its reader alone."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -14,7 +15,13 @@ from referral_rewards.notices.composing import Letter
 from referral_rewards.register.notices.rows import Audience
 from referral_rewards.reporting.plain_values import plain
 
-_KINDS: Final = {"cash": "", "credit": " of credit", "discount": " of discount", "gift_card": " as a gift card"}
+#: In what a reward is, after its amount.
+_KINDS: Final = {
+    "cash": "",
+    "credit": " in account credit",
+    "discount": " as a discount",
+    "gift_card": " as a gift card",
+}
 
 
 def letter(notice: Any, shown: Mapping[str, Any], terms: Terms, link: str, handed: Sequence[Handed] = ()) -> Letter:
@@ -29,6 +36,7 @@ def letter(notice: Any, shown: Mapping[str, Any], terms: Terms, link: str, hande
         template=notice.template,
         program=terms.name,
         referral=notice.referral_id,
+        began=_began(shown, terms),
         why=told["why"],
         next=told["next"],
         appeal=told["appeal"],
@@ -36,6 +44,12 @@ def letter(notice: Any, shown: Mapping[str, Any], terms: Terms, link: str, hande
         link=link,
         handed=handed,
     )
+
+
+def _began(shown: Mapping[str, Any], terms: Terms) -> str:
+    """The day on which it began, by the program's clock: ``10 July 2026``."""
+    began_at = datetime.fromisoformat(shown["periods"]["began_at"]).astimezone(terms.zone)
+    return f"{began_at.day} {began_at:%B %Y}"
 
 
 def rewards_of(shown: Mapping[str, Any], side: Side) -> list[str]:

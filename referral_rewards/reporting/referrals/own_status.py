@@ -2,31 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.labels import VOCABULARIES, label
 from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.states import Handed
-
-#: Where a leg stands, by its payout's state if it has one, in words for whoever gets it.
-_PAYMENT: Final = {
-    "reserved": "approved, and not paid yet",
-    "tax_hold": "approved; it is paid once a tax form is on file",
-    "planned": "approved, and paid with the next payout cycle",
-    "approved": "approved, and about to be paid",
-    "sending": "being paid",
-    "unknown": "being paid",
-    "paid": "paid",
-    "settled": "paid",
-    "clawed_back": "taken back",
-}
-#: What only people at the company need to know more of.
-_LOOKED_INTO: Final = "approved; its payment is being looked into"
-_LETTERS: Final = {
-    "sent": "sent to you",
-    "waiting": "on its way",
-    "held": "is sent to you at a better hour",
-}
 
 
 def own_status(shown: Mapping[str, Any], side: Side, handed: Sequence[Handed] = ()) -> dict[str, Any]:
@@ -34,7 +15,7 @@ def own_status(shown: Mapping[str, Any], side: Side, handed: Sequence[Handed] = 
     told = shown["told"]
     return {
         "status": shown["status"],
-        "why": told["why"] if told else "The invitation is being looked at.",
+        "why": _why(shown, side) if told else "We are checking the invitation.",
         "next": told["next"] if told else None,
         "appeal": told["appeal"] if told else None,
         "appeals": [each for each in shown["appeals"] if each["by"] == side.value],
@@ -47,19 +28,48 @@ def own_status(shown: Mapping[str, Any], side: Side, handed: Sequence[Handed] = 
         "handed": [{"kind": each.kind, "what": each.what} for each in handed],
         "letters": [
             {"at": _instant(each["settled_at"] or each["planned_at"]), "subject": each["subject"], "what": each["what"],
-             "state": _LETTERS[each["state"]], "text": each["text"]}
+             "state": label("letter_state_for_them", each["state"]), "text": each["text"]}
             for each in shown["communication"]
-            if each["to"] == side and each["state"] in _LETTERS
+            if each["to"] == side and each["state"] in VOCABULARIES["letter_state_for_them"]
         ],
     }  # fmt: skip
 
 
 def _state(shown: Mapping[str, Any], leg: Mapping[str, Any]) -> str:
+    """Where a reward is, for whoever gets it. Of one that was taken back in part, what they keep."""
     if leg["state"] != "reserved":
-        return _PAYMENT.get(leg["state"], _LOOKED_INTO)
-    its = [each["state"] for each in shown["payouts"] if each["role"] == leg["role"]]
-    payouts = [state for state in its if state != "cancelled"]
-    return _PAYMENT.get(payouts[0] if payouts else "reserved", _LOOKED_INTO)
+        said, taken_minor = label("payment_for_them", leg["state"]), _taken_minor(shown, leg["role"])
+        left_minor = leg["amount_minor"] - taken_minor
+        if taken_minor and left_minor > 0:
+            taken, left = (display(each, leg["currency"]) for each in (taken_minor, left_minor))
+            return f"paid; {taken} taken back, {left} remain yours"
+        return said
+    its = [each for each in shown["payouts"] if each["role"] == leg["role"] and each["state"] != "cancelled"]
+    if its and its[0]["state"] == "accepted" and its[0]["rail"] == "manual":
+        return "payment is being processed by our bank"
+    return label("payment_for_them", its[0]["state"] if its else "reserved")
+
+
+def _why(shown: Mapping[str, Any], side: Side) -> str:
+    """Why it stands there; of a reward that is paid as a whole, also what was taken back of this side's."""
+    why: str = shown["told"]["why"]
+    taken_minor = _taken_minor(shown, side) if shown["status"] == "rewarded" else 0
+    paid = [leg for leg in shown["legs"] if leg["role"] == side and leg["state"] != "cancelled"]
+    if not taken_minor or not paid:
+        return why
+    return f"{why} {display(taken_minor, paid[0]['currency'])} of it was taken back."
+
+
+def _taken_minor(shown: Mapping[str, Any], side: str) -> int:
+    """What came back of a side's reward; what was given up was not taken."""
+    recovered = (
+        each["recovered_minor"]
+        for case in shown["clawbacks"]
+        if case["role"] == side
+        for each in case["clawbacks"]
+        if each["kind"] != "write_off"
+    )
+    return sum(recovered)
 
 
 def _instant(text: str | None) -> datetime | None:

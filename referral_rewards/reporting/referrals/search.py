@@ -6,6 +6,8 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.reporting import counting
+from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.plain_values import plain
 
 PAGE: Final = 50
@@ -23,7 +25,18 @@ class Search:
 
 async def search(connection: AsyncConnection, wanted: Search) -> tuple[list[dict[str, Any]], str | None]:
     """A page of referrals by their ids, and what `after` is for the next one, or None at the end."""
-    asked = {
+    rows = (await connection.execute(_FOUND, _asked(wanted))).all()
+    found: list[dict[str, Any]] = plain(rows[:PAGE])
+    return found, found[-1]["referral"] if len(rows) > PAGE else None
+
+
+async def count(connection: AsyncConnection, wanted: Search) -> Count:
+    """How many referrals there are on all pages."""
+    return await counting.count(connection, _FOUND, {**_asked(wanted), "after": ""})
+
+
+def _asked(wanted: Search) -> dict[str, Any]:
+    return {
         "q": wanted.q,
         "beyond": wanted.q + "\U0010ffff",
         "status": wanted.status,
@@ -31,9 +44,6 @@ async def search(connection: AsyncConnection, wanted: Search) -> tuple[list[dict
         "after": wanted.after,
         "limit": PAGE + 1,
     }
-    rows = (await connection.execute(_FOUND, asked)).all()
-    found: list[dict[str, Any]] = plain(rows[:PAGE])
-    return found, found[-1]["referral"] if len(rows) > PAGE else None
 
 
 # The beginning of an id may be that of every referral: in the order of ids no more than a page of them is read.
