@@ -12,6 +12,7 @@ from referral_rewards.api.desk.claims import run_of
 from referral_rewards.api.desk.lists import Start, counted
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader
+from referral_rewards.api.desk.words import first_upper
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.labels import label
@@ -80,13 +81,13 @@ def _details(fact: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What a fact says beside its type and its referral, in words. A person is named by their own fields."""
     for name, value in fact["data"].items():
         if isinstance(value, dict):
-            about = label("field", name)
-            yield from (
-                (about if inner == about else f"{about}, {label('field', inner)}", str(said))
-                for inner, said in value.items()
-            )
+            yield from ((_title(inner), str(said)) for inner, said in value.items())
         elif name != "referral" and value is not None:
-            yield label("field", name), _said(name, value)
+            yield _title(name), _said(name, value)
+
+
+def _title(name: str) -> str:
+    return first_upper(label("field", name))
 
 
 def _said(name: str, value: Any) -> str:

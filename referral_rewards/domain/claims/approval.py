@@ -158,7 +158,7 @@ def may_decide(
     """
     if not approver.roles & frozenset(required.routes):
         raise NotAllowed(
-            f"Only {listed(labels('role', required.routes), 'or')} can {label('decision', kind)} referral {referral}."
+            f"To {label('decision', kind)} referral {referral} you need the role {_roles(required.routes)}."
         )
     if identity.of_kinds(approver.marks & parties, identity.SELF_REFERRAL_KINDS):
         raise DecisionRefused(referral, "own_claim", "you benefit from this claim and can't decide on it")
@@ -167,6 +167,10 @@ def may_decide(
     if kind in _COUNTED and already_signed_by:
         before = next((f" as {name}" for name in sorted(already_signed_by) if name != approver.user), "")
         raise DecisionRefused(referral, "different_people", f"you have signed it{before} already; another person must")
+
+
+def _roles(roles: Iterable[Role]) -> str:
+    return listed(labels("role", roles), "or")
 
 
 def check_words(kind: DecisionKind, reason: str, note: str) -> None:

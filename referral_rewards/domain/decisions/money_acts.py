@@ -185,8 +185,8 @@ def may_act(
         ActRefused: naming the rule.
     """
     if not approver.roles & ROLES[act]:
-        only = listed(labels("role", sorted(ROLES[act])), "or")
-        raise NotAllowed(f"Only {only} can {label('decision', act)}.")
+        roles = listed(labels("role", sorted(ROLES[act])), "or")
+        raise NotAllowed(f"To {label('decision', act)} you need the role {roles}.")
     if act not in subject.takes:
         takes = listed(labels("decision", sorted(subject.takes)), "or") if subject.takes else "do nothing with it"
         raise ActRefused(subject.name, "not_now", f"in this state you can't {label('decision', act)}; you can {takes}")

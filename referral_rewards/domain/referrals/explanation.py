@@ -183,7 +183,7 @@ _STATUSES: Final[Mapping[ReferralStatus, tuple[Callable[[Situation], str], Calla
     _S.IN_REVIEW: (lambda s: "The reward is being reviewed.", lambda s: "Next, a person decides on it."),
     _S.AWAITING_APPROVAL: (
         lambda s: "The reward is waiting for approval.",
-        lambda s: "A person will review it. You don't need to do anything.",
+        lambda s: "A person reviews it next. Nothing is paid before.",
     ),
     _S.ON_HOLD: (
         lambda s: "The reward is on hold while we look into something.",

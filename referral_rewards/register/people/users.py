@@ -83,7 +83,7 @@ class User:
         """
         self.need_a_role()
         if not self.roles & READ_THE_BOOKS:
-            raise NotAllowed(f"Only {listed(labels('role', sorted(READ_THE_BOOKS)), 'or')} can see this.")
+            raise NotAllowed(f"To see this you need the role {listed(labels('role', sorted(READ_THE_BOOKS)), 'or')}.")
 
     def need_finance(self) -> None:
         """Return if the user is of finance, who alone has a provider asked about money.
@@ -93,7 +93,7 @@ class User:
         """
         self.need_a_role()
         if Role.FINANCE not in self.roles:
-            raise NotAllowed("Only finance can do this.")
+            raise NotAllowed("To do this you need the role finance.")
 
 
 async def add(

@@ -169,8 +169,9 @@ def _signature(decision: Decision) -> dict[str, Any]:
 # Most of a claim is its evidence, which no list shows.
 _ENTRIES: Final = text(f"""
 SELECT q.referral_id, q.exception, q.subject, q.about, r.late_facts,
-       appeal.at AS appealed_at, appeal.by AS appealed_by, appeal.words AS appeal, coalesce(its.updated_at, q.since) AS since, q.remind_at,
-       q.escalate_at, r.id, coalesce(r.program, q.program) AS program, coalesce(r.status, q.status) AS status, r.reason,
+       appeal.at AS appealed_at, appeal.by AS appealed_by, appeal.words AS appeal,
+       coalesce(its.updated_at, q.since) AS since, q.remind_at, q.escalate_at, r.id,
+       coalesce(r.program, q.program) AS program, coalesce(r.status, q.status) AS status, r.reason,
        its.state AS payout_state, its.why AS payout_why, its.key_used_at AS payout_sent_at, its.rail AS payout_rail,
        its.provider_key AS payout_key, its.given_up AS payout_given_up, cycle.due_on AS cycle_due_on, r.referrer,
        r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
