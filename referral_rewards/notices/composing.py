@@ -17,12 +17,14 @@ _GAP: Final = re.compile(r"\n\s*\n")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """What a letter is made of. ``rewards`` are the reader's own, in words; ``link`` leads to the reader's own page, or
-    an approver to the claim; ``handed`` is what the reader gets of a rail: links and codes of theirs alone."""
+    """What a letter is made of. ``began`` is the day of the referral; ``rewards`` are the reader's own, in words;
+    ``link`` leads to the reader's own page, or an approver to the claim; ``handed`` is what the reader gets of a rail:
+    links and codes of theirs alone."""
 
     template: str
     program: str
     referral: str
+    began: str
     why: str
     next: str | None
     appeal: str | None

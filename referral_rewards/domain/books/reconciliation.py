@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from referral_rewards.domain import money
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.rail_catalogue import Sight
 from referral_rewards.domain.payouts.states import Accepted, Declined, Paid, PayoutState
 
@@ -230,5 +231,5 @@ def _whole(ours: Ours) -> str:
 
 def _shown(theirs: Listed) -> str:
     amount = money.display(theirs.amount_minor, theirs.currency)
-    back = "taken back" if theirs.takes_back else theirs.state.replace("_", " ")
+    back = "taken back" if theirs.takes_back else label("listed_state", theirs.state)
     return f"{back}, {amount}"

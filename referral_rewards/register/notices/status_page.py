@@ -40,7 +40,7 @@ async def appeal(
     if not (form.isascii() and form.isalnum() and 16 <= len(form) <= 64):
         raise RequestInvalid("is not one that this page gave out; reload it", "form")
     if row.status not in APPEALABLE or row.closed_at is None:
-        raise DecisionRefused(row.id, "not_appealable", "there is nothing to appeal against")
+        raise DecisionRefused(row.id, "not_appealable", "there is nothing to appeal")
     await lock(connection, Lock.STATUS_PAGE, f"{row.id}/{side}")
     name = f"{row.id}/{side}/{form}"
     asked = {"source": SOURCE, "event": name}

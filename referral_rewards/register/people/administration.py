@@ -209,7 +209,7 @@ def passable(email: str) -> bool:
 
 def _another(by: str, name: str, what: str) -> None:
     if by == name:
-        raise NotAllowed(f"nobody changes {what} of their own; another administrator does")
+        raise NotAllowed(f"you can't change your own {what}; ask another administrator")
 
 
 def _kinds(marks: Collection[str]) -> list[str]:

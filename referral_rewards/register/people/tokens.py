@@ -55,7 +55,7 @@ async def issue(
         if asking is None:
             raise NotSignedIn("the token is not valid")
         if asking.expires_at is not None and expires_at > asking.expires_at:
-            raise NotAllowed("a token issues none that outlives it")
+            raise NotAllowed("a token can't create a token that outlives it")
         issued_by = asking.id
     number = uuid4()
     token = await users.new_token(
