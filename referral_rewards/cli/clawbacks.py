@@ -11,6 +11,7 @@ from referral_rewards.cli import money_acts
 from referral_rewards.cli.console import AsJson, Data, database, keys_of, say_json, settings, table, tables
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display
 from referral_rewards.reporting import clawbacks
 from referral_rewards.reporting.clawbacks import Wanted
@@ -96,7 +97,7 @@ def _tell(found: dict[str, Any]) -> None:
     done = table("clawback", "how", "amount", "came back", "state", "reference", "why", title="what was decided")
     for each in found["clawbacks"]:
         amounts = (display(each[name], found["currency"]) for name in ("amount_minor", "recovered_minor"))
-        kind, state = (each[name].replace("_", " ") for name in ("kind", "state"))
+        kind, state = label("clawback", each["kind"]), label("clawback_state", each["state"])
         done.add_row(each["clawback"], kind, *amounts, state, each["reference"], each["why"])
     if done.row_count:
         out.print(done)

@@ -19,6 +19,7 @@ from referral_rewards.cli.console import (
     tables,
 )
 from referral_rewards.cli.payout_life import tell_case, tell_life
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display
 from referral_rewards.reporting.referrals.everything import showing
 
@@ -168,7 +169,7 @@ def _fact(fact: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _notice(notice: dict[str, Any]) -> tuple[str, ...]:
-    what, to = notice["what"].replace("_", " "), f"{notice['to']} {notice['recipient']}"
+    what, to = label("letter", notice["what"]), f"{notice['to']} {notice['recipient']}"
     return notice["planned_at"], what, to, notice["channel"], notice["state"], notice["why"] or ""
 
 

@@ -56,7 +56,7 @@ async def add(
     if problem := id_problem(name):
         raise RequestInvalid(problem, "NAME")
     if name == audit.NOBODY:
-        raise RequestInvalid("means nobody on the record", "NAME")
+        raise RequestInvalid("this name is reserved", "NAME")
     await users.enter(connection, name, roles=roles, scopes=scopes, marks=marks, at=at)
     said = {"roles": sorted(roles), "scopes": sorted(scopes), "marks": _kinds(marks)}
     await audit.note(connection, actor=by, act="user.added", subject=name, at=at, **said)
@@ -105,7 +105,7 @@ async def set_contact(connection: AsyncConnection, name: str, email: str | None,
         RequestInvalid: if it is no address.
     """
     if email is not None and not passable(email):
-        raise RequestInvalid("is no email address", "contact")
+        raise RequestInvalid("is not an email address", "contact")
     await one(connection, name)
     await users.set_contact(connection, name, email)
     act = "user.contact_set" if email is not None else "user.contact_removed"
@@ -178,7 +178,7 @@ async def link(connection: AsyncConnection, name: str, *, issuer: str, subject: 
     try:
         await connection.execute(_LINK, identity)
     except IntegrityError:
-        raise RequestInvalid("is linked to a user already", "subject") from None
+        raise RequestInvalid("is already linked to a user", "subject") from None
     await audit.note(connection, actor=by, act="user.linked", subject=name, at=at, issuer=issuer)
 
 

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -16,7 +16,7 @@ from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import dump
 from referral_rewards.register.payouts.endings import GIVEN_UP
-from referral_rewards.reporting.plain_values import age, instant
+from referral_rewards.reporting.plain_values import instant
 from referral_rewards.reporting.queue.filters import PAGE_MAX, Filters, Waits
 from referral_rewards.reporting.queue.search import Asking, search
 
@@ -141,9 +141,17 @@ def _late(row: Any, now: datetime) -> str:
     if row.appealed_at is None:
         return facts
     words = textwrap.shorten(row.appeal or "", _APPEAL_LENGTH_MAX, placeholder=" …")
-    appeal = f"Appeal by the {row.appealed_by or 'person concerned'}, {age(now - row.appealed_at)} ago"
+    appeal = f"Appeal by the {row.appealed_by or 'person concerned'}, {_ago(now - row.appealed_at)}"
     said = f"{appeal}: “{words}”" if words else f"{appeal} (its text was erased)"
     return f"{said}; {facts}" if others > 0 else said
+
+
+def _ago(since: timedelta) -> str:
+    """``2 days ago``, ``1 hour ago``, ``just now``."""
+    for number, unit in ((since.days, "day"), (since.seconds // 3600, "hour"), (since.seconds // 60, "minute")):
+        if number > 0:
+            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+    return "just now"
 
 
 #: So much of an appeal is shown in a list; the claim page shows all of it.
