@@ -74,6 +74,8 @@ async def answer(
 
 def said(refusal: ReferralRewardsError) -> str:
     """What a person reads of a refusal on the page of what was refused: neither its name nor the code of the rule."""
+    if isinstance(refusal, StaleDigest):
+        return "the claim changed since you looked at it"
     return refusal.why if isinstance(refusal, DecisionRefused | ActRefused) else str(refusal)
 
 

@@ -37,7 +37,7 @@ async def filled(desk: Desk, room: str, subject: str, **given: Any) -> dict[str,
 async def test_a_payout_shows_its_life_and_takes_a_decision_in_two_steps(desk: Desk, fiona: Browser) -> None:
     refused = await payout_of(desk, "refused")
     here = f"/payouts/{refused}"
-    assert "the account is closed" in text_of(await fiona.get("/payouts?state=refused"))
+    assert "The account is closed." in text_of(await fiona.get("/payouts?state=refused"))
     shown = text_of(await fiona.get(here))
     for said in ("The account is closed.", "then retry the payout", "Idempotency key", "Answer that changed nothing"):
         assert said in shown, said

@@ -88,7 +88,9 @@ async def begun(connection: AsyncConnection, person: User, rail: str, span: Span
     """
     person.need_finance()
     if rail not in rail_catalogue.CATALOGUE:
-        raise RequestInvalid(f"{rail!r} is no rail: {', '.join(sorted(rail_catalogue.CATALOGUE))}", "rail")
+        raise RequestInvalid(
+            f"there is no rail {rail!r}; there are {', '.join(sorted(rail_catalogue.CATALOGUE))}", "rail"
+        )
     now = datetime.now(UTC)
     until = min(span.ends_before or now, now)
     since = span.begins_at or until - timedelta(days=DAYS)

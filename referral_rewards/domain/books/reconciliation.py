@@ -140,7 +140,7 @@ def compare(ours: Ours, theirs: Sequence[Listed]) -> list[Difference]:
     if ours.state is _S.SETTLED or (ours.state in _OPEN and chosen.state is not ListedState.FAILED):
         return [*found, *_of_payment(ours, chosen), *_of_reversal(ours, chosen, theirs)]
     if ours.state not in _OPEN and _left(chosen):
-        found.append(_differs(DifferenceKind.STATE, ours, chosen, ours.state, _shown(chosen)))
+        found.append(_differs(DifferenceKind.STATE, ours, chosen, label("payout_state", ours.state), _shown(chosen)))
     return found
 
 
@@ -158,7 +158,7 @@ def of_nobody(theirs: Listed) -> Difference | None:
 
 def unseen(ours: Ours, why: str) -> Difference:
     """That the rail gave no answer about a payout."""
-    return Difference(DifferenceKind.UNSEEN, ours.payout, ours.reference, ours.state, why)
+    return Difference(DifferenceKind.UNSEEN, ours.payout, ours.reference, label("payout_state", ours.state), why)
 
 
 def as_listed(ours: Ours, answer: Paid | Accepted | Declined, asked_for: str | None) -> Listed:

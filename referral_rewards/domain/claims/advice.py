@@ -1,7 +1,7 @@
 """Why a claim is recommended as it is, in one sentence for the person who decides on it."""
 
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.claims.findings import CheckCode, Result
+from referral_rewards.domain.claims.findings import CheckCode, Flag, Result
 from referral_rewards.domain.labels import label, labels, listed
 
 
@@ -24,9 +24,10 @@ def advice(claim: RewardClaim) -> str:
 
 def _unpayable(claim: RewardClaim) -> str | None:
     """What to do where nothing but the payment method is missing: then that is all there is to say."""
-    about = [raised.about for raised in claim.flags]
+    raised = {(each.flag, each.about) for each in claim.flags}
     others = [*_named(claim, Result.FAILED), *_named(claim, Result.COULD_NOT_RUN)]
-    if set(about) != {CheckCode.PAYEE_KNOWN} or others != labels("check", [CheckCode.PAYEE_KNOWN]):
+    only = {(Flag.CHECK_COULD_NOT_RUN, CheckCode.PAYEE_KNOWN)}
+    if raised != only or others != labels("check", [CheckCode.PAYEE_KNOWN]):
         return None
     if any(leg.beneficiary is None for leg in claim.legs):
         return None

@@ -127,7 +127,7 @@ def _only_one(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
             for occasion in occasions(terms)
             if _enough(occasion.required, people) and not _enough(occasion.required, rest)
         ]
-        name, what = person.name, ", ".join(stuck)
+        name, what = person.name, listed(stuck) if stuck else ""
         if stuck and person.is_referrer:
             yield f"{name} is a referrer here, and nobody else can decide on claims that benefit {name}: {what}"
         if stuck and person.enters_facts:

@@ -126,7 +126,7 @@ async def enter(
     """
     row = {"name": name, "roles": sorted(roles), "scopes": sorted(scopes), "marks": sorted(marks), "at": at}
     if (await connection.execute(_ENTER, row)).scalar_one_or_none() is None:
-        raise RequestInvalid(f"there is a user {name!r} already", "NAME")
+        raise RequestInvalid(f"there is already a user {name!r}", "NAME")
 
 
 async def new_token(

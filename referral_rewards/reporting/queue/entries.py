@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,7 +11,6 @@ from pydantic import Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import instants
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.payouts.advice import to_do
 from referral_rewards.domain.payouts.states import PayoutState
@@ -203,9 +202,17 @@ def _late(row: Any, now: datetime) -> str:
     if row.appealed_at is None:
         return facts
     words = textwrap.shorten(row.appeal or "", _APPEAL_LENGTH_MAX, placeholder=" …")
-    appeal = f"Appeal by the {row.appealed_by or 'person concerned'}, {instants.age(now - row.appealed_at)} ago"
+    appeal = f"Appeal by the {row.appealed_by or 'person concerned'}, {_ago(now - row.appealed_at)}"
     said = f"{appeal}: “{words}”" if words else f"{appeal} (its text was erased)"
     return f"{said}; {facts}" if others > 0 else said
+
+
+def _ago(since: timedelta) -> str:
+    """``2 days ago``, ``1 hour ago``, ``just now``."""
+    for number, unit in ((since.days, "day"), (since.seconds // 3600, "hour"), (since.seconds // 60, "minute")):
+        if number > 0:
+            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+    return "just now"
 
 
 #: So much of an appeal is shown in a list; the claim page shows all of it.
