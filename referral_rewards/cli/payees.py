@@ -39,7 +39,7 @@ def list_(
         return
     listed = table("payee", "waits for a form", "owed", "paid", "tax form")
     for each in found:
-        forms = ", ".join(f"{regime}: {_words(standing)}" for regime, standing in each["forms"].items())
+        forms = ", ".join(f"{regime}: {label('form_standing', standing)}" for regime, standing in each["forms"].items())
         amounts = (_amounts(each[name]) for name in ("held_minor", "owed_minor", "paid_minor"))
         listed.add_row(each["payee"], *amounts, forms)
     tables().print(listed)
