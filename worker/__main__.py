@@ -1,9 +1,9 @@
-"""`python -m worker --role referrals|payouts|all`: one process of a cluster's, or of the local stack's, workers."""
+"""`python -m worker --role referrals|payouts|all`: one worker process, in a cluster or in the local stack."""
 
 import signal
 
 if __name__ == "__main__":
-    # Loading takes seconds: whoever interrupts it meanwhile ends it at once, without a traceback.
+    # Imports take seconds. An interrupt meanwhile ends the process at once, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     from worker.process import end, main

@@ -1,4 +1,4 @@
-"""One process of workers: what its role serves, and what runs beside that until it is told to stop."""
+"""One worker process: it serves the task queues of its role and runs the side tasks until it is stopped."""
 
 import argparse
 import asyncio
@@ -32,7 +32,7 @@ ROLES = ("referrals", "payouts", "all")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs until SIGTERM or SIGINT, then lets work in progress finish; the process's exit code."""
+    """Run until SIGTERM or SIGINT, then let work in progress finish. Return the exit code."""
     parser = argparse.ArgumentParser(prog="worker", description="Runs the workers of one role.")
     parser.add_argument("--role", choices=ROLES, default="all", help="which task queues to serve (default: all)")
     role = parser.parse_args(arguments).role
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def run(settings: Settings, role: str) -> None:
-    """Serves the role's task queues until told to stop; beside the referrals' worker the relay and the postman."""
+    """Serve the role's task queues until stopped. The relay and the postman run beside the referrals worker."""
     if settings.verify_keys is None:
         raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
     keys = KeyRing.load(settings.verify_keys)
@@ -103,8 +103,8 @@ async def run(settings: Settings, role: str) -> None:
 
 
 def end(code: int) -> NoReturn:
-    """Ends the process at once: threads of the Temporal runtime may still call back while an interpreter winds down,
-    which aborts it. Everything that had to be finished is."""
+    """End the process at once, with all work finished. A normal exit could abort: threads of the Temporal runtime may
+    still call back while the interpreter shuts down."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
