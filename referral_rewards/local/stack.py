@@ -1,11 +1,11 @@
-"""`referrals up`: the whole system on one machine, run by this one process, ready in seconds.
+"""`referrals up`: the whole system on one machine, run by one process, ready in seconds.
 
-PostgreSQL and Temporal start side by side; then the schema is brought up to date; then, on request, sandboxes in the
-place of providers; then the API and both workers side by side. When all of them answer, DATA/stack.json says where, and
-other commands find the stack by it. A Ctrl-C or SIGTERM stops workers and API first, then Temporal, then PostgreSQL; a
-second one ends all at once.
+PostgreSQL and Temporal start together. Then the schema is migrated; then, on request, sandboxes of the providers start;
+then the API and both workers together. When all answer, DATA/stack.json holds their URLs, by which other commands find
+the stack. Ctrl-C or SIGTERM stops workers and API first, then Temporal, then PostgreSQL; a second one kills everything
+at once.
 
-A database or a Temporal server that the environment names is used instead of the embedded one.
+If the environment names a database or a Temporal server, it is used instead of the embedded one.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ Bootstrap = Callable[[Settings], Awaitable[None]]
 
 
 class Ports(NamedTuple):
-    """The ports of a stack, one after the other from its base."""
+    """The ports of a stack, in sequence from its base."""
 
     api: int
     web_ui: int
@@ -72,7 +72,7 @@ async def up(
     sandboxes: bool = False,
     say: Say = print,
 ) -> None:
-    """Runs the stack until SIGINT or SIGTERM. Raises LocalStackError when it can't start."""
+    """Run the stack until SIGINT or SIGTERM. Raises LocalStackError if it cannot start."""
     began = time.monotonic()
     with _folder(data, ephemeral) as folder, suppress(asyncio.CancelledError), _signals_stop() as kill_all:
         ports = Ports.at(port_base)
@@ -96,9 +96,10 @@ async def stack(
     say: Say = print,
     kill_all: list[Callable[[], None]] | None = None,
 ) -> AsyncIterator[tuple[Supervisor, StackInfo]]:
-    """The whole stack on `data` for the length of the block. `kill_all` is handed what ends every process at once.
+    """Run the whole stack on `data` for the length of the block. A function that kills every process at once is added
+    to `kill_all`.
 
-    With `sandboxes` it has one for each provider that the environment does not name.
+    With `sandboxes`, there is a sandbox for each provider that the environment does not configure.
     """
     missing = [folder for folder in (data, *data.parents) if not folder.exists()]
     with data_lock(data, say), _nothing_left_if_refused(data, missing):
@@ -123,7 +124,7 @@ async def stack(
 async def _start(
     data: Path, ports: Ports, supervisor: Supervisor, say: Say, *, sandboxes: bool
 ) -> tuple[StackInfo, Settings]:
-    """Starts everything in order and gives where it is, with the settings that the API runs by."""
+    """Start everything in order. Return the stack's URLs and the settings that the API runs with."""
     given: Mapping[str, str] = os.environ
     if sandboxes:
         given = sandbox.connected(os.environ, data, ports.sandboxes)
@@ -142,7 +143,7 @@ async def _start(
             f"Temporal at {outside_temporal['target_host']} does not answer, or lacks our search attributes; "
             f"temporal operator search-attribute create {wanted}"
         )
-    # The schema's code takes a second to load: it does so while the servers start.
+    # The schema's code takes a second to import, so import it while the servers start.
     migrate = asyncio.create_task(asyncio.to_thread(importlib.import_module, "models.migrate"))
     starting = []
     if outside_database:
@@ -164,7 +165,7 @@ async def _start(
     secrets = Secrets.of(data, given)
     common = environment(given, data, info, secrets, embedded_temporal="target_host" not in outside_temporal)
     if sandboxes:
-        # Before the API: it reads the root that they have made.
+        # Sandboxes start before the API, which reads the root certificate that they create.
         await supervisor.start(sandbox.sandboxes(data, ports.sandboxes, info.api, common))
         say(f"sandboxes in the place of providers: http://{HOST}:{ports.sandboxes}")
     await supervisor.start(*children(data, ports.api, given, common, secrets))
@@ -195,7 +196,7 @@ def _need_ports(ports: Ports, *, needs_database: bool, needs_temporal: bool, nee
 
 
 def _publish(data: Path, info: StackInfo) -> None:
-    """Writes stack.json whole, for its owner only: the database's URL carries its password."""
+    """Write stack.json atomically, readable by its owner only, because the database's URL contains its password."""
     fresh = stack_file(data).with_suffix(".new")
     fresh.touch(mode=0o600)
     fresh.write_text(json.dumps(info._asdict(), indent=2) + "\n")
@@ -204,7 +205,7 @@ def _publish(data: Path, info: StackInfo) -> None:
 
 @contextmanager
 def _folder(data: Path, ephemeral: bool) -> Iterator[Path]:
-    """The data folder, made absolute so that children find it; an ephemeral one is deleted at the end."""
+    """Yield the data folder as an absolute path, so that children find it. An ephemeral one is deleted at the end."""
     if not ephemeral:
         yield data.resolve()
         return
@@ -217,7 +218,7 @@ def _folder(data: Path, ephemeral: bool) -> Iterator[Path]:
 
 @contextmanager
 def _nothing_left_if_refused(data: Path, made: Sequence[Path]) -> Iterator[None]:
-    """Takes the folders away again that were made for a start that was refused before anything was kept in them."""
+    """Remove the folders created for a start that was refused before anything was stored in them."""
     try:
         yield
     except LocalStackError:
@@ -231,7 +232,7 @@ def _nothing_left_if_refused(data: Path, made: Sequence[Path]) -> Iterator[None]
 
 @contextmanager
 def _signals_stop() -> Iterator[list[Callable[[], None]]]:
-    """SIGINT and SIGTERM cancel the task of this block; a further one calls what the given list holds."""
+    """On SIGINT or SIGTERM cancel the task of this block; on a second one call the functions in the given list."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     second: list[Callable[[], None]] = []
 
