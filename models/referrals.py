@@ -115,8 +115,10 @@ class Wakeup(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
-    kind: str  # fact, decision, payout_due, payout_settled
-    target: str = by_code_point()  # a referral id, or for payout_due a payout id
+    kind: str  # a `WakeupKind` of the register's outbox
+    target: str = (
+        by_code_point()
+    )  # the id of the referral, payout, clawback, cycle or reconciliation, or a program's name
     subject_id: UUID
     batch_id: UUID | None = None
     created_at: datetime = instant(default_now=True)

@@ -1,4 +1,4 @@
-"""The life of one reversal: step by step until the rail has given a definite answer or a person must look."""
+"""The life of one reversal: step by step until the rail gives a definite answer or a person must review it."""
 
 import asyncio
 from contextlib import suppress

@@ -104,7 +104,7 @@ async def assemble_claim(journey: Journey) -> None:
 
 
 async def wait_for_news_or_the_deadline(journey: Journey) -> None:
-    """Waits for a signal, or until the verdict can change by itself; then judges again."""
+    """Wait for a signal or until the verdict can change by itself, then judge again."""
     await deadline_comes_first(journey)
     await judge(journey)
 
