@@ -72,7 +72,8 @@ class Database:
         return cls(engine(database_url, pool_size=pool_size, patience_seconds=patience_seconds))
 
     def apart(self) -> "Database":
-        """The same database by a connection of its own: for work on another event loop, or that nobody waits behind."""
+        """Return the same database with its own connection: for another event loop, or for work that must not hold a
+        pooled connection."""
         return Database.at(self._engine.url.render_as_string(hide_password=False), pool_size=1)
 
     @asynccontextmanager

@@ -60,9 +60,9 @@ def steps(*, example: bool) -> Sequence[Bootstrap]:
     return (example_users, example_program) if example else (example_users,)
 
 
-#: A credential of the administrator's that can do nothing but read, for commands that name nobody.
+#: A read-only credential of the administrator, for commands that name no user.
 _READER: Final = "reader"
-#: Which credential each purpose uses in a local stack. Nobody decides by default.
+#: The default credential of each purpose in a local stack. Decisions have no default.
 _DEFAULTS: Final = {
     Purpose.READ: _READER,
     Purpose.TELL: "site",
@@ -91,7 +91,7 @@ async def example_users(settings: Settings) -> None:
 
 
 async def _defaults(connection: AsyncConnection, data: Path) -> None:
-    """Stores what a command uses that names nobody."""
+    """Store the default credentials, for commands that name no user."""
     administrator = _DEFAULTS[Purpose.ADMINISTER]
     if _READER not in stored(data):
         now, scopes = datetime.now(UTC), (Scope.CLAIMS_READ,)
