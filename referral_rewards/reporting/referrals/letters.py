@@ -1,6 +1,6 @@
 """What a letter says of a referral: the explanation that everybody gets, and what concerns its reader alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from referral_rewards.domain.claims.rewards import Side
@@ -9,7 +9,7 @@ from referral_rewards.domain.payouts.states import Handed
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.notices.composing import Letter
 from referral_rewards.register.notices.rows import Audience
-from referral_rewards.reporting.referrals.everything import ReferralShown
+from referral_rewards.reporting.referrals.everything import LegShown, ReferralShown
 
 _KINDS: Final = {"cash": "", "credit": " of credit", "discount": " of discount", "gift_card": " as a gift card"}
 
@@ -22,7 +22,7 @@ def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: S
     if notice.audience == Audience.APPROVERS:
         rewards = [display(leg.amount_minor, leg.currency) for leg in (shown.claim.legs if shown.claim else ())]
     else:
-        rewards = rewards_of(shown, Side(notice.audience))
+        rewards = rewards_of(shown.legs, Side(notice.audience))
     return Letter(
         template=notice.template,
         program=terms.name,
@@ -36,10 +36,10 @@ def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: S
     )
 
 
-def rewards_of(shown: ReferralShown, side: Side) -> list[str]:
+def rewards_of(legs: Iterable[LegShown], side: Side) -> list[str]:
     """What one side was granted, in words."""
     return [
         f"{display(leg.amount_minor, leg.currency)}{_KINDS[leg.kind]}"
-        for leg in shown.legs
+        for leg in legs
         if leg.role is side and leg.state != "cancelled"
     ]
