@@ -22,7 +22,7 @@ from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.ruling import Ruling, ruling
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, NotFound
 from referral_rewards.domain.facts import identity
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, ReferralStatus
 from referral_rewards.register.claims import dossier, moves, reservations
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
@@ -35,8 +35,6 @@ from referral_rewards.register.referrals.closing import closing_digest
 _S = ReferralStatus
 _K = DecisionKind
 
-#: Where a claim stands before its approvers, and what they can record there.
-BEFORE_APPROVERS: Final = frozenset({_S.AWAITING_APPROVAL, _S.ON_HOLD, _S.APPROVED})
 #: What only a decision to reopen leads out of.
 REOPENABLE: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN})
 #: A reopening of a referral that never had a claim names this one.
@@ -187,7 +185,7 @@ def _check_status(row: Any, kind: DecisionKind) -> None:
         )
     if row.closed_at is not None:
         raise DecisionRefused(row.id, "closed", f"it is {row.status}; `reopen` is the only decision it takes")
-    if row.status not in BEFORE_APPROVERS or row.claim_id is None:
+    if row.status not in BEFORE_PAYMENT or row.claim_id is None:
         raise DecisionRefused(
             row.id, "no_claim", f"it is {row.status or 'not judged yet'}: there is no claim to decide"
         )

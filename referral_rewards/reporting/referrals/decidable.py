@@ -9,9 +9,9 @@ from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, ReferralStatus
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.recording.admission import BEFORE_APPROVERS, REOPENABLE
+from referral_rewards.register.recording.admission import REOPENABLE
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.closing import closing_digest
 from referral_rewards.reporting import decisions
@@ -61,7 +61,7 @@ async def claim_of(connection: AsyncConnection, claim: object) -> RewardClaim | 
 def _takes(status: str | None, claim: RewardClaim | None, *, closed: bool) -> tuple[DecisionKind, ...]:
     if closed and status in REOPENABLE:
         return (DecisionKind.REOPEN,)
-    if status not in BEFORE_APPROVERS or claim is None:
+    if status not in BEFORE_PAYMENT or claim is None:
         return ()
     moves = Flag.ATTRIBUTION_CHANGED in claim.flag_names
     unfit = {DecisionKind.REOPEN} if moves else {DecisionKind.REOPEN, DecisionKind.REASSIGN}
