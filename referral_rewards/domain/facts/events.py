@@ -1,7 +1,7 @@
 """Facts: what happened outside, as CloudEvents 1.0 (SPEC §3).
 
-``Event`` is a fact as its source sent it; ``Fact`` is the same fact as the register holds it: public fields readable,
-persons only as marks (`identity.py`). What each type says is in `payloads.py`.
+``Event`` is a fact as its source sent it. ``Fact`` is the same fact as the register stores it: public fields in plain
+text, people only as marks (`identity.py`). The payload of each type is in `payloads.py`.
 """
 
 import json
@@ -19,22 +19,22 @@ from referral_rewards.domain.errors import FactInvalid, Problem
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.payloads import PAYLOADS, PERSON_PART, Claimed, FactType, Part, Rated, Recorded
 
-#: A fact further ahead of our clock than this is refused: its source's clock is wrong.
+#: A fact dated further ahead of our clock than this is refused: its source's clock is wrong.
 CLOCK_SKEW_MAX: Final = timedelta(minutes=5)
-#: One before this is refused: nothing that a program rewards is so old, and a calendar that begins with the year 1 has
-#: no local time for its first hours, so that a period from there could never be reckoned.
+#: A fact dated before this is refused: nothing that a program rewards is so old. The calendar begins with the year 1
+#: and has no local time for its first hours in some zones, so a period from there could not be calculated.
 _EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
-#: A source and an id are one entry of an index, which Postgres keeps below 2704 bytes.
+#: A source and an id share one index entry, which Postgres limits to 2704 bytes.
 _NAME_BYTES_MAX: Final = 1000
-#: Names facts by (source, id), the same in every installation.
+#: The namespace for fact ids derived from (source, id); the same in every installation.
 _FACT_NAMESPACE: Final = UUID("4f0f6cf5-9f0b-5f3e-8d0a-3f1f5b8f6d10")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A well-formed fact as its source sent it; ``data`` holds everything that came, personal data included."""
+    """A well-formed fact as its source sent it; ``content`` is all of its data, personal data included."""
 
-    fact_id: UUID  # its name in our register, the same however often it is sent
+    fact_id: UUID  # its id in our register, the same however often it is sent
     source: str
     event_id: str
     type: FactType
@@ -45,11 +45,11 @@ class Event:
 
     @property
     def public(self) -> dict[str, Any]:
-        """The fields that may stand beside the verdict: declared ones that came, as JSON values."""
+        """The public fields: the declared ones that were sent, as JSON values."""
         return self.payload.model_dump(mode="json", exclude_none=True, exclude_unset=True)
 
     def marks(self, marker: identity.Marker) -> frozenset[str]:
-        """The marks of the person this fact is about (a conversion's instrument and device are told beside them)."""
+        """Return the marks of the person this fact is about, including a conversion's instrument and device."""
         part = PERSON_PART.get(self.type)
         if part is None:
             return frozenset()
@@ -63,11 +63,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A fact as the register holds it, as every rule reads it.
+    """A fact as the register stores it and every rule reads it.
 
-    ``data`` has the public fields of its type only; ``marks`` the person it is about; ``awaits_stragglers`` is False
-    for a fact of a finished file or batch, whose neighbours are all here (SPEC §4 Closing); ``digest`` is the salted
-    commitment that evidence cites.
+    ``data`` has only the public fields of its type. ``marks`` identify the person it is about. ``awaits_stragglers`` is
+    False for a fact of a finished file or batch, because no related fact is still to come (SPEC §4 Closing).
+    ``digest`` is the salted commitment that evidence cites.
     """
 
     id: UUID
@@ -87,17 +87,17 @@ class Fact:
 
     @property
     def identity(self) -> frozenset[str]:
-        """The marks that decide whose conversion this is."""
+        """The marks that decide which person's conversion this is."""
         return identity.of_kinds(self.marks, identity.IDENTITY_KINDS)
 
     @property
     def precedence(self) -> tuple[datetime, str, str]:
-        """Sorts facts the same way whatever order they arrived in."""
+        """The sort key of facts; it does not depend on the order in which they arrived."""
         return (self.occurred_at, self.source, self.event_id)
 
 
 def parse_event(document: Any) -> Event:
-    """A CloudEvent (decoded JSON) as an `Event`.
+    """Read a CloudEvent (decoded JSON) as an `Event`.
 
     Raises:
         FactInvalid: with every problem found.
@@ -144,14 +144,14 @@ def parse_event(document: Any) -> Event:
 
 
 def too_far_ahead(event: Event, received_at: datetime) -> Problem | None:
-    """The problem of a fact whose source's clock runs ahead of ours, or None."""
+    """Return the problem of a fact whose source's clock is ahead of ours, or None."""
     if event.occurred_at - received_at > CLOCK_SKEW_MAX:
         return Problem("time", "is more than five minutes ahead of our clock")
     return None
 
 
 def _canonical(data: Mapping[str, Any], problems: list[Problem]) -> str:
-    """``data`` as JSON with sorted keys. What no database can keep (NUL, half a surrogate, NaN) is a problem."""
+    """Return ``data`` as JSON with sorted keys. What a database can't store (NUL, lone surrogate, NaN) is a problem."""
     try:
         content = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
         content.encode()
@@ -184,7 +184,7 @@ def _instant(value: Any, problems: list[Problem]) -> datetime | None:
 
 
 def _meaning(payload: Part) -> list[Problem]:
-    """What one field requires of another."""
+    """Check the rules between fields."""
     if isinstance(payload, Claimed) and payload.referral is None:
         found = []
         if payload.program is None:
