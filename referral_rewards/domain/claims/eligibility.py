@@ -33,11 +33,11 @@ CHECKS: Final[Mapping[CheckCode, Callable[[Dossier], Finding]]] = {
 
 
 def judge(code: CheckCode, dossier: Dossier) -> Finding:
-    """What the check finds; a check that breaks could not run, whatever broke it (law 4: fail closed)."""
+    """Return the check's finding; a check that raises any exception could not run (law 4: fail closed)."""
     try:
         return CHECKS[code](dossier)
     except InputMissing as missing:
         return could_not_run(str(missing))
     except Exception as error:
-        # Only the class is told: a message may quote what it choked on, and claims hold nothing personal.
+        # Only the class is named: a message may quote its input, and claims hold nothing personal.
         return could_not_run(f"The check broke ({type(error).__name__}).")
