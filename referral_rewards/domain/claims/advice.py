@@ -7,7 +7,7 @@ from referral_rewards.domain.claims.findings import CheckCode, Result
 
 
 def advice(claim: RewardClaim) -> str:
-    """The sentence: what is flagged, which checks failed or could not run, or that nothing stands against it."""
+    """Return the sentence: what is flagged, which checks failed or could not run, or that there is no objection."""
     if claim.denial is not None:
         return f"The rules deny it: {claim.denial.replace('_', ' ')}."
     flags = [flag.replace("_", " ") for flag in claim.flag_names]
@@ -25,7 +25,7 @@ def advice(claim: RewardClaim) -> str:
 
 
 def _named(claim: RewardClaim, result: Result) -> list[str]:
-    # What a missing tax form holds back is its leg, once it is approved: it speaks against nothing here.
+    # A missing tax form only holds back its leg after approval: it is no objection to the claim.
     return [
         check.code.replace("_", " ")
         for check in claim.checks
