@@ -12,7 +12,7 @@ from referral_rewards.domain.errors import BadInput
 
 
 def main() -> int:
-    """Serves until SIGTERM or SIGINT; the process's exit code."""
+    """Serve until SIGTERM or SIGINT; return the exit code."""
     try:
         settings = Settings.load()
         parts = Parts.of(settings)
@@ -21,7 +21,7 @@ def main() -> int:
             sys.stderr.write(f"api: {problem}\n")
         return 2
     observability.configure_logging(settings)
-    # Access lines carry paths with ids only, but one a request says little; events of our own say what happened.
+    # Access logs would contain only paths with ids, one line per request; our own events say what happened.
     uvicorn.run(
         create_app(parts),
         host=settings.api_host,
@@ -29,7 +29,7 @@ def main() -> int:
         log_config=None,
         access_log=False,
         server_header=False,
-        # Unless a proxy is named, nobody may say on whose behalf, or by which scheme, they ask.
+        # Forwarded headers (client address and scheme) are only trusted from a configured proxy.
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=10,

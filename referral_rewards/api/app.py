@@ -1,4 +1,4 @@
-"""Puts the HTTP API together."""
+"""Assembles the HTTP API."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,7 +43,7 @@ Every refusal is a problem document (RFC 9457, `application/problem+json`); `typ
 
 
 def create_app(parts: Parts) -> FastAPI:
-    """The API over these parts, which it closes at its end."""
+    """Return the API over these parts, which it closes at shutdown."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -74,7 +74,7 @@ def create_app(parts: Parts) -> FastAPI:
 
 
 class _Secured(FastAPI):
-    """An app outside of whose answers nothing stands that could leave the headers out, not even its own last resort."""
+    """An app that adds the security headers outside of all middleware, so that its error responses have them, too."""
 
     def openapi(self) -> dict[str, Any]:
         return openapi.document(self)

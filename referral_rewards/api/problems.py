@@ -29,7 +29,7 @@ from referral_rewards.domain.errors import (
 
 _log = structlog.get_logger("api")
 
-#: Which status a refusal has: that of its nearest ancestor here.
+#: The HTTP status of refusals; a class not listed here has that of its nearest listed ancestor.
 STATUS: Final[Mapping[type[ReferralRewardsError], HTTPStatus]] = {
     BadInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     Refused: HTTPStatus.CONFLICT,
@@ -42,12 +42,12 @@ STATUS: Final[Mapping[type[ReferralRewardsError], HTTPStatus]] = {
 
 
 def status_of(refusal: type[ReferralRewardsError]) -> HTTPStatus:
-    """The status of a class of refusals."""
+    """Return the HTTP status of a class of refusals."""
     return next(STATUS[each] for each in refusal.__mro__ if each in STATUS)
 
 
 def answer(request: Request, status: HTTPStatus, detail: str, *, kind: str = "about:blank", **more: Any) -> Response:
-    """Problem details for a program, a page for a person; ``more`` are members of its own kind."""
+    """Return problem details for a program, or a page for a person; ``more`` are further members of the problem."""
     if _by_a_person(request):
         return page(
             "problem.html",
@@ -64,7 +64,7 @@ def answer(request: Request, status: HTTPStatus, detail: str, *, kind: str = "ab
 
 
 def _by_a_person(request: Request) -> bool:
-    """Whether a browser asks for one of the desk's pages: what is under /v1 is never one."""
+    """Whether a browser requests a page of the desk; paths under /v1 are never pages."""
     return not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")
 
 
@@ -82,7 +82,7 @@ _HEADINGS: Final[Mapping[HTTPStatus, str]] = {
 
 
 def install(app: FastAPI) -> None:
-    """Has the app answer with problem details, whatever goes wrong."""
+    """Make the app answer every error with problem details."""
     app.add_exception_handler(ReferralRewardsError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _by_the_framework)
@@ -92,7 +92,7 @@ def install(app: FastAPI) -> None:
 
 
 def _kind(error: Exception) -> str:
-    """A refusal's own name in a URN: what programs tell refusals apart by."""
+    """Return a refusal's name in a URN, by which programs tell refusals apart."""
     name = type(error).__name__
     return "urn:referrals:" + "".join(f"-{each.lower()}" if each.isupper() else each for each in name).lstrip("-")
 
@@ -132,7 +132,7 @@ async def _malformed(request: Request, error: Exception) -> Response:
 async def _by_the_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.BAD_REQUEST:
-        # A body in no known encoding; one that is only no JSON is malformed to the framework, too.
+        # A body in an unknown encoding. The framework reports a body that is not JSON in another way.
         problems = [{"where": "", "what": "the body can't be read"}]
         return answer(
             request,
@@ -149,7 +149,7 @@ async def _by_the_framework(request: Request, error: Exception) -> Response:
 
 
 def _methods_of(request: Request) -> set[str]:
-    """What the resource takes: of the routes that its path matches, those of the longest pattern, all their methods."""
+    """Return the methods of a resource: those of all routes with the longest pattern that matches the path."""
     matching = [
         route
         for route in request.app.routes
