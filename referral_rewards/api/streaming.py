@@ -13,7 +13,7 @@ from referral_rewards.reporting.books.span import see_one_moment
 _BLOCK_CHARACTERS: Final = 32_768
 
 Written = Callable[[AsyncConnection], AsyncIterator[str]]
-"""What gives the parts of a file, read over a connection."""
+"""Yields the parts of a file, read over a connection."""
 
 
 async def sent(database: Database, written: Written, name: str) -> StreamingResponse:

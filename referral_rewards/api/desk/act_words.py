@@ -1,4 +1,4 @@
-"""The words of a form by which money is decided on: what each act is called, what follows, and its reason codes."""
+"""The words of the forms for decisions about money: the name of each act, its effect, and its reason codes."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -25,7 +25,7 @@ ACTS: Final[Mapping[MoneyAct, str]] = {
     _A.RESUME_CYCLE: "Resume the cycle",
 }
 
-#: What comes of it.
+#: The effect of each act.
 FOLLOWS: Final[Mapping[MoneyAct, str]] = {
     _A.RETRY_PAYOUT: "Everything is verified once more, and it is sent under a new key.",
     _A.SETTLE_PAYOUT: "It is booked as paid under the reference that you give, as a loss if it had been cancelled. "
@@ -45,7 +45,7 @@ FOLLOWS: Final[Mapping[MoneyAct, str]] = {
     _A.RESUME_CYCLE: "It goes on where it was stopped; what was sent is not sent again.",
 }
 
-#: Each reason code, as a person would give it. One code may serve several acts.
+#: Each reason code in words. One code may serve several acts.
 REASONS: Final[Mapping[str, str]] = {
     "provider_problem_solved": "What was wrong at the provider is solved",
     "details_corrected": "The payee's details were corrected",

@@ -18,7 +18,7 @@ KINDS: Final[Mapping[DecisionKind, tuple[str, str]]] = {
     _K.REOPEN: ("Reopen", "o"),
 }
 
-#: Each reason code, as a person would give it. One code may serve several kinds.
+#: Each reason code in words. One code may serve several kinds.
 REASONS: Final[Mapping[str, str]] = {
     "terms_met": "The terms are met",
     "verified": "Looked into, and found right",
