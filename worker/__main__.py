@@ -1,10 +1,10 @@
 """`python -m worker --role referrals|payouts|all`: one process of a cluster's, or of the local stack's, workers."""
 
-import signal
+from referral_rewards import interrupts
 
 if __name__ == "__main__":
     # Loading takes seconds: whoever interrupts it meanwhile ends it at once, without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    interrupts.end_at_once()
 
     from worker.process import end, main
 
