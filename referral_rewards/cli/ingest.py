@@ -18,7 +18,7 @@ from referral_rewards.cli.console import Data, progress_console, say, tell
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.problems import BAD_INPUT, DONE, FOUND_PROBLEMS, INTERRUPTED
 from referral_rewards.config.credentials import Purpose
-from referral_rewards.domain.errors import BadInput, Problem
+from referral_rewards.domain.errors import BadInput, Problem, uncapitalized
 from referral_rewards.domain.facts.file_forms import HEAD_BYTES, FileForm, form_of
 
 #: What each form of a file is sent as.
@@ -92,13 +92,7 @@ def _looked_at(path: Path, name: str, suffix: str) -> _Facts:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
             return _Facts(path, name, form, digest, opened.tell())
     except OSError as error:
-        raise BadInput([Problem(name, _uncapitalized(error.strerror or str(error)))]) from None
-
-
-def _uncapitalized(message: str) -> str:
-    from referral_rewards.domain.validation import uncapitalized  # here, as few commands need pydantic
-
-    return uncapitalized(message)
+        raise BadInput([Problem(name, uncapitalized(error.strerror or str(error)))]) from None
 
 
 def _check(facts: _Facts) -> int:

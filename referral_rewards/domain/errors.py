@@ -38,6 +38,11 @@ class Problem(NamedTuple):
         return f"{self.where}: {self.what}" if self.where else self.what
 
 
+def uncapitalized(message: str) -> str:
+    """A message that goes on after a colon: its first letter is small, unless it begins a name such as UTF-8."""
+    return f"{message[:1].lower()}{message[1:]}" if message[1:2].islower() else message
+
+
 class ReferralRewardsError(Exception):
     """A refusal. Its message is one sentence for the person who asked."""
 

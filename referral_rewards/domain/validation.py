@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from referral_rewards.domain.errors import Problem
+from referral_rewards.domain.errors import Problem, uncapitalized
 from referral_rewards.domain.nearest import nearest, perhaps
 
 _OURS: Final = "Value error, "
@@ -60,11 +60,6 @@ def unknown_names(unknown: str, known: Iterable[str], what: str = "filter") -> s
     found = nearest(unknown, names)
     maybe = f' Did you mean "{found}"?' if found is not None else ""
     return f'Unknown {what} "{unknown}".{maybe} Available: {", ".join(names) or "none"}'
-
-
-def uncapitalized(message: str) -> str:
-    """A message that goes on after a colon: its first letter is small, unless it begins a name such as UTF-8."""
-    return f"{message[:1].lower()}{message[1:]}" if message[1:2].islower() else message
 
 
 def _as_text(given: Any) -> str:

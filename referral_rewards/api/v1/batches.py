@@ -206,7 +206,8 @@ class _Problems:
         """As problems of an input, which name the line, or what else is counted."""
         found = map(json.loads, self.lines())
         return [
-            Problem(": ".join(filter(None, (f"{counted} {each['line']}", each["where"]))), each["what"]) for each in found
+            Problem(": ".join(filter(None, (f"{counted} {each['line']}", each["where"]))), each["what"])
+            for each in found
         ]
 
     def close(self) -> None:

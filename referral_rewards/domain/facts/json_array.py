@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
+from referral_rewards.domain.errors import uncapitalized
 from referral_rewards.domain.facts.jsonl import LINE_BYTES_MAX, Line, bad_line, read_document
-from referral_rewards.domain.validation import uncapitalized
 
 _PIECE_BYTES: Final = 65_536
 _SPACE: Final = " \t\r\n"

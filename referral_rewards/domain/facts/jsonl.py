@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
-from referral_rewards.domain.errors import FactInvalid, Problem
+from referral_rewards.domain.errors import FactInvalid, Problem, uncapitalized
 from referral_rewards.domain.facts.events import Event, parse_event
-from referral_rewards.domain.validation import uncapitalized
 
 #: Longer lines are refused unread: no fact is that long, and a file without line ends must not fill the memory.
 LINE_BYTES_MAX: Final = 1_000_000

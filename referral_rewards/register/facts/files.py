@@ -10,10 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from referral_rewards.domain.errors import BadInput, Problem
+from referral_rewards.domain.errors import BadInput, Problem, uncapitalized
 from referral_rewards.domain.facts.csv_rows import csv_rows
 from referral_rewards.domain.facts.jsonl import Line, json_lines
-from referral_rewards.domain.validation import uncapitalized
 
 
 @dataclass(frozen=True, slots=True)
