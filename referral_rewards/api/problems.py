@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from models.session import UNREACHABLE
 from referral_rewards.api.desk.pages import page
+from referral_rewards.api.v1.filters import known_filters
 from referral_rewards.domain.errors import (
     ActRefused,
     BadInput,
@@ -26,6 +27,7 @@ from referral_rewards.domain.errors import (
     StaleDigest,
     TooManyAttempts,
 )
+from referral_rewards.domain.validation import in_words, unknown_names
 
 _log = structlog.get_logger("api")
 
@@ -119,14 +121,21 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = [
-        {"where": ".".join(map(str, each["loc"][1:])), "what": each["msg"].removeprefix("Value error, ")}
-        for each in error.errors()
-    ]
+    problems = [_placed(request, each) for each in error.errors()]
     told = "; ".join(f"{each['where']}: {each['what']}" if each["where"] else each["what"] for each in problems)
     return answer(
         request, HTTPStatus.UNPROCESSABLE_ENTITY, told, kind="urn:referrals:request-invalid", problems=problems
     )
+
+
+def _placed(request: Request, found: Mapping[str, Any]) -> dict[str, str]:
+    """A finding of the framework: where in the body or the address, and what would be right."""
+    part, *path = map(str, found["loc"])
+    if found["type"] != "extra_forbidden":
+        return {"where": ".".join(path), "what": in_words(found)}
+    if part == "query":
+        return {"where": "", "what": unknown_names(path[-1], known_filters(request))}
+    return {"where": ".".join(path), "what": "is not known here; leave it out"}
 
 
 async def _by_the_framework(request: Request, error: Exception) -> Response:

@@ -22,8 +22,10 @@ ReferralRewardsError
     └── TooManyMessages          said too much by one link to a status
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+from referral_rewards.domain.nearest import perhaps
 
 
 class Problem(NamedTuple):
@@ -34,6 +36,11 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" if self.where else self.what
+
+
+def uncapitalized(message: str) -> str:
+    """A message that goes on after a colon: its first letter is small, unless it begins a name such as UTF-8."""
+    return f"{message[:1].lower()}{message[1:]}" if message[1:2].islower() else message
 
 
 class ReferralRewardsError(Exception):
@@ -125,11 +132,11 @@ class LocalStackError(Refused):
 
 
 class NotFound(ReferralRewardsError):
-    """Nothing has that name."""
+    """Nothing has that name; of the names that there are the nearest is told."""
 
-    def __init__(self, kind: str, name: str) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str] = ()) -> None:
         self.kind, self.name = kind, name
-        super().__init__(f"there is no {kind} {name!r}")
+        super().__init__(f"there is no {kind} {name!r}{perhaps(name, known)}")
 
 
 class NotAllowed(ReferralRewardsError):

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import ProgramVersion
 from referral_rewards.domain import calendar
 from referral_rewards.domain.cycles.grouping import cycle_program_id
-from referral_rewards.domain.errors import NotFound, TermsNotPublishable
+from referral_rewards.domain.errors import NotFound, RequestInvalid, TermsNotPublishable
 from referral_rewards.domain.programs.terms import PayoutCycle, Terms, load_terms
 from referral_rewards.register import audit, outbox
 from referral_rewards.register.locks import Lock, lock
@@ -116,6 +116,22 @@ async def listing(connection: AsyncConnection) -> Sequence[Any]:
     return (await connection.execute(_LISTING)).all()
 
 
+async def hold_known(connection: AsyncConnection, program: str | None) -> None:
+    """For a list of nothing: whether it is empty because nobody knows the program that it was asked for.
+
+    Raises:
+        RequestInvalid: if no terms of it were published, and no referral names it.
+    """
+    if program is not None and not (await connection.execute(_MENTIONED, {"program": program})).scalar_one():
+        raise RequestInvalid(str(await unknown(connection, program)), "program")
+
+
+async def unknown(connection: AsyncConnection, program: str) -> NotFound:
+    """That nobody knows a program of this name, and which is the nearest."""
+    known = (await connection.execute(_NAMES)).scalars().all()
+    return NotFound("program", program, known)
+
+
 async def shown(connection: AsyncConnection, program: str, version: int | None) -> str:
     """The YAML of a version, the newest if none is named, as it was published.
 
@@ -124,9 +140,9 @@ async def shown(connection: AsyncConnection, program: str, version: int | None) 
     """
     source = (await connection.execute(_SOURCE, {"program": program, "version": version})).scalar_one_or_none()
     if source is None:
-        raise NotFound(
-            "program" if version is None else "version", program if version is None else f"{program} {version}"
-        )
+        if version is not None and await versions(connection, program):
+            raise NotFound("version", f"{program} {version}")
+        raise await unknown(connection, program)
     return str(source)
 
 
@@ -147,6 +163,13 @@ _SOURCE: Final = text("""
 SELECT source FROM program_version
 WHERE program = :program AND (CAST(:version AS int) IS NULL OR version = :version) ORDER BY version DESC LIMIT 1
 """)
+
+_MENTIONED: Final = text("""
+SELECT EXISTS (SELECT 1 FROM program_version WHERE program = :program)
+    OR EXISTS (SELECT 1 FROM referral WHERE program = :program)
+""")
+
+_NAMES: Final = text("SELECT DISTINCT program FROM program_version")
 
 _LISTING: Final = text("""
 SELECT program, version, terms->>'name' AS name, effective_from, published_at, published_by

@@ -272,8 +272,9 @@ def _add(total: dict[_Key, list[int]], key: _Key, *more: int) -> None:
 async def _timing(connection: AsyncConnection, program: str, now: datetime) -> Timing:
     its = await cycles.timing(connection, program, now)
     if its is None:
-        known = await programs.versions(connection, program)
-        raise NotFound("payout cycle of program" if known else "program", program)
+        if await programs.versions(connection, program):
+            raise NotFound("payout cycle of program", program)
+        raise await programs.unknown(connection, program)
     return its
 
 

@@ -16,7 +16,7 @@ from models.statuses import spelled
 from referral_rewards.domain.cycles.authority import CycleAuthority, authority
 from referral_rewards.domain.cycles.grouping import Minimum, cycle_id, latest_due, opens_at
 from referral_rewards.domain.cycles.states import CycleState
-from referral_rewards.domain.errors import NotFound, RequestInvalid
+from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.payouts.states import AT_REST
 from referral_rewards.domain.programs.terms import PayoutCycle, Terms
 from referral_rewards.register import outbox, programs
@@ -97,7 +97,7 @@ async def open_early(connection: AsyncConnection, program: str, now: datetime) -
     its = await timing(connection, program, now)
     if its is None:
         if not await programs.versions(connection, program):
-            raise NotFound("program", program)
+            raise await programs.unknown(connection, program)
         raise RequestInvalid(f"program {program} pays at once, not in cycles", "program")
     due_on = now.astimezone(its.terms.zone).date()
     opened = await _open(connection, its, due_on, now)

@@ -16,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.session import Database
 from referral_rewards.domain.errors import FactConflict, Problem
 from referral_rewards.domain.facts import keys
-from referral_rewards.domain.facts.events import Event, too_far_ahead
+from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.facts.file_check import told_apart
+from referral_rewards.domain.facts.jsonl import Line
 from referral_rewards.register import outbox
 from referral_rewards.register.facts.intake import Intake, Prepared, Recorded
-from referral_rewards.register.facts.jsonl import Line
 from referral_rewards.register.locks import Lock, retrying
 
 BATCH_LINES: Final = 500
@@ -212,17 +213,7 @@ class _Conflicting(Exception):
 
 
 def _sorted_out(lines: Sequence[Line], bytes_done: int, intake: Intake) -> _Batch:
-    """The lines that hold a fact we can take now, and the others with why not."""
-    now = datetime.now(UTC)
-    taken, refused = [], []
-    for line in lines:
-        ahead = too_far_ahead(line.event, now) if line.event is not None else None
-        if line.event is None:
-            refused.append(line)
-        elif ahead is not None:
-            refused.append(Line(line.number, None, (ahead,)))
-        else:
-            taken.append((line.number, line.event))
+    taken, refused = told_apart(lines, datetime.now(UTC))
     return _Batch(tuple(taken), tuple(refused), intake.prepare([event for _, event in taken]), bytes_done)
 
 

@@ -12,8 +12,9 @@ from typing import BinaryIO, Final
 from uuid import uuid4
 
 from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.register.facts.csv_rows import csv_rows
-from referral_rewards.register.facts.jsonl import Line, json_lines
+from referral_rewards.domain.facts.csv_rows import csv_rows
+from referral_rewards.domain.facts.json_array import json_array
+from referral_rewards.domain.facts.jsonl import Line, json_lines
 
 Reader = Callable[[BinaryIO], Iterator[Line]]
 
@@ -21,6 +22,7 @@ Reader = Callable[[BinaryIO], Iterator[Line]]
 READERS: Final[Mapping[str, Reader]] = {
     "application/x-ndjson": json_lines,
     "application/jsonl": json_lines,
+    "application/json": json_array,
     "text/csv": csv_rows,
 }
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.programs.terms import Terms, in_force
 from referral_rewards.register import programs
 
@@ -39,7 +38,7 @@ async def versions(connection: AsyncConnection, program: str, now: datetime) -> 
     """
     rows = (await connection.execute(_VERSIONS, {"program": program})).all()
     if not rows:
-        raise NotFound("program", program)
+        raise await programs.unknown(connection, program)
     known = dict(await programs.versions(connection, program))
     current = in_force(known.items(), now)
     return [await _version(connection, row, known, current) for row in rows]

@@ -14,6 +14,7 @@ from referral_rewards.domain.claims.findings import Flag, Recommendation
 from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import known_currency
+from referral_rewards.domain.nearest import none_of
 from referral_rewards.domain.programs.terms import Role
 
 PAGE_MAX: Final = 500
@@ -30,7 +31,7 @@ def _printable(value: str) -> str:
 
 def _known_flag(value: str) -> str:
     if value not in FLAGS:
-        raise ValueError(f"{value!r} is none of {', '.join(FLAGS)}")
+        raise ValueError(none_of(value, FLAGS))
     return value
 
 

@@ -12,7 +12,6 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.programs.terms import Terms, in_force
 from referral_rewards.domain.referrals.origin import origin
 from referral_rewards.register import programs
@@ -88,7 +87,7 @@ async def simulate(connection: AsyncConnection, proposal: Proposal, progress: Pr
     await connection.execute(_READ_ONLY)
     versions = await programs.versions(connection, proposal.program)
     if not versions:
-        raise NotFound("program", proposal.program)
+        raise await programs.unknown(connection, proposal.program)
     past = await _lived(connection, proposal, versions, progress)
     runs = []
     for what, lives, terms_of in (
