@@ -12,6 +12,7 @@ from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.decisions.act_kinds import SubjectKind
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display
 
 commands = typer.Typer(help="Clawback cases: paid rewards whose ground fell away.", no_args_is_help=True)
@@ -88,7 +89,7 @@ def _tell(found: dict[str, Any]) -> None:
     done = table("clawback", "how", "amount", "came back", "state", "reference", "why", title="what was decided")
     for each in found["clawbacks"]:
         amounts = (display(each[name], found["currency"]) for name in ("amount_minor", "recovered_minor"))
-        kind, state = (each[name].replace("_", " ") for name in ("kind", "state"))
+        kind, state = label("clawback", each["kind"]), label("clawback_state", each["state"])
         done.add_row(each["clawback"], kind, *amounts, state, each["reference"], each["why"])
     if done.row_count:
         out.print(done)

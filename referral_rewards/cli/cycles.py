@@ -18,6 +18,7 @@ from referral_rewards.cli.output import Column, Form, Limit, csv_cell, write_lis
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.act_kinds import SubjectKind
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display, from_minor
 
 if TYPE_CHECKING:
@@ -153,11 +154,11 @@ def _summary(out: "Console", summary: Mapping[str, Any]) -> None:
     totals = table("rail", "payouts", "rewards", "amount", title="pays", title_justify="left")
     for each in summary.get("totals", ()):
         amount = display(each["amount_minor"], each["currency"])
-        totals.add_row(each["rail"], str(each["payouts"]), str(each["legs"]), amount)
+        totals.add_row(label("rail", each["rail"]), str(each["payouts"]), str(each["legs"]), amount)
     carried = table("why", "rewards", "amount", title="carried forward", title_justify="left")
     for each in summary.get("carried", ()):
         amount = display(each["amount_minor"], each["currency"])
-        carried.add_row(each["why"].replace("_", " "), str(each["legs"]), amount)
+        carried.add_row(label("carried", each["why"]), str(each["legs"]), amount)
     for each in (totals, carried):
         if each.row_count:
             out.print(each)

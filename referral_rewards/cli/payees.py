@@ -10,6 +10,7 @@ from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display
 
 if TYPE_CHECKING:
@@ -81,7 +82,11 @@ def show(
 def _standing(out: "Console", each: Mapping[str, Any]) -> None:
     counts = display(each["counts_minor"], each["currency"])
     limit = display(each["threshold_minor"], each["currency"])
-    form = f"{each['form']}, {_words(each['standing'])}" if each["form"] else _words(each["standing"])
+    form = (
+        f"{each['form']}, {label('form_standing', each['standing'])}"
+        if each["form"]
+        else label("form_standing", each["standing"])
+    )
     until = f" until {each['until']}" if each["until"] else ""
     withheld = f", {each['withholding_percent']} % withheld" if each["withholding_percent"] != "0" else ""
     needs = "; a form is needed" if each["needs_form"] else ""
@@ -105,11 +110,13 @@ def _cell(each: Mapping[str, Any], name: str) -> str:
         return display(value, each["currency"])
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "" if value is None else _words(str(value)) if name == "state" else str(value)
+    return "" if value is None else label("leg_state", value) if name == "state" else str(value)
 
 
 def _kinds(each: Mapping[str, Any]) -> str:
-    return ", ".join(f"{_words(kind)} {display(minor, each['currency'])}" for kind, minor in each["by_kind"].items())
+    return ", ".join(
+        f"{label('kind', kind)} {display(minor, each['currency'])}" for kind, minor in each["by_kind"].items()
+    )
 
 
 def _amounts(by_currency: Mapping[str, int]) -> str:

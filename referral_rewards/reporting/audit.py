@@ -1,11 +1,13 @@
 """The record of who did what, as it is shown: by actor, act or subject, page by page."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.reporting import counting
+from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.shape import Instant, Shape
 
 
@@ -34,6 +36,17 @@ class Wanted:
 
 async def listing(connection: AsyncConnection, wanted: Wanted) -> list[Event]:
     """Who did what, newest first."""
+    statement, asked = _asked(wanted)
+    return [Event.model_validate(row) for row in await connection.execute(statement, asked)]
+
+
+async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
+    """How many such entries there are, whatever came ``before``."""
+    statement, asked = _asked(replace(wanted, before=None))
+    return await counting.count(connection, statement, asked)
+
+
+def _asked(wanted: Wanted) -> tuple[TextClause, dict[str, Any]]:
     conditions = ["true"]
     if wanted.actor:
         conditions.append("actor = :actor")
@@ -47,8 +60,7 @@ async def listing(connection: AsyncConnection, wanted: Wanted) -> list[Event]:
     statement = _LISTING.format(conditions=" AND ".join(conditions))
     asked = {"actor": wanted.actor, "act": wanted.act, "subject": wanted.subject, "before": wanted.before}
     given = {name: value for name, value in asked.items() if f":{name}" in statement}
-    rows = await connection.execute(text(statement), {**given, "limit": wanted.limit})
-    return [Event.model_validate(row) for row in rows]
+    return text(statement), {**given, "limit": wanted.limit}
 
 
 _LISTING: Final = """

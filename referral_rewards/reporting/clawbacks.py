@@ -18,7 +18,8 @@ from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.legs import WAS_PAID
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.reporting import decisions
+from referral_rewards.reporting import counting, decisions
+from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.decisions import Actable
 from referral_rewards.reporting.shape import Instant, Shape
 
@@ -100,7 +101,16 @@ class Wanted:
 
 async def cases(connection: AsyncConnection, wanted: Wanted) -> list[CaseInList]:
     """A page of cases, the newest first."""
-    asked = {
+    return [CaseInList(**each) for each in await _cases(connection, _asked(wanted))]
+
+
+async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
+    """How many cases there are on all pages."""
+    return await counting.count(connection, _PAGE, {**_asked(wanted), "after": None})
+
+
+def _asked(wanted: Wanted) -> dict[str, Any]:
+    return {
         "state": wanted.state,
         "program": wanted.program,
         "payee": wanted.payee,
@@ -109,7 +119,6 @@ async def cases(connection: AsyncConnection, wanted: Wanted) -> list[CaseInList]
         "limit": wanted.limit,
         "id": None,
     }
-    return [CaseInList(**each) for each in await _cases(connection, asked)]
 
 
 async def case(connection: AsyncConnection, number: UUID, keys: KeyRing) -> CaseShown:

@@ -19,7 +19,8 @@ from referral_rewards.register.cycles import gathering
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles.rows import Timing
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.reporting import decisions
+from referral_rewards.reporting import counting, decisions
+from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.decisions import Actable
 from referral_rewards.reporting.shape import Instant, Shape
 
@@ -163,6 +164,12 @@ async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> lis
     """A page of cycles, the latest first."""
     asked = {"program": wanted.program, "state": wanted.state, "after": wanted.after, "limit": wanted.limit}
     return [CycleInList(**_brief(row)) for row in await connection.execute(_PAGE, asked)]
+
+
+async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
+    """How many cycles there are on all pages."""
+    asked = {"program": wanted.program, "state": wanted.state, "after": None}
+    return await counting.count(connection, _PAGE, asked)
 
 
 async def cycle(connection: AsyncConnection, number: UUID, keys: KeyRing) -> CycleShown:

@@ -19,7 +19,8 @@ from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import array
 from referral_rewards.register.payouts.endings import GIVEN_UP
-from referral_rewards.reporting import decisions
+from referral_rewards.reporting import counting, decisions
+from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.decisions import Actable
 from referral_rewards.reporting.shape import Instant, Shape
 
@@ -114,7 +115,16 @@ class Wanted:
 
 async def payouts(connection: AsyncConnection, wanted: Wanted) -> list[PayoutInList]:
     """A page of payouts, the newest first."""
-    asked = {
+    return [PayoutInList(**_brief(row)) for row in await connection.execute(_PAGE, _asked(wanted))]
+
+
+async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
+    """How many payouts there are on all pages."""
+    return await counting.count(connection, _PAGE, {**_asked(wanted), "after": None})
+
+
+def _asked(wanted: Wanted) -> dict[str, Any]:
+    return {
         "state": wanted.state,
         "rail": wanted.rail,
         "program": wanted.program,
@@ -124,7 +134,6 @@ async def payouts(connection: AsyncConnection, wanted: Wanted) -> list[PayoutInL
         "after": wanted.after,
         "limit": wanted.limit,
     }
-    return [PayoutInList(**_brief(row)) for row in await connection.execute(_PAGE, asked)]
 
 
 async def payout(connection: AsyncConnection, number: UUID, keys: KeyRing) -> PayoutShown:

@@ -158,5 +158,5 @@ async def test_a_refusal_is_told_to_the_people_concerned_with_the_way_to_appeal(
     await desk.decide("r1", "deny", reason="duplicate")
     assert await desk.judge("r1") == "denied"
     told = (await desk.get("/v1/referrals/r1")).json()["told"]
-    assert "already been rewarded" in told["why"]
+    assert "already rewarded" in told["why"]
     assert told["appeal"].startswith("If this looks wrong, appeal")

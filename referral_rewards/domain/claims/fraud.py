@@ -47,4 +47,4 @@ def _ask(name: str, dossier: Dossier) -> Sign:
     try:
         return signal(dossier)
     except Exception:  # A signal that breaks is told to a person like one that has no input; it must not pass.
-        return Sign(None, "it broke on what it read")
+        return Sign(None, "it failed with an error")

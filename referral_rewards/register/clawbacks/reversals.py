@@ -24,6 +24,7 @@ from referral_rewards.domain.clawbacks.states import (
     clawback_id,
 )
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.legs import WAS_PAID
 from referral_rewards.domain.payouts.states import Paid, PaymentRequest, PayoutState, body_hash, provider_key
 from referral_rewards.register import outbox, payout_history, rail_halts
@@ -79,7 +80,7 @@ async def commit_attempt(
             return await _end(connection, found, _S.UNRECOVERABLE, now, why="its payment came back by itself")
         return await _stop(connection, found, now, "its payment came back while it was being taken back")
     if found.rail not in rails:
-        return NotNow(state, f"the rail {found.rail} is not connected here", _ONCE_CONNECTED)
+        return NotNow(state, f"{label('rail', found.rail)} is not connected", _ONCE_CONNECTED)
     halt = await rail_halts.of(connection, found.rail)
     if halt is not None and (waits_for_rail := await rail_halts.take_probe(connection, found.rail, now)) is not None:
         return NotNow(state, waits_for_rail[1], waits_for_rail[0])
@@ -164,7 +165,7 @@ async def shut_out(
     found = await _held(connection, clawback)
     assert found is not None
     await rail_halts.halt(connection, rail, why, now)
-    why = f"the rail {rail} does not let us in: {why}"
+    why = f"{label('rail', rail)} refused our credentials: {why}"
     await connection.execute(_REMARK, {"id": clawback, "state": found.state, "why": why, "at": now})
     return NotNow(ClawbackState(found.state), why, again_after)
 

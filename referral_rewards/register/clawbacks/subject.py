@@ -66,6 +66,7 @@ async def _subject(connection: AsyncConnection, row: Any) -> ActSubject:
         room_minor=room_minor,
         rooms={_A.REVERSE_CLAWBACK: reversible_minor},
         steps={_A.REVERSE_CLAWBACK: step_minor},
+        currency=row.currency,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.legs import WAS_PAID, LegState
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.domain.referrals.standing import Standing
@@ -44,7 +45,7 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
     for fact in news:
         about_it = fact.order is None or fact.order == row.order_id
         if fact.type in _STOPPING and about_it:
-            await reservations.stop_unsent(connection, case, f"{fact.type} after the first payment")
+            await reservations.stop_unsent(connection, case, f"{label('fact', fact.type)} after the first payment")
     await clawback_cases.keep(connection, case, sorted(news, key=lambda fact: fact.precedence))
     again_at = await reservations.release_tax_holds(connection, case)
     claim, _ = await claims.current(connection, row.claim_id)

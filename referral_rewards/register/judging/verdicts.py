@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Rival
 from referral_rewards.domain.decisions.overdue import patience
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, TIMED, Reason, ReferralStatus
 from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register import outbox
@@ -68,7 +69,9 @@ async def close(
     **values: Any,
 ) -> Standing:
     """Closes a referral without a reward. From here on only the decision to reopen it changes anything."""
-    await reservations.cancel(connection, case, f"{status}: {reason or 'by its parties'}")
+    await reservations.cancel(
+        connection, case, f"{label('status', status)}: {label('reason', reason) if reason else 'by its parties'}"
+    )
     if case.row.claimed_at is not None:
         await wake_rivals(connection, await rivals(connection, case), case)
     return await write(

@@ -16,7 +16,7 @@ class NoSuchLink(NotFound):
 
     def __init__(self) -> None:
         super().__init__("status page", "")
-        self.args = ("this link leads nowhere: it is not complete, or a newer one has taken its place",)
+        self.args = ("this link is incomplete or was replaced by a newer one",)
 
 
 #: What the key of the links is derived for.

@@ -36,11 +36,11 @@ async def appeal(
     """
     why = why.strip()
     if not why or len(why) > WORDS_MAX:
-        raise RequestInvalid(f"say why, in at most {WORDS_MAX:,} characters", "why")
+        raise RequestInvalid(f"enter your reason in at most {WORDS_MAX:,} characters", "why")
     if not (form.isascii() and form.isalnum() and 16 <= len(form) <= 64):
-        raise RequestInvalid("is not one that this page gave out; reload it", "form")
+        raise RequestInvalid("this page is out of date; reload it and try again", "form")
     if row.status not in APPEALABLE or row.closed_at is None:
-        raise DecisionRefused(row.id, "not_appealable", "there is nothing to appeal against")
+        raise DecisionRefused(row.id, "not_appealable", "there is nothing to appeal")
     await lock(connection, Lock.STATUS_PAGE, f"{row.id}/{side}")
     name = f"{row.id}/{side}/{form}"
     asked = {"source": SOURCE, "event": name}
@@ -61,7 +61,7 @@ async def rate(connection: AsyncConnection, intake: Intake, row: Any, side: Side
         DecisionRefused: before there was a reward to rate.
     """
     if score not in _SCORES:
-        raise RequestInvalid("is a number from 1 to 5", "score")
+        raise RequestInvalid("choose a number from 1 to 5", "score")
     if row.status != ReferralStatus.REWARDED:
         raise DecisionRefused(row.id, "not_rewarded", "there is no reward to rate yet")
     await lock(connection, Lock.STATUS_PAGE, f"{row.id}/{side}")

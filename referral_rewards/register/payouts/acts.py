@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.money_acts import ROLES, ActSubject, MoneyAct
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.states import REFUSALS, PayoutState
 from referral_rewards.register import payout_history
 from referral_rewards.register.decisions import chain as decisions
@@ -37,9 +38,7 @@ async def carry_out(connection: AsyncConnection, payout: UUID, now: datetime, ke
         if (why_void := await _void(connection, decision, subject)) is not None:
             await decisions.record_effect(connection, [decision.id], "void", now, why_void)
             continue
-        await payout_history.append(
-            connection, payout, row.generation, now, decision.kind, f"{decision.user}: {decision.reason}"
-        )
+        await payout_history.append(connection, payout, row.generation, now, decision.kind, _said(decision))
         await _apply(connection, row, decision, now)
         await decisions.record_effect(connection, [decision.id], "applied", now, "carried out")
         moved = True
@@ -60,14 +59,20 @@ async def _void(connection: AsyncConnection, decision: Decision, subject: ActSub
     if decision.digest != subject.digest or decision.kind not in subject.takes:
         return "the payout changed after the decision"
     if not decision.roles & ROLES[decision.kind]:
-        return "nobody with the authority decided"
+        return "decided by somebody without the authority"
     if await decisions.barred(connection, [decision.user]):
-        return f"{decision.user} was barred since"
+        return f"{decision.user} has been barred since"
     return None
 
 
+def _said(decision: Decision) -> str:
+    """Who decided what on it, and why: ``cancelled by fiona: not owed``."""
+    done, why = label("decided", decision.kind), label("decision_reason", decision.reason)
+    return f"{done} by {decision.user}: {why}"
+
+
 async def _apply(connection: AsyncConnection, row: Any, decision: Decision, now: datetime) -> None:
-    state, why = PayoutState(row.state), f"{decision.user} decided: {decision.reason.replace('_', ' ')}"
+    state, why = PayoutState(row.state), _said(decision)
     match decision.kind:
         case _A.RETRY_PAYOUT if state in REFUSALS:
             await generations.begin_next(connection, row, now)

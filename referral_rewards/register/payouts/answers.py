@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import money
 from referral_rewards.domain.clawbacks.states import CameBack, came_back
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.advice import until_the_second_look
 from referral_rewards.domain.payouts.states import AT_REST, TRANSITIONS, PayoutState
 from referral_rewards.register import payout_history, rail_halts
@@ -105,7 +106,7 @@ async def shut_out(
     if step.key_used_at is None and await payout_history.newest(connection, payout) == step.step:
         await connection.execute(_KEY_UNUSED, {"id": payout})
         await payout_history.append(connection, payout, step.generation, now, payout_history.SHUT_OUT)
-    why = f"the rail {step.rail} does not let us in: {why}"
+    why = f"{label('rail', step.rail)} refused our credentials: {why}"
     await payout_rows.remark(connection, held.row, why, now, again_after)
     return NotNow(PayoutState(held.row.state), why, again_after)
 

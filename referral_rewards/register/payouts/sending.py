@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.advice import NOT_CONNECTED, SOON
 from referral_rewards.domain.payouts.states import AT_REST, PaymentRequest, PayoutState, body_hash
 from referral_rewards.domain.referrals.inquiries import Answers, Question
@@ -199,13 +200,13 @@ async def _attempt(
     if changed and found.key_used_at is None:
         return await _stop(connection, found, now, changed[0][1])
     if found.rail not in rails:
-        return NotNow(state, f"the rail {found.rail} is not connected here", NOT_CONNECTED)
+        return NotNow(state, f"{label('rail', found.rail)} is not connected", NOT_CONNECTED)
     if found.key_used_at is None:
         for row in rows:
             if row.judged_version != row.facts_version or row.claim_version != row.facts_version:
                 return NotNow(state, "facts arrived that were not judged yet", SOON)
             if row.status not in (_S.APPROVED, _S.PAYING) and found.first_sent_at is None:
-                return NotNow(state, f"referral {row.id} is {row.status}", SOON)
+                return NotNow(state, f"referral {row.id} is {label('status', row.status)}", SOON)
         if ahead_by is not None:
             # It takes effect at its own time, and may stop this. If only our clock is behind, a look now and then does.
             return NotNow(state, "something was told that is about to happen", min(ahead_by, CLOCK_SKEW_MAX) + SOON)

@@ -67,7 +67,7 @@ async def add(
     if problem := id_problem(name):
         raise RequestInvalid(problem, "NAME")
     if name == audit.NOBODY:
-        raise RequestInvalid("means nobody on the record", "NAME")
+        raise RequestInvalid("this name is reserved", "NAME")
     await users.enter(connection, name, roles=roles, scopes=scopes, marks=marks, at=at)
     said = {"roles": sorted(roles), "scopes": sorted(scopes), "marks": _kinds(marks)}
     await audit.note(connection, actor=by, act="user.added", subject=name, at=at, **said)
@@ -116,7 +116,7 @@ async def set_contact(connection: AsyncConnection, name: str, email: str | None,
         RequestInvalid: if it is no address.
     """
     if email is not None and not passable(email):
-        raise RequestInvalid("is no email address", "contact")
+        raise RequestInvalid("is not an email address", "contact")
     await one(connection, name)
     await users.set_contact(connection, name, email)
     act = "user.contact_set" if email is not None else "user.contact_removed"
@@ -189,7 +189,8 @@ async def link(connection: AsyncConnection, name: str, *, issuer: str, subject: 
     try:
         await connection.execute(_LINK, identity)
     except IntegrityError as error:
-        raise constraints.meaning(error, {IDENTITY: RequestInvalid("is linked to a user already", "subject")}) from None
+        linked = RequestInvalid("is already linked to a user", "subject")
+        raise constraints.meaning(error, {IDENTITY: linked}) from None
     await audit.note(connection, actor=by, act="user.linked", subject=name, at=at, issuer=issuer)
 
 
@@ -209,7 +210,7 @@ def passable(email: str) -> bool:
 
 def _another(by: str, name: str, what: str) -> None:
     if by == name:
-        raise NotAllowed(f"nobody changes {what} of their own; another administrator does")
+        raise NotAllowed(f"you can't change your own {what}; ask another administrator")
 
 
 def _kinds(marks: Collection[str]) -> list[str]:

@@ -24,9 +24,9 @@ async def save(connection: AsyncConnection, username: str, name: str, query: str
         RequestInvalid: for a name that is none, or if there are too many.
     """
     if not name or len(name) > NAME_LENGTH_MAX or not name.isprintable():
-        raise RequestInvalid(f"a view has a name of at most {NAME_LENGTH_MAX} characters", "name")
+        raise RequestInvalid(f"the name of a view has 1 to {NAME_LENGTH_MAX} characters", "name")
     if len([each for each in await of_user(connection, username) if each.name != name]) >= _EACH_MAX:
-        raise RequestInvalid(f"there are {_EACH_MAX} views already; delete one first", "name")
+        raise RequestInvalid(f"you already have {_EACH_MAX} views; delete one first", "name")
     await connection.execute(_SAVE, {"user": username, "name": name, "query": query})
 
 

@@ -22,6 +22,7 @@ from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.ruling import Ruling, ruling
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, NotFound
 from referral_rewards.domain.facts import identity
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, ReferralStatus
 from referral_rewards.register.claims import dossier, moves, reservations
 from referral_rewards.register.decisions import chain as decisions
@@ -114,7 +115,7 @@ async def open_matter(connection: AsyncConnection, row: Any, made: Sequence[Deci
     """
     case = await open_case(connection, row, now)
     if case is None:
-        raise DecisionRefused(row.id, "not_judged", "no terms are in force for it")
+        raise DecisionRefused(row.id, "not_judged", "no terms were in force when it began")
     return Matter(case, await _subject(connection, case), made, await dossier.parties(connection, case))
 
 
@@ -132,10 +133,10 @@ async def check_rules(connection: AsyncConnection, matter: Matter, kind: Decisio
     """Return if every rule about what was decided so far, and about this person, admits the kind of decision."""
     row, subject, case = matter.row, matter.subject, matter.case
     if kind not in _KEEPING_BACK and row.judged_version != row.facts_version:
-        raise DecisionRefused(row.id, "facts_unjudged", "facts arrived that are being judged; look again in a moment")
+        raise DecisionRefused(row.id, "facts_unjudged", "new facts are being judged; look again in a moment")
     to = attribution.proposed_referrer(case.facts, case.origin.referrer, case.now) if kind is _K.REASSIGN else None
     if kind is _K.REASSIGN and to is None:
-        raise DecisionRefused(row.id, "no_other_referrer", "nobody has asked to move it to another referrer")
+        raise DecisionRefused(row.id, "no_other_referrer", "nobody requested to move it to another referrer")
     on_it = [decision for decision in matter.made if _is_on(decision, kind, subject.digest, row.claim_id)]
     _check_ruling(row, subject, kind, await decisions.standing(connection, on_it))
     signed = [decision.user for decision in on_it if decision.kind is kind]
@@ -166,28 +167,30 @@ def check_stands(row: Any, kind: DecisionKind, *, sent: bool) -> None:
     """Return if a referral that stands there takes this kind of decision; ``sent`` says whether money was."""
     _check_status(row, kind)
     if sent and kind is not _K.REOPEN:
-        raise DecisionRefused(
-            row.id, "payment_committed", "money was sent, and only a clawback case (opened by a refund) recovers it"
-        )
+        raise DecisionRefused(row.id, "payment_committed", "a payment was already sent; only a clawback can recover it")
 
 
 def _check_status(row: Any, kind: DecisionKind) -> None:
     """Return if a referral that stands there takes this kind of decision at all."""
     if kind is _K.REOPEN:
         if row.closed_at is None or row.status not in REOPENABLE:
-            raise DecisionRefused(row.id, "not_closed", f"it is {row.status}, and only what was closed is reopened")
+            raise DecisionRefused(
+                row.id, "not_closed", f"it is {label('status', row.status)}; only a closed referral can be reopened"
+            )
         return
     if row.status in (_S.PAYING, _S.REWARDED, _S.CLAWED_BACK):
         raise DecisionRefused(
             row.id,
             "payment_committed",
-            f"it is {row.status}: money was sent, and only a clawback case (opened by a refund) recovers it",
+            f"it is {label('status', row.status)}: a payment was already sent; only a clawback can recover it",
         )
     if row.closed_at is not None:
-        raise DecisionRefused(row.id, "closed", f"it is {row.status}; `reopen` is the only decision it takes")
+        raise DecisionRefused(row.id, "closed", f"it is {label('status', row.status)}; you can only reopen it")
     if row.status not in BEFORE_PAYMENT or row.claim_id is None:
         raise DecisionRefused(
-            row.id, "no_claim", f"it is {row.status or 'not judged yet'}: there is no claim to decide"
+            row.id,
+            "no_claim",
+            f"it is {label('status', row.status) if row.status else 'not judged yet'}; there is no claim to decide",
         )
 
 
@@ -200,30 +203,34 @@ def _check_ruling(row: Any, subject: Subject, kind: DecisionKind, on_it: Sequenc
     its = [decision for decision in on_it if decision.kind is kind]
     if subject.claim is None:
         if kind is _K.REOPEN and its:
-            raise DecisionRefused(row.id, "already_reopened", f"{_told(its)} reopened it; look again")
+            raise DecisionRefused(row.id, "already_reopened", f"it was already reopened by {_told(its)}; look again")
         return
     so_far = ruling(subject.requirement, signoffs, subject.digest)
     if so_far is Ruling.DENIED:
         denials = [decision for decision in on_it if decision.kind is _K.DENY]
-        raise DecisionRefused(row.id, "already_denied", f"{_told(denials)} denied it; `reopen` corrects that")
+        raise DecisionRefused(
+            row.id, "already_denied", f"it was already denied by {_told(denials)}; reopening corrects that"
+        )
     if kind in (_K.APPROVE, _K.REASSIGN) and moves.decided(subject.claim, on_it):
         moved = [decision for decision in on_it if decision.kind is _K.REASSIGN]
-        raise DecisionRefused(row.id, "already_moved", f"{_told(moved)} moved it; look at the claim that follows")
+        raise DecisionRefused(row.id, "already_moved", f"it was already moved by {_told(moved)}; look at the new claim")
     if kind is _K.APPROVE and subject.claim.frozen:
-        why = "a dispute of its order is open; it can be approved once the dispute is won"
+        why = "a payment dispute about its order is open; it can be approved once the dispute is won"
         raise DecisionRefused(row.id, "dispute_open", why)
     if kind is _K.APPROVE and satisfied(subject.requirement, signoffs, subject.digest):
-        raise DecisionRefused(row.id, "already_approved", f"{_told(its)} approved it; nothing is left to sign")
+        raise DecisionRefused(
+            row.id, "already_approved", f"it was already approved by {_told(its)}; no signature is missing"
+        )
     if kind is _K.HOLD and so_far is Ruling.HELD:
-        raise DecisionRefused(row.id, "already_held", f"{_told(its[-1:])} put it on hold, where it stays")
+        raise DecisionRefused(row.id, "already_held", f"it was already put on hold by {_told(its[-1:])}")
     if kind is _K.RELEASE and so_far is not Ruling.HELD:
-        raise DecisionRefused(row.id, "not_held", "nobody holds it")
+        raise DecisionRefused(row.id, "not_held", "it is not on hold")
 
 
 def _told(its: Sequence[Decision]) -> str:
     """Who decided so, and when the last of them did."""
     people = " and ".join(dict.fromkeys(decision.user for decision in its))
-    return f"at {its[-1].decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC {people}"
+    return f"{people}, {its[-1].decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _is_on(decision: Decision, kind: DecisionKind, digest: str, claim_id: UUID | None) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.approval import Approver, DecisionKind, check_words
 from referral_rewards.domain.decisions.bulk import check_unflagged
 from referral_rewards.domain.errors import DecisionRefused, NotFound, RequestInvalid, StaleDigest
+from referral_rewards.domain.labels import label
 from referral_rewards.register import audit, outbox
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision, NewDecision
@@ -106,7 +107,7 @@ def _check_seen(row: Any, asked: Asked, made: Sequence[Decision]) -> None:
     if later:
         first = later[0]
         raise DecisionRefused(
-            row.id, "decided_meanwhile", f"{first.user} recorded {first.kind} ({first.reason}) since you looked at it"
+            row.id, "decided_meanwhile", f"{label('decided', first.kind)} by {first.user} since you looked at it"
         )
 
 

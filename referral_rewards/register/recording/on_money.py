@@ -23,6 +23,7 @@ from referral_rewards.domain.decisions.money_acts import (
 )
 from referral_rewards.domain.errors import ActRefused, RequestInvalid
 from referral_rewards.domain.facts import identity
+from referral_rewards.domain.labels import label
 from referral_rewards.register import audit, outbox
 from referral_rewards.register.clawbacks import carrying_out
 from referral_rewards.register.decisions import chain as decisions
@@ -116,7 +117,7 @@ async def check_as_shown(connection: AsyncConnection, subject: ActSubject, diges
         if digest and subject.digest.startswith(digest):
             raise RequestInvalid(f"is shortened; all {len(subject.digest)} digits of it are needed", "digest")
         _check_not_decided(made, subject.name)
-        raise ActRefused(subject.name, "stale", "it changed since it was shown; look again")
+        raise ActRefused(subject.name, "stale", "it changed since you looked at it; look again")
     noted = {each.decision_id for each in await decisions.effects(connection, [each.id for each in made])}
     open_ones = [each for each in made if each.id not in noted]
     _check_not_decided(await _believed(connection, open_ones, keys), subject.name)
@@ -126,8 +127,8 @@ def _check_not_decided(made: Sequence[Decision], subject: str) -> None:
     """Return if nobody was first: of people who decide on the same at once, one is on record, the others are told."""
     if made:
         first = made[0]
-        at = first.decided_at.astimezone(UTC).isoformat(timespec="seconds")
-        why = f"{first.user} recorded {first.kind} ({first.reason}) at {at}; look again in a moment"
+        at = f"{first.decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        why = f"{label('decided', first.kind)} by {first.user}, {at}; look again in a moment"
         raise ActRefused(subject, "decided_meanwhile", why)
 
 

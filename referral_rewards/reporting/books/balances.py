@@ -9,6 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.accounts import AccountKind
+from referral_rewards.reporting import counting
+from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.shape import Shape
 
 
@@ -53,8 +55,18 @@ class Wanted:
 
 async def balances(connection: AsyncConnection, wanted: Wanted = Wanted()) -> AsyncIterator[AccountBalance]:
     """The accounts by their names, one at a time, however many there are."""
+    async for row in await connection.stream(_BALANCES, _asked(wanted)):
+        yield _balance(row)
+
+
+async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
+    """How many accounts there are on all pages."""
+    return await counting.count(connection, _BALANCES, {**_asked(wanted), "account": None, "currency": None})
+
+
+def _asked(wanted: Wanted) -> dict[str, Any]:
     account, currency = wanted.after or (None, None)
-    asked = {
+    return {
         "before": wanted.before,
         "of_kind": f"{wanted.kind}:" if wanted.kind else "",
         "begins": wanted.begins,
@@ -63,8 +75,6 @@ async def balances(connection: AsyncConnection, wanted: Wanted = Wanted()) -> As
         "limit": wanted.limit,
         "settled": wanted.settled,
     }
-    async for row in await connection.stream(_BALANCES, asked):
-        yield _balance(row)
 
 
 async def totals(connection: AsyncConnection, before: datetime | None = None) -> list[ColumnTotals]:

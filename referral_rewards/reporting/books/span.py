@@ -25,7 +25,7 @@ class Span:
             RequestInvalid: if it ends before it begins.
         """
         if since is not None and until is not None and until < since:
-            raise RequestInvalid(f"{until} lies before {since}, where the span begins", "until")
+            raise RequestInvalid(f"{until} is before the start, {since}", "until")
         # No day follows the last one there is, and nothing is posted after it.
         return cls(since, None if until == date.max else until)
 

@@ -8,43 +8,29 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.waiting import Waits
+from referral_rewards.reporting.counting import COUNTED_MAX, Count
 from referral_rewards.reporting.shape import Shape
 
-COUNTED_MAX: Final = 1_000
 _UP_TO: Final = COUNTED_MAX + 1
-
-
-class Counted(Shape):
-    """How many; where `at_least` is true there are more."""
-
-    count: int
-    at_least: bool
-
-    @classmethod
-    def of(cls, counted: int) -> "Counted":
-        return cls(count=min(counted, COUNTED_MAX), at_least=counted > COUNTED_MAX)
-
-    def __str__(self) -> str:
-        return f"{self.count:,}{'+' if self.at_least else ''}"
 
 
 class Counts(Shape):
     """The whole queue, whatever the page was asked for: all of it, what is overdue, and by why it waits and by program,
     empty ones left out."""
 
-    all: Counted
-    overdue: Counted
-    exceptions: dict[str, Counted]
-    programs: dict[str, Counted]
+    all: Count
+    overdue: Count
+    exceptions: dict[str, Count]
+    programs: dict[str, Count]
 
 
 async def counts(connection: AsyncConnection, now: datetime) -> Counts:
     """The counts of the whole queue at this moment."""
     given: dict[str, Any] = {"now": now, "exceptions": list(Waits)}
-    found: dict[str, dict[str, Counted]] = {}
+    found: dict[str, dict[str, Count]] = {}
     for row in await connection.execute(_COUNTS, given):
         if row.counted or row.name == "":
-            found.setdefault(row.by, {})[row.name] = Counted.of(row.counted)
+            found.setdefault(row.by, {})[row.name] = Count.of(row.counted)
     return Counts(
         all=found["all"][""],
         overdue=found["overdue"][""],

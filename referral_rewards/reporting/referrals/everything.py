@@ -21,7 +21,7 @@ from referral_rewards.reporting.referrals import periods
 from referral_rewards.reporting.referrals.communication import MessageShown, communication
 from referral_rewards.reporting.referrals.decidable import claim_of
 from referral_rewards.reporting.referrals.listing import Placed, listed
-from referral_rewards.reporting.referrals.periods import Periods, Told
+from referral_rewards.reporting.referrals.periods import Moved, Periods, Told
 from referral_rewards.reporting.shape import Instant, Shape
 
 
@@ -142,7 +142,7 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
         closed_at=row.closed_at,
         late_facts=row.late_facts,
         moved_to=row.moved_to,
-        told=periods.told(row, life, made) if life and row.status else None,
+        told=periods.told(row, life, made, await _moved(connection, row)) if life and row.status else None,
         periods=periods.shown(life) if life else None,
         claim=await claim_of(connection, row.claim_id),
         decisions=made,
@@ -155,6 +155,12 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
         history=tuple(HistoryStep.model_validate(each) for each in await referrals.steps(connection, referral)),
         communication=await communication(connection, referral),
     )
+
+
+async def _moved(connection: AsyncConnection, row: Any) -> Moved:
+    if row.status not in (ReferralStatus.REWARDED, ReferralStatus.CLAWED_BACK):
+        return Moved()
+    return Moved.model_validate((await connection.execute(_MOVED, {"referral": row.id})).one())
 
 
 async def _placed(connection: AsyncConnection, row: Any) -> dict[str, Any]:
@@ -195,6 +201,15 @@ FROM leg WHERE referral_id = :referral ORDER BY approved_at, role DESC
 
 _PAYOUTS: Final = text("""
 SELECT payout_id AS payout, role FROM payouts_of(:referral) ORDER BY role DESC, live DESC, payout_id
+""")
+
+_MOVED: Final = text("""
+SELECT (SELECT max(p.settled_at) FROM payouts_of(:referral) AS o JOIN payout p ON p.id = o.payout_id) AS paid_at,
+       back.updated_at AS taken_back_at, back.reason AS taken_back_for
+FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
+    SELECT b.updated_at, d.reason FROM clawback b JOIN decision d ON d.id = b.decision_id
+    WHERE b.referral_id = :referral AND b.recovered_minor > 0 ORDER BY b.updated_at DESC LIMIT 1
+) AS back ON true
 """)
 
 _CLAWBACKS: Final = text("""

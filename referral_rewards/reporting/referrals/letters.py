@@ -11,7 +11,13 @@ from referral_rewards.notices.composing import Letter
 from referral_rewards.register.notices.rows import Audience
 from referral_rewards.reporting.referrals.everything import LegShown, ReferralShown
 
-_KINDS: Final = {"cash": "", "credit": " of credit", "discount": " of discount", "gift_card": " as a gift card"}
+#: In what a reward is, after its amount.
+_KINDS: Final = {
+    "cash": "",
+    "credit": " in account credit",
+    "discount": " as a discount",
+    "gift_card": " as a gift card",
+}
 
 
 def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: Sequence[Handed] = ()) -> Letter:
@@ -27,6 +33,7 @@ def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: S
         template=notice.template,
         program=terms.name,
         referral=notice.referral_id,
+        began=_began(shown, terms),
         why=told.why,
         next=told.next,
         appeal=told.appeal,
@@ -34,6 +41,13 @@ def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: S
         link=link,
         handed=handed,
     )
+
+
+def _began(shown: ReferralShown, terms: Terms) -> str:
+    """The day on which it began, by the program's clock: ``10 July 2026``."""
+    assert shown.periods is not None  # nothing is told of what never began
+    began_at = shown.periods.began_at.astimezone(terms.zone)
+    return f"{began_at.day} {began_at:%B %Y}"
 
 
 def rewards_of(legs: Iterable[LegShown], side: Side) -> list[str]:

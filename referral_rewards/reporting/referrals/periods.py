@@ -60,6 +60,14 @@ class Told(Shape):
     appeal: str | None
 
 
+class Moved(Shape):
+    """When its rewards were paid and last taken back, and the reason code of the decision that took them back."""
+
+    paid_at: Instant | None = None
+    taken_back_at: Instant | None = None
+    taken_back_for: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Life:
     """What the four periods made of the facts that were judged, or that a closed referral closed with."""
@@ -104,8 +112,8 @@ def shown(life: Life) -> Periods:
     )
 
 
-def told(row: Any, life: Life, made: Sequence[DecisionShown]) -> Told:
-    """Where a referral stands by its row, its life and the decisions on it."""
+def told(row: Any, life: Life, made: Sequence[DecisionShown], moved: Moved) -> Told:
+    """Where a referral stands by its row, its life, the decisions on it and what was moved for it."""
     denials = [each for each in made if each.genuine and each.kind == DecisionKind.DENY]
     denial = denials[-1] if denials else None
     return Told.model_validate(
@@ -121,6 +129,9 @@ def told(row: Any, life: Life, made: Sequence[DecisionShown]) -> Told:
                 converted_at=row.conversion_at,
                 decided_for=denial.reason if denial else None,
                 decided_at=denial.decided_at if denial else None,
+                paid_at=moved.paid_at,
+                taken_back_at=moved.taken_back_at,
+                taken_back_for=moved.taken_back_for,
             )
         )
     )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.reporting.referrals.everything import ReferralShown
 from referral_rewards.reporting.referrals.periods import Periods
@@ -75,7 +76,7 @@ def _spans(shown: ReferralShown, periods: Periods, now: datetime) -> Iterator[Sp
             return Span(name, label, note=without)
         return Span(name, label, starts, ends, over=ends <= now)
 
-    yield span("invitation", "Invitation", periods.began_at, periods.invitation_ends, "has no end")
+    yield span("invitation", "Invitation", periods.began_at, periods.invitation_ends, "no end")
     bought, reached = _grace(periods)
     yield span("grace", "Grace", bought, reached, "not needed so far")
     yield span("offer", "Offer", periods.claimed_at, periods.offer_ends, "begins with the claim")
@@ -97,21 +98,21 @@ def _marks(shown: ReferralShown, periods: Periods) -> Iterator[Mark]:
             at, said = fact.occurred_at, say(fact.data)
             if fact.type == FactType.REFERRAL_CLAIMED and periods.claim_by is not None and at >= periods.claim_by:
                 said, good = f"{said}, too late", False
-            yield Mark(at, sign, f"{said} (came after the closing)" if fact.late else said, good)
+            yield Mark(at, sign, f"{said} (late)" if fact.late else said, good)
     for made in shown.decisions:
         if made.genuine:
-            said = f"{made.user} decided: {made.kind.replace('_', ' ')} ({made.reason.replace('_', ' ')})"
-            yield Mark(made.decided_at, Sign.DECISION, said, _DECIDED.get(made.kind))
+            said = f"{label('decided', made.kind)} by {made.user} ({label('decision_reason', made.reason)})"
+            yield Mark(made.decided_at, Sign.DECISION, f"{said[:1].upper()}{said[1:]}", _DECIDED.get(made.kind))
     for payout in shown.payouts:
         if payout.first_sent_at is not None:
             settled = payout.state is PayoutState.SETTLED
-            said = f"The {payout.role or 'other'} reward was sent to {payout.rail.replace('_', ' ')}"
+            said = f"The {payout.role or 'other'}'s reward was sent ({label('rail', payout.rail)})"
             yield Mark(payout.first_sent_at, Sign.PAYMENT, said, True if settled else None)
     for case in shown.clawbacks:
-        yield Mark(case.opened_at, Sign.TAKEN_BACK, "A clawback case was opened", good=False)
+        yield Mark(case.opened_at, Sign.TAKEN_BACK, "Clawback case opened", good=False)
     if shown.closed_at is not None:
-        said = f"Closed: {shown.status}" + (f", {shown.reason.replace('_', ' ')}" if shown.reason else "")
-        yield Mark(shown.closed_at, Sign.STEP, said, good=False)
+        why = f", {label('reason', shown.reason)}" if shown.reason else ""
+        yield Mark(shown.closed_at, Sign.STEP, f"Closed: {label('status', shown.status)}{why}", good=False)
 
 
 def _order(data: Mapping[str, Any]) -> str:
@@ -123,19 +124,23 @@ _DECIDED: Final = {"approve": True, "release": True, "deny": False, "hold": Fals
 
 #: What is drawn of the facts, and how it is told. What concerns the referrer in general is no part of the picture.
 _FACTS: Final[Mapping[str, tuple[Sign, bool | None, Callable[[Mapping[str, Any]], str]]]] = {
-    FactType.REFERRAL_SENT: (Sign.STEP, None, lambda d: f"Sent by {d.get('channel', 'some way').replace('_', ' ')}"),
-    FactType.REFERRAL_CLAIMED: (Sign.STEP, True, lambda d: "Claimed by the referee"),
-    FactType.REWARD_REQUESTED: (Sign.STEP, None, lambda d: "A reward was asked for by hand"),
+    FactType.REFERRAL_SENT: (Sign.STEP, None, lambda d: f"Invitation sent ({label('channel', d.get('channel'))})"),
+    FactType.REFERRAL_CLAIMED: (Sign.STEP, True, lambda d: "Offer claimed by the referee"),
+    FactType.REWARD_REQUESTED: (Sign.STEP, None, lambda d: "Reward requested by hand"),
     FactType.REFERRAL_WITHDRAWN: (Sign.STEP, False, lambda d: "Withdrawn"),
     FactType.REFERRAL_APPEALED: (Sign.STEP, None, lambda d: "Appealed"),
-    FactType.CONVERSION_RECORDED: (Sign.CONVERSION, True, lambda d: f"Conversion {_order(d)}"),
-    FactType.CONVERSION_REPORTED: (Sign.CONVERSION, None, lambda d: f"The referee tells of order {_order(d)}"),
+    FactType.CONVERSION_RECORDED: (Sign.CONVERSION, True, lambda d: f"Conversion, order {_order(d)}"),
+    FactType.CONVERSION_REPORTED: (Sign.CONVERSION, None, lambda d: f"Order {_order(d)} reported by a participant"),
     FactType.CONVERSION_REVERSED: (
         Sign.TAKEN_BACK,
         False,
-        lambda d: f"{d.get('kind', 'reversal').replace('_', ' ').capitalize()} of order {_order(d)}",
+        lambda d: f"{label('reversal', d.get('kind', 'reversal')).capitalize()}, order {_order(d)}",
     ),
-    FactType.DISPUTE_OPENED: (Sign.TAKEN_BACK, False, lambda d: f"A chargeback of order {_order(d)} is open"),
-    FactType.DISPUTE_CLOSED: (Sign.STEP, None, lambda d: f"The chargeback of order {_order(d)} is closed"),
-    FactType.ATTRIBUTION_CHANGED: (Sign.STEP, None, lambda d: f"It was asked to move it to {d.get('to_referrer')}"),
+    FactType.DISPUTE_OPENED: (Sign.TAKEN_BACK, False, lambda d: f"Payment dispute opened, order {_order(d)}"),
+    FactType.DISPUTE_CLOSED: (Sign.STEP, None, lambda d: f"Payment dispute closed, order {_order(d)}"),
+    FactType.ATTRIBUTION_CHANGED: (
+        Sign.STEP,
+        None,
+        lambda d: f"Change of attribution to {d.get('to_referrer')} requested",
+    ),
 }

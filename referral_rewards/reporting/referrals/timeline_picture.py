@@ -30,7 +30,7 @@ def picture(timeline: Timeline) -> str:
     numbered = enumerate(zip(timeline.marks, lanes, strict=True), start=1)
     parts = [
         f'<svg class="timeline" viewBox="0 0 {_WIDTH} {bottom + 8}" role="img" aria-labelledby="tl-title tl-desc">',
-        '<title id="tl-title">The referral in time</title>',
+        '<title id="tl-title">Timeline</title>',
         f'<desc id="tl-desc">{escape(" ".join(in_words(timeline)))}</desc>',
         *_axis(scale, zone, bottom),
         *(_bar(span, scale, zone, first_bar + _ROW * row) for row, span in enumerate(timeline.spans)),

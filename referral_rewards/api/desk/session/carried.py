@@ -14,6 +14,7 @@ from fastapi import Request
 from starlette.datastructures import FormData
 
 from referral_rewards.api.desk.session.visiting import CSRF_FIELD, csrf_of, form_of, is_token, session_token
+from referral_rewards.domain.labels import label
 
 #: A form of the desk is far smaller; what is larger is let go, and the page says so.
 _CHARACTERS_MAX: Final = 200_000
@@ -66,7 +67,7 @@ class Carried:
     @property
     def shown(self) -> Sequence[tuple[str, str]]:
         """What of it a person recognises: not the digests and the like that a page adds for itself."""
-        return [(name.replace("_", " "), value) for name, value in self.fields if value and name not in _OF_PAGES]
+        return [(label("field", name), value) for name, value in self.fields if value and name not in _OF_PAGES]
 
     @classmethod
     def _if_carriable(cls, to: str, fields: Sequence[tuple[str, str]]) -> Self | None:
