@@ -30,7 +30,7 @@ _HAND_OVER_SECONDS: Final = 0.0005
 
 @dataclass(slots=True)
 class Tally:
-    """The counts of a file's lines by outcome; ``refused`` are lines that could not be read. ``batch`` is the file's."""
+    """The counts of a file's lines by outcome; ``refused`` lines hold no fact that we can record now."""
 
     batch: UUID | None = None
     recorded: int = 0

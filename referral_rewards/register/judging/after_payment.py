@@ -1,4 +1,4 @@
-"""Judge referrals after money was sent: the conversion is frozen; new facts stop unsent legs or open clawback cases."""
+"""Judge referrals after money was sent: new facts stop unsent legs or open clawback cases."""
 
 from datetime import datetime
 from typing import Any, Final

@@ -209,7 +209,7 @@ class Judgement:
         made: Sequence[Decision],
         answers: Answers | None,
     ) -> Standing:
-        """Reserve the approved legs if the claim is unchanged; else make the new claim current and void the approval."""
+        """Reserve the approved legs if the claim is unchanged; else void the approval and put the new claim forward."""
         if await reservations.legs_of(connection, case.row.id):
             again_at = await reservations.release_tax_holds(connection, case)
             return await verdicts.write(connection, case, _S.APPROVED, claim, again_at=again_at)
