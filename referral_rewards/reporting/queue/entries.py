@@ -1,4 +1,4 @@
-"""What waits for a person, in the form in which it is shown: the approvers' queue with the brief's seven columns."""
+"""The entries of the approvers' queue, in the form in which they are displayed."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Eligibility(Shape):
 
 
 class Signature(Shape):
-    """Who has decided what on this very claim."""
+    """A decision on exactly this claim: who decided what, and when."""
 
     user: str
     roles: tuple[str, ...]
@@ -42,7 +42,7 @@ class Signature(Shape):
 
 
 class Approval(Shape):
-    """What a decision is made against, the roles that must sign and by how many people, and who has."""
+    """The digest that a decision signs, the roles and number of people that must sign, and who has signed."""
 
     digest: str | None
     needs: tuple[str, ...]
@@ -52,7 +52,7 @@ class Approval(Shape):
 
 
 class Payment(Shape):
-    """A payout, and where it stands."""
+    """A payout and its state."""
 
     payout: UUID
     state: str
@@ -83,15 +83,15 @@ class Entry(Shape):
 
     @property
     def selectable(self) -> bool:
-        """Whether it can be decided on together with others: what is flagged is decided by itself."""
+        """Return whether it can be decided together with others; a flagged claim must be decided alone."""
         return self.exception is Waits.APPROVAL and not self.eligibility.flags
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries of the queue. ``next`` is what ``after`` takes for those that follow, None at the end.
+    """A page of the queue. ``next`` is the ``after`` of the next page, None at the end.
 
-    ``early`` says that it is not full though more may follow, because so much was looked through for it.
+    ``early``: the page is not full although more may follow, because the search reached its limit.
     """
 
     entries: list[Entry]
@@ -102,13 +102,14 @@ class Page:
 async def page(
     connection: AsyncConnection, keys: KeyRing, filters: Filters, asking: Asking | None, now: datetime
 ) -> Page:
-    """A page of what waits: claims before their approvers, late facts, open clawback cases, payouts that can't go on by
-    themselves, payout cycles to be released, and conversions that a referee reports and no source has confirmed.
+    """Return a page of what waits for a person.
 
-    ``signed`` names only those whose signature ``keys`` verify.
+    These are claims to approve, late facts, open clawback cases, payouts that can't continue alone, payout cycles to
+    release, and reported conversions that no source has confirmed. ``signed`` names only users whose signature
+    ``keys`` verifies.
 
     Raises:
-        RequestInvalid: for filters that make no sense together, or a cursor that is none.
+        RequestInvalid: for filters that do not fit together, or an invalid cursor.
     """
     found = await search(connection, filters, asking, now)
     return Page(await entries(connection, keys, found.keys, now), found.next, found.early)
@@ -117,7 +118,8 @@ async def page(
 async def entries(
     connection: AsyncConnection, keys: KeyRing, wanted: tuple[tuple[str, str, str], ...], now: datetime
 ) -> list[Entry]:
-    """The entries of these keys (referral, exception, subject) in this order, without those that are gone."""
+    """Return the entries with these keys (referral, exception, subject), in the order given; missing ones are left
+    out."""
     rows = (await connection.execute(_ENTRIES, {"keys": dump(wanted)})).all() if wanted else []
     made = await decisions.on_referrals(connection, {row.id for row in rows if row.decided}, keys)
     return [_entry(row, made.get(row.id, []), now) for row in rows]
@@ -126,7 +128,7 @@ async def entries(
 async def everything(
     connection: AsyncConnection, keys: KeyRing, filters: Filters, asking: Asking | None, now: datetime
 ) -> AsyncIterator[Entry]:
-    """All entries, page by page."""
+    """Yield all entries, reading page by page."""
     after = filters.after
     while True:
         asked = filters.model_copy(update={"after": after, "limit": PAGE_MAX})
@@ -179,7 +181,7 @@ def _approval(row: Any, body: dict[str, Any], made: list[Decision]) -> Approval:
 
 
 def _matter(row: Any) -> tuple[str | None, str | None]:
-    """What it is about, and what to do about it, where that is not to decide on the claim."""
+    """Return what an entry is about, and what to do, if that is not to decide on a claim."""
     if row.cycle_due_on is not None:
         about = f"the payout cycle of {row.program} that was due on {row.cycle_due_on:%Y-%m-%d} has a list"
         return about, "Look through the list, then release it."
@@ -206,7 +208,7 @@ def _signature(decision: Decision) -> Signature:
     )
 
 
-# Most of a claim is its evidence, which no list shows.
+# The largest part of a claim is its evidence, which lists do not show.
 _ENTRIES: Final = text(f"""
 SELECT q.referral_id, q.exception, q.subject, q.about, coalesce(its.updated_at, q.since) AS since, q.remind_at,
        q.escalate_at, r.id, coalesce(r.program, q.program) AS program, coalesce(r.status, q.status) AS status, r.reason,
