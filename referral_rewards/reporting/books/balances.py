@@ -1,4 +1,4 @@
-"""The trial balance: what each account comes to in each currency, and that both columns come to the same."""
+"""The trial balance: each account's balance by currency, and the totals of both columns."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from referral_rewards.reporting.shape import Shape
 
 
 class AccountBalance(Shape):
-    """An account in one currency, in minor units: all that was debited and credited, and what is left over of it, in
-    the one column or the other."""
+    """An account in one currency, in minor units: total debits and credits, and the balance in the debit or credit
+    column."""
 
     account: str
     currency: str
@@ -25,7 +25,7 @@ class AccountBalance(Shape):
 
 
 class ColumnTotals(Shape):
-    """What both columns of a currency come to, in minor units. They are equal, or the books are broken."""
+    """The totals of both columns in one currency, in minor units. If they differ, the books are broken."""
 
     currency: str
     debit_minor: int
@@ -33,15 +33,17 @@ class ColumnTotals(Shape):
 
 
 class KindTotals(ColumnTotals):
-    """What the columns of one kind of account come to in a currency; ``kind`` is null for all accounts together."""
+    """The column totals of one kind of account in one currency; ``kind`` is null for the total of all accounts."""
 
     kind: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which accounts are wanted: as of which instant (None: now), of which kind, with which beginning of their name;
-    those that came after the last one of the page before. ``settled`` also asks for accounts that come to nothing."""
+    """Filters of the trial balance: the instant (None: now), the kind, and the prefix of the account's name.
+
+    ``after`` is the last account and currency of the page before. ``settled`` includes accounts with a zero balance.
+    """
 
     before: datetime | None = None
     kind: AccountKind | None = None
@@ -52,7 +54,7 @@ class Wanted:
 
 
 async def balances(connection: AsyncConnection, wanted: Wanted = Wanted()) -> AsyncIterator[AccountBalance]:
-    """The accounts by their names, one at a time, however many there are."""
+    """Yield the accounts, sorted by name."""
     account, currency = wanted.after or (None, None)
     asked = {
         "before": wanted.before,
@@ -68,7 +70,7 @@ async def balances(connection: AsyncConnection, wanted: Wanted = Wanted()) -> As
 
 
 async def totals(connection: AsyncConnection, before: datetime | None = None) -> list[ColumnTotals]:
-    """The columns of each currency, over all accounts."""
+    """Return the column totals of all accounts, by currency."""
     return [
         ColumnTotals(currency=each.currency, debit_minor=each.debit_minor, credit_minor=each.credit_minor)
         for each in await totals_by_kind(connection, before)
@@ -77,7 +79,7 @@ async def totals(connection: AsyncConnection, before: datetime | None = None) ->
 
 
 async def totals_by_kind(connection: AsyncConnection, before: datetime | None = None) -> list[KindTotals]:
-    """The columns of each currency: those of all accounts, then of each kind of account."""
+    """Return the column totals by currency: of all accounts, then of each kind of account."""
     return [KindTotals.model_validate(row) for row in await connection.execute(_TOTALS, {"before": before})]
 
 

@@ -1,4 +1,4 @@
-"""A referral as one of its sides sees it: its own status, reward and letters, and nothing about the other side."""
+"""A referral as one of its sides sees it: its status, own reward and own letters, nothing about the other side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.reporting.referrals.everything import Appeal, LegShown, ReferralShown
 
-#: Where a leg stands, by its payout's state if it has one, in words for whoever gets it.
+#: The state of a leg, or of its payout if it has one, in words for the payee.
 _PAYMENT: Final[Mapping[str, str]] = {
     "reserved": "approved, and not paid yet",
     "tax_hold": "approved; it is paid once a tax form is on file",
@@ -25,7 +25,7 @@ _PAYMENT: Final[Mapping[str, str]] = {
     "settled": "paid",
     "clawed_back": "taken back",
 }
-#: What only people at the company need to know more of.
+#: The words for states whose details concern only the company.
 _LOOKED_INTO: Final = "approved; its payment is being looked into"
 _LETTERS: Final = {
     NoticeState.SENT: "sent to you",
@@ -36,7 +36,7 @@ _LETTERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class OwnReward:
-    """What one side was granted: the amount in words, and where it stands."""
+    """A reward of one side: the amount and its state, in words."""
 
     amount: str
     kind: RewardKind
@@ -45,7 +45,7 @@ class OwnReward:
 
 @dataclass(frozen=True, slots=True)
 class OwnLetter:
-    """What that side was told, and whether it was sent; ``text`` is None once it was erased."""
+    """A letter to that side, and whether it was sent; ``text`` is None once erased."""
 
     at: datetime
     subject: str | None
@@ -56,7 +56,7 @@ class OwnLetter:
 
 @dataclass(frozen=True, slots=True)
 class OwnStatus:
-    """What a status page shows. ``handed`` is what the rail gave for that side, and is a secret of theirs."""
+    """The content of a status page. ``handed`` is what the rail gave for that side, and is secret to it."""
 
     status: ReferralStatus | None
     why: str
@@ -70,7 +70,7 @@ class OwnStatus:
 
 
 def own_status(shown: ReferralShown, side: Side, handed: Sequence[Handed] = ()) -> OwnStatus:
-    """What that side sees of everything about the referral."""
+    """Return what one side may see of the referral."""
     told = shown.told
     return OwnStatus(
         status=shown.status,

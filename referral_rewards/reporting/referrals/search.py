@@ -1,4 +1,4 @@
-"""Finds referrals for support: by the beginning of their id, or by a referrer, a customer or an order."""
+"""Search referrals for support: by the beginning of their id, or by a referrer, customer or order."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +14,7 @@ PAGE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for; empty finds everything. ``after`` is the id that the page before ended with."""
+    """Filters of the search; empty means any. ``after`` is the last id of the page before."""
 
     q: str = ""
     status: str = ""
@@ -23,7 +23,7 @@ class Search:
 
 
 class ReferralFound(Shape):
-    """A referral that was found, in a line; ``zone`` is that of its program."""
+    """A search result; ``zone`` is the time zone of its program."""
 
     referral: str
     program: str | None
@@ -38,7 +38,7 @@ class ReferralFound(Shape):
 
 
 async def search(connection: AsyncConnection, wanted: Search) -> tuple[list[ReferralFound], str | None]:
-    """A page of referrals by their ids, and what `after` is for the next one, or None at the end."""
+    """Return a page of referrals, sorted by id, and the `after` of the next page, None at the end."""
     asked = {
         "q": wanted.q,
         "beyond": wanted.q + "\U0010ffff",
@@ -52,7 +52,7 @@ async def search(connection: AsyncConnection, wanted: Search) -> tuple[list[Refe
     return found, found[-1].referral if len(rows) > PAGE else None
 
 
-# The beginning of an id may be that of every referral: in the order of ids no more than a page of them is read.
+# Many ids may share the searched prefix: reading in the order of ids, only one page of them is read.
 _FOUND: Final = text("""
 WITH found AS (
     (SELECT id FROM referral
