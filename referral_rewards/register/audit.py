@@ -1,4 +1,4 @@
-"""The record of who did what, when: sign-ins, people, tokens, programs, decisions. Append-only."""
+"""The append-only audit log: who did what and when, for sign-ins, people, tokens, programs and decisions."""
 
 from datetime import datetime
 from typing import Any, Final

@@ -35,7 +35,7 @@ class Published:
 
 
 async def versions(connection: AsyncConnection, program: str) -> list[tuple[int, Terms]]:
-    """All versions of a program, oldest first."""
+    """Return all versions of a program, oldest first: number and terms."""
     numbers = (await connection.execute(_NUMBERS, {"program": program})).scalars().all()
     return [(number, await version(connection, program, number)) for number in numbers]
 
@@ -114,7 +114,7 @@ async def publish(connection: AsyncConnection, source: str, *, by: str, at: date
 
 
 async def listing(connection: AsyncConnection) -> Sequence[Any]:
-    """Every version of every program: program, version, name, effective_from, published_at, published_by."""
+    """Return every version of every program: program, version, name, effective_from, published_at, published_by."""
     return (await connection.execute(_LISTING)).all()
 
 

@@ -294,7 +294,7 @@ def _brief(row: Any) -> dict[str, Any]:
     }
 
 
-# A program has one a month, or one a week.
+# A program has one cycle a month or a week, so there are few.
 _PAGE: Final = text("""
 SELECT * FROM payout_cycle
 WHERE (CAST(:program AS text) IS NULL OR program = :program) AND (CAST(:state AS text) IS NULL OR state = :state)

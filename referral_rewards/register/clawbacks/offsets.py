@@ -26,7 +26,7 @@ async def recovered(connection: AsyncConnection, payout: UUID, now: datetime) ->
 
 
 async def given_back(connection: AsyncConnection, payout: UUID, now: datetime) -> None:
-    """Reopen the offsets that a returned payout had kept, and drop the clawbacks of its own legs."""
+    """Reopen the offsets that a returned payout had kept, and drop open offsets for the payout's own legs."""
     await _wake(connection, (await connection.execute(_GIVEN_BACK, {"payout": payout, "at": now})).all(), payout)
     for row in (await connection.execute(_DROPPED, {"payout": payout, "at": now})).all():
         entry = books.claim_dropped(

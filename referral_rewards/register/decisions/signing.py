@@ -26,7 +26,7 @@ class KeyStatus(StrEnum):
 
 
 class Signer:
-    """Signs with the private key in a PEM file."""
+    """Signs decisions with an Ed25519 private key."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key

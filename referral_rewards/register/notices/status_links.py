@@ -19,7 +19,7 @@ class NoSuchLink(NotFound):
         self.args = ("this link leads nowhere: it is not complete, or a newer one has taken its place",)
 
 
-#: What the key of the links is derived for.
+#: The purpose for which the key of the links is derived.
 PURPOSE: Final = "status links"
 #: No row has this generation. It makes checking an unknown referral take as long as checking a real one.
 _NEVER: Final = 0

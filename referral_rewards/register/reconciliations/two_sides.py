@@ -36,7 +36,7 @@ async def keep_listed(connection: AsyncConnection, asked: Any, listed: Iterable[
     """Store what a rail listed, each payment once, with the payout that it belongs to.
 
     The payout is found by the payment's key, by the reference that a person recorded, or for a reversal by the
-    clawback's key or reference.
+    clawback's key.
     """
     rows = {
         each.reference: {

@@ -109,12 +109,12 @@ _APPROVED_AT: Final = statement(
 )
 
 
-#: A referral whose claim bears this version has none that was found right on the facts that there are.
+#: As a referral's ``claim_version``: its claim must be assembled again on the current facts.
 NEVER_JUDGED: Final = -1
 
 
 async def current(connection: AsyncConnection, claim_id: UUID) -> tuple[RewardClaim, Any]:
-    """The claim of that id, and its row."""
+    """Return the claim with that id, and its row."""
     row = (await connection.execute(_CLAIM, {"id": claim_id})).one()
     return RewardClaim.model_validate(row.body), row
 
@@ -129,7 +129,7 @@ async def store(
     approved_rewards: int,
     at: datetime,
 ) -> UUID:
-    """Puts an assembled claim on record, and returns its id."""
+    """Store an assembled claim and return its id."""
     claim_id = uuid4()
     await connection.execute(
         insert(ClaimRow).values(

@@ -20,7 +20,7 @@ _table = ReferralRow.__table__  # type: ignore[attr-defined]
 
 @dataclass(frozen=True, slots=True)
 class LinkedFact:
-    """A fact of a referral and the ``facts_version`` at which it came in."""
+    """A fact of a referral and the ``facts_version`` at which it was linked."""
 
     fact: Fact
     version: int

@@ -19,7 +19,7 @@ class Span:
 
     @classmethod
     def of(cls, since: date | None, until: date | None) -> "Span":
-        """The span between two days.
+        """Return the period between two days.
 
         Raises:
             RequestInvalid: if it ends before it begins.

@@ -41,7 +41,7 @@ def in_words(terms: Terms) -> list[Part]:
 
 
 def spoken(period: Period) -> str:
-    """``30 days``, ``1 month and 5 days``, ``1 hour``."""
+    """Return a period in words: ``30 days``, ``1 month and 5 days``, ``1 hour``."""
     years, months = divmod(period.months, 12)
     seconds = int(period.exact.total_seconds())
     counts = [(years, "year"), (months, "month"), (period.days, "day"), (seconds // 3600, "hour")]

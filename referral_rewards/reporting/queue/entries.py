@@ -60,7 +60,7 @@ class Payment(Shape):
 
 
 class Entry(Shape):
-    """One thing that waits for a person."""
+    """An entry of the queue: one thing that waits for a person."""
 
     referral: str | None = Field(description="Null for a payout cycle. Of a payout of several referrals the first.")
     program: str | None

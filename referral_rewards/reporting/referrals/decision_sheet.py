@@ -100,7 +100,7 @@ async def sheet(
     if row.status is not None:
         admits = await admission.admits(connection, referral, approver, now=now, keys=keys)
         if row.closed_at is not None or row.claim_id is not None:
-            with suppress(DecisionRefused):  # no terms are in force for it: nothing can be decided
+            with suppress(DecisionRefused):  # no terms are in force, so nothing can be decided
                 matter = await open_matter(connection, row, made, now)
     signed: tuple[Decision, ...] = ()
     prospect: Prospect | None = None
