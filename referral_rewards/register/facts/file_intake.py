@@ -47,18 +47,18 @@ Progress = Callable[[int], None]
 
 
 Guard = Callable[[AsyncConnection], Awaitable[None]]
-"""Asked in each transaction that stores facts; what it raises stops the file there."""
+"""Called in each transaction that stores facts; if it raises, the file stops there."""
 
 
 class Facts(Protocol):
-    """Facts to be taken in: a file of ours, or one that is being sent to us."""
+    """Facts to be recorded: from a local file, or from a request body."""
 
     @property
     def name(self) -> str:
-        """Names them when they are taken in again: a hash of their content."""
+        """A name by which an interrupted file is resumed: a hash of its content."""
 
     def batches(self, size: int) -> Iterator[tuple[list[Line], int]]:
-        """Their lines in order, ``size`` at a time, each time with the bytes read so far. Reading may block."""
+        """Yield the lines in order, ``size`` at a time, with the number of bytes read so far. Reading may block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class FileIntake:
 
 
 class _HandOver:
-    """How many files are being read, and Python's own interval."""
+    """The number of files being read, and the interpreter's usual switch interval."""
 
     files = 0
     usual = sys.getswitchinterval()
@@ -193,7 +193,7 @@ class _HandOver:
 
 @contextmanager
 def _hands_over() -> Iterator[None]:
-    """Has threads give way sooner for the length of the block, of which there may be several at a time."""
+    """Shorten the switch interval during the block; several blocks may run at the same time."""
     _HandOver.files += 1
     sys.setswitchinterval(_HAND_OVER_SECONDS)
     try:
@@ -239,7 +239,7 @@ async def open_batch(connection: AsyncConnection, name: str, at: datetime) -> UU
 
 
 async def is_known(connection: AsyncConnection, batch: UUID) -> bool:
-    """Whether there is such a batch."""
+    """Return whether there is such a batch."""
     return bool((await connection.execute(_KNOWN, {"id": batch})).scalar_one())
 
 
