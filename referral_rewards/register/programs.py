@@ -1,4 +1,4 @@
-"""Programs in the register: publishing a version, and reading the versions a referral may be judged by."""
+"""Publish versions of a program's terms, and read them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ from referral_rewards.register import audit, outbox
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.outbox import WakeupKind
 
-#: Of each database its own: two of them in one process may have published at one instant.
+#: One cache per database: two databases in one process may hold different terms under one version number.
 _versions: Final[WeakKeyDictionary[Engine, dict[tuple[str, int], Terms]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What publishing did: the version's number, whether it was there before, and how many referrals it released."""
+    """The result of publishing: the version's number, whether it existed before, and how many referrals it released."""
 
     program: str
     version: int
@@ -35,13 +35,13 @@ class Published:
 
 
 async def versions(connection: AsyncConnection, program: str) -> list[tuple[int, Terms]]:
-    """All versions of a program, oldest first."""
+    """Return all versions of a program, oldest first: number and terms."""
     numbers = (await connection.execute(_NUMBERS, {"program": program})).scalars().all()
     return [(number, await version(connection, program, number)) for number in numbers]
 
 
 async def version(connection: AsyncConnection, program: str, number: int) -> Terms:
-    """The terms of that version of a program, which there is."""
+    """Return the terms of a version that exists."""
     found = await find(connection, program, number)
     if found is None:
         raise LookupError(f"program {program} has no version {number}")
@@ -49,8 +49,10 @@ async def version(connection: AsyncConnection, program: str, number: int) -> Ter
 
 
 async def find(connection: AsyncConnection, program: str | None, number: int | None) -> Terms | None:
-    """The terms of that version of a program, None if nobody published it. They never change, so that each is read and
-    parsed once a process."""
+    """Return the terms of a version of a program; None if it was never published.
+
+    Published terms never change, so each process reads and parses a version once.
+    """
     known = _versions.setdefault(connection.sync_engine, {})
     if program is None or number is None or (program, number) in known:
         return known.get((program, number))  # type: ignore[arg-type]
@@ -61,18 +63,18 @@ async def find(connection: AsyncConnection, program: str | None, number: int | N
 
 
 async def zones(connection: AsyncConnection) -> dict[str, ZoneInfo]:
-    """The clock of every program, by its newest version."""
+    """Return the time zone of every program, from its newest version."""
     return {row.program: calendar.zone(row.timezone) for row in await connection.execute(_ZONES)}
 
 
 async def publish(connection: AsyncConnection, source: str, *, by: str, at: datetime) -> Published:
-    """Publishes terms as the program's next version and wakes the referrals that waited for want of it.
+    """Publish terms as the program's next version and wake the referrals that waited for terms.
 
     Publishing the newest version's text again changes nothing.
 
     Raises:
-        TermsInvalid: with every problem of the terms.
-        TermsNotPublishable: if a referral that is bound to an earlier version would change its terms.
+        TermsInvalid: with every problem in the terms.
+        TermsNotPublishable: if the terms of a referral that is bound to an earlier version would change.
     """
     terms = load_terms(source)
     await lock(connection, Lock.PROGRAMS)
@@ -104,7 +106,7 @@ async def publish(connection: AsyncConnection, source: str, *, by: str, at: date
         )
     )
     await audit.note(connection, actor=by, act="program.published", subject=terms.program, at=at, version=number)
-    # Whichever pays in cycles: what another version said before still has its schedule.
+    # Needed only for terms that pay in cycles: earlier versions that do already have their schedule.
     if isinstance(terms.payouts.timing, PayoutCycle):
         await outbox.enqueue(connection, WakeupKind.SCHEDULE_DUE, terms.program, cycle_program_id(terms.program))
     released = (await connection.execute(_RELEASE, {"program": terms.program})).scalar_one()
@@ -112,7 +114,7 @@ async def publish(connection: AsyncConnection, source: str, *, by: str, at: date
 
 
 async def listing(connection: AsyncConnection) -> Sequence[Any]:
-    """Every version of every program: program, version, name, effective_from, published_at, published_by."""
+    """Return every version of every program: program, version, name, effective_from, published_at, published_by."""
     return (await connection.execute(_LISTING)).all()
 
 
@@ -133,7 +135,7 @@ async def unknown(connection: AsyncConnection, program: str) -> NotFound:
 
 
 async def shown(connection: AsyncConnection, program: str, version: int | None) -> str:
-    """The YAML of a version, the newest if none is named, as it was published.
+    """Return the YAML of a version as it was published; of the newest if no version is named.
 
     Raises:
         NotFound: if there is no such program or version.
@@ -176,7 +178,7 @@ SELECT program, version, terms->>'name' AS name, effective_from, published_at, p
 FROM program_version ORDER BY program, version
 """)
 
-# A referral is bound to a version once it was judged by it, or could be: it began and a version was in force.
+# A referral is bound to a version once it was judged by it, or could be: it has begun and a version was in force.
 _BOUND: Final = text("""
 SELECT r.id, r.began_at,
        (SELECT max(v.version) FROM program_version v

@@ -1,4 +1,4 @@
-"""What a letter says of a referral: the explanation that everybody gets, and what concerns its reader alone."""
+"""Build letters about a referral: the common explanation, and what concerns the recipient alone."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -21,8 +21,10 @@ _KINDS: Final = {
 
 
 def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: Sequence[Handed] = ()) -> Letter:
-    """The letter of a message, from everything about its referral (`showing`). ``link`` is the reader's own, and so
-    is what they are ``handed``."""
+    """Return the letter of a message; ``shown`` is everything about its referral (`showing`).
+
+    ``link`` and ``handed`` belong to the recipient alone.
+    """
     told = shown.told
     assert told is not None  # none is planned before it was judged
     if notice.audience == Audience.APPROVERS:
@@ -51,7 +53,7 @@ def _began(shown: ReferralShown, terms: Terms) -> str:
 
 
 def rewards_of(legs: Iterable[LegShown], side: Side) -> list[str]:
-    """What one side was granted, in words."""
+    """Return the rewards granted to one side, in words."""
     return [
         f"{display(leg.amount_minor, leg.currency)}{_KINDS[leg.kind]}"
         for leg in legs
