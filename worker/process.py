@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from typing import NoReturn
 
 from models.session import Database
-from referral_rewards import observability
+from referral_rewards import interrupts, observability
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
 from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.load()
         observability.configure_logging(settings)
-        asyncio.run(run(settings, role))
+        return asyncio.run(run(settings, role))
     except BadInput as error:
         for problem in error.problems:
             print(f"worker: {problem}", file=sys.stderr)
@@ -50,19 +50,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TRANSIENT as error:
         print(f"worker: {reason(error)}", file=sys.stderr)
         return 1
-    return 0
 
 
-async def run(settings: Settings, role: str) -> None:
-    """Serve the role's task queues until stopped. The relay and the postman run beside the referrals worker."""
+async def run(settings: Settings, role: str) -> int:
+    """Serve the role's task queues until stopped. The relay and the postman run beside the referrals worker.
+
+    The exit code says whether Ctrl-C stopped it.
+    """
     if settings.verify_keys is None:
         raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
     keys = KeyRing.load(settings.verify_keys)
     access = settings.access() if role in ("payouts", "all") else Access()
     client = await connect(settings)
-    stop = asyncio.Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    stop, codes = asyncio.Event(), [0]
+
+    def stopped(code: int) -> None:
+        codes.append(code)
+        stop.set()
+
+    for signum, code in ((signal.SIGTERM, 0), (signal.SIGINT, interrupts.INTERRUPTED)):
+        asyncio.get_running_loop().add_signal_handler(signum, stopped, code)
     beside: dict[str, Turn] = {}
     intake = Intake(settings.pepper_bytes())
     async with AsyncExitStack() as running:
@@ -100,6 +107,7 @@ async def run(settings: Settings, role: str) -> None:
             beside |= {"the relay": relay.turn, "the postman": post.turn}
         observability.announce_ready(settings)
         await watch(stop, beside)
+    return codes[-1]
 
 
 def end(code: int) -> NoReturn:

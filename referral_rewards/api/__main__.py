@@ -1,5 +1,10 @@
 """`python -m referral_rewards.api`: the HTTP API, the only process that can sign decisions."""
 
+from referral_rewards import interrupts
+
+if __name__ == "__main__":
+    interrupts.end_at_once()
+
 import sys
 
 import uvicorn
@@ -21,7 +26,8 @@ def main() -> int:
             sys.stderr.write(f"api: {problem}\n")
         return 2
     observability.configure_logging(settings)
-    # Access logs would contain only paths with ids, one line per request; our own events say what happened.
+    interrupts.raise_again()
+    # Access lines carry paths with ids only, but one a request says little; events of our own say what happened.
     uvicorn.run(
         create_app(parts),
         host=settings.api_host,
@@ -34,7 +40,8 @@ def main() -> int:
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=10,
     )
-    return 0
+    # SIGTERM ends the process inside, once everything is served; only after Ctrl-C it comes back.
+    return interrupts.INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The one place where refusals become HTTP answers: problem details (RFC 9457)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from starlette.routing import Route
 
 from models.session import UNREACHABLE
 from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.session.visiting import Visit, visit_so_far
+from referral_rewards.api.v1.filters import known_filters
 from referral_rewards.domain.errors import (
     ActRefused,
     BadInput,
@@ -26,6 +28,9 @@ from referral_rewards.domain.errors import (
     StaleDigest,
     TooManyAttempts,
 )
+from referral_rewards.domain.labels import labels, listed
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.validation import in_words, unknown_names
 
 _log = structlog.get_logger("api")
 
@@ -46,21 +51,69 @@ def status_of(refusal: type[ReferralRewardsError]) -> HTTPStatus:
     return next(STATUS[each] for each in refusal.__mro__ if each in STATUS)
 
 
-def answer(request: Request, status: HTTPStatus, detail: str, *, kind: str = "about:blank", **more: Any) -> Response:
-    """Return problem details for a program, or a page for a person; ``more`` are further members of the problem."""
+async def answer(
+    request: Request, status: HTTPStatus, detail: str, *, kind: str = "about:blank", words: str = "", **more: Any
+) -> Response:
+    """Problem details for a program, a page for a person, which says it in ``words`` where these are others; ``more``
+    are members of its own kind."""
     if _by_a_person(request):
+        visit = await visit_so_far(request) if status is not HTTPStatus.SERVICE_UNAVAILABLE else None
+        roles = visit.user.roles if visit else frozenset()
         return page(
             "problem.html",
-            None,
+            visit,
             status=status,
             title=_HEADINGS.get(status, status.phrase),
-            detail=detail,
+            detail="there is nothing at this address" if detail == "Not Found" else words or detail,
             problems=more.get("problems", ()),
-            rule=more.get("rule"),
-            back=None if request.url.path.startswith("/status/") else "/queue",
+            instead=_instead(status, visit),
+            ways=_ways(request, status, roles) if visit else (),
         )
     body = {"type": kind, "title": status.phrase, "status": status.value, "detail": detail, **more}
     return JSONResponse(body, status.value, media_type="application/problem+json")
+
+
+def said(refusal: ReferralRewardsError) -> str:
+    """What a person reads of a refusal on the page of what was refused: neither its name nor the code of the rule."""
+    if isinstance(refusal, StaleDigest):
+        return "the claim changed since you looked at it"
+    return refusal.why if isinstance(refusal, DecisionRefused | ActRefused) else str(refusal)
+
+
+def _instead(status: HTTPStatus, visit: Visit | None) -> str | None:
+    """What somebody who is signed in can do instead."""
+    if visit is None:
+        return None
+    if not visit.user.roles:
+        return "You have no role yet. Ask an administrator for one."
+    if status is HTTPStatus.FORBIDDEN:
+        roles = listed(labels("role", sorted(visit.user.roles)))
+        return f"Your roles: {roles}. If you need this page, ask an administrator for another role."
+    if status is HTTPStatus.NOT_FOUND:
+        return "Check the address, or search for what you need:"
+    return None
+
+
+def _ways(request: Request, status: HTTPStatus, roles: Collection[Role]) -> Sequence[tuple[str, str]]:
+    """Pages on which to go on, as addresses with their names."""
+    if not roles:
+        return (("/account", "Your account"),)
+    room = request.url.path.split("/")[1]
+    if status is HTTPStatus.NOT_FOUND and room in _LISTS:
+        return ((f"/{room}", _LISTS[room]), ("/queue", "Queue"))
+    if status is HTTPStatus.NOT_FOUND:
+        return (("/referrals", "Referrals"), ("/payouts", "Payouts"), ("/queue", "Queue"))
+    return (("/queue", "Queue"), ("/account", "Your account"))
+
+
+#: The lists of the desk that everybody with a role may see, by the first step of their addresses.
+_LISTS: Final[Mapping[str, str]] = {
+    "clawbacks": "Clawback cases",
+    "cycles": "Payout cycles",
+    "payouts": "Payouts",
+    "programs": "Programs",
+    "referrals": "Referrals",
+}
 
 
 def _by_a_person(request: Request) -> bool:
@@ -70,14 +123,14 @@ def _by_a_person(request: Request) -> bool:
 
 #: What a person reads above a refusal.
 _HEADINGS: Final[Mapping[HTTPStatus, str]] = {
-    HTTPStatus.UNPROCESSABLE_ENTITY: "This can't be taken as it is",
-    HTTPStatus.CONFLICT: "Refused",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Please check your input",
+    HTTPStatus.CONFLICT: "Not possible now",
     HTTPStatus.NOT_FOUND: "Not found",
     HTTPStatus.FORBIDDEN: "Not allowed",
     HTTPStatus.UNAUTHORIZED: "Sign in first",
     HTTPStatus.TOO_MANY_REQUESTS: "Too many attempts",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The database does not answer",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "Something broke",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Not available right now",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong",
 }
 
 
@@ -107,7 +160,7 @@ async def _refused(request: Request, error: Exception) -> Response:
             more |= {"shown": error.shown, "current": error.current}
         case DecisionRefused() | ActRefused():
             more["rule"] = error.rule
-    response = answer(request, status_of(type(error)), str(error), kind=_kind(error), **more)
+    response = await answer(request, status_of(type(error)), str(error), kind=_kind(error), words=said(error), **more)
     if isinstance(error, NotSignedIn):
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooManyAttempts):
@@ -119,14 +172,21 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = [
-        {"where": ".".join(map(str, each["loc"][1:])), "what": each["msg"].removeprefix("Value error, ")}
-        for each in error.errors()
-    ]
+    problems = [_placed(request, each) for each in error.errors()]
     told = "; ".join(f"{each['where']}: {each['what']}" if each["where"] else each["what"] for each in problems)
-    return answer(
+    return await answer(
         request, HTTPStatus.UNPROCESSABLE_ENTITY, told, kind="urn:referrals:request-invalid", problems=problems
     )
+
+
+def _placed(request: Request, found: Mapping[str, Any]) -> dict[str, str]:
+    """A finding of the framework: where in the body or the address, and what would be right."""
+    part, *path = map(str, found["loc"])
+    if found["type"] != "extra_forbidden":
+        return {"where": ".".join(path), "what": in_words(found)}
+    if part == "query":
+        return {"where": "", "what": unknown_names(path[-1], known_filters(request))}
+    return {"where": ".".join(path), "what": "is not known here; leave it out"}
 
 
 async def _by_the_framework(request: Request, error: Exception) -> Response:
@@ -134,14 +194,14 @@ async def _by_the_framework(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.BAD_REQUEST:
         # A body in an unknown encoding. The framework reports a body that is not JSON in another way.
         problems = [{"where": "", "what": "the body can't be read"}]
-        return answer(
+        return await answer(
             request,
             HTTPStatus.UNPROCESSABLE_ENTITY,
             problems[0]["what"],
             kind="urn:referrals:request-invalid",
             problems=problems,
         )
-    response = answer(request, HTTPStatus(error.status_code), str(error.detail))
+    response = await answer(request, HTTPStatus(error.status_code), str(error.detail))
     response.headers.update(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers["Allow"] = ", ".join(sorted(_methods_of(request)))
@@ -161,8 +221,8 @@ def _methods_of(request: Request) -> set[str]:
 
 async def _unreachable(request: Request, error: Exception) -> Response:
     _log.warning("database_unreachable", error=type(error).__name__)
-    response = answer(
-        request, HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer; nothing was stored, send it again"
+    response = await answer(
+        request, HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer; nothing was saved, try again"
     )
     response.headers["Retry-After"] = "1"
     return response
@@ -170,4 +230,4 @@ async def _unreachable(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("unexpected", error=type(error).__name__, path=request.url.path)
-    return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which is ours; nothing was stored")
+    return await answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error on our side; nothing was saved")

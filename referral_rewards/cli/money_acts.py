@@ -24,6 +24,8 @@ from referral_rewards.domain.decisions.act_kinds import (
     SubjectKind,
 )
 from referral_rewards.domain.errors import BadInput, ReferralRewardsError, RequestInvalid
+from referral_rewards.domain.labels import label, labels, listed
+from referral_rewards.domain.nearest import none_of
 
 _A = MoneyAct
 _DIGITS_SHOWN: Final = 12
@@ -71,14 +73,22 @@ def name_of(act: MoneyAct) -> str:
     return act.rpartition("_")[0].replace("_", "-")
 
 
+#: By what words the state of each kind of subject is told.
+_STATES: Final = {
+    SubjectKind.PAYOUT: "payout_state",
+    SubjectKind.CLAWBACK_CASE: "case_state",
+    SubjectKind.CYCLE: "cycle_state",
+}
+
+
 def in_brief(kind: SubjectKind, shown: Mapping[str, Any]) -> str:
     """A subject as the API shows it, in one line for whoever decides on it."""
-    said = f"{kind.replace('_', ' ')} {shown['id']} is {shown['state'].replace('_', ' ')}"
+    said = f"{label('subject', kind)} {shown['id']} is {label(_STATES[kind], shown['state'])}"
     if shown.get("why"):
         said += f" ({shown['why']})"
     if shown.get("amount_minor") is not None:
         amount = money.display(shown["amount_minor"], shown["currency"])
-        said += f": {amount} to {shown['payee']} by {shown['rail']}"
+        said += f": {amount} to {shown['payee']}, {label('rail', shown['rail'])}"
     elif shown.get("due_on"):
         said += f": {shown['program']}, due on {shown['due_on']}"
     if shown["room_minor"] is not None:
@@ -92,7 +102,7 @@ def _command(act: MoneyAct) -> Callable[..., int]:
 
     def decide(subjects: list[UUID], reason: str, note: str, **given: Any) -> int:
         if reason not in REASONS[act]:
-            raise RequestInvalid(f"{reason!r} is none of {', '.join(REASONS[act])}", "--reason")
+            raise RequestInvalid(none_of(reason, REASONS[act]), "--reason")
         alone = {"--digest": given["digest"], "--reference": given.get("reference"), "--amount": given.get("amount")}
         if len(subjects) > 1 and (named := [name for name, value in alone.items() if value is not None]):
             raise RequestInvalid(f"speaks of one {noun.lower()}", named[0])
@@ -146,9 +156,9 @@ def _decide(
         minor = None if amount is None else _minor(amount, shown["currency"])
         decision = {"act": act, "digest": looked_at, "amount_minor": minor, **asked}
         made = api.post(f"{room}/{subject}/decisions", decision)
-    by = f"{made['user']} ({', '.join(made['roles'])})"
+    by = f"{made['user']} ({listed(labels('role', made['roles']))})"
     again = " before" if made["repeated"] else ""
-    say(f"{subject}: {act.replace('_', ' ')} by {by} was recorded{again} as decision {made['seq']}")
+    say(f"{subject}: recorded{again} as decision {made['seq']}: {label('decided', act)} by {by}")
 
 
 def _is_start_of(given: str | None, digest: str) -> bool:

@@ -9,6 +9,8 @@ import typer
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display
 
 if TYPE_CHECKING:
@@ -23,25 +25,28 @@ _WAITING: Final = (
 commands = typer.Typer(help="Payees: methods, tax forms, totals, and what waits.", no_args_is_help=True)
 
 
+_COLUMNS: Final = (
+    Column("payee", lambda each: each["payee"]),
+    Column("waits for a form", lambda each: _amounts(each["held_minor"])),
+    Column("owed", lambda each: _amounts(each["owed_minor"])),
+    Column("paid", lambda each: _amounts(each["paid_minor"])),
+    Column("tax form", lambda each: ", ".join(f"{of}: {_words(is_)}" for of, is_ in each["forms"].items()), spare=1),
+)
+
+
 @commands.command("list")
 def list_(
     held: Annotated[bool, typer.Option("--held", help="Only those of whom a reward waits for a tax form.")] = False,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    limit: Limit = None,
     user: As = None,
     data: Data = None,
 ) -> None:
     """List payees: what each is owed, waits for and was paid, and what the tax form on file is worth."""
+    form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        found = list(api.all("/v1/payees", "payees", held=held))
-    if as_json:
-        say_json(found)
-        return
-    listed = table("payee", "waits for a form", "owed", "paid", "tax form")
-    for each in found:
-        forms = ", ".join(f"{regime}: {_words(standing)}" for regime, standing in each["forms"].items())
-        amounts = (_amounts(each[name]) for name in ("held_minor", "owed_minor", "paid_minor"))
-        listed.add_row(each["payee"], *amounts, forms)
-    tables().print(listed)
+        write_list(_COLUMNS, api.all("/v1/payees", "payees", limit=form.page, held=held), form)
 
 
 @commands.command()
@@ -77,7 +82,11 @@ def show(
 def _standing(out: "Console", each: Mapping[str, Any]) -> None:
     counts = display(each["counts_minor"], each["currency"])
     limit = display(each["threshold_minor"], each["currency"])
-    form = f"{each['form']}, {_words(each['standing'])}" if each["form"] else _words(each["standing"])
+    form = (
+        f"{each['form']}, {label('form_standing', each['standing'])}"
+        if each["form"]
+        else label("form_standing", each["standing"])
+    )
     until = f" until {each['until']}" if each["until"] else ""
     withheld = f", {each['withholding_percent']} % withheld" if each["withholding_percent"] != "0" else ""
     needs = "; a form is needed" if each["needs_form"] else ""
@@ -101,11 +110,13 @@ def _cell(each: Mapping[str, Any], name: str) -> str:
         return display(value, each["currency"])
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "" if value is None else _words(str(value)) if name == "state" else str(value)
+    return "" if value is None else label("leg_state", value) if name == "state" else str(value)
 
 
 def _kinds(each: Mapping[str, Any]) -> str:
-    return ", ".join(f"{_words(kind)} {display(minor, each['currency'])}" for kind, minor in each["by_kind"].items())
+    return ", ".join(
+        f"{label('kind', kind)} {display(minor, each['currency'])}" for kind, minor in each["by_kind"].items()
+    )
 
 
 def _amounts(by_currency: Mapping[str, int]) -> str:

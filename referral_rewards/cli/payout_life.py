@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from referral_rewards.cli.console import table
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ def tell_life(out: "Console", payout: Mapping[str, Any]) -> None:
     amount = display(payout["amount_minor"], payout["currency"])
     key = f", key {payout['key']}" + (f" (generation {payout['generation']})" if payout["generation"] > 1 else "")
     out.print(
-        f"[bold]payout[/bold] {payout['payout']}: {amount} to {escape(payout['payee'])} by {payout['rail']}{key}, "
-        f"[bold]{payout['state'].replace('_', ' ')}[/bold]",
+        f"[bold]payout[/bold] {payout['payout']}: {amount} to {escape(payout['payee'])}, "
+        f"{label('rail', payout['rail'])}{key}, "
+        f"[bold]{label('payout_state', payout['state'])}[/bold]",
         soft_wrap=True,
     )
     for said in (payout["why"], payout["to_do"], _reference(payout), _cycle(payout)):
@@ -27,39 +29,48 @@ def tell_life(out: "Console", payout: Mapping[str, Any]) -> None:
     for leg in payout["legs"]:
         gone = "" if leg["live"] else ", no longer in it"
         pays = display(leg["amount_minor"], leg["currency"])
-        out.print(f"  pays {pays} {leg['kind']} to the {leg['role']} of {leg['referral']}{gone}", markup=False)
+        out.print(
+            f"  pays {pays} {label('kind', leg['kind'])} to the {leg['role']} of {leg['referral']}{gone}", markup=False
+        )
     for each in payout["deductions"]:
         gone = "" if each["live"] else ", given back"
         less = display(each["amount_minor"], payout["currency"])
-        what = f"kept against clawback {each['source']}" if each["kind"] == "offset" else f"withheld ({each['source']})"
+        what = _deduction(each)
         out.print(f"  less {less} {what}{gone}", markup=False)
     if payout["steps"]:
         steps = table("when", "what was done", "then it stood", "key", "reference", "why")
         for step in payout["steps"]:
-            state, act = step["state"].replace("_", " "), step["act"].replace("_", " ")
+            state, act = label("payout_state", step["state"]), label("step", step["act"])
             steps.add_row(step["at"], act, state, str(step["generation"]), step["reference"], step["why"])
         out.print(steps)
+
+
+def _deduction(each: Mapping[str, Any]) -> str:
+    if each["kind"] == "offset":
+        return f"offset against clawback {each['source']}"
+    return f"tax withheld ({label('regime', each['source'])})"
 
 
 def tell_case(out: "Console", case: Mapping[str, Any]) -> None:
     """Prints one clawback case as `reporting.clawbacks` shows it."""
     currency = case["currency"]
     out.print(
-        f"[bold]clawback case[/bold] {case['case']} of the {case['role']}'s reward, [bold]{case['state']}[/bold] since "
+        f"[bold]clawback case[/bold] {case['case']} of the {case['role']}'s reward, "
+        f"[bold]{label('case_state', case['state'])}[/bold] since "
         f"{case['settled_at'] or case['opened_at']}",
         soft_wrap=True,
     )
     proposed = case["proposed_minor"]
-    sums = f"paid {display(case['paid_minor'], currency)}, {display(case['room_minor'], currency)} of it left"
-    said = sums if proposed is None else f"{sums}; the rules propose to recover {display(proposed, currency)}"
+    sums = f"paid {display(case['paid_minor'], currency)}, {display(case['room_minor'], currency)} remaining"
+    said = sums if proposed is None else f"{sums}; proposed by the rules: {display(proposed, currency)}"
     for line in (case["why"], said, case["to_do"]):
         if line:
             out.print(f"  {line}", markup=False, soft_wrap=True)
     for each in case["clawbacks"]:
         why = f": {each['why']}" if each["why"] else ""
         amount, back = display(each["amount_minor"], currency), display(each["recovered_minor"], currency)
-        what = f"{each['kind'].replace('_', ' ')} of {amount}, {back} came back"
-        out.print(f"  {what}, {each['state'].replace('_', ' ')}{why}", markup=False, soft_wrap=True)
+        what = f"{label('clawback', each['kind'])} of {amount}, {back} recovered"
+        out.print(f"  {what}, {label('clawback_state', each['state'])}{why}", markup=False, soft_wrap=True)
 
 
 def _reference(payout: Mapping[str, Any]) -> str | None:

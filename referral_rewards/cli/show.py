@@ -10,6 +10,7 @@ from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, people_needed, say_json, table, tables
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.payout_life import tell_case, tell_life
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def _fact(fact: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _notice(notice: dict[str, Any]) -> tuple[str, ...]:
-    what, to = notice["what"].replace("_", " "), f"{notice['to']} {notice['recipient']}"
+    what, to = label("letter", notice["what"]), f"{notice['to']} {notice['recipient']}"
     return notice["planned_at"], what, to, notice["channel"], notice["state"], notice["why"] or ""
 
 

@@ -65,6 +65,16 @@ class Period:
     def is_zero(self) -> bool:
         return self == Period()
 
+    @property
+    def in_words(self) -> str:
+        """``30 days``, ``1 month and 5 days``, ``1 hour``."""
+        years, months = divmod(self.months, 12)
+        seconds = int(self.exact.total_seconds())
+        counts = [(years, "year"), (months, "month"), (self.days, "day"), (seconds // 3600, "hour")]
+        counts += [(seconds % 3600 // 60, "minute"), (seconds % 60, "second")]
+        said = [f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in counts if count]
+        return " and ".join(said) or "none"
+
     def __str__(self) -> str:
         """Return the canonical spelling of this period."""
         years, months = divmod(self.months, 12)

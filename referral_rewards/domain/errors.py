@@ -22,8 +22,10 @@ ReferralRewardsError
     └── TooManyMessages          too many messages through one status link
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+from referral_rewards.domain.nearest import perhaps
 
 
 class Problem(NamedTuple):
@@ -34,6 +36,11 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" if self.where else self.what
+
+
+def uncapitalized(message: str) -> str:
+    """A message that goes on after a colon: its first letter is small, unless it begins a name such as UTF-8."""
+    return f"{message[:1].lower()}{message[1:]}" if message[1:2].islower() else message
 
 
 class ReferralRewardsError(Exception):
@@ -72,7 +79,7 @@ class FactConflict(Refused):
 
     def __init__(self, source: str, event_id: str) -> None:
         self.source, self.event_id = source, event_id
-        super().__init__(f"fact ({source}, {event_id}) was recorded before with another payload; send a new id")
+        super().__init__(f"fact ({source}, {event_id}) was recorded before with another payload; send it with a new id")
 
 
 class TermsNotPublishable(Refused):
@@ -88,7 +95,7 @@ class DecisionRefused(Refused):
 
     def __init__(self, referral: str, rule: str, why: str) -> None:
         self.referral, self.rule, self.why = referral, rule, why
-        super().__init__(f"referral {referral}: {why} (rule: {rule})")
+        super().__init__(f"referral {referral}: {why}")
 
 
 class ActRefused(Refused):
@@ -96,7 +103,7 @@ class ActRefused(Refused):
 
     def __init__(self, subject: str, rule: str, why: str) -> None:
         self.subject, self.rule, self.why = subject, rule, why
-        super().__init__(f"{subject}: {why} (rule: {rule})")
+        super().__init__(f"{subject}: {why}")
 
 
 class StaleDigest(Refused):
@@ -105,7 +112,8 @@ class StaleDigest(Refused):
     def __init__(self, referral: str, shown: str, current: str) -> None:
         self.referral, self.shown, self.current = referral, shown, current
         super().__init__(
-            f"referral {referral}: the claim changed since it was shown ({shown[:12]}, now {current[:12]}); look again"
+            f"referral {referral}: the claim changed since you looked at it (digest {shown[:12]}, now {current[:12]});"
+            " look at it again"
         )
 
 
@@ -125,11 +133,11 @@ class LocalStackError(Refused):
 
 
 class NotFound(ReferralRewardsError):
-    """Nothing has that name."""
+    """Nothing has that name; of the names that there are the nearest is told."""
 
-    def __init__(self, kind: str, name: str) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str] = ()) -> None:
         self.kind, self.name = kind, name
-        super().__init__(f"there is no {kind} {name!r}")
+        super().__init__(f"there is no {kind} {name!r}{perhaps(name, known)}")
 
 
 class NotAllowed(ReferralRewardsError):
@@ -154,7 +162,9 @@ class TooManyAttempts(ReferralRewardsError):
     def __init__(self, retry_after_seconds: int) -> None:
         self.retry_after_seconds = retry_after_seconds
         minutes = -(-retry_after_seconds // 60)
-        super().__init__(f"too many failed attempts to sign in; try again in {minutes} min")
+        super().__init__(
+            f"too many failed sign-in attempts; try again in {minutes} {'minute' if minutes == 1 else 'minutes'}"
+        )
 
 
 class TooManyMessages(TooManyAttempts):
@@ -162,4 +172,6 @@ class TooManyMessages(TooManyAttempts):
 
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(retry_after_seconds)
-        self.args = ("several appeals were received from you already; a person reads them, try again tomorrow",)
+        self.args = (
+            "we already received several appeals from you and will read them; you can send another one tomorrow",
+        )

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from temporalio.envconfig import ClientConfig
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX, StackInfo, stack_file, with_driver
 from referral_rewards.domain.errors import LocalStackError
+from referral_rewards.interrupts import INTERRUPTED
 from referral_rewards.local import children as sandbox
 from referral_rewards.local.children import Secrets, children, environment
 from referral_rewards.local.embedded import (
@@ -71,10 +73,15 @@ async def up(
     bootstrap: Sequence[Bootstrap] = (),
     sandboxes: bool = False,
     say: Say = print,
-) -> None:
-    """Run the stack until SIGINT or SIGTERM. Raises LocalStackError if it cannot start."""
+) -> int:
+    """Run the stack until SIGINT or SIGTERM, and return the exit code for the signal that came.
+
+    Raises:
+        LocalStackError: if it cannot start.
+    """
     began = time.monotonic()
-    with _folder(data, ephemeral) as folder, suppress(asyncio.CancelledError), _signals_stop() as kill_all:
+    with _folder(data, ephemeral) as folder, suppress(asyncio.CancelledError), _signals_stop() as stopping:
+        kill_all = stopping.kill_all
         ports = Ports.at(port_base)
         running = stack(folder, ports, bootstrap=bootstrap, sandboxes=sandboxes, say=say, kill_all=kill_all)
         async with running as (supervisor, info):
@@ -84,6 +91,7 @@ async def up(
             finally:
                 say("stopping: workers and API, then Temporal, then PostgreSQL")
     say("stopped")
+    return INTERRUPTED if stopping.first is signal.SIGINT else 0
 
 
 @asynccontextmanager
@@ -230,23 +238,32 @@ def _nothing_left_if_refused(data: Path, made: Sequence[Path]) -> Iterator[None]
         raise
 
 
-@contextmanager
-def _signals_stop() -> Iterator[list[Callable[[], None]]]:
-    """On SIGINT or SIGTERM cancel the task of this block; on a second one call the functions in the given list."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    second: list[Callable[[], None]] = []
+@dataclass
+class _Stopping:
+    """The first signal that came, and what ends every process at once when a second one does."""
 
-    def on_signal() -> None:
+    first: signal.Signals | None = None
+    kill_all: list[Callable[[], None]] = field(default_factory=list)
+
+
+@contextmanager
+def _signals_stop() -> Iterator[_Stopping]:
+    """SIGINT and SIGTERM cancel the task of this block; a further one calls what `kill_all` holds."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    stopping = _Stopping()
+
+    def on_signal(number: signal.Signals) -> None:
+        stopping.first = stopping.first or number
         if task is not None and not task.cancelling():
             task.cancel()
         else:
-            for kill in second:
+            for kill in stopping.kill_all:
                 kill()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal, number)
     try:
-        yield second
+        yield stopping
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

@@ -17,12 +17,14 @@ _GAP: Final = re.compile(r"\n\s*\n")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """The content of a letter. ``rewards`` are the reader's own rewards, in words. ``link`` leads to the reader's
-    status page, or for an approver to the claim. ``handed`` holds the links and codes from rails for this reader."""
+    """The content of a letter. ``began`` is the day on which the referral began. ``rewards`` are the reader's own
+    rewards, in words. ``link`` leads to the reader's status page, or for an approver to the claim. ``handed`` holds the
+    links and codes from rails for this reader."""
 
     template: str
     program: str
     referral: str
+    began: str
     why: str
     next: str | None
     appeal: str | None

@@ -1,16 +1,18 @@
-"""The record of who did what, as it is shown: by actor, act or subject, page by page."""
+"""The audit log, filtered by actor, act or subject, in pages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.reporting import counting
+from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.shape import Instant, Shape
 
 
 class Event(Shape):
-    """One act: who did it (`nobody`: somebody who was not signed in), what (noun.verb), and to what."""
+    """One act: who did it (`nobody`: someone who was not signed in), what (noun.verb), and to what."""
 
     number: int
     at: Instant
@@ -22,8 +24,8 @@ class Event(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which part of the record is wanted: by whom, which acts (``user`` is every ``user.…``), on what; those that came
-    ``before`` the one of that number."""
+    """Filters of the audit log: actor, act (``user`` matches every ``user.…``), subject, and only entries with a
+    number ``before`` this one."""
 
     actor: str | None = None
     act: str | None = None
@@ -34,6 +36,17 @@ class Wanted:
 
 async def listing(connection: AsyncConnection, wanted: Wanted) -> list[Event]:
     """Who did what, newest first."""
+    statement, asked = _asked(wanted)
+    return [Event.model_validate(row) for row in await connection.execute(statement, asked)]
+
+
+async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
+    """How many such entries there are, whatever came ``before``."""
+    statement, asked = _asked(replace(wanted, before=None))
+    return await counting.count(connection, statement, asked)
+
+
+def _asked(wanted: Wanted) -> tuple[TextClause, dict[str, Any]]:
     conditions = ["true"]
     if wanted.actor:
         conditions.append("actor = :actor")
@@ -43,12 +56,11 @@ async def listing(connection: AsyncConnection, wanted: Wanted) -> list[Event]:
         conditions.append("subject = :subject")
     if wanted.before is not None:
         conditions.append("id < :before")
-    # Only what is asked for stands in the statement, so that each filter finds its index.
+    # The statement holds only the filters in use, so that each can use its index.
     statement = _LISTING.format(conditions=" AND ".join(conditions))
     asked = {"actor": wanted.actor, "act": wanted.act, "subject": wanted.subject, "before": wanted.before}
     given = {name: value for name, value in asked.items() if f":{name}" in statement}
-    rows = await connection.execute(text(statement), {**given, "limit": wanted.limit})
-    return [Event.model_validate(row) for row in rows]
+    return text(statement), {**given, "limit": wanted.limit}
 
 
 _LISTING: Final = """

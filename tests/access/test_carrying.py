@@ -35,7 +35,7 @@ async def test_what_was_typed_goes_through_signing_in_and_is_sent_once_more(desk
     async with desk.browser("paula") as browser:
         page = await typed_too_late(desk, browser)
         assert page.status_code == 401
-        assert "Your session was over" in page.text
+        assert "Your session had ended" in page.text
         assert "a label of mine" in page.text
         assert "<script>alert" not in page.text
         fields = {**form(page, "/sign-in").fields, "name": "paula"}

@@ -90,7 +90,7 @@ async def test_a_real_provider_signs_people_in(desk: Desk) -> None:
             assert (done.status_code, done.headers["Location"]) == (303, "/account"), "no role yet"
             user = await signed_in(desk, client)
             assert (user.name, user.roles, user.marks) == ("grace", frozenset(), marks(email="grace@example.com"))
-            assert "hold no role yet" in (await client.get("/account")).text
+            assert "You have no role yet" in (await client.get("/account")).text
             assert (await client.get("/audit")).status_code == 403
             again = await client.get(f"{back.path}?{back.query}")
             assert again.status_code == 401, "what came back once does not come back again"

@@ -73,7 +73,7 @@ async def test_whatever_is_wrong_the_answer_is_the_same(desk: Desk, name: str, p
     async with stranger(desk.app) as client:
         answer = await sign_in(client, name, password)
         assert answer.status_code == 401
-        assert "That name and password do not belong together." in answer.text
+        assert "Wrong name or password." in answer.text
         assert SESSION_COOKIE not in client.cookies
     ((actor, _, subject, _),) = await record(desk, "session.refused")
     assert (actor, subject) == ("nobody", name if name in ("paula", "oscar", "site") else "unknown")
@@ -235,7 +235,7 @@ async def test_too_many_attempts_are_refused_with_the_time_to_wait_and_noted_onc
             assert limited.status_code == 429
             # Of a quarter of an hour so much is left, however long the hashing took.
             assert 600 <= int(limited.headers["Retry-After"]) <= 900
-            assert "too many failed attempts" in limited.text
+            assert "Too many failed sign-in attempts" in limited.text
     refused = await record(desk, "session.refused")
     assert [details for *_, details in refused] == [
         *[{"way": "password"}] * 4,

@@ -102,12 +102,12 @@ UPDATE referral SET claim_id = again.id FROM again
 @pytest.mark.parametrize(
     ("kind", "first", "by", "rule", "said"),
     [
-        ("approve", "approve", "pat", "already_approved", "paula approved it"),
-        ("deny", "approve", "pat", "already_denied", "paula denied it"),
-        ("deny", "deny", "pat", "already_denied", "paula denied it"),
-        ("deny", "hold", "pat", "already_denied", "paula denied it"),
-        ("hold", "hold", "pat", "already_held", "paula put it on hold"),
-        ("approve", "approve", "paula", "already_approved", "paula approved it"),
+        ("approve", "approve", "pat", "already_approved", "already approved by paula, "),
+        ("deny", "approve", "pat", "already_denied", "already denied by paula, "),
+        ("deny", "deny", "pat", "already_denied", "already denied by paula, "),
+        ("deny", "hold", "pat", "already_denied", "already denied by paula, "),
+        ("hold", "hold", "pat", "already_held", "already put on hold by paula, "),
+        ("approve", "approve", "paula", "already_approved", "already approved by paula, "),
     ],
 )
 async def test_who_comes_second_is_told_who_was_first(
@@ -119,7 +119,7 @@ async def test_who_comes_second_is_told_who_was_first(
     answer = await desk.decide("r1", first, by, note="looked at it, too")
     assert (answer.status_code, answer.json()["rule"]) == (409, rule)
     assert said in answer.json()["detail"]
-    assert " UTC " in answer.json()["detail"]
+    assert " UTC" in answer.json()["detail"]
     assert await _count(desk, "decision") == 1
 
 
@@ -144,14 +144,14 @@ async def test_a_hold_after_its_release_is_a_new_one(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("kind", "as_", "given", "status", "said"),
     [
-        ("approve", "fiona", {}, 403, "it needs program_owner"),
-        ("approve", "ada", {}, 403, "it needs program_owner"),
-        ("approve", "site", {}, 403, "no role"),
+        ("approve", "fiona", {}, 403, "you need the role program owner"),
+        ("approve", "ada", {}, 403, "you need the role program owner"),
+        ("approve", "site", {}, 403, "you need a role"),
         ("approve", "paula", {"digest": "0" * 64}, 409, "urn:referrals:stale-digest"),
         ("approve", "paula", {"reason": "fraud"}, 422, "terms_met, verified"),
-        ("approve", "paula", {"note": "  "}, 422, "needs a note"),
-        ("approve", "paula", {"note": "x" * 2001}, 422, "at most 2000 characters"),
-        ("approve", "paula", {"note": "x\0"}, 422, "no NUL"),
+        ("approve", "paula", {"note": "  "}, 422, "Enter a note"),
+        ("approve", "paula", {"note": "x" * 2001}, 422, "at most 2,000 characters"),
+        ("approve", "paula", {"note": "x\0"}, 422, "characters that can't be stored"),
         ("approve", "paula", {"digest": "not a digest"}, 422, "digest"),
         ("bless", "paula", {}, 422, "kind"),
         ("approve", "paula", {"amount": "1"}, 422, "amount"),

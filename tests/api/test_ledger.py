@@ -117,7 +117,7 @@ async def test_the_page_shows_the_trial_balance_to_whoever_may_read_it(kept: Des
 
 async def test_the_page_of_empty_books_says_so(desk: Desk) -> None:
     async with desk.browser("fiona") as browser:
-        assert "Nothing was posted yet" in (await browser.get("/ledger")).text
+        assert "No entries yet." in (await browser.get("/ledger")).text
 
 
 async def test_a_page_of_accounts_leads_to_the_next(kept: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ async def act(desk: Desk, path: str, act: str, as_: str = "olga", **given: Any) 
 async def test_a_refused_payout_is_released_by_a_signed_decision_that_wakes_it(desk: Desk, payout: str) -> None:
     shown = (await desk.get(f"/v1/payouts/{payout}")).json()
     assert (shown["state"], shown["takes"]) == ("refused", ["retry_payout", "cancel_payout"])
-    assert "retry it under a new key" in shown["to_do"]
+    assert "then retry the payout" in shown["to_do"]
     assert [leg["referral"] for leg in shown["legs"]] == ["r1"]
     made = await act(desk, f"/v1/payouts/{payout}", "retry_payout", reason="details_corrected")
     assert (made.status_code, made.json()["act"], made.json()["subject"]) == (201, "retry_payout", payout)
@@ -165,6 +165,7 @@ async def test_payouts_are_listed_by_what_is_asked_of_them(desk: Desk, payout: s
         assert await found(query) == both, query
     payee = (await desk.get(f"/v1/payouts/{payout}")).json()["payee"]
     assert await found(f"payee={payee}") == [payout]
+    await desk.publish_another()
     for query in ("state=settled", "program=other", "payee=x", "rail=manual", f"cycle={uuid4()}", "referral=r2"):
         assert await found(query) == [], query
     first = (await desk.get("/v1/payouts?limit=1")).json()

@@ -35,6 +35,7 @@ async def test_referrals_are_found_by_status_and_program(desk: Desk) -> None:
     await desk.referral("a")
     await desk.tell(life_of("b")[:1])
     await desk.judge("b")
+    await desk.publish_another()
     for query, found in [
         ("status=expired", ["b"]),
         ("status=awaiting_approval", ["a"]),
@@ -157,5 +158,5 @@ async def test_a_refusal_is_told_to_the_people_concerned_with_the_way_to_appeal(
     await desk.decide("r1", "deny", reason="duplicate")
     assert await desk.judge("r1") == "denied"
     told = (await desk.get("/v1/referrals/r1")).json()["told"]
-    assert "already been rewarded" in told["why"]
+    assert "already rewarded" in told["why"]
     assert told["appeal"].startswith("If this looks wrong, appeal")

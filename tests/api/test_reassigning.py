@@ -118,7 +118,7 @@ async def test_what_was_moved_a_moment_ago_is_neither_approved_nor_moved_again(d
         assert (await desk.decide("r1", "reassign", who)).status_code == 201
     refused = await desk.decide("r1", kind, "pat")
     assert (refused.status_code, refused.json()["rule"]) == (409, "already_moved")
-    assert "paula and oscar moved it" in refused.json()["detail"]
+    assert "already moved by paula and oscar" in refused.json()["detail"]
 
 
 async def test_nobody_moves_what_nobody_asked_to_move(desk: Desk) -> None:

@@ -120,7 +120,7 @@ async def test_a_difference_is_printed_in_a_line_and_shown_on_the_desk(
 
     async with desk.browser("ada") as browser:
         listed = (await browser.get("/reconciliations")).text
-        assert [listed.count(each) for each in ("1 difference<", "agrees", "failed")] == [2, 1, 1]
+        assert [listed.count(each) for each in ("1 difference<", "no differences", "failed")] == [2, 1, 1]
         assert "<form class=" not in listed, "an administrator reads, and has no provider asked"
         shown = (await browser.get(f"/reconciliations/{told_json['id']}")).text
         assert by_hand["id"] in shown
@@ -154,7 +154,7 @@ async def test_finance_begins_and_the_desk_leads_to_what_comes_of_it(desk: Desk)
     async with desk.browser("fiona") as browser:
         begun = await browser.send("/reconciliations", rail="account_credit", since="", until="")
         assert begun.status_code == 303
-        assert "Under way" in (await browser.get(begun.headers["location"])).text
+        assert "In progress" in (await browser.get(begun.headers["location"])).text
         assert (await browser.send("/reconciliations", rail="bank", since="", until="")).status_code == 422
         assert (await browser.send("/reconciliations", rail="manual", since="x", until="")).status_code == 422
     async with desk.browser("ada") as browser:

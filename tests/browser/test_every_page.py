@@ -5,63 +5,20 @@ from typing import Any, Final, Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
-from referral_rewards.domain.payouts.states import payout_id
 from referral_rewards.domain.programs.terms import Role
-from tests import money
 from tests.browser.conftest import Office
-from tests.desk import life_of
+from tests.desk_pages.pages import PAGES, furnish
 
-#: Each page, and who looks at it; nobody is signed in where that is empty.
-PAGES: Final[Mapping[str, str]] = {
-    "/sign-in": "",
-    "/queue": "paula",
-    "/queue?flag=self_referral&sort=newest": "paula",
-    "/claims/r1": "paula",
-    "/claims/own": "fiona",
-    "/claims/nobody": "paula",
-    "/referrals": "oscar",
-    "/referrals/r1": "oscar",
-    "/referrals/expired": "oscar",
-    "/claims/approved": "fiona",
-    "/payouts": "fiona",
-    f"/payouts/{payout_id('approved', 'referee')}": "fiona",
-    f"/payouts/{payout_id('approved', 'referrer')}": "oscar",
-    "/clawbacks": "fiona",
-    f"/clawbacks/{money.CASE}": "fiona",
-    "/cycles": "fiona",
-    f"/cycles/{money.CYCLE}": "fiona",
-    "/programs": "oscar",
-    "/programs/acme-friends": "oscar",
-    "/programs/acme-friends/1": "oscar",
-    "/programs/acme-friends/compare?from=1&to=1": "oscar",
-    "/ledger": "fiona",
-    "/reconciliations": "fiona",
-    "/payees": "fiona",
-    "/payees/dexter": "fiona",
-    "/audit": "oscar",
-    "/account": "paula",
-    "/people": "ada",
-    "/docs": "",
-}
 #: What a page may weigh with everything that it refers to, before compression.
 PAGE_BYTES_MAX: Final = 200_000
 
 
 @pytest.fixture
 async def furnished(office: Office) -> Office:
-    """A desk with a claim that is clear, one that is flagged, one that is approved and being paid,
-    and a referral that expired."""
-    desk = office.desk
-    await desk.referral("r1")
-    await desk.referral("own", email="dexter@example.com")
-    await desk.referral("approved")
-    await desk.decide("approved", "approve")
-    assert await desk.judge("approved") == "approved"
-    await money.stand(desk, "approved")
-    await desk.tell(life_of("expired")[:1])
-    assert await desk.judge("expired") == "expired"
+    """A desk on which every page has something to show."""
+    await furnish(office.desk)
     return office
 
 
@@ -82,6 +39,41 @@ async def test_every_page_serves_everybody(furnished: Office) -> None:
         if problems:
             found[path] = problems
     assert found == {}
+
+
+async def test_paper_is_white_and_holds_nothing_to_press_whatever_the_screen_was(office: Office) -> None:
+    await office.desk.referral("r1")
+    page = await office.sign_in("paula", color_scheme="dark")
+    for path in ("/queue", "/claims/r1", "/referrals/r1"):
+        await page.goto(path)
+        assert await page.evaluate(_SEEN) == {"dark": True, "pressed": True}
+        await page.emulate_media(media="print", color_scheme="dark")
+        assert await page.evaluate(_SEEN) == {"dark": False, "pressed": False}, path
+        await page.emulate_media(media="screen", color_scheme="dark")
+
+
+#: Whether anything but white lies under the text or anything but a grey or black one on it, and whether there is
+#: anything to press.
+_SEEN: Final = """(() => {
+    const shown = [...document.querySelectorAll("body, body *")].filter((each) => each.checkVisibility());
+    const light = (colour) => (colour.match(/[\\d.]+/g) ?? []).slice(0, 3).every((part) => Number(part) >= 250);
+    const none = (colour) => colour === "rgba(0, 0, 0, 0)";
+    return {
+        dark: shown.some((each) => {
+            const style = getComputedStyle(each);
+            return !(none(style.backgroundColor) || light(style.backgroundColor));
+        }),
+        pressed: shown.some((each) => each.matches("nav, button, .button, select, textarea, input:not([type=hidden])")),
+    };
+})()"""
+
+
+async def test_lists_tell_times_where_the_browser_is_and_pages_of_a_program_where_that_is(office: Office) -> None:
+    await office.desk.referral("r1")
+    page = await office.sign_in("paula", timezone_id="Asia/Tokyo")
+    await expect(page.locator(".zone")).to_contain_text("your time zone, Asia/Tokyo")
+    await page.goto("/claims/r1")
+    await expect(page.locator(".zone")).to_contain_text("the program’s time zone, America/Toronto")
 
 
 async def test_the_menu_is_one_line_on_a_laptop_for_whoever_sees_all_of_it(office: Office) -> None:

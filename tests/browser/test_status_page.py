@@ -27,9 +27,9 @@ async def test_somebody_appeals_without_an_account_and_is_thanked(office: Office
     page = await office.window(viewport={"width": 390, "height": 800})
     await page.goto(await expired(office))
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
-    await page.get_by_label(re.compile("Why this looks wrong")).fill("It was claimed in the shop on the 2nd.")
+    await page.get_by_label(re.compile("Why do you think this is wrong")).fill("It was claimed in the shop on the 2nd.")
     await page.get_by_role("button", name="Send the appeal").click()
-    await page.get_by_text("Your appeal was received").wait_for()
+    await page.get_by_text("We received your appeal").wait_for()
     await office.desk.judge("b1")
     shown = (await office.desk.get("/v1/referrals/b1")).json()
     assert [fact["type"] for fact in shown["facts"] if fact["late"]] == ["referral.appealed"]

@@ -225,7 +225,7 @@ def test_deciding_goes_from_the_command_line_over_http_into_the_record(
         assert (ran.returncode, ran.stdout) == (0, "db1: approve by olga (program_owner) was recorded as decision 1\n")
         stale = [*command, *words[:2], "--note", "else", "--digest", "0" * 64]
         ran = subprocess.run(stale, env=asking, capture_output=True, text=True, timeout=120, check=False)
-        assert (ran.returncode, "the claim changed since it was shown" in ran.stderr) == (1, True)
+        assert (ran.returncode, "the claim changed since you looked at it" in ran.stderr) == (1, True)
         seen = shell.file("seen.json", shell("queue", "--json").out)
         for chosen, again in ((["db5", "db6"], ""), (["--from", str(seen)], " before")):
             many = [*command[:2], *chosen, *command[3:], *words]

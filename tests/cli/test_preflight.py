@@ -115,4 +115,4 @@ def test_billing_is_asked_whether_it_is_there(shell: Shell, shop: str) -> None:
     shell.sources["shop"] = Endpoint(shop, "sesame")
     ran = shell("preflight", "acme-friends", "--terms", terms)
     assert (ran.code, ran.err) == (0, "")
-    assert "billing: conversions: shop (answers)" in ran.out.splitlines()
+    assert "billing: conversions: shop (responds)" in ran.out.splitlines()

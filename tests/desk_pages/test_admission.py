@@ -45,7 +45,7 @@ async def test_nothing_is_recorded_on_top_of_what_was_decided_unseen(desk: Desk)
     digest = (await desk.get("/v1/claims/r1")).json()["digest"]
     await desk.decide("r1", "hold")
     asked = Asked("r1", DecisionKind.DENY, "other", "looked", digest, seen=0)
-    assert "paula recorded hold" in str(await _refusal(desk, asked, "paula"))
+    assert "put on hold by paula" in str(await _refusal(desk, asked, "paula"))
     assert await _refusal(desk, Asked("r1", DecisionKind.DENY, "other", "looked", digest, seen=1), "paula") is None
 
 

@@ -85,7 +85,7 @@ def test_dispute_and_move_are_both_told() -> None:
     move = told("attribution.changed", "2026-07-20", referral="r1", to_referrer="mia")
     found = attribution_clear(dossier(move, rivals=(MIA,)))
     assert found.flags == (Flag.DISPUTED_ATTRIBUTION, Flag.ATTRIBUTION_CHANGED)
-    assert "mia by r2" in found.sentence
+    assert "mia (referral r2)" in found.sentence
 
 
 def test_competitors_come_in_one_order() -> None:

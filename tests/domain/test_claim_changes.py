@@ -36,39 +36,44 @@ LEG = claim().legs[0]
         (
             {"legs": (LEG.model_copy(update={"amount_minor": 100}), *claim().legs[1:])},
             "reward to the referrer",
-            "25.00 USD credit to dexter by account credit",
-            "1.00 USD credit to dexter by account credit",
+            "25.00 USD account credit to dexter, account credit",
+            "1.00 USD account credit to dexter, account credit",
         ),
         (
             {"legs": (LEG.model_copy(update={"beneficiary": "ann"}), *claim().legs[1:])},
             "reward to the referrer",
-            "25.00 USD credit to dexter by account credit",
-            "25.00 USD credit to ann by account credit",
+            "25.00 USD account credit to dexter, account credit",
+            "25.00 USD account credit to ann, account credit",
         ),
         (
             {"legs": (LEG.model_copy(update={"destination": "acct_2"}), *claim().legs[1:])},
             "reward to the referrer",
-            "to one destination",
+            "to the earlier destination",
             "to another destination",
         ),
-        ({"legs": claim().legs[1:]}, "reward to the referrer", "25.00 USD credit to dexter by account credit", None),
+        (
+            {"legs": claim().legs[1:]},
+            "reward to the referrer",
+            "25.00 USD account credit to dexter, account credit",
+            None,
+        ),
         ({"recommendation": Recommendation.DENY}, "recommendation", "approve", "deny"),
         (
             {"requirement": Requirement(routes=(Role.FINANCE, Role.OPERATIONS), people=2)},
-            "who must approve",
+            "approval by",
             "program owner (1 person)",
             "finance and operations (2 people)",
         ),
         (
             {"checks": result(CheckCode.PAYEE_KNOWN, Result.FAILED)},
-            "check payee known",
+            "check: payment method on file",
             "passed: ",
             "failed: It is so.",
         ),
-        ({"evidence": claim().evidence[1:]}, "evidence", "referrer.enrolled (", None),
+        ({"evidence": claim().evidence[1:]}, "evidence", "referrer enrolled (", None),
         ({"version": 2}, "version of the terms", "1", "2"),
-        ({"core_digest": claim().core_digest}, "competing claims", "as you saw them", "one came, went or changed"),
-        ({"digest": "f" * 64}, "what it was judged from", claim().digest[:12], "f" * 12),
+        ({"core_digest": claim().core_digest}, "competing claims", "as you saw them", "added, removed or changed"),
+        ({"digest": "f" * 64}, "facts behind the claim", claim().digest[:12], "f" * 12),
     ],
 )
 def test_each_change_is_told_with_what_was_and_what_is(
@@ -86,20 +91,33 @@ def test_one_claim_is_not_different_from_itself() -> None:
 
 
 def test_nothing_against_a_claim_is_said_in_one_sentence() -> None:
-    assert advice(claim()) == "Every check passed and nothing is flagged."
+    assert advice(claim()) == "All checks passed and nothing is flagged."
 
 
 def test_what_failed_and_what_could_not_run_is_named() -> None:
     unrun = result(CheckCode.NO_OPEN_ISSUE, Result.COULD_NOT_RUN)
-    assert advice(claim(checks=unrun)) == "Could not run: no open issue."
+    assert advice(claim(checks=unrun)) == "Checks that could not run: no open customer issue."
 
 
 def test_a_missing_tax_form_speaks_against_nothing() -> None:
     waiting = result(CheckCode.TAX_CLEARED, Result.FAILED)
-    assert advice(claim(checks=waiting)) == "Every check passed and nothing is flagged."
+    assert advice(claim(checks=waiting)) == "All checks passed and nothing is flagged."
 
 
 def test_flags_are_told_once_each() -> None:
     flags = tuple({"flag": Flag.LATE_FACT, "about": about, "sentence": "."} for about in ("a", "b"))
     made = RewardClaim.model_validate({**claim().model_dump(), "flags": flags})
-    assert advice(made) == "Flagged: late fact."
+    assert advice(made) == "Flags: late fact."
+
+
+def test_where_only_the_payment_method_is_missing_it_is_said_what_to_do() -> None:
+    checks = result(CheckCode.PAYEE_KNOWN, Result.COULD_NOT_RUN)
+    flag = {"flag": Flag.CHECK_COULD_NOT_RUN, "about": CheckCode.PAYEE_KNOWN, "sentence": "."}
+    missing = RewardClaim.model_validate({**claim(checks=checks).model_dump(), "flags": (flag,)})
+    assert advice(missing) == (
+        "The payee has not added a payment method yet. Ask them for one: the claim is judged again when it arrives."
+    )
+    also = RewardClaim.model_validate({**missing.model_dump(), "flags": (flag, {**flag, "flag": Flag.LATE_FACT})})
+    nobody = missing.model_copy(update={"legs": (LEG.model_copy(update={"beneficiary": None}),)})
+    for other in (also, nobody):
+        assert advice(other).startswith("Flags: ")

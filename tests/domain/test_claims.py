@@ -151,7 +151,7 @@ def test_claim_that_comes_to_no_leg_says_that_there_is_nothing_to_pay() -> None:
     claim = assemble(dossier(no_amount, without=[BOUGHT], under=under))
     assert (claim.legs, claim.flags, claim.recommendation) == ((), (), Recommendation.APPROVE)
     known = next(check for check in claim.checks if check.code is CheckCode.PAYEE_KNOWN)
-    assert known.sentence == "The terms come to nothing to pay."
+    assert known.sentence == "There is nothing to pay."
     assert claim.requirement.routes == (Role.PROGRAM_OWNER,)
 
 

@@ -15,7 +15,7 @@ LEGS = (
     Leg(role=Side.REFERRER, beneficiary="dexter", kind=RewardKind.CREDIT, amount_minor=2500, currency="USD", rail="x"),
     Leg(role=Side.REFEREE, beneficiary="c-1", kind=RewardKind.GIFT_CARD, amount_minor=800, currency="USD", rail="x"),
 )
-PAID = "25.00 USD credit to dexter and 8.00 USD gift card to c-1"
+PAID = "25.00 USD account credit to dexter and 8.00 USD gift card to c-1"
 
 
 def signed(user: str, *roles: Role, kind: DecisionKind = K.APPROVE, digest: str = "d") -> Signoff:
@@ -34,12 +34,12 @@ def needs(*routes: Role, people: int = 1) -> Requirement:
         (needs(OWNER), [signed("a", OWNER, digest="another")], "program owner"),
         (needs(OWNER), [signed("a", OWNER, kind=K.HOLD)], "program owner"),
         (needs(OWNER), [signed("a", FINANCE)], "program owner"),
-        (needs(OWNER, people=2), [signed("a", OWNER)], "another person"),
-        (needs(OWNER, people=2), [signed("a", OWNER), signed("a", OWNER)], "another person"),
-        (needs(OWNER, people=3), [signed("a", OWNER)], "2 other people"),
-        (needs(OWNER, people=3), [], "program owner, 3 other people in all"),
+        (needs(OWNER, people=2), [signed("a", OWNER)], "one more person"),
+        (needs(OWNER, people=2), [signed("a", OWNER), signed("a", OWNER)], "one more person"),
+        (needs(OWNER, people=3), [signed("a", OWNER)], "2 more people"),
+        (needs(OWNER, people=3), [], "program owner (3 more people in total)"),
         (needs(OWNER, FINANCE), [signed("a", OWNER, FINANCE)], None),
-        (needs(OWNER, FINANCE, people=2), [signed("a", OWNER, FINANCE)], "another person"),
+        (needs(OWNER, FINANCE, people=2), [signed("a", OWNER, FINANCE)], "one more person"),
         (needs(OWNER, FINANCE), [signed("a", OWNER)], "finance"),
         (needs(OWNER, FINANCE, OPERATIONS, people=2), [signed("a", OWNER)], "finance and operations"),
     ],
@@ -52,25 +52,29 @@ def test_what_an_approval_lacks_is_named(required: Requirement, signoffs: list[S
 @pytest.mark.parametrize(
     ("kind", "given", "said"),
     [
-        (K.APPROVE, {}, f"{PAID}: set aside, and paid at once."),
+        (K.APPROVE, {}, f"{PAID} will be reserved and paid at once."),
         (K.APPROVE, {"at_once": False}, "paid with the program's next payout cycle"),
-        (K.APPROVE, {"legs": ()}, "nothing is paid: the terms come to no amount"),
-        (K.APPROVE, {"required": needs(OWNER, people=2)}, "Nothing is paid until it is also signed by another person."),
-        (K.APPROVE, {"required": needs(OWNER, FINANCE)}, "until it is also signed by finance."),
+        (K.APPROVE, {"legs": ()}, "nothing is paid: the terms give no amount"),
+        (
+            K.APPROVE,
+            {"required": needs(OWNER, people=2)},
+            "Nothing is paid before the missing signatures are there: one more person.",
+        ),
+        (K.APPROVE, {"required": needs(OWNER, FINANCE)}, "before the missing signatures are there: finance."),
         (K.APPROVE, {"signoffs": [signed("b", OWNER, kind=K.HOLD)]}, "Nothing is paid while the claim is on hold"),
-        (K.APPROVE, {"against": ("r2",)}, "This settles the dispute: r2 is denied."),
-        (K.APPROVE, {"against": ("r2", "r3")}, "This settles the dispute: r2 and r3 are denied."),
-        (K.DENY, {}, "Nothing is paid, and the referral closes as denied."),
-        (K.HOLD, {}, "Nothing is paid until somebody releases it."),
-        (K.RELEASE, {}, "It waits for approval again"),
-        (K.RELEASE, {"signoffs": [signed("b", OWNER)]}, f"{PAID} goes on to be paid"),
-        (K.REQUEST_EVIDENCE, {}, "It stays in the queue"),
-        (K.REOPEN, {}, "comes back to the queue as a fresh claim"),
-        (K.REASSIGN, {"to": "ann"}, "Nothing is moved until it is also signed by operations."),
+        (K.APPROVE, {"against": ("r2",)}, "This settles the attribution: referral r2 will be denied."),
+        (K.APPROVE, {"against": ("r2", "r3")}, "This settles the attribution: referrals r2 and r3 will be denied."),
+        (K.DENY, {}, "Nothing is paid, and the referral is closed as denied."),
+        (K.HOLD, {}, "Nothing is paid until somebody releases the hold."),
+        (K.RELEASE, {}, "The claim waits for approval again"),
+        (K.RELEASE, {"signoffs": [signed("b", OWNER)]}, f"All signatures are there: {PAID} will be paid."),
+        (K.REQUEST_EVIDENCE, {}, "The claim stays in the queue"),
+        (K.REOPEN, {}, "comes back to the queue as a new claim"),
+        (K.REASSIGN, {"to": "ann"}, "Nothing is moved before the missing signatures are there: operations."),
         (
             K.REASSIGN,
             {"to": "ann", "signoffs": [signed("b", OPERATIONS, kind=K.REASSIGN)]},
-            "The claim is made out to ann",
+            "The claim moves to ann",
         ),
     ],
 )

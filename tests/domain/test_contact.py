@@ -104,12 +104,12 @@ RESOLVED = said(FactType.ISSUE_RESOLVED, "2026-06-06", customer={}, issue="i-1")
     [
         (REFEREE, [GRANTED], None),
         (REFEREE, [GRANTED, ABOUT_ADVOCACY], None),
-        (REFEREE, [], "Nothing was said about consent to be contacted."),
+        (REFEREE, [], "There is no consent to be contacted on record."),
         (REFERRER, [], None),
         (REFEREE, [GRANTED, WITHDRAWN], "Consent to be contacted was refused or withdrawn 2026-06-03 12:00 UTC."),
         (REFERRER, [WITHDRAWN], "Consent to be contacted was refused or withdrawn 2026-06-03 12:00 UTC."),
-        (REFEREE, [GRANTED, OPENED], "An issue is unresolved: i-1."),
-        (REFERRER, [OPENED], "An issue is unresolved: i-1."),
+        (REFEREE, [GRANTED, OPENED], "A customer issue is unresolved: i-1."),
+        (REFERRER, [OPENED], "A customer issue is unresolved: i-1."),
         (REFEREE, [GRANTED, OPENED, RESOLVED], None),
     ],
 )

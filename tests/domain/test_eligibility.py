@@ -54,7 +54,9 @@ HOLLOW = replace(dossier(), terms=None, origin=None, course=None, facts=None, ri
 def test_check_that_breaks_could_not_run_and_quotes_nothing(code: CheckCode) -> None:
     found = eligibility.judge(code, HOLLOW)
     assert (found.result, found.flags, found.denial) == (COULD_NOT_RUN, (Flag.CHECK_COULD_NOT_RUN,), None)
-    assert re.fullmatch(r"The check broke \(\w+\)\.|The other claims .* could not be looked up\.", found.sentence)
+    assert re.fullmatch(
+        r"The check failed with an error \(\w+\)\.|Other claims .* could not be looked up\.", found.sentence
+    )
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_signal_without_its_input_could_not_run(signal: str, section: Any, chang
 
 def test_signal_that_breaks_could_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fraud, "SIGNALS", {"shared_ip": lambda dossier: 1 / 0})
-    assert asked("shared_ip") == (None, "it broke on what it read")
+    assert asked("shared_ip") == (None, "it failed with an error")
 
 
 @pytest.mark.parametrize(
@@ -103,16 +103,16 @@ def test_suspicion_names_the_signals_with_their_reasons() -> None:
     under = terms(fraud={"threshold": 30, "weights": {"reciprocal_referral": 20, "referral_ring": 20, "shared_ip": 5}})
     claim = assemble(dossier(under=under, reciprocal=True, behaviour=replace(CALM, ring=3)))
     assert [each.sentence for each in claim.flags] == [
-        "A score of 40 against a threshold of 30: reciprocal_referral (the referee once referred the referrer); "
-        "referral_ring (3 people refer each other in a circle)."
+        "The fraud score is 40, the threshold 30: they referred each other (the referee once referred the referrer); "
+        "referral ring (3 people refer each other in a circle)."
     ]
 
 
 @pytest.mark.parametrize(
     ("signal", "told"),
     [
-        ("phase_of_the_moon", "The fraud signal phase_of_the_moon could not run: there is no such signal."),
-        ("similar_email", "The fraud signal similar_email could not run: the addresses could not be read."),
+        ("phase_of_the_moon", "The fraud signal “phase of the moon” could not run: there is no such signal."),
+        ("similar_email", "The fraud signal “similar email addresses” could not run: the addresses could not be read."),
     ],
 )
 def test_signal_that_could_not_run_is_told_by_its_name(signal: str, told: str) -> None:

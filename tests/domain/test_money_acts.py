@@ -110,9 +110,11 @@ def test_all_that_is_left_may_be_taken() -> None:
 
 
 def test_of_what_a_rail_takes_back_only_whole_no_part_is_and_the_most_that_goes_is_said() -> None:
-    in_forints = replace(_subject(_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK), steps={_A.REVERSE_CLAWBACK: 100})
+    in_forints = replace(
+        _subject(_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK), steps={_A.REVERSE_CLAWBACK: 100}, currency="HUF"
+    )
     for amount_minor in (1, 99, 101, 12345):
-        with pytest.raises(ActRefused, match=f"at most {amount_minor // 100 * 100}") as refused:
+        with pytest.raises(ActRefused, match=f"the nearest lower amount is {amount_minor // 100}.00 HUF") as refused:
             may_act(_FIONA, _A.REVERSE_CLAWBACK, in_forints, amount_minor, [])
         assert refused.value.rule == "too_fine"
         may_act(_FIONA, _A.OFFSET_CLAWBACK, in_forints, amount_minor, [])

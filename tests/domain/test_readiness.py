@@ -22,7 +22,7 @@ def person(name: str, *roles: Role, **known: bool) -> Person:
     return Person(name, frozenset(roles), **known)
 
 
-TWO, ONLY = "two different people must approve", "and there is only"
+TWO, ONLY = "two different people must approve", "but there is only"
 FIONA, OSCAR, PAULA = person("fiona", FINANCE), person("oscar", OPS), person("paula", OWNER)
 EVERYBODY = (FIONA, OSCAR, PAULA)
 
@@ -40,18 +40,18 @@ def said(missing: Readiness) -> list[str]:
 def test_nothing_is_missing_where_everything_is_there() -> None:
     assert gaps(found()) == []
     assert [str(remark) for remark in in_order(found())] == [
-        "terms: version 1, in force from 2025-01-01 00:00Z; nothing is unclear",
-        "billing: conversions: register (only our own record is read again; no outside source is asked)",
-        "rails: credit in USD: account_credit",
+        "terms: version 1, in force from 2025-01-01 00:00 UTC; nothing is unclear",
+        "billing: conversions: register (only our own records; no outside source is asked)",
+        "rails: account credit in USD: account credit",
         "people: finance: fiona",
         "people: operations: oscar",
-        "people: program_owner: paula",
+        "people: program owner: paula",
     ]
 
 
 def test_a_program_without_terms_lacks_nothing_but_them() -> None:
     nothing = Readiness("acme-friends", None)
-    assert said(nothing) == ["terms: no version of acme-friends is in force, and none is to come; publish one"]
+    assert said(nothing) == ["terms: no version of acme-friends is in force or published for later; publish one"]
     assert in_order(nothing) == []
 
 
@@ -73,7 +73,7 @@ def test_each_unclear_term_is_a_gap() -> None:
         (
             {"conversions": "shop"},
             {"shop": "It answered 503."},
-            ["billing: sources.conversions: shop does not answer: It answered 503."],
+            ["billing: sources.conversions: shop does not respond: It answered 503."],
         ),
         ({"customers": "crm"}, {"crm": None}, []),
         ({"customers": "crm"}, {}, ["billing: sources.customers: crm is not connected; set it in REFERRALS_SOURCES"]),
@@ -81,8 +81,8 @@ def test_each_unclear_term_is_a_gap() -> None:
             {"conversions": "shop", "customers": "shop"},
             {"shop": "It is gone."},
             [
-                "billing: sources.conversions: shop does not answer: It is gone.",
-                "billing: sources.customers: shop does not answer: It is gone.",
+                "billing: sources.conversions: shop does not respond: It is gone.",
+                "billing: sources.customers: shop does not respond: It is gone.",
             ],
         ),
     ],
@@ -108,7 +108,7 @@ def test_a_source_is_connected_and_answers(
             "tremendous",
             {"account_credit"},
             [
-                "rails: payouts.rails.credit: tremendous does not pay credit; right would be account_credit or manual"
+                "rails: payouts.rails.credit: tremendous does not pay credit; use account_credit or manual"
                 " or stripe_balance"
             ],
         ),
@@ -131,23 +131,23 @@ def test_a_rail_of_a_kind_that_is_not_promised_need_not_be_connected() -> None:
         (
             (FIONA, OSCAR),
             [
-                "nobody who can sign in is program_owner, which is needed for credit, a partner exception, a disputed"
-                " attribution, a changed attribution, an override"
+                "nobody who can sign in has the role program owner, which is needed for account credit, a partner"
+                " exception, a disputed attribution, a changed attribution and an override"
             ],
         ),
-        ((OSCAR, PAULA), ["nobody who can sign in is finance, which is needed for an override"]),
+        ((OSCAR, PAULA), ["nobody who can sign in has the role finance, which is needed for an override"]),
         (
             (FIONA, PAULA),
             [
-                "nobody who can sign in is operations, which is needed for a disputed attribution, a changed"
-                " attribution, an override, claims that are overdue (approval.escalate_to)"
+                "nobody who can sign in has the role operations, which is needed for a disputed attribution, a changed"
+                " attribution, an override and claims that are overdue (approval.escalate_to)"
             ],
         ),
         (
             (person("solo", FINANCE, OPS, OWNER), person("root", ADMIN)),
             [
-                "two different people must approve an override (finance, operations, program_owner), and there is only"
-                " solo"
+                "two different people must approve an override (finance, operations and program owner), but there is"
+                " only solo"
             ],
         ),
     ],
@@ -161,12 +161,12 @@ def test_people_can_make_every_decision(people: tuple[Person, ...], lacking: lis
     [
         ("80.01", [FINANCE], EVERYBODY, []),  # more than a referrer's and a referee's 40.00: only for a partner
         ("340.01", [OWNER], EVERYBODY, []),  # more than even a partner's 300.00 and a referee's 40.00
-        ("80.00", [FINANCE], EVERYBODY, [f"{TWO} credit of 80.00 USD or more (finance), {ONLY} fiona"]),
+        ("80.00", [FINANCE], EVERYBODY, [f"{TWO} account credit of 80.00 USD or more (finance), {ONLY} fiona"]),
         (
             "340.00",
             [OWNER],
             EVERYBODY,
-            [f"{TWO} credit of 340.00 USD or more for a partner (program_owner), {ONLY} paula"],
+            [f"{TWO} account credit of 340.00 USD or more for a partner (program owner), {ONLY} paula"],
         ),
         ("340.00", [OWNER], (*EVERYBODY, person("peter", OWNER)), []),
         ("80.00", [OPS, OWNER], EVERYBODY, []),
@@ -175,9 +175,9 @@ def test_people_can_make_every_decision(people: tuple[Person, ...], lacking: lis
             [OPS, OWNER],
             (FIONA, person("solo", OPS, OWNER)),
             [
-                f"{TWO} credit (operations, program_owner), a partner exception (operations, program_owner), a disputed"
-                " attribution (operations, program_owner), a changed attribution (operations, program_owner),"
-                f" {ONLY} solo"
+                f"{TWO} account credit (operations and program owner), a partner exception (operations and program"
+                " owner), a disputed attribution (operations and program owner) and a changed attribution (operations"
+                f" and program owner), {ONLY} solo"
             ],
         ),
     ],
@@ -194,24 +194,24 @@ def test_four_eyes_need_two_people(
     [
         ((FIONA, OSCAR, PAULA), []),
         # The owner is somebody else, but has no say in an override of cash.
-        ((person("solo", FINANCE, OPS), PAULA), [f"{TWO} an override (finance, operations), {ONLY} solo"]),
+        ((person("solo", FINANCE, OPS), PAULA), [f"{TWO} an override (finance and operations), {ONLY} solo"]),
         ((person("solo", FINANCE, OPS), PAULA, person("olga", OPS)), []),
         (
             (person("solo", FINANCE, OPS), person("paula", OWNER, FINANCE, is_referrer=True), OSCAR),
-            ["paula refers in this program, and what benefits paula nobody else can settle: a disputed attribution, a"
-             " changed attribution"],
+            ["paula is a referrer here, and nobody else can decide on claims that benefit paula: a disputed attribution"
+             " and a changed attribution"],
         ),
         ((person("fiona", FINANCE, is_referrer=True), person("frank", FINANCE), OSCAR, PAULA), []),
         (
             (person("fiona", FINANCE, is_referrer=True), OSCAR, PAULA),
-            ["fiona refers in this program, and what benefits fiona nobody else can settle: cash, a disputed"
-             " attribution, a changed attribution, an override"],
+            ["fiona is a referrer here, and nobody else can decide on claims that benefit fiona: cash, a disputed"
+             " attribution, a changed attribution and an override"],
         ),
         ((person("fiona", FINANCE, enters_facts=True), person("frank", FINANCE), OSCAR, PAULA), []),
         (
             (FIONA, person("oscar", OPS, enters_facts=True), PAULA),
-            ["oscar may enter facts, and what oscar enters by hand nobody else can settle: a disputed attribution, a"
-             " changed attribution, an override"],
+            ["oscar may enter facts by hand, and nobody else can decide on claims that oscar entered: a disputed"
+             " attribution, a changed attribution and an override"],
         ),
         ((FIONA, OSCAR, PAULA, person("site", ADMIN, enters_facts=True)), []),
     ],

@@ -111,14 +111,14 @@ CASES: dict[str, tuple[dict[str, Any], Sequence[Listed], Sequence[Told]]] = {
     "refused here and under way there": (
         {"state": PayoutState.REFUSED},
         [replace(THEIRS, state=UNDER_WAY)],
-        [(_D.STATE, "tr_1", "refused", "under way, 25.00 USD")],
+        [(_D.STATE, "tr_1", "refused", "being paid, 25.00 USD")],
     ),
     "refused by both": ({"state": PayoutState.REFUSED}, [replace(THEIRS, state=FAILED)], []),
     "refused, and never made": ({"state": PayoutState.REFUSED}, [], []),
     "before a person, and paid": (
         {"state": PayoutState.MANUAL_REVIEW},
         [THEIRS],
-        [(_D.STATE, "tr_1", "manual_review", "paid, 25.00 USD")],
+        [(_D.STATE, "tr_1", "manual review", "paid, 25.00 USD")],
     ),
     "cancelled here and paid there": (
         {"state": PayoutState.CANCELLED},

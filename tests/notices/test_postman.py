@@ -50,8 +50,8 @@ async def test_a_denial_is_told_to_both_sides_with_its_reason_and_the_way_to_app
         body = letter.get_body(("plain",))
         assert body is not None
         words = body.get_content()
-        assert "there was not enough evidence for it" in words
-        assert "appeal: say why" in words
+        assert "there was not enough evidence" in words
+        assert "you can appeal: say why" in words
         assert f"{HOME}/status/" in words
     assert await brief(open_desk) == [("denied", "c-r1", "sent"), ("denied", "dexter", "sent")]
     assert await man.deliver(now() + timedelta(days=1)) == 0
@@ -257,7 +257,7 @@ async def test_a_back_fill_writes_to_nobody_and_says_why(open_desk: Desk, post: 
     assert await man.deliver(now()) == 0
     [row] = await told(open_desk, "b1")
     assert (row.template, row.recipient, row.state) == ("expired", "dexter", "suppressed")
-    assert "lies too far back to be news" in row.why
+    assert "too long ago to tell anybody now" in row.why
     assert box.letters == []
 
 
@@ -351,7 +351,7 @@ async def test_where_rewards_are_paid_once_a_month_an_approval_is_told_and_so_is
         assert await opened.judge("r1") == "approved"
         await man.deliver(now())
         assert await brief(opened) == [("approved", "c-r1", "sent"), ("approved", "dexter", "sent")]
-        assert any("Yours is 25.00 USD of credit." in letter.as_string() for letter in box.letters)
+        assert any("You receive 25.00 USD in account credit." in letter.as_string() for letter in box.letters)
         await opened.tell([event("r", "conversion.reversed", days_ago(0.5), {**REFUND, "order": "o-r1"})])
         assert await opened.judge("r1") == "awaiting_approval"
         await man.deliver(now())

@@ -61,7 +61,7 @@ async def test_a_side_sees_its_own_status_and_nothing_of_the_other(open_desk: De
     await open_desk.referral("r1")
     page = await seen(open_desk, await path(open_desk))
     assert page.status_code == 200
-    assert "waits for a person" in page.text
+    assert "The reward is waiting for approval." in page.text
     for foreign in ("dexter", "25.00", "r1@example.com", "dexter@example.com", "c-r1", "o-r1"):
         assert foreign not in page.text, foreign
     assert page.headers["X-Robots-Tag"].startswith("noindex")
@@ -76,7 +76,7 @@ async def test_a_reward_is_shown_to_whom_it_belongs(open_desk: Desk) -> None:
         page = await seen(open_desk, await path(open_desk, side=side))
         assert own in page.text
         assert foreign not in page.text
-        assert "approved, and about to be paid" in page.text
+        assert "approved; it is about to be paid" in page.text
 
 
 @pytest.mark.parametrize("change", ["one character", "cut", "none", "empty referral"])
@@ -92,7 +92,7 @@ async def test_an_unknown_and_a_forged_link_are_answered_alike(open_desk: Desk, 
     for method, at in (("GET", forged), ("POST", f"{forged}/appeal"), ("POST", f"{forged}/rating")):
         answer = await open_desk.api.request(method, at, headers=HTML)
         assert answer.status_code == 404
-        assert "this link leads nowhere" in answer.text
+        assert "This link is incomplete or was replaced" in answer.text
 
 
 async def test_a_revoked_link_leads_nowhere_and_the_other_sides_still_does(open_desk: Desk) -> None:
@@ -118,7 +118,7 @@ async def test_an_appeal_becomes_one_fact_and_comes_before_a_person(open_desk: D
     assert await open_desk.judge("r1") == "expired"
     waiting = await sql(open_desk, "SELECT exception FROM queue_entry WHERE referral_id = 'r1'")
     assert [row.exception for row in waiting] == ["late_fact"]
-    assert "Your appeal was received" in (await seen(open_desk, f"{at}?done=appeal")).text
+    assert "We received your appeal" in (await seen(open_desk, f"{at}?done=appeal")).text
 
 
 @pytest.mark.parametrize("why", ["", "   ", "x" * 2001])
@@ -128,7 +128,7 @@ async def test_an_appeal_says_why_and_is_kept_on_the_page_when_it_is_refused(ope
     form = form_of((await seen(open_desk, at)).text)
     answer = await said(open_desk, at, "appeal", why=why, form=form)
     assert answer.status_code == 422
-    assert "say why, in at most 2,000 characters" in answer.text
+    assert "Enter your reason in at most 2,000 characters" in answer.text
     assert why.strip()[:2000] in answer.text
     assert await facts(open_desk, "referral.appealed") == []
 
@@ -147,7 +147,7 @@ async def test_nobody_appeals_against_what_is_not_decided(open_desk: Desk) -> No
     assert 'name="why"' not in (await seen(open_desk, at)).text
     answer = await said(open_desk, at, "appeal", why="because", form="f" * 32)
     assert answer.status_code == 422
-    assert "nothing to appeal against" in answer.text
+    assert "nothing to appeal" in answer.text
 
 
 async def test_after_three_appeals_in_a_day_a_person_reads_first(open_desk: Desk) -> None:

@@ -54,7 +54,7 @@ async def test_a_rail_that_does_not_let_us_in_keeps_the_payout_where_it_is(sendi
     sending.case.provider.fail(Fault.SHUT, Fault.SHUT)
     shut = await sending.step()
     assert (shut.state, shut.again_after) == (PayoutState.SENDING, timedelta(minutes=10))
-    assert "does not let us in" in (await sending.row()).why
+    assert "refused our credentials" in (await sending.row()).why
     sending.case.provider.heal()
     assert (await sending.step(timedelta(minutes=10))).state == PayoutState.SETTLED
     assert await sending.settled_once()

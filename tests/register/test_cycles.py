@@ -298,7 +298,7 @@ async def test_only_finance_releases_and_nobody_what_they_are_paid_by(cycling: C
     await cycling.decided(cycle, STOP)
     await cycling.decided(cycle, RESUME)
     stale = await cycling.act(cycle, RELEASE, digest=before)
-    assert (stale.status_code, "fiona recorded stop_cycle" in stale.text) == (409, True)
+    assert (stale.status_code, "cycle stopped by fiona" in stale.text) == (409, True)
     assert set((await cycling.send(cycle)).values()) == {"planned"}
 
 

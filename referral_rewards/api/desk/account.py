@@ -14,6 +14,7 @@ from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import SentForm, Visit, Visitor, session_token
 from referral_rewards.api.desk.signing_in import matches
 from referral_rewards.domain.errors import BadInput, RequestInvalid
+from referral_rewards.domain.labels import listed
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register.people import administration as people
 from referral_rewards.register.people import passwords, tokens, users
@@ -23,10 +24,10 @@ router = APIRouter()
 #: The lifetimes of a token in days, the default first.
 LIFETIMES_DAYS: Final = (90, 7, 30, 365)
 _DONE: Final = {
-    "password": "Your password is changed, and every other session of yours has ended.",
-    "sessions": "Every other session of yours has ended.",
-    "revoked": "The token is revoked.",
-    "contact": "Your address is noted.",
+    "password": "Your password was changed. All your other sessions were ended.",
+    "sessions": "All your other sessions were ended.",
+    "revoked": "The token was revoked.",
+    "contact": "Your email address was saved.",
 }
 
 
@@ -42,10 +43,10 @@ async def change_password(request: Request, visit: Visitor, form: SentForm, part
     name, fresh = visit.user.name, _said(form, "new")
     try:
         if fresh != _said(form, "again"):
-            raise RequestInvalid("the two new passwords differ")
+            raise RequestInvalid("The two new passwords are not the same.")
         passwords.check(fresh, name)
         if not await matches(request, parts, name, _said(form, "current")):
-            raise RequestInvalid("that is not your present password")
+            raise RequestInvalid("The current password is wrong.")
     except BadInput as refusal:
         return await _shown(parts, visit, problem=refusal.problems[0].what)
     hashed = await passwords.hash_of(fresh)
@@ -83,7 +84,7 @@ async def issue_token(visit: Visitor, form: SentForm, parts: Its) -> Response:
     try:
         days = int(_said(form, "days")) if _said(form, "days").isdecimal() else 0
         if days not in LIFETIMES_DAYS:
-            raise RequestInvalid(f"choose one of {', '.join(map(str, LIFETIMES_DAYS))} days")
+            raise RequestInvalid(f"Choose {listed(map(str, LIFETIMES_DAYS), 'or')} days.")
         scopes = _scopes(form)
         async with parts.database.transaction() as connection:
             _, token = await tokens.issue(
@@ -138,7 +139,7 @@ def _scopes(form: FormData) -> frozenset[Scope]:
     try:
         return frozenset(Scope(str(each)) for each in form.getlist("scope"))
     except ValueError:
-        raise RequestInvalid(f"scopes are {', '.join(sorted(Scope))}") from None
+        raise RequestInvalid(f"Choose scopes from {', '.join(sorted(Scope))}.") from None
 
 
 def _then(done: str) -> Response:

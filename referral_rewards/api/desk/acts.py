@@ -11,9 +11,10 @@ from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 
 from referral_rewards.api.dependencies import Parts
-from referral_rewards.api.desk.act_words import ACTS, FOLLOWS, REASONS
+from referral_rewards.api.desk.decision_words import FOLLOWS
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Visit
+from referral_rewards.api.desk.words import first_upper
 from referral_rewards.api.problems import status_of
 from referral_rewards.api.recording import acted
 from referral_rewards.domain import money
@@ -37,6 +38,7 @@ from referral_rewards.domain.errors import (
     ReferralRewardsError,
     RequestInvalid,
 )
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register.recording import subjects
 from referral_rewards.register.recording.on_money import AskedAct, check_as_shown
@@ -72,9 +74,9 @@ class Typed:
             BadInput: with every field that is missing or wrong.
         """
         if self.kind not in set(MoneyAct):
-            raise RequestInvalid("choose what to decide", "kind")
+            raise RequestInvalid("Choose a decision.", "kind")
         act = MoneyAct(self.kind)
-        problems = [] if self.reason in CODES[act] else [Problem("reason", "choose a reason")]
+        problems = [] if self.reason in CODES[act] else [Problem("reason", "Choose a reason.")]
         amount_minor = None
         if act in NEEDS_AMOUNT:
             try:
@@ -156,9 +158,9 @@ async def decide(
         matter=matter,
         room=ROOMS[kind],
         currency=currency,
-        title=ACTS[asked.act],
+        title=first_upper(label("decision", asked.act)),
         follows=FOLLOWS[asked.act],
-        reason=REASONS[asked.reason],
+        reason=first_upper(label("decision_reason", asked.reason)),
     )
 
 
@@ -177,12 +179,11 @@ async def form_of(parts: Parts, visit: Visit, kind: SubjectKind, subject: UUID, 
         "typed": typed,
         "problems": said.problems,
         "refusal": refusal.why if isinstance(refusal, ActRefused) else str(refusal) if refusal else None,
-        "rule": refusal.rule if isinstance(refusal, ActRefused) else None,
         "recorded": said.recorded,
-        "needs_amount": [ACTS[act] for act in able if act in NEEDS_AMOUNT],
-        "needs_reference": [ACTS[act] for act in able if act in NEEDS_REFERENCE],
+        "needs_amount": [act for act in able if act in NEEDS_AMOUNT],
+        "needs_reference": [act for act in able if act in NEEDS_REFERENCE],
+        "of_bank": MoneyAct.CONFIRM_PAYOUT in able,
         "codes": CODES,
-        "reasons": REASONS,
         "note_length": NOTE_LENGTH_MAX,
     }
 
@@ -195,14 +196,14 @@ def _choice(visit: Visit, matter: Any, act: MoneyAct) -> Choice:
     except ActRefused as error:
         refusal = error.why
     except NotAllowed as error:
-        refusal = str(error).rpartition(": ")[2]
-    return Choice(act, ACTS[act], FOLLOWS[act], refusal)
+        refusal = str(error)
+    return Choice(act, first_upper(label("decision", act)), FOLLOWS[act], refusal)
 
 
 def _minor(amount: str, currency: str) -> int:
     value = money.parse_decimal(amount)
     if not money.fits(value, currency):
-        raise ValueError(f"{currency} has {money.exponent(currency)} decimals")
+        raise ValueError(f"{currency} has {money.exponent(currency)} decimal places.")
     if value <= 0:
-        raise ValueError("must be above zero")
+        raise ValueError("Enter an amount above zero.")
     return money.to_minor(value, currency)

@@ -1,6 +1,7 @@
 """The audit log: who did what, when, newest first."""
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query
@@ -8,10 +9,12 @@ from fastapi.responses import Response
 
 from referral_rewards.api.dependencies import Reading
 from referral_rewards.api.desk.acts import ROOMS
+from referral_rewards.api.desk.lists import Start, counted
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.v1.audit import Number
 from referral_rewards.domain.decisions.money_acts import SUBJECT_OF, MoneyAct
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.reporting import audit
 from referral_rewards.reporting.audit import Event
@@ -24,7 +27,13 @@ Typed = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 @router.get("/audit")
 async def audit_log(
-    visit: Reader, connection: Reading, actor: Typed = "", act: Typed = "", subject: Typed = "", before: Number = None
+    visit: Reader,
+    connection: Reading,
+    actor: Typed = "",
+    act: Typed = "",
+    subject: Typed = "",
+    before: Number = None,
+    start: Start = 1,
 ) -> Response:
     """The record, by actor, act or subject, a page at a time."""
     typed = {"actor": actor.strip(), "act": act.strip(), "subject": subject.strip()}
@@ -32,6 +41,7 @@ async def audit_log(
     found = await audit.listing(connection, wanted)
     shown, more = found[:_ON_A_PAGE], len(found) > _ON_A_PAGE
     kept = {name: value for name, value in typed.items() if value}
+    rows = await counted(start, len(shown), more=more, total=lambda: audit.count(connection, wanted))
     return page(
         "audit.html",
         visit,
@@ -39,7 +49,8 @@ async def audit_log(
         typed=typed,
         events=[(each, _told(each.details), _address(each, visit.user.roles)) for each in shown],
         newest=f"/audit?{urlencode(kept)}" if before else None,
-        older=f"/audit?{urlencode({**kept, 'before': shown[-1].number})}" if more else None,
+        counted=rows,
+        older=f"/audit?{urlencode({**kept, 'before': shown[-1].number, 'start': rows.following})}" if more else None,
         acts=ACTS,
     )
 
@@ -48,10 +59,34 @@ async def audit_log(
 ACTS = ("blocklist", "decision", "decision.refused", "program", "session", "session.refused", "token", "user")
 
 
-def _told(details: dict[str, Any]) -> list[tuple[str, str]]:
-    return [
-        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)) for name, value in details.items()
-    ]
+def _told(details: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The details of an entry in words: each field with its value."""
+    return [(label("field", name), _said(name, value)) for name, value in details.items()]
+
+
+def _said(name: str, value: Any) -> Any:
+    vocabulary = _VOCABULARIES.get(name)
+    many = value if isinstance(value, list) else [value]
+    if not many or value in (None, ""):
+        return "none"
+    if name == "expires_at":
+        return datetime.fromisoformat(value)
+    return ", ".join(label(vocabulary, each) if vocabulary else str(each) for each in many)
+
+
+#: Details whose values are codes of ours.
+_VOCABULARIES: Final = {
+    "before": "role",
+    "kind": "decision",
+    "limited_by": "field",
+    "marks": "mark",
+    "reason": "decision_reason",
+    "roles": "role",
+    "rule": "rule",
+    "scopes": "scope",
+    "way": "way",
+    "why": "rule",
+}
 
 
 def _address(event: Event, roles: frozenset[Role]) -> str | None:

@@ -10,15 +10,18 @@ from fastapi import APIRouter, Response
 from starlette.datastructures import FormData
 
 from referral_rewards.api.dependencies import Its, Parts
-from referral_rewards.api.desk.decision_words import KINDS, REASONS
+from referral_rewards.api.desk.decision_words import FOLLOWS_TOGETHER
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
-from referral_rewards.api.recording import recorded_together, rule_of
+from referral_rewards.api.desk.words import first_upper
+from referral_rewards.api.problems import said
+from referral_rewards.api.recording import recorded_together
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind
 from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX
 from referral_rewards.domain.decisions.bulk import TOGETHER
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.reporting.queue import entries as waiting
 from referral_rewards.reporting.queue.entries import Entry
@@ -26,15 +29,6 @@ from referral_rewards.reporting.queue.entries import Entry
 router = APIRouter()
 
 _HERE: Final = "/queue"
-_K = DecisionKind
-#: The effect of each kind of decision, shown before it is made.
-NEXT: Final = {
-    _K.APPROVE: "Each is judged once more. Where your signature is the last needed, the reward is reserved and paid.",
-    _K.DENY: "Each is closed without a reward, and the people concerned are told. Only reopening it corrects that.",
-    _K.HOLD: "Nothing is paid until somebody releases them.",
-    _K.RELEASE: "Those that are held wait for their approvers again, or go on if they were approved.",
-    _K.REQUEST_EVIDENCE: "The people whom it concerns are asked; the claims go on waiting.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +70,14 @@ async def decide(visit: Reader, form: SentForm, parts: Its) -> Response:
     """
     typed = _Typed.of(form)
     if not typed.claims:
-        raise RequestInvalid("select at least one claim first", "claims")
+        raise RequestInvalid("Select at least one claim first.", "claims")
     visit.user.need_scope(Scope.CLAIMS_DECIDE)
     if form.get("step") != "record":
         return await _confirm(parts, visit, typed)
-    problems = [Problem(name, f"choose a {what}") for name, what in _CHOICES if not getattr(typed, name)]
+    problems = [Problem(name, f"Choose a {what}.") for name, what in _CHOICES if not getattr(typed, name)]
     try:
         if problems or typed.kind not in set(DecisionKind):
-            raise BadInput(problems or [Problem("kind", "choose what to decide")])
+            raise BadInput(problems or [Problem("kind", "Choose a decision.")])
         kind = DecisionKind(typed.kind)
         outcomes = await recorded_together(parts, kind, typed.reason, typed.note, typed.claims, visit.user)
     except BadInput as refusal:
@@ -95,7 +89,7 @@ async def decide(visit: Reader, form: SentForm, parts: Its) -> Response:
         kind=kind,
         back=typed.back,
         done=[each for each in outcomes if each.decision is not None],
-        left_out=[(each, rule_of(each.refusal)) for each in outcomes if each.refusal is not None],
+        left_out=[(each, said(each.refusal)) for each in outcomes if each.refusal is not None],
     )
 
 
@@ -125,8 +119,8 @@ async def _confirm(parts: Parts, visit: Visit, typed: _Typed, refusal: BadInput 
         chosen=chosen,
         fit=sum(each.problem is None for each in chosen),
         totals=sorted(totals.items()),
-        kinds=[(kind, KINDS[kind][0], NEXT[kind]) for kind in TOGETHER],
-        reasons=[(kind, KINDS[kind][0], [(each, REASONS[each]) for each in REASON_CODES[kind]]) for kind in TOGETHER],
+        kinds=[(kind, _title(kind), FOLLOWS_TOGETHER[kind]) for kind in TOGETHER],
+        reasons=[(kind, _title(kind), [(each, _reason(each)) for each in REASON_CODES[kind]]) for kind in TOGETHER],
         note_length_max=NOTE_LENGTH_MAX,
         problems={each.where: each.what for each in refusal.problems} if refusal else {},
     )
@@ -135,9 +129,17 @@ async def _confirm(parts: Parts, visit: Visit, typed: _Typed, refusal: BadInput 
 def _in_the_way(entry: Entry | None, digest: str) -> str | None:
     """Return why a claim would be left out, as far as the page can see; recording checks every rule."""
     if entry is None:
-        return "it no longer waits for its approvers"
+        return "it is no longer waiting for approval"
     if entry.approval.digest != digest:
         return "it changed since it was shown"
     if entry.eligibility.flags:
-        return "it is flagged, and can only be decided by itself"
+        return "it is flagged: decide it on its own page"
     return None
+
+
+def _title(kind: DecisionKind) -> str:
+    return first_upper(label("decision", kind))
+
+
+def _reason(code: str) -> str:
+    return first_upper(label("decision_reason", code))

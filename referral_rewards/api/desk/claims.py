@@ -17,7 +17,7 @@ from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk import decision_words
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
-from referral_rewards.api.problems import status_of
+from referral_rewards.api.problems import said, status_of
 from referral_rewards.api.recording import recorded
 from referral_rewards.domain.claims.advice import advice
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind, check_words
@@ -31,6 +31,7 @@ from referral_rewards.domain.errors import (
     RequestInvalid,
     StaleDigest,
 )
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register.recording.on_claims import Asked
 from referral_rewards.reporting.queue.filters import Filters
@@ -75,9 +76,9 @@ class Typed:
             RequestInvalid: with every field that is missing or wrong.
         """
         if self.kind not in set(DecisionKind):
-            raise RequestInvalid("choose what to decide", "kind")
+            raise RequestInvalid("Choose a decision.", "kind")
         kind = DecisionKind(self.kind)
-        problems = [] if self.reason else [Problem("reason", "choose a reason")]
+        problems = [] if self.reason else [Problem("reason", "Choose a reason.")]
         try:
             check_words(kind, self.reason or REASON_CODES[kind][0], self.note)
         except BadInput as error:
@@ -124,8 +125,7 @@ async def decide(referral: str, visit: Reader, form: SentForm, parts: Its) -> Re
         here=_HERE,
         found=found,
         typed=typed,
-        kinds=decision_words.KINDS,
-        reasons=decision_words.REASONS,
+        zone=found.timeline.zone if found.timeline else None,
         choice=found.choice(asked.kind),
         advice=advice(found.claim) if found.claim else None,
         shown=found.shown,
@@ -136,13 +136,13 @@ def _check(found: Sheet, asked: Asked, typed: Typed) -> None:
     """Return if the decision could be recorded now; recording checks again."""
     if typed.seen < found.seen:
         later = [each for each in found.shown.decisions if each.seq > typed.seen and each.genuine]
-        who = ", ".join(f"{each.user}: {each.kind.replace('_', ' ')}" for each in later)
-        raise DecisionRefused(asked.referral, "decided_meanwhile", f"it was decided on since you looked ({who})")
+        who = ", ".join(f"{label('decided', each.kind)} by {each.user}" for each in later)
+        raise DecisionRefused(asked.referral, "decided_meanwhile", f"somebody decided while you were looking: {who}")
     if found.digest is not None and found.digest != asked.digest:
         raise StaleDigest(asked.referral, asked.digest, found.digest)
     choice = found.choice(asked.kind)
     if choice is None:
-        why = found.closed_to_all or f"it takes no decision to {asked.kind.replace('_', ' ')} now"
+        why = found.closed_to_all or f"you can't {label('decision', asked.kind)} in this state"
         raise DecisionRefused(asked.referral, "not_taken", why)
     if choice.refusal is not None:
         raise choice.refusal
@@ -221,17 +221,13 @@ def _page(
         problems=by_field,
         problem_of=by_field.get,
         refusal=refusal,
-        rule=refusal.rule if isinstance(refusal, DecisionRefused) else None,
-        said=str(refusal).partition(": ")[2].partition(" (rule:")[0]
-        if isinstance(refusal, DecisionRefused)
-        else str(refusal),
+        said=said(refusal) if refusal else "",
         advice=advice(found.claim) if found.claim else None,
         picture=Markup(picture(found.timeline)) if found.timeline else None,  # noqa: S704 (every text in it is escaped)
-        zone=found.timeline.zone if found.timeline else "UTC",
+        zone=found.timeline.zone if found.timeline else None,
         run=run_of(parts, shown.referral),
         onward=f"?{urlencode({'from': typed.came_by})}" if typed.came_by else "",
-        kinds=decision_words.KINDS,
-        reasons=decision_words.REASONS,
+        keys=decision_words.KEYS,
         codes=REASON_CODES,
         note_length=NOTE_LENGTH_MAX,
         **{"stale": False, "changed": [], "meanwhile": [], **more},

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query, Response
 from referral_rewards.api.dependencies import Its, Parts, Reading
 from referral_rewards.api.desk import acts
 from referral_rewards.api.desk.acts import Said, Typed
-from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.lists import Start, counted
+from referral_rewards.api.desk.pages import page, zone_of
 from referral_rewards.api.desk.payouts import run_of
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.words import id_in, words_in
@@ -37,6 +38,7 @@ async def list_cases(
     program: _Words = "",
     referral: _Words = "",
     after: _Words = "",
+    start: Start = 1,
 ) -> Response:
     """Cases by state, payee, program or referral, a page at a time."""
     given = words_in(state=state, payee=payee, program=program, referral=referral)
@@ -57,6 +59,7 @@ async def list_cases(
         visit,
         here=_HERE,
         found=found,
+        counted=await counted(start, len(found), more=more, total=lambda: reporting.count(connection, wanted)),
         typed=given,
         next=urlencode({**kept, "after": found[-1].case}) if more else None,
         states=list(CaseState),
@@ -83,6 +86,7 @@ async def _page(parts: Parts, visit: Visit, case: UUID, typed: Typed | None, sai
     async with parts.database.transaction() as connection:
         found = await reporting.case(connection, case, parts.keys)
         owed = await reporting.owed(connection, found.payee)
+        zone = await zone_of(connection, found.program)
     if typed is None:
         left_minor = min(found.proposed_minor or found.room_minor, found.room_minor)
         # What is less than its rail can write can still be kept or given up.
@@ -93,6 +97,7 @@ async def _page(parts: Parts, visit: Visit, case: UUID, typed: Typed | None, sai
         visit,
         status=said.status,
         here=_HERE,
+        zone=zone,
         shown=found,
         owed=owed,
         runs={each.clawback: run_of(parts, clawback_workflow_id(str(each.clawback))) for each in found.clawbacks},

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Query, Response
 from referral_rewards.api.dependencies import Its, Parts, Reading
 from referral_rewards.api.desk import acts
 from referral_rewards.api.desk.acts import Said, Typed
-from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.lists import Start, counted
+from referral_rewards.api.desk.pages import page, zone_of
 from referral_rewards.api.desk.payouts import run_of
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.words import words_in
@@ -29,7 +30,12 @@ _Words = Annotated[str, Query(max_length=200)]
 
 @router.get("/cycles")
 async def list_cycles(
-    visit: Reader, connection: Reading, state: _Words = "", program: _Words = "", after: UUID | None = None
+    visit: Reader,
+    connection: Reading,
+    state: _Words = "",
+    program: _Words = "",
+    after: UUID | None = None,
+    start: Start = 1,
 ) -> Response:
     """Cycles by program or state, the latest due first."""
     typed = words_in(state=state, program=program)
@@ -44,6 +50,7 @@ async def list_cycles(
         visit,
         here=_HERE,
         found=found,
+        counted=await counted(start, len(found), more=more, total=lambda: cycles.count(connection, wanted)),
         typed=typed,
         next=urlencode({**kept, "after": found[-1].cycle}) if more else None,
         states=list(CycleState),
@@ -60,6 +67,7 @@ async def show_next(program: str, visit: Reader, connection: Reading, after: _Wo
         "cycle_next.html",
         visit,
         here=_HERE,
+        zone=await zone_of(connection, program),
         found=found,
         totals=await cycles.preview_totals(connection, program, now) if not after else None,
         next=urlencode({"after": found.next}) if found.next else None,
@@ -68,10 +76,15 @@ async def show_next(program: str, visit: Reader, connection: Reading, after: _Wo
 
 @router.get("/cycles/{cycle}")
 async def show_cycle(
-    cycle: UUID, visit: Reader, parts: Its, after: UUID | None = None, recorded: int | None = None
+    cycle: UUID,
+    visit: Reader,
+    parts: Its,
+    after: UUID | None = None,
+    start: Start = 1,
+    recorded: int | None = None,
 ) -> Response:
     """One cycle with a page of its list; ``recorded`` is the number of the decision that was just made."""
-    return await _page(parts, visit, cycle, Typed(), Said(recorded=recorded), after)
+    return await _page(parts, visit, cycle, Typed(), Said(recorded=recorded), after, start)
 
 
 @router.post("/cycles/{cycle}")
@@ -85,20 +98,24 @@ async def decide(cycle: UUID, visit: Reader, form: SentForm, parts: Its) -> Resp
 
 
 async def _page(
-    parts: Parts, visit: Visit, cycle: UUID, typed: Typed, said: Said, after: UUID | None = None
+    parts: Parts, visit: Visit, cycle: UUID, typed: Typed, said: Said, after: UUID | None = None, start: int = 1
 ) -> Response:
     async with parts.database.transaction() as connection:
         found = await cycles.cycle(connection, cycle, parts.keys)
         asked = payouts.Wanted(cycle=cycle, after=after, limit=_ON_A_PAGE + 1)
         listed = await payouts.payouts(connection, asked)
-    rows, more = listed[:_ON_A_PAGE], len(listed) > _ON_A_PAGE
+        rows, more = listed[:_ON_A_PAGE], len(listed) > _ON_A_PAGE
+        shown = await counted(start, len(rows), more=more, total=lambda: payouts.count(connection, asked))
+        zone = await zone_of(connection, found.program)
     return page(
         "cycle.html",
         visit,
         status=said.status,
         here=_HERE,
+        zone=zone,
         shown=found,
         listed=rows,
+        counted=shown,
         after=after,
         next=rows[-1].payout if more else None,
         run=run_of(parts, cycle_workflow_id(found.program, found.due_on)),

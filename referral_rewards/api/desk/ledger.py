@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from referral_rewards.api.dependencies import Its
+from referral_rewards.api.desk.lists import Start, counted
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Bookkeeper
 from referral_rewards.api.desk.words import day_in
@@ -13,7 +14,7 @@ from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.api.v1.ledger import FileFormat, file_of
 from referral_rewards.domain.books.accounts import AccountKind
 from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.reporting.books.balances import Wanted, balances, totals_by_kind
+from referral_rewards.reporting.books.balances import Wanted, balances, count, totals_by_kind
 from referral_rewards.reporting.books.span import Span, see_one_moment
 
 router = APIRouter()
@@ -24,7 +25,13 @@ Typed = Annotated[str, Query(max_length=300, pattern=TEXT)]
 
 @router.get("/ledger")
 async def trial_balance(
-    visit: Bookkeeper, parts: Its, at: Typed = "", kind: Typed = "", account: Typed = "", after: Typed = ""
+    visit: Bookkeeper,
+    parts: Its,
+    at: Typed = "",
+    kind: Typed = "",
+    account: Typed = "",
+    after: Typed = "",
+    start: Start = 1,
 ) -> Response:
     """The trial balance of a moment, a page of accounts at a time."""
     day, wanted_kind = day_in(at, "at"), _kind(kind)
@@ -41,7 +48,8 @@ async def trial_balance(
         await see_one_moment(connection)
         found = [each async for each in balances(connection, wanted)]
         columns = await totals_by_kind(connection, before)
-    shown = found[:_ON_A_PAGE]
+        shown, more = found[:_ON_A_PAGE], len(found) > _ON_A_PAGE
+        rows = await counted(start, len(shown), more=more, total=lambda: count(connection, wanted))
     return page(
         "ledger.html",
         visit,
@@ -49,7 +57,8 @@ async def trial_balance(
         typed={"at": day.isoformat() if day else "", "kind": wanted_kind or "", "account": account.strip()},
         accounts=shown,
         totals=columns,
-        following=f"{shown[-1].currency} {shown[-1].account}" if len(found) > len(shown) else None,
+        counted=rows,
+        following=f"{shown[-1].currency} {shown[-1].account}" if more else None,
         later=bool(after),
         kinds=list(AccountKind),
     )

@@ -9,22 +9,44 @@ from typing import Any, Final
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.desk import words
 from referral_rewards.api.desk.session.visiting import CSRF_FIELD, Visit
+from referral_rewards.api.desk.words import Clock
+from referral_rewards.register import programs
 
 STATIC: Final = Path(__file__).parent.parent / "static"
 
 
-def page(template: str, visit: Visit | None, *, status: HTTPStatus = HTTPStatus.OK, **shown: Any) -> HTMLResponse:
-    """A page of the desk; ``visit`` is None for those that need nobody to be signed in."""
-    html = _templates().get_template(template).render(visit=visit, **shown)
+def page(
+    template: str, visit: Visit | None, *, status: HTTPStatus = HTTPStatus.OK, zone: str | None = None, **shown: Any
+) -> HTMLResponse:
+    """A page of the desk; ``visit`` is None for those that need nobody to be signed in.
+
+    Its times are in one ``zone``: that of the program it is about, else that of the reader's browser, else UTC.
+    """
+    clock = _clock(visit, zone)
+    with words.on(clock):
+        html = _templates().get_template(template).render(visit=visit, clock=clock, **shown)
     return HTMLResponse(html, status.value)
 
 
 def part(template: str, visit: Visit, **shown: Any) -> HTMLResponse:
     """Render a part of a page, which an open page fetches again."""
     return page(template, visit, **shown)
+
+
+def _clock(visit: Visit | None, zone: str | None) -> Clock:
+    if zone is not None:
+        return Clock(zone, "the program’s time zone")
+    return Clock(visit.zone, "your time zone") if visit and visit.zone else Clock()
+
+
+async def zone_of(connection: AsyncConnection, program: str) -> str | None:
+    """The time zone of a program by its newest terms; None for one that was never published."""
+    published = await programs.versions(connection, program)
+    return published[-1][1].timezone if published else None
 
 
 @cache

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse, Response
 
 from referral_rewards.api.dependencies import Its, Reading
+from referral_rewards.api.desk.lists import Start, counted
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Bookkeeper
 from referral_rewards.api.streaming import sent
@@ -15,7 +16,7 @@ from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.api.v1.reports import YEARS
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.reporting.payees import year as sheet
-from referral_rewards.reporting.payees.listing import Wanted, listing
+from referral_rewards.reporting.payees.listing import Wanted, count, listing
 from referral_rewards.reporting.payees.profile import LEGS_SHOWN_MAX, profile
 
 router = APIRouter()
@@ -27,21 +28,23 @@ _Words = Annotated[str, Query(max_length=500, pattern=TEXT)]
 
 @router.get("/payees")
 async def list_payees(
-    visit: Bookkeeper, connection: Reading, q: _Words = "", held: bool = False, after: _Words = ""
+    visit: Bookkeeper, connection: Reading, q: _Words = "", held: bool = False, after: _Words = "", start: Start = 1
 ) -> Response:
     """Payees for whom rewards were approved; one that is named leads to its page."""
     if name := q.strip():
         return RedirectResponse(f"/payees/{quote(name, safe='')}", 303)
     now = datetime.now(UTC)
-    found = await listing(connection, Wanted(held=held, after=after, limit=_ON_A_PAGE + 1), now)
-    shown = found[:_ON_A_PAGE]
+    wanted = Wanted(held=held, after=after, limit=_ON_A_PAGE + 1)
+    found = await listing(connection, wanted, now)
+    shown, more = found[:_ON_A_PAGE], len(found) > _ON_A_PAGE
     return page(
         "payees.html",
         visit,
         here=_HERE,
         found=shown,
         held=held,
-        following=shown[-1].payee if len(found) > len(shown) else None,
+        counted=await counted(start, len(shown), more=more, total=lambda: count(connection, wanted)),
+        following=shown[-1].payee if more else None,
         year=now.year,
     )
 

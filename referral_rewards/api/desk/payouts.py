@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query, Response
 from referral_rewards.api.dependencies import Its, Parts, Reading
 from referral_rewards.api.desk import acts
 from referral_rewards.api.desk.acts import Said, Typed
-from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.lists import Start, counted
+from referral_rewards.api.desk.pages import page, zone_of
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.words import id_in, words_in
 from referral_rewards.domain.decisions.money_acts import SubjectKind
@@ -38,6 +39,7 @@ async def list_payouts(
     program: _Words = "",
     referral: _Words = "",
     after: _Words = "",
+    start: Start = 1,
 ) -> Response:
     """Payouts by state, rail, payee, program or referral, a page at a time."""
     given = words_in(state=state, rail=rail, payee=payee, program=program, referral=referral)
@@ -59,6 +61,7 @@ async def list_payouts(
         visit,
         here=_HERE,
         found=found,
+        counted=await counted(start, len(found), more=more, total=lambda: reporting.count(connection, wanted)),
         typed=given,
         halts=await halted(connection),
         next=urlencode({**kept, "after": found[-1].payout}) if more else None,
@@ -87,11 +90,13 @@ async def _page(parts: Parts, visit: Visit, payout: UUID, typed: Typed, said: Sa
     async with parts.database.transaction() as connection:
         found = await reporting.payout(connection, payout, parts.keys)
         mode = await mode_of(connection, found.rail)
+        zone = await zone_of(connection, found.program)
     return page(
         "payout.html",
         visit,
         status=said.status,
         here=_HERE,
+        zone=zone,
         shown=found,
         provider=page_of(found.rail, mode, found.reference, found.destination),
         run=run_of(parts, payout_workflow_id(str(payout))),

@@ -74,7 +74,7 @@ async def change(name: str, act: str, visit: Administrator, form: SentForm, part
 @router.get("/{name:path}")
 async def somebody(name: str, visit: Administrator, parts: Its, done: bool = False) -> Response:
     """One of them, with all that can be changed."""
-    return await _one(parts, visit, _name(name), told="It is done, and on record." if done else "")
+    return await _one(parts, visit, _name(name), told="Saved." if done else "")
 
 
 Change = Callable[[AsyncConnection, str, datetime], Awaitable[None]]
@@ -90,7 +90,7 @@ async def _marks(form: FormData, name: str, marker: Marker) -> Change:
     identity = {"customer": _said(form, "customer"), "email": _said(form, "email")}
     marks = marker.marks(identity)
     if not marks and not form.get("forget"):
-        raise RequestInvalid("name a customer id or an email address of theirs")
+        raise RequestInvalid("Enter a customer id or an email address.")
     return lambda connection, by, at: people.set_marks(connection, name, marks, by=by, at=at)
 
 
@@ -118,7 +118,7 @@ async def _sessions(form: FormData, name: str, marker: Marker) -> Change:
 async def _link(form: FormData, name: str, marker: Marker) -> Change:
     issuer, subject = _said(form, "issuer"), _said(form, "subject")
     if not issuer or not subject:
-        raise RequestInvalid("name the provider and what it calls them")
+        raise RequestInvalid("Enter the issuer URL and the subject.")
     return lambda connection, by, at: people.link(connection, name, issuer=issuer, subject=subject, by=by, at=at)
 
 

@@ -1,50 +1,71 @@
 """The queue of what waits for a person, with search, sorting, paging and saved views."""
 
+import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
 from referral_rewards.api.dependencies import Its, Parts
+from referral_rewards.api.desk.lists import Counted
 from referral_rewards.api.desk.pages import page, part
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
+from referral_rewards.api.desk.words import first_upper
 from referral_rewards.domain.claims.findings import Recommendation
 from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.queue import saved_views
+from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.queue import entries as waiting
-from referral_rewards.reporting.queue.counts import counts
-from referral_rewards.reporting.queue.filters import FLAGS, UNFLAGGED, Filters
+from referral_rewards.reporting.queue.counts import Counts, counts
+from referral_rewards.reporting.queue.filters import FLAGS, Filters
 from referral_rewards.reporting.queue.search import Asking
 from referral_rewards.reporting.rails import halted
 
 router = APIRouter()
 
 _HERE: Final = "/queue"
-Asked = Annotated[Filters, Query()]
 
-SORTS: Final = {
-    Sort.OLDEST: "Oldest first",
-    Sort.NEWEST: "Newest first",
-    Sort.DEADLINE: "Next deadline (those with one)",
-    Sort.AMOUNT_HIGH: "Highest amount (those with one)",
-    Sort.AMOUNT_LOW: "Lowest amount (those with one)",
-}
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of the queue, with the number of the first entry of the page."""
+
+    filters: Filters
+    start: int
+
+
+def _asked(request: Request) -> Asked:
+    """What an address of the queue asks for: filters as the API takes them, and where in the list the page begins."""
+    given = dict(request.query_params)
+    start = given.pop("start", "1")
+    try:
+        return Asked(Filters.model_validate(given), int(start) if _NUMBER.fullmatch(start) else 1)
+    except ValidationError as error:
+        found = [{**each, "loc": ("query", *each["loc"])} for each in error.errors(include_url=False)]
+        raise RequestValidationError(found) from None
+
+
+AskedFor = Annotated[Asked, Depends(_asked)]
+
 EXCEPTIONS: Final = {
     Waits.APPROVAL: "Approvals",
     Waits.LATE_FACT: "Late facts",
     Waits.CLAWBACK: "Clawback cases",
-    Waits.PAYOUT_MANUAL_REVIEW: "Payouts to look at",
+    Waits.PAYOUT_MANUAL_REVIEW: "Payouts to look into",
     Waits.PAYOUT_REFUSED: "Refused payouts",
     Waits.PAYOUT_RETURNED: "Returned payouts",
-    Waits.PAYOUT_WAITING_FUNDS: "Payouts without funds",
-    Waits.PAYOUT_UNKNOWN: "Payouts unknown for an hour",
-    Waits.PAYOUT_ACCEPTED: "Instructions to confirm",
+    Waits.PAYOUT_WAITING_FUNDS: "Payouts waiting for funds",
+    Waits.PAYOUT_UNKNOWN: "Payouts with unknown outcome",
+    Waits.PAYOUT_ACCEPTED: "Payments to confirm",
     Waits.CYCLE: "Cycles to release",
     Waits.REPORTED: "Reported purchases",
 }
@@ -52,15 +73,15 @@ ROLES: Final = tuple(role for role in Role if role is not Role.ADMINISTRATOR)
 
 
 @router.get("/queue")
-async def show_queue(visit: Reader, parts: Its, filters: Asked) -> Response:
+async def show_queue(visit: Reader, parts: Its, asked: AskedFor) -> Response:
     """A page of the queue, with what is asked for in its address."""
-    return page("queue.html", visit, **await _shown(visit, parts, filters))
+    return page("queue.html", visit, **await _shown(visit, parts, asked))
 
 
 @router.get("/queue/rows")
-async def show_rows(visit: Reader, parts: Its, filters: Asked) -> Response:
+async def show_rows(visit: Reader, parts: Its, asked: AskedFor) -> Response:
     """The part of it that changes by itself, for a page that is open."""
-    return part("queue_rows.html", visit, **await _shown(visit, parts, filters))
+    return part("queue_rows.html", visit, **await _shown(visit, parts, asked))
 
 
 @router.post("/queue/views")
@@ -75,16 +96,19 @@ async def save_view(visit: Reader, form: SentForm, parts: Its) -> Response:
     return RedirectResponse(f"/queue?{query}", HTTPStatus.SEE_OTHER)
 
 
-async def _shown(visit: Visit, parts: Parts, filters: Filters) -> dict[str, Any]:
-    now = datetime.now(UTC)
+async def _shown(visit: Visit, parts: Parts, asked: Asked) -> dict[str, Any]:
+    filters, now = asked.filters, datetime.now(UTC)
     asking = Asking(visit.user.name, visit.user.roles)
     async with parts.database.transaction() as connection:
         found = await waiting.page(connection, parts.keys, filters, asking, now)
         counted = await counts(connection, now)
         halts = await halted(connection)
         kept = await saved_views.of_user(connection, visit.user.name)
+    counted_here = _counted(asked, counted, len(found.entries), found.next is not None)
     return {
         "here": _HERE,
+        "counted": counted_here,
+        "start": asked.start,
         "found": found,
         "filters": filters,
         "counts": counted,
@@ -92,14 +116,37 @@ async def _shown(visit: Visit, parts: Parts, filters: Filters) -> dict[str, Any]
         "now": now,
         "views": kept,
         "query": urlencode(filters.query),
-        "next": urlencode({**filters.query, "after": found.next}) if found.next else None,
-        "sorts": SORTS,
+        "next": urlencode({**filters.query, "after": found.next, "start": counted_here.following})
+        if found.next
+        else None,
+        "sorts": [(each, first_upper(label("sort", each))) for each in Sort],
         "exceptions": EXCEPTIONS,
-        "flags": {each: "no flag" if each == UNFLAGGED else each.replace("_", " ") for each in FLAGS},
-        "roles": [(each, each.replace("_", " ")) for each in ROLES],
-        "recommendations": [(each, str(each)) for each in Recommendation],
+        "flags": {each: label("flag", each) for each in FLAGS},
+        "roles": [(each, label("role", each)) for each in ROLES],
+        "recommendations": [(each, label("recommendation", each)) for each in Recommendation],
         "programs": [(name, f"{name} ({count})") for name, count in sorted(counted.programs.items())],
     }
+
+
+def _counted(asked: Asked, counted: Counts, number: int, more: bool) -> Counted:
+    """Which entries of how many: all are counted by one filter at most, else only where the list ends here."""
+    total = None if more else Count(count=asked.start + number - 1, at_least=False)
+    if more:
+        match asked.filters.query:
+            case {"exception": name} as only if only.keys() <= {"exception", "sort"}:
+                total = counted.exceptions.get(name)
+            case {"program": name} as only if only.keys() <= {"program", "sort"}:
+                total = counted.programs.get(name)
+            case {"overdue": _} as only if only.keys() <= {"overdue", "sort"}:
+                total = counted.overdue
+            case query if query.keys() <= {"sort"} and asked.filters.sort in _WITH_ALL:
+                total = counted.all
+    return Counted(asked.start, number, total)
+
+
+#: In these orders nothing is left out for want of an amount or a deadline.
+_WITH_ALL: Final = (Sort.OLDEST, Sort.NEWEST)
+_NUMBER: Final = re.compile("[1-9][0-9]{0,8}")
 
 
 def _as_asked(query: str) -> str:
@@ -111,4 +158,4 @@ def _as_asked(query: str) -> str:
     try:
         return urlencode(Filters.model_validate(dict(parse_qsl(query))).query)
     except ValidationError:
-        raise RequestInvalid("is nothing that the queue can be asked", "query") from None
+        raise RequestInvalid("The queue has no such filters.", "query") from None

@@ -1,22 +1,26 @@
 """The referral pages, which answer "where is my reward?", for users with any role."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
 from markupsafe import Markup
 
 from referral_rewards.api.dependencies import Its, Reading
 from referral_rewards.api.desk.claims import run_of
+from referral_rewards.api.desk.lists import Start, counted
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader
+from referral_rewards.api.desk.words import first_upper
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.facts import identity
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.reporting.referrals.everything import FactShown, showing
-from referral_rewards.reporting.referrals.search import Search, search
+from referral_rewards.reporting.referrals.search import Search, count, search
 from referral_rewards.reporting.referrals.timeline import timeline
 from referral_rewards.reporting.referrals.timeline_picture import picture
 
@@ -28,7 +32,13 @@ _Words = Annotated[str, Query(max_length=200)]
 
 @router.get("/referrals")
 async def list_referrals(
-    visit: Reader, connection: Reading, q: _Words = "", status: _Words = "", program: _Words = "", after: _Words = ""
+    visit: Reader,
+    connection: Reading,
+    q: _Words = "",
+    status: _Words = "",
+    program: _Words = "",
+    after: _Words = "",
+    start: Start = 1,
 ) -> Response:
     """Referrals by their ids, or those that a referrer, a customer or an order is part of."""
     given = (q, status, program, after)
@@ -39,6 +49,7 @@ async def list_referrals(
         visit,
         here=_HERE,
         found=found,
+        counted=await counted(start, len(found), more=following is not None, total=lambda: count(connection, wanted)),
         following=following,
         wanted=wanted,
         statuses=list(ReferralStatus),
@@ -59,11 +70,35 @@ async def show_referral(referral: str, visit: Reader, connection: Reading, parts
         shown=shown,
         timeline=drawn,
         picture=Markup(picture(drawn)) if drawn else None,  # noqa: S704 (every text in it is escaped)
-        zone=drawn.zone if drawn else "UTC",
+        zone=drawn.zone if drawn else None,
         run=run_of(parts, referral),
         links={side: status_links.path(key, row, side) for side in Side},
-        facts=[(fact, _reference(fact)) for fact in shown.facts],
+        facts=[(fact, _reference(fact), list(_details(fact))) for fact in shown.facts],
     )
+
+
+def _details(fact: FactShown) -> Iterator[tuple[str, str]]:
+    """What a fact says beside its type and its referral, in words. A person is named by their own fields."""
+    for name, value in fact.data.items():
+        if isinstance(value, dict):
+            yield from ((_title(inner), str(said)) for inner, said in value.items())
+        elif name != "referral" and value is not None:
+            yield _title(name), _said(name, value)
+
+
+def _title(name: str) -> str:
+    return first_upper(label("field", name))
+
+
+def _said(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    vocabulary = _VOCABULARIES.get(name)
+    return label(vocabulary, value) if vocabulary else str(value)
+
+
+#: Fields of facts whose values are codes of ours; what outsiders name (a kind of conversion) is shown as they wrote it.
+_VOCABULARIES: Final = {"channel": "channel", "rail": "rail", "kind": "reversal", "scope": "consent"}
 
 
 def _reference(fact: FactShown) -> str:

@@ -31,6 +31,7 @@ from referral_rewards.api.desk.session.visiting import (
     session_token,
     set_session_cookie,
     visit_of,
+    zone_of,
 )
 from referral_rewards.domain.errors import TooManyAttempts
 from referral_rewards.domain.facts.identity import id_problem
@@ -46,9 +47,11 @@ router = APIRouter()
 _COOKIE: Final = "referrals_sign_in"
 _SECONDS: Final = 3600
 #: The same whatever is wrong, so that nobody learns which names there are.
-_WRONG: Final = "That name and password do not belong together."
-_LET_GO: Final = "Your session is over, and what you sent could not be kept: your browser's Back still shows it."
-_STALE: Final = "This page was open for long. Nothing is lost: sign in once more."
+_WRONG: Final = "Wrong name or password."
+_LET_GO: Final = (
+    "Your session has ended, and what you sent could not be kept. Use your browser’s Back button to see it again."
+)
+_STALE: Final = "This page was open for too long. Nothing is lost: sign in again."
 
 
 @router.get("/")
@@ -89,7 +92,7 @@ async def sign_in(request: Request, parts: Its, form: LoginForm) -> Response:
     if carried is None:
         answer: Response = RedirectResponse(landing(user, back), HTTPStatus.SEE_OTHER)
     else:
-        answer = page("carried.html", Visit(user, csrf_of(token)), carried=carried)
+        answer = page("carried.html", Visit(user, csrf_of(token), zone_of(request)), carried=carried)
     set_session_cookie(answer, request, token)
     return answer
 

@@ -1,19 +1,50 @@
-"""How the desk writes values for people, and reads what people type into fields."""
+"""How the desk writes values for people, and reads what people type into fields.
+
+What a code is called stands in `domain.labels`; here is how labels, amounts, times and sentences stand on a page.
+"""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
-from referral_rewards.domain import calendar, instants
+from referral_rewards.domain import calendar, instants, labels
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import from_minor
 
 _IN_BACKTICKS: Final = re.compile(r"(`+)(.+?)\1")
+#: An instant inside a sentence: ``2026-07-10 14:00 UTC`` or ``2026-07-10T14:00:00Z``.
+_INSTANT: Final = re.compile(r"\b(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(?: UTC|Z|\+00:00)")
+
+
+@dataclass(slots=True)
+class Clock:
+    """The one time zone of a page, said once at its foot; ``whose`` is it; ``used`` once a time was written in it."""
+
+    zone: str = "UTC"
+    whose: str = ""
+    used: bool = False
+
+
+_CLOCK: Final[ContextVar[Clock]] = ContextVar("clock")
+
+
+@contextmanager
+def on(clock: Clock) -> Iterator[None]:
+    """Has every time that is written meanwhile be of this clock: no page can mix two zones."""
+    before = _CLOCK.set(clock)
+    try:
+        yield
+    finally:
+        _CLOCK.reset(before)
 
 
 def money(amount_minor: int | None, currency: str | None) -> str:
@@ -23,15 +54,17 @@ def money(amount_minor: int | None, currency: str | None) -> str:
     return f"{from_minor(amount_minor, currency):,} {currency}"
 
 
-def when(moment: datetime | str | None, zone: str = "UTC") -> Markup:
-    """``10 Jul 2026, 10:00 Toronto``-like: a ``time`` element to the minute in that zone, exact for machines."""
+def when(moment: datetime | str | None) -> Markup:
+    """``10 Jul 2026, 10:00`` in the zone of the page: a ``time`` element, exact for machines and with UTC on hover."""
     if moment is None:
         return Markup("–")
+    clock = _CLOCK.get(Clock())
+    clock.used = True
     at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    local = at.astimezone(_zone(zone))
-    said = f"{local.day} {local:%b %Y, %H:%M} {local.tzname() if zone != 'UTC' else 'UTC'}"
-    exact = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, said)
+    local, exact = at.astimezone(_zone(clock.zone)), at.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        exact.isoformat().replace("+00:00", "Z"), _minute(exact), _minute(local)
+    )
 
 
 def age(since: datetime, now: datetime) -> str:
@@ -39,9 +72,45 @@ def age(since: datetime, now: datetime) -> str:
     return instants.age(now - since)
 
 
-def code(value: Any) -> str:
-    """A code of ours as words: ``awaiting_approval`` is ``awaiting approval``."""
-    return "–" if value is None else str(value).replace("_", " ")
+def told(sentence: str | None) -> Markup:
+    """A sentence of ours as it stands on a page: its times are in the page's zone.
+
+    Sentences name the zone of their times, as they are also read in letters, in files and on a terminal.
+    """
+    if sentence is None:
+        return Markup("")
+    text = str(sentence)
+    zone = _CLOCK.get(Clock()).zone
+    parts: list[Markup] = []
+    last = 0
+    for found in _INSTANT.finditer(text):
+        moment = datetime.fromisoformat(f"{found[1]}T{found[2]}+00:00")
+        parts += [_without(zone, text[last : found.start()]), when(moment)]
+        last = found.end()
+    parts.append(_without(zone, text[last:]))
+    return Markup().join(parts)
+
+
+def sentence(said: str | None) -> Markup:
+    """`told` of what is said in half a sentence: with a capital at its beginning and a full stop at its end."""
+    whole = told(first_upper(str(said))) if said else Markup()
+    return whole if not whole or whole.endswith((".", "!", "?", "”")) else whole + Markup(".")
+
+
+def label(code: Any, vocabulary: str) -> str:
+    """What a code of that vocabulary of `domain.labels` is called."""
+    return labels.label(vocabulary, None if code is None else str(code))
+
+
+def listed(codes: Iterable[Any], vocabulary: str, last: str = "and") -> str:
+    """What several codes are called, as a list: ``finance and operations``; a dash for none."""
+    names = labels.labels(vocabulary, map(str, codes))
+    return labels.listed(names, last) if names else "–"
+
+
+def first_upper(said: str) -> str:
+    """With a capital at its beginning; what follows is left as it is."""
+    return said[:1].upper() + said[1:]
 
 
 def spoken(said: str) -> Markup:
@@ -54,18 +123,32 @@ def prose(said: str) -> Markup:
     return Markup().join(Markup("<p>{}</p>").format(spoken(" ".join(each.split()))) for each in said.split("\n\n"))
 
 
+@cache
 def _zone(name: str) -> ZoneInfo:
     return calendar.zone(name)
 
 
+def _minute(at: datetime) -> str:
+    return f"{at.day} {at:%b %Y, %H:%M}"
+
+
+def _without(zone: str, text: str) -> Markup:
+    """The text without the name of the zone that the page says anyway."""
+    return escape(text.replace(f" ({zone})", ""))
+
+
 #: What templates may write after a bar.
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
-    "money": money,
-    "when": when,
     "age": age,
-    "code": code,
-    "spoken": spoken,
+    "first_upper": first_upper,
+    "label": label,
+    "listed": listed,
+    "money": money,
     "prose": prose,
+    "sentence": sentence,
+    "spoken": spoken,
+    "told": told,
+    "when": when,
 }
 
 

@@ -1,6 +1,13 @@
 // What the desk adds in a browser that runs scripts. Everything can be done without it.
 "use strict";
 {
+  // Where the browser is, so that lists over all programs show their times there. It says nothing else.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone) {
+    const kept = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `referrals_zone=${encodeURIComponent(zone)}; Path=/; Max-Age=31536000; SameSite=Lax${kept}`;
+  }
+
   // Keys: whatever carries data-key is followed, chosen or opened by it, unless somebody is typing.
   const typing = (at) => at && at.closest("select, textarea, input:not([type=radio], [type=checkbox], [type=submit])");
 

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.api.dependencies import Its, Parts, Teller
 from referral_rewards.api.openapi import refusals
 from referral_rewards.domain.errors import BadInput, NotFound, Problem, RequestInvalid
+from referral_rewards.domain.facts.json_array import json_array
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.file_intake import FileIntake, Tally
@@ -68,6 +69,7 @@ class BatchStanding(BaseModel):
 
 
 _LINES: Final = {"type": "string", "description": "One CloudEvent a line."}
+_EVENTS: Final = {"type": "array", "description": "CloudEvents; `line` is then the place of one, from 1.", "items": {}}
 _ROWS: Final = {"type": "string", "description": "Columns `id, source, type, time`, then `data.*`, nested by dots."}
 _BODY: Final = {
     "requestBody": {
@@ -75,6 +77,7 @@ _BODY: Final = {
         "content": {
             "application/x-ndjson": {"schema": _LINES},
             "application/jsonl": {"schema": _LINES},
+            "application/json": {"schema": _EVENTS},
             "text/csv": {"schema": _ROWS},
         },
     }
@@ -120,7 +123,7 @@ async def record_batch(
                 aside.close()
             if tally.refused or tally.conflicts:
                 _count(parts, user, Tally(refused=tally.refused, conflicts=tally.conflicts))
-                raise BadInput(problems.as_input())
+                raise BadInput(problems.as_input("event" if reader is json_array else "line"))
         else:
             incoming = Incoming(request.stream())
             try:
@@ -199,11 +202,12 @@ class _Problems:
         for line in self._kept:
             yield line.rstrip("\n")
 
-    def as_input(self) -> list[Problem]:
-        """Return the problems as those of an input, each with its line."""
+    def as_input(self, counted: str) -> list[Problem]:
+        """As problems of an input, which name the line, or what else is counted."""
         found = map(json.loads, self.lines())
         return [
-            Problem(": ".join(filter(None, (f"line {each['line']}", each["where"]))), each["what"]) for each in found
+            Problem(": ".join(filter(None, (f"{counted} {each['line']}", each["where"]))), each["what"])
+            for each in found
         ]
 
     def close(self) -> None:

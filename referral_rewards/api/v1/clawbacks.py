@@ -11,6 +11,7 @@ from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.api.v1.money_acts import NewClawbackAct, RecordedAct, record
 from referral_rewards.domain.clawbacks.states import CaseState
+from referral_rewards.register import programs
 from referral_rewards.reporting import clawbacks as reporting
 from referral_rewards.reporting.clawbacks import CaseInList, CaseShown, Owed, Wanted
 from referral_rewards.reporting.shape import Shape
@@ -46,6 +47,8 @@ async def list_cases(
 ) -> CasePage:
     """Lists cases, newest first, by page."""
     found = await reporting.cases(connection, Wanted(state, program, payee, referral, after, limit))
+    if not found:
+        await programs.hold_known(connection, program)
     return CasePage(cases=tuple(found), next=found[-1].case if len(found) == limit else None)
 
 

@@ -15,7 +15,7 @@ from referral_rewards.api.v1.money_acts import NewCycleAct, RecordedAct, record
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
 from referral_rewards.domain.errors import NotAllowed, NotFound
-from referral_rewards.register import audit
+from referral_rewards.register import audit, programs
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.reporting import cycles as reporting
 from referral_rewards.reporting.cycles import CycleInList, CycleRow, CycleShown, Preview, Summary, Wanted
@@ -78,6 +78,8 @@ async def list_cycles(
 ) -> CyclePage:
     """Lists cycles, latest first, by page. The payouts of one are at `GET /v1/payouts?cycle=`."""
     found = await reporting.listing(connection, Wanted(program, state, after, limit))
+    if not found:
+        await programs.hold_known(connection, program)
     return CyclePage(cycles=tuple(found), next=found[-1].cycle if len(found) == limit else None)
 
 

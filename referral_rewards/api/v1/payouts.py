@@ -11,6 +11,7 @@ from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.api.v1.money_acts import NewPayoutAct, RecordedAct, record
 from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.register import programs
 from referral_rewards.reporting import payouts as reporting
 from referral_rewards.reporting.payouts import PayoutInList, PayoutShown, Wanted
 from referral_rewards.reporting.shape import Shape
@@ -42,6 +43,8 @@ async def list_payouts(
 ) -> PayoutPage:
     """Lists payouts, newest first, by page; for a referral, those that pay any of its rewards."""
     found = await reporting.payouts(connection, Wanted(state, rail, program, payee, referral, cycle, after, limit))
+    if not found:
+        await programs.hold_known(connection, program)
     return PayoutPage(payouts=tuple(found), next=found[-1].payout if len(found) == limit else None)
 
 

@@ -14,6 +14,7 @@ from referral_rewards.api.recording import Outcome, recorded_together, rule_of
 from referral_rewards.api.v1 import fields
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX
+from referral_rewards.register import programs
 from referral_rewards.register.people import users
 from referral_rewards.reporting.queue.counts import Counts, counts
 from referral_rewards.reporting.queue.entries import Entry, page
@@ -105,6 +106,8 @@ async def list_claims(
         somebody = await users.named(connection, filters.for_)
         filters, asking = filters.model_copy(update={"mine": True}), Asking(somebody.name, somebody.roles)
     found = await page(connection, parts.keys, filters, asking, now)
+    if not found.entries:
+        await programs.hold_known(connection, filters.program)
     return Waiting(claims=tuple(found.entries), next=found.next, counts=await counts(connection, now))
 
 

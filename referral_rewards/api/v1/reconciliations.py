@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.api.dependencies import Bookkeeper, Decider, Its, Reading
 from referral_rewards.api.v1.fields import Day
 from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.nearest import none_of
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.register.people.users import User
 from referral_rewards.register.reconciliations import rows as reconciliations
@@ -88,7 +89,7 @@ async def begun(connection: AsyncConnection, person: User, rail: str, span: Span
     """
     person.need_finance()
     if rail not in rail_catalogue.CATALOGUE:
-        raise RequestInvalid(f"{rail!r} is no rail: {', '.join(sorted(rail_catalogue.CATALOGUE))}", "rail")
+        raise RequestInvalid(none_of(rail, sorted(rail_catalogue.CATALOGUE)), "rail")
     now = datetime.now(UTC)
     until = min(span.ends_before or now, now)
     since = span.begins_at or until - timedelta(days=DAYS)

@@ -10,7 +10,7 @@ from referral_rewards.api.v1.fields import TEXT, NamedInPath
 from referral_rewards.domain.claims.sides import Side
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.register import audit
+from referral_rewards.register import audit, programs
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.reporting.referrals.everything import ReferralShown, showing
@@ -41,6 +41,8 @@ async def list_referrals(
     """Lists referrals in the form of `referrals list --json`, by page."""
     wanted = Wanted(program=program, status=status, after=after, limit=limit)
     found = tuple([each async for each in listing(connection, wanted)])
+    if not found:
+        await programs.hold_known(connection, program)
     return ReferralPage(referrals=found, next=found[-1].referral if len(found) == limit else None)
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from referral_rewards.domain import money
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.rail_catalogue import Sight
 from referral_rewards.domain.payouts.states import Accepted, Declined, Paid, PayoutState
 
@@ -139,7 +140,7 @@ def compare(ours: Ours, theirs: Sequence[Listed]) -> list[Difference]:
     if ours.state is _S.SETTLED or (ours.state in _OPEN and chosen.state is not ListedState.FAILED):
         return [*found, *_of_payment(ours, chosen), *_of_reversal(ours, chosen, theirs)]
     if ours.state not in _OPEN and _left(chosen):
-        found.append(_differs(DifferenceKind.STATE, ours, chosen, ours.state, _shown(chosen)))
+        found.append(_differs(DifferenceKind.STATE, ours, chosen, label("payout_state", ours.state), _shown(chosen)))
     return found
 
 
@@ -156,8 +157,8 @@ def of_nobody(theirs: Listed) -> Difference | None:
 
 
 def unseen(ours: Ours, why: str) -> Difference:
-    """Return the difference for a payout about which the rail gave no answer."""
-    return Difference(DifferenceKind.UNSEEN, ours.payout, ours.reference, ours.state, why)
+    """That the rail gave no answer about a payout."""
+    return Difference(DifferenceKind.UNSEEN, ours.payout, ours.reference, label("payout_state", ours.state), why)
 
 
 def as_listed(ours: Ours, answer: Paid | Accepted | Declined, asked_for: str | None) -> Listed:
@@ -230,5 +231,5 @@ def _whole(ours: Ours) -> str:
 
 def _shown(theirs: Listed) -> str:
     amount = money.display(theirs.amount_minor, theirs.currency)
-    back = "taken back" if theirs.takes_back else theirs.state.replace("_", " ")
+    back = "taken back" if theirs.takes_back else label("listed_state", theirs.state)
     return f"{back}, {amount}"

@@ -12,6 +12,7 @@ from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendat
 from referral_rewards.domain.claims.rewards import Leg
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, RequestInvalid
 from referral_rewards.domain.facts import identity
+from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.programs.terms import RewardKind, Role, Terms
 
 __all__ = [
@@ -139,17 +140,19 @@ def may_decide(
     """
     if not approver.roles & frozenset(required.routes):
         raise NotAllowed(
-            f"{approver.user} may not {kind} referral {referral}: it needs {' and '.join(required.routes) or 'a route'}"
+            f"To {label('decision', kind)} referral {referral} you need the role {_roles(required.routes)}."
         )
     if identity.of_kinds(approver.marks & parties, identity.SELF_REFERRAL_KINDS):
-        raise DecisionRefused(referral, "own_claim", f"{approver.user} benefits from it and may not decide on it")
+        raise DecisionRefused(referral, "own_claim", "you benefit from this claim and can't decide on it")
     if approver.user in entered_by:
-        raise DecisionRefused(referral, "entered_by_hand", f"{approver.user} entered it and may not decide on it")
+        raise DecisionRefused(referral, "entered_by_hand", "you entered this claim by hand and can't decide on it")
     if kind in _COUNTED and already_signed_by:
         before = next((f" as {name}" for name in sorted(already_signed_by) if name != approver.user), "")
-        raise DecisionRefused(
-            referral, "different_people", f"{approver.user} has signed it{before} ({kind}); another person must"
-        )
+        raise DecisionRefused(referral, "different_people", f"you have signed it{before} already; another person must")
+
+
+def _roles(roles: Iterable[Role]) -> str:
+    return listed(labels("role", roles), "or")
 
 
 def check_words(kind: DecisionKind, reason: str, note: str) -> None:
@@ -159,7 +162,10 @@ def check_words(kind: DecisionKind, reason: str, note: str) -> None:
         RequestInvalid: naming what would be right.
     """
     if reason not in REASON_CODES[kind]:
-        raise RequestInvalid(f"{reason!r} is no reason to {kind}: {', '.join(REASON_CODES[kind])}", "reason")
+        raise RequestInvalid(
+            f"{reason!r} is not a reason to {label('decision', kind)}; use one of {', '.join(REASON_CODES[kind])}",
+            "reason",
+        )
     check_note(note)
 
 
@@ -170,11 +176,11 @@ def check_note(note: str) -> None:
         RequestInvalid: naming what would be right.
     """
     if not note.strip():
-        raise RequestInvalid("a decision needs a note that says why", "note")
+        raise RequestInvalid("Enter a note that says why.", "note")
     if any(each == "\0" or "\ud800" <= each <= "\udfff" for each in note):
-        raise RequestInvalid("a note is text: no NUL, no half of a surrogate pair", "note")
+        raise RequestInvalid("The note contains characters that can't be stored.", "note")
     if len(note) > NOTE_LENGTH_MAX:
-        raise RequestInvalid(f"a note has at most {NOTE_LENGTH_MAX} characters, this one has {len(note)}", "note")
+        raise RequestInvalid(f"A note has at most {NOTE_LENGTH_MAX:,} characters, this one has {len(note):,}.", "note")
 
 
 def _promised_kinds(terms: Terms) -> set[RewardKind]:

@@ -11,6 +11,7 @@ from referral_rewards.domain.claims.dossier import Dossier, Rival
 from referral_rewards.domain.claims.findings import Finding, Flag, InputMissing, could_not_run, failed, passed
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.labels import label, listed
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 
 #: A referral in one of these statuses no longer claims anything.
@@ -55,18 +56,18 @@ def attribution_clear(dossier: Dossier) -> Finding:
     said, flags = [], []
     if against:
         flags.append(Flag.DISPUTED_ATTRIBUTION)
-        names = ", ".join(f"{rival.referrer or 'an unknown referrer'} by {rival.referral}" for rival in against)
+        names = listed(f"{rival.referrer or 'an unknown referrer'} (referral {rival.referral})" for rival in against)
         said.append(f"Also claimed in time by {names}.")
     if moves:
         flags.append(Flag.ATTRIBUTION_CHANGED)
         to = moves[-1].data["to_referrer"]
-        asked = f"It was asked to move the attribution to {to}"
-        said.append(f"{asked}, whose it is." if to == dossier.referrer else f"{asked}; only a decision does.")
+        asked = f"A change of attribution to {to} was requested"
+        said.append(f"{asked} and made." if to == dossier.referrer else f"{asked}; it takes a decision.")
     if dossier.referrer is None:
         return could_not_run("The referral names no known referrer.", *moves)
     if flags:
         return failed(" ".join(said), *moves, flags=tuple(flags))
-    return passed(f"Only {dossier.referrer} claims this referee and conversion.")
+    return passed(f"Only {dossier.referrer} claims this customer and order.")
 
 
 def proposed_referrer(facts: Iterable[Fact], referrer: str | None, now: datetime) -> str | None:
@@ -81,14 +82,14 @@ def not_duplicate(dossier: Dossier) -> Finding:
     """Neither the order nor the referee was rewarded before, and one referrer does not claim either twice."""
     found = duplicates(dossier)
     if not found:
-        return passed("Neither the order nor the referee has another claim of this referrer, or a reward.")
-    told = ", ".join(f"{r.referral} ({'rewarded' if r.rewarded else r.status})" for r in found)
-    return failed(f"The same order or referee stands in {told}.", flags=(Flag.DUPLICATE_CLAIM,))
+        return passed("This referrer has no other claim for the order or customer, and neither was rewarded before.")
+    told = listed(f"{r.referral} ({'rewarded' if r.rewarded else label('status', r.status)})" for r in found)
+    return failed(f"The same order or customer is part of referral {told}.", flags=(Flag.DUPLICATE_CLAIM,))
 
 
 def _rivals(dossier: Dossier) -> tuple[Rival, ...]:
     if dossier.rivals is None:
-        raise InputMissing("The other claims on this referee and order could not be looked up.")
+        raise InputMissing("Other claims for this customer and order could not be looked up.")
     return tuple(rival for rival in dossier.rivals if rival.referral != dossier.referral)
 
 

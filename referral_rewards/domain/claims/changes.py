@@ -7,6 +7,7 @@ from referral_rewards.domain import money
 from referral_rewards.domain.claims.claim import Evidence, RewardClaim
 from referral_rewards.domain.claims.findings import CheckCode
 from referral_rewards.domain.claims.rewards import Leg, Side
+from referral_rewards.domain.labels import label, labels, listed
 
 
 class Change(NamedTuple):
@@ -24,9 +25,9 @@ def changes(before: RewardClaim, after: RewardClaim) -> list[Change]:
     if before.version != after.version:
         found.append(Change("version of the terms", str(before.version), str(after.version)))
     if not found and before.core_digest == after.core_digest and before.digest != after.digest:
-        found.append(Change("competing claims", "as you saw them", "one came, went or changed"))
+        found.append(Change("competing claims", "as you saw them", "added, removed or changed"))
     if not found and before.digest != after.digest:
-        found.append(Change("what it was judged from", before.digest[:12], after.digest[:12]))
+        found.append(Change("facts behind the claim", before.digest[:12], after.digest[:12]))
     return found
 
 
@@ -36,7 +37,7 @@ def _legs(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
         if was != now:
             said, says = _paid(was), _paid(now)
             if said == says:
-                said, says = "to one destination", "to another destination"
+                said, says = "to the earlier destination", "to another destination"
             yield Change(f"reward to the {role}", said, says)
 
 
@@ -48,19 +49,23 @@ def _paid(leg: Leg | None) -> str | None:
     if leg is None:
         return None
     amount = money.display(leg.amount_minor, leg.currency)
-    return f"{amount} {leg.kind.replace('_', ' ')} to {leg.beneficiary} by {leg.rail.replace('_', ' ')}"
+    return f"{amount} {label('kind', leg.kind)} to {leg.beneficiary}, {label('rail', leg.rail)}"
 
 
 def _advice(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
     if before.recommendation is not after.recommendation:
-        yield Change("recommendation", before.recommendation, after.recommendation)
+        yield Change(
+            "recommendation",
+            label("recommendation", before.recommendation),
+            label("recommendation", after.recommendation),
+        )
     if before.requirement != after.requirement:
-        yield Change("who must approve", _needed(before), _needed(after))
+        yield Change("approval by", _needed(before), _needed(after))
 
 
 def _needed(claim: RewardClaim) -> str:
     people = claim.requirement.people
-    roles = " and ".join(role.replace("_", " ") for role in claim.requirement.routes)
+    roles = listed(labels("role", claim.requirement.routes))
     return f"{roles} ({people} {'person' if people == 1 else 'people'})"
 
 
@@ -69,19 +74,19 @@ def _flags(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
     for flag, about in (*had, *(each for each in has if each not in had)):
         was, now = had.get((flag, about)), has.get((flag, about))
         if (was is None) != (now is None):
-            yield Change(f"flag {flag.replace('_', ' ')}", was, now)
+            yield Change(f"flag: {label('flag', flag)}", was, now)
 
 
 def _checks(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
     was, now = before.results, after.results
     for code in CheckCode:
         if was.get(code) is not now.get(code):
-            yield Change(f"check {code.replace('_', ' ')}", _result(before, code), _result(after, code))
+            yield Change(f"check: {label('check', code)}", _result(before, code), _result(after, code))
 
 
 def _result(claim: RewardClaim, code: CheckCode) -> str | None:
     found = next((check for check in claim.checks if check.code is code), None)
-    return f"{found.result.replace('_', ' ')}: {found.sentence}" if found else None
+    return f"{label('result', found.result)}: {found.sentence}" if found else None
 
 
 def _evidence(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:

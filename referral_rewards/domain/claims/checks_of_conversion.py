@@ -9,12 +9,13 @@ from referral_rewards.domain.claims.findings import Finding, Flag, could_not_run
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.disputes import CHARGEBACK_LOST
 from referral_rewards.domain.referrals.inquiries import REGISTER, Answer, register_answer
 from referral_rewards.domain.referrals.lifecycle import CLOSED
 from referral_rewards.domain.referrals.origin import OriginKind
 
-NO_CONVERSION: Final = "There is no conversion on record that the reward could be for."
+NO_CONVERSION: Final = "There is no conversion on record for this reward."
 
 
 def conversion_confirmed(dossier: Dossier) -> Finding:
@@ -23,7 +24,7 @@ def conversion_confirmed(dossier: Dossier) -> Finding:
     if q is None:
         return could_not_run(NO_CONVERSION, *dossier.of(FactType.CONVERSION_REPORTED))
     if answer is None or answer.answer is Answer.UNAVAILABLE:
-        told = f"{answer.source}: {answer.sentence}" if answer else "The source has not been asked again."
+        told = f"{answer.source}: {answer.sentence}" if answer else "The source has not been asked again yet."
         return could_not_run(told, q.record)
     if answer.answer is Answer.CONTRADICTED:
         return failed(f"{answer.source}: {answer.sentence}", q.record, flags=(Flag.EVIDENCE_CONFLICT,))
@@ -36,13 +37,13 @@ def evidence_agrees(dossier: Dossier) -> Finding:
     """All records of the order agree, and so do all invitations of the referral."""
     q, invitations = dossier.conversion, dossier.of(FactType.REFERRAL_SENT)
     if len({_invitation(fact) for fact in invitations}) > 1:
-        told = "; ".join(f"{fact.source} says {' '.join(_invitation(fact))}" for fact in invitations)
+        told = "; ".join(f"{fact.source} says {', '.join(_invitation(fact))}" for fact in invitations)
         return failed(f"The invitations differ: {told}.", *invitations, flags=(Flag.EVIDENCE_CONFLICT,))
     if q is None:
         return could_not_run(NO_CONVERSION)
     differing = [fact for fact in q.records if _contradicts(q.record, fact)]
     if not differing:
-        return passed(f"Every record of order {q.order} says the same ({len(q.records)}).", *q.records)
+        return passed(f"All records of order {q.order} agree ({len(q.records)} on record).", *q.records)
     versions = "; ".join(f"{fact.source} says {_version(fact)}" for fact in (q.record, *differing))
     if any(_other_person(q.record, fact) for fact in differing):
         versions += "; they name different customers"
@@ -50,7 +51,7 @@ def evidence_agrees(dossier: Dossier) -> Finding:
 
 
 def _invitation(fact: Fact) -> tuple[str, str, str]:
-    return (fact.data["program"], fact.data["referrer"], fact.data["channel"])
+    return (fact.data["program"], fact.data["referrer"], label("channel", fact.data["channel"]))
 
 
 def within_periods(dossier: Dossier) -> Finding:
@@ -58,13 +59,16 @@ def within_periods(dossier: Dossier) -> Finding:
     course, q = dossier.course, dossier.conversion
     if dossier.origin.kind is OriginKind.REQUEST:
         asked = dossier.of(FactType.REWARD_REQUESTED)
-        return could_not_run("The reward was asked for by hand: no invitation or claim to measure from.", *asked)
+        return could_not_run(
+            "The reward was requested by hand: there is no invitation or claim to measure the periods from.", *asked
+        )
     said = dossier.of(FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED)
     if q is None or course.claimed_at is None or course.status in CLOSED:
-        return failed(f"The periods did not lead to a reward: {course.reason or 'nothing qualifies'}.", *said)
+        why = label("reason", course.reason) if course.reason else "nothing qualifies"
+        return failed(f"The periods ended without a reward: {why}.", *said)
     dates = f"claimed {instant(course.claimed_at)}, converted {instant(q.occurred_at)}"
-    returned = f", return period over {instant(course.return_ends)}" if course.return_ends else ""
-    return passed(f"Begun {instant(course.began_at)}, {dates}{returned}.", *said, q.record)
+    returned = f", return period ended {instant(course.return_ends)}" if course.return_ends else ""
+    return passed(f"Referral began {instant(course.began_at)}, {dates}{returned}.", *said, q.record)
 
 
 def minimum_met(dossier: Dossier) -> Finding:
@@ -73,11 +77,11 @@ def minimum_met(dossier: Dossier) -> Finding:
     if q is None:
         return could_not_run(NO_CONVERSION)
     if minimum is None or q.net_minor is None:
-        return passed("The program asks for no minimum." if minimum is None else "A kind without an amount has none.")
+        return passed("The program has no minimum." if minimum is None else "This kind of conversion has no amount.")
     net, currency = money.display(q.net_minor, q.currency), dossier.terms.currency
     if q.currency != currency:
-        return passed(f"The minimum is in {currency} and is not applied to {net}.", q.record)
-    told = f"{net} net against a minimum of {money.display(dossier.terms.minor(minimum), currency)}."
+        return passed(f"The minimum is in {currency} and does not apply to {net}.", q.record)
+    told = f"The net amount is {net}; the minimum is {money.display(dossier.terms.minor(minimum), currency)}."
     reached = q.net_minor >= dossier.terms.minor(minimum)
     return (passed if reached else failed)(told, q.record, *q.reversals)
 
@@ -88,11 +92,13 @@ def conversion_not_reversed(dossier: Dossier) -> Finding:
     if q is None:
         return could_not_run(NO_CONVERSION)
     if not q.reversals:
-        return passed(f"Nothing of order {q.order} was taken back.", q.record)
+        return passed(f"Order {q.order} was not reversed.", q.record)
     if not q.net_minor:
-        return failed(f"All of order {q.order} was taken back.", q.record, *q.reversals)
+        return failed(f"Order {q.order} was reversed in full.", q.record, *q.reversals)
     left = f"{money.display(q.net_minor, q.currency)} of {money.display(q.gross_minor, q.currency)}"
-    return passed(f"Of order {q.order} {left} is left.", q.record, *q.reversals, flags=(Flag.PARTIAL_REFUND,))
+    return passed(
+        f"Order {q.order} was reversed in part: {left} remains.", q.record, *q.reversals, flags=(Flag.PARTIAL_REFUND,)
+    )
 
 
 def no_open_dispute(dossier: Dossier) -> Finding:
@@ -106,14 +112,14 @@ def no_open_dispute(dossier: Dossier) -> Finding:
     said = [f for f in dossier.of(FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED) if f.order == q.order]
     opened = [fact for fact in said if fact.type is FactType.DISPUTE_OPENED]
     if opened and (said[-1] is opened[-1] or 2 * len(opened) > len(said)):
-        told = f"A dispute of order {q.order} is open since {instant(opened[-1].occurred_at)}."
+        told = f"A payment dispute about order {q.order} has been open since {instant(opened[-1].occurred_at)}."
         return failed(told, *said, flags=(Flag.DISPUTE_OPEN,))
     lost = [f for f in said if f.type is FactType.DISPUTE_CLOSED and f.data["outcome"] == "lost"]
     taken = [fact for fact in q.reversals if fact.data["kind"] == CHARGEBACK_LOST]
     if len(lost) > len(taken):
-        told = f"A dispute of order {q.order} was lost, and its reversal is awaited."
+        told = f"A payment dispute about order {q.order} was lost; its reversal has not arrived yet."
         return failed(told, *said, flags=(Flag.DISPUTE_OPEN,))
-    return passed(f"No dispute of order {q.order} is open.", *said)
+    return passed(f"There is no open payment dispute about order {q.order}.", *said)
 
 
 def currency_matches(dossier: Dossier) -> Finding:
@@ -122,7 +128,7 @@ def currency_matches(dossier: Dossier) -> Finding:
     if q is None:
         return could_not_run(NO_CONVERSION)
     if not rewards.same_currency(dossier):
-        told = f"Order {q.order} is in {q.currency}, the program in {dossier.terms.currency}: nothing is reckoned."
+        told = f"Order {q.order} is in {q.currency}, the program in {dossier.terms.currency}: no reward is calculated."
         return failed(told, q.record, flags=(Flag.CURRENCY_MISMATCH,))
     return passed(f"The reward is in {dossier.terms.currency}." if q.currency else "The conversion has no amount.")
 

@@ -6,6 +6,7 @@ from referral_rewards.domain.claims.findings import Finding, Flag, could_not_run
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.labels import labels, listed
 from referral_rewards.domain.referrals.consent_and_issues import latest_consent, latest_of_issues, open_issues
 from referral_rewards.domain.referrals.conversions import Conversion, conversions
 from referral_rewards.domain.referrals.inquiries import Answer
@@ -18,7 +19,7 @@ def program_active(dossier: Dossier) -> Finding:
     terms, began_at = dossier.terms, dossier.origin.began_at
     told = f"Version {dossier.version} of {terms.program} is in force from {instant(terms.effective_from)}"
     if terms.effective_from <= began_at:
-        return passed(f"{told}, the referral began {instant(began_at)}.")
+        return passed(f"{told}; the referral began {instant(began_at)}.")
     return failed(f"{told}, after the referral began.", denial=Reason.PROGRAM_NOT_ACTIVE)
 
 
@@ -28,7 +29,7 @@ def referrer_active(dossier: Dossier) -> Finding:
     # Of two at one instant the suspension counts: where facts can't be ordered, take the cautious reading.
     latest = max(said, key=lambda f: (f.occurred_at, f.type is FactType.REFERRER_SUSPENDED), default=None)
     if latest is not None and latest.type is FactType.REFERRER_SUSPENDED:
-        told = f"{dossier.referrer} is suspended since {instant(latest.occurred_at)}."
+        told = f"{dossier.referrer} has been suspended since {instant(latest.occurred_at)}."
         return failed(told, latest, denial=Reason.REFERRER_SUSPENDED)
     return passed(f"{dossier.referrer} is not suspended.", *((latest,) if latest else ()))
 
@@ -38,17 +39,17 @@ def referrer_enrolled_before_conversion(dossier: Dossier) -> Finding:
     enrolments, q = dossier.of_referrer(FactType.REFERRER_ENROLLED), dossier.conversion
     first = enrolments[0] if enrolments else None
     if first is not None and q is not None and first.occurred_at <= q.occurred_at:
-        return passed(f"{dossier.referrer} is enrolled since {instant(first.occurred_at)}.", first)
+        return passed(f"{dossier.referrer} enrolled {instant(first.occurred_at)}.", first)
     if first is not None and q is None:
         return could_not_run(NO_CONVERSION, first)
-    told = f"enrolled only {instant(first.occurred_at)}" if first else "is not enrolled"
+    told = f"enrolled only {instant(first.occurred_at)}, after the conversion" if first else "is not enrolled"
     return failed(f"{dossier.referrer or 'The referrer'} {told}.", *enrolments[:1], denial=Reason.REFERRER_NOT_ENROLLED)
 
 
 def referee_is_new_customer(dossier: Dossier) -> Finding:
     """The referee was not a customer before the referral, if the terms require that."""
     if not dossier.terms.qualifying.new_customers_only:
-        return passed("The program does not ask for new customers.")
+        return passed("The program does not require new customers.")
     if dossier.conversion is None:
         return could_not_run(NO_CONVERSION)
     own = conversions(dossier.seen, dossier.referee_identity, dossier.terms)
@@ -57,13 +58,13 @@ def referee_is_new_customer(dossier: Dossier) -> Finding:
     read += [c for c in own if not _before_referral(dossier, c)][:1]
     for each in read:
         if _before_referral(dossier, each):
-            told = f"Order {each.order} of {instant(each.occurred_at)} came before the referral."
+            told = f"Order {each.order} of {instant(each.occurred_at)} is older than the referral."
         elif each.new_customer is False:
             told = f"Order {each.order} says that the customer is not new."
         else:
             continue
         return failed(told, each.record, denial=Reason.EXISTING_CUSTOMER)
-    return passed("No conversion from before the referral is on record.", *(c.record for c in read))
+    return passed("There is no order from before the referral.", *(c.record for c in read))
 
 
 def not_self_referral(dossier: Dossier) -> Finding:
@@ -73,9 +74,9 @@ def not_self_referral(dossier: Dossier) -> Finding:
     if not of_referrer or not of_referee:
         return could_not_run(f"Nothing on record identifies the {'referee' if of_referrer else 'referrer'}.")
     if common := of_referrer & of_referee:
-        shared = ", ".join(sorted({mark.partition(":")[0] for mark in common}))
+        shared = listed(labels("mark", sorted({mark.partition(":")[0] for mark in common})))
         told = tuple(fact for fact in dossier.seen if fact.marks & common)
-        return failed(f"Referrer and referee share: {shared}.", *told, flags=(Flag.SELF_REFERRAL,))
+        return failed(f"Referrer and referee share the same {shared}.", *told, flags=(Flag.SELF_REFERRAL,))
     return passed("Referrer and referee share no identity, payment instrument or device.")
 
 
@@ -83,11 +84,13 @@ def consent_given(dossier: Dossier) -> Finding:
     """The referee's latest consent fact on being contacted is yes."""
     latest = latest_consent(_words_of_referee(dossier), "contact")
     if latest is None:
-        return failed("The referee has said nothing about consent.", flags=(Flag.CONSENT_UNCLEAR,))
+        return failed("There is no consent on record for the referee.", flags=(Flag.CONSENT_UNCLEAR,))
     fact, given = latest
     if given:
-        return _silent_customers(dossier) or passed(f"Consent given {instant(fact.occurred_at)}.", fact)
-    return failed(f"Consent refused or withdrawn {instant(fact.occurred_at)}.", fact, denial=Reason.CONSENT_WITHDRAWN)
+        return _silent_customers(dossier) or passed(f"Consent was given {instant(fact.occurred_at)}.", fact)
+    return failed(
+        f"Consent was refused or withdrawn {instant(fact.occurred_at)}.", fact, denial=Reason.CONSENT_WITHDRAWN
+    )
 
 
 def no_open_issue(dossier: Dossier) -> Finding:
@@ -95,21 +98,23 @@ def no_open_issue(dossier: Dossier) -> Finding:
     said = dossier.of_referee(FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED)
     if still_open := open_issues(said):
         names = ", ".join(sorted(fact.data["issue"] for fact in still_open))
-        return failed(f"Unresolved: {names}.", *still_open, flags=(Flag.UNRESOLVED_ISSUE,))
+        return failed(f"Unresolved customer issues: {names}.", *still_open, flags=(Flag.UNRESOLVED_ISSUE,))
     words = latest_of_issues(said).values()
-    return _silent_customers(dossier) or passed("The referee has no unresolved issue.", *words)
+    return _silent_customers(dossier) or passed("The referee has no unresolved issues.", *words)
 
 
 def advocacy_permitted(dossier: Dossier) -> Finding:
     """The referee permits public advocacy, if the terms require that."""
     if not dossier.terms.qualifying.advocacy_permission_required:
-        return passed("The program does not ask for permission of public advocacy.")
+        return passed("The program does not require permission for public advocacy.")
     latest = latest_consent(_words_of_referee(dossier), "public_advocacy")
     if latest is not None and latest[1]:
-        return _silent_customers(dossier) or passed(f"Permitted {instant(latest[0].occurred_at)}.", latest[0])
+        return _silent_customers(dossier) or passed(
+            f"Permission was given {instant(latest[0].occurred_at)}.", latest[0]
+        )
     told = "was withdrawn" if latest else "was never given"
     evidence = latest[:1] if latest else ()
-    return failed(f"Permission of public advocacy {told}.", *evidence, flags=(Flag.ADVOCACY_NOT_PERMITTED,))
+    return failed(f"Permission for public advocacy {told}.", *evidence, flags=(Flag.ADVOCACY_NOT_PERMITTED,))
 
 
 def _silent_customers(dossier: Dossier) -> Finding | None:
@@ -118,7 +123,7 @@ def _silent_customers(dossier: Dossier) -> Finding | None:
     source, record = dossier.terms.sources.customers, dossier.customer_record
     if source is None or (record is not None and record.answer is Answer.CONFIRMED):
         return None
-    return could_not_run(f"{source}: {record.sentence}" if record else f"{source} has not been asked.")
+    return could_not_run(f"{source}: {record.sentence}" if record else f"{source} has not been asked yet.")
 
 
 def _before_referral(dossier: Dossier, conversion: Conversion) -> bool:

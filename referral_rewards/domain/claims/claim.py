@@ -17,6 +17,7 @@ from referral_rewards.domain.claims.findings import DENYING_FLAGS, CheckCode, Fi
 from referral_rewards.domain.claims.rewards import CalculationLine, Leg, Reckoning
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.lifecycle import Reason
 
 #: Checks that the core digest leaves out: a payee's tax form changes when a leg is paid, not what was approved; and
@@ -184,21 +185,21 @@ def _flags(
     ]
     for each in contributions:
         if each.fired is None:
-            told = f"The fraud signal {each.signal} could not run: {each.why}."
+            told = f"The fraud signal “{label('signal', each.signal)}” could not run: {each.why}."
             raised.append(Raised(flag=Flag.CHECK_COULD_NOT_RUN, about=each.signal, sentence=told))
     score, threshold = fraud.score(contributions), dossier.terms.fraud.threshold
-    fired = "; ".join(f"{each.signal} ({each.why})" for each in contributions if each.fired)
+    fired = "; ".join(f"{label('signal', each.signal)} ({each.why})" for each in contributions if each.fired)
     if fired and score >= threshold:
-        told = f"A score of {score} against a threshold of {threshold}: {fired}."
+        told = f"The fraud score is {score}, the threshold {threshold}: {fired}."
         raised.append(Raised(flag=Flag.FRAUD_SUSPECTED, about="fraud", sentence=told))
     if reckoning.partner is not None:
-        told = f"The rate of partner {reckoning.partner} replaces the referrer's reward."
+        told = f"The rate of partner {reckoning.partner} replaces the referrer's usual reward."
         raised.append(Raised(flag=Flag.PARTNER_EXCEPTION, about="partner", sentence=told))
     if dossier.requests:
-        told = "A reward was asked for by hand."
+        told = "The reward was requested by hand."
         raised.append(Raised(flag=Flag.MANUAL_REQUEST, about="request", sentence=told))
     if dossier.late_facts:
-        told = "Facts came in after the referral had closed."
+        told = "Facts arrived after the referral had closed."
         raised.append(Raised(flag=Flag.LATE_FACT, about="facts", sentence=told))
     return tuple(raised)
 
@@ -240,12 +241,12 @@ def _heard(dossier: Dossier) -> dict[CheckCode, Evidence]:
 
 
 def _cited(fact: Fact) -> Evidence:
-    order = f" of order {fact.order}" if fact.order else ""
-    # A source may have put an email address into its event id; then our own id replaces it.
+    order = f", order {fact.order}" if fact.order else ""
+    # A source may have put an address into its event id; our own id then stands for it.
     reference = fact.event_id if identity.id_problem(fact.event_id) is None else str(fact.id)
     return Evidence(
         id=str(fact.id),
-        what=f"{fact.type}{order}",
+        what=f"{label('fact', fact.type)}{order}",
         source=fact.source,
         reference=reference,
         observed_at=fact.occurred_at,

@@ -39,5 +39,5 @@ def judge(code: CheckCode, dossier: Dossier) -> Finding:
     except InputMissing as missing:
         return could_not_run(str(missing))
     except Exception as error:
-        # Only the class is named: a message may quote its input, and claims hold nothing personal.
-        return could_not_run(f"The check broke ({type(error).__name__}).")
+        # Only the class is told: a message may quote what it choked on, and claims hold nothing personal.
+        return could_not_run(f"The check failed with an error ({type(error).__name__}).")

@@ -46,5 +46,5 @@ def _ask(name: str, dossier: Dossier) -> Sign:
         return Sign(None, "there is no such signal")
     try:
         return signal(dossier)
-    except Exception:  # A signal that fails is flagged like one whose input could not be read; it must not pass.
-        return Sign(None, "it broke on what it read")
+    except Exception:  # A signal that breaks is told to a person like one that has no input; it must not pass.
+        return Sign(None, "it failed with an error")

@@ -182,7 +182,7 @@ def _promised(dossier: Dossier, partner: Partner | None) -> list[_Sheet]:
         else:
             _price(dossier, sheet, _tier(dossier, rule) or rule, "")
         if terms.limits.per_reward is not None:
-            sheet.limit(terms.minor(terms.limits.per_reward), "a reward is at most")
+            sheet.limit(terms.minor(terms.limits.per_reward), "maximum per reward")
         sheets.append(sheet)
     return sheets
 
@@ -192,18 +192,26 @@ def _price(dossier: Dossier, sheet: _Sheet, rule: RewardRule | Tier | Partner, p
     if rule.percent is not None:
         net_minor = q.net_minor if q is not None else None
         share = money.percent_of(net_minor or 0, rule.percent)
-        sheet.add(f"{prefix}{rule.percent} %{_reached(rule)} of {money.display(net_minor, terms.currency)}", share)
+        sheet.add(f"{prefix}{rule.percent} % of {money.display(net_minor, terms.currency)}{_reached(rule)}", share)
     else:
         sheet.add(f"{prefix}flat amount{_reached(rule)}", terms.minor(rule.amount or Decimal(0)))
     if rule.cap is not None:
-        sheet.limit(terms.minor(rule.cap), f"{prefix}at most")
+        sheet.limit(terms.minor(rule.cap), f"{prefix}maximum")
 
 
 def _reached(rule: RewardRule | Tier | Partner) -> str:
     """Return the start of a tier, for people."""
     if isinstance(rule, Tier) and rule.from_rewarded is not None:
-        return f" from {rule.from_rewarded} rewards on"
-    return f" from {rule.from_amount} on" if isinstance(rule, Tier) else ""
+        return f", from the {_ordinal(rule.from_rewarded + 1)} reward"
+    return f", for amounts from {rule.from_amount}" if isinstance(rule, Tier) else ""
+
+
+def _ordinal(number: int) -> str:
+    """``first``, ``2nd``, ``11th``."""
+    if number == 1:
+        return "first"
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def _tier(dossier: Dossier, rule: RewardRule) -> Tier | None:
@@ -227,22 +235,24 @@ def _limited(dossier: Dossier, sheets: list[_Sheet]) -> tuple[Room, Room]:
     limits, usage, terms = dossier.terms.limits, dossier.usage, dossier.terms
     cap = budget = Room.ALL
     if usage is None and (limits.per_referrer is not None or limits.budget is not None):
-        raise InputMissing("What the limits already hold could not be read.")
+        raise InputMissing("The use of the limits so far could not be read.")
     if usage is None:
         return cap, budget
     if (own := limits.per_referrer) is not None:
         for sheet in (s for s in sheets if s.role is Side.REFERRER and s.amount_minor):
             if own.rewards is not None and usage.rewards >= own.rewards:
-                cap = sheet.limit(0, f"the referrer already has {own.rewards} rewards in {own.period}, which leaves")
+                cap = sheet.limit(0, f"referrer's cap of {own.rewards} rewards per {own.period.in_words}, remaining")
             elif own.amount is not None:
-                cap = sheet.limit(terms.minor(own.amount) - usage.amount_minor, f"the cap of {own.period} leaves")
+                cap = sheet.limit(
+                    terms.minor(own.amount) - usage.amount_minor, f"referrer's cap per {own.period.in_words}, remaining"
+                )
     if cap is Room.NONE and any(sheet.amount_minor for sheet in sheets):
         cap = Room.PART  # The other side's leg remains.
     if limits.budget is not None:
         left = max(terms.minor(limits.budget) - usage.budget_minor, 0)
         cut = sum(sheet.amount_minor for sheet in sheets) > left
         for sheet in sheets:
-            sheet.limit(left, "the budget leaves")
+            sheet.limit(left, "program budget, remaining")
             left -= sheet.amount_minor
         if cut:
             budget = Room.PART if any(sheet.amount_minor for sheet in sheets) else Room.NONE

@@ -58,7 +58,7 @@ def due_back(earned_minor: int, leg_minor: int) -> int:
 
 
 _DECIDE = (
-    "Reverse it at its provider, offset it against the payee's next payouts, or write it off. If the reward was right "
+    "Reverse it at the provider, offset it against the payee's next payouts, or write it off. If the reward was right "
     "after all, dismiss the case."
 )
 
@@ -68,11 +68,11 @@ def to_do(state: CaseState, *, room_minor: int, keys_in_review: Sequence[str]) -
     outcome is unknown; ``room_minor`` is the amount of the leg that can still be recovered."""
     if keys_in_review:
         return (
-            f"Look in the provider's dashboard for reversal {keys_in_review[0]}. If it was taken back, settle it with "
-            "the provider's reference; if it was not and won't be, refuse it."
+            f"Look for reversal {keys_in_review[0]} in the provider's dashboard. If it was recovered, record that with "
+            "the provider's reference. If it was not and won't be, record that it was not recovered."
         )
     if state is CaseState.FROZEN:
-        return "A dispute runs. A lost one opens the case by itself, a won one dismisses it."
+        return "A payment dispute is open. If it is lost, the case opens; if it is won, the case is dismissed."
     if state is not CaseState.OPEN:
         return None
-    return _DECIDE if room_minor > 0 else "Nothing is left of it, or nothing is known to be paid yet."
+    return _DECIDE if room_minor > 0 else "Nothing remains to be recovered, or nothing was paid yet."

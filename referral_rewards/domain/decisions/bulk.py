@@ -6,6 +6,7 @@ from typing import Final
 from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX, DecisionKind
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.errors import DecisionRefused, RequestInvalid
+from referral_rewards.domain.labels import labels, listed
 
 #: The kinds of decision allowed in bulk. Reopening or moving a claim depends on the single claim.
 TOGETHER: Final = (
@@ -24,9 +25,9 @@ def check_selection(kind: DecisionKind, referrals: Collection[str]) -> None:
         RequestInvalid: if it can't, or a claim is named twice.
     """
     if kind not in TOGETHER:
-        raise RequestInvalid(f"{kind} is decided claim by claim; together: {', '.join(TOGETHER)}", "kind")
+        raise RequestInvalid(f"{kind} can only be decided one claim at a time; together: {', '.join(TOGETHER)}", "kind")
     if not 1 <= len(referrals) <= TOGETHER_MAX:
-        raise RequestInvalid(f"1 to {TOGETHER_MAX} claims are decided together, not {len(referrals)}", "claims")
+        raise RequestInvalid(f"1 to {TOGETHER_MAX} claims can be decided together, not {len(referrals)}", "claims")
     if len(set(referrals)) < len(referrals):
         twice = sorted({each for each in referrals if list(referrals).count(each) > 1})
         raise RequestInvalid(f"named more than once: {', '.join(twice[:5])}", "claims")
@@ -39,5 +40,5 @@ def check_unflagged(referral: str, flags: Collection[Flag]) -> None:
         DecisionRefused: naming the rule.
     """
     if flags:
-        why = f"it is flagged ({', '.join(flags)}) and can only be decided by itself"
+        why = f"it is flagged ({listed(labels('flag', flags))}); decide it on its own"
         raise DecisionRefused(referral, "flagged", why)

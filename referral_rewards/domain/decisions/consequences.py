@@ -8,6 +8,7 @@ from referral_rewards.domain import money
 from referral_rewards.domain.claims.approval import Approver, DecisionKind, Requirement, Signoff, requirement_of_a_move
 from referral_rewards.domain.claims.rewards import Leg
 from referral_rewards.domain.claims.ruling import Ruling, ruling
+from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.programs.terms import Role
 
 _K = DecisionKind
@@ -40,8 +41,8 @@ class Lacking:
 
     def __str__(self) -> str:
         if self.roles:
-            named = " and ".join(role.replace("_", " ") for role in self.roles)
-            return named if len(self.roles) >= self.people else f"{named}, {_people(self.people)} in all"
+            named = listed(labels("role", self.roles))
+            return named if len(self.roles) >= self.people else f"{named} ({_people(self.people)} in total)"
         return _people(self.people)
 
 
@@ -61,55 +62,59 @@ def consequence(kind: DecisionKind, approver: Approver, prospect: Prospect) -> s
 
 
 def payment(legs: Sequence[Leg]) -> str:
-    """Describe what is paid to whom: ``25.00 USD credit to dexter and 8.00 USD credit to c-brie``."""
-    said = [f"{money.display(leg.amount_minor, leg.currency)} {_kind(leg)} to {leg.beneficiary}" for leg in legs]
-    return " and ".join(said)
+    """What is paid to whom: ``25.00 USD cash to dexter and 8.00 USD account credit to c-brie``."""
+    return listed(
+        f"{money.display(leg.amount_minor, leg.currency)} {label('kind', leg.kind)} to {leg.beneficiary}"
+        for leg in legs
+    )
 
 
 def _approved(approver: Approver, prospect: Prospect) -> str:
     own = Signoff(user=approver.user, roles=approver.roles, kind=_K.APPROVE, digest=prospect.digest)
     so_far = [*prospect.signoffs, own]
     if (open_ := lacking(prospect.required, so_far, prospect.digest)) is not None:
-        return f"Your signature is recorded. Nothing is paid until it is also signed by {open_}."
+        return f"Your signature is recorded. Nothing is paid before the missing signatures are there: {open_}."
     if ruling(prospect.required, so_far, prospect.digest) is Ruling.HELD:
-        return "Your signature is recorded. Nothing is paid while the claim is on hold; once released, it is approved."
+        return "Your signature is recorded. Nothing is paid while the claim is on hold; releasing the hold approves it."
     if not prospect.legs:
-        return "It is approved, and nothing is paid: the terms come to no amount."
+        return "The claim is approved, but nothing is paid: the terms give no amount."
     when = "paid at once" if prospect.at_once else "paid with the program's next payout cycle"
-    against = f"{' and '.join(prospect.against)} {'is' if len(prospect.against) == 1 else 'are'} denied"
-    settled = f" This settles the dispute: {against}." if prospect.against else ""
+    settled = ""
+    if prospect.against:
+        denied = f"referral{'' if len(prospect.against) == 1 else 's'} {listed(prospect.against)}"
+        settled = f" This settles the attribution: {denied} will be denied."
     return (
-        f"{payment(prospect.legs)}: set aside, and {when}.{settled} Until the first payment is sent, the claim can"
-        " still be denied or held; after that, money can only be clawed back."
+        f"{payment(prospect.legs)} will be reserved and {when}.{settled} You can still deny the claim or put it on hold"
+        " until the first payment is sent. After that, money can only be clawed back."
     )
 
 
 def _denied(approver: Approver, prospect: Prospect) -> str:
     return (
-        "Nothing is paid, and the referral closes as denied. Those whom it concerns are told, with the reason in words."
-        " A later decision to reopen corrects it."
+        "Nothing is paid, and the referral is closed as denied. The people concerned are told the reason."
+        " Reopening the referral can correct this later."
     )
 
 
 def _held(approver: Approver, prospect: Prospect) -> str:
-    return "Nothing is paid until somebody releases it. Signatures that were given are kept, and count again then."
+    return "Nothing is paid until somebody releases the hold. Signatures are kept and count again then."
 
 
 def _released(approver: Approver, prospect: Prospect) -> str:
     if lacking(prospect.required, prospect.signoffs, prospect.digest) is None and prospect.legs:
-        return f"It was signed by everybody whom it needs: {payment(prospect.legs)} goes on to be paid."
-    return "It waits for approval again, with the signatures that it has. Nothing is paid by this."
+        return f"All signatures are there: {payment(prospect.legs)} will be paid."
+    return "The claim waits for approval again and keeps its signatures. This alone pays nothing."
 
 
 def _asked(approver: Approver, prospect: Prospect) -> str:
-    return "It stays in the queue, with your note. What arrives is judged at once, and a changed claim asks again."
+    return "The claim stays in the queue with your note. New evidence is judged at once and may void approvals."
 
 
 def _reopened(approver: Approver, prospect: Prospect) -> str:
     return (
-        "It is judged again with everything that came late, and comes back to the queue as a fresh claim. Checks that"
-        " failed stay failed. Nothing is paid by this: to approve that claim is an override, and takes every role that"
-        " it then names, by two people at least."
+        "The referral is judged again with all late facts and comes back to the queue as a new claim. Failed checks"
+        " stay failed. This alone pays nothing: approving the new claim is an override and takes at least two people,"
+        " with every role that the claim names."
     )
 
 
@@ -117,19 +122,15 @@ def _moved(approver: Approver, prospect: Prospect) -> str:
     own = Signoff(user=approver.user, roles=approver.roles, kind=_K.REASSIGN, digest=prospect.digest)
     required = requirement_of_a_move(prospect.required)
     if (open_ := lacking(required, [*prospect.signoffs, own], prospect.digest, _K.REASSIGN)) is not None:
-        return f"Your signature is recorded. Nothing is moved until it is also signed by {open_}."
+        return f"Your signature is recorded. Nothing is moved before the missing signatures are there: {open_}."
     return (
-        f"The claim is made out to {prospect.to or 'the other referrer'} and asks for approvals of its own; those that"
-        " this one has are void. Nothing is paid by this."
+        f"The claim moves to {prospect.to or 'the other referrer'} and needs new approvals; earlier ones become void."
+        " This alone pays nothing."
     )
 
 
 def _people(number: int) -> str:
-    return "another person" if number == 1 else f"{number} other people"
-
-
-def _kind(leg: Leg) -> str:
-    return leg.kind.replace("_", " ")
+    return "one more person" if number == 1 else f"{number} more people"
 
 
 _CONSEQUENCES: Final[Mapping[DecisionKind, Callable[[Approver, Prospect], str]]] = {

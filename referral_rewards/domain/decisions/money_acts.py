@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
+from referral_rewards.domain import money
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.decisions.act_kinds import (
     NEEDS_AMOUNT,
@@ -23,6 +24,7 @@ from referral_rewards.domain.decisions.act_kinds import (
 )
 from referral_rewards.domain.errors import ActRefused, NotAllowed, RequestInvalid
 from referral_rewards.domain.facts import identity
+from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import Role
@@ -76,9 +78,10 @@ def payout_takes(state: PayoutState, *, sent: bool, given_up: bool, rail: str) -
 class ActSubject:
     """The present subject of a decision about money.
 
-    ``parties`` are the marks of everyone it benefits. ``barred`` holds, for each act, the users who may not take it,
-    with the reason. ``room_minor`` is the largest amount of an act that has one; ``rooms`` holds lower limits of single
-    acts. ``steps`` are the minor units of which an amount must be a multiple, where the rail needs that.
+    ``parties`` are the marks of everybody it benefits; ``barred`` who may not take an act, with the rule and the
+    reason, by user name; ``room_minor`` how much an act may be over at most, where it is over an amount, and ``rooms``
+    where that is less for one; ``steps`` the minor units of which it must be a multiple, where its rail takes no finer;
+    ``currency`` is that of these amounts.
     """
 
     kind: SubjectKind
@@ -92,11 +95,12 @@ class ActSubject:
     room_minor: int | None = None
     rooms: Mapping[MoneyAct, int] = field(default_factory=dict)
     steps: Mapping[MoneyAct, int] = field(default_factory=dict)
+    currency: str | None = None
 
     @property
     def name(self) -> str:
-        """The subject's name in a refusal."""
-        return f"{self.kind.replace('_', ' ')} {self.id}"
+        """What it is called in a refusal."""
+        return f"{label('subject', self.kind)} {self.id}"
 
 
 def subject_digest(shown: Mapping[str, Any]) -> str:
@@ -114,17 +118,19 @@ def check_details(act: MoneyAct, reason: str, amount_minor: int | None, referenc
         raise RequestInvalid(f"{reason!r} is no reason to {act}: {', '.join(REASONS[act])}", "reason")
     details: dict[str, Any] = {}
     if (amount_minor is not None) is not (act in NEEDS_AMOUNT):
-        raise RequestInvalid("needs an amount" if act in NEEDS_AMOUNT else "is not meant for this", "amount_minor")
+        raise RequestInvalid(
+            "Enter an amount." if act in NEEDS_AMOUNT else "This decision takes no amount.", "amount_minor"
+        )
     if amount_minor is not None:
         if amount_minor <= 0:
             raise RequestInvalid("must be above zero", "amount_minor")
         details["amount_minor"] = amount_minor
     if (reference is not None) is not (act in NEEDS_REFERENCE):
-        needed = "needs the bank's or the provider's own reference"
-        raise RequestInvalid(needed if act in NEEDS_REFERENCE else "is not meant for this", "reference")
+        needed = "Enter the bank's or provider's reference."
+        raise RequestInvalid(needed if act in NEEDS_REFERENCE else "This decision takes no reference.", "reference")
     if reference is not None:
         if not reference.strip() or len(reference) > REFERENCE_LENGTH_MAX or not reference.isprintable():
-            raise RequestInvalid(f"is 1 to {REFERENCE_LENGTH_MAX} printable characters", "reference")
+            raise RequestInvalid(f"A reference has 1 to {REFERENCE_LENGTH_MAX} printable characters.", "reference")
         details["reference"] = reference.strip()
     return details or None
 
@@ -139,19 +145,24 @@ def may_act(
         ActRefused: naming the rule.
     """
     if not approver.roles & ROLES[act]:
-        raise NotAllowed(f"{approver.user} may not {act} {subject.name}: it needs {' or '.join(sorted(ROLES[act]))}")
+        roles = listed(labels("role", sorted(ROLES[act])), "or")
+        raise NotAllowed(f"To {label('decision', act)} you need the role {roles}.")
     if act not in subject.takes:
-        takes = ", ".join(sorted(subject.takes)) or "nothing"
-        raise ActRefused(subject.name, "not_now", f"it does not take {act} as it stands; it takes {takes}")
+        takes = listed(labels("decision", sorted(subject.takes)), "or") if subject.takes else "do nothing with it"
+        raise ActRefused(subject.name, "not_now", f"in this state you can't {label('decision', act)}; you can {takes}")
     if identity.of_kinds(approver.marks & subject.parties, identity.SELF_REFERRAL_KINDS):
-        raise ActRefused(subject.name, "own_claim", f"{approver.user} benefits from it and may not decide on it")
+        raise ActRefused(subject.name, "own_claim", "you benefit from it and can't decide on it")
     barred = subject.barred.get(act, {})
     for name in sorted({approver.user, *same_person} & barred.keys()):
-        raise ActRefused(subject.name, "different_people", f"{name} {barred[name]}; another person must")
+        raise ActRefused(subject.name, "different_people", f"another person must do this: {name} {barred[name]}")
     room_minor = subject.rooms.get(act, subject.room_minor)
     if amount_minor is not None and room_minor is not None and amount_minor > room_minor:
-        raise ActRefused(subject.name, "too_much", f"at most {room_minor} minor units are left of it")
+        raise ActRefused(subject.name, "too_much", f"only {money.display(room_minor, subject.currency)} remain")
     step_minor = subject.steps.get(act, 1)
     if amount_minor is not None and (over := amount_minor % step_minor):
-        least = f"its rail moves whole multiples of {step_minor} minor units"
-        raise ActRefused(subject.name, "too_fine", f"{least}; of {amount_minor} that is at most {amount_minor - over}")
+        least = f"the rail only moves multiples of {money.display(step_minor, subject.currency)}"
+        raise ActRefused(
+            subject.name,
+            "too_fine",
+            f"{least}; the nearest lower amount is {money.display(amount_minor - over, subject.currency)}",
+        )

@@ -5,6 +5,7 @@ text, people only as marks (`identity.py`). The payload of each type is in `payl
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,8 @@ from referral_rewards.domain import money
 from referral_rewards.domain.errors import FactInvalid, Problem
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.payloads import PAYLOADS, PERSON_PART, Claimed, FactType, Part, Rated, Recorded
+from referral_rewards.domain.nearest import none_of
+from referral_rewards.domain.validation import problems_of
 
 #: A fact dated further ahead of our clock than this is refused: its source's clock is wrong.
 CLOCK_SKEW_MAX: Final = timedelta(minutes=5)
@@ -124,15 +127,12 @@ def parse_event(document: Any) -> Event:
     try:
         fact_type = FactType(document.get("type"))  # type: ignore[arg-type]
     except ValueError:
-        problems.append(Problem("type", f"{document.get('type')!r} is none of {', '.join(FactType)}"))
+        problems.append(Problem("type", _no_type(document.get("type"))))
     else:
         try:
             payload = PAYLOADS[fact_type].model_validate(data)
         except ValidationError as error:
-            problems += [
-                Problem(".".join(("data", *map(str, e["loc"]))), e["msg"].removeprefix("Value error, ").lower())
-                for e in error.errors(include_url=False, include_input=False)
-            ]
+            problems += problems_of(error, lambda path: ".".join(("data", *map(str, path))))
         else:
             problems += _meaning(payload)
     content = _canonical(data, problems)
@@ -167,10 +167,10 @@ def _instant(value: Any, problems: list[Problem]) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        problems.append(Problem("time", "is required, in RFC 3339 with an offset, for example 2026-06-01T14:00:00Z"))
+        problems.append(Problem("time", spreadsheets_date(value) or f"is required, in RFC 3339 with an {_EXAMPLE}"))
         return None
     if moment.tzinfo is None:
-        problems.append(Problem("time", "needs an offset, for example 2026-06-01T14:00:00Z"))
+        problems.append(Problem("time", f"needs an {_EXAMPLE}"))
         return None
     try:
         moment = moment.astimezone(UTC)
@@ -181,6 +181,26 @@ def _instant(value: Any, problems: list[Problem]) -> datetime | None:
         problems.append(Problem("time", "lies before 1900"))
         return None
     return moment
+
+
+#: The end of a sentence about a moment.
+_EXAMPLE: Final = "offset, for example 2026-06-01T14:00:00Z"
+_BY_SPREADSHEETS: Final = re.compile(
+    r"(\d{1,2}([./-])\d{1,2}\2\d{2,4}|\d{4}([./])\d{1,2}\3\d{1,2})"
+    r"(,? +\d{1,2}:\d{2}(:\d{2})?( *[AaPp]\.?[Mm]\.?)?)?|\d{5}([.,]\d+)?"
+)
+
+
+def spreadsheets_date(value: Any) -> str | None:
+    """The problem of a moment as a spreadsheet writes it, or None. Which of its numbers is the month is not guessed."""
+    text = str(value).strip() if isinstance(value, str | int | float) else ""
+    if not _BY_SPREADSHEETS.fullmatch(text):
+        return None
+    return f"{text!r} is written as spreadsheets do; write year-month-day, T and the time with an {_EXAMPLE}"
+
+
+def _no_type(given: Any) -> str:
+    return f"is required, one of {', '.join(FactType)}" if given is None else none_of(str(given), FactType)
 
 
 def _meaning(payload: Part) -> list[Problem]:

@@ -14,6 +14,7 @@ from referral_rewards.domain import calendar
 from referral_rewards.domain.claims.findings import instant
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.labels import label, listed
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.consent_and_issues import latest_consent, open_issues
 from referral_rewards.domain.referrals.lifecycle import CLOSED, ReferralStatus
@@ -103,15 +104,19 @@ def tellings(change: Change) -> tuple[Telling, ...]:
 
 
 def overtaken(template: Template, status: ReferralStatus) -> str | None:
-    """Return why a message is no longer relevant in the referral's present status, or None."""
-    return None if status in _SAYS_SOMETHING[template] else f"Overtaken: the referral is {_spoken(status)} by now."
+    """Why a message has nothing left to say where the referral stands by now, or None."""
+    return (
+        None
+        if status in _SAYS_SOMETHING[template]
+        else f"No longer needed: the referral is {label('status', status)} by now."
+    )
 
 
 def no_news(came_about_at: datetime, judged_at: datetime) -> str | None:
     """Return why a change from that time is no longer announced, or None."""
     if judged_at - came_about_at <= NEWS_FOR:
         return None
-    return f"It came about {instant(came_about_at)} and lies too far back to be news."
+    return f"This happened {instant(came_about_at)}, too long ago to tell anybody now."
 
 
 def objection(side: Side, said: Iterable[Fact], *, dispute: str | None) -> str | None:
@@ -122,14 +127,14 @@ def objection(side: Side, said: Iterable[Fact], *, dispute: str | None) -> str |
     """
     about = list(said)
     if still_open := open_issues(about):
-        return f"An issue is unresolved: {', '.join(sorted(fact.data['issue'] for fact in still_open))}."
+        return f"A customer issue is unresolved: {listed(sorted(fact.data['issue'] for fact in still_open))}."
     if dispute is not None:
         return dispute
     latest = latest_consent(about, "contact")
     if latest is not None and not latest[1]:
         return f"Consent to be contacted was refused or withdrawn {instant(latest[0].occurred_at)}."
     if latest is None and side is Side.REFEREE:
-        return "Nothing was said about consent to be contacted."
+        return "There is no consent to be contacted on record."
     return None
 
 
@@ -148,7 +153,3 @@ def opens_at(now: datetime, terms: Terms) -> datetime | None:
     opening = calendar.at_wall_clock(day, hours.start, terms.zone)
     # In the repeated autumn hour the clock reaches the opening time a second time.
     return opening if opening > now else datetime.combine(day, hours.start.replace(fold=1), terms.zone).astimezone(UTC)
-
-
-def _spoken(status: ReferralStatus) -> str:
-    return status.value.replace("_", " ")

@@ -10,18 +10,16 @@ from referral_rewards.domain.payouts.states import PayoutState
 _P = PayoutState
 
 _AT_REST: Final[Mapping[PayoutState, str]] = {
-    _P.REFUSED: "Nothing was paid. Mend what the rail names, then retry it under a new key; or cancel it.",
-    _P.RETURNED: "It was paid and came back. Have the payee's details corrected, then retry it under a new key; or "
-    "cancel it.",
-    _P.WAITING_FUNDS: "The account that it is paid from holds too little. Add funds: it then goes on by itself. Or "
-    "retry it at once, or cancel it.",
+    _P.REFUSED: "Nothing was paid. Fix what the rail reports, then retry the payout; or cancel it.",
+    _P.RETURNED: "The payment came back. Have the payee's details corrected, then retry the payout; or cancel it.",
+    _P.WAITING_FUNDS: "The account has too little money for this payout. Add funds and it continues by itself; or "
+    "retry it now, or cancel it.",
 }
 
 _GIVEN_UP: Final[Mapping[PayoutState, str]] = {
-    _P.MANUAL_REVIEW: "It was cancelled, and its provider paid it after all. Have that taken back at the provider, "
-    "then record that it was not paid. Or, if the payee keeps it, settle it with the provider's reference: it is then "
-    "a loss.",
-    _P.RETURNED: "It was paid although it was cancelled, and came back. Nothing is owed: cancel it.",
+    _P.MANUAL_REVIEW: "The payout was cancelled, but the provider paid it. Have the payment taken back at the "
+    "provider, then record that it was not paid. If the payee keeps it, record that it was paid, which books a loss.",
+    _P.RETURNED: "The payout was cancelled; the provider paid it, and the money came back. Nothing is owed: cancel it.",
 }
 
 
@@ -35,20 +33,20 @@ def to_do(state: PayoutState, *, sent: bool, given_up: bool, rail: str, key: str
         return _GIVEN_UP[state]
     if state is _P.MANUAL_REVIEW:
         if not sent:
-            return "Nothing was sent. Look into why it was stopped, then retry it; or cancel it."
+            return "Nothing was sent. Find out why it was stopped, then retry the payout; or cancel it."
         return (
-            f"Look in the provider's dashboard for {key}. If it was paid, settle it with the provider's reference; "
-            "if it was not and won't be, record that it was not paid."
+            f"Look for {key} in the provider's dashboard. If it was paid, record that with the provider's reference. "
+            "If it was not paid and won't be, record that it was not paid."
         )
     if state is _P.UNKNOWN:
         return (
-            f"The provider does not say whether it paid, and is asked again by itself. If that goes on, look in its "
-            f"dashboard for {key}, and see that its API answers."
+            "The provider has not confirmed whether it paid. It is asked again automatically. If this goes on, look "
+            f"for {key} in its dashboard and check that its API responds."
         )
     if state is _P.ACCEPTED and rail in BY_HAND:
         return (
-            f"Have the bank execute instruction {key}. Somebody who did not approve it then confirms it with the "
-            "bank's reference; or record that it was not paid."
+            f"Have the bank execute payment {key}. Then somebody who did not approve it confirms it with the bank "
+            "reference, or records that it was not paid."
         )
     return _AT_REST.get(state)
 

@@ -29,9 +29,9 @@ class Sight(StrEnum):
 #: What stays unseen with each, in a sentence; None: nothing does.
 BLIND_SPOT: Final[Mapping[Sight, str | None]] = {
     Sight.ALL: None,
-    Sight.OURS_MARKED: "what was made by hand and does not bear our mark can't be told from what is none of ours",
-    Sight.PAYEES: "what it paid to others than the payees of these payouts can't be seen",
-    Sight.OURS: "it lists no payments: what was paid by hand can't be seen, and what was taken back only if it was all",
+    Sight.OURS_MARKED: "payments made by hand without our reference can't be told apart from those of others",
+    Sight.PAYEES: "payments to anybody else than the payees of these payouts are not visible",
+    Sight.OURS: "the rail lists no payments: those made by hand are not visible, and reversals only if in full",
 }
 
 

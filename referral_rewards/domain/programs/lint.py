@@ -12,6 +12,7 @@ from typing import Any, Final
 from referral_rewards.domain import money
 from referral_rewards.domain.errors import Problem
 from referral_rewards.domain.facts.payloads import Channel
+from referral_rewards.domain.nearest import none_of
 from referral_rewards.domain.payees import tax_thresholds
 from referral_rewards.domain.people.authority import Role
 from referral_rewards.domain.programs.sections import (
@@ -193,7 +194,7 @@ def _tax(parts: Mapping[str, Any]) -> Problems:
     section: Tax | None = parts.get("tax")
     known = (tax_thresholds.NO_REGIME, *tax_thresholds.THRESHOLDS)
     if section is not None and section.regime not in known:
-        yield Problem("tax.regime", f"{section.regime!r} is none of {', '.join(known)}")
+        yield Problem("tax.regime", none_of(section.regime, known))
 
 
 def _rules(rewards: Rewards) -> list[tuple[str, RewardRule]]:

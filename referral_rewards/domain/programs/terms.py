@@ -35,6 +35,7 @@ from referral_rewards.domain.programs.sections import (
     Tier,
 )
 from referral_rewards.domain.programs.yaml_text import read_yaml
+from referral_rewards.domain.validation import in_words
 
 __all__ = [
     "Approval",
@@ -161,9 +162,8 @@ def _reader(name: str) -> TypeAdapter[Any]:
 def _named(section: str, error: ValidationError) -> list[Problem]:
     """Return each problem at its path as the file spells it, without pydantic's own steps (those in brackets)."""
     found = []
-    for each in error.errors(include_url=False, include_input=False):
+    for each in error.errors(include_url=False):
         path = [section, *(str(step) for step in each["loc"] if str(step)[:1] not in ("[", "("))]
-        what = {"extra_forbidden": "is not a key of the terms", "missing": "is required"}.get(each["type"])
-        message = each["msg"].removeprefix("Value error, ")
-        found.append(Problem(".".join(path), what or message[:1].lower() + message[1:]))
+        unknown = each["type"] == "extra_forbidden"
+        found.append(Problem(".".join(path), "is not a key of the terms" if unknown else in_words(each)))
     return found

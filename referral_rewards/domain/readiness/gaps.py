@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from referral_rewards.domain.claims.findings import instant
+from referral_rewards.domain.labels import label, listed
 from referral_rewards.domain.payouts.rail_catalogue import suited
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.readiness.rates import rates
@@ -57,7 +59,7 @@ class Readiness:
 def gaps(found: Readiness) -> list[Remark]:
     """Return everything that is missing, by area; empty if the program is ready."""
     if found.terms is None:
-        return [Remark(Area.TERMS, f"no version of {found.program} is in force, and none is to come; publish one")]
+        return [Remark(Area.TERMS, f"no version of {found.program} is in force or published for later; publish one")]
     said = [*_terms(found.terms), *_billing(found, found.terms), *_rails(found, found.terms)]
     said += [Remark(Area.PEOPLE, gap) for gap in staffing_gaps(found.terms, found.people)]
     return sorted(said, key=lambda remark: list(Area).index(remark.area))
@@ -69,14 +71,16 @@ def in_order(found: Readiness) -> list[Remark]:
         return []
     terms = found.terms
     number = "a file, not published" if found.version is None else f"version {found.version}"
-    said = [Remark(Area.TERMS, f"{number}, in force from {terms.effective_from:%Y-%m-%d %H:%MZ}; nothing is unclear")]
+    said = [Remark(Area.TERMS, f"{number}, in force from {instant(terms.effective_from)}; nothing is unclear")]
     for what, name in _named(terms):
-        told = "only our own record is read again; no outside source is asked" if name == REGISTER else "answers"
+        told = "only our own records; no outside source is asked" if name == REGISTER else "responds"
         said.append(Remark(Area.BILLING, f"{what}: {name} ({told})"))
     for kind in sorted({rate.kind for rate in rates(terms)}):
-        said.append(Remark(Area.RAILS, f"{kind} in {terms.currency}: {terms.payouts.rails[kind]}"))
+        said.append(
+            Remark(Area.RAILS, f"{label('kind', kind)} in {terms.currency}: {label('rail', terms.payouts.rails[kind])}")
+        )
     for role, names in holders(terms, found.people).items():
-        said.append(Remark(Area.PEOPLE, f"{role}: {', '.join(names)}"))
+        said.append(Remark(Area.PEOPLE, f"{label('role', role)}: {listed(names) if names else 'nobody'}"))
     missing = {gap.area for gap in gaps(found)}
     return [remark for remark in said if remark.area not in missing]
 
@@ -105,7 +109,7 @@ def _billing(found: Readiness, terms: Terms) -> Iterator[Remark]:
         if name not in found.sources:
             yield Remark(Area.BILLING, f"sources.{what}: {name} is not connected; set it in REFERRALS_SOURCES")
         elif (why := found.sources[name]) is not None:
-            yield Remark(Area.BILLING, f"sources.{what}: {name} does not answer: {why}")
+            yield Remark(Area.BILLING, f"sources.{what}: {name} does not respond: {why}")
 
 
 def _rails(found: Readiness, terms: Terms) -> Iterator[Remark]:

@@ -20,8 +20,8 @@ def caps_that_always_bite(terms: Terms) -> Problems:
         if share >= cap:
             yield Problem(
                 f"{rate.where}.cap",
-                f"always bites: {rate.rule.percent} % of the smallest amount, {said(rate.floor_minor, terms)}, are"
-                f" {said(share, terms)} already; raise the cap, or say amount: {_plain(cap, terms)}",
+                f"always applies: {rate.rule.percent} % of the smallest amount, {said(rate.floor_minor, terms)}, is"
+                f" {said(share, terms)} already; raise the cap, or set amount: {_plain(cap, terms)}",
             )
 
 
@@ -54,7 +54,7 @@ def percentages_of_nothing(terms: Terms) -> Problems:
         if not money.percent_of(rate.floor_minor, rate.rule.percent):
             yield Problem(
                 f"{rate.where}.percent",
-                f"{rate.rule.percent} % of the smallest amount, {said(rate.floor_minor, terms)}, round to nothing;"
+                f"{rate.rule.percent} % of the smallest amount, {said(rate.floor_minor, terms)}, rounds to zero;"
                 " raise the percentage or qualifying.minimum",
             )
 
@@ -64,7 +64,7 @@ def unbounded_percentages(terms: Terms) -> Problems:
     for rate in rates(terms):
         if rate.rule.percent is not None and rate.most_minor is None:
             yield Problem(
-                f"{rate.where}.percent", "nothing bounds it; give it a cap, or set limits.per_reward or limits.budget"
+                f"{rate.where}.percent", "has no upper limit; add a cap, or set limits.per_reward or limits.budget"
             )
 
 
@@ -81,7 +81,7 @@ def four_eyes_out_of_reach(terms: Terms) -> Problems:
     if terms.minor(eyes) > largest:
         yield Problem(
             "approval.four_eyes_from",
-            f"is never reached: these terms pay at most {said(largest, terms)}; lower it, or leave it out",
+            f"is never reached: these terms pay at most {said(largest, terms)}; lower it, or remove it",
         )
 
 
@@ -96,15 +96,15 @@ def cycle_minimum_out_of_reach(terms: Terms) -> Problems:
     if referees and most is not None and minimum > most:
         yield Problem(
             "payouts.timing.minimum",
-            f"is above the largest reward of a referee, {said(most, terms)}, who is rewarded once and so would never"
-            " be paid; lower it to that or less",
+            f"is above the largest reward of a referee, {said(most, terms)}, who is rewarded once and would never be"
+            " paid; set it to that amount or less",
         )
         return
     held = _most_of_one_referrer(terms, most_of(referrers))
     if referrers and held is not None and minimum > held:
         yield Problem(
             "payouts.timing.minimum",
-            f"is above all that the limits let one referrer have, {said(held, terms)}; lower it to that or less",
+            f"is above the most that the limits let one referrer receive, {said(held, terms)}; set it to that or less",
         )
 
 
@@ -114,8 +114,8 @@ def _too_low(where: str, limit_minor: int, reward_minor: int, whose: str, terms:
     return [
         Problem(
             where,
-            f"is below one single reward, {said(reward_minor, terms)} {whose}, which it always cuts; raise it to"
-            " that at least, or lower the reward",
+            f"is below a single reward ({said(reward_minor, terms)} {whose}) and always reduces it; raise it to that"
+            " amount or more, or lower the reward",
         )
     ]
 

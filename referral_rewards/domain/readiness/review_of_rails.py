@@ -18,15 +18,15 @@ def unfit_rails(terms: Terms) -> Problems:
     for kind, rail in terms.payouts.rails.items():
         where = f"payouts.rails.{kind}"
         if rail not in CATALOGUE:
-            yield Problem(where, f"no rail is called {rail!r}; {kind} is paid by {_either(suited(kind))}")
+            yield Problem(where, f"there is no rail {rail!r}; {kind} can be paid by {_either(suited(kind))}")
         elif kind not in CATALOGUE[rail].kinds:
-            yield Problem(where, f"{rail} does not pay {kind}; right would be {_either(suited(kind))}")
+            yield Problem(where, f"{rail} does not pay {kind}; use {_either(suited(kind))}")
 
 
 def currencies_without_a_rail(terms: Terms) -> Problems:
     """Find rewards in a currency, or of an amount, that their rail can't pay."""
     if iso4217.Currency(terms.currency).exponent is None:
-        yield Problem("currency", f"nobody can be paid in {terms.currency}, which is no currency of a country")
+        yield Problem("currency", f"nobody can be paid in {terms.currency}: it is not the currency of a country")
         return
     for kind in sorted({rate.kind for rate in rates(terms)}):
         rail = terms.payouts.rails[kind]
@@ -34,10 +34,10 @@ def currencies_without_a_rail(terms: Terms) -> Problems:
             continue
         where, instead = f"payouts.rails.{kind}", _either(suited(kind, terms.currency))
         if not pays_in(rail, terms.currency):
-            yield Problem(where, f"{rail} does not pay {terms.currency}; right would be {instead}")
+            yield Problem(where, f"{rail} does not pay {terms.currency}; use {instead}")
         elif said := _unpayable(terms, kind, rail):
             step = money.display(step_minor(rail, terms.currency), terms.currency)
-            yield Problem(where, f"{rail} pays in steps of {step}, and {said}; right would be {instead}")
+            yield Problem(where, f"{rail} pays in steps of {step}, and {said}; use {instead}")
 
 
 def _unpayable(terms: Terms, kind: RewardKind, rail: str) -> str | None:

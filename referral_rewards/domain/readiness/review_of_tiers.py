@@ -32,7 +32,7 @@ def repeated_tiers(terms: Terms) -> Problems:
         tiers = [rate for rate in of_side(rates(terms), side) if isinstance(rate.rule, Tier)]
         for before, rate in pairwise(tiers):
             if _pay(before) == _pay(rate):
-                yield Problem(rate.where, "pays the same as the tier before; leave it out, or let it pay more")
+                yield Problem(rate.where, "pays the same as the tier before; remove it, or let it pay more")
 
 
 def _rules(terms: Terms) -> list[tuple[Side, RewardRule]]:
@@ -48,8 +48,8 @@ def _below_minimum(terms: Terms, where: str, index: int, tier: Tier, after: Tier
         return  # A conversion without an amount still brings it.
     yield Problem(
         where,
-        f"is never reached: it ends at {after.from_amount} and qualifying.minimum is {minimum}; leave it out and let"
-        " the next tier start where it does",
+        f"is never reached: it ends at {after.from_amount} and qualifying.minimum is {minimum}; remove it and let the"
+        " next tier start there",
     )
 
 
@@ -72,7 +72,7 @@ def _behind_limits(terms: Terms, tiers: tuple[Tier, ...]) -> Problems:
         elif years > _YEARS_MAX:
             yield Problem(
                 where,
-                f"is not reached in {_YEARS_MAX} years: limits.per_referrer lets nobody have {number} rewards so soon;"
+                f"is not reached within {_YEARS_MAX} years: limits.per_referrer puts off {number} rewards for longer;"
                 " lower from_rewarded, or raise the limit",
             )
 

@@ -15,6 +15,7 @@ from referral_rewards.domain.claims.approval import (
 )
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.claims.rewards import Leg, Side
+from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.programs.terms import RewardKind, Role, Terms
 from referral_rewards.domain.readiness.rates import most_of_a_claim, rates
 
@@ -40,7 +41,9 @@ class Occasion(NamedTuple):
 def occasions(terms: Terms) -> list[Occasion]:
     """Return every kind of decision that these terms can lead to. Every program may need an override."""
     kinds = sorted({rate.kind for rate in rates(terms)})
-    found = [Occasion(kind, requirement(terms, [_leg(terms, kind, 1)], (), override=False)) for kind in kinds]
+    found = [
+        Occasion(label("kind", kind), requirement(terms, [_leg(terms, kind, 1)], (), override=False)) for kind in kinds
+    ]
     found += _of_four_eyes(terms)
     plain = requirement(terms, (), (), override=False)
     if terms.partners:
@@ -75,7 +78,7 @@ def _of_four_eyes(terms: Terms) -> Iterator[Occasion]:
         legs = [_leg(terms, kind, from_minor) for kind in kinds]
         for flags in ((), (Flag.PARTNER_EXCEPTION,))[: 2 if terms.partners and Side.REFERRER in sides else 1]:
             most = most_of_a_claim(terms, sides, partners=bool(flags))
-            what = f"{' and '.join(kinds)} of {terms.approval.four_eyes_from} {terms.currency} or more"
+            what = f"{listed(labels('kind', kinds))} of {terms.approval.four_eyes_from} {terms.currency} or more"
             what += " for a partner" if flags else ""
             if most is None or most >= from_minor:
                 found[what] = Occasion(what, requirement(terms, legs, flags, override=False))
@@ -97,7 +100,7 @@ def _nobody(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
     held = {role for person in people for role in person.roles}
     for role, what_for in sorted(_needs(terms).items()):
         if role not in held:
-            yield f"nobody who can sign in is {role}, which is needed for {', '.join(what_for)}"
+            yield f"nobody who can sign in has the role {label('role', role)}, which is needed for {listed(what_for)}"
 
 
 def _too_few(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
@@ -108,9 +111,11 @@ def _too_few(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
         routes = frozenset(occasion.required.routes)
         if routes <= held and not _enough(occasion.required, people):
             alone = tuple(sorted(person.name for person in people if person.roles & routes))
-            lacking.setdefault(alone, []).append(f"{occasion.what} ({', '.join(occasion.required.routes)})")
+            lacking.setdefault(alone, []).append(
+                f"{occasion.what} ({listed(labels('role', occasion.required.routes))})"
+            )
     for names, what in sorted(lacking.items()):
-        yield f"two different people must approve {', '.join(what)}, and there is only {', '.join(names)}"
+        yield f"two different people must approve {listed(what)}, but there is only {listed(names)}"
 
 
 def _only_one(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
@@ -122,11 +127,11 @@ def _only_one(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
             for occasion in occasions(terms)
             if _enough(occasion.required, people) and not _enough(occasion.required, rest)
         ]
-        name, what = person.name, ", ".join(stuck)
+        name, what = person.name, listed(stuck) if stuck else ""
         if stuck and person.is_referrer:
-            yield f"{name} refers in this program, and what benefits {name} nobody else can settle: {what}"
+            yield f"{name} is a referrer here, and nobody else can decide on claims that benefit {name}: {what}"
         if stuck and person.enters_facts:
-            yield f"{name} may enter facts, and what {name} enters by hand nobody else can settle: {what}"
+            yield f"{name} may enter facts by hand, and nobody else can decide on claims that {name} entered: {what}"
 
 
 def _enough(required: Requirement, people: Sequence[Person]) -> bool:

@@ -51,18 +51,18 @@ def _periods(terms: Terms) -> Problems:
         for channel, expiry in periods.expiry.items():
             if expiry.is_zero:
                 yield _zero(
-                    f"periods.expiry.{channel}", "every invitation is over as it is sent, and nobody can claim it"
+                    f"periods.expiry.{channel}", "every invitation ends as soon as it is sent, and nobody can claim it"
                 )
         if periods.offer.is_zero:
-            yield _zero("periods.offer", "nobody can earn a reward by buying after they claimed the offer")
+            yield _zero("periods.offer", "no purchase after the claim can earn a reward")
     if periods.arrival_allowance.is_zero:
-        yield _zero("periods.arrival_allowance", "what happens in time and arrives a moment later finds the door shut")
+        yield _zero("periods.arrival_allowance", "a fact that occurs in time but arrives a moment later is ignored")
     if periods.watch.is_zero and not _KEPT.issuperset(terms.qualifying.kinds):
         yield _zero("periods.watch", "a refund after the reward was paid is not noticed")
 
 
 def _zero(where: str, leads_to: str) -> Problem:
-    return Problem(where, f"is no time at all: {leads_to}; say how long, and PT1S if that is meant")
+    return Problem(where, f"is zero: {leads_to}; set a duration (PT1S for the shortest)")
 
 
 def _partners(terms: Terms) -> Problems:
@@ -74,7 +74,7 @@ def _partners(terms: Terms) -> Problems:
             yield Problem(
                 f"partners.{index}.valid_until",
                 f"the rate of {partner.partner} ends before these terms are in force ({terms.effective_from:%Y-%m-%d});"
-                " leave it out, or let it end later",
+                " remove it, or let it end later",
             )
 
 
@@ -86,7 +86,7 @@ def _fraud(terms: Terms) -> Problems:
     if weights and together < threshold:
         yield Problem(
             "fraud.threshold",
-            f"is never reached: all signals together weigh {together}; lower it to that or less, or raise the weights",
+            f"is never reached: all signals together weigh {together}; set it to that or less, or raise the weights",
         )
 
 
@@ -95,7 +95,7 @@ def _approval(terms: Terms) -> Problems:
     if any(calendar.end_of(at, escalate, terms.zone) <= calendar.end_of(at, remind, terms.zone) for at in _STARTS):
         yield Problem(
             "approval.escalate_after",
-            f"{escalate} is not after remind_after, {remind}: others would hear of it before its approvers do",
+            f"{escalate} is not longer than remind_after, {remind}: it would escalate before approvers are reminded",
         )
 
 
@@ -105,7 +105,7 @@ def _tax(terms: Terms) -> Problems:
         yield Problem(
             "tax.regime",
             f"{regime} counts in {currency} and the program pays {terms.currency}: every reward would wait for a form;"
-            f" right would be {tax_thresholds.NO_REGIME}, or another currency",
+            f" use {tax_thresholds.NO_REGIME}, or another currency",
         )
 
 
@@ -119,7 +119,7 @@ def _contact_hours(terms: Terms) -> Problems:
 
 def _sources(terms: Terms) -> Problems:
     if terms.sources.customers == REGISTER:
-        yield Problem("sources.customers", f"{REGISTER} knows no customers beyond their facts; leave it out")
+        yield Problem("sources.customers", f"{REGISTER} knows nothing about customers beyond their facts; remove it")
 
 
 def _on_a_day(clock: time) -> datetime:

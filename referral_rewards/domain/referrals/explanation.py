@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from referral_rewards.domain import money
+from referral_rewards.domain.labels import labels, listed
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 
@@ -19,7 +20,8 @@ _R = Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What an explanation depends on. ``decided_for`` is the reason code of the decision that closed it, if any."""
+    """What an explanation is made of. ``decided_for`` is the reason code of the decision that closed it, if one did;
+    ``taken_back_for`` the reason code of the decision by which a reward was taken back."""
 
     status: ReferralStatus
     reason: Reason | None
@@ -31,6 +33,9 @@ class Situation:
     converted_at: datetime | None = None
     decided_for: str | None = None
     decided_at: datetime | None = None
+    paid_at: datetime | None = None
+    taken_back_at: datetime | None = None
+    taken_back_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ def explain(situation: Situation) -> Explanation:
 
 
 _APPEAL: Final = (
-    "If this looks wrong, appeal: say why and name the order or the date that was missed. A person looks at it again."
+    "If you think this is wrong, you can appeal: say why, and name the order or date that was missed. A person will"
+    " look at it again."
 )
 
 
@@ -64,7 +70,7 @@ def _day(moment: datetime | None, situation: Situation) -> str:
 
 
 def _invitation_not_claimed(s: Situation) -> str:
-    return f"The invitation had to be accepted before {_day(s.claim_by, s)}, and was not."
+    return f"The invitation was not accepted before {_day(s.claim_by, s)}."
 
 
 def _grace_ended(s: Situation) -> str:
@@ -72,58 +78,66 @@ def _grace_ended(s: Situation) -> str:
 
 
 def _no_conversion(s: Situation) -> str:
-    kinds = " or ".join(kind.replace("_", " ") for kind in s.terms.qualifying.kinds)
+    kinds = listed(labels("conversion", s.terms.qualifying.kinds), "or")
     minimum = s.terms.qualifying.minimum
     least = f" of at least {money.display(s.terms.minor(minimum), s.terms.currency)}" if minimum is not None else ""
-    return f"There was no {kinds}{least} that counts before the offer ended on {_day(s.offer_ends, s)}."
+    return f"There was no qualifying {kinds}{least} before the offer ended on {_day(s.offer_ends, s)}."
 
 
 def _cap_reached(s: Situation) -> str:
     limit = s.terms.limits.per_referrer
     if limit is None:
-        return "The referrer has received all that the program gives one referrer."
+        return "The referrer has already received the most that the program pays to one referrer."
     most = [f"{limit.rewards} rewards"] if limit.rewards is not None else []
     if limit.amount is not None:
         most.append(money.display(s.terms.minor(limit.amount), s.terms.currency))
     return (
-        f"The program gives one referrer at most {' and '.join(most)} within {_spoken(str(limit.period))}, "
-        "and that much was already granted."
+        f"The program pays one referrer at most {' and '.join(most)} within {limit.period.in_words}, "
+        "and this limit is already reached."
     )
 
 
 def _existing_customer(s: Situation) -> str:
     return (
-        f"The program rewards new customers only, and there was a purchase before the referral began on "
-        f"{_day(s.began_at, s)}, or the shop says that the customer was not new."
+        "The program rewards new customers only. The customer had bought something before the referral began on "
+        f"{_day(s.began_at, s)}, or the shop told us that the customer was not new."
     )
 
 
 def _by_decision(s: Situation) -> str:
     when = f" on {_day(s.decided_at, s)}" if s.decided_at else ""
-    return f"A person looked at it{when} and denied it: {_DECIDED.get(s.decided_for or '', _DECIDED['other'])}."
+    return f"A person reviewed the reward{when} and denied it: {_DECIDED.get(s.decided_for or '', _DECIDED['other'])}."
 
 
-def _spoken(period: str) -> str:
-    """Return a simple ISO 8601 period in words; any other unchanged."""
-    unit = _UNITS.get(period[-1:])
-    number = period[1:-1]
-    if unit is None or not number.isdecimal():
-        return period
-    return f"one {unit}" if number == "1" else f"{number} {unit}s"
+def _paid(s: Situation) -> str:
+    return f"The reward was paid on {_day(s.paid_at, s)}." if s.paid_at else "The reward was paid."
 
 
-_UNITS: Final = {"Y": "year", "M": "month", "W": "week", "D": "day"}
+def _taken_back(s: Situation) -> str:
+    paid = f"The reward was paid on {_day(s.paid_at, s)}" if s.paid_at else "The reward was paid"
+    back = f" and taken back on {_day(s.taken_back_at, s)}" if s.taken_back_at else " and taken back"
+    return f"{paid}{back}, because {_TAKEN_BACK.get(s.taken_back_for or '', _TAKEN_BACK['other'])}."
+
 
 #: By the reason code of a denial. A suspicion is described as what could not be verified; an appeal covers the rest.
 _DECIDED: Final[Mapping[str, str]] = {
     "terms_not_met": "the terms of the program are not met",
-    "fraud": "it could not be verified as a genuine referral",
-    "self_referral": "referrer and referee appear to be one person, and the program rewards referring somebody else",
-    "duplicate": "this order or this customer has already been rewarded, or is claimed twice",
+    "fraud": "we could not verify that the referral is genuine",
+    "self_referral": "referrer and referred customer appear to be the same person",
+    "duplicate": "this order or customer was already rewarded or claimed",
     "attribution_lost": "another referral led to this purchase",
     "existing_customer": "the customer was not new",
-    "evidence_insufficient": "there was not enough evidence for it",
-    "other": "the company tells why when it is asked",
+    "evidence_insufficient": "there was not enough evidence",
+    "other": "please ask the company for the reason",
+}
+
+#: By the reason code of a recovery.
+_TAKEN_BACK: Final[Mapping[str, str]] = {
+    "refund": "the purchase was refunded",
+    "chargeback": "the payment for the purchase was charged back",
+    "fraud": "we could not verify that the referral is genuine",
+    "paid_in_error": "it was paid in error",
+    "other": "the purchase does not qualify any more",
 }
 
 _REASONS: Final[Mapping[Reason, Callable[[Situation], str]]] = {
@@ -131,18 +145,18 @@ _REASONS: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     _R.INVITATION_NOT_CLAIMED: _invitation_not_claimed,
     _R.NO_CONVERSION: _no_conversion,
     _R.CONVERSION_REVERSED: lambda s: (
-        "The purchase was returned, refunded or cancelled, so far that what is left of it does not count."
+        "The purchase was returned, refunded or cancelled, and what is left of it does not qualify."
     ),
     _R.PROGRAM_NOT_ACTIVE: lambda s: f"The program {s.terms.name} was not running when the referral began.",
-    _R.REFERRER_SUSPENDED: lambda s: "The referrer's part in the program was suspended when the reward was judged.",
+    _R.REFERRER_SUSPENDED: lambda s: "The referrer was suspended from the program when the reward was reviewed.",
     _R.REFERRER_NOT_ENROLLED: lambda s: (
-        f"The referrer had not joined {s.terms.name} when the purchase was made on {_day(s.converted_at, s)}."
+        f"The referrer had not joined {s.terms.name} yet when the purchase was made on {_day(s.converted_at, s)}."
     ),
     _R.EXISTING_CUSTOMER: _existing_customer,
     _R.CAP_REACHED: _cap_reached,
-    _R.CONSENT_WITHDRAWN: lambda s: "The person referred did not agree to it, or withdrew what they had agreed to.",
+    _R.CONSENT_WITHDRAWN: lambda s: "The referred customer did not give their consent, or withdrew it.",
     _R.ATTRIBUTION_LOST: lambda s: (
-        "Two referrals claimed the same customer or order. People compared both, and another referral led to it."
+        "Two referrals claimed the same customer or order. We compared both and attributed it to the other one."
     ),
     _R.DENIED_BY_DECISION: _by_decision,
 }
@@ -150,37 +164,39 @@ _REASONS: Final[Mapping[Reason, Callable[[Situation], str]]] = {
 _STATUSES: Final[Mapping[ReferralStatus, tuple[Callable[[Situation], str], Callable[[Situation], str] | None]]] = {
     _S.INVITED: (
         lambda s: "The invitation was sent and has not been accepted yet.",
-        lambda s: f"It can be accepted until {_day(s.deadline, s)}." if s.deadline else "It can be accepted any time.",
+        lambda s: (
+            f"It can be accepted until {_day(s.deadline, s)}." if s.deadline else "It can be accepted at any time."
+        ),
     ),
     _S.PURCHASED_UNCLAIMED: (
-        lambda s: "There is a purchase, and the invitation has not been accepted yet.",
+        lambda s: "There is a purchase, but the invitation has not been accepted yet.",
         lambda s: f"The purchase counts if the invitation is accepted before {_day(s.deadline, s)}.",
     ),
     _S.CLAIMED: (
-        lambda s: "The invitation was accepted. There is no purchase yet that counts.",
-        lambda s: f"A purchase before {_day(s.deadline, s)} counts.",
+        lambda s: "The invitation was accepted. There is no qualifying purchase yet.",
+        lambda s: f"A purchase before {_day(s.deadline, s)} qualifies.",
     ),
     _S.IN_RETURN_PERIOD: (
-        lambda s: f"The purchase of {_day(s.converted_at, s)} counts, unless it is returned.",
-        lambda s: f"Once it can't be returned any more, on {_day(s.deadline, s)}, the reward is reviewed.",
+        lambda s: f"The purchase of {_day(s.converted_at, s)} qualifies, unless it is returned.",
+        lambda s: f"The return period ends on {_day(s.deadline, s)}. Then the reward is reviewed.",
     ),
-    _S.IN_REVIEW: (lambda s: "The reward is being reviewed.", lambda s: "A person decides on it next."),
+    _S.IN_REVIEW: (lambda s: "The reward is being reviewed.", lambda s: "Next, a person decides on it."),
     _S.AWAITING_APPROVAL: (
-        lambda s: "The reward was prepared and waits for a person's approval.",
-        lambda s: "Nothing is paid without it, and nothing is lost while it waits.",
+        lambda s: "The reward is waiting for approval.",
+        lambda s: "A person reviews it next. Nothing is paid before.",
     ),
     _S.ON_HOLD: (
-        lambda s: "A person holds the reward back while something about it is looked into.",
-        lambda s: "It goes on as soon as it is released.",
+        lambda s: "The reward is on hold while we look into something.",
+        lambda s: "It continues as soon as the hold is released.",
     ),
-    _S.APPROVED: (lambda s: "The reward was approved.", lambda s: "It is about to be paid."),
+    _S.APPROVED: (lambda s: "The reward was approved.", lambda s: "It will be paid soon."),
     _S.PAYING: (
         lambda s: "The reward was approved and is being paid.",
-        lambda s: "It arrives once every part settles.",
+        lambda s: "You will receive it once the payment has gone through.",
     ),
-    _S.REWARDED: (lambda s: "The reward was paid.", None),
-    _S.CLAWED_BACK: (lambda s: "The reward was paid and taken back, because the purchase did not stand.", None),
+    _S.REWARDED: (_paid, None),
+    _S.CLAWED_BACK: (_taken_back, None),
     _S.EXPIRED: (lambda s: "The referral expired.", None),
     _S.DENIED: (lambda s: "The reward was denied.", None),
-    _S.WITHDRAWN: (lambda s: "The referral was withdrawn by one of its parties.", None),
+    _S.WITHDRAWN: (lambda s: "The referral was withdrawn.", None),
 }

@@ -4,6 +4,11 @@ the table of results.
 Exit codes: 0 all as expected, 1 any difference, 130 interrupted.
 """
 
+from referral_rewards import interrupts
+
+if __name__ == "__main__":
+    interrupts.end_at_once()
+
 import argparse
 import asyncio
 import os
@@ -31,7 +36,7 @@ from referral_rewards.local.stack import Ports, stack
 from referral_rewards.register import programs
 from referral_rewards.register.decisions.signing import KeyRing
 
-FAILED, INTERRUPTED = 1, 130
+FAILED = 1
 _REFERRALS = quote('WorkflowType="Referral"')
 
 
@@ -42,10 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stay = parser.parse_args(arguments).stay
     _forget_other_places()
     try:
+        interrupts.raise_again()
         return asyncio.run(_until_signalled(stay))
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.stderr.write("interrupted; everything is stopped and removed\n")
-        return INTERRUPTED
+        return interrupts.INTERRUPTED
     except ReferralRewardsError as error:
         sys.stderr.write(f"demo: {error}\n")
         return FAILED
@@ -113,4 +119,6 @@ def _forget_other_places() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    interrupts.end_at_once()
+    sys.exit(code)

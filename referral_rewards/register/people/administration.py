@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.errors import NotAllowed, NotFound, RequestInvalid
+from referral_rewards.domain.errors import NotAllowed, RequestInvalid
 from referral_rewards.domain.facts.identity import id_problem
 from referral_rewards.domain.people.authority import OF_A_PERSON, Scope
 from referral_rewards.domain.programs.terms import Role
@@ -44,7 +44,7 @@ async def one(connection: AsyncConnection, name: str) -> Any:
     """
     row = (await connection.execute(_PEOPLE, {"name": name})).one_or_none()
     if row is None:
-        raise NotFound("user", name)
+        raise await users.unknown(connection, name)
     return row
 
 
@@ -67,7 +67,7 @@ async def add(
     if problem := id_problem(name):
         raise RequestInvalid(problem, "NAME")
     if name == audit.NOBODY:
-        raise RequestInvalid("means nobody on the record", "NAME")
+        raise RequestInvalid("this name is reserved", "NAME")
     await users.enter(connection, name, roles=roles, scopes=scopes, marks=marks, at=at)
     said = {"roles": sorted(roles), "scopes": sorted(scopes), "marks": _kinds(marks)}
     await audit.note(connection, actor=by, act="user.added", subject=name, at=at, **said)
@@ -87,7 +87,7 @@ async def set_roles(connection: AsyncConnection, name: str, roles: Collection[Ro
     _another(by, name, "the roles")
     before = (await connection.execute(_ROLES, {"name": name})).scalar_one_or_none()
     if before is None:
-        raise NotFound("user", name)
+        raise await users.unknown(connection, name)
     if sorted(before) == sorted(roles):
         return
     await connection.execute(_SET_ROLES, {"name": name, "roles": sorted(roles)})
@@ -104,7 +104,7 @@ async def set_marks(connection: AsyncConnection, name: str, marks: Collection[st
     """
     _another(by, name, "the marks")
     if (await connection.execute(_SET_MARKS, {"name": name, "marks": sorted(marks)})).scalar_one_or_none() is None:
-        raise NotFound("user", name)
+        raise await users.unknown(connection, name)
     await audit.note(connection, actor=by, act="user.marks_set", subject=name, at=at, marks=_kinds(marks))
 
 
@@ -116,7 +116,7 @@ async def set_contact(connection: AsyncConnection, name: str, email: str | None,
         RequestInvalid: if it is no address.
     """
     if email is not None and not passable(email):
-        raise RequestInvalid("is no email address", "contact")
+        raise RequestInvalid("is not an email address", "contact")
     await one(connection, name)
     await users.set_contact(connection, name, email)
     act = "user.contact_set" if email is not None else "user.contact_removed"
@@ -189,7 +189,8 @@ async def link(connection: AsyncConnection, name: str, *, issuer: str, subject: 
     try:
         await connection.execute(_LINK, identity)
     except IntegrityError as error:
-        raise constraints.meaning(error, {IDENTITY: RequestInvalid("is linked to a user already", "subject")}) from None
+        linked = RequestInvalid("is already linked to a user", "subject")
+        raise constraints.meaning(error, {IDENTITY: linked}) from None
     await audit.note(connection, actor=by, act="user.linked", subject=name, at=at, issuer=issuer)
 
 
@@ -209,7 +210,7 @@ def passable(email: str) -> bool:
 
 def _another(by: str, name: str, what: str) -> None:
     if by == name:
-        raise NotAllowed(f"nobody changes {what} of their own; another administrator does")
+        raise NotAllowed(f"you can't change your own {what}; ask another administrator")
 
 
 def _kinds(marks: Collection[str]) -> list[str]:

@@ -32,13 +32,11 @@ def check(password: str, name: str) -> None:
     """
     length = len(_normal(password))
     if length < LENGTH_MIN:
-        raise RequestInvalid(
-            f"a password has at least {LENGTH_MIN} characters; a few words make a good one", "password"
-        )
+        raise RequestInvalid(f"a password has at least {LENGTH_MIN} characters; use a few words", "password")
     if length > LENGTH_MAX:
         raise RequestInvalid(f"a password has at most {LENGTH_MAX} characters", "password")
     if len(set(password)) < 4 or password.lower().replace(name.lower(), "").strip() == "":
-        raise RequestInvalid("too easy to guess; a few words make a good password", "password")
+        raise RequestInvalid("this password is too easy to guess; use a few words", "password")
 
 
 async def hash_of(password: str) -> str:

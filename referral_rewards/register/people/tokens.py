@@ -41,11 +41,11 @@ async def issue(
     """
     label = label.strip()
     if not 0 < len(label) <= LABEL_LENGTH_MAX or not label.isprintable():
-        raise RequestInvalid(f"say what it is for, in up to {LABEL_LENGTH_MAX} characters", "label")
+        raise RequestInvalid(f"enter a purpose of at most {LABEL_LENGTH_MAX} characters", "label")
     if not scopes:
         raise RequestInvalid(f"choose at least one of {', '.join(sorted(Scope))}", "scopes")
     if not at < expires_at <= at + LIFETIME_MAX:
-        raise RequestInvalid("a token lasts up to a year", "expires_at")
+        raise RequestInvalid("a token is valid for at most a year", "expires_at")
     for scope in sorted(scopes):
         user.need_scope(scope)
     issued_by = None
@@ -55,7 +55,7 @@ async def issue(
         if asking is None:
             raise NotSignedIn("the token is not valid")
         if asking.expires_at is not None and expires_at > asking.expires_at:
-            raise NotAllowed("a token issues none that outlives it")
+            raise NotAllowed("a token can't create a token that outlives it")
         issued_by = asking.id
     number = uuid4()
     token = await users.new_token(

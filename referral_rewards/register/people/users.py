@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import PersonalData, TokenRow
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
+from referral_rewards.domain.labels import labels, listed
 from referral_rewards.domain.people.authority import OF_A_PERSON, READ_THE_BOOKS, Role, Scope
 
 #: Tokens begin so, to be found by whoever scans for leaked secrets.
@@ -47,7 +48,7 @@ class User:
             NotAllowed: if not.
         """
         if scope not in self.scopes:
-            raise NotAllowed(f"{self.name} lacks the scope {scope}")
+            raise NotAllowed(f"this takes the scope {scope}, which {self.name} does not have")
 
     def need_a_role(self) -> None:
         """Return if the user is a person with any role, who may read: services write facts and read nothing.
@@ -56,7 +57,7 @@ class User:
             NotAllowed: if not.
         """
         if not self.roles:
-            raise NotAllowed(f"{self.name} has no role, which reading referrals and claims needs")
+            raise NotAllowed("you need a role to see this")
         self.need_scope(Scope.CLAIMS_READ)
 
     def need_the_books(self) -> None:
@@ -67,7 +68,7 @@ class User:
         """
         self.need_a_role()
         if not self.roles & READ_THE_BOOKS:
-            raise NotAllowed(f"{self.name} may not read the books: it needs {' or '.join(sorted(READ_THE_BOOKS))}")
+            raise NotAllowed(f"To see this you need the role {listed(labels('role', sorted(READ_THE_BOOKS)), 'or')}.")
 
     def need_role(self, role: Role, what: str) -> None:
         """Return if the user holds the role; ``what`` names what needs it, for the refusal.
@@ -87,7 +88,7 @@ class User:
         """
         self.need_a_role()
         if Role.FINANCE not in self.roles:
-            raise NotAllowed(f"{self.name} is not of finance, which this needs")
+            raise NotAllowed("To do this you need the role finance.")
 
 
 async def add(
@@ -125,7 +126,7 @@ async def enter(
     """
     row = {"name": name, "roles": sorted(roles), "scopes": sorted(scopes), "marks": sorted(marks), "at": at}
     if (await connection.execute(_ENTER, row)).scalar_one_or_none() is None:
-        raise RequestInvalid(f"there is a user {name!r} already", "NAME")
+        raise RequestInvalid(f"there is already a user {name!r}", "NAME")
 
 
 async def new_token(
@@ -171,10 +172,16 @@ async def named(connection: AsyncConnection, name: str) -> User:
     """
     row = (await connection.execute(_NAMED, {"name": name})).one_or_none()
     if row is None:
-        raise NotFound("unbarred user" if await exists(connection, name) else "user", name)
+        raise NotFound("unbarred user", name) if await exists(connection, name) else await unknown(connection, name)
     roles = frozenset(Role(role) for role in row.roles)
     held = {*row.scopes, *(OF_A_PERSON if roles else ())}
     return User(name, roles, frozenset(Scope(scope) for scope in held), frozenset(row.marks))
+
+
+async def unknown(connection: AsyncConnection, name: str) -> NotFound:
+    """That nobody has this name, and which is the nearest. Only for whoever may read the list of users anyway."""
+    known = (await connection.execute(_EVERY_NAME)).scalars().all()
+    return NotFound("user", name, known)
 
 
 async def bar(connection: AsyncConnection, name: str, *, at: datetime) -> None:
@@ -184,7 +191,7 @@ async def bar(connection: AsyncConnection, name: str, *, at: datetime) -> None:
         NotFound: if there is no such user.
     """
     if (await connection.execute(_BAR, {"name": name, "at": at})).scalar_one_or_none() is None:
-        raise NotFound("user", name)
+        raise await unknown(connection, name)
 
 
 async def contact(connection: AsyncConnection, name: str) -> str | None:
@@ -234,6 +241,7 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+_EVERY_NAME: Final = text("SELECT name FROM app_user")
 _EXISTS: Final = text("SELECT EXISTS (SELECT 1 FROM app_user WHERE name = :name)")
 
 _NAMED: Final = text("SELECT roles, scopes, marks FROM app_user WHERE name = :name AND barred_at IS NULL")

@@ -1,4 +1,4 @@
-"""Whether the rules admit a decision (SPEC §6): asked before one is recorded, and before one is offered."""
+"""Check whether the rules admit a decision (SPEC §6), before it is recorded and before it is offered."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.ruling import Ruling, ruling
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, NotFound
 from referral_rewards.domain.facts import identity
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, ReferralStatus
 from referral_rewards.register.claims import dossier, moves, reservations
 from referral_rewards.register.decisions import chain as decisions
@@ -35,20 +36,20 @@ from referral_rewards.register.referrals.closing import closing_digest
 _S = ReferralStatus
 _K = DecisionKind
 
-#: What only a decision to reopen leads out of.
+#: The statuses that only a decision to reopen can end.
 REOPENABLE: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN})
-#: A reopening of a referral that never had a claim names this one.
+#: The claim id in a decision to reopen a referral that never had a claim.
 NO_CLAIM: Final = UUID(int=0)
-#: These only ever keep money back, so that they need not wait until the newest facts are judged.
+#: These can only hold money back, so they need not wait until the newest facts are judged.
 _KEEPING_BACK: Final = frozenset({_K.DENY, _K.HOLD, _K.REQUEST_EVIDENCE})
 
-#: For each kind of decision the refusal that `decide` would give, or None where it would record it.
+#: For each kind of decision the refusal that `decide` would raise, or None if it would record the decision.
 Answers = Mapping[DecisionKind, DecisionRefused | NotAllowed | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a decision on a referral would be made against now: its claim, or its closing (which has ``claim`` None)."""
+    """What a decision on a referral covers now: its claim, or its closing (then ``claim`` is None)."""
 
     digest: str
     claim_id: UUID
@@ -58,8 +59,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What the rules are asked about: a referral as it stands, what was decided so far, what would be decided on, and
-    the marks of everybody who benefits."""
+    """The input of the rules: a referral's case, the subject, the decisions so far, and the beneficiaries' marks."""
 
     case: Case
     subject: Subject
@@ -80,12 +80,12 @@ async def admits(
     keys: KeyRing,
     kinds: Collection[DecisionKind] = tuple(DecisionKind),
 ) -> Answers:
-    """Which kinds of decision the person could record now, each with the refusal that `decide` would give, or None.
+    """Return for each kind of decision the refusal that `decide` would raise for this person now, or None.
 
-    Nothing is locked or recorded: by the time the person decides, the answer may be another.
+    Nothing is locked or recorded, so the answer may have changed when the person decides.
 
     Raises:
-        NotFound: if nobody has heard of the referral.
+        NotFound: if there is no such referral.
     """
     row = await referrals.row(connection, referral)
     if row is None or (row.merged_into and row.status is None):
@@ -107,14 +107,14 @@ async def admits(
 
 
 async def open_matter(connection: AsyncConnection, row: Any, made: Sequence[Decision], now: datetime) -> Matter:
-    """What the rules are asked about, of a referral that stands before a decision.
+    """Return the input of the rules for a decision on a referral.
 
     Raises:
-        DecisionRefused: if it can't be judged at all.
+        DecisionRefused: if the referral can't be judged at all.
     """
     case = await open_case(connection, row, now)
     if case is None:
-        raise DecisionRefused(row.id, "not_judged", "no terms are in force for it")
+        raise DecisionRefused(row.id, "not_judged", "no terms were in force when it began")
     return Matter(case, await _subject(connection, case), made, await dossier.parties(connection, case))
 
 
@@ -129,13 +129,13 @@ async def _subject(connection: AsyncConnection, case: Case) -> Subject:
 
 
 async def check_rules(connection: AsyncConnection, matter: Matter, kind: DecisionKind, approver: Approver) -> None:
-    """Return if every rule about what was decided so far, and about this person, admits the kind of decision."""
+    """Return if the rules about earlier decisions and about this person admit the kind of decision; else raise."""
     row, subject, case = matter.row, matter.subject, matter.case
     if kind not in _KEEPING_BACK and row.judged_version != row.facts_version:
-        raise DecisionRefused(row.id, "facts_unjudged", "facts arrived that are being judged; look again in a moment")
+        raise DecisionRefused(row.id, "facts_unjudged", "new facts are being judged; look again in a moment")
     to = attribution.proposed_referrer(case.facts, case.origin.referrer, case.now) if kind is _K.REASSIGN else None
     if kind is _K.REASSIGN and to is None:
-        raise DecisionRefused(row.id, "no_other_referrer", "nobody has asked to move it to another referrer")
+        raise DecisionRefused(row.id, "no_other_referrer", "nobody requested to move it to another referrer")
     on_it = [decision for decision in matter.made if _is_on(decision, kind, subject.digest, row.claim_id)]
     _check_ruling(row, subject, kind, await decisions.standing(connection, on_it))
     signed = [decision.user for decision in on_it if decision.kind is kind]
@@ -151,83 +151,89 @@ async def check_rules(connection: AsyncConnection, matter: Matter, kind: Decisio
 
 
 async def _same_people(connection: AsyncConnection, approver: Approver, signed: Sequence[str]) -> list[str]:
-    """Those of the users who signed that are this person: by name, or by a mark that two accounts share."""
+    """Return the users among those who signed that are this person: by name, or by a mark that accounts share."""
     marks = identity.of_kinds(approver.marks, identity.SELF_REFERRAL_KINDS)
     asked = {"names": sorted(set(signed)), "name": approver.user, "marks": sorted(marks)}
     return list((await connection.execute(_SAME_PEOPLE, asked)).scalars()) if signed else []
 
 
 async def was_sent(connection: AsyncConnection, referral: str) -> bool:
-    """Whether the first payment of its approval was committed: from then on money can only be clawed back."""
+    """Return whether a first payment was committed; from then on money can only be clawed back."""
     return any(leg.first_sent_at is not None for leg in await reservations.legs_of(connection, referral))
 
 
 def check_stands(row: Any, kind: DecisionKind, *, sent: bool) -> None:
-    """Return if a referral that stands there takes this kind of decision; ``sent`` says whether money was."""
+    """Return if the referral's status admits this kind of decision, else raise; ``sent``: whether money was sent."""
     _check_status(row, kind)
     if sent and kind is not _K.REOPEN:
-        raise DecisionRefused(
-            row.id, "payment_committed", "money was sent, and only a clawback case (opened by a refund) recovers it"
-        )
+        raise DecisionRefused(row.id, "payment_committed", "a payment was already sent; only a clawback can recover it")
 
 
 def _check_status(row: Any, kind: DecisionKind) -> None:
-    """Return if a referral that stands there takes this kind of decision at all."""
+    """Return if the referral's status admits this kind of decision, else raise."""
     if kind is _K.REOPEN:
         if row.closed_at is None or row.status not in REOPENABLE:
-            raise DecisionRefused(row.id, "not_closed", f"it is {row.status}, and only what was closed is reopened")
+            raise DecisionRefused(
+                row.id, "not_closed", f"it is {label('status', row.status)}; only a closed referral can be reopened"
+            )
         return
     if row.status in (_S.PAYING, _S.REWARDED, _S.CLAWED_BACK):
         raise DecisionRefused(
             row.id,
             "payment_committed",
-            f"it is {row.status}: money was sent, and only a clawback case (opened by a refund) recovers it",
+            f"it is {label('status', row.status)}: a payment was already sent; only a clawback can recover it",
         )
     if row.closed_at is not None:
-        raise DecisionRefused(row.id, "closed", f"it is {row.status}; `reopen` is the only decision it takes")
+        raise DecisionRefused(row.id, "closed", f"it is {label('status', row.status)}; you can only reopen it")
     if row.status not in BEFORE_PAYMENT or row.claim_id is None:
         raise DecisionRefused(
-            row.id, "no_claim", f"it is {row.status or 'not judged yet'}: there is no claim to decide"
+            row.id,
+            "no_claim",
+            f"it is {label('status', row.status) if row.status else 'not judged yet'}; there is no claim to decide",
         )
 
 
 def _check_ruling(row: Any, subject: Subject, kind: DecisionKind, on_it: Sequence[Decision]) -> None:
-    """Return if what was decided on it so far leaves this kind of decision a meaning; else whoever asks is told of it.
+    """Return if the earlier decisions leave a purpose for this kind of decision; else raise.
 
-    Judging follows the decision by moments. In between the decisions themselves say where it stands.
+    Judging runs shortly after a decision. Until then only the decisions themselves show the current state.
     """
     signoffs = [decision.signoff for decision in on_it]
     its = [decision for decision in on_it if decision.kind is kind]
     if subject.claim is None:
         if kind is _K.REOPEN and its:
-            raise DecisionRefused(row.id, "already_reopened", f"{_told(its)} reopened it; look again")
+            raise DecisionRefused(row.id, "already_reopened", f"it was already reopened by {_told(its)}; look again")
         return
     so_far = ruling(subject.requirement, signoffs, subject.digest)
     if so_far is Ruling.DENIED:
         denials = [decision for decision in on_it if decision.kind is _K.DENY]
-        raise DecisionRefused(row.id, "already_denied", f"{_told(denials)} denied it; `reopen` corrects that")
+        raise DecisionRefused(
+            row.id, "already_denied", f"it was already denied by {_told(denials)}; reopening corrects that"
+        )
     if kind in (_K.APPROVE, _K.REASSIGN) and moves.decided(subject.claim, on_it):
         moved = [decision for decision in on_it if decision.kind is _K.REASSIGN]
-        raise DecisionRefused(row.id, "already_moved", f"{_told(moved)} moved it; look at the claim that follows")
+        raise DecisionRefused(row.id, "already_moved", f"it was already moved by {_told(moved)}; look at the new claim")
     if kind is _K.APPROVE and subject.claim.frozen:
-        why = "a dispute of its order is open; it can be approved once the dispute is won"
+        why = "a payment dispute about its order is open; it can be approved once the dispute is won"
         raise DecisionRefused(row.id, "dispute_open", why)
     if kind is _K.APPROVE and satisfied(subject.requirement, signoffs, subject.digest):
-        raise DecisionRefused(row.id, "already_approved", f"{_told(its)} approved it; nothing is left to sign")
+        raise DecisionRefused(
+            row.id, "already_approved", f"it was already approved by {_told(its)}; no signature is missing"
+        )
     if kind is _K.HOLD and so_far is Ruling.HELD:
-        raise DecisionRefused(row.id, "already_held", f"{_told(its[-1:])} put it on hold, where it stays")
+        raise DecisionRefused(row.id, "already_held", f"it was already put on hold by {_told(its[-1:])}")
     if kind is _K.RELEASE and so_far is not Ruling.HELD:
-        raise DecisionRefused(row.id, "not_held", "nobody holds it")
+        raise DecisionRefused(row.id, "not_held", "it is not on hold")
 
 
 def _told(its: Sequence[Decision]) -> str:
-    """Who decided so, and when the last of them did."""
+    """Return who decided, and when the last of them did, as text."""
     people = " and ".join(dict.fromkeys(decision.user for decision in its))
-    return f"at {its[-1].decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC {people}"
+    return f"{people}, {its[-1].decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _is_on(decision: Decision, kind: DecisionKind, digest: str, claim_id: UUID | None) -> bool:
-    """Whether it was made on what is shown now. A claim that changed and changed back is another claim."""
+    """Return whether a decision was made on the current subject. A claim that changed and changed back is another."""
     return decision.digest == digest and (kind is _K.REOPEN or decision.claim_id == claim_id)
 
 

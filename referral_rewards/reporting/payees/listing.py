@@ -1,4 +1,4 @@
-"""Payees for whom rewards were approved, by their names: what each is owed, waits for and was paid."""
+"""The payees with approved rewards, sorted by name: the amounts that each is owed, has on hold and was paid."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +13,8 @@ from referral_rewards.domain.payees import tax_forms, tax_thresholds
 from referral_rewards.domain.payees.tax_forms import FormStanding
 from referral_rewards.domain.payouts.legs import LegState
 from referral_rewards.register.payees import rows as payees
+from referral_rewards.reporting import counting
+from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.shape import GivenId, Shape
 
 PAGE: Final = 100
@@ -20,7 +22,7 @@ _CLOCK: Final = calendar.zone("UTC")
 
 
 class PayeeInList(Shape):
-    """A payee; amounts in minor units by currency, and what the form on file is worth under each regime."""
+    """A payee with amounts in minor units by currency, and the standing of their tax form under each regime."""
 
     payee: GivenId
     held_minor: dict[str, int]
@@ -31,7 +33,7 @@ class PayeeInList(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Only payees of whom a reward waits for a tax form, if ``held``; after which one, the last of the page before."""
+    """Filters of the list. ``held``: only payees with a reward on tax hold. ``after``: the last of the page before."""
 
     held: bool = False
     after: str = ""
@@ -39,7 +41,7 @@ class Wanted:
 
 
 async def listing(connection: AsyncConnection, wanted: Wanted, now: datetime) -> list[PayeeInList]:
-    """A page of payees, in the database's order."""
+    """Return a page of payees, in the database's sort order."""
     asked = {"after": wanted.after, "limit": wanted.limit}
     names = list((await connection.execute(_NAMES_HELD if wanted.held else _NAMES, asked)).scalars())
     sums: dict[str, dict[str, dict[str, int]]] = {name: {"held": {}, "owed": {}, "paid": {}} for name in names}
@@ -59,6 +61,11 @@ async def listing(connection: AsyncConnection, wanted: Wanted, now: datetime) ->
         )
         for name in names
     ]
+
+
+async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
+    """How many payees there are on all pages."""
+    return await counting.count(connection, _NAMES_HELD if wanted.held else _NAMES, {"after": ""})
 
 
 # Every name once, each found from the one before it: a payee may have very many legs.

@@ -1,20 +1,20 @@
-"""The terms of a program as people read them: sections of what is promised, by when, and who decides."""
+"""The terms of a program in readable form: sections on what is promised, by when, and who decides."""
 
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from referral_rewards.domain import money
-from referral_rewards.domain.calendar import Period
+from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.programs.terms import Partner, PayoutCycle, RewardRule, Terms, Tier
 
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-#: Days that every month has.
+#: The number of days that every month has.
 _SHORTEST_MONTH: Final = 28
 
 
 class Line(NamedTuple):
-    """One thing that the terms say, and how they say it."""
+    """One term: its name and its value in words."""
 
     what: str
     said: str
@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
 
 def in_words(terms: Terms) -> list[Part]:
-    """Every section of the terms, defaults written out."""
+    """Return every section of the terms, with defaults written out."""
     return [
         Part("Periods", tuple(_periods(terms))),
         Part("What qualifies", tuple(_qualifying(terms))),
@@ -40,64 +40,58 @@ def in_words(terms: Terms) -> list[Part]:
     ]
 
 
-def spoken(period: Period) -> str:
-    """``30 days``, ``1 month and 5 days``, ``1 hour``."""
-    years, months = divmod(period.months, 12)
-    seconds = int(period.exact.total_seconds())
-    counts = [(years, "year"), (months, "month"), (period.days, "day"), (seconds // 3600, "hour")]
-    counts += [(seconds % 3600 // 60, "minute"), (seconds % 60, "second")]
-    said = [f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in counts if count]
-    return " and ".join(said) or "none"
-
-
 def _periods(terms: Terms) -> Iterator[Line]:
     periods = terms.periods
     for channel, expiry in periods.expiry.items():
-        yield Line(f"An invitation by {_code(channel)} can be claimed for", spoken(expiry))
-    yield Line("A purchase counts after the claim for", spoken(periods.offer))
-    yield Line("A claim still reaches a purchase before it for", spoken(periods.grace))
-    yield Line("A purchase can be returned for", spoken(periods.return_))
-    yield Line("What arrives late is waited for", spoken(periods.arrival_allowance))
-    yield Line("Refunds are watched after paying for", spoken(periods.watch))
-    ends = {"instant": "at the same time of day", "end_of_day": "at the midnight that closes the day"}
-    yield Line("Each period ends", f"{ends.get(periods.day_boundary, periods.day_boundary)}, {terms.timezone}")
+        yield Line(f"Invitation by {label('channel', channel)} can be claimed for", expiry.in_words)
+    yield Line("A purchase qualifies after the claim for", periods.offer.in_words)
+    yield Line("A claim covers an earlier purchase for", periods.grace.in_words)
+    yield Line("A purchase can be returned for", periods.return_.in_words)
+    yield Line("Late facts are waited for", periods.arrival_allowance.in_words)
+    yield Line("Refunds are watched after payment for", periods.watch.in_words)
+    ends = {"instant": "at the same time of day", "end_of_day": "at the end of the day"}
+    yield Line("Each period ends", f"{ends.get(periods.day_boundary, periods.day_boundary)} in {terms.timezone}")
 
 
 def _qualifying(terms: Terms) -> Iterator[Line]:
     qualifying = terms.qualifying
-    yield Line("Conversions", ", ".join(map(_code, qualifying.kinds)))
-    yield Line("At least", _amount(terms, qualifying.minimum) or "any amount")
+    yield Line("Conversions", listed(labels("conversion", qualifying.kinds), "or"))
+    yield Line("Minimum amount", _amount(terms, qualifying.minimum) or "none")
     yield Line("New customers only", _yes(qualifying.new_customers_only))
-    yield Line("Asks for permission of public advocacy", _yes(qualifying.advocacy_permission_required))
-    yield Line("Confirmed by", terms.sources.conversions)
-    yield Line("Customers' issues and consents are known to", terms.sources.customers or "nobody but our own record")
+    yield Line("Public advocacy permission required", _yes(qualifying.advocacy_permission_required))
+    yield Line("Conversions confirmed by", terms.sources.conversions)
+    yield Line("Customer issues and consents from", terms.sources.customers or "our own records only")
 
 
 def _rewards(terms: Terms) -> Iterator[Line]:
     for side, rule in (("referrer", terms.rewards.referrer), ("referee", terms.rewards.referee)):
-        yield Line(f"To the {side}", _rule(terms, rule) if rule else "nothing")
+        yield Line(f"For the {side}", _rule(terms, rule) if rule else "none")
     for partner in terms.partners:
         until = f" until {partner.valid_until.isoformat()} (exclusive)" if partner.valid_until else ""
         said = f"{_rate(terms, partner)}, from {partner.valid_from.isoformat()}{until}"
-        yield Line(f"To partner {partner.partner} instead", said)
+        yield Line(f"For partner {partner.partner} instead", said)
 
 
 def _rule(terms: Terms, rule: RewardRule) -> str:
     if not rule.tiers:
-        return f"{_rate(terms, rule)}, as {_code(rule.kind)}"
+        return f"{_rate(terms, rule)}, {label('kind', rule.kind)}"
     tiers = [f"{_rate(terms, tier)} {_from(terms, tier)}" for tier in rule.tiers]
-    return f"{'; '.join(tiers)}; as {_code(rule.kind)}"
+    return f"{'; '.join(tiers)}; {label('kind', rule.kind)}"
 
 
 def _rate(terms: Terms, rate: RewardRule | Tier | Partner) -> str:
-    flat = _amount(terms, rate.amount) if rate.amount is not None else f"{format(rate.percent or 0, 'f')} % of the net"
+    flat = (
+        _amount(terms, rate.amount)
+        if rate.amount is not None
+        else f"{format(rate.percent or 0, 'f')} % of the net amount"
+    )
     return f"{flat}, at most {_amount(terms, rate.cap)}" if rate.cap is not None else flat
 
 
 def _from(terms: Terms, tier: Tier) -> str:
     if tier.from_amount is not None:
-        return f"from {_amount(terms, tier.from_amount)} on"
-    return f"from {tier.from_rewarded or 0} approved rewards on"
+        return f"for amounts from {_amount(terms, tier.from_amount)}"
+    return "from the first reward" if not tier.from_rewarded else f"after {tier.from_rewarded} approved rewards"
 
 
 def _limits(terms: Terms) -> Iterator[Line]:
@@ -105,18 +99,18 @@ def _limits(terms: Terms) -> Iterator[Line]:
     if each is not None:
         most = [f"{each.rewards} rewards"] if each.rewards is not None else []
         most += [_amount(terms, each.amount)] if each.amount is not None else []
-        yield Line("One referrer", f"{' and '.join(most)} within {spoken(each.period)}")
-    yield Line("One reward", _amount(terms, limits.per_reward) or "no limit of its own")
-    yield Line("The whole program", _amount(terms, limits.budget) or "no budget set")
+        yield Line("Per referrer", f"{' and '.join(most)} within {each.period.in_words}")
+    yield Line("Per reward", _amount(terms, limits.per_reward) or "no limit")
+    yield Line("Program budget", _amount(terms, limits.budget) or "no budget")
 
 
 def _approval(terms: Terms) -> Iterator[Line]:
     approval = terms.approval
     for kind, roles in approval.routes.items():
-        yield Line(f"Rewards as {_code(kind)} are approved by", " and ".join(map(_code, roles)))
-    yield Line("Two people from", _amount(terms, approval.four_eyes_from) or "overrides only")
-    yield Line("Approvers are reminded after", spoken(approval.remind_after))
-    yield Line("It is escalated after", f"{spoken(approval.escalate_after)}, to {_code(approval.escalate_to)}")
+        yield Line(f"Approval of {label('kind', kind)} by", listed(labels("role", roles)))
+    yield Line("Two approvers from", _amount(terms, approval.four_eyes_from) or "overrides only")
+    yield Line("Reminder to approvers after", approval.remind_after.in_words)
+    yield Line("Escalation after", f"{approval.escalate_after.in_words}, to {label('role', approval.escalate_to)}")
 
 
 def _on(timing: PayoutCycle) -> str:
@@ -130,19 +124,19 @@ def _payment(terms: Terms) -> Iterator[Line]:
     if timing == "immediate":
         yield Line("Paid", "as soon as it is approved")
     else:
-        least = f", to whom at least {_amount(terms, timing.minimum)} is owed" if timing.minimum is not None else ""
+        least = f", to payees with at least {_amount(terms, timing.minimum)} due" if timing.minimum is not None else ""
         yield Line("Paid", f"{_on(timing)}{least}")
     for kind, rail in terms.payouts.rails.items():
-        yield Line(f"As {_code(kind)} by", _code(rail))
-    yield Line("Tax regime", terms.tax.regime)
+        yield Line(f"Rail for {label('kind', kind)}", label("rail", rail))
+    yield Line("Tax regime", label("regime", terms.tax.regime))
     hours = terms.contact_hours
-    yield Line("People are written to", f"{hours.start:%H:%M} to {hours.end:%H:%M}" if hours else "at any hour")
+    yield Line("Messages are sent", f"{hours.start:%H:%M} to {hours.end:%H:%M}" if hours else "at any hour")
 
 
 def _fraud(terms: Terms) -> Iterator[Line]:
-    yield Line("A person must look from a score of", str(terms.fraud.threshold))
+    yield Line("Review from a fraud score of", str(terms.fraud.threshold))
     for signal, weight in terms.fraud.weights.items():
-        yield Line(_code(signal), f"adds {weight}")
+        yield Line(_title(label("signal", signal)), f"adds {weight}")
     if terms.fraud.blocked_countries:
         yield Line("Blocked countries", ", ".join(terms.fraud.blocked_countries))
     if terms.fraud.blocked_sites:
@@ -157,5 +151,5 @@ def _yes(said: bool) -> str:
     return "yes" if said else "no"
 
 
-def _code(value: str) -> str:
-    return value.replace("_", " ")
+def _title(said: str) -> str:
+    return said[:1].upper() + said[1:]

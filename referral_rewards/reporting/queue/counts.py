@@ -1,5 +1,8 @@
-"""How much waits, counted to a thousand: exact numbers of everything would have every verdict wait for a counter's row,
-and nobody works differently with 40,000 claims before them than with 1,000."""
+"""Count the queue, up to a thousand.
+
+Exact counts would make every verdict wait for a counter's row, and 40,000 claims are not worked off differently from
+1,000.
+"""
 
 from datetime import datetime
 from typing import Any, Final
@@ -8,43 +11,29 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.waiting import Waits
+from referral_rewards.reporting.counting import COUNTED_MAX, Count
 from referral_rewards.reporting.shape import Shape
 
-COUNTED_MAX: Final = 1_000
 _UP_TO: Final = COUNTED_MAX + 1
 
 
-class Counted(Shape):
-    """How many; where `at_least` is true there are more."""
-
-    count: int
-    at_least: bool
-
-    @classmethod
-    def of(cls, counted: int) -> "Counted":
-        return cls(count=min(counted, COUNTED_MAX), at_least=counted > COUNTED_MAX)
-
-    def __str__(self) -> str:
-        return f"{self.count:,}{'+' if self.at_least else ''}"
-
-
 class Counts(Shape):
-    """The whole queue, whatever the page was asked for: all of it, what is overdue, and by why it waits and by program,
-    empty ones left out."""
+    """Counts of the whole queue, whatever the page's filters: all, overdue, by reason and by program. Zeros are left
+    out."""
 
-    all: Counted
-    overdue: Counted
-    exceptions: dict[str, Counted]
-    programs: dict[str, Counted]
+    all: Count
+    overdue: Count
+    exceptions: dict[str, Count]
+    programs: dict[str, Count]
 
 
 async def counts(connection: AsyncConnection, now: datetime) -> Counts:
-    """The counts of the whole queue at this moment."""
+    """Return the current counts of the whole queue."""
     given: dict[str, Any] = {"now": now, "exceptions": list(Waits)}
-    found: dict[str, dict[str, Counted]] = {}
+    found: dict[str, dict[str, Count]] = {}
     for row in await connection.execute(_COUNTS, given):
         if row.counted or row.name == "":
-            found.setdefault(row.by, {})[row.name] = Counted.of(row.counted)
+            found.setdefault(row.by, {})[row.name] = Count.of(row.counted)
     return Counts(
         all=found["all"][""],
         overdue=found["overdue"][""],
@@ -53,8 +42,8 @@ async def counts(connection: AsyncConnection, now: datetime) -> Counts:
     )
 
 
-# Each in the whole order of its index and as a range of one value, so that nothing but the entries counted is read; how
-# many stands in the statement: PostgreSQL plans one that is prepared as if a tenth of all were asked for.
+# Each count uses the full order of its index and a range of one value, so that only the counted entries are read. The
+# limit is a literal, because PostgreSQL plans a parameter as if it asked for a tenth of all rows.
 _COUNTS: Final = text(f"""
 SELECT 'all' AS by, '' AS name,
        (SELECT count(*) FROM (

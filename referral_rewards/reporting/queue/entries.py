@@ -1,8 +1,9 @@
-"""What waits for a person, in the form in which it is shown: the approvers' queue with the brief's seven columns."""
+"""The entries of the approvers' queue, in the form in which they are displayed."""
 
+import textwrap
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -33,7 +34,7 @@ class Eligibility(Shape):
 
 
 class Signature(Shape):
-    """Who has decided what on this very claim."""
+    """A decision on exactly this claim: who decided what, and when."""
 
     user: str
     roles: tuple[str, ...]
@@ -42,7 +43,7 @@ class Signature(Shape):
 
 
 class Approval(Shape):
-    """What a decision is made against, the roles that must sign and by how many people, and who has."""
+    """The digest that a decision signs, the roles and number of people that must sign, and who has signed."""
 
     digest: str | None
     needs: tuple[str, ...]
@@ -52,7 +53,7 @@ class Approval(Shape):
 
 
 class Payment(Shape):
-    """A payout, and where it stands."""
+    """A payout and its state."""
 
     payout: UUID
     state: str
@@ -60,7 +61,7 @@ class Payment(Shape):
 
 
 class Entry(Shape):
-    """One thing that waits for a person."""
+    """An entry of the queue: one thing that waits for a person."""
 
     referral: str | None = Field(description="Null for a payout cycle. Of a payout of several referrals the first.")
     program: str | None
@@ -83,15 +84,15 @@ class Entry(Shape):
 
     @property
     def selectable(self) -> bool:
-        """Whether it can be decided on together with others: what is flagged is decided by itself."""
+        """Return whether it can be decided together with others; a flagged claim must be decided alone."""
         return self.exception is Waits.APPROVAL and not self.eligibility.flags
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries of the queue. ``next`` is what ``after`` takes for those that follow, None at the end.
+    """A page of the queue. ``next`` is the ``after`` of the next page, None at the end.
 
-    ``early`` says that it is not full though more may follow, because so much was looked through for it.
+    ``early``: the page is not full although more may follow, because the search reached its limit.
     """
 
     entries: list[Entry]
@@ -102,13 +103,14 @@ class Page:
 async def page(
     connection: AsyncConnection, keys: KeyRing, filters: Filters, asking: Asking | None, now: datetime
 ) -> Page:
-    """A page of what waits: claims before their approvers, late facts, open clawback cases, payouts that can't go on by
-    themselves, payout cycles to be released, and conversions that a referee reports and no source has confirmed.
+    """Return a page of what waits for a person.
 
-    ``signed`` names only those whose signature ``keys`` verify.
+    These are claims to approve, late facts, open clawback cases, payouts that can't continue alone, payout cycles to
+    release, and reported conversions that no source has confirmed. ``signed`` names only users whose signature
+    ``keys`` verifies.
 
     Raises:
-        RequestInvalid: for filters that make no sense together, or a cursor that is none.
+        RequestInvalid: for filters that do not fit together, or an invalid cursor.
     """
     found = await search(connection, filters, asking, now)
     return Page(await entries(connection, keys, found.keys, now), found.next, found.early)
@@ -117,7 +119,8 @@ async def page(
 async def entries(
     connection: AsyncConnection, keys: KeyRing, wanted: tuple[tuple[str, str, str], ...], now: datetime
 ) -> list[Entry]:
-    """The entries of these keys (referral, exception, subject) in this order, without those that are gone."""
+    """Return the entries with these keys (referral, exception, subject), in the order given; missing ones are left
+    out."""
     rows = (await connection.execute(_ENTRIES, {"keys": dump(wanted)})).all() if wanted else []
     made = await decisions.on_referrals(connection, {row.id for row in rows if row.decided}, keys)
     return [_entry(row, made.get(row.id, []), now) for row in rows]
@@ -126,7 +129,7 @@ async def entries(
 async def everything(
     connection: AsyncConnection, keys: KeyRing, filters: Filters, asking: Asking | None, now: datetime
 ) -> AsyncIterator[Entry]:
-    """All entries, page by page."""
+    """Yield all entries, reading page by page."""
     after = filters.after
     while True:
         asked = filters.model_copy(update={"after": after, "limit": PAGE_MAX})
@@ -140,7 +143,7 @@ async def everything(
 
 def _entry(row: Any, made: list[Decision], now: datetime) -> Entry:
     body: dict[str, Any] = row.body or {}
-    about, to_do = _matter(row)
+    about, to_do = _matter(row, now)
     return Entry(
         referral=row.referral_id or None,
         program=row.program,
@@ -178,25 +181,50 @@ def _approval(row: Any, body: dict[str, Any], made: list[Decision]) -> Approval:
     )
 
 
-def _matter(row: Any) -> tuple[str | None, str | None]:
+def _matter(row: Any, now: datetime) -> tuple[str | None, str | None]:
     """What it is about, and what to do about it, where that is not to decide on the claim."""
     if row.cycle_due_on is not None:
-        about = f"the payout cycle of {row.program} that was due on {row.cycle_due_on:%Y-%m-%d} has a list"
-        return about, "Look through the list, then release it."
+        about = f"payout cycle of {row.program}, due on {row.cycle_due_on:%Y-%m-%d}"
+        return about, "Check the list, then release the cycle."
     if row.payout_state is not None:
         advice = to_do(
             PayoutState(row.payout_state), sent=row.payout_sent_at is not None, given_up=row.payout_given_up,
             rail=row.payout_rail, key=row.payout_key,
         )  # fmt: skip
         return row.payout_why, advice
+    if row.exception == Waits.LATE_FACT:
+        return _late(row, now), _TO_DO[Waits.LATE_FACT]
     return row.about, _TO_DO.get(row.exception)
 
 
+def _late(row: Any, now: datetime) -> str:
+    """What came late: the newest appeal in its own words, else how many facts."""
+    others = row.late_facts - (row.appealed_at is not None)
+    facts = f"{others} late {'fact' if others == 1 else 'facts'}"
+    if row.appealed_at is None:
+        return facts
+    words = textwrap.shorten(row.appeal or "", _APPEAL_LENGTH_MAX, placeholder=" …")
+    appeal = f"Appeal by the {row.appealed_by or 'person concerned'}, {_ago(now - row.appealed_at)}"
+    said = f"{appeal}: “{words}”" if words else f"{appeal} (its text was erased)"
+    return f"{said}; {facts}" if others > 0 else said
+
+
+def _ago(since: timedelta) -> str:
+    """``2 days ago``, ``1 hour ago``, ``just now``."""
+    for number, unit in ((since.days, "day"), (since.seconds // 3600, "hour"), (since.seconds // 60, "minute")):
+        if number > 0:
+            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+    return "just now"
+
+
+#: So much of an appeal is shown in a list; the claim page shows all of it.
+_APPEAL_LENGTH_MAX: Final = 200
+
+
 _TO_DO: Final = {
-    Waits.LATE_FACT: "Read what came late. If it would have changed the outcome, reopen the referral.",
-    Waits.CLAWBACK: "Decide what becomes of what was paid: take it back, keep it from what comes next, give it up, or "
-    "leave it as it is.",
-    Waits.REPORTED: "Ask the source of conversions for the purchase; nothing is paid for it until it says so.",
+    Waits.LATE_FACT: "Read what arrived late. If it changes the outcome, reopen the referral.",
+    Waits.CLAWBACK: "Decide how to recover the reward: reverse it, offset it, write it off, or dismiss the case.",
+    Waits.REPORTED: "Ask the source of conversions about the purchase. Nothing is paid before it confirms it.",
 }
 
 
@@ -206,10 +234,12 @@ def _signature(decision: Decision) -> Signature:
     )
 
 
-# Most of a claim is its evidence, which no list shows.
+# The largest part of a claim is its evidence, which lists do not show.
 _ENTRIES: Final = text(f"""
-SELECT q.referral_id, q.exception, q.subject, q.about, coalesce(its.updated_at, q.since) AS since, q.remind_at,
-       q.escalate_at, r.id, coalesce(r.program, q.program) AS program, coalesce(r.status, q.status) AS status, r.reason,
+SELECT q.referral_id, q.exception, q.subject, q.about, r.late_facts,
+       appeal.at AS appealed_at, appeal.by AS appealed_by, appeal.words AS appeal,
+       coalesce(its.updated_at, q.since) AS since, q.remind_at, q.escalate_at, r.id,
+       coalesce(r.program, q.program) AS program, coalesce(r.status, q.status) AS status, r.reason,
        its.state AS payout_state, its.why AS payout_why, its.key_used_at AS payout_sent_at, its.rail AS payout_rail,
        its.provider_key AS payout_key, its.given_up AS payout_given_up, cycle.due_on AS cycle_due_on, r.referrer,
        r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
@@ -227,6 +257,13 @@ LEFT JOIN LATERAL (
     SELECT p.*, {GIVEN_UP} AS given_up FROM payout p
     WHERE q.exception LIKE 'payout%' AND p.id = CAST(q.subject AS uuid) OFFSET 0
 ) AS its ON true
+LEFT JOIN LATERAL (
+    SELECT f.occurred_at AS at, f.data->>'by' AS by, p.body->>'why' AS words
+    FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id LEFT JOIN personal_data p ON p.subject_id = f.id
+    WHERE q.exception = 'late_fact' AND rf.referral_id = r.id AND rf.version > r.closed_version
+      AND f.type = 'referral.appealed'
+    ORDER BY f.occurred_at DESC, f.id LIMIT 1 OFFSET 0
+) AS appeal ON true
 LEFT JOIN LATERAL (
     SELECT due_on FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0
 ) AS cycle ON true

@@ -1,4 +1,4 @@
-"""What a letter says of a referral: the explanation that everybody gets, and what concerns its reader alone."""
+"""Build letters about a referral: the common explanation, and what concerns the recipient alone."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -11,12 +11,20 @@ from referral_rewards.notices.composing import Letter
 from referral_rewards.register.notices.rows import Audience
 from referral_rewards.reporting.referrals.everything import LegShown, ReferralShown
 
-_KINDS: Final = {"cash": "", "credit": " of credit", "discount": " of discount", "gift_card": " as a gift card"}
+#: In what a reward is, after its amount.
+_KINDS: Final = {
+    "cash": "",
+    "credit": " in account credit",
+    "discount": " as a discount",
+    "gift_card": " as a gift card",
+}
 
 
 def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: Sequence[Handed] = ()) -> Letter:
-    """The letter of a message, from everything about its referral (`showing`). ``link`` is the reader's own, and so
-    is what they are ``handed``."""
+    """Return the letter of a message; ``shown`` is everything about its referral (`showing`).
+
+    ``link`` and ``handed`` belong to the recipient alone.
+    """
     told = shown.told
     assert told is not None  # none is planned before it was judged
     if notice.audience == Audience.APPROVERS:
@@ -27,6 +35,7 @@ def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: S
         template=notice.template,
         program=terms.name,
         referral=notice.referral_id,
+        began=_began(shown, terms),
         why=told.why,
         next=told.next,
         appeal=told.appeal,
@@ -36,8 +45,15 @@ def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: S
     )
 
 
+def _began(shown: ReferralShown, terms: Terms) -> str:
+    """The day on which it began, by the program's clock: ``10 July 2026``."""
+    assert shown.periods is not None  # nothing is told of what never began
+    began_at = shown.periods.began_at.astimezone(terms.zone)
+    return f"{began_at.day} {began_at:%B %Y}"
+
+
 def rewards_of(legs: Iterable[LegShown], side: Side) -> list[str]:
-    """What one side was granted, in words."""
+    """Return the rewards granted to one side, in words."""
     return [
         f"{display(leg.amount_minor, leg.currency)}{_KINDS[leg.kind]}"
         for leg in legs

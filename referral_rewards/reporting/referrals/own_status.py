@@ -1,42 +1,25 @@
-"""A referral as one of its sides sees it: its own status, reward and letters, and nothing about the other side."""
+"""A referral as one of its sides sees it: its status, own reward and own letters, nothing about the other side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.clawbacks.states import ClawbackKind
+from referral_rewards.domain.labels import VOCABULARIES, label
 from referral_rewards.domain.money import display
-from referral_rewards.domain.notices.states import NoticeState
+from referral_rewards.domain.payouts.legs import LegState
+from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import Handed, PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.reporting.referrals.everything import Appeal, LegShown, ReferralShown
-
-#: Where a leg stands, by its payout's state if it has one, in words for whoever gets it.
-_PAYMENT: Final[Mapping[str, str]] = {
-    "reserved": "approved, and not paid yet",
-    "tax_hold": "approved; it is paid once a tax form is on file",
-    "planned": "approved, and paid with the next payout cycle",
-    "approved": "approved, and about to be paid",
-    "sending": "being paid",
-    "unknown": "being paid",
-    "paid": "paid",
-    "settled": "paid",
-    "clawed_back": "taken back",
-}
-#: What only people at the company need to know more of.
-_LOOKED_INTO: Final = "approved; its payment is being looked into"
-_LETTERS: Final = {
-    NoticeState.SENT: "sent to you",
-    NoticeState.WAITING: "on its way",
-    NoticeState.HELD: "is sent to you at a better hour",
-}
+from referral_rewards.reporting.referrals.periods import Told
 
 
 @dataclass(frozen=True, slots=True)
 class OwnReward:
-    """What one side was granted: the amount in words, and where it stands."""
+    """A reward of one side: the amount and its state, in words."""
 
     amount: str
     kind: RewardKind
@@ -45,7 +28,7 @@ class OwnReward:
 
 @dataclass(frozen=True, slots=True)
 class OwnLetter:
-    """What that side was told, and whether it was sent; ``text`` is None once it was erased."""
+    """A letter to that side, and whether it was sent; ``text`` is None once erased."""
 
     at: datetime
     subject: str | None
@@ -56,7 +39,7 @@ class OwnLetter:
 
 @dataclass(frozen=True, slots=True)
 class OwnStatus:
-    """What a status page shows. ``handed`` is what the rail gave for that side, and is a secret of theirs."""
+    """The content of a status page. ``handed`` is what the rail gave for that side, and is secret to it."""
 
     status: ReferralStatus | None
     why: str
@@ -70,32 +53,68 @@ class OwnStatus:
 
 
 def own_status(shown: ReferralShown, side: Side, handed: Sequence[Handed] = ()) -> OwnStatus:
-    """What that side sees of everything about the referral."""
+    """Return what one side may see of the referral."""
     told = shown.told
     return OwnStatus(
         status=shown.status,
-        why=told.why if told else "The invitation is being looked at.",
+        why=_why(shown, told, side) if told else "We are checking the invitation.",
         next=told.next if told else None,
         appeal=told.appeal if told else None,
         appeals=tuple(each for each in shown.appeals if each.by == side.value),
         deadline=shown.deadline,
         rewards=tuple(
             OwnReward(display(leg.amount_minor, leg.currency), leg.kind, _state(shown, leg))
-            for leg in shown.legs
-            if leg.role is side and leg.state != "cancelled"
+            for leg in _rewards(shown, side)
         ),
         handed=handed,
         letters=tuple(
-            OwnLetter(each.settled_at or each.planned_at, each.subject, each.what, _LETTERS[each.state], each.text)
+            OwnLetter(
+                at=each.settled_at or each.planned_at,
+                subject=each.subject,
+                what=each.what,
+                state=label("letter_state_for_them", each.state),
+                text=each.text,
+            )
             for each in shown.communication
-            if each.to == side.value and each.state in _LETTERS
+            if each.to == side.value and each.state in VOCABULARIES["letter_state_for_them"]
         ),
     )
 
 
+def _rewards(shown: ReferralShown, side: Side) -> list[LegShown]:
+    return [leg for leg in shown.legs if leg.role is side and leg.state != LegState.CANCELLED]
+
+
 def _state(shown: ReferralShown, leg: LegShown) -> str:
-    if leg.state != "reserved":
-        return _PAYMENT.get(leg.state, _LOOKED_INTO)
-    its = [each.state for each in shown.payouts if each.role is leg.role]
-    payouts = [state for state in its if state is not PayoutState.CANCELLED]
-    return _PAYMENT.get(payouts[0] if payouts else "reserved", _LOOKED_INTO)
+    """Where a reward is, for whoever gets it. Of one that was taken back in part, what they keep."""
+    if leg.state != LegState.RESERVED:
+        taken_minor = _taken_minor(shown, leg.role)
+        left_minor = leg.amount_minor - taken_minor
+        if taken_minor and left_minor > 0:
+            taken, left = (display(each, leg.currency) for each in (taken_minor, left_minor))
+            return f"paid; {taken} taken back, {left} remain yours"
+        return label("payment_for_them", leg.state)
+    its = [each for each in shown.payouts if each.role is leg.role and each.state is not PayoutState.CANCELLED]
+    if its and its[0].state is PayoutState.ACCEPTED and its[0].rail in BY_HAND:
+        return "payment is being processed by our bank"
+    return label("payment_for_them", its[0].state if its else leg.state)
+
+
+def _why(shown: ReferralShown, told: Told, side: Side) -> str:
+    """Why it stands there; of a reward that is paid as a whole, also what was taken back of this side's."""
+    taken_minor = _taken_minor(shown, side) if shown.status is ReferralStatus.REWARDED else 0
+    paid = _rewards(shown, side)
+    if not taken_minor or not paid:
+        return told.why
+    return f"{told.why} {display(taken_minor, paid[0].currency)} of it was taken back."
+
+
+def _taken_minor(shown: ReferralShown, side: Side) -> int:
+    """What came back of a side's reward; what was given up was not taken."""
+    return sum(
+        each.recovered_minor
+        for case in shown.clawbacks
+        if case.role is side
+        for each in case.clawbacks
+        if each.kind is not ClawbackKind.WRITE_OFF
+    )

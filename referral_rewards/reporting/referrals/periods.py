@@ -1,4 +1,4 @@
-"""What the four periods made of a referral, as it is shown and as it is told to the people whom it concerns."""
+"""The four periods of a referral for display, and the explanation of its status to the people concerned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from referral_rewards.reporting.shape import Instant, Shape
 
 
 class ConversionSeen(Shape):
-    """A conversion of the referee's, minor units. ``counts``: it qualifies, with what is left of it; ``grace_ends`` is
-    when a claim stops reaching it, null for a kind that the terms don't reward."""
+    """A conversion of the referee, in minor units. ``counts``: its remaining amount qualifies; ``grace_ends`` is the
+    deadline for a claim after it, null for a kind that the terms don't reward."""
 
     order: str
     kind: str
@@ -37,8 +37,8 @@ class ConversionSeen(Shape):
 
 
 class Periods(Shape):
-    """When the four periods begin and end. Ends are exclusive, and null while a period has not begun; ``claim_by`` is
-    when a claim comes too late, and ``minimum`` the least that a conversion must come to, in major units."""
+    """When the four periods begin and end. Ends are exclusive, and null while a period has not begun. From ``claim_by``
+    on a claim is too late; ``minimum`` is the minimum amount of a conversion, in major units."""
 
     timezone: str
     began_at: Instant
@@ -53,16 +53,24 @@ class Periods(Shape):
 
 
 class Told(Shape):
-    """Where it stands, in words for the people whom it concerns."""
+    """The explanation of a referral's status, in words for the people concerned."""
 
     why: str
     next: str | None
     appeal: str | None
 
 
+class Moved(Shape):
+    """When its rewards were paid and last taken back, and the reason code of the decision that took them back."""
+
+    paid_at: Instant | None = None
+    taken_back_at: Instant | None = None
+    taken_back_for: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What the four periods made of the facts that were judged, or that a closed referral closed with."""
+    """The course of the four periods on the judged facts; for a closed referral, on the facts at its closing."""
 
     terms: Terms
     begun: Origin
@@ -72,7 +80,7 @@ class Life:
 
 
 async def life(connection: AsyncConnection, row: Any) -> Life | None:
-    """The life of a referral by its row; None while nothing began it, or no terms were in force when it began."""
+    """Return the life of a referral; None if no fact has begun it, or no terms were in force when it began."""
     linked = await referrals.facts(connection, row.id)
     last = row.closed_version if row.closed_version is not None else row.judged_version
     facts = [each.fact for each in linked if each.version <= last]
@@ -88,7 +96,7 @@ async def life(connection: AsyncConnection, row: Any) -> Life | None:
 
 
 def shown(life: Life) -> Periods:
-    """The periods of that life."""
+    """Return the periods of a life for display."""
     course, minimum = life.course, life.terms.qualifying.minimum
     return Periods(
         timezone=life.terms.timezone,
@@ -104,8 +112,8 @@ def shown(life: Life) -> Periods:
     )
 
 
-def told(row: Any, life: Life, made: Sequence[DecisionShown]) -> Told:
-    """Where a referral stands by its row, its life and the decisions on it."""
+def told(row: Any, life: Life, made: Sequence[DecisionShown], moved: Moved) -> Told:
+    """Where a referral stands by its row, its life, the decisions on it and what was moved for it."""
     denials = [each for each in made if each.genuine and each.kind == DecisionKind.DENY]
     denial = denials[-1] if denials else None
     return Told.model_validate(
@@ -121,6 +129,9 @@ def told(row: Any, life: Life, made: Sequence[DecisionShown]) -> Told:
                 converted_at=row.conversion_at,
                 decided_for=denial.reason if denial else None,
                 decided_at=denial.decided_at if denial else None,
+                paid_at=moved.paid_at,
+                taken_back_at=moved.taken_back_at,
+                taken_back_for=moved.taken_back_for,
             )
         )
     )

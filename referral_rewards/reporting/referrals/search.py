@@ -1,12 +1,14 @@
-"""Finds referrals for support: by the beginning of their id, or by a referrer, a customer or an order."""
+"""Search referrals for support: by the beginning of their id, or by a referrer, customer or order."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.reporting import counting
+from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.shape import Instant, Shape
 
 PAGE: Final = 50
@@ -14,7 +16,7 @@ PAGE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for; empty finds everything. ``after`` is the id that the page before ended with."""
+    """Filters of the search; empty means any. ``after`` is the last id of the page before."""
 
     q: str = ""
     status: str = ""
@@ -23,7 +25,7 @@ class Search:
 
 
 class ReferralFound(Shape):
-    """A referral that was found, in a line; ``zone`` is that of its program."""
+    """A search result; ``zone`` is the time zone of its program."""
 
     referral: str
     program: str | None
@@ -39,7 +41,18 @@ class ReferralFound(Shape):
 
 async def search(connection: AsyncConnection, wanted: Search) -> tuple[list[ReferralFound], str | None]:
     """A page of referrals by their ids, and what `after` is for the next one, or None at the end."""
-    asked = {
+    rows = (await connection.execute(_FOUND, _asked(wanted))).all()
+    found = [ReferralFound.model_validate(row) for row in rows[:PAGE]]
+    return found, found[-1].referral if len(rows) > PAGE else None
+
+
+async def count(connection: AsyncConnection, wanted: Search) -> Count:
+    """How many referrals there are on all pages."""
+    return await counting.count(connection, _FOUND, {**_asked(wanted), "after": ""})
+
+
+def _asked(wanted: Search) -> dict[str, Any]:
+    return {
         "q": wanted.q,
         "beyond": wanted.q + "\U0010ffff",
         "status": wanted.status,
@@ -47,12 +60,9 @@ async def search(connection: AsyncConnection, wanted: Search) -> tuple[list[Refe
         "after": wanted.after,
         "limit": PAGE + 1,
     }
-    rows = (await connection.execute(_FOUND, asked)).all()
-    found = [ReferralFound.model_validate(row) for row in rows[:PAGE]]
-    return found, found[-1].referral if len(rows) > PAGE else None
 
 
-# The beginning of an id may be that of every referral: in the order of ids no more than a page of them is read.
+# Many ids may share the searched prefix: reading in the order of ids, only one page of them is read.
 _FOUND: Final = text("""
 WITH found AS (
     (SELECT id FROM referral

@@ -1,4 +1,4 @@
-"""A referral's time as it is drawn: its four periods, and what happened when."""
+"""The timeline of a referral: its four periods, and what happened when."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,16 +7,17 @@ from enum import StrEnum
 from typing import Any, Final
 
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.reporting.referrals.everything import ReferralShown
 from referral_rewards.reporting.referrals.periods import Periods
 
-#: A picture with more marks than this could not be read; what is left out stands among the facts.
+#: More marks than this would be unreadable; events left out are still in the list of facts.
 MARKS_MAX: Final = 24
 
 
 class Sign(StrEnum):
-    """What a mark stands for; each has a shape of its own."""
+    """The kind of a mark; each kind has its own shape."""
 
     STEP = "step"
     CONVERSION = "conversion"
@@ -27,8 +28,8 @@ class Sign(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One of the four periods. ``starts`` and ``ends`` are both None where it has not begun, which ``note`` explains;
-    ``over`` once its end has come."""
+    """One of the four periods. ``starts`` and ``ends`` are both None if it has not begun; ``note`` explains why.
+    ``over``: it has ended."""
 
     name: str
     label: str
@@ -40,7 +41,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened, in words; ``good`` is None for what is neither good nor bad for the reward."""
+    """An event in words; ``good`` is None if it is neither good nor bad for the reward."""
 
     at: datetime
     sign: Sign
@@ -50,7 +51,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What is drawn: ``zone`` is that of the program, whose clocks say when its periods end."""
+    """The content of the picture; ``zone`` is the program's time zone, in which its periods end."""
 
     zone: str
     now: datetime
@@ -60,7 +61,7 @@ class Timeline:
 
 
 def timeline(shown: ReferralShown, now: datetime) -> Timeline | None:
-    """The timeline of a referral; None for one that no terms could be applied to yet."""
+    """Return the timeline of a referral; None if no terms apply to it yet."""
     periods = shown.periods
     if periods is None:
         return None
@@ -75,7 +76,7 @@ def _spans(shown: ReferralShown, periods: Periods, now: datetime) -> Iterator[Sp
             return Span(name, label, note=without)
         return Span(name, label, starts, ends, over=ends <= now)
 
-    yield span("invitation", "Invitation", periods.began_at, periods.invitation_ends, "has no end")
+    yield span("invitation", "Invitation", periods.began_at, periods.invitation_ends, "no end")
     bought, reached = _grace(periods)
     yield span("grace", "Grace", bought, reached, "not needed so far")
     yield span("offer", "Offer", periods.claimed_at, periods.offer_ends, "begins with the claim")
@@ -84,7 +85,7 @@ def _spans(shown: ReferralShown, periods: Periods, now: datetime) -> Iterator[Sp
 
 
 def _grace(periods: Periods) -> tuple[datetime | None, datetime | None]:
-    """From the purchase that came before a claim, to when a claim still reaches it; the one that reaches furthest."""
+    """Return the grace period of the purchase before the claim: its start and its end; the one that ends last."""
     reaching = [(each.occurred_at, each.grace_ends) for each in periods.conversions if each.grace_ends is not None]
     before = [(p, ends) for p, ends in reaching if periods.claimed_at is None or p < periods.claimed_at < ends]
     return max(before, key=lambda each: each[1], default=(None, None))
@@ -97,21 +98,21 @@ def _marks(shown: ReferralShown, periods: Periods) -> Iterator[Mark]:
             at, said = fact.occurred_at, say(fact.data)
             if fact.type == FactType.REFERRAL_CLAIMED and periods.claim_by is not None and at >= periods.claim_by:
                 said, good = f"{said}, too late", False
-            yield Mark(at, sign, f"{said} (came after the closing)" if fact.late else said, good)
+            yield Mark(at, sign, f"{said} (late)" if fact.late else said, good)
     for made in shown.decisions:
         if made.genuine:
-            said = f"{made.user} decided: {made.kind.replace('_', ' ')} ({made.reason.replace('_', ' ')})"
-            yield Mark(made.decided_at, Sign.DECISION, said, _DECIDED.get(made.kind))
+            said = f"{label('decided', made.kind)} by {made.user} ({label('decision_reason', made.reason)})"
+            yield Mark(made.decided_at, Sign.DECISION, f"{said[:1].upper()}{said[1:]}", _DECIDED.get(made.kind))
     for payout in shown.payouts:
         if payout.first_sent_at is not None:
             settled = payout.state is PayoutState.SETTLED
-            said = f"The {payout.role or 'other'} reward was sent to {payout.rail.replace('_', ' ')}"
+            said = f"The {payout.role or 'other'}'s reward was sent ({label('rail', payout.rail)})"
             yield Mark(payout.first_sent_at, Sign.PAYMENT, said, True if settled else None)
     for case in shown.clawbacks:
-        yield Mark(case.opened_at, Sign.TAKEN_BACK, "A clawback case was opened", good=False)
+        yield Mark(case.opened_at, Sign.TAKEN_BACK, "Clawback case opened", good=False)
     if shown.closed_at is not None:
-        said = f"Closed: {shown.status}" + (f", {shown.reason.replace('_', ' ')}" if shown.reason else "")
-        yield Mark(shown.closed_at, Sign.STEP, said, good=False)
+        why = f", {label('reason', shown.reason)}" if shown.reason else ""
+        yield Mark(shown.closed_at, Sign.STEP, f"Closed: {label('status', shown.status)}{why}", good=False)
 
 
 def _order(data: Mapping[str, Any]) -> str:
@@ -121,21 +122,25 @@ def _order(data: Mapping[str, Any]) -> str:
 
 _DECIDED: Final = {"approve": True, "release": True, "deny": False, "hold": False}
 
-#: What is drawn of the facts, and how it is told. What concerns the referrer in general is no part of the picture.
+#: The facts that are drawn, and their words. Facts about the referrer in general are left out.
 _FACTS: Final[Mapping[str, tuple[Sign, bool | None, Callable[[Mapping[str, Any]], str]]]] = {
-    FactType.REFERRAL_SENT: (Sign.STEP, None, lambda d: f"Sent by {d.get('channel', 'some way').replace('_', ' ')}"),
-    FactType.REFERRAL_CLAIMED: (Sign.STEP, True, lambda d: "Claimed by the referee"),
-    FactType.REWARD_REQUESTED: (Sign.STEP, None, lambda d: "A reward was asked for by hand"),
+    FactType.REFERRAL_SENT: (Sign.STEP, None, lambda d: f"Invitation sent ({label('channel', d.get('channel'))})"),
+    FactType.REFERRAL_CLAIMED: (Sign.STEP, True, lambda d: "Offer claimed by the referee"),
+    FactType.REWARD_REQUESTED: (Sign.STEP, None, lambda d: "Reward requested by hand"),
     FactType.REFERRAL_WITHDRAWN: (Sign.STEP, False, lambda d: "Withdrawn"),
     FactType.REFERRAL_APPEALED: (Sign.STEP, None, lambda d: "Appealed"),
-    FactType.CONVERSION_RECORDED: (Sign.CONVERSION, True, lambda d: f"Conversion {_order(d)}"),
-    FactType.CONVERSION_REPORTED: (Sign.CONVERSION, None, lambda d: f"The referee tells of order {_order(d)}"),
+    FactType.CONVERSION_RECORDED: (Sign.CONVERSION, True, lambda d: f"Conversion, order {_order(d)}"),
+    FactType.CONVERSION_REPORTED: (Sign.CONVERSION, None, lambda d: f"Order {_order(d)} reported by a participant"),
     FactType.CONVERSION_REVERSED: (
         Sign.TAKEN_BACK,
         False,
-        lambda d: f"{d.get('kind', 'reversal').replace('_', ' ').capitalize()} of order {_order(d)}",
+        lambda d: f"{label('reversal', d.get('kind', 'reversal')).capitalize()}, order {_order(d)}",
     ),
-    FactType.DISPUTE_OPENED: (Sign.TAKEN_BACK, False, lambda d: f"A chargeback of order {_order(d)} is open"),
-    FactType.DISPUTE_CLOSED: (Sign.STEP, None, lambda d: f"The chargeback of order {_order(d)} is closed"),
-    FactType.ATTRIBUTION_CHANGED: (Sign.STEP, None, lambda d: f"It was asked to move it to {d.get('to_referrer')}"),
+    FactType.DISPUTE_OPENED: (Sign.TAKEN_BACK, False, lambda d: f"Payment dispute opened, order {_order(d)}"),
+    FactType.DISPUTE_CLOSED: (Sign.STEP, None, lambda d: f"Payment dispute closed, order {_order(d)}"),
+    FactType.ATTRIBUTION_CHANGED: (
+        Sign.STEP,
+        None,
+        lambda d: f"Change of attribution to {d.get('to_referrer')} requested",
+    ),
 }

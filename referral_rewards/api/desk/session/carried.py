@@ -14,6 +14,7 @@ from fastapi import Request
 from starlette.datastructures import FormData
 
 from referral_rewards.api.desk.session.visiting import CSRF_FIELD, csrf_of, form_of, is_token, session_token
+from referral_rewards.domain.labels import label
 
 #: Forms of the desk are far smaller; a larger one is dropped, and the page says so.
 _CHARACTERS_MAX: Final = 200_000
@@ -65,8 +66,8 @@ class Carried:
 
     @property
     def shown(self) -> Sequence[tuple[str, str]]:
-        """The fields that a person recognises, without the digests and return addresses that a page adds."""
-        return [(name.replace("_", " "), value) for name, value in self.fields if value and name not in _OF_PAGES]
+        """What of it a person recognises: not the digests and the like that a page adds for itself."""
+        return [(label("field", name), value) for name, value in self.fields if value and name not in _OF_PAGES]
 
     @classmethod
     def _if_carriable(cls, to: str, fields: Sequence[tuple[str, str]]) -> Self | None:

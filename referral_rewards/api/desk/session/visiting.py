@@ -5,28 +5,37 @@ import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
+from urllib.parse import unquote
 
 from fastapi import Depends, Request, Response
 from starlette.datastructures import FormData
 
+from models.session import UNREACHABLE
 from referral_rewards.api.dependencies import Its
 from referral_rewards.api.desk.session import cookies
+from referral_rewards.domain import calendar
 from referral_rewards.domain.errors import NotAllowed, NotSignedIn, RequestInvalid
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.people import sessions
 from referral_rewards.register.people.users import User
 
 SESSION_COOKIE: Final = "referrals_session"
+#: Set by a script of ours, for the browser alone knows where it is. It says nothing but a time zone.
+ZONE_COOKIE: Final = "referrals_zone"
 #: The field that every form of the desk carries.
 CSRF_FIELD: Final = "csrf"
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A signed-in user of the desk; every form contains ``csrf``, which is checked when the form is submitted."""
+    """A signed-in person with a browser; ``csrf`` goes into each form, and is asked for when it comes back.
+
+    ``zone`` is the IANA time zone that the browser says it is in, None if it says none.
+    """
 
     user: User
     csrf: str
+    zone: str | None = None
 
 
 class SignInNeeded(Exception):
@@ -51,7 +60,28 @@ async def visit_of(request: Request, parts: Its) -> Visit:
             user = await sessions.visitor(connection, token, at=datetime.now(UTC))
     except NotSignedIn:
         raise SignInNeeded(was_signed_in=True) from None
-    return Visit(user, csrf_of(token))
+    visit = request.state.visit = Visit(user, csrf_of(token), zone_of(request))
+    return visit
+
+
+async def visit_so_far(request: Request) -> Visit | None:
+    """Who visits, for a page about something that went wrong; None if nobody is signed in, or nobody knows."""
+    known: Visit | None = getattr(request.state, "visit", None)
+    if known is not None or session_token(request) is None:
+        return known
+    try:
+        return await visit_of(request, request.app.state.parts)
+    except (SignInNeeded, *UNREACHABLE):
+        return None
+
+
+def zone_of(request: Request) -> str | None:
+    """The time zone that the browser noted in a cookie; None for one that is none."""
+    named = request.cookies.get(ZONE_COOKIE, "")
+    try:
+        return calendar.zone(unquote(named)).key
+    except ValueError:
+        return None
 
 
 async def form_of(request: Request) -> FormData:
@@ -130,7 +160,7 @@ Bookkeeper = Annotated[Visit, Depends(_bookkeeper)]
 
 async def _administrator(visit: Visitor) -> Visit:
     if Role.ADMINISTRATOR not in visit.user.roles:
-        raise NotAllowed(f"{visit.user.name} is no administrator; only they look after people")
+        raise NotAllowed("Only administrators can manage people.")
     return visit
 
 

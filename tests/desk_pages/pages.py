@@ -1,0 +1,54 @@
+"""Every page of the desk with who looks at it, and a desk on which each of them has something to show."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from referral_rewards.domain.payouts.states import payout_id
+from tests import money
+from tests.desk import Desk, life_of
+
+#: Each page, and who looks at it; nobody is signed in where that is empty.
+PAGES: Final[Mapping[str, str]] = {
+    "/sign-in": "",
+    "/queue": "paula",
+    "/queue?flag=self_referral&sort=newest": "paula",
+    "/claims/r1": "paula",
+    "/claims/own": "fiona",
+    "/claims/nobody": "paula",
+    "/referrals": "oscar",
+    "/referrals/r1": "oscar",
+    "/referrals/expired": "oscar",
+    "/claims/approved": "fiona",
+    "/payouts": "fiona",
+    f"/payouts/{payout_id('approved', 'referee')}": "fiona",
+    f"/payouts/{payout_id('approved', 'referrer')}": "oscar",
+    "/clawbacks": "fiona",
+    f"/clawbacks/{money.CASE}": "fiona",
+    "/cycles": "fiona",
+    f"/cycles/{money.CYCLE}": "fiona",
+    "/programs": "oscar",
+    "/programs/acme-friends": "oscar",
+    "/programs/acme-friends/1": "oscar",
+    "/programs/acme-friends/compare?from=1&to=1": "oscar",
+    "/ledger": "fiona",
+    "/reconciliations": "fiona",
+    "/payees": "fiona",
+    "/payees/dexter": "fiona",
+    "/audit": "oscar",
+    "/account": "paula",
+    "/people": "ada",
+    "/people/paula": "ada",
+    "/docs": "",
+}
+
+
+async def furnish(desk: Desk) -> None:
+    """A claim that is clear, one that is flagged, one that is approved and being paid, and a referral that expired."""
+    await desk.referral("r1")
+    await desk.referral("own", email="dexter@example.com")
+    await desk.referral("approved")
+    await desk.decide("approved", "approve")
+    assert await desk.judge("approved") == "approved"
+    await money.stand(desk, "approved")
+    await desk.tell(life_of("expired")[:1])
+    assert await desk.judge("expired") == "expired"
