@@ -10,14 +10,14 @@ from referral_rewards.domain.referrals.standing import Standing
 
 
 class Claims:
-    """The activity that has a conversion re-validated at its source and assembles the claim."""
+    """The activity that re-validates a conversion at its source and assembles the claim."""
 
     def __init__(self, hearing: Hearing) -> None:
         self._hearing = hearing
 
     @activity.defn
     async def assemble_claim(self, request: JudgeRequest) -> Standing:
-        """Judges once more; what is still in review then is asked about and assembled."""
+        """Judge the referral again and, if it is still in review, ask its sources and assemble the claim."""
         now = moment(request.now)
         standing = await self._hearing.judge(request.referral, now)
         if standing.status is not ReferralStatus.IN_REVIEW:
@@ -26,12 +26,12 @@ class Claims:
 
 
 class Records:
-    """The activity that tells a workflow where its referral stands."""
+    """The activity that returns a referral's standing to its workflow."""
 
     def __init__(self, hearing: Hearing) -> None:
         self._hearing = hearing
 
     @activity.defn
     async def judge_referral(self, request: JudgeRequest) -> Standing:
-        """Judges the referral as of the workflow's clock; however often it runs, it comes to the same."""
+        """Judge the referral as of the workflow's clock. Running it again gives the same result."""
         return await self._hearing.judge(request.referral, moment(request.now))

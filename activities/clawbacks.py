@@ -1,4 +1,4 @@
-"""Taking money back at its provider: verify, put the attempt on record, ask the rail, note the answer."""
+"""Reversing a payment at its provider: verify, record the attempt, call the rail, record the answer."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -20,18 +20,19 @@ from referral_rewards.register.clawbacks import reversals
 from referral_rewards.register.clawbacks.reversals import NotNow, ToReverse
 from referral_rewards.register.decisions.signing import KeyRing
 
-#: An answer that did not come is asked for again. A rail that does not let us in is left to payouts to try first: a key
-#: that may pay and not take back would otherwise keep them waiting.
+#: When to ask again after no answer, and after the rail refused our credentials. In that case payouts try it first:
+#: otherwise a key that may pay but not reverse would keep payouts waiting.
 _LATER: Final = timedelta(minutes=5)
 _ONCE_LET_IN: Final = timedelta(hours=1)
-#: Between the two look-ups after which what can't be found is put before a person.
+#: Between the two look-ups. A reversal that neither of them finds goes to a person for review.
 _SPACING: Final = timedelta(hours=1)
 
 
 class Clawbacks:
-    """The activity that takes back. It trusts no message and no row, but the signature under the decision (SPEC §6).
+    """The activity that reverses a payment. It trusts only the signature of the decision, no message and no row
+    (SPEC §6).
 
-    ``elsewhere`` names the task queues whose workers alone call some of the rails.
+    ``elsewhere`` maps a rail to its task queue where only that queue's workers may call the rail.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Clawbacks:
 
     @activity.defn
     async def route_clawback(self, clawback: str) -> str | None:
-        """The task queue whose workers call the rail that paid; None: the workflow's own."""
+        """Return the task queue whose workers call the rail that paid; None means the workflow's own queue."""
         if not self._elsewhere or (name := _id(clawback)) is None:
             return None
         async with self._database.transaction() as connection:
@@ -59,10 +60,10 @@ class Clawbacks:
 
     @activity.defn
     async def reverse_clawback(self, request: ClawbackRequest) -> PayoutProgress:
-        """Carries a reversal one step further. Killed anywhere and run again, it takes back once."""
+        """Take the next step of a reversal. If it is killed at any point and run again, it still reverses only once."""
         if (clawback := _id(request.clawback)) is None:
             return PayoutProgress(state=ClawbackState.UNRECOVERABLE, why="there is no such clawback")
-        # An activity may have waited long for a worker: whether a key is still known is a question of the time it is.
+        # The activity may have waited long for a worker, and whether a key is still valid depends on the real time.
         now = max(moment(request.now), self._clock())
         async with self._database.transaction() as connection:
             step = await reversals.commit_attempt(connection, clawback, now, self._keys, frozenset(self._rails))
@@ -72,7 +73,7 @@ class Clawbacks:
         return PayoutProgress(state=step.state, why=step.why or None, again_after=step.again_after)
 
     async def _note(self, clawback: UUID, step: ToReverse, answer: ReversalAnswer | None, now: datetime) -> NotNow:
-        """What the answer of a rail comes to."""
+        """Record the rail's answer and return the resulting state."""
         async with self._database.transaction() as connection:
             if step.probes and not isinstance(answer, Unknown | Misconfigured):
                 await rail_halts.lift(connection, step.rail)

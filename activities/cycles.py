@@ -1,4 +1,4 @@
-"""Payout cycles: opening them on their day, and carrying each further, step by step."""
+"""Payout cycles: open each on its day, and advance it step by step."""
 
 from datetime import timedelta
 from typing import Final
@@ -15,15 +15,15 @@ from referral_rewards.register.cycles import steps as cycle_steps
 from referral_rewards.register.cycles.steps import CycleStep
 from referral_rewards.register.decisions.signing import KeyRing
 
-#: So many steps are taken by one activity, each committed by itself.
+#: How many steps one activity takes. Each is committed separately.
 _STEPS_AT_ONCE: Final = 20
-#: Whether all payouts are at rest is told by the last of them; this is for when two of them were the last.
+#: The last payout to come to rest wakes its cycle. This poll covers two payouts that finish at the same time.
 _WHILE_PAYING: Final = timedelta(minutes=1)
 
 
 class Cycles:
-    """The activities behind a payout cycle. They move no money: that is each payout's own, which asks for the signed
-    release of its cycle itself."""
+    """The activities of a payout cycle. They move no money: each payout does, after verifying the signed release of its
+    cycle itself."""
 
     def __init__(self, database: Database, keys: KeyRing) -> None:
         self._database = database
@@ -31,14 +31,14 @@ class Cycles:
 
     @activity.defn
     async def open_due_cycle(self, request: CyclesDueRequest) -> str | None:
-        """Opens the program's cycle that has fallen due; None if it was opened before, or there is none."""
+        """Open the program's due cycle and return its id; None if none is due or it was opened before."""
         async with self._database.transaction() as connection:
             opened = await cycles.open_due(connection, request.program, moment(request.now))
         return None if opened is None else str(opened)
 
     @activity.defn
     async def advance_cycle(self, request: CycleRequest) -> CycleProgress:
-        """Takes the next steps of a cycle. Killed anywhere and run again, it goes on after the last one committed."""
+        """Take the next steps of a cycle. If it is killed and run again, it continues after the last committed step."""
         try:
             cycle = UUID(request.cycle)
         except ValueError:

@@ -1,4 +1,4 @@
-"""Asking the outside sources, and taking what they tell into the register before anything is judged by it."""
+"""Ask outside sources about a referral, and record the facts they report before a judgement uses them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,14 +25,14 @@ from referral_rewards.register.locks import retrying
 from referral_rewards.register.referrals import inquiries
 from referral_rewards.sources.port import Source, Told
 
-#: The facts that a source tells may raise the next question; more often than this, its answers go in a circle.
+#: Facts from a source may raise another question. After this many rounds its answers are going in circles.
 _ROUNDS_MAX = 5
-#: Of the claims that one payout pays so many are asked about at a time.
+#: One payout may pay many claims. This many are asked about at a time.
 _ASKED_AT_ONCE = 4
 
 
 class Inquiries:
-    """Asks sources by their names in the terms. No row and no lock is held while they take their time."""
+    """Asks sources by their names in the terms. No transaction is open while a source answers."""
 
     def __init__(self, database: Database, intake: Intake, sources: Mapping[str, Source]) -> None:
         self._database = database
@@ -40,7 +40,7 @@ class Inquiries:
         self._sources = sources
 
     async def ask(self, question: Question, moment: Moment) -> Answers:
-        """What the sources answer, on record, and what they told in the register."""
+        """Ask the sources, record their answers and the facts they report, and return the answers."""
         conversion, customer = await asyncio.gather(self._about_order(question), self._about_customer(question))
         answers = Answers(
             question=question,
@@ -53,7 +53,7 @@ class Inquiries:
         return answers
 
     async def ask_all(self, questions: Mapping[str, Question], moment: Moment) -> dict[str, Answers]:
-        """What the sources answer to each of many questions, some of them asked at a time."""
+        """Ask several questions concurrently, up to `_ASKED_AT_ONCE`, and return the answers under the same keys."""
         slots = asyncio.Semaphore(_ASKED_AT_ONCE)
 
         async def answered(question: Question) -> Answers:
@@ -84,8 +84,8 @@ class Inquiries:
         return await _told(name, source.customer(question.customer))
 
     async def _taken_in(self, told: Told) -> SourceAnswer:
-        """The answer, once its facts are in the register. Told before they change nothing; told otherwise they are
-        refused, and the answer says so."""
+        """Record the facts of an answer and return the answer. Facts already known change nothing; facts that conflict
+        with known ones are refused, and the answer says so."""
         if not told.facts:
             return told.answer
         if any(too_far_ahead(event, _now()) for event in told.facts):
@@ -94,8 +94,8 @@ class Inquiries:
         return told_otherwise(told.answer, conflicts) if conflicts else told.answer
 
     async def _record(self, told: Told) -> int:
-        """How many of the facts conflict with what was told before. An answer is a whole: nothing is waited for that
-        could follow it (SPEC §4 Closing)."""
+        """Record the facts and return how many conflict with facts already known. An answer is a complete batch: no
+        closing waits for more of it (SPEC §4 Closing)."""
         async with self._database.transaction() as connection:
             name = f"answer of {told.answer.source}: {told.answer.content_hash}"
             batch = await file_intake.open_batch(connection, name, _now())
@@ -105,7 +105,7 @@ class Inquiries:
 
 
 class Hearing:
-    """Judges referrals, and asks their sources wherever a judgement can't go on without."""
+    """Judges referrals, and asks their sources when a judgement needs the answer."""
 
     def __init__(self, database: Database, judgement: Judgement, asking: Inquiries) -> None:
         self._database = database
@@ -132,13 +132,13 @@ class Hearing:
             try:
                 return await judging(answers)
             except AnswersNeeded as needed:
-                # What it had written is rolled back: it judges anew once the answers are there.
+                # The transaction is rolled back; it judges again once the answers are there.
                 answers = await self._asking.ask(needed.question, needed.moment)
         raise RuntimeError("the sources raise one question after the other")
 
 
 async def _told(name: str, asked: Awaitable[Told]) -> Told:
-    """What a source tells; one that breaks its promise never to raise has not answered."""
+    """Return what a source reports. A source must not raise; if one does, it counts as unavailable."""
     try:
         return await asked
     except Exception as error:
@@ -146,5 +146,5 @@ async def _told(name: str, asked: Awaitable[Told]) -> Told:
 
 
 def _now() -> datetime:
-    """When we were told: not a verdict's clock, which is the workflow's."""
+    """The time of receipt. Verdicts use the workflow's clock instead."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What travels between workflows, activities and whoever talks to them: ids and moments, never content."""
+"""The messages between workflows, activities and their callers. They hold ids and times, never content."""
 
 from datetime import datetime, timedelta
 
@@ -6,34 +6,34 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Message(BaseModel):
-    """A message is a value."""
+    """The base of all messages: immutable."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class JudgeRequest(Message):
-    """Judge this referral as of this moment: the workflow's own clock, never an activity's."""
+    """Judge this referral as of ``now``, which is the workflow's clock and never an activity's."""
 
     referral: str
     now: datetime
 
 
 class PayoutRequest(Message):
-    """Carry this payout one step further."""
+    """Take the next step of this payout."""
 
     payout: str
     now: datetime
 
 
 class ClawbackRequest(Message):
-    """Carry this reversal one step further."""
+    """Take the next step of this reversal."""
 
     clawback: str
     now: datetime
 
 
 class PayoutProgress(Message):
-    """Where a payout or a clawback stands after a step, and how long to wait before the next; at rest there is none."""
+    """The state of a payout or a clawback after a step, and how long to wait for the next; None when it is at rest."""
 
     state: str
     why: str | None = None
@@ -41,15 +41,15 @@ class PayoutProgress(Message):
 
 
 class CycleRequest(Message):
-    """Carry this payout cycle one step further."""
+    """Take the next steps of this payout cycle."""
 
     cycle: str
     now: datetime
 
 
 class CycleProgress(Message):
-    """Where a cycle stands after a step. ``more``: the next step can be taken at once. ``again_after``: without any
-    news, look again then; at rest there is none."""
+    """The state of a cycle after a step. ``more``: the next step can be taken at once. ``again_after``: when to poll
+    again if there is no news; None means only on news."""
 
     state: str
     more: bool = False
@@ -57,21 +57,21 @@ class CycleProgress(Message):
 
 
 class CyclesDueRequest(Message):
-    """Open the cycle of this program that has fallen due."""
+    """Open this program's due cycle."""
 
     program: str
     now: datetime
 
 
 class Place(Message):
-    """How far a list was read: of which payee's, at a rail that is asked for each, and after which entry."""
+    """How far a list was read: the payee, on a rail that lists one payee at a time, and the last entry read."""
 
     payee: str | None = None
     after: str | None = None
 
 
 class ReconciliationRequest(Message):
-    """Carry this reconciliation on, from the ``place`` that it came to; None: from its beginning."""
+    """Continue this reconciliation from ``place``; None means from the beginning."""
 
     reconciliation: str
     now: datetime
@@ -79,14 +79,14 @@ class ReconciliationRequest(Message):
 
 
 class ReconciliationProgress(Message):
-    """Where it goes on, None once this part of it is done; and how many payments or differences there were."""
+    """Where to continue, or None when this part is done; and the number of payments listed or differences found."""
 
     place: Place | None
     count: int = 0
 
 
 class ReconciledSoFar(Message):
-    """What a run leaves to the one that continues it: whether all is listed, and where the present part goes on."""
+    """What a run hands to the run that continues it: whether listing is done, and where the current part continues."""
 
     listed: bool
     place: Place | None

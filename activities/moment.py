@@ -1,4 +1,4 @@
-"""What an activity knows of its own execution: the moment it may act on, and the heartbeat that says it still runs."""
+"""An activity's time and heartbeat: the latest time it may act as of, and the signal that it still runs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,23 +10,23 @@ from temporalio import activity
 
 
 def moment(asked: datetime) -> datetime:
-    """``asked``, the clock of the workflow that asks, and never later than the server put the step on its queue.
+    """Return ``asked``, the calling workflow's clock, but never later than the server scheduled this activity.
 
-    Whoever may use Temporal could have a workflow of their own ask for one of our steps as of a moment they like: to
-    end a period before its time, or to date a payment into another year. A local activity is asked for by ours alone.
+    Anyone with access to Temporal could run a workflow that calls our activities with a time of their choice, to end a
+    period early or to date a payment into another year. Only our own workflows can call a local activity.
     """
     if not activity.in_activity() or activity.info().is_local:
         return asked
     return min(asked, activity.info().scheduled_time)
 
 
-#: Well within the heartbeat timeouts that workflows ask for.
+#: Well below the heartbeat timeouts that the workflows set.
 _EVERY_SECONDS: Final = 5.0
 
 
 @asynccontextmanager
 async def beating() -> AsyncIterator[None]:
-    """Gives signs of life for the length of the block, where it is an activity's."""
+    """Send heartbeats while the block runs; outside an activity, do nothing."""
     heart = asyncio.create_task(_beat()) if activity.in_activity() else None
     try:
         yield

@@ -1,4 +1,4 @@
-"""Moving money: verify, put the attempt on record, ask the rail, note the answer."""
+"""Paying: verify, record the attempt, call the rail, record the answer."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -43,18 +43,18 @@ from referral_rewards.register.payouts import sending as payouts
 from referral_rewards.register.payouts.sending import NotNow, Outset, ToSend
 
 _S = PayoutState
-#: What was released goes on without a wait.
+#: A payout whose funds arrived continues without a wait.
 _AT_ONCE: Final = timedelta(0)
-#: What is left of the activity's time once the rail was asked.
+#: The time left to the activity after the call to the rail.
 _HANDOVER_SECONDS: Final = 6.0
-#: A wake of one of these is worth a look: the provider may show something else by now.
+#: States at rest in which a wake-up triggers a look-up: the provider may show something else by now.
 _WORTH_A_LOOK: Final = frozenset({_S.SETTLED, _S.REFUSED, _S.MANUAL_REVIEW, _S.CANCELLED})
 
 
 class Payouts:
-    """The activity that pays. It trusts no message and no row, but the signatures under the decision (SPEC §6).
+    """The activity that pays. It trusts only the signatures of the decision, no message and no row (SPEC §6).
 
-    ``elsewhere`` names the task queues whose workers alone call some of the rails.
+    ``elsewhere`` maps a rail to its task queue where only that queue's workers may call the rail.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Payouts:
 
     @activity.defn
     async def route_payout(self, payout: str) -> str | None:
-        """The task queue whose workers call the payout's rail; None: the workflow's own."""
+        """Return the task queue whose workers call the payout's rail; None means the workflow's own queue."""
         if not self._elsewhere or (name := _id(payout)) is None:
             return None
         async with self._database.transaction() as connection:
@@ -84,14 +84,14 @@ class Payouts:
 
     @activity.defn
     async def send_payout(self, request: PayoutRequest) -> PayoutProgress:
-        """Carries a payout one step further. Killed anywhere and run again, it pays once."""
-        # One of a cycle may pay many rewards, each of which is judged anew.
+        """Take the next step of a payout. If it is killed at any point and run again, it still pays only once."""
+        # A payout of a cycle may pay many rewards, and each is judged again.
         async with beating():
             return await self._send(request)
 
     async def _send(self, request: PayoutRequest) -> PayoutProgress:
         payout = _id(request.payout)
-        # An activity may have waited long for a worker: whether a key is still known is a question of the time it is.
+        # The activity may have waited long for a worker, and whether a key is still valid depends on the real time.
         now = max(moment(request.now), self._clock())
         outset = None
         if payout is not None:
@@ -112,11 +112,11 @@ class Payouts:
         return await self._take(payout, step, answer, now)
 
     async def _take(self, payout: UUID, step: ToSend, answer: Answer | None, now: datetime) -> PayoutProgress:
-        """What the answer of a rail comes to."""
+        """Record the rail's answer and return the resulting progress."""
         match answer:
             case Paid() as paid if matches(step.request, paid):
                 if (why := await self._hand_over(payout, step, paid, now)) is not None:
-                    # It is not there for the payee before they can be given it.
+                    # It counts as settled only once the payee can receive it.
                     return await self._note(payout, step, _S.ACCEPTED, now, paid.reference, why, NO_ANSWER)
                 return await self._note(payout, step, _S.SETTLED, now, paid.reference)
             case Accepted(order, why) if matches(step.request, order):
@@ -144,7 +144,8 @@ class Payouts:
                     return _progress(await payout_answers.missed(connection, payout, step, now, once=once))
 
     async def _wait_for_funds(self, payout: UUID, row: Any, now: datetime) -> PayoutProgress:
-        """Goes on by itself once our account holds enough, where the rail says so; else a person says when."""
+        """Resume the payout once our account holds enough. On a rail that does not report its balance, a person resumes
+        it."""
         why, rail = row.why, self._rails.get(row.rail)
         again_after: timedelta | None = NOT_CONNECTED
         if rail is not None:
@@ -159,7 +160,7 @@ class Payouts:
         return PayoutProgress(state=_S.WAITING_FUNDS, why=why, again_after=again_after)
 
     async def _look_once(self, payout: UUID, outset: Outset, now: datetime) -> PayoutProgress:
-        """Whoever wakes a payout at rest may have heard of something: its provider is asked what it shows now."""
+        """Look up a payout at rest that was woken: its provider may show something new."""
         row, rail = outset.row, self._rails.get(outset.row.rail)
         at_rest = PayoutProgress(state=row.state, why=row.why)
         if rail is None or row.state not in _WORTH_A_LOOK or (row.key_used_at is None and not outset.earlier):
@@ -167,7 +168,7 @@ class Payouts:
         step = payouts.as_it_was_sent(row, outset.earlier)
         if outset.decided:
             if row.state == _S.SETTLED and row.provider_reference is not None:
-                # Somebody found it at the provider, under the name by which what the payee gets is asked for.
+                # A person found it at the provider. Its reference is what the handover is requested with.
                 found = Paid(row.provider_reference, row.amount_minor, row.currency, step.request.destination)
                 await self._hand_over(payout, step, found, now)
             return at_rest
@@ -189,7 +190,7 @@ class Payouts:
         return at_rest
 
     async def _hand_over(self, payout: UUID, step: ToSend, paid: Paid, now: datetime) -> str | None:
-        """Keeps what the payee is to be given of a payment, where there is such; or why that can't be had yet."""
+        """Save the handover of a payment, if its rail gives one. Return why it is not available yet, else None."""
         rail = self._rails[step.rail]
         if not isinstance(rail, HandsOver):
             return None
@@ -208,7 +209,7 @@ class Payouts:
         return None
 
     async def _review(self, payout: UUID, step: ToSend, shown: Paid, now: datetime) -> PayoutProgress:
-        """Puts before a person what the rail shows under our key and nobody asked for."""
+        """Send to a person for review a payment that the rail shows under our key but that differs from our request."""
         amount = money.display(shown.amount_minor, shown.currency)
         whom = "" if shown.destination == step.request.destination else " to another payee"
         why = f"the rail shows {amount}{whom} under our key, not what was asked"
@@ -224,7 +225,7 @@ class Payouts:
         why: str | None = None,
         again_after: timedelta | None = None,
     ) -> PayoutProgress:
-        """Puts an answer on record. Any that can be used says that the rail lets us in."""
+        """Record an answer. Any usable answer lifts a halt of the rail, because it accepted our credentials."""
         async with self._database.transaction() as connection:
             if step.probes and to is not _S.UNKNOWN:
                 await rail_halts.lift(connection, step.rail)
@@ -233,7 +234,7 @@ class Payouts:
                 again_after=again_after,
             )  # fmt: skip
             if state is _S.SETTLED and step.accepted_as is not None:
-                # What somebody confirmed by hand has come to pass by it.
+                # The settlement fulfils a person's confirmation of a payment by hand.
                 await payout_acts.carry_out(connection, payout, now, self._keys)
         return PayoutProgress(state=state, why=why, again_after=None if state in AT_REST else again_after)
 
@@ -246,5 +247,5 @@ def _id(payout: str) -> UUID | None:
     try:
         return UUID(payout)
     except (ValueError, AttributeError, TypeError):
-        # Whoever starts a workflow by hand may name anything.
+        # A workflow started by hand may be given any text.
         return None

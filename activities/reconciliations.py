@@ -1,4 +1,4 @@
-"""Reconciling with a rail: keep what it lists, compare that with ours, and put on record what does not agree."""
+"""Reconcile with a rail: save what it lists, compare that with our payouts, and record every difference."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -30,18 +30,18 @@ from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.register.reconciliations import two_sides
 from referral_rewards.register.reconciliations.two_sides import Held
 
-#: What is written or read in one transaction.
+#: How many payouts are compared in one transaction.
 _AT_ONCE: Final = 200
-#: A provider's clock may go behind ours, and what we first sent at the end of a span may have been carried out later.
+#: Margins around the span: a provider's clock may be behind ours, and it may carry out a payment later than we sent it.
 _BEFORE: Final = timedelta(hours=1)
 _AFTER: Final = timedelta(days=1)
 
 
 class Reconciliations:
-    """The activities behind a reconciliation, each of which asks a rail one thing at most: requests are limited. They
-    ask and write down; no payout is moved by what a rail shows.
+    """The activities of a reconciliation. Each sends at most one request to a rail, because requests are limited. They
+    only read from the rail and record; they never change a payout.
 
-    ``elsewhere`` names the task queues whose workers alone call some of the rails.
+    ``elsewhere`` maps a rail to its task queue where only that queue's workers may call the rail.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Reconciliations:
 
     @activity.defn
     async def route_reconciliation(self, reconciliation: str) -> str | None:
-        """The task queue whose workers call the rail; None: the workflow's own."""
+        """Return the task queue whose workers call the rail; None means the workflow's own queue."""
         return self._elsewhere.get((await self._asked(reconciliation)).rail)
 
     @activity.defn
     async def list_page(self, request: ReconciliationRequest) -> ReconciliationProgress:
-        """Keeps the next page of what the rail lists of the span, at one request; how many payments. Run again, it
-        keeps each once."""
+        """Save the next page of the rail's list of the span, with one request. Return the number of payments and where
+        to continue. Run again, it saves each payment only once."""
         asked = await self._asked(request.reconciliation)
         if asked.state in (ReconciliationState.DONE, ReconciliationState.FAILED):
             return ReconciliationProgress(place=None)
@@ -88,8 +88,8 @@ class Reconciliations:
 
     @activity.defn
     async def compare_some(self, request: ReconciliationRequest) -> ReconciliationProgress:
-        """Compares the next of our payouts of the span with what was listed, up to one that was not listed and that the
-        rail is asked for, at one question; how many differences there are once all are compared."""
+        """Compare our next payouts of the span with the rail's list. Stop after the first one that must be looked up,
+        which takes one request. Return where to continue or, when all are compared, the number of differences."""
         asked = await self._asked(request.reconciliation)
         if asked.state in (ReconciliationState.DONE, ReconciliationState.FAILED):
             return ReconciliationProgress(place=None, count=int(asked.differences))
@@ -114,7 +114,7 @@ class Reconciliations:
 
     @activity.defn
     async def abandon_reconciliation(self, request: ReconciliationRequest, why: str) -> None:
-        """Puts on record that it came to nothing."""
+        """Record that the reconciliation failed, and why."""
         try:
             name = UUID(request.reconciliation)
         except ValueError:
@@ -123,8 +123,8 @@ class Reconciliations:
             await reconciliations.failed(connection, name, why, moment(request.now))
 
     async def _next_payee(self, rail: Rail, asked: Any, place: Place) -> Place | None:
-        """The beginning of a list: of the next whom we paid in the span, where the rail is asked for each; None after
-        the last of them."""
+        """Return where the next list begins. On a rail that lists one payee at a time this is the next payee whom we
+        paid in the span, or None after the last one; on any other rail it is ``place``."""
         if rail.facts.sight is not Sight.PAYEES:
             return place
         async with self._database.transaction() as connection:
@@ -132,7 +132,7 @@ class Reconciliations:
         return Place(payee=found[0]) if found else None
 
     async def _conclude(self, asked: Any, now: datetime) -> int:
-        """What is of no payout of ours, and that all is compared; how many differences there are."""
+        """Record the listed payments that belong to no payout of ours, and finish. Return the number of differences."""
         async with self._database.transaction() as connection:
             strangers = [each async for each in two_sides.of_nobody(connection, asked)]
             alone = [difference for each in strangers if (difference := of_nobody(each)) is not None]
@@ -154,7 +154,7 @@ class Reconciliations:
 
 
 async def _compared_by_asking(rail: Rail, held: Held) -> list[Difference]:
-    """How a payout of which nothing is listed differs from what the rail says when it is asked."""
+    """Look up a payout that the rail did not list, and return how the answer differs from our record."""
     listed, ours = list[Listed](), held.ours
     answer = await _asked_for(rail, held)
     match answer:
@@ -175,5 +175,5 @@ async def _asked_for(rail: Rail, held: Held) -> Any:
 
 
 def _impossible(why: str) -> ApplicationError:
-    """There is no use in trying again."""
+    """An error that a retry cannot help."""
     return ApplicationError(why, non_retryable=True)

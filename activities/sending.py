@@ -1,4 +1,4 @@
-"""One question to a rail: to pay, to take back, or what became of an attempt that is on record."""
+"""One call to a rail: pay, reverse, or look up an attempt that is on record."""
 
 import asyncio
 from datetime import datetime
@@ -19,15 +19,17 @@ from referral_rewards.register.clawbacks.reversals import ToReverse
 from referral_rewards.register.payouts.generations import Earlier
 from referral_rewards.register.payouts.sending import ToSend
 
-#: All that a rail may take to answer, however many requests it makes of it; less than the activity itself has.
+#: The time a rail has to answer in all, however many requests that takes; less than the activity's own timeout.
 PATIENCE_SECONDS: Final = 20.0
 
 
 async def ask(rail: Rail, step: ToSend, now: datetime, committed_at: float | None = None) -> Answer | None:
-    """Looks first where an attempt may have gone through; sends the same key and bytes only while that is safe.
+    """Pay, and return the rail's answer. If an earlier attempt may have gone through, look it up first; send the same
+    key and bytes again only while that is safe.
 
-    None: it went out, the rail does not show it, and it may not go out again. ``committed_at`` is the running loop's
-    time at which the attempt was put on record: a process that was stopped since then for long does not pay.
+    Returns None when the payment was sent, the rail does not show it, and it must not be sent again. ``committed_at``
+    is the event loop's time at which the attempt was recorded: a process that was suspended for long since then does
+    not pay.
     """
     loop = asyncio.get_running_loop()
     until = (loop.time() if committed_at is None else committed_at) + PATIENCE_SECONDS
@@ -39,7 +41,7 @@ async def ask(rail: Rail, step: ToSend, now: datetime, committed_at: float | Non
 
 
 async def look(rail: Rail, step: ToSend) -> Answer | None:
-    """What the rail shows of a payout at rest, if it can be asked; it moves nothing."""
+    """Return what the rail shows of a payout at rest; None if it shows nothing or cannot be asked. Moves no money."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             found = await _find(rail, step, Earlier(step.key, step.accepted_as))
@@ -61,14 +63,14 @@ async def _send_or_look(rail: Rail, step: ToSend, now: datetime, until: float) -
             return Unknown("an order under an earlier key is still under way")
         if not isinstance(found, Declined | Unfunded | None):
             return found
-    # Where it can't be looked up, sending the same again is the only way to ask.
+    # Without a look-up, sending the same request again is the only way to ask.
     tried = step.looks_first or step.key_used_at is not None
     if tried and rail.facts.looks_up and (found := await rail.look_up(step.request, step.key)):
         return found
     if not step.may_resend or not safe_to_send_again(rail.facts.key_window, step.key_used_at, now):
         return None
     if asyncio.get_running_loop().time() >= until:
-        # Whoever runs this attempt anew has sent it since, and the rail may have forgotten the key again.
+        # A retry of this activity may have sent it since, and the rail may have forgotten the key meanwhile.
         raise TimeoutError
     return await rail.pay(step.request, step.key)
 
@@ -80,9 +82,10 @@ async def _find(rail: Rail, step: ToSend, attempt: Earlier) -> Answer | None:
 
 
 async def take_back(rail: Rail, step: ToReverse, now: datetime) -> ReversalAnswer | None:
-    """Looks first where an attempt may have gone through; sends the same key and bytes only while that is safe.
+    """Reverse a payment, and return the rail's answer. If an earlier attempt may have gone through, look it up first;
+    send the same key and bytes again only while that is safe.
 
-    None: it went out, the rail does not show it, and it may not go out again.
+    Returns None when the reversal was sent, the rail does not show it, and it must not be sent again.
     """
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):

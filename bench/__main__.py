@@ -1,6 +1,6 @@
-"""`python -m bench [--only cpu|intake|judging|desk|payouts|cycle] [--size N]`: measures, prints a table, keeps a JSON.
+"""`python -m bench [--only cpu|intake|judging|desk|payouts|cycle] [--size N]`: measures, prints a table, writes a JSON.
 
-A missed goal is reported, with a profile, and is no error: the exit code says whether the measuring itself worked.
+A missed goal is reported with a profile, but is not an error: the exit code says whether the measurement worked.
 """
 
 import argparse

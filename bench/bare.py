@@ -1,6 +1,6 @@
-"""The least that waits like a referral: the same timers, signals and remote activities, no database and no rules.
+"""A minimal workflow that waits like a referral: the same timers, signals and remote activities, no database, no rules.
 
-`python -m bench.bare QUEUE READY_FILE` serves it. ``lived`` plays the part of facts, relay and approver.
+`python -m bench.bare QUEUE READY_FILE` runs its worker. ``lived`` acts as the facts, the relay and the approver.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ with workflow.unsafe.imports_passed_through():
     from bench.pace import Pace
 
 _AT_ONCE = 16
-#: A decision comes sooner, here.
+#: Longer than a decision takes here.
 _REMINDER = timedelta(days=2)
 _SENT, _CLAIMED, _BOUGHT, _DECIDED, _PAID = range(1, 6)
 
 
 @dataclass(frozen=True)
 class Life:
-    """How long each wait is, in seconds, and whether the payouts are activities of this very workflow."""
+    """The length of each wait in seconds, and whether the payouts are activities of this workflow itself."""
 
     pace: Pace
     pays_itself: bool
@@ -45,7 +45,7 @@ async def pay() -> None:
 
 @workflow.defn
 class BareReferral:
-    """Waits for five signals and five timers, and has a claim assembled in between."""
+    """Waits for five signals and five timers, and runs an activity for the claim in between."""
 
     def __init__(self) -> None:
         self.signals = 0
@@ -79,7 +79,7 @@ class BareReferral:
 
 @workflow.defn
 class BarePayout:
-    """One payout: one activity."""
+    """One payout, as one activity."""
 
     @workflow.run
     async def run(self) -> None:
@@ -91,7 +91,7 @@ def _pay() -> Awaitable[None]:
 
 
 async def lived(client: Client, queue: str, names: Iterable[str], life: Life) -> None:
-    """Lives a bare referral of each name through, all of them side by side."""
+    """Run a bare referral for each name, all concurrently."""
     names = list(names)
     slots = asyncio.Semaphore(_AT_ONCE)
 
@@ -129,7 +129,7 @@ async def lived(client: Client, queue: str, names: Iterable[str], life: Life) ->
 
 
 async def serve(queue: str, ready_file: Path) -> None:
-    """Runs the worker until SIGTERM."""
+    """Run the worker until SIGTERM."""
     from worker.build import runner
 
     client = await Client.connect(**ClientConfig.load_client_connect_config())
@@ -148,6 +148,6 @@ async def serve(queue: str, ready_file: Path) -> None:
 
 
 if __name__ == "__main__":
-    from bench import bare  # its own name, so that the sandbox finds the workflows where the client named them
+    from bench import bare  # under its own name, so that the sandbox finds the workflows where the client names them
 
     asyncio.run(bare.serve(sys.argv[1], Path(sys.argv[2])))

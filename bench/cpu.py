@@ -1,4 +1,4 @@
-"""CPU per referral, Postgres and Temporal included, against a bare workflow with the same waits and activities."""
+"""CPU per referral, including Postgres and Temporal, compared with a bare workflow of the same waits and activities."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ _QUEUE = "bare"
 
 @dataclass(frozen=True)
 class _Stage:
-    """Where everything runs, for the length of the measurement."""
+    """The servers and workers of the measurement."""
 
     data: Path
     hosts: Servers
@@ -47,7 +47,8 @@ class _Stage:
 
 
 async def measure(data: Path, size: int) -> Measurement:
-    """CPU milliseconds per referral of ``size`` lived side by side, ours and bare in turn; under three minutes."""
+    """Measure CPU milliseconds per referral with ``size`` concurrent ones, ours and bare in turn; under three
+    minutes."""
     async with _stage(data) as stage:
         spent = await _both(stage, size)
         ours, beside, alone = (sum(each.values()) for each in spent)
@@ -71,7 +72,7 @@ async def measure(data: Path, size: int) -> Measurement:
 
 
 async def _both(stage: _Stage, size: int) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
-    """CPU seconds by process of our lives, of bare ones, and of bare ones that pay by themselves."""
+    """Return CPU seconds by process for our referrals, for bare ones, and for bare ones that pay by themselves."""
     supervisor = Supervisor(stage.data / "run" / "workers.json", print)
     try:
         await supervisor.start(*_workers(stage), _bare_worker(stage))
@@ -112,7 +113,7 @@ async def _bare(client: Client, prefix: str, size: int, *, pays_itself: bool) ->
 
 
 async def _profile(stage: _Stage, size: int) -> list[Hotspot]:
-    """Where the CPU of our busiest process goes, by living some of the referrals again under a profiler."""
+    """Profile our busiest process by running some of the referrals again."""
     size = min(size, 20)
     found = stage.data / "hotspots.json"
     supervisor = Supervisor(stage.data / "run" / "profiled.json", print)
@@ -137,7 +138,7 @@ async def _stage(data: Path) -> AsyncIterator[_Stage]:
         secrets = Secrets.of(data, {})
         info = StackInfo("http://127.0.0.1:1", hosts.temporal, hosts.web_ui, hosts.database_url)
         common = environment(os.environ, data, info, secrets, embedded_temporal=True)
-        # The sandbox imports the workflow's modules for each run: without bytecode it would compile them each time.
+        # The sandbox imports the workflow's modules for each run, and without bytecode would compile them each time.
         common.pop("PYTHONDONTWRITEBYTECODE", None)
         yield _Stage(data, hosts, {**common, "PYTHONPYCACHEPREFIX": str(data / "bytecode")}, secrets)
 
@@ -156,7 +157,7 @@ async def _lives(stage: _Stage) -> AsyncIterator[Lives]:
 
 
 def _workers(stage: _Stage) -> tuple[Program, Program]:
-    """The two workers as the local stack runs them."""
+    """Return the two workers as the local stack runs them."""
     _, referrals, payouts = children(stage.data, 1, {}, stage.common, stage.secrets)
     return referrals, payouts
 

@@ -1,8 +1,8 @@
-"""A payout cycle of so many legs, against one of a tenth: time per leg and the worker's memory; killed twice meanwhile.
+"""A payout cycle compared with one of a tenth of its size: time per leg and the worker's memory, with two kills.
 
-Legs are written as their approvals left them. A process of its own gathers, freezes, releases and books them, as a
-worker does step by step, and is killed in the middle of gathering and of booking. What a rail and the judgement of each
-claim cost is another measurement's business.
+Legs are written as approvals leave them. A separate process gathers, freezes, releases and books them step by step, as
+a worker does, and is killed in the middle of gathering and of booking. Another measurement covers the cost of the rail
+and of judging each claim.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from referral_rewards.register.recording.on_money import AskedAct
 
 GOAL: Final = 1.5
 PROGRAM: Final = "cycle"
-#: Rewards of each payee that are due.
+#: The number of due rewards of each payee.
 LEGS_OF_EACH: Final = 10
 PHASES: Final = ("gather", "freeze", "release", "book")
 NOTE: Final = (
@@ -49,7 +49,7 @@ NOTE: Final = (
 
 
 async def measure(data: Path, size: int) -> Measurement:
-    """Microseconds per leg of ``size`` legs; some minutes for 100,000."""
+    """Measure microseconds per leg for ``size`` legs; takes some minutes for 100,000."""
     async with postgres(data) as url:
         await asyncio.to_thread(upgrade, with_driver(url))
         small = await _cycle(data, await _copy(url, "small"), max(size // 10, LEGS_OF_EACH), kill=False)
@@ -73,7 +73,7 @@ async def measure(data: Path, size: int) -> Measurement:
 
 
 async def _cycle(data: Path, url: str, size: int, *, kill: bool) -> dict[str, float]:
-    """Lives a cycle of so many legs through; microseconds per leg and megabytes by phase.
+    """Run a cycle of ``size`` legs. Return microseconds per leg and megabytes by phase.
 
     Raises:
         RuntimeError: if a leg was paid twice or not at all.
@@ -105,17 +105,17 @@ async def _cycle(data: Path, url: str, size: int, *, kill: bool) -> dict[str, fl
 
 
 def _half(phase: str, size: int) -> tuple[str, int]:
-    """What is counted while a phase goes on, and how many of them are half of it."""
+    """Return the query that counts a phase's progress, and the count that is half of the phase."""
     where = "state = 'settled'" if phase == "book" else "true"
     return f"SELECT count(*) FROM payout WHERE {where}", max(size // LEGS_OF_EACH // 2, 1)
 
 
 async def _work(url: str, keys: Path, cycle: UUID, phase: str, kill_at: tuple[str, int] | None) -> Mapping[str, float]:
-    """Has another process take the steps of a phase; killed once so many are counted."""
+    """Run a phase in another process. With ``kill_at``, kill it once the query reaches that count."""
     command = (sys.executable, "-m", "bench.cycle_worker", url, str(keys), str(cycle), phase)
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
-    await process.stdout.readline()  # it has its connection, and begins
+    await process.stdout.readline()  # it is connected and begins
     began = asyncio.get_running_loop().time()
     if kill_at is not None:
         statement, enough = kill_at
@@ -136,7 +136,7 @@ async def _work(url: str, keys: Path, cycle: UUID, phase: str, kill_at: tuple[st
 
 
 async def _release(database: Database, cycle: UUID, signer: Signer) -> None:
-    """As finance does, by the rules."""
+    """Release the cycle as finance does, by the rules."""
     keys = KeyRing.of([signer.public_entry()])
     async with database.transaction() as connection:
         shown = await subjects.shown(connection, SubjectKind.CYCLE, cycle, keys)

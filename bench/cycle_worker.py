@@ -1,6 +1,6 @@
 """`python -m bench.cycle_worker URL KEYS CYCLE PHASE`: takes the steps of one phase of a payout cycle.
 
-Prints the seconds that it took and the most megabytes that it had.
+Prints the seconds taken and the peak memory in megabytes.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payouts import answers
 
 _BYTES: Final = 1024 * 1024
-#: So many payouts are booked at a time, as by the activities of one worker.
+#: How many payouts are booked at a time, as by the activities of one worker.
 _AT_ONCE: Final = 4
 _PAGE: Final = 200
 
 
 async def run(url: str, keys: KeyRing, cycle: UUID, phase: str) -> dict[str, float]:
-    """Seconds and megabytes of the phase."""
+    """Run the phase, and return its seconds and megabytes."""
     database = Database.at(with_driver(url), pool_size=_AT_ONCE)
     process = psutil.Process()
     async with database.transaction():
@@ -46,7 +46,7 @@ async def run(url: str, keys: KeyRing, cycle: UUID, phase: str) -> dict[str, flo
 
 
 async def _step(database: Database, keys: KeyRing, cycle: UUID, phase: str) -> bool:
-    """One step of a cycle; whether the phase goes on. Freezing is the step after the last payee was gathered."""
+    """Take one step of a cycle. Return whether the phase continues. Freezing is the step after the last payee."""
     async with database.transaction() as connection:
         step = await cycle_steps.step(connection, cycle, datetime.now(UTC), keys)
         left = (await connection.execute(_LEFT, {"cycle": cycle})).scalar_one()
@@ -56,7 +56,7 @@ async def _step(database: Database, keys: KeyRing, cycle: UUID, phase: str) -> b
 
 
 async def _book(database: Database, cycle: UUID) -> bool:
-    """Notes the next payouts as settled, as their rail's answers are; whether there were any."""
+    """Settle the next payouts as their rail's answers would. Return whether there were any."""
     async with database.transaction() as connection:
         due: Sequence[UUID] = (await connection.execute(_DUE, {"cycle": cycle, "page": _PAGE})).scalars().all()
     slots = asyncio.Semaphore(_AT_ONCE)

@@ -1,6 +1,6 @@
-"""The desk's pages with so many claims before their approvers, against the same pages with ten thousand of them.
+"""The desk's pages with many claims waiting, compared with the same pages with ten thousand.
 
-And many claims decided at once: a thousand decisions with one request, then each judged until it is approved.
+Also decides many claims at once: a thousand decisions in one request, then judges each until it is approved.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ NOTE = (
     "The ratio is that of the queue; that of claims is beside it. `decisions/s` are decisions on many claims with one "
     "request, `approved/s` what judging them then comes to. The goal of the median is 50 ms."
 )
-#: A past that those who refer have, as long in both.
+#: The referrals in the past of both registers.
 _PAST = 2_000
 _ROUNDS, _ROUNDS_ON_TRIAL = 12, 2
 _DECIDED, _DECIDED_ON_TRIAL = 1_000, 20
@@ -73,7 +73,7 @@ _QUEUE = (
 
 @dataclass
 class _Desk:
-    """One of the two registers with the application over it, and how long each page took, in milliseconds."""
+    """One of the two registers with its application, and the milliseconds that each page took."""
 
     hearings: Hearings
     parts: Parts
@@ -91,7 +91,7 @@ class _Desk:
         return answer.text
 
     async def decide(self, count: int) -> tuple[float, float]:
-        """Approves so many claims with one request and judges them; decisions and approvals a second."""
+        """Approve many claims in one request and judge them. Return decisions and approvals per second."""
         asked = []
         for number in range(count):
             shown = (await self.client.get(f"/v1/claims/{fresh.alike_name(number)}", headers=self._bearer)).json()
@@ -112,7 +112,7 @@ class _Desk:
 
 
 async def measure(data: Path, size: int) -> Measurement:
-    """Milliseconds for a page with ``size`` claims waiting; minutes and gigabytes for a million."""
+    """Measure milliseconds per page with ``size`` claims waiting; a million takes minutes and gigabytes."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     trial = size < 10 * BASE
     rounds, decided = (_ROUNDS_ON_TRIAL, _DECIDED_ON_TRIAL) if trial else (_ROUNDS, _DECIDED)
@@ -154,12 +154,12 @@ async def measure(data: Path, size: int) -> Measurement:
 
 
 async def _rounds(small: _Desk, large: _Desk, rounds: int) -> None:
-    """Every page in both, one after the other: whatever else the machine does slows both alike."""
+    """Load every page in both registers in turn, so that other load on the machine slows both alike."""
     for number in range(rounds):
         for place, query in enumerate(_QUEUE):
             for each in (small, large):
                 shown = await each.look("queue", f"/queue?{query}")
-                # The page that follows, of some of them: the deepest that anybody goes is a page like any other.
+                # For some, also load the next page: even the deepest page costs as much as any other.
                 found = re.search(r'rel="next" href="([^"]*)"', shown)
                 if found and number % 2:
                     await each.look("queue", unescape(found[1]))
@@ -169,7 +169,7 @@ async def _rounds(small: _Desk, large: _Desk, rounds: int) -> None:
 
 @asynccontextmanager
 async def _desk(url: str, database: str, size: int, decided: int) -> AsyncIterator[_Desk]:
-    """A database of its own with ``size`` claims waiting, and so many more that can be decided on."""
+    """Create a database with ``size`` claims waiting, and more claims that can be decided."""
     name, now = f"{url.rpartition('/')[0]}/{database}", datetime.now(UTC)
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute("ALTER SYSTEM SET max_wal_size = '256MB'")

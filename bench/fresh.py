@@ -1,6 +1,6 @@
-"""Referrals told to a register that has a past, one after the other of each sort, ready to be judged.
+"""New referrals of each sort for a register with a past, ready to be judged.
 
-Everybody in them is somebody to that past: their referrers brought friends before, their networks were seen before.
+Their people already occur in that past: their referrers have brought friends, their networks have been seen.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,31 +11,31 @@ from bench.past import BIG, CARRIER, MAIN, household, small_referrer
 from referral_rewards.domain.claims.fraud import SIGNALS
 from referral_rewards.domain.facts.events import Event, parse_event
 
-#: What is judged: a small referrer's and the big one's referral, one of three rivals for a customer, the last of a ring
-#: of three people, and one from a network that strangers share.
+#: The sorts: a small referrer's and the big one's referral, one of three rivals for a customer, the last of a ring of
+#: three people, and one from a network that strangers share.
 SORTS: Final = ("small", "big", "rivals", "ring", "crowd")
-#: So many of each sort find referrers of their own in a past of ten thousand.
+#: How many referrals of each sort have separate referrers in a past of ten thousand.
 EACH_MAX: Final = 100
-#: Among so many referrers those that are alike are spread.
+#: How many referrers the `alike` referrals are spread over.
 _REFERRERS: Final = 100
-#: Whose referrers, of the ten that a number has, compete for one customer.
+#: Which of the ten referrers of a number compete for one customer.
 _RIVALS: Final = (3, 4)
 
 
 def name(sort: str, number: int) -> str:
-    """The referral that is judged; the others that it takes are beside it."""
+    """Return the id of the referral to judge. `beside` returns the others that it needs."""
     return f"{sort}-{number}"
 
 
 def beside(sort: str, number: int) -> list[str]:
-    """The claims that compete with it, to be assembled before it is."""
+    """Return the rivals, whose claims must be assembled first."""
     return [f"{name(sort, number)}-{rival}" for rival in _RIVALS] if sort == "rivals" else []
 
 
 def events(sort: str, number: int, now: datetime) -> Iterator[Event]:
-    """What is told of it: bought so long ago that the return period is over at ``now``.
+    """Yield the facts of a referral. Its purchase is old enough that the return period is over at ``now``.
 
-    Two of a sort with different numbers below `EACH_MAX` have nobody in common but the big referrer and the crowd.
+    Referrals of one sort with different numbers below `EACH_MAX` share no people except the big referrer and the crowd.
     """
     told = name(sort, number)
     first = 10 * number
@@ -66,7 +66,7 @@ def events(sort: str, number: int, now: datetime) -> Iterator[Event]:
 
 
 def alike(number: int, now: datetime) -> list[Event]:
-    """What is told of the ``number``-th of any number of referrals that nothing speaks against."""
+    """Return the facts of the ``number``-th referral without any suspicion. There may be any number of them."""
     told = alike_name(number)
     person = {"customer": f"c-{told}", "email": f"{told}@example.com", "name": f"Ana {told}", "country": "CA"}
     return list(_life(told, small_referrer(number % _REFERRERS), person, household(10_000 + 4 * number), now))
@@ -85,17 +85,17 @@ def _life(told: str, by: tuple[str, str], person: Mapping[str, str], ip: str, no
 
 
 def all_events(numbers: Iterable[int], now: datetime) -> list[Event]:
-    """What is told of the referrals of every sort."""
+    """Return the facts of the referrals of every sort."""
     return [event for number in numbers for sort in SORTS for event in events(sort, number, now)]
 
 
 def terms(program: str) -> str:
-    """Terms under which every signal there is has a weight, and all of them together raise no suspicion."""
+    """Return terms in which every fraud signal has a weight, but all weights together raise no flag."""
     return _TERMS.format(program=program, weights=", ".join(f"{signal}: 3" for signal in SIGNALS))
 
 
 def _enrolled(number: int) -> Mapping[str, str]:
-    """The person behind a small referrer."""
+    """Return the person who is a small referrer."""
     _, referrer = small_referrer(number)
     return {"customer": f"c-{referrer}", "email": f"{referrer}@example.org"}
 

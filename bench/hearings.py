@@ -37,7 +37,7 @@ _BATCH: Final = 100
 
 
 class Hearings:
-    """One register, and the hands that a referral goes through; every judgement is as of ``now``."""
+    """One register, and the steps that a referral goes through. Every judgement is as of ``now``."""
 
     def __init__(self, engine: AsyncEngine, now: datetime) -> None:
         self.database = Database(engine)
@@ -49,7 +49,7 @@ class Hearings:
         self._hearing = Hearing(self.database, Judgement(self.keys), self._asking)
 
     async def prepare(self) -> None:
-        """Publishes the programs, before there is a past that would be bound to others, and makes approvers."""
+        """Publish the programs, before a past could be bound to others, and add approvers."""
         async with self.database.transaction() as connection:
             for program in (MAIN, *OTHERS):
                 await programs.publish(connection, fresh.terms(program), by="bench", at=self._now)
@@ -63,16 +63,16 @@ class Hearings:
                 await self.intake.record(connection, batch, received_at=self._now - timedelta(days=20))
 
     async def assembled(self, referral: str) -> None:
-        """Judges a referral of which facts arrived and assembles its claim, as a worker does once it is woken.
+        """Judge a referral with new facts and assemble its claim, as a worker does when woken.
 
         Raises:
-            RuntimeError: if it comes to anything but a claim that waits for a person.
+            RuntimeError: if the result is not a claim that waits for a person.
         """
         _check(referral, await self._hearing.judge(referral, self._now), ReferralStatus.IN_REVIEW)
         _check(referral, await self._hearing.assemble(referral, self._now), ReferralStatus.AWAITING_APPROVAL)
 
     async def decided(self, referral: str) -> None:
-        """Puts on record that as many people approve as the claim asks for."""
+        """Record as many approvals as the claim requires."""
         async with self.database.transaction() as connection:
             row = await referrals.hold(connection, referral)
             assert row is not None
@@ -93,18 +93,18 @@ class Hearings:
                 await outbox.enqueue(connection, WakeupKind.DECISION, referral, decision.id)
 
     async def approved(self, referral: str) -> None:
-        """Judges a referral of which a decision arrived: builds the claim once more, and reserves.
+        """Judge a referral with a new decision: assemble the claim again, and reserve.
 
         Raises:
-            RuntimeError: if it does not come to be approved.
+            RuntimeError: if it is not approved.
         """
         _check(referral, await self._hearing.judge(referral, self._now), ReferralStatus.APPROVED)
 
     async def committed(self, referral: str) -> None:
-        """Commits the payment of each leg, short of asking the rail.
+        """Commit the payment of each leg, without calling the rail.
 
         Raises:
-            RuntimeError: if one of them is not to be sent, or there is none.
+            RuntimeError: if a payment would not be sent, or there is none.
         """
         async with self.database.transaction() as connection:
             planned = await reservations.payouts_of(connection, referral)

@@ -1,4 +1,4 @@
-"""Facts ingested per second from a file, against bare inserts of the same facts' rows in batches of the same size."""
+"""Facts ingested per second from a file, compared with bare inserts of their rows in batches of the same size."""
 
 import asyncio
 import json
@@ -33,12 +33,12 @@ NOTE = (
 )
 _PEPPER = b"a pepper for measuring only"
 _BEGAN = datetime(2026, 1, 5, 9, tzinfo=UTC)
-#: So many friends each referrer invites, and one order in so many is taken back.
+#: How many friends each referrer invites, and one order in how many is returned.
 _FRIENDS, _RETURNED = 10, 12
 
 
 async def measure(data: Path, size: int) -> Measurement:
-    """Facts a second of ``size`` facts, ours and bare; about a minute for 20,000."""
+    """Measure facts per second for ``size`` facts, ours and bare; about a minute for 20,000."""
     file = data / "facts.jsonl"
     file.write_text("".join(f"{json.dumps(event)}\n" for event in _events(size)))
     async with postgres(data) as url:
@@ -70,12 +70,12 @@ async def measure(data: Path, size: int) -> Measurement:
 
 
 async def _ingest(url: str, path: Path) -> float:
-    """Takes the file in as `referrals ingest` does; the seconds it took."""
+    """Ingest the file as `referrals ingest` does, and return the seconds it took."""
     database = Database.at(with_driver(url))
     problems: list[str] = []
     try:
         async with database.transaction():
-            pass  # the connection is there before the clock starts, as it is for the bare inserts
+            pass  # connect before the clock starts, as for the bare inserts
         began = time.perf_counter()
         intake = FileIntake(
             database, Intake(_PEPPER), tell=lambda number, problem: problems.append(f"line {number}: {problem}")
@@ -90,7 +90,7 @@ async def _ingest(url: str, path: Path) -> float:
 
 
 async def _insert(url: str) -> float:
-    """Puts the rows of the facts just recorded into a bare table; the seconds it took."""
+    """Insert the rows of the facts just recorded into a bare table, and return the seconds it took."""
     async with await psycopg.AsyncConnection.connect(url) as connection:
         await connection.execute(f"CREATE TABLE bare_fact AS SELECT {_COLUMNS} FROM fact WITH NO DATA".encode())
         await connection.execute(b"ALTER TABLE bare_fact ADD PRIMARY KEY (id), ADD UNIQUE (source, event_id)")
@@ -108,7 +108,7 @@ async def _insert(url: str) -> float:
 
 
 async def _profile(url: str, path: Path) -> list[Hotspot]:
-    # Threads of its own, which begin and end within the profile.
+    # Separate threads, which begin and end within the profile.
     with profiled() as profiles, ThreadPoolExecutor() as threads:
         asyncio.get_running_loop().set_default_executor(threads)
         await _ingest(url, path)
@@ -116,7 +116,7 @@ async def _profile(url: str, path: Path) -> list[Hotspot]:
 
 
 async def _copy(url: str, name: str) -> str:
-    """A fresh database with the schema and nothing else; its URL."""
+    """Create a database with an empty schema, and return its URL."""
     server, _, template = url.rpartition("/")
     async with await psycopg.AsyncConnection.connect(f"{server}/postgres", autocommit=True) as connection:
         await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
@@ -129,7 +129,7 @@ def _batches(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _events(size: int) -> Iterator[dict[str, Any]]:
-    """Facts in the order of their lives: enrolments, invitations, claims, purchases, here and there a return."""
+    """Yield facts in the order of referrals' lives: enrolments, invitations, claims, purchases and some returns."""
     count = referral = 0
     while True:
         for event in _referral(referral):

@@ -1,4 +1,5 @@
-"""Judging one claim with so many referrals in the register, against judging the same claim with ten thousand."""
+"""Judging one claim in a large register, compared with judging the same claim in a register of ten thousand
+referrals."""
 
 import asyncio
 import time
@@ -31,15 +32,15 @@ NOTE = (
     "referrer has 1 % of all referrals, the crowd's network one in 200. A profile is by statement, in seconds until "
     "PostgreSQL had answered."
 )
-#: A fixed day: what is measured does not depend on when.
+#: A fixed time, so that the measurement does not depend on the date.
 _NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-#: Of each sort; a size that tells nothing is there to try the measuring itself.
+#: Referrals of each sort. A size too small to be meaningful only tests the measurement itself.
 _WARM_UP, _OF_EACH, _OF_EACH_ON_TRIAL = 3, 20, 2
 _ACTS = ("judging", "approving", "committing")
 
 
 class _Register:
-    """One of the two registers: the hearings held on it, how long each took, and which statements that went to."""
+    """One of the two registers: its hearings, the time each took, and the time by statement."""
 
     def __init__(self, url: str) -> None:
         self._engine = engine(with_driver(url))
@@ -48,7 +49,7 @@ class _Register:
         self.statements: dict[str, list[float]] = {}
 
     async def hear(self, sort: str, number: int) -> None:
-        """Takes one referral from its facts to the first attempt at paying it."""
+        """Take one referral from its facts to its first payment attempt."""
         referral = fresh.name(sort, number)
         for rival in fresh.beside(sort, number):
             await self.hearings.assembled(rival)
@@ -66,14 +67,14 @@ class _Register:
         return [each for sort in sorts for each in self.took[act, sort]]
 
     def forget(self) -> None:
-        """Begins to measure anew."""
+        """Discard all measurements so far."""
         for times in self.took.values():
             times.clear()
         self.statements.clear()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Notes how long each statement takes, for the length of the block."""
+        """Record how long each statement takes, for the length of the block."""
         began: list[float] = []
 
         def before(*_: Any) -> None:
@@ -91,7 +92,7 @@ class _Register:
             event.remove(self._engine.sync_engine, "after_cursor_execute", after)
 
     def hotspots(self) -> list[Hotspot]:
-        """The statements that took most of the time, most first."""
+        """Return the statements that took the most time, slowest first."""
         spots = [
             Hotspot(" ".join(statement.split())[:100], len(times), round(sum(times), 4))
             for statement, times in self.statements.items()
@@ -103,7 +104,7 @@ class _Register:
 
 
 async def measure(data: Path, size: int) -> Measurement:
-    """Milliseconds for one claim in a register of ``size`` referrals; minutes and gigabytes for a million."""
+    """Measure milliseconds per claim in a register of ``size`` referrals; a million takes minutes and gigabytes."""
     numbers = range(_WARM_UP, _WARM_UP + (_OF_EACH if size >= 10 * BASE else _OF_EACH_ON_TRIAL))
     async with postgres(data) as url:
         small = await _register(url, "base", BASE, numbers.stop)
@@ -124,17 +125,17 @@ async def measure(data: Path, size: int) -> Measurement:
 
 
 async def _in_turn(small: _Register, large: _Register, number: int) -> None:
-    """One referral of each sort in both, one after the other: whatever else the machine does slows both alike."""
+    """Judge one referral of each sort in both registers in turn, so that other load on the machine slows both alike."""
     for sort in fresh.SORTS:
         await small.hear(sort, number)
         await large.hear(sort, number)
 
 
 async def _register(url: str, database: str, size: int, fresh_ones: int) -> _Register:
-    """A database of its own with a past of ``size`` referrals, and so many fresh ones of each sort taken in."""
+    """Create a database with a past of ``size`` referrals, and ingest new ones of each sort."""
     name = f"{url.rpartition('/')[0]}/{database}"
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        # The log of so much writing would take another gigabyte, and nobody recovers this server.
+        # The write-ahead log would take another gigabyte, and this server is never recovered.
         await connection.execute("ALTER SYSTEM SET max_wal_size = '256MB'")
         await connection.execute("SELECT pg_reload_conf()")
         await connection.execute(f"CREATE DATABASE {database}".encode())

@@ -1,4 +1,4 @@
-"""Our referrals, lived fact by fact as Dexter's and Brie's first one, by a crowd side by side."""
+"""Runs many of our referrals concurrently, fact by fact, each like Dexter's first referral of Brie."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from referral_rewards.temporal import workflow_id
 
 _POLL_SECONDS: Final = 0.25
 _PATIENCE_SECONDS: Final = 120.0
-#: So many friends each referrer invites.
+#: How many friends each referrer invites.
 _FRIENDS: Final = 8
 
 TERMS: Final = """
@@ -51,7 +51,7 @@ payouts: {{timing: immediate, rails: {{credit: account_credit}}}}
 
 
 class Lives:
-    """Tells the facts and decides, as senders and an approver would; everything between is the workers' doing."""
+    """Sends the facts and decides, as sources and an approver would. The workers do everything in between."""
 
     def __init__(self, database: Database, client: Client, pepper: bytes, signer: Signer) -> None:
         self._database = database
@@ -64,7 +64,7 @@ class Lives:
             await connection.execute(_APPROVER)
 
     async def lived(self, program: str, names: Sequence[str], pace: Pace) -> None:
-        """Lives a referral of each name through, from the invitation to the end of the watch."""
+        """Run a referral for each name, from the invitation to the end of the watch."""
         now = datetime.now(UTC)
         async with self._database.transaction() as connection:
             await programs.publish(connection, TERMS.format(program=program, pace=pace), by="bench", at=now)
@@ -100,7 +100,7 @@ class Lives:
             await self._intake.record(connection, [event], received_at=now)
 
     async def _approve(self, name: str) -> None:
-        """Records the decision as the API does."""
+        """Record the decision as the API does."""
         async with self._database.transaction() as connection:
             row = await referrals.hold(connection, name)
             assert row is not None
@@ -123,10 +123,10 @@ class Lives:
             await outbox.enqueue(connection, WakeupKind.DECISION, name, decision.id)
 
     async def _all_stand(self, program: str, names: Sequence[str], status: str) -> None:
-        """Waits until each of the program's referrals stands at a status, on all of its facts.
+        """Wait until all the program's referrals have a status, judged on all their facts.
 
         Raises:
-            RuntimeError: if they don't in time: something other than what is measured went on.
+            RuntimeError: if they do not in time, because something else happened.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + _PATIENCE_SECONDS

@@ -1,4 +1,4 @@
-"""CPU seconds of groups of processes, by what each spends more than when nothing happens."""
+"""CPU seconds of groups of processes, less what each spends when idle."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ class Reading:
 
 
 class Meter:
-    """Reads the CPU time of named processes together with their children, dead ones included; of our own without."""
+    """Reads the CPU time of named processes with their children, dead ones included; for our own, without children."""
 
     def __init__(self, pids: Mapping[str, int]) -> None:
         self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
@@ -30,14 +30,14 @@ class Meter:
         return Reading(time.monotonic(), {name: _seconds(process) for name, process in self._processes.items()})
 
     async def learn_idle(self, seconds: float = IDLE_SECONDS) -> None:
-        """Measures what polling and housekeeping cost while nobody asks for anything."""
+        """Measure the idle cost: polling and housekeeping without work."""
         begin = self.read()
         await asyncio.sleep(seconds)
         end = self.read()
         self._idle = {name: (end.seconds[name] - begin.seconds[name]) / (end.at - begin.at) for name in self._processes}
 
     def spent(self, begin: Reading) -> dict[str, float]:
-        """CPU seconds since ``begin``, less as much idling as fits into that time."""
+        """Return CPU seconds since ``begin``, less the idle cost of that time."""
         end = self.read()
         return {
             name: max(0.0, end.seconds[name] - begin.seconds[name] - self._idle[name] * (end.at - begin.at))
@@ -46,12 +46,13 @@ class Meter:
 
 
 def recorded_pids(path: Path) -> list[int]:
-    """The pids that a supervisor has written down, in the order in which it started them."""
+    """Return the pids that a supervisor recorded, in the order of their start."""
     return [int(pid) for pid in json.loads(path.read_text())]
 
 
 def _seconds(process: psutil.Process) -> float:
-    """Of a process and all that came from it: the living one by one, the dead as their parents have reaped them."""
+    """Return the CPU seconds of a process and its descendants: of living ones directly, of dead ones from their
+    parents."""
     if process.pid == os.getpid():
         times = process.cpu_times()
         return float(times.user + times.system)

@@ -1,11 +1,11 @@
-"""How fast lives are lived: periods of seconds, long enough that a crowd of referrals keeps up with them."""
+"""The pace of the measured referrals: periods of seconds, long enough for many concurrent referrals to keep up."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Pace:
-    """The lengths of the waits, in seconds; ``pause`` lets everybody settle between two acts."""
+    """The lengths of the waits in seconds. ``pause`` lets all referrals come to rest between two acts."""
 
     expiry: float
     offer: float

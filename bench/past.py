@@ -1,8 +1,8 @@
-"""Fills a register with a past of so many referrals, set by set: minutes for a million, where a file would take hours.
+"""Fills a register with many past referrals, set by set. A million take minutes; ingesting a file would take hours.
 
-What is written is what intake, judgement and payouts would have written, as far as anybody's judgement reads it; marks
-are genuine, so that people taken in afterwards meet this past. Two things stand out in it, as in life: a referrer who
-brought far more friends than others, and a carrier's network address that strangers share.
+It writes what intake, judgement and payouts would have written, as far as judging reads it. Marks are genuine, so that
+people ingested later match this past. Two things stand out in it, as in reality: a referrer who brought far more
+friends than others, and a carrier's network address that strangers share.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +14,9 @@ import psycopg
 
 from bench import past_facts, past_rewards
 
-#: The one who brought far more friends than anybody.
+#: The referrer who brought far more friends than any other.
 BIG: Final = "big"
-#: The network address that many claims came from, of people who don't know each other.
+#: The network address from which many unrelated people claimed.
 CARRIER: Final = "10.255.255.254"
 #: Most referrals are in this program; the others share the rest.
 MAIN: Final = "main"
@@ -25,10 +25,10 @@ OTHERS: Final = ("side-0", "side-1", "side-2")
 
 @dataclass(frozen=True)
 class Past:
-    """How much of it there is: ``size`` referrals in the 400 days before ``now``, every ``big_every``-th by `BIG` and
-    every ``crowd_every``-th (a multiple of ten) claimed from `CARRIER`.
+    """The size of a past: ``size`` referrals in the 400 days before ``now``, every ``big_every``-th by `BIG` and every
+    ``crowd_every``-th (a multiple of ten) claimed from `CARRIER`.
 
-    However long it is, the same few of them wait for a person.
+    Whatever the size, the same few referrals wait for a person.
     """
 
     size: int
@@ -38,18 +38,18 @@ class Past:
 
 
 def small_referrer(number: int) -> tuple[str, str]:
-    """The program and the name of the ``number``-th of those who brought about ten friends."""
+    """Return the program and name of the ``number``-th small referrer, who brought about ten friends."""
     return (MAIN if number % 10 < 8 else OTHERS[number % len(OTHERS)]), f"f{number}"
 
 
 def household(number: int) -> str:
-    """A network address that four referrals share, counted from 0."""
+    """Return the ``number``-th network address that four referrals share, counted from 0."""
     return f"10.{number // 65536}.{number // 256 % 256}.{number % 256}"
 
 
 async def fill(url: str, past: Past, pepper: bytes, say: Callable[[str], None] = lambda line: None) -> None:
-    """Fills a migrated, empty register (``postgresql://…``). Needs a superuser: the guards of the record stand aside
-    while the past is written, and totals are added up at the end instead of leg by leg."""
+    """Fill a migrated, empty register (``postgresql://…``). Needs a superuser: triggers are off while the past is
+    written, and totals are summed at the end instead of leg by leg."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         for setting in SETTINGS:
             await connection.execute(setting.encode())
@@ -64,7 +64,7 @@ async def write(
     filled: Sequence[str],
     say: Callable[[str], None],
 ) -> None:
-    """Carries out statements, by what each writes, while the tables that they fill are without their indexes."""
+    """Execute the statements, keyed by what each writes, with the indexes of their tables dropped meanwhile."""
     indexes = await (await connection.execute(_INDEXES, {"tables": list(filled)})).fetchall()
     for drop, _ in indexes:
         await connection.execute(drop.encode())
@@ -79,7 +79,7 @@ async def write(
 
 
 def _mark(pepper: bytes) -> bytes:
-    """The statement after which the database makes marks as `Marker` does: HMAC is two hashes (RFC 2104)."""
+    """Return the SQL that lets the database compute marks as `Marker` does: HMAC is two hashes (RFC 2104)."""
     key = pepper.ljust(64, b"\0")
     outer, inner = (bytes(byte ^ pad for byte in key).hex() for pad in (0x5C, 0x36))
     return _MARK.format(outer=outer, inner=inner).encode()
@@ -103,7 +103,7 @@ _FILLED: Final = (
     *("ledger_transaction", "posting"),
 )
 
-#: How a session writes that fills a register.
+#: The settings of a session that fills a register.
 SETTINGS: Final = (
     "SET session_replication_role = replica",
     "SET maintenance_work_mem = '512MB'",
@@ -111,7 +111,7 @@ SETTINGS: Final = (
     "SET jit = off",
 )
 
-# What rows are found by is built when all of them are there: foreign keys go first and come back last.
+# Indexes are built after all rows are inserted. Foreign keys are dropped first and restored last.
 _INDEXES: Final = """
 SELECT remove, restore FROM (
     SELECT CASE c.contype WHEN 'f' THEN 1 ELSE 2 END AS turn, c.conname AS name,
@@ -134,7 +134,7 @@ CREATE FUNCTION pg_temp.mark(kind text, normal text) RETURNS text LANGUAGE sql S
 $$
 """
 
-# Everybody enrolled before the first referral. Ten referrals a small referrer, less those that are the big one's.
+# All people enrol before the first referral. A small referrer has ten referrals, less those of the big one.
 _REFERRERS: Final = """
 CREATE TEMP TABLE person AS
 SELECT -1 AS number, '{main}' AS program, '{big}' AS referrer, 'c-{big}' AS customer, '{big}@example.org' AS email,
@@ -146,7 +146,7 @@ SELECT k, CASE WHEN k % 10 < 8 THEN '{main}' ELSE 'side-' || k % {others} END, '
 FROM generate_series(0, ({size} - 1) / 10) AS k
 """
 
-# Of ten, six claimed and three bought. What began in the last 40 days is still on its way.
+# Of ten referrals, six were claimed and three led to a purchase. Those of the last 40 days are still in progress.
 _LIVES: Final = """
 CREATE TEMP TABLE life AS
 SELECT *, CASE WHEN NOT bought OR began_at > '{now}'::timestamptz - interval '40 days' THEN NULL

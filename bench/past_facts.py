@@ -1,6 +1,6 @@
-"""The facts of a past, the names by which they are found, and the referrals that listen to them: SQL alone.
+"""The facts of a past, their keys, and the referrals that listen to them, in SQL only.
 
-Reads the tables ``person`` and ``life`` that `bench.past` has made.
+Reads the tables ``person`` and ``life`` that `bench.past` created.
 """
 
 from typing import Final
@@ -15,7 +15,7 @@ SELECT md5('enrolled ' || referrer)::uuid, 'past', 'enrolled ' || referrer, 'ref
 FROM person
 """
 
-# The big referrer is over every tax threshold, and has filed a form.
+# The big referrer exceeds every tax threshold and has filed a form.
 _FORM: Final = """
 INSERT INTO fact (id, source, event_id, type, occurred_at, received_at, data, marks, digest, content_mac)
 SELECT md5('form ' || referrer)::uuid, 'past', 'form ' || referrer, 'payee.tax_form_filed', at, at,
@@ -23,7 +23,7 @@ SELECT md5('form ' || referrer)::uuid, 'past', 'form ' || referrer, 'payee.tax_f
 FROM person WHERE number = -1
 """
 
-# Each fact of each life, with the moment, the content, the marks and the keys that intake would have given it.
+# Each fact of each life, with the time, content, marks and keys that intake would give it.
 _TOLD: Final = """
 CREATE TEMP VIEW told AS
 SELECT i, id AS referral, 1 AS version, sent AS fact, 'referral.sent' AS type, began_at AS at,
@@ -147,7 +147,7 @@ UNION ALL
 SELECT id, coalesce(rewarded_at, closed_at), status, reason, facts_version FROM referral WHERE closed_at IS NOT NULL
 """
 
-#: What to write, by what it is, in this order.
+#: The statements by what they write, in order.
 STATEMENTS: Final = {
     "enrolments": _PEOPLE,
     "a form": _FORM,

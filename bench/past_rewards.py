@@ -1,7 +1,7 @@
-"""What became of a past's conversions: claims, decisions, legs, payouts and the books. SQL alone.
+"""The outcome of a past's conversions: claims, decisions, legs, payouts and the books, in SQL only.
 
-Reads the table ``life`` that `bench.past` has made, and what `bench.past_facts` has written. A claim's body is brief
-here, and no decision is signed: nobody's judgement reads another referral's.
+Reads the table ``life`` that `bench.past` created, and what `bench.past_facts` wrote. Claims have a brief body here and
+decisions are not signed, because judging a referral reads neither of another referral.
 """
 
 from typing import Final
@@ -96,7 +96,7 @@ FROM leg CROSS JOIN LATERAL (
 ) AS line(event, account, sign)
 """
 
-#: What to write, by what it is, in this order.
+#: The statements by what they write, in order.
 STATEMENTS: Final = {
     "claims": _CLAIMS,
     "decisions": _DECISIONS,

@@ -1,7 +1,7 @@
-"""Payouts a second through a sandbox rail, against as many bare HTTP calls with the same database commits.
+"""Payouts per second through a sandbox rail, compared with bare HTTP calls with the same database commits.
 
-Ours is the activity that a worker runs: each payout is verified from its facts and signatures up, put on record, sent
-and booked. Bare is what no way to pay once can do without: a commit before the call, the call, a commit after it.
+Ours is the activity that a worker runs: it verifies each payout from its facts and signatures, records, sends and books
+it. Bare is the minimum for paying exactly once: a commit before the call, the call, a commit after it.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ from referral_rewards.register import programs
 from referral_rewards.sources.connected import RegisterSource
 
 GOAL: Final = 0.5
-#: Payouts under way at once, in ours and in the bare one.
+#: Concurrent payouts, in ours and in the bare one.
 _AT_ONCE: Final = 8
 _PROGRAM: Final = "paying"
 _NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -50,7 +50,7 @@ NOTE: Final = (
 
 
 async def measure(data: Path, size: int) -> Measurement:
-    """Payouts a second, of ``size``."""
+    """Measure payouts per second over ``size`` payouts."""
     async with postgres(data) as url, _sandbox() as rail_url, asking.client() as client:
         name = with_driver(url)
         await asyncio.to_thread(upgrade, name)
@@ -91,7 +91,7 @@ async def measure(data: Path, size: int) -> Measurement:
 
 
 class _Stage:
-    """A register whose referrals pay their referrer in cash, and the activity that does."""
+    """A register whose referrals reward their referrer in cash, and the activity that pays."""
 
     def __init__(self, hearings: Hearings, client: httpx.AsyncClient, url: str) -> None:
         self._hearings = hearings
@@ -105,7 +105,7 @@ class _Stage:
             await programs.publish(connection, _TERMS, by="bench", at=_NOW)
 
     async def approved(self, number: int) -> Sequence[UUID]:
-        """So many approved payouts, each of a referrer of its own."""
+        """Create ``number`` approved payouts, each to a different referrer, and return their ids."""
         print(f"  approving {number} rewards", flush=True)
         names = [f"paid-{each}" for each in range(number)]
         await self._hearings.take_in([told for name in names for told in _events(name)])
@@ -117,14 +117,14 @@ class _Stage:
             return (await connection.execute(_PLANNED)).scalars().all()
 
     async def pay(self, payout: UUID) -> None:
-        """Raises RuntimeError if it comes to anything but a settled payout."""
+        """Send the payout. Raises RuntimeError if it is not settled then."""
         came_to = await self._paying.send_payout(PayoutRequest(payout=str(payout), now=_NOW))
         if came_to.state != "settled":
             raise RuntimeError(f"a payout came to be {came_to.state}: {came_to.why}")
 
 
 class _Bare:
-    """The call alone, between commits of a row each."""
+    """The bare call, between commits of one row each."""
 
     def __init__(self, database: AsyncEngine, client: httpx.AsyncClient, url: str) -> None:
         self._database = database
@@ -136,7 +136,7 @@ class _Bare:
             await connection.execute(text("CREATE TABLE bare (id uuid PRIMARY KEY, step integer NOT NULL)"))
 
     async def pay(self, commits: int, statements: int, _: object) -> None:
-        """So many commits, all but one before the call, and so many statements in all of them."""
+        """Make this many commits, all but one before the call, with this many statements in total."""
         key = str(uuid4())
         for step in range(commits - 1):
             await self._commit(key, step, statements // commits)
@@ -177,7 +177,7 @@ async def _profile(stage: _Stage, planned: Sequence[UUID]) -> list[Hotspot]:
 
 
 class _Counting:
-    """Counts the commits and the statements of an engine, for the length of the block."""
+    """Counts the commits and statements of an engine, for the length of the block."""
 
     def __init__(self, database: AsyncEngine) -> None:
         self._engine = database.sync_engine
@@ -201,7 +201,7 @@ class _Counting:
 
 @asynccontextmanager
 async def _sandbox() -> AsyncIterator[str]:
-    """Stripe's sandbox in a process of its own, by its address.
+    """Run Stripe's sandbox in a separate process, and yield its URL.
 
     Raises:
         RuntimeError: if it does not answer.
@@ -227,7 +227,7 @@ async def _sandbox() -> AsyncIterator[str]:
 
 
 def _events(name: str) -> list[Event]:
-    """What is told of a referral that nothing speaks against, and of its referrer."""
+    """Return the facts of a referral without any suspicion, and of its referrer."""
     person = {"customer": f"c-{name}", "email": f"{name}@example.com"}
     by = {"program": _PROGRAM, "referrer": f"by-{name}"}
     order = {"order": f"o-{name}", "kind": "purchase", "amount": "80.00", "currency": "USD", "new_customer": True}

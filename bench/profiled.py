@@ -1,4 +1,4 @@
-"""`python -m bench.profiled FILE --role ROLE`: a worker as it always runs, whose hotspots go to a file at its end."""
+"""`python -m bench.profiled FILE --role ROLE`: runs a normal worker, and writes its hotspots to a file at the end."""
 
 import json
 import sys

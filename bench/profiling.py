@@ -1,4 +1,4 @@
-"""Where a process's own CPU time goes, by function, over all of its threads."""
+"""Profiles a process's CPU time by function, over all its threads."""
 
 import cProfile
 import pstats
@@ -14,7 +14,7 @@ TOP = 15
 
 @dataclass(frozen=True)
 class Hotspot:
-    """A function and the CPU seconds spent in itself."""
+    """A function and the CPU seconds spent in it, without the functions that it calls."""
 
     where: str
     calls: int
@@ -23,7 +23,7 @@ class Hotspot:
 
 @contextmanager
 def profiled() -> Iterator[list[cProfile.Profile]]:
-    """Profiles this thread and the threads that begin in the block; they must end in it to be measured well."""
+    """Profile this thread and the threads that start in the block. They must also end in the block."""
     profiles: list[cProfile.Profile] = []
     run = threading.Thread.run
 
@@ -40,7 +40,7 @@ def profiled() -> Iterator[list[cProfile.Profile]]:
 
 
 def hotspots(profiles: list[cProfile.Profile]) -> list[Hotspot]:
-    """The functions in which most time was spent, most first."""
+    """Return the functions with the most time, slowest first."""
     found = pstats.Stats(profiles[0])
     found.add(*profiles[1:])
     spots = [
@@ -55,7 +55,7 @@ def _profiled_thread(profiles: list[cProfile.Profile]) -> Iterator[None]:
     profile = cProfile.Profile(time.thread_time)
     try:
         profile.enable()
-    except ValueError:  # from Python 3.12 on one profile listens to all threads
+    except ValueError:  # from Python 3.12 on, one profile covers all threads
         yield
         return
     profiles.append(profile)

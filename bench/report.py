@@ -1,4 +1,4 @@
-"""What was measured, as JSON to compare and as a table to read."""
+"""The results of the measurements, as JSON to compare and as a table to read."""
 
 import json
 import os
@@ -17,9 +17,9 @@ from bench.profiling import Hotspot
 
 @dataclass(frozen=True)
 class Measurement:
-    """Ours against the bare thing, in one run: the ratio is what counts, the figures depend on the machine.
+    """Ours compared with a bare baseline, in one run. The ratio counts; the figures depend on the machine.
 
-    ``parts`` says where ours went; ``variants`` the ratio against other bare things; ``profile`` is there when the goal
+    ``parts`` breaks down our cost, ``variants`` holds the ratio to other baselines, and ``profile`` is set if the goal
     was missed.
     """
 
@@ -47,7 +47,7 @@ def reaches(ratio: float, goal: float, best: Literal["low", "high"]) -> bool:
 
 
 def keep(folder: Path, name: str, at: datetime, measured: Sequence[Measurement]) -> Path:
-    """Writes the numbers beside what they depend on; the file's path."""
+    """Write the results together with the environment that they depend on, and return the file's path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{at:%Y%m%dT%H%M%SZ}.json"
     document = {
@@ -60,7 +60,7 @@ def keep(folder: Path, name: str, at: datetime, measured: Sequence[Measurement])
 
 
 def show(measured: Sequence[Measurement]) -> None:
-    """One row a measurement, and below it where the cost went."""
+    """Print one row per measurement, with the breakdown of the cost below."""
     console = Console()
     table = Table("measured", "size", "ours", "bare", "ratio", "goal", "")
     for each in measured:

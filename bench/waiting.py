@@ -1,8 +1,8 @@
-"""Multiplies one claim that waits for its approvers into as many as are wanted, set by set.
+"""Copies one claim that waits for approval many times, set by set.
 
-Each has a row, a claim, links to the same facts and an entry in the queue of its own. They differ in what a search asks
-for: program, referrer, customer, order, flags, routes, amount and age. Nobody decides on them: they are there to be
-found, and to be looked at.
+Each copy has its own referral row, claim and queue entry, and links to the same facts. The copies differ in the fields
+that a search filters by: program, referrer, customer, order, flags, routes, amount and age. They are only searched and
+viewed, never decided.
 """
 
 from collections.abc import Callable
@@ -12,17 +12,17 @@ import psycopg
 
 from bench.past import SETTINGS, write
 
-#: One claim in so many carries the flag that hardly any has.
+#: One claim in this many has the rare flag.
 RARE_EVERY: Final = 5_000
 
 
 def name(number: int) -> str:
-    """The ``number``-th of them."""
+    """Return the id of the ``number``-th copy."""
     return f"w{number:07}"
 
 
 async def fill(url: str, template: str, count: int, say: Callable[[str], None] = lambda line: None) -> None:
-    """Fills a register (``postgresql://…``) in which the referral ``template`` waits. Needs a superuser."""
+    """Fill a register (``postgresql://…``) in which the referral ``template`` waits. Needs a superuser."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         for setting in SETTINGS:
             await connection.execute(setting.encode())
@@ -33,7 +33,7 @@ async def fill(url: str, template: str, count: int, say: Callable[[str], None] =
 
 _FILLED: Final = ("referral", "referral_key", "referral_fact", "referral_step", "reward_claim", "queue_entry")
 
-# Of a hundred claims, ninety are as the rules would have them; the others are flagged in one of three ways.
+# Of a hundred claims, ninety have no flags; the others are flagged in one of three ways.
 _WAITING: Final = """
 CREATE TEMP TABLE waiting AS
 SELECT i, 'w' || lpad(i::text, 7, '0') AS id, md5('waits ' || i)::uuid AS claim_id,

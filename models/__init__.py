@@ -1,4 +1,4 @@
-"""The tables. Nothing here decides anything; rules live in the domain, queries in the register."""
+"""The tables. They hold no rules and no queries: rules are in the domain, queries in the register."""
 
 from sqlmodel import SQLModel
 

@@ -11,7 +11,7 @@ from models.columns import by_code_point, document, instant, texts
 
 
 class ClaimRow(SQLModel, table=True):
-    """A reward claim as it was assembled. A new digest is a new row; the referral points at the current one."""
+    """A reward claim as it was assembled. Each new digest is a new row; the referral points at the current one."""
 
     __tablename__ = "reward_claim"
     __table_args__ = (Index("ix_reward_claim_referral_id", "referral_id"),)
@@ -23,15 +23,15 @@ class ClaimRow(SQLModel, table=True):
     core_digest: str
     body: dict[str, Any] = document()
     facts_version: int
-    referrer: str | None = None  # whose claim it is; None in one from before attribution could be moved
-    approved_rewards: int  # the referrer's count that chose the tier, frozen for the round
+    referrer: str | None = None  # whose claim it is; None in claims older than the moving of attribution
+    approved_rewards: int  # the referrer's count that selects the tier, frozen for the round
     assembled_at: datetime = instant()
 
 
 class DecisionRow(SQLModel, table=True):
     """A signed decision in the hash chain; append-only (a trigger refuses update and delete).
 
-    ``claim_id`` is its subject: the claim, or the payout, clawback case or cycle that a decision on money is about.
+    ``claim_id`` is the subject: the claim, or for a decision on money the payout, clawback case or cycle.
     """
 
     __tablename__ = "decision"
@@ -51,7 +51,7 @@ class DecisionRow(SQLModel, table=True):
     roles: list[str] = texts()
     reason: str
     note_commitment: str
-    #: What a decision on money says beside its kind: an amount in minor units, a reference. Signed like the rest.
+    #: The details of a decision on money: an amount in minor units, a reference. Signed like the rest.
     details: dict[str, Any] | None = document(nullable=True)
     decided_at: datetime = instant()
     previous_hash: str
@@ -61,7 +61,7 @@ class DecisionRow(SQLModel, table=True):
 
 
 class DecisionHead(SQLModel, table=True):
-    """The signed end of the chain: one row, so that a decision cut off at the end is seen."""
+    """The signed end of the chain, in one row. It shows when decisions were deleted from the end."""
 
     __tablename__ = "decision_head"
 
@@ -73,7 +73,7 @@ class DecisionHead(SQLModel, table=True):
 
 
 class DecisionEffect(SQLModel, table=True):
-    """What came of a decision: applied, void (and why), or refused as forged."""
+    """The outcome of a decision: applied, void (and why), or refused as forged."""
 
     __tablename__ = "decision_effect"
 
@@ -84,7 +84,7 @@ class DecisionEffect(SQLModel, table=True):
 
 
 class Inquiry(SQLModel, table=True):
-    """What a source answered when it was asked about a referral; append-only. What it told are facts like any other."""
+    """A source's answer to a question about a referral; append-only. The facts it reported are stored as facts."""
 
     __tablename__ = "inquiry"
 
@@ -96,11 +96,11 @@ class Inquiry(SQLModel, table=True):
     asked_at: datetime = instant()
     answer: str  # confirmed, contradicted, unavailable
     sentence: str
-    content_hash: str | None = None  # SHA-256 of what came, if anything did
+    content_hash: str | None = None  # SHA-256 of the response body, if there was one
 
 
 class BlockedMark(SQLModel, table=True):
-    """An identity, device or instrument that the installation trusts no more."""
+    """A blocked identity, device or instrument."""
 
     __tablename__ = "blocked_mark"
 

@@ -1,4 +1,4 @@
-"""Clawbacks: cases that a person decides, and what is done to get money back."""
+"""Clawbacks: the cases that a person decides, and the recoveries that follow."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from models.columns import by_code_point, document, instant, minor
 
 
 class ClawbackCase(SQLModel, table=True):
-    """A paid leg whose ground fell away; a person decides what becomes of it."""
+    """A paid leg that is no longer justified. A person decides whether and how to recover it."""
 
     __tablename__ = "clawback_case"
     __table_args__ = (
@@ -25,14 +25,14 @@ class ClawbackCase(SQLModel, table=True):
     referral_id: str = by_code_point(index=True)
     opened_at: datetime = instant()
     why: str
-    #: What the rules propose to recover of the leg, in its currency; None: they can't say.
+    #: The amount that the rules propose to recover, in the leg's currency; None if they cannot tell.
     proposed_minor: int | None = minor(nullable=True)
     state: str = "open"  # open, frozen (a dispute runs), decided, dismissed
     settled_at: datetime | None = instant(nullable=True)
 
 
 class ClawbackRow(SQLModel, table=True):
-    """One recovery that a person decided on: an intent with its own key. Of one leg no more than was paid."""
+    """One recovery that a person decided on, with its own key. All recoveries of a leg total at most what was paid."""
 
     __tablename__ = "clawback"
     __table_args__ = (
@@ -53,14 +53,14 @@ class ClawbackRow(SQLModel, table=True):
     kind: str  # reverse, offset, write_off
     amount_minor: int = minor()
     currency: str
-    #: What has come back so far, by the provider or by offsets that were settled.
+    #: The amount recovered so far, from the provider or by settled offsets.
     recovered_minor: int = minor()
     body: dict[str, Any] = document()
     body_hash: str
     generation: int = 1
     provider_key: str = Field(unique=True)
     first_sent_at: datetime | None = instant(nullable=True)
-    #: The first look-up past the window that found nothing: a second one, later, puts it before a person.
+    #: When the first look-up past the key window found nothing. A later second one sends it to a person for review.
     missed_at: datetime | None = instant(nullable=True)
     provider_reference: str | None = None
     #: approved, reversing, unknown, reversed, partly_reversed, unrecoverable, offsetting, offset, written_off,

@@ -1,4 +1,4 @@
-"""Column kinds that every table shares."""
+"""The column types that the tables share."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Payout cycles: on a day of the program's calendar its due legs are gathered, shown to finance, and paid together."""
+"""Payout cycles: on a set day a program's due legs are gathered, released by finance and paid together."""
 
 from datetime import date, datetime
 from typing import Any
@@ -11,7 +11,8 @@ from models.columns import document, instant, minor
 
 
 class PayoutCycleRow(SQLModel, table=True):
-    """One cycle of a program. Its list is its payouts (`PayoutRow.cycle_id`); ``digest`` names the frozen list."""
+    """One cycle of a program. Its payouts form the list (`PayoutRow.cycle_id`); ``digest`` identifies the frozen
+    list."""
 
     __tablename__ = "payout_cycle"
     __table_args__ = (
@@ -22,15 +23,15 @@ class PayoutCycleRow(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     program: str
     due_on: date  # in the program's time zone
-    version: int  # of the terms that said so
+    version: int  # of the terms that set this cycle
     minimum_minor: int | None = minor(nullable=True)
     currency: str  # of the minimum
     state: str  # collecting, frozen, released, stopped, done
-    #: How far gathering, releasing or closing came, so that it is taken up there; None: at the beginning.
+    #: Where to resume gathering, releasing or closing; None means at the beginning.
     cursor: str | None = None
     digest: str | None = None
-    turn: int = 0  # decisions on it that were carried out
-    #: Counts and sums by currency and rail, of what was frozen and of what was carried forward.
+    turn: int = 0  # number of decisions on it that were carried out
+    #: Counts and totals by currency and rail: what was frozen and what was carried forward.
     summary: dict[str, Any] = document()
     opened_at: datetime = instant()
     frozen_at: datetime | None = instant(nullable=True)

@@ -1,4 +1,4 @@
-"""What the approvers' desk stands on: the queue, views that people save, and the record of who did what."""
+"""The tables of the approvers' desk: the queue, saved views, and the audit log."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -12,26 +12,28 @@ from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 
-#: What makes entries of the queue that stand alike in a sort different: every index that is read in order ends in it.
+#: The tie-breaker between queue entries that sort alike. Every index that is read in order ends in it.
 _ENTRY: Final = ("referral_id", "exception", "subject")
 
 
 def _by_age(name: str, *columns: str, only: str | None = None) -> Index:
-    """Entries in the order of their age, of one value of each column or of those that meet a condition alone."""
+    """Return an index of entries by age, within each value of ``columns`` or only for entries that satisfy ``only``."""
     where = None if only is None else text(only)
     return Index(f"ix_queue_entry_{name}", *dict.fromkeys((*columns, "since", *_ENTRY)), postgresql_where=where)
 
 
 class QueueEntry(SQLModel, table=True):
-    """One thing that waits for a person: a claim before its approvers, or an exception. A projection: it is written
-    anew with every verdict on its referral, and deleted once nothing waits. What is no referral's has an empty one, and
-    what waits from a later moment on (``since``) is in no list before."""
+    """One thing that waits for a person: a claim to approve, or an exception.
+
+    A projection: each verdict on the referral rewrites its entries, and an entry is deleted when nothing waits.
+    ``referral_id`` is empty if no referral is concerned. An entry whose ``since`` is in the future is not listed yet.
+    """
 
     __tablename__ = "queue_entry"
     __table_args__ = (
         _by_age("since"),
         *(_by_age(column, column) for column in ("program", "exception", "recommendation")),
-        # A list has no order of its own, so that each value of one has an index in which its entries are in order.
+        # An array column cannot be sorted by, so each of its values has an index with its entries in order.
         _by_age("unflagged", only="flags = '{}'"),
         *(_by_age(f"flag_{flag}", only=f"flags @> '{{{flag}}}'") for flag in Flag),
         *(_by_age(f"route_{role}", only=f"routes @> '{{{role}}}'") for role in Role if role is not Role.ADMINISTRATOR),
@@ -58,36 +60,36 @@ class QueueEntry(SQLModel, table=True):
     )  # approval, late_fact, clawback, reported, cycle, or payout_ with the state of the payout
     subject: str = by_code_point(
         primary_key=True
-    )  # which of several: a leg, a payout, a fact, a cycle; empty where there is one
+    )  # the id of the leg, payout, fact or cycle, where there can be several; else empty
     program: str
     status: str
     reason: str | None = None
-    about: str | None = None  # one sentence, for an exception
+    about: str | None = None  # one sentence about an exception
     referrer: str | None = by_code_point(nullable=True)
     customer: str | None = by_code_point(nullable=True)
     order_id: str | None = by_code_point(nullable=True)
     recommendation: str | None = None
     flags: list[str] = texts()
     routes: list[str] = texts()
-    amount_minor: int = minor()  # the legs together, zero without any
+    amount_minor: int = minor()  # total of the legs, zero without any
     currency: str | None = None
     since: datetime = instant()
-    remind_at: datetime | None = instant(nullable=True)  # overdue from here on
+    remind_at: datetime | None = instant(nullable=True)  # overdue from this time on
     escalate_at: datetime | None = instant(nullable=True)
 
 
 class SavedView(SQLModel, table=True):
-    """A search of the queue that a person keeps under a name."""
+    """A queue search that a user saved under a name."""
 
     __tablename__ = "saved_view"
 
     username: str = Field(primary_key=True, foreign_key="app_user.name")
     name: str = Field(primary_key=True)
-    query: str  # as it stands in the page's address
+    query: str  # as in the page's URL
 
 
 class AuditEvent(SQLModel, table=True):
-    """Who did what, when: sign-ins, people, tokens, programs, decisions. Append-only (a trigger refuses the rest)."""
+    """The audit log: who did what, when. Sign-ins, users, tokens, programs, decisions. Append-only (by a trigger)."""
 
     __tablename__ = "audit_event"
     __table_args__ = (

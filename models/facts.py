@@ -1,4 +1,4 @@
-"""The register of facts, the personal data that they refer to, and the keys by which a referral finds its facts."""
+"""Facts, the personal data that they refer to, and the keys by which a referral finds its facts."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from models.columns import by_code_point, document, instant, texts
 
 
 class FactRecord(SQLModel, table=True):
-    """A fact as recorded: public fields readable, persons as marks. Append-only (a trigger refuses the rest)."""
+    """A recorded fact: public fields readable, people as marks. Append-only (a trigger refuses update and delete)."""
 
     __tablename__ = "fact"
     __table_args__ = (
@@ -27,13 +27,13 @@ class FactRecord(SQLModel, table=True):
     received_at: datetime = instant()
     data: dict[str, Any] = document()
     marks: list[str] = texts()
-    digest: str  # commitment over the public fields and the salted commitment of the personal ones
-    content_mac: str  # keyed hash of the whole payload: tells a repeat from a conflict without keeping the payload
+    digest: str  # hash over the public fields and the salted commitment to the personal ones
+    content_mac: str  # keyed hash of the whole payload: distinguishes a repeat from a conflict without the payload
     batch_id: UUID | None = None
 
 
 class PersonalData(SQLModel, table=True):
-    """What a fact or a note said in full. Erasing blanks ``body`` and ``salt``; the commitment stays verifiable."""
+    """The full text of a fact, note or letter. Erasing it blanks ``body`` and ``salt``; the commitment remains."""
 
     __tablename__ = "personal_data"
 
@@ -45,7 +45,7 @@ class PersonalData(SQLModel, table=True):
 
 
 class FactKey(SQLModel, table=True):
-    """A name under which a fact can be found: ``order:o1``, ``email:<mark>``, ``referral:r1``."""
+    """A key under which a fact can be found: ``order:o1``, ``email:<mark>``, ``referral:r1``."""
 
     __tablename__ = "fact_key"
 
@@ -54,7 +54,7 @@ class FactKey(SQLModel, table=True):
 
 
 class ReferralKey(SQLModel, table=True):
-    """A name that a referral listens to: every fact found under it is one of the referral's facts."""
+    """A key that a referral listens to: every fact found under it is one of the referral's facts."""
 
     __tablename__ = "referral_key"
     __table_args__ = (Index("ix_referral_key_referral_id", "referral_id"),)
@@ -64,7 +64,7 @@ class ReferralKey(SQLModel, table=True):
 
 
 class ReferralFact(SQLModel, table=True):
-    """A fact of a referral, with the ``facts_version`` at which it came in."""
+    """A fact of a referral, with the ``facts_version`` that it raised the referral to."""
 
     __tablename__ = "referral_fact"
 
@@ -74,11 +74,11 @@ class ReferralFact(SQLModel, table=True):
 
 
 class IngestBatch(SQLModel, table=True):
-    """A file or batch being taken in; its wake-ups are released together when it is finished (SPEC §4 Closing)."""
+    """A file or batch of facts. Its wake-ups are released together when it is complete (SPEC §4 Closing)."""
 
     __tablename__ = "ingest_batch"
 
     id: UUID = Field(primary_key=True)
-    name: str = Field(unique=True)  # content hash of the file, so that an interrupted file is resumed
+    name: str = Field(unique=True)  # holds the file's content hash, so that an interrupted import resumes
     opened_at: datetime = instant()
     finished_at: datetime | None = instant(nullable=True)

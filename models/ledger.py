@@ -10,7 +10,7 @@ from models.columns import by_code_point, instant, minor
 
 
 class LedgerTransaction(SQLModel, table=True):
-    """One business event in the books; ``key`` makes posting it twice impossible."""
+    """One business event in the books. Its unique ``key`` prevents a second posting."""
 
     __tablename__ = "ledger_transaction"
 
@@ -23,7 +23,7 @@ class LedgerTransaction(SQLModel, table=True):
 
 
 class Posting(SQLModel, table=True):
-    """One line: debit positive, credit negative, in minor units."""
+    """One line of a transaction in minor units: debits are positive, credits negative."""
 
     __tablename__ = "posting"
     __table_args__ = (

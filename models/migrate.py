@@ -1,4 +1,4 @@
-"""Brings a database to the newest schema, from code as well as from the command line."""
+"""Migrates a database to the newest schema."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from referral_rewards.domain.errors import SchemaUnknown
 
 
 def configuration(database_url: str) -> Config:
-    """Alembic's configuration for one database (``postgresql+psycopg://…``)."""
+    """Return Alembic's configuration for one database (``postgresql+psycopg://…``)."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["database_url"] = database_url
@@ -19,10 +19,10 @@ def configuration(database_url: str) -> Config:
 
 
 def upgrade(database_url: str) -> None:
-    """Applies every migration that the database lacks; blocking.
+    """Apply every missing migration. Blocks until done.
 
     Raises:
-        SchemaUnknown: if the database is at a revision that is none of ours.
+        SchemaUnknown: if the database is at a revision that this version does not know.
     """
     try:
         command.upgrade(configuration(database_url), "head")

@@ -1,4 +1,4 @@
-"""The communication history: what was told to whom, by which channel, and what came of it."""
+"""The communication history: which notice went to whom, over which channel, and its outcome."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,10 +10,10 @@ from models.columns import by_code_point, instant, texts
 
 
 class Notice(SQLModel, table=True):
-    """One message to one recipient. Planned with the verdict that gives rise to it; carried out by a worker.
+    """One message to one recipient. It is planned together with the verdict that causes it, and sent by a worker.
 
-    It names its recipient by an id (a user, a beneficiary, a webhook), never by an address. What was written stands in
-    the personal data under its id.
+    The recipient is an id (a user, a beneficiary, a webhook), never an address. The text that was sent is stored as
+    personal data under the notice's id.
     """
 
     __tablename__ = "notice"
@@ -23,29 +23,29 @@ class Notice(SQLModel, table=True):
         Index("ix_notice_settled_at", "settled_at", "state"),
     )
 
-    id: UUID = Field(primary_key=True)  # derived from what gave rise to it: the same occasion is told once
+    id: UUID = Field(primary_key=True)  # derived from the occasion, so that each occasion is planned once
     referral_id: str = by_code_point()
     program: str
     template: str
     audience: str  # referrer, referee, approvers, webhook
     recipient: str  # a beneficiary's or user's id, a webhook's name
     channel: str  # email, webhook
-    occasion: str  # what gave rise to it: a step, a claim's digest, a decision
+    occasion: str  # its cause: a step, a claim's digest, a decision
     planned_at: datetime = instant()
     state: str  # waiting, held, sent, suppressed, undeliverable, failed
     why: str | None = None
     attempts: int = 0
-    due_at: datetime | None = instant(nullable=True)  # when it is to be tried (again); None: at rest
+    due_at: datetime | None = instant(nullable=True)  # when to try (again); None when at rest
     settled_at: datetime | None = instant(nullable=True)
 
 
 class WebhookEndpoint(SQLModel, table=True):
-    """Somebody outside who is told of events, by the name in the settings of the workers that carry it out.
+    """An outside endpoint that receives events, under its name in the workers' settings.
 
-    It stands here so that what gives rise to an event can plan the telling of it; address and secret do not.
+    The row lets any process plan notices for the endpoint. Its URL and secret are only in the workers' settings.
     """
 
     __tablename__ = "webhook_endpoint"
 
     name: str = Field(primary_key=True)
-    events: list[str] = texts()  # types of events; one that ends in ``*`` stands for all that begin so
+    events: list[str] = texts()  # event types; a trailing ``*`` matches any ending

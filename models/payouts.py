@@ -14,7 +14,7 @@ from referral_rewards.domain.payouts.states import AT_REST, OVER, PayoutState
 
 
 class LegRow(SQLModel, table=True):
-    """One reward to one beneficiary, reserved by an approval; at most one live per (program, order, role)."""
+    """One reward to one beneficiary, reserved by an approval. At most one is live per program, order and role."""
 
     __tablename__ = "leg"
     __table_args__ = (
@@ -44,10 +44,10 @@ class LegRow(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     referral_id: str = by_code_point()
     claim_id: UUID
-    digest: str  # of the claim that was approved
+    digest: str  # of the approved claim
     program: str
     referrer: str
-    order_key: str  # the order, or the referral where a request names none
+    order_key: str  # the order, or the referral if a request names no order
     role: str
     beneficiary: str
     kind: str
@@ -61,10 +61,10 @@ class LegRow(SQLModel, table=True):
 
 
 class PayoutRow(SQLModel, table=True):
-    """One provider call, written in full before the first attempt at it.
+    """One call to a provider, saved in full before the first attempt.
 
-    One paid at once belongs to a referral, one of a payout cycle to the cycle; which legs it pays `PayoutLegRow` says.
-    ``amount_minor`` is what is sent: its live legs less its live deductions; zero where nothing is left to send.
+    A payout that is paid at once belongs to a referral, a payout of a cycle to the cycle. `PayoutLegRow` holds its
+    legs. ``amount_minor`` is the amount sent: live legs less live deductions, zero if nothing remains.
     """
 
     __tablename__ = "payout"
@@ -103,22 +103,22 @@ class PayoutRow(SQLModel, table=True):
     generation: int = 1
     provider_key: str = Field(unique=True)
     first_sent_at: datetime | None = instant(nullable=True)
-    #: When the provider may first have seen the present key: from then on its window runs.
+    #: When the provider may first have seen the current key. The key window starts then.
     key_used_at: datetime | None = instant(nullable=True)
-    #: The first look-up past the window that found nothing: a second one, later, puts it before a person.
+    #: When the first look-up past the key window found nothing. A later second one sends it to a person for review.
     missed_at: datetime | None = instant(nullable=True)
     provider_reference: str | None = None
     settled_at: datetime | None = instant(nullable=True)
-    #: When its workflow next acts by itself; None: not before there is news of it. What was never tried is due at once.
+    #: When its workflow next acts without news; None means only on news. A payout never tried is due at once.
     due_at: datetime | None = instant(nullable=True)
     state: str
-    why: str | None = None  # of a refusal, a stop or a manual review, in one sentence
+    why: str | None = None  # one sentence on a refusal, a stop or a manual review
     created_at: datetime = instant(default_now=True)
     updated_at: datetime = instant()
 
 
 class PayoutLegRow(SQLModel, table=True):
-    """Which legs a payout pays. A leg has at most one live payout: see the index."""
+    """A leg that a payout pays. A unique index allows a leg at most one live payout."""
 
     __tablename__ = "payout_leg"
     __table_args__ = (
@@ -132,7 +132,8 @@ class PayoutLegRow(SQLModel, table=True):
 
 
 class PayoutDeduction(SQLModel, table=True):
-    """What lowers a payout: an offset against a clawback (``source`` is its id), or tax withheld (its regime)."""
+    """A deduction from a payout: an offset (``source`` is the clawback's id) or withheld tax (``source`` is the
+    regime)."""
 
     __tablename__ = "payout_deduction"
     __table_args__ = (
@@ -148,7 +149,7 @@ class PayoutDeduction(SQLModel, table=True):
 
 
 class PayoutStep(SQLModel, table=True):
-    """The life of a payout: what was asked of its rail, what came of it, and where it stood then. Append-only."""
+    """One step of a payout's history: the act, its result and the payout's state afterwards. Append-only."""
 
     __tablename__ = "payout_step"
     __table_args__ = (Index("ix_payout_step_payout_id", "payout_id", "id"),)
@@ -157,7 +158,7 @@ class PayoutStep(SQLModel, table=True):
     payout_id: UUID
     generation: int
     at: datetime = instant()
-    #: planned and moved (the database notes both itself), sent, looked_up, polled, answered, shut_out, topped_up, or a
+    #: planned and moved (a trigger records both), sent, looked_up, polled, answered, shut_out, topped_up, or a
     #: decision.
     act: str
     state: str
@@ -166,7 +167,7 @@ class PayoutStep(SQLModel, table=True):
 
 
 class RailHalt(SQLModel, table=True):
-    """A rail that does not let us in: nothing is sent over it, but for a look now and then, until it does."""
+    """A halted rail: it refused our credentials. Only a probe is sent over it now and then, until it accepts them."""
 
     __tablename__ = "rail_halt"
 
@@ -177,8 +178,8 @@ class RailHalt(SQLModel, table=True):
 
 
 class HeldTotal(SQLModel, table=True):
-    """What is approved and not taken back: of a whole program (``referrer`` empty; every leg), and of each referrer
-    (legs to the referrer). A trigger on ``leg`` keeps it."""
+    """The total of the approved rewards that were not cancelled or recovered: of all legs of a program (``referrer``
+    is empty), and of the legs to each referrer. A trigger on ``leg`` maintains it."""
 
     __tablename__ = "held_total"
 

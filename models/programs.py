@@ -9,7 +9,7 @@ from models.columns import document, instant
 
 
 class ProgramVersion(SQLModel, table=True):
-    """One published version of a program's terms; never updated, never deleted (a trigger refuses both)."""
+    """One published version of a program's terms. A trigger refuses update and delete."""
 
     __tablename__ = "program_version"
 

@@ -1,4 +1,4 @@
-"""What passes between us and the rails beside payments: events told of, instructions, and what payees are handed."""
+"""What passes between us and the rails beside payments: provider events, payment instructions and handovers."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,10 +10,10 @@ from models.columns import instant, minor
 
 
 class ProviderEventRow(SQLModel, table=True):
-    """An event that a provider told of, recorded once under its own id. Of what it says only names are kept.
+    """An event reported by a provider, recorded once under the provider's id. Only the ids in it are kept.
 
-    Another event of the same kind about the same object may be the same news or further: it costs a question to the
-    provider, and so is taken as further.
+    A further event of the same kind about the same object counts as new, because it may be. At worst it costs one
+    needless request to the provider.
     """
 
     __tablename__ = "provider_event"
@@ -26,13 +26,13 @@ class ProviderEventRow(SQLModel, table=True):
     event_id: str = Field(primary_key=True)
     kind: str
     object_id: str
-    payout_id: UUID | None = None  # of the payout that was woken; none: no payout of ours has these names
-    digest: str  # SHA-256 of the body as it was signed
+    payout_id: UUID | None = None  # the payout that was woken; None if no payout of ours matches
+    digest: str  # SHA-256 of the signed body
     received_at: datetime = instant()
 
 
 class PaymentInstruction(SQLModel, table=True):
-    """What a person is asked to pay by hand, by the manual rail: one for each key."""
+    """An instruction to people to make a payment by hand, on the manual rail. There is one for each key."""
 
     __tablename__ = "payment_instruction"
     __table_args__ = (
@@ -51,21 +51,21 @@ class PaymentInstruction(SQLModel, table=True):
 
 
 class Handover(SQLModel, table=True):
-    """What a payout's rail gave for the payee: a link or a code. What it is stands in `PersonalData`, under ``id``."""
+    """A link or code that a rail gave for the payee. The link or code itself is in `PersonalData` under ``id``."""
 
     __tablename__ = "handover"
     __table_args__ = (Index("ix_handover_reference", "reference"),)
 
     payout_id: UUID = Field(primary_key=True)
-    paid_as: str = Field(primary_key=True)  # the provider's name of the payment that it is of
+    paid_as: str = Field(primary_key=True)  # the provider's reference of the payment
     id: UUID = Field(unique=True)
     kind: str  # link, code
-    reference: str  # the provider's name of it
+    reference: str  # the provider's reference of the link or code
     given_at: datetime = instant()
 
 
 class RailConnection(SQLModel, table=True):
-    """A provider's rail that a worker says it has: it says so again every minute, and holds no secret here."""
+    """A provider's rail that a worker has. The worker reports it every minute; no secret is stored here."""
 
     __tablename__ = "rail_connection"
 

@@ -1,4 +1,4 @@
-"""Reconciliations: what a rail's own list showed beside ours, and each thing that did not agree."""
+"""Reconciliations: what a rail listed, compared with our payouts, and the differences."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from models.columns import instant, minor
 
 
 class ReconciliationRow(SQLModel, table=True):
-    """One comparison of what we paid over a rail in a span of time with what the rail shows of it."""
+    """One comparison of what we paid over a rail in a time span with what the rail shows."""
 
     __tablename__ = "reconciliation"
     __table_args__ = (Index("ix_reconciliation_asked_at", "asked_at", "id"),)
@@ -22,8 +22,8 @@ class ReconciliationRow(SQLModel, table=True):
     asked_by: str
     asked_at: datetime = instant()
     state: str  # asked, listed, done, failed
-    sight: str | None = None  # how much of what it paid the rail shows
-    why: str | None = None  # of a failure, in one sentence
+    sight: str | None = None  # how much of its payments the rail shows
+    why: str | None = None  # one sentence on a failure
     ours: int = Field(default=0, sa_column=Column(Integer, nullable=False))  # payouts that were compared
     theirs: int = Field(default=0, sa_column=Column(Integer, nullable=False))  # payments that the rail listed
     differences: int = Field(default=0, sa_column=Column(Integer, nullable=False))
@@ -31,14 +31,14 @@ class ReconciliationRow(SQLModel, table=True):
 
 
 class ListedPayment(SQLModel, table=True):
-    """A payment as the rail listed it. Kept until the comparison is done."""
+    """A payment as the rail listed it, kept until the comparison is done."""
 
     __tablename__ = "listed_payment"
     __table_args__ = (Index("ix_listed_payment_payout_id", "reconciliation_id", "payout_id"),)
 
     reconciliation_id: UUID = Field(primary_key=True, foreign_key="reconciliation.id")
     reference: str = Field(primary_key=True)
-    payout_id: UUID | None = None  # of ours, whether by our key or because a person adopted it
+    payout_id: UUID | None = None  # our payout, matched by key or adopted by a person
     key: str | None = None
     amount_minor: int | None = minor(nullable=True)
     currency: str
@@ -50,12 +50,12 @@ class ListedPayment(SQLModel, table=True):
 
 
 class ReconciliationDifference(SQLModel, table=True):
-    """One thing that does not agree, and what each side says of it."""
+    """One difference, with what each side shows."""
 
     __tablename__ = "reconciliation_difference"
     __table_args__ = (Index("ix_reconciliation_difference_of", "reconciliation_id", "id"),)
 
-    id: UUID = Field(primary_key=True)  # derived from what it says, so that it is noted once
+    id: UUID = Field(primary_key=True)  # derived from its content, so that it is recorded once
     reconciliation_id: UUID = Field(foreign_key="reconciliation.id")
     kind: str
     payout_id: UUID | None = None

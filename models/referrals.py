@@ -1,4 +1,4 @@
-"""Referrals: where each stands (a projection of its facts), the steps it took, and the wake-ups on their way."""
+"""Referrals: the state of each (a projection of its facts), its status changes, and pending wake-ups."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,8 @@ from models.columns import by_code_point, document, instant, minor
 
 
 class ReferralRow(SQLModel, table=True):
-    """One referral. ``facts_version`` rises with every fact; whoever acts on the referral locks this row first."""
+    """One referral. Every fact raises ``facts_version``. A transaction that acts on the referral locks this row
+    first."""
 
     __tablename__ = "referral"
     __table_args__ = (
@@ -33,24 +34,24 @@ class ReferralRow(SQLModel, table=True):
     )
 
     id: str = by_code_point(primary_key=True)
-    # How it began: the fact with the least (rank, time, source, id) says so, whatever order facts arrive in.
-    origin_rank: int  # 0 sent, 1 claimed, 2 requested, 3 only named so far
+    # The origin: the fact with the least (rank, time, source, id) defines it, in whatever order facts arrive.
+    origin_rank: int  # 0 sent, 1 claimed, 2 requested, 3 only mentioned so far
     began_at: datetime = instant()
     origin_source: str = by_code_point()
     origin_event: str = by_code_point()
     program: str | None = None
     referrer: str | None = None
-    referrer_code: str | None = None  # where only the code is known; `referrer` follows from the enrolment
+    referrer_code: str | None = None  # while only the code is known; the enrolment supplies `referrer`
     channel: str | None = None
-    parked: str | None = None  # why its facts wait: no terms in force, or the referral is only named so far
-    moved_to: str | None = None  # the referrer to whom a signed decision moved it, whoever it began with
+    parked: str | None = None  # why its facts wait: no terms in force, or the referral is only mentioned so far
+    moved_to: str | None = None  # the referrer to whom a signed decision moved it
     moved_by: UUID | None = None  # that decision
-    merged_into: str | None = None  # a request that turned out to speak of a tracked referral
+    merged_into: str | None = None  # for a request that proved to concern a tracked referral: that referral
 
     facts_version: int = 0
     told_at: datetime | None = instant(nullable=True)  # when facts_version was last raised
     judged_version: int = 0
-    judged_at: datetime | None = instant(nullable=True)  # no later verdict looks at an earlier moment
+    judged_at: datetime | None = instant(nullable=True)  # later verdicts never use an earlier time
     version: int | None = None  # of the terms
     round: int = 1  # raised by reopen
     status: str | None = None
@@ -63,20 +64,22 @@ class ReferralRow(SQLModel, table=True):
     net_minor: int | None = minor(nullable=True)
     currency: str | None = None
     claim_id: UUID | None = None
-    claim_version: int = 0  # the facts_version that the claim was last found right for
-    settled_rivals: dict[str, Any] | None = document(nullable=True)  # by its approval: their ids and core digests
-    rivals_seen: str | None = None  # fingerprint of the competing referrals that the claim was judged with
+    claim_version: int = 0  # the facts_version for which the claim was last confirmed
+    settled_rivals: dict[str, Any] | None = document(
+        nullable=True
+    )  # ids and core digests of the rivals that its approval settled
+    rivals_seen: str | None = None  # fingerprint of the rivals that the claim was judged with
     closed_at: datetime | None = instant(nullable=True)
-    closed_version: int | None = None  # facts up to here were judged when it closed; later ones are late
+    closed_version: int | None = None  # the facts_version judged at closing; later facts are late
     late_facts: int = 0
     rewarded_at: datetime | None = instant(nullable=True)
-    waiting_since: datetime | None = instant(nullable=True)  # when it came before its approvers, while it is there
-    referrer_link: int = 1  # generation of each side's secret link; raising it revokes those there are
+    waiting_since: datetime | None = instant(nullable=True)  # since when it waits for approval; None if it does not
+    referrer_link: int = 1  # generation of each side's secret link; raising it revokes earlier links
     referee_link: int = 1
 
 
 class ReferralStep(SQLModel, table=True):
-    """One change of status: the referral's history, append-only."""
+    """One status change of a referral. Append-only."""
 
     __tablename__ = "referral_step"
 
@@ -89,9 +92,9 @@ class ReferralStep(SQLModel, table=True):
 
 
 class ToJudge(SQLModel, table=True):
-    """A referral that a decision, a payout or a rival has given reason to be judged again; gone once it was.
+    """A referral to be judged again because of a decision, a payout or a rival. Deleted once it was judged.
 
-    What facts do by raising ``facts_version``, these do here: so that the sweep finds what a lost wake-up left behind.
+    Facts raise ``facts_version`` instead. Both let the sweep find referrals whose wake-up was lost.
     """
 
     __tablename__ = "to_judge"
@@ -102,7 +105,7 @@ class ToJudge(SQLModel, table=True):
 
 
 class Wakeup(SQLModel, table=True):
-    """The outbox: a message to a workflow, stored with what it tells of and deleted once delivered."""
+    """The outbox: a message to a workflow, saved in the transaction of its cause and deleted once delivered."""
 
     __tablename__ = "outbox"
     __table_args__ = (
@@ -112,8 +115,10 @@ class Wakeup(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
-    kind: str  # fact, decision, payout_due, payout_settled
-    target: str = by_code_point()  # a referral id, or for payout_due a payout id
+    kind: str  # a `WakeupKind` of the register's outbox
+    target: str = (
+        by_code_point()
+    )  # the id of the referral, payout, clawback, cycle or reconciliation, or a program's name
     subject_id: UUID
     batch_id: UUID | None = None
     created_at: datetime = instant(default_now=True)

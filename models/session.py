@@ -1,4 +1,4 @@
-"""How code gets to the database: one engine a process, one short transaction a piece of work."""
+"""Access to the database: one engine per process, one short transaction per unit of work."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
@@ -9,29 +9,29 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-#: The database did not answer: whether it carried out what it was told is not known.
+#: The database did not answer. Whether it executed the statement is unknown.
 NO_ANSWER: Final = (OperationalError, InterfaceError)
-#: It can't be reached, or has no connection left for us either: the same may succeed later. Whatever else it raises, a
-#: violated constraint above all, is a mistake of ours.
+#: The database cannot be reached, or no connection is free; a retry may succeed. Any other database error, such as a
+#: violated constraint, is a bug.
 UNREACHABLE: Final = (*NO_ANSWER, PoolTimeout, OSError)
 
 
 def engine(database_url: str, *, pool_size: int = 5, patience_seconds: float = 30) -> AsyncEngine:
-    """An engine over psycopg 3. Connections are checked before use: a restarted server costs a retry, not an error.
-    Whoever finds all of them in use waits for one, ``patience_seconds`` at most."""
+    """Return an engine over psycopg 3. Connections are checked before use, so a restarted server causes no error.
+    When all connections are in use, a caller waits up to ``patience_seconds`` for one."""
     return create_async_engine(
         database_url,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=patience_seconds,
         pool_pre_ping=True,
-        hide_parameters=True,  # a statement's values are people's; no error or log line repeats them
+        hide_parameters=True,  # parameters hold personal data and must not appear in errors or logs
         connect_args={"prepare_threshold": 3},
     )
 
 
 class Unit:
-    """A unit of work: what its transaction has asked of the database, and what is left to do before it commits."""
+    """A unit of work: the statements its transaction has run, and the work to do before it commits."""
 
     def __init__(self) -> None:
         self.statements: set[str] = set()
@@ -39,10 +39,10 @@ class Unit:
 
     @classmethod
     def of(cls, connection: AsyncConnection) -> "Unit":
-        """The unit that a connection is used in.
+        """Return the unit of work of a connection.
 
         Raises:
-            RuntimeError: if it was not handed out by a `Database`.
+            RuntimeError: if the connection does not come from `Database.transaction`.
         """
         unit = connection.info.get(_UNIT)
         if not isinstance(unit, cls):
@@ -50,17 +50,17 @@ class Unit:
         return unit
 
     def before_commit(self, key: Hashable, work: Callable[[AsyncConnection], Awaitable[None]]) -> None:
-        """Has work done at the end of the transaction; what was asked for under one key is done once."""
+        """Run ``work`` at the end of the transaction. Only the first work registered under a key is run."""
         self._last.setdefault(key, work)
 
     async def finish(self, connection: AsyncConnection) -> None:
-        """Does what is left to do, in the order in which it was asked for."""
+        """Run the registered work, in the order of registration."""
         for work in self._last.values():
             await work(connection)
 
 
 class Database:
-    """Hands out transactions. Given to whoever needs one; nobody builds an engine of their own."""
+    """Provides transactions. It is passed to all code that needs one; no other code creates an engine."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -72,20 +72,21 @@ class Database:
         return cls(engine(database_url, pool_size=pool_size, patience_seconds=patience_seconds))
 
     def apart(self) -> "Database":
-        """The same database by a connection of its own: for work on another event loop, or that nobody waits behind."""
+        """Return the same database with its own connection: for another event loop, or for work that must not hold a
+        pooled connection."""
         return Database.at(self._engine.url.render_as_string(hide_password=False), pool_size=1)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that commits at the end of the block, once all that was left for it is done (`Unit`), and rolls
-        back on any exception."""
+        """Open a transaction. At the end of the block it runs the registered work (`Unit`) and commits; on any
+        exception it rolls back."""
         async with self._engine.begin() as connection:
             unit = connection.info[_UNIT] = Unit()
             try:
                 yield connection
                 await unit.finish(connection)
             finally:
-                # The connection is given to the next transaction.
+                # The pool reuses the connection for another transaction.
                 connection.info.pop(_UNIT, None)
 
     async def close(self) -> None:

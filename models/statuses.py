@@ -1,4 +1,4 @@
-"""Statuses in SQL: a statement names a set of them, and which are in it stands in the domain, once."""
+"""Statuses in SQL: a statement names a set of statuses, and the domain defines its members once."""
 
 import re
 from collections.abc import Collection
@@ -7,22 +7,23 @@ from typing import Any, Final
 
 from sqlalchemy import ARRAY, BindParameter, String, TextClause, bindparam, text
 
-#: One status, or a set of them.
+#: One status or a set of statuses.
 Statuses = str | Collection[str]
 _NAME: Final = re.compile(r"(?<!:):(\w+)")
 
 
 def statement(sql: str, **statuses: Statuses) -> TextClause:
-    """A statement with statuses as parameters of it: `state = :settled` of one, `state = ANY(:standing)` of a set."""
+    """Return a statement with statuses bound as parameters: one in `state = :settled`, a set in
+    `state = ANY(:standing)`."""
     return text(sql).bindparams(*(_bound(name, value) for name, value in statuses.items()))
 
 
 def spelled(sql: str, **statuses: Statuses) -> str:
-    """SQL with statuses written out where it names them: `state = :settled` of one, `state IN :standing` of a set.
+    """Return SQL with statuses written as literals: one in `state = :settled`, a set in `state IN :standing`.
 
-    PostgreSQL plans a prepared statement once for any value of its parameters, and then neither uses an index on some
-    of the rows (`WHERE state IN (…)`) nor knows how few rows have the status. Where that counts, this is for it; and
-    for the definition of such an index. Every other name in the SQL stays a parameter.
+    PostgreSQL may plan a prepared statement once for all values of its parameters. Such a plan cannot use a partial
+    index (`WHERE state IN (…)`) and does not know how few rows have the status. Use this where that matters, and to
+    define such an index. Every other name in the SQL stays a parameter.
     """
     missing = statuses.keys() - {found[1] for found in _NAME.finditer(sql)}
     if missing:
@@ -43,7 +44,7 @@ def _literal(value: Statuses) -> str:
 
 
 def _in_order(values: Collection[str]) -> list[str]:
-    """A set as a list that is the same in every process: in the order of their enumeration, else of their letters."""
+    """Return a set as a list in the same order in every process: the order of its enumeration, else alphabetical."""
     places = {each: place for kind in {type(value) for value in values} for place, each in enumerate(_members(kind))}
     return [str(value) for value in sorted(values, key=lambda value: (places.get(value, 0), value))]
 

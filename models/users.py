@@ -1,4 +1,4 @@
-"""People and programs that may ask something of us, the tokens they show, and how people sign in."""
+"""Users (people and services), their API tokens, and how people sign in."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,8 @@ from models.columns import instant, texts
 
 
 class UserRow(SQLModel, table=True):
-    """A person with roles, or a service with scopes. ``marks`` say who the person is, to bar them from own claims."""
+    """A person with roles, or a service with scopes. ``marks`` identify the person, to bar them from their own
+    claims."""
 
     __tablename__ = "app_user"
 
@@ -20,19 +21,20 @@ class UserRow(SQLModel, table=True):
     marks: list[str] = texts()
     created_at: datetime = instant()
     barred_at: datetime | None = instant(nullable=True)
-    password_hash: str | None = None  # argon2id, of those who sign in with a local account
-    contact_id: UUID | None = None  # the personal data that holds the address to write to
+    password_hash: str | None = None  # argon2id; for local accounts only
+    contact_id: UUID | None = None  # the personal data that holds the email address
 
 
 class TokenRow(SQLModel, table=True):
-    """An API token, as the SHA-256 of 256 random bits. It can do what its scopes say, and no more than its user."""
+    """An API token, stored as the SHA-256 of 256 random bits. It may do what its scopes allow, never more than its
+    user."""
 
     __tablename__ = "api_token"
 
     id: UUID = Field(primary_key=True)
     username: str = Field(foreign_key="app_user.name", index=True)
     token_hash: str = Field(unique=True)
-    #: The token that asked for it, if one did: it ends with that one.
+    #: The token that requested this one, if any. This one ends with it.
     issued_by: UUID | None = Field(default=None, foreign_key="api_token.id", index=True)
     label: str
     scopes: list[str] = texts()
@@ -42,13 +44,13 @@ class TokenRow(SQLModel, table=True):
 
 
 class SessionRow(SQLModel, table=True):
-    """Somebody signed in with a browser, by the SHA-256 of what the cookie holds."""
+    """A browser session of a user, identified by the SHA-256 of the cookie's value."""
 
     __tablename__ = "session"
 
     token_hash: str = Field(primary_key=True)
     username: str = Field(foreign_key="app_user.name", index=True)
-    #: What the identity provider said at sign-in, where roles come from there; None: the user's own row says.
+    #: The roles from the identity provider at sign-in, if roles come from there; None means those of `UserRow`.
     roles: list[str] | None = Field(default=None, sa_column=Column(ARRAY(Text), nullable=True))
     began_at: datetime = instant()
     seen_at: datetime = instant()
@@ -56,7 +58,7 @@ class SessionRow(SQLModel, table=True):
 
 
 class Identity(SQLModel, table=True):
-    """Which of our users somebody is whom an OpenID provider knows."""
+    """The user who belongs to an identity at an OpenID provider."""
 
     __tablename__ = "oidc_identity"
 
@@ -66,7 +68,7 @@ class Identity(SQLModel, table=True):
 
 
 class SignInFlow(SQLModel, table=True):
-    """A sign-in that is on its way at the OpenID provider, by the SHA-256 of its ``state``; used once."""
+    """A sign-in in progress at the OpenID provider, identified by the SHA-256 of its ``state``. It is used once."""
 
     __tablename__ = "oidc_flow"
 
@@ -78,7 +80,7 @@ class SignInFlow(SQLModel, table=True):
 
 
 class SignInFailure(SQLModel, table=True):
-    """A failed attempt to sign in; ``key`` is a keyed hash of the name or of the address it came from."""
+    """A failed sign-in. ``key`` is a keyed hash of the user name or of the client's IP address."""
 
     __tablename__ = "sign_in_failure"
     __table_args__ = (Index("ix_sign_in_failure_key_at", "key", "at"),)

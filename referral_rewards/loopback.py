@@ -1,5 +1,5 @@
-"""Serves an ASGI application on loopback, on a free port and within the running loop: how scripted outside systems
-are put behind real HTTP."""
+"""Serves an ASGI application on a free loopback port within the running event loop. Sandboxes of outside systems use it
+to answer over real HTTP."""
 
 import asyncio
 import socket
@@ -13,16 +13,16 @@ _HOST: Final = "127.0.0.1"
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-#: An ASGI application: the whole of what is served is one function.
+#: An ASGI application, as one function.
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 @asynccontextmanager
 async def served(app: App) -> AsyncIterator[str]:
-    """Serves an application on a free port for the length of the block; gives its URL. Requests that are still under
-    way at the end are dropped."""
+    """Serve an application on a free port for the length of the block, and yield its URL. Requests that are still open
+    at the end are dropped."""
     with listener() as listening:
-        # It listens from here on: whoever asks before the loop below runs waits in its backlog.
+        # The socket listens from here on: earlier requests wait in its backlog until the server runs.
         settings = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=0)
         server = _Server(settings)
         serving = asyncio.create_task(server.serve([listening]))
@@ -34,9 +34,9 @@ async def served(app: App) -> AsyncIterator[str]:
 
 
 def listener() -> socket.socket:
-    """A socket that listens on a free port of loopback."""
-    # With its protocol named, asyncio sends what is written at once; else every second part of an answer on a kept
-    # connection waits 40 ms for the first to be acknowledged.
+    """Return a socket that listens on a free loopback port."""
+    # With the protocol given, asyncio sets TCP_NODELAY. Without it, every second part of a response on a kept-alive
+    # connection waits 40 ms for the first part to be acknowledged.
     opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     opened.bind((_HOST, 0))
     opened.listen()
@@ -44,7 +44,7 @@ def listener() -> socket.socket:
 
 
 async def reply(send: Send, status: int, body: bytes = b"", **headers: str) -> None:
-    """A whole answer."""
+    """Send a complete response; JSON unless ``headers`` say otherwise."""
     named = [(name.encode(), value.encode()) for name, value in {"content-type": "application/json", **headers}.items()]
     await send({"type": "http.response.start", "status": status, "headers": named})
     await send({"type": "http.response.body", "body": body})
@@ -53,5 +53,5 @@ async def reply(send: Send, status: int, body: bytes = b"", **headers: str) -> N
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """None: the process belongs to whoever serves, and so do its signals."""
+        """Capture no signals: the process and its signals belong to the caller."""
         yield

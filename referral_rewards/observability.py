@@ -1,7 +1,6 @@
-"""Logs: one line an event, JSON in a cluster, readable on a terminal.
+"""Logging: one line per event, as JSON in a cluster and as text on a terminal.
 
-Events are named for what happened ("fact recorded") with ids beside them; no name, email, phone or address is ever
-logged.
+Events are named for what happened ("fact recorded") and carry ids. No name, email, phone or address is ever logged.
 """
 
 import logging
@@ -13,7 +12,7 @@ from referral_rewards.config.settings import Settings
 
 
 def configure_logging(settings: Settings) -> None:
-    """Sends our own and every library's log lines to standard error in the chosen form."""
+    """Send our own and all libraries' log lines to standard error in the configured format."""
     text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -47,7 +46,7 @@ def configure_logging(settings: Settings) -> None:
 
 
 def announce_ready(settings: Settings) -> None:
-    """Touches the ready file, if one is asked for: whoever started this process waits for it."""
+    """Touch the ready file, if one is set: the process that started this one waits for it."""
     if settings.ready_file is not None:
         settings.ready_file.parent.mkdir(parents=True, exist_ok=True)
         settings.ready_file.touch()

@@ -1,4 +1,4 @@
-"""What a referral's workflow can be searched by in Temporal; the server must know these before the first start."""
+"""The search attributes of a referral's workflow. The Temporal server must know them before the first start."""
 
 from temporalio.common import SearchAttributeKey
 

@@ -1,4 +1,4 @@
-"""How an entry point reaches Temporal, and by which ids it finds our workflows there."""
+"""Connects an entry point to Temporal, and gives the ids of our workflows there."""
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -29,9 +29,10 @@ __all__ = [
 
 
 async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:
-    """A client for the server that ``TEMPORAL_*`` or a profile names, else for the local stack's, else for localhost.
+    """Connect to the server that ``TEMPORAL_*`` or a profile names, else to the local stack's, else to localhost.
 
-    Raises RuntimeError when the server does not answer.
+    Raises:
+        RuntimeError: if the server does not answer.
     """
     target = ClientConfig.load_client_connect_config()
     if "target_host" not in target:

@@ -1,4 +1,4 @@
-"""The one spelling of our workflows' ids, and which of them a run may bear."""
+"""The ids of our workflows, and the check that a run was started under its own."""
 
 import re
 from datetime import date
@@ -12,7 +12,7 @@ _CYCLE: Final = re.compile(r"payout-cycle-(?P<program>.+)-(?P<due_on>\d{4}-\d{2}
 _OURS: Final = re.compile(rf"referral-.+|(payout|clawback|reconcile)-{_UUID}|{_CYCLE.pattern}", re.ASCII)
 
 
-#: What a run says that ends at once because it bears the id of another (`is_anothers`).
+#: The result of a run that ends at once because it was started under another workflow's id (`is_anothers`).
 BORROWED: Final = "started under the id of another workflow"
 
 
@@ -32,12 +32,12 @@ def clawback_workflow_id(clawback: str) -> str:
 
 
 def cycle_workflow_id(program: str, due_on: date) -> str:
-    """The id of the workflow of a program's payout cycle of that day."""
+    """The id of the workflow of a program's payout cycle that is due on ``due_on``."""
     return f"payout-cycle-{program}-{due_on.isoformat()}"
 
 
 def cycle_schedule_id(program: str) -> str:
-    """The id of the schedule by which a program's payout cycles fall due."""
+    """The id of the schedule that opens a program's payout cycles."""
     return f"payout-cycle-{program}"
 
 
@@ -47,14 +47,14 @@ def reconciliation_workflow_id(reconciliation: str) -> str:
 
 
 def is_anothers(borne: str, own: str) -> bool:
-    """Whether a run bears the id of another of our workflows than ``own``: whatever wakes that one would reach this run
-    instead, for as long as it is open. Whoever starts workflows by hand may do so; other names keep nobody waiting.
+    """Whether a run was started under the id of another of our workflows than ``own``. While such a run is open, it
+    receives that workflow's wake-ups. A workflow started by hand under any other id does no harm.
     """
     return borne != own and _OURS.fullmatch(borne) is not None
 
 
 def is_another_cycles(borne: str, cycle: str) -> bool:
-    """Likewise for the run of a payout cycle, whose id names its program and its day."""
+    """Like `is_anothers`, for a payout cycle, whose workflow id holds the program and the due date."""
     named = _CYCLE.fullmatch(borne)
     if named is None:
         return _OURS.fullmatch(borne) is not None

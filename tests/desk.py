@@ -78,6 +78,10 @@ class Desk:
         async with self.database.transaction() as connection:
             await programs.publish(connection, source, by="tester", at=datetime.now(UTC))
 
+    async def publish_another(self) -> None:
+        """Another program, named `other`, that has no referral."""
+        await self.publish(PROGRAM.replace("program: acme-friends", "program: other"))
+
     async def get(self, path: str, as_: str = "paula") -> httpx.Response:
         return await self.api.get(path, headers=self.bearer(as_))
 

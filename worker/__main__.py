@@ -1,10 +1,10 @@
-"""`python -m worker --role referrals|payouts|all`: one process of a cluster's, or of the local stack's, workers."""
+"""`python -m worker --role referrals|payouts|all`: one worker process, in a cluster or in the local stack."""
 
-import signal
+from referral_rewards import interrupts
 
 if __name__ == "__main__":
-    # Loading takes seconds: whoever interrupts it meanwhile ends it at once, without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Imports take seconds. An interrupt meanwhile ends the process at once, without a traceback.
+    interrupts.end_at_once()
 
     from worker.process import end, main
 

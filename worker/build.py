@@ -1,4 +1,4 @@
-"""The one place where everything is put together: workers for the two task queues, and the postman beside them."""
+"""Builds the workers of every task queue, and the postman that runs beside them."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -36,18 +36,18 @@ from workflows.payout_cycle import PayoutCycle, PayoutCycleDue
 from workflows.reconciliation import Reconciliation
 from workflows.referral import Referral
 
-#: Work in progress gets this long to finish when a worker is told to stop.
+#: How long work in progress may take to finish when a worker is stopped.
 _GRACE: Final = timedelta(seconds=10)
-#: Seconds between two looks for messages that are due.
+#: Seconds between two polls for due messages.
 _POSTMANS_PAUSE: Final = 2.0
-#: Pure modules that workflow code may share with the process: they hold no state and read no clock.
+#: Pure modules that workflow code may share with the process, because they hold no state and read no clock.
 _PURE: Final = ("referral_rewards", "activities", "models", "pydantic", "pydantic_core", "annotated_types")
 
 
 def referrals_worker(
     client: Client, queue: str, database: Database, keys: KeyRing, intake: Intake, sources: Mapping[str, Source]
 ) -> Worker:
-    """Runs `Referral` workflows and the activities that judge. Holds public keys only."""
+    """The worker of `Referral` workflows and the activities that judge. It holds public keys only."""
     hearing = Hearing(database, Judgement(keys), Inquiries(database, intake, sources))
     return Worker(
         client,
@@ -73,10 +73,10 @@ def payouts_worker(
     outside: Mapping[str, Rail] = MappingProxyType({}),
     elsewhere: Mapping[str, str] = MappingProxyType({}),
 ) -> Worker:
-    """Runs `Payout` workflows and the activity that moves money: in our own books, and by the rails ``outside``; and
-    the payout cycles, which move none.
+    """The worker of payouts, clawbacks, payout cycles and reconciliations. Its activities pay in our own books and over
+    the rails ``outside``.
 
-    The rails that it leaves to a `provider_worker` are named in ``elsewhere``, with the task queue of each.
+    ``elsewhere`` maps each rail that a `provider_worker` serves to its task queue.
     """
     connected = rails(database, keys, outside)
     paying = Payouts(database, keys, connected, Inquiries(database, intake, sources), _now, elsewhere)
@@ -109,9 +109,9 @@ def provider_worker(
     its_rails: Mapping[str, Rail],
     per_second: float,
 ) -> Worker:
-    """Runs the activities that call the rails of one provider, so often a second over all such workers.
+    """The worker of the activities that call the rails of one provider, at most ``per_second`` over all such workers.
 
-    With the payouts worker the only place that ever holds provider secrets.
+    Only this worker and the payouts worker ever hold provider secrets.
     """
     paying = Payouts(database, keys, its_rails, Inquiries(database, intake, sources), _now)
     reconciling = Reconciliations(database, its_rails)
@@ -131,7 +131,7 @@ def provider_worker(
 async def postman(
     database: Database, letters: Letters, mail: Mailer | None, hooks: Mapping[str, Hook]
 ) -> AsyncIterator[Postman]:
-    """Who tells people and systems, for the length of the block; from now on events are planned for these hooks."""
+    """Yield the postman for the length of the block. From now on events are planned for the webhooks ``hooks``."""
     async with database.transaction() as connection:
         await outgoing_events.connect(connection, {name: hook.events for name, hook in hooks.items()})
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
@@ -139,7 +139,7 @@ async def postman(
 
 
 def rails(database: Database, keys: KeyRing, outside: Mapping[str, Rail] = MappingProxyType({})) -> Mapping[str, Rail]:
-    """The rails that this installation can pay by, by their names in the terms."""
+    """Return the rails that this installation can pay over, by their names in the terms."""
     own: tuple[Rail, ...] = (AccountCredit(database, _now), Manual(database, keys, _now))
     return {**outside, **{rail.facts.name: rail for rail in own}}
 
@@ -149,5 +149,5 @@ def _now() -> datetime:
 
 
 def runner() -> SandboxedWorkflowRunner:
-    """The sandbox, with our pure modules passed through: importing them for every workflow costs more than it saves."""
+    """Return the workflow sandbox with our pure modules passed through, to avoid importing them for every workflow."""
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PURE))

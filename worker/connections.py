@@ -1,4 +1,4 @@
-"""Says which providers' rails this worker has, so that whoever has no secrets can tell what can be paid by."""
+"""Reports which providers' rails this worker has, so that processes without secrets know which rails can pay."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,19 +12,19 @@ _AGAIN_SECONDS: Final = 60.0
 
 
 class Connections:
-    """The rails of a worker by name, each with whether it moves real money: live, test or sandbox."""
+    """The rails of a worker by name, each with its mode: live (real money), test or sandbox."""
 
     def __init__(self, database: Database, rails: Mapping[str, str]) -> None:
         self._database = database
         self._rails = rails
 
     async def turn(self) -> float:
-        """Says so, and does again a minute later."""
+        """Report the rails and return the seconds until the next report."""
         await self.say(datetime.now(UTC))
         return _AGAIN_SECONDS
 
     async def say(self, now: datetime) -> None:
-        """Says so once."""
+        """Record the rails as connected at ``now``."""
         async with self._database.transaction() as connection:
             for rail, mode in self._rails.items():
                 await connection.execute(_SAY, {"rail": rail, "mode": mode, "at": now})

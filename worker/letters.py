@@ -1,4 +1,4 @@
-"""Prepares the letter of a message: whether it is to be sent now, to whom, and what stands in it."""
+"""Prepares the letter of a message: whether to send it now, to whom, and with which content."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,13 +24,13 @@ from referral_rewards.register.referrals.cases import open_case
 from referral_rewards.reporting.referrals.everything import showing
 from referral_rewards.reporting.referrals.letters import letter
 
-#: These bring what the rail gave for the payee.
+#: Letters that carry the handover: the links or codes for the payee.
 _HAND_OVER: Final = frozenset({Template.REWARDED})
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A letter to be sent now, and what of it goes on record."""
+    """A letter to send now, and the version without secrets that is recorded."""
 
     message: Message
     record: Written
@@ -38,7 +38,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class AtRest:
-    """A message that is not sent, and why."""
+    """A message that will not be sent, and why."""
 
     state: NoticeState
     why: str
@@ -54,21 +54,21 @@ class HeldUntil:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What letters lead back to: the installation's own address, and the key of the links to it."""
+    """What the links in letters are made from: the installation's public address and the key of status page links."""
 
     public_url: str
     links_key: bytes
 
 
 class Letters:
-    """Writes letters. Shows the decisions that ``keys`` verify as such, and leads back to ``home``."""
+    """Writes letters. They show only decisions that ``keys`` verify, and link to ``home``."""
 
     def __init__(self, keys: KeyRing, home: Home) -> None:
         self._keys = keys
         self._home = home
 
     async def prepare(self, connection: AsyncConnection, notice: Any, now: datetime) -> Ready | AtRest | HeldUntil:
-        """The letter, if now is the time for it and there is somebody to get it."""
+        """Return the letter to send now, or why it is not sent, or when it may be sent."""
         template = Template(notice.template)
         row = await referrals.row(connection, notice.referral_id)
         case = await open_case(connection, row, now) if row is not None and row.status else None

@@ -1,4 +1,4 @@
-"""The postman: carries out the messages that verdicts gave rise to, each at its time, until it is told or can't be."""
+"""The postman: delivers each planned message when it is due, and retries until it is delivered or has failed."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ _log = structlog.get_logger("postman")
 
 _BATCH: Final = 20
 _AT_ONCE: Final = 8
-#: Longer than any way of telling takes for a batch; a postman that dies leaves it to the next after this.
+#: Longer than any channel takes for a batch. If a postman dies, another one takes over its messages after this time.
 _LEASE: Final = timedelta(minutes=3)
 _FIRST_PAUSE: Final = timedelta(minutes=1)
 _LONGEST_PAUSE: Final = timedelta(hours=6)
@@ -29,9 +29,9 @@ _TRIES_MAX: Final = 20
 
 
 class Postman:
-    """Tells at least once, every time under the same id. Many may run: each takes messages that no other has taken.
+    """Delivers at least once, every time under the same id. Several may run: each takes messages that no other has.
 
-    Nothing waits for it: a verdict or a decision is committed before anybody is told.
+    Nothing waits for it: a verdict or a decision is committed before its messages are sent.
     """
 
     def __init__(
@@ -44,12 +44,11 @@ class Postman:
         self._pause = pause
 
     async def turn(self) -> float:
-        """Delivers what is due; the seconds until the next turn. While Postgres is down the messages wait where they
-        are."""
+        """Deliver what is due, and return the seconds until the next turn."""
         return 0.0 if await self.deliver(datetime.now(UTC)) else self._pause
 
     async def deliver(self, now: datetime) -> int:
-        """Carries out what is due at ``now``, up to a batch; how many messages."""
+        """Deliver the messages due at ``now``, up to a batch. Return how many were taken."""
         async with self._database.transaction() as connection:
             claimed = await notices.claim(connection, now, lease=_LEASE, limit=_BATCH)
         slots = asyncio.Semaphore(_AT_ONCE)
@@ -75,7 +74,7 @@ class Postman:
                 case dict():
                     await self._note(notice, await self._webhooks.post(notice.recipient, notice.id, step), now)
         except Exception as error:
-            # One message that breaks must not keep the others back; it is tried again, and in the end reported.
+            # One broken message must not hold up the others. It is retried, and reported as failed in the end.
             _log.warning("not_told", notice=str(notice.id), template=notice.template, error=type(error).__name__)
             await self._note(notice, Later(f"telling it broke ({type(error).__name__})"), now)
 
@@ -91,7 +90,7 @@ class Postman:
     async def _note(
         self, notice: Any, outcome: Outcome, now: datetime, to: str | None = None, record: Written | None = None
     ) -> None:
-        """Notes what came of a try; a letter that was taken or refused is kept with the personal data."""
+        """Record the outcome of an attempt. A letter at rest is kept with the personal data."""
         match outcome:
             case Delivered():
                 await self._settle(notice, NoticeState.SENT, None, now, to, record)
@@ -128,6 +127,6 @@ class Postman:
 
 
 def pause_after(attempts: int) -> timedelta:
-    """How long to wait after so many tries: a minute, then twice as long each time, up to six hours."""
+    """Return how long to wait after this many attempts: a minute, doubled each time, up to six hours."""
     doubled: int = 2 ** min(attempts - 1, 16)
     return min(_FIRST_PAUSE * doubled, _LONGEST_PAUSE)

@@ -1,4 +1,4 @@
-"""One process of workers: what its role serves, and what runs beside that until it is told to stop."""
+"""One worker process: it serves the task queues of its role and runs the side tasks until it is stopped."""
 
 import argparse
 import asyncio
@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from typing import NoReturn
 
 from models.session import Database
-from referral_rewards import observability
+from referral_rewards import interrupts, observability
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
 from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
@@ -32,14 +32,14 @@ ROLES = ("referrals", "payouts", "all")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs until SIGTERM or SIGINT, then lets work in progress finish; the process's exit code."""
+    """Run until SIGTERM or SIGINT, then let work in progress finish. Return the exit code."""
     parser = argparse.ArgumentParser(prog="worker", description="Runs the workers of one role.")
     parser.add_argument("--role", choices=ROLES, default="all", help="which task queues to serve (default: all)")
     role = parser.parse_args(arguments).role
     try:
         settings = Settings.load()
         observability.configure_logging(settings)
-        asyncio.run(run(settings, role))
+        return asyncio.run(run(settings, role))
     except BadInput as error:
         for problem in error.problems:
             print(f"worker: {problem}", file=sys.stderr)
@@ -50,19 +50,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TRANSIENT as error:
         print(f"worker: {reason(error)}", file=sys.stderr)
         return 1
-    return 0
 
 
-async def run(settings: Settings, role: str) -> None:
-    """Serves the role's task queues until told to stop; beside the referrals' worker the relay and the postman."""
+async def run(settings: Settings, role: str) -> int:
+    """Serve the role's task queues until stopped. The relay and the postman run beside the referrals worker.
+
+    The exit code says whether Ctrl-C stopped it.
+    """
     if settings.verify_keys is None:
         raise BadInput([Problem("REFERRALS_VERIFY_KEYS", "not set; without public keys no decision can be believed")])
     keys = KeyRing.load(settings.verify_keys)
     access = settings.access() if role in ("payouts", "all") else Access()
     client = await connect(settings)
-    stop = asyncio.Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    stop, codes = asyncio.Event(), [0]
+
+    def stopped(code: int) -> None:
+        codes.append(code)
+        stop.set()
+
+    for signum, code in ((signal.SIGTERM, 0), (signal.SIGINT, interrupts.INTERRUPTED)):
+        asyncio.get_running_loop().add_signal_handler(signum, stopped, code)
     beside: dict[str, Turn] = {}
     intake = Intake(settings.pepper_bytes())
     async with AsyncExitStack() as running:
@@ -100,11 +107,12 @@ async def run(settings: Settings, role: str) -> None:
             beside |= {"the relay": relay.turn, "the postman": post.turn}
         observability.announce_ready(settings)
         await watch(stop, beside)
+    return codes[-1]
 
 
 def end(code: int) -> NoReturn:
-    """Ends the process at once: threads of the Temporal runtime may still call back while an interpreter winds down,
-    which aborts it. Everything that had to be finished is."""
+    """End the process at once, with all work finished. A normal exit could abort: threads of the Temporal runtime may
+    still call back while the interpreter shuts down."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

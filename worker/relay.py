@@ -1,4 +1,4 @@
-"""The relay: carries wake-ups from the outbox to their workflows, and wakes again whoever seems forgotten."""
+"""The relay: delivers wake-ups from the outbox to their workflows, and wakes workflows that are overdue."""
 
 import asyncio
 from collections.abc import Sequence
@@ -34,17 +34,17 @@ _log = structlog.get_logger("relay")
 
 _BATCH: Final = 200
 _AT_ONCE: Final = 16
-#: A signal takes far less; whatever lags longer is woken again.
+#: A signal takes far less time. Whatever lags longer than this is woken again.
 _OVERDUE_AFTER: Final = timedelta(minutes=2)
 _SWEEP_EVERY: Final = timedelta(minutes=1)
 
 
 class NotDelivered(ConnectionError):
-    """Temporal did not take some of the wake-ups; each is in the log, and is delivered again."""
+    """Temporal did not accept some wake-ups. Each is logged and will be retried."""
 
 
 class Relay:
-    """Delivers by signal-with-start, at least once. Many may run: each takes wake-ups that no other has taken."""
+    """Delivers by signal-with-start, at least once. Several may run: each takes wake-ups that no other has."""
 
     def __init__(
         self, database: Database, client: Client, *, referrals_queue: str, payouts_queue: str, pause: float
@@ -58,8 +58,8 @@ class Relay:
         self._swept_at = datetime.min.replace(tzinfo=UTC)
 
     async def turn(self) -> float:
-        """Sweeps once a minute, and delivers; the seconds until the next turn. While Temporal or Postgres is down the
-        wake-ups wait where they are."""
+        """Sweep once a minute, deliver, and return the seconds until the next turn. While Temporal or Postgres is down,
+        wake-ups stay in the outbox."""
         now = datetime.now(UTC)
         if now - self._swept_at >= _SWEEP_EVERY:
             self._swept_at = now
@@ -70,9 +70,9 @@ class Relay:
             return max(self._pause, 1.0)
 
     async def sweep(self, now: datetime) -> int:
-        """Releases batches that nobody finished, and wakes referrals and payouts that should have moved; how many.
+        """Release abandoned batches, and wake whatever should have moved and did not. Return how many were woken.
 
-        Says also from when on the claims are overdue that a migration put into the queue.
+        Also sets the reminder dates of claims that a migration put into the queue without one.
         """
         async with self._database.transaction() as connection:
             await file_intake.release_abandoned(connection, now)
@@ -85,7 +85,11 @@ class Relay:
         return woken
 
     async def deliver(self) -> int:
-        """Delivers what waits, up to a batch; how many wake-ups. Those that can't be delivered now stay."""
+        """Deliver waiting wake-ups, up to a batch. Return how many were delivered.
+
+        Raises:
+            NotDelivered: if some could not be delivered. They stay in the outbox.
+        """
         async with self._database.transaction() as connection:
             deliveries = await outbox.claim(connection, _BATCH)
             done = await self._send_all(deliveries)
@@ -112,7 +116,7 @@ class Relay:
         subject = str(delivery.subject)
         match delivery.kind:
             case WakeupKind.PAYOUT_DUE | WakeupKind.PAYOUT_OVERDUE:
-                # One that only seems forgotten is started if it is, and else left to its timers.
+                # An overdue payout is started if no workflow runs for it. If one does, its timers are left alone.
                 await self._client.start_workflow(
                     Payout.run,
                     delivery.target,
@@ -178,12 +182,13 @@ _SIGNALS: Final = {
 
 
 def _summary(delivery: Delivery) -> str:
-    """What the Web UI shows beside the id."""
+    """The summary that the Web UI shows beside the id."""
     how = f" by {delivery.channel}" if delivery.channel else ""
     return f"{delivery.program}: referred by {delivery.referrer or 'somebody unknown'}{how}"
 
 
 def _initial_attributes(delivery: Delivery) -> TypedSearchAttributes:
-    """Set at the start they cost nothing; the workflow sets them again only where it finds otherwise."""
+    """The search attributes to start with. Set at the start they cost no history; the workflow only sets what
+    differs."""
     program = [] if delivery.program is None else [SearchAttributePair(search_attributes.PROGRAM, delivery.program)]
     return TypedSearchAttributes([*program, SearchAttributePair(search_attributes.STATUS, "invited")])

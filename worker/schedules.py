@@ -1,7 +1,7 @@
-"""The Temporal Schedules by which payout cycles fall due: one for each program that pays in cycles.
+"""The Temporal Schedules that open payout cycles: one for each program that pays in cycles.
 
-A schedule is a clock and nothing more: what is due follows from the register. One that was lost, or is older than the
-terms, is set anew, and what fell due meanwhile is opened.
+A schedule is only a clock: which cycle is due follows from the register. A schedule that is missing or older than the
+terms is set again, and the cycle that fell due meanwhile is opened.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ _SHORT_MONTHS: Final = (4, 6, 9, 11)
 
 
 class Schedules:
-    """Keeps the schedules as the terms want them."""
+    """Keeps the schedules in line with the terms in force."""
 
     def __init__(self, database: Database, client: Client, queue: str) -> None:
         self._database = database
@@ -45,14 +45,14 @@ class Schedules:
         self._queue = queue
 
     async def restore(self, now: datetime) -> list[str]:
-        """Sets every schedule that is missing, or not as the terms in force want it; of which programs."""
+        """Set every schedule that is missing or differs from the terms in force. Return the programs concerned."""
         async with self._database.transaction() as connection:
             programs = await cycles.paying_in_cycles(connection)
         return [program for program in programs if await self.set(program, now)]
 
     async def set(self, program: str, now: datetime) -> bool:
-        """Sets the schedule of a program as the terms in force want it, and opens the cycle that fell due without it;
-        whether there was anything to set."""
+        """Set a program's schedule from the terms in force, and open the cycle that fell due without it. Return whether
+        the schedule had to be set."""
         async with self._database.transaction() as connection:
             timing = await cycles.timing(connection, program, now)
         if timing is None or not await self._set(program, timing):
@@ -76,7 +76,7 @@ class Schedules:
             return True
         if _as_wanted(found, wanted):
             return False
-        # Whoever paused it did so on purpose.
+        # A paused schedule was paused on purpose and stays paused.
         paused = found.schedule.state.paused
 
         def changed(_: ScheduleUpdateInput) -> ScheduleUpdate:
@@ -88,7 +88,7 @@ class Schedules:
 
 
 def calendars(cycle: PayoutCycle) -> Sequence[ScheduleCalendarSpec]:
-    """When a schedule has to tick. It ticks once too often at the end of some Februaries, where it opens nothing."""
+    """Return when the schedule fires. In some Februaries it fires once too often, and the extra time opens nothing."""
     if cycle.cycle == "weekly":
         return [_at_its_hour(day_of_week=[ScheduleRange(cycle.day % 7)])]
     if cycle.day <= _SHORTEST_MONTH:
@@ -120,5 +120,5 @@ def _schedule(program: str, timing: Timing, queue: str) -> Schedule:
 
 
 def _as_wanted(found: ScheduleDescription, wanted: Schedule) -> bool:
-    """The note says all that a schedule of ours is made from."""
+    """Whether a schedule is up to date. Its note holds everything it was made from."""
     return found.schedule.state.note == wanted.state.note

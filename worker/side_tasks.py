@@ -1,4 +1,4 @@
-"""What runs beside the workers of a process as long as it lives: it waits out a silence, and never dies unnoticed."""
+"""Side tasks that run beside the workers of a process. They retry through an outage, and never end unnoticed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,18 +12,18 @@ from models.session import UNREACHABLE
 #: One turn of a side task; it returns how many seconds later the next one is due.
 Turn = Callable[[], Awaitable[float]]
 
-#: What may pass by itself: the database or Temporal does not answer.
+#: Errors that may pass by themselves: the database or Temporal does not answer.
 TRANSIENT: Final = (*UNREACHABLE, RPCError)
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
-#: A silence that lasts so long ends the process: started anew it has new connections, and whoever runs it is told.
+#: An outage of this length ends the process: a restart brings new connections, and the operator notices.
 PATIENCE_SECONDS: Final = 15 * 60.0
 
 _log = structlog.get_logger("worker")
 
 
 class SideTaskEnded(RuntimeError):
-    """Something that a worker needs to live has ended; the message names it and why."""
+    """A side task that the worker needs has ended. The message names it and says why."""
 
     def __init__(self, name: str, error: BaseException | None) -> None:
         self.name = name
@@ -31,11 +31,11 @@ class SideTaskEnded(RuntimeError):
 
 
 async def take_turns(name: str, turn: Turn, *, patience_seconds: float = PATIENCE_SECONDS) -> NoReturn:
-    """Takes turns until cancelled. A turn that fails because something does not answer is taken again after a pause,
-    which doubles from one second to thirty.
+    """Take turns until cancelled. A turn that fails with a transient error is retried after a pause that doubles from
+    one second to thirty.
 
     Raises:
-        Exception: what a turn raised that no waiting helps with, or that it still raises after ``patience_seconds``.
+        Exception: an error of a turn that is not transient, or that still occurs after ``patience_seconds``.
     """
     loop = asyncio.get_running_loop()
     failing_since: float | None = None
@@ -55,7 +55,7 @@ async def take_turns(name: str, turn: Turn, *, patience_seconds: float = PATIENC
 
 
 async def watch(stop: asyncio.Event, turns: Mapping[str, Turn], *, patience_seconds: float = PATIENCE_SECONDS) -> None:
-    """Runs the side tasks until ``stop`` is set, and cancels them.
+    """Run the side tasks until ``stop`` is set, then cancel them.
 
     Raises:
         SideTaskEnded: as soon as one of them ends by itself.
@@ -74,12 +74,12 @@ async def watch(stop: asyncio.Event, turns: Mapping[str, Turn], *, patience_seco
     finally:
         for task in (told, *tasks):
             task.cancel()
-        # What they raise while they are cancelled concerns nobody any more.
+        # Errors raised during cancellation no longer matter.
         await asyncio.gather(told, *tasks, return_exceptions=True)
 
 
 def reason(error: BaseException | None) -> str:
-    """An error in one line: its kind and the first line of what it says. Of a statement it quotes nothing."""
+    """Return an error in one line: its class and the first line of its message, without the SQL statement."""
     if error is None:
         return "it returned"
     error = getattr(error, "orig", None) or error
@@ -87,5 +87,5 @@ def reason(error: BaseException | None) -> str:
 
 
 def _for_us(error: BaseException | None) -> BaseException | None:
-    """The error where its traceback says more than its reason: where it is a mistake of ours."""
+    """Return the error if its traceback should be logged, because it is a bug; None for a transient error."""
     return None if isinstance(error, TRANSIENT) else error

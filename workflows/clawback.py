@@ -1,4 +1,4 @@
-"""The life of one reversal: step by step until the rail has given a definite answer or a person must look."""
+"""The life of one reversal: step by step until the rail gives a definite answer or a person must review it."""
 
 import asyncio
 from contextlib import suppress
@@ -19,8 +19,8 @@ _UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maxi
 
 @workflow.defn(name="Clawback")
 class Clawback:
-    """Takes one payment back, or a part of it. The activity itself verifies the human decision before every step that
-    moves money."""
+    """Reverses one payment, in full or in part. The activity verifies the signed decision before every step that moves
+    money."""
 
     def __init__(self) -> None:
         self.progress: PayoutProgress | None = None
@@ -41,7 +41,7 @@ class Clawback:
 
     @workflow.signal
     def news(self, subject: str) -> None:
-        """Something is known that may concern it: it is looked at again at once."""
+        """Something new may concern the reversal: take the next step at once instead of waiting."""
         self._news = True
 
     @workflow.query

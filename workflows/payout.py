@@ -1,4 +1,4 @@
-"""The life of one payout: step by step until the rail has given a definite answer or a person must look."""
+"""The life of one payout: step by step until the rail gives a definite answer or a person must review it."""
 
 import asyncio
 from contextlib import suppress
@@ -19,10 +19,10 @@ _UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maxi
 
 @workflow.defn(name="Payout")
 class Payout:
-    """Carries out one payout. The activity itself verifies the human decision before every step that moves money.
+    """Carries out one payout. The activity verifies the signed decision before every step that moves money.
 
-    News is a hint and no more: whoever sends it, forged or lost or twice, has the payout looked at again, and the
-    provider asked what became of it.
+    The signal ``news`` is only a hint. If it is forged, lost or sent twice, the payout is at most checked once more and
+    looked up at its provider.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Payout:
 
     @workflow.signal
     def news(self, subject: str) -> None:
-        """Something is known that may concern the payout: a decision, or what its provider told."""
+        """Something new may concern the payout: a decision, or a report from its provider."""
         self._news = True
 
     @workflow.query
@@ -64,7 +64,7 @@ class Payout:
         )
 
     async def _queue_of_its_rail(self, payout: str) -> str | None:
-        """Each provider has a task queue of its own, on which the server holds us to its limit of requests."""
+        """Return the task queue of the payout's provider. There the server enforces the provider's rate limit."""
         return await workflow.execute_local_activity_method(
             Payouts.route_payout,
             payout,

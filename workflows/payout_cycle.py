@@ -1,4 +1,5 @@
-"""The life of a payout cycle: gathered on its day, frozen, released by finance, over once every payout is at rest."""
+"""The life of a payout cycle: it is gathered on its day, frozen, released by finance, and done when every payout is at
+rest."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -26,9 +27,10 @@ _WAITS_FOR: Final = {
 
 @workflow.defn(name="PayoutCycle")
 class PayoutCycle:
-    """One cycle of a program. It is told nothing but its id: the register holds the list and what people signed.
+    """One cycle of a program. It receives only its id: the register holds the list and the signed decisions.
 
-    However long finance takes, no timer releases anything; news only has the register read again.
+    No timer ever releases a cycle, however long finance takes. The signal ``news`` only makes it read the register
+    again.
     """
 
     def __init__(self) -> None:
@@ -51,7 +53,7 @@ class PayoutCycle:
 
     @workflow.signal
     def news(self, subject: str) -> None:
-        """Something was decided on it, or its last payout came to rest."""
+        """A decision on the cycle was recorded, or its last payout came to rest."""
         self._news = True
 
     @workflow.query
@@ -79,7 +81,7 @@ class PayoutCycle:
 
 @workflow.defn(name="PayoutCycleDue")
 class PayoutCycleDue:
-    """What a program's schedule starts on its day: it opens the cycle, whose own workflow goes on from there."""
+    """Opens a program's cycle. The program's schedule starts it on the day; the cycle then has its own workflow."""
 
     @workflow.run
     async def run(self, program: str) -> str | None:

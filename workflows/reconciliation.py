@@ -1,4 +1,4 @@
-"""A reconciliation: list what the rail paid, compare it with what we hold, put on record what does not agree."""
+"""A reconciliation: list what the rail paid, compare it with our records, and record every difference."""
 
 from datetime import timedelta
 from typing import Final
@@ -19,20 +19,21 @@ with workflow.unsafe.imports_passed_through():
     from referral_rewards.workflow_ids import is_anothers, reconciliation_workflow_id
 
 _UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
-#: Somebody waits for the outcome: a rail that is silent for minutes is told of.
+#: A user waits for the outcome, so a rail that stays silent for minutes is reported as a failure.
 _A_FEW_TIMES: Final = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1), maximum_attempts=6
 )
-#: A page, or a question: what a rail may take to answer, and what is written of it.
+#: Time for one page or one look-up: the rail's answer and saving it.
 _PART: Final = timedelta(minutes=2)
 
 
 @workflow.defn(name="Reconciliation")
 class Reconciliation:
-    """It is told nothing but its id and returns how many differences there are; what they are, the register holds.
+    """One reconciliation. It receives only its id and returns the number of differences, or None if it failed; the
+    register holds the differences.
 
-    Each request to a rail is an activity of its own on the queue of its provider, where the server holds us to its
-    limit of requests, whoever else asks it meanwhile.
+    Each request to a rail is an activity of its own on the task queue of the provider. There the server enforces the
+    provider's rate limit, shared with everything else that calls it.
     """
 
     @workflow.run

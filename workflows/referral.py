@@ -14,10 +14,10 @@ _S = ReferralStatus
 
 @workflow.defn(name="Referral")
 class Referral:
-    """One referral. It is told nothing but its id: the register holds the facts, and every start resumes from there.
+    """One referral. It receives only its id: the register holds the facts, and every start resumes from there.
 
-    Signals only say that something is new. Whoever sends one, forged or lost or twice, changes nothing but the moment
-    at which the register is read again.
+    Signals only say that something is new. If one is forged, lost or sent twice, this changes only when the register is
+    read again.
     """
 
     @workflow.init
@@ -48,22 +48,22 @@ class Referral:
             await steps.judge(self.journey)
 
     async def assemble_the_reward_claim(self) -> None:
-        """Re-validates the conversion at its source, then prepares what a person decides on."""
+        """Re-validates the conversion at its source, then assembles the claim that a person decides on."""
         while steps.stands(self.journey, _S.IN_REVIEW) or steps.return_period_is_over(self.journey):
             await steps.assemble_claim(self.journey)
 
     async def wait_for_a_person(self) -> None:
-        """However long it takes: nothing but a signed decision leads on."""
+        """Waits without limit: only a signed decision leads on."""
         while steps.stands(self.journey, _S.AWAITING_APPROVAL, _S.ON_HOLD):
             await steps.wait_for_news_or_the_deadline(self.journey)
 
     async def pay(self) -> None:
-        """Each leg is carried out by a payout workflow of its own; this one waits until they are all at rest."""
+        """Waits until all payouts are at rest. Each payout has its own workflow."""
         while steps.stands(self.journey, _S.APPROVED, _S.PAYING):
             await steps.wait_for_news_or_the_deadline(self.journey)
 
     async def watch_for_refunds(self) -> None:
-        """A refund or a chargeback after payment opens a clawback case, for as long as the terms watch."""
+        """Waits until the watch of the terms ends. Until then a refund or chargeback opens a clawback case."""
         while steps.stands(self.journey, _S.REWARDED, _S.CLAWED_BACK):
             await steps.wait_for_news_or_the_deadline(self.journey)
 

@@ -1,4 +1,4 @@
-"""How the sentences of `referral.py` are carried out: activities, retries, timers and what the Web UI shows."""
+"""The steps that `referral.py` is written in: activities, retries, timers and what the Web UI shows."""
 
 import asyncio
 import zlib
@@ -27,7 +27,7 @@ Shown = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A timer that is running: when it rings, and the task that ends with it."""
+    """A running timer: when it fires, and the task that ends when it does."""
 
     at: datetime
     rings: "asyncio.Task[None]"
@@ -35,7 +35,7 @@ class Alarm:
 
 @dataclass(slots=True)
 class Journey:
-    """What a run remembers of its referral; all of it is read from the register again whenever there is news."""
+    """The state of a run. Whenever there is news, the run reads it from the register again."""
 
     referral: str
     standing: Standing | None = None
@@ -45,11 +45,11 @@ class Journey:
     shown: Shown = field(default_factory=dict)
 
 
-#: Postgres may be away for as long as it likes: nothing is lost and nothing is decided meanwhile.
+#: Retries without limit while Postgres is down: nothing is lost and nothing is decided meanwhile.
 _UNTIL_IT_WORKS: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=30)
 )
-#: Waits longer than this get a few seconds of their own, so that a midnight's deadlines do not all fall due at once.
+#: Longer waits get a few seconds of jitter, so that the deadlines at midnight do not all fall due at once.
 _JITTERED_FROM: Final = timedelta(hours=12)
 _JITTER_SECONDS: Final = 30
 
@@ -69,12 +69,12 @@ _WAITS_FOR: Final[Mapping[ReferralStatus, str]] = {
 
 
 def bears_the_id_of_another(journey: Journey) -> bool:
-    """Whether somebody started this run under an id by which another one is woken."""
+    """Whether this run was started under the id of another workflow, and so would receive its signals."""
     return is_anothers(workflow.info().workflow_id, workflow_id(journey.referral))
 
 
 async def judge(journey: Journey) -> None:
-    """Reads the register and learns where the referral stands now."""
+    """Judge the referral from the register and take over its standing."""
     journey.news = False
     _take(
         journey,
@@ -89,7 +89,7 @@ async def judge(journey: Journey) -> None:
 
 
 async def assemble_claim(journey: Journey) -> None:
-    """Has the conversion confirmed at its source and the reward claim prepared."""
+    """Have the conversion re-validated at its source and the reward claim assembled."""
     journey.news = False
     _take(
         journey,
@@ -104,16 +104,16 @@ async def assemble_claim(journey: Journey) -> None:
 
 
 async def wait_for_news_or_the_deadline(journey: Journey) -> None:
-    """Waits for a signal, or until the verdict can change by itself; then judges again."""
+    """Wait for a signal or until the verdict can change by itself, then judge again."""
     await deadline_comes_first(journey)
     await judge(journey)
 
 
 async def deadline_comes_first(journey: Journey) -> bool:
-    """Waits for a signal or the moment at which the verdict can change by itself; whether it was the latter.
+    """Wait for a signal or for the time at which the verdict can change by itself; return True if it was the latter.
 
-    A timer that is already running for an earlier time is left to ring: waking once in vain costs a workflow less
-    history than cancelling and starting anew.
+    A running timer for an earlier time is kept: one needless wake-up costs less history than cancelling the timer and
+    starting another.
     """
     while not journey.news and not _due(journey):
         alarm = journey.alarm = _alarm(journey)
@@ -126,12 +126,12 @@ async def deadline_comes_first(journey: Journey) -> bool:
 
 
 def stands(journey: Journey, *statuses: ReferralStatus) -> bool:
-    """Whether the referral stands at one of these and is not closed."""
+    """Whether the referral has one of these statuses and is not closed."""
     return not closed(journey) and journey.standing is not None and journey.standing.status in statuses
 
 
 def return_period_is_over(journey: Journey) -> bool:
-    """Whether nothing but the clock leads on from the return period; assembling judges again by itself."""
+    """Whether the return period has ended by the clock, without news. No judging is needed: assembling judges again."""
     return stands(journey, ReferralStatus.IN_RETURN_PERIOD) and not journey.news and _due(journey)
 
 
@@ -168,7 +168,7 @@ def _take(journey: Journey, standing: Standing) -> None:
 
 
 def _initially_shown() -> dict[str, Any]:
-    """What the start itself, or the run before this one, has set."""
+    """The search attributes set at the start or by the run before this one."""
     return {pair.key.name: pair.value for pair in workflow.info().typed_search_attributes}
 
 
@@ -191,7 +191,7 @@ def _woken(journey: Journey, alarm: Alarm | None) -> bool:
 
 
 def _alarm(journey: Journey) -> Alarm | None:
-    """The timer to wait for: one that rings no later than the verdict can change."""
+    """The timer to wait for. It fires no later than the verdict can change by itself."""
     wake_at, running = _wake_at(journey), journey.alarm
     if wake_at is None:
         return running
@@ -199,7 +199,7 @@ def _alarm(journey: Journey) -> Alarm | None:
         if running.at <= wake_at:
             return running
         running.rings.cancel()
-    # Said of the time of setting: the timer may still run when what is waited for has come.
+    # Worded as of now: the timer may still run after the awaited event has come.
     summary = f"Set while it waits for {_WAITS_FOR[journey.standing.status]}" if journey.standing else None
     return Alarm(wake_at, asyncio.create_task(workflow.sleep(wake_at - workflow.now(), summary=summary)))
 
@@ -209,7 +209,7 @@ def _headline(standing: Standing) -> str:
 
 
 def _details(standing: Standing) -> str:
-    """Where the referral stands, in Markdown, for an engineer who looks at its run."""
+    """The referral's standing in Markdown, for an engineer who looks at the run."""
     lines = [f"**{_headline(standing)}** in program {standing.program}"]
     if not standing.closed and standing.status in _WAITS_FOR:
         lines.append(f"Waits for {_WAITS_FOR[standing.status]}.")

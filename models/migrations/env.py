@@ -1,4 +1,4 @@
-"""Alembic's entry: online only, over the URL that `models.migrate` passes in."""
+"""Alembic's environment. It runs online only, with the URL that `models.migrate` passes in."""
 
 from alembic import context
 from sqlalchemy import create_engine

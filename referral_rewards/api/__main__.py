@@ -1,5 +1,10 @@
 """`python -m referral_rewards.api`: the HTTP API, the only process that can sign decisions."""
 
+from referral_rewards import interrupts
+
+if __name__ == "__main__":
+    interrupts.end_at_once()
+
 import sys
 
 import uvicorn
@@ -12,7 +17,7 @@ from referral_rewards.domain.errors import BadInput
 
 
 def main() -> int:
-    """Serves until SIGTERM or SIGINT; the process's exit code."""
+    """Serve until SIGTERM or SIGINT; return the exit code."""
     try:
         settings = Settings.load()
         parts = Parts.of(settings)
@@ -21,6 +26,7 @@ def main() -> int:
             sys.stderr.write(f"api: {problem}\n")
         return 2
     observability.configure_logging(settings)
+    interrupts.raise_again()
     # Access lines carry paths with ids only, but one a request says little; events of our own say what happened.
     uvicorn.run(
         create_app(parts),
@@ -29,12 +35,13 @@ def main() -> int:
         log_config=None,
         access_log=False,
         server_header=False,
-        # Unless a proxy is named, nobody may say on whose behalf, or by which scheme, they ask.
+        # Forwarded headers (client address and scheme) are only trusted from a configured proxy.
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=10,
     )
-    return 0
+    # SIGTERM ends the process inside, once everything is served; only after Ctrl-C it comes back.
+    return interrupts.INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Puts the HTTP API together."""
+"""Assembles the HTTP API."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
 from referral_rewards.api import docs, health, openapi, problems
@@ -35,6 +35,7 @@ from referral_rewards.api.v1 import (
     users,
     webhooks,
 )
+from referral_rewards.api.v1.filters import only_known
 
 _ABOUT = """\
 Facts about referrals come in, and people decide on the rewards that follow from them.
@@ -43,7 +44,7 @@ Every refusal is a problem document (RFC 9457, `application/problem+json`); `typ
 
 
 def create_app(parts: Parts) -> FastAPI:
-    """The API over these parts, which it closes at its end."""
+    """Return the API over these parts, which it closes at shutdown."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -64,17 +65,19 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    money = (payouts, clawbacks, cycles, payees, rails, ledger, reconciliations, reports, webhooks)
+    money = (payouts, clawbacks, cycles, payees, rails, ledger, reconciliations, reports)
     access = (me, tokens, users, blocklist, audit)
-    rooms = (events, batches, referrals, queue, claims, programs, simulations, *money, *access, health, docs)
-    for room in rooms:
+    for room in (events, batches, referrals, queue, claims, programs, simulations, *money, *access):
+        app.include_router(room.router, dependencies=[Depends(only_known)])
+    # What providers and probes add to an address is theirs to choose.
+    for room in (webhooks, health, docs):
         app.include_router(room.router)
     desk.install(app)
     return app
 
 
 class _Secured(FastAPI):
-    """An app outside of whose answers nothing stands that could leave the headers out, not even its own last resort."""
+    """An app that adds the security headers outside of all middleware, so that its error responses have them, too."""
 
     def openapi(self) -> dict[str, Any]:
         return openapi.document(self)

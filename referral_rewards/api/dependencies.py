@@ -1,4 +1,4 @@
-"""What the routes work with, put together once a process, and who is asking."""
+"""The dependencies of the routes: the parts that a process creates once, and the user who sends the request."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -31,13 +31,13 @@ from referral_rewards.sources.port import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The database, the taking in of facts, the keys that decisions are verified by, and the one that signs them.
+    """The database, the intake of facts, the keys that verify decisions, and the key that signs them.
 
-    ``sources`` are the outside systems that terms name, asked before a program starts; ``home_url`` is where people
-    reach the pages, empty where that is wherever they ask us; ``simulating`` lets one past be replayed at a time.
-    ``web_ui`` is the address of a namespace in the Temporal Web UI, None where nobody said where that is;
-    ``openid`` the provider that people sign in with, if there is one beside our own passwords; ``webhooks`` are those
-    of payment providers by their sources, and ``outside`` fetches what verifying them takes.
+    ``sources`` are the outside systems that terms name; they are asked before a program starts. ``home_url`` is the
+    public address of the pages, empty to use the address of the request. ``simulating`` allows one replay at a time.
+    ``web_ui`` is the address of a namespace in the Temporal Web UI, None if it is not configured. ``openid`` is the
+    sign-in provider, if there is one besides our own passwords. ``webhooks`` are those of payment providers by source;
+    ``outside`` fetches what is needed to verify them.
     """
 
     database: Database
@@ -55,10 +55,10 @@ class Parts:
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":
-        """The parts that the settings describe.
+        """Create the parts from the settings.
 
         Raises:
-            BadInput: if the API lacks a key that it can't do without.
+            BadInput: if a key that the API needs is missing.
         """
         if settings.signing_key is None:
             raise BadInput([Problem(f"{PREFIX}SIGNING_KEY", "not set; without it no decision can be signed")])
@@ -133,7 +133,7 @@ Reading = Annotated[AsyncConnection, Depends(_reading)]
 """A transaction for a request that only reads."""
 
 bearer = HTTPBearer(auto_error=False, description="A token from `referrals user add`.")
-"""The token that a request carries, if it carries one."""
+"""The token in a request, if there is one."""
 
 
 async def _signed_in(parts: Its, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> User:
@@ -172,25 +172,25 @@ _LOOKING_AFTER: Final = "look after people, tokens and the blocklist"
 
 SignedIn = Annotated[User, Depends(_signed_in)]
 Teller = Annotated[User, Security(_teller, scopes=[Scope.EVENTS_WRITE])]
-"""Somebody who may tell us of facts."""
+"""A user who may send facts."""
 Person = Annotated[User, Security(_person, scopes=[Scope.CLAIMS_READ])]
-"""Somebody with a role: services write facts and read nothing."""
+"""A user with a role: services write facts and read nothing."""
 Decider = Annotated[User, Security(_decider, scopes=[Scope.CLAIMS_DECIDE])]
 """A person whose token may be used to decide."""
 Bookkeeper = Annotated[User, Security(_bookkeeper, scopes=[Scope.CLAIMS_READ])]
 """Finance, or an administrator, who may read the books."""
 Administrator = Annotated[User, Security(_administrator, scopes=[Scope.CLAIMS_READ])]
-"""A person who may see who there is; changing anything of it takes `acting`."""
+"""A person who may list the users; changing one needs `acting`."""
 
 
 @asynccontextmanager
 async def acting(
     parts: Parts, user: User, role: Role | None = None, what: str = _LOOKING_AFTER
 ) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
-    """A transaction for what a person changes, with their authority as it is in it; and the moment.
+    """Open a transaction for a person's change and check their authority in it; yields it with the present moment.
 
     Raises:
-        NotSignedIn, NotAllowed: if they no longer may, or their token may not be used to decide.
+        NotSignedIn, NotAllowed: if the person may no longer make it, or their token may not be used to decide.
     """
     async with parts.database.transaction() as connection:
         now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""A page that explains the API, made from its own OpenAPI document: nothing is fetched from elsewhere."""
+"""The API's documentation page, made from its OpenAPI document: nothing is fetched from elsewhere."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ _Schema = Mapping[str, Any]
 
 
 class Operation(NamedTuple):
-    """One operation as the page shows it; an example is JSON text beneath what it is an example of."""
+    """One operation as the page shows it; an example is a title with JSON text."""
 
     verb: str
     path: str
@@ -54,7 +54,7 @@ def _operation(schema: _Schema, verb: str, path: str, operation: _Schema) -> Ope
 
 
 def _takes(schema: _Schema, operation: _Schema) -> Iterator[tuple[str, str, str]]:
-    """Each parameter, and each field of the body: its name, whether it must be there, and what it says."""
+    """Yield each parameter and each body field: its name, whether it is required, and its description."""
     for each in operation.get("parameters", ()):
         need = "required" if each.get("required") else "optional"
         yield f"{each['name']} ({each['in']})", need, each.get("description", "")
@@ -67,7 +67,7 @@ def _takes(schema: _Schema, operation: _Schema) -> Iterator[tuple[str, str, str]
 
 
 def _resolved(schema: _Schema, given: _Schema) -> _Schema:
-    """What a reference stands for; of several forms the first."""
+    """Return the schema that a reference points to; of several alternatives the first."""
     if "oneOf" in given:
         return {**_resolved(schema, given["oneOf"][0]), **{k: v for k, v in given.items() if k == "description"}}
     if "$ref" in given:
@@ -76,7 +76,7 @@ def _resolved(schema: _Schema, given: _Schema) -> _Schema:
 
 
 def _examples(operation: _Schema) -> Iterator[tuple[str, str]]:
-    """Bodies that are sent, then answers that come of it."""
+    """Yield the example request bodies, then the example responses."""
     bodies = [("sent", operation.get("requestBody", {}))]
     bodies += [(f"answered with {status}", each) for status, each in operation["responses"].items() if status < "300"]
     for what, body in bodies:

@@ -1,4 +1,4 @@
-"""What holds for every request and answer: bodies have a bound, and the browser loads nothing from elsewhere."""
+"""Rules for every request and response: a limit for bodies, and security headers."""
 
 from http import HTTPStatus
 from typing import Final
@@ -29,14 +29,14 @@ ALWAYS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-#: Two years, as browsers' lists ask for; said over HTTPS only, where it counts.
+#: Two years, as the browsers' preload lists require; sent over HTTPS only, where it has an effect.
 STRICT_TRANSPORT_SECURITY: Final = "max-age=63072000; includeSubDomains"
-#: A file of ours has its digest in its address: what was fetched under it stays true.
+#: A static file has its digest in its address, so it can be cached for ever.
 FOREVER: Final = "public, max-age=31536000, immutable"
 
 
 def secured(scope: Scope, send: Send) -> Send:
-    """Sends answers on with these headers, those to unexpected errors included; what a route says itself stands."""
+    """Add these headers to every response, also after unexpected errors; headers that a route sets are kept."""
     if scope["type"] != "http":
         return send
 
@@ -61,12 +61,12 @@ def _caching(scope: Scope, status: int) -> str:
 
 
 BODY_BYTES_MAX: Final = 5_000_000
-#: Where a body is read as it comes and never held, so that it may have any length.
+#: Paths whose body is read as a stream and never held in memory, so that it may have any length.
 UNBOUNDED: Final = frozenset({"/v1/batches"})
 
 
 class BodyLimit:
-    """Counts what comes in; over the limit reading the body fails with 413, but where it is read as it comes."""
+    """Counts the bytes of a body; reading past the limit fails with 413, except on the `UNBOUNDED` paths."""
 
     def __init__(self, app: ASGIApp, limit: int = BODY_BYTES_MAX) -> None:
         self._app, self._limit = app, limit

@@ -1,4 +1,4 @@
-"""Whether this process lives, whether it can do its work, and its metrics."""
+"""Liveness, readiness and metrics of this process."""
 
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -75,7 +75,7 @@ async def _count_money(parts: Parts, connection: AsyncConnection) -> None:
 _USABLE: Final = text("SELECT 1 FROM referral, app_user, outbox LIMIT 1")
 _OUTBOX: Final = text("SELECT count(*) FROM outbox")
 
-# Both go by an index: how many were ever told is not counted.
+# Both use an index: the messages ever sent are not counted.
 _NOTICES: Final = text("""
 SELECT state, count(*) AS notices FROM notice WHERE due_at IS NOT NULL GROUP BY state
 UNION ALL

@@ -1,4 +1,4 @@
-"""What Prometheus may ask of the API: what was taken in, what waits, how money stands, what is told to people."""
+"""The API's Prometheus metrics: facts received, items waiting, the state of money, and messages."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
@@ -64,5 +64,5 @@ class Metrics:
         )
 
     def exposition(self) -> bytes:
-        """All of them, in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

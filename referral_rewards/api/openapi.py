@@ -1,7 +1,7 @@
-"""The OpenAPI document: what FastAPI makes of the routes, completed by what holds for every operation.
+"""The OpenAPI document: FastAPI's document of the routes, completed with what applies to every operation.
 
-Every refusal is described where it can happen: a route names those of its own by `refusals`, the rest follows from what
-the operation takes and needs.
+Every refusal is described where it can happen: a route declares its own with `refusals`; the others follow from the
+operation's input and required credentials.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,7 +43,7 @@ class Problem(BaseModel):
     current: str | None = None
 
 
-#: What each refusal says in general.
+#: The general description of each refusal.
 _SAID: Final[Mapping[HTTPStatus, str]] = {
     _S.UNAUTHORIZED: "No valid token came with the request.",
     _S.FORBIDDEN: "The token, or its user, lacks the scope or the role for this.",
@@ -66,12 +66,12 @@ A token from `referrals user add`, or one issued by `POST /v1/tokens` for some o
 
 
 def refusals(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of a route that can refuse in ways of its own: 409 and 404, where its path names nothing."""
+    """Return the ``responses`` of a route with its own refusals, such as 409, or 404 if the path names nothing."""
     return {status.value: _refusal(status) for status in statuses}
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """The whole document, made once."""
+    """Return the whole document; it is made once."""
     if app.openapi_schema is None:
         made = get_openapi(
             title=app.title,
@@ -94,7 +94,7 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def operation_id(route: APIRoute) -> str:
-    """The name of an operation: that of its function."""
+    """Return the name of an operation: the name of its function."""
     return route.name
 
 
@@ -105,7 +105,7 @@ def _operations(made: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
-    """Describes the refusals that follow from what an operation takes and needs."""
+    """Describe the refusals that follow from an operation's input and required credentials."""
     responses = operation["responses"]
     responses.pop("422", None)
     for status in _follows(path, operation):

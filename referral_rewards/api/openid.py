@@ -1,7 +1,7 @@
-"""An OpenID Connect provider as we see it: where it sends people, and whether what it says of them is to be believed.
+"""The OpenID Connect client: sends users to the provider and verifies what it says about them.
 
-Authorization code with PKCE (S256), state and nonce. An ID token counts if a key that the provider publishes signed it
-by an asymmetric algorithm, for us, now, and for the very sign-in that was begun (OpenID Connect Core 1.0, §3.1.3.7).
+Authorization code with PKCE (S256), state and nonce. An ID token is valid if a key that the provider publishes signed
+it with an asymmetric algorithm, for us, now, and for the sign-in that was begun (OpenID Connect Core 1.0, §3.1.3.7).
 """
 
 import hashlib
@@ -21,16 +21,16 @@ from joserfc.jwk import KeySet
 from referral_rewards.domain.errors import NotSignedIn
 from referral_rewards.domain.programs.terms import Role
 
-#: Algorithms by which nobody but the provider can sign: never `none`, never one whose key we would share.
+#: Algorithms with which only the provider can sign: never `none`, never one with a shared key.
 ASYMMETRIC: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"})
-#: By how much its clock and ours may differ.
+#: How far the provider's clock and ours may differ.
 LEEWAY: Final = timedelta(seconds=60)
 _TIMEOUT_SECONDS: Final = 5.0
 _SUBJECT_LENGTH_MAX: Final = 255
 
 
 class ProviderRefused(NotSignedIn):
-    """What came back does not prove who somebody is; ``why`` is a code for the record."""
+    """The provider's response does not prove a user's identity; ``why`` is a code for the audit log."""
 
     def __init__(self, why: str) -> None:
         self.why = why
@@ -39,21 +39,21 @@ class ProviderRefused(NotSignedIn):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a provider says of somebody: an opaque subject, a name if there is one, verified addresses, and claims."""
+    """What a provider says about a user: an opaque subject, a name if there is one, a verified address, and claims."""
 
     subject: str
     claims: Mapping[str, Any]
 
     @property
     def verified_email(self) -> str | None:
-        """The address, if the provider has made sure that it is theirs."""
+        """The email address, if the provider has verified it."""
         email = self.claims.get("email")
         return email if isinstance(email, str) and self.claims.get("email_verified") is True else None
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A provider, and what we are to it. ``roles_claim`` None: roles come from our own register."""
+    """A provider, with our client id and secret there. ``roles_claim`` None: roles come from our own register."""
 
     issuer: str
     client_id: str
@@ -65,14 +65,14 @@ class Provider:
 
     @property
     def host(self) -> str:
-        """What people know it by."""
+        """The provider's host, by which people know it."""
         return urlsplit(self.issuer).netloc
 
     async def address(self, *, state: str, nonce: str, verifier: str) -> str:
-        """Where a browser is sent to sign in.
+        """Return the address to which a browser is sent to sign in.
 
         Raises:
-            ProviderRefused: if the provider can't be asked.
+            ProviderRefused: if the provider can't be reached.
         """
         async with _client() as http:
             found = await self._discovered(http)
@@ -90,10 +90,10 @@ class Provider:
         return f"{where}{'&' if urlsplit(where).query else '?'}{urlencode(asked)}"
 
     async def said(self, code: str, *, verifier: str, nonce: str, now: datetime) -> Said:
-        """What the provider says of whoever came back with this code.
+        """Return what the provider says about the user who came back with this code.
 
         Raises:
-            ProviderRefused: naming what is not right.
+            ProviderRefused: naming what is wrong.
         """
         async with _client() as http:
             found = await self._discovered(http)
@@ -109,7 +109,7 @@ class Provider:
         return Said(claims["sub"], claims)
 
     def roles_of(self, said: Said) -> frozenset[Role] | None:
-        """The roles that the provider says somebody holds; None where it has no say in that."""
+        """Return the roles that the provider gives a user; None if it does not decide about roles."""
         if self.roles_claim is None:
             return None
         value = _at(said.claims, self.roles_claim)
@@ -118,7 +118,7 @@ class Provider:
         return frozenset(known[each] for each in told if isinstance(each, str) and each in known)
 
     def name_of(self, said: Said) -> str:
-        """The name that the provider says somebody would like; empty if it says none."""
+        """Return the user's preferred name from the provider; empty if there is none."""
         value = said.claims.get(self.name_claim)
         return value if isinstance(value, str) else ""
 
@@ -165,13 +165,13 @@ def believed(
     nonce: str,
     now: datetime,
 ) -> dict[str, Any]:
-    """The claims of an ID token.
+    """Verify an ID token and return its claims.
 
     Raises:
-        ProviderRefused: naming what is not right.
+        ProviderRefused: naming what is wrong.
     """
     try:
-        # Only public keys of the provider: a shared one would let whoever knows it speak for it.
+        # Only the provider's public keys: with a shared key, anyone who knows it could sign for the provider.
         listed: Any = {"keys": [key for key in keys.get("keys", ()) if key.get("kty") in ("RSA", "EC")]}
         claims = jwt.decode(token, KeySet.import_key_set(listed), algorithms=list(allowed)).claims
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):
@@ -201,7 +201,7 @@ def believed(
 
 
 def challenge_of(verifier: str) -> str:
-    """The PKCE challenge (S256) of a verifier."""
+    """Return the PKCE challenge (S256) of a verifier."""
     return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
@@ -211,7 +211,7 @@ def _before(earlier: Any, later: Any) -> bool:
 
 
 def _at(claims: Mapping[str, Any], name: str) -> Any:
-    """A claim by its name, or by a path with dots, as `realm_access.roles`."""
+    """Return a claim by its name, or by a dotted path such as `realm_access.roles`."""
     if name in claims:
         return claims[name]
     value: Any = claims
@@ -237,7 +237,7 @@ async def _fetched(http: httpx.AsyncClient, address: str) -> Mapping[str, Any]:
 
 
 async def _more(http: httpx.AsyncClient, address: str, tokens: Mapping[str, Any], subject: str) -> Mapping[str, Any]:
-    """What the provider tells beside the ID token, if it speaks of the same person."""
+    """Return the provider's user info, if it is about the same person as the ID token."""
     bearer = {"Authorization": f"Bearer {tokens.get('access_token')}"}
     more = await _answered(http.get(address, headers=bearer), "provider_not_answering")
     if more.get("sub") != subject:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from models.session import UNREACHABLE
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Visit, visit_so_far
+from referral_rewards.api.v1.filters import known_filters
 from referral_rewards.domain.errors import (
     ActRefused,
     BadInput,
@@ -29,11 +30,11 @@ from referral_rewards.domain.errors import (
 )
 from referral_rewards.domain.labels import labels, listed
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.reporting.queue.filters import Filters
+from referral_rewards.domain.validation import in_words, unknown_names
 
 _log = structlog.get_logger("api")
 
-#: Which status a refusal has: that of its nearest ancestor here.
+#: The HTTP status of refusals; a class not listed here has that of its nearest listed ancestor.
 STATUS: Final[Mapping[type[ReferralRewardsError], HTTPStatus]] = {
     BadInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     Refused: HTTPStatus.CONFLICT,
@@ -46,7 +47,7 @@ STATUS: Final[Mapping[type[ReferralRewardsError], HTTPStatus]] = {
 
 
 def status_of(refusal: type[ReferralRewardsError]) -> HTTPStatus:
-    """The status of a class of refusals."""
+    """Return the HTTP status of a class of refusals."""
     return next(STATUS[each] for each in refusal.__mro__ if each in STATUS)
 
 
@@ -116,7 +117,7 @@ _LISTS: Final[Mapping[str, str]] = {
 
 
 def _by_a_person(request: Request) -> bool:
-    """Whether a browser asks for one of the desk's pages: what is under /v1 is never one."""
+    """Whether a browser requests a page of the desk; paths under /v1 are never pages."""
     return not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")
 
 
@@ -134,7 +135,7 @@ _HEADINGS: Final[Mapping[HTTPStatus, str]] = {
 
 
 def install(app: FastAPI) -> None:
-    """Has the app answer with problem details, whatever goes wrong."""
+    """Make the app answer every error with problem details."""
     app.add_exception_handler(ReferralRewardsError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _by_the_framework)
@@ -144,7 +145,7 @@ def install(app: FastAPI) -> None:
 
 
 def _kind(error: Exception) -> str:
-    """A refusal's own name in a URN: what programs tell refusals apart by."""
+    """Return a refusal's name in a URN, by which programs tell refusals apart."""
     name = type(error).__name__
     return "urn:referrals:" + "".join(f"-{each.lower()}" if each.isupper() else each for each in name).lstrip("-")
 
@@ -171,28 +172,27 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = [{"where": ".".join(map(str, each["loc"][1:])), "what": _what(each)} for each in error.errors()]
+    problems = [_placed(request, each) for each in error.errors()]
     told = "; ".join(f"{each['where']}: {each['what']}" if each["where"] else each["what"] for each in problems)
     return await answer(
         request, HTTPStatus.UNPROCESSABLE_ENTITY, told, kind="urn:referrals:request-invalid", problems=problems
     )
 
 
-def _what(problem: Mapping[str, Any]) -> str:
-    """What is wrong with one part of a request, in words."""
-    if problem["type"] == "extra_forbidden" and problem["loc"][0] == "query":
-        return f"Unknown filter “{problem['loc'][-1]}”. Available: {', '.join(_FILTERS)}."
-    return str(problem["msg"]).removeprefix("Value error, ")
-
-
-#: By what the queue can be filtered, the one list that refuses what it does not know.
-_FILTERS: Final = [name for name in Filters.model_fields if name not in ("after", "limit")]
+def _placed(request: Request, found: Mapping[str, Any]) -> dict[str, str]:
+    """A finding of the framework: where in the body or the address, and what would be right."""
+    part, *path = map(str, found["loc"])
+    if found["type"] != "extra_forbidden":
+        return {"where": ".".join(path), "what": in_words(found)}
+    if part == "query":
+        return {"where": "", "what": unknown_names(path[-1], known_filters(request))}
+    return {"where": ".".join(path), "what": "is not known here; leave it out"}
 
 
 async def _by_the_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.BAD_REQUEST:
-        # A body in no known encoding; one that is only no JSON is malformed to the framework, too.
+        # A body in an unknown encoding. The framework reports a body that is not JSON in another way.
         problems = [{"where": "", "what": "the body can't be read"}]
         return await answer(
             request,
@@ -209,7 +209,7 @@ async def _by_the_framework(request: Request, error: Exception) -> Response:
 
 
 def _methods_of(request: Request) -> set[str]:
-    """What the resource takes: of the routes that its path matches, those of the longest pattern, all their methods."""
+    """Return the methods of a resource: those of all routes with the longest pattern that matches the path."""
     matching = [
         route
         for route in request.app.routes

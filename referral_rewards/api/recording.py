@@ -1,4 +1,4 @@
-"""Records what a person decided, by the API or on the desk; what the rules refuse is on record, too."""
+"""Records decisions made over the API or on the desk, and the attempts that the rules refuse."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ _log = structlog.get_logger("api")
 
 
 async def recorded(parts: Parts, asked: Asked, person: User) -> tuple[Decision, bool]:
-    """The decision on a claim, signed and on record, and whether it was there before.
+    """Sign and record a decision on a claim; return it, and whether it was recorded before.
 
     Raises:
-        ReferralRewardsError: as `register.deciding.decide` does. A person who was refused is noted with the rule.
+        ReferralRewardsError: as `decide` does. A refused attempt is recorded with the person and the rule.
     """
 
     async def decide(connection: AsyncConnection, approver: Approver, now: datetime) -> tuple[Decision, bool]:
@@ -37,10 +37,10 @@ async def recorded(parts: Parts, asked: Asked, person: User) -> tuple[Decision, 
 
 
 async def acted(parts: Parts, asked: AskedAct, person: User) -> tuple[Decision, bool]:
-    """Likewise a decision on money: on a payout, a clawback case or a payout cycle.
+    """Sign and record a decision on a payout, a clawback case or a payout cycle, like `recorded`.
 
     Raises:
-        ReferralRewardsError: as `register.acting.act` does.
+        ReferralRewardsError: as `act` does.
     """
 
     async def act(connection: AsyncConnection, approver: Approver, now: datetime) -> tuple[Decision, bool]:
@@ -52,13 +52,13 @@ async def acted(parts: Parts, asked: AskedAct, person: User) -> tuple[Decision, 
 async def recorded_together(
     parts: Parts, kind: DecisionKind, reason: str, note: str, claims: Sequence[tuple[str, str]], person: User
 ) -> list["Outcome"]:
-    """What became of a decision on many claims: one of its own on each, against the digest that was shown.
+    """Record a separate decision on each of many claims, against the digest that was shown; return the outcomes.
 
-    ``claims`` are pairs of a referral and that digest. A claim that changed since it was shown, that is flagged, or
-    that the rules of approval don't admit is left out, and the others are decided.
+    ``claims`` are pairs of a referral and that digest. A claim that changed since it was shown, that is flagged, or on
+    which the approval rules forbid the decision is left out, and the others are decided.
 
     Raises:
-        RequestInvalid: before any of them, if nothing of the kind can be decided at all.
+        RequestInvalid: before any decision, if this kind can't be decided in bulk.
     """
     check_words(kind, reason, note)
     check_selection(kind, [referral for referral, _ in claims])
@@ -76,7 +76,7 @@ async def recorded_together(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one claim of many: the decision on record, or why it was left out."""
+    """The outcome for one claim of many: the recorded decision, or why it was left out."""
 
     referral: str
     decision: Decision | None
@@ -85,7 +85,7 @@ class Outcome:
 
 
 def rule_of(refusal: ReferralRewardsError) -> str:
-    """The rule behind a refusal, by which the record and a list of outcomes name it."""
+    """Return the rule behind a refusal, for the audit log and the list of outcomes."""
     if isinstance(refusal, DecisionRefused | ActRefused):
         return refusal.rule
     return _RULES.get(type(refusal).__name__, "not_allowed")
@@ -120,7 +120,7 @@ async def _recorded(
 
 
 async def _note_refusal(parts: Parts, kind: str, subject: str, person: User, refusal: ReferralRewardsError) -> None:
-    """In a transaction of its own: that of the decision was taken back."""
+    """Record a refusal in a transaction of its own: that of the decision was rolled back."""
     async with parts.database.transaction() as connection:
         await audit.note(
             connection,
@@ -133,5 +133,5 @@ async def _note_refusal(parts: Parts, kind: str, subject: str, person: User, ref
         )
 
 
-#: What the record calls a refusal that names no rule of its own.
+#: The rule that the audit log names for a refusal without one.
 _RULES = {"StaleDigest": "claim_changed", "NotAllowed": "role_missing", "NotFound": "not_found"}

@@ -1,4 +1,4 @@
-"""Files of any length, sent while they are read from the register as it was at one moment."""
+"""Streams files of any length from one snapshot of the register."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
@@ -13,13 +13,13 @@ from referral_rewards.reporting.books.span import see_one_moment
 _BLOCK_CHARACTERS: Final = 32_768
 
 Written = Callable[[AsyncConnection], AsyncIterator[str]]
-"""What gives the parts of a file, read over a connection."""
+"""Yields the parts of a file, read over a connection."""
 
 
 async def sent(database: Database, written: Written, name: str) -> StreamingResponse:
-    """A file of that name, for the browser to keep."""
+    """Return a download with that file name."""
     blocks = _blocks(database, written)
-    # Asked for here, what a database that is away refuses is still an answer.
+    # Read the first block here: if the database is away, the response can still be an error.
     first = await anext(blocks)
     return StreamingResponse(
         _chained(first, blocks),
@@ -29,7 +29,7 @@ async def sent(database: Database, written: Written, name: str) -> StreamingResp
 
 
 async def _blocks(database: Database, written: Written) -> AsyncGenerator[str]:
-    """The file in pieces worth a packet; there is at least one."""
+    """Yield the file in blocks of about a packet's size, at least one."""
     held, size = [], 0
     async with database.transaction() as connection:
         await see_one_moment(connection)

@@ -6,8 +6,9 @@ from typing import Annotated, Final
 import typer
 
 from referral_rewards.cli.client import api_of
-from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
+from referral_rewards.cli.console import AsJson, Data, say
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.instants import day
@@ -73,18 +74,26 @@ def remove(
     say(f"{done['trusted']} trusted again")
 
 
+_COLUMNS: Final = (
+    Column("mark", lambda each: each["mark"]),
+    Column("why", lambda each: each["why"]),
+    Column("blocked", lambda each: day(datetime.fromisoformat(each["blocked_at"])), spare=1),
+    Column("by", lambda each: each["blocked_by"], spare=2),
+)
+
+
 @commands.command("list")
-def list_(as_json: AsJson = False, user: As = None, data: Data = None) -> None:
+def list_(
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    limit: Limit = None,
+    user: As = None,
+    data: Data = None,
+) -> None:
     """List what is blocked, newest first: marks, for nothing else is kept."""
+    form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        rows = api.get(_PATH)
-    if as_json:
-        say_json(rows)
-        return
-    listed = table("mark", "why", "blocked", "by")
-    for row in rows:
-        listed.add_row(row["mark"], row["why"], day(datetime.fromisoformat(row["blocked_at"])), row["blocked_by"])
-    tables().print(listed)
+        write_list(_COLUMNS, api.get(_PATH), form)
 
 
 def _told(*values: list[str]) -> dict[str, list[str]]:

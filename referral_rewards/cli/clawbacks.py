@@ -1,6 +1,6 @@
 """`referrals clawback`: rewards whose ground fell away after they were paid, and the decisions on them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
@@ -9,6 +9,7 @@ from referral_rewards.cli import money_acts
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.decisions.act_kinds import SubjectKind
 from referral_rewards.domain.labels import label
@@ -24,6 +25,19 @@ Payee = Annotated[str | None, typer.Option("--payee", metavar="PAYEE", help="Onl
 Referral = Annotated[str | None, typer.Option("--referral", metavar="REFERRAL", help="Only of this referral.")]
 
 
+_COLUMNS: Final = (
+    Column("case", lambda each: each["case"]),
+    Column("referral", lambda each: each["referral"]),
+    Column("payee", lambda each: each["payee"], spare=1),
+    Column("paid", lambda each: _amount(each, "paid_minor")),
+    Column("proposed", lambda each: _amount(each, "proposed_minor"), spare=2),
+    Column("left", lambda each: _amount(each, "room_minor"), spare=3),
+    Column("state", lambda each: each["state"]),
+    Column("why", lambda each: each["why"], spare=5),
+    Column("what to do", lambda each: each["to_do"], spare=4),
+)
+
+
 @commands.command("list")
 def list_(
     state: State = None,
@@ -31,23 +45,17 @@ def list_(
     payee: Payee = None,
     referral: Referral = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    limit: Limit = None,
     user: As = None,
     data: Data = None,
 ) -> None:
     """List cases, the newest first: what is proposed to be had back, what is left of it, and what a person does."""
     wanted = {"state": state, "program": program, "payee": payee, "referral": referral}
+    form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        found = list(api.all(_PATH, "cases", {name: f"--{name}" for name in wanted}, **wanted))
-    if as_json:
-        say_json(found)
-        return
-    listed = table("case", "referral", "payee", "paid", "proposed", "left", "state", "why", "what to do")
-    for each in found:
-        amounts = (_amount(each, name) for name in ("paid_minor", "proposed_minor", "room_minor"))
-        listed.add_row(
-            each["case"], each["referral"], each["payee"], *amounts, each["state"], each["why"], each["to_do"]
-        )
-    tables().print(listed)
+        options = {name: f"--{name}" for name in wanted}
+        write_list(_COLUMNS, api.all(_PATH, "cases", options, limit=form.page, **wanted), form)
 
 
 @commands.command()

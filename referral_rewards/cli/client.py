@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from referral_rewards.cli.credentials import Access, Credential
+from referral_rewards.cli.output import PAGE
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.errors import BadInput, Problem, ReferralRewardsError
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     import httpx
 
 _SECONDS: Final = 60
-#: As many as the API hands out at once.
-_PAGE: Final = 500
 
 Options = Mapping[str, str]
 """What the members of a request are called on the command line, so that a problem names what was typed."""
@@ -53,7 +52,7 @@ class Api:
 
     def pages(self, path: str, options: Options = _AS_THEY_ARE, **asked: Any) -> Iterator[Any]:
         """Every page there, as each is asked for."""
-        asked = {"limit": _PAGE, **asked}
+        asked = {"limit": PAGE, **asked}
         while True:
             page = self.get(path, options, **asked)
             yield page

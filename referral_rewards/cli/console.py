@@ -38,10 +38,10 @@ def tell(line: str) -> None:
 
 
 def tables() -> "Console":
-    """Where tables go: as wide as the terminal, and wide enough for a whole row where there is none."""
-    from rich.console import Console
+    """Where prose and its tables go: wrapped to the terminal, and as whole lines where there is none."""
+    from referral_rewards.cli.pages import Page
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 240)
+    return Page()
 
 
 def table(*columns: str, **how: Any) -> "Table":

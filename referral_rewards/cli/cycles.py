@@ -13,7 +13,8 @@ from referral_rewards.cli import money_acts
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.output import cell
+from referral_rewards.cli.output import AsCsv as AsListCsv
+from referral_rewards.cli.output import Column, Form, Limit, csv_cell, write_list
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.act_kinds import SubjectKind
@@ -36,23 +37,32 @@ Cycle = Annotated[UUID, typer.Argument(metavar="CYCLE")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Every payout as CSV, to standard output.")]
 
 
+_COLUMNS: Final = (
+    Column("cycle", lambda each: each["cycle"]),
+    Column("program", lambda each: each["program"], spare=1),
+    Column("due on", lambda each: each["due_on"]),
+    Column("state", lambda each: each["state"]),
+    Column("comes to", lambda each: _in_words(each["summary"].get("totals", ()), "payouts")),
+    Column("carried forward", lambda each: _in_words(each["summary"].get("carried", ()), "legs"), spare=2),
+)
+
+
 @commands.command("list")
 def list_(
-    program: OfProgram = None, state: State = None, as_json: AsJson = False, user: As = None, data: Data = None
+    program: OfProgram = None,
+    state: State = None,
+    as_json: AsJson = False,
+    as_csv: AsListCsv = False,
+    limit: Limit = None,
+    user: As = None,
+    data: Data = None,
 ) -> None:
     """List payout cycles, the latest first: where each stands and what it comes to."""
     options = {"program": "--program", "state": "--state"}
+    form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        found = list(api.all(_PATH, "cycles", options, program=program, state=state))
-    if as_json:
-        say_json(found)
-        return
-    listed = table("cycle", "program", "due on", "state", "comes to", "carried forward")
-    for each in found:
-        comes_to = _in_words(each["summary"].get("totals", ()), "payouts")
-        carried = _in_words(each["summary"].get("carried", ()), "legs")
-        listed.add_row(each["cycle"], each["program"], each["due_on"], each["state"], comes_to, carried)
-    tables().print(listed)
+        found = api.all(_PATH, "cycles", options, limit=form.page, program=program, state=state)
+        write_list(_COLUMNS, found, form)
 
 
 @commands.command()
@@ -137,7 +147,7 @@ def _write(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:
     for row in rows:
         amount = f"{from_minor(row['amount_minor'], row['currency']):f}"
         said = {**row, "amount": amount, "referrals": " ".join(row["referrals"] or ())}
-        file.writerow([cell(said.get(name)) for name in columns])
+        file.writerow([csv_cell(said.get(name)) for name in columns])
 
 
 def _summary(out: "Console", summary: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.claims.decision_kinds import REASON_CODES, DecisionKind
 from referral_rewards.domain.errors import DecisionRefused, RequestInvalid
 from referral_rewards.domain.money import display
+from referral_rewards.domain.nearest import none_of
 
 _DIGITS_SHOWN = 12
 
@@ -63,7 +64,7 @@ def _command(kind: DecisionKind) -> Callable[..., int]:
         data: Data = None,
     ) -> int:
         if reason not in REASON_CODES[kind]:
-            raise RequestInvalid(f"{reason!r} is none of {', '.join(REASON_CODES[kind])}", "--reason")
+            raise RequestInvalid(none_of(reason, REASON_CODES[kind]), "--reason")
         named = referrals or []
         if bool(named) is (seen is not None):
             raise RequestInvalid("name referrals, or a file with --from", "REFERRAL")

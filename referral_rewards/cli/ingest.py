@@ -1,11 +1,15 @@
 """`referrals ingest`: a file of facts, sent to the API, and a wait for what comes of them."""
 
 import hashlib
+import shutil
 import sys
+import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final
+from typing import Annotated, Any, BinaryIO, Final, NamedTuple
 
 import typer
 
@@ -14,35 +18,114 @@ from referral_rewards.cli.console import Data, progress_console, say, tell
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.problems import BAD_INPUT, DONE, FOUND_PROBLEMS, INTERRUPTED
 from referral_rewards.config.credentials import Purpose
-from referral_rewards.domain.errors import BadInput, Problem
+from referral_rewards.domain.errors import BadInput, Problem, uncapitalized
+from referral_rewards.domain.facts.file_forms import HEAD_BYTES, FileForm, form_of
 
-#: What each kind of file is sent as.
-MEDIA_TYPES: Final = {".jsonl": "application/x-ndjson", ".csv": "text/csv"}
+#: What each form of a file is sent as.
+MEDIA_TYPES: Final = {
+    FileForm.LINES: "application/x-ndjson",
+    FileForm.ARRAY: "application/json",
+    FileForm.CSV: "text/csv",
+}
 
+_STANDARD_INPUT: Final = Path("-")
 _PATH: Final = "/v1/batches"
 _CHUNK_BYTES: Final = 1 << 16
 #: Once everything is sent, what was not stored yet is: a file that is taken all or not at all takes longest.
 _ANSWER_SECONDS: Final = 900
 _WAIT_SECONDS: Final = 2
 
-File = Annotated[Path, typer.Argument(metavar="FILE.jsonl|FILE.csv", help="One CloudEvent a line, or a row.")]
+File = Annotated[
+    Path, typer.Argument(metavar="FILE", help="CloudEvents as JSON Lines, a JSON array or CSV; - is standard input.")
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Until every referral it touches waits for a timer or a person.")]
 Strict = Annotated[bool, typer.Option("--strict", help="All of the file or nothing of it.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only check each line by itself; asks no server.")]
 
 
-def ingest(file: File, wait: Wait = False, strict: Strict = False, user: As = None, data: Data = None) -> int:
+def ingest(
+    file: File,
+    wait: Wait = False,
+    strict: Strict = False,
+    dry_run: DryRun = False,
+    user: As = None,
+    data: Data = None,
+) -> int:
     """Take a file of facts in. Taken in again, what is known changes nothing."""
-    media_type, digest, size = _looked_at(file)
+    with _opened(file) as facts:
+        return _check(facts) if dry_run else _send(facts, wait, strict, user, data)
+
+
+class _Facts(NamedTuple):
+    """A file of facts: where it is, what people call it, its form, the hash of its content, and its size."""
+
+    path: Path
+    name: str
+    form: FileForm
+    digest: str
+    size: int
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[_Facts]:
+    """The file; of standard input a copy that is deleted at the end, for it is read more than once.
+
+    Raises:
+        BadInput: if there is none, it can't be read, or it holds no facts in a form that we read.
+    """
+    if file != _STANDARD_INPUT:
+        yield _looked_at(file, str(file), file.suffix.lower() or ".")
+        return
+    if sys.stdin.isatty():
+        tell("reading facts from the keyboard; Ctrl-D ends them")
+    with tempfile.NamedTemporaryFile(prefix="referrals-facts-") as kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept)
+        kept.flush()
+        yield _looked_at(Path(kept.name), "standard input", "")
+
+
+def _looked_at(path: Path, name: str, suffix: str) -> _Facts:
+    try:
+        with path.open("rb") as opened:
+            form = form_of(opened.read(HEAD_BYTES), name, suffix)
+            opened.seek(0)
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            return _Facts(path, name, form, digest, opened.tell())
+    except OSError as error:
+        raise BadInput([Problem(name, uncapitalized(error.strerror or str(error)))]) from None
+
+
+def _check(facts: _Facts) -> int:
+    """Looks at every line as the API would by itself, and tells what it would say."""
+    # Here, as it loads every type of fact.
+    from referral_rewards.domain.facts.file_check import READERS, told_apart
+
+    with facts.path.open("rb") as opened:
+        counts = Counter[bool]()
+        for line in READERS[facts.form](opened):
+            taken, refused = told_apart([line], datetime.now(UTC))
+            counts[bool(taken)] += 1
+            for problem in (problem for each in refused for problem in each.problems):
+                _tell_problem(facts, line.number, problem)
+    say(f"{counts[True]} can be taken in, {counts[False]} can't; nothing was stored")
+    return FOUND_PROBLEMS if counts[False] else DONE
+
+
+def _tell_problem(facts: _Facts, number: int, problem: Problem) -> None:
+    tell(f"{facts.form.counted} {number}: {problem}")
+
+
+def _send(facts: _Facts, wait: bool, strict: bool, user: str | None, data: Path | None) -> int:
     with api_of(data, user, Purpose.TELL) as api:
         try:
-            taken = _sent(api, file, media_type, digest, size, strict)
+            taken = _sent(api, facts, strict)
         except KeyboardInterrupt:
             tell("interrupted; what is stored stays, ingest the same file again to go on")
             return INTERRUPTED
         if taken is None:
             return BAD_INPUT
         for each in taken["problems"]:
-            tell(f"line {each['line']}: {Problem(each['where'], each['what'])}")
+            _tell_problem(facts, each["line"], Problem(each["where"], each["what"]))
         _say_counts(taken)
         if wait:
             try:
@@ -53,35 +136,18 @@ def ingest(file: File, wait: Wait = False, strict: Strict = False, user: As = No
     return FOUND_PROBLEMS if taken["refused"] or taken["conflicts"] else DONE
 
 
-def _looked_at(file: Path) -> tuple[str, str, int]:
-    """As what a file is sent, the hash of its content, and its size.
-
-    Raises:
-        BadInput: if there is none, it can't be read, or its name ends in nothing that we read.
-    """
-    media_type = MEDIA_TYPES.get(file.suffix.lower())
-    if media_type is None:
-        raise BadInput([Problem(str(file), f"is neither {' nor '.join(MEDIA_TYPES)}")])
-    try:
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-            return media_type, digest, opened.tell()
-    except OSError as error:
-        raise BadInput([Problem(str(file), (error.strerror or str(error)).lower())]) from None
-
-
-def _sent(api: Api, file: Path, media_type: str, digest: str, size: int, strict: bool) -> dict[str, Any] | None:
+def _sent(api: Api, facts: _Facts, strict: bool) -> dict[str, Any] | None:
     """What the API did with the file; None if it was to be all or nothing, and is nothing, which is told.
 
     Raises:
         BadInput: if it is no file of facts.
     """
-    with file.open("rb") as opened, _bar(file.name, size) as progress:
+    with facts.path.open("rb") as opened, _bar(facts.name, facts.size) as progress:
         response = api.client.post(
             _PATH,
-            params={"sha256": digest, "strict": strict},
+            params={"sha256": facts.digest, "strict": strict},
             content=_pieces(opened, progress),
-            headers={"Content-Type": media_type},
+            headers={"Content-Type": MEDIA_TYPES[facts.form]},
             timeout=_ANSWER_SECONDS,
         )
     try:
@@ -91,7 +157,7 @@ def _sent(api: Api, file: Path, media_type: str, digest: str, size: int, strict:
             raise
         for problem in refusal.problems:
             tell(str(problem))
-        tell(f"nothing of {file} was stored")
+        tell(f"nothing of {facts.name} was stored")
         return None
     return taken
 

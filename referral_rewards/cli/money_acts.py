@@ -25,6 +25,7 @@ from referral_rewards.domain.decisions.act_kinds import (
 )
 from referral_rewards.domain.errors import BadInput, ReferralRewardsError, RequestInvalid
 from referral_rewards.domain.labels import label, labels, listed
+from referral_rewards.domain.nearest import none_of
 
 _A = MoneyAct
 _DIGITS_SHOWN: Final = 12
@@ -101,7 +102,7 @@ def _command(act: MoneyAct) -> Callable[..., int]:
 
     def decide(subjects: list[UUID], reason: str, note: str, **given: Any) -> int:
         if reason not in REASONS[act]:
-            raise RequestInvalid(f"{reason!r} is none of {', '.join(REASONS[act])}", "--reason")
+            raise RequestInvalid(none_of(reason, REASONS[act]), "--reason")
         alone = {"--digest": given["digest"], "--reference": given.get("reference"), "--amount": given.get("amount")}
         if len(subjects) > 1 and (named := [name for name, value in alone.items() if value is not None]):
             raise RequestInvalid(f"speaks of one {noun.lower()}", named[0])

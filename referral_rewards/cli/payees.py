@@ -9,6 +9,7 @@ import typer
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display
 
@@ -24,25 +25,28 @@ _WAITING: Final = (
 commands = typer.Typer(help="Payees: methods, tax forms, totals, and what waits.", no_args_is_help=True)
 
 
+_COLUMNS: Final = (
+    Column("payee", lambda each: each["payee"]),
+    Column("waits for a form", lambda each: _amounts(each["held_minor"])),
+    Column("owed", lambda each: _amounts(each["owed_minor"])),
+    Column("paid", lambda each: _amounts(each["paid_minor"])),
+    Column("tax form", lambda each: _forms(each["forms"]), spare=1),
+)
+
+
 @commands.command("list")
 def list_(
     held: Annotated[bool, typer.Option("--held", help="Only those of whom a reward waits for a tax form.")] = False,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    limit: Limit = None,
     user: As = None,
     data: Data = None,
 ) -> None:
     """List payees: what each is owed, waits for and was paid, and what the tax form on file is worth."""
+    form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        found = list(api.all("/v1/payees", "payees", held=held))
-    if as_json:
-        say_json(found)
-        return
-    listed = table("payee", "waits for a form", "owed", "paid", "tax form")
-    for each in found:
-        forms = ", ".join(f"{regime}: {label('form_standing', standing)}" for regime, standing in each["forms"].items())
-        amounts = (_amounts(each[name]) for name in ("held_minor", "owed_minor", "paid_minor"))
-        listed.add_row(each["payee"], *amounts, forms)
-    tables().print(listed)
+        write_list(_COLUMNS, api.all("/v1/payees", "payees", limit=form.page, held=held), form)
 
 
 @commands.command()
@@ -117,6 +121,10 @@ def _kinds(each: Mapping[str, Any]) -> str:
 
 def _amounts(by_currency: Mapping[str, int]) -> str:
     return ", ".join(display(minor, currency) for currency, minor in by_currency.items())
+
+
+def _forms(forms: dict[str, str]) -> str:
+    return ", ".join(f"{label('regime', of)}: {label('form_standing', standing)}" for of, standing in forms.items())
 
 
 def _words(code: str) -> str:

@@ -2,7 +2,8 @@
 
 import csv
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
 import typer
@@ -11,7 +12,7 @@ from referral_rewards.cli import money_acts
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
 from referral_rewards.cli.credentials import As
-from referral_rewards.cli.output import cell
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit, csv_cell, write_list
 from referral_rewards.cli.payout_life import tell_life
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.decisions.act_kinds import SubjectKind
@@ -33,6 +34,17 @@ Referral = Annotated[str | None, typer.Option("--referral", metavar="REFERRAL", 
 Cycle = Annotated[UUID | None, typer.Option("--cycle", metavar="CYCLE", help="Only of this payout cycle.")]
 
 
+_COLUMNS: Final = (
+    Column("payout", lambda each: each["payout"]),
+    Column("payee", lambda each: each["payee"]),
+    Column("amount", lambda each: display(each["amount_minor"], each["currency"])),
+    Column("rail", lambda each: each["rail"], spare=1),
+    Column("state", lambda each: each["state"]),
+    Column("since", lambda each: each["updated_at"], spare=3),
+    Column("what to do", lambda each: "\n".join(filter(None, (each["why"], each["to_do"]))), spare=2),
+)
+
+
 @commands.command("list")
 def list_(
     state: State = None,
@@ -42,22 +54,17 @@ def list_(
     referral: Referral = None,
     cycle: Cycle = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    limit: Limit = None,
     user: As = None,
     data: Data = None,
 ) -> None:
     """List payouts, the newest first, and what a person does about those that can't go on by themselves."""
     wanted = {"state": state, "rail": rail, "program": program, "payee": payee, "referral": referral, "cycle": cycle}
+    form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        found = list(api.all(_PATH, "payouts", {name: f"--{name}" for name in wanted}, **wanted))
-    if as_json:
-        say_json(found)
-        return
-    listed = table("payout", "payee", "amount", "rail", "state", "since", "what to do")
-    for each in found:
-        amount = display(each["amount_minor"], each["currency"])
-        told = "\n".join(filter(None, (each["why"], each["to_do"])))
-        listed.add_row(each["payout"], each["payee"], amount, each["rail"], each["state"], each["updated_at"], told)
-    tables().print(listed)
+        options = {name: f"--{name}" for name in wanted}
+        write_list(_COLUMNS, api.all(_PATH, "payouts", options, limit=form.page, **wanted), form)
 
 
 @commands.command()
@@ -91,18 +98,23 @@ def instructions(
     with api_of(data, user) as api:
         found = list(api.all(_PATH, "payouts", state=PayoutState.ACCEPTED, rail=MANUAL.name))
     if not as_csv:
-        listed = table("instruction", "payee", "destination", "amount", "since")
-        for each in found:
-            amount = display(each["amount_minor"], each["currency"])
-            listed.add_row(each["key"], each["payee"], each["destination"], amount, each["updated_at"])
-        tables().print(listed)
+        write_list(_INSTRUCTION, found, Form())
         return
     file = csv.writer(sys.stdout, lineterminator="\n")
     file.writerow(("instruction", "payout", "payee", "destination", "amount", "currency", "since"))
     for each in found:
         amount = f"{from_minor(each['amount_minor'], each['currency']):f}"
         cells = (each["key"], each["payout"], each["payee"], each["destination"], amount, each["currency"])
-        file.writerow([*map(cell, cells), each["updated_at"]])
+        file.writerow([*map(csv_cell, cells), each["updated_at"]])
+
+
+_INSTRUCTION: Final = (
+    Column("instruction", lambda each: each["key"]),
+    Column("payee", lambda each: each["payee"]),
+    Column("destination", lambda each: each["destination"]),
+    Column("amount", lambda each: display(each["amount_minor"], each["currency"])),
+    Column("since", lambda each: each["updated_at"], spare=1),
+)
 
 
 for name, act in money_acts.commands(SubjectKind.PAYOUT):
@@ -121,18 +133,24 @@ def _decisions(out: "Console", found: dict[str, Any]) -> None:
     out.print(f"takes {takes}; digest {found['digest']}")
 
 
-def rails_(as_json: AsJson = False, user: As = None, data: Data = None) -> int:
+def rails_(as_json: AsJson = False, as_csv: AsCsv = False, user: As = None, data: Data = None) -> int:
     """List the rails: connected or not, halted since when and why, how many payouts wait. 1 if any is halted."""
+    form = Form(as_json, as_csv)
     with api_of(data, user) as api:
         found = api.get("/v1/rails")
-    if as_json:
-        say_json(found)
-    else:
-        listed = table("rail", "connected", "mode", "halted since", "payouts that wait", "why")
-        for each in found:
-            last = f"not since {each['seen_at']}" if each["seen_at"] else "no"
-            there = "yes" if each["connected"] else last
-            waiting = str(each["waiting"] or "")
-            listed.add_row(each["rail"], there, each["mode"], each["halted_at"], waiting, each["why"])
-        tables().print(listed)
+    write_list(_RAIL, found, form)
     return FOUND_PROBLEMS if any(each["halted_at"] for each in found) else DONE
+
+
+def _connected(rail: Mapping[str, Any]) -> str:
+    return "yes" if rail["connected"] else f"not since {rail['seen_at']}" if rail["seen_at"] else "no"
+
+
+_RAIL: Final = (
+    Column("rail", lambda each: each["rail"]),
+    Column("connected", _connected),
+    Column("mode", lambda each: each["mode"], spare=1),
+    Column("halted since", lambda each: each["halted_at"]),
+    Column("payouts that wait", lambda each: each["waiting"] or None, spare=2),
+    Column("why", lambda each: each["why"], spare=3),
+)

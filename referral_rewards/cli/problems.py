@@ -1,6 +1,5 @@
 """Turns whatever stops a command into one clear line a problem and the exit code that programs read."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable
@@ -8,11 +7,15 @@ from typing import Any, Final
 
 import typer
 
-from referral_rewards.cli.console import tell
+from referral_rewards.cli.console import say, tell
 from referral_rewards.domain.errors import BadInput, ReferralRewardsError
+from referral_rewards.interrupts import INTERRUPTED
 
-DONE, FOUND_PROBLEMS, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FOUND_PROBLEMS, BAD_INPUT = 0, 1, 2
 
+__all__ = ["BAD_INPUT", "DONE", "FOUND_PROBLEMS", "INTERRUPTED", "exit_code_of"]
+
+_DATABASE: Final = "sqlalchemy.exc"
 #: SQLSTATEs of a database that we reach but can't use, with what helps.
 _UNUSABLE: Final = {
     "42P01": "the database has no schema of ours; bring it up to date with `referrals db upgrade`",
@@ -27,8 +30,7 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
     try:
         return command() or DONE
     except typer.TyperException as error:
-        _tell_usage(error)
-        return error.exit_code
+        return _usage(error)
     except BadInput as error:
         for problem in error.problems:
             tell(str(problem))
@@ -41,7 +43,7 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
     except (OSError, RuntimeError) as error:
         tell(_unreachable(error))
         return FOUND_PROBLEMS
-    except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         tell("interrupted")
         return INTERRUPTED
     except Exception as error:
@@ -53,13 +55,23 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
             raise
         tell(f"unexpected {type(error).__name__}: {_first_line(error)}; REFERRALS_LOG_LEVEL=debug shows where")
         return FOUND_PROBLEMS
+    except BaseException as error:
+        if not isinstance(error, _class("asyncio", "CancelledError")):
+            raise
+        tell("interrupted")
+        return INTERRUPTED
 
 
-def _tell_usage(error: typer.TyperException) -> None:
+def _usage(error: typer.TyperException) -> int:
+    """Tells how the command is written; its exit code. A group without a command is no mistake: it shows its help."""
     context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        say(error.format_message())
+        return DONE
     about = f"{context.command_path}: " if context is not None else ""
     if message := " ".join(error.format_message().replace("Value error, ", "").split()):
         tell(f"{about}{message}")
+    return error.exit_code
 
 
 def _unreachable(error: Exception) -> str:
@@ -69,7 +81,7 @@ def _unreachable(error: Exception) -> str:
         if state in _UNUSABLE:
             return _UNUSABLE[state]
         # psycopg tells the server, the user and the reason, never the password.
-        silent = isinstance(error, (_class("OperationalError"), _class("InterfaceError")))
+        silent = isinstance(error, (_class(_DATABASE, "OperationalError"), _class(_DATABASE, "InterfaceError")))
         return f"the database {'does not answer' if silent else 'refuses it'}: {_first_line(origin or error)}"
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else _first_line(error)
@@ -77,12 +89,12 @@ def _unreachable(error: Exception) -> str:
 
 
 def _is_of_the_database(error: Exception) -> bool:
-    return isinstance(error, _class("DBAPIError"))
+    return isinstance(error, _class(_DATABASE, "DBAPIError"))
 
 
-def _class(name: str) -> Any:
-    """An error of the database's client. One that no command loaded raised nothing, and is not loaded to ask."""
-    loaded = sys.modules.get("sqlalchemy.exc")
+def _class(module: str, name: str) -> Any:
+    """An error's class. A module that no command loaded raised nothing, and is not loaded to ask."""
+    loaded = sys.modules.get(module)
     return () if loaded is None else getattr(loaded, name)
 
 

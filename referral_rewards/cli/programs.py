@@ -1,14 +1,15 @@
 """`referrals program`: terms are checked, published, listed and shown."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import quote
 
 import typer
 
 from referral_rewards.cli.client import api_of
-from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables, tell
+from referral_rewards.cli.console import AsJson, Data, say, tell
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.cli.terms_files import read_text
 from referral_rewards.config.credentials import Purpose
@@ -49,18 +50,28 @@ def publish(file: File, user: As = None, data: Data = None) -> None:
         tell(f"unclear: {problem['where']}: {problem['what']}")
 
 
+_COLUMNS: Final = (
+    Column("program", lambda each: each["program"]),
+    Column("version", lambda each: each["version"]),
+    Column("name", lambda each: each["name"]),
+    Column("in force from", lambda each: each["effective_from"]),
+    Column("published", lambda each: each["published_at"], spare=1),
+    Column("by", lambda each: each["published_by"], spare=2),
+)
+
+
 @commands.command("list")
-def list_(as_json: AsJson = False, user: As = None, data: Data = None) -> None:
+def list_(
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    limit: Limit = None,
+    user: As = None,
+    data: Data = None,
+) -> None:
     """List every version of every program."""
+    form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        rows = api.get("/v1/programs")
-    if as_json:
-        say_json(rows)
-        return
-    listed = table("program", "version", "name", "in force from", "published", "by")
-    for row in rows:
-        listed.add_row(*map(str, row.values()))
-    tables().print(listed)
+        write_list(_COLUMNS, api.get("/v1/programs"), form)
 
 
 @commands.command()

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from referral_rewards.cli.client import api_of
-from referral_rewards.cli.console import AsJson, Data, people_needed, say_json, table, tables
+from referral_rewards.cli.console import AsJson, Data, people_needed
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.instants import age as age_of
 from referral_rewards.domain.money import display
@@ -33,6 +34,8 @@ Order = Annotated[str, typer.Option("--sort", metavar="ORDER", help=f"{', '.join
 
 def queue_(
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    limit: Limit = None,
     program: Program = "",
     route: Route = "",
     flag: FlagOption = "",
@@ -50,6 +53,7 @@ def queue_(
     data: Data = None,
 ) -> None:
     """List what waits for a person: claims, late facts, clawback cases, payouts that stopped, cycles; oldest first."""
+    form = Form(as_json, as_csv, limit)
     asked = {
         "program": program,
         "route": route,
@@ -67,32 +71,25 @@ def queue_(
     }
     with api_of(data, user) as api:
         given = {name: value for name, value in asked.items() if value}
-        entries = list(api.all("/v1/claims", "claims", _OPTIONS, **given))
-    if as_json:
-        say_json(entries)
-        return
-    listed = table(
-        "referral",
-        "referrer",
-        "referred customer",
-        "eligibility",
-        "conversion event",
-        "reward amount",
-        "approval",
-        "payment status",
+        found = api.all("/v1/claims", "claims", _OPTIONS, limit=form.page, **given)
+        write_list(_columns(datetime.now(UTC)), found, form)
+
+
+def _columns(now: datetime) -> tuple[Column, ...]:
+    return (
+        Column("referral", lambda each: each["referral"] or f"cycle {each['subject']}"),
+        Column("referrer", lambda each: each["referrer"], spare=3),
+        Column("referred customer", lambda each: each["referred_customer"], spare=4),
+        Column("eligibility", _eligibility),
+        Column("conversion event", lambda each: _conversion(each["conversion"]), spare=5),
+        Column("reward amount", lambda each: "\n".join(map(_leg, each["reward"]))),
+        Column("approval", lambda each: _approval(each, now), spare=1),
+        Column("payment status", _payment, spare=2),
     )
-    for entry in entries:
-        listed.add_row(
-            entry["referral"] or f"cycle {entry['subject']}",
-            entry["referrer"],
-            entry["referred_customer"],
-            _eligibility(entry),
-            _conversion(entry["conversion"]),
-            "\n".join(f"{display(leg['amount_minor'], leg['currency'])} {leg['role']}" for leg in entry["reward"]),
-            _approval(entry, datetime.now(UTC)),
-            _payment(entry),
-        )
-    tables().print(listed)
+
+
+def _leg(leg: dict[str, Any]) -> str:
+    return f"{display(leg['amount_minor'], leg['currency'])} {leg['role']}"
 
 
 _FILTERS: Final = (

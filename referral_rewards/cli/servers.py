@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 
 import typer
 
+from referral_rewards import interrupts
 from referral_rewards.cli import administration
 from referral_rewards.cli.console import Data, say
 from referral_rewards.config.stack import PREFIX
@@ -33,21 +34,21 @@ _NO_SERVERS: Final = (
 )
 
 
-def up(
-    data: Folder = _DATA, ephemeral: Ephemeral = False, port_base: PortBase = None, example: Example = False
-) -> None:
+def up(data: Folder = _DATA, ephemeral: Ephemeral = False, port_base: PortBase = None, example: Example = False) -> int:
     """Run everything on this machine: PostgreSQL, Temporal, the API and both workers. Ctrl-C stops it."""
     # Here, as it loads Temporal's client, which few commands need; and a cluster's image has none of it.
     if find_spec("referral_rewards.local") is None:
         raise RequestInvalid(_NO_SERVERS)
+    interrupts.end_at_once()
     import asyncio
 
     from referral_rewards.local import bootstrap
     from referral_rewards.local import stack as local
 
+    interrupts.raise_again()
     steps = bootstrap.steps(example=example)
     base = local.PORT_BASE if port_base is None else port_base
-    asyncio.run(
+    return asyncio.run(
         local.up(data, ephemeral=ephemeral, port_base=base, bootstrap=steps, sandboxes=example, say=_say_at_once)
     )
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
+from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid, uncapitalized
 
 if TYPE_CHECKING:  # loaded where terms are read: no other command waits for what checks them
     from referral_rewards.domain.programs.terms import Terms
@@ -18,7 +18,7 @@ def read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
-        raise BadInput([Problem(str(file), (error.strerror or str(error)).lower())]) from None
+        raise BadInput([Problem(str(file), uncapitalized(error.strerror or str(error)))]) from None
     except UnicodeDecodeError:
         raise BadInput([Problem(str(file), "is not UTF-8")]) from None
 

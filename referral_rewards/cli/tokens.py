@@ -8,8 +8,9 @@ from uuid import UUID
 import typer
 
 from referral_rewards.cli.client import api_of
-from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables, tell
+from referral_rewards.cli.console import AsJson, Data, say, tell
 from referral_rewards.cli.credentials import Access, As
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.config.credentials import Purpose, store
 from referral_rewards.domain.instants import day
 from referral_rewards.domain.people.authority import Scope
@@ -43,19 +44,29 @@ def add(
     say(token)
 
 
+_COLUMNS: Final = (
+    Column("id", lambda each: each["id"]),
+    Column("for", lambda each: each["label"]),
+    Column("may", lambda each: ", ".join(each["scopes"]), spare=1),
+    Column("issued", lambda each: _day(each["created_at"]), spare=2),
+    Column("until", lambda each: _day(each["expires_at"])),
+    Column("revoked", lambda each: _day(each["revoked_at"])),
+)
+
+
 @commands.command("list")
-def list_(name: Name, as_json: AsJson = False, user: As = None, data: Data = None) -> None:
+def list_(
+    name: Name,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    limit: Limit = None,
+    user: As = None,
+    data: Data = None,
+) -> None:
     """List a user's tokens, newest first: what they are for, never themselves."""
+    form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        rows = api.get(_of(name))
-    if as_json:
-        say_json(rows)
-        return
-    listed = table("id", "for", "may", "issued", "until", "revoked")
-    for row in rows:
-        issued, until, revoked = (_day(row[name]) for name in ("created_at", "expires_at", "revoked_at"))
-        listed.add_row(row["id"], row["label"], ", ".join(row["scopes"]), issued, until, revoked)
-    tables().print(listed)
+        write_list(_COLUMNS, api.get(_of(name)), form)
 
 
 @commands.command()

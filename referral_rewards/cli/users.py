@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,8 +12,9 @@ import typer
 
 from referral_rewards.cli import administration
 from referral_rewards.cli.client import api_of
-from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables, tell
+from referral_rewards.cli.console import AsJson, Data, say, tell
 from referral_rewards.cli.credentials import Access, As
+from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.config.credentials import Purpose, store
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.instants import day
@@ -44,28 +46,43 @@ _OPTIONS: Final = {
 }
 
 
+def _ways(user: Mapping[str, Any]) -> str:
+    """How somebody can sign in."""
+    there = (
+        ("password", user["has_password"]),
+        ("provider", user["identities"]),
+        (f"{user['tokens']} tokens", user["tokens"]),
+    )
+    return ", ".join(way for way, has in there if has)
+
+
+def _day(at: str | None) -> str | None:
+    return day(datetime.fromisoformat(at)) if at else None
+
+
+_COLUMNS: Final = (
+    Column("name", lambda each: each["name"]),
+    Column("roles", lambda each: ", ".join(each["roles"])),
+    Column("scopes", lambda each: ", ".join(each["scopes"]), spare=2),
+    Column("known by", lambda each: ", ".join(each["mark_kinds"]), spare=3),
+    Column("signs in by", _ways, spare=1),
+    Column("since", lambda each: _day(each["created_at"]), spare=4),
+    Column("barred", lambda each: _day(each["barred_at"])),
+)
+
+
 @commands.command("list")
-def list_(as_json: AsJson = False, user: As = None, data: Data = None) -> None:
+def list_(
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    limit: Limit = None,
+    user: As = None,
+    data: Data = None,
+) -> None:
     """List people and services, with their roles and how they can sign in."""
+    form = Form(as_json, as_csv, limit)
     with api_of(data, user) as api:
-        rows = api.get(_PATH)
-    if as_json:
-        say_json(rows)
-        return
-    listed = table("name", "roles", "scopes", "known by", "signs in by", "since", "barred")
-    for row in rows:
-        ways = (
-            ("password", row["has_password"]),
-            ("provider", row["identities"]),
-            (f"{row['tokens']} tokens", row["tokens"]),
-        )
-        listed.add_row(
-            row["name"],
-            *(", ".join(row[column]) for column in ("roles", "scopes", "mark_kinds")),
-            ", ".join(way for way, there in ways if there),
-            *(day(datetime.fromisoformat(at)) if at else "" for at in (row["created_at"], row["barred_at"])),
-        )
-    tables().print(listed)
+        write_list(_COLUMNS, api.get(_PATH), form)
 
 
 @commands.command()

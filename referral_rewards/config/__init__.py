@@ -1,1 +1,1 @@
-"""Where an installation's settings come from, one file for each room that needs any."""
+"""The settings of an installation, one file per subject."""

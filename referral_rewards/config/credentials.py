@@ -1,7 +1,7 @@
-"""The credentials that a folder keeps for whoever works on this machine: tokens for the API, passwords for the desk.
+"""The credentials stored in a data folder for users of this machine: tokens for the API, passwords for the desk.
 
-All of them are readable by their owner only. A local stack keeps those of its example users in its data folder, and
-beside them which one a command uses that names none.
+Only their owner can read them. A local stack stores those of its example users in its data folder, together with the
+default credential for commands that name none.
 """
 
 import json
@@ -11,57 +11,57 @@ from pathlib import Path
 
 
 class Purpose(StrEnum):
-    """What a command wants of the API."""
+    """What a command uses the API for."""
 
     READ = "read"
     TELL = "tell"  # facts
     PUBLISH = "publish"  # terms
     ADMINISTER = "administer"  # people, tokens, the blocklist, links
-    DECIDE = "decide"  # nobody decides without saying as whom
+    DECIDE = "decide"  # has no default: a decision always names its user
 
 
 def credentials_file(data: Path) -> Path:
-    """Where tokens are kept, by the name that `--as` takes."""
+    """Return the path of the stored tokens, by the name that `--as` takes."""
     return data / "credentials.json"
 
 
 def passwords_file(data: Path) -> Path:
-    """Where a local stack keeps the passwords that it made for its example users."""
+    """Return the path of the passwords that a local stack created for its example users."""
     return data / "passwords.json"
 
 
 def defaults_file(data: Path) -> Path:
-    """Where a local stack says which credential each purpose uses where a command names none."""
+    """Return the path of a local stack's default credential for each purpose."""
     return data / "defaults.json"
 
 
 def store(data: Path, name: str, token: str) -> Path:
-    """Keeps a token for later commands; where."""
+    """Store a token for later commands, and return the file's path."""
     return _keep(credentials_file(data), {name: token})
 
 
 def stored(data: Path) -> dict[str, str]:
-    """The tokens that are kept, by name."""
+    """Return the stored tokens by name."""
     return _kept(credentials_file(data))
 
 
 def store_password(data: Path, user: str, password: str) -> Path:
-    """Keeps a password for whoever tries the desk on this machine; where."""
+    """Store a password for trying the desk on this machine, and return the file's path."""
     return _keep(passwords_file(data), {user: password})
 
 
 def stored_passwords(data: Path) -> dict[str, str]:
-    """The passwords that are kept, by user."""
+    """Return the stored passwords by user."""
     return _kept(passwords_file(data))
 
 
 def store_defaults(data: Path, names: Mapping[Purpose, str]) -> Path:
-    """Keeps which credential each purpose uses; where."""
+    """Store the default credential of each purpose, and return the file's path."""
     return _keep(defaults_file(data), {purpose.value: name for purpose, name in names.items()})
 
 
 def default_for(data: Path, purpose: Purpose) -> tuple[str, str] | None:
-    """The name and the token of the credential that a purpose uses, if there is one."""
+    """Return the name and token of the default credential of a purpose, or None if there is none."""
     name = _kept(defaults_file(data)).get(purpose.value)
     token = stored(data).get(name) if name is not None else None
     return (name, token) if name is not None and token is not None else None

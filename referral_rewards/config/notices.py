@@ -1,4 +1,4 @@
-"""Who is told of what, and how: the mail server or a folder, and the endpoints of webhooks."""
+"""Settings of notices: the mail server or a folder, and the webhook endpoints."""
 
 import base64
 import binascii
@@ -13,12 +13,13 @@ from referral_rewards.notices.port import Mailer
 from referral_rewards.notices.smtp import MailFolder, MailServer, Smtp
 from referral_rewards.notices.webhook import Hook
 
-_SIGNING_BYTES_MIN: Final = 24  # what Standard Webhooks asks for
+_SIGNING_BYTES_MIN: Final = 24  # the minimum of Standard Webhooks
 _EventPattern = Annotated[str, StringConstraints(pattern=r"^[a-z_.]*\*?$", min_length=1)]
 
 
 class WebhookSettings(BaseModel):
-    """Where events go, the secret (``whsec_…``) that signs them, and the types wanted: ``*`` stands for any end."""
+    """An endpoint's URL, the secret (``whsec_…``) that signs its events, and its event types; ``*`` matches any
+    ending."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,7 +41,7 @@ class WebhookSettings(BaseModel):
 
 
 class NoticeSettings(BaseModel):
-    """Without a mail server and a folder no letters are sent, without an endpoint no events."""
+    """Without a mail server or a folder no letters are sent; without an endpoint no events."""
 
     smtp_url: SecretStr | None = Field(
         default=None, description="Mail server, as smtp://user:password@host:587 (with STARTTLS) or smtps://…"
@@ -70,13 +71,13 @@ class NoticeSettings(BaseModel):
         return text
 
     def mailer(self) -> Mailer | None:
-        """What letters are handed to: the mail server, or the folder, or nothing."""
+        """Return the mailer: the mail server, else the folder, else None."""
         if self.smtp_url is not None:
             return Smtp(MailServer.at(self.smtp_url.get_secret_value()), self.mail_from)
         return MailFolder(self.mail_folder, self.mail_from) if self.mail_folder is not None else None
 
     def hooks(self) -> dict[str, Hook]:
-        """Where events go, by the names of those who are told."""
+        """Return the webhook endpoints by name."""
         return {
             name: Hook(each.url, each.secret.get_secret_value(), each.events) for name, each in self.webhooks.items()
         }

@@ -1,4 +1,4 @@
-"""What providers of payments gave us, how often each may be called, and what they sign their events with."""
+"""Settings of rails: our access to the providers, their rate limits, and the secrets that they sign events with."""
 
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ WebhookSource = Literal["stripe", "paypal", "tremendous"]
 
 
 class RailSettings(BaseModel):
-    """A rail is connected by what its provider gave us; of two settings that belong together both must be there."""
+    """The settings that connect rails. Settings that belong together must be set together."""
 
     rail_stripe_key: SecretStr | None = Field(
         default=None, description="Stripe secret or restricted key: connects the rails of Stripe; for payouts alone"
@@ -65,7 +65,7 @@ class RailSettings(BaseModel):
         return secrets
 
     def access(self) -> Access:
-        """What providers gave us. Raises BadInput where half of what a rail needs is set."""
+        """Return our access to the providers. Raises BadInput if only some of a rail's settings are set."""
         stripe, paypal, tremendous = None, None, None
         if self.rail_stripe_key is not None:
             stripe = StripeAccess(self.rail_stripe_key.get_secret_value(), self.rail_stripe_url)
@@ -83,7 +83,7 @@ class RailSettings(BaseModel):
         return Access(stripe, paypal, tremendous)
 
     def requests_pace(self) -> dict[str, float]:
-        """How many payouts a second go to each provider at most; each makes several requests."""
+        """Return the maximum number of payouts per second for each provider. Each payout makes several requests."""
         return {
             "stripe": self.rail_stripe_per_second,
             "paypal": self.rail_paypal_per_second,
@@ -92,10 +92,10 @@ class RailSettings(BaseModel):
 
 
 def _together(prefix: str, **settings: SecretStr | str | None) -> list[str]:
-    """The values of settings that only make sense together; none if none is set.
+    """Return the values of settings that must be set together; an empty list if none is set.
 
     Raises:
-        BadInput: with one problem for each that is missing beside another.
+        BadInput: if only some are set, with one problem for each missing one.
     """
     missing = [name for name, value in settings.items() if value is None]
     if len(missing) == len(settings):

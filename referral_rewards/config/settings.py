@@ -1,8 +1,8 @@
-"""Where an installation's settings come from: flags, then the environment, then the running local stack.
+"""The settings of an installation: from flags, then the environment, then the running local stack.
 
-Read at entry points only (API, CLI, worker): everything else is given what it needs. Each variable is the field's name
-in capitals after ``REFERRALS_``. How to reach Temporal is not here: its own ``TEMPORAL_*`` variables and profile files
-say so (``temporal.py``).
+Only entry points (API, CLI, worker) read them and pass on what other code needs. Each variable is ``REFERRALS_`` and
+the field's name in capitals. The address of Temporal is not among them: it comes from Temporal's own ``TEMPORAL_*``
+variables and profile files (``temporal.py``).
 """
 
 from pathlib import Path
@@ -28,12 +28,12 @@ from referral_rewards.config.web import HttpUrl
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.programs.terms import Role
 
-#: Over TLS, or on this machine.
+#: The issuer's URL: over TLS, or on this machine.
 _ISSUER: Final = r"^(https://|http://(localhost|127\.0\.0\.1)(:\d+)?(/|$))[^\s?#]*$"
 
 
 class SignInSettings(BaseModel):
-    """Without an issuer people sign in with passwords of ours alone."""
+    """Settings of OpenID sign-in. Without an issuer, people sign in with local passwords only."""
 
     oidc_issuer: Annotated[str, StringConstraints(pattern=_ISSUER)] | None = Field(
         default=None, description="OpenID provider that people sign in with, as it names itself"
@@ -50,7 +50,7 @@ class SignInSettings(BaseModel):
 
 
 class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, BaseSettings):
-    """What an entry point needs to know before it can put anything together."""
+    """All the settings that an entry point reads."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
 
@@ -99,25 +99,25 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
         return pepper
 
     def pepper_bytes(self) -> bytes:
-        """The pepper itself. Raises BadInput where none is set: no hash is ever made without one."""
+        """Return the pepper's bytes. Raises BadInput if none is set: no hash is ever made without a pepper."""
         if self.pepper is None:
             raise BadInput([Problem(f"{PREFIX}PEPPER", "not set; a hash of an identity is never made without it")])
         return decode_secret(self.pepper.get_secret_value())
 
     def home_url(self) -> str:
-        """Where people reach the pages, without a slash at its end."""
+        """Return the public URL of the pages, without a trailing slash."""
         return (self.public_url or self.api_url).rstrip("/")
 
     def stack(self) -> StackInfo | None:
-        """The local stack that these settings belong to, or None: they may name another place while one runs."""
+        """Return the running local stack if these settings use its database, else None."""
         stack = local_stack(self.data)
         return stack if stack and with_driver(stack.database_url) == self.database_url else None
 
     @classmethod
     def load(cls, **flags: Any) -> "Settings":
-        """Settings with `flags` above everything else; a flag that is None was not given.
+        """Load the settings. `flags` override everything else; a flag that is None was not given.
 
-        Raises BadInput with one problem per setting that is missing or wrong.
+        Raises BadInput with one problem for each missing or invalid setting.
         """
         try:
             return cls(**{name: value for name, value in flags.items() if value is not None})
@@ -140,7 +140,7 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
         return init_settings, env_settings, _LocalStack(settings_cls)
 
 
-#: Settings that are JSON, and what each looks like.
+#: The settings in JSON, with an example of each.
 _EXAMPLES: Final = {
     "oidc_roles": '{"finance-team": "finance"}',
     "sources": '{"shop": {"url": "https://…", "token": "…"}}',
@@ -150,20 +150,20 @@ _EXAMPLES: Final = {
 
 
 class _LocalStack(PydanticBaseSettingsSource):
-    """Fills in what neither flags nor environment say, from the local stack if one runs.
+    """Supplies settings that are in neither flags nor environment from the running local stack.
 
-    The signing key is left out on purpose: only the API is ever handed it, by whoever starts it.
+    It omits the signing key on purpose: only the API gets it, from the process that starts the API.
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        raise NotImplementedError  # all values are given at once, by __call__
+        raise NotImplementedError  # __call__ returns all values at once
 
     def __call__(self) -> dict[str, Any]:
         data = Path(self.current_state.get("data") or Settings.model_fields["data"].default)
         stack = local_stack(data)
         if stack is None:
             return {}
-        # Another database goes with other keys: those of the stack would hash and verify for a place they don't know.
+        # Another database has other keys: the stack's pepper and public keys would not match its contents.
         named = self.current_state.get("database_url")
         if named and named.partition("://")[2] != stack.database_url.partition("://")[2]:
             return {}

@@ -1,4 +1,4 @@
-"""Where outside sources of facts are asked, by their names in the terms."""
+"""Settings of sources: the URLs of outside sources, by their names in the terms."""
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
@@ -8,7 +8,7 @@ from referral_rewards.sources.port import Endpoint
 
 
 class SourceSettings(BaseModel):
-    """Where an outside source is asked, and the token that it wants to see."""
+    """The URL of an outside source, and the token that it requires, if any."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -17,7 +17,7 @@ class SourceSettings(BaseModel):
 
 
 class SourcesSettings(BaseModel):
-    """Our own record is asked without being named here."""
+    """The outside sources. Our own register needs no entry here."""
 
     sources: dict[str, SourceSettings] = Field(
         default={}, description='Outside sources by their names in the terms: {"shop": {"url": …, "token": …}}'
@@ -31,7 +31,7 @@ class SourcesSettings(BaseModel):
         return sources
 
     def endpoints(self) -> dict[str, Endpoint]:
-        """Where the outside sources are, by their names in the terms."""
+        """Return the endpoints of the outside sources, by their names in the terms."""
         return {
             name: Endpoint(source.url, source.token.get_secret_value() if source.token else None)
             for name, source in self.sources.items()

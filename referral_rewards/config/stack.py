@@ -1,4 +1,4 @@
-"""How settings are found: the prefix of their variables, and the folder of a local stack that runs on this machine."""
+"""Where settings are found: the prefix of their variables, and the data folder of a local stack on this machine."""
 
 import base64
 import binascii
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 
 class StackInfo(NamedTuple):
-    """``DATA/stack.json``: where the parts of a running local stack listen."""
+    """The content of ``DATA/stack.json``: the URLs of the parts of a running local stack."""
 
     api: str
     temporal: str
@@ -17,32 +17,32 @@ class StackInfo(NamedTuple):
 
 
 def stack_file(data: Path) -> Path:
-    """The file that exists exactly while a local stack is ready."""
+    """Return the path of the file that exists only while a local stack is ready."""
     return data / "stack.json"
 
 
 def keys_folder(data: Path) -> Path:
-    """Where a local stack keeps its secrets, readable by its owner only."""
+    """Return the folder with a local stack's secrets, which only its owner can read."""
     return data / "keys"
 
 
 def local_stack(data: Path) -> StackInfo | None:
-    """The local stack that runs on `data`, or None when there is none."""
+    """Return the local stack that runs on `data`, or None if there is none."""
     try:
         return StackInfo(**json.loads(stack_file(data).read_text()))
     except (OSError, ValueError, TypeError):
         return None
 
 
-#: How the variable of each setting begins.
+#: The prefix of every setting's variable.
 PREFIX: Final = "REFERRALS_"
 PEPPER_BYTES_MIN: Final = 16
 
 
 def with_driver(url: str) -> str:
-    """The URL with our driver named, so that what a person or a cloud hands out works as it is.
+    """Return a PostgreSQL URL with our driver named, so that URLs from a person or a cloud work unchanged.
 
-    Raises ValueError when it is not one of PostgreSQL.
+    Raises ValueError if it is not a PostgreSQL URL.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
@@ -51,7 +51,7 @@ def with_driver(url: str) -> str:
 
 
 def decode_secret(text: str) -> bytes:
-    """Bytes of a secret written in hex or base64. Raises ValueError when it is neither, or shorter than 16 bytes."""
+    """Decode a secret in hex or base64. Raises ValueError if it is neither, or shorter than 16 bytes."""
     try:
         secret = bytes.fromhex(text)
     except ValueError:

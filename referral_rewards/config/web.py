@@ -1,4 +1,4 @@
-"""What settings take for an address of the web."""
+"""The type of web addresses in settings."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Periods on a calendar: when something ends that begins now and lasts a month in Toronto (SPEC §4 Arithmetic)."""
+"""Calendar arithmetic: when a period ends, for example a month in the time zone of Toronto (SPEC §4 Arithmetic)."""
 
 import calendar as months_of_the_year
 import re
@@ -18,14 +18,14 @@ _ISO_PERIOD: Final = re.compile(
     r"(?:T(?=.)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d{1,6})?)S)?)?",
     re.ASCII,
 )
-#: Longer than any program lives; it keeps every end inside the calendar.
+#: Longer than any program runs; it keeps every end inside the calendar.
 _LONGEST_YEARS: Final = 100
-#: Days that people write down lie in these years; what is reckoned from them stays inside the calendar.
+#: Days that people enter must lie in these years; dates calculated from them stay inside the calendar.
 _DAYS_FROM_YEAR, _DAYS_TO_YEAR = 1900, 2999
 
 
 class DayBoundary(StrEnum):
-    """Where on its day a period ends."""
+    """At which moment of its last day a period ends."""
 
     INSTANT = "instant"
     END_OF_DAY = "end_of_day"
@@ -41,7 +41,7 @@ class Period:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """``P30D``, ``P1Y2M``, ``P3W``, ``PT5S`` or any mix of them in that order.
+        """Parse ``P30D``, ``P1Y2M``, ``P3W``, ``PT5S`` or a combination with the units in that order.
 
         Raises:
             ValueError: if it is malformed, negative or longer than a hundred years.
@@ -76,7 +76,7 @@ class Period:
         return " and ".join(said) or "none"
 
     def __str__(self) -> str:
-        """The one canonical spelling of this period."""
+        """Return the canonical spelling of this period."""
         years, months = divmod(self.months, 12)
         day = _spelled(years, "Y") + _spelled(months, "M") + _spelled(self.days, "D")
         minutes, seconds = divmod(self.exact.days * 86_400 + self.exact.seconds, 60)
@@ -89,7 +89,7 @@ class Period:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """A model's field of this type is read from its text and written as its canonical text."""
+        """Let a pydantic field of this type read text and write the canonical text."""
         return core_schema.no_info_plain_validator_function(
             cls._validated, serialization=core_schema.plain_serializer_function_ser_schema(str)
         )
@@ -105,10 +105,10 @@ class Period:
 
 @cache
 def zone(name: str) -> ZoneInfo:
-    """The time zone of that IANA name, from the pinned ``tzdata`` package: the host's rules may be older or newer.
+    """Return the time zone of an IANA name from the pinned ``tzdata`` package: the host's rules may be older or newer.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is no such zone.
     """
     if name not in _zone_names():
         raise ValueError(f"{name!r} is not an IANA time zone such as America/Toronto")
@@ -117,13 +117,13 @@ def zone(name: str) -> ZoneInfo:
 
 
 def parse_day(text: str) -> date:
-    """A day such as ``2026-01-01``.
+    """Parse a day such as ``2026-01-01``.
 
     Raises:
-        ValueError: if it is written in any other way, or of a year that nobody means.
+        ValueError: if it has another format, or its year is not between 1900 and 2999.
     """
     try:
-        # Python also reads days without hyphens and days of a week, which people write by mistake.
+        # Python also accepts 20260101 and 2026-W01-1, which people enter by mistake.
         day = date.fromisoformat(text if len(text) == 10 and text[4] == text[7] == "-" else "")
     except ValueError:
         raise ValueError(f"{text!r} is not a day such as 2026-01-01") from None
@@ -134,10 +134,10 @@ def parse_day(text: str) -> date:
 
 @lru_cache(maxsize=16_384)
 def end_of(start: datetime, period: Period, zone: ZoneInfo, boundary: DayBoundary = DayBoundary.INSTANT) -> datetime:
-    """The first instant (UTC) that no longer lies in the period; never before ``start``, which is aware.
+    """Return the first instant (UTC) after the period; never before ``start``, which must be aware.
 
-    Months first, clamped to the month's last day, then days, on the wall clock of ``zone``; then exact time. A period
-    without a calendar part never passes through local time, so a clock change can't stretch it.
+    Adds months first, clamped to the month's last day, then days, on the wall clock of ``zone``; then exact time. A
+    period without a calendar part is never converted to local time, so a clock change can't stretch it.
     """
     end = start.astimezone(UTC)
     if period.months or period.days:
@@ -157,15 +157,15 @@ def _months_later(day: date, months: int) -> date:
 
 
 def at_wall_clock(day: date, wall: time, zone: ZoneInfo) -> datetime:
-    """That time on the wall clock: a skipped one moves forward by the gap, of a repeated one it is the first.
+    """Return the instant of a wall-clock time. A skipped time moves forward by the gap; a repeated one is the first.
 
-    Both are what ``fold=0`` means: in a gap it reads the clock by the offset before it.
+    ``fold=0`` gives both: in a gap it uses the offset from before the gap.
     """
     return datetime.combine(day, wall.replace(fold=0), zone).astimezone(UTC)
 
 
 def _close_of_day(moment: datetime, zone: ZoneInfo) -> datetime:
-    """The local midnight that closes the day of ``moment``; a moment exactly at midnight stays.
+    """Return the local midnight that ends the day of ``moment``; a moment exactly at midnight is returned unchanged.
 
     Midnight is compared as an instant, not as 00:00: where a spring change skips it, the day begins at 01:00.
     """

@@ -1,33 +1,35 @@
-"""Every refusal of the product, one class each, carrying the object that was refused.
+"""Every refusal of the product, one class each. Each carries the object that was refused.
 
 ReferralRewardsError
-├── BadInput                     what a person or a system sent can't be taken: exit code 2, HTTP 422
-│   ├── FactInvalid              a fact with the problems found in it
-│   ├── TermsInvalid             program terms with the problems found in them
+├── BadInput                     input from a person or a system is not valid: exit code 2, HTTP 422
+│   ├── FactInvalid              a fact, with the problems found in it
+│   ├── TermsInvalid             program terms, with the problems found in them
 │   └── RequestInvalid           any other argument
 ├── Refused                      well formed, but not allowed now: exit code 1, HTTP 409
 │   ├── FactConflict             the same (source, id) with another payload
-│   ├── TermsNotPublishable      a version that would change a referral already bound
-│   ├── DecisionRefused          a decision that the rules of approval don't admit
-│   ├── ActRefused               a decision on a payout, a clawback case or a cycle that its rules don't admit
-│   ├── StaleDigest              the claim changed since it was looked at
-│   ├── SchemaUnknown            a database whose schema is of a version that this code does not know
-│   └── LocalStackError          the local stack can't start, or its parts don't
+│   ├── TermsNotPublishable      a version that would change the terms of an existing referral
+│   ├── DecisionRefused          a decision on a claim that the approval rules forbid
+│   ├── ActRefused               a decision on a payout, a clawback case or a cycle that its rules forbid
+│   ├── StaleDigest              the claim changed since it was shown
+│   ├── SchemaUnknown            a database with a schema version that this code does not know
+│   └── LocalStackError          the local stack, or a part of it, can't start
 ├── NotFound                     nothing has that name: exit code 1, HTTP 404
 ├── NotAllowed                   a person without the authority: exit code 1, HTTP 403
 ├── NotSignedIn                  no valid credential: exit code 1, HTTP 401
-│   └── NotGenuine               a webhook that its provider has not signed, or not lately
-├── OutsideSilent                somebody outside must answer first, and does not: exit code 1, HTTP 503
-└── TooManyAttempts              failed too often to sign in: exit code 1, HTTP 429
-    └── TooManyMessages          said too much by one link to a status
+│   └── NotGenuine               a webhook without a valid, recent signature of its provider
+├── OutsideSilent                an outside service must answer first, and does not: exit code 1, HTTP 503
+└── TooManyAttempts              too many failed sign-ins: exit code 1, HTTP 429
+    └── TooManyMessages          too many messages through one status link
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+from referral_rewards.domain.nearest import perhaps
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with an input: where it stands, what is wrong and what would be right."""
+    """One thing that is wrong with an input: where it is, what is wrong and what would be right."""
 
     where: str
     what: str
@@ -36,12 +38,17 @@ class Problem(NamedTuple):
         return f"{self.where}: {self.what}" if self.where else self.what
 
 
+def uncapitalized(message: str) -> str:
+    """A message that goes on after a colon: its first letter is small, unless it begins a name such as UTF-8."""
+    return f"{message[:1].lower()}{message[1:]}" if message[1:2].islower() else message
+
+
 class ReferralRewardsError(Exception):
     """A refusal. Its message is one sentence for the person who asked."""
 
 
 class BadInput(ReferralRewardsError):
-    """An input that can't be taken, with every problem found in it."""
+    """An input that is not valid, with every problem found in it."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -49,22 +56,22 @@ class BadInput(ReferralRewardsError):
 
 
 class FactInvalid(BadInput):
-    """A fact that is not of the form of SPEC §3."""
+    """A fact that does not have the form of SPEC §3."""
 
 
 class TermsInvalid(BadInput):
-    """Terms that do not say what a program needs to say."""
+    """Program terms that are incomplete or wrong."""
 
 
 class RequestInvalid(BadInput):
-    """An argument of a command or a request that can't be taken."""
+    """An argument of a command or a request that is not valid."""
 
     def __init__(self, what: str, where: str = "") -> None:
         super().__init__([Problem(where, what)])
 
 
 class Refused(ReferralRewardsError):
-    """Well formed, but the present state does not admit it."""
+    """Well formed, but not allowed in the present state."""
 
 
 class FactConflict(Refused):
@@ -84,7 +91,7 @@ class TermsNotPublishable(Refused):
 
 
 class DecisionRefused(Refused):
-    """A decision that the rules of approval (SPEC §6) don't admit; the rule is named."""
+    """A decision on a claim that the approval rules (SPEC §6) forbid; names the rule."""
 
     def __init__(self, referral: str, rule: str, why: str) -> None:
         self.referral, self.rule, self.why = referral, rule, why
@@ -92,7 +99,7 @@ class DecisionRefused(Refused):
 
 
 class ActRefused(Refused):
-    """A decision on a payout, a clawback case or a payout cycle that its rules don't admit; the rule is named."""
+    """A decision on a payout, a clawback case or a payout cycle that its rules forbid; names the rule."""
 
     def __init__(self, subject: str, rule: str, why: str) -> None:
         self.subject, self.rule, self.why = subject, rule, why
@@ -100,7 +107,7 @@ class ActRefused(Refused):
 
 
 class StaleDigest(Refused):
-    """The claim is no longer the one that was looked at."""
+    """The claim changed since it was shown."""
 
     def __init__(self, referral: str, shown: str, current: str) -> None:
         self.referral, self.shown, self.current = referral, shown, current
@@ -111,7 +118,7 @@ class StaleDigest(Refused):
 
 
 class SchemaUnknown(Refused):
-    """A database whose schema was made by a version that this code does not know: a newer or an unreleased one."""
+    """The database has a schema version that this code does not know: a newer or an unreleased one."""
 
     def __init__(self, revision: str) -> None:
         self.revision = revision
@@ -122,15 +129,15 @@ class SchemaUnknown(Refused):
 
 
 class LocalStackError(Refused):
-    """Why the local stack can't run here and now, with what would help."""
+    """The local stack can't run. The message says why, and what would help."""
 
 
 class NotFound(ReferralRewardsError):
-    """Nothing has that name."""
+    """Nothing has that name; of the names that there are the nearest is told."""
 
-    def __init__(self, kind: str, name: str) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str] = ()) -> None:
         self.kind, self.name = kind, name
-        super().__init__(f"there is no {kind} {name!r}")
+        super().__init__(f"there is no {kind} {name!r}{perhaps(name, known)}")
 
 
 class NotAllowed(ReferralRewardsError):
@@ -142,15 +149,15 @@ class NotSignedIn(ReferralRewardsError):
 
 
 class NotGenuine(NotSignedIn):
-    """A webhook that its provider has not signed, or not lately; the message says what is wrong with its signature."""
+    """A webhook without a valid, recent signature of its provider; the message says what is wrong with it."""
 
 
 class OutsideSilent(ReferralRewardsError):
-    """What somebody outside has to say can't be had now; later it may."""
+    """An outside service does not answer now; a retry may succeed."""
 
 
 class TooManyAttempts(ReferralRewardsError):
-    """Signing in failed so often that further attempts aren't looked at for a while."""
+    """Signing in failed so often that further attempts are refused for a while."""
 
     def __init__(self, retry_after_seconds: int) -> None:
         self.retry_after_seconds = retry_after_seconds
@@ -161,7 +168,7 @@ class TooManyAttempts(ReferralRewardsError):
 
 
 class TooManyMessages(TooManyAttempts):
-    """By one link to a status so much was said that a person has to read it first."""
+    """So many messages came through one status link that a person has to read them first."""
 
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(retry_after_seconds)

@@ -1,4 +1,4 @@
-"""Money as integers in minor units beside an ISO 4217 currency; a float never holds it."""
+"""Money: integers in minor units, each with an ISO 4217 currency; never a float."""
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
@@ -7,19 +7,19 @@ from functools import cache
 import iso4217
 
 _LARGEST = Decimal("1e15")
-#: Python also reads 1_000, 1e2 and the digits of every script: what people may write otherwise is not guessed at.
+#: Python also reads 1_000, 1e2 and the digits of every script; those are refused rather than guessed at.
 _DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 
 
 @cache
 def exponent(currency: str) -> int:
-    """Decimal places of the currency's minor unit (ISO 4217: JPY 0, USD 2, KWD 3)."""
+    """Return the decimal places of the currency's minor unit (ISO 4217: JPY 0, USD 2, KWD 3)."""
     return int(iso4217.Currency(currency).exponent or 0)
 
 
 @cache
 def known_currency(currency: str) -> str:
-    """``currency`` itself.
+    """Return ``currency`` if it is an ISO 4217 code.
 
     Raises:
         ValueError: if ISO 4217 does not list it.
@@ -32,10 +32,10 @@ def known_currency(currency: str) -> str:
 
 
 def parse_decimal(text: str) -> Decimal:
-    """A decimal string such as ``"80.00"``.
+    """Parse a decimal string such as ``"80.00"``.
 
     Raises:
-        ValueError: if it is written in any other way or beyond a thousand million million.
+        ValueError: if it has another format or is beyond a thousand million million.
     """
     if not _DECIMAL.fullmatch(text):
         raise ValueError(f'{text!r} is not a decimal such as "80.00"')
@@ -46,7 +46,7 @@ def parse_decimal(text: str) -> Decimal:
 
 
 def parse_percent(text: str) -> Decimal:
-    """A percentage such as ``"24"`` or ``"7.5"``.
+    """Parse a percentage such as ``"24"`` or ``"7.5"``.
 
     Raises:
         ValueError: if it is not a decimal from 0 to 100.
@@ -64,23 +64,23 @@ def fits(amount: Decimal, currency: str) -> bool:
 
 
 def to_minor(amount: Decimal | str, currency: str) -> int:
-    """Minor units, rounded half-up (exact for every amount that `fits`)."""
+    """Return the amount in minor units, rounded half-up (exact for every amount that `fits`)."""
     value = parse_decimal(amount) if isinstance(amount, str) else amount
     return int(value.scaleb(exponent(currency)).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def from_minor(amount_minor: int, currency: str) -> Decimal:
-    """The decimal amount, with the currency's number of places."""
+    """Return the amount as a decimal with the currency's number of places."""
     return Decimal(amount_minor).scaleb(-exponent(currency))
 
 
 def percent_of(amount_minor: int, percent: Decimal) -> int:
-    """That share in minor units, rounded half-up once."""
+    """Return that percentage of an amount in minor units, rounded half-up once."""
     return int((Decimal(amount_minor) * percent / 100).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def display(amount_minor: int | None, currency: str | None) -> str:
-    """For people: ``80.00 USD``, or a dash where there is no amount."""
+    """Format an amount for people: ``80.00 USD``, or a dash if there is none."""
     if amount_minor is None or currency is None:
         return "–"
     return f"{from_minor(amount_minor, currency)} {currency}"

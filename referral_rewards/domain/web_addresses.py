@@ -1,4 +1,4 @@
-"""What a web address gives away: the site it belongs to, and the marks of a paid click."""
+"""Reads web addresses: the site that an address belongs to, and the marks of a paid click."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -8,25 +8,25 @@ from urllib.parse import parse_qsl, urlsplit
 if TYPE_CHECKING:
     from tldextract import TLDExtract
 
-#: By these parameters advertising networks recognise a click that somebody paid for: Google (the first two), Meta,
-#: Microsoft, TikTok, X, LinkedIn, Reddit. A referrer who buys clicks recommends nobody.
+#: Parameters by which advertising networks recognise a paid click: Google (the first two), Meta, Microsoft, TikTok, X,
+#: LinkedIn, Reddit. A referrer who buys clicks does not recommend anything to a friend.
 PAID_CLICKS: Final = frozenset({"gclid", "gad_source", "fbclid", "msclkid", "ttclid", "twclid", "li_fat_id", "rdclid"})
 #: The fields of a claim that say where the referee came from.
 _PATH_FIELDS: Final = frozenset({"referring_url", "landing_url", "referrer_url"})
 
 
 def registrable(host: str) -> str:
-    """The domain that somebody registered to own this host; empty if there is none."""
+    """Return the registered domain that this host belongs to; empty if there is none."""
     return _extract()(host).top_domain_under_public_suffix.lower()
 
 
 def registered_name(host: str) -> str:
-    """The same without its suffix: ``yahoo`` of ``mail.yahoo.co.uk``."""
+    """Return the registered domain without its suffix: ``yahoo`` for ``mail.yahoo.co.uk``."""
     return _extract()(host).domain.lower()
 
 
 def paid_clicks(data: Mapping[str, Any]) -> frozenset[str]:
-    """The names, not the values, of the parameters of a paid click: as a field, or in any address."""
+    """Return the names, not the values, of paid-click parameters, found as a field or in any address."""
     found: set[str] = set()
     for name, value in _values(data):
         if name.lower() in PAID_CLICKS and value.strip():
@@ -36,21 +36,21 @@ def paid_clicks(data: Mapping[str, Any]) -> frozenset[str]:
 
 
 def sites(data: Mapping[str, Any]) -> frozenset[str]:
-    """The registrable domains of the addresses by which the referee came."""
+    """Return the registered domains of the addresses by which the referee came."""
     hosts = (_host(value) for name, value in _values(data) if name in _PATH_FIELDS)
     return frozenset(site for host in hosts if host and (site := registrable(host)))
 
 
 @cache
 def _extract() -> "TLDExtract":
-    """Offline: the public suffix list that came with the package, no request and no cache on disk."""
-    import tldextract  # here, as it loads a library for requests, which it never makes: every command would wait for it
+    """Use the public suffix list that came with the package: no request, and no cache on disk."""
+    import tldextract  # imported here because it loads an HTTP library, and every command would wait for that
 
     return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 
 def _values(part: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Every text of a document with the name of its field."""
+    """Yield every string of a document with the name of its field."""
     if isinstance(part, Mapping):
         for key, value in part.items():
             yield from _values(value, str(key))
@@ -68,7 +68,7 @@ def _parameters(value: str) -> list[str]:
         return []
     try:
         return [key for key, _ in parse_qsl(urlsplit(value.strip()).query)]
-    except ValueError:  # no address, though it looks a little like one
+    except ValueError:  # looks like a web address, but is not one
         return []
 
 

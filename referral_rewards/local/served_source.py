@@ -1,4 +1,4 @@
-"""A scripted source behind real HTTP on loopback, in the form that docs/guides/sources.md asks of a real one."""
+"""Serves a scripted source over HTTP on loopback, in the form that docs/guides/sources.md requires of a real one."""
 
 import asyncio
 from urllib.parse import unquote
@@ -10,11 +10,12 @@ __all__ = ["App", "as_app", "reply", "served"]
 
 
 def as_app(source: FakeSource, token: str | None = None) -> App:
-    """What the source knows, over HTTP; 401 without the ``token``, if one is given, and 503 while it is down."""
+    """Return the source as an ASGI application. It answers 401 without the ``token``, if one is set, and 503 while
+    down."""
     known = {"orders": source.of_order, "customers": source.of_customer}
 
     async def app(scope: Message, receive: object, send: Send) -> None:
-        # The path as it came: decoded as a whole, a slash within an id could not be told from one between two steps.
+        # Use the raw path: in a decoded one, a slash within an id looks like a separator.
         kind, name = _steps(scope["raw_path"])
         if kind in known:
             source.asked.append((kind, name))
@@ -30,6 +31,6 @@ def as_app(source: FakeSource, token: str | None = None) -> App:
 
 
 def _steps(raw_path: bytes) -> tuple[str, str]:
-    """The last two steps of a path, decoded; empty at the root."""
+    """Return the last two segments of a path, decoded; empty at the root."""
     before, _, last = raw_path.decode("ascii").rpartition("/")
     return unquote(before.rpartition("/")[2]), unquote(last)

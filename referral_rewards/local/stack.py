@@ -1,11 +1,11 @@
-"""`referrals up`: the whole system on one machine, run by this one process, ready in seconds.
+"""`referrals up`: the whole system on one machine, run by one process, ready in seconds.
 
-PostgreSQL and Temporal start side by side; then the schema is brought up to date; then, on request, sandboxes in the
-place of providers; then the API and both workers side by side. When all of them answer, DATA/stack.json says where, and
-other commands find the stack by it. A Ctrl-C or SIGTERM stops workers and API first, then Temporal, then PostgreSQL; a
-second one ends all at once.
+PostgreSQL and Temporal start together. Then the schema is migrated; then, on request, sandboxes of the providers start;
+then the API and both workers together. When all answer, DATA/stack.json holds their URLs, by which other commands find
+the stack. Ctrl-C or SIGTERM stops workers and API first, then Temporal, then PostgreSQL; a second one kills everything
+at once.
 
-A database or a Temporal server that the environment names is used instead of the embedded one.
+If the environment names a database or a Temporal server, it is used instead of the embedded one.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from temporalio.envconfig import ClientConfig
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX, StackInfo, stack_file, with_driver
 from referral_rewards.domain.errors import LocalStackError
+from referral_rewards.interrupts import INTERRUPTED
 from referral_rewards.local import children as sandbox
 from referral_rewards.local.children import Secrets, children, environment
 from referral_rewards.local.embedded import (
@@ -50,7 +52,7 @@ Bootstrap = Callable[[Settings], Awaitable[None]]
 
 
 class Ports(NamedTuple):
-    """The ports of a stack, one after the other from its base."""
+    """The ports of a stack, in sequence from its base."""
 
     api: int
     web_ui: int
@@ -71,10 +73,15 @@ async def up(
     bootstrap: Sequence[Bootstrap] = (),
     sandboxes: bool = False,
     say: Say = print,
-) -> None:
-    """Runs the stack until SIGINT or SIGTERM. Raises LocalStackError when it can't start."""
+) -> int:
+    """Run the stack until SIGINT or SIGTERM, and return the exit code for the signal that came.
+
+    Raises:
+        LocalStackError: if it cannot start.
+    """
     began = time.monotonic()
-    with _folder(data, ephemeral) as folder, suppress(asyncio.CancelledError), _signals_stop() as kill_all:
+    with _folder(data, ephemeral) as folder, suppress(asyncio.CancelledError), _signals_stop() as stopping:
+        kill_all = stopping.kill_all
         ports = Ports.at(port_base)
         running = stack(folder, ports, bootstrap=bootstrap, sandboxes=sandboxes, say=say, kill_all=kill_all)
         async with running as (supervisor, info):
@@ -84,6 +91,7 @@ async def up(
             finally:
                 say("stopping: workers and API, then Temporal, then PostgreSQL")
     say("stopped")
+    return INTERRUPTED if stopping.first is signal.SIGINT else 0
 
 
 @asynccontextmanager
@@ -96,9 +104,10 @@ async def stack(
     say: Say = print,
     kill_all: list[Callable[[], None]] | None = None,
 ) -> AsyncIterator[tuple[Supervisor, StackInfo]]:
-    """The whole stack on `data` for the length of the block. `kill_all` is handed what ends every process at once.
+    """Run the whole stack on `data` for the length of the block. A function that kills every process at once is added
+    to `kill_all`.
 
-    With `sandboxes` it has one for each provider that the environment does not name.
+    With `sandboxes`, there is a sandbox for each provider that the environment does not configure.
     """
     missing = [folder for folder in (data, *data.parents) if not folder.exists()]
     with data_lock(data, say), _nothing_left_if_refused(data, missing):
@@ -123,7 +132,7 @@ async def stack(
 async def _start(
     data: Path, ports: Ports, supervisor: Supervisor, say: Say, *, sandboxes: bool
 ) -> tuple[StackInfo, Settings]:
-    """Starts everything in order and gives where it is, with the settings that the API runs by."""
+    """Start everything in order. Return the stack's URLs and the settings that the API runs with."""
     given: Mapping[str, str] = os.environ
     if sandboxes:
         given = sandbox.connected(os.environ, data, ports.sandboxes)
@@ -142,7 +151,7 @@ async def _start(
             f"Temporal at {outside_temporal['target_host']} does not answer, or lacks our search attributes; "
             f"temporal operator search-attribute create {wanted}"
         )
-    # The schema's code takes a second to load: it does so while the servers start.
+    # The schema's code takes a second to import, so import it while the servers start.
     migrate = asyncio.create_task(asyncio.to_thread(importlib.import_module, "models.migrate"))
     starting = []
     if outside_database:
@@ -164,7 +173,7 @@ async def _start(
     secrets = Secrets.of(data, given)
     common = environment(given, data, info, secrets, embedded_temporal="target_host" not in outside_temporal)
     if sandboxes:
-        # Before the API: it reads the root that they have made.
+        # Sandboxes start before the API, which reads the root certificate that they create.
         await supervisor.start(sandbox.sandboxes(data, ports.sandboxes, info.api, common))
         say(f"sandboxes in the place of providers: http://{HOST}:{ports.sandboxes}")
     await supervisor.start(*children(data, ports.api, given, common, secrets))
@@ -195,7 +204,7 @@ def _need_ports(ports: Ports, *, needs_database: bool, needs_temporal: bool, nee
 
 
 def _publish(data: Path, info: StackInfo) -> None:
-    """Writes stack.json whole, for its owner only: the database's URL carries its password."""
+    """Write stack.json atomically, readable by its owner only, because the database's URL contains its password."""
     fresh = stack_file(data).with_suffix(".new")
     fresh.touch(mode=0o600)
     fresh.write_text(json.dumps(info._asdict(), indent=2) + "\n")
@@ -204,7 +213,7 @@ def _publish(data: Path, info: StackInfo) -> None:
 
 @contextmanager
 def _folder(data: Path, ephemeral: bool) -> Iterator[Path]:
-    """The data folder, made absolute so that children find it; an ephemeral one is deleted at the end."""
+    """Yield the data folder as an absolute path, so that children find it. An ephemeral one is deleted at the end."""
     if not ephemeral:
         yield data.resolve()
         return
@@ -217,7 +226,7 @@ def _folder(data: Path, ephemeral: bool) -> Iterator[Path]:
 
 @contextmanager
 def _nothing_left_if_refused(data: Path, made: Sequence[Path]) -> Iterator[None]:
-    """Takes the folders away again that were made for a start that was refused before anything was kept in them."""
+    """Remove the folders created for a start that was refused before anything was stored in them."""
     try:
         yield
     except LocalStackError:
@@ -229,23 +238,32 @@ def _nothing_left_if_refused(data: Path, made: Sequence[Path]) -> Iterator[None]
         raise
 
 
-@contextmanager
-def _signals_stop() -> Iterator[list[Callable[[], None]]]:
-    """SIGINT and SIGTERM cancel the task of this block; a further one calls what the given list holds."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    second: list[Callable[[], None]] = []
+@dataclass
+class _Stopping:
+    """The first signal that came, and what ends every process at once when a second one does."""
 
-    def on_signal() -> None:
+    first: signal.Signals | None = None
+    kill_all: list[Callable[[], None]] = field(default_factory=list)
+
+
+@contextmanager
+def _signals_stop() -> Iterator[_Stopping]:
+    """SIGINT and SIGTERM cancel the task of this block; a further one calls what `kill_all` holds."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    stopping = _Stopping()
+
+    def on_signal(number: signal.Signals) -> None:
+        stopping.first = stopping.first or number
         if task is not None and not task.cancelling():
             task.cancel()
         else:
-            for kill in second:
+            for kill in stopping.kill_all:
                 kill()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal, number)
     try:
-        yield second
+        yield stopping
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

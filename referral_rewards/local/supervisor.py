@@ -1,11 +1,11 @@
-"""Runs the processes of the local stack: starts them, restarts what dies, stops them by pid.
+"""Runs the processes of the local stack: starts them, restarts those that die, and stops them by pid.
 
-A child never outlives its supervisor: Linux signals it when the supervisor's thread is gone, even by SIGKILL; elsewhere
-the next start ends what the last one recorded. Children lead sessions of their own, so that a Ctrl-C on the terminal
-reaches the supervisor alone, and the supervisor decides who stops first.
+A child never outlives its supervisor: Linux signals it when the supervisor's thread ends, even by SIGKILL; elsewhere
+the next start ends the processes that the last one recorded. Each child has its own session, so that a Ctrl-C on the
+terminal reaches only the supervisor, which decides the order of stopping.
 
-Processes must be started from the thread that lives as long as the supervisor does (the main one): Linux ties the
-parting signal to the thread.
+Start processes from the thread that lives as long as the supervisor (the main one): Linux ties the death signal to the
+thread.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @dataclass(frozen=True)
 class Program:
-    """One process of the stack: what to run, how to see that it is ready and how to ask it to stop."""
+    """One program of the stack: what to run, how to check that it is ready, and how to stop it."""
 
     name: str
     command: Sequence[str]
@@ -50,7 +50,7 @@ class Program:
 
 @dataclass
 class Child:
-    """A program with the process that now runs it."""
+    """A program with the process that currently runs it."""
 
     program: Program
     process: subprocess.Popen[bytes]
@@ -80,7 +80,7 @@ class Child:
         return self.process.poll() is None
 
     async def wait_ready(self, seconds: float = 180.0) -> None:
-        """Returns once the program's own probe says so. Raises LocalStackError when it ends or takes too long."""
+        """Wait until the program's probe succeeds. Raises LocalStackError if the process ends or takes too long."""
         deadline = time.monotonic() + seconds
         while not await self.program.ready():
             if not self.alive:
@@ -90,7 +90,7 @@ class Child:
             await asyncio.sleep(POLL_SECONDS)
 
     async def stop(self) -> None:
-        """Asks the process to stop, waits as long as it is entitled to, and kills what is left of it."""
+        """Ask the process to stop, wait for the program's grace period, and kill what remains."""
         if self.alive:
             self.process.send_signal(self.program.stop_signal)
         deadline = time.monotonic() + self.program.stop_seconds
@@ -107,7 +107,7 @@ class Child:
 
 
 class Supervisor:
-    """The children in stages, in the order they were started, with their pids on record in a file."""
+    """The children in stages, in the order of their start. Their pids are recorded in a file."""
 
     def __init__(self, pids: Path, say: Say) -> None:
         self._pids = pids
@@ -116,7 +116,7 @@ class Supervisor:
         self._failures: dict[str, int] = {}
 
     async def start(self, *programs: Program) -> None:
-        """Starts programs side by side as one stage and returns when each is ready."""
+        """Start programs together as one stage, and return when all are ready."""
         stage: list[Child] = []
         self._stages.append(stage)
         for program in programs:
@@ -125,7 +125,7 @@ class Supervisor:
         await asyncio.gather(*(child.wait_ready() for child in stage))
 
     async def watch(self) -> None:
-        """Restarts whatever dies, with growing pauses, until it is cancelled."""
+        """Restart processes that die, with growing pauses, until cancelled."""
         restarts: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as tasks:
             while True:
@@ -137,14 +137,14 @@ class Supervisor:
                 await asyncio.sleep(WATCH_SECONDS)
 
     async def stop(self) -> None:
-        """Stops the stages, last one first; the programs of a stage stop side by side."""
+        """Stop the stages, the last one first. The programs of a stage stop together."""
         while self._stages:
             await asyncio.gather(*(child.stop() for child in self._stages[-1]))
             self._stages.pop()
         self._pids.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """Ends everything at once, for a person who can't wait: each part is built to survive it."""
+        """Kill all processes at once, for a user who cannot wait. Each part is built to survive it."""
         for child in self._children:
             if child.alive:
                 child.process.kill()
@@ -156,7 +156,7 @@ class Supervisor:
     async def _restart(self, stage: list[Child], place: int) -> None:
         dead = stage[place]
         name = dead.program.name
-        # Whoever lived for a while begins anew with the shortest pause.
+        # After a process has lived for a while, its pauses start again with the shortest.
         failures = 1 if time.monotonic() - dead.started > RESTART_SECONDS_MAX else self._failures.get(name, 0) + 1
         self._failures[name] = failures
         pause = min(RESTART_SECONDS_MIN * 2 ** (failures - 1), RESTART_SECONDS_MAX)
@@ -170,13 +170,13 @@ class Supervisor:
 
 
 def as_user(name: str | None) -> dict[str, Any]:
-    """Arguments of `subprocess` that run a command under another user and nothing of our own groups."""
+    """Return the arguments of `subprocess` that run a command as another user, without our own groups."""
     return {} if name is None else {"user": name, "group": name, "extra_groups": ()}
 
 
 def record_pids(path: Path, pids: Iterable[int]) -> None:
-    """Writes pids with the time each process began: a pid alone may belong to somebody else tomorrow."""
-    import psutil  # of the extra `local`, which a cluster's image lacks while its CLI still imports this module
+    """Write the pids with each process's start time: the system may reuse a pid for another process."""
+    import psutil  # from the extra `local`; a cluster's image lacks it, but its CLI imports this module
 
     entries = {}
     for pid in pids:
@@ -185,11 +185,11 @@ def record_pids(path: Path, pids: Iterable[int]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps(entries))
-    fresh.replace(path)  # whole or not at all: an interrupted run is ended by what stands here
+    fresh.replace(path)  # atomically: the next start ends an interrupted run by this file
 
 
 def end_recorded(path: Path, seconds: float = 10.0) -> int:
-    """Ends the processes that an interrupted run left behind; gives how many there were. Blocking."""
+    """End the processes that an interrupted run left behind, and return how many there were. Blocking."""
     import psutil
 
     try:
@@ -201,7 +201,9 @@ def end_recorded(path: Path, seconds: float = 10.0) -> int:
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(int(pid))
             if process.pid != os.getpid() and abs(process.create_time() - began) < 1:
-                process.send_signal(signal.SIGINT)  # PostgreSQL takes it as "stop now, cleanly"; so do the others
+                process.send_signal(
+                    signal.SIGINT
+                )  # all our programs shut down cleanly on it; PostgreSQL ends its sessions
                 left.append(process)
     for process in psutil.wait_procs(left, timeout=seconds)[1]:
         process.kill()
@@ -217,22 +219,23 @@ def _die_with_parent(signal_number: signal.Signals) -> Callable[[], None] | None
 
     def ask_kernel() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, int(signal_number))
-        if os.getppid() != parent:  # the supervisor died between fork and this line: nobody would signal us any more
+        if os.getppid() != parent:  # the supervisor died between fork and this line, so no signal would come
             os._exit(1)
 
     return ask_kernel
 
 
-#: The file in a data folder that is locked.
+#: The lock file in a data folder.
 LOCK: Final = "lock"
 
 
 @contextmanager
 def data_lock(data: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Holds `data`, made if need be, for the length of the block. Raises LocalStackError when another process does.
+    """Lock `data` for the length of the block, and create it if necessary. Raises LocalStackError if another process
+    holds the lock.
 
-    The file names the holder's pid and is emptied at a clean end; a pid found in a file that nobody locks is a run that
-    was interrupted, which `say` is told.
+    The lock file holds the pid and is emptied at a clean end. A pid in an unlocked file means an interrupted run, which
+    `say` reports.
     """
     data.mkdir(parents=True, exist_ok=True)
     with (data / LOCK).open("a+") as file:

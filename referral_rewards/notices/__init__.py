@@ -1,1 +1,1 @@
-"""Telling others: letters by email, events by webhook."""
+"""The channels for notices: letters by email, events by webhook."""

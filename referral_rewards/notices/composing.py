@@ -1,4 +1,4 @@
-"""Writes letters: the words of the explanation, in a template for each thing that is told."""
+"""Composes letters from the explanation of a decision, with one template per occasion."""
 
 import re
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ _GAP: Final = re.compile(r"\n\s*\n")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """What a letter is made of. ``began`` is the day of the referral; ``rewards`` are the reader's own, in words;
-    ``link`` leads to the reader's own page, or an approver to the claim; ``handed`` is what the reader gets of a rail:
-    links and codes of theirs alone."""
+    """The content of a letter. ``began`` is the day on which the referral began. ``rewards`` are the reader's own
+    rewards, in words. ``link`` leads to the reader's status page, or for an approver to the claim. ``handed`` holds the
+    links and codes from rails for this reader."""
 
     template: str
     program: str
@@ -34,7 +34,7 @@ class Letter:
 
 
 class Written(NamedTuple):
-    """A letter as it is sent: its subject, and its text plain and in HTML."""
+    """A letter as sent: its subject, its plain text and its HTML."""
 
     subject: str
     text: str
@@ -42,7 +42,7 @@ class Written(NamedTuple):
 
 
 def compose(letter: Letter) -> Written:
-    """The letter. The HTML says the same as the plain text: it is laid out from it."""
+    """Compose a letter. The HTML is generated from the plain text and says the same."""
     plain = _texts().get_template(f"{letter.template}.txt").render(letter=letter)
     first, _, rest = plain.partition("\n")
     subject = " ".join(first.removeprefix(_SUBJECT).split())
@@ -57,19 +57,20 @@ def _links(letter: Letter) -> frozenset[str]:
 
 
 def without_secrets(written: Written, letter: Letter) -> Written:
-    """The letter for the record: who reads that must get neither the reader's own page with it, nor what is handed."""
+    """Return the letter for the record, without the link to the recipient's page and without links and codes of
+    rails."""
     hidden = {each.what: f"(the reader's own {each.kind})" for each in letter.handed}
     hidden[letter.link] = "(the reader's own link)"
     parts = list(written)
     for secret, instead in hidden.items():
-        # In HTML it is escaped.
+        # The HTML holds the secret escaped.
         parts = [part.replace(secret, instead).replace(str(escape(secret)), instead) for part in parts]
     return Written(*parts)
 
 
 @cache
 def _texts() -> Environment:
-    # Plain text is escaped for nobody; a letter's HTML is laid out by `_pages`.
+    # Plain text needs no escaping; `_pages` escapes the HTML.
     return Environment(loader=PackageLoader("referral_rewards.notices"), undefined=StrictUndefined, autoescape=False)  # noqa: S701
 
 

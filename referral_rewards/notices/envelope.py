@@ -1,4 +1,4 @@
-"""A message as the Internet's mail carries it (RFC 5322): plain text, and the same in HTML."""
+"""Builds the email of a message (RFC 5322), with the same content as plain text and as HTML."""
 
 import re
 from datetime import datetime
@@ -14,14 +14,14 @@ from referral_rewards.notices.port import Message
 
 
 class NoAddress(RequestInvalid):
-    """What is on record as an address is none that a letter could be sent to."""
+    """The recorded address is not a valid email address."""
 
 
 def envelope(message: Message, sender: str, at: datetime) -> EmailMessage:
-    """The mail. Its Message-ID follows from the message's id alone, so that a repeat is recognised as one.
+    """Return the email. Its Message-ID derives only from the message's id, so that a repeat is recognised.
 
     Raises:
-        NoAddress: if the recipient's address is none; a line break in one can't add a header.
+        NoAddress: if the recipient's address is not valid; a line break in it cannot add a header.
     """
     made = EmailMessage(policy=SMTP)
     made["From"] = address(sender)
@@ -29,17 +29,17 @@ def envelope(message: Message, sender: str, at: datetime) -> EmailMessage:
     made["Subject"] = " ".join(message.subject.split())
     made["Date"] = format_datetime(at)
     made["Message-ID"] = f"<{message.id}@{made['From'].addresses[0].domain}>"
-    made["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answering machine answers it
+    made["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
     made.set_content(message.text)
     made.add_alternative(message.html, subtype="html")
     return made
 
 
 def address(text: str) -> Address:
-    """An address, with the name before it if there is one: ``Acme <referrals@acme.example>``.
+    """Parse an address with an optional name before it: ``Acme <referrals@acme.example>``.
 
     Raises:
-        NoAddress: if it is none.
+        NoAddress: if it is not valid.
     """
     named = _NAMED.fullmatch(text)
     return _bare(named["spec"], named["name"].strip('"')) if named else _bare(text)
@@ -58,5 +58,5 @@ def _bare(spec: str, name: str = "") -> Address:
 
 
 _NAMED: Final = re.compile(r"(?P<name>[^<>]*?) *<(?P<spec>[^<>]+)>")
-#: Nobody that we know of takes a longer one (RFC 5321).
+#: The longest address that mail servers accept (RFC 5321).
 _ADDRESS_LENGTH_MAX: Final = 254

@@ -1,4 +1,4 @@
-"""What a way of telling must be able to do: take one message, and say what came of it."""
+"""The interface of a mailer: it sends one message and returns the outcome."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,7 +7,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A letter to one person. Sent again it bears the same id, by which whoever receives it can drop the repeat."""
+    """A letter to one person. A repeat has the same id, so that the receiver can drop it."""
 
     id: UUID
     to: str
@@ -18,19 +18,19 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Whoever carries it on has taken it."""
+    """The next server accepted the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Not taken, or nobody knows: to be sent again under the same id. ``why`` repeats no address and no answer."""
+    """Not accepted, or unknown: send it again under the same id. ``why`` never contains an address or a response."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Refused for good: another try would come to the same."""
+    """Refused definitively: a retry would not help."""
 
     why: str
 
@@ -39,8 +39,8 @@ Outcome = Delivered | Later | Refused
 
 
 class Mailer(Protocol):
-    """A mail server, or what stands in for one. One that fails answers *later*; it never raises instead."""
+    """A mail server, or a replacement for one. A failure returns *later*; it never raises."""
 
     async def send(self, message: Message) -> Outcome:
-        """Hands the message over."""
+        """Send the message and return the outcome."""
         ...

@@ -1,4 +1,4 @@
-"""Letters over SMTP, each on a connection of its own."""
+"""Sends letters over SMTP, each on its own connection, or writes them to a folder."""
 
 import asyncio
 import ssl
@@ -23,31 +23,31 @@ from aiosmtplib import (
 from referral_rewards.notices.envelope import NoAddress, envelope
 from referral_rewards.notices.port import Delivered, Later, Message, Outcome, Refused
 
-#: For each step of the conversation; a mail server may take its time over what it checks.
+#: The timeout of each step of the SMTP dialogue. A mail server may take its time over its checks.
 _PATIENCE_SECONDS: Final = 20.0
-#: For all of its steps together, in patiences: a postman's lease ends, and another sends what one server drags out.
+#: The timeout of all steps together, as a multiple. After a postman's lease ends, another would send the letter again.
 _PATIENCES_MAX: Final = 2.5
 _PORTS: Final = {"smtp": 587, "smtps": 465}
 
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where the mail server is and how it is spoken to. A password never goes over a line that is not encrypted,
-    unless the line ends on this machine."""
+    """The address of the mail server, and how to connect. Except to this machine, a password is only sent over an
+    encrypted connection."""
 
     host: str
     port: int
     tls: bool  # from the first byte
-    start_tls: bool  # asked for, and insisted on
+    start_tls: bool  # requested and required
     user: str | None = None
     password: str | None = None
 
     @classmethod
     def at(cls, url: str) -> "MailServer":
-        """The server that ``smtp://user:password@host:587`` or ``smtps://…`` names.
+        """Parse ``smtp://user:password@host:587`` or ``smtps://…``.
 
         Raises:
-            ValueError: if it names none; the message repeats nothing of it.
+            ValueError: if the URL is not valid. The message quotes nothing of it.
         """
         parts = urlsplit(url)
         if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
@@ -62,7 +62,7 @@ class MailServer:
 
 
 class Smtp:
-    """A mail server. ``trust`` is the TLS context, the system's own unless given."""
+    """A mail server. ``trust`` is the TLS context; by default it is the system's."""
 
     def __init__(
         self,
@@ -80,8 +80,8 @@ class Smtp:
         self._clock = clock
 
     async def send(self, message: Message) -> Outcome:
-        """What is wrong with the recipient or the letter is refused for good; what is wrong with the way there, the
-        account or the sender is ours to mend, and is tried again."""
+        """Send a letter. A fault of the recipient or the letter is a definitive refusal. A fault of the connection, the
+        account or the sender is ours to fix, and is retried."""
         server = self._server
         try:
             made = envelope(message, self._sender, self._clock())
@@ -113,7 +113,8 @@ class Smtp:
 
 
 def _answered(refusal: SMTPResponseException) -> Outcome:
-    """A 4xx is a trouble that passes; the server's own words may repeat the address and are not kept."""
+    """Return the outcome of a refusal. A 4xx is temporary. The server's text may contain the address and is not
+    kept."""
     why = f"the mail server answered {refusal.code}"
     return Refused(why) if refusal.code >= 500 else Later(why)
 
@@ -126,7 +127,7 @@ def _is_here(host: str) -> bool:
 
 
 class MailFolder:
-    """A folder with a file a letter, readable by its owner only; any mail program opens one."""
+    """A folder with one .eml file per letter, readable by its owner only. Any mail program opens such a file."""
 
     def __init__(self, folder: Path, sender: str) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""Events to others' systems, signed as Standard Webhooks asks for: whoever receives one can tell that we sent it."""
+"""Posts events to outside endpoints, signed according to Standard Webhooks so that the receiver can verify them."""
 
 import asyncio
 import json
@@ -14,15 +14,15 @@ from standardwebhooks import Webhook
 from referral_rewards.notices.port import Delivered, Later, Outcome, Refused
 
 if TYPE_CHECKING:
-    import httpx  # settings know this module, and few commands need a client
+    import httpx  # settings import this module, and few commands need a client
 
-#: From connecting to the last byte of the answer, which nobody reads.
+#: From connecting to the response's status; its body is not read.
 _PATIENCE_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """Where events go, the secret (``whsec_…``) that they are signed with, and the types that are wanted."""
+    """The URL of an endpoint, the secret (``whsec_…``) that signs its events, and the event types that it wants."""
 
     url: str
     secret: str
@@ -30,8 +30,8 @@ class Hook:
 
 
 class Webhooks:
-    """Every endpoint by its name. The client is the caller's, who closes it; it must follow no redirect: what is signed
-    for one address is not handed to another."""
+    """All endpoints by name. The caller closes the client, which must not follow redirects: an event signed for one
+    address must not go to another."""
 
     def __init__(
         self, hooks: Mapping[str, Hook], client: "httpx.AsyncClient", *, patience_seconds: float = _PATIENCE_SECONDS
@@ -41,20 +41,20 @@ class Webhooks:
         self._patience_seconds = patience_seconds
 
     async def post(self, name: str, message: UUID, event: Mapping[str, Any]) -> Outcome:
-        """Posts an event. Its ``webhook-id`` is the message's own, the same on every try; the signature is of this one.
+        """Post an event. ``webhook-id`` is the message's id, the same on every try; each try has its own signature.
 
-        Any 2xx is taken for an acknowledgement; 410 says that the endpoint wants no more of it.
+        Any 2xx acknowledges the event; 410 refuses it definitively.
         """
         hook = self._hooks.get(name)
         if hook is None:
             return Later(f"the webhook {name} is not connected here")
         body = json.dumps(event, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         try:
-            # The client's own timeouts begin anew with each byte; this one does not.
+            # The client's own timeouts restart with each byte; this one does not.
             async with asyncio.timeout(self._patience_seconds):
                 status = await self._status(hook, str(message), body)
         except Exception as error:
-            # Not httpx's errors alone: an address that no socket takes fails in whatever way it likes.
+            # Not only httpx's errors: an invalid address can raise any exception.
             return Later(f"the webhook {name} was not reached ({type(error).__name__})")
         if 200 <= status < 300:
             return Delivered()

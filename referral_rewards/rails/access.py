@@ -1,4 +1,4 @@
-"""What providers gave us: addresses, keys and accounts to pay from, and whether these move real money."""
+"""Our access to the providers: URLs, keys and accounts to pay from, and whether they move real money."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
 
 @dataclass(frozen=True, slots=True)
 class StripeAccess:
-    """A secret or restricted key that may write transfers, customer balances, coupons and promotion codes."""
+    """A secret or restricted key with write access to transfers, customer balances, coupons and promotion codes."""
 
     key: str = field(repr=False)
     url: str = "https://api.stripe.com"
@@ -36,7 +36,7 @@ class TremendousAccess:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The providers of an installation."""
+    """The access of an installation to each provider; None where it has none."""
 
     stripe: StripeAccess | None = None
     paypal: PayPalAccess | None = None
@@ -49,7 +49,7 @@ SANDBOX: Final = "sandbox"
 
 
 def modes(access: Access, rails: Iterable[str]) -> Mapping[str, str]:
-    """The mode of each of these rails."""
+    """Return the mode of each of these rails: live, test or sandbox."""
     return {rail: _mode(access, rail) for rail in rails}
 
 
@@ -67,6 +67,6 @@ def _mode(access: Access, rail: str) -> str:
 
 
 def _at_its_own(url: str, own: str, mode: str) -> str:
-    """That mode at one of the provider's own addresses; elsewhere something stands in its place."""
+    """Return ``mode`` if the URL is on the provider's own domain ``own``; else it is a sandbox of ours."""
     host = url.partition("://")[2].partition("/")[0].partition(":")[0]
     return mode if host == own or host.endswith(f".{own}") else SANDBOX

@@ -1,4 +1,4 @@
-"""Account credit: the payee gets credit in our own books. Needs no outside system and forgets no key."""
+"""Account credit: the payee gets credit in our own books. It needs no outside system, and its keys never expire."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -26,12 +26,12 @@ from referral_rewards.domain.payouts.states import (
 from referral_rewards.register.books import ledger
 from referral_rewards.register.books.ledger import Credit, Posted
 
-#: So many entries of the books are listed at a time.
+#: How many entries of the books one page lists.
 PAGE: Final = 500
 
 
 class AccountCredit:
-    """Posts the credit in a transaction of its own, as an outside rail would: its reply can be lost too."""
+    """Posts the credit in a transaction of its own, as an outside rail would: its reply can also be lost."""
 
     facts: Final = ACCOUNT_CREDIT
 
@@ -69,7 +69,7 @@ class AccountCredit:
         return None if found is None else Reversed(found.id, found.amount_minor, found.currency)
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
-        """The customer's credit may fall below zero by it: it was spent, and is owed."""
+        """Take credit back. The customer's credit may fall below zero: what was spent is owed."""
         if not matches(request, paid) or not 0 < amount_minor <= request.amount_minor:
             return Declined("no more is taken back than was paid")
         found = await self._post(request, books.uncredited(key, request.payee, amount_minor, request.currency))
@@ -78,7 +78,7 @@ class AccountCredit:
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None
     ) -> ListedPage | Unknown | Misconfigured:
-        """What customers were credited and what was taken back, as the books have it, whoever wrote it there."""
+        """List all credit given and taken back in the books, whatever wrote the entries."""
         try:
             async with self._database.transaction() as connection:
                 found = await ledger.credit_entries(connection, since, until, after, PAGE)

@@ -1,6 +1,6 @@
-"""One HTTP request to a provider: what came back, or why nothing usable did. Every try is one request: none is hidden.
+"""One HTTP request to a provider: its response, or why there is no usable one. Nothing is retried behind the scenes.
 
-Redirects are not followed and no proxy of the environment is asked: the key goes to the address that was set.
+Redirects are not followed and proxies of the environment are ignored: the key goes only to the configured address.
 """
 
 import asyncio
@@ -14,34 +14,34 @@ import httpx
 
 from referral_rewards.domain.payouts.states import Declined, Misconfigured, Unfunded, Unknown
 
-#: From connecting to the last byte. The activity has thirty seconds for all of its requests.
+#: From connecting to the last byte. The activity has thirty seconds for all its requests.
 PATIENCE_SECONDS: Final = 8.0
-#: No answer of a provider to one payment is near this.
+#: Far more than any provider's response to one payment.
 _BODY_BYTES_MAX: Final = 2_000_000
-#: What a provider refuses for good. Anything else that is no success leaves the outcome open.
+#: Statuses of a definitive refusal. Any other status that is no success leaves the outcome unknown.
 _REFUSALS: Final = frozenset({400, 402, 404, 422})
 _SHUT: Final = frozenset({401, 403})
 
 
-#: Why a call came to nothing.
+#: Why a call failed.
 Failure = Declined | Unknown | Misconfigured
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer; ``body`` is the JSON object that it held, empty where there was none. Numbers are decimals."""
+    """A complete response. ``body`` is its JSON object, empty if there was none. Numbers are decimals."""
 
     status: int
     body: Mapping[str, Any]
 
 
 class NoReply(Exception):
-    """Nobody knows whether the request arrived; the message says what happened instead, in a few words."""
+    """No usable response came, and whether the request arrived is unknown. The message briefly says what happened."""
 
 
 def client() -> httpx.AsyncClient:
-    """The client that all rails share; the caller closes it."""
+    """Return the client that all rails share. The caller closes it."""
     return httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=httpx.Timeout(PATIENCE_SECONDS))
 
 
@@ -54,13 +54,13 @@ async def exchange(
     content: bytes | str | None = None,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> tuple[int, bytes, Mapping[str, str]]:
-    """The status, body and headers of the answer to one request.
+    """Send one request and return the status, body and headers of the response.
 
     Raises:
-        NoReply: if none came whole, in time and of a sane size.
+        NoReply: if no complete response of a sane size came in time.
     """
     try:
-        # The client's own timeouts begin anew with each byte; this one does not.
+        # The client's own timeouts restart with each byte; this one does not.
         async with (
             asyncio.timeout(patience_seconds),
             over.stream(method, url, headers=dict(headers), content=content) as response,
@@ -74,15 +74,15 @@ async def exchange(
     except NoReply:
         raise
     except Exception as error:
-        # Not httpx's errors alone: an address that no socket takes fails in whatever way it likes.
+        # Not only httpx's errors: an invalid address can raise any exception.
         raise NoReply(f"no whole answer came ({type(error).__name__})") from None
 
 
 def read(status: int, body: bytes) -> Reply:
-    """The reply as JSON, its numbers as decimals.
+    """Parse the response as JSON, with numbers as decimals.
 
     Raises:
-        NoReply: if a success says something else than a JSON object.
+        NoReply: if the status is a success but the body is not a JSON object.
     """
     try:
         document = json.loads(body, parse_float=Decimal)
@@ -96,7 +96,7 @@ def read(status: int, body: bytes) -> Reply:
 
 
 def seen(reading: Callable[[], _T]) -> _T | Unknown:
-    """What a reading of somebody else's answer gives; unknown if the answer is not of the form that was agreed."""
+    """Return the result of reading a provider's answer; unknown if the answer does not have the documented form."""
     try:
         return reading()
     except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError):
@@ -104,10 +104,10 @@ def seen(reading: Callable[[], _T]) -> _T | Unknown:
 
 
 def trouble(status: int, code: object) -> Declined | Unknown | Misconfigured:
-    """What an answer to a payment means that is no success.
+    """Return what an unsuccessful response to a payment means.
 
-    ``code`` is the provider's word for it. Without one it was perhaps not the provider that answered, and nothing is
-    refused; its sentences are not repeated, for they may quote what was sent.
+    ``code`` is the provider's error code. Without one the response may not come from the provider, so it is no
+    refusal. The provider's messages are not repeated, because they may quote what was sent.
     """
     known = isinstance(code, str) and bool(code)
     said = f"it answered {status}" + (f" ({code})" if known else "")
@@ -117,11 +117,11 @@ def trouble(status: int, code: object) -> Declined | Unknown | Misconfigured:
 
 
 def for_want_of_funds(answer: _T, *codes: str) -> _T | Unfunded:
-    """The answer to a payment, or what a refusal means that names one of these."""
+    """Return the answer, or `Unfunded` if it is a refusal with one of these error codes."""
     return Unfunded(answer.why) if isinstance(answer, Declined) and answer.code in codes else answer
 
 
 def unread(status: int, code: object) -> Unknown | Misconfigured:
-    """What an answer to a mere question means that is no success: it refuses no payment."""
+    """Return what an unsuccessful response to a look-up means. It never refuses a payment."""
     said = trouble(status, code)
     return Unknown(said.why) if isinstance(said, Declined) else said

@@ -12,11 +12,11 @@ from referral_rewards.rails.tremendous import Tremendous
 
 @asynccontextmanager
 async def outside(access: Access) -> AsyncIterator[Mapping[str, Rail]]:
-    """The rails of the providers that there is access to, for the length of the block."""
+    """Yield the rails of the providers that we have access to, for the length of the block."""
     async with asking.client() as client:
         rails: list[Rail] = []
         if access.stripe is not None:
-            # Only whoever pays through Stripe loads its SDK, which takes its time.
+            # Stripe's SDK loads slowly, so it is imported only where it is needed.
             from referral_rewards.rails import stripe_calls
             from referral_rewards.rails.stripe_balance import StripeBalance
             from referral_rewards.rails.stripe_promotion import StripePromotion

@@ -1,6 +1,7 @@
-"""By hand: an instruction to people, who have their bank pay it, and a second person's word that it did.
+"""Payments by hand: people follow an instruction to pay at the bank, and a second person confirms the payment.
 
-Writing the instruction moves nothing; what was paid is only what somebody signed who approved none of it.
+Writing the instruction moves no money. A payment counts as made only once a person who did not approve it has signed
+the confirmation.
 """
 
 from collections.abc import Callable
@@ -30,7 +31,7 @@ _BY_HAND: Final = "the bank does not give it back; ask the payee for it, or keep
 
 
 class Manual:
-    """Writes instructions in transactions of its own, as an outside rail would: its reply can be lost too."""
+    """Writes instructions in transactions of its own, as an outside rail would: its reply can also be lost."""
 
     facts: Final = MANUAL
 
@@ -64,7 +65,7 @@ class Manual:
         return await self.look_up(request, key) or Unknown("the register does not show it any more")
 
     async def funded(self, request: PaymentRequest) -> bool | None:
-        """Nobody tells us what the bank account holds."""
+        """Return None: we do not know the balance of the bank account."""
         return None
 
     async def look_up_reversal(
@@ -78,7 +79,7 @@ class Manual:
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None
     ) -> ListedPage | Unknown | Misconfigured:
-        """What the bank paid it tells people, and not us."""
+        """Return an empty page: the bank reports its payments to people, not to us."""
         return ListedPage(())
 
 

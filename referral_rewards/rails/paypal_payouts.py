@@ -1,7 +1,7 @@
 """Cash to a PayPal account: https://developer.paypal.com/docs/api/payments.payouts-batch/v1/.
 
-One payout is a batch of one item. PayPal finds nothing by our ids; but it refuses a ``sender_batch_id`` of the last
-thirty days with a link to the batch that bears it, so that sending the same again both asks and, if need be, pays.
+One payout is a batch of one item. PayPal has no look-up by our ids. It refuses a ``sender_batch_id`` used in the last
+thirty days and links to that batch, so sending the same request again looks the payout up and pays it if necessary.
 """
 
 import json
@@ -50,14 +50,14 @@ _BATCH: Final = re.compile(r"/v1/payments/payouts/([A-Za-z0-9-]{1,100})", re.ASC
 _UNDER_WAY: Final = frozenset({"PENDING", "PROCESSING", "UNCLAIMED", "ONHOLD"})
 _FAILED: Final = frozenset({"FAILED", "BLOCKED", "DENIED", "CANCELED", "RETURNED", "REFUNDED", "REVERSED"})
 _NO_FUNDS: Final = "INSUFFICIENT_FUNDS"
-#: A token is renewed this long before it ends.
+#: A token is renewed this long before it expires.
 _EARLY_SECONDS: Final = 60.0
 
 _GIVEN_BACK: Final = frozenset({"RETURNED", "REFUNDED", "REVERSED"})
 
 
 class PayPalPayouts:
-    """A batch a payout, to the PayPal account that the payee named."""
+    """One batch per payout, to the PayPal account that the payee named."""
 
     facts: Final = PAYPAL_PAYOUTS
 
@@ -100,7 +100,7 @@ class PayPalPayouts:
         answer = await self.poll(request, key, batch)
         if isinstance(answer, Paid | Accepted | Declined | Unfunded) or reply.status != 201:
             return answer
-        # It told us the order's name and not yet more: what stands under it is what we have just sent.
+        # PayPal gave only the batch id so far. The batch holds what we have just sent.
         order_taken = Paid(batch, request.amount_minor, request.currency, request.destination)
         return Accepted(order_taken, "PayPal took the order")
 
@@ -126,7 +126,7 @@ class PayPalPayouts:
         return None if item.get("transaction_status") == "UNCLAIMED" else seen(lambda: _given_back(request, item))
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
-        """Only what nobody has claimed yet comes back, and only whole; it needs no key, for it can be done once."""
+        """Cancel an unclaimed item, in full only. No key is needed: it can be cancelled only once."""
         if amount_minor != request.amount_minor:
             return Declined("PayPal gives back an unclaimed payout whole or not at all")
         found = await self._batch(paid.reference)
@@ -148,7 +148,7 @@ class PayPalPayouts:
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None
     ) -> ListedPage | Unknown | Misconfigured:
-        """Nothing: what a batch became is told to whoever knows its reference (`poll`)."""
+        """Return an empty page: PayPal shows a batch only by its reference (`poll`)."""
         return ListedPage(())
 
     async def _batch(self, reference: str) -> Mapping[str, Any] | Failure:
@@ -160,7 +160,7 @@ class PayPalPayouts:
     async def _call(
         self, method: str, path: str, document: Mapping[str, Any] | None = None, key: str | None = None
     ) -> Reply | Unknown | Misconfigured:
-        """One call; a second one only where PayPal no longer took the token, and so did nothing."""
+        """Send one request. A second one follows only if PayPal rejected the token, and so did nothing."""
         for fresh in (False, True):
             token = await self._signed_in(anew=fresh)
             if not isinstance(token, str):
@@ -181,7 +181,7 @@ class PayPalPayouts:
         raise AssertionError("the second call returns")
 
     async def _signed_in(self, *, anew: bool) -> str | Unknown | Misconfigured:
-        """A token of OAuth 2.0 client credentials: https://developer.paypal.com/api/rest/authentication/."""
+        """Return an OAuth 2.0 client credentials token: https://developer.paypal.com/api/rest/authentication/."""
         if self._token is not None and not anew and time.monotonic() < self._token[1]:
             return self._token[0]
         self._token = None
@@ -211,7 +211,8 @@ class PayPalPayouts:
 
 
 def _duplicate(reply: Reply) -> str | None:
-    """The batch that a refusal links to: our key was used before. Only its name is taken, never its address."""
+    """Return the id of the batch that a refusal links to because our key was used before. The link is never
+    followed."""
     links = reply.body.get("links")
     if not 400 <= reply.status < 500 or reply.status in (401, 403) or not isinstance(links, list):
         return None
@@ -220,17 +221,17 @@ def _duplicate(reply: Reply) -> str | None:
 
 
 def _known(reply: Reply) -> bool:
-    """Whether a refusal may be one of our key for its own sake: then it does not say that nothing was paid."""
+    """Whether a refusal may only mean that our key was used before. Then it does not say that nothing was paid."""
     return reply.body.get("name") == "USER_BUSINESS_ERROR" or "sender_batch_id" in str(reply.body).lower()
 
 
 def _name(reply: Reply) -> object:
-    """PayPal's word for what went wrong."""
+    """Return PayPal's name of the error."""
     return reply.body.get("name")
 
 
 def _answer(request: PaymentRequest, key: str, reference: str, found: Mapping[str, Any]) -> Answer:
-    """What a batch shows. One that is not ours, or holds more than one item, is of no one's amount."""
+    """Return what a batch shows. If it is not ours or holds more than one item, its amount is None."""
     header, items = found["batch_header"], found.get("items") or []
     ours = header["sender_batch_header"]["sender_batch_id"] == key
     status = header["batch_status"]
@@ -247,7 +248,7 @@ def _answer(request: PaymentRequest, key: str, reference: str, found: Mapping[st
         return order
     if (its := items[0].get("transaction_status")) == "SUCCESS":
         return order
-    # That a batch is done says nothing of its item, which may be unclaimed; that it was denied does.
+    # The item's status counts: in a batch that succeeded it may still be unclaimed. Without one, the batch's counts.
     status = its or status
     if status in _FAILED:
         return _refused(items[0], status)
@@ -255,7 +256,7 @@ def _answer(request: PaymentRequest, key: str, reference: str, found: Mapping[st
 
 
 def _refused(item: Mapping[str, Any], status: str) -> Declined | Unfunded:
-    """Why an item was not paid. PayPal takes an order before it looks at the balance that it is paid from."""
+    """Return why an item was not paid. PayPal accepts an order before it checks our balance."""
     name = (item.get("errors") or {}).get("name")
     if name == _NO_FUNDS:
         return Unfunded(f"PayPal did not pay it ({name})")
@@ -271,7 +272,7 @@ def _order(
 
 
 def _given_back(request: PaymentRequest, item: Mapping[str, Any]) -> Reversed | Declined | Unknown:
-    """What an item shows of a reversal."""
+    """Return the outcome of a reversal, as the item shows it."""
     status = item["transaction_status"]
     if status in _GIVEN_BACK:
         return Reversed(str(item["payout_item_id"]), request.amount_minor, request.currency)

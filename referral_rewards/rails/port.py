@@ -1,4 +1,4 @@
-"""What every way to pay must be able to do."""
+"""The interface that every rail implements."""
 
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -17,62 +17,61 @@ from referral_rewards.domain.payouts.states import (
 
 
 class Rail(Protocol):
-    """A rail. Whatever happens on the way, each question has one of the answers below; it never raises instead."""
+    """A rail. Every method returns one of the answers below, whatever goes wrong; it never raises."""
 
     @property
     def facts(self) -> RailFacts:
-        """What is known of the rail: its record in the catalogue."""
+        """The rail's record in the catalogue."""
         ...
 
     async def pay(self, request: PaymentRequest, key: str) -> Answer:
-        """Pays once for each key, however often it is called with it while the rail knows the key."""
+        """Pay once for each key, however often it is called with that key while the rail knows it."""
         ...
 
     async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
-        """What became of the payment under this key, or None if the rail says that it knows of none.
+        """Return the outcome of the payment under this key, or None if the rail says that it has none.
 
-        It moves nothing. A rail that can't be asked (`RailFacts.looks_up`) answers unknown.
+        Moves no money. A rail without look-up (`RailFacts.looks_up`) answers unknown.
         """
         ...
 
     async def funded(self, request: PaymentRequest) -> bool | None:
-        """Whether our account with the rail holds enough for it now; None where it never says.
+        """Return whether our account with the rail now holds enough for the payment; None if the rail never reports it.
 
-        One that does not answer has not said that it does. It moves nothing.
+        False also if the rail does not answer. Moves no money.
         """
         ...
 
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
-        """What has become of an order that it accepted, by the rail's own reference. It moves nothing either."""
+        """Return the outcome of an order that the rail accepted, by the rail's reference. Moves no money."""
         ...
 
     async def look_up_reversal(
         self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str
     ) -> ReversalAnswer | None:
-        """What became of a reversal under this key, or None if the rail shows none. It moves nothing."""
+        """Return the outcome of the reversal under this key, or None if the rail shows none. Moves no money."""
         ...
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
-        """Takes back so much of what it paid, once for each key. The key is the reversal's own."""
+        """Reverse ``amount_minor`` of a payment, once for each key. The key belongs to the reversal."""
         ...
 
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None
     ) -> ListedPage | Unknown | Misconfigured:
-        """A page of what it paid from ``since`` until before ``until``, and what came back of that, however much and
-        late; at one request, for they are limited.
+        """Return a page of the payments from ``since`` (inclusive) to ``until`` (exclusive), with any later reversals
+        of them. It takes one request, because requests are limited.
 
-        ``payee`` is a destination that we paid to meanwhile, for a rail that has to be asked for each (`Sight.PAYEES`);
-        ``after`` the place that the page before named. An answer that is no page says why the list ends there. It
-        moves nothing.
+        ``payee`` is a destination that we paid in the span, for a rail that lists one payee at a time (`Sight.PAYEES`).
+        ``after`` is the place that the previous page named. Any other answer says why there is no page. Moves no money.
         """
         ...
 
 
 @runtime_checkable
 class HandsOver(Protocol):
-    """A rail whose payment is of no use to the payee until they are given a link or a code."""
+    """A rail whose payee needs a link or a code to use the payment."""
 
     async def handover(self, request: PaymentRequest, paid: Paid) -> Handed | Unknown | Misconfigured:
-        """What the payee is to be given of a payment that the rail shows. It moves nothing."""
+        """Return the link or code for the payee of a payment that the rail shows. Moves no money."""
         ...

@@ -1,6 +1,7 @@
-"""Credit on a customer's balance, spent by their next invoices: https://docs.stripe.com/api/customer_balance_transactions.
+"""Credit on a customer's balance, applied to their next invoices:
+https://docs.stripe.com/api/customer_balance_transactions.
 
-An entry is never changed; it is taken back by the opposite one.
+An entry is never changed; an opposite entry reverses it.
 """
 
 import re
@@ -30,7 +31,7 @@ _CUSTOMER: Final = re.compile(r"cus_\w{1,250}", re.ASCII)
 
 
 class StripeBalance:
-    """One balance transaction a payout: below zero is what we owe to the customer."""
+    """One balance transaction per payout. A negative amount is credit that we owe to the customer."""
 
     facts: Final = STRIPE_BALANCE
 
@@ -64,7 +65,7 @@ class StripeBalance:
         return seen(lambda: _reversed(found[0])) if found else None
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
-        """The balance may rise above zero by it: what was spent is asked for with the next invoice."""
+        """Reverse the credit. The balance may rise above zero: the next invoice then charges what was spent."""
         if amount_minor > request.amount_minor:
             return Declined("no more is taken back than was paid")
         if found := await self.look_up_reversal(request, paid, amount_minor, key):
@@ -77,7 +78,7 @@ class StripeBalance:
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None
     ) -> ListedPage | Unknown | Misconfigured:
-        """Adjustments alone: invoices that use credit up are none of ours. What takes credit back comes later."""
+        """List adjustments only: entries of invoices that use credit are not ours. Reversals after ``until`` count."""
         since_then = {"gte": within(since, until)["gte"]}
         return await page(partial(_listed, until), after, self._entries.list_async, payee, created=since_then)
 
@@ -96,7 +97,7 @@ class StripeBalance:
         return await answered(self._entries.create_async(request.destination, entry, {"idempotency_key": key}))
 
     async def _noted(self, request: PaymentRequest, key: str) -> list[Any] | Failure:
-        """The entries under the key: Stripe finds none by it, so that the customer's are read through."""
+        """Return the entries with the key. Stripe cannot search by it, so all the customer's entries are read."""
         if not _CUSTOMER.fullmatch(request.destination or ""):
             return []
         entries = await everything(self._entries.list_async, request.destination)
@@ -123,7 +124,8 @@ def _listed(until: datetime, entry: Any) -> Listed | None:
 
 
 def _paid(entries: Sequence[Any]) -> Paid:
-    """What was credited under one key. More than one entry is never what was asked for, and no one's amount."""
+    """Return what was credited under one key. If there are several entries, which is never what we asked for, its
+    amount is None."""
     first = entries[-1]
     currency = first.currency.upper()
     amount_minor = minor_of_units(NAME, -first.amount, currency) if len(entries) == 1 else None

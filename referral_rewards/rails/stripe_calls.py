@@ -1,7 +1,7 @@
-"""How Stripe is called: its own SDK over our client, one request a call, each failure an answer.
+"""Calls Stripe with its own SDK over our HTTP client: one request per call, and every failure becomes an answer.
 
-https://docs.stripe.com/api/idempotent_requests: a key is kept for a day at least, with the answer to its first request,
-500s included. https://docs.stripe.com/api/errors names the errors.
+https://docs.stripe.com/api/idempotent_requests: Stripe keeps a key for at least a day, with the response to its first
+request, 500s included. https://docs.stripe.com/api/errors lists the errors.
 """
 
 import logging
@@ -20,29 +20,29 @@ from referral_rewards.domain.payouts.states import Declined, Misconfigured, Unkn
 from referral_rewards.rails.access import StripeAccess
 from referral_rewards.rails.asking import PATIENCE_SECONDS, Failure, NoReply, exchange, seen, trouble, unread
 
-#: The version whose forms the adapters were written to.
+#: The API version that the adapters were written for.
 VERSION: Final = "2026-10-28.endive"
-#: The largest page, and how many of them are read before a list counts as too long to be searched.
+#: The largest page size, and how many pages are read before a list counts as too long to search.
 PAGE: Final = 100
 PAGES_MAX: Final = 10
 _RATE_LIMIT: Final = "rate_limit"
-#: What the SDK raises over an answer that it can't make anything of.
+#: What the SDK raises when it cannot parse a response.
 _UNREADABLE: Final = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyTaken:
-    """Our key stands for another request: something was paid, or refused, that is not what we ask for now."""
+    """Stripe knows our key for a different request: what was paid or refused under it is not this request."""
 
     why: str
 
 
 def api(access: StripeAccess, client: httpx.AsyncClient, patience_seconds: float = PATIENCE_SECONDS) -> Any:
-    """Stripe's API, version 1. The client is the caller's, who closes it.
+    """Return Stripe's API, version 1. The caller closes the client.
 
-    Typed loosely on purpose: what comes back is data of another party, and is read as such (`answered`).
+    Its type is `Any` on purpose: responses are untrusted data and are read as such (`answered`).
     """
-    # On a finer level the SDK writes down whatever it sends and receives.
+    # At a finer level the SDK logs everything that it sends and receives.
     logging.getLogger("stripe").setLevel(logging.WARNING)
     return stripe.StripeClient(
         access.key,
@@ -54,7 +54,7 @@ def api(access: StripeAccess, client: httpx.AsyncClient, patience_seconds: float
 
 
 async def answered(call: Awaitable[Any]) -> Any | Failure | KeyTaken:
-    """What a call that changes something comes to."""
+    """Return the outcome of a call that changes something."""
     try:
         return await call
     except stripe.APIConnectionError as error:
@@ -69,7 +69,7 @@ async def answered(call: Awaitable[Any]) -> Any | Failure | KeyTaken:
 
 
 async def read(call: Awaitable[Any]) -> Any | Failure | None:
-    """What a call that changes nothing comes to; None if Stripe says that it has no such object."""
+    """Return the outcome of a call that changes nothing; None if Stripe has no such object."""
     try:
         return await call
     except stripe.APIConnectionError as error:
@@ -82,7 +82,7 @@ async def read(call: Awaitable[Any]) -> Any | Failure | None:
 
 
 async def everything(list_async: Any, *path: str | None, **params: Any) -> list[Any] | Failure:
-    """All objects of a list, newest first; unknown if there are more than can be searched."""
+    """Return all objects of a list, newest first; unknown if the list is too long to search."""
     found: list[Any] = []
     for _ in range(PAGES_MAX):
         page = await read(list_async(*path, {"limit": PAGE, **params}))
@@ -103,11 +103,11 @@ async def everything(list_async: Any, *path: str | None, **params: Any) -> list[
 async def page(
     listed: Callable[[Any], Listed | None], after: str | None, list_async: Any, *path: str | None, **params: Any
 ) -> ListedPage | Unknown | Misconfigured:
-    """A page of a list of any length, newest first, as payments: those of its objects that are one."""
+    """Return a page of a list, newest first, with those of its objects that are payments."""
     place = {"starting_after": after} if after is not None else {}
     found = await read(list_async(*path, {"limit": PAGE, **params, **place}))
     if found is None:
-        # Nobody by that name; or of a list that was begun, the place where it goes on: it is not at its end.
+        # On the first page there is no such customer. Later the place to continue is gone, which is not the list's end.
         return ListedPage(()) if after is None else Unknown("it does not know the place any more that its list came to")
     rows = found if isinstance(found, Failure) else seen(partial(_rows, found))
     if isinstance(rows, Failure):
@@ -117,34 +117,34 @@ async def page(
 
 
 def within(since: datetime, until: datetime) -> dict[str, int]:
-    """The instants of a list: Stripe counts them in whole seconds."""
+    """Return the time range of a list as Stripe takes it, in whole seconds."""
     return {"gte": math.floor(since.timestamp()), "lt": math.ceil(until.timestamp())}
 
 
 def made_at(thing: Any) -> datetime:
-    """When Stripe made an object."""
+    """Return when Stripe created an object."""
     return datetime.fromtimestamp(int(thing.created), UTC)
 
 
 def noted(thing: Any, name: str) -> str | None:
-    """What we noted on an object when we made it."""
+    """Return a metadata value that we set when we created an object; None if there is none."""
     return thing.metadata.to_dict().get(name) if thing.metadata is not None else None
 
 
 def _rows(page: Any) -> tuple[list[Any], str | None]:
-    """The objects of a page, and the one after which the next begins, if there is a next."""
+    """Return the objects of a page, and the id after which the next page begins, or None if it is the last."""
     rows = list(page.data)
     return rows, rows[-1].id if rows and page.has_more else None
 
 
 def _said(error: stripe.StripeError) -> tuple[int, str | None]:
-    """The status and Stripe's word for it; None where the answer is not of Stripe's form."""
+    """Return the status and Stripe's error code; the code is None if the response does not have Stripe's form."""
     kind = error.error.type if error.error is not None else None
     return error.http_status or 0, (error.code or kind if kind else None)
 
 
 class _OurClient(stripe.HTTPClient):
-    """Sends what the SDK has made up, and of what it tells about this machine nothing."""
+    """Sends the SDK's requests without the headers that describe this machine."""
 
     name = "httpx"
 

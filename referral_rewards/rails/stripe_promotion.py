@@ -1,6 +1,6 @@
-"""A discount as a coupon with a promotion code of the payee's own: https://docs.stripe.com/api/promotion_codes.
+"""A discount, as a coupon with a promotion code for the payee: https://docs.stripe.com/api/promotion_codes.
 
-The coupon's id is our key, and it can be redeemed once: whatever becomes of the codes, no second discount is given.
+The coupon's id is our key, and it can be redeemed once. So however many codes exist, only one discount is given.
 """
 
 import re
@@ -39,7 +39,7 @@ _CUSTOMER: Final = re.compile(r"cus_\w{1,250}", re.ASCII)
 
 
 class StripePromotion:
-    """One coupon and one code a payout. A payee with a customer id of Stripe's gets a code that only they can use."""
+    """One coupon and one code per payout. If the payee has a Stripe customer id, only they can use the code."""
 
     facts: Final = STRIPE_PROMOTION
 
@@ -66,7 +66,7 @@ class StripePromotion:
         return code if isinstance(code, Failure) else seen(lambda: _paid(coupon, code))
 
     async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
-        """A coupon without a code is no discount yet."""
+        """Look the discount up. A coupon without a code is not a discount yet."""
         coupon = await read(self._coupons.retrieve_async(key))
         if coupon is None or isinstance(coupon, Failure):
             return coupon
@@ -92,7 +92,7 @@ class StripePromotion:
         return seen(lambda: _reversed(request, code))
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
-        """Only a code that was not redeemed can be taken back, and only whole."""
+        """Deactivate the code, in full only and only before it was redeemed."""
         if amount_minor != request.amount_minor:
             return Declined("a promotion code is taken back whole or not at all")
         off = await answered(self._codes.update_async(paid.reference, {"active": False}, {"idempotency_key": key}))
@@ -103,19 +103,19 @@ class StripePromotion:
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None
     ) -> ListedPage | Unknown | Misconfigured:
-        """Codes that bear our mark alone: what a shop gives away otherwise is none of ours."""
+        """List only codes with our metadata or key. Other codes of the shop are not ours."""
         span = within(since, until)
         return await page(_listed, after, self._codes.list_async, created=span, expand=["data.promotion.coupon"])
 
     async def handover(self, request: PaymentRequest, paid: Paid) -> Handed | Unknown | Misconfigured:
-        """The code as the payee types it."""
+        """Return the code as the payee types it."""
         code = await read(self._codes.retrieve_async(paid.reference))
         if code is None or isinstance(code, Failure):
             return code if isinstance(code, Unknown | Misconfigured) else Unknown("Stripe does not show the code")
         return seen(lambda: Handed("code", _typed(code.code), code.id))
 
     async def _coupon(self, request: PaymentRequest, key: str) -> Any | Failure:
-        """The coupon under the key, made now or before; unknown if another discount stands there."""
+        """Return the coupon under the key, created now or earlier; unknown if it is a different discount."""
         try:
             amount = as_units(NAME, request.amount_minor, request.currency)
         except NotPayable as error:
@@ -131,7 +131,7 @@ class StripePromotion:
         }
         made = await answered(self._coupons.create_async(order, {"idempotency_key": f"{key}-coupon"}))
         if isinstance(made, KeyTaken | Declined):
-            # Either was it refused, or it stands there already: the key of the coupon itself does not expire.
+            # Either it was refused or it exists already: the coupon's id, which is our key, does not expire.
             found = await read(self._coupons.retrieve_async(key))
             if found is None or isinstance(found, Failure):
                 return found or (made if isinstance(made, Declined) else Unknown(made.why))
@@ -143,7 +143,10 @@ class StripePromotion:
 
 
 def _typed(code: Any) -> str:
-    """The code, if it is one that a letter may hold: https://docs.stripe.com/api/promotion_codes/object."""
+    """Return the code if it is safe in a letter, else raise ValueError.
+
+    https://docs.stripe.com/api/promotion_codes/object gives its form.
+    """
     if not isinstance(code, str) or not _CODE.fullmatch(code):
         raise ValueError("no code")
     return code
@@ -162,14 +165,15 @@ def _listed(code: Any) -> Listed | None:
         amount_minor=minor_of_units(NAME, coupon.amount_off, currency) if once else None,
         currency=currency,
         destination=code.customer,
-        # One that was redeemed was paid, whatever became of it later.
+        # A redeemed code counts as paid, even if it was deactivated later.
         state=ListedState.PAID if code.active or code.times_redeemed else ListedState.FAILED,
         at=made_at(code),
     )
 
 
 def _paid(coupon: Any, code: Any) -> Paid:
-    """What the code gives. A coupon that can be redeemed twice is not what was asked for, and of no one's amount."""
+    """Return the discount of the code. If its coupon is not what we asked for, such as one that can be redeemed twice,
+    the amount is None."""
     currency = (coupon.currency or "").upper()
     once = coupon.max_redemptions == 1 and coupon.amount_off is not None and code.promotion.coupon == coupon.id
     amount_minor = minor_of_units(NAME, coupon.amount_off, currency) if once else None

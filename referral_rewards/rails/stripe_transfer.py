@@ -35,7 +35,7 @@ _ACCOUNT: Final = re.compile(r"acct_\w{1,250}", re.ASCII)
 
 
 class StripeTransfer:
-    """One transfer a payout. Its group is our key, by which it is found for as long as Stripe keeps it."""
+    """One transfer per payout. Its transfer group is our key, by which it can be looked up at Stripe."""
 
     facts: Final = STRIPE_TRANSFER
 
@@ -71,7 +71,7 @@ class StripeTransfer:
         return seen(lambda: _shown(found)) if found else None
 
     async def funded(self, request: PaymentRequest) -> bool | None:
-        """Transfers are paid from what is available: https://docs.stripe.com/api/balance."""
+        """Compare with the available balance, which transfers are paid from: https://docs.stripe.com/api/balance."""
         balance = await read(self._balance.retrieve_async())
         if balance is None or isinstance(balance, Failure):
             return False
@@ -93,7 +93,7 @@ class StripeTransfer:
         return None if made is None else seen(lambda: _reversed(made))
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
-        """Stripe itself takes back no more than was paid; a transfer may be taken back in several parts."""
+        """Reverse a transfer, in several parts if need be. Stripe itself refuses to reverse more than was paid."""
         try:
             amount = as_units(NAME, amount_minor, request.currency)
         except NotPayable as error:
@@ -128,8 +128,8 @@ def _listed(transfer: Any) -> Listed:
 
 
 def _shown(transfers: Sequence[Any]) -> Paid | Declined:
-    """What was transferred under one key. More than one transfer is never what was asked for, and no one's amount; one
-    that was reversed whole is paid no longer."""
+    """Return what was transferred under one key. A fully reversed transfer no longer counts as paid. If there are
+    several transfers, which is never what we asked for, the amount is None."""
     first = transfers[-1]
     if len(transfers) == 1 and first.amount_reversed == first.amount:
         return Declined("the transfer was reversed at Stripe")

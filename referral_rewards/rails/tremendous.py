@@ -1,7 +1,7 @@
 """Gift cards by Tremendous: https://developers.tremendous.com/reference/create-order.
 
-The card is delivered as a link, which we hand to the payee ourselves: nothing personal goes to the provider. Our payee
-id stands for the recipient's name.
+The card is delivered as a link that we give to the payee ourselves, so no personal data goes to the provider. Our payee
+id takes the place of the recipient's name.
 """
 
 import json
@@ -44,7 +44,7 @@ from referral_rewards.rails.asking import (
 )
 
 NAME: Final = TREMENDOUS.name
-#: Placed now; placed before, under our key; placed, and somebody has to approve it.
+#: Placed now; placed before under our key; placed and waiting for approval at Tremendous.
 _TAKEN: Final = frozenset({200, 201, 202})
 _PAYMENT_REQUIRED: Final = 402
 _EXECUTED: Final = "EXECUTED"
@@ -54,12 +54,12 @@ _UNDER_WAY: Final = frozenset(
 _FAILED: Final = frozenset({"FAILED", "CANCELED"})
 _PAGE: Final = 100
 _LINK: Final = re.compile(r"https://[!-~]{1,2000}", re.ASCII)
-#: Stands in the document for the amount, which no float may hold on its way into JSON.
+#: A placeholder for the amount in the document, so that the amount never becomes a float on its way into JSON.
 _AMOUNT: Final = "\x00amount\x00"
 
 
 class Tremendous:
-    """One order of one reward a payout. ``external_id`` is our key, which does not expire."""
+    """One order with one reward per payout. ``external_id`` is our key and does not expire."""
 
     facts: Final = TREMENDOUS
 
@@ -102,7 +102,7 @@ class Tremendous:
         return await self._find(request, key, key)
 
     async def funded(self, request: PaymentRequest) -> bool | None:
-        """A balance says what it holds, in the organisation's currency; for another currency nobody knows the rate.
+        """Compare with the balance, which is in the organisation's currency; None for another one: its rate is unknown.
 
         https://developers.tremendous.com/reference/get-funding-source
         """
@@ -130,9 +130,9 @@ class Tremendous:
         return seen(lambda: _cancelled(request, order))
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
-        """A card is cancelled whole, if at all; it needs no key, for it can be done once.
+        """Cancel the card, in full only. No key is needed: it can be cancelled only once.
 
-        Tremendous decides: its reference names cards whose delivery failed, its help those not redeemed within a week
+        Tremendous decides: its API reference allows it if delivery failed, its help page if not redeemed within a week
         (https://developers.tremendous.com/reference/cancel-reward, https://help.tremendous.com/en/articles/canceling-rewards).
         """
         if amount_minor != request.amount_minor:
@@ -155,7 +155,7 @@ class Tremendous:
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None
     ) -> ListedPage | Unknown | Misconfigured:
-        """New orders stand at the beginning of the list, so that it is read to an end that was fixed before."""
+        """List orders up to a fixed end: new orders appear at the beginning of the list and would shift the pages."""
         offset = int(after or 0)
         span = {"created_at[gte]": since.isoformat(), "created_at[lte]": until.isoformat()}
         reply = await self._call("GET", f"/orders?{urlencode({**span, 'limit': _PAGE, 'offset': offset})}")
@@ -170,7 +170,7 @@ class Tremendous:
         return ListedPage(within, str(offset + _PAGE) if len(orders) >= _PAGE else None)
 
     async def handover(self, request: PaymentRequest, paid: Paid) -> Handed | Unknown | Misconfigured:
-        """A link to the card. Only the answer to an order shows the first one; another is made for the same card."""
+        """Return a new link to the card. Only the response to the order shows the first link."""
         order = await self._order(paid.reference)
         if order is None or isinstance(order, Failure):
             return order if isinstance(order, Unknown | Misconfigured) else Unknown("it does not show the order")
@@ -191,7 +191,7 @@ class Tremendous:
         return seen(lambda: _answer(request, key, order))
 
     async def _order(self, name: str) -> Mapping[str, Any] | Failure | None:
-        """An order by its id or by ours; None if Tremendous says that there is none."""
+        """Return an order by its id or by our key; None if Tremendous says that there is none."""
         reply = await self._call("GET", f"/orders/{quote(name, safe='')}")
         if isinstance(reply, Unknown):
             return reply
@@ -213,19 +213,19 @@ class Tremendous:
 
 
 def _web_address(text: Any) -> str:
-    """The text, if it is a link that a letter may hold."""
+    """Return the text if it is a link that is safe in a letter, else raise ValueError."""
     if not isinstance(text, str) or not _LINK.fullmatch(text):
         raise ValueError("no link")
     return text
 
 
 def _code(reply: Reply) -> str | None:
-    """Something to call a refusal by: Tremendous has sentences where others have codes."""
+    """Return a code for a refusal, or None if it does not have Tremendous's form: it has messages but no codes."""
     return "refused" if isinstance(reply.body.get("errors"), dict) else None
 
 
 def _listed(order: Mapping[str, Any]) -> Listed:
-    """What an order shows to whoever did not ask for it: more than one reward in it is no one's amount."""
+    """Return an order as listed. If it holds more than one reward, its amount is None."""
     rewards, status = order["rewards"], order["status"]
     value = rewards[0]["value"]
     currency = str(value["currency_code"])
@@ -244,7 +244,7 @@ def _listed(order: Mapping[str, Any]) -> Listed:
 
 
 def _answer(request: PaymentRequest, key: str, order: Mapping[str, Any]) -> Answer:
-    """What an order shows. One that is not ours, or holds more than one reward, is of no one's amount."""
+    """Return what an order shows. If it is not ours or holds more than one reward, its amount is None."""
     rewards, status = order["rewards"], order["status"]
     ours = order["external_id"] == key and len(rewards) == 1
     value = rewards[0]["value"]
@@ -260,7 +260,7 @@ def _answer(request: PaymentRequest, key: str, order: Mapping[str, Any]) -> Answ
 
 
 def _cancelled(request: PaymentRequest, order: Mapping[str, Any]) -> Reversed | None:
-    """What an order shows of a reward that was cancelled."""
+    """Return the reversal if the order was cancelled, else None."""
     if order["status"] != "CANCELED":
         return None
     return Reversed(str(order["rewards"][0]["id"]), request.amount_minor, request.currency)

@@ -1,4 +1,4 @@
-"""The record of who did what, when: sign-ins, people, tokens, programs, decisions. Append-only."""
+"""The append-only audit log: who did what and when, for sign-ins, people, tokens, programs and decisions."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -8,13 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import AuditEvent
 
-#: The actor of what was tried by somebody who is not signed in.
+#: The actor of an attempt by someone who is not signed in.
 NOBODY: Final = "nobody"
 
 
 async def note(
     connection: AsyncConnection, *, actor: str, act: str, subject: str, at: datetime, **details: Any
 ) -> None:
-    """Puts on record, in the caller's transaction, what somebody did: ``act`` is noun.verb, ``subject`` what it was
-    done to. Neither names a person by anything but an id."""
+    """Record an act in the caller's transaction.
+
+    ``act`` has the form noun.verb; ``subject`` is what it was done to. Both name people only by id.
+    """
     await connection.execute(insert(AuditEvent).values(at=at, actor=actor, act=act, subject=subject, details=details))

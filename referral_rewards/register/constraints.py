@@ -1,4 +1,4 @@
-"""What a violated constraint means. Which one it is, the database says by its name; nobody guesses."""
+"""Translate a violated constraint into its meaning, by the name that the database reports."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 def meaning(error: IntegrityError, known: Mapping[str, T]) -> T:
-    """What the violated constraint means, by the names of those that whoever asks may violate.
+    """Return the meaning of the violated constraint; ``known`` maps the constraints that the caller may violate.
 
     Raises:
-        IntegrityError: the same error, where the constraint is none of them: it is a bug.
+        IntegrityError: the same error, if the constraint is not in ``known``: that is a bug.
     """
     name = violated(error)
     if name is None or name not in known:
@@ -21,6 +21,6 @@ def meaning(error: IntegrityError, known: Mapping[str, T]) -> T:
 
 
 def violated(error: IntegrityError) -> str | None:
-    """The name of the constraint or unique index; None where a trigger refused, which names none."""
+    """Return the name of the constraint or unique index; None if a trigger refused, because it has no name."""
     name: str | None = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
     return name

@@ -1,4 +1,4 @@
-"""The marks of a person: keyed hashes of the identities by which the register knows referrers, customers and payees."""
+"""Find the marks of a person: keyed hashes of the identities of referrers, customers and payees."""
 
 from typing import Final
 from uuid import UUID
@@ -10,7 +10,7 @@ from referral_rewards.domain.facts import identity
 
 
 async def of_payee(connection: AsyncConnection, payee: str) -> frozenset[str]:
-    """The marks of somebody who is paid: as a referrer by what was enrolled, as a customer by what was bought."""
+    """Return a payee's marks: as a referrer from their enrolments, as a customer from their purchases."""
     own = f"customer:{payee}"
     bought = (await connection.execute(_MARKS_OF_BUYER, {"marks": [own]})).scalars()
     return frozenset({own}) | await of_referrer(connection, payee) | frozenset(bought)
@@ -22,11 +22,11 @@ async def of_referrer(connection: AsyncConnection, referrer: str | None) -> froz
 
 
 async def of_payees_of_cycle(connection: AsyncConnection, cycle: UUID) -> frozenset[str]:
-    """The marks of everybody whom a payout cycle pays."""
+    """Return the marks of all payees of a payout cycle."""
     return frozenset((await connection.execute(_MARKS_OF_PAYEES, {"id": cycle})).scalars())
 
 
-# Of a referrer's enrolments, and of the purchases that share with one of these who the person is.
+# The marks of a referrer's enrolments, and of the purchases that share an identity mark with one of them.
 _MARKS_OF_REFERRER: Final = text("""
 WITH enrolled AS MATERIALIZED (
     SELECT DISTINCT unnest(f.marks) AS mark
@@ -52,7 +52,7 @@ CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = m.key OFFSET 0) AS 
 CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
 """)
 
-# As `of_payee`, of all payees at once.
+# The same as `of_payee`, for all payees of a cycle.
 _MARKS_OF_PAYEES: Final = text("""
 WITH payee AS MATERIALIZED (SELECT DISTINCT payee AS name FROM payout WHERE cycle_id = :id)
 SELECT 'customer:' || name FROM payee

@@ -1,6 +1,7 @@
-"""The outbox: messages to workflows, stored in the transaction that gave rise to them and deleted once delivered.
+"""The outbox: messages to workflows, stored in the transaction that causes them and deleted once delivered.
 
-Nobody else writes it. A statement that finds by itself whom to wake has the words that do so from here (`wakeups`).
+Only this module writes the table. A larger statement that itself finds which workflows to wake takes the SQL for it
+from `wakeups`.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from referral_rewards.domain.payouts import states as payouts
 
 
 class WakeupKind(StrEnum):
-    """What a wake-up tells of; its subject is the id of that fact, decision, payout, clawback case, cycle and so on."""
+    """What a wake-up is about. Its subject is the id of that fact, decision, payout, clawback case, cycle and so on."""
 
     FACT = "fact"
     DECISION = "decision"
@@ -34,7 +35,7 @@ class WakeupKind(StrEnum):
     RECONCILIATION_DUE = "reconciliation_due"
 
 
-#: These wake a workflow that is no referral's.
+#: These wake a workflow other than a referral's.
 _OF_NO_REFERRAL: Final = frozenset(
     {
         *(WakeupKind.PAYOUT_DUE, WakeupKind.PAYOUT_OVERDUE, WakeupKind.CLAWBACK_DUE),
@@ -46,7 +47,7 @@ _OF_NO_REFERRAL: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The wake-ups of one kind for one target, delivered as one message that names the newest subject."""
+    """All wake-ups of one kind for one target, delivered as one message that names the newest subject."""
 
     kind: WakeupKind
     target: str
@@ -55,45 +56,48 @@ class Delivery:
     program: str | None = None
     referrer: str | None = None
     channel: str | None = None
-    pays: str | None = None  # the referral whose reward a payout is; of one of a cycle the program
-    due_on: date | None = None  # of a cycle
+    pays: str | None = None  # for a payout: the referral whose reward it pays, or the program if a cycle pays it
+    due_on: date | None = None  # for a cycle
 
 
 async def enqueue(connection: AsyncConnection, kind: WakeupKind, target: str, subject: UUID) -> None:
-    """Stores a wake-up in the caller's transaction; a referral's stays on the list `to_judge` until it was judged."""
+    """Store a wake-up in the caller's transaction. A referral also stays listed in `to_judge` until it is judged."""
     statement = _ENQUEUE if kind in _OF_NO_REFERRAL else _ENQUEUE_JUDGEMENT
     await connection.execute(statement, {"kind": kind, "target": target, "subject": subject})
 
 
 async def enqueue_newest_fact(connection: AsyncConnection, referrals: Sequence[str], batch: UUID | None = None) -> None:
-    """Has referrals judged again for a reason that is no fact of theirs: a wake-up for each, naming its newest fact.
+    """Have referrals judged again although no new fact concerns them; each wake-up names the referral's newest fact.
 
-    With a ``batch`` they wait until it is whole (`release`).
+    With a ``batch`` the wake-ups are held back until that batch is complete (`release`).
     """
     await connection.execute(_ENQUEUE_NEWEST_FACT, {"referrals": list(referrals), "batch": batch})
 
 
 async def release(connection: AsyncConnection, batches: Sequence[UUID]) -> None:
-    """Lets the wake-ups go that waited for these batches of facts to be whole."""
+    """Release the wake-ups that waited for these batches of facts."""
     await connection.execute(_RELEASE, {"batches": list(batches)})
 
 
 def wakeups(kind: WakeupKind, target: str, subject: str, rest: str, *, batch: str = "NULL") -> str:
-    """The SQL that stores a wake-up for each row of a query, to be a part of a larger statement.
+    """Return the SQL that stores a wake-up for each row of a query, for use in a larger statement.
 
-    ``target``, ``subject`` and ``batch`` are expressions over what ``rest``, the query from its FROM on, names.
+    ``rest`` is the query from its FROM on; ``target``, ``subject`` and ``batch`` are expressions over its columns.
     """
     return f"""INSERT INTO outbox (kind, target, subject_id, batch_id)
     SELECT '{kind}', {target}, {subject}, CAST({batch} AS uuid) {rest}"""
 
 
 async def judged(connection: AsyncConnection, referral: str) -> None:
-    """Takes a referral off the list, before its decisions and payouts are read: what is added later stays."""
+    """Remove a referral from `to_judge`. Call it before reading decisions and payouts, so that later entries stay."""
     await connection.execute(_JUDGED, {"referral": referral})
 
 
 async def claim(connection: AsyncConnection, limit: int) -> list[Delivery]:
-    """Holds up to ``limit`` waiting wake-ups until the transaction ends, beside other relays; coalesced."""
+    """Lock up to ``limit`` waiting wake-ups until the transaction ends, and return them coalesced.
+
+    Wake-ups that another relay holds are skipped.
+    """
     rows = await connection.execute(_CLAIM, {"limit": limit})
     return [
         Delivery(
@@ -112,15 +116,16 @@ async def claim(connection: AsyncConnection, limit: int) -> list[Delivery]:
 
 
 async def delivered(connection: AsyncConnection, ids: Sequence[int]) -> None:
-    """Forgets wake-ups that were delivered."""
+    """Delete wake-ups that were delivered."""
     await connection.execute(_DELIVERED, {"ids": list(ids)})
 
 
 async def sweep(connection: AsyncConnection, overdue_before: datetime, limit: int = 500) -> int:
-    """Wakes again referrals whose projection lags for long, or whose alarm should have rung, and what else of money is
-    not done with; how many.
+    """Wake what should have moved and did not, and return how many workflows that is.
 
-    A signal can be lost with its server and a workflow can be terminated: the register says what should be going on.
+    These are referrals that were not judged on their newest facts or slept past their wake-up time, and overdue
+    payouts, clawbacks, cycles and reconciliations. A signal can be lost with its server and a workflow can be
+    terminated; the register knows what should be running.
     """
     result = await connection.execute(_SWEEP, {"overdue_before": overdue_before, "limit": limit})
     return int(result.scalar_one())

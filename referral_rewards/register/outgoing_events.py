@@ -1,4 +1,4 @@
-"""Events for others' systems: who is told of which, and one message on record for each of them."""
+"""Events for webhook endpoints: which endpoint receives which, and one stored message for each."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,9 +13,9 @@ from referral_rewards.register.locks import dump
 
 
 async def connect(connection: AsyncConnection, endpoints: Mapping[str, Sequence[str]]) -> None:
-    """Has exactly these be told from now on, each of the types of events that it asks for.
+    """Replace the configured endpoints: each name with the event types that it receives from now on.
 
-    What was planned for one that is no longer among them is still tried, until its time is over.
+    Messages already planned for an endpoint that is removed are still tried until they expire.
     """
     await connection.execute(
         _CONNECT, {"endpoints": dump([[name, list(events)] for name, events in endpoints.items()])}
@@ -23,14 +23,14 @@ async def connect(connection: AsyncConnection, endpoints: Mapping[str, Sequence[
 
 
 async def announce(connection: AsyncConnection, event: str, *, referral: str, occasion: str, at: datetime) -> None:
-    """Plans to tell of an event, in the transaction that brings it about; a second time changes nothing."""
+    """Plan the messages for an event, in the transaction that causes it. Repeating the call changes nothing."""
     await connection.execute(_ANNOUNCE, {"event": event, "referral": referral, "occasion": occasion, "at": at})
 
 
 async def note_step(
     connection: AsyncConnection, referral: str, at: datetime, status: str, reason: str | None, facts_version: int
 ) -> None:
-    """Writes a step into a referral's history, and plans to tell of it: one statement, for there are many of them."""
+    """Add a step to a referral's history and plan its messages; in one statement, because steps are frequent."""
     step = {"referral": referral, "at": at, "status": status, "reason": reason, "version": facts_version}
     await connection.execute(_NOTE_STEP, step)
 
@@ -46,7 +46,7 @@ INSERT INTO webhook_endpoint (name, events) SELECT name, events FROM wanted
 ON CONFLICT (name) DO UPDATE SET events = excluded.events
 """)
 
-#: One message for each endpoint that asks for an event's type. Its program is looked up when it is told.
+#: One message for each endpoint that subscribes to the event's type. The program is looked up on delivery.
 _TELL: Final = """
 INSERT INTO notice (id, referral_id, program, template, audience, recipient, channel, occasion, planned_at, state,
                     attempts, due_at)

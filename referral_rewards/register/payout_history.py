@@ -1,6 +1,6 @@
-"""The history of a payout: what was asked of its rail, what came of it, and who decided what; append-only.
+"""The history of a payout: requests to its rail, their outcomes, and decisions; append-only.
 
-The database notes each change of state itself, whoever makes it; here are the attempts and what released them.
+The database itself records every change of state. This module records the attempts and what released them.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from referral_rewards.domain.payouts.states import PayoutState
 SENT: Final = "sent"
 LOOKED_UP: Final = "looked_up"
 POLLED: Final = "polled"
-#: An answer that moves nothing, or came too late to.
+#: An answer that changes nothing, or came too late to change anything.
 ANSWERED: Final = "answered"
-#: The rail let none of the present key's attempts in: it has not seen that key.
+#: The rail rejected our credentials on every attempt under the current key: it has not seen that key.
 SHUT_OUT: Final = "shut_out"
 TOPPED_UP: Final = "topped_up"
 
@@ -33,18 +33,18 @@ async def append(
     why: str | None = None,
     reference: str | None = None,
 ) -> int:
-    """Notes an act on a payout, with the state in which it stands; the number of the step."""
+    """Append an act on a payout, with the payout's current state, and return the number of the step."""
     said = {"id": payout, "generation": generation, "at": at, "act": act, "why": why, "reference": reference}
     return int((await connection.execute(_APPEND, said)).scalar_one())
 
 
 async def newest(connection: AsyncConnection, payout: UUID) -> int:
-    """The number of its newest step: whoever notes an attempt learns by it whether another began meanwhile."""
+    """Return the number of the payout's newest step; by it an attempt finds out whether another has begun since."""
     return int((await connection.execute(_NEWEST, {"id": payout})).scalar_one())
 
 
 class Dates(NamedTuple):
-    """When a payout was planned, when it was first sent, and when its present key was, by its history; None: never."""
+    """When a payout was planned, when it was first sent, and when its current key was first used; None for never."""
 
     planned_at: datetime | None
     first_sent_at: datetime | None
@@ -52,17 +52,17 @@ class Dates(NamedTuple):
 
 
 async def dates(connection: AsyncConnection, payout: UUID, generation: int) -> Dates:
-    """What the history of a payout, whose key is of that generation, says of when."""
+    """Return the dates of a payout from its history; ``generation`` is that of its current key."""
     return Dates(*(await connection.execute(_DATES, {"id": payout, "generation": generation})).one())
 
 
 async def of(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
-    """All steps, oldest first: generation, at, act, state, why, reference."""
+    """Return all steps, oldest first: generation, at, act, state, why, reference."""
     return (await connection.execute(_ALL, {"id": payout})).all()
 
 
 async def reference_it_settled_under(connection: AsyncConnection, payout: UUID, generation: int) -> str | None:
-    """The provider's reference under which the payout settled in that generation; None if there is none, or not one."""
+    """Return the provider's reference under which the payout settled in that generation; None unless exactly one."""
     found = (await connection.execute(_SETTLED_AS, {"id": payout, "generation": generation})).scalars().all()
     return found[0] if len(found) == 1 else None
 

@@ -1,4 +1,4 @@
-"""Programs in the register: publishing a version, and reading the versions a referral may be judged by."""
+"""Publish versions of a program's terms, and read them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import ProgramVersion
 from referral_rewards.domain import calendar
 from referral_rewards.domain.cycles.grouping import cycle_program_id
-from referral_rewards.domain.errors import NotFound, TermsNotPublishable
+from referral_rewards.domain.errors import NotFound, RequestInvalid, TermsNotPublishable
 from referral_rewards.domain.programs.terms import PayoutCycle, Terms, load_terms
 from referral_rewards.register import audit, outbox
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.outbox import WakeupKind
 
-#: Of each database its own: two of them in one process may have published at one instant.
+#: One cache per database: two databases in one process may hold different terms under one version number.
 _versions: Final[WeakKeyDictionary[Engine, dict[tuple[str, int], Terms]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What publishing did: the version's number, whether it was there before, and how many referrals it released."""
+    """The result of publishing: the version's number, whether it existed before, and how many referrals it released."""
 
     program: str
     version: int
@@ -35,13 +35,13 @@ class Published:
 
 
 async def versions(connection: AsyncConnection, program: str) -> list[tuple[int, Terms]]:
-    """All versions of a program, oldest first."""
+    """Return all versions of a program, oldest first: number and terms."""
     numbers = (await connection.execute(_NUMBERS, {"program": program})).scalars().all()
     return [(number, await version(connection, program, number)) for number in numbers]
 
 
 async def version(connection: AsyncConnection, program: str, number: int) -> Terms:
-    """The terms of that version of a program, which there is."""
+    """Return the terms of a version that exists."""
     found = await find(connection, program, number)
     if found is None:
         raise LookupError(f"program {program} has no version {number}")
@@ -49,8 +49,10 @@ async def version(connection: AsyncConnection, program: str, number: int) -> Ter
 
 
 async def find(connection: AsyncConnection, program: str | None, number: int | None) -> Terms | None:
-    """The terms of that version of a program, None if nobody published it. They never change, so that each is read and
-    parsed once a process."""
+    """Return the terms of a version of a program; None if it was never published.
+
+    Published terms never change, so each process reads and parses a version once.
+    """
     known = _versions.setdefault(connection.sync_engine, {})
     if program is None or number is None or (program, number) in known:
         return known.get((program, number))  # type: ignore[arg-type]
@@ -61,18 +63,18 @@ async def find(connection: AsyncConnection, program: str | None, number: int | N
 
 
 async def zones(connection: AsyncConnection) -> dict[str, ZoneInfo]:
-    """The clock of every program, by its newest version."""
+    """Return the time zone of every program, from its newest version."""
     return {row.program: calendar.zone(row.timezone) for row in await connection.execute(_ZONES)}
 
 
 async def publish(connection: AsyncConnection, source: str, *, by: str, at: datetime) -> Published:
-    """Publishes terms as the program's next version and wakes the referrals that waited for want of it.
+    """Publish terms as the program's next version and wake the referrals that waited for terms.
 
     Publishing the newest version's text again changes nothing.
 
     Raises:
-        TermsInvalid: with every problem of the terms.
-        TermsNotPublishable: if a referral that is bound to an earlier version would change its terms.
+        TermsInvalid: with every problem in the terms.
+        TermsNotPublishable: if the terms of a referral that is bound to an earlier version would change.
     """
     terms = load_terms(source)
     await lock(connection, Lock.PROGRAMS)
@@ -104,7 +106,7 @@ async def publish(connection: AsyncConnection, source: str, *, by: str, at: date
         )
     )
     await audit.note(connection, actor=by, act="program.published", subject=terms.program, at=at, version=number)
-    # Whichever pays in cycles: what another version said before still has its schedule.
+    # Needed only for terms that pay in cycles: earlier versions that do already have their schedule.
     if isinstance(terms.payouts.timing, PayoutCycle):
         await outbox.enqueue(connection, WakeupKind.SCHEDULE_DUE, terms.program, cycle_program_id(terms.program))
     released = (await connection.execute(_RELEASE, {"program": terms.program})).scalar_one()
@@ -112,21 +114,37 @@ async def publish(connection: AsyncConnection, source: str, *, by: str, at: date
 
 
 async def listing(connection: AsyncConnection) -> Sequence[Any]:
-    """Every version of every program: program, version, name, effective_from, published_at, published_by."""
+    """Return every version of every program: program, version, name, effective_from, published_at, published_by."""
     return (await connection.execute(_LISTING)).all()
 
 
+async def hold_known(connection: AsyncConnection, program: str | None) -> None:
+    """For a list of nothing: whether it is empty because nobody knows the program that it was asked for.
+
+    Raises:
+        RequestInvalid: if no terms of it were published, and no referral names it.
+    """
+    if program is not None and not (await connection.execute(_MENTIONED, {"program": program})).scalar_one():
+        raise RequestInvalid(str(await unknown(connection, program)), "program")
+
+
+async def unknown(connection: AsyncConnection, program: str) -> NotFound:
+    """That nobody knows a program of this name, and which is the nearest."""
+    known = (await connection.execute(_NAMES)).scalars().all()
+    return NotFound("program", program, known)
+
+
 async def shown(connection: AsyncConnection, program: str, version: int | None) -> str:
-    """The YAML of a version, the newest if none is named, as it was published.
+    """Return the YAML of a version as it was published; of the newest if no version is named.
 
     Raises:
         NotFound: if there is no such program or version.
     """
     source = (await connection.execute(_SOURCE, {"program": program, "version": version})).scalar_one_or_none()
     if source is None:
-        raise NotFound(
-            "program" if version is None else "version", program if version is None else f"{program} {version}"
-        )
+        if version is not None and await versions(connection, program):
+            raise NotFound("version", f"{program} {version}")
+        raise await unknown(connection, program)
     return str(source)
 
 
@@ -148,12 +166,19 @@ SELECT source FROM program_version
 WHERE program = :program AND (CAST(:version AS int) IS NULL OR version = :version) ORDER BY version DESC LIMIT 1
 """)
 
+_MENTIONED: Final = text("""
+SELECT EXISTS (SELECT 1 FROM program_version WHERE program = :program)
+    OR EXISTS (SELECT 1 FROM referral WHERE program = :program)
+""")
+
+_NAMES: Final = text("SELECT DISTINCT program FROM program_version")
+
 _LISTING: Final = text("""
 SELECT program, version, terms->>'name' AS name, effective_from, published_at, published_by
 FROM program_version ORDER BY program, version
 """)
 
-# A referral is bound to a version once it was judged by it, or could be: it began and a version was in force.
+# A referral is bound to a version once it was judged by it, or could be: it has begun and a version was in force.
 _BOUND: Final = text("""
 SELECT r.id, r.began_at,
        (SELECT max(v.version) FROM program_version v

@@ -1,4 +1,4 @@
-"""Rails that do not let us in: nothing goes over them but for one attempt now and then, until one is let in."""
+"""Halted rails: a rail that rejects our credentials is used only for a periodic probe, until it answers again."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -8,24 +8,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.payouts.advice import PROBE, until_the_probe
 
-#: How long it is left alone, and why.
+#: How long to leave the rail alone, and why.
 Wait = tuple[timedelta, str]
 
 
 async def of(connection: AsyncConnection, rail: str) -> Any | None:
-    """Since when and why a rail is halted; None if it is not."""
+    """Return the row of a rail's halt (since when and why); None if the rail is not halted."""
     return (await connection.execute(_HALT, {"rail": rail})).one_or_none()
 
 
 def wait(halt: Any | None, now: datetime) -> Wait | None:
-    """How long it is left alone; None if it may be asked."""
+    """Return how long to leave the rail alone; None if it may be called."""
     if halt is None or (left := until_the_probe(halt.probed_at, now)) is None:
         return None
     return left, f"the rail {halt.rail} does not let us in: {halt.why}"
 
 
 async def take_probe(connection: AsyncConnection, rail: str, now: datetime) -> Wait | None:
-    """The same, for whoever is about to ask a halted rail that may be tried now: the first who comes tries it."""
+    """Claim the probe of a halted rail. Return None if the caller may try the rail, else how long to wait.
+
+    The first caller after the pause gets the probe.
+    """
     asked = {"rail": rail, "at": now, "before": now - PROBE}
     if (await connection.execute(_TAKE_PROBE, asked)).one_or_none() is not None:
         return None
@@ -33,12 +36,12 @@ async def take_probe(connection: AsyncConnection, rail: str, now: datetime) -> W
 
 
 async def halt(connection: AsyncConnection, rail: str, why: str, now: datetime) -> None:
-    """Leaves a rail alone from now on that did not let somebody in."""
+    """Halt a rail that rejected our credentials."""
     await connection.execute(_HALTED, {"rail": rail, "why": why, "at": now})
 
 
 async def lift(connection: AsyncConnection, rail: str) -> None:
-    """Takes note that a rail answered."""
+    """Lift the halt of a rail that answered."""
     await connection.execute(_LIFTED, {"rail": rail})
 
 

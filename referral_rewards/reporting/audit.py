@@ -1,4 +1,4 @@
-"""The record of who did what, as it is shown: by actor, act or subject, page by page."""
+"""The audit log, filtered by actor, act or subject, in pages."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -12,7 +12,7 @@ from referral_rewards.reporting.shape import Instant, Shape
 
 
 class Event(Shape):
-    """One act: who did it (`nobody`: somebody who was not signed in), what (noun.verb), and to what."""
+    """One act: who did it (`nobody`: someone who was not signed in), what (noun.verb), and to what."""
 
     number: int
     at: Instant
@@ -24,8 +24,8 @@ class Event(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which part of the record is wanted: by whom, which acts (``user`` is every ``user.…``), on what; those that came
-    ``before`` the one of that number."""
+    """Filters of the audit log: actor, act (``user`` matches every ``user.…``), subject, and only entries with a
+    number ``before`` this one."""
 
     actor: str | None = None
     act: str | None = None
@@ -56,7 +56,7 @@ def _asked(wanted: Wanted) -> tuple[TextClause, dict[str, Any]]:
         conditions.append("subject = :subject")
     if wanted.before is not None:
         conditions.append("id < :before")
-    # Only what is asked for stands in the statement, so that each filter finds its index.
+    # The statement holds only the filters in use, so that each can use its index.
     statement = _LISTING.format(conditions=" AND ".join(conditions))
     asked = {"actor": wanted.actor, "act": wanted.act, "subject": wanted.subject, "before": wanted.before}
     given = {name: value for name, value in asked.items() if f":{name}" in statement}

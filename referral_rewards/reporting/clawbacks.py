@@ -1,4 +1,4 @@
-"""Clawback cases for whoever looks after them: page by page, one with all that was done, and what a payee owes."""
+"""Clawback cases: a list in pages, one case with its clawbacks and decisions, and what a payee owes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from referral_rewards.reporting.shape import Instant, Shape
 
 
 class ClawbackMade(Shape):
-    """One recovery that a person decided on, under the ``key`` by which the provider knows it if it was reversed."""
+    """A clawback that a person decided on. For a reversal, ``key`` is its idempotency key at the provider."""
 
     clawback: UUID
     kind: ClawbackKind
@@ -41,10 +41,10 @@ class ClawbackMade(Shape):
 
 
 class CaseInList(Shape):
-    """A paid reward whose ground fell away, by the fact that says so.
+    """A case for a paid reward that a later fact made undue.
 
-    ``proposed_minor`` is what the rules would have back, null where they can't tell; ``room_minor`` what is left of the
-    reward; ``to_do`` what a person does about it, null where nothing is left to do.
+    ``proposed_minor`` is the amount that the rules propose to recover, null if they can't tell; ``room_minor`` the
+    amount of the reward that can still be recovered; ``to_do`` what a person must do, null if nothing.
     """
 
     case: UUID
@@ -69,7 +69,7 @@ class CaseInList(Shape):
 
 
 class CaseShown(CaseInList, Actable):
-    """A case with its decisions, and what a decision would be made against now. ``amount_minor`` is the reward's."""
+    """A case with its decisions and its current digest. ``amount_minor`` is the reward's amount."""
 
     referral: str
     room_minor: int
@@ -77,8 +77,8 @@ class CaseShown(CaseInList, Actable):
 
 
 class Owed(Shape):
-    """What a payee owes in a currency, in minor units: in all, what of it is being taken back at providers, what is to
-    be kept from later payouts, and what of that is kept from one that is on its way."""
+    """What a payee owes in one currency, in minor units: the total, the part being reversed at providers, the part to
+    offset against later payouts, and the part of that which payouts under way already keep."""
 
     currency: str
     owed_minor: int
@@ -89,7 +89,7 @@ class Owed(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which cases are asked for; None asks for any. ``after`` is the id that the page before ended with."""
+    """Filters of the list; None means any. ``after`` is the last id of the page before."""
 
     state: CaseState | None = None
     program: str | None = None
@@ -122,10 +122,10 @@ def _asked(wanted: Wanted) -> dict[str, Any]:
 
 
 async def case(connection: AsyncConnection, number: UUID, keys: KeyRing) -> CaseShown:
-    """One case, with its decisions and what a decision would be made against now.
+    """Return one case with its decisions and its current digest.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if there is no such case.
     """
     asked = dict.fromkeys(("state", "program", "payee", "referral", "after")) | {"id": number, "limit": 1}
     (found,) = await _cases(connection, asked) or (None,)
@@ -136,12 +136,12 @@ async def case(connection: AsyncConnection, number: UUID, keys: KeyRing) -> Case
 
 
 async def owed(connection: AsyncConnection, payee: str) -> list[Owed]:
-    """What a payee owes, by currency."""
+    """Return what a payee owes, by currency."""
     return [Owed.model_validate(row) for row in await connection.execute(_OWED, {"payee": payee})]
 
 
 async def _cases(connection: AsyncConnection, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The members of each case that is asked for."""
+    """Return the members of each matching case."""
     rows = (await connection.execute(_PAGE, asked)).all()
     made: dict[UUID, list[ClawbackMade]] = {row.id: [] for row in rows}
     for each in await connection.execute(_CLAWBACKS, {"ids": list(made)}) if made else ():
@@ -176,7 +176,7 @@ def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
     }
 
 
-# In the order of their age no more than a page is read, or all of one state, payee or referral.
+# Reads one page in the order of age, or all cases of one state, payee or referral.
 _PAGE: Final = statement(
     """
 SELECT c.*, l.program, l.role, l.beneficiary AS payee, l.amount_minor, l.currency, l.rail, pl.payout_id,

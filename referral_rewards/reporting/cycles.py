@@ -1,4 +1,4 @@
-"""Payout cycles for whoever looks after them: which there are, what one comes to, and what the next one would pay."""
+"""Payout cycles: a list in pages, one cycle with its totals, and a preview of the next one."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ from referral_rewards.reporting.decisions import Actable
 from referral_rewards.reporting.shape import Instant, Shape
 
 _Key = TypeVar("_Key")
-#: So many payees are read at a time.
+#: How many payees are read at a time.
 _PAYEES_AT_ONCE: Final = 100
 
 
 class RailTotal(Shape):
-    """What payouts by one rail come to, and how many rewards they pay."""
+    """The totals of the payouts over one rail, and the number of rewards that they pay."""
 
     rail: str
     currency: str
@@ -40,7 +40,7 @@ class RailTotal(Shape):
 
 
 class CarriedTotal(Shape):
-    """What the rewards come to that wait for the next cycle for one reason."""
+    """The totals of the rewards that wait for the next cycle for one reason."""
 
     why: CarriedFor
     currency: str
@@ -49,7 +49,7 @@ class CarriedTotal(Shape):
 
 
 class Outcome(Shape):
-    """What the payouts in one state come to."""
+    """The totals of the payouts in one state."""
 
     state: PayoutState
     currency: str
@@ -58,15 +58,15 @@ class Outcome(Shape):
 
 
 class RailOutcome(Outcome):
-    """What the payouts by one rail and in one state come to."""
+    """The totals of the payouts over one rail and in one state."""
 
     rail: str
 
 
 class Summary(Shape):
-    """What a cycle comes to by rail and currency (``totals``), which legs wait for the next one, by reason
-    (``carried``), and once it is done where its payouts came to rest (``outcome``); ``refused`` says why its list is
-    not paid. Empty while it is gathered."""
+    """The totals of a cycle by rail and currency (``totals``), of the legs carried forward by reason (``carried``),
+    and of its payouts by final state once it is done (``outcome``). ``refused`` is why its list is not paid. Empty
+    while the cycle gathers."""
 
     totals: tuple[RailTotal, ...] = ()
     carried: tuple[CarriedTotal, ...] = ()
@@ -75,8 +75,8 @@ class Summary(Shape):
 
 
 class CycleInList(Shape):
-    """A payout cycle, by ``version`` of its program's terms. ``list`` is the digest of what finance releases;
-    ``minimum_minor`` the least that is paid to a payee in ``currency``."""
+    """A payout cycle under ``version`` of its program's terms. ``list`` is the digest of the list that finance
+    releases; ``minimum_minor`` the minimum paid to a payee, in ``currency``."""
 
     cycle: UUID
     program: str
@@ -93,13 +93,13 @@ class CycleInList(Shape):
 
 
 class CycleShown(CycleInList, Actable):
-    """A cycle with where its payouts stand, its decisions, and what a decision would be made against now."""
+    """A cycle with the states of its payouts, its decisions, and its current digest."""
 
     payouts: tuple[RailOutcome, ...]
 
 
 class CycleRow(Shape):
-    """One payout of a cycle, as a line of a file."""
+    """One payout of a cycle, as a row of an exported file."""
 
     payout: UUID
     payee: str
@@ -114,7 +114,7 @@ class CycleRow(Shape):
 
 
 class PlannedPayout(Shape):
-    """A payout that would be made, before anything is kept back of it."""
+    """A payout that the next cycle would make, before deductions."""
 
     payee: str
     rail: str
@@ -125,7 +125,7 @@ class PlannedPayout(Shape):
 
 
 class CarriedLeg(Shape):
-    """A reward that would wait for the cycle after, and why."""
+    """A reward that the next cycle would carry forward, and why."""
 
     leg: UUID
     referral: str
@@ -137,8 +137,8 @@ class CarriedLeg(Shape):
 
 
 class Preview(Shape):
-    """What a program's next cycle would pay by what is due now, by payee. ``next`` is what `after` takes for the page
-    that follows; null at the end."""
+    """What a program's next cycle would pay from the rewards due now, by payee. ``next`` is the `after` of the next
+    page; null at the end."""
 
     program: str
     due_on: date
@@ -152,7 +152,7 @@ class Preview(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which cycles are asked for; None asks for any. ``after`` is the id that the page before ended with."""
+    """Filters of the list; None means any. ``after`` is the last id of the page before."""
 
     program: str | None = None
     state: str | None = None
@@ -161,7 +161,7 @@ class Wanted:
 
 
 async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> list[CycleInList]:
-    """A page of cycles, the latest first."""
+    """Return a page of cycles, latest first."""
     asked = {"program": wanted.program, "state": wanted.state, "after": wanted.after, "limit": wanted.limit}
     return [CycleInList(**_brief(row)) for row in await connection.execute(_PAGE, asked)]
 
@@ -173,10 +173,10 @@ async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
 
 
 async def cycle(connection: AsyncConnection, number: UUID, keys: KeyRing) -> CycleShown:
-    """One cycle.
+    """Return one cycle.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if there is no such cycle.
     """
     row = await cycles.row(connection, number)
     if row is None:
@@ -187,7 +187,7 @@ async def cycle(connection: AsyncConnection, number: UUID, keys: KeyRing) -> Cyc
 
 
 async def rows(connection: AsyncConnection, number: UUID, *, after: UUID | None = None, limit: int) -> list[CycleRow]:
-    """A page of a cycle's payouts by their ids, with the referrals that each pays."""
+    """Return a page of a cycle's payouts, sorted by id, with the referrals that each pays."""
     asked = {"cycle": number, "after": after, "limit": limit}
     return [CycleRow.model_validate(row) for row in await connection.execute(_ROWS, asked)]
 
@@ -195,9 +195,9 @@ async def rows(connection: AsyncConnection, number: UUID, *, after: UUID | None 
 async def preview(
     connection: AsyncConnection, program: str, now: datetime, *, after: str | None = None, limit: int = _PAYEES_AT_ONCE
 ) -> Preview:
-    """What the program's next cycle would pay to the next payees by what is due now, and what it would carry forward.
+    """Return a page of what the program's next cycle would pay and carry forward, from the rewards due now.
 
-    Amounts are before anything is kept back, which is decided when the cycle gathers them.
+    Amounts are before deductions, which are planned when the cycle gathers.
 
     Raises:
         NotFound: if there is no such program, or it does not pay in cycles.
@@ -243,7 +243,7 @@ async def preview(
 
 
 async def previewed(connection: AsyncConnection, program: str, now: datetime) -> AsyncIterator[Preview]:
-    """All pages of the preview, one at a time, however many payees there are."""
+    """Yield all pages of the preview."""
     page = await preview(connection, program, now)
     yield page
     while page.next is not None:
@@ -252,7 +252,7 @@ async def previewed(connection: AsyncConnection, program: str, now: datetime) ->
 
 
 async def preview_totals(connection: AsyncConnection, program: str, now: datetime) -> Summary:
-    """What the whole next cycle would come to."""
+    """Return the totals of the whole next cycle."""
     totals: dict[tuple[str, str], list[int]] = {}
     carried: dict[tuple[CarriedFor, str], list[int]] = {}
     async for page in previewed(connection, program, now):
@@ -279,8 +279,9 @@ def _add(total: dict[_Key, list[int]], key: _Key, *more: int) -> None:
 async def _timing(connection: AsyncConnection, program: str, now: datetime) -> Timing:
     its = await cycles.timing(connection, program, now)
     if its is None:
-        known = await programs.versions(connection, program)
-        raise NotFound("payout cycle of program" if known else "program", program)
+        if await programs.versions(connection, program):
+            raise NotFound("payout cycle of program", program)
+        raise await programs.unknown(connection, program)
     return its
 
 
@@ -301,7 +302,7 @@ def _brief(row: Any) -> dict[str, Any]:
     }
 
 
-# A program has one a month, or one a week.
+# A program has one cycle a month or a week, so there are few.
 _PAGE: Final = text("""
 SELECT * FROM payout_cycle
 WHERE (CAST(:program AS text) IS NULL OR program = :program) AND (CAST(:state AS text) IS NULL OR state = :state)

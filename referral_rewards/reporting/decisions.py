@@ -1,4 +1,4 @@
-"""Decisions on record, and what a decision on money would be made against now."""
+"""Recorded decisions, and the current digest and possible acts of a subject of decisions on money."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -15,7 +15,7 @@ from referral_rewards.reporting.shape import Instant, Shape
 
 
 class Effect(Shape):
-    """What came of a decision, and why: applied, void, forged."""
+    """The effect of a decision, and why: applied, void or forged."""
 
     effect: str
     at: Instant
@@ -23,7 +23,7 @@ class Effect(Shape):
 
 
 class DecisionShown(Shape):
-    """A decision on record; ``genuine`` is false for a row that nobody with a key wrote."""
+    """A recorded decision; ``genuine`` is false if no trusted key signed it."""
 
     id: UUID
     seq: int
@@ -39,17 +39,17 @@ class DecisionShown(Shape):
 
 
 class ActShown(DecisionShown):
-    """A decision on money, with what it says beside its kind."""
+    """A decision on money, with its amount or reference."""
 
     amount_minor: int | None
     reference: str | None
 
 
 class Actable(Shape):
-    """What a decision on money would be made against now, and which acts it takes, in the order of their listing.
+    """A subject of decisions on money: its current digest, and the acts possible now (``takes``).
 
-    ``room_minor`` is the most that one may be over, in minor units of the subject's currency; null where none is over
-    an amount.
+    ``room_minor`` is the largest amount that an act may have, in minor units of the subject's currency; null if no act
+    has an amount.
     """
 
     id: UUID
@@ -62,10 +62,10 @@ class Actable(Shape):
 
 
 async def actable(connection: AsyncConnection, kind: SubjectKind, subject: UUID, keys: KeyRing) -> Actable:
-    """A payout, clawback case or cycle as a decision on it is made.
+    """Return a payout, clawback case or cycle as a subject of decisions.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if there is no such subject.
     """
     shown = await subjects.shown(connection, kind, subject, keys)
     return Actable(
@@ -80,7 +80,7 @@ async def actable(connection: AsyncConnection, kind: SubjectKind, subject: UUID,
 
 
 async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) -> tuple[ActShown, ...]:
-    """The decisions on a payout, clawback case or cycle, the first one first."""
+    """Return the decisions on a payout, clawback case or cycle, oldest first."""
     genuine = {each.id for each in await decisions.on_subject(connection, subject, keys)}
     rows = (await connection.execute(_ON_SUBJECT, {"subject": subject})).all()
     effects = await _effects(connection, rows)
@@ -94,7 +94,7 @@ async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) 
 
 
 async def on_referral(connection: AsyncConnection, referral: str, keys: KeyRing) -> tuple[DecisionShown, ...]:
-    """The decisions on a referral, the first one first."""
+    """Return the decisions on a referral, oldest first."""
     made, _ = await decisions.on_referral(connection, referral, keys)
     genuine = {each.id for each in made}
     rows = (await connection.execute(_ON_REFERRAL, {"referral": referral})).all()

@@ -1,4 +1,4 @@
-"""How payouts, rails, cycles and the books stand, in numbers for whoever watches them: each read by an index."""
+"""Monitoring gauges of payouts, rails, cycles and the books; each is read by an index."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from models.statuses import spelled
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.payouts.states import BEING_SENT, UNDER_WAY, PayoutState
 
-#: What an outcome may stay unknown for before people look into it.
+#: How long an outcome may stay unknown before a person should look into it.
 PATIENCE: Final = timedelta(hours=1)
-#: A payout that is due goes on within seconds, and one that seems forgotten is woken after two minutes.
+#: A due payout normally moves within seconds, and the sweep wakes a forgotten one after two minutes.
 _OVERDUE: Final = timedelta(minutes=15)
 _S = PayoutState
-#: All but those that are done with, of which there are ever more.
+#: All states but the final ones, whose numbers only grow.
 WATCHED: Final = tuple(state for state in PayoutState if state not in (_S.SETTLED, _S.CANCELLED))
 
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """``payouts`` by state and rail, without those that are done with; of them ``standing_still`` are due and nobody
-    carries them on. ``unbalanced`` of the newest entries of the books, which the database keeps at zero."""
+    """The gauges. ``payouts`` counts by state and rail, without final states; ``standing_still`` counts those that are
+    overdue and do not move. ``unbalanced`` counts among the newest entries of the books; the database keeps it zero."""
 
     payouts: Mapping[tuple[str, str], int]
     standing_still: int
@@ -37,7 +37,7 @@ class Gauges:
 
 
 async def gauges(connection: AsyncConnection, now: datetime) -> Gauges:
-    """How it stands at this moment."""
+    """Return the current gauges."""
     asked = {"states": list(WATCHED)}
     payouts = {(row.state, row.rail): row.payouts for row in await connection.execute(_PAYOUTS, asked)}
     unknown = (await connection.execute(_UNKNOWN, {"before": now - PATIENCE})).one()
@@ -59,7 +59,7 @@ _PAYOUTS: Final = text("""
 SELECT state, rail, count(*) AS payouts FROM payout WHERE state = ANY(CAST(:states AS text[])) GROUP BY 1, 2
 """)
 
-# One of a cycle waits for its release, and while it is stopped.
+# A cycle's payout waits until the cycle is released, and while it is stopped.
 _STILL: Final = text(
     spelled(
         """
@@ -75,7 +75,7 @@ WHERE p.state IN :under_way
     )
 )
 
-# Since when it is unknown: answers that change nothing leave this as it is.
+# Since when the outcome is unknown; answers that change nothing do not reset it.
 _UNKNOWN: Final = text(
     spelled(
         """

@@ -1,4 +1,4 @@
-"""Payouts for whoever looks after them: page by page, and one with its whole life."""
+"""Payouts: a list in pages, and one payout with its whole history."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,11 +26,10 @@ from referral_rewards.reporting.shape import Instant, Shape
 
 
 class PayoutInList(Shape):
-    """A payout: one provider call, for one reward or, in a payout cycle, for several of one payee.
+    """A payout: one provider call, for one reward or, in a payout cycle, for several rewards of one payee.
 
-    ``to_do`` says what a person does about it, null where it goes on by itself or is done with; ``key`` is the name
-    under which its provider knows it, ``reference`` the provider's own. ``amount_minor`` is what is sent: its rewards
-    less its deductions.
+    ``to_do`` is what a person must do, null if nothing; ``key`` is the idempotency key at the provider, ``reference``
+    the provider's own id. ``amount_minor`` is the amount sent: its rewards less its deductions.
     """
 
     payout: UUID
@@ -55,7 +54,7 @@ class PayoutInList(Shape):
 
 
 class LegPaid(Shape):
-    """A reward that it pays; one that is not ``live`` was taken out of it again."""
+    """A reward that the payout pays; if not ``live``, it was taken out of the payout again."""
 
     leg: UUID
     referral: str
@@ -68,7 +67,7 @@ class LegPaid(Shape):
 
 
 class Deduction(Shape):
-    """What it was lowered by: kept against the clawback ``source``, or withheld under the tax regime of that name."""
+    """A deduction from the payout: an offset for the clawback ``source``, or withheld under that tax regime."""
 
     kind: DeductionKind
     source: str
@@ -77,7 +76,7 @@ class Deduction(Shape):
 
 
 class PayoutStep(Shape):
-    """What was done about it, what came of that, and where it stood then."""
+    """A step in the payout's history: the act, its outcome, and the state at that time."""
 
     generation: int
     at: Instant
@@ -96,12 +95,12 @@ class PayoutLife(PayoutInList):
 
 
 class PayoutShown(PayoutLife, Actable):
-    """A payout with its legs, deductions, steps and decisions, and what a decision would be made against now."""
+    """A payout with its legs, deductions, steps and decisions, and its current digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which payouts are asked for; None asks for any. ``after`` is the id that the page before ended with."""
+    """Filters of the list; None means any. ``after`` is the last id of the page before."""
 
     state: PayoutState | None = None
     rail: str | None = None
@@ -137,10 +136,10 @@ def _asked(wanted: Wanted) -> dict[str, Any]:
 
 
 async def payout(connection: AsyncConnection, number: UUID, keys: KeyRing) -> PayoutShown:
-    """One payout.
+    """Return one payout.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if there is no such payout.
     """
     (found,) = await lives(connection, [number]) or (None,)
     if found is None:
@@ -149,7 +148,7 @@ async def payout(connection: AsyncConnection, number: UUID, keys: KeyRing) -> Pa
 
 
 async def lives(connection: AsyncConnection, numbers: Sequence[UUID]) -> list[PayoutLife]:
-    """The payouts of these ids, in their order; unknown ones are left out."""
+    """Return the payouts with these ids, in the order given; unknown ids are left out."""
     if not numbers:
         return []
     asked = {"ids": array([str(each) for each in numbers])}
@@ -203,7 +202,7 @@ def _brief(row: Any) -> dict[str, Any]:
 
 _BRIEF: Final = f"p.*, p.body->>'program' AS program, p.body->>'destination' AS destination, {GIVEN_UP} AS given_up"
 
-# In the order of their age no more than a page is read, or all of one state, payee, referral or cycle.
+# Reads one page in the order of age, or all payouts of one state, payee, referral or cycle.
 _PAGE: Final = text(f"""
 SELECT {_BRIEF} FROM payout p
 WHERE (CAST(:state AS text) IS NULL OR p.state = :state)

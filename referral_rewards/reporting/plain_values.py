@@ -1,4 +1,4 @@
-"""Values as files and JSON carry them, and lines of CSV that no spreadsheet takes for formulas."""
+"""Format values for files and JSON, and CSV rows that no spreadsheet takes for formulas."""
 
 import csv
 import io
@@ -9,12 +9,12 @@ from sqlalchemy import Row
 
 
 def instant(moment: datetime | None) -> str | None:
-    """An instant in ISO 8601, in UTC with ``Z``."""
+    """Return an instant in ISO 8601, in UTC with ``Z``."""
     return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def plain(value: Any) -> Any:
-    """A value of the register as a JSON value."""
+    """Return a value from the database as a JSON value."""
     if isinstance(value, datetime):
         return instant(value)
     if isinstance(value, dict):
@@ -26,17 +26,17 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, bool, type(None))) else str(value)
 
 
-#: What a spreadsheet would take for a formula. An id may begin so; it gets an apostrophe, as spreadsheets have it.
+#: A spreadsheet takes a cell that begins like this for a formula. An apostrophe in front makes it text.
 _FORMULA: Final = ("=", "+", "-", "@")
 
 
 def csv_row(*cells: str) -> str:
-    """One line of a sheet."""
+    """Return one row of CSV."""
     written = io.StringIO()
     csv.writer(written, lineterminator="\n").writerow(cells)
     return written.getvalue()
 
 
 def as_text(value: str) -> str:
-    """What somebody else chose, for a cell: never a formula."""
+    """Return a value from outside as a cell that is never a formula."""
     return f"'{value}" if value.startswith(_FORMULA) else value

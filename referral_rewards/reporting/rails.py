@@ -1,4 +1,4 @@
-"""The rails of an installation: which its workers have, which are halted since when and why, how many payouts wait."""
+"""The rails of an installation: which are connected, which are halted and why, and how many payouts wait for each."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,14 +11,14 @@ from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, OF_OURS
 from referral_rewards.domain.payouts.states import WAITING_FOR_ITS_RAIL
 from referral_rewards.reporting.shape import Instant, Shape
 
-#: A worker that has a rail says so every minute; one that has not for so long is gone.
+#: A worker reports its rails every minute; a rail not reported for this long is not connected.
 FRESH: Final = timedelta(minutes=10)
 
 
 class Rail(Shape):
-    """A rail. ``connected``: a worker said lately that it has it; ``mode`` is live, test or sandbox, null where no
-    provider stands behind it. ``halted_at`` and ``why`` are of one that does not let us in; ``waiting`` are its payouts
-    that are approved and neither paid nor before a person."""
+    """A rail. ``connected``: a worker has reported it recently; ``mode`` is live, test or sandbox, null for a rail
+    without a provider. ``halted_at`` and ``why`` are set while it rejects our credentials; ``waiting`` counts its
+    payouts that are approved and neither paid nor in review."""
 
     rail: str
     connected: bool
@@ -30,7 +30,7 @@ class Rail(Shape):
 
 
 class Halt(Shape):
-    """A rail that does not let us in: since when, why, and how many payouts wait for it."""
+    """A halted rail: since when, why, and how many payouts wait for it."""
 
     rail: str
     halted_at: Instant
@@ -39,25 +39,25 @@ class Halt(Shape):
 
 
 async def connected(connection: AsyncConnection, now: datetime) -> frozenset[str]:
-    """The rails that can be paid by now, as far as their workers have said lately."""
+    """Return the rails that can pay now: our own, and those that a worker has reported recently."""
     found = await connection.execute(_SEEN, {"since": now - FRESH})
     return OF_OURS | {row.rail for row in found}
 
 
 async def rails(connection: AsyncConnection, now: datetime) -> list[Rail]:
-    """Every rail that terms may name, in the order of the catalogue."""
+    """Return every rail that terms may name, in the order of the catalogue."""
     known = {row.rail: row for row in await connection.execute(_KNOWN)}
     there = await connected(connection, now)
     return [_rail(name, known.get(name), name in there) for name in CATALOGUE]
 
 
 async def halted(connection: AsyncConnection) -> list[Halt]:
-    """The rails that do not let us in, the first one first."""
+    """Return the halted rails, oldest halt first."""
     return [Halt.model_validate(row) for row in await connection.execute(_HALTED)]
 
 
 async def mode_of(connection: AsyncConnection, rail: str) -> str | None:
-    """Whether a rail moves real money, as a worker that had it said last."""
+    """Return a rail's mode (live, test or sandbox) as a worker last reported it; None if unknown."""
     return (await connection.execute(_MODE, {"rail": rail})).scalar_one_or_none()
 
 

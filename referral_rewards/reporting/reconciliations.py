@@ -1,4 +1,4 @@
-"""Reconciliations: how far each came, and what did not agree."""
+"""Reconciliations: their progress, and the differences found."""
 
 from dataclasses import asdict
 from typing import Any
@@ -13,8 +13,8 @@ from referral_rewards.reporting.shape import Instant, Shape
 
 
 class Reconciliation(Shape):
-    """How far a comparison came. ``ours`` and ``theirs`` count what was compared; ``unseen`` says in a sentence what
-    can't be known from this rail; ``why`` why it came to nothing."""
+    """A reconciliation and its progress. ``ours`` and ``theirs`` count the compared payments; ``unseen`` says what this
+    rail can't show; ``why`` is why it failed."""
 
     id: UUID
     rail: str
@@ -32,7 +32,7 @@ class Reconciliation(Shape):
 
 
 class FoundDifference(Shape):
-    """One thing that does not agree, what each side says of it, and all of it in a line."""
+    """A difference: the value on each side, and the whole in one line (``said``)."""
 
     kind: DifferenceKind
     payout: UUID | None
@@ -43,23 +43,23 @@ class FoundDifference(Shape):
 
 
 async def reconciliation(connection: AsyncConnection, name: UUID) -> Reconciliation:
-    """One reconciliation.
+    """Return one reconciliation.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if there is no such reconciliation.
     """
     return _shown(await reconciliations.row(connection, name))
 
 
 async def newest(connection: AsyncConnection, limit: int) -> list[Reconciliation]:
-    """The newest reconciliations, the newest first."""
+    """Return the newest reconciliations, newest first."""
     return [_shown(row) for row in await reconciliations.newest(connection, limit)]
 
 
 async def differences(
     connection: AsyncConnection, name: UUID, *, after: UUID | None, limit: int
 ) -> list[tuple[UUID, FoundDifference]]:
-    """What did not agree, by the ids of the differences; ``after`` is the id that the page before ended with."""
+    """Return a page of differences, each with its id, sorted by id; ``after`` is the last id of the page before."""
     return [
         (number, FoundDifference(**asdict(each), said=str(each)))
         for number, each in await reconciliations.differences(connection, name, after=after, limit=limit)

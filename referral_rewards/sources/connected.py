@@ -12,14 +12,15 @@ from referral_rewards.sources.port import Endpoint, Source, Told
 
 @asynccontextmanager
 async def connected(endpoints: Mapping[str, Endpoint]) -> AsyncIterator[Mapping[str, Source]]:
-    """The register and every source of ``endpoints``, for the length of the block."""
+    """Yield the register and every source of ``endpoints``, for the length of the block."""
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
         outside: dict[str, Source] = {name: HttpSource(name, at, client) for name, at in endpoints.items()}
         yield {REGISTER: RegisterSource(), **outside}
 
 
 class RegisterSource:
-    """For programs whose source can't be asked: reversals reach us as facts, and the record already counts them."""
+    """The source for programs that have none to ask. Reversals reach us as facts, and the register counts them
+    already."""
 
     async def order(self, order: str) -> Told:
         return Told(register_answer(order))

@@ -1,7 +1,7 @@
-"""A source over HTTP: whatever system it is, it tells its facts in the form in which it would post them to us.
+"""A source over HTTP. It reports facts in the same form in which it would post them to us.
 
-``GET {url}/orders/{order}`` and ``GET {url}/customers/{customer}`` answer ``{"facts": [CloudEvent, …]}``, 404 where
-nothing is known; ``GET {url}`` answers 2xx or 404. docs/guides/sources.md is the description for those who build one.
+``GET {url}/orders/{order}`` and ``GET {url}/customers/{customer}`` answer ``{"facts": [CloudEvent, …]}``, or 404 if the
+source knows nothing. ``GET {url}`` answers 2xx or 404. docs/guides/sources.md describes how to build a source.
 """
 
 import asyncio
@@ -19,18 +19,18 @@ from referral_rewards.domain.referrals import inquiries
 from referral_rewards.domain.referrals.inquiries import SourceAnswer, unavailable
 from referral_rewards.sources.port import Endpoint, Told
 
-#: Pauses before the second and the third try, and how long one may take from connecting to the last byte. Together
-#: they give a source seven seconds to be there: a judgement waits for it.
+#: The pauses before the second and the third try, and the time for one try from connecting to the last byte. Together
+#: they give a source seven seconds to answer, because a judgement waits for it.
 _PAUSES: Final = (0.2, 0.5)
 _PATIENCE_SECONDS: Final = 2.0
-#: What somebody tells of one order or one customer is never near this.
+#: Far more than any response about one order or one customer.
 _BODY_BYTES_MAX: Final = 1_000_000
-#: What an answer amounts to: of the source's name, what was asked about, and the facts told.
+#: Derives the answer from the source's name, the order or customer asked about, and the reported facts.
 _Reading = Callable[[str, str, Iterable[Event]], SourceAnswer]
 
 
 class _Unusable(Exception):
-    """Why an answer can't be used, in a sentence; ``again`` if the next try may go better."""
+    """A response that cannot be used. The message says why; ``again`` says whether a retry may help."""
 
     def __init__(self, why: str, *, again: bool) -> None:
         super().__init__(why)
@@ -38,7 +38,7 @@ class _Unusable(Exception):
 
 
 class HttpSource:
-    """A source at an address. The client is the caller's, who closes it."""
+    """A source at a URL. The caller closes the client."""
 
     def __init__(
         self,
@@ -82,10 +82,10 @@ class HttpSource:
         return Told(said, facts if usable else ())
 
     async def _get(self, url: str) -> bytes | None:
-        """The body of an answer, None for a 404.
+        """Return the body of a response, or None for a 404.
 
         Raises:
-            _Unusable: after as many tries as it is worth.
+            _Unusable: if a retry cannot help, or after the last try.
         """
         for pause in (*self._pauses, None):
             try:
@@ -98,13 +98,13 @@ class HttpSource:
 
     async def _get_once(self, url: str) -> bytes | None:
         try:
-            # The client's own timeouts begin anew with each byte; this one does not.
+            # The client's own timeouts restart with each byte; this one does not.
             async with asyncio.timeout(self._patience_seconds):
                 return await self._read(url)
         except _Unusable:
             raise
         except Exception as error:
-            # Not httpx's errors alone: an address that no socket takes fails in whatever way it likes.
+            # Not only httpx's errors: an invalid address can raise any exception.
             raise _Unusable(f"It could not be reached ({type(error).__name__}).", again=True) from None
 
     async def _read(self, url: str) -> bytes | None:
@@ -123,10 +123,10 @@ class HttpSource:
 
 
 def _facts(body: bytes | None) -> list[Event]:
-    """The facts of an answer; none of a 404.
+    """Return the facts of a response; none for a 404.
 
     Raises:
-        _Unusable: if it is not of the form of docs/guides/sources.md.
+        _Unusable: if the response does not have the form in docs/guides/sources.md.
     """
     if body is None:
         return []

@@ -1,4 +1,4 @@
-"""What an outside source must be able to do: tell again, when asked, what it knows of an order or a customer."""
+"""The interface of an outside source: on request it reports again what it knows about an order or a customer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,30 +10,30 @@ from referral_rewards.domain.referrals.inquiries import SourceAnswer
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a source is, and the token that it wants to see."""
+    """The URL of a source, and the token that it requires, if any."""
 
     url: str
     token: str | None = None
 
 
 class Told(NamedTuple):
-    """An answer, with the facts that it is made of: they belong into the register whether told before or not."""
+    """An answer and the facts behind it. All the facts are recorded, whether they were reported before or not."""
 
     answer: SourceAnswer
     facts: Sequence[Event] = ()
 
 
 class Source(Protocol):
-    """A billing system, a shop, a CRM. One that does not answer is *unavailable*; it never raises instead."""
+    """A billing system, a shop, a CRM. If it does not answer, the answer is *unavailable*; no method raises."""
 
     async def order(self, order: str) -> Told:
-        """Every fact that the source holds about an order: its record, reversals and disputes."""
+        """Return every fact that the source has about an order: its conversion, reversals and disputes."""
         ...
 
     async def customer(self, customer: str) -> Told:
-        """Every fact that the source holds about a customer's issues and consents."""
+        """Return every fact that the source has about a customer's issues and consents."""
         ...
 
     async def reachable(self) -> str | None:
-        """None if the source answers; else one sentence that says why not."""
+        """Return None if the source answers, else one sentence that says why not."""
         ...

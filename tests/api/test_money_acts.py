@@ -165,6 +165,7 @@ async def test_payouts_are_listed_by_what_is_asked_of_them(desk: Desk, payout: s
         assert await found(query) == both, query
     payee = (await desk.get(f"/v1/payouts/{payout}")).json()["payee"]
     assert await found(f"payee={payee}") == [payout]
+    await desk.publish_another()
     for query in ("state=settled", "program=other", "payee=x", "rail=manual", f"cycle={uuid4()}", "referral=r2"):
         assert await found(query) == [], query
     first = (await desk.get("/v1/payouts?limit=1")).json()

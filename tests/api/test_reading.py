@@ -35,6 +35,7 @@ async def test_referrals_are_found_by_status_and_program(desk: Desk) -> None:
     await desk.referral("a")
     await desk.tell(life_of("b")[:1])
     await desk.judge("b")
+    await desk.publish_another()
     for query, found in [
         ("status=expired", ["b"]),
         ("status=awaiting_approval", ["a"]),

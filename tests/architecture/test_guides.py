@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
-from referral_rewards.cli.main import app
+from referral_rewards.cli.commands import app
 from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.claims.approval import DecisionKind
@@ -49,7 +48,7 @@ def wrong(words: list[str]) -> str | None:
     """What of a command line there is not; brackets and bars show alternatives and are read as each of them."""
     plain = [word.strip("[]") for word in words if word.strip("[]")]
     for alternative in _alternatives(plain):
-        command: Any = typer.main.get_command(app)
+        command: Any = app()
         path = list(alternative)
         while hasattr(command, "commands") and path:
             name = path.pop(0)
@@ -58,7 +57,11 @@ def wrong(words: list[str]) -> str | None:
             if name not in command.commands:
                 return f"no command {name!r}"
             command = command.commands[name]
-        options = {option for each in command.params for option in (*each.opts, *each.secondary_opts)} | {"--help"}
+            command = command.load() if hasattr(command, "load") else command
+        options = {option for each in command.params for option in (*each.opts, *each.secondary_opts)} | {
+            "--help",
+            "-h",
+        }
         for word in path:
             if word.startswith("--") and word.partition("=")[0] not in options:
                 return f"{command.name} has no option {word}"

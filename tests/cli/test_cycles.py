@@ -105,6 +105,7 @@ async def test_what_can_not_be_done_is_one_clear_line(cycling: Cycling, referral
     for arguments, code, said in (
         (("show", nothing), 1, "there is no payout cycle"),
         (("show", "july"), 2, "valid UUID"),
+        (("preview", "acme-freinds"), 1, "did you mean 'acme-friends'?"),
         (("preview", "nowhere"), 1, "there is no program 'nowhere'"),
         (("open", "nowhere", "--as", "olga"), 1, "there is no program 'nowhere'"),
         (("release", nothing, "--reason", "list_checked", *_SAYING), 1, "there is no payout cycle"),

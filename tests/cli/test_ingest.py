@@ -96,7 +96,7 @@ def test_bad_rows_are_told_by_the_line_they_begin_on(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("facts.txt", "", "is neither .jsonl nor .csv"),
+        ("facts.txt", "", "ends in none of .jsonl, .ndjson, .json, .csv"),
         ("facts.csv", "", "line 1: is no CSV header: it is empty"),
         ("facts.csv", "id,source,type\n", "line 1: column time: is missing"),
         ("facts.csv", "id,source,type,time,time\n", "line 1: column time: is there twice"),
@@ -111,6 +111,47 @@ def test_a_file_of_another_form_is_refused_with_one_line(shell: Shell, name: str
     ran = shell("ingest", shell.file(name, content))
     assert (ran.code, len(ran.problems)) == (2, 1)
     assert told in ran.problems[0]
+
+
+def test_an_array_and_standard_input_say_the_same_as_lines(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.publish()
+    events = [json.loads(line) for line in EXAMPLE.read_text().splitlines()]
+    first = shell("ingest", shell.file("facts.json", json.dumps(events, indent=1)))
+    assert (first.code, first.out) == (0, "25 recorded, 0 repeated, 0 refused, 0 in conflict\n")
+    with EXAMPLE.open() as piped:
+        monkeypatch.setattr("sys.stdin", piped)
+        second = shell("ingest", "-")
+    assert (second.code, second.out) == (0, "0 recorded, 25 repeated, 0 refused, 0 in conflict\n")
+
+
+def test_a_dry_run_tells_every_line_and_stores_nothing(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent, claimed, bought = life_of("r1")
+    ahead = {**claimed, "time": days_ago(-1).isoformat()}
+    wrong = {**bought, "data": {**bought["data"], "amount": 80.0}}
+    told = [
+        "2: time: is more than five minutes ahead of our clock",
+        '3: data.amount: 80.00 is a number; write it as text: "80.00"',
+    ]
+    checked = shell("ingest", "--dry-run", shell.file("facts.jsonl", lines(sent, ahead, wrong)))
+    assert (checked.code, checked.out) == (1, "1 can be taken in, 2 can't; nothing was stored\n")
+    assert checked.problems == [f"line {each}" for each in told]
+    listed = shell("ingest", "--dry-run", shell.file("facts.json", json.dumps([sent, ahead, wrong])))
+    assert listed.problems == [f"event {each}" for each in told]
+    assert shell.ask("SELECT count(*) FROM fact") == [(0,)]
+    monkeypatch.setenv("REFERRALS_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/none")
+    assert shell("ingest", "--dry-run", EXAMPLE).out == "25 can be taken in, 0 can't; nothing was stored\n"
+
+
+def test_a_sheet_that_a_spreadsheet_saved_is_told_what_would_be_right(shell: Shell) -> None:
+    heading = "id,source,type,time,data.referral,data.score\n"
+    row = "1,test,satisfaction.rated,15.07.2026 10:00,r1,5\n"
+    ran = shell("ingest", shell.file("facts.csv", b"\xef\xbb\xbf" + (heading + row).encode()))
+    (problem,) = ran.problems
+    assert ran.code == 1
+    assert problem.startswith("line 2: time: '15.07.2026 10:00' is written as spreadsheets do; write year-month-day")
+    for content in (heading.replace(",", ";").encode(), heading.encode("utf-16"), b"PK\x03\x04"):
+        ran = shell("ingest", shell.file("facts.csv", content))
+        assert (ran.code, len(ran.problems)) == (2, 1)
 
 
 def test_a_file_that_is_not_there_is_told(shell: Shell) -> None:

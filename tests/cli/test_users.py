@@ -86,6 +86,7 @@ def test_a_password_that_can_be_guessed_is_refused(shell: Shell, typed: io.Strin
         (("user", "add", "nobody", "--role", "finance"), 2, "means nobody"),
         (("user", "add", "x", "--role", "finance", "--contact", "nowhere"), 2, "is no email address"),
         (("user", "add", "x"), 2, "needs a --role"),
+        (("user", "roles", "pauls", "finance"), 1, "there is no user 'pauls'; did you mean 'paula'?"),
         (("user", "roles", "who", "finance"), 1, "there is no user 'who'"),
         (("user", "roles", "maria", "king"), 2, "king"),
         (("user", "bar", "who"), 1, "there is no user 'who'"),

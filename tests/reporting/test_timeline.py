@@ -162,15 +162,15 @@ def test_each_period_is_a_span_or_says_why_not(
 
 def test_what_concerns_the_referrer_in_general_is_no_mark() -> None:
     assert [mark.said for mark in drawn().marks] == [
-        "Sent by word of mouth",
-        "Claimed by the referee",
-        "Conversion o<1>, 80.00 USD",
+        "Invitation sent (word of mouth)",
+        "Offer claimed by the referee",
+        "Conversion, order o<1>, 80.00 USD",
     ]
 
 
 def test_a_claim_that_came_too_late_is_no_good_news() -> None:
     marks = drawn(periods={"claim_by": "2026-06-20T14:00:00Z"}).marks
-    assert (marks[1].said, marks[1].good) == ("Claimed by the referee, too late", False)
+    assert (marks[1].said, marks[1].good) == ("Offer claimed by the referee, too late", False)
 
 
 def test_decisions_payments_and_closings_are_marks() -> None:
@@ -183,9 +183,9 @@ def test_decisions_payments_and_closings_are_marks() -> None:
         reason="conversion_reversed",
     ).marks[3:]
     assert [(mark.sign, mark.said, mark.good) for mark in marks] == [
-        (Sign.DECISION, "paula decided: request evidence (identity)", None),
-        (Sign.PAYMENT, "The referee reward was sent to gift card", True),
-        (Sign.TAKEN_BACK, "A clawback case was opened", False),
+        (Sign.DECISION, "Evidence requested by paula (proof of identity)", None),
+        (Sign.PAYMENT, "The referee's reward was sent (gift card)", True),
+        (Sign.TAKEN_BACK, "Clawback case opened", False),
         (Sign.STEP, "Closed: denied, conversion reversed", False),
     ]
 
@@ -203,7 +203,7 @@ def test_the_picture_is_well_formed_and_says_everything_in_words() -> None:
     assert desc is not None
     assert desc.text == " ".join(in_words(found))
     assert "Return: from 10 Jul 2026, 10:00 until 24 Jul 2026, 10:00." in desc.text
-    assert "3. 10 Jul 2026, 10:00: Conversion o<1>, 80.00 USD." in desc.text
+    assert "3. 10 Jul 2026, 10:00: Conversion, order o<1>, 80.00 USD." in desc.text
 
 
 def test_a_strict_content_policy_admits_the_picture() -> None:

@@ -1,4 +1,4 @@
--- Tables that only ever grow. Application code keeps this rule too; here it holds for whoever else gets a connection.
+-- Append-only tables. Application code follows this rule too; these triggers enforce it for every other client.
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
@@ -27,6 +27,6 @@ BEGIN
     END LOOP;
 END $$;
 
--- A clawback moves on, and stays.
+-- A clawback may be updated but never deleted.
 CREATE TRIGGER clawback_kept BEFORE DELETE ON clawback FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER clawback_no_truncate BEFORE TRUNCATE ON clawback FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

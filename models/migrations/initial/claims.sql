@@ -46,7 +46,7 @@ CREATE TABLE decision_head (
     CONSTRAINT ck_decision_head_single CHECK (id = 1)
 );
 
--- What came of a decision.
+-- The outcome of a decision.
 CREATE TABLE decision_effect (
     decision_id UUID,
     effect VARCHAR,
@@ -55,7 +55,7 @@ CREATE TABLE decision_effect (
     PRIMARY KEY (decision_id, effect)
 );
 
--- What a source answered when it was asked about a referral.
+-- A source's answer to a question about a referral.
 CREATE TABLE inquiry (
     id UUID PRIMARY KEY,
     referral_id VARCHAR COLLATE "C" NOT NULL,

@@ -31,13 +31,13 @@ CREATE INDEX ix_clawback_payee ON clawback (payee, state, currency);
 CREATE INDEX ix_clawback_referral_id ON clawback (referral_id);
 CREATE INDEX ix_clawback_state ON clawback (state);
 
--- What a clawback takes: what could not be recovered is not taken.
+-- The amount that a clawback takes. Once it has failed in part or in full, only the recovered amount counts.
 CREATE FUNCTION taken_by(b clawback) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor ELSE b.amount_minor END
 $$;
 
--- Of a leg no more is taken back than was paid, and at its provider no more than was sent. The leg's row is the lock:
--- of two acts at once the later one sees what the earlier one took.
+-- Clawbacks of a leg total at most what was paid, and reversals of a payout at most what was sent. The function locks
+-- the leg's row, so that the later of two concurrent clawbacks sees what the earlier one took.
 CREATE FUNCTION refuse_too_much() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     paid bigint;
@@ -67,7 +67,7 @@ END $$;
 CREATE TRIGGER clawback_within_paid BEFORE INSERT OR UPDATE ON clawback
     FOR EACH ROW EXECUTE FUNCTION refuse_too_much();
 
--- What was decided is not rewritten.
+-- The decided columns of a clawback never change.
 CREATE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (NEW.id, NEW.case_id, NEW.leg_id, NEW.payout_id, NEW.payee, NEW.kind, NEW.amount_minor, NEW.currency,
@@ -81,7 +81,7 @@ BEGIN
 END $$;
 CREATE TRIGGER clawback_as_decided BEFORE UPDATE ON clawback FOR EACH ROW EXECUTE FUNCTION refuse_rewriting();
 
--- A paid leg whose ground fell away; a person decides what becomes of it.
+-- A paid leg that is no longer justified. A person decides whether and how to recover it.
 CREATE TABLE clawback_case (
     leg_id UUID,
     fact_id UUID,

@@ -1,4 +1,4 @@
--- One payout cycle of a program. Its list is its payouts.
+-- One payout cycle of a program. Its payouts form the list.
 CREATE TABLE payout_cycle (
     id UUID PRIMARY KEY,
     program VARCHAR NOT NULL,

@@ -21,7 +21,7 @@ CREATE TABLE queue_entry (
     PRIMARY KEY (referral_id, exception, subject)
 );
 
--- Each search of the queue reads an index in the order of the list, which ends in the primary key.
+-- Each search of the queue reads an index in list order. Every such index ends in the primary key.
 CREATE INDEX ix_queue_entry_since ON queue_entry (since, referral_id, exception, subject);
 CREATE INDEX ix_queue_entry_program ON queue_entry (program, since, referral_id, exception, subject);
 CREATE INDEX ix_queue_entry_recommendation ON queue_entry (recommendation, since, referral_id, exception, subject);
@@ -37,7 +37,7 @@ CREATE INDEX ix_queue_entry_referrer ON queue_entry (referrer);
 CREATE INDEX ix_queue_entry_customer ON queue_entry (customer);
 CREATE INDEX ix_queue_entry_order_id ON queue_entry (order_id);
 
--- A list has no order of its own: each value that may stand in one has an index in which its entries are in order.
+-- An array column cannot be sorted by, so each of its possible values has an index with its entries in order.
 DO $$
 DECLARE
     value text;
@@ -59,7 +59,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- A search of the queue that a person keeps under a name.
+-- A queue search that a user saved under a name.
 CREATE TABLE saved_view (
     username VARCHAR REFERENCES app_user,
     name VARCHAR,
@@ -67,7 +67,7 @@ CREATE TABLE saved_view (
     PRIMARY KEY (username, name)
 );
 
--- Who did what, when.
+-- The audit log: who did what, when.
 CREATE TABLE audit_event (
     id BIGSERIAL PRIMARY KEY,
     at TIMESTAMPTZ NOT NULL,

@@ -1,4 +1,4 @@
--- A fact as recorded: persons stand in it as marks.
+-- A recorded fact. People appear in it as marks.
 CREATE TABLE fact (
     id UUID PRIMARY KEY,
     source VARCHAR COLLATE "C" NOT NULL,
@@ -15,14 +15,14 @@ CREATE TABLE fact (
 );
 CREATE INDEX ix_fact_reported ON fact (id) WHERE type = 'conversion.reported';
 
--- A name under which a fact is found.
+-- A key under which a fact is found.
 CREATE TABLE fact_key (
     key VARCHAR COLLATE "C",
     fact_id UUID,
     PRIMARY KEY (key, fact_id)
 );
 
--- What a fact, a note or a letter said in full. Erasing blanks the body and the salt.
+-- The full text of a fact, note or letter. Erasing it blanks the body and the salt.
 CREATE TABLE personal_data (
     subject_id UUID PRIMARY KEY,
     body JSONB,
@@ -31,7 +31,7 @@ CREATE TABLE personal_data (
     erased_at TIMESTAMPTZ
 );
 
--- A name that a referral listens to.
+-- A key that a referral listens to.
 CREATE TABLE referral_key (
     key VARCHAR COLLATE "C",
     referral_id VARCHAR COLLATE "C",
@@ -47,7 +47,7 @@ CREATE TABLE referral_fact (
     PRIMARY KEY (referral_id, fact_id)
 );
 
--- A file or batch that is being taken in.
+-- A file or batch of facts.
 CREATE TABLE ingest_batch (
     id UUID PRIMARY KEY,
     name VARCHAR NOT NULL UNIQUE,

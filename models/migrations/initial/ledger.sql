@@ -9,7 +9,7 @@ CREATE TABLE ledger_transaction (
 );
 CREATE INDEX ix_ledger_transaction_referral_id ON ledger_transaction (referral_id);
 
--- One line of a transaction: debit positive, credit negative.
+-- One line of a transaction. Debits are positive, credits negative.
 CREATE TABLE posting (
     id BIGSERIAL PRIMARY KEY,
     transaction_id UUID NOT NULL REFERENCES ledger_transaction,
@@ -24,7 +24,7 @@ CREATE TABLE posting (
 CREATE INDEX ix_posting_account ON posting (account, currency);
 CREATE INDEX ix_posting_transaction_id ON posting (transaction_id);
 
--- The lines of a transaction sum to zero in each currency. Checked at commit, when all of them are in.
+-- The lines of a transaction sum to zero in each currency. This is checked at commit, when all lines are inserted.
 CREATE FUNCTION refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     subject uuid;

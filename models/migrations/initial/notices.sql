@@ -19,7 +19,7 @@ CREATE INDEX ix_notice_due_at ON notice (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX ix_notice_referral_id ON notice (referral_id);
 CREATE INDEX ix_notice_settled_at ON notice (settled_at, state);
 
--- Somebody outside who is told of events.
+-- An outside endpoint that receives events.
 CREATE TABLE webhook_endpoint (
     name VARCHAR PRIMARY KEY,
     events TEXT[] NOT NULL DEFAULT '{}'

@@ -1,4 +1,4 @@
--- One reward to one beneficiary. Of one order and role at most one is live.
+-- One reward to one beneficiary. At most one is live per program, order and role.
 CREATE TABLE leg (
     id UUID PRIMARY KEY,
     referral_id VARCHAR COLLATE "C" NOT NULL,
@@ -24,10 +24,10 @@ CREATE INDEX ix_leg_referral_id ON leg (referral_id);
 CREATE INDEX ix_leg_beneficiary_approved_at ON leg (beneficiary, approved_at);
 CREATE INDEX ix_leg_referrer_approved_at ON leg (program, referrer, approved_at);
 CREATE INDEX ix_leg_tax_hold ON leg (beneficiary) WHERE state = 'tax_hold';
--- Which legs are due: what a cycle gathers, payee by payee.
+-- The due legs, which a cycle gathers payee by payee.
 CREATE INDEX ix_leg_due ON leg (program, beneficiary, id) WHERE state IN ('reserved', 'tax_hold');
 
--- What is approved and not taken back, of a whole program (an empty referrer) and of each referrer.
+-- The total of approved rewards not cancelled or recovered, of a whole program (empty referrer) and of each referrer.
 CREATE TABLE held_total (
     program VARCHAR,
     referrer VARCHAR,
@@ -36,7 +36,7 @@ CREATE TABLE held_total (
     PRIMARY KEY (program, referrer)
 );
 
--- The totals change with every change of a leg, so that no judgement adds up a program's past.
+-- The totals follow every change of a leg, so that no judgement has to sum up a program's history.
 CREATE FUNCTION keep_held_totals() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     before int := 0;
@@ -45,7 +45,7 @@ BEGIN
     IF TG_OP <> 'INSERT' AND OLD.state NOT IN ('cancelled', 'clawed_back') THEN before := 1; END IF;
     IF TG_OP <> 'DELETE' AND NEW.state NOT IN ('cancelled', 'clawed_back') THEN after := 1; END IF;
     IF TG_OP = 'UPDATE' AND before = after AND OLD.amount_minor = NEW.amount_minor THEN RETURN NULL; END IF;
-    -- The program's total always comes first, so that no two transactions wait for each other in a circle.
+    -- Always update the program's total first, so that two transactions cannot deadlock.
     IF before = 1 THEN
         UPDATE held_total SET rewards = rewards - 1, amount_minor = amount_minor - OLD.amount_minor
         WHERE program = OLD.program AND referrer = '';
@@ -65,7 +65,7 @@ END $$;
 CREATE TRIGGER leg_totals AFTER INSERT OR UPDATE OF state, amount_minor OR DELETE ON leg
     FOR EACH ROW EXECUTE FUNCTION keep_held_totals();
 
--- One provider call, written before the first attempt at it. It belongs to a referral or to a cycle.
+-- One call to a provider, saved before the first attempt. It belongs to a referral or to a cycle.
 CREATE TABLE payout (
     id UUID PRIMARY KEY,
     referral_id VARCHAR COLLATE "C",
@@ -96,11 +96,11 @@ CREATE INDEX ix_payout_referral_id ON payout (referral_id);
 CREATE INDEX ix_payout_payee ON payout (payee, rail);
 CREATE INDEX ix_payout_state ON payout (state);
 CREATE INDEX ix_payout_provider_reference ON payout (provider_reference);
--- What counts in a payee's year, and what may still come to count.
+-- Payouts that count towards a payee's year, and payouts that may still count.
 CREATE INDEX ix_payout_settled ON payout (payee, settled_at) WHERE state = 'settled';
 CREATE INDEX ix_payout_under_way ON payout (payee) WHERE state NOT IN ('settled', 'cancelled');
 CREATE INDEX ix_payout_cycle_id ON payout (cycle_id, id);
--- What of a cycle is still on its way: the cycle's end is found without reading all of it.
+-- The payouts of a cycle that are not at rest. This finds the end of a cycle without reading all its payouts.
 CREATE INDEX ix_payout_cycle_moving ON payout (cycle_id)
     WHERE cycle_id IS NOT NULL AND state NOT IN ('settled', 'returned', 'refused', 'manual_review', 'cancelled');
 
@@ -114,7 +114,7 @@ CREATE TABLE payout_leg (
 CREATE UNIQUE INDEX uq_payout_leg_live ON payout_leg (leg_id) WHERE live;
 CREATE INDEX ix_payout_leg_leg_id ON payout_leg (leg_id);
 
--- A referral's payouts. A leg that left a payout which others are paid by has nothing to do with it any more.
+-- A referral's payouts. A payout that a leg has left no longer counts if it still pays other legs.
 CREATE FUNCTION payouts_of(its_referral text)
 RETURNS TABLE (payout_id uuid, leg_id uuid, role text, live boolean) LANGUAGE sql STABLE AS $$
     SELECT DISTINCT ON (pl.payout_id, l.role) pl.payout_id, l.id, CAST(l.role AS text), pl.live
@@ -125,7 +125,7 @@ RETURNS TABLE (payout_id uuid, leg_id uuid, role text, live boolean) LANGUAGE sq
     ORDER BY pl.payout_id, l.role, pl.live DESC, l.approved_at DESC
 $$;
 
--- What lowers a payout: an offset against a clawback, or tax withheld.
+-- A deduction from a payout: an offset against a clawback, or withheld tax.
 CREATE TABLE payout_deduction (
     payout_id UUID,
     kind VARCHAR,
@@ -137,7 +137,7 @@ CREATE TABLE payout_deduction (
 );
 CREATE INDEX ix_payout_deduction_source ON payout_deduction (source);
 
--- The life of a payout.
+-- The history of a payout.
 CREATE TABLE payout_step (
     id BIGSERIAL PRIMARY KEY,
     payout_id UUID NOT NULL,
@@ -150,7 +150,7 @@ CREATE TABLE payout_step (
 );
 CREATE INDEX ix_payout_step_payout_id ON payout_step (payout_id, id);
 
--- Whoever moves a payout, and by whatever path, leaves a step.
+-- Every change of a payout's state or generation records a step, whatever code makes it.
 CREATE FUNCTION note_payout_step() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO payout_step (payout_id, generation, at, act, state, why, reference)
@@ -162,7 +162,7 @@ CREATE TRIGGER payout_history AFTER INSERT ON payout FOR EACH ROW EXECUTE FUNCTI
 CREATE TRIGGER payout_history_of_moves AFTER UPDATE ON payout FOR EACH ROW
     WHEN (NEW.state <> OLD.state OR NEW.generation <> OLD.generation) EXECUTE FUNCTION note_payout_step();
 
--- A rail that does not let us in.
+-- A halted rail, which refused our credentials.
 CREATE TABLE rail_halt (
     rail VARCHAR PRIMARY KEY,
     halted_at TIMESTAMPTZ NOT NULL,

@@ -1,4 +1,4 @@
--- An event that a provider told of, recorded once under its own id.
+-- An event reported by a provider, recorded once under the provider's id.
 CREATE TABLE provider_event (
     source VARCHAR,
     event_id VARCHAR,
@@ -12,7 +12,7 @@ CREATE TABLE provider_event (
 CREATE INDEX ix_provider_event_object ON provider_event (source, kind, object_id);
 CREATE INDEX ix_provider_event_payout_id ON provider_event (payout_id);
 
--- What a person is asked to pay by hand.
+-- An instruction to people to make a payment by hand.
 CREATE TABLE payment_instruction (
     key VARCHAR PRIMARY KEY,
     payout_id UUID NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE payment_instruction (
 );
 CREATE INDEX ix_payment_instruction_payout_id ON payment_instruction (payout_id);
 
--- What a payout's rail gave for the payee: a link or a code.
+-- A link or code that a payout's rail gave for the payee.
 CREATE TABLE handover (
     payout_id UUID,
     paid_as VARCHAR,
@@ -38,7 +38,7 @@ CREATE TABLE handover (
 );
 CREATE INDEX ix_handover_reference ON handover (reference);
 
--- A provider's rail that a worker says it has.
+-- A provider's rail that a worker reports as connected.
 CREATE TABLE rail_connection (
     rail VARCHAR PRIMARY KEY,
     mode VARCHAR NOT NULL,

@@ -1,4 +1,4 @@
--- One comparison of what we paid over a rail with what the rail shows of it.
+-- One comparison of what we paid over a rail with what the rail shows.
 CREATE TABLE reconciliation (
     id UUID PRIMARY KEY,
     rail VARCHAR NOT NULL,
@@ -33,7 +33,7 @@ CREATE TABLE listed_payment (
 );
 CREATE INDEX ix_listed_payment_payout_id ON listed_payment (reconciliation_id, payout_id);
 
--- One thing that does not agree.
+-- One difference.
 CREATE TABLE reconciliation_difference (
     id UUID PRIMARY KEY,
     reconciliation_id UUID NOT NULL REFERENCES reconciliation,

@@ -1,6 +1,7 @@
--- A referral's id is compared by code point in every table: an index serves a join only if both sides agree on that.
+-- Every table compares a referral's id by code point: an index serves a join only if both sides have the same
+-- collation.
 
--- Where each referral stands: a projection of its facts.
+-- The state of each referral, a projection of its facts.
 CREATE TABLE referral (
     id VARCHAR COLLATE "C" PRIMARY KEY,
     origin_rank INTEGER NOT NULL,
@@ -50,7 +51,7 @@ CREATE INDEX ix_referral_lagging ON referral (id) WHERE judged_version < facts_v
 CREATE INDEX ix_referral_late_facts ON referral (id) WHERE late_facts > 0;
 CREATE INDEX ix_referral_wake_at ON referral (wake_at) WHERE wake_at IS NOT NULL;
 
--- One change of a referral's status.
+-- One status change of a referral.
 CREATE TABLE referral_step (
     id BIGSERIAL PRIMARY KEY,
     referral_id VARCHAR COLLATE "C" NOT NULL,
@@ -61,7 +62,7 @@ CREATE TABLE referral_step (
 );
 CREATE INDEX ix_referral_step_referral_id ON referral_step (referral_id);
 
--- A referral that something other than a fact gives reason to judge again.
+-- A referral to be judged again because of something other than a fact.
 CREATE TABLE to_judge (
     id BIGSERIAL PRIMARY KEY,
     referral_id VARCHAR COLLATE "C" NOT NULL,

@@ -10,7 +10,7 @@ CREATE TABLE app_user (
     contact_id UUID
 );
 
--- An API token, by its hash.
+-- An API token, stored as its hash.
 CREATE TABLE api_token (
     id UUID PRIMARY KEY,
     username VARCHAR NOT NULL REFERENCES app_user,
@@ -25,7 +25,7 @@ CREATE TABLE api_token (
 CREATE INDEX ix_api_token_issued_by ON api_token (issued_by);
 CREATE INDEX ix_api_token_username ON api_token (username);
 
--- Somebody who signed in with a browser, by the hash of the cookie.
+-- A browser session of a user, identified by the hash of the cookie.
 CREATE TABLE session (
     token_hash VARCHAR PRIMARY KEY,
     username VARCHAR NOT NULL REFERENCES app_user,
@@ -37,7 +37,7 @@ CREATE TABLE session (
 CREATE INDEX ix_session_expires_at ON session (expires_at);
 CREATE INDEX ix_session_username ON session (username);
 
--- Which of our users somebody is whom an OpenID provider knows.
+-- The user who belongs to an identity at an OpenID provider.
 CREATE TABLE oidc_identity (
     issuer VARCHAR,
     subject VARCHAR,
@@ -46,7 +46,7 @@ CREATE TABLE oidc_identity (
 );
 CREATE INDEX ix_oidc_identity_username ON oidc_identity (username);
 
--- A sign-in that is on its way at the OpenID provider.
+-- A sign-in in progress at the OpenID provider.
 CREATE TABLE oidc_flow (
     state_hash VARCHAR PRIMARY KEY,
     nonce VARCHAR NOT NULL,
@@ -56,7 +56,7 @@ CREATE TABLE oidc_flow (
 );
 CREATE INDEX ix_oidc_flow_expires_at ON oidc_flow (expires_at);
 
--- A failed attempt to sign in.
+-- A failed sign-in.
 CREATE TABLE sign_in_failure (
     id BIGSERIAL PRIMARY KEY,
     key VARCHAR NOT NULL,

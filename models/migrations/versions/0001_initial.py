@@ -1,7 +1,7 @@
-"""The schema of the first release, in SQL: beside this folder one file for each module of `models`, of the same name.
+"""The schema of the first release, in SQL: the folder ``initial`` has one file for each module of `models`.
 
-A table stands with its indexes, functions and triggers; which tables only ever grow is said in ``append_only.sql``.
-Until the first release a change of the schema is made in these files, from then on in a revision of its own.
+A table is defined together with its indexes, functions and triggers; ``append_only.sql`` lists the append-only tables.
+Until the first release, change the schema in these files; after it, in a new revision.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ branch_labels = None
 depends_on = None
 
 _FOLDER: Final = Path(__file__).parents[1] / "initial"
-#: A table comes after those that it refers to.
+#: A table comes after the tables that it references.
 _IN_ORDER: Final = (
     *("programs", "facts", "referrals", "claims"),
     *("payouts", "cycles", "clawbacks", "rails", "ledger", "reconciliations"),
@@ -24,7 +24,7 @@ _IN_ORDER: Final = (
 
 
 def upgrade() -> None:
-    # Each file goes to the database as it stands: no colon or percent sign in it begins a parameter.
+    # Each file is executed unchanged: colons and percent signs in it are not parameters.
     connection = op.get_bind().execution_options(no_parameters=True)
     for name in _IN_ORDER:
         connection.exec_driver_sql((_FOLDER / f"{name}.sql").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""One's own account: the roles held, the password, the sessions, and the API tokens."""
+"""The user's own account: roles, password, sessions and API tokens."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -21,7 +21,7 @@ from referral_rewards.register.people import passwords, tokens, users
 
 router = APIRouter()
 
-#: For how many days a token can be had, the usual one first.
+#: The lifetimes of a token in days, the default first.
 LIFETIMES_DAYS: Final = (90, 7, 30, 365)
 _DONE: Final = {
     "password": "Your password was changed. All your other sessions were ended.",
@@ -33,13 +33,13 @@ _DONE: Final = {
 
 @router.get("/account")
 async def account(visit: Visitor, parts: Its, done: str = "") -> Response:
-    """Who one is here."""
+    """Show the account page."""
     return await _shown(parts, visit, told=_DONE.get(done, ""))
 
 
 @router.post("/account/password")
 async def change_password(request: Request, visit: Visitor, form: SentForm, parts: Its) -> Response:
-    """Changes the password of somebody who knows the present one; the other sessions end."""
+    """Change the password of a user who knows the current one; the other sessions end."""
     name, fresh = visit.user.name, _said(form, "new")
     try:
         if fresh != _said(form, "again"):
@@ -58,7 +58,7 @@ async def change_password(request: Request, visit: Visitor, form: SentForm, part
 
 @router.post("/account/sessions/end")
 async def end_others(request: Request, visit: Visitor, form: SentForm, parts: Its) -> Response:
-    """Signs one out everywhere else."""
+    """End the user's other sessions."""
     name, here = visit.user.name, session_token(request)
     async with parts.database.transaction() as connection:
         await people.end_sessions(connection, name, by=name, at=datetime.now(UTC), but=here)
@@ -67,7 +67,7 @@ async def end_others(request: Request, visit: Visitor, form: SentForm, parts: It
 
 @router.post("/account/contact")
 async def set_contact(visit: Visitor, form: SentForm, parts: Its) -> Response:
-    """Notes the address at which one is written to; none, if it is left empty."""
+    """Store the user's address for messages, or remove it if the field is empty."""
     name, email = visit.user.name, _said(form, "contact").strip()
     try:
         async with parts.database.transaction() as connection:
@@ -79,7 +79,7 @@ async def set_contact(visit: Visitor, form: SentForm, parts: Its) -> Response:
 
 @router.post("/account/tokens")
 async def issue_token(visit: Visitor, form: SentForm, parts: Its) -> Response:
-    """Issues a token. It is shown by the answer itself: there is no address under which it could be seen again."""
+    """Issue a token. Only this response shows it: no page can show it again."""
     now = datetime.now(UTC)
     try:
         days = int(_said(form, "days")) if _said(form, "days").isdecimal() else 0
@@ -102,7 +102,7 @@ async def issue_token(visit: Visitor, form: SentForm, parts: Its) -> Response:
 
 @router.post("/account/tokens/{number}/revoke")
 async def revoke_token(number: UUID, visit: Visitor, form: SentForm, parts: Its) -> Response:
-    """Revokes one of one's own tokens."""
+    """Revoke one of the user's own tokens."""
     name = visit.user.name
     async with parts.database.transaction() as connection:
         await tokens.revoke(connection, number, by=name, at=datetime.now(UTC), only_of=name)

@@ -1,4 +1,4 @@
-"""Deciding on money at the desk, in two steps: what exactly would be recorded is shown before it is."""
+"""Decisions about money at the desk, in two steps: the page shows exactly what will be recorded, then records it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ ROOMS: Final[Mapping[SubjectKind, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """What a person has put into the form so far; it is kept whatever comes back."""
+    """The form's fields so far; they are kept whatever the response is."""
 
     kind: str = ""
     reason: str = ""
@@ -68,7 +68,7 @@ class Typed:
         return cls(**{name: str(form.get(name) or "").replace("\r\n", "\n").replace("\0", "") for name in fields})
 
     def asked(self, subject: UUID, currency: str) -> AskedAct:
-        """What would be recorded; what another act would need is left out.
+        """Return what would be recorded, without fields that belong to other acts.
 
         Raises:
             BadInput: with every field that is missing or wrong.
@@ -100,7 +100,7 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What is said above the form when it comes back: fields that are wrong, or why nothing was recorded."""
+    """The messages above the form when it is shown again: fields that are wrong, or why nothing was recorded."""
 
     status: HTTPStatus = HTTPStatus.OK
     problems: Mapping[str, str] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An act that its subject takes now, and why this person may not make it, if so."""
+    """An act that is possible on the subject now, and the reason if this person may not make it."""
 
     act: MoneyAct
     title: str
@@ -165,7 +165,7 @@ async def decide(
 
 
 async def form_of(parts: Parts, visit: Visit, kind: SubjectKind, subject: UUID, typed: Typed, said: Said) -> Any:
-    """What a subject's page needs to show its form."""
+    """Return what a subject's page needs to show its form."""
     async with parts.database.transaction() as connection:
         matter = await subjects.shown(connection, kind, subject, parts.keys)
     choices = [_choice(visit, matter, act) for act in MoneyAct if act in matter.takes]

@@ -1,4 +1,4 @@
-"""Deciding on many claims of the queue: what was selected is shown once more, then each gets a decision of its own."""
+"""Bulk decisions from the queue: the selection is shown for review, then each claim gets its own decision."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class _Typed:
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """A claim that was selected as it stands now, and why it would be left out, if so."""
+    """A selected claim in its present state, and the reason if it would be left out."""
 
     referral: str
     digest: str
@@ -127,7 +127,7 @@ async def _confirm(parts: Parts, visit: Visit, typed: _Typed, refusal: BadInput 
 
 
 def _in_the_way(entry: Entry | None, digest: str) -> str | None:
-    """Why a claim would be left out, as far as that can be seen; recording it asks every rule."""
+    """Return why a claim would be left out, as far as the page can see; recording checks every rule."""
     if entry is None:
         return "it is no longer waiting for approval"
     if entry.approval.digest != digest:

@@ -1,4 +1,4 @@
-"""The claim page: what is recommended and why, and the form by which a person decides, in two steps."""
+"""The claim page: the recommendation with its reasons, and the decision form in two steps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -70,7 +70,7 @@ class Typed:
         return cls(**given, seen=int(seen) if seen.isdecimal() and len(seen) < 19 else 0, came_by=came_by)
 
     def asked(self, referral: str) -> Asked:
-        """What would be recorded.
+        """Return what would be recorded.
 
         Raises:
             RequestInvalid: with every field that is missing or wrong.
@@ -133,7 +133,7 @@ async def decide(referral: str, visit: Reader, form: SentForm, parts: Its) -> Re
 
 
 def _check(found: Sheet, asked: Asked, typed: Typed) -> None:
-    """Return if the decision could be recorded as things stand; recording it asks again."""
+    """Return if the decision could be recorded now; recording checks again."""
     if typed.seen < found.seen:
         later = [each for each in found.shown.decisions if each.seq > typed.seen and each.genuine]
         who = ", ".join(f"{label('decided', each.kind)} by {each.user}" for each in later)
@@ -149,7 +149,7 @@ def _check(found: Sheet, asked: Asked, typed: Typed) -> None:
 
 
 async def _again(parts: Parts, visit: Visit, referral: str, typed: Typed, refusal: ReferralRewardsError) -> Response:
-    """The form again, with what was typed, why it was refused, and what is new since it was shown."""
+    """Show the form again, with its fields, why it was refused, and what changed since it was shown."""
     found = await _sheet(parts, referral, visit, typed)
     changed: list[Change] = []
     if typed.digest != found.digest and found.claim is not None:
@@ -185,7 +185,7 @@ async def _sheet(parts: Parts, referral: str, visit: Visit, typed: Typed) -> She
 
 
 def _as_asked(query: str) -> str:
-    """The search of the queue as a page of ours would write it; one that is none leads nowhere else, so to all."""
+    """Return the queue search as one of our pages would write it; an invalid one becomes the whole queue."""
     try:
         return urlencode(Filters.model_validate(dict(parse_qsl(query))).query)
     except ValidationError:
@@ -235,5 +235,5 @@ def _page(
 
 
 def run_of(parts: Parts, referral: str) -> str | None:
-    """Where engineers see the referral's run in the Temporal Web UI."""
+    """Return the address of the referral's workflow in the Temporal Web UI."""
     return f"{parts.web_ui}/workflows/{quote(workflow_id(referral), safe='')}" if parts.web_ui else None

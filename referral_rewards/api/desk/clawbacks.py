@@ -1,4 +1,4 @@
-"""The clawback pages: which cases there are, and one with what was done and the form for what it takes now."""
+"""The clawback pages: the list of cases, and one case with its history and the decision form."""
 
 from typing import Annotated, Final
 from urllib.parse import urlencode

@@ -1,4 +1,4 @@
-"""The payout cycle pages: the lists that finance releases, what each comes to, and how far it is paid."""
+"""The payout cycle pages: the lists that finance releases, with totals and payment progress."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Final

@@ -1,4 +1,4 @@
-"""Adds the desk to the app: its pages, their files, and what a person sees where a program would read a problem."""
+"""Adds the desk to the app: its pages, static files, and error pages for people."""
 
 from types import ModuleType
 from typing import Final
@@ -52,7 +52,7 @@ ROOMS: Final[tuple[ModuleType, ...]] = (
 
 
 def install(app: FastAPI) -> None:
-    """Has the app serve the desk."""
+    """Add the desk to the app."""
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     app.add_exception_handler(SignInNeeded, signing_in.sign_in_first)
     for room in ROOMS:

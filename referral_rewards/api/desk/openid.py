@@ -1,4 +1,4 @@
-"""Signing in with an OpenID provider: there, and back."""
+"""Signing in with an OpenID provider: the redirect to it, and the return."""
 
 import secrets
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ _BEGUN_ELSEWHERE: Final = "begun_elsewhere"
 
 @router.get("")
 async def go(request: Request, parts: Its, return_to: str = "") -> Response:
-    """Sends a browser to the provider. It is bound to what comes back by a cookie."""
+    """Redirect a browser to the provider. A cookie binds the return to this browser."""
     provider, now = _provider(parts), datetime.now(UTC)
     browser = cookies.held(request, _COOKIE) or secrets.token_urlsafe(32)
     async with parts.database.transaction() as connection:
@@ -47,12 +47,12 @@ async def go(request: Request, parts: Its, return_to: str = "") -> Response:
 async def come_back(
     request: Request, parts: Its, state: str = "", code: str = "", error: str = "", iss: str | None = None
 ) -> Response:
-    """Signs in whoever the provider vouches for, in the browser that began it, once."""
+    """Sign in the user whom the provider identifies, only once and in the browser that began it."""
     provider = _provider(parts)
     try:
         return await _signed_in(request, parts, provider, state, code, error, iss)
     except ProviderRefused as refusal:
-        # Who has begun nothing has tried nothing: anybody can ask for this address, and the record only grows.
+        # Without a begun sign-in there is no attempt to record: anyone can request this address.
         if refusal.why != _BEGUN_ELSEWHERE:
             async with parts.database.transaction() as connection:
                 said = {"way": "openid", "why": refusal.why}

@@ -33,7 +33,7 @@ def page(
 
 
 def part(template: str, visit: Visit, **shown: Any) -> HTMLResponse:
-    """A part of a page, which a page that is open fetches again."""
+    """Render a part of a page, which an open page fetches again."""
     return page(template, visit, **shown)
 
 

@@ -1,4 +1,4 @@
-"""The pages of payees: how they are paid, their tax forms, and what waits, is owed or was paid. To be read only."""
+"""The payee pages: payment methods, tax forms, and what waits, is owed or was paid. Read-only."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Final

@@ -1,4 +1,4 @@
-"""The payout pages: what stands where, and one payout with its whole life and the form for what it takes now."""
+"""The payout pages: the list of payouts, and one payout with its history and the decision form."""
 
 from typing import Annotated, Final
 from urllib.parse import quote, urlencode
@@ -105,5 +105,5 @@ async def _page(parts: Parts, visit: Visit, payout: UUID, typed: Typed, said: Sa
 
 
 def run_of(parts: Parts, workflow: str) -> str | None:
-    """Where engineers see a workflow's run in the Temporal Web UI."""
+    """Return the address of a workflow in the Temporal Web UI."""
     return f"{parts.web_ui}/workflows/{quote(workflow, safe='')}" if parts.web_ui else None

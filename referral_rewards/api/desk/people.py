@@ -1,4 +1,4 @@
-"""People and services, for administrators: who there is, what they may do, and how they sign in."""
+"""Users (people and services), for administrators: their authority and how they sign in."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ _HERE: Final = "/people"
 
 @router.get("")
 async def everybody(visit: Administrator, parts: Its) -> Response:
-    """Who there is."""
+    """List the users."""
     return await _list(parts, visit)
 
 
@@ -50,7 +50,7 @@ async def add(visit: Administrator, form: SentForm, parts: Its) -> Response:
 
 @router.post("/{name:path}/tokens/{number}/revoke")
 async def revoke(name: str, number: UUID, visit: Administrator, form: SentForm, parts: Its) -> Response:
-    """Revokes anybody's token."""
+    """Revoke any user's token."""
     async with parts.database.transaction() as connection:
         await tokens.revoke(connection, number, by=visit.user.name, at=datetime.now(UTC), only_of=_name(name))
     return RedirectResponse(f"{_address(name)}?done=true", HTTPStatus.SEE_OTHER)
@@ -58,7 +58,7 @@ async def revoke(name: str, number: UUID, visit: Administrator, form: SentForm, 
 
 @router.post("/{name:path}/{act}")
 async def change(name: str, act: str, visit: Administrator, form: SentForm, parts: Its) -> Response:
-    """Changes what somebody may do, or how they sign in."""
+    """Change a user's authority, or how they sign in."""
     if act not in _ACTS:
         raise NotFound("page", act)
     try:

@@ -1,4 +1,4 @@
-"""The program pages: which terms there are, what each version says, and what a newer one changed."""
+"""The program pages: the versions of terms, the content of each, and the changes between them."""
 
 import difflib
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The queue: what waits for a person, searched, sorted and page by page, and views of it that people keep."""
+"""The queue of what waits for a person, with search, sorting, paging and saved views."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Reconciliations on the desk: beginning one, the newest ones, and what did not agree."""
+"""Reconciliations on the desk: starting one, the list, and the differences."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -53,7 +53,7 @@ async def begin_reconciliation(visit: Bookkeeper, form: SentForm, parts: Its) ->
 async def show_reconciliation(
     reconciliation: str, visit: Bookkeeper, connection: Reading, after: Annotated[UUID | None, Query()] = None
 ) -> Response:
-    """How far it came, and what did not agree."""
+    """Show a reconciliation's state and its differences."""
     try:
         name = UUID(reconciliation)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The referral pages: where is my reward? For whoever is asked, whatever their role."""
+"""The referral pages, which answer "where is my reward?", for users with any role."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -56,13 +56,13 @@ _STALE: Final = "This page was open for too long. Nothing is lost: sign in again
 
 @router.get("/")
 async def home(visit: Visitor) -> Response:
-    """To where people work."""
+    """Redirect to the start page."""
     return RedirectResponse(landing(visit.user, ""), HTTPStatus.SEE_OTHER)
 
 
 @router.get("/sign-in")
 async def sign_in_page(request: Request, parts: Its, return_to: str = "", out: bool = False) -> Response:
-    """The page on which one signs in; whoever has done so goes on."""
+    """Show the sign-in page; a user who is signed in is redirected."""
     try:
         visit = await visit_of(request, parts)
     except SignInNeeded:
@@ -99,7 +99,7 @@ async def sign_in(request: Request, parts: Its, form: LoginForm) -> Response:
 
 @router.post("/sign-in/continue")
 async def go_on(request: Request, parts: Its, form: LoginForm) -> Response:
-    """Shows what was carried to somebody who has signed in by another tab."""
+    """Show the carried form to a user who has signed in in another tab."""
     carried = Carried.back(form)
     if not is_ours(request, form):
         return ask(request, parts, carried=carried, problem=_STALE)
@@ -176,7 +176,7 @@ def is_ours(request: Request, form: FormData) -> bool:
 async def begin_session(
     request: Request, parts: Parts, name: str, *, way: str, roles: Collection[Role] | None = None
 ) -> tuple[str, User]:
-    """A new session for somebody who proved who they are, in place of the one that this browser had; its token."""
+    """Start a session for an authenticated user, in place of the browser's earlier one; return its token."""
     now = datetime.now(UTC)
     async with parts.database.transaction() as connection:
         if before := session_token(request):
@@ -210,12 +210,12 @@ async def matches(request: Request, parts: Parts, name: str, password: str) -> b
 
 
 def landing(user: User, return_to: str) -> str:
-    """Where somebody goes who signed in: back, or to the queue; without a role, to the page that says so."""
+    """Return where a user goes after signing in: back, or to the queue; without a role, to the page that says so."""
     return (own_address(return_to) or HOME) if user.roles else "/account"
 
 
 async def _note_refusal(connection: AsyncConnection, name: str, attempt: Attempt, at: datetime) -> None:
-    """Whose account it was for, if there is such a user: what else people type there may be anything."""
+    """Record a refused sign-in; the name only if there is such a user, as other text typed there may be sensitive."""
     subject = name if name and await users.exists(connection, name) else "unknown"
     limited = {"limited_by": list(attempt.last)} if attempt.last else {}
     await audit.note(connection, actor=NOBODY, act="session.refused", subject=subject, at=at, way="password", **limited)

@@ -1,4 +1,4 @@
-"""A referrer's or referee's own status, by a secret link and without signing in; and what they can say there."""
+"""A referrer's or referee's status page, opened by a secret link without signing in, with appeals and ratings."""
 
 import secrets
 from datetime import UTC, datetime
@@ -26,14 +26,14 @@ router = APIRouter(prefix="/status")
 
 @router.get("/{token}")
 async def status(token: str, parts: Its, done: str = "") -> Response:
-    """Where one's own referral stands, why, and what comes next."""
+    """Show the status of the person's referral, the reason, and what comes next."""
     async with parts.database.transaction() as connection:
         return await _shown(connection, parts, token, done=done if done in ("appeal", "rating") else "")
 
 
 @router.post("/{token}/appeal")
 async def appeal(token: str, request: Request, parts: Its) -> Response:
-    """Appeals against a closing: a person looks at it again."""
+    """Record an appeal against a closing: a person reviews it."""
     form = await form_of(request)
     why, name = _said(form, "why"), _said(form, "form")
     try:
@@ -49,7 +49,7 @@ async def appeal(token: str, request: Request, parts: Its) -> Response:
 
 @router.post("/{token}/rating")
 async def rating(token: str, request: Request, parts: Its) -> Response:
-    """Says how content one is with a reward."""
+    """Record how satisfied the person is with a reward."""
     score = _said(await form_of(request), "score")
     try:
         async with parts.database.transaction() as connection:
@@ -84,7 +84,7 @@ async def _shown(
         program=case.terms.name,
         zone=case.terms.timezone,
         referral=row.id,
-        # A page that is sent twice bears one name: its appeal is one fact.
+        # A form that is sent twice has the same id, so its appeal is one fact.
         form=secrets.token_hex(16),
         may_appeal=row.status in status_page.APPEALABLE and row.closed_at is not None,
         may_rate=row.status == "rewarded" and not await status_page.has_rated(connection, row.id, side),

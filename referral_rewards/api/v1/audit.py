@@ -1,4 +1,4 @@
-"""The record of who did what, for programs."""
+"""The audit log over the API."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ Number = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 
 
 class Page(Shape):
-    """Acts, newest first. ``next`` is what `before` takes for the page that follows; null at the end."""
+    """Acts, newest first. ``next`` is the value of `before` for the next page; null at the end."""
 
     events: tuple[Event, ...]
     next: int | None
@@ -33,6 +33,6 @@ async def list_events(
     before: Number = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Page:
-    """Sign-ins and refused ones, people, tokens, programs, the blocklist, decisions and refused ones."""
+    """Lists sign-ins, decisions (both also if refused), and changes to users, tokens, programs and the blocklist."""
     events = await audit.listing(connection, audit.Wanted(actor, act, subject, before, limit))
     return Page(events=tuple(events), next=events[-1].number if len(events) == limit else None)

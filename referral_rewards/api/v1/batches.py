@@ -1,4 +1,4 @@
-"""Files of facts come in, of any length; and whether the referrals that one touched stand where it leads."""
+"""Batches: intake of files of facts of any length, and the progress of the referrals that a file affects."""
 
 import asyncio
 import json
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.api.dependencies import Its, Parts, Teller
 from referral_rewards.api.openapi import refusals
 from referral_rewards.domain.errors import BadInput, NotFound, Problem, RequestInvalid
+from referral_rewards.domain.facts.json_array import json_array
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.file_intake import FileIntake, Tally
@@ -29,7 +30,7 @@ from referral_rewards.reporting.referrals import settling
 router = APIRouter(prefix="/v1/batches", tags=["facts"])
 _log = structlog.get_logger("api")
 
-#: How many bytes of problems are held in memory; more of them go to a file until the answer is sent.
+#: How many bytes of problems are held in memory; further ones go to a file until the response is sent.
 _PROBLEMS_IN_MEMORY_BYTES: Final = 1_000_000
 _PROBLEMS_AT_ONCE: Final = 200
 _POLL_SECONDS: Final = 0.2
@@ -45,8 +46,8 @@ class LineProblem(BaseModel):
 
 
 class BatchTaken(BaseModel):
-    """What became of a file's lines. ``parked`` counts the referrals of it that wait for something else to be told
-    first, by what; ``problems`` has every line that could not be taken, or contradicts what was told before."""
+    """The outcome of a file's lines. ``parked`` counts its referrals that wait for another fact, by what is missing;
+    ``problems`` lists every line that is not valid, or contradicts an earlier fact."""
 
     batch: UUID
     recorded: int
@@ -58,8 +59,8 @@ class BatchTaken(BaseModel):
 
 
 class BatchStanding(BaseModel):
-    """Where the referrals stand that a batch touched. ``moving`` counts those that something still happens to without
-    anybody's help; once it is 0 the batch is settled: they wait for nothing but time or a person."""
+    """The progress of the referrals that a batch affects. ``moving`` counts those that are still being processed; once
+    it is 0 the batch is settled: the referrals wait only for time or a person."""
 
     batch: UUID
     referrals: int
@@ -68,6 +69,7 @@ class BatchStanding(BaseModel):
 
 
 _LINES: Final = {"type": "string", "description": "One CloudEvent a line."}
+_EVENTS: Final = {"type": "array", "description": "CloudEvents; `line` is then the place of one, from 1.", "items": {}}
 _ROWS: Final = {"type": "string", "description": "Columns `id, source, type, time`, then `data.*`, nested by dots."}
 _BODY: Final = {
     "requestBody": {
@@ -75,6 +77,7 @@ _BODY: Final = {
         "content": {
             "application/x-ndjson": {"schema": _LINES},
             "application/jsonl": {"schema": _LINES},
+            "application/json": {"schema": _EVENTS},
             "text/csv": {"schema": _ROWS},
         },
     }
@@ -98,12 +101,12 @@ async def record_batch(
     ] = None,
     strict: Annotated[bool, Query(description="All of the file or nothing of it; up to 100 MB.")] = False,
 ) -> StreamingResponse:
-    """Stores the facts while they come in, some hundred lines a transaction, and answers once the last is committed.
+    """Stores the facts while they are received, some hundred lines per transaction; responds after the last commit.
 
-    Whoever is interrupted sends the same file again: what is known changes nothing. Good lines land whatever stands
-    beside them; with `strict` one bad line is 422, and nothing of the file is stored. All of a file counts as having
-    arrived together: with `sha256` the referrals that it touches are woken once all of it is here, however often it
-    takes.
+    After an interruption send the same file again: known facts change nothing. Valid lines are stored even if others
+    are not valid; with `strict` one bad line gives 422 and nothing of the file is stored. All facts of a file count as
+    received together: with `sha256` the referrals that it affects are woken once the whole file is here, even after
+    several attempts.
     """
     reader = READERS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
     if reader is None:
@@ -120,7 +123,7 @@ async def record_batch(
                 aside.close()
             if tally.refused or tally.conflicts:
                 _count(parts, user, Tally(refused=tally.refused, conflicts=tally.conflicts))
-                raise BadInput(problems.as_input())
+                raise BadInput(problems.as_input("event" if reader is json_array else "line"))
         else:
             incoming = Incoming(request.stream())
             try:
@@ -146,7 +149,7 @@ async def show_batch(
         int, Query(ge=0, le=_WAIT_SECONDS_MAX, description="Seconds to wait for it, at most; then it answers as it is.")
     ] = 0,
 ) -> BatchStanding:
-    """How many referrals it touched, and how many of them are still being worked on."""
+    """Returns how many referrals the batch affects, and how many of them are still being processed."""
     async with parts.database.transaction() as connection:
         if not await file_intake.is_known(connection, batch):
             raise NotFound("batch", str(batch))
@@ -157,7 +160,7 @@ async def show_batch(
 
 
 async def _moving(parts: Parts, touched: list[str], wait: int) -> int:
-    """How many still move once none does, or once that many seconds are over."""
+    """Wait until no referral is still being processed or the seconds are over; return how many still are."""
     until, asked = asyncio.get_running_loop().time() + wait, touched
     while True:
         async with parts.database.transaction() as connection:
@@ -166,14 +169,14 @@ async def _moving(parts: Parts, touched: list[str], wait: int) -> int:
             return 0
         if moving and asyncio.get_running_loop().time() >= until:
             return len(moving)
-        # Those at rest are asked for again at the end: another referral's claim may have moved one.
+        # Settled ones are checked again at the end: another referral's claim may have moved one.
         asked = moving or touched
         if moving:
             await asyncio.sleep(_POLL_SECONDS)
 
 
 def _still_allowed(user: User) -> Any:
-    """Asks in each transaction whether the user may still tell facts: a file may take long to come in."""
+    """Check in each transaction that the user may still send facts: receiving a file may take long."""
 
     async def ask(connection: AsyncConnection) -> None:
         now = await users.with_proof(connection, user.proof, datetime.now(UTC))
@@ -183,7 +186,7 @@ def _still_allowed(user: User) -> Any:
 
 
 class _Problems:
-    """The problems of a file's lines as they are found, however many; those beyond some are kept in a file."""
+    """The problems of a file's lines, in any number; beyond a limit they are kept in a file."""
 
     def __init__(self) -> None:
         self._kept: IO[str] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 (`close` closes it)
@@ -194,16 +197,17 @@ class _Problems:
         self._kept.write(json.dumps({"line": line, **problem._asdict()}) + "\n")
 
     def lines(self) -> Any:
-        """Each as JSON, in the order in which they were found."""
+        """Yield each problem as JSON, in the order in which they were found."""
         self._kept.seek(0)
         for line in self._kept:
             yield line.rstrip("\n")
 
-    def as_input(self) -> list[Problem]:
-        """As problems of an input, which name the line."""
+    def as_input(self, counted: str) -> list[Problem]:
+        """As problems of an input, which name the line, or what else is counted."""
         found = map(json.loads, self.lines())
         return [
-            Problem(": ".join(filter(None, (f"line {each['line']}", each["where"]))), each["what"]) for each in found
+            Problem(": ".join(filter(None, (f"{counted} {each['line']}", each["where"]))), each["what"])
+            for each in found
         ]
 
     def close(self) -> None:
@@ -211,7 +215,7 @@ class _Problems:
 
 
 async def _answer(tally: Tally, parked: dict[str, int], problems: _Problems) -> AsyncIterator[str]:
-    """A `BatchTaken` in pieces."""
+    """Yield the JSON of a `BatchTaken` in pieces."""
     said = {
         "batch": str(tally.batch),
         **{name: getattr(tally, name) for name in ("recorded", "repeated", "refused", "conflicts")},

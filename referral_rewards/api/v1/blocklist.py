@@ -1,4 +1,4 @@
-"""Whom the installation trusts no more, as marks alone: nobody can be read in them. For administrators."""
+"""The blocklist of the installation, stored as marks that identify no person. For administrators."""
 
 from typing import Annotated, Any, Final
 
@@ -22,7 +22,7 @@ Values = Annotated[list[Value], Field(max_length=_VALUES_MAX)]
 
 
 class Identities(BaseModel):
-    """Email addresses, phone numbers, customer ids, devices and payment fingerprints, as facts tell them."""
+    """Email addresses, phone numbers, customer ids, devices and payment fingerprints, written as in facts."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -34,19 +34,19 @@ class Identities(BaseModel):
 
 
 class NewlyBlocked(Identities):
-    """Whom to block, and why: for whoever asks later, and naming nobody."""
+    """The identities to block, and the reason, which must not name a person."""
 
     why: Annotated[str, Field(max_length=500, pattern=TEXT)]
 
 
 class TrustedAgain(Identities):
-    """Whom to trust again, by what was blocked or by the marks that the list shows."""
+    """The identities to unblock, as they were blocked or by the marks in the list."""
 
     mark: Values = []
 
 
 class BlockedMark(BaseModel):
-    """A mark that is blocked, why, since when and by whom."""
+    """A blocked mark, with the reason, the time and the user who blocked it."""
 
     mark: str
     why: str
@@ -55,19 +55,19 @@ class BlockedMark(BaseModel):
 
 
 class Blocked(BaseModel):
-    """How many marks were blocked now, and how many of them were before."""
+    """How many marks are blocked now, and how many of them already were."""
 
     blocked: int
     before: int
 
 
 class Trusted(BaseModel):
-    """How many marks are trusted again."""
+    """How many marks were unblocked."""
 
     trusted: int
 
 
-#: By which field of a fact each kind of value is told.
+#: The field of a fact that holds each kind of value.
 _FIELDS: Final = {
     "email": "email",
     "phone": "phone",
@@ -79,13 +79,13 @@ _FIELDS: Final = {
 
 @router.get("", summary="List what is blocked")
 async def list_blocked(connection: Reading, user: Administrator) -> list[BlockedMark]:
-    """Newest first: marks, for nothing else is kept."""
+    """Lists the blocked marks, newest first; nothing else is stored."""
     return [BlockedMark(**row._mapping) for row in await blocklist.listing(connection)]
 
 
 @router.post("", summary="Block whoever shows one of these")
 async def block(new: NewlyBlocked, parts: Its, user: Administrator) -> Blocked:
-    """The signal `blocklisted` tells of it, by the weight that the terms give it."""
+    """Blocks identities. The signal `blocklisted` then fires for them, with the weight that the terms give it."""
     if not new.why.strip():
         raise RequestInvalid("say why, for whoever asks later", "why")
     if tells_of_a_person(new.why):
@@ -98,7 +98,7 @@ async def block(new: NewlyBlocked, parts: Its, user: Administrator) -> Blocked:
 
 @router.post("/removals", summary="Trust them again")
 async def unblock(new: TrustedAgain, parts: Its, user: Administrator) -> Trusted:
-    """What was judged meanwhile is judged anew only when its facts change."""
+    """Unblocks identities. Claims judged meanwhile are judged again only when their facts change."""
     marks = frozenset(new.mark)
     if not marks or any(getattr(new, field) for field in _FIELDS):
         marks |= _marks(parts, new)
@@ -108,10 +108,10 @@ async def unblock(new: TrustedAgain, parts: Its, user: Administrator) -> Trusted
 
 
 def _marks(parts: Parts, given: Identities) -> frozenset[str]:
-    """The marks of what was given.
+    """Return the marks of the given values.
 
     Raises:
-        BadInput: with every value that has no mark, or if nothing was given.
+        BadInput: with every value that has no mark, or if no value was given.
     """
     told: list[tuple[str, Any]] = [(field, value) for field in _FIELDS for value in getattr(given, field)]
     if not told:

@@ -1,4 +1,4 @@
-"""One claim, and what people decide on it."""
+"""One claim, and the decisions on it."""
 
 from http import HTTPStatus
 from uuid import UUID
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/claims", tags=["claims"])
 
 
 class NewDecision(BaseModel):
-    """A decision to be recorded. ``digest`` is what `GET /v1/claims/{referral}` showed: what the person looked at."""
+    """A decision to record. ``digest`` is from `GET /v1/claims/{referral}`: it identifies what the person saw."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -35,7 +35,7 @@ class NewDecision(BaseModel):
 
 
 class RecordedDecision(BaseModel):
-    """A decision on record; ``repeated`` if the very same was recorded before."""
+    """A recorded decision; ``repeated`` if the same one was recorded before."""
 
     id: UUID
     seq: int
@@ -51,7 +51,7 @@ class RecordedDecision(BaseModel):
 
 @router.get("/{referral:path}", summary="Show what a decision would be made against")
 async def show_claim(referral: fields.NamedInPath, connection: Reading, person: Person, parts: Its) -> DecidableClaim:
-    """The claim with its digest, who has decided what, and which decisions it takes now.
+    """Returns the claim with its digest, the decisions so far, and the decisions that are possible now.
 
     For a closed referral `digest` is that of its closing, and `reopen` the only decision.
     """
@@ -69,8 +69,8 @@ async def decide(
 ) -> RecordedDecision:
     """Signs and records a decision of the signed-in person, and wakes the referral.
 
-    409 if the claim changed since it was shown, or the rules of approval don't admit the decision; the rule is named.
-    The same decision again answers 200 with the first one.
+    409 if the claim changed since it was shown, or the approval rules forbid the decision; the rule is named. The same
+    decision again returns 200 with the first one.
     """
     decision, repeated = await recorded(parts, Asked(referral, new.kind, new.reason, new.note, new.digest), person)
     if repeated:

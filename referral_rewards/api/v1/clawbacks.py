@@ -1,4 +1,4 @@
-"""Paid rewards whose ground fell away, and what people decide on them."""
+"""Clawback cases: paid rewards that turned out not to be earned, and the decisions on them."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -11,6 +11,7 @@ from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.api.v1.money_acts import NewClawbackAct, RecordedAct, record
 from referral_rewards.domain.clawbacks.states import CaseState
+from referral_rewards.register import programs
 from referral_rewards.reporting import clawbacks as reporting
 from referral_rewards.reporting.clawbacks import CaseInList, CaseShown, Owed, Wanted
 from referral_rewards.reporting.shape import Shape
@@ -21,14 +22,14 @@ Text = Annotated[str | None, Query(max_length=500, pattern=TEXT)]
 
 
 class CasePage(Shape):
-    """Cases, the newest first. ``next`` is what `after` takes for the page that follows; null at the end."""
+    """Cases, the newest first. ``next`` is the value of `after` for the next page; null at the end."""
 
     cases: tuple[CaseInList, ...]
     next: UUID | None
 
 
 class CaseWithOwed(CaseShown):
-    """Beside it what its payee owes."""
+    """A case, with what its payee owes."""
 
     owed: tuple[Owed, ...]
 
@@ -44,14 +45,16 @@ async def list_cases(
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> CasePage:
-    """The newest first, a page at a time."""
+    """Lists cases, newest first, by page."""
     found = await reporting.cases(connection, Wanted(state, program, payee, referral, after, limit))
+    if not found:
+        await programs.hold_known(connection, program)
     return CasePage(cases=tuple(found), next=found[-1].case if len(found) == limit else None)
 
 
 @router.get("/{case}", summary="Show a case")
 async def show_case(case: UUID, connection: Reading, person: Person, parts: Its) -> CaseWithOwed:
-    """The reward it is about, what was done to have it back, who has decided what, and which decisions it takes."""
+    """Returns the reward, what was done to recover it, the decisions so far, and those that are possible now."""
     found = await reporting.case(connection, case, parts.keys)
     return CaseWithOwed(**dict(found), owed=tuple(await reporting.owed(connection, found.payee)))
 
@@ -65,11 +68,11 @@ async def show_case(case: UUID, connection: Reading, person: Person, parts: Its)
 async def decide_on_case(
     case: UUID, new: NewClawbackAct, response: Response, person: Decider, parts: Its
 ) -> RecordedAct:
-    """Signs and records a decision of the signed-in person, and does or wakes what it comes to.
+    """Signs and records a decision of the signed-in person, and carries it out or wakes its workflow.
 
-    409 if somebody decided on it since it was shown (`decided_meanwhile`: who, what and when), if it changed otherwise
-    (`stale`), or if its rules don't admit the decision; the rule is named. The same
-    decision again answers 200 with the first one.
+    409 if a person decided on it since it was shown (`decided_meanwhile`: who, what and when), if it changed otherwise
+    (`stale`), or if its rules forbid the decision; the rule is named. The same
+    decision again returns 200 with the first one.
     """
     made = await record(parts, case, new, person)
     if made.repeated:

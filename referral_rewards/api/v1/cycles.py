@@ -1,4 +1,4 @@
-"""Payout cycles, what the next one would pay, and what people decide on them."""
+"""Payout cycles, the preview of the next one, and the decisions on them."""
 
 from datetime import UTC, date, datetime
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from referral_rewards.api.v1.money_acts import NewCycleAct, RecordedAct, record
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
 from referral_rewards.domain.errors import NotAllowed, NotFound
-from referral_rewards.register import audit
+from referral_rewards.register import audit, programs
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.reporting import cycles as reporting
 from referral_rewards.reporting.cycles import CycleInList, CycleRow, CycleShown, Preview, Summary, Wanted
@@ -27,21 +27,21 @@ Text = Annotated[str | None, Query(max_length=500, pattern=fields.TEXT)]
 
 
 class CyclePage(Shape):
-    """Cycles, the latest first. ``next`` is what `after` takes for the page that follows; null at the end."""
+    """Cycles, the latest first. ``next`` is the value of `after` for the next page; null at the end."""
 
     cycles: tuple[CycleInList, ...]
     next: UUID | None
 
 
 class PayoutsInCycle(Shape):
-    """Payouts of a cycle by their ids. ``next`` is what `after` takes for the page that follows; null at the end."""
+    """Payouts of a cycle by their ids. ``next`` is the value of `after` for the next page; null at the end."""
 
     payouts: tuple[CycleRow, ...]
     next: UUID | None
 
 
 class PreviewSummary(Summary):
-    """What the whole of a program's next cycle would come to by what is due now."""
+    """The totals of a program's next cycle, from what is due now."""
 
     program: str
     due_on: date
@@ -51,7 +51,7 @@ class PreviewSummary(Summary):
 
 
 class NewCycle(BaseModel):
-    """A cycle to be opened today, instead of on its day."""
+    """A cycle to open today, instead of on its day."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"program": "acme-friends"}]})
 
@@ -76,8 +76,10 @@ async def list_cycles(
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> CyclePage:
-    """The latest first, a page at a time. The payouts of one are `GET /v1/payouts?cycle=`."""
+    """Lists cycles, latest first, by page. The payouts of one are at `GET /v1/payouts?cycle=`."""
     found = await reporting.listing(connection, Wanted(program, state, after, limit))
+    if not found:
+        await programs.hold_known(connection, program)
     return CyclePage(cycles=tuple(found), next=found[-1].cycle if len(found) == limit else None)
 
 
@@ -93,7 +95,7 @@ async def preview_cycle(
     after: Text = None,
     limit: Annotated[int, Query(ge=1, le=500, description="Payees.")] = 100,
 ) -> Preview:
-    """By payee, a page at a time: what is due now, and what would be carried forward with the reason."""
+    """Lists by payee, by page: what is due now, and what would be carried forward, with the reason."""
     return await reporting.preview(connection, program, datetime.now(UTC), after=after, limit=limit)
 
 
@@ -108,7 +110,7 @@ async def summarize_preview(
     person: Person,
     program: Annotated[str, Query(max_length=500, pattern=fields.TEXT, examples=["acme-friends"])],
 ) -> PreviewSummary:
-    """By rail and currency, and what would be carried forward by reason."""
+    """Returns the totals by rail and currency, and those carried forward by reason."""
     now = datetime.now(UTC)
     first = await reporting.preview(connection, program, now, limit=1)
     head = {name: getattr(first, name) for name in ("program", "due_on", "opens_at", "minimum_minor", "currency")}
@@ -123,7 +125,7 @@ async def summarize_preview(
     responses={200: {"model": OpenedCycle, "description": "It was open"}, **refusals(HTTPStatus.NOT_FOUND)},
 )
 async def open_cycle(new: NewCycle, response: Response, person: Decider, parts: Its) -> OpenedCycle:
-    """Opens a cycle of today, whatever the day. It gathers what is due and pays nothing until finance releases it."""
+    """Opens a cycle today, on any day. It gathers what is due and pays nothing until finance releases it."""
     if not person.roles & ROLES[MoneyAct.STOP_CYCLE]:
         raise NotAllowed(f"{person.name} may not open a payout cycle: it needs a role that may stop one")
     now = datetime.now(UTC)
@@ -140,7 +142,7 @@ async def open_cycle(new: NewCycle, response: Response, person: Decider, parts: 
 
 @router.get("/{cycle}", summary="Show a payout cycle", response_model_exclude_unset=True)
 async def show_cycle(cycle: UUID, connection: Reading, person: Person, parts: Its) -> CycleShown:
-    """What it comes to, where its payouts stand, who has decided what, and which decisions it takes now."""
+    """Returns the totals, the states of the payouts, the decisions so far, and the decisions that are possible now."""
     return await reporting.cycle(connection, cycle, parts.keys)
 
 
@@ -152,7 +154,7 @@ async def list_payouts_of_cycle(
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> PayoutsInCycle:
-    """With the referrals that each pays, a page at a time."""
+    """Lists the payouts with the referrals that each pays, by page."""
     if await cycles.row(connection, cycle) is None:
         raise NotFound("payout cycle", str(cycle))
     found = await reporting.rows(connection, cycle, after=after, limit=limit)
@@ -168,11 +170,11 @@ async def list_payouts_of_cycle(
 async def decide_on_cycle(
     cycle: UUID, new: NewCycleAct, response: Response, person: Decider, parts: Its
 ) -> RecordedAct:
-    """Signs and records a decision of the signed-in person, and wakes what carries it out.
+    """Signs and records a decision of the signed-in person, and wakes the workflow that carries it out.
 
-    409 if somebody decided on it since it was shown (`decided_meanwhile`: who, what and when), if it changed otherwise
-    (`stale`), or if its rules don't admit the decision; the rule is named. The same
-    decision again answers 200 with the first one.
+    409 if a person decided on it since it was shown (`decided_meanwhile`: who, what and when), if it changed otherwise
+    (`stale`), or if its rules forbid the decision; the rule is named. The same
+    decision again returns 200 with the first one.
     """
     made = await record(parts, cycle, new, person)
     if made.repeated:

@@ -1,4 +1,4 @@
-"""Facts come in: one CloudEvent, or an array of them that belong together."""
+"""Intake of facts: one CloudEvent, or an array of them that belong together."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ class EventProblem(BaseModel):
 
 
 class Acknowledged(BaseModel):
-    """What became of the events. What is recorded or repeated here is safe; the rest changed nothing."""
+    """The outcome of the events. Those recorded or repeated are stored; the others changed nothing."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"recorded": 2, "repeated": 0, "conflicts": 0, "problems": []}]}
@@ -111,11 +111,11 @@ _BODY: Final = {
     responses=refusals(HTTPStatus.CONFLICT),
 )
 async def record_events(request: Request, parts: Its, user: Teller) -> Acknowledged:
-    """Answers once everything it acknowledges is committed. The same event again is acknowledged and changes nothing.
+    """Responds once all acknowledged events are committed. The same event again is acknowledged and changes nothing.
 
-    One event that can't be taken is 422, one that contradicts what was sent before under its (source, id) is 409.
-    Of an array the good ones land, and the others are listed with their index under `problems`; 422 only if none of
-    them can be taken. An array is one batch: its facts count as having arrived together, with none to follow.
+    A single event that is not valid gives 422; one that contradicts an earlier event with its (source, id) gives 409.
+    Of an array the valid ones are stored, and the others are listed with their index under `problems`; 422 only if none
+    is valid. An array is one batch: its facts count as received together, with none to follow.
     """
     body = await request.body()
     document = _decoded(body)

@@ -1,4 +1,4 @@
-"""What a request says, in words that several operations take: given ids, and the parts of a decision."""
+"""Request fields that several operations share: ids, and the parts of a decision."""
 
 import re
 from datetime import date
@@ -17,9 +17,9 @@ NamedInPath = Annotated[str, Path(examples=["db1"], pattern=r"^[^\x00]+$")]
 GivenId = Annotated[str, Field(examples=["db1"], pattern=TEXT)]
 """The same in a body."""
 Note = Annotated[str, Field(max_length=NOTE_LENGTH_MAX, json_schema_extra={"pattern": r"^[^\x00]*\S[^\x00]*$"})]
-"""Why, for whoever reads it later."""
+"""The reason in words, for later readers."""
 Digest = Annotated[str, Field(max_length=64, pattern="^[0-9a-f]*$")]
-"""What the person looked at, as it was shown."""
+"""The digest of what the person saw."""
 
 
 def _written_as_a_day(given: object) -> object:

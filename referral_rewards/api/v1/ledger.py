@@ -26,7 +26,7 @@ FileFormat = Literal["beancount", "csv"]
 
 
 class TrialBalance(Shape):
-    """Accounts by their names. ``next`` is what `after` takes for the page that follows; null at the end."""
+    """Accounts by their names. ``next`` is the value of `after` for the next page; null at the end."""
 
     as_of: AwareDatetime
     totals: tuple[ColumnTotals, ...]
@@ -44,9 +44,9 @@ async def show_balance(
     after: Annotated[Text, Query(description="`next` of the page before.")] = "",
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
 ) -> TrialBalance:
-    """What each account comes to; those that come to nothing are left out unless they are asked for.
+    """Lists the balance of each account; accounts with a zero balance are left out unless requested.
 
-    The totals are those of all accounts, on every page.
+    The totals on every page are those of all accounts.
     """
     before = Span.of(None, at).ends_before
     currency, _, account = after.partition(" ")
@@ -78,12 +78,12 @@ async def export_ledger(
     since: Since = None,
     until: Until = None,
 ) -> StreamingResponse:
-    """The books of a span of days, both included. Ids stand in them, and nothing personal."""
+    """Exports the books from one day to another, both included. They contain ids and no personal data."""
     return await file_of(parts.database, format, Span.of(since, until))
 
 
 async def file_of(database: Database, format_: FileFormat, span: Span) -> StreamingResponse:
-    """The books as a file, sent while they are read."""
+    """Stream the books as a file."""
     days = "-to-".join(str(day) for day in (span.since, span.until) if day is not None)
     name = f"ledger{f'-{days}' if days else ''}.{format_}"
     written = (beancount if format_ == "beancount" else journal).export

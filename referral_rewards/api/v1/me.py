@@ -1,4 +1,4 @@
-"""Whose token it is that asks."""
+"""The user of the token in a request."""
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -19,5 +19,5 @@ class Myself(BaseModel):
 
 @router.get("", summary="Whose token it is")
 async def show_myself(user: SignedIn) -> Myself:
-    """The user, their roles, and what this token may be used for."""
+    """Returns the user, their roles, and what this token may be used for."""
     return Myself(name=user.name, roles=sorted(user.roles), scopes=sorted(user.scopes))

@@ -1,4 +1,4 @@
-"""The forms of decisions on money: what is asked, and what is on record."""
+"""Requests and responses for decisions about money."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
@@ -60,7 +60,7 @@ class _NewAct(BaseModel):
 
 
 class NewPayoutAct(_NewAct):
-    """A decision on a payout. ``digest`` is what `GET /v1/payouts/{payout}` showed: what the person looked at."""
+    """A decision on a payout. ``digest`` is from `GET /v1/payouts/{payout}`: it identifies what the person saw."""
 
     model_config = _forms(
         SubjectKind.PAYOUT,
@@ -76,7 +76,7 @@ class NewPayoutAct(_NewAct):
 
 
 class NewClawbackAct(_NewAct):
-    """A decision on a clawback case. ``digest`` is what `GET /v1/clawbacks/{case}` showed."""
+    """A decision on a clawback case. ``digest`` is from `GET /v1/clawbacks/{case}`."""
 
     model_config = _forms(
         SubjectKind.CLAWBACK_CASE,
@@ -99,7 +99,7 @@ class NewClawbackAct(_NewAct):
 
 
 class NewCycleAct(_NewAct):
-    """A decision on a payout cycle. ``digest`` is what `GET /v1/cycles/{cycle}` showed."""
+    """A decision on a payout cycle. ``digest`` is from `GET /v1/cycles/{cycle}`."""
 
     model_config = _forms(
         SubjectKind.CYCLE,
@@ -110,7 +110,7 @@ class NewCycleAct(_NewAct):
 
 
 class RecordedAct(BaseModel):
-    """A decision on record; ``repeated`` if the very same was recorded before."""
+    """A recorded decision; ``repeated`` if the same one was recorded before."""
 
     id: UUID
     seq: int
@@ -127,7 +127,7 @@ class RecordedAct(BaseModel):
 
 
 async def record(parts: Parts, subject: UUID, new: _NewAct, person: User) -> RecordedAct:
-    """Signs and records a decision, and wakes what carries it out."""
+    """Sign and record a decision, and wake the workflow that carries it out."""
     decision, repeated = await acted(
         parts,
         AskedAct(

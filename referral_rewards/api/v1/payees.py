@@ -1,4 +1,4 @@
-"""Payees: how they are paid, their tax forms, and what they were paid, are owed or wait for."""
+"""Payees: payment methods, tax forms, and what they were paid, are owed or wait for."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/payees", tags=["payees"])
 
 
 class PayeePage(Shape):
-    """Payees for whom rewards were approved. ``next`` is what `after` takes for the next page; null at the end."""
+    """Payees for whom rewards were approved. ``next`` is the value of `after` for the next page; null at the end."""
 
     payees: tuple[PayeeInList, ...]
     next: str | None
@@ -30,7 +30,7 @@ async def list_payees(
     after: Annotated[str, Query(max_length=500, pattern=TEXT, description="`next` of the page before.")] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> PayeePage:
-    """A page at a time."""
+    """Lists payees by page."""
     found = await listing(connection, Wanted(held=held, after=after, limit=limit), datetime.now(UTC))
     return PayeePage(payees=tuple(found), next=found[-1].payee if len(found) == limit else None)
 
@@ -42,5 +42,5 @@ async def show_payee(
     person: Bookkeeper,
     year: Annotated[int | None, Query(**YEARS, description="Of its totals; by default the present one.")] = None,
 ) -> PayeeShown:
-    """Methods, forms, the year's totals, and what waits, is owed or was paid: references, and nothing personal."""
+    """Returns methods, tax forms, the year's totals, and what waits, is owed or was paid, without personal data."""
     return await profile(connection, payee, datetime.now(UTC), year)

@@ -1,4 +1,4 @@
-"""Payouts, their whole life, and what people decide on one that can't go on by itself."""
+"""Payouts, their history, and the decisions on one that can't continue without a person."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -11,6 +11,7 @@ from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.api.v1.money_acts import NewPayoutAct, RecordedAct, record
 from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.register import programs
 from referral_rewards.reporting import payouts as reporting
 from referral_rewards.reporting.payouts import PayoutInList, PayoutShown, Wanted
 from referral_rewards.reporting.shape import Shape
@@ -21,7 +22,7 @@ Text = Annotated[str | None, Query(max_length=500, pattern=TEXT)]
 
 
 class PayoutPage(Shape):
-    """Payouts, the newest first. ``next`` is what `after` takes for the page that follows; null at the end."""
+    """Payouts, the newest first. ``next`` is the value of `after` for the next page; null at the end."""
 
     payouts: tuple[PayoutInList, ...]
     next: UUID | None
@@ -40,14 +41,16 @@ async def list_payouts(
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> PayoutPage:
-    """The newest first, a page at a time; of a referral, those that pay any of its rewards."""
+    """Lists payouts, newest first, by page; for a referral, those that pay any of its rewards."""
     found = await reporting.payouts(connection, Wanted(state, rail, program, payee, referral, cycle, after, limit))
+    if not found:
+        await programs.hold_known(connection, program)
     return PayoutPage(payouts=tuple(found), next=found[-1].payout if len(found) == limit else None)
 
 
 @router.get("/{payout}", summary="Show a payout")
 async def show_payout(payout: UUID, connection: Reading, person: Person, parts: Its) -> PayoutShown:
-    """Its rewards, deductions, every step of its life, who has decided what, and which decisions it takes now."""
+    """Returns its rewards, deductions, history, the decisions so far, and the decisions that are possible now."""
     return await reporting.payout(connection, payout, parts.keys)
 
 
@@ -62,9 +65,9 @@ async def decide_on_payout(
 ) -> RecordedAct:
     """Signs and records a decision of the signed-in person, and wakes the payout.
 
-    409 if somebody decided on it since it was shown (`decided_meanwhile`: who, what and when), if it changed otherwise
-    (`stale`), or if its rules don't admit the decision; the rule is named. The same
-    decision again answers 200 with the first one.
+    409 if a person decided on it since it was shown (`decided_meanwhile`: who, what and when), if it changed otherwise
+    (`stale`), or if its rules forbid the decision; the rule is named. The same
+    decision again returns 200 with the first one.
     """
     made = await record(parts, payout, new, person)
     if made.repeated:

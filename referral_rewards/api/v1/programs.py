@@ -1,4 +1,4 @@
-"""Programs: publishing a version of their terms, reading what was published, and whether one is ready to run."""
+"""Programs: publishing and reading versions of their terms, and checking that a program is ready to run."""
 
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -41,7 +41,7 @@ class ProgramVersion(BaseModel):
 
 
 class NewTerms(BaseModel):
-    """Terms to be published as the next version of the program that they name."""
+    """Terms to publish as the next version of the program that they name."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -49,8 +49,8 @@ class NewTerms(BaseModel):
 
 
 class PublishedTerms(BaseModel):
-    """The version that holds the text; ``repeated`` if it did so before. ``released`` counts the referrals that waited
-    for it, ``unclear`` names what nobody can have meant."""
+    """The version with this text; ``repeated`` if it already existed. ``released`` counts the referrals that waited for
+    it; ``unclear`` lists implausible values."""
 
     program: str
     version: int
@@ -60,7 +60,7 @@ class PublishedTerms(BaseModel):
 
 
 class ProposedTerms(BaseModel):
-    """Terms to be judged in place of the newest version; null: that version."""
+    """Terms to check instead of the newest version; null: that version."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -68,14 +68,14 @@ class ProposedTerms(BaseModel):
 
 
 class AreaRemark(BaseModel):
-    """Something said about one area of what a program needs."""
+    """A remark about one area of what a program needs."""
 
     area: Area
     what: str
 
 
 class ProgramReadiness(BaseModel):
-    """Whether a program can run, with each gap named, and what was found in order."""
+    """Whether a program is ready to run, each gap, and what is in order."""
 
     program: str
     version: int | None
@@ -86,7 +86,7 @@ class ProgramReadiness(BaseModel):
 
 @router.get("", summary="List every version of every program")
 async def list_programs(connection: Reading, person: Person) -> list[ProgramVersion]:
-    """By program and number."""
+    """Lists the versions by program and number."""
     return [ProgramVersion(**row._mapping) for row in await programs.listing(connection)]
 
 
@@ -100,7 +100,7 @@ async def list_programs(connection: Reading, person: Person) -> list[ProgramVers
     },
 )
 async def publish_terms(new: NewTerms, parts: Its, person: Decider, response: Response) -> PublishedTerms:
-    """For program owners. 409 if a referral that is bound to an earlier version would change its terms."""
+    """For program owners. 409 if it would change the terms of a referral bound to an earlier version."""
     person.need_role(Role.PROGRAM_OWNER, _PUBLISHING)
     terms = load_terms(new.terms)
     async with acting(parts, person, Role.PROGRAM_OWNER, _PUBLISHING) as (connection, now):
@@ -125,13 +125,13 @@ async def show_terms(
     person: Person,
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="The newest if none is named.")] = None,
 ) -> PlainTextResponse:
-    """The YAML of a version."""
+    """Returns the YAML of a version."""
     return PlainTextResponse(await programs.shown(connection, program, version))
 
 
 @router.post("/{program:path}/preflight", summary="Whether a program is ready to run")
 async def check_readiness(program: NamedInPath, new: ProposedTerms, parts: Its, person: Person) -> ProgramReadiness:
-    """Its terms clear, billing and rails connected, people there for every decision. Outside sources are asked."""
+    """Checks for clear terms, connected billing and rails, and people for every decision. Asks the outside sources."""
     proposed = None if new.terms is None else of_program(new.terms, program)
     async with connected(parts.sources) as sources:
         found = await readiness(parts.database, program, sources, proposed=proposed)
@@ -141,10 +141,10 @@ async def check_readiness(program: NamedInPath, new: ProposedTerms, parts: Its, 
 
 
 def of_program(text: str, program: str) -> Terms:
-    """The terms that the text says.
+    """Load the terms from the text.
 
     Raises:
-        BadInput: if it says none, or those of another program.
+        BadInput: if they are not valid, or belong to another program.
     """
     terms = load_terms(text)
     if terms.program != program:

@@ -1,4 +1,4 @@
-"""What waits for a person, page by page, and deciding on many claims of it at once."""
+"""The queue of what waits for a person, by page, and bulk decisions on its claims."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -14,6 +14,7 @@ from referral_rewards.api.recording import Outcome, recorded_together, rule_of
 from referral_rewards.api.v1 import fields
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX
+from referral_rewards.register import programs
 from referral_rewards.register.people import users
 from referral_rewards.reporting.queue.counts import Counts, counts
 from referral_rewards.reporting.queue.entries import Entry, page
@@ -25,10 +26,10 @@ router = APIRouter(prefix="/v1/claims", tags=["claims"])
 
 
 class Waiting(Shape):
-    """A page of the queue. `next` is what `after` takes for the page that follows; null at the end.
+    """A page of the queue. `next` is the value of `after` for the next page; null at the end.
 
-    A page may hold less than `limit` and still have a next one: no request looks through the whole queue for what
-    hardly any entry of it is.
+    A page may have fewer than `limit` entries and still have a next one: no request scans the whole queue for a rare
+    match.
     """
 
     claims: tuple[Entry, ...]
@@ -37,13 +38,13 @@ class Waiting(Shape):
 
 
 class QueueFilters(Filters):
-    """What is asked of the queue, and for whom: one's own claims, or those of another person."""
+    """Filters of the queue, including the user whose claims are listed."""
 
     for_: Word | None = Field(None, alias="for", description="As `mine`, of what this user can decide.")
 
 
 class Chosen(BaseModel):
-    """A claim to decide on. `digest` is `approval.digest` as it was shown: what the person looked at."""
+    """A claim to decide on. `digest` is the `approval.digest` that was shown: it identifies what the person saw."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,7 +53,7 @@ class Chosen(BaseModel):
 
 
 class NewDecisions(BaseModel):
-    """One decision to be recorded on each of many claims."""
+    """One decision to record on each of many claims."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -76,7 +77,7 @@ class LeftOut(BaseModel):
 
 
 class Decided(BaseModel):
-    """What became of one of them: the decision's number in the record, or why it was left out."""
+    """The outcome for one claim: the decision's number in the record, or why it was left out."""
 
     referral: str
     outcome: Literal["recorded", "repeated", "left_out"]
@@ -86,7 +87,7 @@ class Decided(BaseModel):
 
 
 class DecidedTogether(BaseModel):
-    """Every claim that was asked for, in that order."""
+    """The outcome for every claim in the request, in that order."""
 
     recorded: int
     repeated: int
@@ -98,22 +99,24 @@ class DecidedTogether(BaseModel):
 async def list_claims(
     connection: Reading, person: Person, parts: Its, filters: Annotated[QueueFilters, Query()]
 ) -> Waiting:
-    """Claims before their approvers, late facts, clawback cases, payouts that can't go on by themselves, cycles."""
+    """Lists claims, late facts, clawback cases, payouts and cycles that wait for a person."""
     now = datetime.now(UTC)
     asking = Asking(person.name, person.roles)
     if filters.for_ is not None:
         somebody = await users.named(connection, filters.for_)
         filters, asking = filters.model_copy(update={"mine": True}), Asking(somebody.name, somebody.roles)
     found = await page(connection, parts.keys, filters, asking, now)
+    if not found.entries:
+        await programs.hold_known(connection, filters.program)
     return Waiting(claims=tuple(found.entries), next=found.next, counts=await counts(connection, now))
 
 
 @router.post("/decisions", summary="Decide on many claims")
 async def decide_together(new: NewDecisions, person: Decider, parts: Its) -> DecidedTogether:
-    """Signs and records a decision of its own on each claim, in a transaction of its own, against its own digest.
+    """Signs and records a separate decision on each claim, against its digest, each in its own transaction.
 
-    A claim that changed since it was shown, that is flagged, or that the rules of approval don't admit is left out and
-    named with the rule; the others are decided. The same again answers with the decisions that there are.
+    A claim that changed since it was shown, that is flagged, or on which the approval rules forbid the decision is left
+    out and listed with the rule; the others are decided. The same request again returns the existing decisions.
     """
     claims = [(each.referral, each.digest) for each in new.claims]
     outcomes = await recorded_together(parts, new.kind, new.reason, new.note, claims, person)

@@ -1,4 +1,4 @@
-"""The rails of the installation, for whoever asks why payouts wait."""
+"""The rails of the installation: why payouts wait."""
 
 from datetime import UTC, datetime
 
@@ -13,5 +13,5 @@ router = APIRouter(prefix="/v1/rails", tags=["payouts"])
 
 @router.get("", summary="List the rails")
 async def list_rails(connection: Reading, person: Person) -> list[Rail]:
-    """Every rail that terms may name: whether it is connected, halted since when and why, how many payouts wait."""
+    """Lists the rails that terms may name: connected or not, since when and why halted, and how many payouts wait."""
     return await rails.rails(connection, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""Reconciliations: having a rail's own list compared with what we hold, and what did not agree."""
+"""Reconciliations: comparing a rail's list with our payouts, and the differences."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.api.dependencies import Bookkeeper, Decider, Its, Reading
 from referral_rewards.api.v1.fields import Day
 from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.nearest import none_of
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.register.people.users import User
 from referral_rewards.register.reconciliations import rows as reconciliations
@@ -21,13 +22,13 @@ from referral_rewards.reporting.reconciliations import FoundDifference, Reconcil
 
 router = APIRouter(prefix="/v1/reconciliations", tags=["ledger"])
 
-#: So far back goes a span whose beginning nobody names.
+#: The length of a span whose first day is not given.
 DAYS: Final = 31
 _RAILS: Final[list[Any]] = sorted(rail_catalogue.CATALOGUE)
 
 
 class NewReconciliation(BaseModel):
-    """Which rail's list is to be compared, and of which days (UTC, both included): by default of the last 31."""
+    """The rail to compare, and the days (UTC, both included); the last 31 by default."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"rail": rail_catalogue.ACCOUNT_CREDIT.name}]}
@@ -47,7 +48,7 @@ class ReconciliationWithDifferences(Reconciliation):
 
 @router.post("", status_code=HTTPStatus.ACCEPTED, summary="Have a rail's list compared with ours")
 async def begin_reconciliation(asked: NewReconciliation, person: Decider, parts: Its) -> Reconciliation:
-    """For finance. A worker that has the rail's access asks it; nothing that it shows moves a payout."""
+    """For finance. A worker with the rail's credentials asks it; the result changes no payout."""
     async with parts.database.transaction() as connection:
         name = await begun(connection, person, asked.rail, Span.of(asked.since, asked.until))
         return await reporting.reconciliation(connection, name)
@@ -69,7 +70,7 @@ async def show_reconciliation(
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> ReconciliationWithDifferences:
-    """How far it came, and the differences that were found so far."""
+    """Returns its state, and the differences found so far."""
     shown = await reporting.reconciliation(connection, reconciliation)
     page = await reporting.differences(connection, reconciliation, after=after, limit=limit)
     return ReconciliationWithDifferences(
@@ -80,17 +81,15 @@ async def show_reconciliation(
 
 
 async def begun(connection: AsyncConnection, person: User, rail: str, span: Span) -> UUID:
-    """Asks for a reconciliation; its id.
+    """Request a reconciliation; return its id.
 
     Raises:
-        NotAllowed: if the person is not of finance.
-        RequestInvalid: if there is no such rail, or the span lies ahead.
+        NotAllowed: if the person does not have the role finance.
+        RequestInvalid: if there is no such rail, or the span is in the future.
     """
     person.need_finance()
     if rail not in rail_catalogue.CATALOGUE:
-        raise RequestInvalid(
-            f"there is no rail {rail!r}; there are {', '.join(sorted(rail_catalogue.CATALOGUE))}", "rail"
-        )
+        raise RequestInvalid(none_of(rail, sorted(rail_catalogue.CATALOGUE)), "rail")
     now = datetime.now(UTC)
     until = min(span.ends_before or now, now)
     since = span.begins_at or until - timedelta(days=DAYS)

@@ -1,4 +1,4 @@
-"""Where referrals stand, and why."""
+"""Referrals: their status and the reason for it."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from referral_rewards.api.v1.fields import TEXT, NamedInPath
 from referral_rewards.domain.claims.sides import Side
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.register import audit
+from referral_rewards.register import audit, programs
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.reporting.referrals.everything import ReferralShown, showing
@@ -23,7 +23,7 @@ Text = Annotated[str | None, Query(max_length=500, pattern=TEXT)]
 
 
 class ReferralPage(Shape):
-    """Referrals by their ids. ``next`` is what `after` takes for the page that follows; null at the end."""
+    """Referrals by their ids. ``next`` is the value of `after` for the next page; null at the end."""
 
     referrals: tuple[ReferralInBrief, ...]
     next: str | None
@@ -38,14 +38,16 @@ async def list_referrals(
     after: Text = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> ReferralPage:
-    """In the form of `referrals list --json`, a page at a time."""
+    """Lists referrals in the form of `referrals list --json`, by page."""
     wanted = Wanted(program=program, status=status, after=after, limit=limit)
     found = tuple([each async for each in listing(connection, wanted)])
+    if not found:
+        await programs.hold_known(connection, program)
     return ReferralPage(referrals=found, next=found[-1].referral if len(found) == limit else None)
 
 
 class NewStatusLink(BaseModel):
-    """Whose own status it shows; ``revoke`` ends every link that was given out before."""
+    """The side whose status the link shows; ``revoke`` revokes every earlier link."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,7 +56,7 @@ class NewStatusLink(BaseModel):
 
 
 class StatusLink(BaseModel):
-    """A secret link: whoever has it sees that page, and may appeal there."""
+    """A secret link: anyone who has it can see that page, and appeal there."""
 
     url: str
 
@@ -63,7 +65,7 @@ class StatusLink(BaseModel):
 async def give_status_link(
     referral: NamedInPath, new: NewStatusLink, request: Request, parts: Its, person: Decider
 ) -> StatusLink:
-    """The same link each time, until it is revoked. Who gave it out is on record."""
+    """Returns the same link each time, until it is revoked. The audit log records the user who issued it."""
     key = parts.intake.key_for(status_links.PURPOSE)
     async with acting(parts, person) as (connection, now):
         if new.revoke:
@@ -79,5 +81,5 @@ async def give_status_link(
 
 @router.get("/{referral:path}", summary="Show a referral", response_model_exclude_unset=True)
 async def show_referral(referral: NamedInPath, connection: Reading, person: Person, parts: Its) -> ReferralShown:
-    """Everything about one referral: its periods, facts, claim, decisions, payouts and history."""
+    """Returns everything about one referral: its periods, facts, claim, decisions, payouts and history."""
     return await showing(connection, referral, parts.keys)

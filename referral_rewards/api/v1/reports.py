@@ -31,8 +31,8 @@ async def tax_report(
     year: Year,
     regime: Annotated[Regime | None, Query(description="Only under this regime.")] = None,
 ) -> StreamingResponse:
-    """One line for each payee and currency: what was paid by kind, whether that is to be reported, the form on file,
-    what was withheld and what came back. Ids stand in it, and nothing personal."""
+    """Returns a line for each payee and currency: the amounts paid by kind, whether they must be reported, the form on
+    file, and the amounts withheld and returned. It contains ids and no personal data."""
     now, of = datetime.now(UTC), regime.value if regime else None
     name = f"tax-{year}{f'-{of}' if of else ''}.csv"
     return await sent(parts.database, lambda connection: sheet.report(connection, year, now, regime=of), name)

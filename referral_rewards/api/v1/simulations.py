@@ -1,7 +1,7 @@
-"""Simulations: what a program's past would have come to under other terms. Writes nothing.
+"""Simulations: replay a program's past under other terms. Writes nothing.
 
-A replay computes for long. It runs in a thread of its own on a connection of its own, one at a time in a process, and
-ends with whoever asked for it.
+A replay takes long. It runs in its own thread on its own connection, one at a time in a process, and ends when the
+client disconnects.
 """
 
 import asyncio
@@ -34,17 +34,17 @@ from referral_rewards.reporting.simulation.simulating import Proposal, simulate
 router = APIRouter(prefix="/v1/programs", tags=["programs"])
 _log = structlog.get_logger("api")
 
-#: After so long a replay is given up: whoever asked names a shorter period.
+#: After this time a replay is cancelled; the user should choose a shorter period.
 SECONDS_MAX: Final = 600
 _TOLD_EVERY_SECONDS: Final = 0.2
 
 
 class NewSimulation(BaseModel):
-    """Other terms, and which referrals to replay under them: those that began on ``since`` or later and before
-    ``until``, days on the program's clock.
+    """Other terms, and the referrals to replay under them: those that began on ``since`` or later and before ``until``,
+    days on the program's clock.
 
-    ``approve_flagged`` approves what a person would look at, unless it is advised against; ``changed`` lists each
-    referral that the terms make a difference to; ``picture`` draws the flows.
+    ``approve_flagged`` approves claims that need a review, unless the rules recommend a denial; ``changed`` lists each
+    referral whose result differs; ``picture`` draws the flows.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -84,7 +84,7 @@ async def simulate_program(program: NamedInPath, new: NewSimulation, parts: Its,
 
 
 def _midnight(day: date | None, terms: Terms) -> datetime | None:
-    """When the day begins in the program's time zone."""
+    """Return when the day begins in the program's time zone."""
     return None if day is None else datetime.combine(day, clock(), terms.zone).astimezone(UTC)
 
 
@@ -105,7 +105,7 @@ async def _lines(parts: Parts, proposal: Proposal, new: NewSimulation) -> AsyncI
             late = f"the replay takes longer than {SECONDS_MAX // 60} minutes; ask for a shorter period"
             yield _line(problem=late)
         except Exception as error:
-            # The answer has begun: no status can tell any more.
+            # The response has begun: its status can't change any more.
             _log.error("simulation_failed", error=type(error).__name__)
             yield _line(problem=f"the replay failed: {type(error).__name__}")
         finally:
@@ -114,7 +114,7 @@ async def _lines(parts: Parts, proposal: Proposal, new: NewSimulation) -> AsyncI
 
 
 class _GivenUp(Exception):
-    """Nobody waits any more, or it took too long."""
+    """The client disconnected, or the replay took too long."""
 
 
 class _Replay:
@@ -127,17 +127,17 @@ class _Replay:
         self._told: dict[str, int] = {}
 
     def run(self) -> str:
-        """The last line of the answer."""
+        """Run the replay and return the last line of the response."""
         simulation = asyncio.run(self._simulate())
         drawn = picture(self._proposal, compare(simulation.compared)) if self._new.picture else None
         return _line(simulation=simulation_form(simulation, changed=self._new.changed).as_json(), picture=drawn)
 
     def stop(self) -> None:
-        """Has it end at its next step."""
+        """Make the replay end at its next step."""
         self._stopped.set()
 
     def news(self) -> list[dict[str, Any]]:
-        """How far it came with what, where that is further than it was told before."""
+        """Return the progress that has not been reported yet."""
         found = [dict(each) for each in list(self._done.values()) if self._told.get(each["what"]) != each["done"]]
         self._told |= {each["what"]: each["done"] for each in found}
         return found

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/tokens", tags=["tokens"])
 
 
 class NewToken(BaseModel):
-    """A token to be issued: what it is for, what it may do, until when (a year at most)."""
+    """A token to issue: its purpose, its scopes, and its expiry (a year at most)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -26,7 +26,7 @@ class NewToken(BaseModel):
 
 
 class Token(BaseModel):
-    """A token as it is kept: without itself."""
+    """A token as it is stored, without the secret."""
 
     id: UUID
     label: str
@@ -56,7 +56,7 @@ async def issue_token(
     user: SignedIn,
     credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
 ) -> IssuedToken:
-    """For some of what the token that asks may do, and no longer than it lasts itself."""
+    """Issues a token with scopes of the token in the request or fewer, that expires no later than that one."""
     async with parts.database.transaction() as connection:
         number, token = await tokens.issue(
             connection,
@@ -72,7 +72,7 @@ async def issue_token(
 
 @router.delete("/{number}", status_code=204, summary="Revoke a token")
 async def revoke_token(number: UUID, parts: Its, user: SignedIn) -> None:
-    """One of one's own, at once, or anybody's for administrators; again changes nothing."""
+    """Revokes one of your own tokens at once; administrators may revoke any. Doing it again changes nothing."""
     if Role.ADMINISTRATOR in user.roles and Scope.CLAIMS_DECIDE in user.scopes:
         async with acting(parts, user, Role.ADMINISTRATOR) as (connection, now):
             await tokens.revoke(connection, number, by=user.name, at=now)

@@ -1,4 +1,4 @@
-"""People and services: who there is, what they may do, and how they sign in. For administrators."""
+"""Users (people and services): their authority and how they sign in. For administrators."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -29,8 +29,8 @@ _STRICT = ConfigDict(extra="forbid")
 
 
 class Account(BaseModel):
-    """A person, who holds roles, or a service, which has scopes. ``mark_kinds`` says by what they are known, so that
-    they never decide on claims they benefit from; ``tokens`` and ``sessions`` count those that still work."""
+    """A person with roles, or a service with scopes. ``mark_kinds`` are the kinds of identities known of them, so that
+    they never decide on claims they benefit from; ``tokens`` and ``sessions`` count the valid ones."""
 
     name: str
     roles: list[str]
@@ -46,8 +46,8 @@ class Account(BaseModel):
 
 
 class NewAccount(BaseModel):
-    """Somebody to be added. ``customer`` and ``email`` are their own and kept as marks alone; ``contact`` is where they
-    are written to."""
+    """A user to add. ``customer`` and ``email`` are their own and stored only as marks; ``contact`` is the address for
+    messages."""
 
     model_config = _STRICT
 
@@ -60,14 +60,14 @@ class NewAccount(BaseModel):
 
 
 class AddedAccount(BaseModel):
-    """Somebody who was added. ``token`` is shown this once."""
+    """The added user. ``token`` is shown once."""
 
     name: str
     token: str
 
 
 class NewRoles(BaseModel):
-    """The roles that take the place of the ones before."""
+    """The roles that replace the present ones."""
 
     model_config = _STRICT
 
@@ -75,7 +75,7 @@ class NewRoles(BaseModel):
 
 
 class NewMarks(BaseModel):
-    """Who somebody is; kept as marks alone, beside what is known."""
+    """A user's identities; stored only as marks, in addition to the known ones."""
 
     model_config = _STRICT
 
@@ -84,7 +84,7 @@ class NewMarks(BaseModel):
 
 
 class NewContact(BaseModel):
-    """Where somebody is written to."""
+    """The user's address for messages."""
 
     model_config = _STRICT
 
@@ -92,7 +92,7 @@ class NewContact(BaseModel):
 
 
 class NewPassword(BaseModel):
-    """A password, of which the hash is kept."""
+    """A password; only its hash is stored."""
 
     model_config = _STRICT
 
@@ -100,7 +100,7 @@ class NewPassword(BaseModel):
 
 
 class NewIdentity(BaseModel):
-    """By which provider, and by what subject (`sub`) of it, somebody signs in."""
+    """The provider, and the subject (`sub`) there, with which the user signs in."""
 
     model_config = _STRICT
 
@@ -109,7 +109,7 @@ class NewIdentity(BaseModel):
 
 
 class NewTokenOf(BaseModel):
-    """A token to be issued for somebody: all that the user may do if no scopes are named."""
+    """A token to issue for a user, with all scopes of the user if none are named."""
 
     model_config = _STRICT
 
@@ -120,13 +120,13 @@ class NewTokenOf(BaseModel):
 
 @router.get("", summary="List people and services")
 async def list_users(connection: Reading, user: Administrator) -> list[Account]:
-    """By name, with their roles and how they can sign in."""
+    """Lists users by name, with their roles and how they can sign in."""
     return [Account(**row._mapping) for row in await people.listing(connection)]
 
 
 @router.post("", status_code=HTTPStatus.CREATED, summary="Add a person or a service")
 async def add_user(new: NewAccount, parts: Its, user: Administrator) -> AddedAccount:
-    """With a token that is shown this once."""
+    """Adds a user, with a token that is shown once."""
     if not new.roles and not new.scopes:
         raise RequestInvalid("a person needs a role, a service a scope", "roles")
     marks = _marks(parts, new.customer, new.email)
@@ -149,13 +149,13 @@ async def add_user(new: NewAccount, parts: Its, user: Administrator) -> AddedAcc
 
 @router.put("/{name:path}/roles", status_code=HTTPStatus.NO_CONTENT, summary="Set somebody's roles")
 async def set_roles(name: NamedInPath, new: NewRoles, parts: Its, user: Administrator) -> None:
-    """In place of the ones before; they count with the next request. Nobody changes their own."""
+    """Replaces the roles from the next request on. Users can't change their own."""
     await _do(parts, user, lambda c, at: people.set_roles(c, name, new.roles, by=user.name, at=at))
 
 
 @router.put("/{name:path}/marks", status_code=HTTPStatus.NO_CONTENT, summary="Note who somebody is")
 async def set_marks(name: NamedInPath, new: NewMarks, parts: Its, user: Administrator) -> None:
-    """So that they never decide on claims they benefit from."""
+    """Adds identities of a user, so that they never decide on claims they benefit from."""
     marks = _marks(parts, new.customer, new.email)
     if not marks:
         raise RequestInvalid("name a customer id or an email address of theirs", "customer")
@@ -170,7 +170,7 @@ async def forget_marks(name: NamedInPath, parts: Its, user: Administrator) -> No
 
 @router.put("/{name:path}/contact", status_code=HTTPStatus.NO_CONTENT, summary="Note where somebody is written to")
 async def set_contact(name: NamedInPath, new: NewContact, parts: Its, user: Administrator) -> None:
-    """In place of the address before, which is erased."""
+    """Replaces the address; the earlier one is erased."""
     await _do(parts, user, lambda c, at: people.set_contact(c, name, new.email, by=user.name, at=at))
 
 
@@ -197,7 +197,7 @@ async def remove_password(name: NamedInPath, parts: Its, user: Administrator) ->
 
 @router.post("/{name:path}/identities", status_code=HTTPStatus.NO_CONTENT, summary="Link somebody to a provider")
 async def link_user(name: NamedInPath, new: NewIdentity, parts: Its, user: Administrator) -> None:
-    """Whoever the provider knows by that subject signs in as this user."""
+    """Lets the person with that subject at the provider sign in as this user."""
     await _do(
         parts,
         user,
@@ -207,31 +207,31 @@ async def link_user(name: NamedInPath, new: NewIdentity, parts: Its, user: Admin
 
 @router.delete("/{name:path}/identities", status_code=HTTPStatus.NO_CONTENT, summary="Unlink somebody")
 async def unlink_user(name: NamedInPath, parts: Its, user: Administrator) -> None:
-    """From every provider; their sessions end."""
+    """Removes the identities at all providers; the user's sessions end."""
     await _do(parts, user, lambda c, at: people.unlink(c, name, by=user.name, at=at))
 
 
 @router.delete("/{name:path}/sessions", status_code=HTTPStatus.NO_CONTENT, summary="Sign somebody out everywhere")
 async def end_sessions(name: NamedInPath, parts: Its, user: Administrator) -> None:
-    """Out of every browser."""
+    """Ends the user's sessions in all browsers."""
     await _do(parts, user, lambda c, at: people.end_sessions(c, name, by=user.name, at=at))
 
 
 @router.put("/{name:path}/bar", status_code=HTTPStatus.NO_CONTENT, summary="Bar somebody")
 async def bar_user(name: NamedInPath, parts: Its, user: Administrator) -> None:
-    """At once: tokens and sessions end, and what they approved and was not sent yet stops for a person."""
+    """Takes effect at once: tokens and sessions end, and payments they approved that are unsent wait for review."""
     await _do(parts, user, lambda c, at: people.bar(c, name, by=user.name, at=at))
 
 
 @router.delete("/{name:path}/bar", status_code=HTTPStatus.NO_CONTENT, summary="Let somebody sign in again")
 async def unbar_user(name: NamedInPath, parts: Its, user: Administrator) -> None:
-    """The tokens there were stay revoked."""
+    """Earlier tokens stay revoked."""
     await _do(parts, user, lambda c, at: people.unbar(c, name, by=user.name, at=at))
 
 
 @router.get("/{name:path}/tokens", summary="List somebody's tokens")
 async def list_tokens_of(name: NamedInPath, connection: Reading, user: SignedIn) -> list[Token]:
-    """Newest first, revoked ones included. Of others than oneself for administrators."""
+    """Lists tokens, newest first, revoked ones included. Other users' tokens are for administrators."""
     if name != user.name:
         user.need_role(Role.ADMINISTRATOR, "see the tokens of others")
     await people.one(connection, name)
@@ -246,7 +246,7 @@ async def issue_token_of(
     user: SignedIn,
     credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
 ) -> IssuedToken:
-    """For administrators, who are on record as having issued it; for oneself as `POST /v1/tokens` does."""
+    """For administrators; the audit log records the issuer. For oneself, it works like `POST /v1/tokens`."""
     ends = timedelta(days=new.days)
     if name == user.name:
         async with parts.database.transaction() as connection:
@@ -277,7 +277,7 @@ async def issue_token_of(
 
 @router.delete("/{name:path}/tokens/{number}", status_code=HTTPStatus.NO_CONTENT, summary="Revoke somebody's token")
 async def revoke_token_of(name: NamedInPath, number: UUID, parts: Its, user: Administrator) -> None:
-    """At once; again changes nothing."""
+    """Revokes the token at once; doing it again changes nothing."""
     await _do(parts, user, lambda c, at: tokens.revoke(c, number, by=user.name, at=at, only_of=name))
 
 

@@ -1,4 +1,4 @@
-"""Providers tell of what became of payouts."""
+"""Webhooks: providers report the outcome of payouts."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -27,7 +27,7 @@ _BODY: Final = {
 
 
 class HeardEvent(BaseModel):
-    """What became of an event: `recorded`, `repeated` (nothing changed), or `ignored` (it is about no payout)."""
+    """The outcome of an event: `recorded`, `repeated` (nothing changed), or `ignored` (it is about no payout)."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"event": "recorded"}]})
 
@@ -43,11 +43,11 @@ class HeardEvent(BaseModel):
 async def hear_provider(
     request: Request, source: Annotated[str, Path(examples=["stripe"], pattern=r"^[a-z]{1,40}$")], parts: Its
 ) -> HeardEvent:
-    """Takes an event that `stripe`, `paypal` or `tremendous` has signed, and answers once it is committed.
+    """Accepts an event signed by `stripe`, `paypal` or `tremendous`, and responds once it is committed.
 
-    It is a hint, and moves no payout: the payout that it is about is woken and asks the provider itself. So an event
-    that comes twice, late, out of order or before the provider's own reply changes nothing. 401: the signature is not
-    the provider's, and the answer says why. 503: what is needed to verify it can't be had now; send it again.
+    The event is a hint and moves no payout: its payout is woken and asks the provider itself. So an event that comes
+    twice, late, out of order or before the provider's own reply does no harm. 401: the signature is not the provider's;
+    the response says why. 503: what is needed to verify it is not available now; send it again.
     """
     webhook = parts.webhooks.get(source)
     if webhook is None:

@@ -1,4 +1,4 @@
-"""The accounts of the books: of which kinds they are, and whose. ``kind:owner``, such as ``payable:c-brie``."""
+"""The accounts of the books, named by kind and owner: ``kind:owner``, such as ``payable:c-brie``."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,15 +9,15 @@ class AccountKind(StrEnum):
     """What an account holds. The owner is a program, a payee, a rail or a tax regime."""
 
     EXPENSE = "expense"  # of a program: what its rewards cost
-    LOSS = "loss"  # of a program: what was paid wrongly and is not had back
+    LOSS = "loss"  # of a program: what was paid wrongly and is not recovered
     PAYABLE = "payable"  # of a payee: owed after an approval
     CREDIT = "credit"  # of a payee: account credit, which we owe as goods or service
-    WITHHOLDING = "withholding"  # of a tax regime: kept from payees, owed to its authority
-    RECOVERABLE = "recoverable"  # of a payee: paid, and to be had back
-    CLEARING = "clearing"  # of a rail: handed to it, less what it gave back
+    WITHHOLDING = "withholding"  # of a tax regime: withheld from payees, owed to its authority
+    RECOVERABLE = "recoverable"  # of a payee: paid, and to be recovered
+    CLEARING = "clearing"  # of a rail: paid over it, less what it returned
 
 
-#: The part of a chart of accounts that each kind belongs to, by the name that Beancount has for it.
+#: The part of a chart of accounts that each kind belongs to, by its Beancount name.
 CHART: Final[Mapping[AccountKind, str]] = {
     AccountKind.EXPENSE: "Expenses:Rewards",
     AccountKind.LOSS: "Expenses:Losses",
@@ -30,7 +30,7 @@ CHART: Final[Mapping[AccountKind, str]] = {
 
 
 def account(kind: AccountKind, owner: str) -> str:
-    """The name of an account.
+    """Return the name of an account.
 
     Raises:
         ValueError: if it has no owner.
@@ -41,10 +41,10 @@ def account(kind: AccountKind, owner: str) -> str:
 
 
 def parts(name: str) -> tuple[AccountKind, str]:
-    """Kind and owner of an account's name; an owner may hold colons itself.
+    """Return the kind and owner from an account's name; an owner may contain colons.
 
     Raises:
-        ValueError: if it is of no known form.
+        ValueError: if the name has another form.
     """
     kind, colon, owner = name.partition(":")
     if not colon or not owner:

@@ -1,6 +1,6 @@
 """What each business event posts to the books: double entry, debit positive and credit negative, in minor units.
 
-Which accounts there are, `ledger_accounts` says.
+The accounts are in `accounts.py`.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Entry:
 
 
 class DeductionKind(StrEnum):
-    """Why less is sent than the legs come to."""
+    """Why a payout is less than the total of its legs."""
 
     OFFSET = "offset"
     WITHHOLDING = "withholding"
@@ -42,7 +42,7 @@ class DeductionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deduction:
-    """What a payout was lowered by: kept against the clawback ``source``, or withheld under the tax regime of that
+    """A deduction from a payout: an offset for the clawback ``source``, or tax withheld under the regime of that
     name."""
 
     kind: DeductionKind
@@ -51,12 +51,12 @@ class Deduction:
 
 
 def accrued(leg: str, program: str, payee: str, amount_minor: int, currency: str) -> Entry:
-    """An approved leg: an expense, owed to the payee."""
+    """Post an approved leg: an expense, owed to the payee."""
     return _entry(f"accrued:{leg}", "Reward approved", currency, _expense(program), _payable(payee), amount_minor)
 
 
 def released(leg: str, program: str, payee: str, amount_minor: int, currency: str) -> Entry:
-    """An approved leg that was cancelled before it was paid: the expense is taken back."""
+    """Post the cancellation of an approved leg before it was paid: the expense is reversed."""
     return _entry(f"released:{leg}", "Reward cancelled", currency, _payable(payee), _expense(program), amount_minor)
 
 
@@ -70,10 +70,10 @@ def settled(
     deductions: Sequence[Deduction] = (),
     generation: int = 1,
 ) -> Entry:
-    """A rail confirmed a payout: no longer owed to the payee, but settled with the rail.
+    """Post a payout that a rail confirmed: no longer owed to the payee, but paid over the rail.
 
-    ``amount_minor`` is what was sent, zero where the deductions left nothing. They were owed as well: an offset is
-    recovered by it, and what was withheld is owed to the tax authority.
+    ``amount_minor`` is what was sent, zero if the deductions left nothing. The deductions were owed to the payee, too:
+    an offset is recovered by them, and tax withheld is owed to the authority.
     """
     key = settled_key(payout, generation)
     return Entry(key, "Payout settled", currency, _settlement(rail, payee, amount_minor, deductions))
@@ -89,8 +89,8 @@ def returned(
     deductions: Sequence[Deduction] = (),
     generation: int = 1,
 ) -> Entry:
-    """The provider bounced a payout that it had settled: all of that settlement is undone, so that the payee is owed
-    what was owed before it, an offset is recovered no longer, and the next generation settles as if it were the first.
+    """Post that the provider bounced a settled payout: reverses the whole settlement. The payee is owed the same amount
+    as before, an offset is no longer recovered, and the next generation settles as if it were the first.
     """
     lines = _settlement(rail, payee, amount_minor, deductions)
     undone = tuple(Line(line.account, -line.amount_minor) for line in lines)
@@ -98,7 +98,7 @@ def returned(
 
 
 def lost(payout: str, rail: str, program: str, amount_minor: int, currency: str, *, generation: int = 1) -> Entry:
-    """A rail paid what had been cancelled, and the payee keeps it: nothing was owed, so that it is a loss."""
+    """Post a payment of a cancelled payout that the payee keeps: nothing was owed, so it is a loss."""
     return _entry(
         settled_key(payout, generation),
         "Cancelled payout paid",
@@ -112,7 +112,7 @@ def lost(payout: str, rail: str, program: str, amount_minor: int, currency: str,
 def lost_no_more(
     payout: str, rail: str, program: str, amount_minor: int, currency: str, *, generation: int = 1
 ) -> Entry:
-    """The opposite: the provider bounced that, too."""
+    """Post that the provider bounced such a payment: reverses `lost`."""
     return _entry(
         returned_key(payout, generation), "Cancelled payout returned", currency, _clearing(rail), _loss(program),
         amount_minor,
@@ -120,7 +120,7 @@ def lost_no_more(
 
 
 def claimed_back(clawback: str, program: str, payee: str, amount_minor: int, currency: str) -> Entry:
-    """A person decided to have so much of a paid reward back: it is no expense any more, but owed to us."""
+    """Post a decision to recover an amount of a paid reward: no longer an expense, but owed to us."""
     return _entry(
         f"claimed_back:{clawback}", "Reward claimed back", currency, _recoverable(payee), _expense(program),
         amount_minor,
@@ -128,7 +128,7 @@ def claimed_back(clawback: str, program: str, payee: str, amount_minor: int, cur
 
 
 def claim_dropped(clawback: str, program: str, payee: str, amount_minor: int, currency: str) -> Entry:
-    """So much of it is not claimed any more, for the reward was right after all, or is claimed in another way."""
+    """Post that an amount is no longer claimed back: the reward was right, or it is recovered in another way."""
     return _entry(
         f"claim_dropped:{clawback}", "Claim on a reward dropped", currency, _expense(program), _recoverable(payee),
         amount_minor,
@@ -136,17 +136,17 @@ def claim_dropped(clawback: str, program: str, payee: str, amount_minor: int, cu
 
 
 def recovered(clawback: str, rail: str, payee: str, amount_minor: int, currency: str) -> Entry:
-    """The rail took so much back from the payee."""
+    """Post an amount that the rail took back from the payee."""
     return _entry(
         f"recovered:{clawback}", "Reward taken back", currency, _clearing(rail), _recoverable(payee), amount_minor
     )
 
 
 def written_off(clawback: str, program: str, payee: str, amount_minor: int, currency: str) -> Entry:
-    """So much of what was claimed back is given up.
+    """Post the write-off of an amount that was claimed back.
 
-    It is a loss and no expense again: what rewards cost a program stays what was rightly earned, however much of the
-    rest could be had back. What is written off at once is claimed back first.
+    It is a loss and not an expense: a program's reward expense stays what was earned, however much of the rest was
+    recovered. A direct write-off is claimed back first.
     """
     return _entry(
         f"written_off:{clawback}", "Claim written off", currency, _loss(program), _recoverable(payee), amount_minor
@@ -154,14 +154,14 @@ def written_off(clawback: str, program: str, payee: str, amount_minor: int, curr
 
 
 def credited(key: str, payee: str, amount_minor: int, currency: str) -> Entry:
-    """The account-credit rail's own act: the customer has credit to spend."""
+    """Post a payment of the account-credit rail: the customer has credit to spend."""
     return _entry(
         f"credited:{key}", "Account credit", currency, _clearing(ACCOUNT_CREDIT.name), credit_of(payee), amount_minor
     )
 
 
 def uncredited(key: str, payee: str, amount_minor: int, currency: str) -> Entry:
-    """The opposite: so much of a customer's credit was taken back."""
+    """Post an amount of a customer's credit that was taken back: reverses `credited`."""
     return _entry(
         f"uncredited:{key}", "Account credit taken back", currency, credit_of(payee), _clearing(ACCOUNT_CREDIT.name),
         amount_minor,
@@ -169,23 +169,23 @@ def uncredited(key: str, payee: str, amount_minor: int, currency: str) -> Entry:
 
 
 def settled_key(payout: str, generation: int = 1) -> str:
-    """The key under which the books show that a payout was settled, in that generation of its own key."""
+    """Return the key of the entry for a settled payout, in that generation of its idempotency key."""
     return f"settled:{_of_generation(payout, generation)}"
 
 
 def returned_key(payout: str, generation: int = 1) -> str:
-    """Likewise, that what was settled came back."""
+    """Return the key of the entry for a payout that was returned after that settlement."""
     return f"returned:{_of_generation(payout, generation)}"
 
 
 def numbered(key: str, time: int) -> str:
-    """The key of what came to pass under the same one for the second ``time``, or a later one: what came back may be
-    paid again."""
+    """Return the key of an event that happens again, for the second ``time`` or later: a returned payment may be paid
+    again."""
     return key if time == 1 else f"{key}:{time}"
 
 
 def credit_of(payee: str) -> str:
-    """The account of a customer's credit."""
+    """Return the account of a customer's credit."""
     return account(AccountKind.CREDIT, payee)
 
 

@@ -1,6 +1,6 @@
-"""Comparing what we hold as paid with what a rail shows: pure, one payout at a time, to the unit.
+"""Reconciliation: compares our payouts with a rail's payments, one payout at a time, to the minor unit. Pure.
 
-A rail's list is evidence of its own. What it shows changes no payout; each difference is put before a person.
+A rail's list is separate evidence. It changes no payout; each difference goes to a person for review.
 """
 
 import re
@@ -19,12 +19,12 @@ from referral_rewards.domain.payouts.states import Accepted, Declined, Paid, Pay
 _KEY: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-\d+)?", re.ASCII)
 
 _S = PayoutState
-#: The outcome is still being found out; whatever the rail shows may be what comes of it.
+#: The outcome is not known yet; whatever the rail shows may turn out to be it.
 _OPEN: Final = frozenset({_S.SENDING, _S.UNKNOWN, _S.ACCEPTED})
 
 
 class ReconciliationState(StrEnum):
-    """How far a reconciliation came."""
+    """The state of a reconciliation."""
 
     ASKED = "asked"
     LISTED = "listed"
@@ -32,12 +32,12 @@ class ReconciliationState(StrEnum):
     FAILED = "failed"
 
 
-#: Its workflow goes on with these.
+#: Its workflow continues these.
 UNFINISHED: Final = frozenset({ReconciliationState.ASKED, ReconciliationState.LISTED})
 
 
 class ListedState(StrEnum):
-    """Where a payment stands at the rail."""
+    """The state of a payment at the rail."""
 
     PAID = "paid"
     UNDER_WAY = "under_way"
@@ -46,11 +46,11 @@ class ListedState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One payment as a rail shows it, under its own ``reference``: what, to whom, and how much of it came back.
+    """One payment as a rail shows it, under its own ``reference``: the amount, the payee, and how much came back.
 
-    ``payout`` is the one that it says it is of, ``key`` the idempotency key that it bears; None where it bears neither:
-    it was not we who made it. ``amount_minor`` is None where it is no amount of that currency. One that ``takes_back``
-    is no payment but the recovery of one, at a rail that lists both.
+    ``payout`` is the payout that it names and ``key`` its idempotency key; both are None for a payment that we did not
+    make. ``amount_minor`` is None if the rail shows no valid amount of that currency. An entry that ``takes_back`` is
+    not a payment but the recovery of one, at a rail that lists both.
     """
 
     reference: str
@@ -67,7 +67,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class ListedPage:
-    """What a rail listed at one request; ``next`` is where it goes on, None at the end of the list."""
+    """One page of a rail's list; ``next`` is where the next page starts, None at the end of the list."""
 
     payments: Sequence[Listed]
     next: str | None = None
@@ -75,9 +75,9 @@ class ListedPage:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """A payout as we hold it. ``reversed_minor`` is what our clawbacks took back at the rail, ``reversing_minor`` what
-    those took or did not take whose outcome is still being found out. ``paid_otherwise``: a person's word settled it,
-    that it was paid in some other way than under its key."""
+    """A payout in our records. ``reversed_minor`` is what our clawbacks took back at the rail; ``reversing_minor`` is
+    the amount of clawbacks whose outcome is not known yet. ``paid_otherwise``: a person settled it, and confirmed that
+    it was paid in another way than under its key."""
 
     payout: UUID
     key: str
@@ -92,7 +92,7 @@ class Ours:
 
 
 class DifferenceKind(StrEnum):
-    """What does not agree."""
+    """The kind of a difference."""
 
     OURS_ONLY = "ours_only"  # settled here, and the rail shows no payment
     THEIRS_ONLY = "theirs_only"  # paid by the rail, and by no payout of ours
@@ -100,14 +100,14 @@ class DifferenceKind(StrEnum):
     CURRENCY = "currency"
     DESTINATION = "destination"
     STATE = "state"
-    REVERSED = "reversed"  # not as much came back as we hold
-    DUPLICATE = "duplicate"  # one payout, and several payments, or one beside what was paid in another way
+    REVERSED = "reversed"  # the amount that came back differs from our records
+    DUPLICATE = "duplicate"  # several payments of one payout, or one although it was paid in another way
     UNSEEN = "unseen"  # the rail gave no answer about it
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that does not agree: of a payout, a payment or both, and what each side says of it, in words."""
+    """One difference: the payout, the payment or both, and what each side shows, in words."""
 
     kind: DifferenceKind
     payout: UUID | None
@@ -122,7 +122,7 @@ class Difference:
 
 
 def compare(ours: Ours, theirs: Sequence[Listed]) -> list[Difference]:
-    """How a payout differs from all that the rail shows of it, whatever key each bears and whenever it was made."""
+    """Return how a payout differs from all payments that the rail shows for it, of any key and date."""
     payments = [each for each in theirs if not each.takes_back]
     standing = [each for each in payments if _left(each)]
     chosen = min(payments, key=lambda each: (each.key != ours.key, not _left(each), each.reference), default=None)
@@ -145,12 +145,12 @@ def compare(ours: Ours, theirs: Sequence[Listed]) -> list[Difference]:
 
 
 def to_be_asked_for(ours: Ours, theirs: Sequence[Listed], sight: Sight) -> bool:
-    """Whether a rail is to be asked for the payout by itself, for nothing of it is listed."""
+    """Whether to ask the rail about the payout itself, because none of its payments is listed."""
     return not theirs and (ours.state is _S.SETTLED or (sight is Sight.OURS and ours.reference is not None))
 
 
 def of_nobody(theirs: Listed) -> Difference | None:
-    """The difference that a payment makes which is of no payout of ours; None if it came to nothing."""
+    """Return the difference for a payment that belongs to no payout of ours; None if no money was paid by it."""
     if theirs.state is ListedState.FAILED:
         return None
     return Difference(DifferenceKind.THEIRS_ONLY, None, theirs.reference, "none", _shown(theirs))
@@ -162,8 +162,8 @@ def unseen(ours: Ours, why: str) -> Difference:
 
 
 def as_listed(ours: Ours, answer: Paid | Accepted | Declined, asked_for: str | None) -> Listed:
-    """What a rail answered when it was asked for one payout, whose request names ``asked_for`` as its destination:
-    in an answer the right payee is told in the request's own terms."""
+    """Return a rail's answer about one payout as a listed payment. ``asked_for`` is the destination of its request: an
+    answer writes the right destination as the request does."""
     bare = Listed(ours.reference or ours.key, ours.payout, ours.key, ours.amount_minor, ours.currency, ours.destination)
     if isinstance(answer, Declined):
         return replace(bare, state=ListedState.FAILED)
@@ -179,7 +179,7 @@ def as_listed(ours: Ours, answer: Paid | Accepted | Declined, asked_for: str | N
 
 
 def payout_of(key: str | None) -> UUID | None:
-    """The payout that a key of ours, or a note of ours at the rail, is of; None if it is none."""
+    """Return the payout of one of our keys, or of our note at the rail; None if the text is neither."""
     match = _KEY.fullmatch(key or "")
     return UUID(match[1]) if match else None
 
@@ -201,7 +201,7 @@ def _of_payment(ours: Ours, theirs: Listed) -> list[Difference]:
 
 
 def _of_reversal(ours: Ours, chosen: Listed, theirs: Sequence[Listed]) -> list[Difference]:
-    """Of what is still being found out, the rail may show any part."""
+    """Compare the returned amounts; of reversals with unknown outcome the rail may show any part."""
     if chosen.state is ListedState.FAILED or chosen.amount_minor is None:
         return []
     back = chosen.reversed_minor + sum(each.amount_minor or 0 for each in theirs if each.takes_back)
@@ -217,7 +217,7 @@ def _all_came_back(ours: Ours, theirs: Listed) -> bool:
 
 
 def _left(theirs: Listed) -> bool:
-    """Whether something of the payment is with its payee, or on its way there."""
+    """Whether a part of the payment is with its payee, or on its way there."""
     return theirs.state is not ListedState.FAILED and theirs.reversed_minor != theirs.amount_minor
 
 

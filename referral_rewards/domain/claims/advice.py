@@ -6,7 +6,7 @@ from referral_rewards.domain.labels import label, labels, listed
 
 
 def advice(claim: RewardClaim) -> str:
-    """The sentence: what is flagged, which checks failed or could not run, or that nothing stands against it."""
+    """Return the sentence: what is flagged, which checks failed or could not run, or that there is no objection."""
     if claim.denial is not None:
         return f"The rules deny this claim: {label('reason', claim.denial)}."
     if unpayable := _unpayable(claim):
@@ -35,7 +35,7 @@ def _unpayable(claim: RewardClaim) -> str | None:
 
 
 def _named(claim: RewardClaim, result: Result) -> list[str]:
-    # What a missing tax form holds back is its leg, once it is approved: it speaks against nothing here.
+    # A missing tax form only holds back its leg after approval: it is no objection to the claim.
     return [
         label("check", check.code)
         for check in claim.checks

@@ -31,18 +31,18 @@ __all__ = [
     "satisfied",
 ]
 
-#: It may take several people to make one of these.
+#: Decisions that may need several people.
 _COUNTED: Final = frozenset({DecisionKind.APPROVE, DecisionKind.REASSIGN})
-#: Whoever approves in spite of one of these overrides a warning.
+#: Approving in spite of one of these flags is an override.
 _OVERRIDING: Final = frozenset({Flag.FRAUD_SUSPECTED, Flag.SELF_REFERRAL, Flag.DUPLICATE_CLAIM})
-#: Checks whose failure raises no flag, because §4 has decided: only a reopened claim can still show one.
+#: Checks whose failure raises no flag, because §4 decides them: only a reopened claim can still show one.
 _DECIDED_BY_PERIODS: Final = frozenset(
     {CheckCode.WITHIN_PERIODS, CheckCode.MINIMUM_MET, CheckCode.CONVERSION_NOT_REVERSED}
 )
 
 
 class Requirement(BaseModel):
-    """What an approval needs: every one of the roles (sorted), by at least so many different people."""
+    """What an approval needs: every one of the roles (sorted), from at least this many different people."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,17 +52,17 @@ class Requirement(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Signoff:
-    """A decision on record, with the roles its user held when making it."""
+    """A recorded decision, with the roles that its user held at the time."""
 
     user: str
     roles: frozenset[Role]
-    kind: StrEnum  # one that is no `DecisionKind` is on something else than a claim, and counts for none
+    kind: StrEnum  # if not a `DecisionKind`, it is about something other than a claim, and counts for no claim
     digest: str
 
 
 @dataclass(frozen=True, slots=True)
 class Approver:
-    """A signed-in person: the roles held now, and the marks by which a shared identity shows."""
+    """A signed-in person: the roles held now, and the marks that show a shared identity."""
 
     user: str
     roles: frozenset[Role]
@@ -72,16 +72,16 @@ class Approver:
 def is_override(
     recommendation: Recommendation, flags: Collection[Flag], failures: Collection[CheckCode], *, reopened: bool = False
 ) -> bool:
-    """Whether approving goes against the rules' advice.
+    """Whether approving goes against the recommendation of the rules.
 
-    A flag that asks for a review leaves the answer to a person, so that answering it is no override.
+    A flag that requires a review leaves the decision to a person, so that approving is no override.
     """
     advised_against = recommendation is Recommendation.DENY or not _OVERRIDING.isdisjoint(flags)
     return reopened or advised_against or not _DECIDED_BY_PERIODS.isdisjoint(failures)
 
 
 def requirement(terms: Terms, legs: Collection[Leg], flags: Collection[Flag], *, override: bool) -> Requirement:
-    """The roles and the number of people that these legs, flags and amounts call for."""
+    """Return the roles and the number of people that these legs, flags and amounts require."""
     routes: set[Role] = set()
     for kind in {leg.kind for leg in legs} or _promised_kinds(terms):
         routes.update(terms.approval.routes[kind])
@@ -97,9 +97,9 @@ def requirement(terms: Terms, legs: Collection[Leg], flags: Collection[Flag], *,
 
 
 def requirement_of_a_move(required: Requirement) -> Requirement:
-    """What moving the attribution of a claim needs: as for a dispute, operations and the program owner beside the rest.
+    """Return what moving a claim's attribution needs: as for a dispute, also operations and the program owner.
 
-    Moving it is not approving it: the claim for the new beneficiary asks for approvals of its own.
+    Moving it is not approving it: the claim for the new beneficiary needs approvals of its own.
     """
     routes = {*required.routes, Role.OPERATIONS, Role.PROGRAM_OWNER}
     return Requirement(routes=tuple(sorted(routes)), people=required.people)
@@ -108,10 +108,10 @@ def requirement_of_a_move(required: Requirement) -> Requirement:
 def satisfied(
     required: Requirement, signoffs: Iterable[Signoff], digest: str, kind: DecisionKind = DecisionKind.APPROVE
 ) -> bool:
-    """Whether the decisions of that kind on this digest cover every role, by enough different people who each hold one
-    of them.
+    """Whether the decisions of that kind on this digest cover every role, from enough different people who each hold
+    one of them.
 
-    A denial or hold recorded after them is the caller's to honour.
+    The caller must take account of a denial or hold recorded after them.
     """
     routes = frozenset(required.routes)
     counting = [s for s in signoffs if s.kind is kind and s.digest == digest and s.roles & routes]
@@ -131,11 +131,11 @@ def may_decide(
 ) -> None:
     """Return if the person may record this decision now.
 
-    ``parties`` are the marks of everyone the claim benefits; ``already_signed_by`` the accounts of this very person,
-    the present one among them, whose decision of this kind on the current digest is on record.
+    ``parties`` are the marks of everyone whom the claim benefits. ``already_signed_by`` are this person's accounts,
+    possibly the present one, that have already recorded a decision of this kind on the current digest.
 
     Raises:
-        NotAllowed: if the person holds none of the roles asked for. An administrator holds no authority over money.
+        NotAllowed: if the person holds none of the required roles. An administrator has no authority over money.
         DecisionRefused: naming the rule, if the person has an interest, entered the claim, or would count twice.
     """
     if not approver.roles & frozenset(required.routes):
@@ -156,7 +156,7 @@ def _roles(roles: Iterable[Role]) -> str:
 
 
 def check_words(kind: DecisionKind, reason: str, note: str) -> None:
-    """Return if the reason is a code of this kind of decision and the note says something.
+    """Return if the reason is a code of this kind of decision and the note is not empty.
 
     Raises:
         RequestInvalid: naming what would be right.
@@ -170,7 +170,7 @@ def check_words(kind: DecisionKind, reason: str, note: str) -> None:
 
 
 def check_note(note: str) -> None:
-    """Return if the note of a decision says something, and is a text that can be kept.
+    """Return if the note of a decision is not empty and can be stored.
 
     Raises:
         RequestInvalid: naming what would be right.
@@ -184,6 +184,6 @@ def check_note(note: str) -> None:
 
 
 def _promised_kinds(terms: Terms) -> set[RewardKind]:
-    """The kinds a claim without legs would have paid: somebody must be able to decide on it."""
+    """Return the kinds that a claim without legs would have paid: a person must be able to decide on it."""
     rules = (terms.rewards.referrer, terms.rewards.referee)
     return {rule.kind for rule in rules if rule is not None}

@@ -1,4 +1,4 @@
-"""Attribution: which referral a conversion belongs to, and when that takes a person to say (SPEC §5).
+"""Attribution: which referral a conversion belongs to, and when a person has to decide that (SPEC §5).
 
 A *dispute* is between referrers; a *duplicate* is one reward too many for one order or one referee.
 """
@@ -14,17 +14,17 @@ from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import label, listed
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 
-#: A referral in one of these claims nothing any more.
+#: A referral in one of these statuses no longer claims anything.
 _OVER: Final = frozenset(
     {ReferralStatus.EXPIRED, ReferralStatus.DENIED, ReferralStatus.WITHDRAWN, ReferralStatus.CLAWED_BACK}
 )
 
 
 def competitors(dossier: Dossier) -> tuple[Rival, ...]:
-    """The referrals of other referrers with a timely claim on this conversion, in any program, ordered by their ids.
+    """Return the referrals of other referrers with a timely claim on this conversion, in any program, ordered by id.
 
-    One on the same referee for another order claims something else: whether that is one reward too many is
-    `duplicates`' question.
+    A referral of the same referee for another order does not compete; `duplicates` checks whether it is one reward too
+    many.
 
     Raises:
         InputMissing: if the rivals could not be looked up.
@@ -38,7 +38,7 @@ def competitors(dossier: Dossier) -> tuple[Rival, ...]:
 
 
 def duplicates(dossier: Dossier) -> tuple[Rival, ...]:
-    """The referrals that were already rewarded for this order or referee, or that the same referrer still claims.
+    """Return the referrals already rewarded for this order or referee, or that the same referrer still claims.
 
     Raises:
         InputMissing: if the rivals could not be looked up.
@@ -51,7 +51,7 @@ def duplicates(dossier: Dossier) -> tuple[Rival, ...]:
 
 
 def attribution_clear(dossier: Dossier) -> Finding:
-    """No other referrer claims it, and nobody asked to move it."""
+    """No other referrer claims the conversion, and no fact asks to move its attribution."""
     against, moves = competitors(dossier), dossier.of(FactType.ATTRIBUTION_CHANGED)
     said, flags = [], []
     if against:
@@ -71,7 +71,7 @@ def attribution_clear(dossier: Dossier) -> Finding:
 
 
 def proposed_referrer(facts: Iterable[Fact], referrer: str | None, now: datetime) -> str | None:
-    """To whom it was last asked to move the attribution, or None if nobody asked or it is theirs already."""
+    """Return the referrer to whom the latest request moves the attribution, or None if it would not change."""
     asked = [fact for fact in facts if fact.type is FactType.ATTRIBUTION_CHANGED and fact.occurred_at <= now]
     last = max(asked, key=lambda fact: fact.precedence, default=None)
     to: str | None = last.data["to_referrer"] if last is not None else None
@@ -79,7 +79,7 @@ def proposed_referrer(facts: Iterable[Fact], referrer: str | None, now: datetime
 
 
 def not_duplicate(dossier: Dossier) -> Finding:
-    """Neither the order nor the referee was rewarded before, or is claimed twice by one referrer."""
+    """Neither the order nor the referee was rewarded before, and one referrer does not claim either twice."""
     found = duplicates(dossier)
     if not found:
         return passed("This referrer has no other claim for the order or customer, and neither was rewarded before.")

@@ -1,4 +1,4 @@
-"""What is different between two claims of one referral, for whoever looked at the first and decides on the second."""
+"""Compares two versions of a referral's claim, for an approver who saw the first and decides on the second."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from referral_rewards.domain.labels import label, labels, listed
 
 
 class Change(NamedTuple):
-    """One difference in words; ``before`` or ``after`` is None for what was not there or is gone."""
+    """One difference in words; ``before`` is None if it was added, ``after`` is None if it was removed."""
 
     what: str
     before: str | None
@@ -19,7 +19,7 @@ class Change(NamedTuple):
 
 
 def changes(before: RewardClaim, after: RewardClaim) -> list[Change]:
-    """Every difference that bears on the digest, what is paid first; nothing if both are one claim."""
+    """Return every difference that changes the digest, amounts first; empty if the claims are equal."""
     found = [*_legs(before, after), *_advice(before, after), *_flags(before, after), *_checks(before, after)]
     found += _evidence(before, after)
     if before.version != after.version:

@@ -1,4 +1,4 @@
-"""Checks of the conversion: is it what the register says, in time, large enough, and still standing (SPEC §5)?"""
+"""Checks of the conversion: is it confirmed, consistent, in time, large enough and not reversed (SPEC §5)?"""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ NO_CONVERSION: Final = "There is no conversion on record for this reward."
 
 
 def conversion_confirmed(dossier: Dossier) -> Finding:
-    """The source was asked again at the end of the return period, and is before each payment, and stands by it."""
+    """The source confirmed the conversion when asked again: at the end of the return period and before each payment."""
     q, answer = dossier.conversion, dossier.revalidation
     if q is None:
         return could_not_run(NO_CONVERSION, *dossier.of(FactType.CONVERSION_REPORTED))
@@ -34,7 +34,7 @@ def conversion_confirmed(dossier: Dossier) -> Finding:
 
 
 def evidence_agrees(dossier: Dossier) -> Finding:
-    """Every record of the order says the same, and every invitation of the referral."""
+    """All records of the order agree, and so do all invitations of the referral."""
     q, invitations = dossier.conversion, dossier.of(FactType.REFERRAL_SENT)
     if len({_invitation(fact) for fact in invitations}) > 1:
         told = "; ".join(f"{fact.source} says {', '.join(_invitation(fact))}" for fact in invitations)
@@ -72,7 +72,7 @@ def within_periods(dossier: Dossier) -> Finding:
 
 
 def minimum_met(dossier: Dossier) -> Finding:
-    """What is left of the conversion reaches the program's minimum."""
+    """The remaining amount of the conversion reaches the program's minimum."""
     q, minimum = dossier.conversion, dossier.terms.qualifying.minimum
     if q is None:
         return could_not_run(NO_CONVERSION)
@@ -87,7 +87,7 @@ def minimum_met(dossier: Dossier) -> Finding:
 
 
 def conversion_not_reversed(dossier: Dossier) -> Finding:
-    """The conversion still stands, at least in part."""
+    """The conversion was not fully reversed."""
     q = dossier.conversion
     if q is None:
         return could_not_run(NO_CONVERSION)
@@ -102,9 +102,9 @@ def conversion_not_reversed(dossier: Dossier) -> Finding:
 
 
 def no_open_dispute(dossier: Dossier) -> Finding:
-    """No chargeback of the conversion is open, or was lost and has yet to take effect by its reversal.
+    """No chargeback of the conversion is open, or lost without its reversal yet.
 
-    They bear no id of their own: one is open while the last word is an opening, or while more were opened than closed.
+    Chargebacks have no id: one is open while the latest fact is an opening, or while more were opened than closed.
     """
     q = dossier.conversion
     if q is None:
@@ -143,13 +143,13 @@ def _contradicts(one: Fact, other: Fact) -> bool:
 
 
 def _said(record: Fact, name: str) -> str | int | None:
-    """A field of a conversion's record; an amount in minor units, for 80 and 80.00 are one."""
+    """Return a field of a conversion's record; an amount in minor units, because 80 and 80.00 are equal."""
     value: str | None = record.data.get(name)
     return money.to_minor(value, record.data["currency"]) if name == "amount" and value is not None else value
 
 
 def _other_person(one: Fact, other: Fact) -> bool:
-    """Whether two records name different customers: of some kind of identity both have marks and share none."""
+    """Whether two records name different customers: for a kind of identity both have marks, and share none."""
     pairs = [
         (identity.of_kinds(one.marks, (k,)), identity.of_kinds(other.marks, (k,))) for k in identity.IDENTITY_KINDS
     ]

@@ -1,4 +1,4 @@
-"""Checks of the payment: is there room for the reward, and can and may its beneficiaries be paid (SPEC §5)?"""
+"""Checks of the payment: do the limits leave room for the reward, and may its beneficiaries be paid (SPEC §5)?"""
 
 from referral_rewards.domain import money
 from referral_rewards.domain.claims import rewards
@@ -34,7 +34,7 @@ def budget_available(dossier: Dossier) -> Finding:
 
 
 def payee_known(dossier: Dossier) -> Finding:
-    """Each leg has a beneficiary, and its rail a place to pay to."""
+    """Each leg has a beneficiary, and a destination on its rail if the rail needs one."""
     missing, methods = [], []
     legs = rewards.reckon(dossier).legs
     for leg in legs:
@@ -53,7 +53,7 @@ def payee_known(dossier: Dossier) -> Finding:
 
 
 def tax_cleared(dossier: Dossier) -> Finding:
-    """No payee passes a tax threshold without a form; a leg of one who does waits, and goes on when it arrives."""
+    """No payee passes a tax threshold without a form; the leg of one who does waits until the form arrives."""
     terms = dossier.terms
     year = dossier.now.astimezone(terms.zone).year
     limit = tax_thresholds.threshold(terms.tax.regime, year)

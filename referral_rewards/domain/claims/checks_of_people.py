@@ -1,4 +1,4 @@
-"""Checks of the people: may this referrer be rewarded, for this referee, as things stand between us (SPEC §5)?"""
+"""Checks of the people: may this referrer be rewarded for this referee (SPEC §5)?"""
 
 from referral_rewards.domain.claims.checks_of_conversion import NO_CONVERSION
 from referral_rewards.domain.claims.dossier import Dossier
@@ -26,7 +26,7 @@ def program_active(dossier: Dossier) -> Finding:
 def referrer_active(dossier: Dossier) -> Finding:
     """The referrer is not suspended now. Only a reinstatement lifts a suspension: enrolling once more does not."""
     said = dossier.of_referrer(FactType.REFERRER_SUSPENDED, FactType.REFERRER_REINSTATED)
-    # Of two at one instant the suspension holds: of what can't be ordered, the careful reading.
+    # Of two at one instant the suspension counts: where facts can't be ordered, take the cautious reading.
     latest = max(said, key=lambda f: (f.occurred_at, f.type is FactType.REFERRER_SUSPENDED), default=None)
     if latest is not None and latest.type is FactType.REFERRER_SUSPENDED:
         told = f"{dossier.referrer} has been suspended since {instant(latest.occurred_at)}."
@@ -47,7 +47,7 @@ def referrer_enrolled_before_conversion(dossier: Dossier) -> Finding:
 
 
 def referee_is_new_customer(dossier: Dossier) -> Finding:
-    """The referee was no customer before the referral, if the terms ask for that."""
+    """The referee was not a customer before the referral, if the terms require that."""
     if not dossier.terms.qualifying.new_customers_only:
         return passed("The program does not require new customers.")
     if dossier.conversion is None:
@@ -81,7 +81,7 @@ def not_self_referral(dossier: Dossier) -> Finding:
 
 
 def consent_given(dossier: Dossier) -> Finding:
-    """The referee's latest word on being contacted is yes."""
+    """The referee's latest consent fact on being contacted is yes."""
     latest = latest_consent(_words_of_referee(dossier), "contact")
     if latest is None:
         return failed("There is no consent on record for the referee.", flags=(Flag.CONSENT_UNCLEAR,))
@@ -94,7 +94,7 @@ def consent_given(dossier: Dossier) -> Finding:
 
 
 def no_open_issue(dossier: Dossier) -> Finding:
-    """The referee has no unresolved problem with us."""
+    """The referee has no unresolved issue."""
     said = dossier.of_referee(FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED)
     if still_open := open_issues(said):
         names = ", ".join(sorted(fact.data["issue"] for fact in still_open))
@@ -104,7 +104,7 @@ def no_open_issue(dossier: Dossier) -> Finding:
 
 
 def advocacy_permitted(dossier: Dossier) -> Finding:
-    """The referee permits public advocacy, if the terms ask for that."""
+    """The referee permits public advocacy, if the terms require that."""
     if not dossier.terms.qualifying.advocacy_permission_required:
         return passed("The program does not require permission for public advocacy.")
     latest = latest_consent(_words_of_referee(dossier), "public_advocacy")
@@ -118,8 +118,8 @@ def advocacy_permitted(dossier: Dossier) -> Finding:
 
 
 def _silent_customers(dossier: Dossier) -> Finding | None:
-    """What a check that would else pass finds if the source of customers, named by the terms, gave no usable answer: it
-    is the one who would know better."""
+    """Return the finding for a check that would otherwise pass, if the source of customers that the terms name gave no
+    usable answer: that source may know otherwise. None if it answered."""
     source, record = dossier.terms.sources.customers, dossier.customer_record
     if source is None or (record is not None and record.answer is Answer.CONFIRMED):
         return None
@@ -127,9 +127,10 @@ def _silent_customers(dossier: Dossier) -> Finding | None:
 
 
 def _before_referral(dossier: Dossier, conversion: Conversion) -> bool:
-    """Whether a conversion came too early to be of this referral: before ``R``, or beyond the reach of grace.
+    """Whether a conversion is too early for this referral: before ``R`` or, if a claim began it, before its grace too.
 
-    A request for a reward comes after the order that it names: what came before that order makes an existing customer.
+    A request for a reward comes after the order that it names: a conversion before that order makes the referee an
+    existing customer.
     """
     began_at, grace = dossier.origin.began_at, dossier.terms.periods.grace
     if dossier.origin.kind is OriginKind.REQUEST and dossier.conversion is not None:
@@ -140,6 +141,6 @@ def _before_referral(dossier: Dossier, conversion: Conversion) -> bool:
 
 
 def _words_of_referee(dossier: Dossier) -> tuple[Fact, ...]:
-    """What the referee has said on consent; the claims of a referral are its referee's, whoever they name."""
+    """Return the referee's facts on consent; the claims of a referral are its referee's, whatever person they name."""
     said = dossier.of_referee(FactType.CONSENT_GRANTED, FactType.CONSENT_WITHDRAWN)
     return (*said, *dossier.of(FactType.REFERRAL_CLAIMED))

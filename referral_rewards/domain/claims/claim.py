@@ -20,8 +20,8 @@ from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.lifecycle import Reason
 
-#: Checks that the core digest passes over: what a payee's form changes is when a leg goes, not what was approved; and
-#: competing claims enter by their own digests.
+#: Checks that the core digest leaves out: a payee's tax form changes when a leg is paid, not what was approved; and
+#: competing claims are included by their own digests.
 _NOT_IN_CORE: Final = frozenset({CheckCode.TAX_CLEARED, CheckCode.ATTRIBUTION_CLEAR})
 
 
@@ -30,9 +30,9 @@ class _Record(BaseModel):
 
 
 class Evidence(_Record):
-    """A fact that a check was made from, or what a source answered when asked again.
+    """A fact that a check is based on, or a source's answer when it was asked again.
 
-    ``content_hash`` is a fact's salted commitment; of an answer, the SHA-256 of what came.
+    ``content_hash`` is a fact's salted commitment, or the SHA-256 of a source's response.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Evidence(_Record):
 
 
 class Check(_Record):
-    """One check of SPEC §5; ``evidence`` are ids of the claim's evidence."""
+    """One check of SPEC §5; ``evidence`` holds ids of the claim's evidence."""
 
     code: CheckCode
     result: Result
@@ -100,19 +100,19 @@ class RewardClaim(_Record):
 
     @property
     def frozen(self) -> bool:
-        """Whether a dispute of the conversion is open: until it ends nobody can approve it."""
+        """Whether a dispute of the conversion is open: until it ends the claim can't be approved."""
         return Flag.DISPUTE_OPEN in self.flag_names
 
     @property
     def results(self) -> dict[CheckCode, Result]:
-        """What each check came to, in the order of SPEC §5."""
+        """The result of each check, in the order of SPEC §5."""
         return {check.code: check.result for check in self.checks}
 
 
 def assemble(dossier: Dossier, *, reopened: bool = False) -> RewardClaim:
-    """The claim of a dossier; ``reopened`` if a decision had denied it, which makes approving an override.
+    """Return the claim of a dossier; ``reopened`` if a decision had denied it, which makes approving an override.
 
-    Nothing here raises for what a dossier says: what breaks becomes a check that could not run.
+    Never raises because of a dossier's content: whatever fails becomes a check that could not run.
     """
     findings = {code: eligibility.judge(code, dossier) for code in CheckCode}
     contributions = fraud.contributions(dossier)
@@ -122,7 +122,7 @@ def assemble(dossier: Dossier, *, reopened: bool = False) -> RewardClaim:
     denial = next((finding.denial for finding in findings.values() if finding.denial), None)
     failures = {code for code, finding in findings.items() if finding.result is Result.FAILED}
     recommendation = _recommendation(names, denial, failures)
-    # A dispute's routes are asked for, but don't enter the core: they would change it as rivals come and go.
+    # A dispute's roles are required, but are not in the core digest: it would change as rivals come and go.
     override = approval.is_override(recommendation, names, failures, reopened=reopened)
     undisputed = names - {Flag.DISPUTED_ATTRIBUTION}
     core_requirement = approval.requirement(dossier.terms, reckoning.legs, undisputed, override=override)
@@ -157,7 +157,7 @@ def assemble(dossier: Dossier, *, reopened: bool = False) -> RewardClaim:
 
 
 def _reckoning(dossier: Dossier) -> Reckoning:
-    """The legs; none where they can't be reckoned, for which the checks of cap and budget could not run either."""
+    """Return the legs; none if they can't be calculated, and then the checks of cap and budget could not run either."""
     try:
         return rewards.reckon(dossier)
     except Exception:
@@ -165,7 +165,7 @@ def _reckoning(dossier: Dossier) -> Reckoning:
 
 
 def _competing(dossier: Dossier) -> tuple[Rival, ...]:
-    """The competing claims; none if they can't be looked up, for which `attribution_clear` could not run either."""
+    """Return the competing claims; none if they can't be looked up, and then `attribution_clear` could not run."""
     try:
         return attribution.competitors(dossier)
     except Exception:
@@ -207,20 +207,20 @@ def _flags(
 def _recommendation(flags: set[Flag], denial: Reason | None, failures: set[CheckCode]) -> Recommendation:
     if denial is not None or flags & DENYING_FLAGS:
         return Recommendation.DENY
-    # A failed check without a flag is one that the periods decided: only a reopened claim can still show it.
+    # The periods decide a failed check without a flag: only a reopened claim can still show one.
     if flags or failures - {CheckCode.TAX_CLEARED}:
         return Recommendation.REVIEW
     return Recommendation.APPROVE
 
 
 def _evidence(findings: Mapping[CheckCode, Finding]) -> tuple[Evidence, ...]:
-    """Every fact that some check used, once, in the order in which they happened."""
+    """Return every fact that a check used, once, in the order in which they happened."""
     used = {fact.id: fact for finding in findings.values() for fact in finding.facts}
     return tuple(_cited(fact) for fact in sorted(used.values(), key=lambda fact: fact.precedence))
 
 
 def _heard(dossier: Dossier) -> dict[CheckCode, Evidence]:
-    """What outside sources answered, for the checks that it was asked for. The digest holds the facts they told."""
+    """Return the answers of outside sources by the check they were needed for. The digest covers the facts reported."""
     q = dossier.conversion
     answers = {
         CheckCode.CONVERSION_CONFIRMED: (dossier.revalidation, f"order {q.order}" if q is not None else None),

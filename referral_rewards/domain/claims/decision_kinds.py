@@ -1,16 +1,16 @@
-"""What can be decided on a claim, and the reason codes that each kind of decision takes."""
+"""The kinds of decision on a claim, and the reason codes of each kind."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
 NOTE_LENGTH_MAX: Final = 2000
-#: So many claims are decided on at once.
+#: The most claims in one bulk decision.
 TOGETHER_MAX: Final = 1_000
 
 
 class DecisionKind(StrEnum):
-    """What an approver can record."""
+    """A decision that an approver can record."""
 
     APPROVE = "approve"
     DENY = "deny"
@@ -21,7 +21,7 @@ class DecisionKind(StrEnum):
     REASSIGN = "reassign"
 
 
-#: The reason codes each kind of decision takes.
+#: The reason codes of each kind of decision.
 REASON_CODES: Final[Mapping[DecisionKind, tuple[str, ...]]] = {
     DecisionKind.APPROVE: ("terms_met", "verified", "attribution_settled", "exception_granted", "goodwill"),
     DecisionKind.DENY: (

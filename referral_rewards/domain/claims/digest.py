@@ -1,7 +1,7 @@
-"""The digest: the name of exactly what a person decides on (SPEC §5).
+"""The digest: identifies exactly what a person decides on (SPEC §5).
 
-SHA-256 over canonical JSON. Part of it is whatever a person would want to be asked about again; left out are times,
-raw scores, remaining caps and tax state, so that a re-check which finds the same does not void a decision.
+SHA-256 over canonical JSON. It covers everything whose change a person would want to decide on again. It leaves out
+times, raw scores, remaining caps and tax state, so that a re-check with the same result does not void a decision.
 """
 
 import hashlib
@@ -13,10 +13,10 @@ from referral_rewards.domain.claims.dossier import Rival
 
 
 def digest_of(content: Mapping[str, Any] | list[str]) -> str:
-    """SHA-256 (hex) of the canonical JSON of the content.
+    """Return the SHA-256 (hex) of the canonical JSON of the content.
 
     Raises:
-        TypeError: if a float is in it: two machines may spell one number in two ways.
+        TypeError: if it contains a float: two machines may write the same float differently.
     """
     _without_floats(content)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -24,9 +24,9 @@ def digest_of(content: Mapping[str, Any] | list[str]) -> str:
 
 
 def dispute_digest(core_digest: str, competing: Iterable[Rival]) -> str:
-    """What one decision on a whole dispute is made against: the same for each of its claims.
+    """Return the digest for one decision on a whole dispute: the same for each of its claims.
 
-    Without competing claims it is the core digest itself. A claim not yet assembled stands in by its name, so that
+    Without competing claims it is the core digest itself. A claim not yet assembled is represented by its name, so that
     assembling it changes the digest.
     """
     others = [rival.core_digest or f"not assembled: {rival.referral}" for rival in competing]

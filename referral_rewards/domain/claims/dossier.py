@@ -1,7 +1,7 @@
-"""The dossier: everything a reward claim is judged from, gathered by the caller, so that judging stays pure.
+"""The dossier: everything a reward claim is judged from. The caller gathers it, so that judging stays pure.
 
-An input that could not be gathered is ``None`` and makes its check *could not run*; one that was looked for and does
-not exist is empty.
+An input that could not be gathered is ``None``, and its check *could not run*; one that was looked up and does not
+exist is empty.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,10 +24,10 @@ from referral_rewards.domain.referrals.origin import Origin
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """Another referral of the same referee or the same order, as it stands now.
+    """Another referral of the same referee or the same order, in its present status.
 
-    ``settled`` is True for one that the decision of its dispute closed: it stays part of what that decision was about,
-    else the decision's own effect would change the digest it was made against.
+    ``settled`` is True for a referral that was closed by the decision on its dispute. It stays in the dispute digest,
+    otherwise the decision's own effect would change the digest it was made against.
     """
 
     referral: str
@@ -45,7 +45,7 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What other rewards already hold of the limits (this referral's own reservation not counted), minor units.
+    """The part of the limits that other rewards already use (without this referral's own reservation), minor units.
 
     ``rewards`` and ``amount_minor`` are the referrer's in the rolling period, ``budget_minor`` the program's.
     """
@@ -57,8 +57,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TaxPosition:
-    """What counts for a payee in the calendar year before this referral, in minor units of the regime's currency; and
-    whether a form is in force, and how much of a payment it has us withhold."""
+    """A payee's total in the calendar year without this referral, in minor units of the regime's currency; whether a
+    form is in force, and the percentage that it requires to be withheld."""
 
     year_total_minor: int = 0
     form_on_file: bool = False
@@ -67,7 +67,7 @@ class TaxPosition:
 
 @dataclass(frozen=True, slots=True)
 class Similarity:
-    """Plaintext that only the fraud score reads; no part of it enters the claim. None inside: the person has none."""
+    """Plaintext that only the fraud score reads; no claim contains it. A field is None if the person has none."""
 
     referrer_email: str | None = None
     referee_email: str | None = None
@@ -79,7 +79,7 @@ class Similarity:
 
 @dataclass(frozen=True)
 class Dossier:
-    """What a reward claim is judged from. ``facts`` are all that are linked to the referral, in any order."""
+    """The input for judging a reward claim. ``facts`` are all that are linked to the referral, in any order."""
 
     referral: str
     version: int
@@ -91,19 +91,19 @@ class Dossier:
     #: Of the referrer's enrolments and own conversions.
     referrer_marks: frozenset[str] = frozenset()
     rivals: tuple[Rival, ...] | None = ()
-    #: The referrer's approved rewards in the program so far, frozen by the caller: they choose the tier.
+    #: The number of the referrer's approved rewards in the program so far, frozen by the caller: it chooses the tier.
     approved_rewards: int = 0
     usage: Usage | None = Usage()
-    #: By payee; one that is missing could not be looked up.
+    #: By payee; a missing payee could not be looked up.
     tax: Mapping[str, TaxPosition] = field(default_factory=dict)
     personal: Similarity | None = None
     behaviour: Behaviour = field(default_factory=Behaviour)
     #: Whether the referee once referred the referrer.
     reciprocal: bool | None = None
     revalidation: SourceAnswer | None = None
-    #: Of the source of customers that the terms name, asked about the referee.
+    #: The answer about the referee from the source of customers that the terms name.
     customer_record: SourceAnswer | None = None
-    #: Facts that came after the referral had closed and that a reopening admits.
+    #: Whether a reopening admits facts that came after the referral had closed.
     late_facts: bool = False
     #: Users who entered facts of this referral by hand: they do not decide on it.
     manual_entry_by: frozenset[str] = frozenset()
@@ -119,30 +119,30 @@ class Dossier:
 
     @cached_property
     def seen(self) -> tuple[Fact, ...]:
-        """The facts that have occurred, in their order of precedence."""
+        """The facts that have occurred by now, in their order of precedence."""
         return tuple(sorted((f for f in self.facts if f.occurred_at <= self.now), key=lambda fact: fact.precedence))
 
     def of(self, *types: FactType) -> tuple[Fact, ...]:
-        """Those of the facts that are of one of the types."""
+        """Return the facts of these types."""
         return tuple(fact for fact in self.seen if fact.type in types)
 
     @property
     def requests(self) -> tuple[Fact, ...]:
-        """The referrer's own requests for a reward: what begins a manual referral, and evidence on any other."""
+        """The referrer's own requests for a reward: they begin a manual referral, and are evidence on any other."""
         return self.of(FactType.REWARD_REQUESTED)
 
     def of_referrer(self, *types: FactType) -> tuple[Fact, ...]:
-        """Those of the types that speak of this referrer in this program."""
+        """Return the facts of these types about this referrer in this program."""
         about = (self.referrer, self.origin.program)
         return tuple(f for f in self.of(*types) if (f.data.get("referrer"), f.data.get("program")) == about)
 
     def of_referee(self, *types: FactType) -> tuple[Fact, ...]:
-        """Those of the types that share an identity with the referee."""
+        """Return the facts of these types that share an identity with the referee."""
         return tuple(fact for fact in self.of(*types) if fact.identity & self.referee_identity)
 
     @cached_property
     def referee_identity(self) -> frozenset[str]:
-        """The marks that say who the referee is."""
+        """The marks that identify the referee."""
         return origins.referee_identity(self.facts, self.now)
 
     @cached_property

@@ -33,7 +33,7 @@ CHECKS: Final[Mapping[CheckCode, Callable[[Dossier], Finding]]] = {
 
 
 def judge(code: CheckCode, dossier: Dossier) -> Finding:
-    """What the check finds; a check that breaks could not run, whatever broke it (law 4: fail closed)."""
+    """Return the check's finding; a check that raises any exception could not run (law 4: fail closed)."""
     try:
         return CHECKS[code](dossier)
     except InputMissing as missing:

@@ -1,4 +1,4 @@
-"""The vocabulary of a verdict (SPEC §5): which checks there are, what one can find and what makes a person look."""
+"""The vocabulary of a verdict (SPEC §5): the checks, their results, and the flags that require a review."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +36,7 @@ class CheckCode(StrEnum):
 
 
 class Result(StrEnum):
-    """What a check came to. One that could not run is never a pass."""
+    """The result of a check. One that could not run is never a pass."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -44,7 +44,7 @@ class Result(StrEnum):
 
 
 class Flag(StrEnum):
-    """A reason why a person must look."""
+    """A reason why a person must review the claim."""
 
     EVIDENCE_CONFLICT = "evidence_conflict"
     SELF_REFERRAL = "self_referral"
@@ -67,24 +67,24 @@ class Flag(StrEnum):
 
 
 class Recommendation(StrEnum):
-    """What the rules advise. It approves nothing: a person does."""
+    """What the rules recommend. It approves nothing: a person does."""
 
     APPROVE = "approve"
     REVIEW = "review"
     DENY = "deny"
 
 
-#: The flags that advise against, not merely to look.
+#: The flags that recommend a denial, not only a review.
 DENYING_FLAGS: Final = frozenset({Flag.SELF_REFERRAL, Flag.DUPLICATE_CLAIM})
 
 
 class InputMissing(LookupError):
-    """What a rule needs could not be gathered. The message is a sentence for people, with nothing personal in it."""
+    """An input of a rule could not be gathered. The message is a sentence for people, with nothing personal in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found: a sentence for people, the facts it was made from, and what follows from it."""
+    """The finding of one check: a sentence for people, the facts it is based on, and the resulting flags or denial."""
 
     result: Result
     sentence: str
@@ -94,20 +94,20 @@ class Finding:
 
 
 def passed(sentence: str, *facts: Fact, flags: tuple[Flag, ...] = ()) -> Finding:
-    """The check holds."""
+    """Return a finding that the check passed."""
     return Finding(Result.PASSED, sentence, facts, flags)
 
 
 def failed(sentence: str, *facts: Fact, flags: tuple[Flag, ...] = (), denial: Reason | None = None) -> Finding:
-    """The check does not hold: a person looks (``flags``) or the rules deny (``denial``)."""
+    """Return a finding that the check failed: a person reviews (``flags``) or the rules deny (``denial``)."""
     return Finding(Result.FAILED, sentence, facts, flags, denial)
 
 
 def could_not_run(sentence: str, *facts: Fact) -> Finding:
-    """The check has no answer, which is a flag for a person and never a pass."""
+    """Return a finding that the check could not run, which is a flag for a person and never a pass."""
     return Finding(Result.COULD_NOT_RUN, sentence, facts, (Flag.CHECK_COULD_NOT_RUN,))
 
 
 def instant(moment: datetime) -> str:
-    """A moment as sentences tell it: to the minute, in UTC."""
+    """Format a moment for sentences: to the minute, in UTC."""
     return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,7 +1,7 @@
-"""Fraud: an explainable score of weighted signals (SPEC §5). It makes a person look; no score approves.
+"""Fraud: an explainable score of weighted signals (SPEC §5). A high score requires a review; no score approves.
 
-A signal that has nothing to look at (no address was ever sent) does not fire. One whose input could not be read, or
-that the terms name and nobody has built, *could not run*: a person is told, for silence would be a pass.
+A signal without input (no address was ever sent) does not fire. A signal whose input could not be read, or that the
+terms name and the code does not have, *could not run*: it is flagged for a person, because silence would be a pass.
 """
 
 from collections.abc import Mapping
@@ -30,13 +30,13 @@ class Contribution(NamedTuple):
 
 
 def contributions(dossier: Dossier) -> tuple[Contribution, ...]:
-    """What each signal of the terms says, ordered by name; a signal without a weight counts for nothing."""
+    """Return the result of each signal in the terms, ordered by name; a signal without a weight does not count."""
     weights = dossier.terms.fraud.weights
     return tuple(Contribution(name, weight, *_ask(name, dossier)) for name, weight in sorted(weights.items()) if weight)
 
 
 def score(found: tuple[Contribution, ...]) -> int:
-    """The weights of the signals that fired, at most 100."""
+    """Return the sum of the weights of the signals that fired, at most 100."""
     return min(SCORE_MAX, sum(each.weight for each in found if each.fired))
 
 

@@ -1,7 +1,7 @@
 """Rewards: who gets how much, line by line (SPEC §5 Amounts).
 
-A leg's amount is the sum of its calculation lines by construction: each rule and each limit is one line, a limit's
-being negative. A leg that comes to nothing is left out.
+A leg's amount is always the sum of its calculation lines: each rule and each limit is one line, and a limit's line is
+negative. A leg whose total is zero is left out.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ __all__ = [
 
 
 class CalculationLine(BaseModel):
-    """One step of the calculation of one side's leg: what applied, and by how much it changed the amount."""
+    """One step in the calculation of a leg: what applied, and by how much it changed the amount."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,7 +49,7 @@ class CalculationLine(BaseModel):
 
 
 class Leg(BaseModel):
-    """One reward to one beneficiary. ``destination`` is the provider's reference, never anything personal."""
+    """One reward to one beneficiary. ``destination`` is the provider's reference, never personal data."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,7 +63,7 @@ class Leg(BaseModel):
 
 
 class Room(StrEnum):
-    """What a limit left of what the terms promise."""
+    """How much of the promised reward a limit left."""
 
     ALL = "all"
     PART = "part"
@@ -72,7 +72,7 @@ class Room(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reckoning:
-    """The legs, how they came about, and what the limits did to them."""
+    """The legs, their calculation, and the effect of the limits."""
 
     legs: tuple[Leg, ...] = ()
     lines: tuple[CalculationLine, ...] = ()
@@ -82,7 +82,7 @@ class Reckoning:
 
 
 class _Sheet:
-    """The lines of one side, under work."""
+    """The calculation lines of one side, while they are being built."""
 
     def __init__(self, role: Side, kind: RewardKind, currency: str, rail: str) -> None:
         self.role, self.kind, self.currency, self.rail = role, kind, currency, rail
@@ -97,7 +97,7 @@ class _Sheet:
         self.lines.append(line)
 
     def limit(self, limit_minor: int, what: str) -> Room:
-        """Cut the amount to what the limit leaves, in steps in which the rail can pay it."""
+        """Cut the amount to what the limit leaves, rounded down to a step that the rail can pay."""
         amount, left = self.amount_minor, max(limit_minor, 0)
         if self.rail in rail_catalogue.CATALOGUE:
             left -= left % rail_catalogue.step_minor(self.rail, self.currency)
@@ -108,10 +108,10 @@ class _Sheet:
 
 
 def reckon(dossier: Dossier) -> Reckoning:
-    """The legs of a dossier. In another currency than the program's nothing is reckoned.
+    """Calculate the legs of a dossier; none if the conversion is not in the program's currency.
 
     Raises:
-        InputMissing: if what the limits already hold is not known: an amount would be a guess.
+        InputMissing: if the use of the limits so far is unknown: an amount would be a guess.
     """
     if not same_currency(dossier):
         return Reckoning()
@@ -124,18 +124,18 @@ def reckon(dossier: Dossier) -> Reckoning:
 
 
 def promised(dossier: Dossier) -> dict[Side, int]:
-    """What the terms promise either side for the dossier's conversion, before any limit that others share."""
+    """Return what the terms promise each side for the dossier's conversion, before any limit shared with others."""
     return {sheet.role: sheet.amount_minor for sheet in _promised(dossier, partner_rate(dossier))}
 
 
 def same_currency(dossier: Dossier) -> bool:
-    """Whether the conversion is in the program's currency; one without an amount is in none and fits every program."""
+    """Whether the conversion is in the program's currency; one without an amount has none and fits every program."""
     q = dossier.conversion
     return q is None or q.currency is None or q.currency == dossier.terms.currency
 
 
 def partner_rate(dossier: Dossier) -> Partner | None:
-    """The partner's rate valid on the conversion's day in the program's zone; the last day is exclusive."""
+    """Return the partner's rate valid on the conversion's day in the program's zone; the end date is exclusive."""
     q = dossier.conversion
     if q is None:
         return None
@@ -149,7 +149,7 @@ def partner_rate(dossier: Dossier) -> Partner | None:
 
 
 def beneficiary(dossier: Dossier, role: Side) -> str | None:
-    """The referrer's id; the referee's customer id as the earliest claim says it, else the invitation or the order."""
+    """Return the referrer's id, or the referee's customer id from the earliest claim, else invitation, else order."""
     if role is Side.REFERRER:
         return dossier.referrer
     said = [*dossier.of(FactType.REFERRAL_CLAIMED), *dossier.of(FactType.REFERRAL_SENT, FactType.REWARD_REQUESTED)]
@@ -160,7 +160,7 @@ def beneficiary(dossier: Dossier, role: Side) -> str | None:
 
 
 def payment_method(dossier: Dossier, payee: str | None, rail: str) -> Fact | None:
-    """The method the payee last set for the rail, or None if there is none or it was removed since."""
+    """Return the method that the payee last set for the rail, or None if there is none or it was removed since."""
     said = dossier.of(FactType.METHOD_SET, FactType.METHOD_REMOVED)
     latest = [f for f in said if (f.data.get("payee"), f.data.get("rail")) == (payee, rail)][-1:]
     return next((fact for fact in latest if fact.type is FactType.METHOD_SET), None)
@@ -171,7 +171,7 @@ def _valid(rate: Partner, day: date) -> bool:
 
 
 def _promised(dossier: Dossier, partner: Partner | None) -> list[_Sheet]:
-    """What the terms promise either side, before any limit that others share."""
+    """Return what the terms promise each side, before any limit shared with others."""
     terms, sheets = dossier.terms, []
     for role, rule in ((Side.REFERRER, terms.rewards.referrer), (Side.REFEREE, terms.rewards.referee)):
         if rule is None:
@@ -200,7 +200,7 @@ def _price(dossier: Dossier, sheet: _Sheet, rule: RewardRule | Tier | Partner, p
 
 
 def _reached(rule: RewardRule | Tier | Partner) -> str:
-    """From where on a tier holds, for people."""
+    """Return the start of a tier, for people."""
     if isinstance(rule, Tier) and rule.from_rewarded is not None:
         return f", from the {_ordinal(rule.from_rewarded + 1)} reward"
     return f", for amounts from {rule.from_amount}" if isinstance(rule, Tier) else ""
@@ -215,7 +215,7 @@ def _ordinal(number: int) -> str:
 
 
 def _tier(dossier: Dossier, rule: RewardRule) -> Tier | None:
-    """The highest tier reached: by the referrer's approved rewards so far, or by the net amount."""
+    """Return the highest tier reached: by the referrer's approved rewards so far, or by the net amount."""
     q = dossier.conversion
     net_minor = (q.net_minor if q is not None else None) or 0
     reached = [
@@ -247,7 +247,7 @@ def _limited(dossier: Dossier, sheets: list[_Sheet]) -> tuple[Room, Room]:
                     terms.minor(own.amount) - usage.amount_minor, f"referrer's cap per {own.period.in_words}, remaining"
                 )
     if cap is Room.NONE and any(sheet.amount_minor for sheet in sheets):
-        cap = Room.PART  # The other side's leg is left.
+        cap = Room.PART  # The other side's leg remains.
     if limits.budget is not None:
         left = max(terms.minor(limits.budget) - usage.budget_minor, 0)
         cut = sum(sheet.amount_minor for sheet in sheets) > left
@@ -274,6 +274,6 @@ def _leg(dossier: Dossier, sheet: _Sheet) -> Leg:
 
 
 def destination(method: Fact) -> str:
-    """The provider's reference; one that looks personal is named by its fact instead, for claims hold nothing such."""
+    """Return the provider's reference, or the fact's id if it looks personal: claims hold no personal data."""
     reference = method.data.get("reference")
     return reference if reference and identity.id_problem(reference) is None else f"method:{method.id}"

@@ -1,4 +1,4 @@
-"""What the decisions made on one claim amount to."""
+"""The combined result of the decisions on one claim."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -7,7 +7,7 @@ from referral_rewards.domain.claims.approval import DecisionKind, Requirement, S
 
 
 class Ruling(StrEnum):
-    """The state of a claim before its approvers. Nothing is `PENDING`'s default way out: silence never pays."""
+    """The approval state of a claim. `PENDING` never ends by itself: silence never pays."""
 
     PENDING = "pending"
     HELD = "held"
@@ -16,10 +16,11 @@ class Ruling(StrEnum):
 
 
 def ruling(required: Requirement, signoffs: Iterable[Signoff], digest: str, *, frozen: bool = False) -> Ruling:
-    """The ruling of decisions in the order they were made; those on another digest or without a route don't count.
+    """Return the ruling from decisions in the order they were made; those on another digest or without a route don't
+    count.
 
-    A denial ends it. A hold stands until it is released and outweighs approvals, earlier or later. Nothing approves a
-    claim that is ``frozen`` by a dispute, whoever signed it.
+    A denial is final. A hold lasts until it is released and outweighs approvals, earlier or later. A claim that is
+    ``frozen`` by a dispute is never approved, whatever the approvals.
     """
     routes = frozenset(required.routes)
     counting = [s for s in signoffs if s.digest == digest and s.roles & routes]

@@ -1,8 +1,8 @@
-"""What the rules propose to recover of a paid leg whose ground fell away. A person decides; nothing happens by itself.
+"""What the rules propose to recover from a paid leg that turned out not to be earned. A person decides.
 
-When the conversion was taken back whole, or what is left of it misses the minimum, nothing of the reward was earned.
-When a part was, a percentage was earned of what is left and a flat amount whole. Limits that cut the reward then leave
-no more of it now: whoever got less than was promised keeps it as long as what is left promises as much.
+If the conversion was fully reversed, or its remaining amount misses the minimum, nothing of the reward was earned. If
+it was partly reversed, a percentage of the remaining amount was earned, or the whole of a flat amount. A reward that
+limits had cut stays as it is, as long as the terms promise at least as much for the remaining amount.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ from referral_rewards.domain.referrals.conversions import conversions
 
 
 def earned(dossier: Dossier, order: str | None) -> Mapping[Side, int] | None:
-    """What either side earned by what is left of the order now, before the limits that others share, in minor units.
+    """Return what each side earned by the order's remaining amount, before shared limits, in minor units.
 
-    None where it can't be told: nobody has recorded the order, or it was in another currency than the program's.
+    None if unknown: the order was never recorded, or is in another currency than the program's.
     """
     known = conversions(dossier.seen, dossier.referee_identity, dossier.terms)
     paid_for = next((each for each in known if each.order == order), None)
@@ -39,12 +39,12 @@ def proposal(
     open_minor: int = 0,
     step_minor: int = 1,
 ) -> int | None:
-    """What to propose for one more case of a leg.
+    """Return what to propose for one more case of a leg, or None if ``due_minor`` is unknown.
 
-    ``due_minor`` is what should be had back of the leg in all; of it ``covered_minor`` is what its other cases proposed
-    or took, the larger of either, so that nothing is proposed twice. Of ``paid_minor``, ``taken_minor`` was taken back
-    already, and ``open_minor`` is proposed by cases that still wait: there is no more than the rest, in whole steps of
-    what its rail can write.
+    ``due_minor`` is the total to recover from the leg. ``covered_minor`` is the part that its other cases proposed or
+    took, whichever is larger, so that nothing is proposed twice. Of ``paid_minor``, ``taken_minor`` was already taken
+    back, and ``open_minor`` is proposed by cases that still wait. The proposal is at most the rest, in whole steps of
+    the rail.
     """
     if due_minor is None:
         return None
@@ -53,7 +53,7 @@ def proposal(
 
 
 def due_back(earned_minor: int, leg_minor: int) -> int:
-    """What of a leg was not earned after all."""
+    """Return how much of a leg was not earned."""
     return max(leg_minor - earned_minor, 0)
 
 
@@ -64,8 +64,8 @@ _DECIDE = (
 
 
 def to_do(state: CaseState, *, room_minor: int, keys_in_review: Sequence[str]) -> str | None:
-    """The advice, or None where nothing is left to do. ``keys_in_review`` are the keys of reversals of which nobody
-    knows what came; ``room_minor`` is what is left of the leg."""
+    """Return the advice, or None if there is nothing left to do. ``keys_in_review`` are the keys of reversals whose
+    outcome is unknown; ``room_minor`` is the amount of the leg that can still be recovered."""
     if keys_in_review:
         return (
             f"Look for reversal {keys_in_review[0]} in the provider's dashboard. If it was recovered, record that with "

@@ -1,7 +1,7 @@
-"""Clawbacks: what becomes of a reward whose ground fell away after it was paid, by what names and through which states.
+"""Clawbacks: recovering a reward that turned out not to be earned after it was paid; their ids and states.
 
-A case is opened by a fact, for each leg that it concerns, and waits for a person. Each decision to recover begets one
-clawback: an intent with its own key, as a payout is.
+A fact opens a case for each leg that it affects, and the case waits for a person. Each decision to recover creates one
+clawback: an intent with its own key, like a payout.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _CLAWBACK_NAMESPACE: Final = UUID("b7e0c9d4-52a8-5a41-8f3c-0d9e7a6b2f15")
 
 
 class CaseState(StrEnum):
-    """Where a case stands. A frozen one waits for the end of a dispute: nothing is taken back meanwhile."""
+    """The state of a case. A frozen one waits for the end of a dispute; nothing is taken back meanwhile."""
 
     OPEN = "open"
     FROZEN = "frozen"
@@ -27,7 +27,7 @@ UNDECIDED: Final = frozenset({CaseState.OPEN, CaseState.FROZEN})
 
 
 class ClawbackKind(StrEnum):
-    """How a reward is recovered, or that it is not."""
+    """How a reward is recovered, or that it is written off."""
 
     REVERSE = "reverse"
     OFFSET = "offset"
@@ -35,7 +35,7 @@ class ClawbackKind(StrEnum):
 
 
 class ClawbackState(StrEnum):
-    """Where a clawback stands."""
+    """The state of a clawback."""
 
     APPROVED = "approved"
     REVERSING = "reversing"
@@ -50,18 +50,18 @@ class ClawbackState(StrEnum):
 
 
 _S = ClawbackState
-#: A reversal's outcome is known: ``recovered_minor`` is what came back.
+#: A reversal's outcome is known: ``recovered_minor`` is the amount recovered.
 REVERSAL_ENDED: Final = frozenset({_S.REVERSED, _S.PARTLY_REVERSED, _S.UNRECOVERABLE})
 
-#: Which state may follow which. A reversal never goes back to before it was sent.
+#: Which state may follow which. A reversal never returns to a state from before it was sent.
 TRANSITIONS: Final[Mapping[ClawbackState, frozenset[ClawbackState]]] = {
-    # Never sent: the payment itself came back first, or nobody signed it.
+    # Never sent: the payment itself came back first, or no valid decision covers it.
     _S.APPROVED: frozenset({_S.REVERSING, _S.UNRECOVERABLE, _S.MANUAL_REVIEW}),
     _S.REVERSING: REVERSAL_ENDED | {_S.UNKNOWN, _S.MANUAL_REVIEW},
     _S.UNKNOWN: REVERSAL_ENDED | {_S.MANUAL_REVIEW},
-    # A person has looked at the provider.
+    # A person has checked with the provider.
     _S.MANUAL_REVIEW: frozenset({_S.REVERSED, _S.UNRECOVERABLE}),
-    # The payout that it lowered came back, or the payment that it was to recover did.
+    # The payout that it was deducted from came back, or the payment that it was to recover did.
     _S.OFFSETTING: frozenset({_S.OFFSET, _S.UNRECOVERABLE}),
     _S.OFFSET: frozenset({_S.OFFSETTING, _S.UNRECOVERABLE}),
     _S.REVERSED: frozenset(),
@@ -72,28 +72,28 @@ TRANSITIONS: Final[Mapping[ClawbackState, frozenset[ClawbackState]]] = {
 
 #: A reversal whose outcome a workflow still has to find out.
 UNDER_WAY: Final = frozenset({_S.APPROVED, _S.REVERSING, _S.UNKNOWN})
-#: So much of what was decided to be taken is given back to the leg: more may be decided about it.
+#: The amount not recovered is released to the leg, so that a new decision can cover it.
 GIVEN_UP: Final = frozenset({_S.PARTLY_REVERSED, _S.UNRECOVERABLE})
-#: It may have been sent, and what came of it is not known.
+#: It may have been sent, and its outcome is unknown.
 IN_DOUBT: Final = frozenset({_S.REVERSING, _S.UNKNOWN, _S.MANUAL_REVIEW})
-#: It is kept from the payee's later payouts.
+#: It is deducted from the payee's later payouts.
 OFFSETS: Final = frozenset({_S.OFFSETTING, _S.OFFSET})
-#: Owed to us by the payee, as the books have it.
+#: Owed to us by the payee, according to the books.
 CLAIMED: Final = UNDER_WAY | {_S.MANUAL_REVIEW, _S.OFFSETTING}
 
 
 def case_id(leg: UUID, fact: UUID) -> UUID:
-    """The name of the case that a fact opens about a leg: the same however often the fact is judged."""
+    """Return the id of the case that a fact opens for a leg: the same however often the fact is judged."""
     return uuid5(_CASE_NAMESPACE, f"{leg}\x00{fact}")
 
 
 def clawback_id(decision: UUID) -> UUID:
-    """The name of the clawback that a decision begets: one, however often it is carried out."""
+    """Return the id of the clawback that a decision creates: the same however often the decision is carried out."""
     return uuid5(_CLAWBACK_NAMESPACE, str(decision))
 
 
 class CameBack(StrEnum):
-    """Of a payment all of which its provider shows as come back: by whom."""
+    """Who took a payment back that its provider shows as fully returned."""
 
     BY_US = "by_us"
     WITHOUT_US = "without_us"
@@ -101,16 +101,16 @@ class CameBack(StrEnum):
 
 
 def came_back(sent_minor: int, ours_minor: int) -> CameBack:
-    """Of what was sent our reversals took ``ours_minor``, or may have taken so much, while their outcome is open."""
+    """Return who took back a payment of ``sent_minor``; ``ours_minor`` is what our reversals took or may have taken."""
     if ours_minor >= sent_minor:
         return CameBack.BY_US
     return CameBack.PARTLY_BY_US if ours_minor > 0 else CameBack.WITHOUT_US
 
 
 def takes_of_offset(open_minor: int, due_minor: int, step_minor: int = 1) -> int:
-    """What of an offset that is still open, all in minor units, is kept from a payout that comes to ``due_minor``.
+    """Return how much of an open offset to deduct from a payout of ``due_minor``, all in minor units.
 
-    What is left must be an amount that the rail can write, a multiple of its step; all of it may be kept.
+    The remaining payout must be a multiple of the rail's step; it may be zero.
     """
     left = max(due_minor - open_minor, 0)
     return due_minor - -(-left // step_minor) * step_minor

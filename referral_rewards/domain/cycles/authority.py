@@ -1,8 +1,8 @@
-"""Whether people have released a payout cycle, told from nothing but what they signed: what its row says counts for
-nothing.
+"""Decides from signed decisions alone whether a payout cycle is released; what its row says does not count.
 
-Each decision on a cycle is made against where it stood, its list, and how many decisions were carried out before: its
-turn. Read in the order they were made, those that fit follow one from the other; the rest was never carried out.
+Each decision on a cycle is made against its state, its list, and the number of decisions carried out before (its
+turn). Read in order, each decision that matches the result of the previous one counts; the others were never carried
+out.
 """
 
 from collections.abc import Iterable
@@ -20,9 +20,9 @@ _A = MoneyAct
 
 @dataclass(frozen=True, slots=True)
 class CycleAuthority:
-    """What was decided on a cycle: after so many decisions (``turn``) whether it is stopped, and who released it, or
-    had it resumed since; None: nobody released it. ``barred``: that person was barred since, and somebody else must
-    have it stopped and resumed."""
+    """The result of a cycle's first ``turn`` decisions: whether it is stopped, and who released it or last resumed it
+    (None: it was not released). ``barred``: that person has been barred since, and another person must stop and resume
+    it."""
 
     turn: int = 0
     stopped: bool = False
@@ -36,17 +36,17 @@ class CycleAuthority:
 
 
 def shown_digest(cycle: UUID, state: str, listed: str | None, turn: int) -> str:
-    """What a decision on a cycle is made against; ``listed`` is the digest of its list, None while it is gathered."""
+    """Return the digest for a decision on a cycle; ``listed`` is the digest of its list, None while it is gathered."""
     return subject_digest({"cycle": cycle, "state": state, "list": listed, "turn": turn})
 
 
 def takes(state: str) -> frozenset[MoneyAct]:
-    """What can be decided on a cycle that stands there."""
+    """Return the decisions that a cycle in this state allows."""
     return _TAKES.get(CycleState(state), frozenset())
 
 
 def authority(cycle: UUID, listed: str | None, made: Iterable[Signoff]) -> CycleAuthority:
-    """What genuine decisions on a cycle amount to, in the order they were made."""
+    """Return the result of verified decisions on a cycle, given in the order they were made."""
     stands = CycleAuthority()
     for each in made:
         if not (isinstance(each.kind, MoneyAct) and each.roles & ROLES[each.kind]):
@@ -61,14 +61,14 @@ def authority(cycle: UUID, listed: str | None, made: Iterable[Signoff]) -> Cycle
 
 
 def _released_by(stands: CycleAuthority, made: Signoff) -> str | None:
-    """Whoever resumes what was released answers for it from then on."""
+    """Return who is responsible for the release: a person who resumes a released cycle takes it over."""
     if made.kind is _A.RELEASE_CYCLE or (made.kind is _A.RESUME_CYCLE and stands.released_by is not None):
         return made.user
     return stands.released_by
 
 
 def _fitting(cycle: UUID, listed: str | None, stands: CycleAuthority, act: MoneyAct) -> frozenset[str]:
-    """The digests against which the act can have been decided then."""
+    """Return the digests that a valid decision of this kind could have been made against."""
     if stands.stopped:
         states: dict[CycleState, tuple[str | None, ...]] = {_S.STOPPED: (None, listed)}
     elif stands.released_by is not None:

@@ -1,7 +1,7 @@
 """What a payout cycle pays: due legs grouped by payee, rail and currency, and what is carried forward, with the reason.
 
-A cycle is named by its program and its day, its payouts by the cycle, payee, rail and currency: gathered again after a
-crash they come to the same, and the database admits none of them twice.
+A cycle's id comes from its program and day, a payout's id from its cycle, payee, rail and currency. Gathering again
+after a crash gives the same ids, and the database accepts each only once.
 """
 
 import calendar as months_of_the_year
@@ -20,12 +20,12 @@ from referral_rewards.domain.payouts.states import PaymentRequest
 from referral_rewards.domain.programs.sections import PayoutCycle
 
 _CYCLE_NAMESPACE: Final = UUID("0d3f8a0c-91b7-5d6e-8f6b-3c1f52e6d2a4")
-#: Each leg is judged anew right before it is sent, all of a payout in one transaction.
+#: All legs of a payout are judged again in one transaction, right before it is sent.
 LEGS_MAX: Final = 200
 
 
 class CarriedFor(StrEnum):
-    """Why a leg that is due is not in a cycle, and waits for the next."""
+    """Why a due leg is not in a cycle, and is carried forward to the next."""
 
     BELOW_MINIMUM = "below_minimum"
     TOO_MANY = "too_many"  # legs of one payout
@@ -48,19 +48,19 @@ class DueLeg:
 
 @dataclass(frozen=True, slots=True)
 class Minimum:
-    """The least that is paid to one payee in a cycle; it says nothing of other currencies."""
+    """The least that is paid to one payee in a cycle; it does not apply to other currencies."""
 
     amount_minor: int
     currency: str
 
     def missed_by(self, amount_minor: int, currency: str) -> bool:
-        """Whether so much is too little to be paid."""
+        """Whether the amount is too small to be paid."""
         return currency == self.currency and amount_minor < self.amount_minor
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedPayout:
-    """What one provider call would pay, oldest approvals first."""
+    """The legs that one provider call would pay, oldest approvals first."""
 
     payee: str
     rail: str
@@ -83,31 +83,31 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """What becomes of some payees' due legs: payouts by payee, rail and currency, and the legs of none."""
+    """The due legs of some payees: grouped into payouts by payee, rail and currency, or carried forward."""
 
     payouts: tuple[PlannedPayout, ...]
     carried: tuple[Carried, ...]
 
 
 def cycle_id(program: str, due_on: date) -> UUID:
-    """The name of a program's cycle of that day."""
+    """Return the id of a program's cycle of that day."""
     return uuid5(_CYCLE_NAMESPACE, f"{program}\x00{due_on.isoformat()}")
 
 
 def cycle_program_id(program: str) -> UUID:
-    """What a wake-up about a program's schedule names."""
+    """Return the id that a wake-up for a program's schedule names."""
     return uuid5(_CYCLE_NAMESPACE, program)
 
 
 def cycle_payout_id(cycle: UUID, payee: str, rail: str, currency: str) -> UUID:
-    """The name of the payout that a cycle makes to a payee over a rail in a currency."""
+    """Return the id of the payout that a cycle makes to a payee over a rail in a currency."""
     return uuid5(cycle, f"{payee}\x00{rail}\x00{currency}")
 
 
 def cycle_request(
     payout: UUID, payee: str, amount_minor: int, currency: str, destination: str | None, program: str
 ) -> PaymentRequest:
-    """What a rail is asked to do for a payout of a cycle, which is no single referral's."""
+    """Return the request to the rail for a cycle's payout, which belongs to no single referral."""
     return PaymentRequest(
         payout_id=payout,
         payee=payee,
@@ -120,10 +120,10 @@ def cycle_request(
 
 
 def grouped(legs: Iterable[DueLeg], minimum: Minimum | None, *, legs_max: int = LEGS_MAX) -> Grouping:
-    """Groups due legs, all of each payee among them, whatever their order.
+    """Group due legs in any order; they must include all legs of each payee.
 
-    One payout goes to one destination: that of the leg approved first. The minimum is of all that a payee is paid in a
-    currency, over whichever rails.
+    One payout goes to one destination: that of the leg approved first. The minimum applies to a payee's total in a
+    currency over all rails.
     """
     payouts: list[PlannedPayout] = []
     carried: list[Carried] = []
@@ -146,7 +146,7 @@ def grouped(legs: Iterable[DueLeg], minimum: Minimum | None, *, legs_max: int = 
 
 
 def line_of(payout: UUID, payee: str, rail: str, currency: str, legs: Iterable[tuple[UUID, int]]) -> str:
-    """The digest of a payout on a cycle's list, with its legs, each by its id with its amount, in whatever order."""
+    """Return the digest of a payout on a cycle's list, with its legs as (id, amount), in any order."""
     return subject_digest(
         {
             "payout": payout,
@@ -159,13 +159,13 @@ def line_of(payout: UUID, payee: str, rail: str, currency: str, legs: Iterable[t
 
 
 class ListDigest:
-    """SHA-256 over a cycle's list, payout by payout in the order of their ids, however long it is."""
+    """SHA-256 over a cycle's list of any length, added payout by payout in the order of their ids."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
     def add(self, line: str) -> None:
-        """Adds the line of a payout (`line_of`)."""
+        """Add the line of a payout (`line_of`)."""
         self._hash.update(line.encode())
 
     def hexdigest(self) -> str:
@@ -183,25 +183,25 @@ def _order(leg: DueLeg) -> tuple[datetime, UUID]:
     return leg.approved_at, leg.id
 
 
-#: The wall-clock time at which a cycle opens on its day: before the working day, and past the hours in which clocks
-#: are changed, so that it is neither skipped nor comes twice.
+#: The wall-clock time at which a cycle opens on its day: before the working day, and after the hours in which clocks
+#: change, so that it is neither skipped nor repeated.
 OPENS: Final = time(6)
 
 
 def opens_at(due_on: date, zone: ZoneInfo) -> datetime:
-    """The instant (UTC) at which the cycle of that day opens."""
+    """Return the instant (UTC) at which the cycle of that day opens."""
     return at_wall_clock(due_on, OPENS, zone)
 
 
 def latest_due(timing: PayoutCycle, zone: ZoneInfo, now: datetime) -> date:
-    """The last day on which a cycle has opened by ``now``."""
+    """Return the last day on which a cycle has opened by ``now``."""
     today = now.astimezone(zone).date()
     due = _on_or_before(timing, today)
     return due if opens_at(due, zone) <= now else _on_or_before(timing, due - timedelta(days=1))
 
 
 def next_due(timing: PayoutCycle, zone: ZoneInfo, now: datetime) -> date:
-    """The first day on which a cycle opens after ``now``."""
+    """Return the first day on which a cycle opens after ``now``."""
     after = latest_due(timing, zone, now)
     if timing.cycle == "weekly":
         return after + timedelta(days=7)
@@ -210,7 +210,7 @@ def next_due(timing: PayoutCycle, zone: ZoneInfo, now: datetime) -> date:
 
 
 def day_of_month(day: int, year: int, month: int) -> date:
-    """That day of the month, or its last one if it has fewer."""
+    """Return that day of the month, or its last day in a shorter month."""
     return date(year, month, min(day, months_of_the_year.monthrange(year, month)[1]))
 
 

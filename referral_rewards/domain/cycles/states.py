@@ -1,11 +1,11 @@
-"""Where a payout cycle stands."""
+"""The states of a payout cycle."""
 
 from enum import StrEnum
 from typing import Final
 
 
 class CycleState(StrEnum):
-    """Where a cycle stands. It is paid only while it is released, and nothing but a signed decision releases it."""
+    """The state of a cycle. It is paid only while it is released, and only a signed decision releases it."""
 
     COLLECTING = "collecting"
     FROZEN = "frozen"
@@ -14,7 +14,7 @@ class CycleState(StrEnum):
     DONE = "done"
 
 
-#: It goes on by itself.
+#: It continues without a person.
 GOES_ON: Final = frozenset({CycleState.COLLECTING, CycleState.RELEASED})
 #: It waits for finance.
 WAITS: Final = frozenset({CycleState.FROZEN, CycleState.STOPPED})

@@ -1,15 +1,15 @@
-"""What can be decided about money: which acts there are, on what, for which reasons, and what else each names."""
+"""The decisions about money: which acts exist, on which subjects, with which reasons and details."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-#: A bank's or a provider's own name for a payment.
+#: The length of a bank's or a provider's reference of a payment.
 REFERENCE_LENGTH_MAX: Final = 140
 
 
 class SubjectKind(StrEnum):
-    """What a decision on money is about."""
+    """The subject of a decision about money."""
 
     PAYOUT = "payout"
     CLAWBACK_CASE = "clawback_case"
@@ -17,22 +17,22 @@ class SubjectKind(StrEnum):
 
 
 class MoneyAct(StrEnum):
-    """What can be decided. No value is one of `DecisionKind`'s: both stand in one register."""
+    """A decision about money. Its values differ from `DecisionKind`'s, because both are stored in one register."""
 
     RETRY_PAYOUT = "retry_payout"  # release a definitively refused one, under the next generation of its key
     SETTLE_PAYOUT = "settle_payout"  # the provider shows that it was paid, under this reference
     REFUSE_PAYOUT = "refuse_payout"  # the provider confirms that it was not paid and won't be
     CANCEL_PAYOUT = "cancel_payout"  # do not pay it any more
     CONFIRM_PAYOUT = "confirm_payout"  # the bank executed the instruction, under this reference
-    REVERSE_CLAWBACK = "reverse_clawback"  # take so much back at the provider
-    OFFSET_CLAWBACK = "offset_clawback"  # keep so much from what the payee gets next
-    WRITE_OFF_CLAWBACK = "write_off_clawback"  # give so much up
+    REVERSE_CLAWBACK = "reverse_clawback"  # take an amount back at the provider
+    OFFSET_CLAWBACK = "offset_clawback"  # deduct an amount from the payee's next payouts
+    WRITE_OFF_CLAWBACK = "write_off_clawback"  # write an amount off
     DISMISS_CLAWBACK = "dismiss_clawback"  # the reward was right after all
     SETTLE_CLAWBACK = "settle_clawback"  # the provider shows that it was taken back, under this reference
     REFUSE_CLAWBACK = "refuse_clawback"  # the provider confirms that it was not taken back and won't be
     RELEASE_CYCLE = "release_cycle"  # pay the frozen list
     STOP_CYCLE = "stop_cycle"  # send nothing more of it
-    RESUME_CYCLE = "resume_cycle"  # go on with it
+    RESUME_CYCLE = "resume_cycle"  # continue paying it
 
 
 _A = MoneyAct
@@ -51,7 +51,7 @@ SUBJECT_OF: Final[Mapping[MoneyAct, SubjectKind]] = {
     **dict.fromkeys((_A.RELEASE_CYCLE, _A.STOP_CYCLE, _A.RESUME_CYCLE), SubjectKind.CYCLE),
 }
 
-#: The reason codes each takes.
+#: The reason codes of each act.
 REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
     _A.RETRY_PAYOUT: ("provider_problem_solved", "details_corrected", "funds_added", "dispute_settled", "other"),
     _A.SETTLE_PAYOUT: ("found_at_provider", "paid_outside", "other"),

@@ -1,4 +1,4 @@
-"""Deciding on many claims at once: what may be, and which claims only one by one (SPEC §6)."""
+"""Bulk decisions: which kinds are allowed, and which claims must be decided one at a time (SPEC §6)."""
 
 from collections.abc import Collection
 from typing import Final
@@ -8,7 +8,7 @@ from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.errors import DecisionRefused, RequestInvalid
 from referral_rewards.domain.labels import labels, listed
 
-#: What may be decided on many claims at once. Reopening and moving one are about what is special in it.
+#: The kinds of decision allowed in bulk. Reopening or moving a claim depends on the single claim.
 TOGETHER: Final = (
     DecisionKind.APPROVE,
     DecisionKind.DENY,
@@ -19,7 +19,7 @@ TOGETHER: Final = (
 
 
 def check_selection(kind: DecisionKind, referrals: Collection[str]) -> None:
-    """Return if this kind of decision can be made on so many claims at once.
+    """Return if this kind of decision can be made on these claims in bulk.
 
     Raises:
         RequestInvalid: if it can't, or a claim is named twice.
@@ -34,7 +34,7 @@ def check_selection(kind: DecisionKind, referrals: Collection[str]) -> None:
 
 
 def check_unflagged(referral: str, flags: Collection[Flag]) -> None:
-    """Return if a claim can be decided together with others: whatever is flagged, a person looks at by itself.
+    """Return if a claim can be decided in bulk: a person must review each flagged claim alone.
 
     Raises:
         DecisionRefused: naming the rule.

@@ -1,4 +1,4 @@
-"""What follows once a decision is recorded, in words: a person reads it before deciding, and nothing else happens."""
+"""Describes what happens once a decision is recorded. A person reads it before deciding."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ _K = DecisionKind
 class Prospect:
     """What the consequences of a decision depend on.
 
-    ``signoffs`` are the decisions that stand on this ``digest``; ``at_once`` whether the terms pay each reward as soon
-    as it is approved, or on the payout cycle; ``to`` the referrer to whom it was asked to move the claim; ``against``
-    the referrals that claim the same order for another referrer.
+    ``signoffs`` are the decisions in effect on this ``digest``; ``at_once`` says whether the terms pay each reward as
+    soon as it is approved, or in the payout cycle; ``to`` is the referrer to whom a request moves the claim;
+    ``against`` are the referrals that claim the same order for another referrer.
     """
 
     required: Requirement
@@ -34,7 +34,7 @@ class Prospect:
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """What an approval still lacks: roles that nobody who signed holds, and how many more people."""
+    """What an approval still lacks: roles that no signer holds, and the number of further people."""
 
     roles: tuple[Role, ...]
     people: int
@@ -47,17 +47,17 @@ class Lacking:
 
 
 def lacking(required: Requirement, signoffs: Iterable[Signoff], digest: str, kind: _K = _K.APPROVE) -> Lacking | None:
-    """What the decisions of that kind on this digest leave open; None if they are enough."""
+    """Return what is missing after the decisions of that kind on this digest; None if they are enough."""
     routes = frozenset(required.routes)
     counting = [s for s in signoffs if s.kind is kind and s.digest == digest and s.roles & routes]
     roles = routes - {role for signoff in counting for role in signoff.roles}
     people = max(required.people, 1) - len({signoff.user for signoff in counting})
-    # Each missing role takes a person, who may hold several of them; each person may be one who holds such a role.
+    # One more person may hold several missing roles, and each further person may hold one of them.
     return Lacking(tuple(sorted(roles)), max(people, 1 if roles else 0)) if roles or people > 0 else None
 
 
 def consequence(kind: DecisionKind, approver: Approver, prospect: Prospect) -> str:
-    """What would follow if this person recorded a decision of that kind now."""
+    """Describe what would happen if this person recorded a decision of that kind now."""
     return _CONSEQUENCES[kind](approver, prospect)
 
 

@@ -1,7 +1,7 @@
-"""What people decide about money after a claim was approved: on a payout, a clawback case or a payout cycle.
+"""Decisions about money after a claim was approved: on a payout, a clawback case or a payout cycle.
 
-Each is a decision in the same signed register as those on claims (SPEC §6). It names what was shown of its subject by a
-digest, and says beside its reason how much or by which reference. Nothing that is merely written in a row moves money.
+Each is stored in the same signed register as the decisions on claims (SPEC §6). It contains a digest of what was shown
+of its subject, a reason, and an amount or a reference if it needs one. A row alone, without a decision, moves no money.
 """
 
 import hashlib
@@ -47,7 +47,8 @@ __all__ = [
 
 _A = MoneyAct
 
-#: Whoever holds one of these may; an administrator holds no authority over money. Stopping needs less than paying.
+#: Each act is open to holders of any of its roles. An administrator has no authority over money. Stopping needs less
+#: authority than paying.
 ROLES: Final[Mapping[MoneyAct, frozenset[Role]]] = {
     **dict.fromkeys(MoneyAct, frozenset({Role.FINANCE})),
     _A.STOP_CYCLE: frozenset({Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER}),
@@ -57,10 +58,10 @@ _P = PayoutState
 
 
 def payout_takes(state: PayoutState, *, sent: bool, given_up: bool, rail: str) -> frozenset[MoneyAct]:
-    """What a person can decide on a payout that stands there; ``sent``: the rail may have seen its present key;
-    ``given_up``: it pays no reward any more, though it was sent.
+    """Return the decisions that a payout in this state allows. ``sent``: the rail may have seen its present key.
+    ``given_up``: it no longer pays a reward, though it was sent.
 
-    A new key needs a recorded refusal first: what was sent and not found is never simply tried again.
+    A new key needs a recorded refusal first: a payout that was sent and not found is never simply retried.
     """
     if state in (_P.REFUSED, _P.RETURNED, _P.WAITING_FUNDS):
         return frozenset({_A.CANCEL_PAYOUT} if given_up else {_A.RETRY_PAYOUT, _A.CANCEL_PAYOUT})
@@ -75,7 +76,7 @@ def payout_takes(state: PayoutState, *, sent: bool, given_up: bool, rail: str) -
 
 @dataclass(frozen=True, slots=True)
 class ActSubject:
-    """What a decision on money would be made against now.
+    """The present subject of a decision about money.
 
     ``parties`` are the marks of everybody it benefits; ``barred`` who may not take an act, with the rule and the
     reason, by user name; ``room_minor`` how much an act may be over at most, where it is over an amount, and ``rooms``
@@ -103,15 +104,15 @@ class ActSubject:
 
 
 def subject_digest(shown: Mapping[str, Any]) -> str:
-    """SHA-256 over the canonical form of what was shown of a subject."""
+    """Return the SHA-256 over the canonical form of what was shown of a subject."""
     return hashlib.sha256(json.dumps(shown, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
 
 
 def check_details(act: MoneyAct, reason: str, amount_minor: int | None, reference: str | None) -> dict[str, Any] | None:
-    """What is signed beside the kind and the reason, or None.
+    """Return the details that are signed with the kind and the reason, or None.
 
     Raises:
-        RequestInvalid: naming what is missing, or not meant for this act.
+        RequestInvalid: naming what is missing, or does not belong to this act.
     """
     if reason not in REASONS[act]:
         raise RequestInvalid(f"{reason!r} is no reason to {act}: {', '.join(REASONS[act])}", "reason")
@@ -137,7 +138,7 @@ def check_details(act: MoneyAct, reason: str, amount_minor: int | None, referenc
 def may_act(
     approver: Approver, act: MoneyAct, subject: ActSubject, amount_minor: int | None, same_person: Collection[str]
 ) -> None:
-    """Return if the person may record this now. ``same_person`` are all accounts of this very person.
+    """Return if the person may record this act now. ``same_person`` are all accounts of that person.
 
     Raises:
         NotAllowed: if the person holds none of the roles.

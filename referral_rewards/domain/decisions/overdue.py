@@ -1,6 +1,6 @@
-"""How long a claim may wait for its approvers before they are reminded, and before others are told (SPEC §6).
+"""How long a claim may wait before its approvers are reminded, and before it is escalated (SPEC §6).
 
-Neither ever decides anything: what is overdue stays pending.
+Neither decides anything: an overdue claim stays pending.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from referral_rewards.domain.programs.terms import Terms
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """From when on a waiting claim is overdue, and from when on it is escalated."""
+    """When a waiting claim becomes overdue, and when it is escalated."""
 
     remind_at: datetime
     escalate_at: datetime
 
 
 def patience(since: datetime, terms: Terms) -> Patience:
-    """The instants for a claim that has been before its approvers ``since``, on the program's calendar."""
+    """Return both instants for a claim that has waited for approval ``since``, on the program's calendar."""
     return Patience(terms.end(since, terms.approval.remind_after), terms.end(since, terms.approval.escalate_after))

@@ -1,4 +1,4 @@
-"""What waits for a person: why, and in which order it is listed."""
+"""What waits for a person: the reasons, and the sort orders of the list."""
 
 from enum import StrEnum
 
@@ -20,7 +20,7 @@ class Waits(StrEnum):
 
 
 class Sort(StrEnum):
-    """In which order. What has no amount, or no deadline, is in no list that is sorted by it."""
+    """The sort order. An item without an amount or a deadline is not in a list sorted by it."""
 
     OLDEST = "oldest"
     NEWEST = "newest"

@@ -1,10 +1,11 @@
 """Facts: what happened outside, as CloudEvents 1.0 (SPEC §3).
 
-``Event`` is a fact as its source sent it; ``Fact`` is the same fact as the register holds it: public fields readable,
-persons only as marks (`identity.py`). What each type says is in `payloads.py`.
+``Event`` is a fact as its source sent it. ``Fact`` is the same fact as the register stores it: public fields in plain
+text, people only as marks (`identity.py`). The payload of each type is in `payloads.py`.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,23 +19,25 @@ from referral_rewards.domain import money
 from referral_rewards.domain.errors import FactInvalid, Problem
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.payloads import PAYLOADS, PERSON_PART, Claimed, FactType, Part, Rated, Recorded
+from referral_rewards.domain.nearest import none_of
+from referral_rewards.domain.validation import problems_of
 
-#: A fact further ahead of our clock than this is refused: its source's clock is wrong.
+#: A fact dated further ahead of our clock than this is refused: its source's clock is wrong.
 CLOCK_SKEW_MAX: Final = timedelta(minutes=5)
-#: One before this is refused: nothing that a program rewards is so old, and a calendar that begins with the year 1 has
-#: no local time for its first hours, so that a period from there could never be reckoned.
+#: A fact dated before this is refused: nothing that a program rewards is so old. The calendar begins with the year 1
+#: and has no local time for its first hours in some zones, so a period from there could not be calculated.
 _EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
-#: A source and an id are one entry of an index, which Postgres keeps below 2704 bytes.
+#: A source and an id share one index entry, which Postgres limits to 2704 bytes.
 _NAME_BYTES_MAX: Final = 1000
-#: Names facts by (source, id), the same in every installation.
+#: The namespace for fact ids derived from (source, id); the same in every installation.
 _FACT_NAMESPACE: Final = UUID("4f0f6cf5-9f0b-5f3e-8d0a-3f1f5b8f6d10")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A well-formed fact as its source sent it; ``data`` holds everything that came, personal data included."""
+    """A well-formed fact as its source sent it; ``content`` is all of its data, personal data included."""
 
-    fact_id: UUID  # its name in our register, the same however often it is sent
+    fact_id: UUID  # its id in our register, the same however often it is sent
     source: str
     event_id: str
     type: FactType
@@ -45,11 +48,11 @@ class Event:
 
     @property
     def public(self) -> dict[str, Any]:
-        """The fields that may stand beside the verdict: declared ones that came, as JSON values."""
+        """The public fields: the declared ones that were sent, as JSON values."""
         return self.payload.model_dump(mode="json", exclude_none=True, exclude_unset=True)
 
     def marks(self, marker: identity.Marker) -> frozenset[str]:
-        """The marks of the person this fact is about (a conversion's instrument and device are told beside them)."""
+        """Return the marks of the person this fact is about, including a conversion's instrument and device."""
         part = PERSON_PART.get(self.type)
         if part is None:
             return frozenset()
@@ -63,11 +66,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A fact as the register holds it, as every rule reads it.
+    """A fact as the register stores it and every rule reads it.
 
-    ``data`` has the public fields of its type only; ``marks`` the person it is about; ``awaits_stragglers`` is False
-    for a fact of a finished file or batch, whose neighbours are all here (SPEC §4 Closing); ``digest`` is the salted
-    commitment that evidence cites.
+    ``data`` has only the public fields of its type. ``marks`` identify the person it is about. ``awaits_stragglers`` is
+    False for a fact of a finished file or batch, because no related fact is still to come (SPEC §4 Closing).
+    ``digest`` is the salted commitment that evidence cites.
     """
 
     id: UUID
@@ -87,17 +90,17 @@ class Fact:
 
     @property
     def identity(self) -> frozenset[str]:
-        """The marks that decide whose conversion this is."""
+        """The marks that decide which person's conversion this is."""
         return identity.of_kinds(self.marks, identity.IDENTITY_KINDS)
 
     @property
     def precedence(self) -> tuple[datetime, str, str]:
-        """Sorts facts the same way whatever order they arrived in."""
+        """The sort key of facts; it does not depend on the order in which they arrived."""
         return (self.occurred_at, self.source, self.event_id)
 
 
 def parse_event(document: Any) -> Event:
-    """A CloudEvent (decoded JSON) as an `Event`.
+    """Read a CloudEvent (decoded JSON) as an `Event`.
 
     Raises:
         FactInvalid: with every problem found.
@@ -124,15 +127,12 @@ def parse_event(document: Any) -> Event:
     try:
         fact_type = FactType(document.get("type"))  # type: ignore[arg-type]
     except ValueError:
-        problems.append(Problem("type", f"{document.get('type')!r} is none of {', '.join(FactType)}"))
+        problems.append(Problem("type", _no_type(document.get("type"))))
     else:
         try:
             payload = PAYLOADS[fact_type].model_validate(data)
         except ValidationError as error:
-            problems += [
-                Problem(".".join(("data", *map(str, e["loc"]))), e["msg"].removeprefix("Value error, ").lower())
-                for e in error.errors(include_url=False, include_input=False)
-            ]
+            problems += problems_of(error, lambda path: ".".join(("data", *map(str, path))))
         else:
             problems += _meaning(payload)
     content = _canonical(data, problems)
@@ -144,14 +144,14 @@ def parse_event(document: Any) -> Event:
 
 
 def too_far_ahead(event: Event, received_at: datetime) -> Problem | None:
-    """The problem of a fact whose source's clock runs ahead of ours, or None."""
+    """Return the problem of a fact whose source's clock is ahead of ours, or None."""
     if event.occurred_at - received_at > CLOCK_SKEW_MAX:
         return Problem("time", "is more than five minutes ahead of our clock")
     return None
 
 
 def _canonical(data: Mapping[str, Any], problems: list[Problem]) -> str:
-    """``data`` as JSON with sorted keys. What no database can keep (NUL, half a surrogate, NaN) is a problem."""
+    """Return ``data`` as JSON with sorted keys. What a database can't store (NUL, lone surrogate, NaN) is a problem."""
     try:
         content = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
         content.encode()
@@ -167,10 +167,10 @@ def _instant(value: Any, problems: list[Problem]) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        problems.append(Problem("time", "is required, in RFC 3339 with an offset, for example 2026-06-01T14:00:00Z"))
+        problems.append(Problem("time", spreadsheets_date(value) or f"is required, in RFC 3339 with an {_EXAMPLE}"))
         return None
     if moment.tzinfo is None:
-        problems.append(Problem("time", "needs an offset, for example 2026-06-01T14:00:00Z"))
+        problems.append(Problem("time", f"needs an {_EXAMPLE}"))
         return None
     try:
         moment = moment.astimezone(UTC)
@@ -183,8 +183,28 @@ def _instant(value: Any, problems: list[Problem]) -> datetime | None:
     return moment
 
 
+#: The end of a sentence about a moment.
+_EXAMPLE: Final = "offset, for example 2026-06-01T14:00:00Z"
+_BY_SPREADSHEETS: Final = re.compile(
+    r"(\d{1,2}([./-])\d{1,2}\2\d{2,4}|\d{4}([./])\d{1,2}\3\d{1,2})"
+    r"(,? +\d{1,2}:\d{2}(:\d{2})?( *[AaPp]\.?[Mm]\.?)?)?|\d{5}([.,]\d+)?"
+)
+
+
+def spreadsheets_date(value: Any) -> str | None:
+    """The problem of a moment as a spreadsheet writes it, or None. Which of its numbers is the month is not guessed."""
+    text = str(value).strip() if isinstance(value, str | int | float) else ""
+    if not _BY_SPREADSHEETS.fullmatch(text):
+        return None
+    return f"{text!r} is written as spreadsheets do; write year-month-day, T and the time with an {_EXAMPLE}"
+
+
+def _no_type(given: Any) -> str:
+    return f"is required, one of {', '.join(FactType)}" if given is None else none_of(str(given), FactType)
+
+
 def _meaning(payload: Part) -> list[Problem]:
-    """What one field requires of another."""
+    """Check the rules between fields."""
     if isinstance(payload, Claimed) and payload.referral is None:
         found = []
         if payload.program is None:

@@ -1,4 +1,4 @@
-"""Who is who: normal forms of what identifies a person, turned into marks that can be compared but not read.
+"""Identity: normalises what identifies a person and turns it into marks that can be compared but not read.
 
 A mark is ``kind:value``. Customer ids are opaque and stay readable; everything personal is a keyed hash (HMAC-SHA256
 with the installation's pepper), so that equal persons have equal marks and nothing personal can be read from one.
@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import phonenumbers
 
-#: Any one of these shared makes a conversion the referee's (SPEC §3).
+#: A conversion that shares one of these with the referee is the referee's (SPEC §3).
 IDENTITY_KINDS: Final = ("customer", "email", "phone")
-#: Any one of these shared by referrer and referee is a self-referral (SPEC §5).
+#: If referrer and referee share one of these, it is a self-referral (SPEC §5).
 SELF_REFERRAL_KINDS: Final = (*IDENTITY_KINDS, "fingerprint", "device")
 
 _DOTLESS_DOMAINS: Final = frozenset({"gmail.com", "googlemail.com"})
@@ -24,19 +24,19 @@ _PHONE_DIGITS_MIN: Final = 7
 _LOOKS_LIKE_EMAIL: Final = re.compile(r"[^@\s]@[^@\s]")
 _LOOKS_LIKE_PHONE: Final = re.compile(r"\+\d[\d ().-]{6,}|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}")
 _PUBLIC_ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
-#: Whoever builds an address drops these from it, however they are written: nothing so named could be asked for.
+#: URL builders drop these path segments, even when escaped: nothing with such a name could be requested.
 _STEPS_OF_A_PATH: Final = frozenset({".", ".."})
 
 
 def normal_email(email: str) -> str:
-    """The normal form of an address, empty if it is none: lower case, no ``+tag``.
+    """Return the normal form of an email address: lower case, no ``+tag``. Empty if it is not an address.
 
-    gmail.com and googlemail.com are one and ignore dots. Letters that look and mean the same are one, however they are
-    encoded, and a domain is as the network writes it (``xn--…``).
+    gmail.com and googlemail.com are the same domain and ignore dots. Different encodings of the same letters become
+    one, and the domain is in its network form (``xn--…``).
     """
     local, _, domain = _plain(email).strip().lower().rpartition("@")
     if not local or "." not in domain:
-        return ""  # a placeholder such as "n/a" is nobody's address: strangers must not meet in it
+        return ""  # a placeholder such as "n/a" is not an address: it must not link strangers
     local = local.split("+", 1)[0] or local
     domain = _as_the_network_writes(domain.rstrip("."))
     if domain in _DOTLESS_DOMAINS:
@@ -46,9 +46,9 @@ def normal_email(email: str) -> str:
 
 @lru_cache(maxsize=4096)
 def normal_phone(phone: str) -> str:
-    """The number in E.164; one without a country code can't have that form and is reduced to its digits.
+    """Return the number in E.164, or only its digits if it has no country code.
 
-    Empty if that is no number: strangers must not meet in a placeholder.
+    Empty if it is not a number: a placeholder must not link strangers.
     """
     text = _plain(phone).strip()
     if text.startswith("00"):
@@ -61,7 +61,7 @@ def normal_phone(phone: str) -> str:
 
 
 def id_problem(value: str) -> str | None:
-    """Why ``value`` can't be an id, or None. Ids become workflow ids and stand in histories: nothing personal."""
+    """Return why ``value`` can't be an id, or None. Workflow ids and histories contain ids: nothing personal."""
     if not _PUBLIC_ID.fullmatch(value):
         return "an id is 1 to 200 characters without spaces"
     if value in _STEPS_OF_A_PATH:
@@ -74,12 +74,12 @@ def id_problem(value: str) -> str | None:
 
 
 def tells_of_a_person(words: str) -> bool:
-    """Whether somebody's own words hold what looks like an email address or a phone number."""
+    """Whether free text contains what looks like an email address or a phone number."""
     return bool(_LOOKS_LIKE_EMAIL.search(words) or _LOOKS_LIKE_PHONE.search(words))
 
 
 class Marker:
-    """Turns what a fact says about a person into marks, with the installation's secret pepper."""
+    """Turns a person's identifying data into marks, with the installation's secret pepper."""
 
     def __init__(self, pepper: bytes) -> None:
         if len(pepper) < 16:
@@ -87,13 +87,13 @@ class Marker:
         self._keyed = hmac.new(pepper, digestmod=hashlib.sha256)
 
     def mark(self, kind: str, normal: str) -> str:
-        """One mark: ``kind:`` and 32 hex digits of the keyed hash of the normal form."""
+        """Return one mark: ``kind:`` and 32 hex digits of the keyed hash of the normal form."""
         keyed = self._keyed.copy()
         keyed.update(f"{kind}\x00{normal}".encode())
         return f"{kind}:{keyed.hexdigest()[:32]}"
 
     def marks(self, *parts: Mapping[str, Any] | None) -> frozenset[str]:
-        """The marks of one person, from the parts of a fact that speak of them (unknown fields are passed over)."""
+        """Return one person's marks from the parts of a fact that describe them; unknown fields are ignored."""
         found: set[str] = set()
         for part in parts:
             for field, value in (part or {}).items():
@@ -109,13 +109,13 @@ class Marker:
 
 
 def of_kinds(marks: Iterable[str], kinds: Iterable[str]) -> frozenset[str]:
-    """Those of the marks that are of one of the kinds."""
+    """Return the marks that are of one of the kinds."""
     prefixes = tuple(f"{kind}:" for kind in kinds)
     return frozenset(mark for mark in marks if mark.startswith(prefixes))
 
 
 def _plain(text: str) -> str:
-    """One encoding of what reads the same: composed, of the usual width, without characters that nobody sees."""
+    """Give text that reads the same one encoding: composed, of the usual width, without invisible characters."""
     if text.isascii():
         return text
     composed = unicodedata.normalize("NFKC", text)

@@ -1,4 +1,4 @@
-"""Which facts are whose: every fact is filed under keys, and every referral listens to keys.
+"""Links facts to referrals: every fact is filed under keys, and every referral listens to keys.
 
 A fact belongs to a referral when a key under which it is filed is one that the referral listens to. Filing and
 listening are both derived from single facts, so the links do not depend on the order in which facts arrive. One hop:
@@ -20,16 +20,16 @@ from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.payloads import FactType
 
-#: Ranks of how a referral can begin; the least (rank, time, source, id) of its facts is its origin.
+#: Ranks of how a referral can begin; the fact with the lowest (rank, time, source, id) is its origin.
 SENT, CLAIMED, REQUESTED, NAMED_ONLY = range(4)
 
-#: Writers that share a key must not run side by side: each would miss what the other has not committed yet. Keys are
-#: spread over this many locks, taken in ascending order.
+#: Writers that share a key must not run concurrently: each would miss what the other has not committed yet. Keys are
+#: spread over this many locks, which are taken in ascending order.
 LOCKS: Final = 64
 
-#: What a claim or a purchase leaves behind: an address on the network, a device, a payment instrument.
+#: What a claim or a purchase leaves behind: a network address, a device, a payment instrument.
 TRACE_KINDS: Final = ("ip", "device", "fingerprint")
-#: By what a person who enrolled is known again in another program, or under another name.
+#: What identifies an enrolled person in another program, or under another name.
 ENROLMENT_KINDS: Final = (*identity.IDENTITY_KINDS, "device", "fingerprint")
 
 _ABOUT_A_REFERRAL: Final = frozenset(
@@ -50,7 +50,7 @@ _ABOUT_A_PAYEE: Final = frozenset({FactType.METHOD_SET, FactType.METHOD_REMOVED,
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What one fact says about how a referral began; program and referrer stay empty where it only names it."""
+    """What one fact says about how a referral began. Program and referrer are None if it only names the referral."""
 
     referral: str
     rank: int
@@ -65,11 +65,11 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """One fact's place in the register: the keys it is filed under, the referral it begins or extends, and what that
-    referral listens to from now on.
+    """One fact's place in the register: the keys it is filed under, the referral it begins or extends, and the keys
+    that this referral listens to from now on.
 
-    ``traces`` stand beside the keys, of kinds that no referral ever listens to: an address on the network that
-    strangers share must link nobody to anybody.
+    ``traces`` are of kinds that no referral ever listens to: a network address that strangers share must not link
+    them.
     """
 
     keys: frozenset[str]
@@ -79,7 +79,7 @@ class Filing:
 
 
 def file(event: Event, marks: frozenset[str]) -> Filing:
-    """Where a fact goes. ``marks`` are those of the person it is about."""
+    """Return where a fact is filed. ``marks`` are those of the person it is about."""
     public = event.public
     who = identity.of_kinds(marks, identity.IDENTITY_KINDS)
     match event.type:
@@ -110,12 +110,12 @@ def file(event: Event, marks: frozenset[str]) -> Filing:
 
 
 def enrolment_trace(mark: str) -> str:
-    """The name under which the enrolments of whoever has this mark are found."""
+    """Return the trace under which the enrolments of the person with this mark are found."""
     return f"enrolled:{mark}"
 
 
 def referral_of(event: Event) -> str | None:
-    """The referral that a fact begins or extends: the one it names, or one derived from its own content."""
+    """Return the referral that a fact begins or extends: the one it names, or one derived from its own content."""
     public = event.public
     if event.type is FactType.REFERRAL_SENT:
         return str(public["referral"])
@@ -127,19 +127,19 @@ def referral_of(event: Event) -> str | None:
 
 
 def referral_of_claim(fact_id: UUID, public: Mapping[str, str]) -> str:
-    """The referral that a claim names, or the one of its own that it begins."""
+    """Return the referral that a claim names, or the new one that it begins."""
     if named := public.get("referral"):
         return str(named)
     return _derived("claim", fact_id, public["program"], public.get("referrer") or public["referrer_code"])
 
 
 def referral_of_request(fact_id: UUID, program: str, referrer: str) -> str:
-    """The referral of its own that a request for credit begins."""
+    """Return the new referral that a request for a reward begins."""
     return _derived("request", fact_id, program, referrer)
 
 
 def locks(keys: Iterable[str]) -> list[int]:
-    """The locks that guard these keys, in the order in which everybody takes them."""
+    """Return the locks that guard these keys, in the order in which every writer takes them."""
     return sorted({zlib.crc32(key.encode()) % LOCKS for key in keys})
 
 

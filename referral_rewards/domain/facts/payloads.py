@@ -1,4 +1,4 @@
-"""What each type of fact says: the fields of SPEC §3 that may stand beside the personal-data table."""
+"""The payload of each fact type: the public fields of SPEC §3. Anything else stays in the personal-data table."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -38,7 +38,7 @@ class FactType(StrEnum):
 
 
 class Channel(StrEnum):
-    """How an invitation travelled."""
+    """How an invitation was delivered."""
 
     EMAIL = "email"
     SOCIAL = "social"
@@ -48,7 +48,7 @@ class Channel(StrEnum):
 
 
 class ReversalKind(StrEnum):
-    """Why a conversion was taken back."""
+    """Why a conversion was reversed."""
 
     REFUND = "refund"
     RETURN = "return"
@@ -95,12 +95,12 @@ Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(money.k
 FormName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100), AfterValidator(_form_name)]
 Day = Annotated[str, StringConstraints(strict=True), AfterValidator(_day)]
 Percent = Annotated[str, StringConstraints(strict=True), AfterValidator(_percent)]
-#: Somebody's own words where a code is usual. What could be personal stays with the personal data.
+#: Free text where a code is usual. Text that could be personal stays with the personal data.
 Word = Annotated[str | None, AfterValidator(_unless_personal)]
 
 
 class Part(BaseModel):
-    """A part of a payload. Its declared fields are public; whatever else came stays with the personal data."""
+    """A part of a payload. Its declared fields are public; any other field stays with the personal data."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -246,7 +246,7 @@ PAYLOADS: Final[Mapping[FactType, type[Part]]] = {
     FactType.SATISFACTION_RATED: Rated,
 }
 
-#: Which part of ``data`` speaks of the person a fact is about ("" is ``data`` itself).
+#: The part of ``data`` that describes the person a fact is about ("" is ``data`` itself).
 PERSON_PART: Final[Mapping[FactType, str]] = {
     FactType.REFERRER_ENROLLED: "",
     FactType.REFERRAL_SENT: "referee",

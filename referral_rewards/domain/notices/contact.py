@@ -1,7 +1,7 @@
-"""Whom we write to and when (SPEC §6): what a change of status gives rise to, and whether now is the time to tell it.
+"""Messages (SPEC §6): which ones a change of status causes, to whom they go, and whether now is a good time.
 
-Denials and cancellations are always told. A reminder or a survey is a courtesy: it is left out where it would come at
-a bad time, and the reason is kept.
+Denials and cancellations are always sent. A reminder or a survey is a courtesy: it is suppressed if it would come at a
+bad time, and the reason is recorded.
 """
 
 from collections.abc import Collection, Iterable
@@ -23,7 +23,7 @@ _S = ReferralStatus
 
 
 class Template(StrEnum):
-    """What can be told, by the name of the letter that tells it."""
+    """The kinds of message, by the name of their template."""
 
     CLAIM_REMINDER = "claim_reminder"
     APPROVED = "approved"
@@ -39,13 +39,13 @@ class Template(StrEnum):
     APPROVAL_ESCALATION = "approval_escalation"
 
 
-#: Left out at a bad time; everything else is told.
+#: Suppressed at a bad time; every other message is sent.
 COURTESIES: Final = frozenset({Template.CLAIM_REMINDER, Template.SATISFACTION_SURVEY})
-#: To those who work here, whenever it is due.
+#: Sent to approvers, whenever it is due.
 TO_APPROVERS: Final = frozenset({Template.APPROVAL_REMINDER, Template.APPROVAL_ESCALATION})
-#: A survey in the same minute as the reward would ask before anything could be seen of it.
+#: A survey right after the payment would ask before the reward can have arrived.
 PAUSES: Final = {Template.SATISFACTION_SURVEY: timedelta(days=1)}
-#: Where a referral stands while a message still says something.
+#: The statuses in which a message is still relevant.
 _SAYS_SOMETHING: Final = {
     Template.CLAIM_REMINDER: {_S.PURCHASED_UNCLAIMED},
     Template.APPROVED: {_S.APPROVED},
@@ -60,13 +60,13 @@ _SAYS_SOMETHING: Final = {
     Template.APPROVAL_REMINDER: {_S.AWAITING_APPROVAL},
     Template.APPROVAL_ESCALATION: {_S.AWAITING_APPROVAL},
 }
-#: What came about so long before it was judged, in facts of the past, is no news to anybody.
+#: A change that happened so long before it was judged, from facts of the past, is not announced any more.
 NEWS_FOR: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """One message that a change gives rise to, and the side that it is for."""
+    """One message that a change causes, and the side that it is for."""
 
     template: Template
     side: Side
@@ -74,8 +74,8 @@ class Telling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A change of status, to ``after``. ``took_part``: the referee has accepted the invitation, in time or not;
-    ``rewarded`` are the sides that the claim rewards; ``at_once``: the terms pay as soon as it is approved."""
+    """A change of status to ``after``. ``took_part``: the referee has accepted the invitation, in time or not.
+    ``rewarded`` are the sides that the claim rewards. ``at_once``: the terms pay as soon as the claim is approved."""
 
     after: ReferralStatus
     took_part: bool
@@ -84,8 +84,8 @@ class Change:
 
 
 def tellings(change: Change) -> tuple[Telling, ...]:
-    """What is told because of it, and to whom. Somebody who was invited and never answered is not written to about
-    how it ended."""
+    """Return the messages that a change causes. A person who was invited and never answered gets no message about how
+    the referral ended."""
     after, rewarded = change.after, [side for side in Side if side in change.rewarded]
     match after:
         case _S.PURCHASED_UNCLAIMED:
@@ -113,18 +113,17 @@ def overtaken(template: Template, status: ReferralStatus) -> str | None:
 
 
 def no_news(came_about_at: datetime, judged_at: datetime) -> str | None:
-    """Why what came about then is not told any more, or None."""
+    """Return why a change from that time is no longer announced, or None."""
     if judged_at - came_about_at <= NEWS_FOR:
         return None
     return f"This happened {instant(came_about_at)}, too long ago to tell anybody now."
 
 
 def objection(side: Side, said: Iterable[Fact], *, dispute: str | None) -> str | None:
-    """Why a courtesy would come at a bad time for this person, in one sentence, or None.
+    """Return why a courtesy would come at a bad time for this person, in one sentence, or None.
 
-    ``said`` are the facts about the person in their order of precedence; ``dispute`` says that one of the purchase is
-    open. Whoever enrolled as a referrer asked to be part of it and is written to until they say no; a referee has to
-    have said yes.
+    ``said`` are the facts about the person in their order of precedence; ``dispute`` is a sentence if a dispute of the
+    purchase is open. A referrer enrolled, so they get courtesies until they refuse; a referee must have consented.
     """
     about = list(said)
     if still_open := open_issues(about):
@@ -140,9 +139,9 @@ def objection(side: Side, said: Iterable[Fact], *, dispute: str | None) -> str |
 
 
 def opens_at(now: datetime, terms: Terms) -> datetime | None:
-    """When (UTC) the program's contact hours open next, or None if people may be written to at ``now``.
+    """Return when (UTC) the program's contact hours open next, or None if messages may be sent at ``now``.
 
-    On the wall clock of the program's zone: an hour that a spring change skips opens when the clock has moved on.
+    Uses the wall clock of the program's zone: hours that start in a skipped spring hour open right after the gap.
     """
     hours = terms.contact_hours
     if hours is None:
@@ -152,5 +151,5 @@ def opens_at(now: datetime, terms: Terms) -> datetime | None:
         return None
     day = local.date() if local.time() < hours.start else local.date() + timedelta(days=1)
     opening = calendar.at_wall_clock(day, hours.start, terms.zone)
-    # In the hour that an autumn change repeats the clock comes to the opening a second time.
+    # In the repeated autumn hour the clock reaches the opening time a second time.
     return opening if opening > now else datetime.combine(day, hours.start.replace(fold=1), terms.zone).astimezone(UTC)

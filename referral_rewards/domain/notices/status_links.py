@@ -1,7 +1,7 @@
-"""Secret links by which a referrer or a referee sees their own status: who holds one needs no account (SPEC §6).
+"""Secret links with which a referrer or a referee sees their own status without an account (SPEC §6).
 
-A token names the referral and the side, and proves with a keyed hash that we made it. Its generation stands in the
-referral's row and not in the token, so that raising it there revokes every link that was given out before.
+A token names the referral and the side, and its keyed hash proves that we made it. The generation is in the referral's
+row and not in the token: raising it there revokes every earlier link.
 """
 
 import base64
@@ -13,17 +13,17 @@ from typing import Final
 
 from referral_rewards.domain.claims.rewards import Side
 
-#: 160 bits: nobody guesses one, and the link still fits into a line of a letter.
+#: 160 bits: too many to guess, and the link still fits on one line of a message.
 _PROOF_BYTES: Final = 20
 _LETTERS: Final = {Side.REFERRER: b"r", Side.REFEREE: b"e"}
 _SIDES: Final = {letter: side for side, letter in _LETTERS.items()}
-#: An id has 200 characters at most, of which each takes four bytes at most.
+#: An id has at most 200 characters of at most four bytes each.
 _TOKEN_LENGTH_MAX: Final = 1200
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What a token says of itself; nothing of it holds until `proves` has been asked."""
+    """The content of a token; not trusted until `proves` has verified it."""
 
     referral: str
     side: Side
@@ -31,12 +31,12 @@ class Claimed:
 
 
 def token(key: bytes, referral: str, side: Side, generation: int) -> str:
-    """The token of one side's link, in characters that need no escaping in an address."""
+    """Return the token of one side's link, in characters that need no escaping in a URL."""
     return _text(_proof(key, referral, side, generation) + _LETTERS[side] + referral.encode())
 
 
 def read(text: str) -> Claimed | None:
-    """What a token says of itself, or None if it is none."""
+    """Return the content of a token, or None if the text is not a token."""
     if len(text) > _TOKEN_LENGTH_MAX:
         return None
     try:
@@ -50,7 +50,7 @@ def read(text: str) -> Claimed | None:
 
 
 def proves(key: bytes, claimed: Claimed, generation: int) -> bool:
-    """Whether we made the token for this generation; takes the same time whatever is wrong with it."""
+    """Whether we made the token for this generation; compares in constant time."""
     return hmac.compare_digest(claimed.proof, _proof(key, claimed.referral, claimed.side, generation))
 
 

@@ -1,7 +1,7 @@
-"""Tax forms: which ones a regime takes, for how long each is good, and which of those a payee filed is in force.
+"""Tax forms: which ones a regime accepts, how long each is valid, and which of a payee's forms is in force.
 
-The form filed last stands, as soon as it is valid: it takes the place of every earlier one, also where it is none that
-the regime takes, so that nobody is paid on a form that was replaced. Which came in first does not matter.
+The form filed last is in force as soon as it is valid. It replaces every earlier one, even if the regime does not
+accept it, so that no payee is paid on a replaced form. The order in which forms arrive does not matter.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,14 +23,14 @@ _REQUESTERS: Final = (
 
 
 class FormKind(NamedTuple):
-    """A form that a regime takes; it ends with the calendar year so many after its first, or never."""
+    """A form that a regime accepts. It expires with the calendar year ``years_after`` its first one; None: never."""
 
     name: str
     years_after: int | None
     source: str
 
 
-#: By regime. W-8IMY is left out: what holds for an intermediary follows from the statements that come with it.
+#: By regime. W-8IMY is left out: the rules for an intermediary depend on the statements attached to it.
 FORMS: Final[Mapping[str, tuple[FormKind, ...]]] = {
     "us": (
         FormKind("W-9", None, "Instructions for the Requester of Form W-9: good until something in it changes"),
@@ -43,21 +43,21 @@ FORMS: Final[Mapping[str, tuple[FormKind, ...]]] = {
 
 
 class FormStanding(StrEnum):
-    """What the form filed last is worth now."""
+    """The present validity of the form filed last."""
 
     IN_FORCE = "in_force"
     MISSING = "missing"
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
     NOT_TAKEN = "not_taken"  # none of the regime's forms
-    UNREADABLE = "unreadable"  # recorded before its fields were checked, and they say nothing that can be relied on
+    UNREADABLE = "unreadable"  # recorded before its fields were checked, and they can't be relied on
 
 
 @dataclass(frozen=True, slots=True)
 class TaxForm:
-    """A form as a payee filed it. ``valid_from`` is a day of the program that asks; None: from when it was filed on.
+    """A form as a payee filed it. ``valid_from`` is a day in the program's time zone; None: valid from filing.
 
-    ``readable`` is False for one that was recorded before its fields were checked, and says nothing to rely on.
+    ``readable`` is False for a form that was recorded before its fields were checked and can't be relied on.
     """
 
     form: str
@@ -70,17 +70,17 @@ class TaxForm:
 
     @property
     def precedence(self) -> tuple[datetime, str, str]:
-        """Sorts forms the same way whatever order they arrived in."""
+        """The sort key of forms; it does not depend on the order in which they arrived."""
         return (self.filed_at, self.source, self.event_id)
 
     def starts_at(self, zone: ZoneInfo) -> datetime:
-        """From when on it stands; never before it was filed."""
+        """Return when the form comes into force; never before it was filed."""
         if self.valid_from is None:
             return self.filed_at
         return max(self.filed_at, at_wall_clock(self.valid_from, time(), zone))
 
     def ends_at(self, kind: FormKind, zone: ZoneInfo) -> datetime | None:
-        """The first instant at which it is no longer good; None: it has no end."""
+        """Return the first instant at which the form is no longer valid; None if it never expires."""
         if kind.years_after is None:
             return None
         first = self.valid_from or self.filed_at.astimezone(zone).date()
@@ -89,7 +89,7 @@ class TaxForm:
 
 @dataclass(frozen=True, slots=True)
 class OnFile:
-    """The form that stands at a moment, what it is worth, and until when."""
+    """The form in force at a moment, its validity, and when it expires."""
 
     standing: FormStanding
     form: TaxForm | None = None
@@ -101,17 +101,17 @@ class OnFile:
 
     @property
     def withholding_percent(self) -> Decimal:
-        """How much of each payment is withheld by it."""
+        """The percentage of each payment that is withheld under it."""
         return self.form.withholding_percent if self.clears and self.form is not None else Decimal(0)
 
 
 def form_of(fact: Fact) -> TaxForm:
-    """The form that a fact of the type ``payee.tax_form_filed`` tells of."""
+    """Return the form that a fact of the type ``payee.tax_form_filed`` reports."""
     return read(fact.data, fact.occurred_at, fact.source, fact.event_id)
 
 
 def read(data: Mapping[str, Any], filed_at: datetime, source: str, event_id: str) -> TaxForm:
-    """A form from what was recorded of it. What can't be read makes it good for nothing, and is no error."""
+    """Read a form from its recorded data. Unreadable data makes the form unusable and is not an error."""
     first, percent = data.get("valid_from"), data.get("withholding_percent")
     try:
         return TaxForm(
@@ -127,10 +127,10 @@ def read(data: Mapping[str, Any], filed_at: datetime, source: str, event_id: str
 
 
 def on_file(forms: Iterable[TaxForm], regime: str, at: datetime, zone: ZoneInfo) -> OnFile:
-    """The payee's form that stands at that moment under the regime.
+    """Return the payee's form in force at that moment under the regime.
 
     Raises:
-        KeyError: if the regime is not known here.
+        KeyError: if the regime is unknown.
     """
     kinds = {_plain(kind.name): kind for kind in FORMS[regime]}
     filed = sorted((each for each in forms if each.filed_at <= at), key=lambda form: form.precedence)
@@ -150,10 +150,10 @@ def on_file(forms: Iterable[TaxForm], regime: str, at: datetime, zone: ZoneInfo)
 
 
 def next_start(forms: Iterable[TaxForm], after: datetime, zone: ZoneInfo) -> datetime | None:
-    """When the next of the forms becomes valid; None if all of them are."""
+    """Return when the next form comes into force; None if none is still to come."""
     return min((start for form in forms if (start := form.starts_at(zone)) > after), default=None)
 
 
 def _plain(name: str) -> str:
-    """A form's name as it is compared: people write W-9, w9 and W 9."""
+    """Return a form's name for comparison: people write W-9, w9 and W 9."""
     return "".join(filter(str.isalnum, name)).upper()

@@ -1,9 +1,9 @@
-"""Tax: from which yearly total on a payee must have filed a form before being paid, and what is withheld (SPEC §7).
+"""Tax: the yearly total from which a payee must file a form before being paid, and what is withheld (SPEC §7).
 
-Thresholds are dated data with their source beside them. All kinds of reward to one payee count together, over all
-programs, in the currency of the regime and in the calendar year of the payment: a leg counts where its payout settled,
-by the clock of its own program; one that is on its way counts now. What was paid counts in full, whether some of it
-was withheld, kept against a clawback, or had back later.
+Thresholds are dated data with their source beside them. All rewards of one payee count together, over all programs, in
+the currency of the regime and in the calendar year of the payment. A leg counts in the year in which its payout
+settled, by the clock of its program; one that is being paid counts in the current year. The full amount counts, even if
+a part was withheld, offset against a clawback, or recovered later.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from referral_rewards.domain.calendar import at_wall_clock
 
 
 class Threshold(NamedTuple):
-    """From the calendar year ``since`` on, a total of ``minor`` or more of ``currency`` needs a form."""
+    """From the calendar year ``since`` on, a total of ``minor`` or more in ``currency`` needs a form."""
 
     since: int
     minor: int
@@ -41,10 +41,10 @@ NO_REGIME: Final = "none"
 
 
 def threshold(regime: str, year: int) -> Threshold | None:
-    """The threshold in force in that calendar year, or None for a program without a regime.
+    """Return the threshold in force in that calendar year, or None for a program without a regime.
 
     Raises:
-        KeyError: if the regime is not known here. Nothing may be paid on a guess.
+        KeyError: if the regime is unknown. Nothing may be paid on a guess.
     """
     if regime == NO_REGIME:
         return None
@@ -55,7 +55,7 @@ def cleared(regime: str, year: int, total_minor_after: int, form_on_file: bool) 
     """Whether a payee may be paid up to that total in that year, in minor units of the regime's currency.
 
     Raises:
-        KeyError: if the regime is not known here.
+        KeyError: if the regime is unknown.
     """
     limit = threshold(regime, year)
     return limit is None or form_on_file or total_minor_after < limit.minor
@@ -64,11 +64,11 @@ def cleared(regime: str, year: int, total_minor_after: int, form_on_file: bool) 
 def may_be_paid(
     regime: str, currency: str, year: int, *, form_on_file: bool, before_minor: int | None, amount_minor: int
 ) -> bool:
-    """Whether a payee may be paid so much more in that year. ``before_minor`` is what counts already, None where that
-    is not to be told; in another currency than the regime's nothing can be compared, and it takes a form.
+    """Whether a payee may be paid ``amount_minor`` more in that year. ``before_minor`` is the total so far, None if it
+    is unknown. In another currency than the regime's nothing can be compared, so a form is needed.
 
     Raises:
-        KeyError: if the regime is not known here.
+        KeyError: if the regime is unknown.
     """
     limit = threshold(regime, year)
     if limit is None or form_on_file:
@@ -79,16 +79,16 @@ def may_be_paid(
 
 
 def year_of(at: datetime, zone: ZoneInfo) -> int:
-    """The calendar year of a moment on a program's clock."""
+    """Return the calendar year of a moment on a program's clock."""
     return at.astimezone(zone).year
 
 
 def year_begins(year: int, zone: ZoneInfo) -> datetime:
-    """The first instant of that calendar year there."""
+    """Return the first instant of a calendar year in that time zone."""
     return at_wall_clock(date(year, 1, 1), time(), zone)
 
 
 def withheld(gross_minor: int, percent: Decimal, step_minor: int) -> int:
-    """What is withheld of a payment, rounded half-up to the step that its rail can pay, and never more than all."""
+    """Return the tax to withhold from a payment, rounded half-up to the rail's step and never more than the payment."""
     steps = Decimal(gross_minor) * percent / 100 / step_minor
     return min(gross_minor, int(steps.quantize(Decimal(1), rounding=ROUND_HALF_UP)) * step_minor)

@@ -1,4 +1,4 @@
-"""What a person does about a payout that can't go on without one, in words."""
+"""Tells a person what to do about a payout that can't continue without one, and how often workflows try again."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -24,10 +24,10 @@ _GIVEN_UP: Final[Mapping[PayoutState, str]] = {
 
 
 def to_do(state: PayoutState, *, sent: bool, given_up: bool, rail: str, key: str) -> str | None:
-    """The advice on a payout that stands there; None where it goes on by itself or is done with.
+    """Return the advice on a payout in this state; None if it continues without a person or is finished.
 
-    ``key`` is the name under which its provider knows it; ``sent`` says that an attempt under it is on record,
-    ``given_up`` that it pays no reward any more, though it was sent.
+    ``key`` is the idempotency key that its provider knows; ``sent`` says that an attempt under it is on record,
+    ``given_up`` that it no longer pays a reward, though it was sent.
     """
     if given_up and state in _GIVEN_UP:
         return _GIVEN_UP[state]
@@ -51,34 +51,34 @@ def to_do(state: PayoutState, *, sent: bool, given_up: bool, rail: str, key: str
     return _AT_REST.get(state)
 
 
-#: The referral's own judgement is on its way.
+#: How long to wait while the referral is about to be judged.
 SOON: Final = timedelta(seconds=2)
-#: An answer that did not come is asked for again.
+#: When to ask again after no answer.
 NO_ANSWER: Final = timedelta(minutes=5)
-#: A rail may take people to connect.
+#: When to try a rail again that is not connected: connecting it may take a person.
 NOT_CONNECTED: Final = timedelta(hours=1)
-#: A rail that does not let us in is tried by one payout so often; the others of that rail wait with it.
+#: How often one payout tries a rail that rejects our credentials; the rail's other payouts wait.
 PROBE: Final = timedelta(minutes=10)
-#: An account that holds too little is looked at so often.
+#: How often to check an account that holds too little.
 FUNDS: Final = timedelta(hours=1)
-#: What can't be found past the window of its key is looked for once more, so much later.
+#: How much later to look a second time for a payment that was not found after the window of its key.
 SECOND_LOOK: Final = timedelta(hours=1)
-#: What a rail accepted is asked for often while it is fresh, and then for the weeks that a payee may take.
+#: An accepted payment is polled often while it is fresh, and then less often for the weeks that a payee may take.
 _FRESH: Final = timedelta(hours=1)
 _WHILE_FRESH: Final = timedelta(minutes=5)
 _AFTERWARDS: Final = timedelta(hours=1)
-#: A source that does not answer is asked again so often and for so long before people are asked to do without it.
+#: How often, and for how long, to retry a source that does not answer before a person decides without it.
 SOURCE_AGAIN: Final = timedelta(minutes=1)
 SOURCE_PATIENCE: Final = timedelta(hours=1)
 
 
 def until_the_next_poll(key_used_at: datetime | None, now: datetime) -> timedelta:
-    """When to ask again what became of an order that was accepted under a key first used then."""
+    """Return how long to wait before the next poll for an accepted order's outcome, by when its key was first used."""
     return _WHILE_FRESH if key_used_at is None or now - key_used_at < _FRESH else _AFTERWARDS
 
 
 def until_the_second_look(missed_at: datetime | None, now: datetime) -> timedelta | None:
-    """When to look again for what the rail did not show; None once it was looked for twice, far enough apart."""
+    """Return when to look again for a missing payment; None once it was looked for twice, far enough apart."""
     if missed_at is None:
         return SECOND_LOOK
     left = missed_at + SECOND_LOOK - now
@@ -86,6 +86,6 @@ def until_the_second_look(missed_at: datetime | None, now: datetime) -> timedelt
 
 
 def until_the_probe(probed_at: datetime, now: datetime) -> timedelta | None:
-    """How long a halted rail is left alone; None: whoever asks tries it now."""
+    """Return how long a halted rail is left alone; None: the caller tries it now."""
     left = probed_at + PROBE - now
     return left if left > timedelta(0) else None

@@ -1,11 +1,11 @@
-"""Legs: where one reward to one beneficiary stands once an approval has reserved it."""
+"""Legs: the states of one reward to one beneficiary after an approval has reserved it."""
 
 from enum import StrEnum
 from typing import Final
 
 
 class LegState(StrEnum):
-    """Where a leg stands."""
+    """The state of a leg."""
 
     RESERVED = "reserved"
     TAX_HOLD = "tax_hold"
@@ -16,9 +16,9 @@ class LegState(StrEnum):
 
 _S = LegState
 
-#: It is still owed: no payment of it has come to an end.
+#: It is still owed: no payment of it has ended.
 OWED: Final = frozenset({_S.RESERVED, _S.TAX_HOLD})
-#: It was paid, whatever was taken back of it since.
+#: It was paid, even if it was taken back since.
 WAS_PAID: Final = frozenset({_S.PAID, _S.CLAWED_BACK})
-#: Caps and budget are free of it, and its order may be rewarded anew.
+#: It no longer counts in caps and budget, and its order may be rewarded again.
 FREED: Final = frozenset({_S.CANCELLED, _S.CLAWED_BACK})

@@ -1,4 +1,4 @@
-"""What a provider tells of by itself. It is a hint: whoever is paid by it is asked about with our own credentials."""
+"""Events that a provider sends unasked. An event is only a hint: we ask about the payment with our own credentials."""
 
 import re
 from collections.abc import Iterable
@@ -15,10 +15,10 @@ _LENGTH_MAX: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class ProviderEvent:
-    """An event of one of our providers: its own id, what happened to what, and by which names the payout may be found.
+    """An event of a provider: its id, what happened to what, and the ids by which the payout may be found.
 
-    ``payout`` is the id that we noted on what we made; ``references`` are names that the provider gave. Nothing else
-    of it is kept: it may quote whom it is about.
+    ``payout`` is our id, which we put on what we created; ``references`` are the provider's ids. Nothing else is
+    stored: the event may contain personal data.
     """
 
     source: str
@@ -30,7 +30,7 @@ class ProviderEvent:
 
 
 def payout_in(*texts: object) -> UUID | None:
-    """The payout that is named by one of these: by its id, or by a key of it."""
+    """Return the payout that one of these texts names by its id or by one of its keys, or None."""
     for text in texts:
         if isinstance(text, str) and (match := _KEY.fullmatch(text)):
             return UUID(match[1])
@@ -38,16 +38,16 @@ def payout_in(*texts: object) -> UUID | None:
 
 
 def named(texts: Iterable[object]) -> tuple[str, ...]:
-    """Those that can be a name that a provider gave."""
+    """Return those that can be a provider's reference."""
     return tuple(
         text for text in texts if isinstance(text, str) and 0 < len(text) <= _LENGTH_MAX and "\x00" not in text
     )
 
 
 def page_of(rail: str, mode: str | None, reference: str | None, destination: str | None) -> str | None:
-    """Its address, or that of the dashboard as long as it has no reference; None where there is none that we know.
+    """Return the address of a payment's page at the provider, or of the dashboard while it has no reference, or None.
 
-    ``mode`` is live or test: nobody but us looks into a sandbox.
+    ``mode`` is live or test; any other has no page, as only we see a sandbox.
     """
     known = rail_catalogue.CATALOGUE.get(rail)
     if known is None or known.dashboard is None or mode not in ("live", "test"):

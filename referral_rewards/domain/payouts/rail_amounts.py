@@ -1,4 +1,4 @@
-"""Amounts as each rail writes them. A provider's exponents are not always those of ISO 4217, which ours are."""
+"""Converts amounts to and from each rail's format. A provider's exponents may differ from ISO 4217, which we use."""
 
 from decimal import Decimal
 
@@ -8,19 +8,19 @@ from referral_rewards.domain.payouts import rail_catalogue
 
 
 class NotPayable(ValueError):
-    """An amount that the rail can't write: of a currency that it does not pay in, or finer than its steps."""
+    """An amount that the rail can't pay: in a currency that it does not support, or finer than its steps."""
 
 
 def decimals(rail: str, currency: str) -> int:
-    """How many decimal places the rail writes an amount of the currency with."""
+    """Return the number of decimal places that the rail uses for the currency."""
     return rail_catalogue.CATALOGUE[rail].exponents.get(currency, exponent(currency))
 
 
 def as_decimal(rail: str, amount_minor: int, currency: str) -> Decimal:
-    """The amount in major units, with the rail's number of decimals.
+    """Return the amount in major units, with the rail's number of decimals.
 
     Raises:
-        NotPayable: if the rail has no way to write it.
+        NotPayable: if the rail can't pay it.
     """
     step = rail_catalogue.step_minor(rail, currency)
     if not rail_catalogue.pays_in(rail, currency) or amount_minor <= 0 or amount_minor % step:
@@ -29,7 +29,7 @@ def as_decimal(rail: str, amount_minor: int, currency: str) -> Decimal:
 
 
 def as_units(rail: str, amount_minor: int, currency: str) -> int:
-    """The amount as a whole number of the rail's own smallest units.
+    """Return the amount as a whole number of the rail's own smallest units.
 
     Raises:
         NotPayable: as above.
@@ -38,7 +38,7 @@ def as_units(rail: str, amount_minor: int, currency: str) -> int:
 
 
 def minor_of_units(rail: str, units: int, currency: str) -> int | None:
-    """Our minor units of what a rail shows in its own; None where the currency has no such amount, or is none."""
+    """Return a rail's units in our minor units; None if the currency is unknown or has no such amount."""
     try:
         return minor_of_decimal(Decimal(units).scaleb(-decimals(rail, currency)), currency)
     except ValueError:
@@ -46,7 +46,7 @@ def minor_of_units(rail: str, units: int, currency: str) -> int | None:
 
 
 def minor_of_decimal(amount: Decimal, currency: str) -> int | None:
-    """Our minor units of an amount in major ones; None likewise."""
+    """Return an amount in major units in our minor units; None if the currency is unknown or has no such amount."""
     try:
         return money.to_minor(amount, currency) if amount.is_finite() and money.fits(amount, currency) else None
     except ValueError:

@@ -1,7 +1,7 @@
-"""The rails that terms may name, and all that is known of each: one record a rail, from which everything else follows.
+"""The rails that terms may name: one record for each rail, with everything the code needs to know about it.
 
-A new rail is a record here and an adapter in `referral_rewards.rails`; what an installation has connected of them
-`referral_rewards.rails.connected` says.
+A new rail needs a record here and an adapter in `referral_rewards.rails`. `referral_rewards.rails.connected` says which
+rails an installation has connected.
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ _CASH, _CREDIT, _DISCOUNT, _GIFT_CARD = RewardKind.CASH, RewardKind.CREDIT, Rewa
 
 
 class Sight(StrEnum):
-    """How much of what a rail paid we get to see."""
+    """Which of a rail's payments we can see."""
 
-    ALL = "all"  # it lists what it paid, whoever asked for it
-    OURS_MARKED = "ours_marked"  # it lists more than payments; what bears our mark is looked at
-    PAYEES = "payees"  # it lists what it paid to each whom we name: to others we can't know
-    OURS = "ours"  # it lists nothing: it is asked for each payment of ours, and what we did not ask for stays unseen
+    ALL = "all"  # it lists every payment, whoever requested it
+    OURS_MARKED = "ours_marked"  # it lists more than payments; we read the entries with our mark
+    PAYEES = "payees"  # it lists payments to each payee whom we name; payments to others stay unseen
+    OURS = "ours"  # it lists nothing: we ask about each payment of ours, and any other stays unseen
 
 
-#: What stays unseen by each, in a sentence; None: nothing does.
+#: What stays unseen with each, in a sentence; None: nothing does.
 BLIND_SPOT: Final[Mapping[Sight, str | None]] = {
     Sight.ALL: None,
     Sight.OURS_MARKED: "payments made by hand without our reference can't be told apart from those of others",
@@ -37,10 +37,10 @@ BLIND_SPOT: Final[Mapping[Sight, str | None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """A provider's own pages: the addresses of the list of payments, live and in test mode.
+    """A provider's dashboard: the addresses of its list of payments, live and in test mode.
 
-    A payment has a page of its own below it, named by our ``reference`` of it or by its ``destination``; None: it has
-    none.
+    A payment's own page is below that address, named by its ``reference`` or its ``destination``; None: there is no
+    such page.
     """
 
     live: str
@@ -50,15 +50,15 @@ class Dashboard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RailFacts:
-    """What is known of a rail.
+    """The properties of a rail.
 
-    Its ``name`` is what terms call it. ``provider`` is the outside party whose it is, with one limit of requests and
-    one secret for its events over all its rails; None: it is ours, and always there.
+    ``name`` is its name in terms. ``provider`` is the outside company that runs it, with one request limit and one
+    event secret for all its rails; None: the rail is ours and always available.
 
-    ``currencies`` is None where the provider names none that it leaves out. ``steps`` are the minor units in which it
-    takes a currency where that is not each single one, and ``exponents`` its decimals where they are not those of
-    ISO 4217. ``key_window`` is for how long the same key is recognised, None: for ever; unless the rail ``looks_up``
-    what became of a key, only sending the same again tells, and only within it.
+    ``currencies`` is None if the provider excludes none. ``steps`` holds the currencies whose amounts must be multiples
+    of more than one minor unit, ``exponents`` those whose number of decimals differs from ISO 4217. ``key_window`` is
+    how long the rail recognises a key (None: for ever). Unless the rail ``looks_up`` the outcome of a key, only sending
+    the same request again shows it, and only within that window.
     """
 
     name: str
@@ -67,32 +67,33 @@ class RailFacts:
     currencies: frozenset[str] | None = None
     steps: Mapping[str, int] = field(default_factory=dict)
     exponents: Mapping[str, int] = field(default_factory=dict)
-    #: A payee names a destination there before they can be paid.
+    #: A payee must have a destination there before they can be paid.
     needs_method: bool = True
-    #: It knows a payee by our own id, not by a destination of theirs.
+    #: It identifies a payee by our own id, not by a destination.
     named_by_payee: bool = False
-    #: People carry its payments out; what it accepted waits until one of them says that it was done.
+    #: People make its payments; an accepted payment waits until a person confirms it.
     by_hand: bool = False
     key_window: timedelta | None = None
     looks_up: bool = True
-    #: How much of what it paid it lists.
+    #: Which of its payments it lists.
     sight: Sight
-    #: It says what our account with it holds, and can be asked about each earlier key: what it did not pay for want of
-    #: funds goes on by itself once there are enough.
+    #: It reports our balance, and can be asked about each earlier key: a payment refused for lack of funds continues
+    #: without a person once there are enough.
     says_what_it_holds: bool = False
-    #: Its events bear no name of ours: one about an order that we don't know may be about any payment in doubt.
+    #: Its events contain no id of ours: one about an unknown order may be about any payment whose outcome is unknown.
     nameless_events: bool = False
     dashboard: Dashboard | None = None
 
 
 _ALL_KINDS: Final = frozenset(RewardKind)
-#: Stripe keeps a key for 24 hours at least; four of them are left for a request that is under way.
+#: Stripe keeps a key for at least 24 hours; the margin of four hours is for a request in flight.
 _STRIPE_KEY_WINDOW: Final = timedelta(hours=20)
-#: Stripe takes ariary as if they had no decimals, and three decimals only with a trailing zero.
+#: Stripe treats ariary as a currency without decimals, and takes three decimals only with a trailing zero.
 _STRIPE_STEPS: Final[Mapping[str, int]] = {"MGA": 100, "BHD": 10, "JOD": 10, "KWD": 10, "OMR": 10, "TND": 10}
-#: Forints and Taiwan dollars reach a bank account whole.
+#: Payouts to a bank account in forints and Taiwan dollars must be whole numbers.
 _STRIPE_CASH_STEPS: Final[Mapping[str, int]] = {**_STRIPE_STEPS, "HUF": 100, "TWD": 100}
-#: It counts ariary whole, króna and Ugandan shillings in hundredths: https://docs.stripe.com/currencies#special-cases.
+#: Stripe counts ariary whole, króna and Ugandan shillings in hundredths:
+#: https://docs.stripe.com/currencies#special-cases.
 _STRIPE_EXPONENTS: Final[Mapping[str, int]] = {"MGA": 0, "ISK": 2, "UGX": 2}
 _STRIPE_PAGES: Final = "https://dashboard.stripe.com/"
 #: https://developer.paypal.com/docs/reports/reference/paypal-supported-currencies/
@@ -102,9 +103,9 @@ _PAYPAL_CURRENCIES: Final = frozenset(
         *("NOK", "NZD", "PHP", "PLN", "SEK", "SGD", "THB", "TWD", "USD"),
     )
 )
-#: It writes these without decimals: https://developer.paypal.com/reference/currency-codes/.
+#: PayPal writes these without decimals: https://developer.paypal.com/reference/currency-codes/.
 _PAYPAL_EXPONENTS: Final[Mapping[str, int]] = {"HUF": 0, "JPY": 0, "TWD": 0}
-#: What its products can be had in: https://developers.tremendous.com/reference/list-products.
+#: The currencies of Tremendous products: https://developers.tremendous.com/reference/list-products.
 _TREMENDOUS_CURRENCIES: Final = frozenset(
     (
         *("AED", "AFN", "ALL", "AMD", "ARS", "AUD", "AZN", "BAM", "BDT", "BHD", "BIF", "BND", "BOB", "BRL", "BWP"),
@@ -156,7 +157,7 @@ STRIPE_BALANCE: Final = RailFacts(
     exponents=_STRIPE_EXPONENTS,
     key_window=_STRIPE_KEY_WINDOW,
     sight=Sight.PAYEES,
-    # A credit is listed with its customer, and has no page of its own.
+    # A credit is on its customer's page, and has no page of its own.
     dashboard=_of_stripe("customers", named_by="destination"),
 )
 STRIPE_PROMOTION: Final = RailFacts(
@@ -200,26 +201,26 @@ CATALOGUE: Final[Mapping[str, RailFacts]] = {
         *(STRIPE_BALANCE, STRIPE_PROMOTION, STRIPE_TRANSFER, TREMENDOUS),
     )
 }
-#: The provider of each rail that is an outside party's.
+#: The provider of each rail that an outside company runs.
 PROVIDERS: Final[Mapping[str, str]] = {
     rail.name: rail.provider for rail in CATALOGUE.values() if rail.provider is not None
 }
-#: The rails of each provider: what its events may be about.
+#: The rails of each provider, which its events may be about.
 RAILS_OF: Final[Mapping[str, frozenset[str]]] = {
     provider: frozenset(name for name, its in PROVIDERS.items() if its == provider) for provider in PROVIDERS.values()
 }
-#: The rails that need no provider, and are always there.
+#: The rails without a provider, which are always available.
 OF_OURS: Final = frozenset(CATALOGUE.keys() - PROVIDERS.keys())
 BY_HAND: Final = frozenset(rail.name for rail in CATALOGUE.values() if rail.by_hand)
 WITHOUT_METHOD: Final = frozenset(rail.name for rail in CATALOGUE.values() if not rail.needs_method)
 NAMED_BY_PAYEE: Final = frozenset(rail.name for rail in CATALOGUE.values() if rail.named_by_payee)
 SAY_WHAT_THEY_HOLD: Final = frozenset(rail.name for rail in CATALOGUE.values() if rail.says_what_it_holds)
-#: The providers whose events bear no name of ours.
+#: The providers whose events contain no id of ours.
 NAMELESS: Final = frozenset(rail.provider for rail in CATALOGUE.values() if rail.nameless_events)
 
 
 def suited(kind: RewardKind, currency: str | None = None) -> tuple[str, ...]:
-    """The rails that can pay a reward of that kind, and every amount of the currency if one is named."""
+    """Return the rails that can pay a reward of that kind and, if a currency is named, every amount in it."""
     return tuple(
         name
         for name, facts in CATALOGUE.items()
@@ -234,12 +235,12 @@ def pays_in(rail: str, currency: str) -> bool:
 
 
 def step_minor(rail: str, currency: str) -> int:
-    """The minor units of which every amount must be a multiple to be paid by a rail of the catalogue."""
+    """Return the minor units of which an amount must be a multiple for a rail of the catalogue to pay it."""
     return CATALOGUE[rail].steps.get(currency, 1)
 
 
 def in_steps(rail: str, amount_minor: int, currency: str) -> int:
-    """So much of an amount as the rail can write; all of it, where the catalogue does not know the rail."""
+    """Return the amount rounded down to what the rail can pay; unchanged if the rail is not in the catalogue."""
     return amount_minor - amount_minor % (step_minor(rail, currency) if rail in CATALOGUE else 1)
 
 

@@ -1,4 +1,4 @@
-"""A payout's life: its name, its key, its states, and the answers that a rail can give."""
+"""A payout: its id, its key, its states, and the answers that a rail can give."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ _PAYOUT_NAMESPACE: Final = UUID("5f6b7e1e-0d0c-5b53-9a3f-6a0f6a0d2c11")
 
 
 class PayoutState(StrEnum):
-    """Where a payout stands. A payout is *committed* once its first attempt is on record (`first_sent_at`)."""
+    """The state of a payout. It is *committed* once its first attempt is on record (`first_sent_at`)."""
 
     PLANNED = "planned"
     APPROVED = "approved"
@@ -37,41 +37,41 @@ TRANSITIONS: Final[Mapping[PayoutState, frozenset[PayoutState]]] = {
     _S.APPROVED: frozenset({_S.PLANNED, _S.SENDING, _S.SETTLED, _S.MANUAL_REVIEW, _S.CANCELLED}),
     _S.SENDING: frozenset({_S.ACCEPTED, _S.SETTLED, _S.REFUSED, _S.WAITING_FUNDS, _S.UNKNOWN, _S.MANUAL_REVIEW}),
     _S.UNKNOWN: frozenset({_S.ACCEPTED, _S.SETTLED, _S.REFUSED, _S.WAITING_FUNDS, _S.MANUAL_REVIEW}),
-    # Refused for want of funds: that they are there, or a person, releases the next generation of its key.
+    # Refused for lack of funds: new funds, or a person, release the next generation of its key.
     _S.WAITING_FUNDS: frozenset({_S.APPROVED, _S.CANCELLED, _S.MANUAL_REVIEW}),
     _S.ACCEPTED: frozenset({_S.SETTLED, _S.REFUSED, _S.WAITING_FUNDS, _S.MANUAL_REVIEW}),
     _S.REFUSED: frozenset({_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED}),
     _S.MANUAL_REVIEW: frozenset({_S.APPROVED, _S.SETTLED, _S.REFUSED, _S.CANCELLED}),
-    # Approved anew after its cancelled plan was never sent; or its provider paid it after all.
+    # Approved again, because its cancelled plan was never sent; or its provider paid it after all.
     _S.CANCELLED: frozenset({_S.PLANNED, _S.APPROVED, _S.MANUAL_REVIEW}),
     _S.SETTLED: frozenset({_S.RETURNED}),
-    # The provider bounced what it had paid: that is a refusal, too.
+    # The provider bounced the payment: that is a refusal, too.
     _S.RETURNED: frozenset({_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED}),
 }
 
-#: What a provider's definitive refusal looks like on record: only after one of these is there a next generation.
+#: States that record a provider's definitive refusal: only these allow a next generation of the key.
 REFUSALS: Final = frozenset({_S.REFUSED, _S.WAITING_FUNDS, _S.RETURNED})
-#: Nothing more happens to these without a person.
+#: Only a person can move these on.
 AT_REST: Final = frozenset({_S.SETTLED, _S.RETURNED, _S.REFUSED, _S.MANUAL_REVIEW, _S.CANCELLED})
-#: Its workflow goes on with these by itself.
+#: Its workflow continues these without a person.
 UNDER_WAY: Final = frozenset({_S.APPROVED, _S.SENDING, _S.ACCEPTED, _S.WAITING_FUNDS, _S.UNKNOWN})
-#: As long as no attempt is on record, these can still be taken back.
+#: While no attempt is on record, these can still be cancelled.
 UNSENT: Final = frozenset({_S.PLANNED, _S.APPROVED})
-#: An attempt is made at any moment, and no answer has come.
+#: An attempt may be made at any moment, and no answer has come.
 BEING_SENT: Final = frozenset({_S.APPROVED, _S.SENDING})
-#: It may have been paid, and nobody has said so.
+#: It may have been paid, and the outcome is unknown.
 IN_DOUBT: Final = frozenset({_S.SENDING, _S.UNKNOWN})
-#: Its rail has to do something before it goes on.
+#: It waits for its rail.
 WAITING_FOR_ITS_RAIL: Final = frozenset({_S.APPROVED, _S.SENDING, _S.UNKNOWN, _S.WAITING_FUNDS})
-#: It was paid or given up; while it stands anywhere else, what it pays counts in the tax year.
+#: It was paid or cancelled. In any other state its amount counts in the current tax year.
 OVER: Final = frozenset({_S.SETTLED, _S.CANCELLED})
-#: A person is to look at it; at one of unknown outcome once that has lasted.
+#: A person must review it; one of unknown outcome only after some time.
 FOR_A_PERSON: Final = frozenset({_S.MANUAL_REVIEW, _S.REFUSED, _S.RETURNED, _S.WAITING_FUNDS, _S.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentRequest:
-    """What a rail is asked to do, frozen before the first attempt and the same at every later one."""
+    """The request to a rail, frozen before the first attempt and the same at every later one."""
 
     payout_id: UUID
     payee: str
@@ -82,7 +82,7 @@ class PaymentRequest:
     referral: str
 
     def body(self) -> dict[str, Any]:
-        """The request as the JSON value that is stored and hashed."""
+        """Return the request as the JSON value that is stored and hashed."""
         return {
             "payout": str(self.payout_id),
             "payee": self.payee,
@@ -95,7 +95,7 @@ class PaymentRequest:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "PaymentRequest":
-        """The request from its stored body."""
+        """Return the request from its stored body."""
         fields = {
             name: body[name] for name in ("payee", "amount_minor", "currency", "destination", "program", "referral")
         }
@@ -103,16 +103,16 @@ class PaymentRequest:
 
 
 def body_hash(body: Mapping[str, Any]) -> str:
-    """SHA-256 over the canonical body: a request that was tampered with is not sent."""
+    """Return the SHA-256 over the canonical body: a request that was tampered with is not sent."""
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """The rail says that it paid, under its own reference: what, and to whom.
+    """The rail says that it paid, under its own reference: the amount and the destination.
 
-    ``amount_minor`` is None where what the rail shows is no amount of that currency; ``destination`` is told in the
-    request's own terms wherever it is the same one.
+    ``amount_minor`` is None if the rail shows no valid amount of that currency. ``destination`` is written as in the
+    request if it is the same one.
     """
 
     reference: str
@@ -123,7 +123,7 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The rail took the order and will tell later what became of it: it neither paid yet nor refused."""
+    """The rail accepted the order and will report the outcome later: it has neither paid nor refused."""
 
     order: Paid
     why: str
@@ -131,9 +131,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """The rail says definitively that it did not and will not pay this request; of what it had paid: that it came back.
+    """The rail says definitively that it did not and will not pay this request, or that a payment was returned.
 
-    ``code`` is its own word for it.
+    ``code`` is the rail's own code for the reason.
     """
 
     why: str
@@ -149,14 +149,14 @@ class Unfunded:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nobody knows whether it paid. Never folded into either of the others."""
+    """It is unknown whether the rail paid. Never treated as paid or as refused."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured:
-    """The rail does not let us in. That says nothing about the request: it keeps its key and is refused nothing."""
+    """The rail rejects our credentials or settings. The request itself is not refused, and keeps its key."""
 
     why: str
 
@@ -166,9 +166,9 @@ Answer = Paid | Accepted | Declined | Unfunded | Unknown | Misconfigured
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """What the rail gave for the payee, and is of use to nobody else: a link to a gift card, or a code.
+    """What the rail issued for the payee alone: a link to a gift card, or a code.
 
-    ``what`` is a secret of the payee's; ``reference`` is the provider's name of it.
+    ``what`` is the payee's secret; ``reference`` is the provider's reference of it.
     """
 
     kind: Literal["link", "code"]
@@ -178,33 +178,33 @@ class Handed:
 
 @dataclass(frozen=True, slots=True)
 class Reversed:
-    """The rail took back so much of a payment, under its own reference."""
+    """The rail took back this amount of a payment, under its own reference."""
 
     reference: str
     amount_minor: int | None
     currency: str
 
 
-#: What a rail says to a reversal; declined: what is left of the payment can't be had back from it.
+#: A rail's answer to a reversal; declined means that the rest of the payment can't be recovered from it.
 ReversalAnswer = Reversed | Declined | Unknown | Misconfigured
 
 
 def payout_id(referral: str, role: str, round_: int = 1) -> UUID:
-    """The name of the payout of one leg paid at once: the same for every attempt, reset and replay.
+    """Return the id of the payout of one leg that is paid at once: the same for every attempt, reset and replay.
 
-    A referral that was paid, clawed back and reopened is paid anew in its next round.
+    A referral that was paid, clawed back and reopened is paid again in its next round.
     """
     name = f"{referral}\x00{role}" if round_ == 1 else f"{referral}\x00{role}\x00{round_}"
     return uuid5(_PAYOUT_NAMESPACE, name)
 
 
 def provider_key(payout: UUID, generation: int) -> str:
-    """The idempotency key that a rail sees; only a recorded definitive refusal begets a new generation."""
+    """Return the idempotency key sent to a rail; only a recorded definitive refusal creates a new generation."""
     return f"{payout}-{generation}"
 
 
 def matches(request: PaymentRequest, found: Paid) -> bool:
-    """Whether a payment that the rail shows is the one that was asked for, to the unit and to the same payee."""
+    """Whether a payment that the rail shows is the requested one: the exact amount, to the same destination."""
     asked = (request.amount_minor, request.currency, request.destination)
     return (found.amount_minor, found.currency, found.destination) == asked
 
@@ -212,7 +212,7 @@ def matches(request: PaymentRequest, found: Paid) -> bool:
 def safe_to_send_again(key_window: timedelta | None, key_used_at: datetime | None, now: datetime) -> bool:
     """Whether the rail still knows the key, so that the same request under it can't pay a second time.
 
-    ``key_window`` is for how long it knows one (`RailFacts`), ``key_used_at`` when it may first have seen this one;
-    None: it can't have.
+    ``key_window`` is how long it remembers a key (`RailFacts`; None: for ever). ``key_used_at`` is when it may first
+    have seen this key; None: it can't have.
     """
     return key_window is None or key_used_at is None or now - key_used_at < key_window

@@ -1,11 +1,11 @@
-"""What people and services may do: the roles of a person, and the scopes of a token."""
+"""What people and services may do: a person's roles, and a token's scopes."""
 
 from enum import StrEnum
 from typing import Final
 
 
 class Role(StrEnum):
-    """In which capacity a user acts."""
+    """A role of a user."""
 
     FINANCE = "finance"
     PROGRAM_OWNER = "program_owner"
@@ -14,14 +14,14 @@ class Role(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a token may be used for. A service has scopes of its own; a person's roles bring some with them."""
+    """What a token may be used for. A service has its own scopes; a person's roles include some."""
 
     EVENTS_WRITE = "events:write"
     CLAIMS_READ = "claims:read"
     CLAIMS_DECIDE = "claims:decide"
 
 
-#: What a person may do with a token, where the token does not say less.
+#: What a person may do with a token, unless the token allows less.
 OF_A_PERSON: Final = frozenset({Scope.CLAIMS_READ, Scope.CLAIMS_DECIDE})
-#: Whoever holds one of these may read the books; what moves money in them, neither decides by that.
+#: The roles that may read the books. Reading them gives no authority to move money.
 READ_THE_BOOKS: Final = frozenset({Role.FINANCE, Role.ADMINISTRATOR})

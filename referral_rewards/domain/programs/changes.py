@@ -1,4 +1,4 @@
-"""What two versions of terms say differently, value by value."""
+"""Compares two versions of terms, value by value."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ class Said(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """One path at which two versions differ; None where a version says nothing there."""
+    """One path at which two versions differ; None for a version that has no value there."""
 
     path: str
     before: str | None
@@ -22,12 +22,12 @@ class Changed(NamedTuple):
 
 
 def said(terms: Terms) -> list[Said]:
-    """Every value of the terms in the order of their sections, defaults included; what is left empty is left out."""
+    """Return every value of the terms in the order of their sections, defaults included; empty ones are left out."""
     return [Said(".".join(path), value) for path, value in _values((), terms.canonical())]
 
 
 def changes(before: Terms, after: Terms) -> list[Changed]:
-    """Every path at which they differ, in the order of the newer one's sections; what is gone comes last."""
+    """Return every path at which they differ, in the order of the newer version; removed values come last."""
     old, new = dict(said(before)), dict(said(after))
     paths = dict.fromkeys((*new, *old))
     return [Changed(path, old.get(path), new.get(path)) for path in paths if old.get(path) != new.get(path)]

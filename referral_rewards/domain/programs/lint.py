@@ -1,7 +1,7 @@
-"""What the sections of program terms ask of each other. Each check reads what it needs and passes over what is absent.
+"""Checks between the sections of program terms. Each check reads the sections it needs and ignores absent ones.
 
-The terms may be half wrong already: a section that could not be read is not in ``parts``, so that one mistake never
-hides another.
+A section that could not be read is not in ``parts``. The other sections are still checked, so that one mistake does not
+hide another.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ from typing import Any, Final
 from referral_rewards.domain import money
 from referral_rewards.domain.errors import Problem
 from referral_rewards.domain.facts.payloads import Channel
+from referral_rewards.domain.nearest import none_of
 from referral_rewards.domain.payees import tax_thresholds
 from referral_rewards.domain.people.authority import Role
 from referral_rewards.domain.programs.sections import (
@@ -33,7 +34,7 @@ Problems = Iterator[Problem]
 
 
 def lint(parts: Mapping[str, Any]) -> list[Problem]:
-    """Every problem of the sections that could be read, by their names in the terms."""
+    """Return every problem between the sections; ``parts`` holds those that could be read, by name."""
     return [problem for check in _CHECKS for problem in check(parts)]
 
 
@@ -76,7 +77,7 @@ def _rule(where: str, rule: RewardRule) -> Problems:
 
 
 def _bounds(tiers: Sequence[Tier]) -> list[Decimal]:
-    """Where each tier starts; empty if they don't all start by the same measure."""
+    """Return where each tier starts; empty if the tiers don't all use the same measure."""
     by_count = [Decimal(tier.from_rewarded) for tier in tiers if tier.from_rewarded is not None]
     by_amount = [tier.from_amount for tier in tiers if tier.from_amount is not None]
     if by_count and by_amount:
@@ -139,7 +140,7 @@ def _approval(parts: Mapping[str, Any]) -> Problems:
 
 
 def _routes_of_kinds(parts: Mapping[str, Any]) -> Problems:
-    """Every kind of reward in use can be approved and paid."""
+    """Check that every kind of reward in use can be approved and paid."""
     rewards: Rewards | None = parts.get("rewards")
     approval: Approval | None = parts.get("approval")
     payouts: Payouts | None = parts.get("payouts")
@@ -153,7 +154,7 @@ def _routes_of_kinds(parts: Mapping[str, Any]) -> Problems:
 
 
 def _money(parts: Mapping[str, Any]) -> Problems:
-    """Every amount has no more decimals than the currency."""
+    """Check that no amount has more decimals than the currency."""
     currency: str | None = parts.get("currency")
     if currency is not None:
         for name, part in parts.items():
@@ -163,7 +164,7 @@ def _money(parts: Mapping[str, Any]) -> Problems:
 
 
 def _amounts(where: str, value: Any) -> Iterator[tuple[str, Decimal]]:
-    """Every amount of money with its path: all decimals but the percentages."""
+    """Yield every amount of money with its path: all decimals except percentages."""
     if isinstance(value, Decimal):
         yield where, value
     elif isinstance(value, Section):
@@ -193,7 +194,7 @@ def _tax(parts: Mapping[str, Any]) -> Problems:
     section: Tax | None = parts.get("tax")
     known = (tax_thresholds.NO_REGIME, *tax_thresholds.THRESHOLDS)
     if section is not None and section.regime not in known:
-        yield Problem("tax.regime", f"{section.regime!r} is none of {', '.join(known)}")
+        yield Problem("tax.regime", none_of(section.regime, known))
 
 
 def _rules(rewards: Rewards) -> list[tuple[str, RewardRule]]:

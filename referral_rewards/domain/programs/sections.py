@@ -1,4 +1,4 @@
-"""The sections of program terms, each checked by itself; what one section asks of another is `terms_lint.py`."""
+"""The sections of program terms, each checked by itself; `lint.py` checks them against each other."""
 
 from collections.abc import Mapping
 from datetime import date, time
@@ -28,7 +28,7 @@ from referral_rewards.domain.web_addresses import registrable
 
 
 class RewardKind(StrEnum):
-    """What a reward is."""
+    """The kind of a reward."""
 
     CASH = "cash"
     CREDIT = "credit"
@@ -68,13 +68,13 @@ Clock = Annotated[time, BeforeValidator(_clock), AfterValidator(_without_offset)
 
 
 class Section(BaseModel):
-    """A part of the terms: it can't be changed, and a key that it does not know is refused."""
+    """A part of the terms: immutable, and an unknown key is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Periods(Section):
-    """The four periods of SPEC §4 with the waits around them."""
+    """The four periods of SPEC §4, and how long to wait around them."""
 
     expiry: Mapping[Channel, Period]
     offer: Period
@@ -86,15 +86,15 @@ class Periods(Section):
 
 
 class Sources(Section):
-    """Who re-validates a conversion (``register`` reads our own record again and says so), and who knows the customers'
-    issues and consents now, if somebody does."""
+    """The source that re-validates a conversion (``register`` only reads our own record again and says so), and the
+    source of the customers' current issues and consents, if there is one."""
 
     conversions: Id = "register"
     customers: Id | None = None
 
 
 class Qualifying(Section):
-    """Which conversions qualify; a kind without an amount always reaches the minimum."""
+    """Which conversions qualify; a conversion without an amount always reaches the minimum."""
 
     kinds: tuple[Id, ...]
     minimum: Amount | None = None
@@ -103,7 +103,7 @@ class Qualifying(Section):
 
 
 class Tier(Section):
-    """The rate from so many approved rewards, or from such a net amount, on."""
+    """The rate from a number of approved rewards on, or from a net amount on."""
 
     from_rewarded: int | None = Field(default=None, ge=0)
     from_amount: Annotated[_Decimal, Field(ge=0)] | None = None
@@ -113,7 +113,7 @@ class Tier(Section):
 
 
 class RewardRule(Section):
-    """What one side gets: one of a flat ``amount``, a ``percent`` of the net amount (with ``cap``), or ``tiers``."""
+    """The reward of one side: a flat ``amount``, a ``percent`` of the net amount (optional ``cap``), or ``tiers``."""
 
     kind: RewardKind
     amount: Amount | None = None
@@ -130,7 +130,7 @@ class Rewards(Section):
 
 
 class ReferrerLimit(Section):
-    """At most so many rewards, or so much, for one referrer in any ``period``."""
+    """The maximum number or total of one referrer's rewards in any ``period``."""
 
     rewards: int | None = Field(default=None, ge=1)
     amount: Amount | None = None
@@ -146,7 +146,7 @@ class Limits(Section):
 
 
 class Partner(Section):
-    """A partner's own rate, valid from one date to another (exclusive) in the program's zone."""
+    """A partner's own rate, valid from one date to another (exclusive) in the program's time zone."""
 
     partner: Id
     amount: Amount | None = None
@@ -168,13 +168,13 @@ def _site(value: str) -> str:
     return value
 
 
-#: ISO 3166 alpha-2, from the regions that telephone numbers know: less three that ISO only reserves, and with those
-#: where nobody has a telephone.
+#: ISO 3166 alpha-2 codes, from the regions of the telephone library: without three codes that ISO only reserves, and
+#: with the countries that have no telephone numbers of their own.
 COUNTRIES: Final = (phonenumbers.SUPPORTED_REGIONS - {"AC", "TA", "XK"}) | {"AQ", "BV", "GS", "HM", "PN", "TF", "UM"}
 
 
 class Fraud(Section):
-    """Weights of the signals, from whose ``threshold`` on a person must look, and what two of them look for."""
+    """Weights of the signals, the score (``threshold``) from which a person must review, and what two signals block."""
 
     threshold: int = Field(default=50, ge=1, le=100)
     weights: Mapping[str, Annotated[int, Field(ge=0, le=100)]] = {}
@@ -193,7 +193,7 @@ class Approval(Section):
 
 
 class PayoutCycle(Section):
-    """Payouts on one day of each month (its last, if it has fewer) or week (1 is Monday), of payees who are owed at
+    """Pays on one day of each month (the last one in a shorter month) or week (1 is Monday), to payees who are owed at
     least ``minimum``."""
 
     cycle: Literal["monthly", "weekly"]
@@ -216,7 +216,7 @@ def _timing(value: Any) -> str:
 
 
 class Payouts(Section):
-    """When rewards are paid, and over which rail each kind."""
+    """When rewards are paid, and the rail for each kind."""
 
     timing: Annotated[
         Annotated[Literal["immediate"], Tag("(immediate)")] | Annotated[PayoutCycle, Tag("(cycle)")],
@@ -226,13 +226,13 @@ class Payouts(Section):
 
 
 class Tax(Section):
-    """The regime whose thresholds hold; ``none`` for a program that reports to no authority."""
+    """The tax regime whose thresholds apply; ``none`` for a program that reports to no authority."""
 
     regime: Id = "none"
 
 
 class ContactHours(Section):
-    """The local hours in which people may be written to."""
+    """The local hours in which messages may be sent."""
 
     start: Clock
     end: Clock

@@ -1,4 +1,4 @@
-"""The terms of a program: one immutable, numbered version, by which every referral begun under it is judged."""
+"""The terms of a program: one immutable, numbered version. Every referral begun under a version is judged by it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,6 +35,7 @@ from referral_rewards.domain.programs.sections import (
     Tier,
 )
 from referral_rewards.domain.programs.yaml_text import read_yaml
+from referral_rewards.domain.validation import in_words
 
 __all__ = [
     "Approval",
@@ -100,20 +101,20 @@ class Terms(Section):
         return calendar.zone(self.timezone)
 
     def end(self, start: datetime, period: Period) -> datetime:
-        """When (UTC) a period that begins at ``start`` ends in this program."""
+        """Return when (UTC) a period that begins at ``start`` ends in this program."""
         return calendar.end_of(start, period, self.zone, self.periods.day_boundary)
 
     def minor(self, amount: Decimal) -> int:
-        """An amount of the terms in minor units of the program's currency; exact."""
+        """Return an amount of the terms in minor units of the program's currency; exact."""
         return money.to_minor(amount, self.currency)
 
     def canonical(self) -> dict[str, Any]:
-        """The terms as JSON values, every default written out; `Terms.model_validate` reads them back."""
+        """Return the terms as JSON values with every default; `Terms.model_validate` reads them back."""
         return self.model_dump(mode="json", by_alias=True)
 
 
 def load_terms(yaml_text: str) -> Terms:
-    """The terms that a YAML file says.
+    """Load terms from YAML text.
 
     Raises:
         TermsInvalid: with every problem found, each at its path.
@@ -138,9 +139,9 @@ def load_terms(yaml_text: str) -> Terms:
 
 
 def in_force(versions: Iterable[tuple[int, Terms]], began_at: datetime) -> tuple[int, Terms] | None:
-    """The version by which a referral that began then is judged: the latest that was in force, or None.
+    """Return the version that applies to a referral that began then: the latest in force, or None.
 
-    Of two that came into force at the same instant the higher number holds.
+    If two came into force at the same instant, the higher number applies.
     """
     candidates: Sequence[tuple[int, Terms]] = [each for each in versions if each[1].effective_from <= began_at]
     return max(candidates, key=lambda each: (each[1].effective_from, each[0]), default=None)
@@ -152,18 +153,17 @@ def _parts(terms: Terms) -> Mapping[str, Any]:
 
 @cache
 def _reader(name: str) -> TypeAdapter[Any]:
-    """Reads one section by itself, so that a mistake in another does not hide what is wrong here."""
+    """Return a reader of one section alone, so that a mistake in another section does not hide one here."""
     field = Terms.model_fields[name]
     annotation: Any = field.annotation
     return TypeAdapter(Annotated[annotation, *field.metadata] if field.metadata else annotation)
 
 
 def _named(section: str, error: ValidationError) -> list[Problem]:
-    """Each problem at its path as the file spells it: pydantic's own steps stand in brackets."""
+    """Return each problem at its path as the file spells it, without pydantic's own steps (those in brackets)."""
     found = []
-    for each in error.errors(include_url=False, include_input=False):
+    for each in error.errors(include_url=False):
         path = [section, *(str(step) for step in each["loc"] if str(step)[:1] not in ("[", "("))]
-        what = {"extra_forbidden": "is not a key of the terms", "missing": "is required"}.get(each["type"])
-        message = each["msg"].removeprefix("Value error, ")
-        found.append(Problem(".".join(path), what or message[:1].lower() + message[1:]))
+        unknown = each["type"] == "extra_forbidden"
+        found.append(Problem(".".join(path), "is not a key of the terms" if unknown else in_words(each)))
     return found

@@ -1,4 +1,4 @@
-"""Program terms as text: YAML of which nothing is guessed, with every problem at its path or line."""
+"""Reads the YAML of program terms strictly: nothing is guessed, and every problem is at its path or line."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,10 +9,10 @@ from referral_rewards.domain.errors import Problem, TermsInvalid
 
 
 def read_yaml(text: str) -> dict[str, Any]:
-    """The mapping that the text says.
+    """Parse the text to a mapping.
 
     Raises:
-        TermsInvalid: if it is no YAML, no mapping, names a key twice or uses an alias.
+        TermsInvalid: if it is not YAML, is not a mapping, repeats a key or uses an alias.
     """
     try:
         root = yaml.compose(_without_aliases(text), Loader=yaml.SafeLoader)
@@ -31,7 +31,7 @@ def read_yaml(text: str) -> dict[str, Any]:
 
 
 def _without_aliases(text: str) -> str:
-    """The text itself. An alias would let a short file stand for a huge one, and hides what the terms say."""
+    """Return the text, or refuse one with aliases: they can expand a short file to a huge one and hide the terms."""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             line = f"line {event.start_mark.line + 1}" if event.start_mark else ""
@@ -40,7 +40,7 @@ def _without_aliases(text: str) -> str:
 
 
 def _repeated(node: yaml.Node | None, where: str) -> Iterator[Problem]:
-    """Every key that a mapping names again: YAML would silently take the last."""
+    """Yield a problem for every key that a mapping repeats: YAML would silently take the last one."""
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:

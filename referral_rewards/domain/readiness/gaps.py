@@ -1,6 +1,6 @@
-"""Whether a program is ready: its terms clear, its sources and rails connected, and people there for every decision.
+"""Checks that a program is ready: clear terms, connected sources and rails, and people for every decision.
 
-A program that is not ready may still take facts; its referrals would wait for what is missing, silently and for good.
+A program that is not ready still accepts facts; its referrals would wait silently and for ever for what is missing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ _RAILS = "payouts.rails."
 
 
 class Area(StrEnum):
-    """What a program needs before it can run, in the order in which it is told."""
+    """What a program needs before it can run, in the order in which it is reported."""
 
     TERMS = "terms"
     BILLING = "billing"
@@ -30,7 +30,7 @@ class Area(StrEnum):
 
 
 class Remark(NamedTuple):
-    """Something said about one area: a gap, or what was found in order."""
+    """A remark about one area: a gap, or what is in order."""
 
     area: Area
     what: str
@@ -41,11 +41,11 @@ class Remark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """All that the answer depends on.
+    """The input of the readiness check.
 
-    ``terms`` are the version to be judged, None if there is none in force or to come; ``version`` is None while it is
-    only a file. ``sources`` are those of the terms that are connected, each with the reason why it does not answer, or
-    None if it does; ``rails`` are connected too.
+    ``terms`` are the version to check, None if none is in force or scheduled; ``version`` is None while it is only a
+    file. ``sources`` are the connected sources that the terms name, each with the reason why it does not answer, or
+    None if it does; ``rails`` are the connected rails.
     """
 
     program: str
@@ -57,7 +57,7 @@ class Readiness:
 
 
 def gaps(found: Readiness) -> list[Remark]:
-    """Everything that is missing, by area; nothing if the program is ready."""
+    """Return everything that is missing, by area; empty if the program is ready."""
     if found.terms is None:
         return [Remark(Area.TERMS, f"no version of {found.program} is in force or published for later; publish one")]
     said = [*_terms(found.terms), *_billing(found, found.terms), *_rails(found, found.terms)]
@@ -66,7 +66,7 @@ def gaps(found: Readiness) -> list[Remark]:
 
 
 def in_order(found: Readiness) -> list[Remark]:
-    """What was looked at in the areas without a gap, and came out well: the register as a source is told here."""
+    """Return what was checked and is in order, for the areas without a gap; includes the register as a source."""
     if found.terms is None:
         return []
     terms = found.terms
@@ -86,7 +86,7 @@ def in_order(found: Readiness) -> list[Remark]:
 
 
 def named_sources(terms: Terms) -> frozenset[str]:
-    """The sources that the terms name."""
+    """Return the sources that the terms name."""
     return frozenset(name for _, name in _named(terms))
 
 
@@ -97,7 +97,7 @@ def _named(terms: Terms) -> Iterator[tuple[str, str]]:
 
 
 def _terms(terms: Terms) -> Iterator[Remark]:
-    """What is unclear. What is said of a rail is told among the rails."""
+    """Yield what is unclear in the terms; remarks about rails are in the area of the rails."""
     for problem in unclear(terms):
         yield Remark(Area.RAILS if problem.where.startswith(_RAILS) else Area.TERMS, str(problem))
 
@@ -105,7 +105,7 @@ def _terms(terms: Terms) -> Iterator[Remark]:
 def _billing(found: Readiness, terms: Terms) -> Iterator[Remark]:
     for what, name in _named(terms):
         if name == REGISTER:
-            continue  # It is always there. That it knows no customers is unclear in the terms.
+            continue  # The register is always there. `_terms` reports that it does not know customers.
         if name not in found.sources:
             yield Remark(Area.BILLING, f"sources.{what}: {name} is not connected; set it in REFERRALS_SOURCES")
         elif (why := found.sources[name]) is not None:
@@ -115,6 +115,6 @@ def _billing(found: Readiness, terms: Terms) -> Iterator[Remark]:
 def _rails(found: Readiness, terms: Terms) -> Iterator[Remark]:
     for kind in sorted({rate.kind for rate in rates(terms)}):
         rail = terms.payouts.rails[kind]
-        if rail in suited(kind) and rail not in found.rails:  # One that does not suit it at all is told already.
+        if rail in suited(kind) and rail not in found.rails:  # An unsuited rail is already reported.
             there = ", ".join(sorted(found.rails)) or "none"
             yield Remark(Area.RAILS, f"{_RAILS}{kind}: {rail} is not connected (connected: {there})")

@@ -1,4 +1,4 @@
-"""The rates that terms name, each with the rewards it comes to: what a reader of the terms would reckon beforehand."""
+"""The rates in program terms, each with the smallest and largest reward it can pay."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from referral_rewards.domain import money
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.programs.terms import Partner, RewardKind, RewardRule, Terms, Tier
 
-#: Conversions that always have an amount. Any other kind may have none: a percentage of it is nothing, and of tiers by
-#: amount it brings the lowest.
+#: Conversions that always have an amount. Any other kind may have none: a percentage of it is zero, and in tiers by
+#: amount it reaches the lowest tier.
 PRICED: Final = frozenset({"purchase", "subscription"})
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """One way in which a side is paid. ``where`` is its path in the terms.
+    """One rate of a side. ``where`` is its path in the terms.
 
-    ``floor_minor`` is the smallest net amount that qualifies and at which the rate holds; 0 where none is named.
+    ``floor_minor`` is the smallest qualifying net amount to which the rate applies; 0 if the terms name none.
     """
 
     where: str
@@ -29,7 +29,7 @@ class Rate:
     floor_minor: int
 
     def at(self, net_minor: int) -> int:
-        """What it comes to in full: by its own cap, and before any limit of the program."""
+        """Return the reward for a net amount, after the rate's own cap and before any limit of the program."""
         if self.rule.percent is None:
             return self.terms.minor(self.rule.amount or Decimal(0))
         share = money.percent_of(net_minor, self.rule.percent)
@@ -37,12 +37,12 @@ class Rate:
 
     @property
     def least_minor(self) -> int:
-        """The smallest reward that an amount can bring, cut by nothing but `limits.per_reward`."""
+        """The smallest reward for a conversion with an amount, limited only by `limits.per_reward`."""
         return min([self.at(self.floor_minor), *per_reward(self.terms)])
 
     @property
     def most_minor(self) -> int | None:
-        """The largest single reward, or None if nothing bounds it."""
+        """The largest single reward, or None if it has no bound."""
         limits = self.terms.limits
         bounds = [*per_reward(self.terms)]
         if self.rule.percent is None:
@@ -57,23 +57,23 @@ class Rate:
 
 
 def rates(terms: Terms) -> tuple[Rate, ...]:
-    """Every rate of the terms: the referrer's, the referee's, and the partners', which replace the referrer's."""
+    """Return every rate of the terms: referrer, referee, and partners, whose rates replace the referrer's."""
     return tuple(_rates(terms))
 
 
 def of_side(found: Iterable[Rate], side: Side) -> list[Rate]:
-    """Those of one side."""
+    """Return the rates of one side."""
     return [rate for rate in found if rate.side is side]
 
 
 def most_of(found: Sequence[Rate]) -> int | None:
-    """The largest single reward of any of them, or None if nothing bounds it."""
+    """Return the largest single reward of these rates, or None if it has no bound."""
     amounts = [rate.most_minor for rate in found]
     return None if None in amounts else max((each for each in amounts if each is not None), default=0)
 
 
 def most_of_a_claim(terms: Terms, sides: Iterable[Side] = Side, *, partners: bool = True) -> int | None:
-    """The most that one claim can come to for these sides together, or None if nothing bounds it."""
+    """Return the largest total of one claim for these sides together, or None if it has no bound."""
     found = [rate for rate in rates(terms) if partners or not isinstance(rate.rule, Partner)]
     amounts = [most_of(of_side(found, side)) for side in sides]
     if None in amounts:
@@ -83,19 +83,19 @@ def most_of_a_claim(terms: Terms, sides: Iterable[Side] = Side, *, partners: boo
 
 
 def least_of(terms: Terms, side: Side) -> int:
-    """What a side gets at the least, of whatever kind the conversion is; partners, the exceptions, left out."""
+    """Return the smallest reward of a side for any kind of conversion, without the partners' rates."""
     priced = PRICED.issuperset(terms.qualifying.kinds)
     found = [rate for rate in of_side(rates(terms), side) if not isinstance(rate.rule, Partner)]
     return min((rate.least_minor if priced or rate.rule.percent is None else 0 for rate in found), default=0)
 
 
 def per_reward(terms: Terms) -> list[int]:
-    """The limit of every single reward in minor units, if the terms have one."""
+    """Return the limit of a single reward in minor units, in a list that is empty if the terms have none."""
     return [] if terms.limits.per_reward is None else [terms.minor(terms.limits.per_reward)]
 
 
 def said(amount_minor: int, terms: Terms) -> str:
-    """An amount of the terms, for people."""
+    """Format an amount of the terms for people."""
     return money.display(amount_minor, terms.currency)
 
 

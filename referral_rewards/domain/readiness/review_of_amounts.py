@@ -1,4 +1,4 @@
-"""Amounts of well-formed terms that nobody can have meant: caps that always bite, limits below a reward, no bound."""
+"""Finds implausible amounts in well-formed terms: caps that always apply, limits below one reward, missing bounds."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ Problems = Iterator[Problem]
 
 
 def caps_that_always_bite(terms: Terms) -> Problems:
-    """A percentage that its cap turns into a flat amount from the smallest conversion on."""
+    """Find percentages whose cap applies from the smallest conversion on, so that they are flat amounts."""
     for rate in rates(terms):
         if rate.rule.percent is None or rate.rule.cap is None or not rate.floor_minor:
             continue
@@ -26,7 +26,7 @@ def caps_that_always_bite(terms: Terms) -> Problems:
 
 
 def limits_below_one_reward(terms: Terms) -> Problems:
-    """A limit that the first and smallest reward exceeds already, so that nobody ever gets what the terms promise."""
+    """Find limits that the smallest reward already exceeds, so that no one ever gets what the terms promise."""
     found, limits = rates(terms), terms.limits
     if limits.per_reward is not None and found:
         largest = max(found, key=lambda rate: rate.at(rate.floor_minor))
@@ -47,7 +47,7 @@ def limits_below_one_reward(terms: Terms) -> Problems:
 
 
 def percentages_of_nothing(terms: Terms) -> Problems:
-    """A percentage that rounds to nothing where conversions begin to qualify."""
+    """Find percentages that round to zero at the smallest qualifying conversion."""
     for rate in rates(terms):
         if rate.rule.percent is None or not rate.floor_minor:
             continue
@@ -60,7 +60,7 @@ def percentages_of_nothing(terms: Terms) -> Problems:
 
 
 def unbounded_percentages(terms: Terms) -> Problems:
-    """A percentage that nothing bounds: one mistyped order would pay any sum."""
+    """Find percentages without any bound: one mistyped order could pay any amount."""
     for rate in rates(terms):
         if rate.rule.percent is not None and rate.most_minor is None:
             yield Problem(
@@ -69,7 +69,7 @@ def unbounded_percentages(terms: Terms) -> Problems:
 
 
 def four_eyes_out_of_reach(terms: Terms) -> Problems:
-    """Four eyes from an amount on that neither one claim nor all rewards of one referrer in a period can come to."""
+    """Find a four-eyes amount that neither one claim nor one referrer's total in a period can reach."""
     eyes, limits = terms.approval.four_eyes_from, terms.limits
     largest = most_of_a_claim(terms)
     if eyes is None or largest is None:
@@ -86,7 +86,7 @@ def four_eyes_out_of_reach(terms: Terms) -> Problems:
 
 
 def cycle_minimum_out_of_reach(terms: Terms) -> Problems:
-    """A payout minimum that a payee can't come to. A referee is rewarded once; a referrer's rewards add up."""
+    """Find a payout minimum that a payee can't reach. A referee is rewarded once; a referrer's rewards add up."""
     timing = terms.payouts.timing
     if not isinstance(timing, PayoutCycle) or timing.minimum is None:
         return
@@ -121,7 +121,7 @@ def _too_low(where: str, limit_minor: int, reward_minor: int, whose: str, terms:
 
 
 def _most_of_one_referrer(terms: Terms, single_minor: int | None) -> int | None:
-    """The most that one referrer can have in a period of the limits, or None if it adds up without end."""
+    """Return the most that one referrer can get in a period of the limits, or None if there is no limit."""
     own, bounds = terms.limits.per_referrer, []
     if terms.limits.budget is not None:
         bounds.append(terms.minor(terms.limits.budget))

@@ -1,4 +1,4 @@
-"""Rails of well-formed terms that nobody can have meant: unknown, unfit for the reward, unable to pay its amounts."""
+"""Finds wrong rails in well-formed terms: unknown, unsuited to the reward kind, or unable to pay its amounts."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ Problems = Iterator[Problem]
 
 
 def unfit_rails(terms: Terms) -> Problems:
-    """A rail that nobody knows, or that does not pay that kind of reward."""
+    """Find rails that are unknown or do not pay that kind of reward."""
     for kind, rail in terms.payouts.rails.items():
         where = f"payouts.rails.{kind}"
         if rail not in CATALOGUE:
@@ -24,7 +24,7 @@ def unfit_rails(terms: Terms) -> Problems:
 
 
 def currencies_without_a_rail(terms: Terms) -> Problems:
-    """A reward in a currency, or of an amount, that its rail can't pay."""
+    """Find rewards in a currency, or of an amount, that their rail can't pay."""
     if iso4217.Currency(terms.currency).exponent is None:
         yield Problem("currency", f"nobody can be paid in {terms.currency}: it is not the currency of a country")
         return
@@ -41,7 +41,7 @@ def currencies_without_a_rail(terms: Terms) -> Problems:
 
 
 def _unpayable(terms: Terms, kind: RewardKind, rail: str) -> str | None:
-    """What a reward of that kind may come to that the rail can't pay."""
+    """Describe a reward of that kind whose amount the rail can't pay, or return None."""
     for rate in rates(terms):
         if rate.kind is not kind:
             continue

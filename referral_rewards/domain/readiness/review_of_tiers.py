@@ -1,4 +1,4 @@
-"""Tiers of well-formed terms that nobody can have meant: never reached, or no better than the tier before."""
+"""Finds implausible tiers in well-formed terms: never reached, or the same as the tier before."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -12,12 +12,12 @@ from referral_rewards.domain.readiness.rates import PRICED, Rate, least_of, of_s
 
 Problems = Iterator[Problem]
 
-#: Longer than a referrer takes part: a tier that limits put off for so long is never reached.
+#: Longer than a referrer takes part: a tier that the limits delay for so long is never reached.
 _YEARS_MAX: Final = 10
 
 
 def unreachable_tiers(terms: Terms) -> Problems:
-    """A tier that ends where conversions begin to qualify, or that limits keep everybody from."""
+    """Find tiers that end below the smallest qualifying conversion, or that the limits put out of reach."""
     for side, rule in _rules(terms):
         tiers = rule.tiers or ()
         for index, (tier, after) in enumerate(pairwise(tiers)):
@@ -27,7 +27,7 @@ def unreachable_tiers(terms: Terms) -> Problems:
 
 
 def repeated_tiers(terms: Terms) -> Problems:
-    """A tier that pays what the one before it pays already."""
+    """Find tiers that pay the same as the tier before."""
     for side, _ in _rules(terms):
         tiers = [rate for rate in of_side(rates(terms), side) if isinstance(rate.rule, Tier)]
         for before, rate in pairwise(tiers):
@@ -54,7 +54,7 @@ def _below_minimum(terms: Terms, where: str, index: int, tier: Tier, after: Tier
 
 
 def _behind_limits(terms: Terms, tiers: tuple[Tier, ...]) -> Problems:
-    """Tiers by the number of rewards. ``spent`` is the least that the rewards before a tier take from the budget."""
+    """Check tiers by number of rewards. ``spent`` is the least that the rewards before a tier take from the budget."""
     limits, spent = terms.limits, 0
     found = [rate for rate in of_side(rates(terms), Side.REFERRER) if isinstance(rate.rule, Tier)]
     for index, (before, tier) in enumerate(pairwise(tiers), start=1):
@@ -78,7 +78,7 @@ def _behind_limits(terms: Terms, tiers: tuple[Tier, ...]) -> Problems:
 
 
 def _years_to(terms: Terms, number: int, least_minor: int) -> float:
-    """How long the referrer's limit puts off the reward after that many, each of them at least ``least_minor``."""
+    """Return for how many years the referrer's limit delays the reward after ``number`` of at least ``least_minor``."""
     own = terms.limits.per_referrer
     if own is None:
         return 0.0
@@ -93,7 +93,7 @@ def _years(period: Period) -> float:
 
 
 def _pay(rate: Rate) -> tuple[object, ...]:
-    """What a rate pays, in a form in which equal rates are equal."""
+    """Return what a rate pays, in a form that compares equal for equal rates."""
     if rate.rule.percent is None:
         return (rate.least_minor,)
     bounds = [*per_reward(rate.terms), *([] if rate.rule.cap is None else [rate.terms.minor(rate.rule.cap)])]

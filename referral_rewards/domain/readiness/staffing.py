@@ -1,4 +1,4 @@
-"""Whether the people there are can make every decision that a program may ask for (SPEC §6)."""
+"""Checks that the current users can make every decision that a program may need (SPEC §6)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from referral_rewards.domain.readiness.rates import most_of_a_claim, rates
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who can sign in now. ``is_referrer``: known to refer in this program; ``enters_facts``: may do so by
-    hand. Nobody decides on a claim that they benefit from or entered."""
+    """A user who can sign in now. ``is_referrer``: a known referrer of this program. ``enters_facts``: may enter facts
+    by hand. Users can't decide on a claim that they benefit from or entered."""
 
     name: str
     roles: frozenset[Role]
@@ -32,14 +32,14 @@ class Person:
 
 
 class Occasion(NamedTuple):
-    """A kind of decision that the program may ask for, and what it needs."""
+    """A kind of decision that the program may need, and its required approvals."""
 
     what: str
     required: Requirement
 
 
 def occasions(terms: Terms) -> list[Occasion]:
-    """Every kind of decision that these terms can lead to. What an override needs is asked of any program."""
+    """Return every kind of decision that these terms can lead to. Every program may need an override."""
     kinds = sorted({rate.kind for rate in rates(terms)})
     found = [
         Occasion(label("kind", kind), requirement(terms, [_leg(terms, kind, 1)], (), override=False)) for kind in kinds
@@ -57,20 +57,20 @@ def occasions(terms: Terms) -> list[Occasion]:
 
 
 def staffing_gaps(terms: Terms, people: Sequence[Person]) -> list[str]:
-    """What these people can't do, a sentence each."""
+    """Return the decisions that these people can't make, one sentence each."""
     return [*_nobody(terms, people), *_too_few(terms, people), *_only_one(terms, people)]
 
 
 def holders(terms: Terms, people: Sequence[Person]) -> Mapping[Role, tuple[str, ...]]:
-    """Who holds each role that the program may ask for."""
+    """Return the holders of each role that the program may need."""
     return {role: tuple(sorted(p.name for p in people if role in p.roles)) for role in sorted(_needs(terms))}
 
 
 def _of_four_eyes(terms: Terms) -> Iterator[Occasion]:
-    """Claims for either side or both that can come to the amount from which on two people must approve."""
+    """Yield the claims, for either side or both, that can reach the amount from which two people must approve."""
     from_minor = terms.minor(terms.approval.four_eyes_from or Decimal(0))
     if from_minor <= 1:
-        return  # None at all, or every claim: what a kind of reward needs says so already.
+        return  # None at all, or every claim: then the occasion of each reward kind covers it already.
     rewarded = {rate.side: rate.kind for rate in rates(terms)}
     found: dict[str, Occasion] = {}
     for sides in [(side,) for side in rewarded] + [tuple(rewarded)]:
@@ -86,7 +86,7 @@ def _of_four_eyes(terms: Terms) -> Iterator[Occasion]:
 
 
 def _needs(terms: Terms) -> dict[Role, list[str]]:
-    """Each role that the program may ask for, with what for."""
+    """Return each role that the program may need, with the decisions it is needed for."""
     needs: dict[Role, list[str]] = {}
     for occasion in occasions(terms):
         for role in occasion.required.routes:
@@ -96,7 +96,7 @@ def _needs(terms: Terms) -> dict[Role, list[str]]:
 
 
 def _nobody(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
-    """Roles without anybody who could sign in."""
+    """Yield the roles that no user who can sign in holds."""
     held = {role for person in people for role in person.roles}
     for role, what_for in sorted(_needs(terms).items()):
         if role not in held:
@@ -104,7 +104,7 @@ def _nobody(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
 
 
 def _too_few(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
-    """Decisions for which every role is held, but by too few different people."""
+    """Yield the decisions for which every role is held, but by too few different people."""
     held = {role for person in people for role in person.roles}
     lacking: dict[tuple[str, ...], list[str]] = {}
     for occasion in occasions(terms):
@@ -119,7 +119,7 @@ def _too_few(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
 
 
 def _only_one(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
-    """People without whom a decision can't be made and who may have to stand aside from it."""
+    """Yield the people without whom a decision can't be made, but who may be excluded from it."""
     for person in sorted(people, key=lambda each: each.name):
         rest = [other for other in people if other is not person]
         stuck = [
@@ -135,7 +135,7 @@ def _only_one(terms: Terms, people: Sequence[Person]) -> Iterator[str]:
 
 
 def _enough(required: Requirement, people: Sequence[Person]) -> bool:
-    """Whether the requirement is met if everybody approves: more approvals never undo one."""
+    """Whether the requirement is met if all of them approve: more approvals never invalidate others."""
     signoffs = (Signoff(person.name, person.roles, DecisionKind.APPROVE, "") for person in people)
     return satisfied(required, signoffs, "")
 

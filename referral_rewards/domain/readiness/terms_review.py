@@ -1,4 +1,4 @@
-"""What well-formed terms say that nobody can have meant. `terms_lint` refuses what can't be judged by; this asks back.
+"""Finds implausible values in well-formed terms. `programs/lint.py` refuses unusable terms; these are questions.
 
 The rules about tiers, amounts and rails have files of their own.
 """
@@ -27,24 +27,24 @@ from referral_rewards.domain.referrals.inquiries import REGISTER
 
 Problems = Iterator[Problem]
 
-#: Shorter than this nobody can be written to in time, and most days not at all.
+#: In a shorter window messages can't be sent in time, and on most days not at all.
 _CONTACT_MIN: Final = timedelta(hours=1)
-#: A month is longer than thirty days or shorter, by when it begins.
+#: A month may be longer or shorter than thirty days, depending on when it begins.
 _STARTS: Final = tuple(datetime(2026, month, 1, tzinfo=UTC) for month in range(1, 13))
-#: Nothing that the conversions of these kinds brought can be given back.
+#: Conversions of these kinds can't be returned.
 _KEPT: Final = frozenset({"account_opened"})
 
 
 def unclear(terms: Terms) -> list[Problem]:
-    """Every such place: its path, what is wrong there and what would be right."""
+    """Return every implausible value: its path, what is wrong and what would be right."""
     return [problem for rule in _RULES for problem in rule(terms)]
 
 
 def _periods(terms: Terms) -> Problems:
-    """A period of no time at all that nobody can have meant. Where a day counts to its end, zero days are that day.
+    """Find periods of zero length that are implausible. Where a period ends with the day, zero days are that day.
 
-    No return period is a choice: an approval follows the conversion at once, and the watch sees what is given back. No
-    grace is one too: only who claims first and buys then earns a reward.
+    A zero return period is a valid choice: a claim can be approved right after the conversion, and later returns are
+    still watched. A zero grace period is valid too: only a referee who claims before buying earns a reward.
     """
     periods = terms.periods
     if periods.day_boundary is DayBoundary.INSTANT:

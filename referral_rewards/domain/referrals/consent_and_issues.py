@@ -1,4 +1,4 @@
-"""How somebody stands with us, as facts tell it: the problems that are unresolved, and the last word on consent."""
+"""A person's unresolved issues and latest consent, from the facts."""
 
 from collections.abc import Iterable
 
@@ -10,19 +10,19 @@ _ISSUE = (FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED)
 
 
 def latest_of_issues(said: Iterable[Fact]) -> dict[str, Fact]:
-    """The last word on each issue, of one person's facts in their order of precedence."""
+    """Return the latest fact about each issue, from one person's facts in their order of precedence."""
     return {fact.data["issue"]: fact for fact in said if fact.type in _ISSUE}
 
 
 def open_issues(said: Iterable[Fact]) -> list[Fact]:
-    """The facts that opened what is still unresolved."""
+    """Return the facts that opened the issues that are still unresolved."""
     return [fact for fact in latest_of_issues(said).values() if fact.type is FactType.ISSUE_OPENED]
 
 
 def latest_consent(said: Iterable[Fact], scope: str) -> tuple[Fact, bool] | None:
-    """One person's latest word in that scope, and whether it is yes; of two at one instant, the no.
+    """Return a person's latest consent fact in that scope, and whether it is yes; of two at one instant, the no.
 
-    Accepting an invitation can tell of a consent to be contacted.
+    A claim of an invitation can include consent to be contacted.
     """
     words = []
     for fact in said:

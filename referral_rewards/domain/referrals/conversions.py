@@ -1,4 +1,4 @@
-"""Conversions: what the referee bought or opened, less what was taken back (SPEC §3, §4)."""
+"""Conversions: what the referee bought or opened, less what was reversed (SPEC §3, §4)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Set
@@ -14,10 +14,10 @@ from referral_rewards.domain.programs.terms import Terms
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """One order. Amounts are minor units of its own ``currency``, None where its kind has no amount.
+    """One order. Amounts are minor units of its own ``currency``, None if its kind has no amount.
 
-    ``record`` is the earliest of its ``records`` and says everything; ``counts`` whether what is left of it is enough,
-    ``would_count`` whether all of it would have been; ``of_kind`` whether the terms reward its kind.
+    ``record`` is the earliest of its ``records`` and gives the order's details. ``counts`` says whether the remaining
+    amount is enough, ``would_count`` whether the full amount was; ``of_kind`` whether the terms reward its kind.
     """
 
     order: str
@@ -36,9 +36,9 @@ class Conversion:
 
 
 class Orders:
-    """The orders that are known so far. Facts are added in their order of precedence, as a referral lives through them.
+    """The orders that are known so far. Facts are added in their order of precedence.
 
-    What an order is worth is kept until another fact speaks of it: a customer of years may have hundreds.
+    An order's conversion is cached until another fact about it arrives: a customer of years may have hundreds.
     """
 
     def __init__(self, terms: Terms) -> None:
@@ -49,11 +49,11 @@ class Orders:
         self._worth: dict[str, Conversion] = {}
 
     def add(self, fact: Fact) -> None:
-        """Learn what a fact says of an order; any other says nothing."""
+        """Add a fact about an order; any other fact is ignored."""
         if fact.type is FactType.CONVERSION_RECORDED:
             order = fact.data["order"]
             self._records[order].append(fact)
-            # Whom its earliest record names: a later record can't bring an order to somebody else.
+            # The earliest record names the owner: a later record can't move an order to another person.
             self._owners.setdefault(order, fact.identity)
         elif fact.type is FactType.CONVERSION_REVERSED:
             order = fact.data["order"]
@@ -63,7 +63,7 @@ class Orders:
         self._worth.pop(order, None)
 
     def of(self, identity: Set[str]) -> list[Conversion]:
-        """The conversions of the person with that identity, earliest first (ties: order id by code point)."""
+        """Return the conversions of the person with that identity, earliest first (ties: order id by code point)."""
         own = [self._conversion(order) for order, owner in self._owners.items() if owner & identity]
         return sorted(own, key=lambda each: (each.occurred_at, each.order))
 
@@ -74,7 +74,7 @@ class Orders:
 
 
 def conversions(facts: Iterable[Fact], identity: Set[str], terms: Terms) -> list[Conversion]:
-    """The conversions among these facts of the person with that identity, as `Orders.of` tells them."""
+    """Return the conversions of the person with that identity, in the order of `Orders.of`."""
     orders = Orders(terms)
     for fact in sorted(facts, key=lambda each: each.precedence):
         orders.add(fact)
@@ -100,20 +100,20 @@ def _conversion(records: list[Fact], reversals: list[Fact], terms: Terms) -> Con
         records=tuple(records),
         reversals=tuple(reversals),
         of_kind=record.data["kind"] in terms.qualifying.kinds,
-        # Without an amount there is nothing to reckon with: any reversal is of all of it.
+        # Without an amount there is nothing to subtract from: any reversal takes all of it.
         counts=not reversals if net_minor is None else _enough(net_minor, currency, terms),
         would_count=gross_minor is None or _enough(gross_minor, currency, terms),
     )
 
 
 def _taken(reversal: Fact, gross_minor: int, currency: str) -> int:
-    """What a reversal takes back, in the conversion's currency; one that names no amount takes all of it."""
+    """Return the amount of a reversal in the conversion's currency; one without an amount takes all of it."""
     amount: Decimal | str | None = reversal.data.get("amount")
     return gross_minor if amount is None else money.to_minor(amount, currency)
 
 
 def _enough(amount_minor: int, currency: str | None, terms: Terms) -> bool:
-    """Whether an amount is something, and at least the minimum, which is not applied in another currency."""
+    """Whether an amount is above zero and at least the minimum, which is not applied in another currency."""
     minimum = terms.qualifying.minimum
     if minimum is None or currency != terms.currency:
         return amount_minor > 0

@@ -1,4 +1,4 @@
-"""The course of a referral through its four periods: what `periods.py` answers."""
+"""The course of a referral through its four periods: the result of `periods.py`."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,13 +10,13 @@ from referral_rewards.domain.referrals.lifecycle import CLOSED, Reason, Referral
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """Where a referral stands by time alone, and until when to wait.
+    """The status of a referral by time alone, and how long to wait.
 
-    ``deadline`` is the end of the period that runs (arrival allowance not included), at which the referral goes on to
-    ``next_status`` unless something happens before; None when nothing is waited for. ``wake_at`` is when the verdict
-    can next change without news. ``conversion`` is *the* conversion `q` of a referral that is not closed, ``closes_at``
-    the instant at which a closed one did. ``untimely`` are claims that came too late to change anything,
-    and appeals against its closing.
+    ``deadline`` is the end of the current period, without the arrival allowance. At it the referral moves to
+    ``next_status`` unless something happens first; None if there is nothing to wait for. ``wake_at`` is when the
+    verdict can next change without a new fact. ``conversion`` is the conversion `q` of a referral that is not closed;
+    ``closes_at`` is when a closed one closed. ``untimely`` are the claims that came too late to change anything,
+    and the appeals against its closing.
     """
 
     status: ReferralStatus
@@ -40,7 +40,7 @@ class Course:
         return self.status in CLOSED
 
     def closed(self, status: ReferralStatus, reason: Reason | None, closes_at: datetime) -> "Course":
-        """This course, closed at that instant: nothing is waited for any more."""
+        """Return this course, closed at that instant: there is nothing left to wait for."""
         return replace(
             self,
             status=status,
@@ -54,7 +54,7 @@ class Course:
         )
 
     def past_deadline(self) -> "Course":
-        """This course once its deadline has come and nothing happened before."""
+        """Return this course after its deadline, if nothing happened before it."""
         if self.deadline is None or self.next_status is None:
             return self
         if self.next_status in CLOSED:

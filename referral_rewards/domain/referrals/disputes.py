@@ -1,4 +1,4 @@
-"""The disputes of an order: which are open, and how the others ended. They bear no id of their own."""
+"""The disputes of an order: which are open, and how the others ended. A dispute has no id of its own."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ CHARGEBACK_LOST: Final = "chargeback_lost"
 
 
 class DisputeState(StrEnum):
-    """How far a dispute is. A lost one is not over before its reversal is told."""
+    """The state of a dispute. A lost one is not over until its reversal is reported."""
 
     OPEN = "open"
     WON = "won"
@@ -23,7 +23,7 @@ class DisputeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """One dispute, by the fact that opened it and, of a reversed one, the fact that took the money."""
+    """One dispute: the fact that opened it and, if it was reversed, the fact that took the money."""
 
     opened: Fact
     state: DisputeState
@@ -31,10 +31,10 @@ class Dispute:
 
 
 def disputes(facts: Iterable[Fact], order: str | None) -> tuple[Dispute, ...]:
-    """The disputes of the order, oldest first, whatever order their facts arrived in.
+    """Return the disputes of the order, oldest first, whatever order their facts arrived in.
 
-    The earliest that is open ends by the next closing. Reversals by chargeback belong to those that were not won, each
-    to the earliest that has none: they may be told before, after or without the closing.
+    A closing ends the earliest open dispute. A chargeback reversal belongs to the earliest dispute that was not won and
+    has no reversal yet; it may be reported before, after or without the closing.
     """
     found: list[Dispute] = []
     about_it = (fact for fact in facts if fact.order is not None and fact.order == order)

@@ -1,7 +1,7 @@
-"""Where a reward is, in words for the referrer or referee whom it concerns: what was decided, why, and what comes next.
+"""Explains a reward's status to its referrer or referee: what was decided, why, and what comes next.
 
-Nothing here tells one of them about the other more than the verdict itself needs, and nothing tells a fraudster which
-signal gave them away.
+An explanation tells one of them no more about the other than the verdict needs, and never tells a fraudster which
+signal fired.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What happened and ``why``, what comes ``next`` (None: nothing more), and how to ``appeal`` where one can."""
+    """What happened and ``why``, what comes ``next`` (None: nothing), and how to ``appeal`` where that is possible."""
 
     why: str
     next: str | None = None
@@ -48,7 +48,7 @@ class Explanation:
 
 
 def explain(situation: Situation) -> Explanation:
-    """The explanation of where a referral stands; every status and every reason has one."""
+    """Return the explanation of a referral's status; every status and every reason has one."""
     if situation.status in (_S.EXPIRED, _S.DENIED) and situation.reason is not None:
         return Explanation(_REASONS[situation.reason](situation), appeal=_APPEAL)
     why, comes = _STATUSES[situation.status]
@@ -62,7 +62,7 @@ _APPEAL: Final = (
 
 
 def _day(moment: datetime | None, situation: Situation) -> str:
-    """A moment as the program's zone tells it, which is where its periods end."""
+    """Return a moment in the program's time zone, in which its periods end."""
     if moment is None:
         return "its end"
     local = moment.astimezone(situation.terms.zone)
@@ -119,7 +119,7 @@ def _taken_back(s: Situation) -> str:
     return f"{paid}{back}, because {_TAKEN_BACK.get(s.taken_back_for or '', _TAKEN_BACK['other'])}."
 
 
-#: By the reason code of a denial. Suspicion is told as what could not be verified: the rest is for the appeal.
+#: By the reason code of a denial. A suspicion is described as what could not be verified; an appeal covers the rest.
 _DECIDED: Final[Mapping[str, str]] = {
     "terms_not_met": "the terms of the program are not met",
     "fraud": "we could not verify that the referral is genuine",

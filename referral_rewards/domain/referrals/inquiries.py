@@ -1,7 +1,7 @@
-"""Asking outside sources again: what is asked about a referral, and what an answer amounts to (SPEC §4, §5).
+"""Asking outside sources again: what to ask about a referral, and what an answer means (SPEC §4, §5).
 
-A source answers with facts. Those enter the register like any others and are judged like any others; the answer itself
-says only whether the source was there and knows the conversion at all.
+A source answers with facts. They enter the register and are judged like any others; the answer itself says only whether
+the source was available and knows the conversion.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from typing import Final
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.payloads import FactType
 
-#: The source that is no outside one: our own record is read again, and the check says so.
+#: The source that is not an outside one: our own record is read again, and the check says so.
 REGISTER: Final = "register"
 
 _OF_AN_ORDER: Final = frozenset(
@@ -32,7 +32,7 @@ _OF_A_CUSTOMER: Final = {
 
 
 class Answer(StrEnum):
-    """What a source says when it is asked again."""
+    """The result of asking a source again."""
 
     CONFIRMED = "confirmed"
     CONTRADICTED = "contradicted"
@@ -40,7 +40,7 @@ class Answer(StrEnum):
 
 
 class Moment(StrEnum):
-    """When a source is asked: what it said at one of them is not believed at the next."""
+    """When a source is asked. An answer from one moment does not count at the next."""
 
     REPORT = "report"
     ASSEMBLY = "assembly"
@@ -50,8 +50,8 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SourceAnswer:
-    """What the source of that name answered, in a sentence. ``content_hash`` (SHA-256) is of what came, if anything
-    did."""
+    """What the named source answered, in a sentence. ``content_hash`` is the SHA-256 of the response, if there was
+    one."""
 
     answer: Answer
     sentence: str
@@ -61,8 +61,8 @@ class SourceAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What has to be asked before a claim can be judged. ``order`` and ``customer`` are None where there is nothing to
-    ask about; ``customers`` is None where the terms name no source of customers."""
+    """What has to be asked before a claim can be judged. ``order`` and ``customer`` are None if there is nothing to
+    ask about; ``customers`` is None if the terms name no source of customers."""
 
     referral: str
     conversions: str
@@ -73,7 +73,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the sources said to a question; worth nothing for another one."""
+    """What the sources answered to one question; not valid for another."""
 
     question: Question
     conversion: SourceAnswer
@@ -81,13 +81,13 @@ class Answers:
 
     @property
     def all_came(self) -> bool:
-        """Whether every source that there was something to ask about was there to answer."""
+        """Whether every source that had to be asked was available."""
         asked = ((self.question.order, self.conversion), (self.question.customer, self.customer))
         return not any(about and said and said.answer is Answer.UNAVAILABLE for about, said in asked)
 
 
 class AnswersNeeded(Exception):
-    """A judgement can't go on before a source was asked. Not a refusal: whoever judges asks, and judges again."""
+    """A source must be asked before judging. Not a refusal: the caller asks and judges again."""
 
     def __init__(self, question: Question, moment: Moment) -> None:
         self.question, self.moment = question, moment
@@ -95,14 +95,14 @@ class AnswersNeeded(Exception):
 
 
 def unavailable(source: str, why: str) -> SourceAnswer:
-    """The answer of a source that gave none; ``why`` is a sentence."""
+    """Return the answer that stands for a source that gave none; ``why`` is a sentence."""
     return SourceAnswer(Answer.UNAVAILABLE, why, source)
 
 
 def about_order(source: str, order: str, told: Iterable[Event]) -> SourceAnswer:
-    """What it amounts to that the source told these facts of an order.
+    """Return the answer of a source that reported these facts about an order.
 
-    It knows the conversion or it does not. That it was returned, refunded or disputed are facts of their own.
+    The source knows the conversion or it does not. A return, refund or dispute is a fact of its own.
     """
     told = list(told)
     if strange := [each for each in told if each.type not in _OF_AN_ORDER or each.public.get("order") != order]:
@@ -118,7 +118,7 @@ def about_order(source: str, order: str, told: Iterable[Event]) -> SourceAnswer:
 
 
 def about_customer(source: str, customer: str, told: Iterable[Event]) -> SourceAnswer:
-    """What it amounts to that the source told these facts of a customer; none at all are an answer too."""
+    """Return the answer of a source that reported these facts about a customer; reporting none is an answer too."""
     told = list(told)
     for each in told:
         part = each.public.get(_OF_A_CUSTOMER.get(each.type, ""), {})
@@ -129,12 +129,12 @@ def about_customer(source: str, customer: str, told: Iterable[Event]) -> SourceA
 
 
 def told_otherwise(answer: SourceAnswer, conflicts: int) -> SourceAnswer:
-    """The answer of a source that told some of its facts before, under the same ids, with other contents."""
+    """Return the answer of a source that reported some facts earlier under the same ids with other contents."""
     why = f"It tells {conflicts} of its facts otherwise than before, under the same ids."
     return replace(answer, answer=Answer.CONTRADICTED, sentence=why)
 
 
 def register_answer(order: str) -> SourceAnswer:
-    """What reading our own record again amounts to."""
+    """Return the answer for reading our own record again."""
     told = f"Only our own record of order {order} was read again; no outside source was asked."
     return SourceAnswer(Answer.CONFIRMED, told, REGISTER)

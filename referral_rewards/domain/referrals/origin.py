@@ -1,4 +1,4 @@
-"""How a referral began: under which program, by whom and when, and who its referee is (SPEC §3, §4)."""
+"""How a referral began: its program, referrer, start and referee (SPEC §3, §4)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from referral_rewards.domain.facts.payloads import Channel, FactType
 
 
 class OriginKind(StrEnum):
-    """By which kind of fact a referral began."""
+    """The kind of fact that began a referral."""
 
     SENT = "sent"
     CLAIM = "claim"
@@ -19,7 +19,7 @@ class OriginKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a referral began. ``began_at`` is `R`; ``referrer`` is None while nobody is known to have the ``code``."""
+    """How a referral began. ``began_at`` is `R`; ``referrer`` is None while the owner of the ``code`` is unknown."""
 
     kind: OriginKind
     program: str
@@ -30,7 +30,7 @@ class Origin:
 
 
 def origin(facts: Iterable[Fact], now: datetime) -> Origin | None:
-    """How the referral of these facts began, as far as can be known at ``now``, or None.
+    """Return how the referral of these facts began, as far as is known at ``now``, or None.
 
     The first invitation decides, else the first claim that names a program, else the first request for a reward.
     """
@@ -50,15 +50,15 @@ def origin(facts: Iterable[Fact], now: datetime) -> Origin | None:
 
 
 def beginning(seen: Iterable[Fact]) -> Fact | None:
-    """The fact by which the referral of these facts began; a claim can't begin one without naming a program."""
+    """Return the fact that began the referral; a claim that names no program can't begin one."""
     able = [fact for fact in seen if fact.type in _KINDS and fact.data.get("program")]
     return min(able, key=lambda fact: (_RANK[fact.type], fact.precedence), default=None)
 
 
 def referee_identity(facts: Iterable[Fact], now: datetime) -> frozenset[str]:
-    """The marks that say who the referee is: of the invitation and of every claim, timely or not.
+    """Return the marks that identify the referee: those of the invitation and of every claim, timely or not.
 
-    A request for a reward says who it is only where nothing else does.
+    A request for a reward identifies the referee only if nothing else does.
     """
     seen = [fact for fact in facts if fact.occurred_at <= now]
     spoken = [fact for fact in seen if fact.type in (FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED)]
@@ -68,7 +68,7 @@ def referee_identity(facts: Iterable[Fact], now: datetime) -> frozenset[str]:
 
 
 def _referrer_of(code: str | None, program: str, seen: Iterable[Fact]) -> str | None:
-    """Who first enrolled in the program with that code: a code that is given out again still names its first owner."""
+    """Return the referrer who first enrolled with that code: a reused code still names its first owner."""
     owners = [
         fact
         for fact in seen

@@ -1,9 +1,9 @@
-"""The four periods: where a referral stands at an instant, from its facts, terms and that instant alone (SPEC §4).
+"""The four periods: a referral's status at an instant, from its facts, terms and that instant alone (SPEC §4).
 
-`course` lives the referral again, from one fact to the next and through every deadline between them, and stops where
-it closes. So a back-fill reaches the verdict of a referral lived in real time by construction: neither reads at any
-instant what had not happened by then, and neither reads anything after a closing. The one thing carried from step to
-step is whether a return period was over: from then on nothing re-opens time.
+`course` replays the referral from one fact to the next, through every deadline between them, and stops where it closes.
+A back-fill therefore reaches the same verdict as a referral processed in real time: at every instant both read only
+what had happened by then, and neither reads anything after the closing. The one thing carried from step to step is
+whether a return period has ended: after that no other conversion is waited for.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ from referral_rewards.domain.referrals.rules_of_time import stand
 
 __all__ = ["Conversion", "Course", "conversions", "course", "reopened"]
 
-#: No other fact moves a referral through its periods.
+#: The only facts that move a referral through its periods.
 _BEARING: Final = frozenset(
     {
         FactType.REFERRAL_SENT,
@@ -37,10 +37,10 @@ _BEARING: Final = frozenset(
 
 
 def course(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin) -> Course:
-    """Where the referral that began at ``origin`` stands at ``now``. ``facts`` are all that are linked to it.
+    """Return the course at ``now`` of the referral that began at ``origin``. ``facts`` are all that are linked to it.
 
     Raises:
-        ValueError: if no fact that has happened begins a referral: there is nothing to judge.
+        ValueError: if no fact up to ``now`` begins a referral: there is nothing to judge.
     """
     linked = sorted(facts, key=lambda fact: fact.precedence)
     seen = [fact for fact in linked if fact.occurred_at <= now]
@@ -54,10 +54,10 @@ def course(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin
 
 
 def reopened(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin) -> Course:
-    """The course of a referral that a person reopened, late facts admitted.
+    """Return the course of a referral that a person reopened, with late facts admitted.
 
-    Where time would close it again it stands in review instead, with the conversion that would qualify if nothing were
-    ever late, or None; the checks say what was late. The decision to reopen is not one to pay.
+    If time would close it again, it is in review instead, with the conversion that would qualify if nothing were ever
+    late, or None; the checks say what was late. The decision to reopen is not a decision to pay.
     """
     linked = list(facts)
     judged = course(linked, terms, now, origin=origin)
@@ -72,9 +72,9 @@ def reopened(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Orig
 
 
 def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
-    """The referral's life up to ``now``.
+    """Replay the referral up to ``now``.
 
-    A deadline is passed once the arrival allowance is over, with what had happened by then.
+    A deadline takes effect once the arrival allowance is over, with the facts that had occurred by the deadline.
     """
     stood: Course | None = None
     told_at: datetime | None = None
@@ -96,7 +96,7 @@ def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
             time_over = time_over or stood.next_status is ReferralStatus.IN_REVIEW
             allowed = _allowed(stood.deadline, terms)
             if until < allowed or (until == allowed and len(known) < len(bearing)):
-                continue  # not closed yet: what happens within the allowance is still seen
+                continue  # not closed yet: facts within the allowance still count
             shows_at = _shows_at(stood.deadline, told_at, seen, terms)
             if shows_at > now:
                 return replace(stood, wake_at=shows_at)
@@ -109,9 +109,9 @@ def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
 
 
 def _steps(seen: Sequence[Fact], now: datetime) -> Iterator[tuple[Sequence[Fact], Sequence[Fact], datetime]]:
-    """Each instant at which something happened: all that was known then, what was new, and the next such instant.
+    """Yield, per instant at which something happened, all facts known then, the new ones, and the next such instant.
 
-    What happens at one instant happens together. After the last one comes ``now``.
+    Facts of one instant are taken together. After the last instant comes ``now``.
     """
     starts = [index for index, fact in enumerate(seen) if not index or seen[index - 1].occurred_at != fact.occurred_at]
     for start, end in pairwise([*starts, len(seen)]):
@@ -119,15 +119,15 @@ def _steps(seen: Sequence[Fact], now: datetime) -> Iterator[tuple[Sequence[Fact]
 
 
 def _shape(stood: Course) -> tuple[object, ...]:
-    """What a referral waits for. A fact that leaves it as it is has told nothing that others could follow."""
+    """Return what a referral waits for, to notice the facts that change it."""
     return (stood.status, stood.deadline, stood.conversion and stood.conversion.order)
 
 
 def _shows_at(deadline: datetime, told_at: datetime | None, seen: Sequence[Fact], terms: Terms) -> datetime:
-    """When the step at a deadline shows: once nothing has arrived for the allowance, for what occurred in time.
+    """Return when the step at a deadline takes effect: once no fact has arrived for the length of the allowance.
 
-    ``told_at`` is when we were told what the deadline follows from. Each arrival before the step shows puts it off
-    again; one after it does not take the step back. Facts of a finished file wait for nobody.
+    ``told_at`` is when the fact that set the deadline was received. Each arrival before the step postpones it again; a
+    later one does not undo it. Facts of a finished file do not wait.
     """
     shows_at = _allowed(max(deadline, told_at or deadline), terms)
     for arrival in sorted(fact.received_at for fact in seen if fact.awaits_stragglers):
@@ -141,14 +141,14 @@ def _allowed(moment: datetime, terms: Terms) -> datetime:
 
 
 def _untimely(seen: Sequence[Fact], stood: Course) -> tuple[Fact, ...]:
-    """The claims that came when the door was shut, and the appeals against a closing by time."""
+    """Return the claims that came too late, and the appeals against a closing by time."""
     shut_at = stood.claim_by if stood.claimed_at is None else None
     since = {FactType.REFERRAL_CLAIMED: shut_at, FactType.REFERRAL_APPEALED: stood.closes_at}
     return tuple(fact for fact in seen if (at := since.get(fact.type)) is not None and fact.occurred_at >= at)
 
 
 def _requested(seen: Sequence[Fact], terms: Terms, origin: Origin) -> Course:
-    """A request for a reward that matches no referral has no periods: a person looks at the order that it names."""
+    """Return the course of a request for a reward without a referral: no periods; a person reviews its order."""
     named = next((fact.order for fact in seen if fact.type is FactType.REWARD_REQUESTED), None)
     own = conversions(seen, referee_identity(seen, origin.began_at), terms)
     stood = Course(

@@ -1,6 +1,6 @@
-"""The four rules of time: where a referral stands on what is known at one instant (SPEC §4, 1 to 4).
+"""The four rules of time: a referral's status from what is known at one instant (SPEC §4, 1 to 4).
 
-Nothing here knows what comes next: `periods.py` asks at every instant at which something happens.
+These rules never look ahead: `periods.py` applies them at every instant at which something happens.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from referral_rewards.domain.referrals.origin import beginning, referee_identity
 
 
 def stand(known: Sequence[Fact], orders: Orders, terms: Terms, moment: datetime, *, time_over: bool) -> Course | None:
-    """Where the referral stands right after ``moment`` on all that was ``known`` by then; None before it began.
+    """Return the course right after ``moment``, from all that was ``known`` by then; None before the referral began.
 
-    ``known`` is in order of precedence, ``orders`` what it says of conversions. ``time_over``: a return period was over
-    before, so nothing waits for another conversion any more.
+    ``known`` is in order of precedence; ``orders`` holds the conversions it reports. ``time_over`` means that a return
+    period has already ended, so the referral no longer waits for another conversion.
     """
     began = beginning(known)
     if began is None or began.type is FactType.REWARD_REQUESTED:
@@ -38,9 +38,9 @@ def stand(known: Sequence[Fact], orders: Orders, terms: Terms, moment: datetime,
 
 
 def _claim(known: Sequence[Fact], own: Sequence[Conversion], terms: Terms, began: Fact) -> Course:
-    """Rules 1 and 2: how long the invitation lives and purchases keep its door open, and whether a claim was timely.
+    """Rules 1 and 2: how long the invitation can be claimed, also after purchases, and whether a claim was timely.
 
-    No terms name an expiry for a lead, which counts as claimed when it is sent.
+    Terms name no expiry for a lead, which counts as claimed when it is sent.
     """
     began_at, sent = began.occurred_at, began.type is FactType.REFERRAL_SENT
     channel = Channel(began.data["channel"]) if sent else None
@@ -64,7 +64,7 @@ def _claim(known: Sequence[Fact], own: Sequence[Conversion], terms: Terms, began
 
 
 def _in_time(p: datetime, c: datetime, offer_ends: datetime, terms: Terms) -> bool:
-    """Rule 3: within the offer, or before a claim that grace still reaches."""
+    """Rule 3: the purchase is within the offer, or before the claim but within the grace period."""
     return c <= p < offer_ends or p < c < terms.end(p, terms.periods.grace)
 
 
@@ -77,7 +77,7 @@ def _conversion(
     *,
     time_over: bool,
 ) -> Course:
-    """Rules 3 and 4: the first that counts is the conversion, and its return period runs from its own date."""
+    """Rules 3 and 4: the first order that counts is the conversion; its return period runs from its own date."""
     q = next((each for each in in_time if each.counts), None)
     if q is not None:
         return_ends = terms.end(q.occurred_at, terms.periods.return_)
@@ -106,7 +106,7 @@ def _conversion(
 
 
 def _unless_withdrawn(known: Sequence[Fact], stood: Course) -> Course:
-    """A withdrawal counts if it came before the closing that else came."""
+    """Apply a withdrawal if it came before the referral would have closed."""
     withdrawal = next((fact.occurred_at for fact in known if fact.type is FactType.REFERRAL_WITHDRAWN), None)
     closing = stood.closes_at if stood.closes_at or stood.next_reason is None else stood.deadline
     if withdrawal is None or (closing is not None and closing <= withdrawal):

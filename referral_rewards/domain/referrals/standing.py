@@ -1,4 +1,4 @@
-"""Where a referral stands, as much of it as a workflow needs to wait for the right thing. It enters histories."""
+"""A referral's status, with what its workflow needs to know what to wait for. Workflow histories contain it."""
 
 from datetime import datetime
 
@@ -8,10 +8,10 @@ from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 
 
 class Standing(BaseModel):
-    """A verdict in brief. No personal data: this stands in the workflow's history.
+    """A verdict in brief, without personal data: the workflow's history contains it.
 
-    ``deadline`` is the next period's end, for people; ``wake_at`` when the verdict can next change without news (the
-    arrival allowance included). A ``closed`` referral waits for nothing; only the decision `reopen` changes it.
+    ``deadline`` is the end of the current period, for people. ``wake_at`` is when the verdict can next change without a
+    new fact, arrival allowance included. A ``closed`` referral waits for nothing; only a decision `reopen` changes it.
     """
 
     model_config = ConfigDict(frozen=True)

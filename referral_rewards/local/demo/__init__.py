@@ -1,1 +1,1 @@
-"""`make demo`: a cast of referrals lives through the real system, and each must come to what was written by hand."""
+"""`make demo`: runs example referrals through the real system and compares each with a hand-written expectation."""

@@ -1,7 +1,13 @@
-"""`python -m referral_rewards.local.demo`: an ephemeral stack on free ports of loopback, the story, and the table.
+"""`python -m referral_rewards.local.demo`: starts an ephemeral stack on free loopback ports, plays the demo, and prints
+the table of results.
 
 Exit codes: 0 all as expected, 1 any difference, 130 interrupted.
 """
+
+from referral_rewards import interrupts
+
+if __name__ == "__main__":
+    interrupts.end_at_once()
 
 import argparse
 import asyncio
@@ -30,28 +36,29 @@ from referral_rewards.local.stack import Ports, stack
 from referral_rewards.register import programs
 from referral_rewards.register.decisions.signing import KeyRing
 
-FAILED, INTERRUPTED = 1, 130
+FAILED = 1
 _REFERRALS = quote('WorkflowType="Referral"')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Plays the demo; the process's exit code."""
+    """Play the demo and return the exit code."""
     parser = argparse.ArgumentParser(prog="demo", description="Live a cast of referrals through on real servers.")
     parser.add_argument("--stay", action="store_true", help="leave everything running at the end, until Ctrl-C")
     stay = parser.parse_args(arguments).stay
     _forget_other_places()
     try:
+        interrupts.raise_again()
         return asyncio.run(_until_signalled(stay))
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.stderr.write("interrupted; everything is stopped and removed\n")
-        return INTERRUPTED
+        return interrupts.INTERRUPTED
     except ReferralRewardsError as error:
         sys.stderr.write(f"demo: {error}\n")
         return FAILED
 
 
 async def demo(console: Console, *, stay: bool) -> int:
-    """Starts the stack, tells the story, shows the table."""
+    """Start the stack, play the demo, and print the table of results."""
     script, progress = Script.load(), Progress(console)
     tokens: dict[str, str] = {}
     chosen: list[Settings] = []
@@ -96,7 +103,7 @@ def _conclude(console: Console, outcome: story.Outcome, progress: Progress) -> N
 
 
 async def _until_signalled(stay: bool) -> int:
-    """SIGTERM and Ctrl-C end it alike and cleanly, also where whoever started it had Ctrl-C ignored."""
+    """Run until done, or until SIGTERM or Ctrl-C ends it cleanly, even if the parent process ignored Ctrl-C."""
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -105,11 +112,13 @@ async def _until_signalled(stay: bool) -> int:
 
 
 def _forget_other_places() -> None:
-    """The demo has servers of its own: invented facts must never reach those that the environment names."""
+    """Remove servers from the environment: the demo starts its own, and its facts must never reach real ones."""
     for name in [name for name in os.environ if name.startswith((PREFIX, "TEMPORAL_"))]:
         del os.environ[name]
     os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    interrupts.end_at_once()
+    sys.exit(code)

@@ -1,4 +1,5 @@
-"""The demo's only hands: the HTTP API, with a token for each person and for the shop that sends facts."""
+"""The demo's client of the HTTP API, with a token for each person and for the shop that sends facts. The demo acts
+through it only."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ SHOP = "acme"
 
 
 class Refusal(Exception):
-    """What the API did not do, with the rule it names where it names one."""
+    """A refusal of the API, with the rule that it names, if any."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
         self.kind = str(problem.get("type", ""))
@@ -20,12 +21,12 @@ class Refusal(Exception):
 
     @property
     def passes(self) -> bool:
-        """Whether looking again is what helps: the claim is being judged anew."""
+        """Whether to reload and try again, because the claim is being judged again."""
         return self.rule == "facts_unjudged" or self.kind.endswith(":stale-digest")
 
 
 class Api:
-    """Asks as the person named; reads as ``reader``."""
+    """Acts as the named user; reads as ``reader``."""
 
     def __init__(self, client: httpx.AsyncClient, tokens: Mapping[str, str], reader: str) -> None:
         self._client = client
@@ -33,11 +34,11 @@ class Api:
         self._reader = reader
 
     async def tell(self, event: dict[str, Any]) -> None:
-        """Sends one fact; returns when it is safe."""
+        """Send one fact, and return when it is stored."""
         await self._ask(SHOP, "POST", "/v1/events", json=event)
 
     async def referrals(self) -> dict[str, dict[str, Any]]:
-        """Every referral by its id, in the form of `list --json`."""
+        """Return every referral by id, in the form of `list --json`."""
         found: dict[str, dict[str, Any]] = {}
         after: str | None = None
         while True:
@@ -49,11 +50,11 @@ class Api:
                 return found
 
     async def referral(self, referral: str) -> dict[str, Any]:
-        """Everything about one referral."""
+        """Return everything about one referral."""
         return dict(await self._ask(self._reader, "GET", f"/v1/referrals/{referral}"))
 
     async def queue(self) -> list[dict[str, Any]]:
-        """What waits for a person."""
+        """Return the queue."""
         found: list[dict[str, Any]] = []
         after: str | None = None
         while True:
@@ -65,45 +66,45 @@ class Api:
                 return found
 
     async def claim(self, referral: str) -> dict[str, Any]:
-        """What a decision would be made against now."""
+        """Return the claim that a decision would now be made on."""
         return dict(await self._ask(self._reader, "GET", f"/v1/claims/{referral}"))
 
     async def decide(self, user: str, referral: str, decision: Mapping[str, str]) -> None:
-        """Has the user decide: kind, reason, note and the digest that was looked at.
+        """Record the user's decision: kind, reason, note and the digest that they saw.
 
         Raises:
-            Refusal: if the rules of approval don't admit it.
+            Refusal: if the rules of approval do not allow it.
         """
         await self._ask(user, "POST", f"/v1/claims/{referral}/decisions", json=dict(decision))
 
     async def payouts(self, **wanted: str) -> list[dict[str, Any]]:
-        """The payouts of a state, rail and so on; one page of them."""
+        """Return a page of payouts, filtered by state, rail and so on."""
         return list((await self._ask(self._reader, "GET", "/v1/payouts", params=wanted))["payouts"])
 
     async def show(self, path: str, user: str | None = None) -> dict[str, Any]:
-        """A payout, a cycle and so on: with what it takes now and the digest to decide against, where it takes any."""
+        """Return a payout, a cycle and so on, with the acts it now takes and, if any, the digest to decide on."""
         return dict(await self._ask(user or self._reader, "GET", path))
 
     async def act(self, user: str, path: str, decision: Mapping[str, Any]) -> None:
-        """Has the user decide about money: act, reason, note and the digest that was looked at.
+        """Record the user's decision on money: act, reason, note and the digest that they saw.
 
         Raises:
-            Refusal: if its rules don't admit it.
+            Refusal: if the rules do not allow it.
         """
         await self._ask(user, "POST", f"{path}/decisions", json=dict(decision))
 
     async def open_cycle(self, user: str, program: str) -> str:
-        """Opens the program's next payout cycle before its day; its id."""
+        """Open the program's next payout cycle before its day, and return its id."""
         return str((await self._ask(user, "POST", "/v1/cycles", json={"program": program}))["cycle"])
 
     async def begin_reconciling(self, user: str, rail: str) -> str:
-        """Has the rail's list compared with ours; where the result is shown."""
+        """Start a reconciliation with the rail, and return where the result is shown."""
         begun = await self._ask(user, "POST", "/v1/reconciliations", json={"rail": rail})
         return f"/v1/reconciliations/{begun['id']}"
 
     async def _ask(self, who: str, verb: str, path: str, **more: Any) -> Any:
         headers = {"Authorization": f"Bearer {self._tokens[who]}"}
-        # A stack that is starting up may be busy for a moment; an answer 503 says that nothing was stored.
+        # A stack that is starting may be busy for a moment; a 503 means that nothing was stored.
         for attempt in range(5):
             response = await self._client.request(verb, path, headers=headers, **more)
             if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:

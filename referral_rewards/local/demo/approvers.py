@@ -1,4 +1,4 @@
-"""The scripted approvers: they look at a claim as a person would, and decide what the script says."""
+"""The scripted approvers: they load a claim as a person would, and decide as the script says."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ READER: Final = "olga"
 
 _LOOK_AGAIN_SECONDS: Final = 0.2
 _PATIENCE_SECONDS: Final = 120.0
-#: The reason code for a flag, where one speaks of it; the kinds' other reasons are below.
+#: The reason code for a flag, if there is a specific one. The general codes of each kind are below.
 _BY_FLAG: Final[Mapping[tuple[str, Flag], str]] = {
     ("deny", Flag.SELF_REFERRAL): "self_referral",
     ("deny", Flag.DUPLICATE_CLAIM): "duplicate",
@@ -36,7 +36,7 @@ _OTHERWISE: Final = {"approve": "verified", "deny": "other", "hold": "other"}
 
 
 async def hire(database: Database) -> dict[str, str]:
-    """Adds the approvers, and the shop that may only send facts; their tokens by their names."""
+    """Add the approvers, and the shop that may only send facts. Return their tokens by name."""
     now = datetime.now(UTC)
     async with database.transaction() as connection:
         tokens = {name: await users.add(connection, name, roles=[role], at=now) for name, role in PEOPLE.items()}
@@ -44,9 +44,9 @@ async def hire(database: Database) -> dict[str, str]:
 
 
 async def decide(api: Api, referral: str, script: Mapping[str, Expectation]) -> tuple[dict[str, Any], str]:
-    """Waits until the referral takes the decision, then has everybody make it whom it needs.
+    """Wait until the referral takes the decision, then record it for every person that it needs.
 
-    Returns the referral as it was listed just before, and what was decided: the script's word, or why not.
+    Returns the referral as listed just before, and the outcome: the scripted decision, or why it was not made.
     """
     expected = script[referral]
     try:
@@ -69,7 +69,7 @@ async def decide(api: Api, referral: str, script: Mapping[str, Expectation]) -> 
 
 
 def needed(requirement: Mapping[str, Any], *, everybody: bool) -> list[str]:
-    """Who can meet the requirement: somebody for each role and as many people as it asks; one is enough to say no."""
+    """Return the people who satisfy the requirement: every role and the required number. A denial needs only one."""
     chosen = [next(user for user, role in PEOPLE.items() if role == route) for route in requirement["routes"]]
     more = [user for user, role in PEOPLE.items() if role in requirement["routes"] and user not in chosen]
     people = max(len(chosen), requirement["people"])
@@ -77,7 +77,7 @@ def needed(requirement: Mapping[str, Any], *, everybody: bool) -> list[str]:
 
 
 async def _sign(api: Api, user: str, referral: str, expected: Expectation) -> None:
-    """One person decides, looking again for as long as the claim is being judged anew."""
+    """Record one person's decision. While the claim is being judged again, reload it and retry."""
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while True:
             shown = await api.claim(referral)

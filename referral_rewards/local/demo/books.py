@@ -1,4 +1,4 @@
-"""Looks into the register itself: are the books right, is every leg paid once, does the chain of decisions hold?"""
+"""Checks the register itself: the books balance, every leg is paid once, and the chain of decisions is intact."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 
 
 async def problems(connection: AsyncConnection, keys: KeyRing) -> list[str]:
-    """What is wrong, one sentence a problem; empty when everything adds up."""
+    """Return the problems found, one sentence each; empty if there are none."""
     wrong = await decisions.chain_problems(connection, keys)
     wrong += [f"ledger transaction {row.key} does not balance" for row in await connection.execute(_UNBALANCED)]
     for row in await connection.execute(_CREDITS, {"own": ACCOUNT_CREDIT.name}):
@@ -36,7 +36,7 @@ async def problems(connection: AsyncConnection, keys: KeyRing) -> list[str]:
 
 
 async def summary(connection: AsyncConnection) -> str:
-    """What was paid and decided, in one line."""
+    """Return one line about what was paid and decided."""
     count = (await connection.execute(_COUNTS)).one()
     totals = (await connection.execute(_TOTALS)).all()
     paid = ", ".join(f"{money.from_minor(int(row.paid_minor), row.currency)} {row.currency}" for row in totals)
@@ -48,7 +48,7 @@ SELECT t.key FROM ledger_transaction t JOIN posting p ON p.transaction_id = t.id
 GROUP BY t.key HAVING sum(p.amount_minor) <> 0 OR count(DISTINCT p.currency) > 1 ORDER BY t.key
 """)
 
-# A leg counts as paid by its settled payout, a credit by what the account-credit rail posted: two independent records.
+# Two independent records: a leg is paid if its payout is settled; a credit, if the account-credit rail posted it.
 _PAID: Final = """
 paid AS (
     SELECT l.referral_id, l.beneficiary, l.rail, l.currency, l.amount_minor

@@ -1,4 +1,4 @@
-"""Holds what a referral came to against what was expected, field by field."""
+"""Compares the outcome of a referral with the expectation, field by field."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from referral_rewards.local.demo.script import Expectation
 
 _S = ReferralStatus
 
-#: Statuses that stand for moments only: whether one is seen is a matter of luck.
+#: Statuses that last only for moments. Whether one is observed is a matter of chance.
 _PASSING: Final = frozenset({_S.IN_REVIEW, _S.APPROVED, _S.PAYING})
-#: Before there is a conversion that qualifies, or with none left.
+#: Statuses without a qualifying conversion.
 _WITHOUT_CONVERSION: Final = frozenset({_S.INVITED, _S.PURCHASED_UNCLAIMED, _S.CLAIMED, _S.EXPIRED})
 _BEFORE_A_PERSON: Final = frozenset({_S.AWAITING_APPROVAL, _S.ON_HOLD})
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What became of one referral: as listed before anyone decided and at the end, both like `list --json` has it.
+    """The outcome of one referral: as listed before any decision and at the end, both in the form of `list --json`.
 
-    ``decided`` is what its approvers did, ``queued`` as what it stands in the queue, ``history`` every status it took.
+    ``decided`` is what its approvers did, ``queued`` its kinds of entry in the queue, ``history`` all its statuses.
     """
 
     before: dict[str, Any]
@@ -32,7 +32,7 @@ class Found:
 
 
 class Difference(NamedTuple):
-    """A field in which the two disagree, in the form people read."""
+    """A field that differs from the expectation, in readable form."""
 
     field: str
     expected: str
@@ -40,7 +40,7 @@ class Difference(NamedTuple):
 
 
 def differences(expected: Expectation, found: Found, currency: str) -> list[Difference]:
-    """Every field that is not as expected; ``currency`` is the program's."""
+    """Return every field that is not as expected. ``currency`` is the program's."""
     return [
         Difference(field, _plain(wanted), _plain(seen))
         for field, wanted, seen in _pairs(expected, found, expected.currency or currency)
@@ -79,7 +79,7 @@ def _pairs(expected: Expectation, found: Found, currency: str) -> Iterable[tuple
 
 
 def lasting(history: Iterable[str]) -> list[str]:
-    """The statuses of a history that last, each once for as long as it stood."""
+    """Return the lasting statuses of a history, without immediate repeats."""
     seen: list[str] = []
     for status in history:
         if status not in _PASSING and (not seen or seen[-1] != status):
@@ -88,7 +88,7 @@ def lasting(history: Iterable[str]) -> list[str]:
 
 
 def legs(claimed: Iterable[dict[str, Any]]) -> list[str]:
-    """What a claim would pay, a leg a line: role, kind, amount."""
+    """Return the legs of a claim, one text each: role, kind, amount."""
     return [f"{leg['role']} {leg['kind']} {_amount(leg['amount_minor'], leg['currency'])}" for leg in claimed]
 
 

@@ -1,7 +1,7 @@
-"""The live part: facts are sent at their seconds, timers of seconds ring, and people decide as it happens.
+"""The live part: facts are sent at set seconds, timers last seconds, and people decide meanwhile.
 
-On a busy machine a fact is sent late rather than before what came of the last one: each has its scripted ``time``, by
-which it is judged, so that a late one changes nothing but what a person would have seen on the way.
+On a busy machine a fact is sent late rather than before the previous one has taken effect. Each fact is judged by its
+scripted ``time``, so a late one changes only what a person would see on the way.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _WATCH_SECONDS: Final = 0.5
 async def play(
     api: Api, database: Database, steps: Sequence[Step], expected: Mapping[str, Expectation], progress: Progress
 ) -> dict[str, tuple[Any, str]]:
-    """Plays every step at its second; by referral that was decided, how it stood just before and what was decided."""
+    """Play every step at its second. Return, for each decided referral, its state just before and the decision."""
     began, start = time.monotonic(), datetime.now(UTC)
     watching = asyncio.create_task(_watch(api, expected, progress))
     deciding: dict[str, asyncio.Task[tuple[dict[str, Any], str]]] = {}
@@ -35,7 +35,7 @@ async def play(
                 await rest(database, list(expected), progress)
                 sent_at = step.at
             if step.decide is not None:
-                # A decision waits until its referral does: the facts that follow don't wait for it.
+                # A decision waits until its referral is ready; later facts do not wait for the decision.
                 deciding[step.decide] = asyncio.create_task(decide(api, step.decide, expected))
             elif step.event is not None:
                 occurred_at = start + timedelta(seconds=step.at if step.occurred is None else step.occurred)
@@ -47,7 +47,7 @@ async def play(
 
 
 async def _watch(api: Api, expected: Mapping[str, Expectation], progress: Progress) -> None:
-    """Tells of each change of status as it is listed."""
+    """Report each status change when it appears in the list."""
     stood: dict[str, str | None] = {}
     while True:
         listed = await api.referrals()

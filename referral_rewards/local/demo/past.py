@@ -1,4 +1,4 @@
-"""The past part: a file of facts of the last twelve months goes in at once, and people work through the queue."""
+"""The past part: ingests a file with the facts of twelve months at once, then people work through the queue."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,8 @@ _TOLD_EVERY: Final = 10
 
 
 async def take_in(database: Database, pepper: bytes, script: Script, progress: Progress) -> None:
-    """What `referrals ingest FILE --wait` does: all facts are stored, all referrals wait for a person or a timer."""
+    """Do what `referrals ingest FILE --wait` does: store all facts, until all referrals wait for a person or a
+    timer."""
 
     def tell(line: int, problem: Problem) -> None:
         progress.say(f"{script.past_file.name} line {line}: {problem}")
@@ -33,7 +34,7 @@ async def take_in(database: Database, pepper: bytes, script: Script, progress: P
 
 
 async def work_through(api: Api, expected: Mapping[str, Expectation], progress: Progress) -> dict[str, tuple[Any, str]]:
-    """Decides in the order of the script; by referral, how it stood just before and what was decided."""
+    """Decide in the order of the script. Return, for each referral, its state just before and the decision."""
     outcomes = {}
     for referral, expectation in expected.items():
         if expectation.decision != "none":
@@ -50,7 +51,7 @@ _REST_TOLD_EVERY: Final = 10
 
 
 async def rest(database: Database, referrals: Sequence[str], progress: Progress, seconds: float = 60.0) -> None:
-    """Returns once nothing happens to the referrals by itself any more; after so long it tells which still move."""
+    """Wait until no referral changes by itself any more. After a timeout, report those that still do."""
     told = len(referrals)
     try:
         async with asyncio.timeout(seconds):
@@ -69,17 +70,17 @@ async def rest(database: Database, referrals: Sequence[str], progress: Progress,
 
 
 def _let_go() -> None:
-    """Ends here if somebody has asked for it: the database driver waits by `asyncio.wait_for`, which in Python 3.11
-    loses a cancellation that comes at the moment of an answer."""
+    """Raise a pending cancellation. The database driver uses `asyncio.wait_for`, which in Python 3.11 loses a
+    cancellation that arrives together with a result."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
 
 
 async def listed_at_rest(api: Api, database: Database, progress: Progress) -> dict[str, dict[str, Any]]:
-    """Every referral by its id, once nothing moves.
+    """Return every referral by id, once nothing changes any more.
 
-    A claim that wakes a competing one leaves no mark in the register until that one looks again: only a listing that
+    When a claim wakes a rival, the register shows nothing of it until the rival is judged again. So only a listing that
     stays the same for a while is at rest.
     """
     earlier: dict[str, dict[str, Any]] = {}

@@ -1,5 +1,5 @@
-"""What finance does after the approvals: it confirms what was paid by hand, releases the month's list, and holds what
-its providers have in their own books against ours."""
+"""What finance does after the approvals: confirms payments by hand, releases the monthly payout cycle, and reconciles
+with the providers."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, MANUAL
 from referral_rewards.local.demo.api import Api, Refusal
 from referral_rewards.local.demo.progress import Progress
 
-#: Whoever confirms an instruction approved none of what it pays.
+#: The person who confirms an instruction must not have approved what it pays.
 SECOND: Final = "fritz"
 FIRST: Final = "fay"
 _LOOK_AGAIN_SECONDS: Final = 0.2
@@ -18,7 +18,7 @@ _PATIENCE_SECONDS: Final = 120.0
 
 
 async def confirm_instructions(api: Api, progress: Progress) -> None:
-    """Has a second person confirm each instruction that was carried out by hand."""
+    """Confirm, as a second person, each instruction that was carried out by hand."""
     for payout in await api.payouts(state="accepted", rail=MANUAL.name):
         decision = {"act": "confirm_payout", "reason": "receipt", "note": "The cheque was cashed."}
         reference = f"cheque-{payout['payout'][:8]}"
@@ -27,7 +27,7 @@ async def confirm_instructions(api: Api, progress: Progress) -> None:
 
 
 async def pay_the_month(api: Api, program: str, progress: Progress) -> None:
-    """Gathers what is due, looks at the list, and releases it."""
+    """Gather what is due, load the list, and release it."""
     cycle = await api.open_cycle(FIRST, program)
     path = f"/v1/cycles/{cycle}"
     await _act(api, FIRST, path, {"act": "release_cycle", "reason": "list_checked", "note": "One transfer to Yuki."})
@@ -37,7 +37,7 @@ async def pay_the_month(api: Api, program: str, progress: Progress) -> None:
 
 
 async def reconcile(api: Api, progress: Progress) -> list[str]:
-    """What the providers' own lists and our settled payouts disagree in, one sentence each."""
+    """Return the differences between the providers' lists and our settled payouts, one sentence each."""
     results = await asyncio.gather(*(_compared(api, rail) for rail in CATALOGUE))
     paid, wrong = sum(each["theirs"] for each in results), [each for each in results if each["state"] != "done"]
     progress.say(f"reconciled with {len(results)} rails, which list {paid} payments")
@@ -58,10 +58,10 @@ async def _compared(api: Api, rail: str) -> dict[str, Any]:
 
 
 async def _act(api: Api, user: str, path: str, decision: dict[str, Any]) -> None:
-    """Decides once the subject takes it, against what is shown of it then.
+    """Wait until the subject takes the act, and record it on the subject as shown then.
 
     Raises:
-        Refusal: if it is not admitted, or the subject does not come to take it.
+        Refusal: if it is not allowed, or the subject does not take it in time.
     """
     patient_until = time.monotonic() + _PATIENCE_SECONDS
     while True:

@@ -1,4 +1,4 @@
-"""What a person sees while the demo runs: a line for each thing that happened, with the seconds since the start."""
+"""The demo's progress output: one line per event, with the seconds since the start."""
 
 import time
 
@@ -6,7 +6,7 @@ from rich.console import Console
 
 
 class Progress:
-    """Says what happens, in whole lines, so that a log file reads as well as a terminal."""
+    """Prints events as whole lines, so that they read well in a log file and on a terminal."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -14,7 +14,7 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
+        """The seconds since the start."""
         return time.monotonic() - self._began
 
     def say(self, line: str) -> None:

@@ -1,4 +1,4 @@
-"""What the demo plays and what must come of it, as `examples/demo` has it: written by hand, never generated."""
+"""Loads the demo's steps and expected results from `examples/demo`. They are written by hand, never generated."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ Leg = tuple[Literal["referrer", "referee"], str, str]
 
 
 class Expectation(_Strict):
-    """What one referral must come to; the head of `expectations.yaml` explains each field."""
+    """The expected result of one referral. The head of `expectations.yaml` explains each field."""
 
     status: ReferralStatus
     reason: str | None = None
@@ -53,12 +53,12 @@ class Expectation(_Strict):
     why: str
 
     def says(self, field: str) -> bool:
-        """Whether the field was written down: what was left out is not always expected to be absent."""
+        """Whether the expectation sets the field. An omitted field is not always expected to be absent."""
         return field in self.model_fields_set
 
 
 class Step(_Strict):
-    """One moment of the live part: seconds after its start, with the fact that is sent or the referral to decide."""
+    """One step of the live part: seconds after its start, with the fact to send or the referral to decide."""
 
     at: float
     event: dict[str, Any] | None = None
@@ -68,7 +68,7 @@ class Step(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The whole demo. ``currencies`` are those of the programs, by their names."""
+    """The whole demo. ``currencies`` holds the currency of each program by name."""
 
     programs: Sequence[str]
     currencies: Mapping[str, str]
@@ -79,10 +79,10 @@ class Script:
 
     @classmethod
     def load(cls, root: Path = ROOT) -> "Script":
-        """The script below the repository's root.
+        """Load the script below the repository's root.
 
         Raises:
-            BadInput: if it is not there: an installed wheel carries neither programs nor examples.
+            BadInput: if it does not exist. An installed wheel has neither programs nor examples.
         """
         folder = root / "examples" / "demo"
         if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""The demo from its first fact to the comparison, on a stack that is running."""
+"""Plays the demo on a running stack, from the first fact to the comparison."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +17,13 @@ from referral_rewards.local.demo.table import Row
 from referral_rewards.register.decisions.signing import KeyRing
 
 _SECONDS_MAX = 30.0
-#: The program of the cast that pays once a month.
+#: The demo's program that pays once a month.
 _MONTHLY = "demo-monthly"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The comparison: a row for each expectation, what else is wrong, and a line about the money."""
+    """The result: a row for each expectation, other problems, and one line about the money."""
 
     rows: list[Row]
     problems: list[str]
@@ -31,14 +31,14 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 if everything came to what was expected, else 1."""
+        """0 if everything is as expected, else 1."""
         return 0 if not self.problems and all(row.right for row in self.rows) else 1
 
 
 async def tell(
     script: Script, settings: Settings, keys: KeyRing, tokens: dict[str, str], progress: Progress
 ) -> Outcome:
-    """Lives the whole cast through and compares."""
+    """Run all referrals and compare them with the expectations."""
     database = Database.at(settings.database_url, pool_size=2)
     try:
         async with httpx.AsyncClient(base_url=settings.api_url, timeout=_SECONDS_MAX) as client:
@@ -46,7 +46,7 @@ async def tell(
             await past.take_in(database, settings.pepper_bytes(), script, progress)
             before = await listed_at_rest(api, database, progress)
             names = await _names(api, script, before)
-            # One after the other: on a small machine the seconds of the live part are its own.
+            # In sequence: on a small machine the live part must not compete for CPU.
             decided = await past.work_through(api, script.past, progress)
             await rest(database, list(before), progress)
             await paying.confirm_instructions(api, progress)
@@ -65,7 +65,7 @@ async def tell(
 
 
 async def _names(api: Api, script: Script, listed: dict[str, Any]) -> dict[str, str]:
-    """The product's own id of each expectation: its name, or where a fact began a referral by itself, what that got."""
+    """Return the referral id of each expectation: its name, or the generated id if a fact started the referral."""
     names = {name: name for name in (*script.past, *script.live)}
     unnamed = {name: expected.found_by for name, expected in script.past.items() if expected.found_by}
     for referral in sorted(set(listed) - set(names)):

@@ -1,4 +1,4 @@
-"""The table at the end: each referral, what was expected, what was found, and why, in a sentence written by hand."""
+"""Prints the final table: each referral with the expected and the actual result, and a hand-written reason."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from referral_rewards.local.demo.script import Expectation
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One referral's; ``found`` is None where there is no such referral at all."""
+    """The row of one referral; ``found`` is None if the referral does not exist."""
 
     referral: str
     expected: Expectation
@@ -25,7 +25,7 @@ class Row:
 
 
 def show(console: Console, rows: Iterable[Row]) -> None:
-    """Differing rows first, each with the fields that differ; a table on a terminal, plain lines elsewhere."""
+    """Print rows with differences first, each with its differing fields. A table on a terminal, else plain lines."""
     ordered = sorted(rows, key=lambda row: row.right)
     if console.is_terminal:
         table = Table("", "referral", "expected", "found", "why", row_styles=["", "dim"], pad_edge=False)
@@ -66,7 +66,7 @@ def _seen(row: Row) -> str:
 def _story(
     status: str, reason: str | None, told: Sequence[str], decision: str, after: str, reason_after: str | None
 ) -> str:
-    """From where it stood, by what was decided, to where it ended."""
+    """Return the status before the decision, the decision, and the final status."""
     began = _stand(status, reason) + (f", {' + '.join(told)}" if told and status == "awaiting_approval" else "")
     if decision == "none" and (status, reason) == (after, reason_after):
         return began

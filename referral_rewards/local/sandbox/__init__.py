@@ -1,1 +1,1 @@
-"""Providers that act like the real ones by their own documentation, on loopback: for demonstrations and for tests."""
+"""Sandboxes on loopback that behave as the providers document, for demonstrations and tests."""

@@ -1,4 +1,4 @@
-"""`python -m referral_rewards.local.sandbox --port N`: the sandboxes as one process, on loopback alone."""
+"""`python -m referral_rewards.local.sandbox --port N`: runs all sandboxes in one process, on loopback only."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ _HOST = "127.0.0.1"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves until SIGTERM or SIGINT; the process's exit code."""
+    """Serve until SIGTERM or SIGINT, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="sandbox", description="Providers that pay nobody: name them with REFERRALS_RAIL_…_URL."
     )

@@ -1,8 +1,8 @@
-"""All three providers on one port, under ``/stripe``, ``/paypal`` and ``/tremendous``, with everybody's clock.
+"""All three providers on one port, under ``/stripe``, ``/paypal`` and ``/tremendous``, with the real time.
 
-Anybody may be paid, but for those whose account ends in ``_closed``. What the sandboxes do is set by
-``POST /control/{provider}``: ``{"poor": true, "becomes": "UNCLAIMED", "fail": ["REPLY_LOST"]}``; ``{"move": [name,
-status]}`` has something become of a PayPal batch or of a Tremendous order (by our own key).
+Every account can be paid, except accounts that end in ``_closed``. ``POST /control/{provider}`` sets their behaviour:
+``{"poor": true, "becomes": "UNCLAIMED", "fail": ["REPLY_LOST"]}``. ``{"move": [name, status]}`` changes the status of a
+PayPal batch or of a Tremendous order (by our key).
 """
 
 import json
@@ -21,15 +21,15 @@ _BOOKS: Final = "books.json"
 
 
 class Everybody(Container[str]):
-    """Every account that nobody has closed."""
+    """Contains every account that is not closed."""
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and not name.endswith("_closed")
 
 
 class Sandbox:
-    """The ASGI application. With a folder, what the providers know outlives it; with ``tells``, the address (without
-    the source at its end) hears of events."""
+    """The ASGI application. With a folder, the providers' state is kept between runs. With ``tells``, events are posted
+    to that URL followed by the source's name."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Sandbox:
         return await reply(send, 204)
 
     def _keep(self, provider: Provider) -> None:
-        # Only tests read what was asked; a process that runs for weeks would grow by it.
+        # Only tests read `asked`; in a process that runs for weeks it would grow without limit.
         provider.asked.clear()
         provider.answered.clear()
         if self._books is not None:

@@ -1,4 +1,4 @@
-"""The certificate that the PayPal sandbox signs its events with, under a root of its own: made once, and kept."""
+"""The certificate that the PayPal sandbox signs its events with, under its own root. It is created once and kept."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-#: Whom PayPal's own are made out to.
+#: The name that PayPal's own certificates are issued to.
 NAME: Final = "messageverificationcerts.sandbox.paypal.com"
 _LASTS: Final = timedelta(days=3650)
 
 
 class Certificates(NamedTuple):
-    """The key that signs, and both certificates as PEM: what is shown, and the root that it leads to."""
+    """The signing key, and both certificates as PEM: the one that is published, and its root."""
 
     key: rsa.RSAPrivateKey
     shown: bytes
@@ -23,7 +23,7 @@ class Certificates(NamedTuple):
 
 
 def certificates(folder: Path | None = None, *, name: str = NAME, lasts: timedelta = _LASTS) -> Certificates:
-    """Those of the folder, made if it has none; without a folder fresh ones."""
+    """Return the folder's certificates, created if it has none; without a folder, new ones."""
     if folder is not None and (folder / "paypal-key.pem").is_file():
         key = serialization.load_pem_private_key((folder / "paypal-key.pem").read_bytes(), None)
         if isinstance(key, rsa.RSAPrivateKey):
@@ -37,7 +37,7 @@ def certificates(folder: Path | None = None, *, name: str = NAME, lasts: timedel
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         (folder / "paypal-key.pem").touch(mode=0o600)
-        (folder / "paypal-key.pem").write_bytes(private)  # last: whoever finds it finds the others
+        (folder / "paypal-key.pem").write_bytes(private)  # last, so that the other files exist if this one does
     return made
 
 

@@ -1,6 +1,6 @@
-"""PayPal, as far as payouts go: tokens, batches of payouts and their items.
+"""The part of PayPal that pays: tokens, batches of payouts and their items.
 
-Forms and the refusal of a ``sender_batch_id`` of the last thirty days, with its link:
+Documented forms, and the refusal of a ``sender_batch_id`` used in the last thirty days, with its link:
 https://github.com/paypal/paypal-rest-api-specifications (payments_payouts_batch_v1.json).
 """
 
@@ -18,14 +18,14 @@ WEBHOOK_ID: Final = "WH-OF-THE-SANDBOX"
 _KEPT: Final = timedelta(days=30)
 _TOKEN_LASTS: Final = timedelta(hours=9)
 _WHOLE: Final = frozenset({"HUF", "JPY", "TWD"})
-#: What events call a status of an item, where that is not its own name.
+#: The event name of an item's status, where it differs from the status.
 _EVENTS: Final = {"SUCCESS": "SUCCEEDED", "ONHOLD": "HELD"}
 _FRACTION: Final = re.compile(r"\d{1,10}(\.\d{2})?", re.ASCII)
 
 
 class PayPal(Provider):
-    """One app. ``becomes`` is what the items of new batches stand at; ``poor`` means that it has nothing to send, of
-    which it tells only once it has taken an order."""
+    """One app. ``becomes`` is the status of the items of new batches. ``poor`` means that its balance is empty, which
+    it reports only after it has accepted an order."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(clock)
@@ -44,7 +44,7 @@ class PayPal(Provider):
         self._used = {key: (name, datetime.fromisoformat(at)) for key, (name, at) in books["used"].items()}
 
     def move(self, name: str, status: str) -> None:
-        """Something becomes of a batch's item, and is told of."""
+        """Change the status of a batch's item, and send the event."""
         (item,) = self.batches[name]["items"]
         item["transaction_status"] = status
         kind = f"PAYMENT.PAYOUTS-ITEM.{_EVENTS.get(status, status)}"
@@ -52,7 +52,7 @@ class PayPal(Provider):
         self.happened({**event, "resource_type": "payouts_item", "event_type": kind, "resource": dict(item)})
 
     def forget_tokens(self) -> None:
-        """It takes no token any more that it has given."""
+        """Reject all tokens issued so far."""
         self._tokens.clear()
 
     def scripted(self, request: Request) -> bool:
@@ -148,7 +148,7 @@ def _wrong(name: str, message: str = "The sandbox did not pay it.") -> dict[str,
 
 
 def _order(sent: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """The header and the one item of a batch; refuses whatever is not of PayPal's form."""
+    """Return the header and the only item of a batch; refuse a document that does not have PayPal's form."""
     header = sent.get("sender_batch_header")
     items = sent.get("items")
     wrong = strictly(sent, {"sender_batch_header": _anything, "items": _anything}, {})

@@ -1,4 +1,4 @@
-"""What every sandbox provider has: a clock that is set by hand, a script of faults, and requests read strictly."""
+"""What all sandbox providers share: a clock, a script of faults, and strict reading of requests."""
 
 import asyncio
 import json
@@ -13,12 +13,12 @@ from urllib.parse import parse_qsl, unquote
 from referral_rewards.loopback import Message, Receive, Send, reply
 
 _BEGINNING: Final = datetime(2026, 7, 1, tzinfo=UTC)
-#: Longer than anybody waits; it ends with the connection.
+#: Longer than any client waits. It ends with the connection.
 _FOR_EVER_SECONDS: Final = 3600.0
 
 
 class Fault(StrEnum):
-    """What goes wrong with a request. The provider has carried it out before in the cases that say so."""
+    """What goes wrong with a request. In the cases that say so, the provider has carried the request out before."""
 
     NOT_REACHED = "the connection breaks before it was carried out"
     REPLY_LOST = "the connection breaks after it was carried out"
@@ -33,7 +33,7 @@ class Fault(StrEnum):
 
 
 class Clock:
-    """The provider's time, which only passes when it is told to."""
+    """The provider's time, which only advances when set."""
 
     def __init__(self) -> None:
         self._now = _BEGINNING
@@ -47,7 +47,7 @@ class Clock:
 
 
 class WallClock(Clock):
-    """Everybody's time."""
+    """The real time."""
 
     @property
     def now(self) -> datetime:
@@ -56,7 +56,7 @@ class WallClock(Clock):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as a provider reads it: a form or JSON becomes ``document``, numbers with a point are decimals."""
+    """A request as a provider reads it. A form or JSON becomes ``document``; numbers with a point become decimals."""
 
     method: str
     steps: tuple[str, ...]
@@ -67,7 +67,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A status with a JSON document, and headers if it has its own."""
+    """A status with a JSON document and optional headers."""
 
     status: int
     document: Mapping[str, Any]
@@ -75,24 +75,23 @@ class Response:
 
 
 class Refused(Exception):
-    """A request that the provider answers with an error of its own form."""
+    """A request that the provider refuses with an error in its own form."""
 
     def __init__(self, response: Response) -> None:
         self.response = response
 
 
 class Teller(Protocol):
-    """Who tells of a provider's events, at its own pace or before the answer is given."""
+    """Delivers a provider's events, later or before the response to the request."""
 
     async def tell(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Takes over events, each a whole document in the provider's form."""
+        """Accept events for delivery, each a whole document in the provider's form."""
         ...
 
 
 class Provider:
-    """One provider. What it did with money is in its own lists; ``asked`` counts requests that reached it, and
-    ``answered`` those that it carried out. ``poor`` means that it has nothing to send. It tells of events by
-    ``webhooks``, if there are any.
+    """One provider. Its own lists hold what it paid. ``asked`` counts requests that reached it, ``answered`` those that
+    it carried out. ``poor`` means that its balance is empty. It sends events by ``webhooks``, if there are any.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -106,53 +105,53 @@ class Provider:
         self._count = 0
 
     def number(self) -> int:
-        """The number of the next thing that it makes."""
+        """Return the number of the next object that it creates."""
         self._count += 1
         return self._count
 
     def books(self) -> dict[str, Any]:
-        """All that it knows, as JSON."""
+        """Return its whole state, as JSON."""
         return {"made": self._count}
 
     def restore(self, books: Mapping[str, Any]) -> None:
-        """Takes up what it knew."""
+        """Restore its state."""
         self._count = books["made"]
 
     def happened(self, event: Mapping[str, Any]) -> None:
-        """Has an event told of, in the provider's form, once the present request was carried out."""
+        """Queue an event in the provider's form, to be sent once the current request has been carried out."""
         self._news.append(event)
 
     async def told(self) -> None:
-        """Hands over the events that have happened."""
+        """Deliver the queued events."""
         news, self._news = self._news, []
         if self.webhooks is not None and news:
             await self.webhooks.tell(news)
 
     def fail(self, *faults: Fault, method: str = "POST") -> None:
-        """Each of the next requests of that method meets one of these; those after them none."""
+        """Let each of the next requests of that method meet one of these faults, in order."""
         self._faults += [(method, fault) for fault in faults]
 
     def heal(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all scripted faults."""
         self._faults.clear()
 
     def admits(self, request: Request) -> Response | None:
-        """The refusal of a request whose credentials are not taken."""
+        """Return the refusal of a request with wrong credentials, or None if they are accepted."""
         raise NotImplementedError
 
     def act(self, request: Request) -> Response:
-        """Carries a request out, or raises Refused."""
+        """Carry a request out, or raise Refused."""
         raise NotImplementedError
 
     def error(self, status: int, request: Request) -> Response:
-        """An answer of its own form to something that went wrong."""
+        """Return an error response in its own form."""
         raise NotImplementedError
 
     def failed(self, request: Request, response: Response) -> None:
-        """What it remembers of an answer 500, where it remembers any."""
+        """Remember a response 500, if the provider remembers any."""
 
     def scripted(self, request: Request) -> bool:
-        """Whether the script of faults is meant for a request."""
+        """Whether the scripted faults apply to a request."""
         return True
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -208,7 +207,7 @@ Check = Callable[[Any], bool]
 
 
 def strictly(document: object, required: Mapping[str, Check], optional: Mapping[str, Check]) -> list[str]:
-    """The fields of a document that are missing, unknown or wrongly typed."""
+    """Return the fields of a document that are missing, unknown or of the wrong type."""
     if not isinstance(document, Mapping):
         return ["."]
     missing = [name for name in required if name not in document]
@@ -217,12 +216,12 @@ def strictly(document: object, required: Mapping[str, Check], optional: Mapping[
 
 
 def text(maximum: int, minimum: int = 1) -> Check:
-    """A text of so many characters."""
+    """Return the check for a text of limited length."""
     return lambda value: isinstance(value, str) and minimum <= len(value) <= maximum
 
 
 def encoded(document: Mapping[str, Any]) -> bytes:
-    """A document as JSON, decimals as the numbers that they are."""
+    """Encode a document as JSON, with decimals as numbers."""
     return json.dumps(
         document, default=lambda value: float(value) if isinstance(value, Decimal) else str(value)
     ).encode()
@@ -252,7 +251,7 @@ def _json(body: bytes) -> Mapping[str, Any]:
 
 
 def _form(body: str) -> dict[str, Any]:
-    """A form with names such as ``metadata[payout]``, as the object that it stands for."""
+    """Decode a form with names such as ``metadata[payout]`` into a nested object."""
     found: dict[str, Any] = {}
     for name, value in parse_qsl(body, keep_blank_values=True):
         steps = name.replace("]", "").split("[")
@@ -268,7 +267,7 @@ async def _answer(send: Send, response: Response) -> None:
 
 
 async def _break(send: Send) -> None:
-    """An answer that begins and never ends: the server closes the connection under it."""
+    """Send a response that begins and never ends: the server closes the connection."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
 
 

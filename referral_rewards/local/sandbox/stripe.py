@@ -1,7 +1,7 @@
-"""Stripe, as far as rewards go: transfers, customer balances, coupons and promotion codes.
+"""The part of Stripe that pays rewards: transfers, customer balances, coupons and promotion codes.
 
-https://docs.stripe.com/api/idempotent_requests: a key is kept for a day with the answer to its first request, also one
-of 500; a request that was never carried out (a malformed one, 409, 429) leaves none. Forms: https://github.com/stripe/openapi.
+https://docs.stripe.com/api/idempotent_requests: a key is kept for a day with the response to its first request, even a
+500. A request that was never carried out (malformed, 409, 429) leaves no key. Forms: https://github.com/stripe/openapi.
 """
 
 import operator
@@ -15,14 +15,15 @@ from referral_rewards.local.sandbox.provider import Check, Clock, Provider, Refu
 KEY: Final = "sk_test_of_the_sandbox"
 WEBHOOK_SECRET: Final = "whsec_of_the_sandbox"  # noqa: S105 (it keeps nothing secret)
 _KEPT: Final = timedelta(hours=24)
-#: What Stripe calls the kinds of objects.
+#: Stripe's names of the kinds of objects.
 TRANSFER, REVERSAL, COUPON, CODE = "transfer", "transfer_reversal", "coupon", "promotion_code"
 ENTRY: Final = "customer_balance_transaction"
-#: Whole units in each hundred: https://docs.stripe.com/currencies#special-cases.
+#: Currencies with amounts in hundredths of which only whole units count:
+#: https://docs.stripe.com/currencies#special-cases.
 _HUNDREDS: Final = frozenset({"isk", "ugx"})
 _CREATED: Final = {"created[gte]": operator.ge, "created[lt]": operator.lt}
 _TENS: Final = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
-#: What the account holds, in each of these.
+#: The account's balance in each currency.
 _PLENTY: Final = 10**12
 _CURRENCIES: Final = ("usd", "eur", "jpy", "kwd")
 
@@ -35,7 +36,7 @@ class _Kept:
 
 
 class Stripe(Provider):
-    """One account. ``customers`` and ``accounts`` are those that exist, ``poor`` means that it has nothing to send."""
+    """One account. ``customers`` and ``accounts`` are those that exist. ``poor`` means that its balance is empty."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(clock)
@@ -60,7 +61,7 @@ class Stripe(Provider):
         }
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        """The objects of a kind, newest first."""
+        """Return the objects of a kind, newest first."""
         return [each for each in reversed(self.objects.values()) if each["object"] == kind]
 
     def admits(self, request: Request) -> Response | None:
@@ -98,7 +99,7 @@ class Stripe(Provider):
         except Refused as refused:
             response = refused.response
             if response.document["error"]["code"] in {"parameter_unknown", "parameter_invalid"}:
-                return response  # It was not carried out, so that nothing is kept.
+                return response  # It was not carried out, so no key is kept.
         self._keys[key] = _Kept(_what(request), response, self.clock.now)
         return response
 
@@ -146,7 +147,7 @@ class Stripe(Provider):
         raise Refused(_error(404, "invalid_request_error", "url_unknown"))
 
     def _expanded(self, request: Request, page: Response) -> Response:
-        """Coupons in the place of their names, where that was asked for."""
+        """Replace coupon ids by the coupons, if the request asks to expand them."""
         if request.query.get("expand[0]") != "data.promotion.coupon":
             return page
         codes = [
@@ -237,12 +238,12 @@ class Stripe(Provider):
         created = int(self.clock.now.timestamp())
         made = {"metadata": {}, "livemode": False, **parts, "id": name, "created": created, "object": kind}
         if kind == REVERSAL:
-            del made["livemode"]  # It alone does not tell.
+            del made["livemode"]  # Only a reversal lacks this field.
         self.objects[name] = made
         return made
 
     def _told_of(self, what: str, thing: dict[str, Any]) -> dict[str, Any]:
-        """The object, after an event about it: https://docs.stripe.com/api/events/object."""
+        """Queue an event about an object and return the object: https://docs.stripe.com/api/events/object."""
         now = int(self.clock.now.timestamp())
         event = {"id": f"evt_{self.number()}", "object": "event", "type": f"{thing['object']}.{what}", "created": now}
         self.happened({**event, "livemode": False, "pending_webhooks": 1, "data": {"object": dict(thing)}})

@@ -1,7 +1,7 @@
-"""Tremendous, as far as gift cards go: orders of one reward, and the cancelling of it.
+"""The part of Tremendous that sends gift cards: orders of one reward, and its cancellation.
 
-https://developers.tremendous.com/reference/create-order: the first order under an ``external_id`` is answered 200, the
-same again 201 with the original, another under it 409.
+https://developers.tremendous.com/reference/create-order: the first order under an ``external_id`` gets 200, the same
+order again gets 201 with the original, and a different order gets 409.
 """
 
 import hashlib
@@ -15,19 +15,19 @@ from referral_rewards.local.sandbox.provider import Clock, Provider, Refused, Re
 KEY: Final = "TEST_of_the_sandbox"
 WEBHOOK_KEY: Final = "a-key-of-the-sandbox"
 _PLENTY: Final = 10**12
-#: So long after it was bought a reward can be cancelled.
+#: How long after its purchase a reward can be cancelled.
 _CANCELLABLE: Final = timedelta(days=7)
-#: Orders that somebody has to approve are answered 202.
+#: Statuses of orders that wait for approval. Such orders get 202.
 _TO_BE_APPROVED: Final = frozenset({"PENDING APPROVAL", "PENDING INTERNAL PAYMENT APPROVAL"})
 FUNDING_SOURCE, CAMPAIGN = "SOURCE1", "CAMPAIGN1"
 
 
-#: What events call a status of an order.
+#: The event name of an order's status.
 _EVENTS: Final = {"EXECUTED": "APPROVED", "CANCELED": "CANCELED", "FAILED": "FAILED"}
 
 
 class Tremendous(Provider):
-    """One organisation. ``becomes`` is what new orders stand at; ``poor`` means that its source is empty."""
+    """One organisation. ``becomes`` is the status of new orders. ``poor`` means that its funding source is empty."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(clock)
@@ -43,7 +43,7 @@ class Tremendous(Provider):
         self.orders, self._sent = dict(books["orders"]), dict(books["sent"])
 
     def move(self, key: str, status: str) -> None:
-        """Something becomes of an order, and is told of."""
+        """Change the status of an order, and send the event."""
         order = self.orders[key]
         order["status"] = status
         if status in _EVENTS:
@@ -89,7 +89,7 @@ class Tremendous(Provider):
         }
 
     def meta(self) -> Mapping[str, Any]:
-        """What its funding source tells of itself: it is a balance."""
+        """The metadata of its funding source, which is a balance."""
         return {"available_cents": 0 if self.poor else _PLENTY, "pending_cents": 0, "currency_code": "USD"}
 
     def _named(self, name: str) -> dict[str, Any] | None:
@@ -144,7 +144,7 @@ class Tremendous(Provider):
 
 
 def _with_link(order: Mapping[str, Any]) -> dict[str, Any]:
-    """An order as only the answer to its placing shows it: with the link that is the reward."""
+    """Return an order with the reward's link, as only the response to its placing shows it."""
     (reward,) = order["rewards"]
     return {
         "order": {**order, "rewards": [{**reward, "delivery": {**reward["delivery"], "link": _link(reward["id"])}}]}
@@ -160,7 +160,7 @@ def _error(status: int) -> Response:
 
 
 def _demand(sent: Mapping[str, Any]) -> None:
-    """Refuses an order that is not of Tremendous' form."""
+    """Refuse an order that does not have Tremendous's form."""
     reward = sent.get("reward")
     wrong = strictly(
         sent,

@@ -1,7 +1,7 @@
-"""How a sandbox tells of its events: signed as its provider signs, at least once, in no promised order.
+"""Sends a sandbox's events: signed as its provider signs, at least once, in no guaranteed order.
 
 Stripe: https://docs.stripe.com/webhooks/signature. Tremendous: https://developers.tremendous.com/docs/webhooks-1.
-PayPal: https://developer.paypal.com/api/rest/webhooks/rest/, over a certificate that the sandbox has made itself.
+PayPal: https://developer.paypal.com/api/rest/webhooks/rest/, with a certificate that the sandbox created itself.
 """
 
 import asyncio
@@ -20,18 +20,18 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from referral_rewards.local.sandbox.provider import Clock, encoded
 
-#: The headers that go with a body at that instant.
+#: Returns the signature headers of a body at a time.
 Sign = Callable[[bytes, datetime], Mapping[str, str]]
-#: Pauses before an event that was not taken is told of again.
+#: The pauses before an event that was not accepted is sent again.
 _PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _PATIENCE_SECONDS: Final = 10.0
 
 
 class Webhooks:
-    """Events to one address.
+    """Sends events to one URL.
 
-    ``before_reply``: the address hears of an event before whoever asked for it has an answer. ``twice``: each is told
-    of two times. ``reordered``: the newest first, also of several requests: one is held back until the next comes.
+    ``before_reply``: an event is sent before the response to the request that caused it. ``twice``: each event is sent
+    two times. ``reordered``: the newest event goes first, also across requests: each is held back until the next comes.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Webhooks:
         self._pauses_seconds = pauses_seconds
         self._held: list[Mapping[str, Any]] = []
         self._under_way: set[asyncio.Task[None]] = set()
-        #: How each telling was answered, oldest first: the status, or None where nothing answered.
+        #: The response to each attempt, oldest first: the status, or None if there was no response.
         self.answers: list[int | None] = []
 
     async def tell(self, events: Sequence[Mapping[str, Any]]) -> None:
@@ -69,7 +69,7 @@ class Webhooks:
             task.add_done_callback(self._under_way.discard)
 
     async def done(self) -> None:
-        """Returns once everything was told that is not held back."""
+        """Wait until every event that is not held back was sent."""
         await asyncio.gather(*self._under_way)
 
     async def _send(self, events: Sequence[Mapping[str, Any]]) -> None:
@@ -92,7 +92,7 @@ class Webhooks:
 
 
 def as_stripe(secret: str) -> Sign:
-    """Signs as Stripe does."""
+    """Return the function that signs as Stripe does."""
 
     def sign(body: bytes, at: datetime) -> Mapping[str, str]:
         stamp = int(at.timestamp())
@@ -103,7 +103,7 @@ def as_stripe(secret: str) -> Sign:
 
 
 def as_tremendous(key: str) -> Sign:
-    """Signs as Tremendous does."""
+    """Return the function that signs as Tremendous does."""
 
     def sign(body: bytes, at: datetime) -> Mapping[str, str]:
         return {"Tremendous-Webhook-Signature": f"sha256={hmac.new(key.encode(), body, hashlib.sha256).hexdigest()}"}
@@ -112,7 +112,7 @@ def as_tremendous(key: str) -> Sign:
 
 
 def as_paypal(webhook_id: str, key: rsa.RSAPrivateKey, certificate_url: str) -> Sign:
-    """Signs as PayPal does."""
+    """Return the function that signs as PayPal does."""
 
     def sign(body: bytes, at: datetime) -> Mapping[str, str]:
         name, when = f"sent-{json.loads(body)['id']}", at.isoformat()

@@ -1,1 +1,1 @@
-"""What providers tell of by themselves: one file a provider, its signature and what its events are about."""
+"""Webhooks of providers: one file per provider, which verifies its signature and reads its events."""

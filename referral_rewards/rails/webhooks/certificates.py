@@ -1,4 +1,4 @@
-"""The certificates that PayPal signs its events with: fetched from PayPal alone, verified up to a root, and kept."""
+"""The certificates that PayPal signs its events with: fetched from PayPal only, verified up to a root, and cached."""
 
 import asyncio
 import re
@@ -15,15 +15,15 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 from referral_rewards.domain.errors import NotGenuine, OutsideSilent
 from referral_rewards.rails.asking import NoReply, exchange
 
-#: Whom a certificate for messages is made out to, live and in PayPal's sandbox.
+#: The names that a certificate for events is issued to, live and in PayPal's sandbox.
 NAMES: Final = ("messageverificationcerts.paypal.com", "messageverificationcerts.sandbox.paypal.com")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
 _KEPT: Final = timedelta(hours=12)
-#: How long an address is left alone: whoever invents events must not make us ask at their pace. What is not PayPal's
-#: stays so; what can't be had now may be had soon.
+#: How long a failed address is not fetched again, so that forged events cannot make us send requests at their pace. An
+#: address that is not PayPal's stays so; one that does not answer may answer soon.
 _REFUSED: Final = timedelta(minutes=10)
 _SILENT: Final = timedelta(minutes=1)
-#: Of addresses that showed no certificate of PayPal's so many are remembered, and no more are asked meanwhile.
+#: How many failed addresses are remembered. While there are this many, no unknown address is fetched.
 _ADDRESSES_MAX: Final = 20
 _CERTIFICATES_MAX: Final = 10
 
@@ -38,29 +38,29 @@ class _Seen:
 
 
 class Certificates:
-    """What is to be had under addresses that begin with ``prefix``, if it leads to one of the roots."""
+    """The certificates at addresses that begin with ``prefix``, if they lead to one of the roots."""
 
     def __init__(self, client: httpx.AsyncClient, prefix: str, roots: Path | None = None) -> None:
-        """``roots`` is a PEM file; without one those count that everybody trusts.
+        """``roots`` is a PEM file; without one, the roots that TLS clients trust by default count.
 
         Raises:
-            OSError, ValueError: if there is no certificate to be read from it.
+            OSError, ValueError: if no certificate can be read from ``roots``.
         """
         self._client = client
         self._prefix = prefix
         self._store = Store(x509.load_pem_x509_certificates(roots.read_bytes()) if roots else _everybodys())
         self._seen: dict[str, _Seen] = {}
-        #: Who asks at the moment, by address: everybody else waits for the same answer.
+        #: The requests in progress by address. Other callers wait for the same answer.
         self._asking: dict[str, asyncio.Task[_Shown]] = {}
-        #: Addresses that showed one of PayPal's certificates before: a few.
+        #: The few addresses that have shown a certificate of PayPal's.
         self._genuine: set[str] = set()
 
     async def key_at(self, url: str, now: datetime) -> rsa.RSAPublicKey:
-        """The key of the certificate there.
+        """Return the public key of the certificate at an address.
 
         Raises:
-            NotGenuine: if the address is none of PayPal's, or what it shows is not PayPal's.
-            OutsideSilent: if it can't be had now.
+            NotGenuine: if the address or the certificate is not PayPal's.
+            OutsideSilent: if the certificate cannot be fetched now.
         """
         if not (url.startswith(self._prefix) and _NAME.fullmatch(url[len(self._prefix) :])):
             raise NotGenuine(f"PAYPAL-CERT-URL is not under {self._prefix}")
@@ -68,17 +68,17 @@ class Certificates:
         if url in self._seen:
             shown = self._seen[url].shown
         else:
-            # Whoever waits for the answer may give up; the others still get it.
+            # One caller may be cancelled; the others still get the answer.
             shown = await asyncio.shield(self._asked(url, now))
         if isinstance(shown, NotGenuine | OutsideSilent):
-            raise shown.with_traceback(None)  # else it keeps all that was ever called with it
+            raise shown.with_traceback(None)  # a cached exception would keep all its frames alive
         return shown
 
     def _asked(self, url: str, now: datetime) -> asyncio.Task[_Shown]:
-        """The one request for this address.
+        """Return the request in progress for this address, or start one.
 
         Raises:
-            OutsideSilent: if too many others showed nothing of PayPal's, and this one never did.
+            OutsideSilent: if the address is unknown and too many others have shown no certificate of PayPal's.
         """
         if url not in self._asking:
             others = self._seen.keys() | self._asking.keys()
@@ -132,5 +132,5 @@ class Certificates:
 
 
 def _everybodys() -> list[x509.Certificate]:
-    """The roots that our client trusts for TLS."""
+    """Return the roots that our HTTP client trusts for TLS."""
     return [x509.load_der_x509_certificate(each) for each in httpx.create_ssl_context().get_ca_certs(binary_form=True)]

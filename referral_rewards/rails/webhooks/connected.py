@@ -1,4 +1,4 @@
-"""The webhooks that an installation listens to, by the names of their sources."""
+"""The provider webhooks of an installation, by the names of their sources."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from referral_rewards.rails.webhooks.tremendous import TremendousWebhook
 def connected(
     secrets: Mapping[str, str], client: httpx.AsyncClient, *, certificates: str, roots: Path | None
 ) -> Mapping[str, Webhook]:
-    """A webhook for each secret. PayPal's certificates are fetched by the client from where ``certificates`` says.
+    """Return a webhook for each secret. PayPal's certificates are fetched only from addresses under ``certificates``.
 
     Raises:
         OSError, ValueError: if no certificate can be read from ``roots``.

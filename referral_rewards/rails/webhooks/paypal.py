@@ -1,8 +1,8 @@
 """Events of PayPal: https://developer.paypal.com/api/rest/webhooks/rest/#verify-webhook-signature.
 
-Signed are the id and time of the transmission, the id of the webhook and the body's CRC-32, with a key whose
-certificate is to be had from PayPal. Its address comes with the event: only one of PayPal's own is asked, and what it
-shows must lead to a root that we trust and be made out to PayPal's messages.
+PayPal signs the transmission's id and time, the webhook's id and the body's CRC-32. The event names the address of the
+certificate. We fetch it only from PayPal's own addresses, and it must be issued to PayPal's event names and lead to a
+root that we trust.
 """
 
 import base64
@@ -29,7 +29,7 @@ _SAFE: Final = re.compile(r"[\x21-\x7e]{1,500}", re.ASCII)
 
 
 class PayPalWebhook:
-    """One webhook of an app, by its id."""
+    """One webhook of a PayPal app, identified by its webhook id."""
 
     def __init__(self, webhook_id: str, certificates: Certificates) -> None:
         self._webhook_id = webhook_id

@@ -1,4 +1,4 @@
-"""What every provider's webhook must be able to do."""
+"""The interface that every provider's webhook implements."""
 
 import json
 from collections.abc import Mapping
@@ -10,23 +10,23 @@ from referral_rewards.domain.payouts.provider_events import ProviderEvent
 
 
 class Webhook(Protocol):
-    """One provider's webhook, with the secret that it signs by."""
+    """One provider's webhook, with the secret for its signatures."""
 
     async def read(self, body: bytes, headers: Mapping[str, str], now: datetime) -> ProviderEvent | None:
-        """The event that is in the body, as it arrived byte by byte; None if it is of a kind that pays nobody.
+        """Verify the unchanged bytes of the body and return the event; None if it does not concern payouts.
 
         Header names are in lower case.
 
         Raises:
-            NotGenuine: if the provider has not signed it, or not lately.
-            RequestInvalid: if what it signed is not of its form.
-            OutsideSilent: if what is needed to verify it can't be had now.
+            NotGenuine: if the provider did not sign it, or not recently.
+            RequestInvalid: if it is signed but does not have the documented form.
+            OutsideSilent: if something needed to verify it cannot be fetched now.
         """
         ...
 
 
 def parsed(body: bytes) -> Mapping[str, Any]:
-    """A signed body as JSON."""
+    """Parse a signed body as a JSON object, else raise RequestInvalid."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
@@ -37,14 +37,14 @@ def parsed(body: bytes) -> Mapping[str, Any]:
 
 
 def part(document: object, *path: str) -> Any:
-    """What stands there in a document, or None where nothing does."""
+    """Return the value at a path in a document, or None if there is none."""
     for name in path:
         document = document.get(name) if isinstance(document, Mapping) else None
     return document
 
 
 def word(document: Mapping[str, Any], *path: str) -> str:
-    """The text that must stand there: the id or the kind of an event."""
+    """Return the required text at a path, such as an event's id or kind, else raise RequestInvalid."""
     found = part(document, *path)
     if not isinstance(found, str) or not 0 < len(found) <= 255 or "\x00" in found:
         raise RequestInvalid("is missing, or no text of 1 to 255 characters", ".".join(path))

@@ -1,7 +1,7 @@
 """Events of Stripe: https://docs.stripe.com/webhooks/signature.
 
-Signed is the stamp, a point and the body; while a secret is rolled there are several signatures. Stripe's SDK takes a
-stamp of the future, which would let whoever holds an old secret sign for years ahead: we take none.
+Stripe signs the timestamp, a full stop and the body; while a secret is being rolled, there are several signatures.
+Stripe's SDK accepts a timestamp in the future, so the holder of an old secret could sign for years ahead. We refuse it.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _SIGNATURES_MAX: Final = 10
 
 
 class StripeWebhook:
-    """One endpoint of Stripe's, by its signing secret (``whsec_…``)."""
+    """One webhook endpoint at Stripe, with its signing secret (``whsec_…``)."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()

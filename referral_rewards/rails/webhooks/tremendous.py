@@ -14,7 +14,7 @@ _KINDS: Final = ("ORDERS.", "REWARDS.")
 
 
 class TremendousWebhook:
-    """The organisation's one webhook, by its private key. Its signature says nothing about when it was made."""
+    """The organisation's only webhook, with its private key. Its signature does not include a time."""
 
     def __init__(self, key: str) -> None:
         self._key = key.encode()

@@ -1,4 +1,4 @@
-"""Posts entries to the books. The database refuses what does not balance and any change of what is posted."""
+"""Post entries to the books. The database refuses entries that do not balance, and changes to posted ones."""
 
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -13,7 +13,7 @@ _NAMESPACE: Final = UUID("c2d7f6f4-7d0a-5c39-8f5e-2f6e0c7e3b7d")
 
 
 async def post(connection: AsyncConnection, entry: Entry, *, program: str, referral: str, at: datetime) -> bool:
-    """Posts an entry once; False if one with its key stands in the books already."""
+    """Post an entry once; False if an entry with its key is already posted."""
     transaction = uuid5(_NAMESPACE, entry.key)
     result = await connection.execute(
         _POST,
@@ -33,7 +33,7 @@ async def post(connection: AsyncConnection, entry: Entry, *, program: str, refer
 
 
 class Posted(NamedTuple):
-    """A transaction that stands in the books: what was debited, in minor units, and the account that was credited."""
+    """A posted transaction: the debited amount in minor units, and the credited account."""
 
     id: str
     amount_minor: int
@@ -42,20 +42,20 @@ class Posted(NamedTuple):
 
 
 async def find(connection: AsyncConnection, key: str) -> Posted | None:
-    """The transaction posted under a key."""
+    """Return the transaction posted under a key; None if there is none."""
     row = (await connection.execute(_FIND, {"key": key})).one_or_none()
     return None if row is None else Posted(str(row.id), int(row.amount_minor), row.currency, row.credited)
 
 
 class Settlement(NamedTuple):
-    """How often what was settled under a key came ``back``, and what ``stands`` as settled since, None if nothing."""
+    """How often a payment under one key came ``back``, and the settlement that ``stands`` now; None if none does."""
 
     back: int
     stands: Posted | None
 
 
 async def settlement(connection: AsyncConnection, payout: UUID, generation: int) -> Settlement:
-    """What the books show of a payout in that generation of its key."""
+    """Return what the books show for a payout in one generation of its key."""
     name, back = str(payout), 0
     while (settled := await find(connection, numbered(settled_key(name, generation), back + 1))) is not None:
         if await find(connection, numbered(returned_key(name, generation), back + 1)) is None:
@@ -65,7 +65,7 @@ async def settlement(connection: AsyncConnection, payout: UUID, generation: int)
 
 
 class Credit(NamedTuple):
-    """An entry of a customer's credit: above zero it was given, below zero it was taken back. In minor units."""
+    """An entry of a customer's credit, in minor units: positive if credited, negative if taken back."""
 
     id: str
     key: str
@@ -79,8 +79,10 @@ class Credit(NamedTuple):
 async def credit_entries(
     connection: AsyncConnection, since: datetime, until: datetime, after: str | None, limit: int
 ) -> list[Credit]:
-    """What was credited in a span of time, and what was taken back since it began, in its order; those that come after
-    the ``place`` of one."""
+    """Return the credits given in a period and those taken back since it began, in posting order.
+
+    ``after`` is the ``place`` of the last entry of the page before.
+    """
     found = await connection.execute(_CREDITS, {"since": since, "until": until, "after": after or "0", "limit": limit})
     return [
         Credit(str(row.id), row.key, row.posted_at, row.account, int(row.amount_minor), row.currency, str(row.place))

@@ -1,4 +1,4 @@
-"""Assembles a claim from what the register and the sources say, the same way for people, approvals and payments."""
+"""Assemble a claim from the register and the sources' answers, the same way for people, approvals and payments."""
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,13 +12,13 @@ from referral_rewards.register.referrals.cases import Case
 
 
 async def build_claim(connection: AsyncConnection, case: Case, answers: Answers) -> tuple[RewardClaim, Dossier]:
-    """The claim as the rules see it now, and what they saw."""
+    """Return the claim that the rules make now, and the dossier that they judged."""
     gathered = await dossier.gather(connection, case, answers=answers)
     return rules.assemble(gathered, reopened=case.row.round > 1), gathered
 
 
 def to_the_point(case: Case, answers: Answers | None, moment: Moment) -> Answers:
-    """The answers, if they are to the question that this case asks.
+    """Return the answers if they belong to the question that this case asks.
 
     Raises:
         AnswersNeeded: with that question.

@@ -1,4 +1,4 @@
-"""The blocklist: identities, devices and payment instruments that the installation trusts no more, as marks alone."""
+"""The blocklist: identities, devices and payment instruments that are no longer trusted, stored only as marks."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from referral_rewards.register import audit
 
 
 async def add(connection: AsyncConnection, marks: Collection[str], *, why: str, by: str, at: datetime) -> int:
-    """Blocks the marks; how many were not blocked before. One that was keeps its first reason, date and name."""
+    """Block the marks and return how many are new. A mark already blocked keeps its first reason, date and user."""
     rows = await connection.execute(_ADD, {"marks": sorted(marks), "why": why, "by": by, "at": at})
     added = sorted(rows.scalars())
     if added:
@@ -21,10 +21,10 @@ async def add(connection: AsyncConnection, marks: Collection[str], *, why: str, 
 
 
 async def remove(connection: AsyncConnection, marks: Collection[str], *, by: str, at: datetime) -> None:
-    """Trusts the marks again.
+    """Remove the marks from the list.
 
     Raises:
-        NotFound: if one of them is not on the list; then none is taken off.
+        NotFound: if one of them is not listed; then none is removed.
     """
     if missing := set(marks) - await among(connection, marks):
         raise NotFound("blocked mark", min(missing))
@@ -33,12 +33,12 @@ async def remove(connection: AsyncConnection, marks: Collection[str], *, by: str
 
 
 async def among(connection: AsyncConnection, marks: Collection[str]) -> frozenset[str]:
-    """Those of the marks that are blocked."""
+    """Return those of the marks that are blocked."""
     return frozenset((await connection.execute(_AMONG, {"marks": sorted(marks)})).scalars())
 
 
 async def listing(connection: AsyncConnection) -> Sequence[Any]:
-    """Every blocked mark: mark, why, blocked_at, blocked_by; newest first."""
+    """Return every blocked mark: mark, why, blocked_at, blocked_by; newest first."""
     return (await connection.execute(_LISTING)).all()
 
 

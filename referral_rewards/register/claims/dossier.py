@@ -1,4 +1,4 @@
-"""Gathers everything that a reward claim is judged from, in the transaction that will act on the verdict."""
+"""Load everything that a reward claim is judged from, in the transaction that will act on the verdict."""
 
 import hashlib
 import json
@@ -27,8 +27,10 @@ from referral_rewards.register.referrals.cases import Case
 async def gather(
     connection: AsyncConnection, case: Case, *, answers: Answers, approved_rewards: int | None = None
 ) -> Dossier:
-    """The dossier of a referral in review. ``approved_rewards`` is the referrer's count of rewards if another is to be
-    reckoned with than the register's."""
+    """Load the dossier of a referral in review.
+
+    ``approved_rewards`` overrides the register's count of the referrer's rewards.
+    """
     counted = await _counted(connection, case)
     gathered = Dossier(
         referral=case.row.id,
@@ -52,7 +54,7 @@ async def gather(
 
 
 async def rivals(connection: AsyncConnection, case: Case) -> tuple[Rival, ...]:
-    """The referrals that share this one's referee in the program, or its order anywhere."""
+    """Return the referrals with the same referee in this program, or the same order in any program."""
     order = case.course.conversion.order if case.course.conversion else None
     referee = sorted(referee_identity(case.facts, case.now))
     rows = await connection.execute(
@@ -78,7 +80,7 @@ async def rivals(connection: AsyncConnection, case: Case) -> tuple[Rival, ...]:
 
 
 async def lost_to(connection: AsyncConnection, referral: str, found: Sequence[Rival]) -> str | None:
-    """The rival whose approval settled the dispute against this referral, if one did."""
+    """Return the rival whose approval settled the attribution dispute against this referral; None if none did."""
     rewarded = [rival.referral for rival in found if rival.rewarded]
     if not rewarded:
         return None
@@ -87,7 +89,7 @@ async def lost_to(connection: AsyncConnection, referral: str, found: Sequence[Ri
 
 
 def fingerprint(found: Sequence[Rival]) -> str:
-    """What about its rivals a claim was judged by; it changes when they do."""
+    """Return a hash of what a claim's judgement takes from its rivals; it changes when that changes."""
     return hashlib.sha256(json.dumps([_bearing(rival) for rival in found]).encode()).hexdigest()
 
 
@@ -99,12 +101,12 @@ def _bearing(rival: Rival) -> list[str | bool | None]:
 
 
 def entered_by(facts: Sequence[Fact]) -> frozenset[str]:
-    """The users who entered facts of the referral by hand."""
+    """Return the users who entered facts of the referral by hand."""
     return frozenset(by for fact in facts if fact.type is FactType.REWARD_REQUESTED and (by := fact.data.get("by")))
 
 
 async def parties(connection: AsyncConnection, case: Case, also: str | None = None) -> frozenset[str]:
-    """The marks of everyone whom the claim benefits, or would if it were moved to the referrer ``also``."""
+    """Return the marks of everyone who benefits from the claim, or would if it moved to the referrer ``also``."""
     referee = frozenset(mark for fact in case.facts if fact.type in _REFEREE_SPEAKS for mark in fact.marks)
     beneficiary = frozenset({f"customer:{case.origin.referrer}"}) if case.origin.referrer else frozenset()
     if also is not None:
@@ -118,16 +120,19 @@ _REFEREE_SPEAKS: Final = frozenset(
 
 
 async def _referrer_marks(connection: AsyncConnection, case: Case) -> frozenset[str]:
-    """The marks of the referrer's enrolments, and of purchases by the same person.
+    """Return the marks of the referrer's enrolments and of purchases by the same person.
 
-    A referrer's id means one person in every program, as a payee's does: who they are is known from all of them.
+    A referrer's id means the same person in every program, as a payee's does, so all programs count.
     """
     return await marks.of_referrer(connection, case.origin.referrer)
 
 
 async def _counted(connection: AsyncConnection, case: Case) -> Any:
-    """``approved_rewards``, the count of the referrer's rewards in the program that a tier goes by, and
-    ``budget_minor``, what of the program's budget others hold."""
+    """Return ``approved_rewards`` and ``budget_minor``.
+
+    The first is the referrer's count of rewards in the program, which selects the tier; the second is the part of the
+    program's budget that other referrals use, in minor units.
+    """
     asked = {"program": case.origin.program, "referrer": case.origin.referrer, "referral": case.row.id}
     return (await connection.execute(_COUNTED, {**asked, "round": case.row.round})).one()
 
@@ -138,7 +143,7 @@ async def _usage(connection: AsyncConnection, case: Case, budget_minor: int) -> 
     if limit is None:
         return Usage(budget_minor=budget_minor)
     legs = await connection.execute(_HELD, {**asked, "since": case.now - _longest(limit.period)})
-    # A reward stays in the rolling period until that period, begun with its approval, has ended.
+    # The rolling period of a reward begins with its approval.
     counting = [leg for leg in legs if case.terms.end(leg.approved_at, limit.period) > case.now]
     return Usage(
         rewards=len(counting), amount_minor=sum(leg.amount_minor for leg in counting), budget_minor=budget_minor
@@ -146,17 +151,20 @@ async def _usage(connection: AsyncConnection, case: Case, budget_minor: int) -> 
 
 
 def _longest(period: Period) -> timedelta:
-    """More than the period lasts on any calendar: what began longer ago has surely ended. Days to spare, for ends move
-    to the midnight that closes their day, and clocks change."""
+    """Return an upper bound for the length of the period on any calendar.
+
+    It has a few spare days, because ends move to midnight and clocks change.
+    """
     return min(timedelta(days=31 * period.months + period.days + 4) + period.exact, _LOOK_BACK_MAX)
 
 
-#: No program is older, and no calendar has a day so far before any fact.
+#: No program is older; the bound also keeps dates inside the calendar's range.
 _LOOK_BACK_MAX: Final = timedelta(days=120 * 366)
 
 
 async def _tax(connection: AsyncConnection, case: Case) -> Mapping[str, TaxPosition]:
-    """Where every possible payee stands in the present year; one of whom that can't be told is left out."""
+    """Return the tax position of every possible payee in the current year; payees whose position is unknown are left
+    out."""
     possible = {case.origin.referrer} | {
         mark.removeprefix("customer:") for fact in case.facts for mark in fact.marks if mark.startswith("customer:")
     }
@@ -164,8 +172,8 @@ async def _tax(connection: AsyncConnection, case: Case) -> Mapping[str, TaxPosit
     return await payees.positions(connection, asked, case.terms, case.now, besides=case.row.id)
 
 
-# The database keeps the totals itself; the one without a referrer is the whole program's. The count that a round's
-# first claim of the same referrer was reckoned with is frozen.
+# The database maintains the totals; the row without a referrer is the whole program's. Within a round the count is
+# frozen at the value that the first claim of the same referrer used.
 _COUNTED: Final = text(
     spelled(
         """

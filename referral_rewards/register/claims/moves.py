@@ -1,7 +1,7 @@
-"""Moving a referral's reward to another referrer: an `attribution.changed` asks for it, a signed decision does it.
+"""Move a referral's reward to another referrer: an `attribution.changed` fact asks for it, a signed decision does it.
 
-The row's ``moved_to`` is no authority. It is believed only while the decision that it names is genuine and was made on
-a claim whose evidence asks for this very referrer.
+The row's ``moved_to`` alone is not trusted. It counts only if the decision that it names verifies and was made on a
+claim whose evidence asks for exactly this referrer.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from referral_rewards.register.referrals.cases import Case
 
 
 async def holds(connection: AsyncConnection, row: Any, keys: KeyRing) -> bool:
-    """Whether the referral was never moved, or genuine decisions moved it to where its row says."""
+    """Return whether the referral was never moved, or verified decisions moved it to the referrer in its row."""
     if row.moved_to is None:
         return True
     made, _ = await decisions.on_referral(connection, row.id, keys)
@@ -36,7 +36,7 @@ async def holds(connection: AsyncConnection, row: Any, keys: KeyRing) -> bool:
 
 
 async def believed(connection: AsyncConnection, row: Any, now: datetime, keys: KeyRing) -> Any:
-    """The row, held, without a move that nobody with the authority decided on."""
+    """Return the locked row; a move in it that no verified decision supports is removed first."""
     if await holds(connection, row, keys):
         return row
     await referrals.write(connection, row, now, moved_to=None, moved_by=None)
@@ -44,13 +44,16 @@ async def believed(connection: AsyncConnection, row: Any, now: datetime, keys: K
 
 
 def decided(claim: RewardClaim, made: Sequence[Decision]) -> bool:
-    """Whether enough people with the authority decided to move this claim; ``made`` are the genuine decisions on it."""
+    """Return whether enough authorised people decided to move this claim; ``made`` are the verified decisions on it."""
     signoffs = [decision.signoff for decision in made]
     return satisfied(requirement_of_a_move(claim.requirement), signoffs, claim.digest, DecisionKind.REASSIGN)
 
 
 async def move(connection: AsyncConnection, case: Case, claim: RewardClaim, made: Sequence[Decision]) -> bool:
-    """Moves the referral if enough people decided so on this claim, whose approvals are void then; whether it did."""
+    """Move the referral if enough people decided so on this claim, and return whether it moved.
+
+    The other decisions on the claim become void.
+    """
     if not decided(claim, made):
         return False
     to = await _asked_for(connection, claim)
@@ -66,7 +69,7 @@ async def move(connection: AsyncConnection, case: Case, claim: RewardClaim, made
 
 
 async def _asked_for(connection: AsyncConnection, claim: RewardClaim) -> str | None:
-    """To whom the evidence of a claim asks to move it."""
+    """Return the referrer to whom the claim's evidence asks to move it; None if it does not."""
     cited = next(check.evidence for check in claim.checks if check.code is CheckCode.ATTRIBUTION_CLEAR)
     found = await connection.execute(_ASKED_FOR, {"facts": list(cited)})
     return found.scalar_one_or_none()

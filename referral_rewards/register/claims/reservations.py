@@ -1,4 +1,4 @@
-"""What an approval sets aside, and takes back when it no longer holds: legs, their accruals and their payouts."""
+"""Reserve what an approval grants, and cancel it when the approval no longer holds: legs, accruals and payouts."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ from referral_rewards.register.referrals.cases import Case
 _legs = LegRow.__table__  # type: ignore[attr-defined]
 _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
 
-#: Constraints that a reservation may violate, and why its approval is void then.
+#: The constraints that a reservation may violate, with the reason why the approval is then void.
 VOIDED_BY: Final = {
     # Another claim on the same order was approved while this one waited for the lock.
     "uq_leg_live": "the same order is already rewarded",
@@ -34,12 +34,12 @@ VOIDED_BY: Final = {
 
 
 async def legs_of(connection: AsyncConnection, referral: str) -> Sequence[Any]:
-    """The legs that an approval holds or held, cancelled ones left out."""
+    """Return the referral's legs, without cancelled ones."""
     return (await connection.execute(_LEGS, {"referral": referral})).all()
 
 
 async def payouts_of(connection: AsyncConnection, referral: str) -> Sequence[Any]:
-    """The referral's payouts, by their ids, with the role of the leg that each pays."""
+    """Return the referral's payouts, sorted by id, with the role of the leg that each pays."""
     return (await connection.execute(_PAYOUTS, {"referral": referral})).all()
 
 
@@ -50,14 +50,14 @@ async def reserve(
     claim_id: UUID,
     decisions: Iterable[UUID],
 ) -> None:
-    """Sets aside the legs of an approved claim, books what is owed, and plans the payouts that are due.
+    """Reserve the legs of an approved claim, book what is owed, and plan the payouts that are due.
 
     The caller holds the referral's row and the program's reservation lock.
 
     Raises:
-        IntegrityError: if the database refuses it. One of `VOIDED_BY` voids the approval; any other is a bug.
+        IntegrityError: if a constraint is violated. One of `VOIDED_BY` voids the approval; any other is a bug.
     """
-    # Approved, cancelled and approved again: each time it is a leg of its own in the books.
+    # If a claim is approved, cancelled and approved again, each approval has its own leg in the books.
     earlier = (await connection.execute(_LEGS_EVER, {"referral": case.row.id})).scalar_one()
     order = case.course.conversion.order if case.course.conversion else f"referral:{case.row.id}"
     for leg in claim.legs:
@@ -90,9 +90,9 @@ async def reserve(
 
 
 async def plan_due(connection: AsyncConnection, case: Case) -> None:
-    """Writes the intent to pay each leg that is due and has no payout, and wakes the payout's workflow.
+    """Plan a payout for each leg that is due and has none, and wake the payout's workflow.
 
-    A leg whose payee must file a tax form first waits for it; one of a payout cycle is planned by the cycle.
+    A leg whose payee must file a tax form first waits. If the program pays in cycles, the cycle plans its payouts.
     """
     if not _at_once(case.terms):
         return
@@ -107,12 +107,12 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
 
 
 async def given_up(connection: AsyncConnection, referral: str, claim_id: UUID) -> bool:
-    """Whether people decided not to pay the claim's legs any more, which is no reason to set them aside anew."""
+    """Return whether people decided to cancel the payment of the claim's legs; they must not be reserved again."""
     return bool((await connection.execute(_GIVEN_UP, {"referral": referral, "claim": claim_id})).scalar_one())
 
 
 async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
-    """Takes back every reservation of which nothing was sent: the approval no longer holds."""
+    """Cancel every reserved leg that was not sent, because the approval no longer holds."""
     legs = await legs_of(connection, case.row.id)
     freed = {leg.beneficiary for leg in legs if leg.payout_id is not None and leg.first_sent_at is None}
     await deductions.hold_payees(connection, freed)
@@ -133,12 +133,12 @@ async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
                 .values(state=PayoutState.CANCELLED, why=why, updated_at=case.now)
             )
     if freed:
-        # What was planned counted in their year: what waited for a form because of it may go on.
+        # The planned amount counted towards the payees' year; legs on tax hold because of it may now be released.
         await tax_holds.wake(connection, freed, besides=case.row.id)
 
 
 async def stop_unsent(connection: AsyncConnection, case: Case, why: str) -> None:
-    """Stops the legs that were not sent yet, for a person: others were, so that the approval can't be taken back."""
+    """Stop the unsent legs for review by a person: others were sent, so the approval can't be cancelled."""
     await connection.execute(_STOP_UNSENT, {"referral": case.row.id, "why": why, "at": case.now})
     waiting = [leg for leg in await legs_of(connection, case.row.id) if cycle_legs.waits_for_a_cycle(leg)]
     await deductions.hold_payees(connection, [leg.beneficiary for leg in waiting])
@@ -147,7 +147,10 @@ async def stop_unsent(connection: AsyncConnection, case: Case, why: str) -> None
 
 
 async def release_tax_holds(connection: AsyncConnection, case: Case) -> datetime | None:
-    """Lets the legs go on that need not wait for a tax form any more; when the next one may by itself, if any waits."""
+    """Release the legs that need no longer wait for a tax form.
+
+    Returns when another one may be released without new facts; None if none waits.
+    """
     waiting = [leg for leg in await legs_of(connection, case.row.id) if leg.state == LegState.TAX_HOLD]
     if not waiting:
         return None
@@ -172,7 +175,7 @@ WHERE l.referral_id = :referral AND l.state <> :cancelled ORDER BY l.role
     cancelled=LegState.CANCELLED,
 )
 
-# Through the legs alone, of which there are few, to what was decided on each one's payouts.
+# Starts from the legs, which are few, and finds the decisions on their payouts.
 _GIVEN_UP: Final = statement(
     """
 SELECT EXISTS (

@@ -1,7 +1,7 @@
-"""Clawbacks on record: what a decision on a case begets, and when a leg is taken back whole.
+"""Carry out decisions on clawback cases: create the clawback, and mark legs that are recovered in full.
 
-Keeping something from later payouts and giving it up need nobody outside, and are done in the transaction that records
-the decision. Taking it back at the provider is carried out by a workflow (`reversals`).
+An offset or a write-off needs no provider and is done in the transaction that records the decision. A reversal at the
+provider is carried out by a workflow (`reversals`).
 """
 
 from datetime import datetime
@@ -33,8 +33,10 @@ _STATES: Final = {
 
 
 async def follow(connection: AsyncConnection, decision: Decision, now: datetime) -> None:
-    """Does what a decision on a case comes to. The caller holds the referral's row and the case's, and has just
-    recorded the decision by the rules."""
+    """Carry out a decision on a case.
+
+    The caller holds the rows of the referral and the case, and has just recorded the decision.
+    """
     case = (await connection.execute(_CASE, {"id": decision.claim_id})).one()
     details = decision.details or {}
     match decision.kind:
@@ -51,8 +53,11 @@ async def follow(connection: AsyncConnection, decision: Decision, now: datetime)
 
 
 async def close_legs(connection: AsyncConnection, referral: str) -> None:
-    """Says of the referral's legs which are taken back or given up whole: the order may be rewarded anew, and caps and
-    budget are free of them. The caller holds the referral's row."""
+    """Mark the referral's legs that are recovered or written off in full.
+
+    Their order may then be rewarded again, and they no longer count against caps and budget. The caller holds the
+    referral's row.
+    """
     await connection.execute(_CLOSE_LEGS, {"referral": referral})
 
 
@@ -94,7 +99,7 @@ async def _beget(connection: AsyncConnection, case: Any, decision: Decision, amo
         await _post(connection, case, books.written_off(*claim), now)
     if kind is ClawbackKind.REVERSE:
         await outbox.enqueue(connection, WakeupKind.CLAWBACK_DUE, str(name), name)
-    # What was proposed and is not decided on yet still waits for somebody.
+    # The case stays open while a part of the proposed amount is undecided.
     waits = (case.proposed_minor or 0) > case.taken_of_case_minor + amount_minor
     await _settle_case(connection, case, CaseState.OPEN if waits else CaseState.DECIDED, now)
 

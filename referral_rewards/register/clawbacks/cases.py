@@ -1,7 +1,7 @@
-"""Clawback cases on record: opened by what happens after a payment, each with what the rules propose, for a person.
+"""Open and update clawback cases: each is caused by a fact after a payment and proposes an amount to a person.
 
-What a case is about is read from the facts each time the referral is judged, so that the order in which they arrive
-does not matter. A case that turns out to be about nothing is dismissed by itself: no money moves by that.
+Cases follow from the facts each time the referral is judged, so the order of arrival does not matter. A case with
+nothing to recover is dismissed automatically; that moves no money.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _NOTHING: Final = "by the rules it takes nothing more of this reward"
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """What a case is opened on: a fact, in words, and what the rules then propose; ``whole``: all of the leg."""
+    """The reason for a case: the fact, its explanation, and whether the ``whole`` leg is proposed."""
 
     fact: UUID
     why: str
@@ -41,14 +41,14 @@ class _Ground:
 
 
 async def keep(connection: AsyncConnection, case: Case, news: Sequence[Fact]) -> None:
-    """Opens the cases that the news give rise to, and moves those there are on by what is known of their disputes.
+    """Open the cases that new facts cause, and update existing cases by the state of their disputes.
 
     The caller holds the referral's row.
     """
     row = case.row
     its_disputes = disputes((fact for fact in case.facts if fact.occurred_at <= case.now), row.order_id)
     grounds = [ground for fact in news if (ground := _ground(fact, row, its_disputes)) is not None]
-    # Which dispute a closing ended may be seen otherwise once an earlier one is told of.
+    # An earlier dispute that is reported late can change which dispute a closing ended.
     running = (each.opened for each in its_disputes if each.state is DisputeState.OPEN and each.opened not in news)
     grounds += [ground for fact in running if (ground := _ground(fact, row, its_disputes)) is not None]
     if grounds:
@@ -62,7 +62,7 @@ async def keep(connection: AsyncConnection, case: Case, news: Sequence[Fact]) ->
 
 
 def _ground(fact: Fact, row: Any, its_disputes: Sequence[Dispute]) -> _Ground | None:
-    """What a case would be opened on, if a fact is a reason for one."""
+    """Return the reason for a case if the fact is one; else None."""
     if fact.type is FactType.ATTRIBUTION_CHANGED and fact.data["to_referrer"] != row.referrer:
         return _Ground(fact.id, f"the reward was asked to be moved to {fact.data['to_referrer']}", whole=True)
     if fact.order is None or fact.order != row.order_id:
@@ -72,7 +72,7 @@ def _ground(fact: Fact, row: Any, its_disputes: Sequence[Dispute]) -> _Ground | 
     if fact.type is not FactType.DISPUTE_OPENED:
         return None
     its = next(each for each in its_disputes if each.opened.id == fact.id)
-    # One that is over by now has a case by its reversal, or needs none.
+    # A dispute that is over has a case through its reversal, or needs none.
     over = its.state in (DisputeState.WON, DisputeState.REVERSED)
     return None if over else _Ground(fact.id, f"a dispute of order {fact.order} was opened", frozen=True)
 
@@ -88,7 +88,7 @@ async def _open(
     others = (await connection.execute(_OF_LEG, {"leg": leg.id})).all()
     lost = next((each for each in its_disputes if each.reversal and each.reversal.id == ground.fact), None)
     if lost is not None and any(other.fact_id == lost.opened.id for other in others):
-        return  # The dispute's own case goes on with it.
+        return  # The dispute's own case covers it.
     proposed_minor = None if ground.frozen else _proposed(case, dossier, leg, others, whole=ground.whole)
     state, why = CaseState.FROZEN if ground.frozen else CaseState.OPEN, ground.why
     if proposed_minor == 0:
@@ -113,7 +113,7 @@ async def _open(
 
 
 async def _move_on(connection: AsyncConnection, case: Case, its_disputes: Sequence[Dispute]) -> None:
-    """Thaws what a dispute froze, and dismisses what is about a leg that was never paid or whose payment came back."""
+    """Reopen cases whose dispute ended, and dismiss cases of legs that were never paid or whose payment came back."""
     waiting = (await connection.execute(_WAITING, {"referral": case.row.id})).all()
     dossier = None
     for row in waiting:
@@ -162,7 +162,7 @@ async def _dismiss(connection: AsyncConnection, case: Case, row: Any, why: str) 
 
 
 async def _dossier(connection: AsyncConnection, case: Case) -> Dossier:
-    """What the rules need to reckon with what is left of the order: the counts that the paid claim was reckoned by."""
+    """Build the dossier to recalculate the reward for what is left of the order, with the paid claim's counts."""
     _, as_stored = await claims.current(connection, case.row.claim_id)
     return Dossier(
         referral=case.row.id,
@@ -177,7 +177,7 @@ async def _dossier(connection: AsyncConnection, case: Case) -> Dossier:
 
 
 def _may_be_paid(leg: Any) -> bool:
-    """Whether the leg is paid, or what became of its payment is not known yet."""
+    """Return whether the leg is paid, or the outcome of its payment is unknown."""
     if leg.state in WAS_PAID:
         return True
     state = PayoutState(leg.payout_state) if leg.payout_state else PayoutState.CANCELLED
@@ -197,7 +197,7 @@ _SENT_LEGS: Final = statement(
 
 _LEG: Final = text(_LEG_COLUMNS + "WHERE l.id = :leg")
 
-# With what was taken on the word of each, or is being taken; what could not be had back is not.
+# Each case with the amount recovered or being recovered for it; amounts that could not be recovered do not count.
 _OF_LEG: Final = statement(
     """
 SELECT c.*, CAST(coalesce((

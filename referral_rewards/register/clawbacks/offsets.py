@@ -1,6 +1,7 @@
-"""Offsets as they come in: what a settled payout kept for them is recovered, and is not if that payout comes back.
+"""Recover offsets: the amount that a settled payout kept counts as recovered, unless that payout comes back.
 
-The caller holds the payout's row; its deductions say what it kept (`deductions`), and the payout's own entry books it.
+The caller holds the payout's row. Its deductions hold the amounts kept (`deductions`); the payout's own entry books
+them.
 """
 
 from collections.abc import Sequence
@@ -20,12 +21,12 @@ from referral_rewards.register.outbox import WakeupKind
 
 
 async def recovered(connection: AsyncConnection, payout: UUID, now: datetime) -> None:
-    """What the payout kept has come in, now that it is settled."""
+    """Count the amounts that a settled payout kept as recovered."""
     await _wake(connection, (await connection.execute(_RECOVERED, {"payout": payout, "at": now})).all(), payout)
 
 
 async def given_back(connection: AsyncConnection, payout: UUID, now: datetime) -> None:
-    """The payout came back: what it kept is open again, and whatever was claimed of its own legs is not any more."""
+    """Reopen the offsets that a returned payout had kept, and drop open offsets for the payout's own legs."""
     await _wake(connection, (await connection.execute(_GIVEN_BACK, {"payout": payout, "at": now})).all(), payout)
     for row in (await connection.execute(_DROPPED, {"payout": payout, "at": now})).all():
         entry = books.claim_dropped(
@@ -35,7 +36,7 @@ async def given_back(connection: AsyncConnection, payout: UUID, now: datetime) -
 
 
 async def _wake(connection: AsyncConnection, rows: Sequence[Any], payout: UUID) -> None:
-    """Has the referrals judged again whose rewards were taken back: they may be so whole now."""
+    """Have the referrals judged again whose rewards these offsets recover: they may now be recovered in full."""
     for referral in sorted({row.referral_id for row in rows}):
         await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout)
 

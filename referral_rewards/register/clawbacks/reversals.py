@@ -1,7 +1,7 @@
-"""Reversals on record: what is taken back at the provider, verified and committed before it is asked, noted after.
+"""Reversals: verify and commit an attempt before the provider is called, and record its outcome afterwards.
 
-As with a payout: the attempt is on record before the call, an attempt that may have gone out is looked up before the
-same key goes out again, and what came of it is booked once.
+As with a payout, the attempt is recorded before the call, an attempt that may have been sent is looked up before the
+same key is sent again, and the outcome is booked once.
 """
 
 from dataclasses import dataclass
@@ -36,14 +36,16 @@ from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.referrals import rows as referrals
 
 _S = ClawbackState
-#: A rail may take people to connect.
+#: How long to wait for a rail that is not connected: connecting one may need a person.
 _ONCE_CONNECTED: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class ToReverse:
-    """A reversal that may be sent: how much of which payment, and since when the rail may know the key. It ``probes`` a
-    halted rail."""
+    """A reversal that may be sent: the amount, the payment, and since when the rail may know the key.
+
+    ``probes``: it is the probe of a halted rail.
+    """
 
     request: PaymentRequest
     paid: Paid
@@ -56,7 +58,7 @@ class ToReverse:
 
 @dataclass(frozen=True, slots=True)
 class NotNow:
-    """A clawback that is not to be sent now, and when to ask again; None: it is at rest."""
+    """A clawback that is not to be sent now, and when to try again; None: it is at rest."""
 
     state: ClawbackState
     why: str
@@ -66,7 +68,10 @@ class NotNow:
 async def commit_attempt(
     connection: AsyncConnection, clawback: UUID, now: datetime, keys: KeyRing, rails: frozenset[str]
 ) -> ToReverse | NotNow:
-    """Verifies that a person decided so, and of what was paid; then puts the attempt on record."""
+    """Verify the decision and the payment that it reverses, then record the attempt.
+
+    Returns `NotNow` if the reversal must not be sent, or not yet.
+    """
     found = await _held(connection, clawback)
     if found is None:
         return NotNow(_S.UNRECOVERABLE, "there is no such clawback")
@@ -92,7 +97,7 @@ async def commit_attempt(
 
 
 async def rail_of(connection: AsyncConnection, clawback: UUID) -> str | None:
-    """The rail by which it was paid, and is taken back."""
+    """Return the rail of the payment, which also reverses it; None if there is no such clawback."""
     return (await connection.execute(_RAIL, {"id": clawback})).scalar_one_or_none()
 
 
@@ -105,7 +110,7 @@ async def reversed_by(
     amount_minor: int | None,
     currency: str,
 ) -> NotNow:
-    """Notes that the rail took back so much. Of a part the rest is claimed no more: a person decides about it anew."""
+    """Record the amount that the rail took back. If it is only a part, the rest is dropped and decided again."""
     found = await _held(connection, clawback)
     assert found is not None
     if ClawbackState(found.state) not in UNDER_WAY:
@@ -124,7 +129,7 @@ async def reversed_by(
 
 
 async def declined(connection: AsyncConnection, clawback: UUID, now: datetime, why: str) -> NotNow:
-    """Notes that the rail does not give it back: it is claimed no more, and the case is before a person again."""
+    """Record that the rail refuses the reversal: the claim is dropped and the case waits for a person again."""
     found = await _held(connection, clawback)
     assert found is not None
     if ClawbackState(found.state) not in UNDER_WAY:
@@ -135,7 +140,7 @@ async def declined(connection: AsyncConnection, clawback: UUID, now: datetime, w
 async def unknown(
     connection: AsyncConnection, clawback: UUID, now: datetime, why: str, again_after: timedelta
 ) -> NotNow:
-    """Notes that nobody knows yet what came of it."""
+    """Record that the outcome is unknown."""
     found = await _held(connection, clawback)
     assert found is not None
     if ClawbackState(found.state) in UNDER_WAY:
@@ -145,8 +150,10 @@ async def unknown(
 
 
 async def missed(connection: AsyncConnection, clawback: UUID, now: datetime, spacing: timedelta) -> NotNow:
-    """Notes that the rail does not show what went out and can't be sent again: it is looked for once more, later, and
-    then put before a person."""
+    """Record that the rail shows no attempt although one may have been sent and must not be repeated.
+
+    It is looked up once more after ``spacing``, and then goes to a person for review.
+    """
     found = await _held(connection, clawback)
     assert found is not None
     if ClawbackState(found.state) not in UNDER_WAY:
@@ -161,7 +168,7 @@ async def missed(connection: AsyncConnection, clawback: UUID, now: datetime, spa
 async def shut_out(
     connection: AsyncConnection, clawback: UUID, rail: str, now: datetime, why: str, again_after: timedelta
 ) -> NotNow:
-    """Halts the rail that did not let us in; the clawback stays where it stands."""
+    """Halt the rail that rejected our credentials; the clawback keeps its state."""
     found = await _held(connection, clawback)
     assert found is not None
     await rail_halts.halt(connection, rail, why, now)
@@ -171,8 +178,11 @@ async def shut_out(
 
 
 async def found_by_a_person(connection: AsyncConnection, case: UUID, now: datetime, *, reference: str | None) -> None:
-    """What a person found out at the provider about the case's oldest clawback that is in review: that it was taken
-    back, under its ``reference``, or that it was not. The caller has recorded the decision."""
+    """End the case's oldest clawback in review as a person found it at the provider.
+
+    With a ``reference`` it was reversed under that reference; without, it was not. The caller has recorded the
+    decision.
+    """
     clawback = (await connection.execute(_IN_REVIEW, {"case": case})).scalar_one()
     found = await _held(connection, clawback)
     if reference is None:
@@ -183,7 +193,7 @@ async def found_by_a_person(connection: AsyncConnection, case: UUID, now: dateti
 
 
 async def _held(connection: AsyncConnection, clawback: UUID) -> Any | None:
-    """The clawback with its leg and payout, under the referral's row and its own."""
+    """Return the clawback with its leg and payout, under the locks of the referral's row and its own."""
     referral = (await connection.execute(_REFERRAL, {"id": clawback})).scalar_one_or_none()
     if referral is None:
         return None
@@ -192,7 +202,7 @@ async def _held(connection: AsyncConnection, clawback: UUID) -> Any | None:
 
 
 async def _flaw(connection: AsyncConnection, found: Any, keys: KeyRing) -> str | None:
-    """Why it is not sent, in one sentence: nothing that a row says of itself is believed."""
+    """Return in one sentence why it must not be sent; None if it may be. Nothing that its own row says is trusted."""
     if body_hash(found.body) != found.body_hash:
         return "the stored request is not the one that was frozen"
     if found.provider_key != provider_key(found.id, found.generation) or found.generation != 1:
@@ -201,7 +211,7 @@ async def _flaw(connection: AsyncConnection, found: Any, keys: KeyRing) -> str |
         return "it is not of the payment that was made"
     settled_as = await payout_history.reference_it_settled_under(connection, found.payout_id, found.payout_generation)
     if not settled_as or {settled_as} != {found.provider_reference_of_payout, found.body["reference"]}:
-        # By another reference somebody else's payment would be taken back.
+        # With another reference a different payment would be reversed.
         return "its payment did not settle under the reference by which it would be taken back"
     if await decided(connection, found, keys) is None:
         return "no signed decision of somebody with the authority takes it back"
@@ -221,7 +231,7 @@ async def _end(
     reference: str | None = None,
     recovered_minor: int = 0,
 ) -> NotNow:
-    """Moves a clawback to its end and books it: what came back, and what is claimed no more."""
+    """Move a clawback to a final state, and book the recovered amount and the dropped rest."""
     state = ClawbackState(found.state)
     assert to in TRANSITIONS[state], (state, to)
     asked = {"id": found.id, "state": to, "why": why, "reference": reference, "recovered": recovered_minor, "at": now}
@@ -239,7 +249,7 @@ async def _end(
 
 
 async def _stop(connection: AsyncConnection, found: Any, now: datetime, why: str) -> NotNow:
-    """Puts it before a person, who finds out at the provider what came of it."""
+    """Put it into review: a person must find out its outcome at the provider."""
     await connection.execute(_REMARK, {"id": found.id, "state": _S.MANUAL_REVIEW, "why": why, "at": now})
     await _tell(connection, found)
     return NotNow(_S.MANUAL_REVIEW, why)
@@ -250,7 +260,7 @@ async def _post(connection: AsyncConnection, found: Any, entry: books.Entry, now
 
 
 async def _tell(connection: AsyncConnection, found: Any) -> None:
-    """Has the referral judged again: what it says of its legs, its case and its place in the queue may be other now."""
+    """Have the referral judged again: its legs, its case and its queue entries may have changed."""
     await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, found.referral_id, found.payout_id)
 
 
@@ -306,7 +316,7 @@ SELECT id FROM clawback WHERE case_id = :case AND state = :in_review ORDER BY cr
 )
 
 
-#: How each decision on a case recovers.
+#: The kind of clawback that each decision creates.
 KINDS: Final = {
     MoneyAct.REVERSE_CLAWBACK: ClawbackKind.REVERSE,
     MoneyAct.OFFSET_CLAWBACK: ClawbackKind.OFFSET,
@@ -315,7 +325,7 @@ KINDS: Final = {
 
 
 async def decided(connection: AsyncConnection, clawback: Any, keys: KeyRing) -> Decision | None:
-    """The genuine decision that begot the clawback in this row; None if there is none, or it says something else."""
+    """Return the verified decision that created the clawback in this row; None if none matches it."""
     if clawback.id is None:
         return None
     made = await decisions.on_subject(connection, clawback.case_id, keys)
@@ -323,7 +333,7 @@ async def decided(connection: AsyncConnection, clawback: Any, keys: KeyRing) -> 
 
 
 def begets(decision: Decision, clawback: Any) -> bool:
-    """Whether the clawback is, to the unit, the one of this decision of somebody who could make it."""
+    """Return whether the clawback is exactly the one that this decision orders, by a user with the role for it."""
     if decision.id != clawback.decision_id or clawback.id != clawback_id(decision.id):
         return False
     if not isinstance(decision.kind, MoneyAct) or not decision.roles & ROLES[decision.kind]:

@@ -1,4 +1,4 @@
-"""A clawback case as something to decide on: its digest, the acts that it takes now, and how much is left to take."""
+"""A clawback case as the subject of a decision: its digest, the acts possible now, and the amount left to recover."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -19,10 +19,10 @@ _A = MoneyAct
 
 
 async def shown(connection: AsyncConnection, case: UUID) -> ActSubject:
-    """The case as it stands, without a lock.
+    """Return the case as a subject, without a lock.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if there is no such case.
     """
     row = (await connection.execute(_ROW, {"id": case})).one_or_none()
     if row is None:
@@ -31,9 +31,9 @@ async def shown(connection: AsyncConnection, case: UUID) -> ActSubject:
 
 
 async def _subject(connection: AsyncConnection, row: Any) -> ActSubject:
-    """What is left of a leg is what was paid less what was taken back, is being taken back, or was given up."""
+    """Build the subject. What is left of a leg: the paid amount less recovered, pending and written-off amounts."""
     room_minor = row.paid_minor - row.taken_minor
-    # Only what its rail can write goes back over it; the rest is kept from what the payee gets next, or given up.
+    # The rail reverses only multiples of its smallest step; the rest can be offset or written off.
     step_minor = rail_catalogue.step_minor(row.rail, row.currency) if row.rail in rail_catalogue.CATALOGUE else 1
     reversible_minor = min(room_minor, row.reversible_minor or 0) // step_minor * step_minor
     what: Mapping[str, Any] = {
@@ -44,7 +44,7 @@ async def _subject(connection: AsyncConnection, row: Any) -> ActSubject:
         "paid": row.paid_minor,
         "taken": row.taken_minor,
         "in_review": row.in_review,
-        # What was taken may be given up again, and is another case to decide on then.
+        # A recovered amount may be given up again; that changes the case, and so its digest.
         "clawbacks": row.made,
     }
     takes: frozenset[MoneyAct] = frozenset()
@@ -78,8 +78,8 @@ CURRENCY: Final = text("""
     SELECT l.currency FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
 """)
 
-# A leg of which nothing was paid yet may still be: its payout's answer is awaited. What is left of its payout to be
-# had back is what was sent, to all of its legs, less what others are had back of.
+# A leg that is not paid yet may become so: its payout's outcome is pending. The amount of its payout that can still be
+# reversed is what was sent for all its legs, less all other reversals.
 _ROW: Final = statement(
     """
     SELECT c.*, l.program, l.beneficiary AS payee, l.rail, l.currency,

@@ -1,7 +1,7 @@
-"""Gathering the due legs of a program into the payouts of a cycle, some payees at a time.
+"""Gather the due legs of a program into the payouts of a cycle, a batch of payees at a time.
 
-Who comes next stands on the cycle's row, and what was gathered is committed with it: stopped anywhere and taken up
-again, each payee is gathered once.
+The cycle's row holds the last payee gathered (``cursor``) and is committed together with the batch. So every payee is
+gathered exactly once, even if the work is interrupted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,18 +31,18 @@ from referral_rewards.register.payees import deductions, tax_holds
 
 _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
 
-#: Of so many payees at a time, and about so many legs: their referrals are locked meanwhile.
+#: Limits of one batch; the referrals of its legs are locked meanwhile.
 _PAYEES_AT_ONCE: Final = 100
 _LEGS_AT_ONCE: Final = 500
-#: Of one payee no more are looked at: the rest is further away than the next cycle.
+#: At most so many legs of one payee are read: more do not fit into the next cycle.
 _LEGS_OF_A_PAYEE: Final = 10 * LEGS_MAX
 
-#: What was carried forward: legs and minor units, by reason and currency.
+#: The legs carried forward: their count and amount in minor units, by reason and currency.
 Tally = dict[tuple[str, str], list[int]]
 
 
 async def gather(connection: AsyncConnection, cycle: Any, now: datetime) -> bool:
-    """Gathers the next payees of a cycle, whose row is given; whether there may be more."""
+    """Gather the next payees of a cycle and return whether there may be more. ``cycle`` is its row."""
     its = await cycles.timing(connection, cycle.program, now)
     versions = list(its.versions) if its is not None else []
     asked = {"program": cycle.program, "versions": versions, "after": cycle.cursor}
@@ -52,7 +52,7 @@ async def gather(connection: AsyncConnection, cycle: Any, now: datetime) -> bool
         return False
     its_legs = {**asked, "payees": payees, "legs_max": _LEGS_OF_A_PAYEE}
     found = (await connection.execute(_LEGS, its_legs)).all()
-    # Whatever takes a leg back holds its referral: what is still due under these locks stays so until the commit.
+    # Cancelling a leg takes its referral's lock: legs that are due under these locks stay due until the commit.
     await connection.execute(_HOLD_REFERRALS, {"referrals": sorted({each.referral_id for each in found})})
     await deductions.hold_payees(connection, payees)
     held = await cycles.hold(connection, cycle.id)
@@ -75,8 +75,10 @@ async def gather(connection: AsyncConnection, cycle: Any, now: datetime) -> bool
 async def due(
     connection: AsyncConnection, program: str, now: datetime, after: str | None, payees_max: int
 ) -> tuple[Sequence[Any], str | None]:
-    """The rows of the legs due to the program's next payees, to be looked at; and the last of these, None at the end.
-    Whether one must wait for a tax form is as it was last decided."""
+    """Return the rows of the legs due to the program's next payees, and the last payee; None at the end.
+
+    This is for display: whether a leg waits for a tax form is as it was last decided.
+    """
     its = await cycles.timing(connection, program, now)
     asked = {"program": program, "versions": list(its.versions) if its is not None else [], "after": after}
     waiting = (await connection.execute(_PAYEES, {**asked, "limit": payees_max + 1})).all()
@@ -86,7 +88,7 @@ async def due(
 
 
 def due_leg(row: Any) -> DueLeg:
-    """A leg from its row."""
+    """Return a due leg from its row."""
     return DueLeg(
         id=row.id,
         payee=row.beneficiary,
@@ -99,12 +101,12 @@ def due_leg(row: Any) -> DueLeg:
 
 
 def minimum_of(cycle: Any) -> Minimum | None:
-    """The least that is paid to one payee in the cycle of that row."""
+    """Return the minimum amount that the cycle pays to one payee; None if it has no minimum."""
     return None if cycle.minimum_minor is None else Minimum(cycle.minimum_minor, cycle.currency)
 
 
 def tally(carried: Iterable[Carried], before: Iterable[Mapping[str, Any]] = ()) -> Tally:
-    """What was carried forward, added to what was ``listed`` before."""
+    """Return the totals carried forward: ``carried`` added to the totals ``listed`` before."""
     total: Tally = {(each["why"], each["currency"]): [each["legs"], each["amount_minor"]] for each in before}
     for each in carried:
         counted = total.setdefault((each.why, each.leg.currency), [0, 0])
@@ -114,7 +116,7 @@ def tally(carried: Iterable[Carried], before: Iterable[Mapping[str, Any]] = ()) 
 
 
 def listed(total: Tally) -> list[dict[str, Any]]:
-    """What was carried forward, as a cycle's summary says it."""
+    """Return the totals carried forward in the form of a cycle's summary."""
     return [
         {"why": why, "currency": currency, "legs": legs, "amount_minor": amount_minor}
         for (why, currency), (legs, amount_minor) in sorted(total.items())
@@ -122,7 +124,7 @@ def listed(total: Tally) -> list[dict[str, Any]]:
 
 
 def _next(waiting: Sequence[Any]) -> list[str]:
-    """The payees of the next batch: as many as bring about so many legs together, and at least one."""
+    """Return the payees of the next batch: until their legs reach the limit, and at least one payee."""
     payees, legs = [], 0
     for each in waiting:
         payees.append(each.beneficiary)

@@ -1,7 +1,7 @@
-"""A leg leaves the payout of a cycle that was never sent: its claim changed, or its approval was taken back.
+"""Take legs out of unsent payouts of a cycle: their claim changed, or their approval was withdrawn.
 
-The payout is frozen anew without it and the others go on; once one was sent, nothing changes what it pays. What leaves
-because the referral's other reward was sent already comes before a person, in a payout of its own.
+The payout is frozen again without the leg, and its other legs stay. A payout that was sent never changes. If the
+referral's other reward was already sent, the leg goes to a person for review, in a payout of its own.
 """
 
 from datetime import datetime
@@ -22,15 +22,15 @@ from referral_rewards.register.payees.planning import plan_own
 
 _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
 
-#: Reserved legs that nothing was sent of, in a cycle's payout or waiting for one.
+#: The states in which a cycle's payout was not sent yet.
 _UNSENT: Final = frozenset({PayoutState.PLANNED, PayoutState.APPROVED, PayoutState.MANUAL_REVIEW})
 
 
 async def leave(connection: AsyncConnection, payout: UUID, leg: UUID, why: str, at: datetime) -> bool:
-    """Takes a leg out of an unsent payout of a cycle; whether it did. What is left of it is planned anew, or if that is
-    nothing, or too little to be paid, the payout is cancelled and its other legs are due again.
+    """Take a leg out of an unsent payout of a cycle, and return whether that was possible.
 
-    The caller holds the leg's referral.
+    The payout is planned again with its remaining legs. If none remain, or less than the minimum, it is cancelled and
+    the remaining legs are due again. The caller holds the leg's referral.
     """
     its = (await connection.execute(_PAYOUT, {"id": payout})).one()
     await deductions.hold_payees(connection, [its.payee])
@@ -38,7 +38,7 @@ async def leave(connection: AsyncConnection, payout: UUID, leg: UUID, why: str, 
     its = (await connection.execute(_HOLD, {"id": payout})).one()
     if cycle is None or its.first_sent_at is not None or its.state not in _UNSENT:
         return False
-    # While the list is gathered it never was on it; afterwards it stays there, as one that left.
+    # Before the list is frozen the leg disappears from it; afterwards it stays listed, as one that left.
     gathering = cycle.frozen_at is None
     await connection.execute(_FORGET if gathering else _UNLINK, {"payout": payout, "leg": leg})
     legs = (await connection.execute(_LEGS, {"id": payout})).all()
@@ -62,7 +62,7 @@ async def leave(connection: AsyncConnection, payout: UUID, leg: UUID, why: str, 
 
 
 async def too_little(connection: AsyncConnection, cycle: Any, payout: Any) -> bool:
-    """Whether the payee is paid less than the minimum by what is left of the cycle, and was sent nothing of it yet."""
+    """Return whether the rest of the cycle pays the payee less than the minimum and nothing of it was sent yet."""
     minimum = minimum_of(cycle)
     if minimum is None:
         return False
@@ -72,7 +72,7 @@ async def too_little(connection: AsyncConnection, cycle: Any, payout: Any) -> bo
 
 
 async def cancel(connection: AsyncConnection, payout: Any, why: str, at: datetime) -> None:
-    """Cancels an unsent payout of a cycle, which is held; its legs are due again."""
+    """Cancel an unsent payout of a cycle; its legs are due again. The caller holds the payout."""
     await connection.execute(_UNLINK_ALL, {"payout": payout.id})
     await deductions.free(connection, payout.id)
     values = {"state": PayoutState.CANCELLED, "why": why, "updated_at": at}
@@ -82,9 +82,10 @@ async def cancel(connection: AsyncConnection, payout: Any, why: str, at: datetim
 async def set_aside(
     connection: AsyncConnection, leg: Any, payout: UUID | None, round_: int, why: str, at: datetime
 ) -> None:
-    """Puts an unsent leg before a person, in a payout of its own instead of the cycle's that it may be in.
+    """Send an unsent leg to a person for review, in a payout of its own instead of the cycle's.
 
-    The caller holds the referral, of whose present ``round_`` the leg is. What people then release is judged anew.
+    The caller holds the referral; the leg belongs to its current ``round_``. If a person releases the payout, its
+    claim is judged again.
     """
     if payout is not None and not await leave(connection, payout, leg.id, why, at):
         return
@@ -93,14 +94,14 @@ async def set_aside(
 
 
 def waits_for_a_cycle(leg: Any) -> bool:
-    """Whether a leg, with its payout, is in one of a cycle that was never sent, or waits for the next cycle."""
+    """Return whether a reserved leg is in an unsent payout of a cycle, or waits for the next cycle."""
     if leg.state != LegState.RESERVED:
         return False
     return leg.payout_id is None or (leg.cycle_id is not None and leg.first_sent_at is None)
 
 
 async def _freeze(connection: AsyncConnection, payout: UUID, request: PaymentRequest) -> None:
-    """Since when it stands where it stands says ``updated_at``: how long a source is waited for begins with that."""
+    """Freeze a new request. ``updated_at`` stays: it tells since when the payout waits, also for a source's answer."""
     body = request.body()
     values = {"amount_minor": request.amount_minor, "body": body, "body_hash": body_hash(body)}
     await connection.execute(update(_payouts).where(_payouts.c.id == payout).values(values))

@@ -1,7 +1,7 @@
-"""The list of a cycle: its digest, that finance releases, and what it comes to.
+"""The list of a cycle: its digest, which finance signs to release it, and its totals.
 
-A leg that leaves its payout once the list is frozen stays on it, so that the digest is the same however often it is
-reckoned. What is paid may be less than the list, and never more.
+A leg that leaves its payout after the list was frozen stays listed, so that the digest never changes. A cycle may pay
+less than its list, and never more.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from referral_rewards.domain.payouts.states import AT_REST, PayoutState
 
 
 async def digest_of(connection: AsyncConnection, cycle: UUID) -> str:
-    """The digest over the cycle's list as it stands, read payout by payout, however long it is."""
+    """Return the digest of the cycle's current list; it is streamed, so the list may be long."""
     return (await _read(connection, cycle))[0]
 
 
 async def lists(connection: AsyncConnection, payout: Any) -> bool:
-    """Whether a payout, of which the row is given, stands as it is on the list of its cycle that was frozen.
+    """Return whether a payout is on the frozen list of its cycle, exactly as its row says.
 
-    Finance signs the digest of the whole list. It is reckoned once for each list, and not for each of its payouts.
+    Finance signs the digest of the whole list. The digest is computed once for each list, not for each payout.
     """
     cycle = (await connection.execute(_DIGEST, {"cycle": payout.cycle_id})).one()
     if cycle.digest not in _FROZEN:
@@ -38,7 +38,7 @@ async def lists(connection: AsyncConnection, payout: Any) -> bool:
     return row is not None and _FROZEN[cycle.digest].get(payout.id) == _line(row)
 
 
-#: The lines of lists by their digests, which say all that is in them: what is kept here can't be out of date.
+#: A cache of lists' lines by digest. The digest covers every line, so an entry is never out of date.
 _FROZEN: Final[dict[str, Mapping[UUID, str]]] = {}
 _FROZEN_MAX: Final = 4
 
@@ -56,17 +56,17 @@ def _line(row: Any) -> str:
 
 
 async def totals(connection: AsyncConnection, cycle: UUID) -> list[dict[str, Any]]:
-    """What the payouts come to, by rail and currency: how many there are, of how many legs, and how much is sent."""
+    """Return totals by rail and currency: the number of payouts and legs, and the amount to send."""
     return [dict(row._mapping) for row in await connection.execute(_TOTALS, {"cycle": cycle})]
 
 
 async def outcome(connection: AsyncConnection, cycle: UUID) -> list[dict[str, Any]]:
-    """Where the payouts stand, by state and currency."""
+    """Return totals of the payouts by state and currency."""
     return [dict(row._mapping) for row in await connection.execute(_OUTCOME, {"cycle": cycle})]
 
 
 async def over(connection: AsyncConnection, cycle: UUID) -> bool:
-    """Whether every payout of the cycle is at rest."""
+    """Return whether every payout of the cycle is at rest."""
     return not (await connection.execute(_MOVING, {"cycle": cycle})).scalar_one()
 
 

@@ -1,4 +1,4 @@
-"""Payout cycles on record: opening them on their day, reading them, and what people decided on them."""
+"""Open payout cycles on their day, load and save their rows, and read the decisions on them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from models.statuses import spelled
 from referral_rewards.domain.cycles.authority import CycleAuthority, authority
 from referral_rewards.domain.cycles.grouping import Minimum, cycle_id, latest_due, opens_at
 from referral_rewards.domain.cycles.states import CycleState
-from referral_rewards.domain.errors import NotFound, RequestInvalid
+from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.payouts.states import AT_REST
 from referral_rewards.domain.programs.terms import PayoutCycle, Terms
 from referral_rewards.register import outbox, programs
@@ -30,9 +30,10 @@ _table = PayoutCycleRow.__table__  # type: ignore[attr-defined]
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How a program pays in cycles: by which version of its terms, on which days, and since when.
+    """How a program pays in cycles: under which version of its terms, on which days, and since when.
 
-    ``versions`` are all that pay in cycles: the legs of their referrals wait for one, whichever is in force now.
+    ``versions`` are all versions that pay in cycles. Legs of referrals under any of them wait for a cycle, whichever
+    version is in force now.
     """
 
     version: int
@@ -51,10 +52,10 @@ class Timing:
 
 
 async def timing(connection: AsyncConnection, program: str, now: datetime) -> Timing | None:
-    """How a program pays in cycles at ``now``; None if none of the terms that ever came into force did.
+    """Return how a program pays in cycles at ``now``; None if no version that came into force pays in cycles.
 
-    The newest terms in force that pay in cycles say when. Rewards that were promised before a program began to pay at
-    once still wait for one.
+    The newest such version sets the days. If newer terms pay at once, rewards under the older ones still wait for a
+    cycle.
     """
     known = await programs.versions(connection, program)
     cyclic = {number: terms for number, terms in known if isinstance(terms.payouts.timing, PayoutCycle)}
@@ -71,13 +72,15 @@ async def timing(connection: AsyncConnection, program: str, now: datetime) -> Ti
 
 
 async def paying_in_cycles(connection: AsyncConnection) -> Sequence[str]:
-    """The programs with terms that pay in cycles, in force or yet to come."""
+    """Return the programs with terms that pay in cycles, in force now or later."""
     return (await connection.execute(_PROGRAMS)).scalars().all()
 
 
 async def open_due(connection: AsyncConnection, program: str, now: datetime) -> UUID | None:
-    """Opens the program's latest cycle that has fallen due, and wakes its workflow; None where there is none, or it
-    was opened before. One of before its terms were published never is."""
+    """Open the program's latest due cycle and wake its workflow; return its id.
+
+    Returns None if no cycle is due or it was opened before. A cycle due before its terms were published is not opened.
+    """
     its = await timing(connection, program, now)
     if its is None:
         return None
@@ -88,16 +91,16 @@ async def open_due(connection: AsyncConnection, program: str, now: datetime) -> 
 
 
 async def open_early(connection: AsyncConnection, program: str, now: datetime) -> tuple[UUID, bool]:
-    """Opens a cycle of today, whatever the day; True beside it if there is one already.
+    """Open a cycle for today, even if none is due today. Return its id and whether it was open already.
 
     Raises:
         NotFound: if there is no such program.
-        RequestInvalid: if it does not pay in cycles.
+        RequestInvalid: if the program does not pay in cycles.
     """
     its = await timing(connection, program, now)
     if its is None:
         if not await programs.versions(connection, program):
-            raise NotFound("program", program)
+            raise await programs.unknown(connection, program)
         raise RequestInvalid(f"program {program} pays at once, not in cycles", "program")
     due_on = now.astimezone(its.terms.zone).date()
     opened = await _open(connection, its, due_on, now)
@@ -105,34 +108,34 @@ async def open_early(connection: AsyncConnection, program: str, now: datetime) -
 
 
 async def row(connection: AsyncConnection, cycle: UUID) -> Any | None:
-    """The cycle as it stands, unlocked."""
+    """Return the cycle's row without a lock."""
     return (await connection.execute(_ROW, {"id": cycle})).one_or_none()
 
 
 async def hold(connection: AsyncConnection, cycle: UUID) -> Any | None:
-    """The cycle's row, locked until the transaction ends; taken after referrals' rows and before those of payouts."""
+    """Return the cycle's row, locked until the transaction ends. Lock it after referrals and before payouts."""
     return (await connection.execute(_HOLD, {"id": cycle})).one_or_none()
 
 
 async def share(connection: AsyncConnection, cycle: UUID) -> Any | None:
-    """The same, beside others who only want it to stay as it is: nothing is decided on it meanwhile."""
+    """Return the cycle's row under a shared lock, so that nothing is decided on it until the transaction ends."""
     return (await connection.execute(_SHARE, {"id": cycle})).one_or_none()
 
 
 async def write(connection: AsyncConnection, cycle: UUID, now: datetime, **values: Any) -> None:
-    """Writes to the cycle's row, which is held."""
+    """Save values to the cycle's row. The caller holds it."""
     await connection.execute(update(_table).where(_table.c.id == cycle).values(**values, updated_at=now))
     if "state" in values:
         await queue.keep_cycle(connection, cycle)
 
 
 async def wake_once_over(connection: AsyncConnection, cycle: UUID) -> None:
-    """Wakes a cycle if the payout that came to rest in this transaction was its last one."""
+    """Wake a cycle's workflow if all its payouts are at rest."""
     await connection.execute(_WAKE_ONCE_OVER, {"cycle": cycle})
 
 
 async def decided(connection: AsyncConnection, cycle: Any, keys: KeyRing) -> CycleAuthority:
-    """What people decided on the cycle of that row."""
+    """Return what people decided on the cycle; ``cycle`` is its row."""
     made = await decisions.on_subject(connection, cycle.id, keys)
     stands = authority(cycle.id, cycle.digest, [each.signoff for each in made])
     if stands.released_by is not None and await decisions.barred(connection, [stands.released_by]):
@@ -141,7 +144,7 @@ async def decided(connection: AsyncConnection, cycle: Any, keys: KeyRing) -> Cyc
 
 
 async def note_applied(connection: AsyncConnection, cycle: Any, keys: KeyRing, now: datetime) -> None:
-    """Notes the decisions on the cycle that were carried out."""
+    """Record which decisions on the cycle were carried out."""
     made = await decisions.on_subject(connection, cycle.id, keys)
     signoffs = [each.signoff for each in made]
     turns = [authority(cycle.id, cycle.digest, signoffs[:count]).turn for count in range(len(made) + 1)]

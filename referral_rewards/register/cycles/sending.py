@@ -1,7 +1,7 @@
-"""What a payout of a cycle needs beside each leg's approval: that finance released the cycle, and nobody stopped it.
+"""Check that finance released a payout's cycle and nobody stopped it; a payout needs this beside each leg's approval.
 
-Asked inside the transaction that commits the attempt, of nothing but signatures. A leg whose claim changed leaves the
-payout, and the others go on.
+The check runs in the transaction that commits the attempt, and relies only on signatures. A leg whose claim changed
+leaves the payout; the other legs stay.
 """
 
 from collections.abc import Sequence
@@ -24,17 +24,17 @@ from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 
 _P = PayoutState
-#: What was sent before is not sent again while its cycle is stopped; its turn comes once that goes on.
+#: How long a payout that was sent before waits before it looks again whether its stopped cycle was resumed.
 _WHILE_STOPPED: Final = timedelta(minutes=10)
 
-#: Where a payout then stands, why, and when to ask again; None: not before somebody wakes it.
+#: The payout's state, why it waits, and how long until it is tried again; None: not before something wakes it.
 Wait = tuple[PayoutState, str, timedelta | None]
 
 
 async def hold(connection: AsyncConnection, payout: Any) -> Any | None:
-    """The cycle of a payout, so that nothing is decided on it until the transaction ends; None for one of a referral.
+    """Return the payout's cycle under a shared lock; None if the payout belongs to a referral.
 
-    Taken after the referrals' rows and before the payout's.
+    Lock it after the referrals' rows and before the payout's.
     """
     if payout.cycle_id is None:
         return None
@@ -45,7 +45,7 @@ async def hold(connection: AsyncConnection, payout: Any) -> Any | None:
 async def wait(
     connection: AsyncConnection, payout: Any, cycle: Any | None, now: datetime, keys: KeyRing
 ) -> Wait | None:
-    """Why a payout of a cycle, whose row is held, is not to be sent now; None: as far as its cycle goes it may be."""
+    """Return why the cycle does not let the payout be sent now; None if it may be. The caller holds the payout."""
     if payout.cycle_id is None:
         return None
     state = PayoutState(payout.state)
@@ -69,10 +69,10 @@ async def wait(
 async def drop(
     connection: AsyncConnection, referral: Any, legs: Sequence[Any], payout: Any, why: str, now: datetime
 ) -> None:
-    """Takes the legs of a referral out of an unsent payout: their claim changed since it was approved.
+    """Take a referral's legs out of an unsent payout, because their claim changed after its approval.
 
-    Where nothing of the referral was sent it is judged anew, which takes the approval back or lets the legs wait for
-    the next cycle; else they come before a person. The referral and the payout are held.
+    If nothing of the referral was sent, it is judged again: the approval becomes void, or the legs wait for the next
+    cycle. Otherwise the legs go to a person for review. The caller holds the referral and the payout.
     """
     for leg in legs:
         if referral.status == ReferralStatus.PAYING:
@@ -81,7 +81,7 @@ async def drop(
             await cycle_legs.leave(connection, payout.id, leg.id, why, now)
     if referral.status != ReferralStatus.PAYING:
         await referrals.write(connection, referral, now, claim_version=claims.NEVER_JUDGED)
-    # What was planned counted in their year: what waits for a form because of it may go on.
+    # The planned amount counted towards the payees' year; legs on tax hold because of it may now be released.
     await tax_holds.wake(connection, {leg.beneficiary for leg in legs}, besides=referral.id)
     await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral.id, payout.id)
 
@@ -95,7 +95,7 @@ def _why_not(released_by: str | None, *, stopped: bool) -> str:
 
 
 async def _back(connection: AsyncConnection, payout: Any, why: str, now: datetime) -> Wait:
-    """Puts an unsent payout back among those that wait for their cycle."""
+    """Put an unsent payout back to planned, where it waits for its cycle."""
     await connection.execute(_BACK, {"id": payout.id, "why": why, "at": now})
     return _P.PLANNED, why, None
 

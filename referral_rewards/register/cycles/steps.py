@@ -1,7 +1,7 @@
-"""Carries a payout cycle one bounded step further: gather, freeze, wait for finance, release, wait for payouts, end.
+"""Advance a payout cycle by one bounded step: gather, freeze, wait for finance, release, wait for payouts, end.
 
-Each step begins from the cycle's row and from what people signed, and commits how far it came. Killed anywhere and run
-again it goes on from there, so that nobody is paid twice and nothing is lost.
+Each step starts from the cycle's row and the signed decisions, and commits its progress. After a crash the next run
+continues there, so nothing is paid twice and nothing is lost.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
 
 _S = CycleState
-#: So many payouts are released, or taken back, in one transaction.
+#: How many payouts are released, or taken back, in one transaction.
 _PAYOUTS_AT_ONCE: Final = 500
 #: Sorts before the id of every payout.
 _BEGINNING: Final = "00000000-0000-0000-0000-000000000000"
@@ -30,14 +30,14 @@ _BEGINNING: Final = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True, slots=True)
 class CycleStep:
-    """Where a cycle stands after a step. ``more``: the next one can be taken at once, without waiting for anybody."""
+    """The state of a cycle after a step. ``more``: the next step can be taken at once."""
 
     state: CycleState
     more: bool
 
 
 async def step(connection: AsyncConnection, cycle: UUID, now: datetime, keys: KeyRing) -> CycleStep | None:
-    """Takes the next step of a cycle, in the caller's transaction; None if there is no such cycle."""
+    """Take the next step of a cycle in the caller's transaction, and return it; None if there is no such cycle."""
     row = await cycles.row(connection, cycle)
     if row is None:
         return None
@@ -63,7 +63,7 @@ async def step(connection: AsyncConnection, cycle: UUID, now: datetime, keys: Ke
 
 
 async def _freeze(connection: AsyncConnection, row: Any, now: datetime) -> CycleStep:
-    """Ends the list: nothing is added to it any more. One without a payout has nothing to be released for."""
+    """Freeze the list: nothing is added to it any more. A cycle without payouts is done at once."""
     totals = await cycle_list.totals(connection, row.id)
     summary = {"totals": totals, "carried": row.summary.get("carried", [])}
     state = _S.FROZEN if totals else _S.DONE
@@ -82,9 +82,9 @@ async def _freeze(connection: AsyncConnection, row: Any, now: datetime) -> Cycle
 
 
 async def _released(connection: AsyncConnection, row: Any, now: datetime, keys: KeyRing) -> CycleStep:
-    """Begins to pay a list that finance released, if it is still the one that was frozen."""
+    """Begin to pay a list that finance released, if it is unchanged since it was frozen."""
     if (await cycles.decided(connection, row, keys)).released_by is None:
-        await cycles.write(connection, row.id, now)  # looked at: the sweep need not
+        await cycles.write(connection, row.id, now)  # touch the row, so that the sweep does not wake it
         return CycleStep(_S.FROZEN, more=False)
     if await cycle_list.digest_of(connection, row.id) != row.digest:
         summary = {**row.summary, "refused": "the list is not the one that was frozen"}
@@ -94,7 +94,7 @@ async def _released(connection: AsyncConnection, row: Any, now: datetime, keys: 
 
 
 async def _send(connection: AsyncConnection, row: Any, now: datetime) -> CycleStep:
-    """Approves the next planned payouts and wakes their workflows; once there are none left, waits for them to rest."""
+    """Approve the next planned payouts and wake their workflows; once none are left, wait until all are at rest."""
     if row.cursor is not None:
         asked = {"cycle": row.id, "after": row.cursor, "limit": _PAYOUTS_AT_ONCE, "at": now}
         last = (await connection.execute(_RELEASE, asked)).scalar_one()
@@ -109,7 +109,7 @@ async def _send(connection: AsyncConnection, row: Any, now: datetime) -> CycleSt
 
 
 async def _stopped(connection: AsyncConnection, row: Any, now: datetime, keys: KeyRing) -> CycleStep:
-    """Takes back what was approved and not sent yet, until somebody resumes the cycle where it stood."""
+    """Take back the payouts that are approved and unsent; then wait until a person resumes the cycle."""
     if row.cursor is not None and row.frozen_at is not None:
         asked = {"cycle": row.id, "after": row.cursor, "limit": _PAYOUTS_AT_ONCE, "at": now}
         last = (await connection.execute(_TAKE_BACK, asked)).scalar_one()
@@ -125,8 +125,10 @@ async def _stopped(connection: AsyncConnection, row: Any, now: datetime, keys: K
 
 
 async def _turned(connection: AsyncConnection, row: Any, to: CycleState, now: datetime, keys: KeyRing) -> CycleStep:
-    """Carries out what people decided. What follows goes through the payouts from their beginning; gathering goes on
-    where it was."""
+    """Carry out people's decision: change the state.
+
+    Releasing and stopping go through the payouts from the start; gathering continues where it was.
+    """
     decided = await cycles.decided(connection, row, keys)
     gathering = row.frozen_at is None
     cursor = row.cursor if gathering else _BEGINNING if to in (_S.RELEASED, _S.STOPPED) else None
@@ -135,7 +137,7 @@ async def _turned(connection: AsyncConnection, row: Any, to: CycleState, now: da
     return CycleStep(to, more=True)
 
 
-# The batch is chosen by id alone: what is not to be changed is passed over, and never looked at again.
+# The batch is chosen by id alone: payouts in another state are skipped and not read again.
 _RELEASE: Final = statement(
     f"""
 WITH batch AS (

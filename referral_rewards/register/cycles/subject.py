@@ -1,4 +1,4 @@
-"""A payout cycle as something to decide on: its digest, the acts that it takes now, and who may not decide."""
+"""A payout cycle as the subject of a decision: its digest, the acts that are possible now, and who may not decide."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -17,10 +17,10 @@ _A = MoneyAct
 
 
 async def shown(connection: AsyncConnection, cycle: UUID) -> ActSubject:
-    """The cycle as it stands, without a lock.
+    """Return the cycle as a subject, without a lock.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if there is no such cycle.
     """
     row = (await connection.execute(_ROW, {"id": cycle})).one_or_none()
     if row is None:
@@ -29,7 +29,7 @@ async def shown(connection: AsyncConnection, cycle: UUID) -> ActSubject:
 
 
 async def released_by(connection: AsyncConnection, cycle: UUID | None, keys: KeyRing) -> frozenset[str]:
-    """Whoever answers for what a cycle pays: who released its list, or had it resumed. Nobody, without a cycle."""
+    """Return the users who released or resumed the cycle; empty without a cycle."""
     if cycle is None:
         return frozenset()
     made = await decisions.on_subject(connection, cycle, keys)
@@ -37,7 +37,7 @@ async def released_by(connection: AsyncConnection, cycle: UUID | None, keys: Key
 
 
 async def _subject(connection: AsyncConnection, row: Any) -> ActSubject:
-    """Whoever is paid by the cycle decides nothing on it: by any mark that is known of a payee."""
+    """Build the subject. Its parties, who may not decide, are all payees of the cycle, by any known mark."""
     return ActSubject(
         SubjectKind.CYCLE,
         row.id,
@@ -49,7 +49,7 @@ async def _subject(connection: AsyncConnection, row: Any) -> ActSubject:
     )
 
 
-#: The referrals of its list are held by each payout, one at a time.
+#: A decision on a cycle locks no referrals; each payout locks its own when it is sent.
 REFERRALS: Final = text("SELECT id FROM referral WHERE false AND id = CAST(:id AS text)")
 
 LOCK: Final = text("SELECT 1 FROM payout_cycle WHERE id = :id FOR UPDATE")

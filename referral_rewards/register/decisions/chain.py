@@ -1,4 +1,4 @@
-"""The register of decisions: append-only, hash-chained and signed (SPEC §6). Only the API appends; anyone verifies."""
+"""The chain of decisions: append-only, hashed and signed (SPEC §6). Only the API appends; any process can verify."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ Kind = DecisionKind | MoneyAct
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision on record. ``claim_id`` is what it is about: a claim or, of a `MoneyAct`, its subject."""
+    """A recorded decision. ``claim_id`` is the id of its subject: a claim or, for a `MoneyAct`, what it acts on."""
 
     seq: int
     id: UUID
@@ -50,7 +50,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class NewDecision:
-    """A decision about to be recorded: every rule has been asked."""
+    """A decision to be recorded, after every rule has admitted it."""
 
     referral: str
     claim_id: UUID
@@ -65,7 +65,7 @@ class NewDecision:
 
 
 async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) -> Decision:
-    """Signs a decision and puts it at the end of the chain, in the caller's transaction."""
+    """Sign a decision, append it to the chain in the caller's transaction, and return it."""
     await lock(connection, Lock.DECISIONS)
     head = (await connection.execute(select(DecisionHead.__table__))).one_or_none()  # type: ignore[attr-defined]
     decision = Decision(
@@ -129,7 +129,7 @@ async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) 
 async def on_referral(
     connection: AsyncConnection, referral: str, keys: KeyRing
 ) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
-    """The referral's decisions in the order they were made, and the ids of rows that nobody with a key has written."""
+    """Return the referral's verified decisions, oldest first, and the ids of rows that do not verify."""
     rows = await connection.execute(_IN_CHAIN, {"referrals": array([referral])})
     genuine, forged = [], []
     for row in rows:
@@ -142,7 +142,7 @@ async def on_referral(
 
 
 async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) -> tuple[Decision, ...]:
-    """The genuine decisions on a payout, a clawback case or a cycle, in the order they were made."""
+    """Return the verified decisions on a payout, a clawback case or a cycle, oldest first."""
     rows = await connection.execute(_ON_SUBJECT, {"subject": subject})
     return tuple(decision for row in rows if (decision := _verified(row, keys)) is not None)
 
@@ -150,7 +150,7 @@ async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) 
 async def on_referrals(
     connection: AsyncConnection, referrals: Collection[str], keys: KeyRing
 ) -> dict[str, list[Decision]]:
-    """The genuine decisions on some referrals, by referral, in the order they were made."""
+    """Return the verified decisions on some referrals, by referral, oldest first."""
     made: dict[str, list[Decision]] = {}
     if referrals:
         for row in await connection.execute(_IN_CHAIN, {"referrals": array(sorted(referrals))}):
@@ -160,7 +160,7 @@ async def on_referrals(
 
 
 async def chain_problems(connection: AsyncConnection, keys: KeyRing) -> list[str]:
-    """What is wrong with the whole chain, one sentence a problem; empty when every link and the head hold."""
+    """Check the whole chain and return one sentence for each problem; empty if every link and the head verify."""
     problems = []
     previous, seq = _BEGINNING, 0
     end = (0, _BEGINNING)
@@ -175,7 +175,7 @@ async def chain_problems(connection: AsyncConnection, keys: KeyRing) -> list[str
             problems.append(f"decision {row.seq} ({row.id}) carries no signature that we believe")
             disbelieved.add(row.hash)
             continue
-        # What follows a revoked key's decision is linked to it; what follows a forged row passes it over.
+        # The decision after one by a revoked key is linked to it; the decision after a forged row skips that row.
         if row.previous_hash != previous and row.previous_hash not in disbelieved:
             problems.append(f"decision {row.seq} does not follow the one before it")
         previous, end = row.hash, (row.seq, row.hash)
@@ -188,8 +188,10 @@ async def chain_problems(connection: AsyncConnection, keys: KeyRing) -> list[str
 
 
 async def end_problem(connection: AsyncConnection, since: int, keys: KeyRing) -> str | None:
-    """Why the end of the register is not to be relied on, in one sentence; None if every decision from the number
-    ``since`` on is there, up to where the signed head says. A denial that was deleted leaves no other trace.
+    """Return in one sentence why the end of the chain can't be trusted; None if no decision is missing.
+
+    Checks that every decision from number ``since`` up to the signed head exists. This is the only way to notice that
+    a denial was deleted.
     """
     end = (await connection.execute(_END, {"since": since})).one_or_none()
     if end is None or not keys.verifies(end.key_id, _head_message(end.seq, end.hash), end.signature):
@@ -202,16 +204,15 @@ async def end_problem(connection: AsyncConnection, since: int, keys: KeyRing) ->
 async def record_effect(
     connection: AsyncConnection, decisions: Sequence[UUID], effect: str, at: datetime, why: str
 ) -> None:
-    """Notes what came of decisions; a second time changes nothing."""
+    """Record the effect of decisions. Repeating the call changes nothing."""
     for decision_id in decisions:
         await connection.execute(_NOTE_EFFECT, {"id": decision_id, "effect": effect, "at": at, "why": why})
 
 
 async def standing(connection: AsyncConnection, made: Sequence[Decision]) -> tuple[Decision, ...]:
-    """The decisions without the approvals that are void (one that was void once stays so), and without those of
-    people who were barred since.
+    """Return the decisions without void approvals and without approvals by users who were barred since.
 
-    A denial or a hold can't be voided: what voids is not signed.
+    A void approval stays void. A denial or a hold can't be voided, because voiding is not signed.
     """
     approvals = [decision.id for decision in made if decision.kind is DecisionKind.APPROVE]
     void = {noted.decision_id for noted in await effects(connection, approvals) if noted.effect == "void"}
@@ -220,7 +221,7 @@ async def standing(connection: AsyncConnection, made: Sequence[Decision]) -> tup
 
 
 async def of_the_barred(connection: AsyncConnection, made: Sequence[Decision]) -> tuple[Decision, ...]:
-    """The approvals of people who have been barred since they made them."""
+    """Return the approvals by users who are now barred."""
     approvals = [decision for decision in made if decision.kind is DecisionKind.APPROVE]
     if not approvals:
         return ()
@@ -229,25 +230,25 @@ async def of_the_barred(connection: AsyncConnection, made: Sequence[Decision]) -
 
 
 async def barred(connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
-    """Those of the people who have been barred."""
+    """Return those of the users who are barred."""
     return frozenset(name for name, out in (await people(connection, names)).items() if out)
 
 
 async def people(connection: AsyncConnection, names: Collection[str]) -> Mapping[str, bool]:
-    """Those of these names that people bear, and whether each of them has been barred."""
+    """Return the names that belong to a user, each with whether that user is barred."""
     rows = await connection.execute(_PEOPLE, {"names": sorted(names)})
     return {row.name: row.barred for row in rows}
 
 
 async def effects(connection: AsyncConnection, decisions: Sequence[UUID]) -> list[Any]:
-    """The noted effects of decisions, oldest first."""
+    """Return the recorded effects of decisions, oldest first."""
     table = DecisionEffect.__table__  # type: ignore[attr-defined]
     found = await connection.execute(select(table).where(table.c.decision_id.in_(decisions)).order_by(table.c.at))
     return list(found)
 
 
 def _verified(row: Any, keys: KeyRing) -> Decision | None:
-    """The decision in a row, if it is linked to the row before it and signed by a key that we believe."""
+    """Return the decision in a row if it links to an earlier row and a trusted key signed it; else None."""
     try:
         decision = Decision(
             seq=row.seq,
@@ -293,7 +294,7 @@ def _message(decision: Decision, note_commitment: str, previous_hash: str, key_i
             "decided_at": decision.decided_at.isoformat(),
             "previous": previous_hash,
             "key": key_id,
-            # Left out where there are none, as in every decision from before there could be.
+            # Left out if there are none, so that decisions from before this field existed still verify.
             **({} if decision.details is None else {"details": dict(decision.details)}),
         }
     )
@@ -307,8 +308,8 @@ def _canonical(value: dict[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-# Each row with the hash that it is linked to, if an earlier row bears it: one out of its place does not verify, and a
-# forged one in between breaks nothing.
+# Each row with the hash that it links to, if an earlier row has it. A row out of order does not verify, and a forged
+# row in between breaks nothing.
 _LINKED: Final = """
 SELECT d.*,
        CASE WHEN d.previous_hash = repeat('0', 64)

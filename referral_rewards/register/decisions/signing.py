@@ -1,4 +1,4 @@
-"""Signatures under decisions: Ed25519. The API holds the private key; everybody else only knows public ones."""
+"""Ed25519 signatures on decisions. Only the API holds the private key; other processes have the public keys."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 
 class KeyStatus(StrEnum):
-    """Whether a key's signatures count: a retired key's still do, a revoked one's never did."""
+    """Whether a key's signatures count: those of a retired key still do, those of a revoked key do not."""
 
     ACTIVE = "active"
     RETIRED = "retired"
@@ -26,7 +26,7 @@ class KeyStatus(StrEnum):
 
 
 class Signer:
-    """Signs with the private key in a PEM file."""
+    """Signs decisions with an Ed25519 private key."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
@@ -34,10 +34,10 @@ class Signer:
 
     @classmethod
     def load(cls, path: Path) -> "Signer":
-        """The signer of a PEM file.
+        """Load the signer from a PEM file.
 
         Raises:
-            ValueError: if it holds no Ed25519 private key.
+            ValueError: if the file holds no Ed25519 private key.
         """
         key = load_pem_private_key(path.read_bytes(), password=None)
         if not isinstance(key, Ed25519PrivateKey):
@@ -49,27 +49,27 @@ class Signer:
         return cls(Ed25519PrivateKey.generate())
 
     def pem(self) -> bytes:
-        """The private key, to be written to a file that only its owner can read."""
+        """Return the private key as PEM. Write it only to a file that no one but its owner can read."""
         return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     def sign(self, message: bytes) -> str:
         return self._key.sign(message).hex()
 
     def public_entry(self) -> dict[str, str]:
-        """This key's entry in a verify file."""
+        """Return this key's entry for a verify file."""
         public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
         return {"key_id": self.key_id, "public_key": public, "status": KeyStatus.ACTIVE}
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The public keys whose signatures are believed, from a file that the database can't reach."""
+    """The trusted public keys, from a file that the database can't change."""
 
     keys: Mapping[str, Ed25519PublicKey]
 
     @classmethod
     def load(cls, path: Path) -> "KeyRing":
-        """The keys of a verify file, a JSON list of ``{key_id, public_key (hex), status}``, without revoked ones."""
+        """Load a verify file: a JSON list of ``{key_id, public_key (hex), status}``. Revoked keys are left out."""
         return cls.of(json.loads(path.read_text()))
 
     @classmethod
@@ -83,7 +83,7 @@ class KeyRing:
         )
 
     def verifies(self, key_id: str, message: bytes, signature: str) -> bool:
-        """Whether a key that we believe made this signature."""
+        """Return whether a trusted key made this signature."""
         key = self.keys.get(key_id)
         if key is None:
             return False

@@ -1,4 +1,4 @@
-"""Takes a file of facts into the register, a batch a transaction, so that an interrupted one is cheap to go on with."""
+"""Record a file of facts, one batch per transaction, so that an interrupted file can be resumed cheaply."""
 
 import asyncio
 import sys
@@ -16,21 +16,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.session import Database
 from referral_rewards.domain.errors import FactConflict, Problem
 from referral_rewards.domain.facts import keys
-from referral_rewards.domain.facts.events import Event, too_far_ahead
+from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.facts.file_check import told_apart
+from referral_rewards.domain.facts.jsonl import Line
 from referral_rewards.register import outbox
 from referral_rewards.register.facts.intake import Intake, Prepared, Recorded
-from referral_rewards.register.facts.jsonl import Line
 from referral_rewards.register.locks import Lock, retrying
 
 BATCH_LINES: Final = 500
-#: How soon the thread that reads ahead gives way to a statement's answer. By Python's default of 5 ms a batch's ten
-#: statements would wait longer for it than for Postgres.
+#: The interpreter's switch interval while a thread reads ahead. With Python's default of 5 ms a batch's ten statements
+#: would wait longer for that thread than for Postgres.
 _HAND_OVER_SECONDS: Final = 0.0005
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of a file's lines; ``refused`` counts those that could not be taken. ``batch`` is the file's."""
+    """The counts of a file's lines by outcome; ``refused`` lines hold no fact that we can record now."""
 
     batch: UUID | None = None
     recorded: int = 0
@@ -40,30 +41,30 @@ class Tally:
 
 
 Tell = Callable[[int, Problem], None]
-"""Told of each problem with the number of its line."""
+"""Called for each problem, with the number of its line."""
 
 Progress = Callable[[int], None]
-"""Told how many bytes of the file are done."""
+"""Called with the number of bytes of the file that are done."""
 
 
 Guard = Callable[[AsyncConnection], Awaitable[None]]
-"""Asked in each transaction that stores facts; what it raises stops the file there."""
+"""Called in each transaction that stores facts; if it raises, the file stops there."""
 
 
 class Facts(Protocol):
-    """Facts to be taken in: a file of ours, or one that is being sent to us."""
+    """Facts to be recorded: from a local file, or from a request body."""
 
     @property
     def name(self) -> str:
-        """Names them when they are taken in again: a hash of their content."""
+        """A name by which an interrupted file is resumed: a hash of its content."""
 
     def batches(self, size: int) -> Iterator[tuple[list[Line], int]]:
-        """Their lines in order, ``size`` at a time, each time with the bytes read so far. Reading may block."""
+        """Yield the lines in order, ``size`` at a time, with the number of bytes read so far. Reading may block."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Lines of a file, read and prepared: the facts that can be taken, and the lines that can't."""
+    """Lines of a file, read and prepared: the facts that can be recorded, and the refused lines."""
 
     taken: tuple[tuple[int, Event], ...]
     refused: tuple[Line, ...]
@@ -72,7 +73,7 @@ class _Batch:
 
 
 class FileIntake:
-    """Takes files in. Problems go to ``tell`` as they are found; good lines land whatever stands beside them."""
+    """Records files of facts and passes problems to ``tell`` as they are found."""
 
     def __init__(
         self,
@@ -90,7 +91,7 @@ class FileIntake:
         self._guard = guard
 
     async def take(self, file: Facts) -> Tally:
-        """Takes a file in, a batch a transaction. Taken in again it goes on where it stopped."""
+        """Record the good lines of a file, one batch per transaction. A second call resumes an interrupted file."""
         async with self._database.transaction() as connection:
             batch = await open_batch(connection, file.name, datetime.now(UTC))
         tally = Tally(batch)
@@ -104,9 +105,9 @@ class FileIntake:
         return tally
 
     async def take_whole(self, file: Facts) -> Tally:
-        """Takes a file in entirely or not at all: the first look stores nothing, the second is one transaction.
+        """Record a file entirely or not at all: a first pass only checks it, a second stores it in one transaction.
 
-        ``refused`` or ``conflicts`` above zero say that nothing was stored.
+        If ``refused`` or ``conflicts`` is above zero, nothing was stored.
         """
         looked = Tally()
         async for read in self._ahead(file):
@@ -120,7 +121,7 @@ class FileIntake:
 
     async def _take_in_one(self, file: Facts) -> Tally:
         async with self._database.transaction() as connection:
-            # All at once and in order: batch by batch they would be taken crosswise with another writer's.
+            # All locks at once and in order: taken batch by batch they could deadlock with another writer.
             await connection.execute(_EVERY_LOCK, {"space": int(Lock.FACTS), "last": keys.LOCKS - 1})
             now = datetime.now(UTC)
             batch = await open_batch(connection, file.name, now)
@@ -137,7 +138,7 @@ class FileIntake:
         return tally
 
     async def _ahead(self, file: Facts) -> AsyncIterator[_Batch]:
-        """The file's batches; the next one is read and prepared while the present one is stored."""
+        """Yield the file's batches; the next one is read and prepared while the current one is stored."""
         found = file.batches(BATCH_LINES)
 
         def read() -> _Batch | None:
@@ -185,7 +186,7 @@ class FileIntake:
 
 
 class _HandOver:
-    """How many files are being read, and Python's own interval."""
+    """The number of files being read, and the interpreter's usual switch interval."""
 
     files = 0
     usual = sys.getswitchinterval()
@@ -193,7 +194,7 @@ class _HandOver:
 
 @contextmanager
 def _hands_over() -> Iterator[None]:
-    """Has threads give way sooner for the length of the block, of which there may be several at a time."""
+    """Shorten the switch interval during the block; several blocks may run at the same time."""
     _HandOver.files += 1
     sys.setswitchinterval(_HAND_OVER_SECONDS)
     try:
@@ -212,45 +213,35 @@ class _Conflicting(Exception):
 
 
 def _sorted_out(lines: Sequence[Line], bytes_done: int, intake: Intake) -> _Batch:
-    """The lines that hold a fact we can take now, and the others with why not."""
-    now = datetime.now(UTC)
-    taken, refused = [], []
-    for line in lines:
-        ahead = too_far_ahead(line.event, now) if line.event is not None else None
-        if line.event is None:
-            refused.append(line)
-        elif ahead is not None:
-            refused.append(Line(line.number, None, (ahead,)))
-        else:
-            taken.append((line.number, line.event))
+    taken, refused = told_apart(lines, datetime.now(UTC))
     return _Batch(tuple(taken), tuple(refused), intake.prepare([event for _, event in taken]), bytes_done)
 
 
 _EVERY_LOCK: Final = text("SELECT pg_advisory_xact_lock(:space, l) FROM generate_series(0, :last) AS l ORDER BY l")
 
 
-#: The allowance after which a batch that nobody finished is released as it is (SPEC §4 Closing).
+#: An unfinished batch is released as it is after this time (SPEC §4 Closing).
 ABANDONED_AFTER: Final = timedelta(hours=1)
 
 
 async def open_batch(connection: AsyncConnection, name: str, at: datetime) -> UUID:
-    """Begins a batch, or goes on with the unfinished one of that name (a file's content hash)."""
+    """Begin a batch, or resume the unfinished one of that name (a file's content hash); return its id."""
     return UUID(str((await connection.execute(_OPEN, {"id": uuid4(), "name": name, "at": at})).scalar_one()))
 
 
 async def is_known(connection: AsyncConnection, batch: UUID) -> bool:
-    """Whether there is such a batch."""
+    """Return whether there is such a batch."""
     return bool((await connection.execute(_KNOWN, {"id": batch})).scalar_one())
 
 
 async def finish(connection: AsyncConnection, batch: UUID, at: datetime) -> None:
-    """Marks a batch as whole: its facts wait for no stragglers, and its wake-ups go out."""
+    """Mark a batch as complete: its facts no longer wait for stragglers, and its wake-ups are released."""
     await connection.execute(_FINISH, {"id": batch, "at": at})
     await outbox.release(connection, [batch])
 
 
 async def release_abandoned(connection: AsyncConnection, now: datetime) -> None:
-    """Lets the wake-ups of batches go that were interrupted and not resumed; their facts count as single ones."""
+    """Release the wake-ups of batches that were interrupted and not resumed; their facts count as sent singly."""
     abandoned = (await connection.execute(_ABANDONED, {"before": now - ABANDONED_AFTER})).scalars().all()
     if abandoned:
         await outbox.release(connection, abandoned)

@@ -10,9 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from referral_rewards.domain.errors import BadInput, Problem
-from referral_rewards.register.facts.csv_rows import csv_rows
-from referral_rewards.register.facts.jsonl import Line, json_lines
+from referral_rewards.domain.errors import BadInput, Problem, uncapitalized
+from referral_rewards.domain.facts.csv_rows import csv_rows
+from referral_rewards.domain.facts.jsonl import Line, json_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class FactFile:
                 digest = hashlib.file_digest(opened, "sha256").hexdigest()
                 return cls(path, opened.tell(), digest, reader)
         except OSError as error:
-            raise BadInput([Problem(str(path), (error.strerror or str(error)).lower())]) from None
+            raise BadInput([Problem(str(path), uncapitalized(error.strerror or str(error)))]) from None
 
     @property
     def name(self) -> str:

@@ -1,6 +1,6 @@
-"""Takes facts into the register: the fact, its links to referrals and their wake-ups, in one transaction (SPEC §3).
+"""Record facts, link them to referrals and store the wake-ups, in one transaction (SPEC §3).
 
-Everything works on a list, set by set, so that a file of a hundred thousand lines costs a few statements per batch.
+Everything works on lists, so that a file of a hundred thousand lines costs a few statements per batch.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ __all__ = ["Intake", "Prepared", "Recorded"]
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a list of facts: how many are new or known, which conflict, and which referrals they touched."""
+    """The result for a list of facts: how many are new or repeated, which conflict, and which referrals they touch."""
 
     new: int
     repeated: int
@@ -38,7 +38,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Facts with everything about them that needs no database: half of the work, to be done wherever there is time."""
+    """Facts with everything that can be computed without the database: half of the work, done in any thread."""
 
     size: int
     rows: "tuple[_Row, ...]"
@@ -48,18 +48,18 @@ class Prepared:
 
 
 class Intake:
-    """Records facts with the installation's pepper. The caller's transaction makes it all or nothing."""
+    """Records facts with the installation's pepper, in the caller's transaction."""
 
     def __init__(self, pepper: bytes) -> None:
         self._pepper = pepper
         self.marker = Marker(pepper)
 
     def key_for(self, purpose: str) -> bytes:
-        """A key for another purpose, derived from the pepper; none of them tells anything of another."""
+        """Derive from the pepper a key for one purpose; it reveals nothing about the others."""
         return hmac.digest(self._pepper, f"key for {purpose}".encode(), "sha256")
 
     def prepare(self, events: Sequence[Event]) -> Prepared:
-        """What recording these facts needs and no database tells; safe to call from any thread."""
+        """Compute everything for recording these facts that needs no database; safe to call from any thread."""
         unique, conflicts = self._distinct(events)
         rows = tuple(self._row(event) for event in unique.values())
         every_key = {key for row in rows for key in (*row.filing.keys, *row.filing.listens)}
@@ -79,10 +79,10 @@ class Intake:
         received_at: datetime,
         batch: UUID | None = None,
     ) -> Recorded:
-        """Stores what is new of ``events`` and wakes the referrals that it concerns.
+        """Store the new facts among ``events`` and wake the referrals that they concern.
 
-        A fact whose (source, id) is known with the same payload changes nothing; with another payload it is returned
-        as a conflict and changes nothing either. ``batch`` holds the wake-ups back until the batch is finished.
+        A fact whose (source, id) is already recorded changes nothing. If its payload differs, it is returned as a
+        conflict. With a ``batch`` the wake-ups are held back until that batch is finished.
         """
         told = events if isinstance(events, Prepared) else self.prepare(events)
         await lock_shared(connection, Lock.PROGRAMS)
@@ -101,7 +101,7 @@ class Intake:
         return Recorded(len(fresh), told.size - len(fresh) - len(conflicts), conflicts, tuple(touched))
 
     def _distinct(self, events: Sequence[Event]) -> tuple[dict[UUID, Event], list[Event]]:
-        """The events by fact id, first come first kept, and those that contradict an earlier one of this list."""
+        """Return the first event for each fact id, and the events that contradict an earlier one in this list."""
         unique: dict[UUID, Event] = {}
         conflicts = []
         for event in events:
@@ -140,7 +140,7 @@ class _Row:
 
 
 def _content(event: Event, data: str | None = None) -> str:
-    """What a fact says, as one text: with all its data, or with the given part of it."""
+    """Return a fact's content as one string: with all its data, or with ``data`` in its place."""
     moment = event.occurred_at.isoformat()
     return "\n".join((event.source, event.event_id, event.type, moment, event.content if data is None else data))
 
@@ -150,7 +150,7 @@ def _canonical_public(event: Event) -> str:
 
 
 def _as_json(row: _Row) -> str:
-    """A row as a JSON object. One document a batch goes through the driver in a fraction of an array's time."""
+    """Return a row as a JSON object. The driver sends one document per batch much faster than an array."""
     event = row.event
     said = {
         "id": str(event.fact_id),
@@ -169,7 +169,7 @@ def _as_json(row: _Row) -> str:
 
 
 async def _conflicting(connection: AsyncConnection, known: Sequence[_Row]) -> list[Event]:
-    """Those of the facts recorded before whose payload was another."""
+    """Return those facts that were recorded before with a different payload."""
     if not known:
         return []
     result = await connection.execute(_CONTENT_MACS, {"ids": array(str(row.event.fact_id) for row in known)})
@@ -177,7 +177,7 @@ async def _conflicting(connection: AsyncConnection, known: Sequence[_Row]) -> li
     return [row.event for row in known if macs[row.event.fact_id] != row.content_mac]
 
 
-# Without statistics the planner thinks that a batch costs a lot and would compile each statement anew (JIT).
+# Without statistics the planner overestimates a batch's cost and would JIT-compile each statement.
 _TAKE_LOCKS: Final = text("""
 WITH settings AS MATERIALIZED (SELECT set_config('jit', 'off', true))
 SELECT pg_advisory_xact_lock(:space, l) FROM settings CROSS JOIN unnest(CAST(:locks AS int[])) AS l

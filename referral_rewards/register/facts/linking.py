@@ -1,8 +1,8 @@
-"""Finds the referrals that new facts concern, begins those that the facts speak of first, and wakes them all.
+"""Link new facts to the referrals they concern, create referrals that they mention first, and wake all of these.
 
-Runs in the transaction that stores the facts, under the locks of their keys. Every statement goes from a batch's few
-rows by index into tables of any size. ``OFFSET 0`` keeps a look-up a look-up where the planner, which has no statistics
-while the first large file comes in, would join whole tables.
+This runs in the transaction that stores the facts, under the locks of their keys. Every statement starts from the few
+rows of a batch and reads the large tables by index. ``OFFSET 0`` forces that index look-up: while the first large file
+comes in there are no statistics, and the planner would join whole tables.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ from referral_rewards.register.queue import projection as queue
 
 
 async def link(connection: AsyncConnection, fresh: Sequence[tuple[Event, Filing]], batch: UUID | None) -> set[str]:
-    """Links facts just stored to the referrals that listen and raises those referrals' ``facts_version``; their ids."""
+    """Link new facts to the referrals that listen, raise their ``facts_version``, and return these referrals' ids."""
     begun = await _begin(connection, fresh)
     if any(event.type is FactType.REWARD_REQUESTED for event, _ in fresh):
         begun |= await _column(connection, _MEANT_BY, facts=array(str(event.fact_id) for event, _ in fresh))
@@ -49,7 +49,7 @@ async def link(connection: AsyncConnection, fresh: Sequence[tuple[Event, Filing]
 
 
 async def _begin(connection: AsyncConnection, fresh: Sequence[tuple[Event, Filing]]) -> set[str]:
-    """Begins or extends referrals; all that now listen to more than before."""
+    """Create or extend referrals, and return the ids of all that now listen to more keys than before."""
     beginnings = _first_beginnings(filing.beginning for _, filing in fresh)
     begun = {beginning.referral for beginning in beginnings}
     if beginnings:
@@ -67,7 +67,7 @@ async def _begin(connection: AsyncConnection, fresh: Sequence[tuple[Event, Filin
 async def _listen_to_orders(
     connection: AsyncConnection, fresh: Sequence[tuple[Event, Filing]], begun: set[str]
 ) -> set[str]:
-    """Has referrals hear of the orders by which their referee converted; those for which an order is new."""
+    """Make referrals listen to the orders of their referee's conversions; return those with a new order."""
     bought = [
         (mark, f"order:{event.public['order']}")
         for event, filing in fresh
@@ -80,19 +80,19 @@ async def _listen_to_orders(
 
 
 async def _merge(connection: AsyncConnection, requests: Iterable[UUID]) -> None:
-    """Sets requests aside that turned out to mean the referee of a tracked referral."""
+    """Merge requests that turn out to mean the referee of a tracked referral into that referral."""
     said = await connection.execute(_REQUESTS, {"facts": array(map(str, requests))})
     own = [(referral_of_request(row.id, row.program, row.referrer), str(row.id)) for row in said]
     await connection.execute(_MERGE_REQUESTS, {"requests": dump(own)})
 
 
 async def _column(connection: AsyncConnection, statement: TextClause, **parameters: Any) -> set[str]:
-    """The first column of the rows that a statement returns."""
+    """Return the first column of a statement's rows."""
     return {row[0] for row in await connection.execute(statement, parameters)}
 
 
 def _first_beginnings(beginnings: Iterable[Beginning | None]) -> list[Beginning]:
-    """One beginning a referral, the one that takes precedence, sorted by referral."""
+    """Return one beginning for each referral, the one that takes precedence, sorted by referral."""
     first: dict[str, Beginning] = {}
     for beginning in beginnings:
         if beginning is None:
@@ -121,8 +121,8 @@ def _columns(beginning: Beginning) -> dict[str, Any]:
     }
 
 
-# The fact with the least (rank, time, source, id) says how a referral began, whatever came first; once it was paid for,
-# nothing says that it began otherwise: it would lose its terms, and with them the watch over what was paid.
+# The fact with the least (rank, time, source, id) determines how a referral began, whatever the order of arrival. After
+# a payment its origin no longer changes: it would lose its terms, and with them the watch over the payment.
 _BEGIN_REFERRALS: Final = statement(
     """
 INSERT INTO referral (id, origin_rank, began_at, origin_source, origin_event, program, referrer, referrer_code, channel,
@@ -147,7 +147,7 @@ SELECT pair->>0, pair->>1 FROM json_array_elements(CAST(:pairs AS json)) AS pair
 ON CONFLICT DO NOTHING
 """)
 
-# A claim by code has the referrer whose enrolment with that code is the earliest.
+# A claim by code belongs to the referrer who enrolled with that code first.
 _RESOLVE_CODES: Final = statement(
     """
 UPDATE referral AS r SET referrer = e.referrer
@@ -167,7 +167,7 @@ RETURNING r.id
     paid=PAID,
 )
 
-# Once program and referrer are known a referral listens to what concerns the referrer.
+# Once its program and referrer are known, a referral listens to facts about the referrer.
 _LISTEN_TO_REFERRER: Final = text("""
 INSERT INTO referral_key (key, referral_id)
 SELECT k.key, r.id
@@ -178,7 +178,7 @@ WHERE r.id = ANY(CAST(:referrals AS text[])) AND r.program IS NOT NULL AND r.ref
 ON CONFLICT DO NOTHING
 """)
 
-# A conversion matched by identity adds its order to what the referral hears: one hop, never a further identity.
+# A conversion matched by identity adds its order to the keys that the referral listens to: one hop, no new identity.
 _LISTEN_TO_ORDERS: Final = text("""
 INSERT INTO referral_key (key, referral_id)
 SELECT pair->>1, rk.referral_id
@@ -194,8 +194,8 @@ WHERE rk.key LIKE 'customer:%' OR rk.key LIKE 'email:%' OR rk.key LIKE 'phone:%'
 ON CONFLICT DO NOTHING RETURNING referral_id
 """)
 
-# New facts for whoever listens, and all facts for referrals that listen to more than before; a tracked one hears also
-# of requests for credit that mean its referee. What concerns a referrer as a whole wakes no referral that is closed.
+# Links new facts to the referrals that listen, and all facts to referrals that listen to more than before. A tracked
+# referral also hears requests for credit that mean its referee. Facts about a referrer wake no closed referral.
 _LINKS: Final = text("""
 SELECT referral_id, fact_id, bool_or(by_request) AS by_request
 FROM (
@@ -223,7 +223,7 @@ WHERE NOT EXISTS (
 GROUP BY referral_id, fact_id ORDER BY referral_id
 """)
 
-# Tracked referrals whose referee somebody's new request for credit means: the same referrer's, in the same program.
+# Tracked referrals, of the same referrer and program, whose referee a new request for credit means.
 _MEANT_BY: Final = text("""
 SELECT r.id
 FROM fact f CROSS JOIN unnest(f.marks) AS m(key) JOIN referral_key rk USING (key)
@@ -235,8 +235,8 @@ _REQUESTS: Final = text("""
 SELECT id, data->>'program' AS program, data->>'referrer' AS referrer FROM fact WHERE id = ANY(CAST(:facts AS uuid[]))
 """)
 
-# A request for credit that means the referee of a tracked referral of the same referrer is evidence there, and no
-# referral of its own; unless somebody approved it before the tracked one was heard of.
+# A request for credit that means the referee of a tracked referral of the same referrer becomes evidence there and is
+# no referral of its own, unless it was approved before the tracked referral was known.
 _MERGE_REQUESTS: Final = statement(
     """
 UPDATE referral AS x SET merged_into = t.tracked
@@ -264,7 +264,7 @@ _WAKE_THE_RAISED: Final = outbox.wakeups(
     batch=":batch",
 )
 
-# Raising facts_version takes the row's lock, so whoever judged without these facts finds out before acting.
+# Raising facts_version takes the row's lock, so a step that judged without these facts notices before it acts.
 _RAISE_AND_WAKE: Final = text(f"""
 WITH link AS (
     SELECT * FROM unnest(CAST(:referrals AS text[]), CAST(:facts AS uuid[])) AS l(referral_id, fact_id)

@@ -1,4 +1,4 @@
-"""A file of facts that is being sent to us: read while it comes in, in constant memory, whatever its size."""
+"""Read a file of facts from a request body while it arrives, in constant memory."""
 
 import asyncio
 import hashlib
@@ -12,25 +12,27 @@ from typing import BinaryIO, Final
 from uuid import uuid4
 
 from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.register.facts.csv_rows import csv_rows
-from referral_rewards.register.facts.jsonl import Line, json_lines
+from referral_rewards.domain.facts.csv_rows import csv_rows
+from referral_rewards.domain.facts.json_array import json_array
+from referral_rewards.domain.facts.jsonl import Line, json_lines
 
 Reader = Callable[[BinaryIO], Iterator[Line]]
 
-#: How each media type is read.
+#: The reader for each media type.
 READERS: Final[Mapping[str, Reader]] = {
     "application/x-ndjson": json_lines,
     "application/jsonl": json_lines,
+    "application/json": json_array,
     "text/csv": csv_rows,
 }
 
-#: What is stored all or not at all is kept aside until the last of it is here.
+#: The maximum size of a body that is stored entirely or not at all; it is buffered until it is complete.
 WHOLE_BYTES_MAX: Final = 100_000_000
 _ASIDE_IN_MEMORY_BYTES: Final = 1_000_000
 
 
 class Incoming(io.RawIOBase):
-    """A body that comes in chunks to an event loop, for a thread to read. The sender waits for whoever reads it."""
+    """A body that arrives in chunks on an event loop, as a file for a thread. The sender waits for the reader."""
 
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
         self._chunks, self._loop = chunks, asyncio.get_running_loop()
@@ -53,11 +55,11 @@ class Incoming(io.RawIOBase):
 
     @property
     def sha256(self) -> str:
-        """The hash of all that was read so far."""
+        """The SHA-256 hash of all bytes read so far."""
         return self._digest.hexdigest()
 
     def stop(self) -> None:
-        """Ends the wait of whoever reads: nobody wants the rest."""
+        """Unblock the reader, because the rest is not needed."""
         self._stopped = True
         if self._coming is not None:
             self._coming.cancel()
@@ -73,7 +75,7 @@ class Incoming(io.RawIOBase):
 
 
 async def _after_empty(chunks: AsyncIterator[bytes]) -> bytes:
-    """The next chunk that holds anything; empty at the end."""
+    """Return the next chunk that is not empty; empty at the end."""
     async for chunk in chunks:
         if chunk:
             return chunk
@@ -81,9 +83,9 @@ async def _after_empty(chunks: AsyncIterator[bytes]) -> bytes:
 
 
 class FactStream:
-    """Facts of a body, stored batch by batch while it comes in.
+    """Facts from a body, stored batch by batch while it arrives.
 
-    ``sha256`` is what the sender says that the whole of it hashes to: by it a file that was interrupted is found again.
+    ``sha256`` is the hash of the whole body as announced by the sender; by it an interrupted file is resumed.
     """
 
     def __init__(self, incoming: Incoming, reader: Reader, sha256: str | None) -> None:
@@ -91,10 +93,10 @@ class FactStream:
         self.name = sha256 or f"sent {uuid4()}"
 
     def batches(self, size: int) -> Iterator[tuple[list[Line], int]]:
-        """The lines in order, ``size`` at a time, each time with the bytes read so far.
+        """Yield the lines in order, ``size`` at a time, with the number of bytes read so far.
 
         Raises:
-            BadInput: if a CSV header can't be read, or at the end if the body is not the one that was announced.
+            BadInput: if a CSV header can't be read, or at the end if the body does not have the announced hash.
         """
         lines = self._reader(io.BufferedReader(self._incoming, 1 << 16))
         while batch := list(islice(lines, size)):
@@ -103,10 +105,10 @@ class FactStream:
 
 
 def check(incoming: Incoming, said: str | None) -> None:
-    """Return if what came is what was announced, if anything was.
+    """Return if the body has the announced hash, or none was announced.
 
     Raises:
-        RequestInvalid: if not.
+        RequestInvalid: if the hash differs.
     """
     if said is not None and said != incoming.sha256:
         told = f"the body hashes to {incoming.sha256}: it is cut short, or another one; what is stored of it stays"
@@ -114,7 +116,7 @@ def check(incoming: Incoming, said: str | None) -> None:
 
 
 class FactsAside:
-    """Facts of a body, kept aside until all of it is here, to be read as often as it takes."""
+    """Facts from a body that is buffered until it is complete, and can be read several times."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -122,10 +124,10 @@ class FactsAside:
         self._digest, self._size = hashlib.sha256(), 0
 
     async def fill(self, chunks: AsyncIterator[bytes], said: str | None) -> None:
-        """Keeps what comes.
+        """Buffer the body.
 
         Raises:
-            RequestInvalid: if it is too much, or not what was announced.
+            RequestInvalid: if it is too large, or does not have the announced hash.
         """
         async for chunk in chunks:
             self._size += len(chunk)
@@ -139,11 +141,11 @@ class FactsAside:
 
     @property
     def name(self) -> str:
-        """The hash of its content."""
+        """The SHA-256 hash of the body."""
         return self._digest.hexdigest()
 
     def batches(self, size: int) -> Iterator[tuple[list[Line], int]]:
-        """The lines in order, ``size`` at a time, each time with the bytes read so far.
+        """Yield the lines in order, ``size`` at a time, with the size of the body in bytes.
 
         Raises:
             BadInput: if a CSV header can't be read.
@@ -154,7 +156,7 @@ class FactsAside:
             yield batch, self._size
 
     def close(self) -> None:
-        """Forgets them."""
+        """Delete the buffer."""
         with suppress(OSError):
             self._file.close()
 

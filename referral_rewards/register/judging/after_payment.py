@@ -1,4 +1,4 @@
-"""Once money was sent: what it was for is frozen, and what happens now stops the rest or opens a clawback case."""
+"""Judge referrals after money was sent: new facts stop unsent legs or open clawback cases."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -20,7 +20,7 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, open_case
 
 _S = ReferralStatus
-#: These stop what was not sent yet, at once; the payout itself finds out about any other change of the claim.
+#: These stop unsent legs at once. Any other change of the claim is noticed when the payout is sent.
 _STOPPING: Final = frozenset(
     {
         FactType.CONVERSION_REVERSED,
@@ -35,9 +35,10 @@ _STOPPING: Final = frozenset(
 
 
 async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
-    """Once money was sent its conversion is frozen: what happens now stops the rest, or opens a clawback case.
+    """Judge a referral of which money was sent, and return its standing.
 
-    A fact from a source whose clock runs ahead of ours is news when it takes effect, and the referral wakes for it.
+    The conversion is frozen. New facts stop legs that are not sent yet, or open clawback cases. A fact from a source
+    whose clock runs ahead of ours counts as new when it takes effect; the referral wakes for it then.
     """
     row = case.row
     linked = [each for each in await referrals.facts(connection, row.id) if each.fact.occurred_at <= case.now]
@@ -57,15 +58,15 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
             connection, case, _S.PAYING, claim, again_at=again_at, claim_version=row.facts_version, **_frozen(row)
         )
     if row.status == _S.PAYING and not legs:
-        # People gave up paying each of them, and nothing was paid.
+        # People cancelled the payment of every leg, and nothing was paid.
         why = Reason.DENIED_BY_DECISION
         return await verdicts.close(
             connection, case, _S.DENIED, why, claim, claim_version=row.facts_version, **_frozen(row)
         )
     rewarded_at = row.rewarded_at or case.now
     watched_until = case.terms.end(rewarded_at, case.terms.periods.watch)
-    # What a provider returned is owed again. The referral was rewarded, and stays so until it is had back or given up;
-    # it is watched for as long as somebody has yet to decide on that.
+    # An amount that a provider returned is owed again. The referral stays rewarded until all of it is recovered or
+    # written off, and is watched until a person has decided on that.
     watched = case.now >= watched_until
     over = watched and not owed
     return await verdicts.write(
@@ -83,8 +84,10 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
 
 
 async def taken_back_since(connection: AsyncConnection, row: Any, now: datetime) -> Any:
-    """The row of a closed referral, held. Its watch is over, but a case that waits can still be decided, and what is
-    kept from later payouts comes in whenever those are paid."""
+    """Mark a closed referral as clawed back if all its legs now are, and return its locked row.
+
+    Its watch is over, but a waiting case can still be decided, and offsets come in whenever later payouts are paid.
+    """
     if row.status != _S.REWARDED:
         return row
     await carrying_out.close_legs(connection, row.id)
@@ -99,7 +102,7 @@ async def taken_back_since(connection: AsyncConnection, row: Any, now: datetime)
 
 
 def _frozen(row: Any) -> dict[str, Any]:
-    """Whose referral and which conversion was paid for, whatever has been said since."""
+    """Return the referrer and conversion that were paid for, whatever newer facts say."""
     return {name: getattr(row, name) for name in _FROZEN}
 
 

@@ -1,7 +1,7 @@
-"""Where a referral stands: reads its facts and decisions under its row's lock, asks the rules, writes the verdict.
+"""Judge a referral: read its facts and decisions under its row's lock, ask the rules, save the verdict.
 
 Every path to a verdict goes through `Judgement`: the first start, a wake-up, a reopening, a reset of the workflow.
-Nothing is remembered anywhere else, so that a lost, late or repeated signal can't matter.
+No state is kept anywhere else, so a lost, late or repeated signal does no harm.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ _S = ReferralStatus
 
 
 class Judgement:
-    """Judges referrals; believes the decisions that ``keys`` verify."""
+    """Judges referrals. Only decisions whose signature ``keys`` verifies count."""
 
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
@@ -49,10 +49,10 @@ class Judgement:
     async def judge(
         self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None = None
     ) -> Standing:
-        """Where the referral stands at ``now``. Writes the verdict; closes, approves or reopens what is due.
+        """Judge the referral at ``now``, save the verdict and return its standing. Closes, approves or reopens it.
 
         Raises:
-            AnswersNeeded: if a source must be asked first and ``answers`` are not what it said to that question.
+            AnswersNeeded: if a source must be asked first and ``answers`` do not answer that question.
         """
         row = await referrals.hold(connection, referral)
         if row is None or row.parked or row.merged_into:
@@ -80,7 +80,7 @@ class Judgement:
         if row.claim_id is None or row.claim_version != row.facts_version:
             return await verdicts.write(connection, case, _S.IN_REVIEW)
         if any(case.took_effect(fact) for fact in case.facts):
-            # The claim was assembled while it lay ahead. Whoever resumes from here assembles it anew, too.
+            # The claim was assembled before this fact took effect; it must be assembled again, also after a restart.
             return await verdicts.write(connection, case, _S.IN_REVIEW, claim_version=claims.NEVER_JUDGED)
         others = await dossier.rivals(connection, case)
         if await dossier.lost_to(connection, row.id, others):
@@ -92,10 +92,10 @@ class Judgement:
     async def assemble(
         self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None = None
     ) -> Standing:
-        """Prepares the reward claim of a referral in review, and judges what follows from it.
+        """Assemble the reward claim of a referral in review, judge it, and return the standing.
 
         Raises:
-            AnswersNeeded: if ``answers`` are not what the sources said to the question that has to be asked.
+            AnswersNeeded: if ``answers`` do not answer the question that the sources must be asked.
         """
         await self._lock_order(connection, referral)
         row = await referrals.hold(connection, referral)
@@ -114,7 +114,7 @@ class Judgement:
         return await self._by_decision(connection, case, answers)
 
     async def _not_begun(self, connection: AsyncConnection, row: Any, now: datetime) -> Standing:
-        """A referral that no fact has begun yet. If one is about to, by a clock that runs ahead of ours, it waits."""
+        """Judge a referral that no fact has begun yet. If such a fact takes effect later, the referral waits for it."""
         linked = await referrals.facts(connection, row.id)
         begins_at = next_ahead([each.fact for each in linked], now)
         if begins_at is None:
@@ -122,14 +122,14 @@ class Judgement:
         return await verdicts.await_beginning(connection, row, now, begins_at)
 
     async def _lock_order(self, connection: AsyncConnection, referral: str) -> None:
-        """Claims on one order are assembled one after the other, so that the later one sees the earlier one."""
+        """Lock the order, so that claims on it are assembled one after the other and the later sees the earlier."""
         row = await referrals.row(connection, referral)
         await lock(connection, Lock.ORDER, (row.order_id if row else None) or f"referral:{referral}")
 
     async def _put_forward(
         self, connection: AsyncConnection, case: Case, claim: RewardClaim, gathered: Dossier
     ) -> Case:
-        """Makes a claim the one that a person decides on. The same digest keeps its decisions; a new one asks again."""
+        """Make a claim the current one. With the same digest its decisions stay; with a new digest they are void."""
         row = case.row
         held = (await claims.current(connection, row.claim_id))[1] if row.claim_id else None
         claim_id = row.claim_id
@@ -157,7 +157,7 @@ class Judgement:
         return replace(case, row=await referrals.hold(connection, row.id))
 
     async def _by_the_periods(self, connection: AsyncConnection, case: Case) -> Standing:
-        """Where the four periods leave a referral: waiting, or closed. A claim that it had is no longer one."""
+        """Save the status that the four periods give a referral, open or closed. Any claim that it had is void."""
         course = case.course
         if case.row.claim_id is not None:
             await self._void(connection, case, "the conversion no longer holds")
@@ -166,10 +166,10 @@ class Judgement:
         return await verdicts.write(connection, case, course.status, claim_id=None)
 
     async def _by_decision(self, connection: AsyncConnection, case: Case, answers: Answers | None) -> Standing:
-        """Where a claim stands before its approvers."""
+        """Judge a claim by the decisions of its approvers."""
         before = case.row
         if case.row.status not in BEFORE_PAYMENT:
-            # Judged anew and found the same, an approval stands; but only from before a person does any status lead on.
+            # An approval survives if the claim is unchanged, but the transitions lead on only from this status.
             await verdicts.write(connection, case, _S.AWAITING_APPROVAL)
             case = replace(case, row=await referrals.hold(connection, case.row.id))
         claim, _ = await claims.current(connection, case.row.claim_id)
@@ -180,7 +180,7 @@ class Judgement:
         if ruled is Ruling.HELD:
             await reservations.cancel(connection, case, "put on hold")
             return await verdicts.write(connection, case, _S.ON_HOLD, claim)
-        # Moving it outweighs approving it as it was, whichever was decided first: what was approved went elsewhere.
+        # A move outweighs an approval, whichever was decided first: the approval was for another referrer.
         if await moves.move(connection, case, claim, made):
             await reservations.cancel(connection, case, "moved to another referrer")
             return await verdicts.write(connection, case, _S.IN_REVIEW)
@@ -193,7 +193,7 @@ class Judgement:
     async def _remind(
         self, connection: AsyncConnection, before: Any, case: Case, claim: RewardClaim, made: Sequence[Decision]
     ) -> None:
-        """Has the approvers reminded if the claim became overdue since it was last judged, or comes before them so."""
+        """Remind the approvers if the claim became overdue since it was last judged, or reaches them overdue."""
         if case.row.waiting_since is None:
             return
         due = patience(case.row.waiting_since, case.terms)
@@ -209,7 +209,7 @@ class Judgement:
         made: Sequence[Decision],
         answers: Answers | None,
     ) -> Standing:
-        """Reserves what was approved, if it still fits; else the claim is put forward anew, its approval void."""
+        """Reserve the approved legs if the claim is unchanged; else void the approval and put the new claim forward."""
         if await reservations.legs_of(connection, case.row.id):
             again_at = await reservations.release_tax_holds(connection, case)
             return await verdicts.write(connection, case, _S.APPROVED, claim, again_at=again_at)
@@ -229,7 +229,7 @@ class Judgement:
                 await decisions.record_effect(connection, approvals, "void", case.now, why)
                 return await verdicts.write(connection, case, _S.IN_REVIEW)
             await decisions.record_effect(connection, approvals, "applied", case.now, "reserved")
-            # One decision settles a dispute: from now on its other claims count as they stood when it was made.
+            # One decision settles an attribution dispute: from now on the rivals count as they stood at that time.
             settled = {rival.referral: rival.core_digest for rival in attribution.competitors(gathered)}
             seen = [
                 replace(rival, settled=True) if rival.referral in settled else rival for rival in gathered.rivals or ()
@@ -245,7 +245,7 @@ class Judgement:
                 rivals_seen=dossier.fingerprint(seen),
             )
         if again.digest == claim.digest:
-            # Nothing to pay, or nobody to pay it to: an approval of it changes nothing.
+            # There is nothing to pay, or no one to pay it to: an approval changes nothing.
             await decisions.record_effect(connection, approvals, "void", case.now, "the claim has no payable leg")
             return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, claim)
         case = await self._put_forward(connection, case, again, gathered)
@@ -254,18 +254,18 @@ class Judgement:
         return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, again)
 
     async def _decisions(self, connection: AsyncConnection, case: Case) -> tuple[Decision, ...]:
-        """The genuine decisions on the claim that stand; a row that nobody with a key wrote is noted as forged."""
+        """Return the valid decisions on the claim. Rows without a signature that we trust are recorded as forged."""
         genuine, forged = await decisions.on_referral(connection, case.row.id, self._keys)
         await decisions.record_effect(connection, forged, "forged", case.now, "no signature that we believe")
         made = [decision for decision in genuine if decision.claim_id == case.row.claim_id]
-        # On record, so that nobody who is let in again finds what they signed before to be signed still.
+        # Recorded, so that earlier approvals of a barred user stay void even after the user is admitted again.
         for decision in await decisions.of_the_barred(connection, made):
             why = f"{decision.user} was barred since"
             await decisions.record_effect(connection, [decision.id], "void", case.now, why)
         return await decisions.standing(connection, made)
 
     async def _void(self, connection: AsyncConnection, case: Case, why: str) -> None:
-        """Voids the approval of the claim that is being replaced, and takes its reservations back."""
+        """Void the approval of the claim that is being replaced, and cancel its reservations."""
         await reservations.cancel(connection, case, why)
         if case.row.claim_id is not None:
             await notices.take_back_approval(connection, case)
@@ -273,7 +273,7 @@ class Judgement:
             await decisions.record_effect(connection, [decision.id for decision in made], "void", case.now, why)
 
     async def _reopened(self, connection: AsyncConnection, row: Any, now: datetime) -> bool:
-        """Whether somebody with the authority decided to reopen this very closing; if so, begins the next round."""
+        """Return whether a valid decision reopens exactly this closing; if so, begin the next round."""
         if row.status not in CLOSED:
             return False
         made, _ = await decisions.on_referral(connection, row.id, self._keys)

@@ -1,4 +1,4 @@
-"""Writes a verdict to the referral's row and says it in brief: the last step of every judgement."""
+"""Save a verdict to the referral's row and return the short standing: the last step of every judgement."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -33,9 +33,9 @@ async def write(
     again_at: datetime | None = None,
     **values: Any,
 ) -> Standing:
-    """Writes where a referral stands that is not closed, or whose watch is over (``closed_at`` among ``values``).
+    """Save the verdict on a referral that stays open, or whose watch is over (``closed_at`` among ``values``).
 
-    ``again_at`` is when something else than the periods may have changed by itself.
+    ``again_at`` is the next time at which the verdict may change for a reason other than the periods.
     """
     course = case.course
     known: dict[str, Any] = {
@@ -90,7 +90,7 @@ async def close(
 
 
 async def set_aside(connection: AsyncConnection, row: Any | None, now: datetime) -> Standing:
-    """Ends a run that has nothing to judge: an unknown referral, parked facts, a request that was merged."""
+    """End a run that has nothing to judge: an unknown referral, parked facts, or a merged request."""
     if row is not None:
         closed = {"status": _S.WITHDRAWN.value} if row.merged_into and row.status else {}
         await referrals.write(connection, row, now, judged_version=row.facts_version, wake_at=None, **closed)
@@ -98,7 +98,7 @@ async def set_aside(connection: AsyncConnection, row: Any | None, now: datetime)
 
 
 async def await_beginning(connection: AsyncConnection, row: Any, now: datetime, begins_at: datetime) -> Standing:
-    """Keeps a run waiting for the moment at which the first fact takes effect; until then there is nothing to judge."""
+    """Let a run wait until the first fact takes effect; before that there is nothing to judge."""
     await referrals.write(connection, row, now, judged_version=row.facts_version, wake_at=begins_at)
     return Standing(
         status=_S.INVITED, wake_at=begins_at, facts_version=row.facts_version, closed=False, program=row.program or ""
@@ -106,19 +106,19 @@ async def await_beginning(connection: AsyncConnection, row: Any, now: datetime, 
 
 
 async def wake_rivals(connection: AsyncConnection, found: Sequence[Rival], case: Case) -> None:
-    """Has the competing claims looked at again: what they were judged by has changed."""
+    """Have the competing claims judged again, because what they were judged by has changed."""
     for rival in found:
         if rival.status in BEFORE_PAYMENT:
             await outbox.enqueue(connection, WakeupKind.FACT, rival.referral, case.facts[0].id)
 
 
 def earliest(*moments: datetime | None) -> datetime | None:
-    """The first of the moments that there are."""
+    """Return the earliest of the times that are not None; None if there is none."""
     return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _waiting_since(case: Case, status: ReferralStatus) -> datetime | None:
-    """When it came before its approvers. Being judged anew in between does not begin the wait anew; a hold does."""
+    """Return since when the claim waits for its approvers. A new judgement does not restart the wait; a hold does."""
     before = case.row.waiting_since if case.row.status in (_S.AWAITING_APPROVAL, _S.IN_REVIEW) else None
     if status is _S.AWAITING_APPROVAL:
         return before or case.now
@@ -126,7 +126,7 @@ def _waiting_since(case: Case, status: ReferralStatus) -> datetime | None:
 
 
 def _wake_at(case: Case, status: ReferralStatus) -> datetime | None:
-    """When the verdict can next change by itself, or there is somebody to remind."""
+    """Return when the verdict may next change by itself, or a reminder is due."""
     since = _waiting_since(case, status) if status is _S.AWAITING_APPROVAL else None
     if since is None:
         return earliest(case.course.wake_at, case.ahead_at)
@@ -136,7 +136,7 @@ def _wake_at(case: Case, status: ReferralStatus) -> datetime | None:
 
 
 def _in_brief(case: Case, known: dict[str, Any], claim: RewardClaim | None) -> Standing:
-    """The verdict in brief, for the workflow."""
+    """Return the verdict in the short form that the workflow gets."""
     return Standing(
         status=ReferralStatus(known["status"]),
         reason=Reason(known["reason"]) if known["reason"] else None,

@@ -1,6 +1,6 @@
-"""What an event says to others' systems: ids, codes and amounts, nothing about persons.
+"""Build the bodies of webhook events: ids, codes and amounts, no personal data.
 
-What happened and when is the event's own; where the referral's money stands is as of telling it.
+The event itself is as of when it happened; the state of the referral's money is as of delivery.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 async def event_of(connection: AsyncConnection, notice: Any) -> dict[str, Any]:
-    """The event that a message to a webhook tells of, in the form of Standard Webhooks: type, timestamp, data."""
+    """Return the event of a webhook message in the form of Standard Webhooks: type, timestamp, data."""
     kind, _, name = notice.occasion.partition(":")
     row = (await connection.execute(_REFERRAL, {"referral": notice.referral_id})).one()
     data = {

@@ -1,4 +1,4 @@
-"""Whether a courtesy would come at a bad time for somebody, by everything that the register knows of them now."""
+"""Check whether a courtesy message would reach a person at a bad time, by all that the register knows of them now."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -25,7 +25,7 @@ _ABOUT_A_PERSON: Final = (
 
 
 async def objection(connection: AsyncConnection, case: Case, side: Side) -> str | None:
-    """Why that side is not to be written to for courtesy now, in one sentence, or None."""
+    """Return in one sentence why that side must get no courtesy message now; None if it may."""
     dossier = Dossier(case.row.id, case.version, case.terms, case.origin, case.course, case.facts, case.now)
     disputed = no_open_dispute(dossier)
     dispute = disputed.sentence if disputed.result is Result.FAILED else None
@@ -38,7 +38,7 @@ async def objection(connection: AsyncConnection, case: Case, side: Side) -> str 
 
 
 async def _about_referrer(connection: AsyncConnection, case: Case) -> Sequence[Fact]:
-    """What was told of the person who enrolled as this referrer, whom the referral itself does not hear of."""
+    """Return the facts about the person who enrolled as this referrer; they are not linked to the referral."""
     key = f"referrer:{case.origin.program}/{case.origin.referrer}"
     rows = await connection.execute(_SAID, {"key": key, "types": list(_ABOUT_A_PERSON)})
     return sorted((referrals.fact_of(row) for row in rows), key=lambda fact: fact.precedence)
@@ -59,7 +59,7 @@ WHERE split_part(mark.key, ':', 1) IN ('customer', 'email', 'phone')
 async def address_of(
     connection: AsyncConnection, audience: Audience, recipient: str, *, referral: str, program: str
 ) -> str | None:
-    """The newest address that was told of a referrer or a referee, or a user's own; None if there is none."""
+    """Return the newest reported email address of a referrer or referee, or a user's own; None if there is none."""
     match audience:
         case Audience.APPROVERS:
             return await users.contact(connection, recipient)

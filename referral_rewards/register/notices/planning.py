@@ -1,7 +1,7 @@
-"""Plans what a verdict gives rise to telling, in the transaction that writes the verdict (SPEC §6).
+"""Plan the messages that a verdict causes, in the transaction that saves the verdict (SPEC §6).
 
-Whether now is the time to tell it is asked when it is told: by then an issue may be open that nobody knew of. Only what
-lies too far back to be news is settled at once, so that a back-fill of a hundred thousand referrals writes to nobody.
+Whether a message may be sent is checked when it is due, because an issue may have been opened by then. Only messages
+about events too long ago are suppressed at once, so that a back-fill of a hundred thousand referrals sends none.
 """
 
 from collections.abc import Collection
@@ -25,24 +25,24 @@ from referral_rewards.register.notices.rows import Audience, Planned
 from referral_rewards.register.referrals.cases import Case
 
 _S = ReferralStatus
-#: These are of the moment in which they are judged, however old the facts are: a decision or a payment brings them
-#: about, or what they call for can still be done.
+#: These count as new when they are judged, however old the facts are: a decision or a payment causes them, or the
+#: recipient can still act on them.
 _OF_THE_MOMENT: Final = frozenset({_S.PURCHASED_UNCLAIMED, _S.APPROVED, _S.REWARDED, _S.CLAWED_BACK})
 _DECIDED: Final = frozenset({Reason.DENIED_BY_DECISION, Reason.ATTRIBUTION_LOST})
 _AUDIENCES: Final = {Side.REFERRER: Audience.REFERRER, Side.REFEREE: Audience.REFEREE}
-#: A referee whose customer id nobody has told is still one person in the referral.
+#: The recipient id of a referee whose customer id is unknown.
 _THE_REFEREE: Final = "referee"
 
 
 async def tell_of_status(
     connection: AsyncConnection, case: Case, status: ReferralStatus, reason: Reason | None, claim: RewardClaim | None
 ) -> None:
-    """Plans what the people concerned are told of a change of status; a verdict that tells nobody costs nothing."""
+    """Plan the messages about a change of status. Without a change this runs no statement."""
     if (status, reason) == (case.row.status, case.row.reason):
         return
     sides = {leg.role for leg in claim.legs} if claim else set(Side)
     if status is _S.CLAWED_BACK:
-        # Of a reward that was given up nothing was taken back.
+        # From a reward that was written off, nothing was taken back.
         sides = {Side(role) for role in (await connection.execute(_TAKEN_FROM, {"referral": case.row.id})).scalars()}
     change = Change(
         after=status,
@@ -70,7 +70,7 @@ async def tell_of_status(
 
 
 async def take_back_approval(connection: AsyncConnection, case: Case) -> None:
-    """Plans to tell those who were told of the approval of the present claim that it no longer holds."""
+    """Plan a message that the approval no longer holds, for the sides that got the message about the approval."""
     if _pays_at_once(case):
         return
     planned = [
@@ -91,7 +91,7 @@ async def take_back_approval(connection: AsyncConnection, case: Case) -> None:
 
 
 async def ask_for_evidence(connection: AsyncConnection, case: Case, decision: str) -> None:
-    """Plans to tell both sides that a person asks for more evidence: either may have it."""
+    """Plan a message to both sides that an approver asks for more evidence: either may have it."""
     planned = [
         Planned(
             referral=case.row.id,
@@ -111,10 +111,9 @@ async def ask_for_evidence(connection: AsyncConnection, case: Case, decision: st
 async def tell_approvers(
     connection: AsyncConnection, case: Case, claim: RewardClaim, signed: Collection[str], patience: Patience
 ) -> None:
-    """Plans the reminder that is due for a claim that waits, and the escalation once that is due; each once a claim.
+    """Plan the due reminder and escalation for a waiting claim; each only once for a claim.
 
-    Everybody who could still sign is written to, whether an address is on record or not: where none is, the history
-    says so.
+    They go to every user who can still sign. If a user has no address, the message's history shows that.
     """
     occasion = f"claim:{claim.digest}"
     steps = [(Template.APPROVAL_REMINDER, "claim.overdue", set(claim.requirement.routes), patience.remind_at)]
@@ -141,7 +140,7 @@ async def tell_approvers(
 
 
 def recipient_of(case: Case, side: Side) -> str | None:
-    """Who is written to, by an id; None where no referrer is known yet."""
+    """Return the id of the recipient on one side; None if no referrer is known yet."""
     if side is Side.REFERRER:
         return case.origin.referrer
     said = [fact.data.get("referee") or {} for fact in case.facts if fact.type in _NAMING_THE_REFEREE]
@@ -158,14 +157,14 @@ def _pays_at_once(case: Case) -> bool:
 
 
 def _occasion(case: Case, template: Template) -> str:
-    """What gives rise to it: of a claim, its approval; else the step in this round of the referral."""
+    """Return the occasion of a message: the claim for approvals, else the round of the referral."""
     if template in (Template.APPROVED, Template.APPROVAL_CANCELLED):
         return f"claim:{case.row.claim_id}"
     return f"round:{case.row.round}"
 
 
 def _came_about(case: Case, status: ReferralStatus, reason: Reason | None) -> datetime:
-    """When what the verdict tells came about, on the facts' own clocks."""
+    """Return when the verdict's event happened, by the facts' own clocks."""
     course = case.course
     if status in _OF_THE_MOMENT or reason in _DECIDED or case.row.round > 1:
         return case.now

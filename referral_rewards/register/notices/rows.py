@@ -1,6 +1,6 @@
-"""Messages on record: planned with what gives rise to them, claimed by whoever carries them out, and what came of it.
+"""Stored messages: planned together with their cause, claimed by the sender, and settled with their outcome.
 
-The same occasion is told once: a message's id follows from its occasion, its recipient and its template.
+Each occasion is announced once: a message's id follows from its occasion, recipient and template.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _NAMESPACE: Final = UUID("6f1c2b7e-0e4c-5a4b-9b52-5d2f0c9e7a31")
 
 
 class Audience(StrEnum):
-    """For whom a message is."""
+    """Who receives a message."""
 
     REFERRER = "referrer"
     REFEREE = "referee"
@@ -34,8 +34,11 @@ class Audience(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A message to be told by email. With ``suppressed`` (why) it is on record only; with ``only_after`` it is planned
-    only if a message of that template was told, or is to be told, to the same side of the referral."""
+    """A message to be sent by email.
+
+    With ``suppressed`` (the reason) it is only recorded. With ``only_after`` it is planned only if a message of that
+    template was or will be sent to the same side of the referral.
+    """
 
     referral: str
     program: str
@@ -55,7 +58,7 @@ class Planned:
 
 
 async def plan(connection: AsyncConnection, planned: Iterable[Planned], at: datetime) -> None:
-    """Puts messages on record, in the transaction of what gives rise to them; a second time changes nothing."""
+    """Store messages in the transaction that causes them. Repeating the call changes nothing."""
     rows = [
         {
             "id": str(each.id),
@@ -78,16 +81,16 @@ async def plan(connection: AsyncConnection, planned: Iterable[Planned], at: date
 
 
 async def claim(connection: AsyncConnection, now: datetime, *, lease: timedelta, limit: int) -> Sequence[Any]:
-    """Messages that are due and that nobody else carries out; theirs for the length of ``lease``, then due again.
+    """Claim due messages that no other sender holds. They are the caller's for ``lease`` and then due again.
 
-    The caller commits before it sends anything: a crash costs the lease and nothing else.
+    The caller commits before it sends anything, so a crash only delays the message by the lease.
     """
     asked = {"now": now, "until": now + lease, "limit": limit}
     return (await connection.execute(_CLAIM, asked)).all()
 
 
 async def settle(connection: AsyncConnection, notice: Any, state: NoticeState, why: str | None, at: datetime) -> bool:
-    """Notes what came of a message for good; False if its lease ran out and somebody else carries it out now."""
+    """Record the final outcome of a message; False if its lease expired and another sender has claimed it."""
     asked = {"id": notice.id, "attempts": notice.attempts, "state": state, "why": why, "at": at}
     return (await connection.execute(_SETTLE, asked)).scalar_one_or_none() is not None
 
@@ -95,14 +98,14 @@ async def settle(connection: AsyncConnection, notice: Any, state: NoticeState, w
 async def put_off(
     connection: AsyncConnection, notice: Any, until: datetime, why: str | None, *, state: NoticeState, tried: bool
 ) -> bool:
-    """Has a message wait until then; one that was not ``tried`` keeps its count of attempts. False as in `settle`."""
+    """Postpone a message. The attempt counts only if it was ``tried``. Returns False as in `settle`."""
     asked = {"id": notice.id, "attempts": notice.attempts, "until": until, "why": why, "state": state}
     asked["counted"] = notice.attempts if tried else notice.attempts - 1
     return (await connection.execute(_PUT_OFF, asked)).scalar_one_or_none() is not None
 
 
 async def keep(connection: AsyncConnection, notice: UUID, body: Mapping[str, Any]) -> None:
-    """Keeps what was written to whom with the personal data, where it can be erased and the record stays whole."""
+    """Store a message's text and address as personal data, where they can be erased without losing the record."""
     salt, content = os.urandom(16), json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     commitment = hashlib.sha256(salt + content.encode()).hexdigest()
     kept = {"id": notice, "body": content, "salt": salt, "commitment": commitment}

@@ -1,4 +1,4 @@
-"""The secret links to one's own status: giving them out, opening them, revoking them."""
+"""Secret links to status pages: create, open and revoke them."""
 
 from typing import Any, Final
 
@@ -12,29 +12,29 @@ from referral_rewards.register.referrals import rows as referrals
 
 
 class NoSuchLink(NotFound):
-    """A link that is none of ours, or was revoked: which of both, nobody is told."""
+    """A link that we never issued, or that was revoked; the message does not say which."""
 
     def __init__(self) -> None:
         super().__init__("status page", "")
         self.args = ("this link is incomplete or was replaced by a newer one",)
 
 
-#: What the key of the links is derived for.
+#: The purpose for which the key of the links is derived.
 PURPOSE: Final = "status links"
-#: No row has this generation: asking for it costs a forger as much time as asking for a real one.
+#: No row has this generation. It makes checking an unknown referral take as long as checking a real one.
 _NEVER: Final = 0
 
 
 def path(key: bytes, row: Any, side: Side) -> str:
-    """The address of one side's status page below the installation's own, of the referral's row."""
+    """Return the URL path of one side's status page."""
     return f"/status/{status_links.token(key, row.id, side, _generation(row, side))}"
 
 
 async def opened(connection: AsyncConnection, key: bytes, token: str) -> tuple[Any, Side]:
-    """The row of the referral whose link this is, and the side that it shows.
+    """Return the referral's row and the side that a link belongs to.
 
     Raises:
-        NoSuchLink: if it is none of ours, or was revoked.
+        NoSuchLink: if we never issued the link, or it was revoked.
     """
     claimed = status_links.read(token)
     if claimed is None or "\x00" in claimed.referral:
@@ -47,10 +47,10 @@ async def opened(connection: AsyncConnection, key: bytes, token: str) -> tuple[A
 
 
 async def revoke(connection: AsyncConnection, referral: str, side: Side) -> None:
-    """Ends every link of that side that was given out; from now on `path` gives another.
+    """Revoke every issued link of that side; `path` then returns a new one.
 
     Raises:
-        NotFound: if nobody has heard of the referral.
+        NotFound: if there is no such referral.
     """
     if (await connection.execute(_REVOKE[side], {"referral": referral})).scalar_one_or_none() is None:
         raise NotFound("referral", referral)

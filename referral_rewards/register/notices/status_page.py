@@ -1,4 +1,4 @@
-"""What a referrer or referee says by their status page: an appeal, or how content they are. Each becomes a fact."""
+"""Record what a referrer or referee sends from their status page, as facts: an appeal or a satisfaction rating."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -14,25 +14,25 @@ from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.locks import Lock, lock
 
-#: The source of facts that people tell by their status page.
+#: The source of facts that come from status pages.
 SOURCE: Final = "status-page"
-#: Where an appeal has a meaning.
+#: The statuses that can be appealed.
 APPEALABLE: Final = frozenset({ReferralStatus.DENIED, ReferralStatus.EXPIRED})
 WORDS_MAX: Final = 2000
 _A_DAY: Final = timedelta(days=1)
-#: From one side of a referral in a day: a person has to read them.
+#: The most appeals from one side of a referral in a day, because a person has to read them.
 _APPEALS_MAX: Final = 3
 
 
 async def appeal(
     connection: AsyncConnection, intake: Intake, row: Any, side: Side, *, why: str, form: str, now: datetime
 ) -> None:
-    """Records an appeal, once a ``form``: sent twice, the first one stands.
+    """Record an appeal, once for each ``form``: if it is sent twice, the first one counts.
 
     Raises:
-        RequestInvalid: without a reason, with one that is too long, or for a form that is none of ours.
-        DecisionRefused: if the referral is not closed, or not in a way that an appeal could change.
-        TooManyMessages: if this side has appealed several times today.
+        RequestInvalid: if the reason is missing or too long, or the form was not issued by this page.
+        DecisionRefused: if the referral is not closed as denied or expired.
+        TooManyMessages: if this side has appealed too often today.
     """
     why = why.strip()
     if not why or len(why) > WORDS_MAX:
@@ -54,7 +54,7 @@ async def appeal(
 
 
 async def rate(connection: AsyncConnection, intake: Intake, row: Any, side: Side, *, score: str, now: datetime) -> None:
-    """Records how content somebody is, from 1 to 5; once a side, the first word stands.
+    """Record a satisfaction rating from 1 to 5, once for each side; the first one counts.
 
     Raises:
         RequestInvalid: for another score.
@@ -71,7 +71,7 @@ async def rate(connection: AsyncConnection, intake: Intake, row: Any, side: Side
 
 
 async def has_rated(connection: AsyncConnection, referral: str, side: Side) -> bool:
-    """Whether that side has said how content it is."""
+    """Return whether that side has already given a rating."""
     asked = {"source": SOURCE, "event": _rating(referral, side)}
     return bool((await connection.execute(_KNOWN, asked)).scalar_one())
 

@@ -1,8 +1,9 @@
-"""What lowers a payout: withheld tax, and what its payee owes us. Planned, freed, booked and verified here alone.
+"""Deductions from payouts: withheld tax, and offsets for what the payee owes. Only this module plans, frees and
+verifies them.
 
-A payout's amount is what its live legs come to less its live deductions, frozen in its body when it is planned. One
-that comes to nothing is settled in the books without a call. A deduction stays with its payout through every retry of
-it, and is freed when the payout is cancelled or planned anew.
+A payout's amount is the total of its live legs less its live deductions, frozen in its body when it is planned. A
+payout of zero is settled in the books without a call. A deduction stays with its payout through every retry, and is
+freed when the payout is cancelled or planned again.
 """
 
 import zlib
@@ -26,12 +27,12 @@ from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.payees import withholding
 from referral_rewards.register.payees.withholding import Part
 
-#: Payees are spread over so many locks, taken in ascending order: one file may tell of very many.
+#: The number of locks that payees share, taken in ascending order: one file may concern very many payees.
 _PAYEE_LOCKS: Final = 64
 
 
 async def hold_payees(connection: AsyncConnection, payees: Iterable[str]) -> None:
-    """Locks what lowers the payouts of these payees until the transaction ends; in one call for all that it plans."""
+    """Lock the deductions of these payees until the transaction ends. Call it once with all payees it plans for."""
     for number in sorted({zlib.crc32(payee.encode()) % _PAYEE_LOCKS for payee in payees}):
         await lock(connection, Lock.PAYEE, str(number))
 
@@ -46,10 +47,10 @@ async def plan(
     legs: Collection[UUID],
     at: datetime,
 ) -> int:
-    """Plans anew what lowers a payout that was never sent; gives what is left to send, in minor units, zero or more.
+    """Plan the deductions of an unsent payout again, and return the amount left to send in minor units, zero or more.
 
-    ``legs`` are the ids of all that it pays. Tax is withheld of them in full, and the rest is kept for what the payee
-    owes. The caller holds the payee (`hold_payees`), and freezes the amount in the payout's body.
+    ``legs`` are the ids of all legs that it pays. Tax is withheld from their total first; offsets take from the rest.
+    The caller holds the payee (`hold_payees`) and freezes the amount in the payout's body.
     """
     await free(connection, payout)
     left_minor = 0
@@ -67,12 +68,12 @@ async def plan(
 
 
 async def free(connection: AsyncConnection, payout: UUID) -> None:
-    """Frees what lowered a payout that is cancelled: the next ones of its payee are lowered by it instead."""
+    """Free the deductions of a cancelled payout; the payee's next payouts take them instead."""
     await connection.execute(_FREE, {"payout": payout})
 
 
 async def of_payout(connection: AsyncConnection, payout: UUID) -> tuple[Deduction, ...]:
-    """The live deductions of a payout, as the books post them."""
+    """Return the live deductions of a payout, as the books post them."""
     rows = await connection.execute(_OF_PAYOUT, {"payout": payout})
     return tuple(Deduction(DeductionKind(row.kind), row.source, int(row.amount_minor)) for row in rows)
 
@@ -85,11 +86,10 @@ async def unauthorised(
     lowered_by: Collection[Deduction],
     keys: KeyRing,
 ) -> str | None:
-    """Why the payout may not be lowered as its rows say, in one sentence; None if people decided on all of it, or a tax
-    form of its payee says so.
+    """Return in one sentence why a deduction is not authorised; None if a decision or tax form supports each.
 
-    ``payout`` is its row, ``parts`` are its legs and ``lowered_by`` its deductions (`of_payout`). Nobody is paid less
-    because of a row that somebody wrote.
+    ``payout`` is its row, ``parts`` are its legs and ``lowered_by`` its deductions (`of_payout`). A changed row alone
+    must not make anyone be paid less.
     """
     kept = [each for each in lowered_by if each.kind is DeductionKind.WITHHOLDING]
     if (why := await withholding.unfounded(connection, payout, planned_at, parts, kept)) is not None:
@@ -113,7 +113,7 @@ async def _keep(connection: AsyncConnection, payout: UUID, kind: DeductionKind, 
     await connection.execute(_KEEP, asked)
 
 
-# What of each is neither recovered nor kept from a payout that is on its way; oldest first.
+# The open part of each offset, oldest first: neither recovered nor kept from a payout under way.
 _OPEN_OFFSETS: Final = statement(
     """
 SELECT o.id, o.open_minor FROM (
@@ -143,7 +143,7 @@ _OF_PAYOUT: Final = text("""
 SELECT kind, source, amount_minor FROM payout_deduction WHERE payout_id = :payout AND live ORDER BY kind, source
 """)
 
-# With what all live deductions together keep for it, settled ones among them.
+# Each offset with the total that all live deductions keep for it, including those of settled payouts.
 _OFFSETS_OF: Final = statement(
     """
 SELECT b.*, (SELECT CAST(sum(e.amount_minor) AS bigint) FROM payout_deduction e

@@ -1,4 +1,4 @@
-"""The payout of one leg, on record before anybody is asked to pay it: due at once, or put before a person."""
+"""Plan the payout of a single leg before any rail is called: due at once, or for review by a person."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -18,10 +18,10 @@ _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
 async def plan_own(
     connection: AsyncConnection, leg: Any, round_: int, state: PayoutState, why: str | None, at: datetime
 ) -> UUID:
-    """Writes the intent to pay a leg by a payout of its own, and returns its id.
+    """Plan a payout for one leg and return its id.
 
-    One planned before, cancelled and never sent is planned anew under its one name and key. The caller holds the
-    referral, of whose present ``round_`` the leg is, and the payee (`deductions.hold_payees`).
+    If the payout was cancelled before it was sent, it is planned again under the same id and key. The caller holds the
+    payee (`deductions.hold_payees`) and the referral; the leg belongs to its current ``round_``.
     """
     name = payout_id(leg.referral_id, leg.role, round_)
     amount_minor = await deductions.plan(
@@ -67,7 +67,7 @@ async def plan_own(
     return name
 
 
-# A leg that was in this payout before, and left it for that of a cycle, comes back to it.
+# A leg that left this payout for a cycle's payout comes back to it.
 _LINK: Final = text("""
 INSERT INTO payout_leg (payout_id, leg_id, live) VALUES (:payout, :leg, true)
 ON CONFLICT (payout_id, leg_id) DO UPDATE SET live = true

@@ -1,4 +1,4 @@
-"""What the register knows of payees that the tax rules ask for: the forms they filed and what counts in their year."""
+"""Load what the tax rules need about payees: the forms they filed and the amounts that count in their year."""
 
 import json
 from collections import defaultdict
@@ -23,14 +23,14 @@ _UTC: Final = calendar.zone("UTC")
 
 
 class Heard(NamedTuple):
-    """A form that a payee filed, and when we heard of it."""
+    """A form that a payee filed, and when we received it."""
 
     form: TaxForm
     heard_at: datetime
 
 
 async def heard(connection: AsyncConnection, payees: Collection[str]) -> Mapping[str, Sequence[Heard]]:
-    """Every form that each of them filed, in no particular order."""
+    """Return every form that each payee filed, with when we received it, in no particular order."""
     found: dict[str, list[Heard]] = {payee: [] for payee in payees}
     for row in await connection.execute(_FORMS, {"payees": sorted(payees)}):
         form = tax_forms.read(row.data, row.occurred_at, row.source, row.event_id)
@@ -39,17 +39,17 @@ async def heard(connection: AsyncConnection, payees: Collection[str]) -> Mapping
 
 
 async def forms(connection: AsyncConnection, payees: Collection[str]) -> Mapping[str, Sequence[TaxForm]]:
-    """Likewise, the forms alone."""
+    """Return every form that each payee filed, in no particular order."""
     return {payee: [each.form for each in told] for payee, told in (await heard(connection, payees)).items()}
 
 
 async def positions(
     connection: AsyncConnection, payees: Collection[str], terms: Terms, now: datetime, *, besides: str | None = None
 ) -> Mapping[str, TaxPosition]:
-    """Where each payee stands in the present year of the program, the legs of the referral ``besides`` not counted.
+    """Return each payee's tax position in the program's current year, without the legs of the referral ``besides``.
 
-    A payee without a form in force who is also paid in another currency than the regime's is left out: such totals
-    can't be added up. Of one with a form the total is not read, for it decides nothing.
+    A payee without a form in force who is also paid in another currency than the regime's is left out, because such
+    totals can't be added. For a payee with a form the total is not read, because it does not matter.
     """
     regime, year = terms.tax.regime, tax_thresholds.year_of(now, terms.zone)
     limit = tax_thresholds.threshold(regime, year)
@@ -69,7 +69,7 @@ async def positions(
 async def totals(
     connection: AsyncConnection, payees: Collection[str], year: int, *, besides: str | None = None
 ) -> Mapping[str, Mapping[str, int]]:
-    """What counts for each payee in that calendar year, in minor units by currency: paid in it or on its way now."""
+    """Return for each payee the total of a calendar year in minor units by currency: paid in it, or under way now."""
     asked = {**await bounds(connection, year), "payees": sorted(payees), "besides": besides}
     rows = await connection.execute(_TOTALS, asked)
     found: dict[str, dict[str, int]] = defaultdict(dict)
@@ -79,14 +79,17 @@ async def totals(
 
 
 async def paid_by_program(connection: AsyncConnection, payee: str, year: int) -> list[tuple[str, str, int]]:
-    """What settled for a payee in that calendar year, in minor units: program, currency and amount."""
+    """Return the amounts settled for a payee in a calendar year: program, currency and minor units."""
     rows = await connection.execute(_BY_PROGRAM, {**await bounds(connection, year), "payee": payee})
     return [(row.program, row.currency, int(row.total_minor)) for row in rows]
 
 
 async def bounds(connection: AsyncConnection, year: int) -> Mapping[str, Any]:
-    """A calendar year as statements take it: ``bounds``, the year of each program by its own clock, as a JSON array,
-    and ``since`` and ``until``, between which all of them lie."""
+    """Return a calendar year as SQL parameters.
+
+    ``bounds`` is a JSON array with the year of each program in its own time zone; all lie between ``since`` and
+    ``until``.
+    """
     zones = await programs.zones(connection)
     years = {
         name: (tax_thresholds.year_begins(year, zone), tax_thresholds.year_begins(year + 1, zone))
@@ -101,7 +104,7 @@ async def bounds(connection: AsyncConnection, year: int) -> Mapping[str, Any]:
 
 
 async def terms_of(connection: AsyncConnection, legs: Collection[UUID]) -> Mapping[UUID, Terms]:
-    """The frozen terms of the referral of each leg."""
+    """Return for each leg the frozen terms of its referral."""
     rows = (await connection.execute(_TERMS_OF, {"legs": list(legs)})).all()
     return {row.id: await programs.version(connection, row.program, row.version) for row in rows}
 

@@ -1,8 +1,8 @@
-"""Legs that wait for a tax form: decided when they would be paid, and let go by what can change that.
+"""Tax holds: legs wait for a tax form from when they would be paid, and are released when that can change.
 
-A decision reads what counts for its payees under their locks and holds them until it commits, so that two legs of one
-payee which two programs approve at the same moment can't both slip under the threshold. Whoever records a form, or
-takes back a plan, takes the same locks before it looks for who waits: one of the two sees the other.
+`decide` reads the payees' totals under their locks and holds these until it commits. So two legs of one payee that two
+programs approve at the same time can't both stay under the threshold. Recording a form or cancelling a plan takes the
+same locks before it looks for waiting legs, so that one of the two sees the other.
 """
 
 from collections import Counter
@@ -27,11 +27,11 @@ from referral_rewards.register.payees import rows as payees
 async def decide(
     connection: AsyncConnection, legs: Sequence[Any], now: datetime, *, judging: str | None = None
 ) -> frozenset[UUID]:
-    """Which of these legs wait for a form, on record from now on. The others may be planned in this transaction.
+    """Decide and record which of these legs wait for a form, and return their ids. The others may be planned now.
 
-    The legs are reserved or waiting, without a payout, and their referrals' rows are held; their payees are from here
-    on. They are taken in the given order: each that may be paid counts for the next. A referral whose leg begins to
-    wait is woken to set its alarm, unless it is the one that the caller is ``judging``.
+    The legs are reserved or on hold, without a payout. The caller holds their referrals' rows; this locks their
+    payees. The legs are decided in the given order: each that may be paid counts for the next. A referral whose leg
+    begins to wait is woken to set its timer, unless the caller is ``judging`` it.
     """
     if not legs:
         return frozenset()
@@ -49,7 +49,8 @@ async def decide(
 
 
 async def again_at(connection: AsyncConnection, legs: Sequence[Any], zone: ZoneInfo, now: datetime) -> datetime | None:
-    """When one of these waiting legs may next go on by itself: a form becomes valid, or the year turns."""
+    """Return when one of these waiting legs may next be released without new facts: a form becomes valid, or the
+    year ends."""
     names = {leg.beneficiary for leg in legs}
     if not names:
         return None
@@ -62,9 +63,9 @@ async def again_at(connection: AsyncConnection, legs: Sequence[Any], zone: ZoneI
 async def wake(
     connection: AsyncConnection, names: Collection[str], batch: UUID | None = None, *, besides: str | None = None
 ) -> set[str]:
-    """Has every referral looked at again in which one of these payees waits, in whatever program; their ids.
+    """Have every referral judged again in which one of these payees waits, in any program; return their ids.
 
-    Called once the transaction has written what changed, and holds the rows that it needs (`locks`).
+    Call it after the transaction has written its change and holds all rows that it needs (`locks`).
     """
     await deductions.hold_payees(connection, names)
     found = await connection.execute(_WAITING, {"payees": sorted(names)})

@@ -1,4 +1,4 @@
-"""How much of a payment is withheld: what the payee's tax form says that is in force when the payment is planned."""
+"""Tax withholding: the payee's tax form in force when a payment is planned determines how much is withheld."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -17,13 +17,13 @@ from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.register.payees import rows as payees
 
-#: Of what was told this short a time before a payment was planned, the plan may not have known.
+#: A form received this shortly before a payment was planned may not have been seen by the plan.
 _JUST_HEARD: Final = timedelta(minutes=5)
 _TOO_MUCH: Final = "no tax form of its payee has so much of it withheld"
 
 
 class Withheld(NamedTuple):
-    """What legs come to whose programs report to one regime, in minor units, and how much of it is withheld."""
+    """The gross total of the legs under one tax regime, in minor units, and the percentage withheld from it."""
 
     regime: str
     gross_minor: int
@@ -38,7 +38,7 @@ class Part(NamedTuple):
 
 
 async def of_legs(connection: AsyncConnection, payee: str, legs: Collection[UUID], at: datetime) -> list[Withheld]:
-    """All that these legs of one payee come to, by regime: by the frozen terms of each leg's referral."""
+    """Return the totals of one payee's legs by tax regime, under the frozen terms of each leg's referral."""
     terms = await payees.terms_of(connection, legs)
     rows = await connection.execute(_AMOUNTS, {"legs": list(legs)})
     forms = (await payees.forms(connection, [payee]))[payee]
@@ -46,7 +46,7 @@ async def of_legs(connection: AsyncConnection, payee: str, legs: Collection[UUID
 
 
 def by_regime(parts: Iterable[Part], forms: Sequence[TaxForm], at: datetime) -> list[Withheld]:
-    """What the legs of one payee come to, and how much of it these forms of theirs have withheld at that moment."""
+    """Return the totals of one payee's legs by tax regime, with the percentage that their forms require at ``at``."""
     gross: Counter[str] = Counter()
     percents: dict[str, Decimal] = {}
     for terms, amount_minor in parts:
@@ -55,7 +55,7 @@ def by_regime(parts: Iterable[Part], forms: Sequence[TaxForm], at: datetime) -> 
             percent = Decimal(0)
         else:
             percent = tax_forms.on_file(forms, regime, at, terms.zone).withholding_percent
-        # Where two versions of the terms have two clocks, the form may stand by one of them alone.
+        # If two versions of the terms have different time zones, the form may be in force in only one of them.
         percents[regime] = max(percent, percents.get(regime, percent))
         gross[regime] += amount_minor
     return [Withheld(regime, minor, percents[regime]) for regime, minor in sorted(gross.items())]
@@ -64,8 +64,10 @@ def by_regime(parts: Iterable[Part], forms: Sequence[TaxForm], at: datetime) -> 
 async def unfounded(
     connection: AsyncConnection, payout: Any, planned_at: datetime, parts: Sequence[Part], kept: Collection[Deduction]
 ) -> str | None:
-    """Why no form that the payee filed has just so much withheld of what the payout pays, in one sentence; None if
-    one has, for each regime. ``payout`` is its row, ``parts`` are its legs and ``kept`` is what is withheld of it."""
+    """Return in one sentence why the withheld amounts do not match a form of the payee; None if each regime's does.
+
+    ``payout`` is its row, ``parts`` are its legs and ``kept`` are its withholdings.
+    """
     if payout.rail not in rail_catalogue.CATALOGUE:
         return f"no rail is called {payout.rail!r}"
     step_minor = rail_catalogue.step_minor(payout.rail, payout.currency)

@@ -1,7 +1,7 @@
-"""Carries out what people decided on a payout: each decision once, and only if it is genuine and on what still stands.
+"""Carry out decisions on a payout: each once, and only if it verifies and nothing has changed since.
 
-What was decided is signed; what stands is compared by the digest that the signature covers, so that a decision on what
-has changed since is void, and asks again.
+The signature covers the payout's digest. If the digest has changed, the decision is void and a person must decide
+again.
 """
 
 from datetime import datetime, timedelta
@@ -25,13 +25,16 @@ _A = MoneyAct
 
 
 async def carry_out(connection: AsyncConnection, payout: UUID, now: datetime, keys: KeyRing) -> bool:
-    """Whether a decision moved the payout. The caller holds the rows of its referrals and its own, and tells them."""
+    """Carry out open decisions and return whether one moved the payout.
+
+    The caller holds the rows of the payout and its referrals, and wakes the referrals.
+    """
     moved = False
     for decision in await _open(connection, payout, keys):
         subject = await payout_subject.shown(connection, payout, keys)
         row = await payout_rows.read(connection, payout)
         if decision.kind is _A.CONFIRM_PAYOUT and row.state in (PayoutState.ACCEPTED, PayoutState.SETTLED):
-            # The rail itself reads it, and says so when it is asked.
+            # The manual rail reads the confirmation itself and answers by it when polled.
             if row.state == PayoutState.SETTLED:
                 await decisions.record_effect(connection, [decision.id], "applied", now, "settled")
             continue
@@ -46,7 +49,7 @@ async def carry_out(connection: AsyncConnection, payout: UUID, now: datetime, ke
 
 
 async def _open(connection: AsyncConnection, payout: UUID, keys: KeyRing) -> list[Decision]:
-    """The genuine decisions that nothing came of yet, in the order in which they were made."""
+    """Return the verified decisions without an effect yet, oldest first."""
     made = await decisions.on_subject(connection, payout, keys)
     if not made:
         return []
@@ -77,7 +80,7 @@ async def _apply(connection: AsyncConnection, row: Any, decision: Decision, now:
         case _A.RETRY_PAYOUT if state in REFUSALS:
             await generations.begin_next(connection, row, now)
         case _A.RETRY_PAYOUT:
-            # Nothing was sent under its key: whether it may be is verified in full right before it is.
+            # Nothing was sent under this key; everything is verified again right before it is sent.
             await payout_rows.move(connection, row.id, PayoutState.APPROVED, now, None, None, timedelta(0))
         case _A.SETTLE_PAYOUT:
             assert decision.details is not None
@@ -85,7 +88,7 @@ async def _apply(connection: AsyncConnection, row: Any, decision: Decision, now:
             given_up = await endings.is_given_up(connection, row.id)
             await endings.settled(connection, row, now, given_up=given_up)
         case _A.REFUSE_PAYOUT:
-            # Of one that was given up nothing is left to be released: it is cancelled, as it was.
+            # A payout that was given up has nothing left to release: it goes back to cancelled.
             given_up = await endings.is_given_up(connection, row.id)
             to = PayoutState.CANCELLED if given_up else PayoutState.REFUSED
             await payout_rows.move(connection, row.id, to, now, why, None)

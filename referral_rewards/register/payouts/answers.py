@@ -1,4 +1,4 @@
-"""What a rail answered, put on record: the payout moves forward, is booked, and its referrals hear of it."""
+"""Record a rail's answer: move the payout forward, book it, and wake its referrals."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,7 +18,7 @@ from referral_rewards.register.payouts import rows as payout_rows
 from referral_rewards.register.payouts.sending import NotNow, ToSend
 
 _P = PayoutState
-#: What was not to be paid any more, and is shown as paid after all, is a person's to look at.
+#: If the rail shows a payout in one of these states as paid after all, it goes to a person for review.
 _UNPAID: Final = frozenset({_P.REFUSED, _P.WAITING_FUNDS, _P.CANCELLED})
 
 
@@ -33,11 +33,12 @@ async def note(
     generation: int | None = None,
     again_after: timedelta | None = None,
 ) -> PayoutState:
-    """Moves a payout forward; a settled one is booked and its legs are paid. Wakes the referral once all are at rest.
+    """Move a payout to the state ``to``, book it if it settled or came back, and return its state afterwards.
 
-    A state that can't follow the present one changes nothing: answers may come late and twice. But that it was paid
-    though it was refused or cancelled before, or under an earlier ``generation`` of its key than the present one, is
-    put before a person; and one that rests as paid in another way says from then on that the rail paid as well.
+    Wakes a referral once all its payouts are at rest. A state that can't follow the current one changes nothing,
+    because answers may come late or twice. But a payment after a refusal or cancellation, or under an earlier
+    ``generation`` of the key, goes to a person for review. A payout settled in another way gets a remark that the rail
+    paid as well.
     """
     held = await payout_rows.hold(connection, payout)
     state, of_another = PayoutState(held.row.state), generation not in (None, held.row.generation)
@@ -57,7 +58,7 @@ async def note(
             case CameBack.BY_US:
                 return state
             case CameBack.PARTLY_BY_US:
-                # Which of its rewards are owed again nobody can tell: a person sees to it.
+                # It can't be known which of its rewards are owed again: a person must find out.
                 ours = money.display(ours_minor, held.row.currency)
                 why = f"all of it came back at the rail, of which we took back no more than {ours}"
                 await payout_rows.remark(connection, held.row, why, now, again_after)
@@ -66,7 +67,7 @@ async def note(
         if to is _P.SETTLED and reference not in (None, held.row.provider_reference):
             why = f"it is {state} here, and the rail shows that it paid after all, as {reference}"
         elif state in AT_REST:
-            why = why or held.row.why  # It rests for what it rested for before.
+            why = why or held.row.why  # The reason why it is at rest stays.
         await payout_rows.remark(connection, held.row, why, now, again_after)
         return state
     await payout_rows.move(connection, payout, to, now, why, reference, again_after)
@@ -79,8 +80,10 @@ async def note(
 
 
 async def missed(connection: AsyncConnection, payout: UUID, step: ToSend, now: datetime, *, once: bool) -> NotNow:
-    """Takes note that the rail does not show what may have gone out, and can't be sent again: it is looked for once
-    more after a while (``once``: it can't be), and then put before a person."""
+    """Record that the rail shows no attempt although one may have been sent and must not be repeated.
+
+    It is looked up once more after a pause, and then goes to a person for review; with ``once`` at the first time.
+    """
     held = await payout_rows.hold(connection, payout)
     state = PayoutState(held.row.state)
     if held.row.generation != step.generation or state not in (_P.SENDING, _P.UNKNOWN):
@@ -100,7 +103,7 @@ async def missed(connection: AsyncConnection, payout: UUID, step: ToSend, now: d
 async def shut_out(
     connection: AsyncConnection, payout: UUID, step: ToSend, now: datetime, why: str, again_after: timedelta
 ) -> NotNow:
-    """Halts the rail that did not let us in. A key that it has not seen by this, and by no other attempt, is unused."""
+    """Halt the rail that rejected our credentials. If no other attempt used the key, it counts as unused again."""
     held = await payout_rows.hold(connection, payout)
     await rail_halts.halt(connection, step.rail, why, now)
     if step.key_used_at is None and await payout_history.newest(connection, payout) == step.step:
@@ -114,8 +117,10 @@ async def shut_out(
 async def _seen_by_a_person(
     connection: AsyncConnection, payout: Any, to: PayoutState, reference: str | None, why: str | None
 ) -> bool:
-    """Whether what its rail shows of a payout that was given up is, or was, before a person: it may have been taken
-    back since by what the rail lists as something else."""
+    """Return whether a person has already seen what the rail shows of a payout that was given up.
+
+    The payment may have been recovered since by something that the rail lists separately.
+    """
     if to not in (_P.SETTLED, _P.MANUAL_REVIEW):
         return False
     steps = await payout_history.of(connection, payout.id)

@@ -1,7 +1,7 @@
-"""Whether a payout pays what people with the authority approved, and nothing else: asked right before it is sent.
+"""Verify, right before a payout is sent, that it pays exactly what authorised people approved.
 
-Nothing that a row says of itself is believed. Each referral's claim is judged anew from its facts; what the signatures
-must be over is the digest that this comes to, and what may be paid is what that claim says.
+Nothing that the payout's own row says is trusted. Each referral's claim is assembled again from its facts. The
+signatures must cover the digest of that claim, and only what that claim promises may be paid.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -34,15 +34,15 @@ from referral_rewards.register.referrals.inquiries import question_of
 
 
 class NotAuthorised(Exception):
-    """No genuine, current human decision stands behind this payout. Not an error to retry: a reason not to pay."""
+    """No verified, current decision of a person supports this payout. It must not be retried as it is."""
 
 
 class ClaimChanged(Exception):
-    """A genuine decision stands behind it, but the claim is no longer the one that was decided on."""
+    """A verified decision supports the payout, but its claim has changed since."""
 
 
 class SourcesSilent(Exception):
-    """What the sources said is not to the point any more, or one of them did not answer: ask again after a while."""
+    """The sources' answers do not fit the question any more, or one did not answer: ask again after a pause."""
 
     def __init__(self, why: str, again_after: timedelta) -> None:
         super().__init__(why)
@@ -51,7 +51,7 @@ class SourcesSilent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A payout's legs of one referral, that one's row under its lock, and what its sources said a moment ago."""
+    """A payout's legs of one referral, the referral's locked row, and the sources' current answers."""
 
     row: Any
     legs: Sequence[Any]
@@ -59,17 +59,17 @@ class Share:
 
 
 def shares(rows: Collection[Any], legs: Sequence[Any], answers: Mapping[str, Answers]) -> tuple[Share, ...]:
-    """The shares of a payout's ``legs``, one for each referral of ``rows``, which are held."""
+    """Return a payout's ``legs`` as shares, one for each referral in ``rows``. The caller holds these rows."""
     return tuple(Share(row, [leg for leg in legs if leg.referral_id == row.id], answers.get(row.id)) for row in rows)
 
 
 async def check_whole(
     connection: AsyncConnection, payout: Any, planned_at: datetime, its: Sequence[Share], keys: KeyRing
 ) -> None:
-    """Return if the payout is, to the unit, the one of these legs less what people decided to keep back of it.
+    """Return if the payout pays exactly these legs less its authorised deductions; else raise.
 
-    Its name follows from them, so that a second payout of a leg that was paid can't bear it. ``planned_at`` is from its
-    history: a form that was filed later withholds nothing of it.
+    Its id follows from the legs, so a second payout can't pay a leg that was paid. ``planned_at`` comes from its
+    history: a tax form filed after that withholds nothing from it.
 
     Raises:
         NotAuthorised: with the reason, in one sentence.
@@ -109,7 +109,7 @@ async def check_whole(
 
 
 async def _parts(connection: AsyncConnection, its: Sequence[Share]) -> Sequence[Part]:
-    """The legs of a payout by the terms that the row of each one's referral names: `verify` holds it to the facts."""
+    """Return the legs with the terms that their referral's row names; `verify` checks those terms against the facts."""
     found = []
     for share in its:
         terms = await programs.find(connection, share.row.program, share.row.version)
@@ -120,8 +120,10 @@ async def _parts(connection: AsyncConnection, its: Sequence[Share]) -> Sequence[
 
 
 async def _paid_by_another(connection: AsyncConnection, legs: Sequence[Any]) -> bool:
-    """Whether one of the legs was paid by a payout that it is no longer said to be in: that one's rows would then come
-    to less than the books say it settled."""
+    """Return whether another payout already paid one of the legs.
+
+    That payout's current legs then total less than the books say it settled.
+    """
     others = {other for leg in legs for other in leg.others}
     for other in (await connection.execute(_LEFT, {"others": list(others)})).all() if others else ():
         for generation in range(1, other.generation + 1):
@@ -134,8 +136,9 @@ async def _paid_by_another(connection: AsyncConnection, legs: Sequence[Any]) -> 
 async def verify(
     connection: AsyncConnection, payout: Any, share: Share, now: datetime, keys: KeyRing
 ) -> timedelta | None:
-    """Returns if people with the authority approved this share of the payout: None, or how far ahead of us a fact lies
-    that was told already.
+    """Return if authorised people approved this share of the payout; else raise.
+
+    Returns how long until the next fact that we already received takes effect; None if all have.
 
     Raises:
         NotAuthorised: with the reason, in one sentence.
@@ -160,7 +163,7 @@ async def verify(
     await decisions.record_effect(connection, forged, "forged", now, "no signature that we believe")
     made = [decision for decision in genuine if decision.claim_id == row.claim_id]
     signed = {decision.user for decision in made}
-    # What may have gone out is not held to who may sign today.
+    # If the payout may have been sent, later changes of who may sign do not matter.
     barred = await decisions.people(connection, signed) if payout.key_used_at is None else dict.fromkeys(signed, False)
     if out := sorted({each.user for each in made if each.kind is DecisionKind.APPROVE and barred.get(each.user)}):
         raise ClaimChanged(f"{', '.join(out)}, who approved it, was barred since")
@@ -185,8 +188,10 @@ async def verify(
 
 
 def _promised(payout: Any, legs: Sequence[Any], claim: RewardClaim, round_: int) -> bool:
-    """Whether each of the legs is one that the claim promises, by the payout's rail, and the payout is theirs. The name
-    of a cycle's follows from all of it (`check_whole`)."""
+    """Return whether the claim promises each of the legs over the payout's rail, and the payout's id is theirs.
+
+    The id of a cycle's payout is checked in `check_whole`.
+    """
     promised = {_terms_of(leg) for leg in claim.legs}
     own_names = {payout_id(claim.referral, leg.role, round_) for leg in legs}
     if payout.cycle_id is None and {payout.id} != own_names:
@@ -195,11 +200,11 @@ def _promised(payout: Any, legs: Sequence[Any], claim: RewardClaim, round_: int)
 
 
 def _terms_of(leg: Any) -> tuple[str | int | None, ...]:
-    """What a leg promises, of a claim's or a row."""
+    """Return the promise of a leg, which is a claim's leg or a row."""
     return (str(leg.role), leg.beneficiary, leg.amount_minor, leg.currency, leg.rail, leg.destination)
 
 
-# Other payouts that legs were in, with what their own legs come to now.
+# Other payouts that these legs were in, with the current total of their own legs.
 _LEFT: Final = text("""
 SELECT p.id, p.generation, CAST(coalesce((
            SELECT sum(l.amount_minor) FROM payout_leg its JOIN leg l ON l.id = its.leg_id

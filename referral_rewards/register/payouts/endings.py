@@ -1,6 +1,6 @@
-"""What the end of a payout does to its legs and posts to the books: settled, returned by the provider, or cancelled.
+"""Update the legs and the books when a payout ends: settled, returned by the provider, or cancelled.
 
-The caller holds the rows of its referrals and its own, and has written or writes the state in the same transaction.
+The caller holds the rows of the payout and its referrals, and writes the state in the same transaction.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from referral_rewards.register.payees import deductions, tax_holds
 
 
 async def settled(connection: AsyncConnection, payout: Any, now: datetime, *, given_up: bool) -> None:
-    """Its legs are paid, and what was owed is not any more; of one ``given_up`` (`is_given_up`) nothing was."""
+    """Mark the legs as paid and book the settlement. A payout ``given_up`` (`is_given_up`) is booked as a loss."""
     if given_up:
         await _post(connection, payout, _loss(books.lost, payout), now, back=False)
         return
@@ -39,7 +39,7 @@ async def settled(connection: AsyncConnection, payout: Any, now: datetime, *, gi
 
 
 async def returned(connection: AsyncConnection, payout: Any, now: datetime, *, given_up: bool) -> None:
-    """Its legs are owed again, and stay its own: nothing else pays them while a person has not decided."""
+    """Mark the legs as owed again. They stay with this payout, so nothing else pays them until a person decides."""
     if given_up:
         await _post(connection, payout, _loss(books.lost_no_more, payout), now, back=True)
         return
@@ -53,29 +53,31 @@ async def returned(connection: AsyncConnection, payout: Any, now: datetime, *, g
 
 
 async def cancelled(connection: AsyncConnection, payout: Any, now: datetime) -> None:
-    """Its legs are cancelled and what was set aside for them is released; what it would have kept is kept no more."""
+    """Cancel the legs, release their accruals, and free the payout's deductions."""
     for leg in (await connection.execute(_CANCEL_LEGS, {"id": payout.id})).all():
         entry = books.released(str(leg.id), leg.program, leg.beneficiary, leg.amount_minor, leg.currency)
         await ledger.post(connection, entry, program=leg.program, referral=leg.referral_id, at=now)
     await connection.execute(_UNLINK, {"id": payout.id})
     await deductions.free(connection, payout.id)
-    # It counts in the payee's year no more: what waited for a form because of it may go on.
+    # It no longer counts towards the payee's year; legs on tax hold because of it may now be released.
     await tax_holds.wake(connection, {payout.payee})
 
 
 async def is_given_up(connection: AsyncConnection, payout: UUID) -> bool:
-    """Whether it was sent, and people then gave up every reward that it was to pay."""
+    """Return whether the payout was sent and people then cancelled every reward that it was to pay."""
     return (await connection.execute(_IS_GIVEN_UP, {"id": payout})).one_or_none() is not None
 
 
 async def taken_back_by_us(connection: AsyncConnection, payout: UUID) -> int:
-    """How much of it our own reversals took at its provider, or may have taken, in minor units: that is no bounce."""
+    """Return how much our own reversals took back at the provider, or may have, in minor units; that is no bounce."""
     return int((await connection.execute(_REVERSED, {"id": payout})).scalar_one())
 
 
 async def paid_otherwise(connection: AsyncConnection, payout: UUID) -> bool:
-    """Whether a person settled it by their word that it was paid in some other way than under its key: what its
-    provider shows of that key, then, says nothing of the payment."""
+    """Return whether a person settled the payout as paid in another way than under its key.
+
+    What the provider shows for that key then says nothing about the payment.
+    """
     return (await connection.execute(_OTHERWISE, {"id": payout})).one_or_none() is not None
 
 
@@ -87,8 +89,10 @@ def _loss(entry_of: Callable[..., books.Entry], payout: Any) -> books.Entry:
 
 
 async def _post(connection: AsyncConnection, payout: Any, entry: books.Entry, now: datetime, *, back: bool) -> None:
-    """Books what was paid, or came ``back``, under a name that says which time it is: what came back may be paid again
-    under the same key. What stands as settled is not settled once more."""
+    """Post a payment or its return (``back``), unless the books already show it.
+
+    The entry's key is numbered, because a returned payment may be paid again under the same key.
+    """
     booked = await ledger.settlement(connection, payout.id, payout.generation)
     if (booked.stands is not None) is back:
         its = replace(entry, key=books.numbered(entry.key, booked.back + 1))
@@ -135,14 +139,14 @@ FROM clawback WHERE payout_id = :id AND kind = :reverse AND first_sent_at IS NOT
     reverse=ClawbackKind.REVERSE,
 )
 
-#: Of a payout `p`, that nothing is paid by it any more, though it was sent (`is_given_up`).
+#: A condition on a payout `p`: it was sent, and pays nothing any more (`is_given_up`).
 GIVEN_UP: Final = """
 (p.first_sent_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM payout_leg WHERE payout_id = p.id AND live OFFSET 0))
 """
 
 _IS_GIVEN_UP: Final = text(f"SELECT 1 FROM payout p WHERE p.id = :id AND {GIVEN_UP}")  # noqa: S608 (ours)
 
-#: Of a payout `p`, that a person's word settled it (`paid_otherwise`).
+#: A condition on a payout `p`: a person settled it (`paid_otherwise`).
 PAID_OTHERWISE: Final = """
 EXISTS (SELECT 1 FROM decision d JOIN decision_effect e ON e.decision_id = d.id AND e.effect = 'applied'
         WHERE d.claim_id = p.id AND d.kind = 'settle_payout' AND d.reason <> 'found_at_provider')

@@ -1,7 +1,7 @@
-"""Generations of a payout's key: a new one only after a recorded definitive refusal, and only once it was released.
+"""Generations of a payout's key: a new one needs a recorded definitive refusal and a release.
 
-A person releases it by a signed decision. For want of funds alone it is released by their being there: that is written
-without a signature, so that it counts only where the rail can be asked about each earlier key, and is.
+A person releases it by a signed decision. If only funds were missing, it is released once they are there. That release
+is not signed, so it counts only on rails where each earlier key can be looked up, and is.
 """
 
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ from referral_rewards.register.payouts.subject import payout_digest
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A key under which the payout was refused before, with what the rail called it then, if it called it anything."""
+    """A key under which the payout was refused before, and the rail's reference for that attempt, if any."""
 
     key: str
     reference: str | None
 
 
 async def flaw(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str | None:
-    """Why the generation that the row names is not to be believed, in one sentence; None if it is.
+    """Return in one sentence why the generation in the row can't be trusted; None if it can.
 
-    Rows can be written by whoever writes to the database, signatures can't; and the books show what was settled.
+    Anyone who can write to the database can change a row, but not a signature; and the books show what was settled.
     """
     if payout.provider_key != provider_key(payout.id, payout.generation):
         return "the stored key is not its own"
@@ -60,7 +60,7 @@ async def flaw(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str |
 
 
 async def earlier(connection: AsyncConnection, payout: Any) -> Sequence[Earlier]:
-    """The keys before the present one, oldest first."""
+    """Return the keys before the current one, oldest first."""
     if payout.generation == 1:
         return ()
     named = {
@@ -73,14 +73,14 @@ async def earlier(connection: AsyncConnection, payout: Any) -> Sequence[Earlier]
 
 
 async def begin_next(connection: AsyncConnection, payout: Any, now: datetime) -> None:
-    """Gives the payout the next generation of its key, which no rail has seen; the caller has noted who released it."""
+    """Give the payout the next generation of its key, unused so far. The caller has recorded who released it."""
     generation = payout.generation + 1
     asked = {"id": payout.id, "generation": generation, "key": provider_key(payout.id, generation), "at": now}
     await connection.execute(_NEXT, asked)
 
 
 async def top_up(connection: AsyncConnection, payout: UUID, generation: int, now: datetime) -> bool:
-    """Releases the next generation of a payout that waits for funds; False if it moved meanwhile."""
+    """Release the next generation of a payout that waits for funds; False if it has moved since."""
     found = (await connection.execute(_HOLD, {"id": payout})).one()
     if found.state != PayoutState.WAITING_FUNDS or found.generation != generation:
         return False
@@ -95,8 +95,10 @@ async def top_up(connection: AsyncConnection, payout: UUID, generation: int, now
 
 
 def _waits_for_funds_alone(payout: Any, steps: Sequence[Any]) -> bool:
-    """Whether funds alone release the generation that these are the steps of: what the rail had accepted before goes
-    out anew by a person's word only."""
+    """Return whether funds alone release the next generation after the one with these steps.
+
+    A payout that the rail had accepted before is sent again only by a person's decision.
+    """
     states = {PayoutState(each.state) for each in steps}
     refused_at_once = PayoutState.WAITING_FUNDS in states and PayoutState.ACCEPTED not in states
     return refused_at_once and payout.rail in SAY_WHAT_THEY_HOLD

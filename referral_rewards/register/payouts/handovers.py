@@ -1,4 +1,4 @@
-"""What rails gave for payees: kept as personal data, and shown to nobody but the side that it is for."""
+"""Handovers from rails for payees: stored as personal data, and shown only to the side that they are for."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from referral_rewards.domain.payouts.states import Handed, PayoutState
 
 
 async def keep(connection: AsyncConnection, payout: UUID, paid_as: str, handed: Handed, at: datetime) -> None:
-    """Keeps what a payout's rail gave with that payment, in the caller's transaction; what is kept already stays."""
+    """Store the handover of a payment in the caller's transaction; one already stored stays."""
     name, salt = uuid4(), os.urandom(16)
     row = {
         "payout": payout,
@@ -37,12 +37,12 @@ async def keep(connection: AsyncConnection, payout: UUID, paid_as: str, handed: 
 
 
 async def is_kept(connection: AsyncConnection, payout: UUID, paid_as: str) -> bool:
-    """Whether there is something to hand over of that payment, or was before it was erased."""
+    """Return whether there is a handover of that payment, erased or not."""
     return (await connection.execute(_KEPT, {"payout": payout, "paid_as": paid_as})).one_or_none() is not None
 
 
 async def of_side(connection: AsyncConnection, referral: str, side: Side) -> tuple[Handed, ...]:
-    """What one side of a referral is handed for its paid rewards. What was taken back or erased is no more."""
+    """Return the handovers of one side's paid rewards, without those taken back or erased."""
     rows = await connection.execute(_OF_SIDE, {"referral": referral, "side": side})
     return tuple(Handed(row.kind, row.what, row.reference) for row in rows)
 

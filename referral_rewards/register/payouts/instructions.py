@@ -1,4 +1,4 @@
-"""What the manual rail has asked people to pay, and whose signed word says that the bank did."""
+"""Payment instructions of the manual rail, and the signed confirmations that the bank executed them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ from referral_rewards.register.payouts.subject import payout_digest
 
 
 async def write(connection: AsyncConnection, request: PaymentRequest, key: str, at: datetime) -> None:
-    """Puts an instruction on record, once for each key: what is asked under it never changes."""
+    """Store an instruction, once for each key; it never changes."""
     row = {
         "key": key,
         "payout": request.payout_id,
@@ -35,14 +35,15 @@ async def write(connection: AsyncConnection, request: PaymentRequest, key: str, 
 
 
 async def find(connection: AsyncConnection, key: str) -> Any | None:
-    """The instruction under that key."""
+    """Return the instruction under that key; None if there is none."""
     return (await connection.execute(_FIND, {"key": key})).one_or_none()
 
 
 async def confirmed_as(connection: AsyncConnection, payout: UUID, key: str, keys: KeyRing) -> str | None:
-    """The bank's reference, if somebody with the authority who let nothing of it out has signed that it was executed.
+    """Return the bank's reference if an authorised person signed that the bank executed it; else None.
 
-    The word counts for the key that it was given for: what is signed names the generation.
+    That person must not have approved or released any of it. The confirmation counts only for its own key, because
+    the signed digest contains the generation.
     """
     row = (await connection.execute(_PAYOUT, {"id": payout})).one_or_none()
     for decision in await _said(connection, row, key, MoneyAct.CONFIRM_PAYOUT, keys):
@@ -53,12 +54,12 @@ async def confirmed_as(connection: AsyncConnection, payout: UUID, key: str, keys
 
 
 async def believed(connection: AsyncConnection, decision: Decision, keys: KeyRing) -> bool:
-    """Whether the word of that person on a payout counts: of one whose word doesn't, others may say what is true."""
+    """Return whether this person's confirmation of a payout counts; if not, others may still confirm it."""
     return await _may(connection, decision, (await connection.execute(_PAYOUT, {"id": decision.claim_id})).one(), keys)
 
 
 async def refused(connection: AsyncConnection, payout: UUID, key: str, keys: KeyRing) -> bool:
-    """Whether somebody with the authority has signed that the bank did not execute it: then nobody does any more."""
+    """Return whether an authorised person signed that the bank did not execute it; then it is never executed."""
     row = (await connection.execute(_PAYOUT, {"id": payout})).one_or_none()
     return bool(await _said(connection, row, key, MoneyAct.REFUSE_PAYOUT, keys))
 
@@ -66,7 +67,7 @@ async def refused(connection: AsyncConnection, payout: UUID, key: str, keys: Key
 async def _said(
     connection: AsyncConnection, row: Any | None, key: str, act: MoneyAct, keys: KeyRing
 ) -> Sequence[Decision]:
-    """The genuine decisions of a kind on the instruction under that key, by people with the role."""
+    """Return the verified decisions of a kind on the instruction under that key, by people with the role."""
     generation = key.removeprefix(f"{row.id}-") if row is not None else ""
     if row is None or not generation.isdecimal():
         return ()
@@ -76,8 +77,8 @@ async def _said(
 
 
 async def _may(connection: AsyncConnection, decision: Decision, row: Any, keys: KeyRing) -> bool:
-    """Whether a person may give that word: nobody who was barred since, and nobody who is one with an approver or
-    with whoever released the cycle."""
+    """Return whether a person may confirm the payment: not if barred, and not if they are the same person as an
+    approver or as a user who released the cycle."""
     made = await decisions.on_referrals(connection, row.referrals, keys)
     let_out_by = {
         each.user

@@ -1,4 +1,4 @@
-"""What providers tell of: each event once, and the payout that it may be about woken to ask for itself."""
+"""Events from providers: record each once, and wake the payout that it may concern to poll the provider."""
 
 import hashlib
 from datetime import datetime
@@ -17,14 +17,14 @@ from referral_rewards.register.outbox import WakeupKind
 
 
 class Heard(NamedTuple):
-    """What became of an event: whether it was new, and which payout was woken, if one of ours bears its names."""
+    """The outcome of an event: whether it was new, and the payout that matches its references, if any."""
 
     new: bool
     payout: UUID | None
 
 
 async def hear(connection: AsyncConnection, event: ProviderEvent, body: bytes, received_at: datetime) -> Heard:
-    """Records an event in the caller's transaction. It moves no payout: whoever is woken asks the provider."""
+    """Record an event in the caller's transaction. It changes no payout: the woken workflow asks the provider."""
     asked = {
         "payout": event.payout,
         "references": list(event.references),
@@ -49,7 +49,7 @@ async def hear(connection: AsyncConnection, event: ProviderEvent, body: bytes, r
     return Heard(new, payout)
 
 
-# By the id that we noted, by the provider's name of the payment, or by its name of what the payee was handed.
+# Matches by our id, by the provider's reference of the payment, or by its reference of the handover.
 _PAYOUT: Final = text("""
 SELECT p.id FROM payout p
 WHERE p.rail = ANY(CAST(:rails AS text[]))
@@ -59,7 +59,7 @@ WHERE p.rail = ANY(CAST(:rails AS text[]))
 ORDER BY p.id = CAST(:payout AS uuid) DESC NULLS LAST, p.id LIMIT 1
 """)
 
-# The reply to one of these may have been lost: the event is about its order, or about none of ours.
+# The provider's reply to one of these may have been lost: the event is about one of them, or about no payout of ours.
 _IN_DOUBT: Final = text(
     spelled(
         """
@@ -70,7 +70,7 @@ ORDER BY updated_at DESC, id LIMIT 20
     )
 )
 
-# One that came before we knew the provider's name of its payment is new again once we do.
+# An event that arrived before we knew the provider's reference of its payment counts as new once we know it.
 _RECORD: Final = text("""
 INSERT INTO provider_event (source, event_id, kind, object_id, payout_id, digest, received_at)
 VALUES (:source, :event_id, :kind, :object_id, :payout, :digest, :received_at)

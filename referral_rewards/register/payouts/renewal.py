@@ -1,6 +1,6 @@
-"""A payout that was never sent, frozen anew: what it was to be lowered by is not owed any more.
+"""Freeze an unsent payout again when an offset that lowers it is no longer owed.
 
-An offset falls away when the payment that it was to get back came back by itself. Nobody is paid less for it.
+An offset ends when the payment that it recovers came back by itself. The payee must then be paid in full.
 """
 
 from datetime import datetime
@@ -20,7 +20,7 @@ from referral_rewards.register.payouts import rows as payout_rows
 
 
 async def renew(connection: AsyncConnection, payout: UUID, at: datetime) -> bool:
-    """Whether it was lowered by what is not owed any more, and is not now. Once it was sent nothing changes it."""
+    """Freeze the payout again if an ended offset lowers it, and return whether it did. A sent payout never changes."""
     if not await _outdated(connection, payout):
         return False
     await payout_rows.hold_referrals(connection, payout)

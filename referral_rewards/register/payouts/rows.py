@@ -1,4 +1,4 @@
-"""A payout's row and those of its referrals under their locks, and who is told when it moves."""
+"""Load, lock and save the rows of a payout and its referrals, and wake the workflows that wait for it."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -21,8 +21,7 @@ _referrals = ReferralRow.__table__  # type: ignore[attr-defined]
 
 
 class Held(NamedTuple):
-    """The rows of a payout, None if there is none, and of the referrals whose legs it pays, locked until the
-    transaction ends."""
+    """The locked rows of a payout (None if there is none) and of the referrals whose legs it pays."""
 
     referrals: Sequence[Any]
     row: Any
@@ -33,12 +32,12 @@ class Held(NamedTuple):
 
 
 async def hold(connection: AsyncConnection, payout: UUID) -> Held:
-    """Locks the rows of its referrals, in their order, and then its own."""
+    """Lock the rows of the payout's referrals, in order, and then its own."""
     return Held(await hold_referrals(connection, payout), await hold_alone(connection, payout))
 
 
 async def hold_referrals(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
-    """The first half of it. One that nobody has heard of has no row."""
+    """Lock only the rows of the payout's referrals, the first half of `hold`; unknown referrals have no row."""
     rows = (await connection.execute(_HOLD_REFERRALS, {"id": payout})).all()
     for row in rows:
         upkeep.watch(connection, row.id)
@@ -46,14 +45,14 @@ async def hold_referrals(connection: AsyncConnection, payout: UUID) -> Sequence[
 
 
 async def hold_alone(connection: AsyncConnection, payout: UUID) -> Any:
-    """The second half of it: whatever else is locked comes in between."""
+    """Lock only the payout's row, the second half of `hold`; other locks are taken in between."""
     return (await connection.execute(_HOLD, {"id": payout})).one_or_none()
 
 
 async def hold_to_its_history(connection: AsyncConnection, payout: Any, history: Dates) -> Any:
-    """Its row, which is held, with what its history says of when it was sent where the row says later, or never.
+    """Return the locked row, corrected if its history shows that the payout was sent earlier than the row says.
 
-    What may have gone out is asked about before anything else does, and no row that somebody wrote makes it unsent.
+    A payout that may have been sent must be looked up first, and a changed row must not make it look unsent.
     """
     first_sent_at = _earlier(payout.first_sent_at, history.first_sent_at)
     key_used_at = _earlier(payout.key_used_at, history.key_used_at)
@@ -64,34 +63,39 @@ async def hold_to_its_history(connection: AsyncConnection, payout: Any, history:
 
 
 async def read(connection: AsyncConnection, payout: UUID) -> Any:
-    """Its row, unlocked; None if there is no such payout."""
+    """Return the payout's row without a lock; None if there is no such payout."""
     return (await connection.execute(_READ, {"id": payout})).one_or_none()
 
 
 async def legs(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
-    """Its live legs, each with the ``others`` that it was in: the ids of those payouts."""
+    """Return the payout's live legs, each with ``others``: the ids of other payouts that it was in."""
     return (await connection.execute(_LEGS, {"id": payout})).all()
 
 
 def named_by(payout: Any, its: Iterable[Any]) -> Sequence[str]:
-    """The referrals of its legs, and the one that it was made for, in the order in which their rows are held."""
+    """Return the ids of the referrals of these legs and of the payout itself, in locking order."""
     made_for = set() if payout.referral_id is None else {payout.referral_id}
     return sorted(made_for | {leg.referral_id for leg in its})
 
 
 async def rail_of(connection: AsyncConnection, payout: UUID) -> str | None:
-    """The rail that it is paid by; None if there is no such payout."""
+    """Return the payout's rail; None if there is no such payout."""
     return (await connection.execute(_RAIL, {"id": payout})).scalar_one_or_none()
 
 
 async def referrals_of(connection: AsyncConnection, payout: UUID) -> Sequence[str]:
-    """The referrals whose legs it pays, in the order in which their rows are held; of one that pays none any more
-    those whose it was to pay."""
+    """Return the ids of the referrals whose legs the payout pays, in locking order.
+
+    If it pays none any more, these are the referrals whose legs it was to pay.
+    """
     return (await connection.execute(_REFERRALS, {"id": payout})).scalars().all()
 
 
 async def tell(connection: AsyncConnection, payout: Any, named: Sequence[str], to: PayoutState) -> None:
-    """Wakes each referral whose payouts are under way, or all at rest; and its cycle."""
+    """Wake the payout's referrals, and its cycle if the payout came to rest.
+
+    If it came to rest, a referral is woken only once all its payouts are at rest.
+    """
     moving = await _moving(connection, named) if to in AT_REST else frozenset()
     for referral in named:
         if referral not in moving:
@@ -103,7 +107,7 @@ async def tell(connection: AsyncConnection, payout: Any, named: Sequence[str], t
 async def remark(
     connection: AsyncConnection, payout: Any, why: str | None, now: datetime, again_after: timedelta | None
 ) -> None:
-    """Says why a payout stays where it stands; it moves nowhere."""
+    """Record why a payout stays in its state, and when its workflow acts next."""
     await connection.execute(_REMARK, {"id": payout.id, "why": why})
     if why != payout.why:
         await payout_history.append(connection, payout.id, payout.generation, now, payout_history.ANSWERED, why)
@@ -111,7 +115,7 @@ async def remark(
 
 
 async def due(connection: AsyncConnection, payout: UUID, now: datetime, again_after: timedelta | None) -> None:
-    """Notes when its workflow next acts by itself; None: not before there is news of it."""
+    """Record when the payout's workflow next acts by itself; None: not before it is woken."""
     await connection.execute(_DUE, {"id": payout, "due": now + again_after if again_after is not None else None})
 
 
@@ -124,7 +128,7 @@ async def move(
     reference: str | None,
     again_after: timedelta | None = None,
 ) -> None:
-    """Writes a state that may follow the present one, and when its workflow next acts by itself."""
+    """Save the payout's next state, and when its workflow next acts by itself."""
     settled_at = now if to is PayoutState.SETTLED else None
     due_at = now + again_after if again_after is not None else None
     asked = {"id": payout, "state": to, "reference": reference, "why": why, "at": now}
@@ -133,7 +137,7 @@ async def move(
 
 
 async def _moving(connection: AsyncConnection, named: Sequence[str]) -> frozenset[str]:
-    """Those of the referrals of which a payout is not at rest."""
+    """Return those of the referrals that have a payout not at rest."""
     rows = await connection.execute(_STATES, {"referrals": list(named)})
     return frozenset(row.referral_id for row in rows if PayoutState(row.state) not in AT_REST)
 

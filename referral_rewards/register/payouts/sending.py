@@ -1,4 +1,4 @@
-"""Payouts about to be paid: what people decided is carried out, and an attempt is committed once all is verified."""
+"""Prepare payouts for sending: carry out decisions, verify everything, and commit the attempt."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,15 +40,17 @@ from referral_rewards.register.referrals.inquiries import question_of
 
 _S = ReferralStatus
 _P = PayoutState
-#: Whatever is sent next needs to be verified, and the sources to be asked for that.
+#: The states from which a payout is sent next; that needs verification, and the sources' answers for it.
 _TO_BE_SENT: Final = frozenset({_P.APPROVED, _P.SENDING, _P.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
 class Outset:
-    """A payout as its activity finds it, once what people decided on it is carried out (``decided``: something was),
-    and what the sources have to be asked before it may be sent, by referral. Of one that was cancelled, the keys of
-    its ``earlier`` generations."""
+    """A payout after open decisions were carried out (``decided``: at least one was).
+
+    ``questions`` are those to ask the sources before it may be sent, by referral. ``earlier`` holds the keys of a
+    cancelled payout's earlier generations.
+    """
 
     row: Any
     questions: Mapping[str, Question]
@@ -58,12 +60,13 @@ class Outset:
 
 @dataclass(frozen=True, slots=True)
 class ToSend:
-    """A payout that may be sent under its ``key``, which the rail may have seen since ``key_used_at``; None: it can't.
+    """A payout that may be sent under its ``key``.
 
-    If any attempt may have gone out (``looks_first``, or a key that was used) its outcome is looked up first, under the
-    keys of ``earlier`` generations too. Only if the claim still stands (``may_resend``) the same request may go out
-    once more, and never one that the rail has accepted (``accepted_as``, by its own reference). ``step`` is this
-    attempt's in the history; it ``probes`` a halted rail.
+    The rail may have seen the key since ``key_used_at``; None: it has not. If an attempt may have been sent
+    (``looks_first``, or a used key), its outcome is looked up first, also under the keys of ``earlier`` generations.
+    The same request may be sent again only if the claim is unchanged (``may_resend``), and never if the rail accepted
+    it (``accepted_as``: the rail's reference). ``step`` is the number of this attempt in the history. ``probes``: it is
+    the probe of a halted rail.
     """
 
     request: PaymentRequest
@@ -81,7 +84,7 @@ class ToSend:
 
 @dataclass(frozen=True, slots=True)
 class NotNow:
-    """A payout that is not to be sent now, and when to ask again; None: not before there is news of it."""
+    """A payout that is not to be sent now, and when to try again; None: not before it is woken."""
 
     state: PayoutState
     why: str
@@ -89,7 +92,7 @@ class NotNow:
 
 
 async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: KeyRing) -> Outset | None:
-    """Carries out what people decided on a payout, frozen anew where it has to be; None if there is no such payout."""
+    """Carry out open decisions on a payout, after freezing it again if an offset ended; None if there is no payout."""
     await renewal.renew(connection, payout, now)
     held = await payout_rows.hold(connection, payout)
     if (found := held.row) is None:
@@ -114,11 +117,11 @@ async def commit_attempt(
     rails: frozenset[str],
     answers: Mapping[str, Answers],
 ) -> ToSend | NotNow:
-    """Verifies everything that must hold before money moves and, if it does, puts the attempt on record.
+    """Verify everything that must hold before money moves, and then record the attempt.
 
-    In one transaction that holds the rows of its referrals: a fact that commits before this stops the payment, one that
-    commits after it opens a clawback case. ``answers`` are what the sources said to `Outset.questions` a moment ago.
-    Of the outset's row nothing is believed but which locks to take.
+    This is one transaction that holds the rows of the referrals: a fact that commits before it stops the payment, and
+    a fact that commits after it opens a clawback case. ``answers`` are the sources' answers to `Outset.questions`. The
+    outset's row is used only to find the locks to take.
     """
     step = await _attempt(connection, outset.row, now, keys, rails, answers)
     if isinstance(step, NotNow):
@@ -127,7 +130,7 @@ async def commit_attempt(
 
 
 def as_it_was_sent(payout: Any, earlier: Sequence[Earlier] = ()) -> ToSend:
-    """The latest attempt at a payout at rest, to be looked up once more and never sent; then those ``earlier``."""
+    """Return the last attempt of a payout at rest, to be looked up again with ``earlier`` keys and never sent."""
     return ToSend(
         request=PaymentRequest.of(payout.body),
         rail=payout.rail,
@@ -165,7 +168,7 @@ async def _attempt(
         return NotNow(state, "nobody has released it")
     legs = await payout_rows.legs(connection, found.id)
     locked = [row.id for row in rows]
-    # Of one that pays no leg any more those are held whose it was to pay.
+    # If it pays no leg any more, the locked referrals are those whose legs it was to pay.
     named = payout_rows.named_by(found, legs) if legs else locked
     if not locked or await _unheard_of(connection, set(named).difference(locked)):
         return await _stop(connection, found, now, "there is no such referral")
@@ -179,7 +182,7 @@ async def _attempt(
     if (waits_for_rail := rail_halts.wait(halt, now)) is not None:
         return NotNow(state, waits_for_rail[1], waits_for_rail[0])
     if state is _P.ACCEPTED and found.provider_reference is not None and found.rail in rails:
-        # Nothing is sent by asking what became of it.
+        # Polling its outcome sends nothing.
         return await _committed(connection, found, now, may_resend=False, probes=halt is not None)
     its = shares(rows, legs, answers)
     ahead_by = None
@@ -208,7 +211,7 @@ async def _attempt(
             if row.status not in (_S.APPROVED, _S.PAYING) and found.first_sent_at is None:
                 return NotNow(state, f"referral {row.id} is {label('status', row.status)}", SOON)
         if ahead_by is not None:
-            # It takes effect at its own time, and may stop this. If only our clock is behind, a look now and then does.
+            # A fact that takes effect later may stop the payment. Look again soon, in case only our clock is behind.
             return NotNow(state, "something was told that is about to happen", min(ahead_by, CLOCK_SKEW_MAX) + SOON)
     if halt is not None and (waits_for_rail := await rail_halts.take_probe(connection, found.rail, now)) is not None:
         return NotNow(state, waits_for_rail[1], waits_for_rail[0])
@@ -222,14 +225,14 @@ async def _attempt(
 
 
 async def _unheard_of(connection: AsyncConnection, named: Collection[str]) -> bool:
-    """Whether one of these referrals has no row, instead of one that was not among those held."""
+    """Return whether one of these referrals does not exist, rather than just not being locked."""
     return any([await referrals.row(connection, name) is None for name in named])
 
 
 async def _committed(
     connection: AsyncConnection, payout: Any, now: datetime, *, may_resend: bool, probes: bool
 ) -> ToSend:
-    """Puts the attempt on record, before any call."""
+    """Record the attempt, before any call."""
     polls = payout.state == _P.ACCEPTED
     if not polls:
         await connection.execute(_COMMIT_ATTEMPT, {"id": payout.id, "at": now})
@@ -252,7 +255,7 @@ async def _committed(
 
 
 async def _nothing_to_send(connection: AsyncConnection, payout: Any, named: Sequence[str], now: datetime) -> NotNow:
-    """Settles a payout, whose legs were just verified, of which deductions left nothing: no rail is asked for it."""
+    """Settle a verified payout whose deductions leave nothing to send; no rail is called."""
     why = "nothing is left to send"
     await payout_rows.move(connection, payout.id, _P.SETTLED, now, why, None)
     await endings.settled(connection, payout, now, given_up=False)
@@ -263,9 +266,11 @@ async def _nothing_to_send(connection: AsyncConnection, payout: Any, named: Sequ
 async def _not_as_approved(
     connection: AsyncConnection, changed: Sequence[tuple[Share, str]], payout: Any, now: datetime
 ) -> NotNow:
-    """Another leg was sent: this one stops for a person. None was: the claim is assembled anew, which takes the
-    approval back, whether it was a fact that changed it or something that no fact tells of. Of a cycle's payout the
-    others go on."""
+    """Handle claims that changed after their approval.
+
+    If another leg of the referral was sent, the payout stops for review by a person. Otherwise the claim is assembled
+    again, which voids the approval, whether or not a fact changed it. In a cycle's payout only the changed legs leave.
+    """
     for share, why in changed:
         if payout.cycle_id is not None:
             await cycle_sending.drop(connection, share.row, share.legs, payout, why, now)
@@ -278,7 +283,7 @@ async def _not_as_approved(
 
 
 async def _stop(connection: AsyncConnection, payout: Any, now: datetime, why: str) -> NotNow:
-    """Puts a payout before a person instead of paying it."""
+    """Put a payout into review by a person instead of paying it."""
     await payout_rows.move(connection, payout.id, _P.MANUAL_REVIEW, now, why, None)
     for referral in await payout_rows.referrals_of(connection, payout.id):
         await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout.id)

@@ -1,4 +1,4 @@
-"""A payout as something to decide on: its digest, the acts that it takes now, and who may not decide."""
+"""A payout as the subject of a decision: its digest, the acts that are possible now, and who may not decide."""
 
 from collections.abc import Mapping
 from datetime import UTC
@@ -21,10 +21,10 @@ _A = MoneyAct
 
 
 async def shown(connection: AsyncConnection, payout: UUID, keys: KeyRing) -> ActSubject:
-    """The payout as it stands, without a lock.
+    """Return the payout as a subject, without a lock.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if there is no such payout.
     """
     row = (await connection.execute(_ROW, {"id": payout})).one_or_none()
     if row is None:
@@ -33,7 +33,7 @@ async def shown(connection: AsyncConnection, payout: UUID, keys: KeyRing) -> Act
 
 
 def payout_digest(row: Any, generation: int, state: PayoutState) -> str:
-    """What is signed of a payout: of its row, as it stood in that generation of its key and in that state."""
+    """Return the digest that a decision on the payout signs, for its row in that generation and state."""
     what: Mapping[str, Any] = {
         "payout": row.id,
         "generation": generation,
@@ -51,10 +51,10 @@ def payout_digest(row: Any, generation: int, state: PayoutState) -> str:
 async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSubject:
     state, sent = PayoutState(row.state), row.key_used_at is not None
     made = await decisions.on_subject(connection, row.id, keys)
-    # Paying by hand takes a second person at its end as well: nobody confirms what they let out themselves.
+    # A manual payment also needs a second person to confirm it: not one who approved or released it.
     let_out_by = dict.fromkeys(await released_by(connection, row.cycle_id, keys), "released the cycle that it is of")
     let_out_by |= dict.fromkeys(row.approvers, "approved what it pays")
-    # A new key after somebody's word that the old one paid nothing takes somebody else.
+    # If a person recorded that a payment failed, another person must release the retry.
     refused_by = {each.user: "recorded that it was not paid" for each in made if each.kind is _A.REFUSE_PAYOUT}
     return ActSubject(
         SubjectKind.PAYOUT,

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.errors import NotAllowed, NotFound, RequestInvalid
+from referral_rewards.domain.errors import NotAllowed, RequestInvalid
 from referral_rewards.domain.facts.identity import id_problem
 from referral_rewards.domain.people.authority import OF_A_PERSON, Scope
 from referral_rewards.domain.programs.terms import Role
@@ -44,7 +44,7 @@ async def one(connection: AsyncConnection, name: str) -> Any:
     """
     row = (await connection.execute(_PEOPLE, {"name": name})).one_or_none()
     if row is None:
-        raise NotFound("user", name)
+        raise await users.unknown(connection, name)
     return row
 
 
@@ -87,7 +87,7 @@ async def set_roles(connection: AsyncConnection, name: str, roles: Collection[Ro
     _another(by, name, "the roles")
     before = (await connection.execute(_ROLES, {"name": name})).scalar_one_or_none()
     if before is None:
-        raise NotFound("user", name)
+        raise await users.unknown(connection, name)
     if sorted(before) == sorted(roles):
         return
     await connection.execute(_SET_ROLES, {"name": name, "roles": sorted(roles)})
@@ -104,7 +104,7 @@ async def set_marks(connection: AsyncConnection, name: str, marks: Collection[st
     """
     _another(by, name, "the marks")
     if (await connection.execute(_SET_MARKS, {"name": name, "marks": sorted(marks)})).scalar_one_or_none() is None:
-        raise NotFound("user", name)
+        raise await users.unknown(connection, name)
     await audit.note(connection, actor=by, act="user.marks_set", subject=name, at=at, marks=_kinds(marks))
 
 

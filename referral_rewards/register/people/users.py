@@ -172,10 +172,16 @@ async def named(connection: AsyncConnection, name: str) -> User:
     """
     row = (await connection.execute(_NAMED, {"name": name})).one_or_none()
     if row is None:
-        raise NotFound("unbarred user" if await exists(connection, name) else "user", name)
+        raise NotFound("unbarred user", name) if await exists(connection, name) else await unknown(connection, name)
     roles = frozenset(Role(role) for role in row.roles)
     held = {*row.scopes, *(OF_A_PERSON if roles else ())}
     return User(name, roles, frozenset(Scope(scope) for scope in held), frozenset(row.marks))
+
+
+async def unknown(connection: AsyncConnection, name: str) -> NotFound:
+    """That nobody has this name, and which is the nearest. Only for whoever may read the list of users anyway."""
+    known = (await connection.execute(_EVERY_NAME)).scalars().all()
+    return NotFound("user", name, known)
 
 
 async def bar(connection: AsyncConnection, name: str, *, at: datetime) -> None:
@@ -185,7 +191,7 @@ async def bar(connection: AsyncConnection, name: str, *, at: datetime) -> None:
         NotFound: if there is no such user.
     """
     if (await connection.execute(_BAR, {"name": name, "at": at})).scalar_one_or_none() is None:
-        raise NotFound("user", name)
+        raise await unknown(connection, name)
 
 
 async def contact(connection: AsyncConnection, name: str) -> str | None:
@@ -235,6 +241,7 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+_EVERY_NAME: Final = text("SELECT name FROM app_user")
 _EXISTS: Final = text("SELECT EXISTS (SELECT 1 FROM app_user WHERE name = :name)")
 
 _NAMED: Final = text("SELECT roles, scopes, marks FROM app_user WHERE name = :name AND barred_at IS NULL")

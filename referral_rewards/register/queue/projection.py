@@ -1,8 +1,8 @@
-"""Keeps the queue: what waits for a person, as rows that a search finds without reading the register through.
+"""Maintain the queue: what waits for a person, as rows that a search can read without scanning the register.
 
-The queue is a projection. What of one referral waits follows from its row, its claim, its payouts and its facts; it is
-written anew whenever one of these changed, in the same transaction and under the referral's row lock (`upkeep`), so
-that it never says anything else than they do.
+The queue is a projection. A referral's entries follow from its row, claim, payouts and facts. They are rewritten
+whenever one of these changes, in the same transaction and under the referral's row lock (`upkeep`), so that they always
+agree.
 """
 
 from collections.abc import Iterable
@@ -25,26 +25,26 @@ from referral_rewards.register.locks import array
 
 
 async def keep(connection: AsyncConnection, referral: str) -> None:
-    """Writes what of a referral waits for a person. The caller holds its row, and has written everything else."""
+    """Rewrite the queue entries of a referral. The caller holds its row and has written everything else."""
     for entry in await connection.execute(_KEEP, {"referral": referral}):
         if entry.undated:
             await _date(connection, entry)
 
 
 async def keep_cycle(connection: AsyncConnection, cycle: UUID) -> None:
-    """Likewise of a payout cycle, which belongs to no referral. The caller holds its row, and has written it."""
+    """Rewrite the queue entry of a payout cycle. The caller holds its row and has written it."""
     await connection.execute(_KEEP_CYCLE, {"cycle": cycle})
 
 
 async def confirmed(connection: AsyncConnection, orders: Iterable[str]) -> None:
-    """Takes away the reports of conversions that a source has now told of, whomever it told of them."""
+    """Remove the entries of reported conversions that a source has now confirmed, for any referral."""
     await connection.execute(_CONFIRMED, {"orders": array(sorted(orders))})
 
 
 async def date(connection: AsyncConnection, limit: int = 500) -> int:
-    """Says from when on claims are overdue that came before their approvers before anybody said so; how many.
+    """Set the due dates of entries that have none, and return how many there were.
 
-    The calendar of a program is no SQL, so that a migration leaves this to the sweep, some at a time.
+    They need the program's calendar, which SQL does not have. So a migration leaves them to the sweep, in batches.
     """
     undated = (await connection.execute(_UNDATED, {"limit": limit})).all()
     for entry in undated:
@@ -64,12 +64,11 @@ async def _date(connection: AsyncConnection, entry: Any) -> None:
     await connection.execute(_DATE, dated)
 
 
-# What a search asks for stands in the row; what is only shown is read from the referral when it is.
+# The row holds what a search filters by; what is only displayed is read from the referral at that time.
 #
-# A payout has one entry, whatever it pays or, once cancelled, was to pay: that of the first of its referrals. Why it
-# stands there is read when it is shown, for it may change while it stands. One of unknown outcome waits for a person
-# from an hour on: until then its entry lies in the future, where no search looks, so that nothing has to be written
-# when the hour is over.
+# A payout has one entry, under the first of the referrals that it pays or, if cancelled, was to pay. Its reason is read
+# when it is displayed, because it may change. A payout of unknown outcome waits for a person after one hour: its entry
+# is dated an hour ahead, where no search looks, so that nothing has to be written when the hour is over.
 _KEEP: Final = text(
     spelled(
         """

@@ -1,4 +1,4 @@
-"""Views of the queue that people save under a name: what they asked for, as it stands in the page's address."""
+"""Views of the queue that users save under a name: the filters, as the query string of the page's URL."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,15 +13,15 @@ _EACH_MAX: Final = 50
 
 
 async def of_user(connection: AsyncConnection, username: str) -> Sequence[Any]:
-    """A user's views by their names: name, query."""
+    """Return a user's views, sorted by name: name, query."""
     return (await connection.execute(_OF_USER, {"user": username})).all()
 
 
 async def save(connection: AsyncConnection, username: str, name: str, query: str) -> None:
-    """Saves a view; one of that name is replaced.
+    """Save a view, replacing one of the same name.
 
     Raises:
-        RequestInvalid: for a name that is none, or if there are too many.
+        RequestInvalid: if the name is empty, too long or not printable, or the user has too many views.
     """
     if not name or len(name) > NAME_LENGTH_MAX or not name.isprintable():
         raise RequestInvalid(f"the name of a view has 1 to {NAME_LENGTH_MAX} characters", "name")
@@ -31,7 +31,7 @@ async def save(connection: AsyncConnection, username: str, name: str, query: str
 
 
 async def delete(connection: AsyncConnection, username: str, name: str) -> None:
-    """Forgets a view; where there is none nothing changes."""
+    """Delete a view if it exists."""
     await connection.execute(_DELETE, {"user": username, "name": name})
 
 

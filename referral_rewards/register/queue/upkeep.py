@@ -1,8 +1,8 @@
-"""Keeps the queue where a transaction ends: nobody who writes calls for it, and so nobody can forget to.
+"""Update the queue at the end of each transaction, so that no writer can forget to.
 
-What of a referral waits for a person is only ever changed under the lock on its row. Whoever takes that lock has the
-referral looked at before the commit (`watch`), once, however much was written in between; and if the transaction wrote
-nothing that the queue is derived from, not at all.
+A referral's queue entries change only under the lock on its row. Taking that lock schedules one update before the
+commit (`watch`), however much is written in between. If the transaction wrote nothing that the queue is derived from,
+the update is skipped.
 """
 
 import re
@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.session import Unit
 from referral_rewards.register.queue import projection
 
-#: What the projection reads of each table: a row that comes or goes changes the queue, and so may these columns. Facts
-#: come in without the lock; that they were judged (``judged_version``) is written under it.
+#: The columns of each table that the projection reads; inserting or deleting a row counts too. Facts are recorded
+#: without the lock, but ``judged_version``, which tells that they were judged, is written under it.
 _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "referral": frozenset(
         {
@@ -35,10 +35,10 @@ _WRITE: Final = re.compile(r"\b(INSERT\s+INTO|DELETE\s+FROM|UPDATE)\s+(?:ONLY\s+
 
 
 def watch(connection: AsyncConnection, referral: str) -> None:
-    """Has the queue kept for a referral before the transaction commits. The caller holds its row.
+    """Schedule the update of a referral's queue entries before the commit. The caller holds its row.
 
     Raises:
-        RuntimeError: outside of `Database.transaction`, where nothing would be done at the end.
+        RuntimeError: outside of `Database.transaction`, where nothing would run before the commit.
     """
     unit = Unit.of(connection)
     unit.before_commit(("queue", referral), partial(_keep, unit, referral))
@@ -51,9 +51,9 @@ async def _keep(unit: Unit, referral: str, connection: AsyncConnection) -> None:
 
 @cache
 def changes_the_queue(statement: str) -> bool:
-    """Whether a statement may change what waits for a person. In doubt it does: the projection is then found the same.
+    """Return whether a statement may change the queue. In doubt it is True: an unneeded update changes nothing.
 
-    Statements are constants of ours, a few hundred, each of which is looked at once.
+    Statements are constants, a few hundred; each is examined once and cached.
     """
     for write in _WRITE.finditer(statement):
         columns = _SOURCES.get(write[2].lower())

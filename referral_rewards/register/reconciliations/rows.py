@@ -1,4 +1,4 @@
-"""Reconciliations on record: asking for one, what did not agree, and how it ended."""
+"""Store reconciliations: the request for one, the differences found, and how it ended."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ _NAMESPACE: Final = UUID("4d0f5d4c-8f0e-5c1b-9a86-2d2f7c1b6e55")
 async def ask(
     connection: AsyncConnection, rail: str, since: datetime, until: datetime, *, by: str, at: datetime
 ) -> UUID:
-    """Puts on record that somebody wants a rail's list compared with ours, and wakes who does it; its id."""
+    """Record a request to compare a rail's list with ours, wake its workflow, and return the reconciliation's id."""
     name = uuid4()
     await connection.execute(
         insert(ReconciliationRow).values(
@@ -39,10 +39,10 @@ async def ask(
 
 
 async def row(connection: AsyncConnection, reconciliation: UUID) -> Any:
-    """A reconciliation as it stands.
+    """Return the row of a reconciliation.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if there is no such reconciliation.
     """
     found = (await connection.execute(_ROW, {"id": reconciliation})).one_or_none()
     if found is None:
@@ -51,14 +51,14 @@ async def row(connection: AsyncConnection, reconciliation: UUID) -> Any:
 
 
 async def newest(connection: AsyncConnection, limit: int) -> Sequence[Any]:
-    """The newest reconciliations."""
+    """Return the newest reconciliations, newest first."""
     return (await connection.execute(_NEWEST, {"limit": limit})).all()
 
 
 async def differences(
     connection: AsyncConnection, reconciliation: UUID, *, after: UUID | None, limit: int
 ) -> list[tuple[UUID, Difference]]:
-    """What did not agree, by the ids of the differences."""
+    """Return a page of the differences, each with its id, sorted by id."""
     rows = await connection.execute(_DIFFERENCES, {"id": reconciliation, "after": after, "limit": limit})
     return [
         (each.id, Difference(DifferenceKind(each.kind), each.payout_id, each.reference, each.ours, each.theirs))
@@ -67,13 +67,16 @@ async def differences(
 
 
 async def listing_done(connection: AsyncConnection, reconciliation: UUID, sight: Sight) -> None:
-    """Notes that all of the rail's list is kept."""
+    """Record that the rail's whole list is stored."""
     await connection.execute(_LISTED, {"id": reconciliation, "sight": sight})
 
 
 async def note(connection: AsyncConnection, reconciliation: UUID, found: Sequence[Difference]) -> None:
-    """Notes differences, each once, however often it is found. A payout that stands elsewhere at its rail, or came back
-    otherwise, is woken: it asks the rail itself, and comes before a person if it was paid without leave."""
+    """Record differences, each once, however often it is found.
+
+    A payout whose state or reversed amount differs at its rail is woken: it asks the rail itself, and goes to a person
+    for review if it was paid without authority.
+    """
     for each in found:
         if each.kind in (DifferenceKind.STATE, DifferenceKind.REVERSED) and each.payout is not None:
             await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(each.payout), each.payout)
@@ -90,18 +93,18 @@ async def note(connection: AsyncConnection, reconciliation: UUID, found: Sequenc
             }
             for each in found
         ]
-        # A row at a time: of a busy account there may be more than one statement takes parameters.
+        # One row at a time: a busy account may have more differences than one statement takes parameters.
         await connection.execute(upsert(ReconciliationDifference).on_conflict_do_nothing(), rows)
 
 
 async def done(connection: AsyncConnection, asked: Any, at: datetime) -> None:
-    """Notes that everything was compared; what the rail listed is kept no longer."""
+    """Record that everything was compared, and delete the stored list."""
     await connection.execute(_DONE, {**span_of(asked), "at": at})
     await connection.execute(_FORGET, {"id": asked.id})
 
 
 async def failed(connection: AsyncConnection, reconciliation: UUID, why: str, at: datetime) -> None:
-    """Notes that it came to nothing, and why."""
+    """Record that the reconciliation failed, and why, and delete the stored list."""
     await connection.execute(_FAILED, {"id": reconciliation, "why": why, "at": at})
     await connection.execute(_FORGET, {"id": reconciliation})
 

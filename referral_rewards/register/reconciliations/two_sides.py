@@ -1,4 +1,4 @@
-"""The two sides of a reconciliation: our payouts of a span, and what the rail listed of it."""
+"""The two sides of a reconciliation: our payouts of a period, and the rail's list of that period."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,21 +20,24 @@ from referral_rewards.register.payouts.endings import PAID_OTHERWISE
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A payout of ours with what a rail has to be told to be asked about it."""
+    """A payout of ours with the request that the rail needs to look it up."""
 
     ours: Ours
     request: PaymentRequest
 
 
 async def destinations(connection: AsyncConnection, asked: Any, after: str, limit: int) -> Sequence[str]:
-    """Whom we paid over the rail in the span, each once, in order; those that come ``after`` one."""
+    """Return a page of the destinations that we paid over the rail in the period, each once, sorted."""
     found = await connection.execute(_DESTINATIONS, {**span_of(asked), "after": after, "limit": limit})
     return found.scalars().all()
 
 
 async def keep_listed(connection: AsyncConnection, asked: Any, listed: Iterable[Listed]) -> None:
-    """Keeps what a rail listed, each payment once, beside the payout that it is of: by the key that it bears, by the
-    reference under which a person adopted it, or, where it takes something back, by the clawback's."""
+    """Store what a rail listed, each payment once, with the payout that it belongs to.
+
+    The payout is found by the payment's key, by the reference that a person recorded, or for a reversal by the
+    clawback's key.
+    """
     rows = {
         each.reference: {
             "reconciliation_id": asked.id,
@@ -62,7 +65,7 @@ async def keep_listed(connection: AsyncConnection, asked: Any, listed: Iterable[
 
 
 async def held(connection: AsyncConnection, asked: Any, after: UUID | None, limit: int) -> list[Held]:
-    """Our payouts over the rail that were first sent in the span, by id."""
+    """Return our payouts over the rail that were first sent in the period, sorted by id."""
     rows = await connection.execute(_OURS, {**span_of(asked), "after": after, "limit": limit})
     return [
         Held(
@@ -87,7 +90,7 @@ async def held(connection: AsyncConnection, asked: Any, after: UUID | None, limi
 async def listed_of(
     connection: AsyncConnection, reconciliation: UUID, payouts: Sequence[UUID]
 ) -> Mapping[UUID, list[Listed]]:
-    """What was listed of each of these payouts."""
+    """Return the listed payments of each of these payouts."""
     found: dict[UUID, list[Listed]] = {each: [] for each in payouts}
     for each in await connection.execute(_LISTED_OF, {"id": reconciliation, "payouts": list(payouts)}):
         found[each.payout_id].append(_listed(each))
@@ -95,13 +98,13 @@ async def listed_of(
 
 
 async def of_nobody(connection: AsyncConnection, asked: Any) -> AsyncIterator[Listed]:
-    """What was listed as made in the span and is of no payout of ours."""
+    """Yield the payments listed as made in the period that belong to no payout of ours."""
     async for each in await connection.stream(_OF_NOBODY, span_of(asked)):
         yield _listed(each)
 
 
 def span_of(asked: Any) -> dict[str, Any]:
-    """What a reconciliation is about, as statements take it."""
+    """Return a reconciliation's id, rail and period as SQL parameters."""
     return {"id": asked.id, "rail": asked.rail, "since": asked.since_at, "until": asked.until_at}
 
 
@@ -120,8 +123,8 @@ def _listed(each: Any) -> Listed:
     )
 
 
-#: Which payouts are compared. A rail may first have seen one when it was first sent; one that a person settled was
-#: perhaps never sent by us; one of nothing but deductions is none of the rail's.
+#: Which payouts are compared. The rail can have seen a payout from its first sending on. A payout that a person settled
+#: may never have been sent, and one whose deductions leave nothing never reaches the rail.
 OURS_IN_SPAN: Final = """
 p.rail = :rail AND p.amount_minor > 0
   AND coalesce(p.first_sent_at, p.settled_at) >= :since AND coalesce(p.first_sent_at, p.settled_at) < :until
@@ -152,7 +155,7 @@ ORDER BY p.id LIMIT :limit
     reverse=ClawbackKind.REVERSE,
 )
 
-# What bears a key that is none of this rail's payouts bears nobody's.
+# A key that belongs to no payout of this rail belongs to no payout at all.
 _RESOLVE: Final = text("""
 UPDATE listed_payment l SET payout_id = coalesce(
     (SELECT p.id FROM payout p WHERE p.id = l.payout_id AND p.rail = :rail),

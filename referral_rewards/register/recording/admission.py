@@ -1,4 +1,4 @@
-"""Whether the rules admit a decision (SPEC §6): asked before one is recorded, and before one is offered."""
+"""Check whether the rules admit a decision (SPEC §6), before it is recorded and before it is offered."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,20 +36,20 @@ from referral_rewards.register.referrals.closing import closing_digest
 _S = ReferralStatus
 _K = DecisionKind
 
-#: What only a decision to reopen leads out of.
+#: The statuses that only a decision to reopen can end.
 REOPENABLE: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN})
-#: A reopening of a referral that never had a claim names this one.
+#: The claim id in a decision to reopen a referral that never had a claim.
 NO_CLAIM: Final = UUID(int=0)
-#: These only ever keep money back, so that they need not wait until the newest facts are judged.
+#: These can only hold money back, so they need not wait until the newest facts are judged.
 _KEEPING_BACK: Final = frozenset({_K.DENY, _K.HOLD, _K.REQUEST_EVIDENCE})
 
-#: For each kind of decision the refusal that `decide` would give, or None where it would record it.
+#: For each kind of decision the refusal that `decide` would raise, or None if it would record the decision.
 Answers = Mapping[DecisionKind, DecisionRefused | NotAllowed | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a decision on a referral would be made against now: its claim, or its closing (which has ``claim`` None)."""
+    """What a decision on a referral covers now: its claim, or its closing (then ``claim`` is None)."""
 
     digest: str
     claim_id: UUID
@@ -59,8 +59,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What the rules are asked about: a referral as it stands, what was decided so far, what would be decided on, and
-    the marks of everybody who benefits."""
+    """The input of the rules: a referral's case, the subject, the decisions so far, and the beneficiaries' marks."""
 
     case: Case
     subject: Subject
@@ -81,12 +80,12 @@ async def admits(
     keys: KeyRing,
     kinds: Collection[DecisionKind] = tuple(DecisionKind),
 ) -> Answers:
-    """Which kinds of decision the person could record now, each with the refusal that `decide` would give, or None.
+    """Return for each kind of decision the refusal that `decide` would raise for this person now, or None.
 
-    Nothing is locked or recorded: by the time the person decides, the answer may be another.
+    Nothing is locked or recorded, so the answer may have changed when the person decides.
 
     Raises:
-        NotFound: if nobody has heard of the referral.
+        NotFound: if there is no such referral.
     """
     row = await referrals.row(connection, referral)
     if row is None or (row.merged_into and row.status is None):
@@ -108,10 +107,10 @@ async def admits(
 
 
 async def open_matter(connection: AsyncConnection, row: Any, made: Sequence[Decision], now: datetime) -> Matter:
-    """What the rules are asked about, of a referral that stands before a decision.
+    """Return the input of the rules for a decision on a referral.
 
     Raises:
-        DecisionRefused: if it can't be judged at all.
+        DecisionRefused: if the referral can't be judged at all.
     """
     case = await open_case(connection, row, now)
     if case is None:
@@ -130,7 +129,7 @@ async def _subject(connection: AsyncConnection, case: Case) -> Subject:
 
 
 async def check_rules(connection: AsyncConnection, matter: Matter, kind: DecisionKind, approver: Approver) -> None:
-    """Return if every rule about what was decided so far, and about this person, admits the kind of decision."""
+    """Return if the rules about earlier decisions and about this person admit the kind of decision; else raise."""
     row, subject, case = matter.row, matter.subject, matter.case
     if kind not in _KEEPING_BACK and row.judged_version != row.facts_version:
         raise DecisionRefused(row.id, "facts_unjudged", "new facts are being judged; look again in a moment")
@@ -152,26 +151,26 @@ async def check_rules(connection: AsyncConnection, matter: Matter, kind: Decisio
 
 
 async def _same_people(connection: AsyncConnection, approver: Approver, signed: Sequence[str]) -> list[str]:
-    """Those of the users who signed that are this person: by name, or by a mark that two accounts share."""
+    """Return the users among those who signed that are this person: by name, or by a mark that accounts share."""
     marks = identity.of_kinds(approver.marks, identity.SELF_REFERRAL_KINDS)
     asked = {"names": sorted(set(signed)), "name": approver.user, "marks": sorted(marks)}
     return list((await connection.execute(_SAME_PEOPLE, asked)).scalars()) if signed else []
 
 
 async def was_sent(connection: AsyncConnection, referral: str) -> bool:
-    """Whether the first payment of its approval was committed: from then on money can only be clawed back."""
+    """Return whether a first payment was committed; from then on money can only be clawed back."""
     return any(leg.first_sent_at is not None for leg in await reservations.legs_of(connection, referral))
 
 
 def check_stands(row: Any, kind: DecisionKind, *, sent: bool) -> None:
-    """Return if a referral that stands there takes this kind of decision; ``sent`` says whether money was."""
+    """Return if the referral's status admits this kind of decision, else raise; ``sent``: whether money was sent."""
     _check_status(row, kind)
     if sent and kind is not _K.REOPEN:
         raise DecisionRefused(row.id, "payment_committed", "a payment was already sent; only a clawback can recover it")
 
 
 def _check_status(row: Any, kind: DecisionKind) -> None:
-    """Return if a referral that stands there takes this kind of decision at all."""
+    """Return if the referral's status admits this kind of decision, else raise."""
     if kind is _K.REOPEN:
         if row.closed_at is None or row.status not in REOPENABLE:
             raise DecisionRefused(
@@ -195,9 +194,9 @@ def _check_status(row: Any, kind: DecisionKind) -> None:
 
 
 def _check_ruling(row: Any, subject: Subject, kind: DecisionKind, on_it: Sequence[Decision]) -> None:
-    """Return if what was decided on it so far leaves this kind of decision a meaning; else whoever asks is told of it.
+    """Return if the earlier decisions leave a purpose for this kind of decision; else raise.
 
-    Judging follows the decision by moments. In between the decisions themselves say where it stands.
+    Judging runs shortly after a decision. Until then only the decisions themselves show the current state.
     """
     signoffs = [decision.signoff for decision in on_it]
     its = [decision for decision in on_it if decision.kind is kind]
@@ -228,13 +227,13 @@ def _check_ruling(row: Any, subject: Subject, kind: DecisionKind, on_it: Sequenc
 
 
 def _told(its: Sequence[Decision]) -> str:
-    """Who decided so, and when the last of them did."""
+    """Return who decided, and when the last of them did, as text."""
     people = " and ".join(dict.fromkeys(decision.user for decision in its))
     return f"{people}, {its[-1].decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _is_on(decision: Decision, kind: DecisionKind, digest: str, claim_id: UUID | None) -> bool:
-    """Whether it was made on what is shown now. A claim that changed and changed back is another claim."""
+    """Return whether a decision was made on the current subject. A claim that changed and changed back is another."""
     return decision.digest == digest and (kind is _K.REOPEN or decision.claim_id == claim_id)
 
 

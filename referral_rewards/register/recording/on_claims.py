@@ -1,4 +1,4 @@
-"""Records what a person decided, once every rule was asked (SPEC §6). Only the API calls this: it can sign."""
+"""Record a person's decision on a claim after checking every rule (SPEC §6). Only the API can: it holds the key."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ _K = DecisionKind
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a person asks to be recorded, against the digest that was shown to them.
+    """A decision that a person asks to record, with the digest that was shown to them.
 
-    ``seen`` is the number of the last decision on the referral that was shown beside it, 0 if there was none: with it,
-    nothing is recorded on top of what somebody else decided meanwhile. None does not ask. ``together`` says that it is
-    one of many claims decided at once, of which none may be flagged.
+    ``seen`` is the number of the last decision on the referral that was shown, 0 for none. If another decision has
+    been recorded since, this one is refused; None skips that check. ``together``: it is one of many claims decided at
+    once, none of which may be flagged.
     """
 
     referral: str
@@ -47,18 +47,18 @@ class Asked:
 async def decide(
     connection: AsyncConnection, asked: Asked, approver: Approver, *, now: datetime, keys: KeyRing, signer: Signer
 ) -> tuple[Decision, bool]:
-    """Records a decision and wakes the referral, in the caller's transaction; True beside it if it was on record.
+    """Record a decision and wake the referral, in the caller's transaction. Return it, and whether it existed before.
 
-    The same decision of the same person against the same digest, in the same words, is recorded once, whatever has
-    become of the claim since. Of two people who decide the same at one moment the later one is told of the first: no
-    signature is recorded that nothing needs.
+    The same decision by the same person on the same digest, in the same words, is recorded once, even if the claim has
+    changed since. If two people decide the same at the same time, the second is refused: no needless signature is
+    recorded.
 
     Raises:
         RequestInvalid: for a reason code that the kind does not take, or without a note.
-        NotFound: if nobody has heard of the referral.
-        NotAllowed: if the person holds none of the roles it needs.
+        NotFound: if there is no such referral.
+        NotAllowed: if the person holds none of the required roles.
         StaleDigest: if the claim is no longer the one that was shown.
-        DecisionRefused: naming the rule that does not admit it.
+        DecisionRefused: with the rule that does not admit the decision.
     """
     check_words(asked.kind, asked.reason, asked.note)
     row = await referrals.hold(connection, asked.referral)
@@ -102,7 +102,7 @@ async def decide(
 
 
 def _check_seen(row: Any, asked: Asked, made: Sequence[Decision]) -> None:
-    """Return unless somebody decided since the person looked: two at the same moment, one wins, the other is told."""
+    """Raise if another decision was recorded since the person looked; of two at the same time, only one wins."""
     later = [decision for decision in made if asked.seen is not None and decision.seq > asked.seen]
     if later:
         first = later[0]
@@ -114,10 +114,10 @@ def _check_seen(row: Any, asked: Asked, made: Sequence[Decision]) -> None:
 async def _recorded_before(
     connection: AsyncConnection, asked: Asked, row: Any, approver: Approver, made: Sequence[Decision]
 ) -> Decision | None:
-    """The same decision if this person made it before. A hold that was released since is a new one, and so on."""
+    """Return the same decision if this person made it before. A hold after a release is a new decision."""
     if not any(decision.user == approver.user and decision.digest == asked.digest for decision in made):
         return None
-    # Whoever sends it again after the claim has changed or closed is still told of the first.
+    # A repeated request gets the first decision even after the claim has changed or closed.
     current = await _bears(connection, row.claim_id, asked.digest)
     on_it = [d for d in made if d.digest == asked.digest and (not current or d.claim_id == row.claim_id)]
     for later, decision in enumerate(on_it, start=1):
@@ -131,7 +131,7 @@ async def _recorded_before(
 
 
 async def _bears(connection: AsyncConnection, claim_id: UUID | None, digest: str) -> bool:
-    """Whether the claim there is now is what bears this digest."""
+    """Return whether the current claim has this digest."""
     return claim_id is not None and (await claims.current(connection, claim_id))[0].digest == digest
 
 

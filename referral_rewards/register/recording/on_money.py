@@ -1,6 +1,6 @@
-"""Records what a person decided about money: against what was shown, signed, and only where the rules admit it.
+"""Record a person's signed decision about money, on what was shown to them, if the rules admit it.
 
-What it comes to is done by whoever the decision wakes: a workflow whose activities verify the signature themselves.
+The decision wakes the workflow that carries it out; its activities verify the signature themselves.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ _WAKES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class AskedAct:
-    """What somebody asks to record, against the digest of what they were shown of its subject."""
+    """A money act that a person asks to record, with the digest of the subject that was shown to them."""
 
     act: MoneyAct
     subject: UUID
@@ -55,15 +55,16 @@ class AskedAct:
 async def act(
     connection: AsyncConnection, asked: AskedAct, approver: Approver, *, now: datetime, keys: KeyRing, signer: Signer
 ) -> tuple[Decision, bool]:
-    """Records the decision and wakes what carries it out, in the caller's transaction; True beside it if it was on
-    record: the same of the same person against the same digest is recorded once.
+    """Record the decision and wake its workflow, in the caller's transaction. Return it, and whether it existed before.
+
+    The same decision by the same person on the same digest is recorded once.
 
     Raises:
         RequestInvalid: for a reason, amount or reference that the act does not take, or without a note.
         NotFound: if there is no such subject.
-        NotAllowed: if the person holds none of the roles it needs.
-        ActRefused: naming the rule that does not admit it; `decided_meanwhile`, with who decided what and when, if
-            somebody did on what was shown; `stale` if it changed otherwise.
+        NotAllowed: if the person holds none of the required roles.
+        ActRefused: with the rule that does not admit it; `decided_meanwhile`, with who decided what and when, if
+            another person decided on the shown subject first; `stale` if it changed otherwise.
     """
     details = check_details(asked.act, asked.reason, asked.amount_minor, asked.reference)
     check_note(asked.note)
@@ -73,7 +74,7 @@ async def act(
     noted = {each.decision_id for each in await decisions.effects(connection, [each.id for each in made])}
     for decision in made:
         before = (decision.user, decision.kind, decision.digest, decision.reason, decision.details)
-        # What was carried out and left the subject as it stood then is asked for a second time.
+        # If the decision was carried out and the subject is unchanged, this request is a new decision.
         stands = decision.id not in noted or subject.digest != asked.digest
         if stands and before == (approver.user, asked.act, asked.digest, asked.reason, details):
             return decision, True
@@ -106,10 +107,10 @@ async def act(
 
 
 async def check_as_shown(connection: AsyncConnection, subject: ActSubject, digest: str, keys: KeyRing) -> None:
-    """Return if a subject stands as it was shown under this digest, and nobody has decided on it since.
+    """Return if a subject still has the digest that was shown, and has no decision since; else raise.
 
     Raises:
-        RequestInvalid: if the digest is a part of the right one.
+        RequestInvalid: if the digest is a shortened form of the right one.
         ActRefused: as `act`.
     """
     made = [each for each in await decisions.on_subject(connection, subject.id, keys) if each.digest == digest]
@@ -124,7 +125,7 @@ async def check_as_shown(connection: AsyncConnection, subject: ActSubject, diges
 
 
 def _check_not_decided(made: Sequence[Decision], subject: str) -> None:
-    """Return if nobody was first: of people who decide on the same at once, one is on record, the others are told."""
+    """Raise if there is an earlier decision: of people who decide at the same time, only the first is recorded."""
     if made:
         first = made[0]
         at = f"{first.decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -133,7 +134,7 @@ def _check_not_decided(made: Sequence[Decision], subject: str) -> None:
 
 
 async def _believed(connection: AsyncConnection, made: Sequence[Decision], keys: KeyRing) -> list[Decision]:
-    """Those that something may come of yet: not of the barred, nor a word on a bank's payment that does not count."""
+    """Return the decisions that can still take effect: without those of barred users and invalid confirmations."""
     out = await decisions.barred(connection, {each.user for each in made})
     return [
         each
@@ -144,7 +145,7 @@ async def _believed(connection: AsyncConnection, made: Sequence[Decision], keys:
 
 
 async def _same_people(connection: AsyncConnection, approver: Approver, others: list[str]) -> list[str]:
-    """Those of the others who are this person: by a mark that two accounts share."""
+    """Return those of the others who are this person, by a mark that accounts share."""
     if not others:
         return []
     marks = identity.of_kinds(approver.marks, identity.SELF_REFERRAL_KINDS)

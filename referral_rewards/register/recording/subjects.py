@@ -1,4 +1,4 @@
-"""What a decision on money is about, as it stands: a payout, a clawback case or a payout cycle."""
+"""The subject of a decision on money, in its current state: a payout, a clawback case or a payout cycle."""
 
 from typing import Final
 from uuid import UUID
@@ -14,10 +14,10 @@ from referral_rewards.register.referrals import rows as referrals
 
 
 async def held(connection: AsyncConnection, kind: SubjectKind, subject: UUID, keys: KeyRing) -> ActSubject:
-    """The subject, under its locks: the referrals it touches, in their order, and then its own row.
+    """Return the subject under its locks: the referrals that it touches, in order, and then its own row.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if there is no such subject.
     """
     statements = _STATEMENTS[kind]
     for referral in (await connection.execute(statements.REFERRALS, {"id": subject})).scalars().all():
@@ -27,10 +27,10 @@ async def held(connection: AsyncConnection, kind: SubjectKind, subject: UUID, ke
 
 
 async def shown(connection: AsyncConnection, kind: SubjectKind, subject: UUID, keys: KeyRing) -> ActSubject:
-    """The subject as it stands, without a lock, to be shown to whoever may decide on it.
+    """Return the subject without a lock, to show it to people who may decide on it.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: if there is no such subject.
     """
     match kind:
         case SubjectKind.PAYOUT:
@@ -42,7 +42,7 @@ async def shown(connection: AsyncConnection, kind: SubjectKind, subject: UUID, k
 
 
 async def currency_of(connection: AsyncConnection, kind: SubjectKind, subject: UUID) -> str:
-    """The currency that amounts about it are in."""
+    """Return the currency of the subject's amounts."""
     return str((await connection.execute(_STATEMENTS[kind].CURRENCY, {"id": subject})).scalar_one())
 
 

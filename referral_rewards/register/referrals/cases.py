@@ -1,4 +1,4 @@
-"""A case: a referral under its row's lock, with what the four periods say of it now."""
+"""A case: a referral under its row's lock, with its course through the four periods up to now."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,10 +27,10 @@ from referral_rewards.register.referrals import rows as referrals
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What every further judgement of a referral is made from.
+    """The input of every further judgement of a referral.
 
-    ``ahead_at`` is when the next fact takes effect that was told already: a source's clock may run minutes ahead of
-    ours (SPEC §3).
+    ``ahead_at`` is when the next fact that we already received takes effect: a source's clock may run minutes ahead
+    of ours (SPEC §3).
     """
 
     row: Any
@@ -43,21 +43,21 @@ class Case:
     ahead_at: datetime | None = None
 
     def took_effect(self, fact: Fact) -> bool:
-        """Whether a fact that was known before has taken effect since the referral was last judged."""
+        """Return whether a fact that was already known has taken effect since the referral was last judged."""
         last: datetime | None = self.row.judged_at
         return last is not None and last < fact.occurred_at <= self.now
 
 
 async def open_case(connection: AsyncConnection, row: Any, now: datetime) -> Case | None:
-    """The case on all the referral's facts; None if none of them began it yet, or no terms were in force."""
+    """Return the case on all facts of the referral; None if no fact has begun it, or no terms were in force then."""
     linked = await referrals.facts(connection, row.id)
     return await case_on(connection, row, now, [each.fact for each in linked])
 
 
 async def case_on(connection: AsyncConnection, row: Any, now: datetime, facts: Sequence[Fact]) -> Case | None:
-    """The case as it would be on these facts alone."""
+    """Return the case on these facts alone; None as for `open_case`."""
     admitted = await _admitted(connection, row, facts)
-    # Clocks of two machines may differ: what has happened once has happened.
+    # Two machines' clocks may differ; time must not go back behind the last judgement.
     now = max(now, row.judged_at or now)
     ahead_at = next_ahead(facts, now)
     begun = origin(admitted, now)
@@ -75,13 +75,16 @@ async def case_on(connection: AsyncConnection, row: Any, now: datetime, facts: S
 
 
 def next_ahead(facts: Iterable[Fact], now: datetime) -> datetime | None:
-    """When the next of these facts takes effect; None if all of them have."""
+    """Return when the next of these facts takes effect; None if all of them have."""
     return min((fact.occurred_at for fact in facts if fact.occurred_at > now), default=None)
 
 
 async def _admitted(connection: AsyncConnection, row: Any, facts: Sequence[Fact]) -> tuple[Fact, ...]:
-    """The facts without the withdrawals that came too late: after an approval that stands, or before a reopening that
-    was made in spite of them. And, once it was paid for, without what says since then that it began otherwise."""
+    """Return the facts that count.
+
+    Withdrawals do not count if they came after a valid approval, or before a reopening that was decided in spite of
+    them. After a payment, facts that would change the referral's origin do not count either.
+    """
     facts = [fact for fact in facts if row.status not in PAID or not _begins_otherwise(row, fact)]
     withdrawals = [fact for fact in facts if fact.type is FactType.REFERRAL_WITHDRAWN]
     if not withdrawals:
@@ -92,7 +95,7 @@ async def _admitted(connection: AsyncConnection, row: Any, facts: Sequence[Fact]
 
 
 def _begins_otherwise(row: Any, fact: Fact) -> bool:
-    """Whether a fact takes precedence of the one by which the referral's row says that it began."""
+    """Return whether a fact takes precedence over the one that the row names as the referral's origin."""
     began = (row.origin_rank, row.began_at, row.origin_source, row.origin_event)
     able = fact.type in _RANKS and "program" in fact.data and bool(fact.data.keys() & {"referrer", "referrer_code"})
     return able and (_RANKS[fact.type], *fact.precedence) < began
@@ -106,12 +109,12 @@ _APPROVED_AT: Final = statement(
 )
 
 
-#: A referral whose claim bears this version has none that was found right on the facts that there are.
+#: As a referral's ``claim_version``: its claim must be assembled again on the current facts.
 NEVER_JUDGED: Final = -1
 
 
 async def current(connection: AsyncConnection, claim_id: UUID) -> tuple[RewardClaim, Any]:
-    """The claim of that id, and its row."""
+    """Return the claim with that id, and its row."""
     row = (await connection.execute(_CLAIM, {"id": claim_id})).one()
     return RewardClaim.model_validate(row.body), row
 
@@ -126,7 +129,7 @@ async def store(
     approved_rewards: int,
     at: datetime,
 ) -> UUID:
-    """Puts an assembled claim on record, and returns its id."""
+    """Store an assembled claim and return its id."""
     claim_id = uuid4()
     await connection.execute(
         insert(ClaimRow).values(

@@ -1,4 +1,4 @@
-"""Closed referrals: what a decision to reopen one is made against, and what comes too late for it."""
+"""Closed referrals: the digest that a decision to reopen one covers, and the facts that arrive late."""
 
 import hashlib
 from datetime import datetime
@@ -18,13 +18,13 @@ _ABOUT_THE_ORDER: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISP
 
 
 def closing_digest(row: Any) -> str:
-    """What a decision to reopen is made against: this closing of this referral, on the facts it was judged by."""
+    """Return the digest that a decision to reopen covers: this closing of this referral, on the facts judged then."""
     said = f"{row.id}\n{row.round}\n{row.status}\n{row.reason}\n{row.closed_version}"
     return hashlib.sha256(said.encode()).hexdigest()
 
 
 async def still_closed(connection: AsyncConnection, row: Any, now: datetime) -> Standing:
-    """A closed referral stays as it is; facts that came late and bear on it are counted for the queue."""
+    """Leave a closed referral as it is, count the late facts that matter for the queue, and return the standing."""
     linked = await referrals.facts(connection, row.id)
     admitted = [each.fact for each in linked if each.version <= row.closed_version]
     late = [each.fact for each in linked if each.version > row.closed_version]
@@ -47,9 +47,9 @@ async def still_closed(connection: AsyncConnection, row: Any, now: datetime) -> 
 
 
 def late_at_closing(case: Case) -> int:
-    """How many facts a closing leaves for a person to look at: claims that came too late, and appeals of a back-fill.
+    """Count the facts that a closing leaves for a person: claims that came too late, and appeals in a back-fill.
 
-    An appeal that a reopening has heard is settled.
+    After a reopening the appeals before it are settled.
     """
     appeals = [f for f in case.facts if f.type is FactType.REFERRAL_APPEALED] if case.row.round == 1 else []
     return len({fact.id for fact in (*case.course.untimely, *appeals)})
@@ -60,7 +60,7 @@ def _bears_on(fact: Fact, row: Any) -> bool:
 
 
 def _verdict(case: Case | None) -> tuple[Any, ...] | None:
-    """What a late fact would have to change to matter."""
+    """Return what a late fact must change in order to matter."""
     if case is None:
         return None
     q = case.course.conversion

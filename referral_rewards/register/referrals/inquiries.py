@@ -1,4 +1,4 @@
-"""What is asked of outside sources about a referral, and the record of what they answered."""
+"""Questions to outside sources about a referral, and the record of their answers."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -17,15 +17,15 @@ from referral_rewards.register.referrals.cases import Case
 
 
 def question_of(case: Case) -> Question:
-    """What has to be asked before the claim of this case is judged: its conversion's order, and its referee."""
+    """Return the question to ask before the claim of this case is judged: about its order and its referee."""
     q, sources = case.course.conversion, case.terms.sources
     return _question(case, q.order if q is not None else None, sources.customers)
 
 
 async def open_report(connection: AsyncConnection, case: Case) -> Question | None:
-    """What to ask because somebody reported a conversion that no source has told of and none was asked about; or None.
+    """Return the question about a reported conversion that no source has confirmed or was asked about; or None.
 
-    The report itself never counts (SPEC §3). A program whose conversions only our register knows has nobody to ask.
+    The report itself never counts (SPEC §3). A program whose conversions only our register holds has no source to ask.
     """
     source = case.terms.sources.conversions
     reported = {fact.order for fact in case.facts if fact.type is FactType.CONVERSION_REPORTED and fact.order}
@@ -39,7 +39,7 @@ async def open_report(connection: AsyncConnection, case: Case) -> Question | Non
 
 
 def from_outside(answers: Answers) -> Sequence[tuple[str, SourceAnswer]]:
-    """What outside sources answered, each with what it was asked about; our own record read again is no answer."""
+    """Return the answers of outside sources, each with its subject. An answer from our own register is left out."""
     question = answers.question
     said = ((question.order, answers.conversion), (question.customer, answers.customer))
     return [
@@ -52,7 +52,7 @@ def from_outside(answers: Answers) -> Sequence[tuple[str, SourceAnswer]]:
 async def note(
     connection: AsyncConnection, referral: str, said: Iterable[tuple[str, SourceAnswer]], moment: str, at: datetime
 ) -> None:
-    """Puts on record what outside sources answered (`from_outside`)."""
+    """Record the answers of outside sources (see `from_outside`)."""
     for subject, answer in said:
         await connection.execute(
             insert(Inquiry).values(

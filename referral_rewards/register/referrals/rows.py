@@ -1,4 +1,4 @@
-"""A referral's row and facts: reading them under the row's lock, and writing the verdict back (the projection)."""
+"""Load a referral's row and facts under the row's lock, and save the verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,35 +20,35 @@ _table = ReferralRow.__table__  # type: ignore[attr-defined]
 
 @dataclass(frozen=True, slots=True)
 class LinkedFact:
-    """A fact of a referral and the ``facts_version`` at which it came in."""
+    """A fact of a referral and the ``facts_version`` at which it was linked."""
 
     fact: Fact
     version: int
 
 
 async def hold(connection: AsyncConnection, referral: str) -> Any | None:
-    """The referral's row, locked until the transaction ends; None if nobody has heard of it.
+    """Return the referral's row, locked until the transaction ends; None if there is no such referral.
 
-    Facts raise ``facts_version`` under the same lock: what is read now stays true until the commit. What the
-    transaction changes of it is in the queue at its end.
+    Facts raise ``facts_version`` under the same lock, so what is read now stays true until the commit. The queue is
+    updated at the end of the transaction.
     """
     upkeep.watch(connection, referral)
     return (await connection.execute(select(_table).where(_table.c.id == referral).with_for_update())).one_or_none()
 
 
 async def row(connection: AsyncConnection, referral: str) -> Any | None:
-    """The referral's row as it stands, unlocked."""
+    """Return the referral's row without a lock."""
     return (await connection.execute(select(_table).where(_table.c.id == referral))).one_or_none()
 
 
 async def facts(connection: AsyncConnection, referral: str) -> tuple[LinkedFact, ...]:
-    """All facts linked to a referral, in no particular order."""
+    """Return all facts linked to a referral, in no particular order."""
     rows = await connection.execute(_FACTS, {"referral": referral})
     return tuple(LinkedFact(fact_of(row), row.version) for row in rows)
 
 
 def fact_of(row: Any) -> Fact:
-    """A fact from its row."""
+    """Return a fact from its row."""
     return Fact(
         id=row.id,
         source=row.source,
@@ -64,10 +64,10 @@ def fact_of(row: Any) -> Fact:
 
 
 async def write(connection: AsyncConnection, before: Any, at: datetime, **values: Any) -> None:
-    """Writes the verdict to the row, and a step into the history where the status or its reason changed.
+    """Save the verdict to the row, and add a step to the history if the status or its reason changed.
 
     Raises:
-        ImpossibleTransition: a bug of ours, before anything is written.
+        ImpossibleTransition: before anything is written; it is a bug.
     """
     status, reason = values.get("status", before.status), values.get("reason", before.reason)
     if (status, reason) != (before.status, before.reason):
@@ -79,19 +79,19 @@ async def write(connection: AsyncConnection, before: Any, at: datetime, **values
 
 
 async def relisten(connection: AsyncConnection, referral: str) -> None:
-    """Links what a closed referral was not woken for, so that a reopened one knows every fact."""
+    """Link the facts that did not wake the referral while it was closed, so that it knows all facts when reopened."""
     await connection.execute(_RELINK, {"referral": referral})
 
 
 async def listen_to_referrer(connection: AsyncConnection, referral: str, program: str, referrer: str) -> None:
-    """Has a referral hear what concerns this referrer, too, and links what there is of it already."""
+    """Make a referral also listen to facts about this referrer, and link those that exist already."""
     about = {"referral": referral, "keys": [f"referrer:{program}/{referrer}", f"payee:{referrer}"]}
     await connection.execute(_LISTEN, about)
     await relisten(connection, referral)
 
 
 async def steps(connection: AsyncConnection, referral: str) -> Sequence[Any]:
-    """The referral's history: at, status, reason, facts_version; oldest first."""
+    """Return the referral's history: at, status, reason, facts_version; oldest first."""
     return (await connection.execute(_STEPS, {"referral": referral})).all()
 
 

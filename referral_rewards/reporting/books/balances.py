@@ -1,4 +1,4 @@
-"""The trial balance: what each account comes to in each currency, and that both columns come to the same."""
+"""The trial balance: each account's balance by currency, and the totals of both columns."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from referral_rewards.reporting.shape import Shape
 
 
 class AccountBalance(Shape):
-    """An account in one currency, in minor units: all that was debited and credited, and what is left over of it, in
-    the one column or the other."""
+    """An account in one currency, in minor units: total debits and credits, and the balance in the debit or credit
+    column."""
 
     account: str
     currency: str
@@ -27,7 +27,7 @@ class AccountBalance(Shape):
 
 
 class ColumnTotals(Shape):
-    """What both columns of a currency come to, in minor units. They are equal, or the books are broken."""
+    """The totals of both columns in one currency, in minor units. If they differ, the books are broken."""
 
     currency: str
     debit_minor: int
@@ -35,15 +35,17 @@ class ColumnTotals(Shape):
 
 
 class KindTotals(ColumnTotals):
-    """What the columns of one kind of account come to in a currency; ``kind`` is null for all accounts together."""
+    """The column totals of one kind of account in one currency; ``kind`` is null for the total of all accounts."""
 
     kind: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which accounts are wanted: as of which instant (None: now), of which kind, with which beginning of their name;
-    those that came after the last one of the page before. ``settled`` also asks for accounts that come to nothing."""
+    """Filters of the trial balance: the instant (None: now), the kind, and the prefix of the account's name.
+
+    ``after`` is the last account and currency of the page before. ``settled`` includes accounts with a zero balance.
+    """
 
     before: datetime | None = None
     kind: AccountKind | None = None
@@ -78,7 +80,7 @@ def _asked(wanted: Wanted) -> dict[str, Any]:
 
 
 async def totals(connection: AsyncConnection, before: datetime | None = None) -> list[ColumnTotals]:
-    """The columns of each currency, over all accounts."""
+    """Return the column totals of all accounts, by currency."""
     return [
         ColumnTotals(currency=each.currency, debit_minor=each.debit_minor, credit_minor=each.credit_minor)
         for each in await totals_by_kind(connection, before)
@@ -87,7 +89,7 @@ async def totals(connection: AsyncConnection, before: datetime | None = None) ->
 
 
 async def totals_by_kind(connection: AsyncConnection, before: datetime | None = None) -> list[KindTotals]:
-    """The columns of each currency: those of all accounts, then of each kind of account."""
+    """Return the column totals by currency: of all accounts, then of each kind of account."""
     return [KindTotals.model_validate(row) for row in await connection.execute(_TOTALS, {"before": before})]
 
 

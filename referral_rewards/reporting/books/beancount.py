@@ -1,7 +1,7 @@
-"""The books as Beancount reads them (https://beancount.github.io/docs/beancount_language_syntax.html).
+"""Export the books for Beancount (https://beancount.github.io/docs/beancount_language_syntax.html).
 
-The text is made a piece at a time, so that books of any length take no more memory than short ones. It ends with a
-balance assertion for every account and currency: whoever loads it has the sums checked.
+The text is streamed, so that memory use does not grow with the books. It ends with a balance assertion for every
+account and currency, so that Beancount checks the totals when it loads the file.
 """
 
 import re
@@ -18,7 +18,7 @@ from referral_rewards.reporting.books import journal
 from referral_rewards.reporting.books.journal import Posted, Recorded
 from referral_rewards.reporting.books.span import Span
 
-#: What an owner may hold as it is. Z begins an escape, and an X stands before whatever may not come first.
+#: Characters of an owner that need no escape. Z begins an escape; X is put before a character that may not come first.
 _PLAIN: Final = re.compile(r"[a-zA-Y0-9-]", re.ASCII)
 _FIRST: Final = re.compile(r"[A-WYZ0-9]", re.ASCII)
 _BEGINNING_OF_TIME: Final = date(1970, 1, 1)
@@ -26,9 +26,9 @@ _DAY: Final = timedelta(days=1)
 
 
 async def export(connection: AsyncConnection, span: Span = Span()) -> AsyncIterator[str]:
-    """The books of a span, what was brought forward to it, and what it comes to at its end.
+    """Yield the books of a period: opening balances, transactions, and closing balances.
 
-    ``connection`` sees one moment (`see_one_moment`), or what is posted meanwhile makes the last sums wrong.
+    ``connection`` must read one snapshot (`see_one_moment`); else entries posted meanwhile make the balances wrong.
     """
     used = await journal.currencies(connection, span.ends_before)
     yield 'option "title" "Referral rewards"\n'
@@ -49,10 +49,10 @@ async def export(connection: AsyncConnection, span: Span = Span()) -> AsyncItera
 
 
 def name(account: str) -> str:
-    """An account's name in Beancount's own terms; no two accounts share one, and `account_of` leads back.
+    """Return an account's unique name in Beancount; `account_of` reverses it.
 
     Raises:
-        ValueError: if it is no account of ours.
+        ValueError: if it is not an account of our books.
     """
     kind, owner = parts(account)
     escaped = "".join(
@@ -62,7 +62,7 @@ def name(account: str) -> str:
 
 
 def account_of(beancount_name: str) -> str:
-    """The account of ours that bears this name in Beancount."""
+    """Return our account for a Beancount name."""
     kind = next(kind for kind, place in CHART.items() if beancount_name.startswith(f"{place}:"))
     escaped = beancount_name.removeprefix(f"{CHART[kind]}:").removeprefix("X")
     owner = re.sub(r"(?:Z[0-9a-f]{2})+", lambda run: bytes.fromhex(run[0].replace("Z", "")).decode(), escaped)
@@ -70,7 +70,7 @@ def account_of(beancount_name: str) -> str:
 
 
 async def _brought_forward(connection: AsyncConnection, span: Span) -> AsyncIterator[str]:
-    """What each account came to when the span began, in one transaction: the books balance at every moment."""
+    """Yield the opening balances as one transaction; it balances, because the books always do."""
     nothing = True
     async for each in trial.balances(connection, trial.Wanted(before=span.begins_at)):
         if nothing:
@@ -83,7 +83,7 @@ async def _assertions(connection: AsyncConnection, span: Span) -> AsyncIterator[
     last = span.until or await journal.last_day(connection)
     if last is None:
         return
-    # Beancount looks at the beginning of the day, and would else let a unit of the last place pass.
+    # Beancount checks a balance at the beginning of its day. ``~ 0`` turns off its tolerance in the last decimal place.
     day = min(max(last, span.since or last), date.max - _DAY) + _DAY
     yield "\n"
     async for each in trial.balances(connection, trial.Wanted(before=span.ends_before, settled=True)):

@@ -1,7 +1,6 @@
-"""Whether the books say what the register does: of each leg, payout and clawback, to the unit and the account.
+"""Check that the books agree with the register, for each leg, payout and clawback, by account and minor unit.
 
-Both are written in one transaction, so that at every moment they agree; where they do not, somebody changed a row by
-hand, or we have a fault.
+Both are written in one transaction, so they always agree. If they do not, a row was changed by hand or we have a bug.
 """
 
 from collections.abc import AsyncIterator
@@ -21,7 +20,7 @@ from referral_rewards.register.payouts.endings import GIVEN_UP
 
 
 async def problems(connection: AsyncConnection) -> AsyncIterator[str]:
-    """What does not agree, a sentence each, however much there is. ``connection`` sees one moment."""
+    """Yield one sentence for each disagreement. ``connection`` must read one snapshot."""
     async for row in await connection.stream(_UNBALANCED):
         yield f"ledger transaction {row.key} does not balance"
     async for row in await connection.stream(_UNKNOWN_ACCOUNTS, {"kinds": list(AccountKind)}):
@@ -56,7 +55,7 @@ SELECT DISTINCT account FROM posting
 WHERE split_part(account, ':', 1) <> ALL(CAST(:kinds AS text[])) OR split_part(account, ':', 2) = '' ORDER BY 1
 """)
 
-#: What was posted under keys of these kinds, by what they name, account and currency; what came to nothing is left out.
+#: The postings under keys of these kinds, totalled by subject, account and currency; zero totals are left out.
 _POSTED: Final = """
 posted AS (
     SELECT left(split_part(t.key, ':', 2), 36) AS subject, p.account, p.currency, sum(p.amount_minor) AS amount_minor
@@ -91,7 +90,7 @@ WITH {_POSTED}, expected AS (
     cancelled=LegState.CANCELLED,
 )
 
-# A payout that came back has posted and undone as much.
+# A payout that came back has posted and reversed the same amounts.
 _PAYOUTS: Final = statement(
     f"""
 WITH {_POSTED}, kept AS (
@@ -139,7 +138,7 @@ ORDER BY p.id
     settled=PayoutState.SETTLED,
 )
 
-# What a payee owes us is what people decided to have back, and neither came back nor was given up.
+# A payee owes what people decided to claw back, less what was recovered or written off.
 _RECOVERABLE: Final = statement(
     """
 WITH posted AS (

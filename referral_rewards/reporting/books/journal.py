@@ -1,4 +1,4 @@
-"""The journal: every transaction of the books in the order of time, and the accounts that they are posted to."""
+"""The journal: every transaction of the books in order of time, and the accounts that they post to."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Posted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A transaction as it stands in the books. ``referral`` is None where it is about several."""
+    """A posted transaction. ``referral`` is None if it concerns several."""
 
     id: UUID
     key: str
@@ -36,7 +36,7 @@ class Recorded:
 
 
 class OpenAccount(NamedTuple):
-    """An account that is posted to: since which day (UTC), and in which currencies."""
+    """An account with postings: the day of the first one (UTC), and its currencies."""
 
     name: str
     since: date
@@ -44,7 +44,7 @@ class OpenAccount(NamedTuple):
 
 
 async def transactions(connection: AsyncConnection, span: Span) -> AsyncIterator[Recorded]:
-    """The transactions of a span, oldest first, one at a time, however many there are."""
+    """Yield the transactions of a period, oldest first."""
     lines: list[Any] = []
     async for row in await connection.stream(_LINES, {"begins": span.begins_at, "before": span.ends_before}):
         if lines and lines[0].id != row.id:
@@ -56,18 +56,18 @@ async def transactions(connection: AsyncConnection, span: Span) -> AsyncIterator
 
 
 async def accounts(connection: AsyncConnection, before: datetime | None) -> AsyncIterator[OpenAccount]:
-    """Every account that was posted to before that instant, by name."""
+    """Yield every account with a posting before that instant, sorted by name."""
     async for row in await connection.stream(_ACCOUNTS, {"before": before}):
         yield OpenAccount(row.account, row.since, tuple(row.currencies))
 
 
 async def currencies(connection: AsyncConnection, before: datetime | None) -> list[str]:
-    """Every currency that was posted in before that instant."""
+    """Return every currency with a posting before that instant."""
     return list((await connection.execute(_CURRENCIES, {"before": before})).scalars())
 
 
 async def last_day(connection: AsyncConnection) -> date | None:
-    """The day of the newest transaction (UTC); None if there is none."""
+    """Return the day of the newest transaction (UTC); None if there is none."""
     found: date | None = (await connection.execute(_LAST_DAY)).scalar_one()
     return found
 
@@ -109,7 +109,7 @@ COLUMNS: Final = (
 
 
 async def export(connection: AsyncConnection, span: Span = Span()) -> AsyncIterator[str]:
-    """The postings of a span, oldest first: amounts in major units, and in minor ones with their sign."""
+    """Yield the postings of a period as CSV, oldest first: amounts in major units, and signed in minor units."""
     yield csv_row(*COLUMNS)
     async for made in transactions(connection, span):
         yield "".join(_posting(made, line) for line in made.lines)

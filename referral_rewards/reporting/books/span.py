@@ -1,4 +1,4 @@
-"""A span of days of the books, in UTC."""
+"""A period of days in the books, in UTC."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,14 +12,14 @@ from referral_rewards.domain.errors import RequestInvalid
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From the first day to the last, both included; None is as far as the books go."""
+    """A period from its first to its last day, both included; None means unbounded."""
 
     since: date | None = None
     until: date | None = None
 
     @classmethod
     def of(cls, since: date | None, until: date | None) -> "Span":
-        """The span between two days.
+        """Return the period between two days.
 
         Raises:
             RequestInvalid: if it ends before it begins.
@@ -31,17 +31,17 @@ class Span:
 
     @property
     def begins_at(self) -> datetime | None:
-        """The first instant of it."""
+        """The first instant of the period."""
         return None if self.since is None else datetime.combine(self.since, time(), UTC)
 
     @property
     def ends_before(self) -> datetime | None:
-        """The first instant after it."""
+        """The first instant after the period."""
         return None if self.until is None else datetime.combine(self.until + timedelta(days=1), time(), UTC)
 
 
 async def see_one_moment(connection: AsyncConnection) -> None:
-    """Has a transaction that has asked nothing yet see the books as they are now, whatever is posted meanwhile."""
+    """Make the transaction read one snapshot of the books. Call it before any other statement."""
     await connection.execute(_ONE_MOMENT)
 
 

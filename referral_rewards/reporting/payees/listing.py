@@ -1,4 +1,4 @@
-"""Payees for whom rewards were approved, by their names: what each is owed, waits for and was paid."""
+"""The payees with approved rewards, sorted by name: the amounts that each is owed, has on hold and was paid."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,7 @@ _CLOCK: Final = calendar.zone("UTC")
 
 
 class PayeeInList(Shape):
-    """A payee; amounts in minor units by currency, and what the form on file is worth under each regime."""
+    """A payee with amounts in minor units by currency, and the standing of their tax form under each regime."""
 
     payee: GivenId
     held_minor: dict[str, int]
@@ -33,7 +33,7 @@ class PayeeInList(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Only payees of whom a reward waits for a tax form, if ``held``; after which one, the last of the page before."""
+    """Filters of the list. ``held``: only payees with a reward on tax hold. ``after``: the last of the page before."""
 
     held: bool = False
     after: str = ""
@@ -41,7 +41,7 @@ class Wanted:
 
 
 async def listing(connection: AsyncConnection, wanted: Wanted, now: datetime) -> list[PayeeInList]:
-    """A page of payees, in the database's order."""
+    """Return a page of payees, in the database's sort order."""
     asked = {"after": wanted.after, "limit": wanted.limit}
     names = list((await connection.execute(_NAMES_HELD if wanted.held else _NAMES, asked)).scalars())
     sums: dict[str, dict[str, dict[str, int]]] = {name: {"held": {}, "owed": {}, "paid": {}} for name in names}

@@ -1,4 +1,4 @@
-"""One payee: how they are paid, which tax forms they filed, what counts in their year, what is held and owed."""
+"""One payee: payment methods, tax forms, the year's totals, and the amounts on hold and owed."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,13 +21,13 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.reporting.payees.year import paid_in
 from referral_rewards.reporting.shape import GivenId, Instant, Shape
 
-#: Of what waits or is owed no more than so many are named; how many there are is told.
+#: The most waiting or owed rewards that are listed; their number is always shown.
 LEGS_SHOWN_MAX: Final = 200
 _CLOCK: Final = calendar.zone("UTC")
 
 
 class Method(Shape):
-    """How the payee is paid over a rail: the provider's own reference, never anything personal."""
+    """The payee's payment method on a rail: the provider's reference, no personal data."""
 
     rail: str
     reference: str
@@ -45,7 +45,7 @@ class Form(Shape):
 
 
 class TaxStanding(Shape):
-    """What the forms are worth now under a regime, and what counts in the year beside its threshold, minor units."""
+    """The standing of the payee's forms under a regime, and the year's total beside the threshold, in minor units."""
 
     regime: str
     standing: FormStanding
@@ -60,7 +60,7 @@ class TaxStanding(Shape):
 
 
 class PaidInYear(Shape):
-    """What settled in the year in one currency, by kind of reward; ``reportable`` is null where that can't be told."""
+    """The amounts settled in the year in one currency, by kind of reward; ``reportable`` is null if unknown."""
 
     regime: str
     currency: str
@@ -72,7 +72,7 @@ class PaidInYear(Shape):
 
 
 class PaidByProgram(Shape):
-    """What a program paid in the year."""
+    """The amount that a program paid in the year."""
 
     program: str
     currency: str
@@ -80,7 +80,7 @@ class PaidByProgram(Shape):
 
 
 class Rewards(Shape):
-    """All rewards ever of a state and currency."""
+    """The totals of all the payee's rewards in one state and currency."""
 
     state: str
     currency: str
@@ -89,7 +89,7 @@ class Rewards(Shape):
 
 
 class WaitingReward(Shape):
-    """A reward that is not paid yet; one that is a ``tax_hold`` goes on at ``wake_at`` if it may by then."""
+    """A reward that is not paid yet; one on ``tax_hold`` is judged again at ``wake_at``."""
 
     leg: UUID
     referral: GivenId
@@ -105,7 +105,7 @@ class WaitingReward(Shape):
 
 
 class PayeeBalance(Shape):
-    """What an account of the payee's comes to in the books: debit positive, credit negative."""
+    """The balance of one of the payee's accounts in the books: debit positive, credit negative."""
 
     account: str
     currency: str
@@ -113,7 +113,7 @@ class PayeeBalance(Shape):
 
 
 class PayeeShown(Shape):
-    """Everything about a payee; ``counts_minor`` is what counts in the year for tax, by currency."""
+    """Everything about a payee; ``counts_minor`` is the year's total for tax, by currency."""
 
     payee: GivenId
     year: int
@@ -129,11 +129,12 @@ class PayeeShown(Shape):
 
 
 async def profile(connection: AsyncConnection, payee: str, now: datetime, year: int | None = None) -> PayeeShown:
-    """Everything about a payee, ids and references only; ``year`` is the calendar year of its totals, by default the
-    present one in UTC.
+    """Return everything about a payee, ids and references only.
+
+    ``year`` is the calendar year of the totals, by default the current one in UTC.
 
     Raises:
-        NotFound: if no reward was approved for anybody of that name, and nobody said how to pay them.
+        NotFound: if the payee has no approved reward, no payment method and no tax form.
     """
     present = now.astimezone(UTC).year
     year = year or present
@@ -143,7 +144,7 @@ async def profile(connection: AsyncConnection, payee: str, now: datetime, year: 
     if not (forms or said or sums):
         raise NotFound("payee", payee)
     paid = [each async for each in paid_in(connection, year, now, payee=payee)]
-    # What is on its way would be paid now, and counts in no other year.
+    # Payouts under way count only in the current year.
     counted = {each.currency: each.total_minor for each in paid if each.total_minor}
     if year == present:
         counted = dict((await payees.totals(connection, [payee], year)).get(payee, {}))
@@ -170,7 +171,7 @@ async def profile(connection: AsyncConnection, payee: str, now: datetime, year: 
 
 
 def _methods(said: Sequence[Any]) -> tuple[Method, ...]:
-    """The method on file for each rail: the latest that was set, if it was not removed since."""
+    """Return the method on file for each rail: the latest one set, unless it was removed since."""
     latest = {fact.data["rail"]: fact for fact in sorted(said, key=lambda fact: fact.precedence)}
     return tuple(
         Method(rail=rail, reference=destination(fact), since=fact.occurred_at)
@@ -192,7 +193,7 @@ def _form(form: TaxForm) -> Form:
 def _standing(
     regime: str, forms: Sequence[TaxForm], counted: Mapping[str, int], year: int, now: datetime
 ) -> TaxStanding:
-    """What the payee's forms are worth under a regime, and how far the year is from its threshold."""
+    """Return the standing of the payee's forms under a regime, and the year's total beside the threshold."""
     on_file, limit = tax_forms.on_file(forms, regime, now, _CLOCK), tax_thresholds.threshold(regime, year)
     assert limit is not None
     return TaxStanding(

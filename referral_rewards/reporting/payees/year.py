@@ -1,8 +1,8 @@
-"""What each payee was paid in a calendar year: by kind of reward and in sum, withheld, and had back.
+"""The tax year report: each payee's payments in a calendar year by kind of reward, total, withheld and clawed back.
 
-A payout counts in the year in which it settled, on the clock of its own program; one that the provider bounced since
-does not. A payee has a line for each currency, under the regime of the programs that paid: all that was paid counts,
-also by programs that report to no authority, as in the decision whether a form is needed.
+A payout counts in the year in which it settled, in its program's time zone, unless the provider returned it since. A
+payee has a line for each currency, under the regime of the programs that paid. As in the decision whether a form is
+needed, payments by programs without a regime count too.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -30,8 +30,11 @@ from referral_rewards.reporting.plain_values import as_text, csv_row
 
 @dataclass(frozen=True, slots=True)
 class PayeeYear:
-    """A payee's year in one currency, minor units. ``reportable`` is None where the regime counts in another currency;
-    ``on_file`` is the form at the end of the year, or now if that is earlier, None without a regime."""
+    """A payee's year in one currency, in minor units.
+
+    ``reportable`` is None if the regime's threshold is in another currency. ``on_file`` is the form in force at the end
+    of the year, or now if that is earlier; None without a regime.
+    """
 
     payee: str
     regime: str
@@ -56,11 +59,11 @@ class PayeeYear:
 async def paid_in(
     connection: AsyncConnection, year: int, now: datetime, *, regime: str | None = None, payee: str | None = None
 ) -> AsyncIterator[PayeeYear]:
-    """Everybody who was paid in that year, or from whom something came back, one at a time, by payee and currency."""
+    """Yield every payee who was paid in that year or from whom something was recovered, by payee and currency."""
     zones = await programs.zones(connection)
     asked = {**await payees.bounds(connection, year), "payee": payee}
     async for row in await connection.stream(_YEAR, asked):
-        # A regime that some program of the payee's reports to, whatever the others do.
+        # Each regime that any of the paying programs reports to.
         for its in sorted({each for each in row.regimes if each != tax_thresholds.NO_REGIME}) or [
             tax_thresholds.NO_REGIME
         ]:
@@ -89,7 +92,7 @@ def _line(row: Any, regime: str, year: int, zone: ZoneInfo, now: datetime) -> Pa
     )
 
 
-# What came back, the books say: taken by a rail, or kept from a payout. A return undoes what its settlement kept.
+# Recovered amounts come from the books: reversed by a rail, or kept from a payout. A returned payout undoes the latter.
 _YEAR: Final = text(
     spelled(
         """
@@ -166,8 +169,10 @@ _ANSWERS: Final = {True: "yes", False: "no", None: "unknown"}
 async def report(
     connection: AsyncConnection, year: int, now: datetime, *, regime: str | None = None
 ) -> AsyncIterator[str]:
-    """The report of a calendar year, written as it is read. Amounts are in major units; ``form_until`` is the first day
-    on which the form is good no more, in UTC."""
+    """Yield the report of a calendar year as CSV rows.
+
+    Amounts are in major units; ``form_until`` is the first day on which the form is no longer valid, in UTC.
+    """
     yield csv_row(*COLUMNS)
     async for each in paid_in(connection, year, now, regime=regime):
         yield _sheet_line(each)

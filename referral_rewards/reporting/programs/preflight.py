@@ -1,4 +1,4 @@
-"""Gathers what a program's readiness depends on: its newest terms, its people, its rails, its sources."""
+"""Load what a program's readiness depends on: its newest terms, its people, its rails, its sources."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ from referral_rewards.sources.port import Source
 async def readiness(
     database: Database, program: str, sources: Mapping[str, Source], *, proposed: Terms | None = None
 ) -> Readiness:
-    """What the rule of readiness asks for, of the program's newest version or of ``proposed`` in its place.
+    """Load the input of the readiness rules, for the program's newest version or for ``proposed`` instead.
 
-    The sources are asked outside of the transaction: one that is slow holds nothing up.
+    The sources are asked outside of the transaction, so that a slow one blocks nothing.
     """
     async with database.transaction() as connection:
         newest = (await programs.versions(connection, program))[-1:]
@@ -48,7 +48,7 @@ async def readiness(
     )
 
 
-# Whoever was barred, or has neither password nor provider nor a token to decide with, can't sign in. The keys
+# A user who is barred, or has no password, provider or token to decide with, can't sign in. The keys
 # of a program's enrolments lie beside each other.
 _PEOPLE: Final = text("""
 SELECT u.name, u.roles, :scope = ANY(u.scopes) AS enters_facts,

@@ -1,4 +1,4 @@
-"""The terms of a program as people read them: sections of what is promised, by when, and who decides."""
+"""The terms of a program in readable form: sections on what is promised, by when, and who decides."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -9,12 +9,12 @@ from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.programs.terms import Partner, PayoutCycle, RewardRule, Terms, Tier
 
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-#: Days that every month has.
+#: The number of days that every month has.
 _SHORTEST_MONTH: Final = 28
 
 
 class Line(NamedTuple):
-    """One thing that the terms say, and how they say it."""
+    """One term: its name and its value in words."""
 
     what: str
     said: str
@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
 
 def in_words(terms: Terms) -> list[Part]:
-    """Every section of the terms, defaults written out."""
+    """Return every section of the terms, with defaults written out."""
     return [
         Part("Periods", tuple(_periods(terms))),
         Part("What qualifies", tuple(_qualifying(terms))),

@@ -1,4 +1,4 @@
-"""Programs for people: their versions, which one is in force, and how many referrals each governs."""
+"""The versions of a program: which one is in force, and how many referrals began under each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,17 +8,16 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.programs.terms import Terms, in_force
 from referral_rewards.register import programs
 
-#: Referrals are counted up to here: more of them are many.
+#: Referrals are counted only up to this number.
 COUNTED_MAX: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a program. ``referrals`` are those that began under it, ``COUNTED_MAX`` + 1 for any more."""
+    """One version of a program. ``referrals`` counts those that began under it; ``COUNTED_MAX`` + 1 means more."""
 
     program: str
     number: int
@@ -32,14 +31,14 @@ class Version:
 
 
 async def versions(connection: AsyncConnection, program: str, now: datetime) -> Sequence[Version]:
-    """All versions of a program, the newest first.
+    """Return all versions of a program, newest first.
 
     Raises:
         NotFound: if there is no such program.
     """
     rows = (await connection.execute(_VERSIONS, {"program": program})).all()
     if not rows:
-        raise NotFound("program", program)
+        raise await programs.unknown(connection, program)
     known = dict(await programs.versions(connection, program))
     current = in_force(known.items(), now)
     return [await _version(connection, row, known, current) for row in rows]
@@ -49,7 +48,7 @@ async def _version(
     connection: AsyncConnection, row: Any, known: dict[int, Terms], current: tuple[int, Terms] | None
 ) -> Version:
     terms = known[row.version]
-    # Of two that came into force at one instant, the higher number holds.
+    # Of two versions that take effect at the same instant, the higher number is in force.
     later = [
         (each.effective_from, number)
         for number, each in known.items()

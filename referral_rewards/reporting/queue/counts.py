@@ -1,5 +1,8 @@
-"""How much waits, counted to a thousand: exact numbers of everything would have every verdict wait for a counter's row,
-and nobody works differently with 40,000 claims before them than with 1,000."""
+"""Count the queue, up to a thousand.
+
+Exact counts would make every verdict wait for a counter's row, and 40,000 claims are not worked off differently from
+1,000.
+"""
 
 from datetime import datetime
 from typing import Any, Final
@@ -15,8 +18,8 @@ _UP_TO: Final = COUNTED_MAX + 1
 
 
 class Counts(Shape):
-    """The whole queue, whatever the page was asked for: all of it, what is overdue, and by why it waits and by program,
-    empty ones left out."""
+    """Counts of the whole queue, whatever the page's filters: all, overdue, by reason and by program. Zeros are left
+    out."""
 
     all: Count
     overdue: Count
@@ -25,7 +28,7 @@ class Counts(Shape):
 
 
 async def counts(connection: AsyncConnection, now: datetime) -> Counts:
-    """The counts of the whole queue at this moment."""
+    """Return the current counts of the whole queue."""
     given: dict[str, Any] = {"now": now, "exceptions": list(Waits)}
     found: dict[str, dict[str, Count]] = {}
     for row in await connection.execute(_COUNTS, given):
@@ -39,8 +42,8 @@ async def counts(connection: AsyncConnection, now: datetime) -> Counts:
     )
 
 
-# Each in the whole order of its index and as a range of one value, so that nothing but the entries counted is read; how
-# many stands in the statement: PostgreSQL plans one that is prepared as if a tenth of all were asked for.
+# Each count uses the full order of its index and a range of one value, so that only the counted entries are read. The
+# limit is a literal, because PostgreSQL plans a parameter as if it asked for a tenth of all rows.
 _COUNTS: Final = text(f"""
 SELECT 'all' AS by, '' AS name,
        (SELECT count(*) FROM (

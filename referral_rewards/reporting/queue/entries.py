@@ -1,4 +1,4 @@
-"""What waits for a person, in the form in which it is shown: the approvers' queue with the brief's seven columns."""
+"""The entries of the approvers' queue, in the form in which they are displayed."""
 
 import textwrap
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ class Eligibility(Shape):
 
 
 class Signature(Shape):
-    """Who has decided what on this very claim."""
+    """A decision on exactly this claim: who decided what, and when."""
 
     user: str
     roles: tuple[str, ...]
@@ -43,7 +43,7 @@ class Signature(Shape):
 
 
 class Approval(Shape):
-    """What a decision is made against, the roles that must sign and by how many people, and who has."""
+    """The digest that a decision signs, the roles and number of people that must sign, and who has signed."""
 
     digest: str | None
     needs: tuple[str, ...]
@@ -53,7 +53,7 @@ class Approval(Shape):
 
 
 class Payment(Shape):
-    """A payout, and where it stands."""
+    """A payout and its state."""
 
     payout: UUID
     state: str
@@ -61,7 +61,7 @@ class Payment(Shape):
 
 
 class Entry(Shape):
-    """One thing that waits for a person."""
+    """An entry of the queue: one thing that waits for a person."""
 
     referral: str | None = Field(description="Null for a payout cycle. Of a payout of several referrals the first.")
     program: str | None
@@ -84,15 +84,15 @@ class Entry(Shape):
 
     @property
     def selectable(self) -> bool:
-        """Whether it can be decided on together with others: what is flagged is decided by itself."""
+        """Return whether it can be decided together with others; a flagged claim must be decided alone."""
         return self.exception is Waits.APPROVAL and not self.eligibility.flags
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries of the queue. ``next`` is what ``after`` takes for those that follow, None at the end.
+    """A page of the queue. ``next`` is the ``after`` of the next page, None at the end.
 
-    ``early`` says that it is not full though more may follow, because so much was looked through for it.
+    ``early``: the page is not full although more may follow, because the search reached its limit.
     """
 
     entries: list[Entry]
@@ -103,13 +103,14 @@ class Page:
 async def page(
     connection: AsyncConnection, keys: KeyRing, filters: Filters, asking: Asking | None, now: datetime
 ) -> Page:
-    """A page of what waits: claims before their approvers, late facts, open clawback cases, payouts that can't go on by
-    themselves, payout cycles to be released, and conversions that a referee reports and no source has confirmed.
+    """Return a page of what waits for a person.
 
-    ``signed`` names only those whose signature ``keys`` verify.
+    These are claims to approve, late facts, open clawback cases, payouts that can't continue alone, payout cycles to
+    release, and reported conversions that no source has confirmed. ``signed`` names only users whose signature
+    ``keys`` verifies.
 
     Raises:
-        RequestInvalid: for filters that make no sense together, or a cursor that is none.
+        RequestInvalid: for filters that do not fit together, or an invalid cursor.
     """
     found = await search(connection, filters, asking, now)
     return Page(await entries(connection, keys, found.keys, now), found.next, found.early)
@@ -118,7 +119,8 @@ async def page(
 async def entries(
     connection: AsyncConnection, keys: KeyRing, wanted: tuple[tuple[str, str, str], ...], now: datetime
 ) -> list[Entry]:
-    """The entries of these keys (referral, exception, subject) in this order, without those that are gone."""
+    """Return the entries with these keys (referral, exception, subject), in the order given; missing ones are left
+    out."""
     rows = (await connection.execute(_ENTRIES, {"keys": dump(wanted)})).all() if wanted else []
     made = await decisions.on_referrals(connection, {row.id for row in rows if row.decided}, keys)
     return [_entry(row, made.get(row.id, []), now) for row in rows]
@@ -127,7 +129,7 @@ async def entries(
 async def everything(
     connection: AsyncConnection, keys: KeyRing, filters: Filters, asking: Asking | None, now: datetime
 ) -> AsyncIterator[Entry]:
-    """All entries, page by page."""
+    """Yield all entries, reading page by page."""
     after = filters.after
     while True:
         asked = filters.model_copy(update={"after": after, "limit": PAGE_MAX})
@@ -232,7 +234,7 @@ def _signature(decision: Decision) -> Signature:
     )
 
 
-# Most of a claim is its evidence, which no list shows.
+# The largest part of a claim is its evidence, which lists do not show.
 _ENTRIES: Final = text(f"""
 SELECT q.referral_id, q.exception, q.subject, q.about, r.late_facts,
        appeal.at AS appealed_at, appeal.by AS appealed_by, appeal.words AS appeal,

@@ -1,4 +1,4 @@
-"""What somebody asks of the queue: the same filters for the API, the desk and the command line."""
+"""The filters of the queue, the same for the API, the desk and the command line."""
 
 import base64
 import binascii
@@ -14,6 +14,7 @@ from referral_rewards.domain.claims.findings import Flag, Recommendation
 from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import known_currency
+from referral_rewards.domain.nearest import none_of
 from referral_rewards.domain.programs.terms import Role
 
 PAGE_MAX: Final = 500
@@ -30,20 +31,20 @@ def _printable(value: str) -> str:
 
 def _known_flag(value: str) -> str:
     if value not in FLAGS:
-        raise ValueError(f"{value!r} is none of {', '.join(FLAGS)}")
+        raise ValueError(none_of(value, FLAGS))
     return value
 
 
 Word = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Flagged = Annotated[str, AfterValidator(_known_flag), Field(json_schema_extra={"enum": list(FLAGS)})]
 Amount = Annotated[Decimal, Field(ge=0, le=Decimal("1e15"))]
-#: An empty field of a form asks for nothing, which the description says, too.
+#: An empty form field means no filter; the pattern in the API description allows it.
 _OR_EMPTY: Final = {"pattern": "^([A-Z]{3})?$"}
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", json_schema_extra=_OR_EMPTY), AfterValidator(known_currency)]
 
 
 class Filters(BaseModel):
-    """Which entries, in which order, from where on. What is empty asks for nothing, as an empty field of a form."""
+    """Filters, order and start of a list. An empty value means no filter, as an empty form field does."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -72,22 +73,22 @@ class Filters(BaseModel):
 
     @property
     def query(self) -> dict[str, str]:
-        """What was asked for, as the fields of an address; without the place in the list."""
+        """Return the filters as URL query parameters, without the cursor."""
         asked = self.model_dump(mode="json", exclude_defaults=True, exclude={"after"})
         return {name: "true" if value is True else str(value) for name, value in asked.items()}
 
 
 def cursor(sort: Sort, place: tuple[Any, ...]) -> str:
-    """A place in a list, as an address carries it: it means something to the list alone."""
+    """Return a place in a list as an opaque cursor for URLs."""
     plain = [each.isoformat() if isinstance(each, datetime) else each for each in place]
     return base64.urlsafe_b64encode(json.dumps([sort, *plain]).encode()).decode().rstrip("=")
 
 
 def place_of(sort: Sort, given: str) -> tuple[Any, ...]:
-    """The place that a cursor names.
+    """Return the place that a cursor encodes.
 
     Raises:
-        RequestInvalid: if no list of this order gave it out.
+        RequestInvalid: if the cursor is invalid or from a list in another order.
     """
     try:
         if not re.fullmatch(r"[\w-]+", given, re.ASCII):

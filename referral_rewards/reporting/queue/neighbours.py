@@ -1,4 +1,4 @@
-"""The claims before and after one in the queue, in the order in which somebody looked it through."""
+"""Find the claims before and after one in the queue, in the order of the user's list."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,10 +11,10 @@ from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.reporting.queue.filters import Filters, cursor
 from referral_rewards.reporting.queue.search import Asking, search
 
-#: What is walked through by whoever comes from no list: every claim that waits for approval, the oldest first.
+#: The list for a user who did not come from one: every claim that waits for approval, oldest first.
 EVERY_CLAIM: Final = Filters(exception=Waits.APPROVAL)
 
-#: The orders that can be walked backwards.
+#: The reverse of each order that has one.
 _BACKWARDS: Final[Mapping[Sort, Sort]] = {
     Sort.OLDEST: Sort.NEWEST,
     Sort.NEWEST: Sort.OLDEST,
@@ -24,7 +24,7 @@ _BACKWARDS: Final[Mapping[Sort, Sort]] = {
 
 
 class Neighbours(NamedTuple):
-    """Referrals that wait: None at either end of the list, or where it can't be walked that way."""
+    """The waiting referrals on either side; None at an end of the list, or if the order has no reverse."""
 
     before: str | None
     after: str | None
@@ -33,7 +33,7 @@ class Neighbours(NamedTuple):
 async def neighbours(
     connection: AsyncConnection, referral: str, filters: Filters, asking: Asking, now: datetime
 ) -> Neighbours:
-    """What waits beside a referral in a list; of one that is not in it any more, what comes first comes after."""
+    """Return a referral's neighbours in a list. If it is no longer listed, ``after`` is the first of the list."""
     row = (await connection.execute(_PLACE, {"referral": referral})).one_or_none()
     place = _place(row, filters.sort) if row is not None else None
     if place is None:
@@ -49,14 +49,13 @@ async def neighbours(
 async def _next(
     connection: AsyncConnection, referral: str, filters: Filters, asking: Asking, now: datetime
 ) -> str | None:
-    """The first referral from there on that is another one: one may wait for several reasons at once, and some of what
-    waits is no referral's."""
+    """Return the next different referral. One referral may have several entries, and some entries have no referral."""
     found = await search(connection, filters.model_copy(update={"limit": _REASONS_MAX}), asking, now)
     return next((key[0] for key in found.keys if key[0] not in ("", referral)), None)
 
 
 def _place(row: Any, sort: Sort) -> tuple[Any, ...] | None:
-    """Where an entry stands in a list of that order; None if it does not stand in it."""
+    """Return the place of an entry in a list of that order; None if the list does not contain it."""
     entry = (row.referral_id, row.exception, row.subject)
     if sort in (Sort.AMOUNT_HIGH, Sort.AMOUNT_LOW):
         return (row.currency, row.amount_minor, *entry) if row.currency and row.amount_minor else None

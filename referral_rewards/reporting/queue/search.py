@@ -1,9 +1,9 @@
-"""Finds a page of the queue, reading a bounded number of its rows however many wait and whatever is asked for.
+"""Search a page of the queue, reading a bounded number of rows for any size of the queue and any filters.
 
-Every filter has an index, but no index has every combination of filters in every order. So it is first found out, by
-counting to a thousand, whether one of the filters leaves only a few entries: these are read, and the rest is asked of
-them. If none does, the list is read in its order, a stretch at a time, and what does not fit is passed over; where that
-goes on for long the page ends early, and the next one goes on from there.
+Every filter has an index, but no index covers every combination of filters in every order. So the search first counts,
+up to a thousand, whether one filter alone leaves few entries. If so, it reads these and applies the other filters to
+them. If not, it reads the list in order, a stretch at a time, and skips entries that do not match. If that takes too
+long, the page ends early and the next one continues there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,14 +23,14 @@ from referral_rewards.register.locks import array
 from referral_rewards.reporting.queue.filters import UNFLAGGED, Filters, cursor, place_of
 
 FEW: Final = 1_000
-#: A stretch begins as long as the page, and grows to this; a page reads at most so many of them.
+#: The first stretch is about as long as the page, and they grow to this length; a page reads at most so many stretches.
 _STRETCH_MAX: Final = 2_000
 _STRETCHES_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks, for what is theirs to decide."""
+    """The user who searches, for the filter ``mine``."""
 
     user: str
     roles: frozenset[Role]
@@ -38,9 +38,9 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The keys of a page's entries (referral, exception, subject), and the cursor of the next page; None: the end.
+    """The keys of a page's entries (referral, exception, subject), and the cursor of the next page; None at the end.
 
-    ``early`` says that the page ended before it was full, because so much was passed over.
+    ``early``: the page ended before it was full, because too many entries were skipped.
     """
 
     keys: tuple[tuple[str, str, str], ...]
@@ -50,11 +50,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Condition:
-    """One filter: what it says, and the orders in which an index has the entries that it leaves.
+    """One filter: its SQL condition, and the indexes that serve it.
 
-    It leaves what any of ``parts`` does; a part is a condition with the order of its index. Without parts there is no
-    index for it. Where an index has its entries in the order of their age ``led`` is the condition to read it by, with
-    the column that the order begins with, if there is one.
+    ``parts`` are conditions with the order of their index; the filter matches where any of them does. Without parts it
+    has no index. If an index has the matching entries in the order of age, ``led`` is the condition to read it by,
+    with the first column of its order, if that is another one.
     """
 
     sql: str
@@ -65,7 +65,7 @@ class _Condition:
 _APPROVING: Final = frozenset(Role) - {Role.ADMINISTRATOR}
 _ENTRY: Final = "referral_id, exception, subject"
 _BY_AGE: Final = f"since, {_ENTRY}"
-#: The columns by which each order goes, and whether it goes down.
+#: The columns of each order, and whether it is descending.
 _ORDERS: Final[dict[Sort, tuple[str, bool]]] = {
     Sort.OLDEST: (_BY_AGE, False),
     Sort.NEWEST: (_BY_AGE, True),
@@ -73,7 +73,7 @@ _ORDERS: Final[dict[Sort, tuple[str, bool]]] = {
     Sort.AMOUNT_LOW: (f"currency, amount_minor, {_ENTRY}", False),
     Sort.DEADLINE: (f"remind_at, {_ENTRY}", False),
 }
-#: What waits only from a later moment on is in no list before.
+#: An entry dated in the future is not listed yet.
 _BEGUN: Final = "since <= :now"
 _OF_THE_ORDER: Final = {
     Sort.AMOUNT_HIGH: "amount_minor > 0",
@@ -83,10 +83,10 @@ _OF_THE_ORDER: Final = {
 
 
 async def search(connection: AsyncConnection, filters: Filters, asking: Asking | None, now: datetime) -> Found:
-    """The keys of the entries that a page shows.
+    """Return the keys of a page's entries.
 
     Raises:
-        RequestInvalid: for a cursor that is none, amounts without a currency, or ``mine`` asked by nobody.
+        RequestInvalid: for an invalid cursor, amounts without a currency, or ``mine`` without a user.
     """
     given = await _given(connection, filters, asking, now)
     conditions = list(_conditions(filters, asking))
@@ -125,7 +125,7 @@ def _keys(rows: Sequence[Any]) -> tuple[tuple[str, str, str], ...]:
 
 
 def _conditions(filters: Filters, asking: Asking | None) -> Iterator[_Condition]:
-    """The filters, those first whose entries are likely the fewest. Codes are members of ours, never what was sent."""
+    """Yield the filters, the likely narrowest first. Literals in the SQL are our enum members, never user input."""
     if filters.q is not None:
         columns = ("referral_id", "referrer", "customer", "order_id")
         parts = tuple((f"{column} >= :q AND {column} < :q_end", column) for column in columns)
@@ -163,14 +163,17 @@ def _by_age(sql: str) -> _Condition:
 
 
 def _of_column(column: str, value: str) -> _Condition:
-    """Those with a value in a column. The index is read as a range of one value, in its whole order: of an equality
-    PostgreSQL knows that the column orders nothing, and may read all entries by age for the few that have the value."""
+    """Return the condition for a value in a column.
+
+    The index is read as a range of one value: with an equality PostgreSQL drops the column from the order, and may
+    then read all entries by age to find the few with the value.
+    """
     only = f"{column} >= {value} AND {column} <= {value}"
     return _Condition(f"{column} = {value}", ((only, f"{column}, {_BY_AGE}"),), (only, column))
 
 
 async def _given(connection: AsyncConnection, filters: Filters, asking: Asking | None, now: datetime) -> dict[str, Any]:
-    """The values that the conditions speak of."""
+    """Return the parameters of the conditions."""
     given: dict[str, Any] = {"now": now}
     if filters.q is not None:
         given |= {"q": filters.q, "q_end": filters.q + "\U0010ffff"}
@@ -195,7 +198,7 @@ async def _given(connection: AsyncConnection, filters: Filters, asking: Asking |
 
 
 async def _only_currency(connection: AsyncConnection, program: str | None) -> str:
-    """The currency that amounts are in where none is named."""
+    """Return the currency of the amounts if none is given: the only one in use."""
     found = (await connection.execute(_CURRENCIES, {"program": program})).scalars().all()
     if len(found) != 1:
         told = "needs a currency or a program: amounts of several currencies can't be compared"
@@ -206,7 +209,7 @@ async def _only_currency(connection: AsyncConnection, program: str | None) -> st
 async def _narrowest(
     connection: AsyncConnection, conditions: Sequence[_Condition], given: dict[str, Any]
 ) -> _Condition | None:
-    """The condition that leaves the fewest entries, if these are few."""
+    """Return the condition that leaves the fewest entries, if these are few; else None."""
     counted = [each for each in conditions if each.parts]
     if not counted:
         return None
@@ -218,9 +221,9 @@ async def _narrowest(
 
 
 def _up_to_few(part: tuple[str, str], columns: str) -> str:
-    """At most a few of the entries that an index has; in its order, so that nothing else is read.
+    """Return the SQL for at most a few entries, in the order of an index, so that nothing else is read.
 
-    How many stands in the statement: PostgreSQL plans one that is prepared as if a tenth of all were asked for.
+    The limit is a literal, because PostgreSQL plans a parameter as if it asked for a tenth of all rows.
     """
     return f"(SELECT {columns} FROM queue_entry WHERE {part[0]} ORDER BY {part[1]} LIMIT {FEW + 1})"  # noqa: S608
 
@@ -230,7 +233,7 @@ def _few(narrow: _Condition) -> str:
 
 
 def _stretch(filters: Filters, conditions: Sequence[_Condition], beyond: str | None, length: int) -> str:
-    """The next entries in the order of the list, of the first condition that has them in this order."""
+    """Return the SQL for the next entries in the order of the list, by the first condition with an index for it."""
     columns, down = _ORDERS[filters.sort]
     led, first = None, None
     if columns == _BY_AGE:
@@ -248,7 +251,7 @@ def _ordered(columns: str, down: bool) -> str:
 
 
 def _page(seen: str, fits: Sequence[str], columns: str, order: str) -> Any:
-    """Of the entries seen those that fit, and the last one, from where the next stretch goes on."""
+    """Return the SQL for the matching entries of a stretch, and its last entry, where the next stretch begins."""
     fit = " AND ".join(f"({each})" for each in fits) or "true"
     return text(f"""
     WITH seen AS MATERIALIZED ({seen})
@@ -258,7 +261,7 @@ def _page(seen: str, fits: Sequence[str], columns: str, order: str) -> Any:
     """)  # noqa: S608 (conditions and columns of ours)
 
 
-# An approval of the claim that there is now; a signature is checked where it counts, here a row is enough.
+# An approval of the current claim. Here a row is enough; signatures are verified where they matter.
 _UNSIGNED: Final = """
 NOT EXISTS (
     SELECT 1 FROM decision d JOIN referral r ON r.id = d.referral_id AND r.claim_id = d.claim_id

@@ -1,4 +1,4 @@
-"""What was told to whom about a referral."""
+"""The messages about a referral."""
 
 from typing import Final
 from uuid import UUID
@@ -12,8 +12,8 @@ from referral_rewards.reporting.shape import Instant, Shape
 
 
 class MessageShown(Shape):
-    """A message about a referral, to one recipient, without its address. ``subject`` and ``text`` are null for what was
-    not written, or was erased since."""
+    """A message about a referral to one recipient, without the address. ``subject`` and ``text`` are null if it was not
+    written yet, or was erased."""
 
     notice: UUID
     what: str
@@ -30,12 +30,12 @@ class MessageShown(Shape):
     text: str | None
 
 
-#: More than any referral gives rise to, unless it is reopened over and over.
+#: More messages than any referral has, unless it is reopened many times.
 _MAX: Final = 200
 
 
 async def communication(connection: AsyncConnection, referral: str) -> tuple[MessageShown, ...]:
-    """The newest messages first."""
+    """Return the messages, newest first."""
     rows = await connection.execute(_TOLD, {"referral": referral, "limit": _MAX})
     return tuple(MessageShown.model_validate(row) for row in rows)
 

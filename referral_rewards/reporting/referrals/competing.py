@@ -1,4 +1,4 @@
-"""The claims that compete with one: other referrals of the same referee or the same order, as they stand."""
+"""The rivals of a referral: other referrals of the same referee or order, in their current state."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,12 +12,12 @@ from referral_rewards.register.claims import dossier
 from referral_rewards.register.referrals.cases import Case
 from referral_rewards.reporting.shape import Instant, Shape
 
-#: What a person can still compare side by side.
+#: The most rivals that a person can compare side by side.
 _COMPARED_MAX: Final = 8
 
 
 class RivalShown(Shape):
-    """A competing referral: whose it is, when it was claimed, where it stands, and its claim."""
+    """A rival referral: its referrer, when it was claimed, its status, and its claim."""
 
     referral: str
     program: str
@@ -32,7 +32,7 @@ class RivalShown(Shape):
 
 
 async def competing(connection: AsyncConnection, case: Case) -> tuple[RivalShown, ...]:
-    """The rivals of a referral: those that hold a reward first, then those with a claim."""
+    """Return the rivals of a referral: first those with a reward, then those with a claim."""
     found = await dossier.rivals(connection, case)
     order = case.course.conversion.order if case.course.conversion else None
     claims = await _claims(connection, [rival.referral for rival in found])

@@ -1,4 +1,4 @@
-"""What a decision on a referral would be made against now, and which kinds it takes."""
+"""The current digest of a referral's claim or closing, and the kinds of decision possible now."""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ from referral_rewards.reporting.shape import GivenId, Shape
 
 
 class DecidableClaim(Shape):
-    """What a decision would be made against now (``digest``) and the kinds it takes; of a closed one, its closing."""
+    """The ``digest`` that a decision signs now, and the kinds possible (``takes``); if closed, those of its closing."""
 
     referral: GivenId
     status: ReferralStatus | None
@@ -32,10 +32,10 @@ class DecidableClaim(Shape):
 
 
 async def decidable(connection: AsyncConnection, referral: str, keys: KeyRing) -> DecidableClaim:
-    """The claim of a referral, or its closing.
+    """Return the claim of a referral, or its closing, as the subject of a decision.
 
     Raises:
-        NotFound: if nobody has heard of the referral.
+        NotFound: if there is no such referral.
     """
     row = await referrals.row(connection, referral)
     if row is None:
@@ -53,7 +53,7 @@ async def decidable(connection: AsyncConnection, referral: str, keys: KeyRing) -
 
 
 async def claim_of(connection: AsyncConnection, claim: object) -> RewardClaim | None:
-    """The claim of that id, None for none."""
+    """Return the claim with that id; None if there is none."""
     body = (await connection.execute(_CLAIM, {"id": claim})).scalar_one_or_none()
     return RewardClaim.model_validate(body) if body is not None else None
 

@@ -1,4 +1,4 @@
-"""The sheet that a person decides from: the claim or the closing, what may be decided on it, and what would follow."""
+"""The sheet that a person decides from: the claim or closing, the possible decisions, and their consequences."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,13 +30,13 @@ from referral_rewards.reporting.referrals.timeline import Timeline, timeline
 
 _K = DecisionKind
 
-#: Refusals that make a kind of decision none that this referral could take: it is not even shown.
+#: With one of these refusals a kind of decision does not fit the referral and is not displayed.
 _UNFIT: Final = frozenset({"not_closed", "closed", "no_claim", "not_judged", "no_other_referrer", "payment_committed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A kind of decision: what would follow from it, or why this person may not make it now."""
+    """A kind of decision: its consequence, and why this person may not make it now, if so."""
 
     kind: DecisionKind
     follows: str
@@ -45,10 +45,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Everything beside the form. ``digest`` is None where nothing can be decided, which ``closed_to_all`` explains.
+    """Everything beside the form. ``digest`` is None if nothing can be decided; ``closed_to_all`` is the reason.
 
-    ``seen`` is the number of the last decision on the referral, 0 without any; ``signed`` are the approvals that stand,
-    ``lacks`` what they leave open. ``rails`` are those that can be paid by now.
+    ``seen`` is the number of the last decision on the referral, 0 without any; ``signed`` are the valid approvals, and
+    ``lacks`` is what is still missing. ``rails`` are those that can pay now.
     """
 
     shown: ReferralShown
@@ -85,10 +85,10 @@ async def sheet(
     *,
     came_by: Filters = EVERY_CLAIM,
 ) -> Sheet:
-    """The sheet of a referral for this person, who came to it by that list.
+    """Return the sheet of a referral for this person; ``came_by`` are the filters of the list they came from.
 
     Raises:
-        NotFound: if nobody has heard of the referral.
+        NotFound: if there is no such referral.
     """
     row = await referrals.row(connection, referral)
     if row is None:
@@ -100,7 +100,7 @@ async def sheet(
     if row.status is not None:
         admits = await admission.admits(connection, referral, approver, now=now, keys=keys)
         if row.closed_at is not None or row.claim_id is not None:
-            with suppress(DecisionRefused):  # no terms are in force for it: nothing can be decided
+            with suppress(DecisionRefused):  # no terms are in force, so nothing can be decided
                 matter = await open_matter(connection, row, made, now)
     signed: tuple[Decision, ...] = ()
     prospect: Prospect | None = None
@@ -128,7 +128,7 @@ async def sheet(
 
 
 async def as_it_was(connection: AsyncConnection, referral: str, digest: str) -> RewardClaim | None:
-    """The claim of a referral that bore this digest, if it is one that we ever showed."""
+    """Return the referral's earlier or current claim with this digest; None if there is none."""
     asked = {"referral": referral, "digest": digest}
     body = (await connection.execute(_AS_IT_WAS, asked)).scalar_one_or_none()
     return RewardClaim.model_validate(body) if body else None
@@ -164,7 +164,7 @@ def _choices(admits: Answers, approver: Approver, prospect: Prospect | None) -> 
 
 
 def _closed_to_all(admits: Answers, status: str | None) -> str | None:
-    """Why nobody can decide anything on it, if so."""
+    """Return why no one can decide anything on the referral; None if someone can."""
     refusals = [each for each in admits.values() if isinstance(each, DecisionRefused) and each.rule in _UNFIT]
     if len(refusals) < len(admits) or status is None:
         return None if admits else "it was not judged yet"

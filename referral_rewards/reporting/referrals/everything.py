@@ -1,4 +1,4 @@
-"""Everything about one referral, for whoever asks why it stands where it stands."""
+"""Everything about one referral, to explain its status."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -26,7 +26,7 @@ from referral_rewards.reporting.shape import Instant, Shape
 
 
 class Inquiry(Shape):
-    """What a source answered when it was asked about the referral; ``subject`` is an order or a customer."""
+    """A source's answer to a question about the referral; ``subject`` is an order or a customer."""
 
     asked_at: Instant
     moment: str
@@ -38,7 +38,7 @@ class Inquiry(Shape):
 
 
 class LegShown(Shape):
-    """A reward that an approval set aside."""
+    """A reward that an approval reserved."""
 
     leg: UUID
     role: Side
@@ -52,7 +52,7 @@ class LegShown(Shape):
 
 
 class PayoutOfReferral(PayoutLife):
-    """A payout that pays a reward of the referral, to which side. ``provider_reference`` is its ``reference``."""
+    """A payout for a reward of the referral, and the side that it pays. ``provider_reference`` equals ``reference``."""
 
     role: Side | None
     provider_reference: str | None
@@ -65,7 +65,7 @@ class CaseOfReferral(CaseInList):
 
 
 class FactShown(Shape):
-    """A fact of the referral; ``late`` if it came in after the closing."""
+    """A fact of the referral; ``late``: it arrived after the closing."""
 
     fact: UUID
     type: str
@@ -79,7 +79,7 @@ class FactShown(Shape):
 
 
 class Appeal(Shape):
-    """An appeal against a closing, by one of its sides; ``words`` are null once they were erased."""
+    """An appeal against a closing by one of the sides; ``words`` is null once erased."""
 
     by: str | None
     at: Instant
@@ -98,7 +98,7 @@ class HistoryStep(Shape):
 class ReferralShown(Placed):
     """Everything about one referral: its periods, claim, decisions, money, facts and history.
 
-    ``merged_into`` is of a request that turned out to speak of another referral, and is evidence there.
+    ``merged_into`` is set for a request that means another referral, where it is evidence.
     """
 
     merged_into: str | None = None
@@ -123,10 +123,10 @@ class ReferralShown(Placed):
 
 
 async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> ReferralShown:
-    """The whole referral.
+    """Return everything about the referral.
 
     Raises:
-        NotFound: if nobody has heard of it.
+        NotFound: if there is no such referral.
     """
     row = await referrals.row(connection, referral)
     if row is None:
@@ -164,7 +164,7 @@ async def _moved(connection: AsyncConnection, row: Any) -> Moved:
 
 
 async def _placed(connection: AsyncConnection, row: Any) -> dict[str, Any]:
-    """Where it stands, as the listing says it; a request that is part of another referral is not listed."""
+    """Return the members that the listing also shows; a merged request is not listed and has only ids."""
     brief = await listed(connection, row.id)
     if brief is None:
         return {**dict.fromkeys(Placed.model_fields), "referral": row.id, "merged_into": row.merged_into}
@@ -172,7 +172,7 @@ async def _placed(connection: AsyncConnection, row: Any) -> dict[str, Any]:
 
 
 async def _payouts(connection: AsyncConnection, referral: str) -> tuple[PayoutOfReferral, ...]:
-    """What is paid to each side, the referrer's first."""
+    """Return the referral's payouts, the referrer's first."""
     rows = (await connection.execute(_PAYOUTS, {"referral": referral})).all()
     lives = {each.payout: each for each in await payouts.lives(connection, [row.payout for row in rows])}
     return tuple(
@@ -182,7 +182,7 @@ async def _payouts(connection: AsyncConnection, referral: str) -> tuple[PayoutOf
 
 
 async def _cases(connection: AsyncConnection, referral: str) -> tuple[CaseOfReferral, ...]:
-    """Its clawback cases, the first one first."""
+    """Return the referral's clawback cases, oldest first."""
     rows = (await connection.execute(_CLAWBACKS, {"referral": referral})).all()
     found = await clawbacks.cases(connection, clawbacks.Wanted(referral=referral, limit=len(rows))) if rows else []
     cases = {each.case: each for each in found}
@@ -216,14 +216,14 @@ _CLAWBACKS: Final = text("""
 SELECT id AS case, fact_id AS fact FROM clawback_case WHERE referral_id = :referral ORDER BY opened_at, leg_id
 """)
 
-# Their words are personal data: once erased they are gone, and that somebody appealed stays.
+# An appeal's words are personal data and can be erased; the appeal itself stays.
 _APPEALS: Final = text("""
 SELECT f.data->>'by' AS by, f.occurred_at AS at, p.body->>'why' AS words
 FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id LEFT JOIN personal_data p ON p.subject_id = f.id
 WHERE rf.referral_id = :referral AND f.type = 'referral.appealed' ORDER BY f.occurred_at, f.id
 """)
 
-# What came in after the closing is late: only a decision to reopen applies it.
+# A fact that arrives after the closing is late: only a decision to reopen applies it.
 _FACTS: Final = text("""
 SELECT f.id AS fact, f.type, f.source, f.event_id, f.occurred_at, f.received_at, f.data, rf.version,
        r.closed_version IS NOT NULL AND rf.version > r.closed_version AS late

@@ -1,6 +1,6 @@
-"""What a letter says of a referral: the explanation that everybody gets, and what concerns its reader alone."""
+"""Build letters about a referral: the common explanation, and what concerns the recipient alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from referral_rewards.domain.claims.rewards import Side
@@ -9,7 +9,7 @@ from referral_rewards.domain.payouts.states import Handed
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.notices.composing import Letter
 from referral_rewards.register.notices.rows import Audience
-from referral_rewards.reporting.referrals.everything import ReferralShown
+from referral_rewards.reporting.referrals.everything import LegShown, ReferralShown
 
 #: In what a reward is, after its amount.
 _KINDS: Final = {
@@ -21,14 +21,16 @@ _KINDS: Final = {
 
 
 def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: Sequence[Handed] = ()) -> Letter:
-    """The letter of a message, from everything about its referral (`showing`). ``link`` is the reader's own, and so
-    is what they are ``handed``."""
+    """Return the letter of a message; ``shown`` is everything about its referral (`showing`).
+
+    ``link`` and ``handed`` belong to the recipient alone.
+    """
     told = shown.told
     assert told is not None  # none is planned before it was judged
     if notice.audience == Audience.APPROVERS:
         rewards = [display(leg.amount_minor, leg.currency) for leg in (shown.claim.legs if shown.claim else ())]
     else:
-        rewards = rewards_of(shown, Side(notice.audience))
+        rewards = rewards_of(shown.legs, Side(notice.audience))
     return Letter(
         template=notice.template,
         program=terms.name,
@@ -50,10 +52,10 @@ def _began(shown: ReferralShown, terms: Terms) -> str:
     return f"{began_at.day} {began_at:%B %Y}"
 
 
-def rewards_of(shown: ReferralShown, side: Side) -> list[str]:
-    """What one side was granted, in words."""
+def rewards_of(legs: Iterable[LegShown], side: Side) -> list[str]:
+    """Return the rewards granted to one side, in words."""
     return [
         f"{display(leg.amount_minor, leg.currency)}{_KINDS[leg.kind]}"
-        for leg in shown.legs
+        for leg in legs
         if leg.role is side and leg.state != "cancelled"
     ]

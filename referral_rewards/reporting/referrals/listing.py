@@ -1,4 +1,4 @@
-"""Every referral and where it stands, in the exact form of ``referrals list --json``."""
+"""List referrals with their status, in the exact form of ``referrals list --json``."""
 
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ from referral_rewards.reporting.shape import GivenId, Instant, Shape
 
 
 class Conversion(Shape):
-    """*The* conversion of a referral; ``net_minor`` is None for one without an amount."""
+    """The conversion that counts for a referral; ``net_minor`` is None if it has no amount."""
 
     order: GivenId
     occurred_at: Instant
@@ -26,7 +26,7 @@ class Conversion(Shape):
 
     @classmethod
     def of(cls, row: Any) -> "Conversion | None":
-        """That of a referral's row, if it has one."""
+        """Return the conversion in a referral's row; None if it has none."""
         if row.order_id is None:
             return None
         return cls(order=row.order_id, occurred_at=row.conversion_at, net_minor=row.net_minor, currency=row.currency)
@@ -55,7 +55,7 @@ class ClaimInBrief(Shape):
 
 
 class PayoutInBrief(Shape):
-    """One provider call, and where it stands."""
+    """A payout and its state."""
 
     payout: UUID
     role: Side | None
@@ -66,8 +66,8 @@ class PayoutInBrief(Shape):
 
 
 class Placed(Shape):
-    """Where a referral stands. One that was never judged has no status; ``reason`` says what its facts wait for, if
-    anything."""
+    """A referral and its status. One that was never judged has no status; if its facts are parked, ``reason`` is what
+    they wait for."""
 
     referral: GivenId
     program: str | None
@@ -89,7 +89,7 @@ class ReferralInBrief(Placed):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which referrals are asked for; None asks for any. ``after`` is the id that the page before ended with."""
+    """Filters of the list; None means any. ``after`` is the last id of the page before."""
 
     program: str | None = None
     status: str | None = None
@@ -99,13 +99,13 @@ class Wanted:
 
 
 async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> AsyncIterator[ReferralInBrief]:
-    """The referrals by their ids, one at a time, however many there are."""
+    """Yield the referrals, sorted by id."""
     async for row in await connection.stream(_LISTING, asdict(wanted)):
         yield _referral(row)
 
 
 async def listed(connection: AsyncConnection, referral: str) -> ReferralInBrief | None:
-    """One referral as the listing has it; None for what is part of another one."""
+    """Return one referral as the listing shows it; None if it is merged into another one."""
     row = (await connection.execute(_LISTING, asdict(Wanted(referral=referral)))).one_or_none()
     return _referral(row) if row is not None else None
 
@@ -140,9 +140,9 @@ def _claim(body: Any) -> ClaimInBrief | None:
     )
 
 
-# Of a payout that pays legs of several referrals, each shows its own part.
-# A request that turned out to speak of a tracked referral is evidence there and no referral, unless it once stood on
-# its own.
+# If a payout pays legs of several referrals, each referral shows its own part.
+# A request merged into a tracked referral is evidence there and not listed, unless it was once judged as its own
+# referral.
 _LISTING: Final = text("""
 SELECT r.*, c.body, coalesce(p.payouts, '[]') AS payouts
 FROM referral r

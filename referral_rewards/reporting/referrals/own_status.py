@@ -1,4 +1,4 @@
-"""A referral as one of its sides sees it: its own status, reward and letters, and nothing about the other side."""
+"""A referral as one of its sides sees it: its status, own reward and own letters, nothing about the other side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from referral_rewards.reporting.referrals.periods import Told
 
 @dataclass(frozen=True, slots=True)
 class OwnReward:
-    """What one side was granted: the amount in words, and where it stands."""
+    """A reward of one side: the amount and its state, in words."""
 
     amount: str
     kind: RewardKind
@@ -28,7 +28,7 @@ class OwnReward:
 
 @dataclass(frozen=True, slots=True)
 class OwnLetter:
-    """What that side was told, and whether it was sent; ``text`` is None once it was erased."""
+    """A letter to that side, and whether it was sent; ``text`` is None once erased."""
 
     at: datetime
     subject: str | None
@@ -39,7 +39,7 @@ class OwnLetter:
 
 @dataclass(frozen=True, slots=True)
 class OwnStatus:
-    """What a status page shows. ``handed`` is what the rail gave for that side, and is a secret of theirs."""
+    """The content of a status page. ``handed`` is what the rail gave for that side, and is secret to it."""
 
     status: ReferralStatus | None
     why: str
@@ -53,7 +53,7 @@ class OwnStatus:
 
 
 def own_status(shown: ReferralShown, side: Side, handed: Sequence[Handed] = ()) -> OwnStatus:
-    """What that side sees of everything about the referral."""
+    """Return what one side may see of the referral."""
     told = shown.told
     return OwnStatus(
         status=shown.status,

@@ -1,4 +1,4 @@
-"""What the four periods made of a referral, as it is shown and as it is told to the people whom it concerns."""
+"""The four periods of a referral for display, and the explanation of its status to the people concerned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from referral_rewards.reporting.shape import Instant, Shape
 
 
 class ConversionSeen(Shape):
-    """A conversion of the referee's, minor units. ``counts``: it qualifies, with what is left of it; ``grace_ends`` is
-    when a claim stops reaching it, null for a kind that the terms don't reward."""
+    """A conversion of the referee, in minor units. ``counts``: its remaining amount qualifies; ``grace_ends`` is the
+    deadline for a claim after it, null for a kind that the terms don't reward."""
 
     order: str
     kind: str
@@ -37,8 +37,8 @@ class ConversionSeen(Shape):
 
 
 class Periods(Shape):
-    """When the four periods begin and end. Ends are exclusive, and null while a period has not begun; ``claim_by`` is
-    when a claim comes too late, and ``minimum`` the least that a conversion must come to, in major units."""
+    """When the four periods begin and end. Ends are exclusive, and null while a period has not begun. From ``claim_by``
+    on a claim is too late; ``minimum`` is the minimum amount of a conversion, in major units."""
 
     timezone: str
     began_at: Instant
@@ -53,7 +53,7 @@ class Periods(Shape):
 
 
 class Told(Shape):
-    """Where it stands, in words for the people whom it concerns."""
+    """The explanation of a referral's status, in words for the people concerned."""
 
     why: str
     next: str | None
@@ -70,7 +70,7 @@ class Moved(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What the four periods made of the facts that were judged, or that a closed referral closed with."""
+    """The course of the four periods on the judged facts; for a closed referral, on the facts at its closing."""
 
     terms: Terms
     begun: Origin
@@ -80,7 +80,7 @@ class Life:
 
 
 async def life(connection: AsyncConnection, row: Any) -> Life | None:
-    """The life of a referral by its row; None while nothing began it, or no terms were in force when it began."""
+    """Return the life of a referral; None if no fact has begun it, or no terms were in force when it began."""
     linked = await referrals.facts(connection, row.id)
     last = row.closed_version if row.closed_version is not None else row.judged_version
     facts = [each.fact for each in linked if each.version <= last]
@@ -96,7 +96,7 @@ async def life(connection: AsyncConnection, row: Any) -> Life | None:
 
 
 def shown(life: Life) -> Periods:
-    """The periods of that life."""
+    """Return the periods of a life for display."""
     course, minimum = life.course, life.terms.qualifying.minimum
     return Periods(
         timezone=life.terms.timezone,

@@ -1,4 +1,4 @@
-"""Finds referrals for support: by the beginning of their id, or by a referrer, a customer or an order."""
+"""Search referrals for support: by the beginning of their id, or by a referrer, customer or order."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +16,7 @@ PAGE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for; empty finds everything. ``after`` is the id that the page before ended with."""
+    """Filters of the search; empty means any. ``after`` is the last id of the page before."""
 
     q: str = ""
     status: str = ""
@@ -25,7 +25,7 @@ class Search:
 
 
 class ReferralFound(Shape):
-    """A referral that was found, in a line; ``zone`` is that of its program."""
+    """A search result; ``zone`` is the time zone of its program."""
 
     referral: str
     program: str | None
@@ -62,7 +62,7 @@ def _asked(wanted: Search) -> dict[str, Any]:
     }
 
 
-# The beginning of an id may be that of every referral: in the order of ids no more than a page of them is read.
+# Many ids may share the searched prefix: reading in the order of ids, only one page of them is read.
 _FOUND: Final = text("""
 WITH found AS (
     (SELECT id FROM referral

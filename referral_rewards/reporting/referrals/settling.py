@@ -1,4 +1,4 @@
-"""Whether the referrals that a batch of facts touched stand where it leads: nothing happens to them by itself."""
+"""Find out whether the referrals of a batch of facts have settled: they change no more without a person."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,18 +13,21 @@ from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 
 
 async def touched(connection: AsyncConnection, batch: UUID) -> list[str]:
-    """The referrals that the facts of a file or batch belong to."""
+    """Return the referrals to which the facts of a batch are linked."""
     return list((await connection.execute(_TOUCHED, {"batch": batch})).scalars())
 
 
 async def moving(connection: AsyncConnection, referrals: Sequence[str]) -> list[str]:
-    """Those of the referrals that something still happens to without anybody's help: a wake-up is on its way, facts
-    are not judged yet, a timer is due, a claim is being assembled, or a payout is on its way to a rail."""
+    """Return those of the referrals that will still change without a person.
+
+    That is: a wake-up is pending, facts are not judged yet, a timer is due, a claim is being assembled, or a payout is
+    being sent.
+    """
     return list((await connection.execute(_MOVING, {"referrals": list(referrals)})).scalars())
 
 
 async def parked(connection: AsyncConnection, batch: UUID) -> dict[str, int]:
-    """How many referrals of a batch wait for something else to be told first, by what."""
+    """Return how many referrals of a batch are parked, by what they wait for."""
     return {row.parked: row.referrals for row in await connection.execute(_PARKED, {"batch": batch})}
 
 
@@ -32,7 +35,7 @@ _TOUCHED: Final = text("""
 SELECT DISTINCT rf.referral_id FROM fact f JOIN referral_fact rf ON rf.fact_id = f.id WHERE f.batch_id = :batch
 """)
 
-# One attempt at a payout takes seconds; an approved one that stands longer waits for the timer of its next try.
+# One attempt at a payout takes seconds; a payout that stays approved longer waits for the timer of its next attempt.
 _MOVING: Final = statement(
     """
 SELECT r.id FROM unnest(CAST(:referrals AS text[])) AS asked(id) JOIN referral r USING (id)

@@ -1,4 +1,4 @@
-"""A referral's time as it is drawn: its four periods, and what happened when."""
+"""The timeline of a referral: its four periods, and what happened when."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.reporting.referrals.everything import ReferralShown
 from referral_rewards.reporting.referrals.periods import Periods
 
-#: A picture with more marks than this could not be read; what is left out stands among the facts.
+#: More marks than this would be unreadable; events left out are still in the list of facts.
 MARKS_MAX: Final = 24
 
 
 class Sign(StrEnum):
-    """What a mark stands for; each has a shape of its own."""
+    """The kind of a mark; each kind has its own shape."""
 
     STEP = "step"
     CONVERSION = "conversion"
@@ -28,8 +28,8 @@ class Sign(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One of the four periods. ``starts`` and ``ends`` are both None where it has not begun, which ``note`` explains;
-    ``over`` once its end has come."""
+    """One of the four periods. ``starts`` and ``ends`` are both None if it has not begun; ``note`` explains why.
+    ``over``: it has ended."""
 
     name: str
     label: str
@@ -41,7 +41,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened, in words; ``good`` is None for what is neither good nor bad for the reward."""
+    """An event in words; ``good`` is None if it is neither good nor bad for the reward."""
 
     at: datetime
     sign: Sign
@@ -51,7 +51,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What is drawn: ``zone`` is that of the program, whose clocks say when its periods end."""
+    """The content of the picture; ``zone`` is the program's time zone, in which its periods end."""
 
     zone: str
     now: datetime
@@ -61,7 +61,7 @@ class Timeline:
 
 
 def timeline(shown: ReferralShown, now: datetime) -> Timeline | None:
-    """The timeline of a referral; None for one that no terms could be applied to yet."""
+    """Return the timeline of a referral; None if no terms apply to it yet."""
     periods = shown.periods
     if periods is None:
         return None
@@ -85,7 +85,7 @@ def _spans(shown: ReferralShown, periods: Periods, now: datetime) -> Iterator[Sp
 
 
 def _grace(periods: Periods) -> tuple[datetime | None, datetime | None]:
-    """From the purchase that came before a claim, to when a claim still reaches it; the one that reaches furthest."""
+    """Return the grace period of the purchase before the claim: its start and its end; the one that ends last."""
     reaching = [(each.occurred_at, each.grace_ends) for each in periods.conversions if each.grace_ends is not None]
     before = [(p, ends) for p, ends in reaching if periods.claimed_at is None or p < periods.claimed_at < ends]
     return max(before, key=lambda each: each[1], default=(None, None))
@@ -122,7 +122,7 @@ def _order(data: Mapping[str, Any]) -> str:
 
 _DECIDED: Final = {"approve": True, "release": True, "deny": False, "hold": False}
 
-#: What is drawn of the facts, and how it is told. What concerns the referrer in general is no part of the picture.
+#: The facts that are drawn, and their words. Facts about the referrer in general are left out.
 _FACTS: Final[Mapping[str, tuple[Sign, bool | None, Callable[[Mapping[str, Any]], str]]]] = {
     FactType.REFERRAL_SENT: (Sign.STEP, None, lambda d: f"Invitation sent ({label('channel', d.get('channel'))})"),
     FactType.REFERRAL_CLAIMED: (Sign.STEP, True, lambda d: "Offer claimed by the referee"),

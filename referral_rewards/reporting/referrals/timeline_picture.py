@@ -1,7 +1,7 @@
-"""The picture of a timeline as an SVG, drawn by hand: four bars, numbered marks above them, and where now is.
+"""Draw a timeline as an SVG: four bars, numbered marks above them, and a line for the current time.
 
-It takes its colours from the page, needs no script, and says in words what it shows. Marks differ in shape, so that
-nobody needs to tell their colours apart.
+It takes its colours from the page, needs no script, and has a text description. Marks differ in shape, so that colour
+is not needed to tell them apart.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,12 +16,12 @@ from referral_rewards.reporting.referrals.timeline_scale import LEFT, RIGHT, Sca
 
 _WIDTH = 960
 _TICKS, _LANES, _LANE, _ROW, _BAR = 16, 34, 24, 28, 14
-#: Two marks nearer to each other than this stand in lanes of their own.
+#: Two marks nearer to each other than this are drawn in different lanes.
 _APART: Final = 22
 
 
 def picture(timeline: Timeline) -> str:
-    """The picture, as an ``svg`` element that goes into a page."""
+    """Return the picture as an ``svg`` element for a page."""
     zone = calendar.zone(timeline.zone)
     scale = Scale(timeline)
     lanes = _lanes([scale.x(mark.at) for mark in timeline.marks])
@@ -43,7 +43,7 @@ def picture(timeline: Timeline) -> str:
 
 
 def in_words(timeline: Timeline) -> list[str]:
-    """What the picture shows, a sentence each."""
+    """Return what the picture shows, one sentence for each element."""
     zone = calendar.zone(timeline.zone)
     said = [
         f"{span.label}: {span.note}."
@@ -109,7 +109,7 @@ _SHAPES: Final = {
 
 
 def _lanes(places: Sequence[float]) -> list[int]:
-    """For each mark, in their order, the first lane in which it does not touch the one before it."""
+    """Return for each mark, in order, the first lane in which it does not touch the previous one."""
     ends: list[float] = []
     chosen = []
     for place in places:

@@ -1,4 +1,4 @@
-"""The scale of a timeline's picture: where on it an instant stands."""
+"""The scale of a timeline's picture: convert instants to positions."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -8,20 +8,19 @@ from zoneinfo import ZoneInfo
 
 from referral_rewards.reporting.referrals.timeline import Timeline
 
-#: Between these, in units of the picture, all of its time is drawn.
+#: The time axis spans these positions, in units of the picture.
 LEFT, RIGHT = 92, 770
 _MARGIN = 12
-#: A time in which nothing runs and nothing happens is drawn shortened, to a share of what is left, if it is longer than
-#: this share of the whole.
+#: An idle time longer than the first share of the whole is shortened to the second share of the remaining time.
 _LONG, _SHORTENED = 0.25, 0.08
-#: So many days lie at least between two dates at the axis, and so much room.
+#: The possible distances between two dates on the axis, in days; and their minimum distance in the picture.
 _STEPS: Final = (1, 2, 7, 14, 28, 56, 91, 182, 364, 1820)
 _DATES_MAX: Final = 9
 _ROOM: Final = (RIGHT - LEFT) / _DATES_MAX
 
 
 class Scale:
-    """From an instant to a place on the picture; ``breaks`` are the middles of what is shortened."""
+    """Converts instants to positions in the picture; ``breaks`` are the middles of shortened times."""
 
     def __init__(self, timeline: Timeline) -> None:
         spans = [(span.starts, span.ends) for span in timeline.spans if span.starts and span.ends]
@@ -43,14 +42,14 @@ class Scale:
         ]
 
     def x(self, moment: datetime) -> float:
-        """Where the moment stands, from the left; what lies outside of the drawn time stands at its beginning."""
+        """Return the position of an instant from the left; an instant outside of the drawn time is at the start."""
         for (start, end), (left, right) in zip(self._stretches, pairwise(self._places), strict=True):
             if start <= moment <= end:
                 return left + (moment - start) / (end - start) * (right - left)
         return self._places[0]
 
     def days(self, zone: ZoneInfo) -> list[datetime]:
-        """The midnights that are written at the axis: few enough to be read, none in a time that is shortened."""
+        """Return the midnights labelled on the axis: few enough to be readable, none in shortened times."""
         for step in _STEPS:
             found = list(islice(self._midnights(zone, timedelta(days=step)), _DATES_MAX + 1))
             places = [self.x(each) for each in found]

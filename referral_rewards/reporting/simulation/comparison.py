@@ -1,4 +1,4 @@
-"""A comparison: the two runs of a simulation in figures, and the flows between their outcomes."""
+"""Compare the two runs of a simulation: their figures, and the flows between their outcomes."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -8,24 +8,24 @@ from referral_rewards.domain.money import display
 from referral_rewards.reporting.simulation.outcomes import Compared, Outcome, Verdict
 from referral_rewards.reporting.simulation.simulating import Proposal
 
-#: Minor units by currency: amounts of two currencies are never added up.
+#: Minor units by currency; amounts in different currencies are never added.
 Money = Counter[str]
 
 
 @dataclass(slots=True)
 class Cost:
-    """What rewards come to, a side each."""
+    """The total cost of rewards, for each side."""
 
     referrer: Money = field(default_factory=Counter)
     referee: Money = field(default_factory=Counter)
 
     @property
     def both(self) -> Money:
-        """Both sides together."""
+        """The total of both sides."""
         return self.referrer + self.referee
 
     def add(self, verdict: Verdict) -> None:
-        """Counts the reward of one more referral."""
+        """Add the reward of one referral."""
         if verdict.amount_minor:
             self.referrer[verdict.currency] += verdict.referrer_minor
             self.referee[verdict.currency] += verdict.referee_minor
@@ -33,7 +33,7 @@ class Cost:
 
 @dataclass(slots=True)
 class Tally:
-    """One run in figures. ``cost`` is of what the run approved, ``if_approved`` of what was left to a person."""
+    """The figures of one run. ``cost`` is for approved rewards, ``if_approved`` for those left to a person."""
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     reasons: Counter[tuple[Outcome, str]] = field(default_factory=Counter)
@@ -43,7 +43,7 @@ class Tally:
     if_approved: Cost = field(default_factory=Cost)
 
     def add(self, verdict: Verdict) -> None:
-        """Counts one more referral. One with several flags counts for each of them."""
+        """Add one referral. One with several flags counts for each flag."""
         self.outcomes[verdict.outcome] += 1
         if verdict.reason is not None:
             self.reasons[verdict.outcome, verdict.reason] += 1
@@ -57,7 +57,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Flow:
-    """The referrals that went from one outcome before to one after, and what they cost in either run."""
+    """The referrals with one outcome before and one after, and their cost in each run."""
 
     before: Outcome
     after: Outcome
@@ -67,13 +67,13 @@ class Flow:
 
     @property
     def stays(self) -> bool:
-        """Whether the outcome is the same."""
+        """Whether the outcome is the same in both runs."""
         return self.before is self.after
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Before, after, and the flows between them in the order of their outcomes."""
+    """The figures before and after, and the flows between them in the order of outcomes."""
 
     before: Tally
     after: Tally
@@ -81,18 +81,18 @@ class Comparison:
 
     @property
     def referrals(self) -> int:
-        """How many referrals were compared."""
+        """The number of compared referrals."""
         return self.before.outcomes.total()
 
     @property
     def currencies(self) -> tuple[str, ...]:
-        """Every currency in which something costs, or would."""
+        """Every currency with an actual or possible cost."""
         costs = [cost for tally in (self.before, self.after) for cost in (tally.cost, tally.if_approved)]
         return tuple(sorted({currency for cost in costs for currency in cost.both}))
 
 
 def compare(compared: Iterable[Compared]) -> Comparison:
-    """The figures of these referrals."""
+    """Return the comparison of these referrals."""
     before, after, flows = Tally(), Tally(), {(b, a): Flow(b, a) for b in Outcome for a in Outcome}
     for each in compared:
         before.add(each.before)
@@ -105,20 +105,20 @@ def compare(compared: Iterable[Compared]) -> Comparison:
 
 
 def difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    """How much more it is after, by currency; what stays the same is left out."""
+    """Return ``after`` minus ``before``, by currency, without zeros."""
     currencies = sorted({*before, *after})
     found = {currency: after.get(currency, 0) - before.get(currency, 0) for currency in currencies}
     return {currency: minor for currency, minor in found.items() if minor}
 
 
 def in_words(money: Mapping[str, int], *, signed: bool = False) -> str:
-    """Amounts for people: ``80.00 USD``, with ``signed`` ``+80.00 USD``; nothing where there is none."""
+    """Return amounts for display: ``80.00 USD``, with ``signed`` ``+80.00 USD``; empty if there are none."""
     said = [(minor, display(minor, currency)) for currency, minor in sorted(money.items()) if minor]
     return ", ".join(f"+{told}" if signed and minor > 0 else told.replace("-", "−") for minor, told in said)
 
 
 def conventions(proposal: Proposal) -> list[str]:
-    """What was taken for granted, a sentence or two each."""
+    """Return the assumptions of the simulation, a sentence or two each."""
     said = [
         "Each claim is judged at the moment at which it came before its approver, on what had happened by then: a"
         " refund after that, or a payment method set after it, is not seen.",

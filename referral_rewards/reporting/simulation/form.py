@@ -1,4 +1,4 @@
-"""A simulation in the form of ``referrals simulate --json``: amounts in minor units, each currency by itself."""
+"""The output of ``referrals simulate --json``: amounts in minor units, by currency."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ class Amount(Shape):
 
 
 class CostShown(Shape):
-    """What rewards in one currency come to, a side each and together."""
+    """The cost of rewards in one currency: for each side, and the total."""
 
     currency: str
     referrer_minor: int
@@ -25,8 +25,8 @@ class CostShown(Shape):
 
 
 class RunShown(Shape):
-    """One run in figures: ``reasons`` are of the denied and the expired, and of what else has any; ``cost`` is of what
-    the run approved, ``if_approved`` of what was left to a person."""
+    """The figures of one run: ``reasons`` of denied and expired referrals, and of any others that have one; ``cost`` of
+    approved rewards, ``if_approved`` of those left to a person."""
 
     outcomes: dict[Outcome, int]
     reasons: dict[Outcome, dict[str, int]]
@@ -36,7 +36,7 @@ class RunShown(Shape):
 
 
 class FlowShown(Shape):
-    """The referrals that went from one outcome to another, and what they cost in either run."""
+    """The referrals with one outcome before and one after, and their cost in each run."""
 
     before: Outcome
     after: Outcome
@@ -46,7 +46,7 @@ class FlowShown(Shape):
 
 
 class VerdictShown(Shape):
-    """What became of a referral in one run, and what it paid for it."""
+    """The outcome of a referral in one run, and its cost."""
 
     outcome: Outcome
     reason: str | None
@@ -58,7 +58,7 @@ class VerdictShown(Shape):
 
 
 class ComparedShown(Shape):
-    """One referral, before and after, and how much more it costs after."""
+    """One referral before and after, and the difference in cost."""
 
     referral: str
     before: VerdictShown
@@ -67,7 +67,7 @@ class ComparedShown(Shape):
 
 
 class SimulationShown(Shape):
-    """Both runs and the flows between them; ``without_terms`` counts the referrals that no terms hold for."""
+    """Both runs and the flows between them; ``without_terms`` counts the referrals to which no terms apply."""
 
     program: str
     at: Instant
@@ -84,13 +84,13 @@ class SimulationShown(Shape):
 
 
 class SimulationWithReferrals(SimulationShown):
-    """Beside it every referral that the terms made a difference to."""
+    """A simulation with every referral whose outcome the new terms change."""
 
     changed: tuple[ComparedShown, ...]
 
 
 def simulation_form(simulation: Simulation, *, changed: bool) -> SimulationShown:
-    """The simulation; with ``changed`` every referral that the terms made a difference to."""
+    """Return the simulation for output; with ``changed`` it lists every referral that the new terms change."""
     proposal, found = simulation.proposal, compare(simulation.compared)
     listed = [each for each in simulation.compared if each.changed]
     shown = SimulationShown(

@@ -1,4 +1,4 @@
-"""A life in a replay: how far the four periods take a referral under given terms, and when (SPEC §4)."""
+"""A referral's life in a replay: how far the four periods take it under given terms, and when (SPEC §4)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from referral_rewards.domain.referrals.origin import Origin
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """How far time alone took a referral: before its approver (``in_review``), to a closing, or not there yet.
+    """How far the periods alone take a referral: into review (``in_review``), to a closing, or still waiting.
 
-    ``until`` is when it got there; for one that still waits, when the replay ends. The rest is what other referrals of
-    the same referee or order may meet.
+    ``until`` is when it got there; for a waiting one, when the replay ends. The other members matter to referrals of
+    the same referee or order.
     """
 
     status: ReferralStatus
@@ -31,21 +31,21 @@ class Life:
 
     @property
     def is_closed(self) -> bool:
-        """Whether time alone closed it."""
+        """Whether the periods alone closed it."""
         return self.status in CLOSED
 
     @property
     def comes_before_approver(self) -> bool:
-        """Whether a reward claim is made of it."""
+        """Whether it gets a reward claim."""
         return self.status is ReferralStatus.IN_REVIEW
 
 
 def life(facts: Sequence[Fact], terms: Terms, now: datetime, begun: Origin) -> Life:
-    """The life that these facts led under these terms, up to ``now``.
+    """Return the life of a referral by these facts under these terms, up to ``now``.
 
-    It is lived from one wake-up to the next and ends at the first moment that brings it before its approver. So what
-    happened afterwards (a refund within the watch, say) does not reach back, as it could not have then. No fact may
-    wait for stragglers: when we were told something is not part of what happened.
+    It goes from one wake-up to the next and ends at the first one that puts the referral into review. So a later fact,
+    such as a refund within the watch, has no effect, as it could not have had then. The facts must not be waiting for
+    stragglers, because a replay ignores when we received a fact.
     """
     moment = begun.began_at
     while True:

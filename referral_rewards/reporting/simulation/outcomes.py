@@ -1,4 +1,4 @@
-"""Outcomes: what became of a referral in a replay, and what it cost."""
+"""Outcomes of referrals in a replay, and their cost."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from referral_rewards.reporting.simulation.lives import Life
 
 
 class Outcome(StrEnum):
-    """Where a referral ends in a replay, in the order in which they are told."""
+    """The outcome of a referral in a replay, in display order."""
 
     APPROVED = "approved"
     FOR_A_PERSON = "for_a_person"
@@ -24,15 +24,15 @@ class Outcome(StrEnum):
 
     @property
     def words(self) -> str:
-        """The outcome for people."""
+        """The outcome in words."""
         return self.value.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An outcome with its reason or flags, and what the reward of each side comes to, minor units of ``currency``.
+    """An outcome with its reason or flags, and the reward of each side in minor units of ``currency``.
 
-    ``costs`` is whether the run counts the reward as approved. What waits for a person has amounts and no costs.
+    ``costs``: the run counts the reward as approved. A reward that waits for a person has amounts but no cost.
     """
 
     outcome: Outcome
@@ -45,12 +45,12 @@ class Verdict:
 
     @property
     def amount_minor(self) -> int:
-        """Both sides together."""
+        """The total of both sides."""
         return self.referrer_minor + self.referee_minor
 
     @property
     def cost_minor(self) -> int:
-        """What the run paid for it."""
+        """The cost in this run: the total if approved, else zero."""
         return self.amount_minor if self.costs else 0
 
 
@@ -64,19 +64,19 @@ class Compared:
 
     @property
     def changed(self) -> bool:
-        """Whether the other terms made a difference."""
+        """Whether the new terms change the verdict."""
         return self.before != self.after
 
 
 def of_life(life: Life) -> Verdict:
-    """The verdict on a referral that never came before an approver."""
+    """Return the verdict on a referral that never reached review."""
     return Verdict(_CLOSED.get(life.status, Outcome.WAITING), reason=life.reason.value if life.reason else None)
 
 
 def of_claim(claim: RewardClaim, currency: str, *, approve_flagged: bool) -> Verdict:
-    """The verdict on a claim: what the rules recommend counts as decided, and what they flag waits for a person.
+    """Return the verdict on a claim: a recommendation counts as decided, and a flagged claim waits for a person.
 
-    ``approve_flagged`` approves that as well, except what the rules advise against.
+    ``approve_flagged`` approves flagged claims too, unless the rules advise to deny them.
     """
     if claim.denial is not None:
         return Verdict(Outcome.DENIED, reason=claim.denial.value)

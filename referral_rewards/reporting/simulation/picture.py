@@ -1,6 +1,6 @@
 """The flows of a comparison as an SVG: outcomes before on the left, after on the right, ribbons between them.
 
-Drawn by hand: no library, no script, no font of its own. It reads in light and dark, and says in words what it shows.
+It needs no library, script or font. It works in light and dark mode, and has a text description.
 """
 
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ _WIDTH: Final = 1000
 #: The inner edges of the two columns, and how wide their bars are.
 _LEFT, _RIGHT, _BAR = 300, 700, 12
 _TOP: Final = 158
-#: How high all referrals are together; the room that an outcome has at least, three lines of text; and the gap below.
+#: The height of all referrals together; the minimum height of an outcome (three lines of text); and the gap below it.
 _HEIGHT, _ROOM, _GAP = 340, 56, 8
-#: A single referral among thousands is still seen, and a number is written where it fits.
+#: The minimum height of a ribbon, so that a single referral is visible; and the height from which it has a number.
 _THINNEST, _NUMBERED = 2.0, 16.0
 _LINE: Final = 24
 
 
 class _Span(NamedTuple):
-    """From where to where something reaches, counted from the top."""
+    """The vertical extent of an element, measured from the top."""
 
     top: float
     bottom: float
@@ -34,7 +34,7 @@ class _Span(NamedTuple):
 
 
 class _Column(NamedTuple):
-    """Where each outcome of a column stands, and within it each flow."""
+    """The extents of a column's outcomes, and of the flows within them."""
 
     outcomes: dict[Outcome, _Span]
     flows: dict[tuple[Outcome, Outcome], _Span]
@@ -42,7 +42,7 @@ class _Column(NamedTuple):
 
 
 def picture(proposal: Proposal, found: Comparison) -> str:
-    """The picture of what a proposal comes to, as the text of an SVG file."""
+    """Return the picture of a comparison as the text of an SVG file."""
     program, who, costs = proposal.program, _who(proposal, found), _costs(found)
     left, right = _column(found, after=False), _column(found, after=True)
     ends = max(left.bottom, right.bottom) + 36
@@ -73,7 +73,7 @@ def picture(proposal: Proposal, found: Comparison) -> str:
 
 
 def _column(found: Comparison, *, after: bool) -> _Column:
-    """Stacks the outcomes of one side, each with its flows in the order of the other side's outcomes."""
+    """Stack the outcomes of one side, each with its flows in the order of the other side's outcomes."""
     column, top = _Column({}, {}, 0), float(_TOP)
     for outcome in Outcome:
         flows = [flow for flow in found.flows if (flow.after if after else flow.before) is outcome]
@@ -91,7 +91,7 @@ def _column(found: Comparison, *, after: bool) -> _Column:
 
 
 def _ribbon(flow: Flow, left: _Column, right: _Column) -> str:
-    """One flow; what changes stands out from what stays."""
+    """Draw one flow; a change of outcome is emphasised."""
     leaves, arrives = left.flows[flow.before, flow.after], right.flows[flow.before, flow.after]
     bend = (_LEFT + _RIGHT) / 2
     path = (
@@ -103,7 +103,7 @@ def _ribbon(flow: Flow, left: _Column, right: _Column) -> str:
 
 
 def _bars(column: _Column, tally: Tally, x: int, outwards: int) -> Iterator[str]:
-    """The outcomes of a column: a bar, its name and number, and below them its money."""
+    """Draw the outcomes of a column: a bar, its name and number, and its amounts below."""
     anchor, beside = ("start", x + _BAR + 12) if outwards > 0 else ("end", x - 12)
     for outcome, span in column.outcomes.items():
         height = span.bottom - span.top
@@ -116,7 +116,7 @@ def _bars(column: _Column, tally: Tally, x: int, outwards: int) -> Iterator[str]
 
 
 def _money(outcome: Outcome, tally: Tally) -> list[str]:
-    """What the referrals of an outcome cost, and what they would if a person approved them."""
+    """Return the cost of an outcome's referrals, and their cost if a person approved them, as text."""
     said = [in_words(tally.cost_of[outcome].both)] if outcome in tally.cost_of else []
     if outcome is Outcome.FOR_A_PERSON and (waiting := in_words(tally.if_approved.both)):
         said.append(f"{waiting} if approved")
@@ -124,7 +124,7 @@ def _money(outcome: Outcome, tally: Tally) -> list[str]:
 
 
 def _numbers(found: Comparison, left: _Column, right: _Column) -> Iterator[str]:
-    """How many referrals a ribbon holds, where it leaves and where it arrives, if it is broad enough for a number."""
+    """Write the number of referrals at both ends of a ribbon that is high enough for it."""
     for flow in found.flows:
         leaves, arrives = left.flows[flow.before, flow.after], right.flows[flow.before, flow.after]
         if leaves.bottom - leaves.top >= _NUMBERED and not flow.stays:
@@ -138,7 +138,7 @@ def _note(flow: Flow, y: float) -> str:
 
 
 def _told(flow: Flow) -> str:
-    """A flow in words, with what it makes dearer or cheaper."""
+    """Return a flow in words, with its change in cost."""
     change = _dearer(flow)
     count = f"{flow.referrals} {'referral' if flow.referrals == 1 else 'referrals'}"
     way = f"still {flow.after.words}" if flow.stays else f"{flow.before.words} → {flow.after.words}"
@@ -146,7 +146,7 @@ def _told(flow: Flow) -> str:
 
 
 def _dearer(flow: Flow) -> str:
-    """How much more the referrals of a flow cost after, with its sign; nothing if they cost the same."""
+    """Return the signed change in cost of a flow as text; empty if there is none."""
     return in_words(difference(flow.cost_before, flow.cost_after), signed=True)
 
 
@@ -165,7 +165,7 @@ def _text(x: float, y: float, said: str, style: str, anchor: str = "start") -> s
     return f'<text class="{style}" x="{x:.0f}" y="{y:.1f}" text-anchor="{anchor}">{escape(said)}</text>'
 
 
-#: Colours by what an outcome means, apart from each other for every kind of sight; words say the same beside them.
+#: Colours by outcome, distinguishable with colour blindness; the text beside them says the same.
 _STYLE: Final = """
 .ground{fill:#ffffff}.head{fill:#16191d;font-size:24px;font-weight:650}
 .strong{fill:#16191d;font-size:15px;font-weight:600;white-space:pre}.body{fill:#16191d;font-size:15px}

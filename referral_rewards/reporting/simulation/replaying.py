@@ -1,6 +1,6 @@
-"""Replaying: reads a program's referrals and judges them again under given terms, as if nobody had decided anything.
+"""Replay a program's referrals: judge them again under given terms, without people's decisions.
 
-Facts are read a page at a time; of everything else a small record a referral is kept.
+Facts are read in pages; only a small record of each referral stays in memory.
 """
 
 from collections import defaultdict
@@ -29,14 +29,14 @@ from referral_rewards.reporting.simulation.runs import Run
 
 _PAGE: Final = 200
 
-#: The version of the terms that a referral is judged by, and its number.
+#: The version number of the terms that a referral is judged by, and the terms.
 Numbered = tuple[int, Terms]
 
 
 async def pages(
     connection: AsyncConnection, names: Sequence[str], progress: Callable[[int], None]
 ) -> AsyncIterator[tuple[str, Any, tuple[Fact, ...]]]:
-    """Each of these referrals with its row and all its facts, in their order."""
+    """Yield each of these referrals with its row and all its facts, in the order given."""
     for start in range(0, len(names), _PAGE):
         page = list(names[start : start + _PAGE])
         rows = {row.id: row for row in await connection.execute(_ROWS, {"referrals": page})}
@@ -49,7 +49,7 @@ async def pages(
 
 
 async def names_of(connection: AsyncConnection, program: str) -> Sequence[str]:
-    """The program's referrals, by their ids."""
+    """Return the ids of the program's referrals, sorted."""
     return (await connection.execute(_NAMES, {"program": program})).scalars().all()
 
 
@@ -61,7 +61,7 @@ async def decide(
     approve_flagged: bool,
     progress: Callable[[int], None],
 ) -> None:
-    """Comes to a verdict on every referral of the run: of claims in the order in which they come before approvers."""
+    """Decide every referral of the run; claims are decided in the order in which they reach review."""
     for name, each in run.lives.items():
         if not each.comes_before_approver:
             run.verdicts[name] = of_life(each)
@@ -75,7 +75,7 @@ async def decide(
 
 
 def _case(row: Any, facts: Sequence[Fact], version: int, terms: Terms, moment: datetime) -> Case:
-    """The case on what had happened by that moment, in its first round and without anything that people decided."""
+    """Return the case on the facts up to that time, in its first round and without people's decisions."""
     decided = {"round": 1, "settled_rivals": None, "late_facts": 0, "moved_to": None, "moved_by": None}
     untouched = SimpleNamespace(**{**row._mapping, **decided})
     seen = tuple(fact for fact in facts if fact.occurred_at <= moment)
@@ -86,7 +86,7 @@ def _case(row: Any, facts: Sequence[Fact], version: int, terms: Terms, moment: d
 
 
 async def _claim(connection: AsyncConnection, run: Run, case: Case) -> RewardClaim:
-    """The claim that the rules make of a case, with everything that follows from approvals taken from the run."""
+    """Return the claim that the rules make of a case; everything that depends on approvals comes from the run."""
     gathered = await dossier.gather(
         connection, case, answers=_confirmed(case), approved_rewards=run.rewards_of(case.origin.referrer)
     )
@@ -103,7 +103,7 @@ async def _claim(connection: AsyncConnection, run: Run, case: Case) -> RewardCla
 
 
 def _confirmed(case: Case) -> Answers:
-    """A replay asks nobody: each source that the terms name is taken to have confirmed what is on record."""
+    """Return answers in which each source in the terms confirms what is on record; a replay asks no source."""
     told, sources = "It is taken as confirmed: a replay asks nobody.", case.terms.sources
     return Answers(
         inquiries.question_of(case),
@@ -116,7 +116,7 @@ _NAMES: Final = text("SELECT id FROM referral WHERE program = :program AND merge
 
 _ROWS: Final = text("SELECT * FROM referral WHERE id = ANY(CAST(:referrals AS text[]))")
 
-# When we were told of a fact plays no part in a replay: each is read as one of a finished file, which waits for nobody.
+# A replay ignores when we received a fact: each is read as part of a finished batch, which waits for no stragglers.
 _FACTS: Final = text("""
 SELECT rf.referral_id, f.id, f.source, f.event_id, f.type, f.occurred_at, f.received_at, f.data, f.marks, f.digest,
        true AS batch_finished

@@ -1,6 +1,6 @@
-"""A run of a replay: what it has decided so far, which is what caps, tiers, taxes and rivals are judged by.
+"""A run of a replay: its verdicts so far, by which caps, tiers, taxes and rivals are judged.
 
-Each run keeps such books of its own and starts with empty ones, so that two runs differ by their terms alone.
+Each run starts empty and keeps its own totals, so that two runs differ only by their terms.
 """
 
 from bisect import bisect_right
@@ -20,7 +20,7 @@ from referral_rewards.reporting.simulation.outcomes import Outcome, Verdict
 class Run:
     """The lives of a program's referrals under one choice of terms, and the verdicts on them so far.
 
-    Claims are decided in the order of their moments: what a rolling period holds is then the end of a list.
+    Claims are decided in order of time, so the rewards in a rolling period are always the end of a list.
     """
 
     def __init__(self, program: str, lives: Mapping[str, Life]) -> None:
@@ -36,7 +36,7 @@ class Run:
                 self._claiming[each.order].append(referral)
 
     def decide(self, referral: str, claim: RewardClaim, verdict: Verdict, terms: Terms) -> None:
-        """Notes a verdict at the moment of its claim; a reward that it costs takes its part of every limit."""
+        """Record a verdict at the time of its claim; an approved reward counts against every limit."""
         self.verdicts[referral] = verdict
         if not verdict.costs:
             return
@@ -50,16 +50,16 @@ class Run:
                 self._rewards[self.lives[referral].referrer].add(moment, leg.amount_minor)
 
     def rewards_of(self, referrer: str | None) -> int:
-        """How many rewards of this referrer the run has approved: what a tier counts."""
+        """Return the number of this referrer's rewards that the run has approved, which selects the tier."""
         return len(self._rewards[referrer].moments)
 
     def usage(self, referrer: str | None, terms: Terms, moment: datetime) -> Usage:
-        """What other rewards hold of the limits at that moment."""
+        """Return how much of the limits other rewards use at that time."""
         rewards, amount_minor = self._rewards[referrer].held(terms, moment)
         return Usage(rewards=rewards, amount_minor=amount_minor, budget_minor=self._budget_minor)
 
     def tax(self, gathered: Dossier) -> dict[str, TaxPosition]:
-        """What the run has approved in the year of the dossier to each possible payee; forms are as the register's."""
+        """Return what the run has approved for each possible payee in the dossier's year; forms are the register's."""
         year = gathered.now.astimezone(gathered.terms.zone).year
         marks = {mark for fact in gathered.facts for mark in fact.marks if mark.startswith("customer:")}
         payees = {gathered.referrer, *(mark.removeprefix("customer:") for mark in marks)}
@@ -69,9 +69,9 @@ class Run:
         }
 
     def rivals(self, gathered: Dossier, same_referee: Iterable[str]) -> tuple[Rival, ...]:
-        """The program's other referrals of the same referee or order as this run has them at the dossier's moment.
+        """Return the program's other referrals of the same referee or order, in their state in this run at that time.
 
-        Those of other programs are not replayed: they stay as the register has them.
+        Referrals of other programs are not replayed; they are as in the register.
         """
         order = gathered.conversion.order if gathered.conversion else None
         referees = set(same_referee)
@@ -101,7 +101,7 @@ class Run:
 
 
 class _Rewards:
-    """A referrer's rewards in the order of their approval, with what they come to up to each."""
+    """A referrer's rewards in the order of approval, with running totals."""
 
     def __init__(self) -> None:
         self.moments: list[datetime] = []
@@ -112,9 +112,9 @@ class _Rewards:
         self._sums_minor.append(self._sums_minor[-1] + amount_minor)
 
     def held(self, terms: Terms, moment: datetime) -> tuple[int, int]:
-        """How many stay in the rolling period of the terms, which begins with a reward's approval, and their sum."""
+        """Return the number and total of the rewards still in their rolling period, which begins with the approval."""
         limit = terms.limits.per_referrer
-        # An earlier approval never stays in the period for longer than a later one.
+        # An earlier approval never leaves its period after a later one.
         gone = bisect_right(self.moments, moment, key=lambda at: terms.end(at, limit.period)) if limit else 0
         return len(self.moments) - gone, self._sums_minor[-1] - self._sums_minor[gone]
 

@@ -1,7 +1,7 @@
-"""Simulating: a program's past, lived once under the terms that hold for it and once under others. Writes nothing.
+"""Simulate a program's past under its own terms and under others. This writes nothing.
 
-What people decided is not replayed. In either run a claim is judged at the moment at which it came before its approver,
-on what had happened by then, and what the rules recommend counts as decided there and then.
+People's decisions are not replayed. In both runs a claim is judged when it reaches review, on the facts up to then, and
+the rules' recommendation counts as decided at that time.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,6 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.programs.terms import Terms, in_force
 from referral_rewards.domain.referrals.origin import origin
 from referral_rewards.register import programs
@@ -21,16 +20,16 @@ from referral_rewards.reporting.simulation.outcomes import Compared
 from referral_rewards.reporting.simulation.replaying import Numbered, decide, names_of, pages
 from referral_rewards.reporting.simulation.runs import Run
 
-#: Is told what is being done, how many more referrals are done, and how many there are of them.
+#: Called with the current task, how many more referrals are done, and how many there are in total.
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """Other terms of a program for a period of its past: how would its referrals have fared under them?
+    """Other terms for a program, to be tried on a period of its past.
 
-    The period holds those that began at or after ``since`` and before ``until``; None is no bound. ``approve_flagged``
-    approves what a person would have to look at, except what the rules advise against.
+    The period has the referrals that began at or after ``since`` and before ``until``; None is no bound.
+    ``approve_flagged`` approves flagged claims too, unless the rules advise to deny them.
     """
 
     terms: Terms
@@ -41,23 +40,23 @@ class Proposal:
 
     @property
     def program(self) -> str:
-        """The program whose terms they are."""
+        """The program of the terms."""
         return self.terms.program
 
     @property
     def period(self) -> str:
-        """The period for people, in the program's days; empty without bounds."""
+        """The period in words, with days in the program's time zone; empty without bounds."""
         bounds = (("from", self.since), ("before", self.until))
         return " and ".join(f"{word} {at.astimezone(self.terms.zone):%Y-%m-%d}" for word, at in bounds if at)
 
     def holds(self, began_at: datetime) -> bool:
-        """Whether a referral that began then is asked about."""
+        """Return whether a referral that began then is in the period."""
         return (self.since is None or began_at >= self.since) and (self.until is None or began_at < self.until)
 
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What came of it: each referral of the period, by its id. ``unbound`` counts those that no terms hold for."""
+    """The result: each referral of the period, sorted by id. ``unbound`` counts those to which no terms apply."""
 
     proposal: Proposal
     compared: tuple[Compared, ...]
@@ -66,7 +65,7 @@ class Simulation:
 
 @dataclass(slots=True)
 class _Past:
-    """Every referral that is replayed: its terms and its life, before and after. The same ones if begun too early."""
+    """The terms and life of every replayed referral, before and after; the same for those begun before the period."""
 
     own_terms: dict[str, Numbered] = field(default_factory=dict)
     new_terms: dict[str, Numbered] = field(default_factory=dict)
@@ -76,11 +75,11 @@ class _Past:
 
 
 async def simulate(connection: AsyncConnection, proposal: Proposal, progress: Progress) -> Simulation:
-    """Replays the program under its own terms and under those of the proposal.
+    """Replay the program under its own terms and under the proposal's.
 
-    ``connection`` is in a transaction in which nothing was done yet: it becomes one that can write nothing and sees one
-    state of the register throughout. Referrals that began before the period are replayed under their own terms in both
-    runs, for what they take of caps and budget; those that began after it are left out.
+    The transaction of ``connection`` must be fresh: it becomes read-only and reads one snapshot. Referrals that began
+    before the period are replayed under their own terms in both runs, because they use caps and budget. Referrals that
+    began after it are left out.
 
     Raises:
         NotFound: if the program has no terms.
@@ -88,7 +87,7 @@ async def simulate(connection: AsyncConnection, proposal: Proposal, progress: Pr
     await connection.execute(_READ_ONLY)
     versions = await programs.versions(connection, proposal.program)
     if not versions:
-        raise NotFound("program", proposal.program)
+        raise await programs.unknown(connection, proposal.program)
     past = await _lived(connection, proposal, versions, progress)
     runs = []
     for what, lives, terms_of in (
@@ -107,8 +106,8 @@ async def simulate(connection: AsyncConnection, proposal: Proposal, progress: Pr
 async def _lived(
     connection: AsyncConnection, proposal: Proposal, versions: Sequence[Numbered], progress: Progress
 ) -> _Past:
-    """How far time takes each referral, under its own and under the new terms."""
-    # Whatever day the new terms name, here they hold for the whole period.
+    """Return each referral's life under its own and under the new terms."""
+    # The new terms apply to the whole period, whatever their effective_from.
     earliest = min(terms.effective_from for _, terms in versions)
     new = (0, proposal.terms.model_copy(update={"effective_from": earliest}))
     names, past = await names_of(connection, proposal.program), _Past()

@@ -1,6 +1,6 @@
-"""What somebody had typed when their session was found to be over. It goes through signing in and is lost nowhere.
+"""Carries a form through signing in, so that what a user typed is not lost when their session has ended.
 
-It is never sent on by itself: whoever signed in sees it again and sends it, with the proof of the new session.
+The form is never submitted automatically: the user who signed in sees it again and submits it with the new session.
 """
 
 import json
@@ -16,7 +16,7 @@ from starlette.datastructures import FormData
 from referral_rewards.api.desk.session.visiting import CSRF_FIELD, csrf_of, form_of, is_token, session_token
 from referral_rewards.domain.labels import label
 
-#: A form of the desk is far smaller; what is larger is let go, and the page says so.
+#: Forms of the desk are far smaller; a larger one is dropped, and the page says so.
 _CHARACTERS_MAX: Final = 200_000
 _FIELDS_MAX: Final = 2000
 _TO, _FIELDS = "carried_to", "carried_fields"
@@ -24,16 +24,16 @@ _TO, _FIELDS = "carried_to", "carried_fields"
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A form that waits for its sender: where it goes, with its fields in their order."""
+    """A form that waits for its sender to sign in: its target and its fields in order."""
 
     to: str
     fields: Sequence[tuple[str, str]]
 
     @classmethod
     async def of(cls, request: Request) -> Self | None:
-        """The form in a request without a session, if the session that ended had handed it out.
+        """Return the form in a request without a session, if the ended session had issued it.
 
-        Its token says so: what another site had this browser send comes without the cookie that the token is made of.
+        Its token proves that: a request forged by another site lacks the cookie that the token is made from.
         """
         ended, to = session_token(request), own_address(request.url.path)
         if request.method != "POST" or ended is None or to is None:
@@ -47,7 +47,7 @@ class Carried:
 
     @classmethod
     def back(cls, form: FormData) -> Self | None:
-        """The form that our own sign-in page carried, if it carried one and nobody has tampered with it."""
+        """Return the form that our sign-in page carried, if there is one and it was not tampered with."""
         to = own_address(form.get(_TO))
         try:
             fields = json.loads(str(form.get(_FIELDS) or "null"))
@@ -61,7 +61,7 @@ class Carried:
 
     @property
     def hidden(self) -> Sequence[tuple[str, str]]:
-        """The fields by which the sign-in page carries it."""
+        """The hidden fields in which the sign-in page carries the form."""
         return [(_TO, self.to), (_FIELDS, json.dumps(self.fields))]
 
     @property
@@ -77,24 +77,24 @@ class Carried:
         return cls(to, fields)
 
 
-#: Fields of passwords. They never stand in a page, least of all in one for whoever sits down there next.
+#: Password fields. They are never put into a page, which the next user of the browser might see.
 _SECRET: Final = frozenset({"password", "current", "new", "again"})
 #: Fields that no person fills in.
 _OF_PAGES: Final = frozenset({"digest", "return_to"})
 
 
-#: Where people land who asked for nothing in particular.
+#: The page after signing in, if no other was requested.
 HOME: Final = "/queue"
 _LENGTH_MAX: Final = 2000
-#: A path from the root. Nothing that a browser reads as a host, as a step upwards, or as the end of a header.
+#: A path from the root, without anything that a browser reads as a host or that could end a header.
 _OWN: Final = re.compile(r"/(?![/\\])[^\s\\\x00-\x1f\x7f]*")
 _NOT_IN_A_PATH: Final = re.compile(r"//|/\.{1,2}(/|$)")
-#: Leading back here would lead round in a circle, or out again.
+#: Returning to one of these would loop, or sign the user out again.
 _OF_SIGNING_IN: Final = ("/sign-in", "/sign-out")
 
 
 def own_address(wanted: object) -> str | None:
-    """The address if it is one of our own pages, else None."""
+    """Return the address if it is one of our own pages, else None."""
     if not isinstance(wanted, str) or len(wanted) > _LENGTH_MAX or not _OWN.fullmatch(wanted):
         return None
     try:

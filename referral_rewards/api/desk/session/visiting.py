@@ -1,4 +1,4 @@
-"""Who visits the desk: the session behind the cookie, and proof that a form was sent by one of our own pages."""
+"""Sessions of the desk: the user behind the cookie, and the proof that a form came from one of our pages."""
 
 import hashlib
 import hmac
@@ -39,7 +39,7 @@ class Visit:
 
 
 class SignInNeeded(Exception):
-    """Nobody is signed in, or no longer: the desk shows the sign-in page, and then what was asked for."""
+    """No user is signed in: the desk shows the sign-in page and then returns to the requested page."""
 
     def __init__(self, *, was_signed_in: bool) -> None:
         self.was_signed_in = was_signed_in
@@ -47,11 +47,11 @@ class SignInNeeded(Exception):
 
 
 class FormNotOurs(NotAllowed):
-    """A form that no page of ours sent, or one from before the present session."""
+    """A form that did not come from one of our pages, or that is from an earlier session."""
 
 
 async def visit_of(request: Request, parts: Its) -> Visit:
-    """Who visits. Raises SignInNeeded where nobody is signed in."""
+    """Return the visit of a request. Raises SignInNeeded if no user is signed in."""
     token = session_token(request)
     if token is None:
         raise SignInNeeded(was_signed_in=False)
@@ -85,10 +85,10 @@ def zone_of(request: Request) -> str | None:
 
 
 async def form_of(request: Request) -> FormData:
-    """The fields of a form, whoever sent it.
+    """Return the fields of a form, from any sender.
 
     Raises:
-        RequestInvalid: if one holds what is no text. A form may name an encoding in which half a character can stand.
+        RequestInvalid: if a field is not text. A form may name an encoding that allows half a character.
     """
     form = await request.form()
     for name, value in form.multi_items():
@@ -105,23 +105,23 @@ async def _sent_form(request: Request, visit: Annotated[Visit, Depends(visit_of)
 
 
 Visitor = Annotated[Visit, Depends(visit_of)]
-"""Somebody who is signed in, with whatever roles; else the sign-in page is shown."""
+"""A signed-in user with any roles; without one the sign-in page is shown."""
 SentForm = Annotated[FormData, Depends(_sent_form)]
 """The fields of a form that one of our own pages sent in this session."""
 
 
 def session_token(request: Request) -> str | None:
-    """What the session cookie holds, if there is one."""
+    """Return the token in the session cookie, if there is one."""
     return cookies.held(request, SESSION_COOKIE)
 
 
 def set_session_cookie(response: Response, request: Request, token: str) -> None:
-    """Hands the browser its session, until the browser is closed."""
+    """Set the session cookie, until the browser is closed."""
     cookies.hand(response, request, SESSION_COOKIE, token)
 
 
 def forget_session_cookie(response: Response, request: Request) -> None:
-    """Has the browser forget it."""
+    """Delete the session cookie."""
     cookies.forget(response, request, SESSION_COOKIE)
 
 
@@ -131,12 +131,12 @@ def cookie_name(*, secure: bool) -> str:
 
 
 def is_token(given: object, right: str) -> bool:
-    """Whether a form came back with the token that it was given."""
+    """Whether a submitted form contains the token that it was given."""
     return isinstance(given, str) and hmac.compare_digest(given.encode(), right.encode())
 
 
 def csrf_of(token: str) -> str:
-    """What a form of this session carries; who can't read the cookie can't know it."""
+    """Return the CSRF token of a session; it can't be known without the cookie."""
     return hmac.new(token.encode(), b"form", hashlib.sha256).hexdigest()
 
 
@@ -165,4 +165,4 @@ async def _administrator(visit: Visitor) -> Visit:
 
 
 Administrator = Annotated[Visit, Depends(_administrator)]
-"""A visitor who looks after people and their access, and who has no authority over money by that."""
+"""A visitor who administers users and their access, which gives no authority over money."""

@@ -1,4 +1,4 @@
-"""Signals of how people behave: whom they refer, how fast and how often, and what is left of it afterwards."""
+"""Signals from behaviour: whom people refer, how fast and how often, and how much is refunded."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -11,20 +11,20 @@ from referral_rewards.domain.facts.payloads import FactType
 
 #: A pair is `reciprocal_referral`; above four, circles close by chance among the customers of one shop.
 RING_LENGTHS: Final = (3, 4)
-#: The referrer's own past, against which the last hour and the last day are held.
+#: The referrer's own history, with which the last hour and the last day are compared.
 PAST_DAYS: Final = 30
-#: Five friends in one hour are a message to a group, and only one who does so seldom stands out by it.
+#: Five friends in one hour are a message to a group; that only stands out for a referrer who rarely does so.
 HOUR_MIN: Final = 5
-#: A first day with a few friends is what everybody's first day looks like.
+#: Inviting a few friends on the first day is normal.
 DAY_MIN: Final = 7
-#: So many times the own pace is no longer a good week.
+#: So many times the referrer's own pace is more than a good week.
 PACE_FACTOR: Final = 5
-#: Below so many conversions half of them is one or two returns.
+#: With fewer conversions, one or two returns are already half of them.
 CONVERTED_MIN: Final = 4
 #: Just over the minimum: within 5 percent of it.
 JUST_OVER_PERCENT: Final = 5
 NEW_ACCOUNT: Final = timedelta(days=7)
-#: Nobody reads an offer, chooses and pays in less; a script does.
+#: A person can't read an offer, choose and pay in less time; a script can.
 FAST: Final = timedelta(minutes=1)
 
 
@@ -37,7 +37,7 @@ def reciprocal_referral(dossier: Dossier) -> Sign:
 
 
 def referral_ring(dossier: Dossier) -> Sign:
-    """The referrer was referred by somebody whom somebody referred … whom the referee referred."""
+    """A chain of referrals leads from the referee back to the referrer."""
     ring = dossier.behaviour.ring
     if ring is None:
         return unread("who referred the referrer")
@@ -73,14 +73,14 @@ def refund_rate(dossier: Dossier) -> Sign:
 
 
 def amount_just_over_minimum(dossier: Dossier) -> Sign:
-    """The conversion was made just large enough to qualify."""
+    """The conversion is just large enough to qualify."""
     q, minimum = dossier.conversion, dossier.terms.qualifying.minimum
     if minimum is None:
         return Sign(False, "the terms have no minimum")
     if q is None or q.gross_minor is None or q.currency != dossier.terms.currency:
         return Sign(False, "there is no amount to compare with the minimum")
     least_minor = dossier.terms.minor(minimum)
-    # In whole numbers, so that the boundary is where it is said to be.
+    # In integers, so that the boundary is exact.
     near = least_minor <= q.gross_minor and 100 * q.gross_minor <= (100 + JUST_OVER_PERCENT) * least_minor
     over = 100 * (q.gross_minor - least_minor) / least_minor
     return Sign(near, f"{over:.1f} % over the minimum" if over >= 0 else "below the minimum")
@@ -98,7 +98,7 @@ def new_account(dossier: Dossier) -> Sign:
 
 
 def fast_conversion(dossier: Dossier) -> Sign:
-    """Between the claim and the conversion lie only seconds."""
+    """The conversion followed the claim within seconds."""
     q, claims = dossier.conversion, dossier.of(FactType.REFERRAL_CLAIMED)
     if q is None or not claims or claims[0].occurred_at > q.occurred_at:
         return Sign(False, "no claim came before the conversion")
@@ -117,7 +117,7 @@ def barred_elsewhere(dossier: Dossier) -> Sign:
 
 
 def method_changed_lately(dossier: Dossier) -> Sign:
-    """The referrer's way of being paid was changed after the conversion: an account taken over pays somebody else."""
+    """The referrer's payment method changed after the conversion: a hijacked account would pay another person."""
     q, rule = dossier.conversion, dossier.terms.rewards.referrer
     if q is None or rule is None:
         return Sign(False, "the referrer is not paid for a conversion")
@@ -142,7 +142,7 @@ def _faster(now: int, before: int, least: int, unit: str, units: int) -> Sign:
 
 
 def _same_method(one: Fact, other: Fact) -> bool:
-    """Whether both name one place; a reference that is kept with the personal data could be any."""
+    """Whether both name one destination; a reference that is kept with the personal data could be any."""
     reference = one.data.get("reference")
     return reference is not None and reference == other.data.get("reference")
 

@@ -1,6 +1,6 @@
-"""Signals of what people call themselves: their addresses and names, alike or made to hide behind.
+"""Signals from email addresses and names: similar to each other, or meant to hide the person.
 
-They read plaintext that is in no claim; neither does their ``why`` repeat any of it.
+They read plaintext that no claim contains, and their ``why`` never repeats it.
 """
 
 import unicodedata
@@ -15,9 +15,9 @@ from referral_rewards.domain.claims.signals.signs import Sign, Signal, unread
 from referral_rewards.domain.facts.identity import normal_email
 from referral_rewards.domain.web_addresses import registered_name, registrable
 
-#: From this likeness (0–100) on, two local parts are taken for one person's: one letter in four may differ.
+#: From this similarity (0–100) on, two local parts count as one person's: one letter in four may differ.
 SIMILAR_FROM: Final = 85.0
-#: From this likeness on two full names are: a letter more or less, hardly another letter. Maria is not Mario.
+#: From this similarity on, two full names count as one: a letter may be missing, rarely differ. Maria is not Mario.
 SIMILAR_NAMES_FROM: Final = 92.0
 
 #: Services that forward to an address they hide. Honest people use them too; the score adds, it does not convict.
@@ -29,7 +29,7 @@ RELAYS: Final = frozenset(
         *("33mail.com", "burnermail.io", "erine.email", "opayq.com", "cloaked.id", "myclkd.com"),
     }
 )
-#: Where strangers have addresses: to share one of these domains says nothing.
+#: Domains on which strangers have addresses: sharing one of them means nothing.
 FREE_PROVIDERS: Final = frozenset(
     {
         *("gmail.com", "googlemail.com", "icloud.com", "me.com", "mac.com", "aol.com", "mail.com", "email.com"),
@@ -50,12 +50,12 @@ _FREE_EVERYWHERE: Final = frozenset({"yahoo", "hotmail", "outlook", "live", "gmx
 
 
 def disposable_email(dossier: Dossier) -> Sign:
-    """The referee's or the referrer's address is of a service for throw-away addresses."""
+    """The referee's or the referrer's address belongs to a service for throw-away addresses."""
     return _of_either(dossier, is_disposable, "throw-away addresses")
 
 
 def masked_email(dossier: Dossier) -> Sign:
-    """The referee's or the referrer's address is of a service that hides the real one."""
+    """The referee's or the referrer's address belongs to a service that hides the real one."""
     return _of_either(dossier, is_masked, "hidden addresses")
 
 
@@ -69,7 +69,7 @@ def similar_email(dossier: Dossier) -> Sign:
 
 
 def shared_email_domain(dossier: Dossier) -> Sign:
-    """Both addresses are of one domain, of a company or family and not of a provider that everybody uses."""
+    """Both addresses have the same domain, which is a company's or family's and not a public provider's."""
     personal = dossier.personal
     if personal is None:
         return unread("the addresses")
@@ -87,7 +87,7 @@ def similar_name(dossier: Dossier) -> Sign:
     if personal is None:
         return unread("the names")
     one, other = (_plain_name(name) for name in (personal.referrer_name, personal.referee_name))
-    # A given name alone is many people's.
+    # Many people share a given name.
     if " " not in one or " " not in other:
         return Sign(False, "there are no two full names to compare")
     likeness = fuzz.token_sort_ratio(one, other)
@@ -137,7 +137,7 @@ def _host(email: str | None) -> str:
 
 
 def _plain_name(name: str | None) -> str:
-    """A name without case, accents, punctuation and spare spaces."""
+    """Return a name without case, accents, punctuation and extra spaces."""
     apart = unicodedata.normalize("NFKD", (name or "").casefold())
     kept = "".join(each if each.isalnum() else " " for each in apart if not unicodedata.combining(each))
     return " ".join(kept.split())

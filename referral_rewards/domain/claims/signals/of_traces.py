@@ -1,4 +1,4 @@
-"""Signals of what people leave behind: devices, networks, payment instruments, places, and the way they came by."""
+"""Signals from traces: devices, networks, payment instruments, countries, and how the referee reached the site."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -9,14 +9,14 @@ from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.programs.sections import COUNTRIES
 
-#: So many referrals at one network address within a day, this one counted, are more than a family or a small office.
+#: So many referrals from one network address within a day, this one included, are more than a family or small office.
 CROWD_MIN: Final = 5
 
 _WORDS: Final = {"fingerprint": "payment instrument", "agent": "browser", "ip": "network address"}
 
 
 def shared(*kinds: str) -> Signal:
-    """Fires if referrer and referee share a mark of every one of the kinds."""
+    """Return a signal that fires if referrer and referee share a mark of each of the kinds."""
     told = " and ".join(_WORDS.get(kind, kind) for kind in kinds)
 
     def fires(dossier: Dossier) -> Sign:
@@ -94,7 +94,7 @@ def country_mismatch(dossier: Dossier) -> Sign:
 
 
 def paid_click(dossier: Dossier) -> Sign:
-    """The referee came by a click that somebody paid an advertising network for."""
+    """The referee came by a paid click from an advertising network."""
     clicks = dossier.behaviour.clicks
     if clicks is None:
         return unread("the addresses by which the referee came")
@@ -102,7 +102,7 @@ def paid_click(dossier: Dossier) -> Sign:
 
 
 def blocked_site(dossier: Dossier) -> Sign:
-    """The referee came by a site that the terms block: coupons are not recommended by friends."""
+    """The referee came by a site that the terms block: a coupon site is not a friend's recommendation."""
     blocked = dossier.terms.fraud.blocked_sites
     if not blocked:
         return Sign(False, "the terms block no site")
@@ -114,7 +114,7 @@ def blocked_site(dossier: Dossier) -> Sign:
 
 
 def _referee_countries(dossier: Dossier) -> set[str] | None:
-    """What the invitation, the claims and the conversion say; a country in words stays with the personal data."""
+    """Return the countries of the invitation, the claims and the conversion; one in free text is personal data."""
     if dossier.personal is None:
         return None
     said = dossier.of(FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED)
@@ -125,7 +125,7 @@ def _referee_countries(dossier: Dossier) -> set[str] | None:
 
 
 def _referrer_countries(dossier: Dossier) -> set[str] | None:
-    """What the enrolment says; it keeps the country with the personal data."""
+    """Return the countries of the enrolment, which keeps them with the personal data."""
     return None if dossier.personal is None else _codes([dossier.personal.referrer_country])
 
 

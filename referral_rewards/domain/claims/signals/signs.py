@@ -1,4 +1,4 @@
-"""A sign: what one fraud signal makes of a dossier, in words that a person can check."""
+"""A sign: the result of one fraud signal on a dossier, in words that a person can check."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,8 +7,8 @@ from referral_rewards.domain.claims.dossier import Dossier
 
 
 class Sign(NamedTuple):
-    """Whether the signal fired (None: its input could not be read), and why: a phrase with its numbers that names
-    nobody."""
+    """Whether the signal fired (None: its input could not be read), and why: a phrase with the numbers that names no
+    person."""
 
     fired: bool | None
     why: str

@@ -1,8 +1,8 @@
-"""Gathers what the fraud signals read beyond a referral's own facts, for those to which the terms give a weight.
+"""Load what the fraud signals need beyond a referral's own facts, for signals that have a weight in the terms.
 
-Every statement goes by index from this referral outwards and stops at a bound, whatever the register holds; where the
-bound is met before an answer is found the part stays None, and its signals could not run. Facts count up to the moments
-of this referral, so that judged again it finds the same.
+Every statement starts from this referral, uses indexes and stops at a bound, however large the register is. If the
+bound is reached before an answer is found, that part stays None and its signals could not run. Only facts up to this
+referral's own dates count, so that a later judgement finds the same.
 """
 
 from collections.abc import Awaitable, Callable
@@ -27,14 +27,14 @@ from referral_rewards.register.claims.surroundings.standing_elsewhere import bar
 
 _T = TypeVar("_T")
 
-#: Nobody begins so many referrals in a month by recommending.
+#: More referrals in a month than a genuine referrer ever begins.
 _MONTH_MAX: Final = 20_000
-#: The newest of the referrer's referrals among which the converted ones are looked for, and how many of these count.
+#: How many of the referrer's newest referrals are searched for conversions, and how many converted ones count.
 _EARLIER_MAX, _CONVERTED_MAX = 500, 50
 
 
 async def observed(connection: AsyncConnection, gathered: Dossier) -> Dossier:
-    """The dossier with what its terms' signals read of the people, of their circle and of what they left behind."""
+    """Return the dossier with the input of the fraud signals: the people, their circle, and their traces."""
     asked = frozenset(name for name, weight in gathered.terms.fraud.weights.items() if weight)
 
     async def part(read: Callable[[AsyncConnection, Dossier], Awaitable[_T]], *signals: str) -> _T | None:
@@ -66,7 +66,8 @@ async def observed(connection: AsyncConnection, gathered: Dossier) -> Dossier:
 async def _apart(
     connection: AsyncConnection, read: Callable[[AsyncConnection, Dossier], Awaitable[_T]], gathered: Dossier
 ) -> _T | None:
-    """What was read, or None where reading broke: in a savepoint, for a failed statement would end the judgement."""
+    """Return the result of ``read``, or None if it failed. A savepoint keeps a failed statement from ending the
+    transaction."""
     try:
         async with connection.begin_nested():
             return await read(connection, gathered)
@@ -74,7 +75,7 @@ async def _apart(
         if error.connection_invalidated:
             raise
         return None
-    except Exception:  # Like a signal that breaks: told to a person as one that could not run.
+    except Exception:  # Treated like a signal that fails: a person sees that it could not run.
         return None
 
 
@@ -100,7 +101,10 @@ async def _pace(connection: AsyncConnection, gathered: Dossier) -> Pace | None:
 
 
 async def _refunds(connection: AsyncConnection, gathered: Dossier) -> Refunds:
-    """By the facts up to this referral's conversion; a referral counts by its first order, taken back when all is."""
+    """Count the referrer's converted and reversed referrals, by the facts up to this referral's conversion.
+
+    A referral counts by its first order, and as reversed only if that order was reversed in full.
+    """
     asked = {**_whose(gathered), "referral": gathered.referral, "began_at": gathered.origin.began_at}
     rows = await connection.execute(_EARLIER, {**asked, "until": until(gathered), "bound": _EARLIER_MAX})
     lived: dict[str, list[Any]] = {}
@@ -112,7 +116,7 @@ async def _refunds(connection: AsyncConnection, gathered: Dossier) -> Refunds:
 
 
 def _taken_back(facts: list[Any]) -> bool:
-    """Whether the first order among these facts, oldest first, was reversed by its whole amount."""
+    """Return whether the first order among these facts (oldest first) was reversed in full."""
     first = next(fact for fact in facts if fact.type == FactType.CONVERSION_RECORDED)
     reversals = [f for f in facts if f.type == FactType.CONVERSION_REVERSED and f.order_id == first.order_id]
     if not reversals or first.amount is None:

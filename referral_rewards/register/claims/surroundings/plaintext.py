@@ -1,4 +1,4 @@
-"""What people themselves are called, read for the fraud score alone: nothing of it leaves the dossier."""
+"""Read people's names and addresses in plain text, for the fraud score alone; they never leave the dossier."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from referral_rewards.domain.facts.payloads import FactType
 
 
 async def similarity(connection: AsyncConnection, gathered: Dossier) -> Similarity | None:
-    """The two sides' addresses, names and countries, each as first told; None if any of it was erased."""
+    """Return both sides' email addresses, names and countries, each as first reported; None if any was erased."""
     enrolled = gathered.of_referrer(FactType.REFERRER_ENROLLED)
     # A claim is the referee's own word, an invitation the referrer's.
     invited = (
@@ -37,7 +37,7 @@ async def similarity(connection: AsyncConnection, gathered: Dossier) -> Similari
 
 
 async def bodies(connection: AsyncConnection, facts: Iterable[Fact]) -> Mapping[UUID, Mapping[str, Any]] | None:
-    """What these facts said in full; None if any of it was erased: silence would be a pass."""
+    """Return the full bodies of these facts; None if any was erased, because missing data must not count as a pass."""
     rows = (await connection.execute(_BODIES, {"facts": sorted(str(fact.id) for fact in facts)})).all()
     return None if any(row.body is None for row in rows) else {row.subject_id: row.body for row in rows}
 
@@ -55,5 +55,5 @@ _BODIES: Final = text("SELECT subject_id, body FROM personal_data WHERE subject_
 
 
 def until(gathered: Dossier) -> datetime:
-    """The referral's conversion, or now where there is none: judged again a month later, it is judged by the same."""
+    """Return the time of the referral's conversion, or now without one, so that later judgements use the same facts."""
     return gathered.conversion.occurred_at if gathered.conversion else gathered.now

@@ -1,4 +1,4 @@
-"""Circles of people who refer each other: who referred the referrer, and who that one, until the referee turns up."""
+"""Find circles of people who refer each other: follow who referred each referrer until the referee appears."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,36 +10,35 @@ from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.facts import identity
 from referral_rewards.register.claims.surroundings.plaintext import until
 
-#: At each step at most so many referrals of which somebody may be the referee are looked at, and at most so many of
-#: their referrers are followed: above that, somebody's mark is everybody's.
+#: The bounds of each step: referrals examined and referrers followed. Above them a mark is shared by too many people.
 _REFERRALS_MAX, _REFERRERS_MAX = 1000, 200
-#: Nobody enrols or is suspended so often.
+#: More enrolments and suspensions than one referrer can have.
 _STANDINGS_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """The lengths of the circles found, and the length up to which every one was looked for."""
+    """The lengths of the circles found, and the length up to which the search was complete."""
 
     found: frozenset[int]
     searched_to: int
 
     def has(self, length: int) -> bool | None:
-        """Whether there is a circle of that length; None if nobody could tell."""
+        """Return whether there is a circle of that length; None if unknown."""
         return True if length in self.found else False if length <= self.searched_to else None
 
     def shortest_of(self, *lengths: int) -> int | None:
-        """The shortest found of these lengths, 0 if there is none, None if nobody could tell."""
+        """Return the shortest found of these lengths; 0 if there is none, None if unknown."""
         return min(self.found.intersection(lengths), default=0 if max(lengths) <= self.searched_to else None)
 
 
 async def pair(connection: AsyncConnection, gathered: Dossier) -> Circle:
-    """Whether the referee referred the referrer."""
+    """Search for a circle of two: whether the referee referred the referrer."""
     return await _circle(connection, gathered, 2)
 
 
 async def beyond_a_pair(connection: AsyncConnection, gathered: Dossier) -> Circle:
-    """The circles of two, three and four people through this referral."""
+    """Search for circles of two, three and four people through this referral."""
     return await _circle(connection, gathered, 4)
 
 
@@ -57,7 +56,7 @@ async def _circle(connection: AsyncConnection, gathered: Dossier, longest: int) 
         ).all()
         inviters = {(row.program, row.referrer) for row in rows if row.referrer} - known
         people, all_told = await _people(connection, sorted(inviters)[:_REFERRERS_MAX])
-        # Whoever refers themselves is found by a check of its own, and is no circle as well.
+        # Self-referral has its own check and does not count as a circle.
         people = [person for person in people if not person & referrer]
         if any(person & referee for person in people):
             found.add(length)
@@ -69,7 +68,7 @@ async def _circle(connection: AsyncConnection, gathered: Dossier, longest: int) 
 
 
 async def _people(connection: AsyncConnection, referrers: list[tuple[str, str]]) -> tuple[list[frozenset[str]], bool]:
-    """Who these referrers are, by the marks of their enrolments; and whether all of those were read."""
+    """Return the marks of these referrers' enrolments, one set for each, and whether all enrolments were read."""
     keys = [f"referrer:{program}/{referrer}" for program, referrer in referrers]
     marks: dict[str, set[str]] = {key: set() for key in keys}
     standings = dict.fromkeys(keys, 0)

@@ -1,4 +1,4 @@
-"""Where else a payment instrument, a device or a network address was seen: by the traces of claims and purchases."""
+"""Find where else a payment instrument, device or network address was used, by the traces of claims and purchases."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.register.claims.surroundings.plaintext import until
 
-#: What is seen more often is no person's: the address of a carrier, the terminal in a shop. Whom it saw can't be told.
+#: A trace seen more often belongs to no single person: a carrier's address, a shop's terminal. It proves nothing.
 _SIGHTINGS_MAX: Final = 3000
-#: Rival claims on one order; more than these say nothing more.
+#: How many rival claims on one order are read; more add nothing.
 _HEARERS_MAX: Final = 20
 _AROUND: Final = timedelta(hours=24)
 _INSTRUMENTS: Final = ("device", "fingerprint")
@@ -27,15 +27,18 @@ _INSTRUMENTS: Final = ("device", "fingerprint")
 
 @dataclass(frozen=True, slots=True)
 class Instruments:
-    """On how many other referees of the referrer, and on how many referrals denied for fraud, the referee's payment
-    instrument or device was seen; None if it was seen too often to tell."""
+    """How often the referee's payment instrument or device was seen elsewhere.
+
+    ``reused`` counts other referees of the same referrer, ``denied`` counts referrals denied for fraud. None: it was
+    seen too often to tell.
+    """
 
     reused: int | None
     denied: int | None
 
 
 async def of_instruments(connection: AsyncConnection, gathered: Dossier) -> Instruments:
-    """Who else used what the referee had used up to the conversion."""
+    """Find who else used the instruments and devices that the referee used up to the conversion."""
     last = until(gathered)
     marks = {mark for fact in _of_the_referee(gathered) if fact.occurred_at <= last for mark in fact.marks}
     seen, whole = await _sightings(connection, identity.of_kinds(marks, _INSTRUMENTS))
@@ -56,7 +59,7 @@ async def of_instruments(connection: AsyncConnection, gathered: Dossier) -> Inst
 
 
 async def crowd(connection: AsyncConnection, gathered: Dossier) -> int | None:
-    """How many referrals the busiest network address of this one saw within a day of its claim or its purchase."""
+    """Count the referrals at this referral's busiest network address within a day of its claim or purchase."""
     own = list(gathered.of(FactType.REFERRAL_CLAIMED))
     if gathered.conversion is not None:
         own.append(gathered.conversion.record)
@@ -86,7 +89,7 @@ def _of_the_referee(gathered: Dossier) -> tuple[Fact, ...]:
 
 
 async def _sightings(connection: AsyncConnection, marks: Iterable[str]) -> tuple[list[Any], bool]:
-    """The claims and purchases that left these marks, and whether these are all of them."""
+    """Return the claims and purchases with these marks, and whether these are all."""
     rows = list(await connection.execute(_SIGHTINGS, {"marks": sorted(marks), "bound": _SIGHTINGS_MAX}))
     often: dict[str, int] = {}
     for row in rows:
@@ -95,7 +98,7 @@ async def _sightings(connection: AsyncConnection, marks: Iterable[str]) -> tuple
 
 
 async def _referrals(connection: AsyncConnection, seen: Iterable[Any]) -> dict[Any, dict[str, Any]]:
-    """The referrals that were claimed or bought on by each of these facts."""
+    """Return for each of these facts the referrals that it claimed or purchased on."""
     named: dict[Any, set[str]] = {}
     ordered: dict[str, set[Any]] = {}
     for each in seen:
@@ -134,7 +137,7 @@ FROM unnest(CAST(:orders AS text[])) AS o(key)
 CROSS JOIN LATERAL (SELECT referral_id FROM referral_key WHERE key = o.key ORDER BY referral_id LIMIT :bound) AS rk
 """)
 
-# A denial that was reopened since is none: the status is the last word.
+# A denial that was reopened does not count: the current status decides.
 _REFERRALS: Final = statement(
     """
 SELECT r.id, coalesce(r.moved_to, r.referrer) AS referrer,

@@ -1,4 +1,4 @@
-"""Whether the person who refers is suspended under another name or in another program."""
+"""Find out whether the referrer is suspended under another id or in another program."""
 
 from datetime import datetime
 from typing import Final
@@ -11,12 +11,12 @@ from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.keys import ENROLMENT_KINDS, enrolment_trace
 from referral_rewards.domain.facts.payloads import FactType
 
-#: Enrolments that share one mark, suspensions of one referrer, programs of the company: nobody has so many.
+#: More than there ever are: enrolments that share a mark, suspensions of one referrer, programs of a company.
 _MAX: Final = 200
 
 
 async def barred(connection: AsyncConnection, gathered: Dossier) -> int | None:
-    """How many other enrolments of the referrer, by id or by any shared mark, are suspended now."""
+    """Count the referrer's other enrolments, by id or by a shared mark, that are suspended now; None if unknown."""
     traces = sorted(map(enrolment_trace, identity.of_kinds(gathered.referrer_marks, ENROLMENT_KINDS)))
     found = (await connection.execute(_ENROLMENTS, {"traces": traces, "bound": _MAX})).all()
     programs = list((await connection.execute(_PROGRAMS, {"bound": _MAX})).scalars())
@@ -28,7 +28,7 @@ async def barred(connection: AsyncConnection, gathered: Dossier) -> int | None:
     latest: dict[str, tuple[datetime, bool]] = {}
     for row in told:
         if row.type in _STANDING_TYPES and row.occurred_at <= gathered.now:
-            # Of two at one instant the suspension holds, as for the referrer's standing in this program.
+            # At the same instant a suspension wins, as it does for the referrer's standing in this program.
             word = (row.occurred_at, row.type == FactType.REFERRER_SUSPENDED)
             latest[row.key] = max(latest.get(row.key, word), word)
     suspended = sum(is_suspended for _, is_suspended in latest.values())

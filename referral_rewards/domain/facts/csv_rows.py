@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Final
 
 from referral_rewards.domain.errors import BadInput, Problem
-from referral_rewards.register.facts.jsonl import LINE_BYTES_MAX, Line, bad_line, read_document
+from referral_rewards.domain.facts.jsonl import LINE_BYTES_MAX, Line, bad_line, read_document
 
 _ATTRIBUTES: Final = ("id", "source", "type", "time")
 _BOOLEANS: Final = frozenset({"data.consent", "data.new_customer"})

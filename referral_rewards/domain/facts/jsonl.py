@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
-from referral_rewards.domain.errors import FactInvalid, Problem
+from referral_rewards.domain.errors import FactInvalid, Problem, uncapitalized
 from referral_rewards.domain.facts.events import Event, parse_event
 
 #: Longer lines are refused unread: no fact is that long, and a file without line ends must not fill the memory.
@@ -51,8 +51,8 @@ def _json_line(number: int, text: bytes) -> Line:
     except UnicodeDecodeError:
         return bad_line(number, "is not UTF-8")
     except (ValueError, RecursionError) as error:
-        told = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
-        return bad_line(number, f"is not JSON: {told[:1].lower()}{told[1:]}")
+        told = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+        return bad_line(number, f"is not JSON: {uncapitalized(told)}")
     return read_document(number, document)
 
 

@@ -1,0 +1,125 @@
+"""The tree of commands. A command's own module is loaded when it is run, completed or asked for its help: not before.
+
+Each entry repeats the first line of its command's help, so that the list needs none of them loaded; a test holds the
+two together.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated, Any, Final, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command, get_group
+
+from referral_rewards import interrupts
+
+
+class Entry(NamedTuple):
+    """Where a command or a group of them stands: a module of this package, and the name in it."""
+
+    module: str
+    name: str
+    help: str
+
+
+COMMANDS: Final[Mapping[str, Entry]] = {
+    "up": Entry("servers", "up", "Run everything on this machine: PostgreSQL, Temporal, the API and both workers."),
+    "ingest": Entry("ingest", "ingest", "Take a file of facts in."),
+    "list": Entry("referrals", "list_", "List referrals and where each stands."),
+    "show": Entry("show", "show", "Show one referral: where it stands and why."),
+    "status-link": Entry("status_link", "status_link", "Print the secret link to one side's own status page."),
+    "queue": Entry("queue", "queue_", "List what waits for a person."),
+    "approve": Entry("decisions", "commands", "Approve a claim as it was shown."),
+    "deny": Entry("decisions", "commands", "Deny a claim."),
+    "hold": Entry("decisions", "commands", "Hold a claim back until it is released."),
+    "release": Entry("decisions", "commands", "Release a claim that was held."),
+    "request-evidence": Entry("decisions", "commands", "Ask for more evidence; the claim goes on waiting."),
+    "reassign": Entry("decisions", "commands", "Move a claim to the referrer that `attribution.changed` names."),
+    "reopen": Entry("decisions", "commands", "Reopen a referral that was closed."),
+    "decisions": Entry("decisions", "record", "The record of decisions."),
+    "simulate": Entry("simulate", "simulate_", "Replay a program's past under other terms."),
+    "program": Entry("programs", "commands", "Programs and the versions of their terms."),
+    "preflight": Entry("preflight", "preflight", "Check that a program is ready."),
+    "payout": Entry("payouts", "commands", "Payouts: one provider call each, for one reward or several."),
+    "clawback": Entry("clawbacks", "commands", "Clawback cases: paid rewards whose ground fell away."),
+    "cycle": Entry("cycles", "commands", "Payout cycles: what is due is gathered, released by finance, and paid."),
+    "rails": Entry("payouts", "rails_", "List the rails: connected or not, halted since when and why."),
+    "ledger": Entry("ledger", "commands", "The double-entry books of what was approved, paid and taken back."),
+    "reconcile": Entry("reconcile", "reconcile", "Compare what a rail lists as paid with what we hold."),
+    "payee": Entry("payees", "commands", "Payees: methods, tax forms, totals, and what waits."),
+    "report": Entry("reports", "commands", "Reports as files."),
+    "user": Entry("users", "commands", "People and services, and how they sign in."),
+    "token": Entry("tokens", "commands", "API tokens: one's own, or anybody's for administrators."),
+    "blocklist": Entry(
+        "blocklist", "commands", "Identities, devices and payment instruments that are trusted no more."
+    ),
+    "db": Entry("servers", "db", "The database."),
+    "api": Entry("servers", "api", "Run the HTTP API: the only process that is given the signing key."),
+    "worker": Entry("servers", "worker", "Run workers."),
+}
+
+
+class _Listed(TyperCommand):
+    """A command as the list shows it."""
+
+    def __init__(self, name: str, entry: Entry) -> None:
+        super().__init__(name, short_help=entry.help, rich_markup_mode=None)
+        self._entry = entry
+
+    def load(self) -> Any:
+        """The command or the group itself."""
+        found = getattr(import_module(f"referral_rewards.cli.{self._entry.module}"), self._entry.name)
+        assert self.name is not None
+        above = typer.Typer(add_completion=False, rich_markup_mode=None)
+        if isinstance(found, typer.Typer):
+            above.add_typer(found, name=self.name)
+        else:
+            above.command(self.name)(dict(found())[self.name] if self._entry.name == "commands" else found)
+        return get_group(above).commands[self.name]
+
+
+class _Tree(TyperGroup):
+    """The group of all commands, each loaded when it is named."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, listed, rest = super().resolve_command(ctx, args)
+        loaded = listed.load() if isinstance(listed, _Listed) else listed
+        if not ctx.resilient_parsing:
+            interrupts.raise_again()  # from here on the command says what becomes of Ctrl-C
+        return name, loaded, rest
+
+
+def app() -> TyperGroup:
+    """The command line."""
+    made = typer.Typer(
+        name="referrals",
+        cls=_Tree,
+        help="Durable referral rewards: from a referral to a reward that a person approved.",
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    made.callback()(_root)
+    tree = get_command(made)
+    assert isinstance(tree, _Tree)
+    for name, entry in COMMANDS.items():
+        tree.add_command(_Listed(name, entry), name)
+    return tree
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # here, as it costs more than all the rest of this module
+
+        typer.echo(f"referrals {version('referral-rewards')}")
+        raise typer.Exit
+
+
+def _root(
+    shown: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Durable referral rewards: from a referral to a reward that a person approved."""

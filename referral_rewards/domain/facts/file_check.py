@@ -1,0 +1,32 @@
+"""A look at the lines of a file of facts, each by itself: what can be taken in, and what can't and why."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import BinaryIO, Final
+
+from referral_rewards.domain.facts.csv_rows import csv_rows
+from referral_rewards.domain.facts.events import Event, too_far_ahead
+from referral_rewards.domain.facts.file_forms import FileForm
+from referral_rewards.domain.facts.json_array import json_array
+from referral_rewards.domain.facts.jsonl import Line, json_lines
+
+#: How each form is read.
+READERS: Final[Mapping[FileForm, Callable[[BinaryIO], Iterator[Line]]]] = {
+    FileForm.LINES: json_lines,
+    FileForm.ARRAY: json_array,
+    FileForm.CSV: csv_rows,
+}
+
+
+def told_apart(lines: Iterable[Line], now: datetime) -> tuple[list[tuple[int, Event]], list[Line]]:
+    """The facts that can be taken at that moment with their lines' numbers, and the lines that can't."""
+    taken, refused = [], []
+    for line in lines:
+        ahead = too_far_ahead(line.event, now) if line.event is not None else None
+        if line.event is None:
+            refused.append(line)
+        elif ahead is not None:
+            refused.append(Line(line.number, None, (ahead,)))
+        else:
+            taken.append((line.number, line.event))
+    return taken, refused
