@@ -15,7 +15,7 @@ ReferralRewardsError
 │   └── LocalStackError          the local stack can't start, or its parts don't
 ├── NotFound                     nothing has that name: exit code 1, HTTP 404
 ├── NotAllowed                   a person without the authority: exit code 1, HTTP 403
-├── NotSignedIn                  no valid credential: exit code 1, HTTP 401
+├── NotSignedIn                  no valid credential: HTTP 401; to a command, bad input: exit code 2
 │   └── NotGenuine               a webhook that its provider has not signed, or not lately
 ├── OutsideSilent                somebody outside must answer first, and does not: exit code 1, HTTP 503
 └── TooManyAttempts              failed too often to sign in: exit code 1, HTTP 429

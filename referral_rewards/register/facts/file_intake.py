@@ -2,9 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -94,11 +94,12 @@ class FileIntake:
         async with self._database.transaction() as connection:
             batch = await open_batch(connection, file.name, datetime.now(UTC))
         tally = Tally(batch)
-        async for read in self._ahead(file):
-            self._refuse(read, tally)
-            if read.taken:
-                self._count(await self._store(read, batch), read, tally)
-            self._progress(read.bytes_done)
+        async with aclosing(self._ahead(file)) as ahead:
+            async for read in ahead:
+                self._refuse(read, tally)
+                if read.taken:
+                    self._count(await self._store(read, batch), read, tally)
+                self._progress(read.bytes_done)
         async with self._database.transaction() as connection:
             await finish(connection, batch, datetime.now(UTC))
         return tally
@@ -109,8 +110,9 @@ class FileIntake:
         ``refused`` or ``conflicts`` above zero say that nothing was stored.
         """
         looked = Tally()
-        async for read in self._ahead(file):
-            self._refuse(read, looked)
+        async with aclosing(self._ahead(file)) as ahead:
+            async for read in ahead:
+                self._refuse(read, looked)
         if looked.refused:
             return looked
         try:
@@ -125,18 +127,19 @@ class FileIntake:
             now = datetime.now(UTC)
             batch = await open_batch(connection, file.name, now)
             tally = Tally(batch)
-            async for read in self._ahead(file):
-                self._refuse(read, tally)
-                await self._ask(connection)
-                recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
-                self._count(recorded, read, tally)
-                self._progress(read.bytes_done)
+            async with aclosing(self._ahead(file)) as ahead:
+                async for read in ahead:
+                    self._refuse(read, tally)
+                    await self._ask(connection)
+                    recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
+                    self._count(recorded, read, tally)
+                    self._progress(read.bytes_done)
             if tally.conflicts or tally.refused:
                 raise _Conflicting(tally)
             await finish(connection, batch, now)
         return tally
 
-    async def _ahead(self, file: Facts) -> AsyncIterator[_Batch]:
+    async def _ahead(self, file: Facts) -> AsyncGenerator[_Batch]:
         """The file's batches; the next one is read and prepared while the present one is stored."""
         found = file.batches(BATCH_LINES)
 
