@@ -15,7 +15,7 @@ ReferralRewardsError
 │   └── LocalStackError          the local stack, or a part of it, can't start
 ├── NotFound                     nothing has that name: exit code 1, HTTP 404
 ├── NotAllowed                   a person without the authority: exit code 1, HTTP 403
-├── NotSignedIn                  no valid credential: exit code 1, HTTP 401
+├── NotSignedIn                  no valid credential: HTTP 401; to a command, bad input: exit code 2
 │   └── NotGenuine               a webhook without a valid, recent signature of its provider
 ├── OutsideSilent                an outside service must answer first, and does not: exit code 1, HTTP 503
 └── TooManyAttempts              too many failed sign-ins: exit code 1, HTTP 429

@@ -38,7 +38,7 @@ REQUESTS: list[tuple[str, str, Any, set[str]]] = [
     ("PUT", "/v1/users/nobody-else/bar", None, {"ada"}),
     ("DELETE", "/v1/users/nobody-else/bar", None, {"ada"}),
     ("GET", "/v1/users/fiona/tokens", None, {"ada", "fiona"}),
-    ("POST", "/v1/users/paula/tokens", {"label": "x"}, {"ada"}),
+    ("POST", "/v1/users/paula/tokens", {"label": "x"}, {"ada", "paula"}),
     ("DELETE", f"/v1/users/oscar/tokens/{TOKEN}", None, {"ada"}),
     ("GET", "/v1/blocklist", None, {"ada"}),
     ("POST", "/v1/blocklist", {"device": ["d1"], "why": "w"}, {"ada"}),

@@ -18,17 +18,20 @@ from tests.desk import Desk
 
 #: They take the form of `/v1/payouts/{payout}/decisions`, whose every boundary is tried.
 _ALIKE: Final = "/v1/(clawbacks|cycles)/.+/decisions"
+#: What administrators alone may ask.
+_OF_PEOPLE: Final = "/v1/(users|blocklist)"
 _CONFIG: Final = Path(__file__).with_name("schemathesis.toml")
 
 
 @pytest.mark.parametrize(
     ("as_", "asked"),
     [
-        ("olga", ["--phases", "examples,coverage,fuzzing,stateful", "--exclude-path-regex", _ALIKE]),
-        ("site", ["--phases", "examples,coverage,fuzzing", "--include-path-regex", "/v1/(events|tokens)"]),
+        ("olga", ["--phases", "examples,coverage,fuzzing,stateful", "--exclude-path-regex", f"{_ALIKE}|{_OF_PEOPLE}"]),
+        ("site", ["--phases", "examples,coverage,fuzzing", "--include-path-regex", "/v1/(events|batches|tokens)"]),
+        ("ada", ["--phases", "examples,coverage,fuzzing", "--include-path-regex", _OF_PEOPLE]),
         (None, ["--phases", "examples,fuzzing"]),
     ],
-    ids=["an approver", "a service", "nobody"],
+    ids=["an approver", "a service", "an administrator", "nobody"],
 )
 @pytest.mark.timeout(600)
 async def test_every_answer_is_one_that_the_document_foresees(

@@ -2,9 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -95,11 +95,12 @@ class FileIntake:
         async with self._database.transaction() as connection:
             batch = await open_batch(connection, file.name, datetime.now(UTC))
         tally = Tally(batch)
-        async for read in self._ahead(file):
-            self._refuse(read, tally)
-            if read.taken:
-                self._count(await self._store(read, batch), read, tally)
-            self._progress(read.bytes_done)
+        async with aclosing(self._ahead(file)) as ahead:
+            async for read in ahead:
+                self._refuse(read, tally)
+                if read.taken:
+                    self._count(await self._store(read, batch), read, tally)
+                self._progress(read.bytes_done)
         async with self._database.transaction() as connection:
             await finish(connection, batch, datetime.now(UTC))
         return tally
@@ -110,8 +111,9 @@ class FileIntake:
         If ``refused`` or ``conflicts`` is above zero, nothing was stored.
         """
         looked = Tally()
-        async for read in self._ahead(file):
-            self._refuse(read, looked)
+        async with aclosing(self._ahead(file)) as ahead:
+            async for read in ahead:
+                self._refuse(read, looked)
         if looked.refused:
             return looked
         try:
@@ -126,18 +128,19 @@ class FileIntake:
             now = datetime.now(UTC)
             batch = await open_batch(connection, file.name, now)
             tally = Tally(batch)
-            async for read in self._ahead(file):
-                self._refuse(read, tally)
-                await self._ask(connection)
-                recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
-                self._count(recorded, read, tally)
-                self._progress(read.bytes_done)
+            async with aclosing(self._ahead(file)) as ahead:
+                async for read in ahead:
+                    self._refuse(read, tally)
+                    await self._ask(connection)
+                    recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
+                    self._count(recorded, read, tally)
+                    self._progress(read.bytes_done)
             if tally.conflicts or tally.refused:
                 raise _Conflicting(tally)
             await finish(connection, batch, now)
         return tally
 
-    async def _ahead(self, file: Facts) -> AsyncIterator[_Batch]:
+    async def _ahead(self, file: Facts) -> AsyncGenerator[_Batch]:
         """Yield the file's batches; the next one is read and prepared while the current one is stored."""
         found = file.batches(BATCH_LINES)
 
