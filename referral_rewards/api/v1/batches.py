@@ -204,11 +204,11 @@ class _Problems:
 
     def as_input(self, counted: str) -> list[Problem]:
         """As problems of an input, which name the line, or what else is counted."""
-        found = map(json.loads, self.lines())
-        return [
-            Problem(": ".join(filter(None, (f"{counted} {each['line']}", each["where"]))), each["what"])
-            for each in found
-        ]
+        found = []
+        for each in map(json.loads, self.lines()):
+            place = ": ".join(filter(None, (f"{counted} {each['line']}", each["where"])))
+            found.append(Problem(place, each["what"]))
+        return found
 
     def close(self) -> None:
         self._kept.close()
