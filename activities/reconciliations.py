@@ -23,6 +23,7 @@ from referral_rewards.domain.books.reconciliation import (
     unseen,
 )
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.rail_catalogue import Sight
 from referral_rewards.domain.payouts.states import Accepted, Declined, Misconfigured, Paid, Unknown
 from referral_rewards.rails.port import Rail
@@ -70,7 +71,7 @@ class Reconciliations:
             since, until = asked.since_at - _BEFORE, asked.until_at + _AFTER
             page = await rail.listed(since, until, place.payee, place.after)
             if isinstance(page, Misconfigured):
-                raise _impossible(f"the rail {asked.rail} does not let us in: {page.why}")
+                raise _impossible(f"{label('rail', asked.rail)} refused our credentials: {page.why}")
             if isinstance(page, Unknown):
                 raise ApplicationError(f"the list of the rail {asked.rail} broke off: {page.why}")
             async with self._database.transaction() as connection:
@@ -149,7 +150,7 @@ class Reconciliations:
 
     def _rail(self, asked: Any) -> Rail:
         if asked.rail not in self._rails:
-            raise _impossible(f"the rail {asked.rail} is not connected here")
+            raise _impossible(f"{label('rail', asked.rail)} is not connected")
         return self._rails[asked.rail]
 
 
@@ -163,7 +164,7 @@ async def _compared_by_asking(rail: Rail, held: Held) -> list[Difference]:
         case Unknown(why):
             return [unseen(ours, why)]
         case Misconfigured(why):
-            raise _impossible(f"the rail {rail.facts.name} does not let us in: {why}")
+            raise _impossible(f"{label('rail', rail.facts.name)} refused our credentials: {why}")
     return compare(ours, listed)
 
 

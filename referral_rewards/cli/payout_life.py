@@ -19,8 +19,7 @@ def tell_life(out: "Console", payout: Mapping[str, Any]) -> None:
     key = f", key {payout['key']}" + (f" (generation {payout['generation']})" if payout["generation"] > 1 else "")
     out.print(
         f"[bold]payout[/bold] {payout['payout']}: {amount} to {escape(payout['payee'])}, "
-        f"{label('rail', payout['rail'])}{key}, "
-        f"[bold]{label('payout_state', payout['state'])}[/bold]",
+        f"{label('rail', payout['rail'])}{key}, [bold]{label('payout_state', payout['state'])}[/bold]",
         soft_wrap=True,
     )
     for said in (payout["why"], payout["to_do"], _reference(payout), _cycle(payout)):

@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.advice import PROBE, until_the_probe
 
 #: How long to leave the rail alone, and why.
@@ -21,7 +22,7 @@ def wait(halt: Any | None, now: datetime) -> Wait | None:
     """Return how long to leave the rail alone; None if it may be called."""
     if halt is None or (left := until_the_probe(halt.probed_at, now)) is None:
         return None
-    return left, f"the rail {halt.rail} does not let us in: {halt.why}"
+    return left, f"{label('rail', halt.rail)} refused our credentials: {halt.why}"
 
 
 async def take_probe(connection: AsyncConnection, rail: str, now: datetime) -> Wait | None:

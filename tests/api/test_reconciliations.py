@@ -116,7 +116,7 @@ async def test_a_difference_is_printed_in_a_line_and_shown_on_the_desk(
 
         assert await command("tremendous", *SPAN) == 1
         told = capsys.readouterr()
-        assert (told.out, told.err) == ("", "the rail tremendous is not connected here\n")
+        assert (told.out, told.err) == ("", "Tremendous is not connected\n")
 
     async with desk.browser("ada") as browser:
         listed = (await browser.get("/reconciliations")).text

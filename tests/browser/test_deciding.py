@@ -13,7 +13,7 @@ async def _choose(page: Page, kind: str, reason: str, note: str) -> None:
     """Fills in the decision form and goes on to the page that shows what would be recorded."""
     await page.get_by_label(kind, exact=True).check()
     await page.get_by_label("Reason").select_option(label=reason)
-    await page.get_by_label("Note: why").fill(note)
+    await page.get_by_label("Note", exact=True).fill(note)
     await page.get_by_role("button", name="Review the decision").click()
 
 
@@ -27,12 +27,12 @@ async def test_somebody_signs_in_finds_a_claim_and_approves_it(office: Office) -
     await office.desk.referral("r1")
     page = await office.sign_in("paula")
     await page.get_by_role("link", name="r1").first.click()
-    await expect(page.get_by_role("heading", name="Recommended: approve")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Recommendation: approve")).to_be_visible()
     await _choose(page, "Approve", "The terms are met", "order and claim agree")
-    await expect(page.get_by_text("What is recorded")).to_be_visible()
+    await expect(page.get_by_text("What will be recorded")).to_be_visible()
     assert await _decisions(office) == []
     await page.get_by_role("button", name="Record: approve").click()
-    await expect(page.get_by_role("status")).to_contain_text("On record as decision 1: approve")
+    await expect(page.get_by_role("status")).to_contain_text("Recorded as decision 1: approved")
     assert await _decisions(office) == [("paula", "approve")]
     assert await office.desk.judge("r1") == "approved"
 
@@ -51,7 +51,7 @@ async def test_a_decision_takes_no_pointer(office: Office) -> None:
     await expect(page.get_by_role("heading", name="Approve: r1?")).to_be_visible()
     await page.get_by_role("button", name="Record: approve").focus()
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status")).to_contain_text("On record")
+    await expect(page.get_by_role("status")).to_contain_text("Recorded")
     assert await _decisions(office) == [("paula", "approve")]
 
 
@@ -64,7 +64,7 @@ async def test_an_override_takes_two_people_and_says_so(office: Office) -> None:
         await _choose(page, "Approve", "An exception is granted", "siblings, on record")
         await expect(page.get_by_text("This is an override.")).to_be_visible()
         await page.get_by_role("button", name="Record: approve").click()
-        await expect(page.get_by_role("status")).to_contain_text("On record")
+        await expect(page.get_by_role("status")).to_contain_text("Recorded")
         waiting.append(await office.desk.judge("r1"))
     assert waiting == ["awaiting_approval", "awaiting_approval", "approved"]
 
@@ -76,10 +76,10 @@ async def test_who_signed_is_not_offered_to_sign_again(office: Office) -> None:
     await _choose(page, "Approve", "An exception is granted", "siblings, on record")
     await page.get_by_role("button", name="Record: approve").click()
     # Whoever goes elsewhere before the answer is there may have taken back the asking.
-    await expect(page.get_by_role("status")).to_contain_text("On record")
+    await expect(page.get_by_role("status")).to_contain_text("Recorded")
     await page.goto("/claims/r1")
     await expect(page.get_by_label("Approve", exact=True)).to_be_disabled()
-    await expect(page.locator("#about-approve")).to_contain_text("different_people")
+    await expect(page.locator("#about-approve")).to_contain_text("another person must")
 
 
 async def test_of_two_approvers_at_the_same_moment_one_wins_and_the_other_is_told(office: Office) -> None:
@@ -91,7 +91,7 @@ async def test_of_two_approvers_at_the_same_moment_one_wins_and_the_other_is_tol
         await _choose(page, "Approve", "The terms are met", "looked at it")
     first, second = pages
     await first.get_by_role("button", name="Record: approve").click()
-    await expect(first.get_by_role("status")).to_contain_text("On record")
+    await expect(first.get_by_role("status")).to_contain_text("Recorded")
     await second.get_by_role("button", name="Record: approve").click()
     await expect(second.get_by_role("alert").first).to_contain_text("Nothing was recorded")
     await expect(second.get_by_role("alert").first).to_contain_text("paula")
@@ -107,9 +107,9 @@ async def test_a_claim_that_changed_is_shown_again_with_what_changed_and_with_th
     await office.desk.tell(event("refund", "conversion.reversed", datetime.now(UTC), refund))
     await office.desk.judge("r1")
     await page.get_by_role("button", name="Record: approve").click()
-    await expect(page.get_by_role("alert").first).to_contain_text("The claim changed since you looked at it")
+    await expect(page.get_by_role("alert").first).to_contain_text("The claim changed while you were looking at it")
     await expect(page.get_by_role("heading", name="What changed")).to_be_visible()
-    await expect(page.get_by_label("Note: why")).to_have_value("eighty dollars, as agreed")
+    await expect(page.get_by_label("Note", exact=True)).to_have_value("eighty dollars, as agreed")
     assert await _decisions(office) == []
 
 
@@ -119,18 +119,18 @@ async def test_an_expired_session_loses_nothing_that_was_typed(office: Office) -
     await page.goto("/claims/r1")
     await page.get_by_label("Deny", exact=True).check()
     await page.get_by_label("Reason").select_option(label="The terms are not met")
-    await page.get_by_label("Note: why").fill("a long and careful note")
+    await page.get_by_label("Note", exact=True).fill("a long and careful note")
     async with office.desk.database.transaction() as connection:
         await connection.execute(text("UPDATE session SET seen_at = seen_at - interval '1 day'"))
     await page.get_by_role("button", name="Review the decision").click()
-    await expect(page.get_by_text("Your session was over")).to_be_visible()
+    await expect(page.get_by_text("Your session had ended")).to_be_visible()
     await office.fill_in(page, "paula")
     await expect(page.get_by_text("a long and careful note")).to_be_visible()
     assert await _decisions(office) == []
     await page.get_by_role("button", name="Send it", exact=True).click()
     await expect(page.get_by_role("heading", name="Deny: r1?")).to_be_visible()
     await page.get_by_role("button", name="Record: deny").click()
-    await expect(page.get_by_role("status")).to_contain_text("On record")
+    await expect(page.get_by_role("status")).to_contain_text("Recorded")
     assert await _decisions(office) == [("paula", "deny")]
 
 
@@ -140,7 +140,7 @@ async def test_without_scripts_everything_can_be_decided_too(office: Office) -> 
     await page.goto("/claims/r1")
     await _choose(page, "Put on hold", "Being investigated", "waits for the shop")
     await page.get_by_role("button", name="Record: put on hold").click()
-    await expect(page.get_by_role("status")).to_contain_text("On record")
+    await expect(page.get_by_role("status")).to_contain_text("Recorded")
     assert await _decisions(office) == [("paula", "hold")]
 
 

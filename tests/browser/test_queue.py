@@ -19,22 +19,22 @@ async def test_many_claims_are_selected_by_keyboard_and_decided_together(office:
     await expect(page.get_by_label("Select referral c")).not_to_be_checked()
     await page.get_by_role("button", name="Decide on the selected").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Decide on 2 claims")
-    await expect(page.get_by_text("66.00 USD together")).to_be_visible()
+    await expect(page.get_by_text("66.00 USD in total")).to_be_visible()
     await page.get_by_label("Approve", exact=True).check()
     await page.get_by_label("Reason").select_option("terms_met")
-    await page.get_by_label("Note, on each of them").fill("looked at them")
+    await page.get_by_label("Note (recorded on each claim)").fill("looked at them")
     await page.get_by_role("button", name="Record 2 decisions").click()
-    await expect(page.get_by_role("heading", level=1)).to_have_text("2 decisions are on record")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("2 decisions recorded")
 
 
 async def test_all_that_is_shown_is_selected_and_the_search_has_a_key(office: Office) -> None:
     for name in ("a", "b"):
         await office.desk.referral(name)
     page = await office.sign_in("paula")
-    await page.get_by_label("Select all shown").check()
+    await page.get_by_label("Select all on this page").check()
     for name in ("a", "b"):
         await expect(page.get_by_label(f"Select referral {name}")).to_be_checked()
-    await page.get_by_label("Select all shown").uncheck()
+    await page.get_by_label("Select all on this page").uncheck()
     await page.keyboard.press("/")
     await page.keyboard.type("b")
     await page.keyboard.press("Enter")

@@ -115,7 +115,7 @@ async def test_a_rail_that_lets_no_reversal_in_is_halted_until_one_is_let_in(by_
     cashier.case.provider.fail(Fault.FORBIDDEN)
     shut = await cashier.step(one)
     assert (shut.state, shut.again_after) == ("reversing", timedelta(hours=1))
-    assert shut.why == "the rail stripe_transfer does not let us in: it answered 403 (invalid_request_error)"
+    assert shut.why == "Stripe transfer refused our credentials: it answered 403 (invalid_request_error)"
     (halt,) = await cashier.sql("SELECT * FROM rail_halt")
     assert (halt.rail, halt.probed_at) == ("stripe_transfer", cashier.now)
     asked = len(cashier.case.provider.asked)

@@ -375,7 +375,7 @@ async def test_a_second_payment_of_one_payout_is_found(database_url: str) -> Non
 @pytest.mark.parametrize(
     ("break_", "why", "again"),
     [
-        (lambda office: office.case.provider.fail(Fault.SHUT, method="GET"), "does not let us in", False),
+        (lambda office: office.case.provider.fail(Fault.SHUT, method="GET"), "refused our credentials", False),
         (lambda office: office.case.provider.fail(Fault.BROKEN, method="GET"), "broke off", True),
     ],
 )
@@ -397,7 +397,7 @@ async def test_a_rail_that_is_not_connected_is_named(database_url: str) -> None:
         doing = Reconciliations(office.database, {"stripe_transfer": office.case.rail})
         request = ReconciliationRequest(reconciliation=str(asked), now=NOW)
         for activity in (doing.list_page, doing.compare_some):
-            with pytest.raises(ApplicationError, match="tremendous is not connected here"):
+            with pytest.raises(ApplicationError, match="Tremendous is not connected here"):
                 await ActivityEnvironment().run(activity, request)
         await ActivityEnvironment().run(doing.abandon_reconciliation, request, "not connected")
         async with office.database.transaction() as connection:

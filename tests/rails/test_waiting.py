@@ -81,7 +81,7 @@ async def test_while_a_rail_lets_nobody_in_one_payout_tries_it_and_the_others_wa
     await sql(transfer.life, halt, at=transfer.now, why="it answered 401")
     waits = await transfer.step(MINUTE)
     assert (waits.state, waits.again_after) == (_S.APPROVED, timedelta(minutes=9))
-    assert waits.why == "the rail stripe_transfer does not let us in: it answered 401"
+    assert waits.why == "Stripe transfer refused our credentials: it answered 401"
     assert transfer.provider.asked == []
     transfer.provider.fail(Fault.SHUT)
     assert (await transfer.step(timedelta(minutes=9))).state == _S.SENDING

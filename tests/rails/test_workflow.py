@@ -85,7 +85,7 @@ async def test_a_rail_that_is_not_connected_says_so(transfer: Sending) -> None:
     async with at_work(transfer, connected=False) as handle:
         await wake(transfer)
         status = await status_of(handle)
-        assert (status["state"], status["why"]) == ("approved", "the rail stripe_transfer is not connected here")
+        assert (status["state"], status["why"]) == ("approved", "Stripe transfer is not connected")
         assert await _scheduled(handle) == {"": 1}
 
 

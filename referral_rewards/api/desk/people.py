@@ -209,4 +209,4 @@ def _chosen(form: FormData, field: str, kind: Any) -> list[Any]:
     try:
         return [kind(str(each)) for each in form.getlist(field)]
     except ValueError:
-        raise RequestInvalid(f"is one of {', '.join(kind)}", field) from None
+        raise RequestInvalid(f"Choose a {field} from {', '.join(kind)}.", field) from None

@@ -116,7 +116,7 @@ async def set_contact(connection: AsyncConnection, name: str, email: str | None,
         RequestInvalid: if it is no address.
     """
     if email is not None and not passable(email):
-        raise RequestInvalid("is not an email address", "contact")
+        raise RequestInvalid("not a valid email address", "contact")
     await one(connection, name)
     await users.set_contact(connection, name, email)
     act = "user.contact_set" if email is not None else "user.contact_removed"
