@@ -123,7 +123,7 @@ def test_each_shell_has_a_script(shell: str) -> None:
     ("started", "at"),
     [
         (["-m", "referral_rewards.cli.main", "list"], "typer.models"),
-        (["-m", "referral_rewards.cli.main", "list"], "sqlalchemy.util"),
+        (["-m", "referral_rewards.cli.main", "decisions", "verify"], "pydantic.main"),
         (["-m", "referral_rewards.cli.main", "up", "--ephemeral"], "typer.models"),
         (["-m", "referral_rewards.cli.main", "up", "--ephemeral"], "temporalio"),
         (["-m", "referral_rewards.local.demo"], "sqlalchemy.util"),
