@@ -14,7 +14,8 @@ from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendat
 from referral_rewards.domain.claims.fraud import SIGNALS
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackKind, ClawbackState
-from referral_rewards.domain.cycles.grouping import CarriedFor, CycleState
+from referral_rewards.domain.cycles.grouping import CarriedFor
+from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions import money_acts
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.facts.identity import SELF_REFERRAL_KINDS

@@ -111,8 +111,8 @@ async def test_what_was_erased_is_shown_no_more_and_what_was_kept_first_stays(op
 
 def test_a_letter_without_anything_to_hand_over_says_nothing_of_it() -> None:
     letter = Letter(
-        template="rewarded", program="Acme", referral="r1", why="It was paid.", next=None, appeal=None,
-        rewards=["USD 25.00"], link="https://rewards.example/status/1",
+        template="rewarded", program="Acme", referral="r1", began="1 July 2026", why="It was paid.", next=None,
+        appeal=None, rewards=["USD 25.00"], link="https://rewards.example/status/1",
     )  # fmt: skip
     written = compose(letter)
     assert "waits for you" not in written.text

@@ -204,9 +204,9 @@ ISSUE = event("i", "customer.issue_opened", days_ago(3), {"customer": {"customer
     ("said", "state", "why"),
     [
         ([GRANTED], "sent", None),
-        ([], "suppressed", "Nothing was said about consent to be contacted."),
+        ([], "suppressed", "There is no consent to be contacted on record."),
         ([GRANTED, REFUSED], "suppressed", "Consent to be contacted was refused or withdrawn"),
-        ([GRANTED, ISSUE], "suppressed", "An issue is unresolved: i-9."),
+        ([GRANTED, ISSUE], "suppressed", "A customer issue is unresolved: i-9."),
     ],
     ids=["consent", "none", "withdrawn", "issue"],
 )
@@ -245,7 +245,7 @@ async def test_a_reminder_that_came_too_late_to_help_is_overtaken(
     await open_desk.judge("u1")
     await man.deliver(now())
     [row] = await told(open_desk, "u1")
-    assert (row.state, row.why) == ("suppressed", "Overtaken: the referral is in return period by now.")
+    assert (row.state, row.why) == ("suppressed", "No longer needed: the referral is in return period by now.")
 
 
 async def test_a_back_fill_writes_to_nobody_and_says_why(open_desk: Desk, post: tuple[Postman, Mailbox]) -> None:

@@ -61,6 +61,7 @@ async def list_cases(
         found=found,
         counted=await counted(start, len(found), more=more, total=lambda: reporting.count(connection, wanted)),
         typed=given,
+        later=bool(after),
         next=urlencode({**kept, "after": found[-1].case}) if more else None,
         states=list(CaseState),
     )

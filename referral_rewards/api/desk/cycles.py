@@ -52,6 +52,7 @@ async def list_cycles(
         found=found,
         counted=await counted(start, len(found), more=more, total=lambda: cycles.count(connection, wanted)),
         typed=typed,
+        later=after is not None,
         next=urlencode({**kept, "after": found[-1].cycle}) if more else None,
         states=list(CycleState),
         programs=await paying_in_cycles(connection),

@@ -43,6 +43,7 @@ async def list_payees(
         here=_HERE,
         found=shown,
         held=held,
+        later=bool(after),
         counted=await counted(start, len(shown), more=more, total=lambda: count(connection, wanted)),
         following=shown[-1].payee if more else None,
         year=now.year,

@@ -63,6 +63,7 @@ async def list_payouts(
         found=found,
         counted=await counted(start, len(found), more=more, total=lambda: reporting.count(connection, wanted)),
         typed=given,
+        later=bool(after),
         halts=await halted(connection),
         next=urlencode({**kept, "after": found[-1].payout}) if more else None,
         states=list(PayoutState),
