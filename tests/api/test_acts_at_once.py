@@ -18,6 +18,7 @@ from referral_rewards.domain.decisions.money_acts import (
     MoneyAct,
     SubjectKind,
 )
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.states import payout_id
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.cycles import rows as cycles
@@ -126,12 +127,12 @@ async def test_of_acts_of_many_at_once_one_is_recorded_and_the_others_are_told_w
     await at_once.begun()
     digest = await at_once.shown()
     answers = await asyncio.gather(*(at_once.post(name, digest, kind) for name in _PEOPLE))
-    (made,) = [each.json() for each in answers if each.status_code == 201]
+    assert [each.status_code for each in answers].count(201) == 1
     others = [each.json() for each in answers if each.status_code != 201]
     assert {(each["status"], each["rule"]) for each in others} == {(409, "decided_meanwhile")}
     (first,) = await at_once.sql(f"SELECT username, decided_at FROM decision WHERE kind = '{kind}'")
-    at = first.decided_at.astimezone(UTC).isoformat(timespec="seconds")
-    assert all(f"{first.username} recorded {kind} ({made['reason']}) at {at}" in each["detail"] for each in others)
+    at = f"{first.decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    assert all(f"{label('decided', kind)} by {first.username}, {at}" in each["detail"] for each in others)
     assert await at_once.effects() == 1
     clawbacks = {_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.SETTLE_CLAWBACK, _A.REFUSE_CLAWBACK}
     assert len(await at_once.sql("SELECT 1 FROM clawback")) == (kind in clawbacks)

@@ -191,7 +191,7 @@ def test_what_a_local_stack_keeps_is_sent_to_no_other_api(shell: Shell, monkeypa
 def test_the_default_that_reads_can_do_nothing_else(shell: Shell) -> None:
     for command in (["user", "bar", "paula"], ["blocklist", "add", "--device", "d", "--why", "w"]):
         ran = shell(*command, "--as", "reader")
-        assert (ran.code, "lacks the scope claims:decide" in ran.err) == (1, True)
+        assert (ran.code, "this takes the scope claims:decide" in ran.err) == (1, True)
 
 
 @pytest.mark.parametrize("address", ["rewards.example", "ftp://rewards.example"])

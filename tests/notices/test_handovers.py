@@ -115,6 +115,6 @@ def test_a_letter_without_anything_to_hand_over_says_nothing_of_it() -> None:
         appeal=None, rewards=["USD 25.00"], link="https://rewards.example/status/1",
     )  # fmt: skip
     written = compose(letter)
-    assert "waits for you" not in written.text
+    assert "You can get it here" not in written.text
     assert "Your code" not in written.text
     assert "https://rewards.example" not in "".join(without_secrets(written, letter))
