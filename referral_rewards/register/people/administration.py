@@ -84,7 +84,7 @@ async def set_roles(connection: AsyncConnection, name: str, roles: Collection[Ro
         NotFound: if there is no such user.
         NotAllowed: if it is oneself.
     """
-    _another(by, name, "the roles")
+    _another(by, name, "roles")
     before = (await connection.execute(_ROLES, {"name": name})).scalar_one_or_none()
     if before is None:
         raise await users.unknown(connection, name)
@@ -102,7 +102,7 @@ async def set_marks(connection: AsyncConnection, name: str, marks: Collection[st
         NotFound: if there is no such user.
         NotAllowed: if it is oneself: the marks keep people from their own claims.
     """
-    _another(by, name, "the marks")
+    _another(by, name, "identity")
     if (await connection.execute(_SET_MARKS, {"name": name, "marks": sorted(marks)})).scalar_one_or_none() is None:
         raise await users.unknown(connection, name)
     await audit.note(connection, actor=by, act="user.marks_set", subject=name, at=at, marks=_kinds(marks))
@@ -159,7 +159,7 @@ async def bar(connection: AsyncConnection, name: str, *, by: str, at: datetime) 
         NotFound: if there is no such user.
         NotAllowed: if it is oneself.
     """
-    _another(by, name, "the access")
+    _another(by, name, "access")
     await users.bar(connection, name, at=at)
     await audit.note(connection, actor=by, act="user.barred", subject=name, at=at)
 
@@ -171,7 +171,7 @@ async def unbar(connection: AsyncConnection, name: str, *, by: str, at: datetime
         NotFound: if there is no such user.
         NotAllowed: if it is oneself.
     """
-    _another(by, name, "the access")
+    _another(by, name, "access")
     await one(connection, name)
     if (await connection.execute(_UNBAR, {"name": name})).rowcount:
         await audit.note(connection, actor=by, act="user.unbarred", subject=name, at=at)
