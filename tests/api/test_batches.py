@@ -141,7 +141,7 @@ async def test_rows_say_the_same_as_lines(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("body", "media_type", "where"),
-    [(b"", "application/json", "content-type"), (b"", "", "content-type"), (b"a,b\n", "text/csv", "line 1: column id")],
+    [(b"", "application/xml", "content-type"), (b"", "", "content-type"), (b"a,b\n", "text/csv", "line 1: column id")],
 )
 async def test_what_is_no_file_of_facts_is_refused(desk: Desk, body: bytes, media_type: str, where: str) -> None:
     refused = await send(desk, body, media_type)
