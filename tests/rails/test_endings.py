@@ -108,7 +108,7 @@ async def test_what_stops_again_after_a_retry_can_be_decided_on_anew(transfer: S
     for _ in range(2):
         made.append(await transfer.decide(_A.RETRY_PAYOUT))
         assert await transfer.decide(_A.RETRY_PAYOUT) == made[-1]
-        with pytest.raises(ActRefused, match="faye recorded retry_payout"):
+        with pytest.raises(ActRefused, match="payout retried by faye"):
             await transfer.decide(_A.CANCEL_PAYOUT)
         assert (await transfer.step()).state == _S.MANUAL_REVIEW
     assert made[0].id != made[1].id
@@ -281,7 +281,7 @@ async def _paid_after_all(sending: Sending) -> None:
     assert (entry.referral, entry.exception) == ("r1", "payout_manual_review")
     assert entry.about == "the rail shows that it paid after all, as tr_1"
     assert entry.to_do is not None
-    assert entry.to_do.startswith("It was cancelled, and its provider paid it after all.")
+    assert entry.to_do.startswith("The payout was cancelled, but the provider paid it.")
     # It stands there until a person has decided, however often somebody looks, and is sent by none of that.
     assert (await sending.step(HOUR)).state == _S.MANUAL_REVIEW
     assert len(await _waits(sending)) == 1

@@ -210,7 +210,7 @@ async def test_what_was_sent_and_not_found_can_not_be_retried(transfer: Sending)
     await transfer.step()
     await transfer.step(timedelta(hours=20))
     assert (await transfer.step(HOUR)).state == _S.MANUAL_REVIEW
-    with pytest.raises(ActRefused, match="refuse_payout, settle_payout"):
+    with pytest.raises(ActRefused, match="record that it was not paid or record that it was paid"):
         await transfer.decide(_A.RETRY_PAYOUT)
     await transfer.decide(_A.REFUSE_PAYOUT)
     assert (await transfer.step()).state == _S.REFUSED

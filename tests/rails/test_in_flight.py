@@ -67,7 +67,7 @@ async def _acts_on_it(sending: Sending) -> None:
     for kind in MoneyAct:
         if SUBJECT_OF[kind] is SubjectKind.PAYOUT:
             said = {"reference": "cheque 7"} if kind in NEEDS_REFERENCE else {}
-            with pytest.raises(ActRefused, match="it takes nothing") as refused:
+            with pytest.raises(ActRefused, match="you can do nothing with it") as refused:
                 await sending.decide(kind, **said)
             assert refused.value.rule == "not_now"
 
