@@ -130,7 +130,7 @@ _SIGNAL: Final = {
     "shared_fingerprint": "same payment instrument",
     "shared_address": "same postal address",
     "shared_surname": "same surname",
-    "blocklisted": "on the blocklist",
+    "blocklisted": "blocklist match",
     "reused_instrument": "payment instrument or device seen with another referee",
     "denied_instrument": "payment instrument or device denied for fraud before",
     "crowded_ip": "many referrals from one network address",

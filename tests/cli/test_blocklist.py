@@ -82,8 +82,8 @@ def test_approver_reads_which_signal_fired_and_why(shell: Shell) -> None:
         "score 60",
         "blocklisted 60 fired on the blocklist: email",
         "crowded_ip 5 silent 1 referral from one network address within 24 hours",
-        "The fraud score is 60, the threshold 50: ",
-        "The fraud signal phase_of_the_moon could not run: there is no such signal.",
+        "The fraud score is 60, the threshold 50: blocklist match (on the blocklist: email).",
+        "The fraud signal “phase of the moon” could not run: there is no such signal.",
     ):
         assert told in shown
     contributions = json.loads(shell("show", "brie", "--json").out)["claim"]["contributions"]

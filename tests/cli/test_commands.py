@@ -61,6 +61,9 @@ def test_lists_are_narrowed(shell: Shell) -> None:
     ]:
         ran = shell("list", "--json", *options)
         assert [each["referral"] for each in json.loads(ran.out)] == found
+    unknown = shell("list", "--json", "--program", "acme-freinds")
+    assert (unknown.code, unknown.out) == (2, "")
+    assert "acme-friends" in unknown.err
     assert "db7" in shell("list", "--status", "denied").out
 
 

@@ -177,7 +177,7 @@ async def test_a_word_of_somebody_barred_or_one_with_an_approver_is_not_believed
 async def test_the_word_of_somebody_barred_since_keeps_nobody_from_saying_otherwise(manually: Manually) -> None:
     await manually.step()
     await manually.confirm()
-    with pytest.raises(ActRefused, match="by fiona"):
+    with pytest.raises(ActRefused, match="confirmed as paid by the bank by fiona"):
         await manually.decide(MoneyAct.REFUSE_PAYOUT, "fred")
     await sql(manually.desk, "UPDATE app_user SET barred_at = now() WHERE name = 'fiona'")
     await manually.decide(MoneyAct.REFUSE_PAYOUT, "fred")
