@@ -50,7 +50,7 @@ def in_words(found: Mapping[str, Any]) -> str:
     if kind in ("enum", "literal_error"):
         return _choice(given, str(context.get("expected", "")))
     if kind == "string_too_long":
-        return f"must be at most {context.get('max_length')} characters"
+        return f"must be at most {context['max_length']:,} characters"
     return _PLAIN.get(kind) or uncapitalized(message)
 
 

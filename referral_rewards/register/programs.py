@@ -124,7 +124,7 @@ async def hold_known(connection: AsyncConnection, program: str | None) -> None:
     Raises:
         RequestInvalid: if no terms of it were published, and no referral names it.
     """
-    if program is not None and not (await connection.execute(_MENTIONED, {"program": program})).scalar_one():
+    if program and not (await connection.execute(_MENTIONED, {"program": program})).scalar_one():
         raise RequestInvalid(str(await unknown(connection, program)), "program")
 
 

@@ -285,7 +285,7 @@ async def _paid_after_all(sending: Sending) -> None:
     # It stands there until a person has decided, however often somebody looks, and is sent by none of that.
     assert (await sending.step(HOUR)).state == _S.MANUAL_REVIEW
     assert len(await _waits(sending)) == 1
-    with pytest.raises(ActRefused, match="refuse_payout, settle_payout"):
+    with pytest.raises(ActRefused, match="record that it was not paid or record that it was paid"):
         await sending.decide(_A.RETRY_PAYOUT)
     await _books_hold(sending)
 

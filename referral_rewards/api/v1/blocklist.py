@@ -1,11 +1,13 @@
 """The blocklist of the installation, stored as marks that identify no person. For administrators."""
 
+from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from referral_rewards.api.dependencies import Administrator, Its, Parts, Reading, acting
+from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid
 from referral_rewards.domain.facts.identity import id_problem, tells_of_a_person
@@ -96,7 +98,7 @@ async def block(new: NewlyBlocked, parts: Its, user: Administrator) -> Blocked:
     return Blocked(blocked=added, before=len(marks) - added)
 
 
-@router.post("/removals", summary="Trust them again")
+@router.post("/removals", summary="Trust them again", responses=refusals(HTTPStatus.NOT_FOUND))
 async def unblock(new: TrustedAgain, parts: Its, user: Administrator) -> Trusted:
     """Unblocks identities. Claims judged meanwhile are judged again only when their facts change."""
     marks = frozenset(new.mark)

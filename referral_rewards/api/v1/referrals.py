@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StrictBool
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading, acting
 from referral_rewards.api.v1.fields import TEXT, NamedInPath
@@ -52,7 +52,7 @@ class NewStatusLink(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     side: Side
-    revoke: bool = False
+    revoke: StrictBool = False
 
 
 class StatusLink(BaseModel):
