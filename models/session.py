@@ -81,13 +81,15 @@ class Database:
         """Open a transaction. At the end of the block it runs the registered work (`Unit`) and commits; on any
         exception it rolls back."""
         async with self._engine.begin() as connection:
-            unit = connection.info[_UNIT] = Unit()
+            # Held here: a connection that broke refuses to be asked for it, and would hide the error that broke it.
+            info = connection.info
+            unit = info[_UNIT] = Unit()
             try:
                 yield connection
                 await unit.finish(connection)
             finally:
                 # The pool reuses the connection for another transaction.
-                connection.info.pop(_UNIT, None)
+                info.pop(_UNIT, None)
 
     async def close(self) -> None:
         await self._engine.dispose()

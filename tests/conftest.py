@@ -6,6 +6,7 @@ Sessions that run side by side do not meet: each keeps its files in a folder of 
 
 import asyncio
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -37,7 +38,12 @@ if TYPE_CHECKING:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Gives the session a folder of its own. Every session closes the one that pytest shares to other users, and as
-    root our PostgreSQL runs as one: a session that begins would take the files from under the server of another."""
+    root our PostgreSQL runs as one: a session that begins would take the files from under the server of another.
+
+    Also lets Ctrl-C through. A shell in the background has it ignored, and what the tests start would inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.option.basetemp is None and not hasattr(config, "workerinput"):
         config.option.basetemp = tempfile.mkdtemp(prefix="referrals-tests-", dir=_memory())
         config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, ignore_errors=True))

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
+
 
 def label(vocabulary: str, code: str | None) -> str:
     """What the code is called; a dash for none. A code that the vocabulary lacks is shown without its underscores.
@@ -153,16 +155,6 @@ _SIGNAL: Final = {
     "fast_conversion": "conversion within a minute",
     "barred_elsewhere": "suspended elsewhere",
     "method_changed_lately": "payment method changed recently",
-}
-
-_RAIL: Final = {
-    "account_credit": "account credit",
-    "manual": "bank transfer by hand",
-    "paypal_payouts": "PayPal",
-    "stripe_balance": "Stripe customer balance",
-    "stripe_promotion": "Stripe promotion code",
-    "stripe_transfer": "Stripe transfer",
-    "tremendous": "Tremendous",
 }
 
 _PAYOUT_STATE: Final = {
@@ -591,7 +583,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "payment_for_them": _PAYMENT_FOR_THEM,
         "payout_state": _PAYOUT_STATE,
-        "rail": _RAIL,
+        "rail": {name: facts.title for name, facts in CATALOGUE.items()},
         "reason": _REASON,
         "recommendation": {"approve": "approve", "review": "review", "deny": "deny"},
         "reconciliation_state": {"asked": "starting", "listed": "comparing", "done": "done", "failed": "failed"},

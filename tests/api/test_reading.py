@@ -131,7 +131,7 @@ async def test_readiness_metrics_and_the_description_need_no_token(desk: Desk) -
     assert all(path in page for path in paths)
     assert "//cdn" not in page
     assert "`" not in page
-    assert "409. Of an array the good ones land" in page, "lines are joined as they were typed to be"
+    assert "gives 409. Of an array the valid ones are stored" in page, "lines are joined as they were typed to be"
     assert (await desk.api.get("/nowhere")).headers["content-type"] == "application/problem+json"
 
 
@@ -159,4 +159,4 @@ async def test_a_refusal_is_told_to_the_people_concerned_with_the_way_to_appeal(
     assert await desk.judge("r1") == "denied"
     told = (await desk.get("/v1/referrals/r1")).json()["told"]
     assert "already rewarded" in told["why"]
-    assert told["appeal"].startswith("If this looks wrong, appeal")
+    assert told["appeal"].startswith("If you think this is wrong, you can appeal")

@@ -108,8 +108,9 @@ async def _act(cashier: Cashier, oracle: Oracle, rng: random.Random, number: int
     await cashier.sql("UPDATE clawback_case SET state = 'open' WHERE id = :id", id=leg.case)
     acting = cashier.act(kind, leg.case, amount_minor, user=f"fiona-{number}")
     if amount_minor > oracle.room(leg, kind):
-        with pytest.raises(ActRefused, match=r"too_much|not_now"):
+        with pytest.raises(ActRefused) as refused:
             await acting
+        assert refused.value.rule in {"too_much", "not_now"}
         return
     clawback = await acting
     match kind:

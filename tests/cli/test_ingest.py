@@ -164,7 +164,7 @@ def test_a_conflict_is_told_and_stores_nothing_of_it(shell: Shell) -> None:
     other = {**sent, "data": {**sent["data"], "channel": "social"}}
     ran = shell("ingest", shell.file("facts.jsonl", lines(sent, other, claimed)))
     assert (ran.code, ran.out.partition(", 1 ref")[0]) == (1, "2 recorded, 0 repeated, 0 refused, 1 in conflict")
-    assert ran.problems == ["line 2: fact (test, r1-1) was recorded before with another payload; send a new id"]
+    assert ran.problems == ["line 2: fact (test, r1-1) was recorded before with another payload; send it with a new id"]
     assert shell.ask("SELECT data->>'channel' FROM fact WHERE event_id = 'r1-1'") == [("email",)]
 
 

@@ -13,10 +13,9 @@ from typing import Any, Final, get_args
 
 import pytest
 from typer.core import TyperArgument
-from typer.main import get_command
 
 from models.session import Database
-from referral_rewards.cli import main
+from referral_rewards.cli.commands import app
 from referral_rewards.config.credentials import Purpose, store, store_defaults
 from referral_rewards.domain.people.authority import Role
 from referral_rewards.register.people import tokens, users
@@ -31,7 +30,7 @@ WITHOUT_TOKEN: Final = {
 UUID: Final = "00000000-0000-0000-0000-000000000001"
 #: A value for what a command takes, by the name that its help gives it.
 VALUES: Final = {
-    "FILE.jsonl|FILE.csv": "facts.jsonl",
+    "FILE": "facts.jsonl",
     "FILE.yaml": "program.yaml",
     "PROGRAM": "acme-friends",
     **dict.fromkeys(("PAYOUT", "CASE", "CYCLE", "ID"), UUID),
@@ -52,7 +51,7 @@ def commands() -> Iterator[tuple[str, Any]]:
             else:
                 yield " ".join((*words, name)), each
 
-    yield from below(get_command(main.app), ())
+    yield from below(app(), ())
 
 
 TREE: Final = dict(commands())

@@ -36,7 +36,7 @@ async def test_a_request_that_is_part_of_another_referral_leads_there(desk: Desk
     assert (shown["merged_into"], shown["status"], shown["reason"]) == ("r1", None, None)
     async with desk.browser("ada") as browser:
         said = text_of(await browser.get(f"/referrals/{request}"))
-    assert "It turned out to speak of r1" in said
+    assert "This request belongs to referral r1 and is evidence there." in said
     assert "Next deadline" in said
 
 

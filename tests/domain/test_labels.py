@@ -8,7 +8,7 @@ import pytest
 
 from referral_rewards.domain.books.accounts import AccountKind
 from referral_rewards.domain.books.ledger import DeductionKind
-from referral_rewards.domain.books.reconciliation import DifferenceKind, ListedState
+from referral_rewards.domain.books.reconciliation import DifferenceKind, ListedState, ReconciliationState
 from referral_rewards.domain.claims.approval import REASON_CODES, DecisionKind
 from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendation, Result
 from referral_rewards.domain.claims.fraud import SIGNALS
@@ -22,6 +22,7 @@ from referral_rewards.domain.facts.identity import SELF_REFERRAL_KINDS
 from referral_rewards.domain.facts.payloads import Channel, FactType, ReversalKind
 from referral_rewards.domain.labels import VOCABULARIES, label, labels, listed
 from referral_rewards.domain.notices.contact import Template
+from referral_rewards.domain.notices.states import NoticeState
 from referral_rewards.domain.payees.tax_forms import FormStanding
 from referral_rewards.domain.payees.tax_thresholds import NO_REGIME, THRESHOLDS
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
@@ -32,9 +33,7 @@ from referral_rewards.domain.referrals.inquiries import Answer, Moment
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.register import payout_history
 from referral_rewards.register.notices.rows import Audience
-from referral_rewards.register.notices.rows import State as LetterState
 from referral_rewards.register.people.users import Scope
-from referral_rewards.register.reconciliations.rows import State as ReconciliationState
 from referral_rewards.reporting.queue.filters import FLAGS, Sort, Waits
 
 SOURCE = Path(__file__).parents[2] / "referral_rewards"
@@ -62,7 +61,7 @@ CODES: dict[str, Collection[str]] = {
     "kind": RewardKind,
     "leg_state": LEG_STATES,
     "letter": Template,
-    "letter_state": LetterState,
+    "letter_state": NoticeState,
     "listed_state": ListedState,
     "mark": SELF_REFERRAL_KINDS,
     "moment": Moment,

@@ -397,7 +397,7 @@ async def test_a_rail_that_is_not_connected_is_named(database_url: str) -> None:
         doing = Reconciliations(office.database, {"stripe_transfer": office.case.rail})
         request = ReconciliationRequest(reconciliation=str(asked), now=NOW)
         for activity in (doing.list_page, doing.compare_some):
-            with pytest.raises(ApplicationError, match="Tremendous is not connected here"):
+            with pytest.raises(ApplicationError, match="Tremendous is not connected"):
                 await ActivityEnvironment().run(activity, request)
         await ActivityEnvironment().run(doing.abandon_reconciliation, request, "not connected")
         async with office.database.transaction() as connection:

@@ -72,7 +72,7 @@ async def test_another_unique_index_is_no_order_that_is_rewarded_already(crowd: 
 async def test_a_subject_that_is_linked_already_is_refused(crowd: Crowd) -> None:
     await _enter(crowd, "paula", "fiona")
     await _link(crowd, "paula")
-    with pytest.raises(RequestInvalid, match="is linked to a user already"):
+    with pytest.raises(RequestInvalid, match="is already linked to a user"):
         await _link(crowd, "fiona")
 
 

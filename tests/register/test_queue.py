@@ -197,7 +197,7 @@ async def test_a_payout_of_several_referrals_has_one_entry_and_a_cycle_its_own_u
         assert [(each.referral_id, each.exception) for each in kept] == [("", "cycle"), ("a", "payout_refused")]
         found = await shown(connection, desk.parts.keys, Filters(), None, datetime.now(UTC))
         assert [(each.referral, each.about) for each in found.entries] == [
-            (None, "the payout cycle of acme-friends that was due on 2026-07-01 has a list"),
+            (None, "payout cycle of acme-friends, due on 2026-07-01"),
             ("a", "closed account"),
         ]
         assert all(each.to_do for each in found.entries)

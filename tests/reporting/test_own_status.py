@@ -5,23 +5,42 @@ from typing import Any
 import pytest
 
 from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.clawbacks.states import ClawbackKind
+from referral_rewards.domain.payouts.legs import LegState
 from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.programs.terms import RewardKind
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.reporting.clawbacks import ClawbackMade
+from referral_rewards.reporting.referrals.everything import CaseOfReferral, LegShown, PayoutOfReferral, ReferralShown
 from referral_rewards.reporting.referrals.own_status import own_status
+from referral_rewards.reporting.referrals.periods import Told
 
 
-def shown(**changed: Any) -> dict[str, Any]:
+def legs(state: LegState = LegState.PAID) -> tuple[LegShown, ...]:
+    """A reward of 25 USD for the referrer and one of 8 USD for the referee."""
+    return tuple(
+        LegShown.model_construct(
+            role=role, state=state, kind=RewardKind.CASH, amount_minor=amount_minor, currency="USD"
+        )
+        for role, amount_minor in ((Side.REFERRER, 2500), (Side.REFEREE, 800))
+    )
+
+
+def shown(**changed: Any) -> ReferralShown:
     """A referral that is rewarded on both sides, as it is shown to those who work here."""
-    legs = [
-        {"role": role, "state": "paid", "kind": "cash", "amount_minor": amount_minor, "currency": "USD"}
-        for role, amount_minor in (("referrer", 2500), ("referee", 800))
-    ]
-    told = {"why": "The reward was paid.", "next": None, "appeal": None}
-    whole = {"status": "rewarded", "told": told, "appeals": [], "legs": legs, "payouts": [], "clawbacks": []}
-    return {**whole, "communication": [], **changed}
+    whole: dict[str, Any] = {
+        "status": ReferralStatus.REWARDED,
+        "told": Told(why="The reward was paid.", next=None, appeal=None),
+        "legs": legs(),
+        "deadline": None,
+        **dict.fromkeys(("appeals", "payouts", "clawbacks", "communication"), ()),
+    }
+    return ReferralShown.model_construct(**{**whole, **changed})
 
 
-def case(role: str, *recoveries: tuple[str, int]) -> dict[str, Any]:
-    return {"role": role, "clawbacks": [{"kind": kind, "recovered_minor": minor} for kind, minor in recoveries]}
+def case(role: str, *recoveries: tuple[str, int]) -> CaseOfReferral:
+    taken = (ClawbackMade.model_construct(kind=ClawbackKind(kind), recovered_minor=minor) for kind, minor in recoveries)
+    return CaseOfReferral.model_construct(role=Side(role), clawbacks=tuple(taken))
 
 
 @pytest.mark.parametrize(
@@ -43,19 +62,18 @@ def case(role: str, *recoveries: tuple[str, int]) -> dict[str, Any]:
     ],
 )
 def test_of_what_was_taken_back_in_part_it_is_said_what_remains(
-    clawbacks: list[dict[str, Any]], state: str, why: str
+    clawbacks: list[CaseOfReferral], state: str, why: str
 ) -> None:
-    own = own_status(shown(clawbacks=clawbacks), Side.REFERRER)
-    assert [each["state"] for each in own["rewards"]] == [state]
-    assert own["why"] == why
+    own = own_status(shown(clawbacks=tuple(clawbacks)), Side.REFERRER)
+    assert [each.state for each in own.rewards] == [state]
+    assert own.why == why
 
 
 @pytest.mark.parametrize("state", PayoutState)
 @pytest.mark.parametrize("rail", ["manual", "stripe_transfer"])
 def test_where_a_payment_is_on_its_way_no_code_is_told(state: PayoutState, rail: str) -> None:
-    legs = [{**leg, "state": "reserved"} for leg in shown()["legs"]]
-    payouts = [{"role": "referrer", "state": state, "rail": rail}]
-    (own,) = own_status(shown(legs=legs, payouts=payouts), Side.REFERRER)["rewards"]
-    assert "_" not in own["state"]
-    assert ("our bank" in own["state"]) == ((state, rail) == (PayoutState.ACCEPTED, "manual"))
-    assert "review" not in own["state"]
+    its = PayoutOfReferral.model_construct(role=Side.REFERRER, state=state, rail=rail)
+    (own,) = own_status(shown(legs=legs(LegState.RESERVED), payouts=(its,)), Side.REFERRER).rewards
+    assert "_" not in own.state
+    assert ("our bank" in own.state) == ((state, rail) == (PayoutState.ACCEPTED, "manual"))
+    assert "review" not in own.state

@@ -52,8 +52,8 @@ class Dashboard:
 class RailFacts:
     """The properties of a rail.
 
-    ``name`` is its name in terms. ``provider`` is the outside company that runs it, with one request limit and one
-    event secret for all its rails; None: the rail is ours and always available.
+    ``name`` is its name in terms, ``title`` what people are shown. ``provider`` is the outside company that runs it,
+    with one request limit and one event secret for all its rails; None: the rail is ours and always available.
 
     ``currencies`` is None if the provider excludes none. ``steps`` holds the currencies whose amounts must be multiples
     of more than one minor unit, ``exponents`` those whose number of decimals differs from ISO 4217. ``key_window`` is
@@ -62,6 +62,7 @@ class RailFacts:
     """
 
     name: str
+    title: str
     kinds: frozenset[RewardKind]
     provider: str | None = None
     currencies: frozenset[str] | None = None
@@ -126,6 +127,7 @@ def _of_stripe(section: str, named_by: Literal["reference", "destination"] = "re
 
 ACCOUNT_CREDIT: Final = RailFacts(
     name="account_credit",
+    title="account credit",
     kinds=frozenset({_CREDIT}),
     needs_method=False,
     named_by_payee=True,
@@ -133,12 +135,14 @@ ACCOUNT_CREDIT: Final = RailFacts(
 )
 MANUAL: Final = RailFacts(
     name="manual",
+    title="bank transfer by hand",
     kinds=_ALL_KINDS,
     by_hand=True,
     sight=Sight.OURS,
 )
 PAYPAL_PAYOUTS: Final = RailFacts(
     name="paypal_payouts",
+    title="PayPal",
     provider="paypal",
     kinds=frozenset({_CASH}),
     currencies=_PAYPAL_CURRENCIES,
@@ -151,6 +155,7 @@ PAYPAL_PAYOUTS: Final = RailFacts(
 )
 STRIPE_BALANCE: Final = RailFacts(
     name="stripe_balance",
+    title="Stripe customer balance",
     provider="stripe",
     kinds=frozenset({_CREDIT}),
     steps=_STRIPE_STEPS,
@@ -162,6 +167,7 @@ STRIPE_BALANCE: Final = RailFacts(
 )
 STRIPE_PROMOTION: Final = RailFacts(
     name="stripe_promotion",
+    title="Stripe promotion code",
     provider="stripe",
     kinds=frozenset({_DISCOUNT}),
     steps=_STRIPE_STEPS,
@@ -172,6 +178,7 @@ STRIPE_PROMOTION: Final = RailFacts(
 )
 STRIPE_TRANSFER: Final = RailFacts(
     name="stripe_transfer",
+    title="Stripe transfer",
     provider="stripe",
     kinds=frozenset({_CASH}),
     steps=_STRIPE_CASH_STEPS,
@@ -183,6 +190,7 @@ STRIPE_TRANSFER: Final = RailFacts(
 )
 TREMENDOUS: Final = RailFacts(
     name="tremendous",
+    title="Tremendous",
     provider="tremendous",
     kinds=frozenset({_GIFT_CARD}),
     currencies=_TREMENDOUS_CURRENCIES,
