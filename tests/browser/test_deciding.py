@@ -61,7 +61,7 @@ async def test_an_override_takes_two_people_and_says_so(office: Office) -> None:
     for user in ("fiona", "oscar", "paula"):
         page = await office.sign_in(user)
         await page.goto("/claims/r1")
-        await _choose(page, "Approve", "An exception is granted", "siblings, on record")
+        await _choose(page, "Approve", "An exception was granted", "siblings, on record")
         await expect(page.get_by_text("This is an override.")).to_be_visible()
         await page.get_by_role("button", name="Record: approve").click()
         await expect(page.get_by_role("status")).to_contain_text("Recorded")
@@ -73,7 +73,7 @@ async def test_who_signed_is_not_offered_to_sign_again(office: Office) -> None:
     await office.desk.referral("r1", email="dexter@example.com")
     page = await office.sign_in("fiona")
     await page.goto("/claims/r1")
-    await _choose(page, "Approve", "An exception is granted", "siblings, on record")
+    await _choose(page, "Approve", "An exception was granted", "siblings, on record")
     await page.get_by_role("button", name="Record: approve").click()
     # Whoever goes elsewhere before the answer is there may have taken back the asking.
     await expect(page.get_by_role("status")).to_contain_text("Recorded")
@@ -138,7 +138,7 @@ async def test_without_scripts_everything_can_be_decided_too(office: Office) -> 
     await office.desk.referral("r1")
     page = await office.sign_in("paula", java_script_enabled=False)
     await page.goto("/claims/r1")
-    await _choose(page, "Put on hold", "Being investigated", "waits for the shop")
+    await _choose(page, "Put on hold", "Under investigation", "waits for the shop")
     await page.get_by_role("button", name="Record: put on hold").click()
     await expect(page.get_by_role("status")).to_contain_text("Recorded")
     assert await _decisions(office) == [("paula", "hold")]

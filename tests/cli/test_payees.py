@@ -29,7 +29,7 @@ def kept(shell: Shell) -> Shell:
 def test_a_payee_is_shown_for_people_and_for_programs(kept: Shell) -> None:
     ran = kept("payee", "show", "dexter", "--year", "2026")
     assert ran.code == 0
-    for said in ("form W-9, in force, 30 % withheld", "0.00 USD of 2000.00 USD", "tremendous"):
+    for said in ("form W-9, valid, 30 % withheld", "0.00 USD of 2000.00 USD", "tremendous"):
         assert said in ran.out, said
     shown = json.loads(kept("payee", "show", "dexter", "--json").out)
     assert (shown["tax"][0]["standing"], shown["rewards"]) == ("in_force", [])

@@ -78,13 +78,13 @@ async def test_a_payout_is_found_looked_at_and_decided_on(desk: Desk, referrals:
     assert "of r1" in shown
 
     made = await referrals("payout", "retry", one, "--reason", "details_corrected", *_SAYING)
-    assert (made.code, made.out) == (0, f"{one}: retry payout by olga (finance) was recorded as decision 2\n")
+    assert (made.code, made.out) == (0, f"{one}: recorded as decision 2: payout retried by olga (finance)\n")
     assert made.err.startswith(f"payout {one} is refused (no such account): ")
     again = await referrals("payout", "retry", one, "--reason", "details_corrected", *_SAYING)
     assert (again.code, "recorded before as decision 2" in again.out) == (0, True)
     both = await referrals("payout", "cancel", one, other, "--reason", "not_owed", *_SAYING)
-    assert (both.code, both.out) == (1, f"{other}: cancel payout by olga (finance) was recorded as decision 3\n")
-    assert "decided_meanwhile" in both.err
+    assert (both.code, both.out) == (1, f"{other}: recorded as decision 3: payout cancelled by olga (finance)\n")
+    assert f"payout {one}: payout retried by olga, " in both.err
     assert "olga" in (await referrals("payout", "show", one)).out
 
 
@@ -92,7 +92,7 @@ async def test_what_can_not_be_decided_is_one_clear_line(desk: Desk, referrals: 
     one, other = (each["payout"] for each in json.loads((await referrals("payout", "list", "--json")).out))
     for arguments, code, said in (
         (("retry", one, "--reason", "found_at_provider"), 2, "--reason: 'found_at_provider' is none of"),
-        (("settle", one, "--reason", "other", "--reference", "x"), 1, "it does not take settle_payout as it stands"),
+        (("settle", one, "--reason", "other", "--reference", "x"), 1, "in this state you can't record that it was paid; you can"),
         (("settle", one, "--reason", "other"), 2, "Missing option '--reference'"),
         (("settle", one, other, "--reason", "other", "--reference", "x"), 2, "--reference: speaks of one payout"),
         (("retry", one, "--reason", "other", "--digest", "0" * 64), 1, "changed since you looked at it"),

@@ -74,8 +74,8 @@ def test_a_program_that_is_ready_says_what_was_looked_at(shell: Shell) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines() == [
         "acme-friends is ready",
-        "terms: version 1, in force from 2025-01-01 00:00Z; nothing is unclear",
-        "billing: conversions: register (only our own record is read again; no outside source is asked)",
+        "terms: version 1, in force from 2025-01-01 00:00 UTC; nothing is unclear",
+        "billing: conversions: register (only our own records; no outside source is asked)",
         "rails: credit in USD: account_credit",
         "people: finance: fiona",
         "people: operations: oscar",
@@ -111,7 +111,7 @@ def test_billing_is_asked_whether_it_is_there(shell: Shell, shop: str) -> None:
     assert missing == "billing: sources.conversions: shop is not connected; set it in REFERRALS_SOURCES"
     shell.sources["shop"] = Endpoint(shop, "wrong")
     (silent,) = shell("preflight", "acme-friends", "--terms", terms).problems
-    assert silent.startswith("billing: sources.conversions: shop does not answer: ")
+    assert silent.startswith("billing: sources.conversions: shop does not respond: ")
     shell.sources["shop"] = Endpoint(shop, "sesame")
     ran = shell("preflight", "acme-friends", "--terms", terms)
     assert (ran.code, ran.err) == (0, "")

@@ -81,9 +81,9 @@ def test_a_password_that_can_be_guessed_is_refused(shell: Shell, typed: io.Strin
 @pytest.mark.parametrize(
     ("command", "code", "problem"),
     [
-        (("user", "add", "maria", "--role", "finance"), 2, "there is a user 'maria' already"),
+        (("user", "add", "maria", "--role", "finance"), 2, "there is already a user 'maria'"),
         (("user", "add", "p@example.com", "--role", "finance"), 2, "looks like an email address"),
-        (("user", "add", "nobody", "--role", "finance"), 2, "means nobody"),
+        (("user", "add", "nobody", "--role", "finance"), 2, "this name is reserved"),
         (("user", "add", "x", "--role", "finance", "--contact", "nowhere"), 2, "not a valid email address"),
         (("user", "add", "x"), 2, "needs a --role"),
         (("user", "roles", "pauls", "finance"), 1, "there is no user 'pauls'; did you mean 'paula'?"),
@@ -95,7 +95,7 @@ def test_a_password_that_can_be_guessed_is_refused(shell: Shell, typed: io.Strin
         (("user", "contact", "maria"), 2, "give an EMAIL"),
         (("user", "link", "maria"), 2, "name the --issuer and the --subject"),
         (("token", "add", "who", "--label", "x"), 1, "there is no user 'who'"),
-        (("token", "add", "maria", "--label", " "), 2, "say what it is for"),
+        (("token", "add", "maria", "--label", " "), 2, "enter a purpose"),
         (("token", "add", "maria", "--label", "x", "--scope", "events:write"), 1, "this takes the scope events:write"),
         (("token", "revoke", "00000000-0000-0000-0000-000000000000"), 1, "there is no token"),
         (("token", "list", "who"), 1, "there is no user 'who'"),
@@ -116,7 +116,7 @@ def test_a_subject_is_linked_to_one_user(shell: Shell) -> None:
     where = ("--issuer", "https://id.example.com", "--subject", "248289")
     assert shell("user", "link", "maria", *where).code == 0
     refused = shell("user", "link", "fiona", *where)
-    assert (refused.code, refused.problems) == (2, ["--subject: is linked to a user already"])
+    assert (refused.code, refused.problems) == (2, ["--subject: is already linked to a user"])
     assert shell("user", "link", "maria", "--remove").code == 0
     assert shell("user", "link", "fiona", *where).code == 0
 
