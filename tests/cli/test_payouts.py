@@ -92,7 +92,11 @@ async def test_what_can_not_be_decided_is_one_clear_line(desk: Desk, referrals: 
     one, other = (each["payout"] for each in json.loads((await referrals("payout", "list", "--json")).out))
     for arguments, code, said in (
         (("retry", one, "--reason", "found_at_provider"), 2, "--reason: 'found_at_provider' is none of"),
-        (("settle", one, "--reason", "other", "--reference", "x"), 1, "in this state you can't record that it was paid; you can"),
+        (
+            ("settle", one, "--reason", "other", "--reference", "x"),
+            1,
+            "in this state you can't record that it was paid; you can",
+        ),
         (("settle", one, "--reason", "other"), 2, "Missing option '--reference'"),
         (("settle", one, other, "--reason", "other", "--reference", "x"), 2, "--reference: speaks of one payout"),
         (("retry", one, "--reason", "other", "--digest", "0" * 64), 1, "changed since you looked at it"),

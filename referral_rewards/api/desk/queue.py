@@ -1,16 +1,14 @@
 """The queue of what waits for a person, with search, sorting, paging and saved views."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
-from pydantic import ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from referral_rewards.api.dependencies import Its, Parts
 from referral_rewards.api.desk.lists import Counted
@@ -35,26 +33,18 @@ router = APIRouter()
 _HERE: Final = "/queue"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is asked of the queue, with the number of the first entry of the page."""
-
-    filters: Filters
-    start: int
+def _from_one(given: object) -> object:
+    """Count from one where an address holds no number that a page can begin with."""
+    return given if isinstance(given, str) and re.fullmatch("[1-9][0-9]{0,8}", given) else 1
 
 
-def _asked(request: Request) -> Asked:
-    """What an address of the queue asks for: filters as the API takes them, and where in the list the page begins."""
-    given = dict(request.query_params)
-    start = given.pop("start", "1")
-    try:
-        return Asked(Filters.model_validate(given), int(start) if _NUMBER.fullmatch(start) else 1)
-    except ValidationError as error:
-        found = [{**each, "loc": ("query", *each["loc"])} for each in error.errors(include_url=False)]
-        raise RequestValidationError(found) from None
+class Asked(Filters):
+    """What an address of the queue asks for: filters as the API takes them, and the number of its first entry."""
+
+    start: Annotated[int, BeforeValidator(_from_one), Field(exclude=True)] = 1
 
 
-AskedFor = Annotated[Asked, Depends(_asked)]
+AskedFor = Annotated[Asked, Query()]
 
 EXCEPTIONS: Final = {
     Waits.APPROVAL: "Approvals",
@@ -97,10 +87,10 @@ async def save_view(visit: Reader, form: SentForm, parts: Its) -> Response:
 
 
 async def _shown(visit: Visit, parts: Parts, asked: Asked) -> dict[str, Any]:
-    filters, now = asked.filters, datetime.now(UTC)
+    now = datetime.now(UTC)
     asking = Asking(visit.user.name, visit.user.roles)
     async with parts.database.transaction() as connection:
-        found = await waiting.page(connection, parts.keys, filters, asking, now)
+        found = await waiting.page(connection, parts.keys, asked, asking, now)
         counted = await counts(connection, now)
         halts = await halted(connection)
         kept = await saved_views.of_user(connection, visit.user.name)
@@ -110,13 +100,13 @@ async def _shown(visit: Visit, parts: Parts, asked: Asked) -> dict[str, Any]:
         "counted": counted_here,
         "start": asked.start,
         "found": found,
-        "filters": filters,
+        "filters": asked,
         "counts": counted,
         "halts": halts,
         "now": now,
         "views": kept,
-        "query": urlencode(filters.query),
-        "next": urlencode({**filters.query, "after": found.next, "start": counted_here.following})
+        "query": urlencode(asked.query),
+        "next": urlencode({**asked.query, "after": found.next, "start": counted_here.following})
         if found.next
         else None,
         "sorts": [(each, first_upper(label("sort", each))) for each in Sort],
@@ -132,21 +122,20 @@ def _counted(asked: Asked, counted: Counts, number: int, more: bool) -> Counted:
     """Which entries of how many: all are counted by one filter at most, else only where the list ends here."""
     total = None if more else Count(count=asked.start + number - 1, at_least=False)
     if more:
-        match asked.filters.query:
+        match asked.query:
             case {"exception": name} as only if only.keys() <= {"exception", "sort"}:
                 total = counted.exceptions.get(name)
             case {"program": name} as only if only.keys() <= {"program", "sort"}:
                 total = counted.programs.get(name)
             case {"overdue": _} as only if only.keys() <= {"overdue", "sort"}:
                 total = counted.overdue
-            case query if query.keys() <= {"sort"} and asked.filters.sort in _WITH_ALL:
+            case query if query.keys() <= {"sort"} and asked.sort in _WITH_ALL:
                 total = counted.all
     return Counted(asked.start, number, total)
 
 
 #: In these orders nothing is left out for want of an amount or a deadline.
 _WITH_ALL: Final = (Sort.OLDEST, Sort.NEWEST)
-_NUMBER: Final = re.compile("[1-9][0-9]{0,8}")
 
 
 def _as_asked(query: str) -> str:
