@@ -20,7 +20,7 @@ class SourcesSettings(BaseModel):
     """The outside sources. Our own register needs no entry here."""
 
     sources: dict[str, SourceSettings] = Field(
-        default={}, description='Outside sources by their names in the terms: {"shop": {"url": …, "token": …}}'
+        default={}, description='Outside sources, by their name in the terms: {"shop": {"url": …, "token": …}}'
     )
 
     @field_validator("sources")

@@ -38,10 +38,10 @@ class TrialBalance(Shape):
 async def show_balance(
     parts: Its,
     person: Bookkeeper,
-    at: Annotated[Day | None, Query(description="At the end of that day, in UTC; now if none is named.")] = None,
+    at: Annotated[Day | None, Query(description="At the end of this day, in UTC; now by default.")] = None,
     kind: AccountKind | None = None,
-    settled: Annotated[bool, Query(description="Also accounts that come to nothing.")] = False,
-    after: Annotated[Text, Query(description="`next` of the page before.")] = "",
+    settled: Annotated[bool, Query(description="Also accounts with a zero balance.")] = False,
+    after: Annotated[Text, Query(description="The value of `next` from the previous page.")] = "",
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
 ) -> TrialBalance:
     """Lists the balance of each account; accounts with a zero balance are left out unless requested.
@@ -74,7 +74,7 @@ async def show_balance(
 async def export_ledger(
     parts: Its,
     person: Bookkeeper,
-    format: Annotated[FileFormat, Query(description="Beancount's text, or one line a posting in CSV.")],  # noqa: A002
+    format: Annotated[FileFormat, Query(description="Beancount text, or CSV with one line for each posting.")],  # noqa: A002
     since: Since = None,
     until: Until = None,
 ) -> StreamingResponse:

@@ -123,7 +123,7 @@ async def show_terms(
     program: NamedInPath,
     connection: Reading,
     person: Person,
-    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="The newest if none is named.")] = None,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="The newest version by default.")] = None,
 ) -> PlainTextResponse:
     """Returns the YAML of a version."""
     return PlainTextResponse(await programs.shown(connection, program, version))

@@ -29,7 +29,7 @@ async def tax_report(
     parts: Its,
     person: Bookkeeper,
     year: Year,
-    regime: Annotated[Regime | None, Query(description="Only under this regime.")] = None,
+    regime: Annotated[Regime | None, Query(description="Only under this tax regime.")] = None,
 ) -> StreamingResponse:
     """Returns a line for each payee and currency: the amounts paid by kind, whether they must be reported, the form on
     file, and the amounts withheld and returned. It contains ids and no personal data."""
