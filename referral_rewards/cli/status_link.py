@@ -9,7 +9,7 @@ from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import Data, say, tell
 from referral_rewards.cli.credentials import As
 from referral_rewards.config.credentials import Purpose
-from referral_rewards.domain.claims.sides import Side
+from referral_rewards.domain.referrals.lifecycle import Side
 
 
 def status_link(

@@ -15,8 +15,7 @@ from referral_rewards.domain.clawbacks.proposals import to_do
 from referral_rewards.domain.clawbacks.states import CLAIMED, CaseState, ClawbackKind, ClawbackState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.payouts.legs import WAS_PAID
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.states import WAS_PAID, PayoutState
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.reporting import counting, decisions
 from referral_rewards.reporting.counting import Count

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Rival
-from referral_rewards.domain.decisions.overdue import patience
+from referral_rewards.domain.decisions.waiting import patience
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, TIMED, Reason, ReferralStatus
 from referral_rewards.domain.referrals.standing import Standing

@@ -11,7 +11,7 @@ from models.statuses import spelled, statement
 from referral_rewards.domain import calendar
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
 from referral_rewards.domain.payees.tax_forms import FormStanding
-from referral_rewards.domain.payouts.legs import LegState
+from referral_rewards.domain.payouts.states import LegState
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.reporting import counting
 from referral_rewards.reporting.counting import Count

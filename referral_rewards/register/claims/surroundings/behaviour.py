@@ -16,8 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain import web_addresses
-from referral_rewards.domain.claims.behaviour import Behaviour, Pace, Refunds
-from referral_rewards.domain.claims.dossier import Dossier
+from referral_rewards.domain.claims.dossier import Behaviour, Dossier, Pace, Refunds
 from referral_rewards.domain.claims.signals.of_behaviour import PAST_DAYS
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.register.claims import blocklist
