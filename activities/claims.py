@@ -5,8 +5,8 @@ from temporalio import activity
 from activities.inquiries import Hearing
 from activities.messages import JudgeRequest
 from activities.moment import moment
+from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.domain.referrals.standing import Standing
 
 
 class Claims:

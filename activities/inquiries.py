@@ -7,6 +7,7 @@ from functools import partial
 
 from models.session import Database
 from referral_rewards.domain.facts.events import too_far_ahead
+from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.inquiries import (
     Answer,
     Answers,
@@ -17,7 +18,6 @@ from referral_rewards.domain.referrals.inquiries import (
     told_otherwise,
     unavailable,
 )
-from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement

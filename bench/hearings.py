@@ -14,9 +14,9 @@ from models.session import Database
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.inquiries import Moment
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register import outbox, programs
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.decisions import chain as decisions

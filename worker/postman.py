@@ -7,7 +7,7 @@ from typing import Any, Final
 import structlog
 
 from models.session import Database
-from referral_rewards.domain.notices.states import NoticeState
+from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.notices.composing import Written
 from referral_rewards.notices.port import Delivered, Later, Mailer, Message, Outcome, Refused
 from referral_rewards.notices.webhook import Webhooks
