@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from referral_rewards.api.dependencies import Its, Parts
-from referral_rewards.api.desk import decision_words
+from referral_rewards.api.desk import words
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.problems import said, status_of
@@ -227,7 +227,7 @@ def _page(
         zone=found.timeline.zone if found.timeline else None,
         run=run_of(parts, shown.referral),
         onward=f"?{urlencode({'from': typed.came_by})}" if typed.came_by else "",
-        keys=decision_words.KEYS,
+        keys=words.KEYS,
         codes=REASON_CODES,
         note_length=NOTE_LENGTH_MAX,
         **{"stale": False, "changed": [], "meanwhile": [], **more},

@@ -6,8 +6,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from referral_rewards.api.dependencies import Its
-from referral_rewards.api.desk.lists import Start, counted
-from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.pages import Start, counted, page
 from referral_rewards.api.desk.session.visiting import Bookkeeper
 from referral_rewards.api.desk.words import day_in
 from referral_rewards.api.v1.fields import TEXT

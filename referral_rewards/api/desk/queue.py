@@ -11,8 +11,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BeforeValidator, Field, ValidationError
 
 from referral_rewards.api.dependencies import Its, Parts
-from referral_rewards.api.desk.lists import Counted
-from referral_rewards.api.desk.pages import page, part
+from referral_rewards.api.desk.pages import Counted, page, part
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.words import first_upper
 from referral_rewards.domain.claims.findings import Recommendation
