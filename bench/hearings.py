@@ -29,7 +29,7 @@ from referral_rewards.register.payouts import sending as payouts
 from referral_rewards.register.payouts.sending import ToSend
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.sources.connected import RegisterSource
+from referral_rewards.sources.http import RegisterSource
 
 PEPPER: Final = b"a pepper for measuring only"
 _PEOPLE: Final = ("olga", "otto")

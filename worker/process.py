@@ -20,7 +20,7 @@ from referral_rewards.rails.connected import outside
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.notices import status_links
-from referral_rewards.sources.connected import connected
+from referral_rewards.sources.http import connected
 from referral_rewards.temporal import connect
 from worker.build import payouts_worker, postman, provider_worker, referrals_worker
 from worker.connections import Connections
