@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.inquiries import Hearing, Inquiries
+from activities.claims import Hearing, Inquiries
 from bench import fresh
 from bench.past import MAIN, OTHERS
 from models.session import Database

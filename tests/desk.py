@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from activities.inquiries import Hearing, Inquiries
+from activities.claims import Hearing, Inquiries
 from models.session import Database
 from referral_rewards.api.app import create_app
 from referral_rewards.api.dependencies import Parts

@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
-from referral_rewards.reporting.books.span import see_one_moment
+from referral_rewards.reporting.books.journal import see_one_moment
 
 _BLOCK_CHARACTERS: Final = 32_768
 

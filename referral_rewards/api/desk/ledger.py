@@ -14,7 +14,7 @@ from referral_rewards.api.v1.ledger import FileFormat, file_of
 from referral_rewards.domain.books.accounts import AccountKind
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.reporting.books.balances import Wanted, balances, count, totals_by_kind
-from referral_rewards.reporting.books.span import Span, see_one_moment
+from referral_rewards.reporting.books.journal import Span, see_one_moment
 
 router = APIRouter()
 

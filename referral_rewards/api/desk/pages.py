@@ -18,7 +18,7 @@ from referral_rewards.api.desk import words
 from referral_rewards.api.desk.session.visiting import CSRF_FIELD, Visit
 from referral_rewards.api.desk.words import Clock
 from referral_rewards.register import programs
-from referral_rewards.reporting.counting import Count
+from referral_rewards.reporting.shape import Count
 
 STATIC: Final = Path(__file__).parent.parent / "static"
 

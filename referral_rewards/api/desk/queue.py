@@ -20,12 +20,12 @@ from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.queue import saved_views
-from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.queue import entries as waiting
 from referral_rewards.reporting.queue.counts import Counts, counts
 from referral_rewards.reporting.queue.filters import FLAGS, Filters
 from referral_rewards.reporting.queue.search import Asking
 from referral_rewards.reporting.rails import halted
+from referral_rewards.reporting.shape import Count
 
 router = APIRouter()
 

@@ -16,7 +16,7 @@ from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.register.people.users import User
 from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.reporting import reconciliations as reporting
-from referral_rewards.reporting.books.span import Span
+from referral_rewards.reporting.books.journal import Span
 from referral_rewards.reporting.reconciliations import FoundDifference, Reconciliation
 
 router = APIRouter(prefix="/v1/reconciliations", tags=["ledger"])
