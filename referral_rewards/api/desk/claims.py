@@ -19,9 +19,8 @@ from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.problems import said, status_of
 from referral_rewards.api.recording import recorded
-from referral_rewards.domain.claims.advice import advice
+from referral_rewards.domain.claims.advice import Change, advice, changes
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind, check_words
-from referral_rewards.domain.claims.changes import Change, changes
 from referral_rewards.domain.errors import (
     BadInput,
     DecisionRefused,
