@@ -88,7 +88,7 @@ def test_a_program_that_is_ready_says_what_was_looked_at(shell: Shell) -> None:
     ran = shell("preflight", "acme-friends", "--json")
     (gap,) = json.loads(ran.out)["gaps"]
     assert (ran.code, ran.err, gap["area"]) == (1, "", "people")
-    assert gap["what"] == "nobody who can sign in is finance, which is needed for an override"
+    assert gap["what"] == "nobody who can sign in has the role finance, which is needed for an override"
 
 
 def test_terms_are_judged_before_they_are_published(shell: Shell) -> None:
