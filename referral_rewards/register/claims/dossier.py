@@ -74,18 +74,10 @@ async def rivals(connection: AsyncConnection, case: Case) -> tuple[Rival, ...]:
             claimed_at=row.claimed_at,
             core_digest=settled.get(row.id, row.core_digest),
             settled=row.id in settled,
+            won=row.won,
         )
         for row in rows
     )
-
-
-async def lost_to(connection: AsyncConnection, referral: str, found: Sequence[Rival]) -> str | None:
-    """Return the rival whose approval settled the attribution dispute against this referral; None if none did."""
-    rewarded = [rival.referral for rival in found if rival.rewarded]
-    if not rewarded:
-        return None
-    winner = await connection.execute(_LOST_TO, {"referral": referral, "rivals": rewarded})
-    return winner.scalar_one_or_none()
 
 
 def fingerprint(found: Sequence[Rival]) -> str:
@@ -217,7 +209,8 @@ SELECT r.id, r.referrer, r.program, r.order_id, r.status, r.claimed_at, c.core_d
        EXISTS (
            SELECT 1 FROM leg WHERE referral_id = r.id AND state NOT IN :freed
            OFFSET 0
-       ) AS rewarded
+       ) AS rewarded,
+       coalesce(jsonb_exists(r.settled_rivals, :id), false) AS won
 FROM candidates JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
 WHERE r.id <> :id AND r.merged_into IS NULL AND r.status IS NOT NULL
   AND (r.program = :program OR r.order_id = :order)
@@ -226,7 +219,3 @@ ORDER BY r.id
         freed=FREED,
     )
 )
-
-_LOST_TO: Final = text("""
-SELECT id FROM referral WHERE id = ANY(CAST(:rivals AS text[])) AND jsonb_exists(settled_rivals, :referral) LIMIT 1
-""")
