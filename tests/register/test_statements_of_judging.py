@@ -23,14 +23,15 @@ _Act = Callable[..., Awaitable[Standing]]
 #: Facts are judged once their allowance to arrive late is over.
 LATER: Final = NOW + timedelta(hours=2)
 HOUR: Final = timedelta(hours=1)
-#: The signals that the example program weighs; and a program that weighs none.
-WEIGHED: Final = {"the example's signals": yaml.safe_load(PROGRAM.read_text())["fraud"], "no signal": {}}
+_EXAMPLE: Final = yaml.safe_load(PROGRAM.read_text())
+#: A program that weighs signals, caps rewards and taxes them; and one that does none of it.
+TERMS: Final = {"as the example's": {name: _EXAMPLE[name] for name in ("fraud", "limits", "tax")}, "the least": {}}
 
 #: Measured; none may rise.
 FIRST_MAX: Final = 5
-ASSEMBLED_MAX: Final = {"the example's signals": 19, "no signal": 12}
+ASSEMBLED_MAX: Final = {"as the example's": 14, "the least": 9}
 UNCHANGED_MAX: Final = 4
-APPROVED_MAX: Final = {"the example's signals": 37, "no signal": 30}
+APPROVED_MAX: Final = {"as the example's": 37, "the least": 28}
 
 
 @pytest.fixture
@@ -40,20 +41,20 @@ async def crowd(database_url: str) -> AsyncIterator[Crowd]:
     await database.close()
 
 
-@pytest.mark.parametrize("signals", WEIGHED)
-async def test_a_judgement_sends_few_statements_from_the_first_to_the_approval(crowd: Crowd, signals: str) -> None:
-    await crowd.publish("friends", changes={"fraud": WEIGHED[signals]})
+@pytest.mark.parametrize("terms", TERMS)
+async def test_a_judgement_sends_few_statements_from_the_first_to_the_approval(crowd: Crowd, terms: str) -> None:
+    await crowd.publish("friends", changes=TERMS[terms])
     await crowd.live(enrolment("dexter") + life("earlier", "dexter", referee="ann", order="before"))
     await _told(crowd, life("a", "dexter", referee="brie", order="o"))
     judgement = Judgement(crowd.keys)
 
     await _judged(crowd, judgement.judge, LATER, _S.IN_REVIEW, FIRST_MAX)
-    await _judged(crowd, judgement.assemble, LATER, _S.AWAITING_APPROVAL, ASSEMBLED_MAX[signals])
+    await _judged(crowd, judgement.assemble, LATER, _S.AWAITING_APPROVAL, ASSEMBLED_MAX[terms])
     await _judged(crowd, judgement.judge, LATER + HOUR, _S.AWAITING_APPROVAL, UNCHANGED_MAX)
 
     crowd.now = LATER + HOUR
     await crowd.approve("a", "paula")
-    await _judged(crowd, judgement.judge, LATER + 2 * HOUR, _S.APPROVED, APPROVED_MAX[signals])
+    await _judged(crowd, judgement.judge, LATER + 2 * HOUR, _S.APPROVED, APPROVED_MAX[terms])
     await _judged(crowd, judgement.judge, LATER + 3 * HOUR, _S.APPROVED, UNCHANGED_MAX)
 
 

@@ -18,6 +18,8 @@ from referral_rewards.register.claims import reservations
 from referral_rewards.register.claims.dossier import rivals
 from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.queue import upkeep
+from referral_rewards.register.queue.projection import Due
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case
 from referral_rewards.register.referrals.closing import late_at_closing
@@ -84,6 +86,8 @@ async def _save(
     """Save what is known to the row, plan the messages about a change, and return the row."""
     row = await referrals.write(connection, case.row, case.now, stored=case.stored, **known)
     assert row.status is not None
+    if row.status is _S.AWAITING_APPROVAL and row.waiting_since is not None:
+        upkeep.date(connection, row.id, Due(row.waiting_since, patience(row.waiting_since, case.terms)))
     await notices.tell_of_status(connection, case, row.status, Reason(row.reason) if row.reason else None, claim)
     return row
 
