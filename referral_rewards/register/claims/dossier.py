@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -76,7 +76,7 @@ def _whose_rivals(case: Case) -> dict[str, Any]:
 
 
 def _rivals_of(case: Case, rows: Iterable["_RivalRow | Row[Any]"]) -> tuple[Rival, ...]:
-    settled: Mapping[str, str | None] = case.row.settled_rivals or {}
+    settled = case.row.settled_rivals or {}
     return tuple(
         Rival(
             referral=row.id,

@@ -57,8 +57,9 @@ async def put_before_approvers(connection: AsyncConnection, case: Case) -> Case:
 
 def waits_since(case: Case) -> datetime | None:
     """Return since when a claim waits that a judgement leaves with its approvers; None while it is held."""
-    since: datetime | None = case.row.waiting_since
-    return since if case.row.status in BEFORE_PAYMENT else _waiting_since(case, _S.AWAITING_APPROVAL)
+    if case.row.status in BEFORE_PAYMENT:
+        return case.row.waiting_since
+    return _waiting_since(case, _S.AWAITING_APPROVAL)
 
 
 def _known(case: Case, status: ReferralStatus, again_at: datetime | None = None) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Case:
     of ours (SPEC §3).
     """
 
-    row: Any
+    row: Referral
     now: datetime
     version: int
     terms: Terms
@@ -47,7 +47,7 @@ class Case:
 
     def took_effect(self, fact: Fact) -> bool:
         """Return whether a fact that was already known has taken effect since the referral was last judged."""
-        last: datetime | None = self.row.judged_at
+        last = self.row.judged_at
         return last is not None and last < fact.occurred_at <= self.now
 
 
@@ -65,11 +65,11 @@ class Past:
         return tuple(each.fact for each in self.linked)
 
 
-async def open_case(connection: AsyncConnection, row: Any, now: datetime) -> Case | None:
+async def open_case(connection: AsyncConnection, row: Referral | Row[Any], now: datetime) -> Case | None:
     """Return the case on all facts of the referral; None if no fact has begun it, or no terms were in force then."""
     found = (await connection.execute(_PAST, {"referral": row.id})).one()
     past = await past_of(connection, found)
-    return case_on(row, now, past.facts, past)
+    return case_on(referrals.of_row(row), now, past.facts, past)
 
 
 async def past_of(connection: AsyncConnection, row: Row[Any]) -> Past:
@@ -80,7 +80,7 @@ async def past_of(connection: AsyncConnection, row: Row[Any]) -> Past:
     return Past(referrals.linked(row.facts), known, row.approved_at)
 
 
-def case_on(row: Any, now: datetime, facts: Sequence[Fact], past: Past) -> Case | None:
+def case_on(row: Referral, now: datetime, facts: Sequence[Fact], past: Past) -> Case | None:
     """Return the case on these facts alone; None as for `open_case`."""
     admitted = _admitted(row, facts, past.approved_at)
     # Two machines' clocks may differ; time must not go back behind the last judgement.
@@ -105,7 +105,7 @@ def next_ahead(facts: Iterable[Fact], now: datetime) -> datetime | None:
     return min((fact.occurred_at for fact in facts if fact.occurred_at > now), default=None)
 
 
-def _admitted(row: Any, facts: Sequence[Fact], approved_at: datetime | None) -> tuple[Fact, ...]:
+def _admitted(row: Referral, facts: Sequence[Fact], approved_at: datetime | None) -> tuple[Fact, ...]:
     """Return the facts that count.
 
     Withdrawals do not count if they came after a valid approval, or before a reopening that was decided in spite of
@@ -119,7 +119,7 @@ def _admitted(row: Any, facts: Sequence[Fact], approved_at: datetime | None) -> 
     return tuple(fact for fact in facts if fact not in void)
 
 
-def _begins_otherwise(row: Any, fact: Fact) -> bool:
+def _begins_otherwise(row: Referral, fact: Fact) -> bool:
     """Return whether a fact takes precedence over the one that the row names as the referral's origin."""
     began = (row.origin_rank, row.began_at, row.origin_source, row.origin_event)
     able = fact.type in _RANKS and "program" in fact.data and bool(fact.data.keys() & {"referrer", "referrer_code"})
