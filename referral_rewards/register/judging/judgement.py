@@ -186,8 +186,9 @@ class Judgement:
         if ruled is Ruling.APPROVED:
             return await self._approved(connection, case, file, claim, made, answers)
         await self._cancel(connection, case, file, "the approval no longer holds")
+        standing = await verdicts.write(connection, case, _S.AWAITING_APPROVAL, claim)
         await self._remind(connection, before, case, claim, made)
-        return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, claim)
+        return standing
 
     async def _remind(
         self, connection: AsyncConnection, before: Referral, case: Case, claim: RewardClaim, made: Sequence[Decision]
