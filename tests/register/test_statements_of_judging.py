@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from models.session import Database
+from referral_rewards.domain.claims import fraud
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
@@ -25,13 +26,17 @@ LATER: Final = NOW + timedelta(hours=2)
 HOUR: Final = timedelta(hours=1)
 _EXAMPLE: Final = yaml.safe_load(PROGRAM.read_text())
 #: A program that weighs signals, caps rewards and taxes them; and one that does none of it.
-TERMS: Final = {"as the example's": {name: _EXAMPLE[name] for name in ("fraud", "limits", "tax")}, "the least": {}}
+TERMS: Final = {
+    "every signal": {"fraud": {"weights": dict.fromkeys(fraud.SIGNALS, 1), "blocked_sites": ["coupons.com"]}},
+    "as the example's": {name: _EXAMPLE[name] for name in ("fraud", "limits", "tax")},
+    "the least": {},
+}
 
 #: Measured; none may rise.
 FIRST_MAX: Final = 5
-ASSEMBLED_MAX: Final = {"as the example's": 14, "the least": 9}
+ASSEMBLED_MAX: Final = {"every signal": 19, "as the example's": 13, "the least": 8}
 UNCHANGED_MAX: Final = 4
-APPROVED_MAX: Final = {"as the example's": 37, "the least": 28}
+APPROVED_MAX: Final = {"every signal": 39, "as the example's": 36, "the least": 28}
 
 
 @pytest.fixture

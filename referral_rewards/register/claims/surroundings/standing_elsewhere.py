@@ -24,7 +24,7 @@ async def barred(connection: AsyncConnection, gathered: Dossier) -> int | None:
     who |= {(program, gathered.referrer) for program in programs if gathered.referrer}
     who.discard((gathered.origin.program, gathered.referrer))
     keys = sorted(f"referrer:{program}/{referrer}" for program, referrer in who)
-    told = (await connection.execute(_STANDINGS, {"keys": keys, "bound": _MAX})).all()
+    told = (await connection.execute(_STANDINGS, {"keys": keys, "bound": _MAX})).all() if keys else ()
     latest: dict[str, tuple[datetime, bool]] = {}
     for row in told:
         if row.type in _STANDING_TYPES and row.occurred_at <= gathered.now:
