@@ -39,11 +39,12 @@ demo: setup ## Walk through the main job from referral to reward, then exit
 test: setup ## Run the whole suite, against a real PostgreSQL and a real Temporal server
 	@$(BIN)/pytest -n 3 --dist worksteal
 
-check: setup ## Format, lint, types and architecture
+check: setup ## Format, lint, types, architecture, and the schema against models and statements
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -q tests/models/test_migrations.py tests/architecture/test_sql.py
 
 format: setup ## Put the code into the format that `check` asks for
 	$(BIN)/ruff format .

@@ -54,7 +54,7 @@ class Clawback:
             clawback,
             start_to_close_timeout=timedelta(seconds=10),
             retry_policy=_UNTIL_IT_WORKS,
-            summary="By which queue its rail is called",
+            summary="Find the task queue of its rail",
         )
         return await workflow.execute_activity_method(
             Clawbacks.reverse_clawback,
@@ -62,7 +62,7 @@ class Clawback:
             task_queue=queue,
             start_to_close_timeout=timedelta(seconds=30),
             retry_policy=_UNTIL_IT_WORKS,
-            summary="Verify the decision, then take back",
+            summary="Verify the decision, then reverse",
         )
 
     async def _wait(self, progress: PayoutProgress, duration: timedelta) -> None:

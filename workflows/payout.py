@@ -70,7 +70,7 @@ class Payout:
             payout,
             start_to_close_timeout=timedelta(seconds=10),
             retry_policy=_UNTIL_IT_WORKS,
-            summary="By which queue its rail is called",
+            summary="Find the task queue of its rail",
         )
 
     async def _wait(self, progress: PayoutProgress, duration: timedelta) -> None:

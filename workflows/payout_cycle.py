@@ -67,7 +67,7 @@ class PayoutCycle:
             start_to_close_timeout=timedelta(minutes=10),
             heartbeat_timeout=timedelta(minutes=2),
             retry_policy=_UNTIL_IT_WORKS,
-            summary="Carry the cycle further",
+            summary="Take the next step of the cycle",
         )
 
     async def _wait(self, progress: CycleProgress) -> None:
@@ -90,5 +90,5 @@ class PayoutCycleDue:
             CyclesDueRequest(program=program, now=workflow.now()),
             start_to_close_timeout=timedelta(seconds=30),
             retry_policy=_UNTIL_IT_WORKS,
-            summary="Open the payout cycle that has fallen due",
+            summary="Open the payout cycle that is due",
         )

@@ -46,7 +46,7 @@ class Reconciliation:
                 reconciliation,
                 start_to_close_timeout=timedelta(seconds=10),
                 retry_policy=_A_FEW_TIMES,
-                summary="By which queue its rail is called",
+                summary="Find the task queue of its rail",
             )
             so_far = so_far or ReconciledSoFar(listed=False, place=None)
             return await self._part_by_part(reconciliation, queue, so_far)
@@ -59,7 +59,7 @@ class Reconciliation:
                 ],
                 start_to_close_timeout=timedelta(seconds=30),
                 retry_policy=_UNTIL_IT_WORKS,
-                summary="Say why it came to nothing",
+                summary="Record why it failed",
             )
             return None
 

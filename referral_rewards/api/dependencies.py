@@ -132,7 +132,7 @@ async def _reading(parts: Its) -> AsyncIterator[AsyncConnection]:
 Reading = Annotated[AsyncConnection, Depends(_reading)]
 """A transaction for a request that only reads."""
 
-bearer = HTTPBearer(auto_error=False, description="A token from `referrals user add`.")
+bearer = HTTPBearer(auto_error=False, description="A token from `referrals token add` or `referrals user add`.")
 """The token in a request, if there is one."""
 
 

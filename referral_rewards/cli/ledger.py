@@ -37,7 +37,7 @@ Until = Annotated[datetime | None, typer.Option("--until", metavar="DATE", forma
 @commands.command()
 def balance(
     at: At = None,
-    everything: Annotated[bool, typer.Option("--all", help="Also accounts that come to nothing.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also accounts with a zero balance.")] = False,
     as_json: AsJson = False,
     user: As = None,
     data: Data = None,
@@ -74,7 +74,7 @@ def _print_table(day: date | None, totals: list[dict[str, Any]], accounts: Itera
 
 @commands.command()
 def export(
-    format_: Annotated[Format, typer.Option("--format", help="Beancount's text, or one line a posting in CSV.")],
+    format_: Annotated[Format, typer.Option("--format", help="Beancount text, or CSV with one line for each posting.")],
     since: Since = None,
     until: Until = None,
     output: Output = None,

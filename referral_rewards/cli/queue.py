@@ -17,15 +17,15 @@ Program = Annotated[str, typer.Option("--program", metavar="NAME", help="Of this
 Route = Annotated[str, typer.Option("--route", metavar="ROLE", help="That this role has a part in approving.")]
 FlagOption = Annotated[str, typer.Option("--flag", metavar="FLAG", help="That carry this flag; `none`: no flag.")]
 Exception_ = Annotated[str, typer.Option("--exception", metavar="KIND", help=f"Why it waits: {', '.join(Waits)}.")]
-Advice = Annotated[str, typer.Option("--recommendation", metavar="ADVICE", help="What the rules advise.")]
+Advice = Annotated[str, typer.Option("--recommendation", metavar="ADVICE", help="The recommendation of the rules.")]
 Days = Annotated[str, typer.Option("--older-than-days", metavar="N", help="Waiting for so many days.")]
 Overdue = Annotated[bool, typer.Option("--overdue", help="Only what has waited for longer than the terms allow.")]
 Mine = Annotated[
     str | None, typer.Option("--for", metavar="USER", help="Only what this user can decide and has not signed.")
 ]
-CurrencyOption = Annotated[str, typer.Option("--currency", metavar="CODE", help="Of the amounts.")]
-Least = Annotated[str, typer.Option("--amount-min", metavar="AMOUNT", help="Rewards together of at least so much.")]
-Most = Annotated[str, typer.Option("--amount-max", metavar="AMOUNT", help="Rewards together of at most so much.")]
+CurrencyOption = Annotated[str, typer.Option("--currency", metavar="CODE", help="With amounts in this currency.")]
+Least = Annotated[str, typer.Option("--amount-min", metavar="AMOUNT", help="With rewards of at least this total.")]
+Most = Annotated[str, typer.Option("--amount-max", metavar="AMOUNT", help="With rewards of at most this total.")]
 Text = Annotated[
     str, typer.Option("--search", metavar="TEXT", help="How a referral, referrer, customer or order begins.")
 ]

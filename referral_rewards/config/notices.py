@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
-from referral_rewards.config.web import HttpUrl
+from referral_rewards.domain.web_addresses import HttpUrl
 from referral_rewards.notices.envelope import NoAddress, address
 from referral_rewards.notices.port import Mailer
 from referral_rewards.notices.smtp import MailFolder, MailServer, Smtp
@@ -46,12 +46,12 @@ class NoticeSettings(BaseModel):
     smtp_url: SecretStr | None = Field(
         default=None, description="Mail server, as smtp://user:password@host:587 (with STARTTLS) or smtps://…"
     )
-    mail_from: str = Field(default="Referral rewards <referrals@localhost>", description="Whom letters come from")
+    mail_from: str = Field(default="Referral rewards <referrals@localhost>", description="Sender of the letters")
     mail_folder: Path | None = Field(
-        default=None, description="Folder that letters are written to as .eml files, where no mail server is set"
+        default=None, description="Folder for letters as .eml files, if no mail server is set"
     )
     webhooks: dict[str, WebhookSettings] = Field(
-        default={}, description='Who is told of events: {"crm": {"url": …, "secret": "whsec_…", "events": ["claim.*"]}}'
+        default={}, description='Where events are sent: {"crm": {"url": …, "secret": "whsec_…", "events": ["claim.*"]}}'
     )
 
     @field_validator("smtp_url")

@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from referral_rewards.config.stack import PREFIX
-from referral_rewards.config.web import HttpUrl
 from referral_rewards.domain.errors import BadInput, Problem
+from referral_rewards.domain.web_addresses import HttpUrl
 from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess
 
 WebhookSource = Literal["stripe", "paypal", "tremendous"]
@@ -17,26 +17,28 @@ class RailSettings(BaseModel):
     """The settings that connect rails. Settings that belong together must be set together."""
 
     rail_stripe_key: SecretStr | None = Field(
-        default=None, description="Stripe secret or restricted key: connects the rails of Stripe; for payouts alone"
+        default=None,
+        description="Stripe secret or restricted key; connects the Stripe rails; only for the payouts worker",
     )
-    rail_stripe_url: HttpUrl = Field(default="https://api.stripe.com", description="Where Stripe is called")
+    rail_stripe_url: HttpUrl = Field(default="https://api.stripe.com", description="Base URL of Stripe")
     rail_stripe_per_second: float = Field(
-        default=8, gt=0, description="Payouts that go to Stripe each second at most; each is up to three requests"
+        default=8, gt=0, description="Most payouts a second to Stripe; each takes up to three requests"
     )
     rail_paypal_client_id: SecretStr | None = Field(
-        default=None, description="Client id of a PayPal app with payouts: connects paypal_payouts; for payouts alone"
+        default=None,
+        description="Client id of a PayPal app with payouts; connects `paypal_payouts`; only for the payouts worker",
     )
-    rail_paypal_secret: SecretStr | None = Field(default=None, description="The secret of that app")
-    rail_paypal_url: HttpUrl = Field(default="https://api-m.paypal.com", description="Where PayPal is called")
-    rail_paypal_per_second: float = Field(default=5, gt=0, description="Payouts that go to PayPal each second at most")
+    rail_paypal_secret: SecretStr | None = Field(default=None, description="Secret of that app")
+    rail_paypal_url: HttpUrl = Field(default="https://api-m.paypal.com", description="Base URL of PayPal")
+    rail_paypal_per_second: float = Field(default=5, gt=0, description="Most payouts a second to PayPal")
     rail_tremendous_key: SecretStr | None = Field(
-        default=None, description="Tremendous API key: connects tremendous; for payouts alone"
+        default=None, description="Tremendous API key; connects `tremendous`; only for the payouts worker"
     )
     rail_tremendous_url: HttpUrl = Field(
-        default="https://www.tremendous.com", description="Where Tremendous is called, without /api/v2"
+        default="https://www.tremendous.com", description="Base URL of Tremendous, without /api/v2"
     )
     rail_tremendous_per_second: float = Field(
-        default=3, gt=0, description="Payouts that go to Tremendous each second at most; each is up to three requests"
+        default=3, gt=0, description="Most payouts a second to Tremendous; each takes up to three requests"
     )
     rail_tremendous_funding_source: str | None = Field(
         default=None, description="Id of the funding source that gift cards are paid from"
@@ -46,15 +48,15 @@ class RailSettings(BaseModel):
     )
     webhook_secrets: dict[WebhookSource, SecretStr] = Field(
         default={},
-        description='What providers sign events with: {"stripe": "whsec_…", "tremendous": "…"}, and of PayPal the id '
-        "of the webhook; for the API alone",
+        description='Signing secrets for events of providers: {"stripe": "whsec_…", "tremendous": "…"}, and for PayPal '
+        "the webhook's id; only for the API",
     )
     webhook_paypal_certificates: HttpUrl = Field(
         default="https://api.paypal.com/v1/notifications/certs/",
-        description="What the address of a certificate of PayPal's begins with; api.sandbox.paypal.com for its sandbox",
+        description="Beginning of the addresses of PayPal's certificates; api.sandbox.paypal.com for its sandbox",
     )
     webhook_paypal_roots: Path | None = Field(
-        default=None, description="PEM of the roots that it must lead to; those that everybody trusts, if not given"
+        default=None, description="Root certificates to trust, as PEM; the public ones by default"
     )
 
     @field_validator("webhook_secrets")

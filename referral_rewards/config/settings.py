@@ -24,9 +24,9 @@ from referral_rewards.config.stack import (
     local_stack,
     with_driver,
 )
-from referral_rewards.config.web import HttpUrl
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.web_addresses import HttpUrl
 
 #: The issuer's URL: over TLS, or on this machine.
 _ISSUER: Final = r"^(https://|http://(localhost|127\.0\.0\.1)(:\d+)?(/|$))[^\s?#]*$"
@@ -36,16 +36,16 @@ class SignInSettings(BaseModel):
     """Settings of OpenID sign-in. Without an issuer, people sign in with local passwords only."""
 
     oidc_issuer: Annotated[str, StringConstraints(pattern=_ISSUER)] | None = Field(
-        default=None, description="OpenID provider that people sign in with, as it names itself"
+        default=None, description="Issuer of the OpenID provider that people sign in with"
     )
-    oidc_client_id: str | None = Field(default=None, description="What the provider knows us by")
-    oidc_client_secret: SecretStr | None = Field(default=None, description="Our secret there; for the API alone")
-    oidc_name_claim: str = Field(default="preferred_username", description="Claim that people are named by")
+    oidc_client_id: str | None = Field(default=None, description="Our client id at the provider")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Our client secret there; only for the API")
+    oidc_name_claim: str = Field(default="preferred_username", description="Claim with the user's name")
     oidc_roles_claim: str | None = Field(
-        default=None, description="Claim that says which roles people hold; from our register, if not given"
+        default=None, description="Claim with people's roles; our own register by default"
     )
     oidc_roles: dict[str, Role] = Field(
-        default={}, description='Roles by what that claim says: {"finance-team": "finance"}'
+        default={}, description='Roles by the value of that claim: {"finance-team": "finance"}'
     )
 
 
@@ -60,7 +60,7 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
     api_host: str = Field(default="127.0.0.1", description="Address that the API binds")
     api_port: int = Field(default=8700, ge=1, le=65535, description="Port that the API binds")
     trusted_proxies: str = Field(
-        default="", description="Addresses of proxies whose X-Forwarded-For and -Proto the API believes, by commas"
+        default="", description="Proxies whose X-Forwarded-For and -Proto headers the API trusts, comma-separated"
     )
     web_ui_url: HttpUrl | None = Field(
         default=None,
@@ -71,17 +71,17 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
         description=f"Key of the hashes that identities match by: {PEPPER_BYTES_MIN} bytes or more, hex or base64",
     )
     signing_key: Path | None = Field(
-        default=None, description="Ed25519 private key (PEM) that signs decisions; for the API alone"
+        default=None, description="Ed25519 private key (PEM) that signs decisions; only for the API"
     )
     verify_keys: Path | None = Field(
-        default=None, description="JSON list of {key_id, public_key, status}: the keys that decisions are verified by"
+        default=None, description="JSON list of {key_id, public_key, status}: the keys that verify decisions"
     )
     public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+$")] | None = Field(
-        default=None, description="Where people reach the pages; where the API is reached, if not given"
+        default=None, description="Public address of the pages; the API's own address by default"
     )
     referrals_queue: str = Field(default="referrals", description="Temporal task queue without provider secrets")
     payouts_queue: str = Field(default="payouts", description="Temporal task queue whose workers may move money")
-    relay_poll_seconds: float = Field(default=0.5, gt=0, description="Pause between two looks at an empty outbox")
+    relay_poll_seconds: float = Field(default=0.5, gt=0, description="Pause between two reads of an empty outbox")
     ready_file: Path | None = Field(default=None, description="File that a worker touches once it polls")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "text", "json"] = Field(default="auto", description="auto: text on a terminal")

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from referral_rewards.config.web import HttpUrl
 from referral_rewards.domain.referrals.inquiries import REGISTER
+from referral_rewards.domain.web_addresses import HttpUrl
 from referral_rewards.sources.port import Endpoint
 
 
@@ -20,7 +20,7 @@ class SourcesSettings(BaseModel):
     """The outside sources. Our own register needs no entry here."""
 
     sources: dict[str, SourceSettings] = Field(
-        default={}, description='Outside sources by their names in the terms: {"shop": {"url": …, "token": …}}'
+        default={}, description='Outside sources, by their name in the terms: {"shop": {"url": …, "token": …}}'
     )
 
     @field_validator("sources")

@@ -76,7 +76,7 @@ def test_a_program_that_is_ready_says_what_was_looked_at(shell: Shell) -> None:
         "acme-friends is ready",
         "terms: version 1, in force from 2025-01-01 00:00 UTC; nothing is unclear",
         "billing: conversions: register (only our own records; no outside source is asked)",
-        "rails: credit in USD: account_credit",
+        "rails: credit in USD: account credit",
         "people: finance: fiona",
         "people: operations: oscar",
         "people: program_owner: paula",

@@ -4,9 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from referral_rewards.domain.referrals.course import Course
+from referral_rewards.domain.referrals.course import Course, Step, next_step
 from referral_rewards.domain.referrals.lifecycle import PAID, ReferralStatus
-from referral_rewards.domain.referrals.next_step import Step, next_step
 
 _S = ReferralStatus
 #: Every status that time alone gives a referral, and every status that it may have had before.

@@ -301,7 +301,9 @@ async def test_what_was_given_up_and_is_paid_after_all_and_kept_is_a_loss(transf
     _bounce(transfer)
     assert (await transfer.step(HOUR)).state == _S.RETURNED
     (entry,) = await _waits(transfer)
-    assert entry.to_do == "It was paid although it was cancelled, and came back. Nothing is owed: cancel it."
+    assert entry.to_do == (
+        "The payout was cancelled; the provider paid it, and the money came back. Nothing is owed: cancel it."
+    )
     assert await transfer.booked() == 0
     with pytest.raises(ActRefused, match="you can cancel the payout"):
         await transfer.decide(_A.RETRY_PAYOUT)

@@ -10,9 +10,9 @@ import yaml
 from models.session import Database
 from referral_rewards.domain.claims import fraud
 from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register.judging.judgement import Judgement
 from tests.installation import PROGRAM
 from tests.register.crowd import INTAKE, NOW, Crowd, enrolment, life, told

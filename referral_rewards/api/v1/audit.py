@@ -28,7 +28,9 @@ async def list_events(
     connection: Reading,
     person: Person,
     actor: Filter = None,
-    act: Annotated[Filter, Query(description="noun.verb, or a noun for all of its acts")] = None,
+    act: Annotated[
+        Filter, Query(description="A noun and verb, such as `user.add`, or a noun for all its acts.")
+    ] = None,
     subject: Filter = None,
     before: Number = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,

@@ -97,9 +97,12 @@ async def record_batch(
     parts: Its,
     user: Teller,
     sha256: Annotated[
-        str | None, Query(pattern="^[0-9a-f]{64}$", description="Of the whole body, by which it is found again.")
+        str | None,
+        Query(
+            pattern="^[0-9a-f]{64}$", description="Hash of the whole body; an upload sent again is recognised by it."
+        ),
     ] = None,
-    strict: Annotated[bool, Query(description="All of the file or nothing of it; up to 100 MB.")] = False,
+    strict: Annotated[bool, Query(description="Store all of the file or nothing; up to 100 MB.")] = False,
 ) -> StreamingResponse:
     """Stores the facts while they are received, some hundred lines per transaction; responds after the last commit.
 
@@ -146,7 +149,12 @@ async def show_batch(
     parts: Its,
     user: Teller,
     wait: Annotated[
-        int, Query(ge=0, le=_WAIT_SECONDS_MAX, description="Seconds to wait for it, at most; then it answers as it is.")
+        int,
+        Query(
+            ge=0,
+            le=_WAIT_SECONDS_MAX,
+            description="Longest time to wait for it, in seconds; then the answer shows its present state.",
+        ),
     ] = 0,
 ) -> BatchStanding:
     """Returns how many referrals the batch affects, and how many of them are still being processed."""

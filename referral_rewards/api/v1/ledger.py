@@ -9,12 +9,12 @@ from pydantic import AwareDatetime
 
 from models.session import Database
 from referral_rewards.api.dependencies import Bookkeeper, Its
-from referral_rewards.api.streaming import sent
 from referral_rewards.api.v1.fields import Day
+from referral_rewards.api.v1.reports import sent
 from referral_rewards.domain.books.accounts import AccountKind
 from referral_rewards.reporting.books import beancount, journal
 from referral_rewards.reporting.books.balances import AccountBalance, ColumnTotals, Wanted, balances, totals
-from referral_rewards.reporting.books.span import Span, see_one_moment
+from referral_rewards.reporting.books.journal import Span, see_one_moment
 from referral_rewards.reporting.shape import Shape
 
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"])
@@ -38,10 +38,10 @@ class TrialBalance(Shape):
 async def show_balance(
     parts: Its,
     person: Bookkeeper,
-    at: Annotated[Day | None, Query(description="At the end of that day, in UTC; now if none is named.")] = None,
+    at: Annotated[Day | None, Query(description="At the end of this day, in UTC; now by default.")] = None,
     kind: AccountKind | None = None,
-    settled: Annotated[bool, Query(description="Also accounts that come to nothing.")] = False,
-    after: Annotated[Text, Query(description="`next` of the page before.")] = "",
+    settled: Annotated[bool, Query(description="Also accounts with a zero balance.")] = False,
+    after: Annotated[Text, Query(description="The value of `next` from the previous page.")] = "",
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
 ) -> TrialBalance:
     """Lists the balance of each account; accounts with a zero balance are left out unless requested.
@@ -74,7 +74,7 @@ async def show_balance(
 async def export_ledger(
     parts: Its,
     person: Bookkeeper,
-    format: Annotated[FileFormat, Query(description="Beancount's text, or one line a posting in CSV.")],  # noqa: A002
+    format: Annotated[FileFormat, Query(description="Beancount text, or CSV with one line for each posting.")],  # noqa: A002
     since: Since = None,
     until: Until = None,
 ) -> StreamingResponse:

@@ -56,7 +56,7 @@ class _NewAct(BaseModel):
     note: fields.Note
     digest: fields.Digest
     amount_minor: Annotated[int | None, Field(strict=True, le=_MINOR_MAX, description="In minor units.")] = None
-    reference: Annotated[str | None, Field(description="The bank's or the provider's own name for it.")] = None
+    reference: Annotated[str | None, Field(description="The reference of the bank or provider.")] = None
 
 
 class NewPayoutAct(_NewAct):

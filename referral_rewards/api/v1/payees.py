@@ -26,8 +26,10 @@ class PayeePage(Shape):
 async def list_payees(
     connection: Reading,
     person: Bookkeeper,
-    held: Annotated[bool, Query(description="Only payees of whom a reward waits for a tax form.")] = False,
-    after: Annotated[str, Query(max_length=500, pattern=TEXT, description="`next` of the page before.")] = "",
+    held: Annotated[bool, Query(description="Only payees with a reward that waits for a tax form.")] = False,
+    after: Annotated[
+        str, Query(max_length=500, pattern=TEXT, description="The value of `next` from the previous page.")
+    ] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> PayeePage:
     """Lists payees by page."""
@@ -40,7 +42,7 @@ async def show_payee(
     payee: NamedInPath,
     connection: Reading,
     person: Bookkeeper,
-    year: Annotated[int | None, Query(**YEARS, description="Of its totals; by default the present one.")] = None,
+    year: Annotated[int | None, Query(**YEARS, description="Year of the totals; the current one by default.")] = None,
 ) -> PayeeShown:
     """Returns methods, tax forms, the year's totals, and what waits, is owed or was paid, without personal data."""
     return await profile(connection, payee, datetime.now(UTC), year)

@@ -18,7 +18,7 @@ from referral_rewards.domain.readiness.terms_review import unclear
 from referral_rewards.register import programs
 from referral_rewards.reporting.programs.preflight import readiness
 from referral_rewards.reporting.shape import Instant
-from referral_rewards.sources.connected import connected
+from referral_rewards.sources.http import connected
 
 router = APIRouter(prefix="/v1/programs", tags=["programs"])
 
@@ -123,7 +123,7 @@ async def show_terms(
     program: NamedInPath,
     connection: Reading,
     person: Person,
-    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="The newest if none is named.")] = None,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="The newest version by default.")] = None,
 ) -> PlainTextResponse:
     """Returns the YAML of a version."""
     return PlainTextResponse(await programs.shown(connection, program, version))

@@ -40,7 +40,7 @@ class Waiting(Shape):
 class QueueFilters(Filters):
     """Filters of the queue, including the user whose claims are listed."""
 
-    for_: Word | None = Field(None, alias="for", description="As `mine`, of what this user can decide.")
+    for_: Word | None = Field(None, alias="for", description="Only what this user can decide on.")
 
 
 class Chosen(BaseModel):

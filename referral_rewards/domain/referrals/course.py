@@ -1,11 +1,14 @@
-"""The course of a referral through its four periods: the result of `periods.py`."""
+"""Where a referral stands: its course through the four periods, as `periods.py` finds it, and its verdict in brief."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
 
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.referrals.conversions import Conversion
-from referral_rewards.domain.referrals.lifecycle import CLOSED, Reason, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, ReferralStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +63,50 @@ class Course:
         if self.next_status in CLOSED:
             return self.closed(self.next_status, self.next_reason, self.deadline)
         return replace(self, status=self.next_status, deadline=None, wake_at=None, next_status=None)
+
+
+class Standing(BaseModel):
+    """A verdict in brief, without personal data: the workflow's history contains it.
+
+    ``deadline`` is the end of the current period, for people. ``wake_at`` is when the verdict can next change without a
+    new fact, arrival allowance included. A ``closed`` referral waits for nothing; only a decision `reopen` changes it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    status: ReferralStatus
+    reason: Reason | None = None
+    deadline: datetime | None = None
+    wake_at: datetime | None = None
+    facts_version: int = 0
+    closed: bool = False
+    program: str = ""
+    routes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    reward_minor: int | None = None
+    currency: str | None = None
+
+
+class Step(StrEnum):
+    """What the rest of a judgement is."""
+
+    AFTER_PAYMENT = "after_payment"  # money was sent: new facts stop what is unsent, or open clawback cases
+    BY_THE_PERIODS = "by_the_periods"  # the four periods decide alone
+    ASSEMBLE = "assemble"  # its claim is missing, or was assembled before the newest facts
+    ASSEMBLE_ANEW = "assemble_anew"  # likewise, because a fact that was known took effect since
+    BY_DECISION = "by_decision"  # its claim is up to date: the approvers decide
+
+
+def next_step(course: Course, status: ReferralStatus | None, *, claim_current: bool, took_effect: bool) -> Step:
+    """Return how the judgement of a referral that has begun and is not closed goes on.
+
+    ``claim_current`` is whether its claim was assembled on all facts that we received; ``took_effect`` whether one of
+    them has taken effect since it was last judged.
+    """
+    if status in PAID:
+        return Step.AFTER_PAYMENT
+    if course.status is not ReferralStatus.IN_REVIEW:
+        return Step.BY_THE_PERIODS
+    if not claim_current:
+        return Step.ASSEMBLE
+    return Step.ASSEMBLE_ANEW if took_effect else Step.BY_DECISION

@@ -15,7 +15,7 @@ _HOST = "127.0.0.1"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="sandbox", description="Providers that pay nobody: name them with REFERRALS_RAIL_…_URL."
+        prog="sandbox", description="Test providers that pay nobody: name them with REFERRALS_RAIL_…_URL."
     )
     parser.add_argument("--port", type=int, default=8704, help="port on loopback (default: 8704)")
     parser.add_argument("--host", default=_HOST, help="address to bind; in a container 0.0.0.0 (default: loopback)")

@@ -16,7 +16,7 @@ from models.statuses import statement
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.books.ledger import DeductionKind
 from referral_rewards.domain.clawbacks.states import REVERSAL_ENDED, ClawbackKind
-from referral_rewards.domain.payouts.legs import LegState
+from referral_rewards.domain.payouts.states import LegState
 from referral_rewards.register.books import ledger
 from referral_rewards.register.clawbacks import offsets
 from referral_rewards.register.payees import deductions, tax_holds

@@ -63,12 +63,16 @@ class Payment(Shape):
 class Entry(Shape):
     """An entry of the queue: one thing that waits for a person."""
 
-    referral: str | None = Field(description="Null for a payout cycle. Of a payout of several referrals the first.")
+    referral: str | None = Field(
+        description="Null for a payout cycle; the first one if a payout pays several referrals."
+    )
     program: str | None
     exception: Waits
-    subject: str = Field(description="Which of several: a leg, a payout, a fact, a cycle; empty where there is one.")
+    subject: str = Field(
+        description="The id of the leg, payout, fact or cycle, where a referral has several; else empty."
+    )
     about: str | None
-    to_do: str | None = Field(description="What a person does about it, where that is not to decide on the claim.")
+    to_do: str | None = Field(description="What a person must do, if not decide on the claim.")
     since: Instant
     overdue_from: Instant | None
     overdue: bool

@@ -12,9 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from referral_rewards.domain.claims.findings import Flag, Recommendation
 from referral_rewards.domain.decisions.waiting import Sort, Waits
-from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.errors import RequestInvalid, none_of
 from referral_rewards.domain.money import known_currency
-from referral_rewards.domain.nearest import none_of
 from referral_rewards.domain.programs.terms import Role
 
 PAGE_MAX: Final = 500
@@ -49,21 +48,27 @@ class Filters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     program: Word | None = Field(None, description="Of this program.")
-    route: Role | None = Field(None, description="Whose approval this role has a part in.")
-    flag: Flagged | None = Field(None, description="That carry this flag; `none`: no flag at all.")
-    exception: Waits | None = Field(None, description="Why it waits.")
-    recommendation: Recommendation | None = Field(None, description="What the rules advise.")
-    older_than_days: Annotated[int, Field(ge=0, le=36_500)] | None = Field(None, description="Waiting for so long.")
+    route: Role | None = Field(None, description="That need an approval by this role.")
+    flag: Flagged | None = Field(None, description="With this flag; `none`: without any flag.")
+    exception: Waits | None = Field(None, description="What it waits for.")
+    recommendation: Recommendation | None = Field(None, description="The recommendation of the rules.")
+    older_than_days: Annotated[int, Field(ge=0, le=36_500)] | None = Field(
+        None, description="Waiting for at least this many days."
+    )
     overdue: bool = Field(False, description="Only what has waited for longer than the terms allow.")
-    mine: bool = Field(False, description="Only claims that one's own roles can decide on, without one's own approval.")
-    currency: Currency | None = Field(None, description="Of the amounts.")
-    amount_min: Amount | None = Field(None, description="Rewards together of at least so much.")
-    amount_max: Amount | None = Field(None, description="Rewards together of at most so much.")
+    mine: bool = Field(
+        False, description="Only claims that your roles can decide on and that you have not approved yet."
+    )
+    currency: Currency | None = Field(None, description="With amounts in this currency.")
+    amount_min: Amount | None = Field(None, description="With rewards of at least this total.")
+    amount_max: Amount | None = Field(None, description="With rewards of at most this total.")
     q: Word | None = Field(
         None, description="A referral, referrer, customer or order: all of its id, or how it begins."
     )
     sort: Sort = Sort.OLDEST
-    after: Annotated[str, Field(max_length=2000)] | None = Field(None, description="`next` of the page before.")
+    after: Annotated[str, Field(max_length=2000)] | None = Field(
+        None, description="The value of `next` from the previous page."
+    )
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 50
 
     @model_validator(mode="before")
