@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.messages import JudgeRequest
@@ -37,6 +38,9 @@ from referral_rewards.sources.port import Source, Told
 _ROUNDS_MAX = 5
 #: One payout may pay many claims. This many are asked about at a time.
 _ASKED_AT_ONCE = 4
+
+
+_Act = Callable[[AsyncConnection, str, datetime, Answers | None], Awaitable[Standing]]
 
 
 class Inquiries:
@@ -121,26 +125,22 @@ class Hearing:
         self._asking = asking
 
     async def judge(self, referral: str, now: datetime) -> Standing:
-        return await self._heard(partial(self._judge, referral, now))
+        """Judge a referral (`Judgement.judge`)."""
+        return await self._heard(self._judgement.judge, referral, now)
 
     async def assemble(self, referral: str, now: datetime) -> Standing:
-        return await self._heard(partial(self._assemble, referral, now))
+        """Assemble a referral's claim (`Judgement.assemble`)."""
+        return await self._heard(self._judgement.assemble, referral, now)
 
-    async def _judge(self, referral: str, now: datetime, answers: Answers | None) -> Standing:
-        async with self._database.transaction() as connection:
-            return await self._judgement.judge(connection, referral, now, answers)
-
-    async def _assemble(self, referral: str, now: datetime, answers: Answers | None) -> Standing:
-        async with self._database.transaction() as connection:
-            return await self._judgement.assemble(connection, referral, now, answers)
-
-    async def _heard(self, judging: Callable[[Answers | None], Awaitable[Standing]]) -> Standing:
+    async def _heard(self, act: _Act, referral: str, now: datetime) -> Standing:
+        """Return what ``act`` answers in a transaction of its own, which is taken back whenever a source must be asked
+        first."""
         answers: Answers | None = None
         for _ in range(_ROUNDS_MAX):
             try:
-                return await judging(answers)
+                async with self._database.transaction() as connection:
+                    return await act(connection, referral, now, answers)
             except AnswersNeeded as needed:
-                # The transaction is rolled back; it judges again once the answers are there.
                 answers = await self._asking.ask(needed.question, needed.moment)
         raise RuntimeError("the sources raise one question after the other")
 

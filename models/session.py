@@ -31,10 +31,14 @@ def engine(database_url: str, *, pool_size: int = 5, patience_seconds: float = 3
 
 
 class Unit:
-    """A unit of work: the statements its transaction has run, and the work to do before it commits."""
+    """A unit of work: the statements its transaction has run, and the work to do before it commits.
+
+    ``notes`` are what one step of the transaction leaves for that work.
+    """
 
     def __init__(self) -> None:
         self.statements: set[str] = set()
+        self.notes: dict[Hashable, object] = {}
         self._last: dict[Hashable, Callable[[AsyncConnection], Awaitable[None]]] = {}
 
     @classmethod

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.notices import contact
 from referral_rewards.domain.notices.contact import COURTESIES, TO_APPROVERS, NoticeState, Template
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.notices.composing import Written, compose, without_secrets
 from referral_rewards.notices.port import Message
 from referral_rewards.register.decisions.signing import KeyRing
@@ -71,9 +70,9 @@ class Letters:
         template = Template(notice.template)
         row = await referrals.row(connection, notice.referral_id)
         case = await open_case(connection, row, now) if row is not None and row.status else None
-        if row is None or case is None:
+        if row is None or row.status is None or case is None:
             return AtRest(NoticeState.SUPPRESSED, "Overtaken: the referral is not what it was.")
-        if why := contact.overtaken(template, ReferralStatus(row.status)):
+        if why := contact.overtaken(template, row.status):
             return AtRest(NoticeState.SUPPRESSED, why)
         if template in COURTESIES and (why := await objection(connection, case, Side(notice.audience))):
             return AtRest(NoticeState.SUPPRESSED, why)

@@ -17,6 +17,7 @@ async def of_payee(connection: AsyncConnection, payee: str) -> frozenset[str]:
 
 
 async def of_referrer(connection: AsyncConnection, referrer: str | None) -> frozenset[str]:
+    """Return the marks of a referrer's enrolments in every program, and of purchases by the same person."""
     asked = {"referrer": referrer, "kinds": list(identity.IDENTITY_KINDS)}
     return frozenset((await connection.execute(_MARKS_OF_REFERRER, asked)).scalars())
 
@@ -27,7 +28,7 @@ async def of_payees_of_cycle(connection: AsyncConnection, cycle: UUID) -> frozen
 
 
 # The marks of a referrer's enrolments, and of the purchases that share an identity mark with one of them.
-_MARKS_OF_REFERRER: Final = text("""
+OF_REFERRER: Final = """
 WITH enrolled AS MATERIALIZED (
     SELECT DISTINCT unnest(f.marks) AS mark
     FROM (SELECT DISTINCT program FROM program_version) AS p
@@ -43,7 +44,8 @@ FROM enrolled
 CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = enrolled.mark OFFSET 0) AS fk
 CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
 WHERE split_part(enrolled.mark, ':', 1) = ANY(CAST(:kinds AS text[]))
-""")
+"""
+_MARKS_OF_REFERRER: Final = text(OF_REFERRER)
 
 _MARKS_OF_BUYER: Final = text("""
 SELECT DISTINCT unnest(f.marks)

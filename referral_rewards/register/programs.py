@@ -1,7 +1,7 @@
 """Publish versions of a program's terms, and read them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -64,7 +64,13 @@ async def find(connection: AsyncConnection, program: str | None, number: int | N
 
 async def zones(connection: AsyncConnection) -> dict[str, ZoneInfo]:
     """Return the time zone of every program, from its newest version."""
-    return {row.program: calendar.zone(row.timezone) for row in await connection.execute(_ZONES)}
+    rows = await connection.execute(_ZONES)
+    return zones_of({row.program: row.timezone for row in rows})
+
+
+def zones_of(names: Mapping[str, str]) -> dict[str, ZoneInfo]:
+    """Return the time zones of programs from their names, as `ZONES` reads them."""
+    return {program: calendar.zone(name) for program, name in names.items()}
 
 
 async def publish(connection: AsyncConnection, source: str, *, by: str, at: datetime) -> Published:
@@ -156,10 +162,11 @@ _NUMBERS: Final = text("SELECT version FROM program_version WHERE program = :pro
 
 _TERMS: Final = text("SELECT terms FROM program_version WHERE program = :program AND version = :version")
 
-_ZONES: Final = text("""
+ZONES: Final = """
 SELECT DISTINCT ON (program) program, terms->>'timezone' AS timezone FROM program_version
 ORDER BY program, version DESC
-""")
+"""
+_ZONES: Final = text(ZONES)
 
 _SOURCE: Final = text("""
 SELECT source FROM program_version

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.claims.attribution import attribution_clear, competitors, duplicates, not_duplicate
+from referral_rewards.domain.claims.attribution import attribution_clear, competitors, duplicates, lost, not_duplicate
 from referral_rewards.domain.claims.dossier import Rival
 from referral_rewards.domain.claims.findings import Flag, InputMissing, Result
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
@@ -97,3 +97,18 @@ def test_competitors_come_in_one_order() -> None:
 def test_rivals_that_could_not_be_looked_up_are_not_taken_for_none(rule: Any) -> None:
     with pytest.raises(InputMissing):
         rule(dossier(rivals=None))
+
+
+@pytest.mark.parametrize(
+    ("change", "is_lost"),
+    [
+        ({}, False),
+        ({"rewarded": True}, False),  # it is rewarded, and nobody settled a dispute with us
+        ({"won": True}, False),  # what it was approved for was cancelled since
+        ({"rewarded": True, "won": True}, True),
+        ({"rewarded": True, "won": True, "status": S.CLAWED_BACK}, True),
+    ],
+)
+def test_a_dispute_is_lost_to_a_rewarded_rival_whose_approval_settled_it(change: dict[str, Any], is_lost: bool) -> None:
+    assert lost([replace(MIA, **change)]) is is_lost
+    assert lost([MIA, replace(MIA, referral="r3", **change)]) is is_lost

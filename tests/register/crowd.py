@@ -109,10 +109,11 @@ class Crowd:
     async def approve_together(self, names: Sequence[str], *users: str) -> None:
         """Records everybody's approval, then has the workers find them all at the same moment."""
         for user in users or ("paula",):
-            await asyncio.gather(*(self._approve(name, user) for name in names))
+            await asyncio.gather(*(self.approve(name, user) for name in names))
         await self.judge_woken()
 
-    async def _approve(self, name: str, user: str) -> None:
+    async def approve(self, name: str, user: str) -> None:
+        """Records one person's approval of the claim as it stands."""
         async with self.database.transaction() as connection:
             row = await referrals.row(connection, name)
             assert row is not None

@@ -70,6 +70,11 @@ def attribution_clear(dossier: Dossier) -> Finding:
     return passed(f"Only {dossier.referrer} claims this customer and order.")
 
 
+def lost(rivals: Iterable[Rival]) -> bool:
+    """Return whether the approval of a rewarded rival settled the attribution dispute against this referral."""
+    return any(rival.rewarded and rival.won for rival in rivals)
+
+
 def proposed_referrer(facts: Iterable[Fact], referrer: str | None, now: datetime) -> str | None:
     """Return the referrer to whom the latest request moves the attribution, or None if it would not change."""
     asked = [fact for fact in facts if fact.type is FactType.ATTRIBUTION_CHANGED and fact.occurred_at <= now]

@@ -89,6 +89,8 @@ class Rival:
     claimed_at: datetime | None = None
     core_digest: str | None = None
     settled: bool = False
+    #: Whether its approval settled the attribution dispute against this referral.
+    won: bool = False
 
 
 @dataclass(frozen=True, slots=True)

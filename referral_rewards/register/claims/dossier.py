@@ -2,23 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import text
+from pydantic import TypeAdapter
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled
 from referral_rewards.domain.calendar import Period
-from referral_rewards.domain.claims.dossier import Dossier, Rival, TaxPosition, Usage
+from referral_rewards.domain.claims.dossier import Dossier, Rival, Usage
+from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.payouts.states import FREED
 from referral_rewards.domain.referrals.inquiries import Answers
 from referral_rewards.domain.referrals.lifecycle import CLOSED, ReferralStatus
 from referral_rewards.domain.referrals.origin import referee_identity
-from referral_rewards.register import marks
+from referral_rewards.register import marks, programs
 from referral_rewards.register.claims.surroundings.behaviour import observed
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.referrals.cases import Case
@@ -31,7 +34,8 @@ async def gather(
 
     ``approved_rewards`` overrides the register's count of the referrer's rewards.
     """
-    counted = await _counted(connection, case)
+    payees_ = _possible_payees(case)
+    found = (await connection.execute(_GATHERED, _asked(case, payees_))).one()
     gathered = Dossier(
         referral=case.row.id,
         version=case.version,
@@ -40,11 +44,18 @@ async def gather(
         course=case.course,
         facts=case.facts,
         now=case.now,
-        referrer_marks=await _referrer_marks(connection, case),
-        rivals=await rivals(connection, case),
-        approved_rewards=int(counted.approved_rewards) if approved_rewards is None else approved_rewards,
-        usage=await _usage(connection, case, int(counted.budget_minor)),
-        tax=await _tax(connection, case),
+        referrer_marks=frozenset(found.referrer_marks),
+        rivals=_rivals_of(case, _RIVAL_ROWS.validate_python(found.rivals)),
+        approved_rewards=int(found.approved_rewards) if approved_rewards is None else approved_rewards,
+        usage=_usage(case, _HELD_REWARDS.validate_python(found.held), int(found.budget_minor)),
+        tax=await payees.positions(
+            connection,
+            payees_,
+            case.terms,
+            case.now,
+            besides=case.row.id,
+            known=(payees.filed(payees_, found.forms or ()), programs.zones_of(found.zones or {})),
+        ),
         revalidation=answers.conversion,
         customer_record=answers.customer,
         late_facts=case.row.round > 1 and case.row.late_facts > 0,
@@ -55,12 +66,17 @@ async def gather(
 
 async def rivals(connection: AsyncConnection, case: Case) -> tuple[Rival, ...]:
     """Return the referrals with the same referee in this program, or the same order in any program."""
+    return _rivals_of(case, await connection.execute(_RIVALS, _whose_rivals(case)))
+
+
+def _whose_rivals(case: Case) -> dict[str, Any]:
     order = case.course.conversion.order if case.course.conversion else None
     referee = sorted(referee_identity(case.facts, case.now))
-    rows = await connection.execute(
-        _RIVALS, {"id": case.row.id, "program": case.origin.program, "order": order, "marks": referee}
-    )
-    settled: Mapping[str, str | None] = case.row.settled_rivals or {}
+    return {"id": case.row.id, "program": case.origin.program, "order": order, "marks": referee}
+
+
+def _rivals_of(case: Case, rows: Iterable["_RivalRow | Row[Any]"]) -> tuple[Rival, ...]:
+    settled = case.row.settled_rivals or {}
     return tuple(
         Rival(
             referral=row.id,
@@ -74,18 +90,27 @@ async def rivals(connection: AsyncConnection, case: Case) -> tuple[Rival, ...]:
             claimed_at=row.claimed_at,
             core_digest=settled.get(row.id, row.core_digest),
             settled=row.id in settled,
+            won=row.won,
         )
         for row in rows
     )
 
 
-async def lost_to(connection: AsyncConnection, referral: str, found: Sequence[Rival]) -> str | None:
-    """Return the rival whose approval settled the attribution dispute against this referral; None if none did."""
-    rewarded = [rival.referral for rival in found if rival.rewarded]
-    if not rewarded:
-        return None
-    winner = await connection.execute(_LOST_TO, {"referral": referral, "rivals": rewarded})
-    return winner.scalar_one_or_none()
+@dataclass(frozen=True, slots=True)
+class _RivalRow:
+    id: str
+    referrer: str | None
+    program: str
+    order_id: str | None
+    status: str
+    claimed_at: datetime | None
+    core_digest: str | None
+    same_referee: bool
+    rewarded: bool
+    won: bool
+
+
+_RIVAL_ROWS: Final = TypeAdapter(tuple[_RivalRow, ...])
 
 
 def fingerprint(found: Sequence[Rival]) -> str:
@@ -127,27 +152,39 @@ async def _referrer_marks(connection: AsyncConnection, case: Case) -> frozenset[
     return await marks.of_referrer(connection, case.origin.referrer)
 
 
-async def _counted(connection: AsyncConnection, case: Case) -> Any:
-    """Return ``approved_rewards`` and ``budget_minor``.
-
-    The first is the referrer's count of rewards in the program, which selects the tier; the second is the part of the
-    program's budget that other referrals use, in minor units.
-    """
-    asked = {"program": case.origin.program, "referrer": case.origin.referrer, "referral": case.row.id}
-    return (await connection.execute(_COUNTED, {**asked, "round": case.row.round})).one()
+@dataclass(frozen=True, slots=True)
+class _HeldReward:
+    approved_at: datetime
+    amount_minor: int
 
 
-async def _usage(connection: AsyncConnection, case: Case, budget_minor: int) -> Usage:
-    asked = {"program": case.origin.program, "referrer": case.origin.referrer, "referral": case.row.id}
+_HELD_REWARDS: Final = TypeAdapter(tuple[_HeldReward, ...])
+
+
+def _usage(case: Case, held: Sequence[_HeldReward], budget_minor: int) -> Usage:
     limit = case.terms.limits.per_referrer
     if limit is None:
         return Usage(budget_minor=budget_minor)
-    legs = await connection.execute(_HELD, {**asked, "since": case.now - _longest(limit.period)})
     # The rolling period of a reward begins with its approval.
-    counting = [leg for leg in legs if case.terms.end(leg.approved_at, limit.period) > case.now]
+    counting = [leg for leg in held if case.terms.end(leg.approved_at, limit.period) > case.now]
     return Usage(
         rewards=len(counting), amount_minor=sum(leg.amount_minor for leg in counting), budget_minor=budget_minor
     )
+
+
+def _asked(case: Case, possible: Collection[str]) -> dict[str, Any]:
+    """Return what `_GATHERED` asks about."""
+    limit = case.terms.limits.per_referrer
+    return {
+        **_whose_rivals(case),
+        "referrer": case.origin.referrer,
+        "referral": case.row.id,
+        "round": case.row.round,
+        "kinds": list(identity.IDENTITY_KINDS),
+        "since": None if limit is None else case.now - _longest(limit.period),
+        "payees": sorted(possible),
+        "taxed": payees.taxed(case.terms, case.now),
+    }
 
 
 def _longest(period: Period) -> timedelta:
@@ -162,22 +199,20 @@ def _longest(period: Period) -> timedelta:
 _LOOK_BACK_MAX: Final = timedelta(days=120 * 366)
 
 
-async def _tax(connection: AsyncConnection, case: Case) -> Mapping[str, TaxPosition]:
-    """Return the tax position of every possible payee in the current year; payees whose position is unknown are left
-    out."""
+def _possible_payees(case: Case) -> frozenset[str]:
+    """Return everybody whom the claim may pay: the referrer, and the customers of the facts."""
     possible = {case.origin.referrer} | {
         mark.removeprefix("customer:") for fact in case.facts for mark in fact.marks if mark.startswith("customer:")
     }
-    asked = {payee for payee in possible if payee}
-    return await payees.positions(connection, asked, case.terms, case.now, besides=case.row.id)
+    return frozenset(payee for payee in possible if payee)
 
 
 # The database maintains the totals; the row without a referrer is the whole program's. Within a round the count is
 # frozen at the value that the first claim of the same referrer used.
-_COUNTED: Final = text(
-    spelled(
-        """
-SELECT coalesce((
+# ``budget_minor`` is the part of the program's budget that other referrals use.
+_COUNTED: Final = spelled(
+    """
+coalesce((
            SELECT approved_rewards FROM reward_claim
            WHERE referral_id = :referral AND round = :round AND (referrer IS NULL OR referrer = :referrer)
            ORDER BY assembled_at, facts_version LIMIT 1
@@ -188,24 +223,20 @@ SELECT coalesce((
        - coalesce((SELECT sum(amount_minor) FROM (SELECT * FROM leg WHERE referral_id = :referral OFFSET 0) AS own
                    WHERE program = :program AND state NOT IN :freed), 0) AS budget_minor
 """,
-        freed=FREED,
-    )
+    freed=FREED,
 )
 
-_HELD: Final = text(
-    spelled(
-        """
+_HELD: Final = spelled(
+    """
 SELECT approved_at, amount_minor FROM leg
 WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND referral_id <> :referral
   AND state NOT IN :freed AND approved_at > CAST(:since AS timestamptz)
 """,
-        freed=FREED,
-    )
+    freed=FREED,
 )
 
-_RIVALS: Final = text(
-    spelled(
-        """
+_RIVALS_OF: Final = spelled(
+    """
 WITH same_referee AS (
     SELECT DISTINCT rk.referral_id AS id FROM referral_key rk
     WHERE rk.key = ANY(CAST(:marks AS text[]))
@@ -217,16 +248,24 @@ SELECT r.id, r.referrer, r.program, r.order_id, r.status, r.claimed_at, c.core_d
        EXISTS (
            SELECT 1 FROM leg WHERE referral_id = r.id AND state NOT IN :freed
            OFFSET 0
-       ) AS rewarded
+       ) AS rewarded,
+       coalesce(jsonb_exists(r.settled_rivals, :id), false) AS won
 FROM candidates JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
 WHERE r.id <> :id AND r.merged_into IS NULL AND r.status IS NOT NULL
   AND (r.program = :program OR r.order_id = :order)
 ORDER BY r.id
 """,
-        freed=FREED,
-    )
+    freed=FREED,
 )
+_RIVALS: Final = text(_RIVALS_OF)
 
-_LOST_TO: Final = text("""
-SELECT id FROM referral WHERE id = ANY(CAST(:rivals AS text[])) AND jsonb_exists(settled_rivals, :referral) LIMIT 1
-""")
+# A part that the terms do not need is not read: the rewards that count for a referrer's cap without a ``since``, forms
+# and time zones if nothing is taxed. A referrer's id means the same person in every program, as a payee's does.
+_GATHERED: Final = text(f"""
+SELECT {_COUNTED},
+       ARRAY({marks.OF_REFERRER}) AS referrer_marks,
+       (SELECT coalesce(jsonb_agg(to_jsonb(v) ORDER BY v.id), '[]') FROM ({_RIVALS_OF}) AS v) AS rivals,
+       (SELECT coalesce(jsonb_agg(to_jsonb(h)), '[]') FROM ({_HELD}) AS h) AS held,
+       CASE WHEN :taxed THEN (SELECT jsonb_agg(to_jsonb(t)) FROM ({payees.FORMS}) AS t) END AS forms,
+       CASE WHEN :taxed THEN (SELECT jsonb_object_agg(z.program, z.timezone) FROM ({programs.ZONES}) AS z) END AS zones
+""")  # noqa: S608 (words of ours alone)

@@ -20,6 +20,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case
+from referral_rewards.register.referrals.rows import Referral
 
 
 async def holds(connection: AsyncConnection, row: Any, keys: KeyRing) -> bool:
@@ -35,12 +36,11 @@ async def holds(connection: AsyncConnection, row: Any, keys: KeyRing) -> bool:
     return decided(claim, on_it) and await _asked_for(connection, claim) == row.moved_to
 
 
-async def believed(connection: AsyncConnection, row: Any, now: datetime, keys: KeyRing) -> Any:
+async def believed(connection: AsyncConnection, row: Referral, now: datetime, keys: KeyRing) -> Referral:
     """Return the locked row; a move in it that no verified decision supports is removed first."""
     if await holds(connection, row, keys):
         return row
-    await referrals.write(connection, row, now, moved_to=None, moved_by=None)
-    return await referrals.hold(connection, row.id)
+    return await referrals.write(connection, row, now, moved_to=None, moved_by=None)
 
 
 def decided(claim: RewardClaim, made: Sequence[Decision]) -> bool:
@@ -49,23 +49,25 @@ def decided(claim: RewardClaim, made: Sequence[Decision]) -> bool:
     return satisfied(requirement_of_a_move(claim.requirement), signoffs, claim.digest, DecisionKind.REASSIGN)
 
 
-async def move(connection: AsyncConnection, case: Case, claim: RewardClaim, made: Sequence[Decision]) -> bool:
-    """Move the referral if enough people decided so on this claim, and return whether it moved.
+async def move(
+    connection: AsyncConnection, case: Case, claim: RewardClaim, made: Sequence[Decision]
+) -> Referral | None:
+    """Move the referral if enough people decided so on this claim, and return its row; None if it did not move.
 
     The other decisions on the claim become void.
     """
     if not decided(claim, made):
-        return False
+        return None
     to = await _asked_for(connection, claim)
     if to is None or to == case.origin.referrer:
-        return False
+        return None
     moving = [decision for decision in made if decision.kind is DecisionKind.REASSIGN]
     others = [decision.id for decision in made if decision.kind is not DecisionKind.REASSIGN]
     await decisions.record_effect(connection, others, "void", case.now, f"moved to {to}")
     await decisions.record_effect(connection, [each.id for each in moving], "applied", case.now, f"moved to {to}")
     await referrals.listen_to_referrer(connection, case.row.id, case.origin.program, to)
-    await referrals.write(connection, case.row, case.now, moved_to=to, moved_by=moving[-1].id, claim_id=None)
-    return True
+    gone = {"moved_to": to, "moved_by": moving[-1].id, "claim_id": None}
+    return await referrals.write(connection, case.row, case.now, stored=case.stored, **gone)
 
 
 async def _asked_for(connection: AsyncConnection, claim: RewardClaim) -> str | None:

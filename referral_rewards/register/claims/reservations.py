@@ -1,15 +1,17 @@
 """Reserve what an approval grants, and cancel it when the approval no longer holds: legs, accruals and payouts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from pydantic import TypeAdapter
 from sqlalchemy import insert, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import LegRow, PayoutRow
-from models.statuses import statement
+from models.statuses import spelled, statement
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.payouts.states import OWED, UNSENT, LegState, PayoutState
@@ -32,9 +34,45 @@ VOIDED_BY: Final = {
 }
 
 
-async def legs_of(connection: AsyncConnection, referral: str) -> Sequence[Any]:
+@dataclass(frozen=True, slots=True)
+class StandingLeg:
+    """A leg that is not cancelled, as `models.LegRow` describes it, and its live payout if it has one."""
+
+    id: UUID
+    referral_id: str
+    claim_id: UUID
+    digest: str
+    program: str
+    referrer: str
+    order_key: str
+    role: str
+    beneficiary: str
+    kind: str
+    amount_minor: int
+    currency: str
+    rail: str
+    destination: str | None
+    state: str
+    approved_at: datetime
+    decisions: tuple[str, ...]
+    payout_id: UUID | None
+    cycle_id: UUID | None
+    payout_state: str | None
+    first_sent_at: datetime | None
+
+
+_STANDING_LEGS: Final = TypeAdapter(tuple[StandingLeg, ...])
+
+
+async def legs_of(connection: AsyncConnection, referral: str) -> Sequence[StandingLeg]:
     """Return the referral's legs, without cancelled ones."""
-    return (await connection.execute(_LEGS, {"referral": referral})).all()
+    rows = await connection.execute(_LEGS, {"referral": referral})
+    return tuple(StandingLeg(*(getattr(row, each.name) for each in fields(StandingLeg))) for row in rows)
+
+
+def standing_legs(documents: Sequence[Mapping[str, Any]]) -> tuple[StandingLeg, ...]:
+    """Return legs from what a statement aggregated as JSON over `LEGS`."""
+    return _STANDING_LEGS.validate_python(documents)
 
 
 async def payouts_of(connection: AsyncConnection, referral: str) -> Sequence[Any]:
@@ -121,7 +159,7 @@ async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
         await connection.execute(update(_legs).where(_legs.c.id == leg.id).values(state=LegState.CANCELLED))
         entry = books.released(str(leg.id), leg.program, leg.beneficiary, leg.amount_minor, leg.currency)
         await ledger.post(connection, entry, program=leg.program, referral=case.row.id, at=case.now)
-        if leg.cycle_id is not None:
+        if leg.cycle_id is not None and leg.payout_id is not None:
             await cycle_legs.leave(connection, leg.payout_id, leg.id, why, case.now)
         elif leg.payout_id is not None:
             await connection.execute(_UNLINK, {"leg": leg.id})
@@ -150,7 +188,12 @@ async def release_tax_holds(connection: AsyncConnection, case: Case) -> datetime
 
     Returns when another one may be released without new facts; None if none waits.
     """
-    waiting = [leg for leg in await legs_of(connection, case.row.id) if leg.state == LegState.TAX_HOLD]
+    return await release_held(connection, case, await legs_of(connection, case.row.id))
+
+
+async def release_held(connection: AsyncConnection, case: Case, legs: Sequence[StandingLeg]) -> datetime | None:
+    """Do the same with the referral's legs as they stand now."""
+    waiting = [leg for leg in legs if leg.state == LegState.TAX_HOLD]
     if not waiting:
         return None
     if _at_once(case.terms):
@@ -165,7 +208,8 @@ def _at_once(terms: Terms) -> bool:
     return terms.payouts.timing == "immediate"
 
 
-_LEGS: Final = statement(
+#: The legs of one referral that are not cancelled, each with what a `StandingLeg` holds.
+LEGS: Final = spelled(
     """
 SELECT l.*, p.id AS payout_id, p.cycle_id, p.state AS payout_state, p.first_sent_at
 FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
@@ -173,6 +217,7 @@ WHERE l.referral_id = :referral AND l.state <> :cancelled ORDER BY l.role
 """,
     cancelled=LegState.CANCELLED,
 )
+_LEGS: Final = text(LEGS)
 
 # Starts from the legs, which are few, and finds the decisions on their payouts.
 _GIVEN_UP: Final = statement(

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert, select, text
+from pydantic import TypeAdapter
+from sqlalchemy import Row, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import DecisionEffect, DecisionHead, DecisionRow, PersonalData
@@ -126,11 +127,45 @@ async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) 
     return decision
 
 
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """A decision's row as anybody may have written it, with the hash of an earlier row that it links to."""
+
+    seq: int
+    id: UUID
+    referral_id: str
+    claim_id: UUID
+    digest: str
+    kind: str
+    username: str
+    roles: tuple[str, ...]
+    reason: str
+    note_commitment: str
+    details: Any
+    decided_at: datetime
+    previous_hash: str
+    hash: str
+    key_id: str
+    signature: str
+    linked_hash: str | None
+
+
+_SIGNED: Final = TypeAdapter(tuple[_Signed, ...])
+
+
 async def on_referral(
     connection: AsyncConnection, referral: str, keys: KeyRing
 ) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
     """Return the referral's verified decisions, oldest first, and the ids of rows that do not verify."""
-    rows = await connection.execute(_IN_CHAIN, {"referrals": array([referral])})
+    return _sorted_out(await connection.execute(_IN_CHAIN, {"referrals": array([referral])}), keys)
+
+
+def verified(documents: Sequence[Mapping[str, Any]], keys: KeyRing) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
+    """Return the same as `on_referral` from what a statement aggregated as JSON over `LINKED`, oldest first."""
+    return _sorted_out(_SIGNED.validate_python(documents), keys)
+
+
+def _sorted_out(rows: Iterable[_Signed | Row[Any]], keys: KeyRing) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
     genuine, forged = [], []
     for row in rows:
         decision = _verified(row, keys)
@@ -205,8 +240,9 @@ async def record_effect(
     connection: AsyncConnection, decisions: Sequence[UUID], effect: str, at: datetime, why: str
 ) -> None:
     """Record the effect of decisions. Repeating the call changes nothing."""
-    for decision_id in decisions:
-        await connection.execute(_NOTE_EFFECT, {"id": decision_id, "effect": effect, "at": at, "why": why})
+    if decisions:
+        noted = {"ids": [str(each) for each in decisions], "effect": effect, "at": at, "why": why}
+        await connection.execute(_NOTE_EFFECT, noted)
 
 
 async def standing(connection: AsyncConnection, made: Sequence[Decision]) -> tuple[Decision, ...]:
@@ -216,22 +252,18 @@ async def standing(connection: AsyncConnection, made: Sequence[Decision]) -> tup
     """
     approvals = [decision.id for decision in made if decision.kind is DecisionKind.APPROVE]
     void = {noted.decision_id for noted in await effects(connection, approvals) if noted.effect == "void"}
-    void |= {decision.id for decision in await of_the_barred(connection, made)}
-    return tuple(decision for decision in made if decision.id not in void)
+    out = await barred(connection, {decision.user for decision in made if decision.kind is DecisionKind.APPROVE})
+    return counting(made, void, out)
 
 
-async def of_the_barred(connection: AsyncConnection, made: Sequence[Decision]) -> tuple[Decision, ...]:
-    """Return the approvals by users who are now barred."""
-    approvals = [decision for decision in made if decision.kind is DecisionKind.APPROVE]
-    if not approvals:
-        return ()
-    out = await barred(connection, {decision.user for decision in approvals})
-    return tuple(decision for decision in approvals if decision.user in out)
+def counting(made: Iterable[Decision], void: Collection[UUID], barred: Collection[str]) -> tuple[Decision, ...]:
+    """Return the decisions without approvals that are ``void`` or by users who are ``barred``; see `standing`."""
+    return tuple(d for d in made if d.kind is not DecisionKind.APPROVE or not (d.id in void or d.user in barred))
 
 
 async def barred(connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
     """Return those of the users who are barred."""
-    return frozenset(name for name, out in (await people(connection, names)).items() if out)
+    return frozenset(name for name, out in (await people(connection, names)).items() if out) if names else frozenset()
 
 
 async def people(connection: AsyncConnection, names: Collection[str]) -> Mapping[str, bool]:
@@ -247,7 +279,7 @@ async def effects(connection: AsyncConnection, decisions: Sequence[UUID]) -> lis
     return list(found)
 
 
-def _verified(row: Any, keys: KeyRing) -> Decision | None:
+def _verified(row: _Signed | Row[Any], keys: KeyRing) -> Decision | None:
     """Return the decision in a row if it links to an earlier row and a trusted key signed it; else None."""
     try:
         decision = Decision(
@@ -310,7 +342,8 @@ def _canonical(value: dict[str, Any]) -> bytes:
 
 # Each row with the hash that it links to, if an earlier row has it. A row out of order does not verify, and a forged
 # row in between breaks nothing.
-_LINKED: Final = """
+#: Decisions with ``linked_hash``, which `verified` reads.
+LINKED: Final = """
 SELECT d.*,
        CASE WHEN d.previous_hash = repeat('0', 64)
                  OR EXISTS (SELECT 1 FROM decision b WHERE b.hash = d.previous_hash AND b.seq < d.seq)
@@ -318,9 +351,9 @@ SELECT d.*,
 FROM decision d
 """
 
-_IN_CHAIN: Final = text(_LINKED + "WHERE d.referral_id = ANY(CAST(:referrals AS text[])) ORDER BY d.seq")
+_IN_CHAIN: Final = text(LINKED + "WHERE d.referral_id = ANY(CAST(:referrals AS text[])) ORDER BY d.seq")
 
-_ON_SUBJECT: Final = text(_LINKED + "WHERE d.claim_id = :subject ORDER BY d.seq")
+_ON_SUBJECT: Final = text(LINKED + "WHERE d.claim_id = :subject ORDER BY d.seq")
 
 _PEOPLE: Final = text("""
 SELECT name, barred_at IS NOT NULL AS barred FROM app_user WHERE name = ANY(CAST(:names AS text[]))
@@ -335,7 +368,8 @@ ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, key_id 
 """)
 
 _NOTE_EFFECT: Final = text("""
-INSERT INTO decision_effect (decision_id, effect, at, why) VALUES (:id, :effect, :at, :why) ON CONFLICT DO NOTHING
+INSERT INTO decision_effect (decision_id, effect, at, why)
+SELECT id, :effect, :at, :why FROM unnest(CAST(:ids AS uuid[])) AS decided(id) ON CONFLICT DO NOTHING
 """)
 
 _END: Final = text("""

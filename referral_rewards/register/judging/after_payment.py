@@ -14,10 +14,11 @@ from referral_rewards.register.claims import reservations
 from referral_rewards.register.clawbacks import carrying_out
 from referral_rewards.register.clawbacks import cases as clawback_cases
 from referral_rewards.register.judging import verdicts
+from referral_rewards.register.judging.loading import CaseFile
 from referral_rewards.register.notices import planning as notices
-from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case, open_case
+from referral_rewards.register.referrals.cases import Case
+from referral_rewards.register.referrals.rows import Referral
 
 _S = ReferralStatus
 #: These stop unsent legs at once. Any other change of the claim is noticed when the payout is sent.
@@ -34,14 +35,14 @@ _STOPPING: Final = frozenset(
 )
 
 
-async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
+async def after_payment(connection: AsyncConnection, case: Case, file: CaseFile) -> Standing:
     """Judge a referral of which money was sent, and return its standing.
 
     The conversion is frozen. New facts stop legs that are not sent yet, or open clawback cases. A fact from a source
     whose clock runs ahead of ours counts as new when it takes effect; the referral wakes for it then.
     """
     row = case.row
-    linked = [each for each in await referrals.facts(connection, row.id) if each.fact.occurred_at <= case.now]
+    linked = [each for each in file.past.linked if each.fact.occurred_at <= case.now]
     news = [each.fact for each in linked if each.version > row.claim_version or case.took_effect(each.fact)]
     for fact in news:
         about_it = fact.order is None or fact.order == row.order_id
@@ -49,7 +50,7 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
             await reservations.stop_unsent(connection, case, f"{label('fact', fact.type)} after the first payment")
     await clawback_cases.keep(connection, case, sorted(news, key=lambda fact: fact.precedence))
     again_at = await reservations.release_tax_holds(connection, case)
-    claim, _ = await claims.current(connection, row.claim_id)
+    claim = file.reward_claim()
     await carrying_out.close_legs(connection, row.id)
     legs = await reservations.legs_of(connection, row.id)
     owed = [leg for leg in legs if leg.state not in WAS_PAID]
@@ -83,22 +84,21 @@ async def after_payment(connection: AsyncConnection, case: Case) -> Standing:
     )
 
 
-async def taken_back_since(connection: AsyncConnection, row: Any, now: datetime) -> Any:
+async def taken_back_since(connection: AsyncConnection, file: CaseFile, now: datetime) -> Referral:
     """Mark a closed referral as clawed back if all its legs now are, and return its locked row.
 
     Its watch is over, but a waiting case can still be decided, and offsets come in whenever later payouts are paid.
     """
+    row = file.row
     if row.status != _S.REWARDED:
         return row
     await carrying_out.close_legs(connection, row.id)
     legs = await reservations.legs_of(connection, row.id)
     if not legs or not all(leg.state == LegState.CLAWED_BACK for leg in legs):
         return row
-    if (case := await open_case(connection, row, now)) is not None:
-        claim, _ = await claims.current(connection, row.claim_id)
-        await notices.tell_of_status(connection, case, _S.CLAWED_BACK, None, claim)
-    await referrals.write(connection, row, now, status=_S.CLAWED_BACK.value)
-    return await referrals.hold(connection, row.id)
+    if (case := file.case(now)) is not None:
+        await notices.tell_of_status(connection, case, _S.CLAWED_BACK, None, file.reward_claim())
+    return await referrals.write(connection, row, now, status=_S.CLAWED_BACK.value)
 
 
 def _frozen(row: Any) -> dict[str, Any]:

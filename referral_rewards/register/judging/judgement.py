@@ -7,7 +7,6 @@ No state is kept anywhere else, so a lost, late or repeated signal does no harm.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,24 +16,26 @@ from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.decisions.waiting import patience
-from referral_rewards.domain.referrals.course import Standing
+from referral_rewards.domain.referrals.course import Standing, Step, next_step
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
-from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, CLOSED, PAID, Reason, ReferralStatus
-from referral_rewards.register import constraints, outbox
+from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, ReferralStatus
+from referral_rewards.register import constraints
 from referral_rewards.register.claims import dossier, moves, reservations
 from referral_rewards.register.claims.assembly import build_claim, to_the_point
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.judging import verdicts
+from referral_rewards.register.judging import loading, verdicts
 from referral_rewards.register.judging.after_payment import after_payment, taken_back_since
+from referral_rewards.register.judging.loading import CaseFile, lock_order_of
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import inquiries
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case, next_ahead, open_case
+from referral_rewards.register.referrals.cases import Case, next_ahead
 from referral_rewards.register.referrals.closing import closing_digest, still_closed
+from referral_rewards.register.referrals.rows import Referral
 
 _S = ReferralStatus
 
@@ -56,37 +57,29 @@ class Judgement:
         row = await referrals.hold(connection, referral)
         if row is None or row.parked or row.merged_into:
             return await verdicts.set_aside(connection, row, now)
-        row = await moves.believed(connection, row, now, self._keys)
-        if row.claim_id is not None or row.closed_at is not None:
-            await outbox.judged(connection, referral)
-        if row.closed_at is not None:
-            if not await self._reopened(connection, row, now):
-                row = await taken_back_since(connection, row, now)
-                return await still_closed(connection, row, now)
-            row = await referrals.hold(connection, referral)
-            assert row is not None
-        case = await open_case(connection, row, now)
+        file = await self._load(connection, row, now)
+        if file.row.closed_at is not None:
+            reopened = await self._reopened(connection, file, now)
+            if reopened is None:
+                file = replace(file, row=await taken_back_since(connection, file, now))
+                return await still_closed(connection, file.row, now, file.past)
+            file = await loading.load(connection, reopened, self._keys)
+        case = file.case(now)
         if case is None:
-            return await self._not_begun(connection, row, now)
-        if row.status in PAID:
-            return await after_payment(connection, case)
-        if case.course.conversion is None and case.course.status is not _S.IN_REVIEW:
-            report = await inquiries.open_report(connection, case)
-            if report is not None and (answers is None or answers.question != report):
-                raise AnswersNeeded(report, Moment.REPORT)
-        if case.course.status is not _S.IN_REVIEW:
-            return await self._by_the_periods(connection, case)
-        if row.claim_id is None or row.claim_version != row.facts_version:
-            return await verdicts.write(connection, case, _S.IN_REVIEW)
-        if any(case.took_effect(fact) for fact in case.facts):
-            # The claim was assembled before this fact took effect; it must be assembled again, also after a restart.
-            return await verdicts.write(connection, case, _S.IN_REVIEW, claim_version=claims.NEVER_JUDGED)
-        others = await dossier.rivals(connection, case)
-        if await dossier.lost_to(connection, row.id, others):
-            return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)
-        if dossier.fingerprint(others) != row.rivals_seen:
-            return await verdicts.write(connection, case, _S.IN_REVIEW)
-        return await self._by_decision(connection, case, answers)
+            return await self._not_begun(connection, file, now)
+        match _step(case):
+            case Step.AFTER_PAYMENT:
+                return await after_payment(connection, case, file)
+            case Step.BY_THE_PERIODS:
+                await _ask_about_a_report(connection, case, answers)
+                return await self._by_the_periods(connection, case, file)
+            case Step.ASSEMBLE:
+                return await verdicts.write(connection, case, _S.IN_REVIEW)
+            case Step.ASSEMBLE_ANEW:
+                # Marked in the row, so that it is assembled again also after a restart.
+                return await verdicts.write(connection, case, _S.IN_REVIEW, claim_version=claims.NEVER_JUDGED)
+            case Step.BY_DECISION:
+                return await self._with_rivals(connection, case, file, answers)
 
     async def assemble(
         self, connection: AsyncConnection, referral: str, now: datetime, answers: Answers | None = None
@@ -96,44 +89,54 @@ class Judgement:
         Raises:
             AnswersNeeded: if ``answers`` do not answer the question that the sources must be asked.
         """
-        await self._lock_order(connection, referral)
+        await lock_order_of(connection, referral)
         row = await referrals.hold(connection, referral)
         if row is None or row.closed_at or row.merged_into or row.status in PAID:
             return await self.judge(connection, referral, now, answers)
-        row = await moves.believed(connection, row, now, self._keys)
-        case = await open_case(connection, row, now)
+        file = await self._load(connection, row, now)
+        case = file.case(now)
         if case is None or case.course.status is not _S.IN_REVIEW:
             return await self.judge(connection, referral, now, answers)
         claim, gathered = await build_claim(connection, case, to_the_point(case, answers, Moment.ASSEMBLY))
-        if await dossier.lost_to(connection, row.id, gathered.rivals or ()):
+        if attribution.lost(gathered.rivals or ()):
             return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)
-        case = await self._put_forward(connection, case, claim, gathered)
+        case = await self._put_forward(connection, case, file, claim, gathered)
         if claim.denial is not None and case.row.round == 1:
             return await verdicts.close(connection, case, _S.DENIED, claim.denial)
-        return await self._by_decision(connection, case, answers)
+        return await self._by_decision(connection, case, file, claim, answers)
 
-    async def _not_begun(self, connection: AsyncConnection, row: Any, now: datetime) -> Standing:
+    async def _load(self, connection: AsyncConnection, row: Referral, now: datetime) -> CaseFile:
+        return await loading.load(connection, await moves.believed(connection, row, now, self._keys), self._keys)
+
+    async def _not_begun(self, connection: AsyncConnection, file: CaseFile, now: datetime) -> Standing:
         """Judge a referral that no fact has begun yet. If such a fact takes effect later, the referral waits for it."""
-        linked = await referrals.facts(connection, row.id)
-        begins_at = next_ahead([each.fact for each in linked], now)
+        begins_at = next_ahead(file.past.facts, now)
         if begins_at is None:
-            return await verdicts.set_aside(connection, row, now)
-        return await verdicts.await_beginning(connection, row, now, begins_at)
+            return await verdicts.set_aside(connection, file.row, now)
+        return await verdicts.await_beginning(connection, file.row, now, begins_at)
 
-    async def _lock_order(self, connection: AsyncConnection, referral: str) -> None:
-        """Lock the order, so that claims on it are assembled one after the other and the later sees the earlier."""
-        row = await referrals.row(connection, referral)
-        await lock(connection, Lock.ORDER, (row.order_id if row else None) or f"referral:{referral}")
+    async def _with_rivals(
+        self, connection: AsyncConnection, case: Case, file: CaseFile, answers: Answers | None
+    ) -> Standing:
+        """Judge an assembled claim, unless its rivals changed since, or one of them won."""
+        others = await dossier.rivals(connection, case)
+        if attribution.lost(others):
+            return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)
+        if dossier.fingerprint(others) != case.row.rivals_seen:
+            return await verdicts.write(connection, case, _S.IN_REVIEW)
+        return await self._by_decision(connection, case, file, file.reward_claim(), answers)
 
     async def _put_forward(
-        self, connection: AsyncConnection, case: Case, claim: RewardClaim, gathered: Dossier
+        self, connection: AsyncConnection, case: Case, file: CaseFile, claim: RewardClaim, gathered: Dossier
     ) -> Case:
-        """Make a claim the current one. With the same digest its decisions stay; with a new digest they are void."""
-        row = case.row
-        held = (await claims.current(connection, row.claim_id))[1] if row.claim_id else None
+        """Make a claim the current one, and return the case with it; the referral's row is saved with the verdict.
+
+        With the same digest the claim's decisions stay; with a new digest they are void.
+        """
+        row, held = case.row, file.claim
         claim_id = row.claim_id
         if held is None or held.digest != claim.digest:
-            await self._void(connection, case, "the claim changed after the decision")
+            await self._void(connection, case, file, "the claim changed after the decision")
             claim_id = await claims.store(
                 connection,
                 claim,
@@ -143,59 +146,56 @@ class Judgement:
                 approved_rewards=gathered.approved_rewards,
                 at=case.now,
             )
-        await referrals.write(
-            connection,
-            row,
-            case.now,
-            claim_id=claim_id,
-            claim_version=row.facts_version,
-            rivals_seen=dossier.fingerprint(gathered.rivals or ()),
-        )
         if held is None or held.core_digest != claim.core_digest:
             await verdicts.wake_rivals(connection, gathered.rivals or (), case)
-        return replace(case, row=await referrals.hold(connection, row.id))
+        seen = dossier.fingerprint(gathered.rivals or ())
+        forward = replace(row, claim_id=claim_id, claim_version=row.facts_version, rivals_seen=seen)
+        return replace(case, row=forward, stored=case.stored or row)
 
-    async def _by_the_periods(self, connection: AsyncConnection, case: Case) -> Standing:
+    async def _by_the_periods(self, connection: AsyncConnection, case: Case, file: CaseFile) -> Standing:
         """Save the status that the four periods give a referral, open or closed. Any claim that it had is void."""
         course = case.course
         if case.row.claim_id is not None:
-            await self._void(connection, case, "the conversion no longer holds")
+            await self._void(connection, case, file, "the conversion no longer holds")
         if course.status in CLOSED:
             return await verdicts.close(connection, case, course.status, course.reason, claim_id=None)
         return await verdicts.write(connection, case, course.status, claim_id=None)
 
-    async def _by_decision(self, connection: AsyncConnection, case: Case, answers: Answers | None) -> Standing:
+    async def _by_decision(
+        self, connection: AsyncConnection, case: Case, file: CaseFile, claim: RewardClaim, answers: Answers | None
+    ) -> Standing:
         """Judge a claim by the decisions of its approvers."""
         before = case.row
-        if case.row.status not in BEFORE_PAYMENT:
-            # An approval survives if the claim is unchanged, but the transitions lead on only from this status.
-            await verdicts.write(connection, case, _S.AWAITING_APPROVAL)
-            case = replace(case, row=await referrals.hold(connection, case.row.id))
-        claim, _ = await claims.current(connection, case.row.claim_id)
-        made = await self._decisions(connection, case)
+        await self._note_what_is_void(connection, case, file)
+        made = file.counting(case.row.claim_id)
         ruled = ruling(claim.requirement, [decision.signoff for decision in made], claim.digest, frozen=claim.frozen)
+        if ruled is not Ruling.PENDING or moves.decided(claim, made):
+            case = await verdicts.put_before_approvers(connection, case)
         if ruled is Ruling.DENIED:
             return await verdicts.close(connection, case, _S.DENIED, Reason.DENIED_BY_DECISION, claim)
         if ruled is Ruling.HELD:
-            await reservations.cancel(connection, case, "put on hold")
+            await self._cancel(connection, case, file, "put on hold")
             return await verdicts.write(connection, case, _S.ON_HOLD, claim)
         # A move outweighs an approval, whichever was decided first: the approval was for another referrer.
-        if await moves.move(connection, case, claim, made):
-            await reservations.cancel(connection, case, "moved to another referrer")
+        if (moved := await moves.move(connection, case, claim, made)) is not None:
+            case = replace(case, row=moved, stored=None)
+            await self._cancel(connection, case, file, "moved to another referrer")
             return await verdicts.write(connection, case, _S.IN_REVIEW)
         if ruled is Ruling.APPROVED:
-            return await self._approved(connection, case, claim, made, answers)
-        await reservations.cancel(connection, case, "the approval no longer holds")
+            return await self._approved(connection, case, file, claim, made, answers)
+        await self._cancel(connection, case, file, "the approval no longer holds")
+        standing = await verdicts.write(connection, case, _S.AWAITING_APPROVAL, claim)
         await self._remind(connection, before, case, claim, made)
-        return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, claim)
+        return standing
 
     async def _remind(
-        self, connection: AsyncConnection, before: Any, case: Case, claim: RewardClaim, made: Sequence[Decision]
+        self, connection: AsyncConnection, before: Referral, case: Case, claim: RewardClaim, made: Sequence[Decision]
     ) -> None:
         """Remind the approvers if the claim became overdue since it was last judged, or reaches them overdue."""
-        if case.row.waiting_since is None:
+        since = verdicts.waits_since(case)
+        if since is None:
             return
-        due = patience(case.row.waiting_since, case.terms)
+        due = patience(since, case.terms)
         known = before.judged_at if before.status == _S.AWAITING_APPROVAL else None
         if any(at <= case.now and (known is None or known < at) for at in (due.remind_at, due.escalate_at)):
             await notices.tell_approvers(connection, case, claim, [each.user for each in made], due)
@@ -204,14 +204,16 @@ class Judgement:
         self,
         connection: AsyncConnection,
         case: Case,
+        file: CaseFile,
         claim: RewardClaim,
         made: Sequence[Decision],
         answers: Answers | None,
     ) -> Standing:
         """Reserve the approved legs if the claim is unchanged; else void the approval and put the new claim forward."""
-        if await reservations.legs_of(connection, case.row.id):
-            again_at = await reservations.release_tax_holds(connection, case)
+        if file.legs:
+            again_at = await reservations.release_held(connection, case, file.legs)
             return await verdicts.write(connection, case, _S.APPROVED, claim, again_at=again_at)
+        assert case.row.claim_id is not None
         if await reservations.given_up(connection, case.row.id, case.row.claim_id):
             return await verdicts.close(connection, case, _S.DENIED, Reason.DENIED_BY_DECISION, claim)
         answers = to_the_point(case, answers, Moment.APPROVAL)
@@ -247,42 +249,49 @@ class Judgement:
             # There is nothing to pay, or no one to pay it to: an approval changes nothing.
             await decisions.record_effect(connection, approvals, "void", case.now, "the claim has no payable leg")
             return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, claim)
-        case = await self._put_forward(connection, case, again, gathered)
+        case = await self._put_forward(connection, case, file, again, gathered)
         if again.denial is not None and case.row.round == 1:
             return await verdicts.close(connection, case, _S.DENIED, again.denial)
         return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, again)
 
-    async def _decisions(self, connection: AsyncConnection, case: Case) -> tuple[Decision, ...]:
-        """Return the valid decisions on the claim. Rows without a signature that we trust are recorded as forged."""
-        genuine, forged = await decisions.on_referral(connection, case.row.id, self._keys)
-        await decisions.record_effect(connection, forged, "forged", case.now, "no signature that we believe")
-        made = [decision for decision in genuine if decision.claim_id == case.row.claim_id]
-        # Recorded, so that earlier approvals of a barred user stay void even after the user is admitted again.
-        for decision in await decisions.of_the_barred(connection, made):
-            why = f"{decision.user} was barred since"
-            await decisions.record_effect(connection, [decision.id], "void", case.now, why)
-        return await decisions.standing(connection, made)
+    async def _note_what_is_void(self, connection: AsyncConnection, case: Case, file: CaseFile) -> None:
+        """Record rows without a signature that we trust as forged, and approvals of the barred as void.
 
-    async def _void(self, connection: AsyncConnection, case: Case, why: str) -> None:
+        They are recorded, so that earlier approvals of a barred user stay void even after the user is admitted again.
+        """
+        await decisions.record_effect(connection, file.forged, "forged", case.now, "no signature that we believe")
+        approvals = [each for each in file.of_claim(case.row.claim_id) if each.kind is DecisionKind.APPROVE]
+        for decision in approvals:
+            if decision.user in file.barred and decision.id not in file.void:
+                why = f"{decision.user} was barred since"
+                await decisions.record_effect(connection, [decision.id], "void", case.now, why)
+
+    async def _cancel(self, connection: AsyncConnection, case: Case, file: CaseFile, why: str) -> None:
+        """Cancel the referral's reservations. Without a leg when it was loaded there is none now either."""
+        if file.legs:
+            await reservations.cancel(connection, case, why)
+
+    async def _void(self, connection: AsyncConnection, case: Case, file: CaseFile, why: str) -> None:
         """Void the approval of the claim that is being replaced, and cancel its reservations."""
-        await reservations.cancel(connection, case, why)
+        await self._cancel(connection, case, file, why)
         if case.row.claim_id is not None:
             await notices.take_back_approval(connection, case)
-            made = await self._decisions(connection, case)
+            await self._note_what_is_void(connection, case, file)
+            made = file.counting(case.row.claim_id)
             await decisions.record_effect(connection, [decision.id for decision in made], "void", case.now, why)
 
-    async def _reopened(self, connection: AsyncConnection, row: Any, now: datetime) -> bool:
-        """Return whether a valid decision reopens exactly this closing; if so, begin the next round."""
+    async def _reopened(self, connection: AsyncConnection, file: CaseFile, now: datetime) -> Referral | None:
+        """Begin the next round if a valid decision reopens exactly this closing, and return the row; else None."""
+        row = file.row
         if row.status not in CLOSED:
-            return False
-        made, _ = await decisions.on_referral(connection, row.id, self._keys)
+            return None
         digest = closing_digest(row)
-        found = [d for d in made if d.kind is DecisionKind.REOPEN and d.digest == digest]
+        found = [d for d in file.decisions if d.kind is DecisionKind.REOPEN and d.digest == digest]
         if not found:
-            return False
+            return None
         await decisions.record_effect(connection, [d.id for d in found], "applied", now, "reopened")
         await referrals.relisten(connection, row.id)
-        await referrals.write(
+        return await referrals.write(
             connection,
             row,
             now,
@@ -292,4 +301,26 @@ class Judgement:
             claim_id=None,
             rivals_seen=None,
         )
-        return True
+
+
+def _step(case: Case) -> Step:
+    row = case.row
+    return next_step(
+        case.course,
+        row.status,
+        claim_current=row.claim_id is not None and row.claim_version == row.facts_version,
+        took_effect=any(case.took_effect(fact) for fact in case.facts),
+    )
+
+
+async def _ask_about_a_report(connection: AsyncConnection, case: Case, answers: Answers | None) -> None:
+    """Return if no reported conversion has to be asked about, or ``answers`` are about it.
+
+    Raises:
+        AnswersNeeded: otherwise.
+    """
+    if case.course.conversion is not None:
+        return
+    report = await inquiries.open_report(connection, case)
+    if report is not None and (answers is None or answers.question != report):
+        raise AnswersNeeded(report, Moment.REPORT)

@@ -1,6 +1,7 @@
 """Save a verdict to the referral's row and return the short standing: the last step of every judgement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +18,12 @@ from referral_rewards.register.claims import reservations
 from referral_rewards.register.claims.dossier import rivals
 from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.queue import upkeep
+from referral_rewards.register.queue.projection import Due
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case
 from referral_rewards.register.referrals.closing import late_at_closing
+from referral_rewards.register.referrals.rows import Referral
 
 _S = ReferralStatus
 
@@ -37,11 +41,33 @@ async def write(
 
     ``again_at`` is the next time at which the verdict may change for a reason other than the periods.
     """
-    course = case.course
-    known: dict[str, Any] = {
+    known = {**_known(case, status, again_at), **values}
+    await _save(connection, case, known, claim)
+    return _in_brief(case, known, claim)
+
+
+async def put_before_approvers(connection: AsyncConnection, case: Case) -> Case:
+    """Save that the claim waits for its approvers, and return the case as it is saved.
+
+    An approval survives if the claim is unchanged, but the transitions lead on only from this status.
+    """
+    known = {} if case.row.status in BEFORE_PAYMENT else _known(case, _S.AWAITING_APPROVAL)
+    return replace(case, row=await _save(connection, case, known, None), stored=None)
+
+
+def waits_since(case: Case) -> datetime | None:
+    """Return since when a claim waits that a judgement leaves with its approvers; None while it is held."""
+    if case.row.status in BEFORE_PAYMENT:
+        return case.row.waiting_since
+    return _waiting_since(case, _S.AWAITING_APPROVAL)
+
+
+def _known(case: Case, status: ReferralStatus, again_at: datetime | None = None) -> dict[str, Any]:
+    """Return what the row says of a referral with this verdict."""
+    return {
         "status": status.value,
         "reason": None,
-        "deadline": course.deadline if status in TIMED else None,
+        "deadline": case.course.deadline if status in TIMED else None,
         "wake_at": earliest(_wake_at(case, status), again_at),
         "waiting_since": _waiting_since(case, status),
         "version": case.version,
@@ -52,12 +78,19 @@ async def write(
         "channel": case.origin.channel,
         "began_at": case.origin.began_at,
         **_conversion(case),
-        **values,
     }
-    await referrals.write(connection, case.row, case.now, **known)
-    reason = Reason(known["reason"]) if known["reason"] else None
-    await notices.tell_of_status(connection, case, status, reason, claim)
-    return _in_brief(case, known, claim)
+
+
+async def _save(
+    connection: AsyncConnection, case: Case, known: Mapping[str, Any], claim: RewardClaim | None
+) -> Referral:
+    """Save what is known to the row, plan the messages about a change, and return the row."""
+    row = await referrals.write(connection, case.row, case.now, stored=case.stored, **known)
+    assert row.status is not None
+    if row.status is _S.AWAITING_APPROVAL and row.waiting_since is not None:
+        upkeep.date(connection, row.id, Due(row.waiting_since, patience(row.waiting_since, case.terms)))
+    await notices.tell_of_status(connection, case, row.status, Reason(row.reason) if row.reason else None, claim)
+    return row
 
 
 async def close(
@@ -89,15 +122,15 @@ async def close(
     )
 
 
-async def set_aside(connection: AsyncConnection, row: Any | None, now: datetime) -> Standing:
+async def set_aside(connection: AsyncConnection, row: Referral | None, now: datetime) -> Standing:
     """End a run that has nothing to judge: an unknown referral, parked facts, or a merged request."""
     if row is not None:
-        closed = {"status": _S.WITHDRAWN.value} if row.merged_into and row.status else {}
+        closed: dict[str, Any] = {"status": _S.WITHDRAWN.value} if row.merged_into and row.status else {}
         await referrals.write(connection, row, now, judged_version=row.facts_version, wake_at=None, **closed)
     return Standing(status=_S.WITHDRAWN, closed=True, program=(row.program if row else None) or "")
 
 
-async def await_beginning(connection: AsyncConnection, row: Any, now: datetime, begins_at: datetime) -> Standing:
+async def await_beginning(connection: AsyncConnection, row: Referral, now: datetime, begins_at: datetime) -> Standing:
     """Let a run wait until the first fact takes effect; before that there is nothing to judge."""
     await referrals.write(connection, row, now, judged_version=row.facts_version, wake_at=begins_at)
     return Standing(

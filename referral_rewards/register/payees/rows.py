@@ -2,12 +2,15 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
+from pydantic import TypeAdapter
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled
@@ -29,36 +32,74 @@ class Heard(NamedTuple):
     heard_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Filing:
+    payee: str
+    occurred_at: datetime
+    received_at: datetime
+    source: str
+    event_id: str
+    data: Mapping[str, Any]
+
+
+_FILINGS: Final = TypeAdapter(tuple[_Filing, ...])
+
+
 async def heard(connection: AsyncConnection, payees: Collection[str]) -> Mapping[str, Sequence[Heard]]:
     """Return every form that each payee filed, with when we received it, in no particular order."""
+    return _heard(payees, await connection.execute(_FORMS, {"payees": sorted(payees)}))
+
+
+def _heard(payees: Collection[str], rows: Iterable[_Filing | Row[Any]]) -> Mapping[str, Sequence[Heard]]:
     found: dict[str, list[Heard]] = {payee: [] for payee in payees}
-    for row in await connection.execute(_FORMS, {"payees": sorted(payees)}):
+    for row in rows:
         form = tax_forms.read(row.data, row.occurred_at, row.source, row.event_id)
         found[row.payee].append(Heard(form, row.received_at))
     return found
 
 
+def filed(payees: Collection[str], documents: Sequence[Mapping[str, Any]]) -> Mapping[str, Sequence[TaxForm]]:
+    """Return the forms of `forms` from what a statement aggregated as JSON over `FORMS`."""
+    return _forms(_heard(payees, _FILINGS.validate_python(documents)))
+
+
+def _forms(told: Mapping[str, Sequence[Heard]]) -> Mapping[str, Sequence[TaxForm]]:
+    return {payee: [each.form for each in its] for payee, its in told.items()}
+
+
 async def forms(connection: AsyncConnection, payees: Collection[str]) -> Mapping[str, Sequence[TaxForm]]:
     """Return every form that each payee filed, in no particular order."""
-    return {payee: [each.form for each in told] for payee, told in (await heard(connection, payees)).items()}
+    return _forms(await heard(connection, payees))
+
+
+def taxed(terms: Terms, now: datetime) -> bool:
+    """Return whether the program's regime has a threshold this year; without one nothing of a payee is read."""
+    return tax_thresholds.threshold(terms.tax.regime, tax_thresholds.year_of(now, terms.zone)) is not None
 
 
 async def positions(
-    connection: AsyncConnection, payees: Collection[str], terms: Terms, now: datetime, *, besides: str | None = None
+    connection: AsyncConnection,
+    payees: Collection[str],
+    terms: Terms,
+    now: datetime,
+    *,
+    besides: str | None = None,
+    known: tuple[Mapping[str, Sequence[TaxForm]], Mapping[str, ZoneInfo]] | None = None,
 ) -> Mapping[str, TaxPosition]:
     """Return each payee's tax position in the program's current year, without the legs of the referral ``besides``.
 
     A payee without a form in force who is also paid in another currency than the regime's is left out, because such
-    totals can't be added. For a payee with a form the total is not read, because it does not matter.
+    totals can't be added. For a payee with a form the total is not read, because it does not matter. ``known`` are the
+    payees' forms and the programs' time zones, if the caller has read them.
     """
     regime, year = terms.tax.regime, tax_thresholds.year_of(now, terms.zone)
     limit = tax_thresholds.threshold(regime, year)
     if limit is None:
         return {payee: TaxPosition() for payee in payees}
-    filed = await forms(connection, payees)
-    on_file = {payee: tax_forms.on_file(filed[payee], regime, now, terms.zone) for payee in payees}
+    told, zones = known or (await forms(connection, payees), None)
+    on_file = {payee: tax_forms.on_file(told[payee], regime, now, terms.zone) for payee in payees}
     asked = [payee for payee in payees if not on_file[payee].clears]
-    counted = await totals(connection, asked, year, besides=besides) if asked else {}
+    counted = await totals(connection, asked, year, besides=besides, zones=zones) if asked else {}
     return {
         payee: _position(on_file[payee], counted.get(payee, {}), limit.currency)
         for payee in payees
@@ -67,11 +108,19 @@ async def positions(
 
 
 async def totals(
-    connection: AsyncConnection, payees: Collection[str], year: int, *, besides: str | None = None
+    connection: AsyncConnection,
+    payees: Collection[str],
+    year: int,
+    *,
+    besides: str | None = None,
+    zones: Mapping[str, ZoneInfo] | None = None,
 ) -> Mapping[str, Mapping[str, int]]:
-    """Return for each payee the total of a calendar year in minor units by currency: paid in it, or under way now."""
-    asked = {**await bounds(connection, year), "payees": sorted(payees), "besides": besides}
-    rows = await connection.execute(_TOTALS, asked)
+    """Return for each payee the total of a calendar year in minor units by currency: paid in it, or under way now.
+
+    ``zones`` are the programs' time zones, if the caller has read them.
+    """
+    its_bounds = _bounds(year, await programs.zones(connection) if zones is None else zones)
+    rows = await connection.execute(_TOTALS, {**its_bounds, "payees": sorted(payees), "besides": besides})
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for row in rows:
         found[row.beneficiary][row.currency] = int(row.total_minor)
@@ -90,7 +139,10 @@ async def bounds(connection: AsyncConnection, year: int) -> Mapping[str, Any]:
     ``bounds`` is a JSON array with the year of each program in its own time zone; all lie between ``since`` and
     ``until``.
     """
-    zones = await programs.zones(connection)
+    return _bounds(year, await programs.zones(connection))
+
+
+def _bounds(year: int, zones: Mapping[str, ZoneInfo]) -> Mapping[str, Any]:
     years = {
         name: (tax_thresholds.year_begins(year, zone), tax_thresholds.year_begins(year + 1, zone))
         for name, zone in zones.items()
@@ -113,7 +165,8 @@ def _position(on_file: OnFile, counted: Mapping[str, int], currency: str) -> Tax
     return TaxPosition(counted.get(currency, 0), on_file.clears, on_file.withholding_percent)
 
 
-_FORMS: Final = text("""
+#: The forms of payees, each with what `filed` reads.
+FORMS: Final = """
 SELECT p.payee, f.*
 FROM unnest(CAST(:payees AS text[])) AS p(payee)
 CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = 'payee:' || p.payee OFFSET 0) AS fk
@@ -121,7 +174,8 @@ CROSS JOIN LATERAL (
     SELECT occurred_at, received_at, source, event_id, data FROM fact
     WHERE id = fk.fact_id AND type = 'payee.tax_form_filed' OFFSET 0
 ) AS f
-""")
+"""
+_FORMS: Final = text(FORMS)
 
 _TERMS_OF: Final = text("""
 SELECT l.id, r.program, r.version FROM leg l JOIN referral r ON r.id = l.referral_id

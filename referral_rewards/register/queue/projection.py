@@ -6,6 +6,7 @@ agree.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.statuses import spelled, statement
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackState
 from referral_rewards.domain.cycles.states import CycleState
-from referral_rewards.domain.decisions.waiting import patience
+from referral_rewards.domain.decisions.waiting import Patience, patience
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import FOR_A_PERSON, PayoutState
 from referral_rewards.domain.referrals.lifecycle import WITH_APPROVERS, WITHOUT_CONVERSION, ReferralStatus
@@ -24,9 +25,23 @@ from referral_rewards.register import programs
 from referral_rewards.register.locks import array
 
 
-async def keep(connection: AsyncConnection, referral: str) -> None:
-    """Rewrite the queue entries of a referral. The caller holds its row and has written everything else."""
-    for entry in await connection.execute(_KEEP, {"referral": referral}):
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Since when a claim waits for its approvers, and until when it may."""
+
+    since: datetime
+    until: Patience
+
+
+async def keep(connection: AsyncConnection, referral: str, due: Due | None = None) -> None:
+    """Rewrite the queue entries of a referral. The caller holds its row and has written everything else.
+
+    ``due`` spares reading the terms, if the caller knows it; it counts only for an entry of the same ``since``.
+    """
+    until = due and due.until
+    asked = {"referral": referral, "since": due and due.since}
+    dated = {"remind_at": until and until.remind_at, "escalate_at": until and until.escalate_at}
+    for entry in await connection.execute(_KEEP, {**asked, **dated}):
         if entry.undated:
             await _date(connection, entry)
 
@@ -116,24 +131,29 @@ WITH waiting AS MATERIALIZED (
       AND NOT EXISTS (SELECT 1 FROM waiting w WHERE w.exception = q.exception AND w.subject = q.subject)
 )
 INSERT INTO queue_entry AS q (referral_id, exception, subject, program, status, reason, about, referrer, customer,
-                              order_id, recommendation, flags, routes, amount_minor, currency, since)
+                              order_id, recommendation, flags, routes, amount_minor, currency, since, remind_at,
+                              escalate_at)
 SELECT w.id, w.exception, w.subject, coalesce(r.program, ''), coalesce(r.status, ''), r.reason, w.about, r.referrer,
        (SELECT min(substr(k.key, 10)) FROM referral_key k WHERE k.referral_id = r.id AND k.key LIKE 'customer:%'),
        coalesce(w.reported, r.order_id), c.body->>'recommendation',
        ARRAY(SELECT DISTINCT raised->>'flag' FROM jsonb_array_elements(c.body->'flags') AS raised ORDER BY 1),
        ARRAY(SELECT jsonb_array_elements_text(c.body->'requirement'->'routes') ORDER BY 1),
-       legs.amount_minor, legs.currency, w.since
+       legs.amount_minor, legs.currency, w.since, dated.remind_at, dated.escalate_at
 FROM waiting w JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(CAST(leg->>'amount_minor' AS bigint)), 0) AS amount_minor, min(leg->>'currency') AS currency
     FROM jsonb_array_elements(c.body->'legs') AS leg
 ) AS legs
+LEFT JOIN (
+    SELECT CAST(:since AS timestamptz) AS since, CAST(:remind_at AS timestamptz) AS remind_at,
+           CAST(:escalate_at AS timestamptz) AS escalate_at
+) AS dated ON w.exception = 'approval' AND r.status = :awaiting_approval AND dated.since = w.since
 ON CONFLICT (referral_id, exception, subject) DO UPDATE
 SET program = excluded.program, status = excluded.status, reason = excluded.reason, about = excluded.about,
     referrer = excluded.referrer, customer = excluded.customer, order_id = excluded.order_id,
     recommendation = excluded.recommendation, flags = excluded.flags, routes = excluded.routes,
     amount_minor = excluded.amount_minor, currency = excluded.currency, since = excluded.since,
-    remind_at = NULL, escalate_at = NULL
+    remind_at = excluded.remind_at, escalate_at = excluded.escalate_at
 WHERE (q.program, q.status, q.reason, q.about, q.referrer, q.customer, q.order_id, q.recommendation, q.flags, q.routes,
        q.amount_minor, q.currency, q.since)
     IS DISTINCT FROM
@@ -141,7 +161,7 @@ WHERE (q.program, q.status, q.reason, q.about, q.referrer, q.customer, q.order_i
        excluded.order_id, excluded.recommendation, excluded.flags, excluded.routes, excluded.amount_minor,
        excluded.currency, excluded.since)
 RETURNING q.referral_id, q.program, q.since, (SELECT version FROM referral WHERE id = q.referral_id) AS version,
-          q.exception = 'approval' AND q.status = :awaiting_approval AS undated
+          q.exception = 'approval' AND q.status = :awaiting_approval AND q.remind_at IS NULL AS undated
 """,
         awaiting_approval=ReferralStatus.AWAITING_APPROVAL,
         with_approvers=WITH_APPROVERS,

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Unit
 from referral_rewards.register.queue import projection
+from referral_rewards.register.queue.projection import Due
 
 #: The columns of each table that the projection reads; inserting or deleting a row counts too. Facts are recorded
 #: without the lock, but ``judged_version``, which tells that they were judged, is written under it.
@@ -44,9 +45,19 @@ def watch(connection: AsyncConnection, referral: str) -> None:
     unit.before_commit(("queue", referral), partial(_keep, unit, referral))
 
 
+def date(connection: AsyncConnection, referral: str, due: Due) -> None:
+    """Have the update of a referral's queue entries use these dates. The last ones given count."""
+    Unit.of(connection).notes[_dates(referral)] = due
+
+
 async def _keep(unit: Unit, referral: str, connection: AsyncConnection) -> None:
     if any(map(changes_the_queue, unit.statements)):
-        await projection.keep(connection, referral)
+        due = unit.notes.get(_dates(referral))
+        await projection.keep(connection, referral, due if isinstance(due, Due) else None)
+
+
+def _dates(referral: str) -> tuple[str, str]:
+    return ("queue dates", referral)
 
 
 @cache

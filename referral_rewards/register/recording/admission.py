@@ -33,6 +33,7 @@ from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, open_case
 from referral_rewards.register.referrals.closing import closing_digest
+from referral_rewards.register.referrals.rows import Referral
 
 _S = ReferralStatus
 _K = DecisionKind
@@ -68,7 +69,7 @@ class Matter:
     parties: frozenset[str]
 
     @property
-    def row(self) -> Any:
+    def row(self) -> Referral:
         return self.case.row
 
 
@@ -125,8 +126,8 @@ async def _subject(connection: AsyncConnection, case: Case) -> Subject:
         routes = {role for roles in case.terms.approval.routes.values() for role in roles}
         required = Requirement(routes=tuple(sorted(routes)), people=1)
         return Subject(closing_digest(row), row.claim_id or NO_CLAIM, None, required)
-    claim, _ = await claims.current(connection, row.claim_id)
-    return Subject(claim.digest, row.claim_id, claim, claim.requirement)
+    claim, held = await claims.current(connection, row.claim_id)
+    return Subject(claim.digest, held.id, claim, claim.requirement)
 
 
 async def check_rules(connection: AsyncConnection, matter: Matter, kind: DecisionKind, approver: Approver) -> None:

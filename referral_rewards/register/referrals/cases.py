@@ -1,16 +1,16 @@
 """A case: a referral under its row's lock, with its course through the four periods up to now."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert, text
+from sqlalchemy import Row, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ClaimRow
-from models.statuses import statement
+from models.statuses import spelled
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Fact
@@ -23,6 +23,7 @@ from referral_rewards.domain.referrals.origin import Origin, origin
 from referral_rewards.domain.referrals.periods import Course
 from referral_rewards.register import programs
 from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.rows import LinkedFact, Referral
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Case:
     of ours (SPEC §3).
     """
 
-    row: Any
+    row: Referral
     now: datetime
     version: int
     terms: Terms
@@ -41,22 +42,47 @@ class Case:
     facts: tuple[Fact, ...]
     course: Course
     ahead_at: datetime | None = None
+    #: The row as it stands in the database, while ``row`` holds changes that are decided and not saved yet.
+    stored: Referral | None = None
 
     def took_effect(self, fact: Fact) -> bool:
         """Return whether a fact that was already known has taken effect since the referral was last judged."""
-        last: datetime | None = self.row.judged_at
+        last = self.row.judged_at
         return last is not None and last < fact.occurred_at <= self.now
 
 
-async def open_case(connection: AsyncConnection, row: Any, now: datetime) -> Case | None:
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a case follows from, besides its row: the linked facts, the versions of the programs that they name, and
+    when a standing leg was first approved (None: none is)."""
+
+    linked: tuple[LinkedFact, ...]
+    versions: Mapping[str, Sequence[tuple[int, Terms]]]
+    approved_at: datetime | None
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        return tuple(each.fact for each in self.linked)
+
+
+async def open_case(connection: AsyncConnection, row: Referral | Row[Any], now: datetime) -> Case | None:
     """Return the case on all facts of the referral; None if no fact has begun it, or no terms were in force then."""
-    linked = await referrals.facts(connection, row.id)
-    return await case_on(connection, row, now, [each.fact for each in linked])
+    found = (await connection.execute(_PAST, {"referral": row.id})).one()
+    past = await past_of(connection, found)
+    return case_on(referrals.of_row(row), now, past.facts, past)
 
 
-async def case_on(connection: AsyncConnection, row: Any, now: datetime, facts: Sequence[Fact]) -> Case | None:
+async def past_of(connection: AsyncConnection, row: Row[Any]) -> Past:
+    """Return the past of a referral from a row with the columns `PAST`. Terms that are not known yet are read."""
+    known: dict[str, list[tuple[int, Terms]]] = {}
+    for program, number in row.versions:
+        known.setdefault(program, []).append((number, await programs.version(connection, program, number)))
+    return Past(referrals.linked(row.facts), known, row.approved_at)
+
+
+def case_on(row: Referral, now: datetime, facts: Sequence[Fact], past: Past) -> Case | None:
     """Return the case on these facts alone; None as for `open_case`."""
-    admitted = await _admitted(connection, row, facts)
+    admitted = _admitted(row, facts, past.approved_at)
     # Two machines' clocks may differ; time must not go back behind the last judgement.
     now = max(now, row.judged_at or now)
     ahead_at = next_ahead(facts, now)
@@ -65,7 +91,7 @@ async def case_on(connection: AsyncConnection, row: Any, now: datetime, facts: S
         return None
     if row.moved_to is not None:
         begun = replace(begun, referrer=row.moved_to)
-    bound = in_force(await programs.versions(connection, begun.program), begun.began_at)
+    bound = in_force(past.versions.get(begun.program, ()), begun.began_at)
     if bound is None:
         return None
     version, terms = bound
@@ -79,7 +105,7 @@ def next_ahead(facts: Iterable[Fact], now: datetime) -> datetime | None:
     return min((fact.occurred_at for fact in facts if fact.occurred_at > now), default=None)
 
 
-async def _admitted(connection: AsyncConnection, row: Any, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+def _admitted(row: Referral, facts: Sequence[Fact], approved_at: datetime | None) -> tuple[Fact, ...]:
     """Return the facts that count.
 
     Withdrawals do not count if they came after a valid approval, or before a reopening that was decided in spite of
@@ -89,12 +115,11 @@ async def _admitted(connection: AsyncConnection, row: Any, facts: Sequence[Fact]
     withdrawals = [fact for fact in facts if fact.type is FactType.REFERRAL_WITHDRAWN]
     if not withdrawals:
         return tuple(facts)
-    approved_at = (await connection.execute(_APPROVED_AT, {"referral": row.id})).scalar_one()
     void = [f for f in withdrawals if row.round > 1 or (approved_at is not None and f.occurred_at >= approved_at)]
     return tuple(fact for fact in facts if fact not in void)
 
 
-def _begins_otherwise(row: Any, fact: Fact) -> bool:
+def _begins_otherwise(row: Referral, fact: Fact) -> bool:
     """Return whether a fact takes precedence over the one that the row names as the referral's origin."""
     began = (row.origin_rank, row.began_at, row.origin_source, row.origin_event)
     able = fact.type in _RANKS and "program" in fact.data and bool(fact.data.keys() & {"referrer", "referrer_code"})
@@ -103,20 +128,44 @@ def _begins_otherwise(row: Any, fact: Fact) -> bool:
 
 _RANKS: Final = {FactType.REFERRAL_SENT: keys.SENT, FactType.REFERRAL_CLAIMED: keys.CLAIMED}
 
-_APPROVED_AT: Final = statement(
-    "SELECT min(approved_at) FROM leg WHERE referral_id = :referral AND state <> :cancelled",
+#: The columns that `past_of` reads, over `LINKED`.
+PAST: Final = spelled(
+    """
+(SELECT coalesce(jsonb_agg(to_jsonb(l)), '[]') FROM linked l) AS facts,
+(SELECT coalesce(jsonb_agg(jsonb_build_array(program, version) ORDER BY program, version), '[]') FROM program_version
+ WHERE program IN (SELECT data->>'program' FROM linked)) AS versions,
+(SELECT min(approved_at) FROM leg WHERE referral_id = :referral AND state <> :cancelled) AS approved_at
+""",
     cancelled=LegState.CANCELLED,
 )
+LINKED: Final = f"WITH linked AS MATERIALIZED ({referrals.FACTS})"
+_PAST: Final = text(f"{LINKED} SELECT {PAST}")
 
 
 #: As a referral's ``claim_version``: its claim must be assembled again on the current facts.
 NEVER_JUDGED: Final = -1
 
 
-async def current(connection: AsyncConnection, claim_id: UUID) -> tuple[RewardClaim, Any]:
+@dataclass(frozen=True, slots=True)
+class StoredClaim:
+    """A reward claim's row, as `models.ClaimRow` describes it."""
+
+    id: UUID
+    referral_id: str
+    round: int
+    digest: str
+    core_digest: str
+    body: Mapping[str, Any]
+    facts_version: int
+    referrer: str | None
+    approved_rewards: int
+    assembled_at: datetime
+
+
+async def current(connection: AsyncConnection, claim_id: UUID | None) -> tuple[RewardClaim, StoredClaim]:
     """Return the claim with that id, and its row."""
     row = (await connection.execute(_CLAIM, {"id": claim_id})).one()
-    return RewardClaim.model_validate(row.body), row
+    return RewardClaim.model_validate(row.body), StoredClaim(*(getattr(row, each.name) for each in fields(StoredClaim)))
 
 
 async def store(

@@ -9,36 +9,35 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.course import Standing
-from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import Reason
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case, case_on
+from referral_rewards.register.referrals.cases import Case, Past, case_on
+from referral_rewards.register.referrals.rows import Referral
 
 _LATE_IN_ANY_CASE: Final = frozenset({FactType.REFERRAL_CLAIMED, FactType.REFERRAL_APPEALED})
 _ABOUT_THE_ORDER: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED})
 
 
-def closing_digest(row: Any) -> str:
+def closing_digest(row: Referral) -> str:
     """Return the digest that a decision to reopen covers: this closing of this referral, on the facts judged then."""
     said = f"{row.id}\n{row.round}\n{row.status}\n{row.reason}\n{row.closed_version}"
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-async def still_closed(connection: AsyncConnection, row: Any, now: datetime) -> Standing:
+async def still_closed(connection: AsyncConnection, row: Referral, now: datetime, past: Past) -> Standing:
     """Leave a closed referral as it is, count the late facts that matter for the queue, and return the standing."""
-    linked = await referrals.facts(connection, row.id)
-    admitted = [each.fact for each in linked if each.version <= row.closed_version]
-    late = [each.fact for each in linked if each.version > row.closed_version]
+    assert row.closed_version is not None
+    admitted = [each.fact for each in past.linked if each.version <= row.closed_version]
+    late = [each.fact for each in past.linked if each.version > row.closed_version]
     bearing = [fact for fact in late if _bears_on(fact, row)]
-    before, after = (
-        await case_on(connection, row, now, admitted),
-        await case_on(connection, row, now, [*admitted, *late]),
-    )
+    before, after = case_on(row, now, admitted, past), case_on(row, now, [*admitted, *late], past)
     if late and not bearing and _verdict(before) != _verdict(after):
         bearing = late
     known = late_at_closing(before) if before else 0
     await referrals.write(connection, row, now, judged_version=row.facts_version, late_facts=known + len(bearing))
+    assert row.status is not None
     return Standing(
-        status=ReferralStatus(row.status),
+        status=row.status,
         reason=Reason(row.reason) if row.reason else None,
         facts_version=row.facts_version,
         closed=True,
@@ -55,7 +54,7 @@ def late_at_closing(case: Case) -> int:
     return len({fact.id for fact in (*case.course.untimely, *appeals)})
 
 
-def _bears_on(fact: Fact, row: Any) -> bool:
+def _bears_on(fact: Fact, row: Referral) -> bool:
     return fact.type in _LATE_IN_ANY_CASE or (fact.type in _ABOUT_THE_ORDER and fact.order == row.order_id)
 
 

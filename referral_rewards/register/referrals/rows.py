@@ -1,11 +1,13 @@
 """Load a referral's row and facts under the row's lock, and save the verdict."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import select, text, update
+from pydantic import TypeAdapter
+from sqlalchemy import Row, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ReferralRow
@@ -19,6 +21,54 @@ _table = ReferralRow.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
+class Referral:
+    """A referral's row, as `models.ReferralRow` describes it."""
+
+    id: str
+    origin_rank: int
+    began_at: datetime
+    origin_source: str
+    origin_event: str
+    program: str | None
+    referrer: str | None
+    referrer_code: str | None
+    channel: str | None
+    parked: str | None
+    moved_to: str | None
+    moved_by: UUID | None
+    merged_into: str | None
+    facts_version: int
+    told_at: datetime | None
+    judged_version: int
+    judged_at: datetime | None
+    version: int | None
+    round: int
+    status: ReferralStatus | None
+    reason: str | None
+    deadline: datetime | None
+    wake_at: datetime | None
+    claimed_at: datetime | None
+    order_id: str | None
+    conversion_at: datetime | None
+    net_minor: int | None
+    currency: str | None
+    claim_id: UUID | None
+    claim_version: int
+    settled_rivals: Mapping[str, str | None] | None
+    rivals_seen: str | None
+    closed_at: datetime | None
+    closed_version: int | None
+    late_facts: int
+    rewarded_at: datetime | None
+    waiting_since: datetime | None
+    referrer_link: int
+    referee_link: int
+
+
+_COLUMNS: Final = tuple(each.name for each in fields(Referral))
+
+
+@dataclass(frozen=True, slots=True)
 class LinkedFact:
     """A fact of a referral and the ``facts_version`` at which it was linked."""
 
@@ -26,19 +76,22 @@ class LinkedFact:
     version: int
 
 
-async def hold(connection: AsyncConnection, referral: str) -> Any | None:
+async def hold(connection: AsyncConnection, referral: str) -> Referral | None:
     """Return the referral's row, locked until the transaction ends; None if there is no such referral.
 
     Facts raise ``facts_version`` under the same lock, so what is read now stays true until the commit. The queue is
     updated at the end of the transaction.
     """
     upkeep.watch(connection, referral)
-    return (await connection.execute(select(_table).where(_table.c.id == referral).with_for_update())).one_or_none()
+    found = await connection.execute(select(_table).where(_table.c.id == referral).with_for_update())
+    locked = found.one_or_none()
+    return None if locked is None else of_row(locked)
 
 
-async def row(connection: AsyncConnection, referral: str) -> Any | None:
+async def row(connection: AsyncConnection, referral: str) -> Referral | None:
     """Return the referral's row without a lock."""
-    return (await connection.execute(select(_table).where(_table.c.id == referral))).one_or_none()
+    found = (await connection.execute(select(_table).where(_table.c.id == referral))).one_or_none()
+    return None if found is None else of_row(found)
 
 
 async def facts(connection: AsyncConnection, referral: str) -> tuple[LinkedFact, ...]:
@@ -47,7 +100,30 @@ async def facts(connection: AsyncConnection, referral: str) -> tuple[LinkedFact,
     return tuple(LinkedFact(fact_of(row), row.version) for row in rows)
 
 
-def fact_of(row: Any) -> Fact:
+def linked(documents: Sequence[Mapping[str, Any]]) -> tuple[LinkedFact, ...]:
+    """Return linked facts from what a statement aggregated as JSON over `FACTS`."""
+    return tuple(LinkedFact(fact_of(row), row.version) for row in _FACT_ROWS.validate_python(documents))
+
+
+@dataclass(frozen=True, slots=True)
+class _FactRow:
+    id: UUID
+    source: str
+    event_id: str
+    type: str
+    occurred_at: datetime
+    received_at: datetime
+    data: Mapping[str, Any]
+    marks: tuple[str, ...]
+    digest: str
+    version: int
+    batch_finished: bool
+
+
+_FACT_ROWS: Final = TypeAdapter(tuple[_FactRow, ...])
+
+
+def fact_of(row: _FactRow | Row[Any]) -> Fact:
     """Return a fact from its row."""
     return Fact(
         id=row.id,
@@ -63,17 +139,36 @@ def fact_of(row: Any) -> Fact:
     )
 
 
-async def write(connection: AsyncConnection, before: Any, at: datetime, **values: Any) -> None:
-    """Save the verdict to the row, and add a step to the history if the status or its reason changed.
+async def write(
+    connection: AsyncConnection,
+    before: Referral | Row[Any],
+    at: datetime,
+    *,
+    stored: Referral | None = None,
+    **values: Any,
+) -> Referral:
+    """Save the verdict to the row and return the row as it now is.
+
+    A change of the status or its reason adds a step to the history. ``stored`` is the row in the database, if changes
+    up to ``before`` were decided and not saved yet; they are saved with these.
 
     Raises:
         ImpossibleTransition: before anything is written; it is a bug.
     """
-    status, reason = values.get("status", before.status), values.get("reason", before.reason)
-    if (status, reason) != (before.status, before.reason):
-        advance(ReferralStatus(before.status) if before.status else None, ReferralStatus(status))
-        await outgoing_events.note_step(connection, before.id, at, status, reason, before.facts_version)
-    changed = {name: value for name, value in values.items() if getattr(before, name) != value}
+    before = of_row(before)
+    after = replace(before, **values)
+    if after.status is not None:
+        after = replace(after, status=ReferralStatus(after.status))
+    if (after.status, after.reason) != (before.status, before.reason):
+        assert after.status is not None
+        advance(before.status, after.status)
+        await outgoing_events.note_step(connection, before.id, at, after.status, after.reason, before.facts_version)
+    await _save(connection, stored or before, after)
+    return after
+
+
+async def _save(connection: AsyncConnection, before: Referral, after: Referral) -> None:
+    changed = {name: new for name in _COLUMNS if (new := getattr(after, name)) != getattr(before, name)}
     if changed:
         await connection.execute(update(_table).where(_table.c.id == before.id).values(changed))
 
@@ -95,12 +190,22 @@ async def steps(connection: AsyncConnection, referral: str) -> Sequence[Any]:
     return (await connection.execute(_STEPS, {"referral": referral})).all()
 
 
-_FACTS: Final = text("""
+def of_row(row: Row[Any] | Referral) -> Referral:
+    """Return a referral from its row. A statement that locks the referrals of a payout reads such rows by itself."""
+    if isinstance(row, Referral):
+        return row
+    read = Referral(*(getattr(row, name) for name in _COLUMNS))
+    return replace(read, status=ReferralStatus(row.status)) if row.status else read
+
+
+#: The facts of one referral, each with what `fact_of` reads.
+FACTS: Final = """
 SELECT f.id, f.source, f.event_id, f.type, f.occurred_at, f.received_at, f.data, f.marks, f.digest, rf.version,
        b.finished_at IS NOT NULL AS batch_finished
 FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id LEFT JOIN ingest_batch b ON b.id = f.batch_id
 WHERE rf.referral_id = :referral
-""")
+"""
+_FACTS: Final = text(FACTS)
 
 _LISTEN: Final = text("""
 INSERT INTO referral_key (key, referral_id) SELECT unnest(CAST(:keys AS text[])), :referral ON CONFLICT DO NOTHING

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from types import SimpleNamespace
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -23,7 +22,7 @@ from referral_rewards.domain.referrals.origin import origin, referee_identity
 from referral_rewards.register.claims import dossier
 from referral_rewards.register.referrals import inquiries
 from referral_rewards.register.referrals.cases import Case
-from referral_rewards.register.referrals.rows import fact_of
+from referral_rewards.register.referrals.rows import fact_of, of_row
 from referral_rewards.reporting.simulation.outcomes import of_claim, of_life
 from referral_rewards.reporting.simulation.runs import Run
 
@@ -76,8 +75,7 @@ async def decide(
 
 def _case(row: Any, facts: Sequence[Fact], version: int, terms: Terms, moment: datetime) -> Case:
     """Return the case on the facts up to that time, in its first round and without people's decisions."""
-    decided = {"round": 1, "settled_rivals": None, "late_facts": 0, "moved_to": None, "moved_by": None}
-    untouched = SimpleNamespace(**{**row._mapping, **decided})
+    untouched = replace(of_row(row), round=1, settled_rivals=None, late_facts=0, moved_to=None, moved_by=None)
     seen = tuple(fact for fact in facts if fact.occurred_at <= moment)
     begun = origin(seen, moment)
     assert begun is not None  # its life came this far

@@ -5,11 +5,11 @@ bound is reached before an answer is found, that part stays None and its signals
 referral's own dates count, so that a later judgement finds the same.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -24,8 +24,8 @@ from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.register.claims import blocklist
 from referral_rewards.register.claims.surroundings import plaintext, rings, sightings
 from referral_rewards.register.claims.surroundings.plaintext import until
-
-_T = TypeVar("_T")
+from referral_rewards.register.claims.surroundings.rings import Circle
+from referral_rewards.register.claims.surroundings.sightings import Instruments
 
 #: More referrals in a month than a genuine referrer ever begins.
 _MONTH_MAX: Final = 20_000
@@ -36,36 +36,46 @@ _EARLIER_MAX, _CONVERTED_MAX = 500, 50
 async def observed(connection: AsyncConnection, gathered: Dossier) -> Dossier:
     """Return the dossier with the input of the fraud signals: the people, their circle, and their traces."""
     asked = frozenset(name for name, weight in gathered.terms.fraud.weights.items() if weight)
-
-    async def part(read: Callable[[AsyncConnection, Dossier], Awaitable[_T]], *signals: str) -> _T | None:
-        return await _apart(connection, read, gathered) if asked.intersection(signals) else None
-
-    circle = await part(
-        rings.beyond_a_pair if "referral_ring" in asked else rings.pair, "reciprocal_referral", "referral_ring"
-    )
-    seen = await part(sightings.of_instruments, "reused_instrument", "denied_instrument")
+    circle: _Read = rings.beyond_a_pair if "referral_ring" in asked else rings.pair
+    parts = [part for part in (_Part(circle, _OF_CIRCLES), *_PARTS) if asked.intersection(part.signals)]
+    found = {part.signals: value for part, value in zip(parts, await _read(connection, parts, gathered), strict=True)}
+    around: Circle | None = found.get(_OF_CIRCLES)
+    seen: Instruments | None = found.get(_OF_INSTRUMENTS)
     return replace(
         gathered,
-        personal=await part(plaintext.similarity, *_OF_PLAINTEXT),
-        reciprocal=circle.has(2) if circle else None,
+        personal=found.get(_OF_PLAINTEXT),
+        reciprocal=around.has(2) if around else None,
         behaviour=Behaviour(
-            ring=circle.shortest_of(3, 4) if circle else None,
-            pace=await part(_pace, "hourly_velocity", "daily_velocity"),
-            refunds=await part(_refunds, "refund_rate"),
-            barred=await part(barred, "barred_elsewhere"),
-            blocked=await part(_blocked, "blocklisted"),
+            ring=around.shortest_of(3, 4) if around else None,
+            pace=found.get(_OF_PACE),
+            refunds=found.get(_OF_REFUNDS),
+            barred=found.get(_OF_STANDING),
+            blocked=found.get(_OF_BLOCKLIST),
             reused=seen.reused if seen else None,
             denied=seen.denied if seen else None,
-            crowd=await part(sightings.crowd, "crowded_ip"),
-            clicks=await part(_clicks, "paid_click"),
-            sites=await part(_sites, "blocked_site"),
+            crowd=found.get(_OF_CROWDS),
+            clicks=found.get(_OF_CLICKS),
+            sites=found.get(_OF_SITES),
         ),
     )
 
 
-async def _apart(
-    connection: AsyncConnection, read: Callable[[AsyncConnection, Dossier], Awaitable[_T]], gathered: Dossier
-) -> _T | None:
+async def _read(connection: AsyncConnection, parts: Sequence["_Part"], gathered: Dossier) -> list[Any]:
+    """Return what each part reads. All share one savepoint; if any fails, each is read again in one of its own."""
+    if not parts:
+        return []
+    try:
+        async with connection.begin_nested():
+            return [await part.read(connection, gathered) for part in parts]
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+    except Exception:  # noqa: S110 (which part it was, and what to make of it, `_apart` finds out)
+        pass
+    return [await _apart(connection, part.read, gathered) for part in parts]
+
+
+async def _apart(connection: AsyncConnection, read: "_Read", gathered: Dossier) -> Any:
     """Return the result of ``read``, or None if it failed. A savepoint keeps a failed statement from ending the
     transaction."""
     try:
@@ -149,11 +159,6 @@ def _whose(gathered: Dossier) -> dict[str, str | None]:
     return {"referrer": gathered.referrer, "program": gathered.origin.program}
 
 
-_OF_PLAINTEXT: Final = (
-    *("disposable_email", "masked_email", "similar_email", "shared_email_domain", "similar_name"),
-    *("blocked_country", "country_mismatch"),
-)
-
 _PACE: Final = text("""
 SELECT count(*) FILTER (WHERE began_at > :hour) AS hour,
        count(*) FILTER (WHERE began_at <= :hour AND began_at > :before_hour) AS before_hour,
@@ -200,7 +205,7 @@ async def barred(connection: AsyncConnection, gathered: Dossier) -> int | None:
     who |= {(program, gathered.referrer) for program in programs if gathered.referrer}
     who.discard((gathered.origin.program, gathered.referrer))
     keys = sorted(f"referrer:{program}/{referrer}" for program, referrer in who)
-    told = (await connection.execute(_STANDINGS, {"keys": keys, "bound": _MAX})).all()
+    told = (await connection.execute(_STANDINGS, {"keys": keys, "bound": _MAX})).all() if keys else ()
     latest: dict[str, tuple[datetime, bool]] = {}
     for row in told:
         if row.type in _STANDING_TYPES and row.occurred_at <= gathered.now:
@@ -230,3 +235,39 @@ FROM unnest(CAST(:keys AS text[])) AS k(key)
 CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = k.key ORDER BY fact_id LIMIT :bound) AS fk
 CROSS JOIN LATERAL (SELECT type, occurred_at FROM fact WHERE id = fk.fact_id OFFSET 0) AS f
 """)
+
+
+_Read = Callable[[AsyncConnection, Dossier], Awaitable[Any]]
+
+
+class _Part(NamedTuple):
+    """What is read for some signals, if one of them has a weight."""
+
+    read: _Read
+    signals: tuple[str, ...]
+
+
+_OF_PLAINTEXT: Final = (
+    *("disposable_email", "masked_email", "similar_email", "shared_email_domain", "similar_name"),
+    *("blocked_country", "country_mismatch"),
+)
+_OF_CIRCLES: Final = ("reciprocal_referral", "referral_ring")
+_OF_INSTRUMENTS: Final = ("reused_instrument", "denied_instrument")
+_OF_PACE: Final = ("hourly_velocity", "daily_velocity")
+_OF_REFUNDS: Final = ("refund_rate",)
+_OF_STANDING: Final = ("barred_elsewhere",)
+_OF_BLOCKLIST: Final = ("blocklisted",)
+_OF_CROWDS: Final = ("crowded_ip",)
+_OF_CLICKS: Final = ("paid_click",)
+_OF_SITES: Final = ("blocked_site",)
+_PARTS: Final = (
+    _Part(sightings.of_instruments, _OF_INSTRUMENTS),
+    _Part(plaintext.similarity, _OF_PLAINTEXT),
+    _Part(_pace, _OF_PACE),
+    _Part(_refunds, _OF_REFUNDS),
+    _Part(barred, _OF_STANDING),
+    _Part(_blocked, _OF_BLOCKLIST),
+    _Part(sightings.crowd, _OF_CROWDS),
+    _Part(_clicks, _OF_CLICKS),
+    _Part(_sites, _OF_SITES),
+)

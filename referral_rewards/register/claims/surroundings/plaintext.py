@@ -38,7 +38,8 @@ async def similarity(connection: AsyncConnection, gathered: Dossier) -> Similari
 
 async def bodies(connection: AsyncConnection, facts: Iterable[Fact]) -> Mapping[UUID, Mapping[str, Any]] | None:
     """Return the full bodies of these facts; None if any was erased, because missing data must not count as a pass."""
-    rows = (await connection.execute(_BODIES, {"facts": sorted(str(fact.id) for fact in facts)})).all()
+    wanted = sorted(str(fact.id) for fact in facts)
+    rows = (await connection.execute(_BODIES, {"facts": wanted})).all() if wanted else ()
     return None if any(row.body is None for row in rows) else {row.subject_id: row.body for row in rows}
 
 

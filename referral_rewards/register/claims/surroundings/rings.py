@@ -1,7 +1,9 @@
 """Find circles of people who refer each other: follow who referred each referrer until the referee appears."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -49,11 +51,7 @@ async def _circle(connection: AsyncConnection, gathered: Dossier, longest: int) 
     searched_to, whole = 1, True
     marks, known = referrer, {(gathered.origin.program, gathered.referrer)}
     for length in range(2, longest + 1):
-        rows = (
-            await connection.execute(
-                _INVITED_BY, {"marks": sorted(marks), "until": until(gathered), "bound": _REFERRALS_MAX}
-            )
-        ).all()
+        rows = await _invited_by(connection, marks, until(gathered))
         inviters = {(row.program, row.referrer) for row in rows if row.referrer} - known
         people, all_told = await _people(connection, sorted(inviters)[:_REFERRERS_MAX])
         # Self-referral has its own check and does not count as a circle.
@@ -67,8 +65,16 @@ async def _circle(connection: AsyncConnection, gathered: Dossier, longest: int) 
     return Circle(frozenset(found), searched_to)
 
 
+async def _invited_by(connection: AsyncConnection, marks: frozenset[str], last: datetime) -> Sequence[Any]:
+    """Return who invited the people with these marks up to then: program and referrer, also unknown ones."""
+    asked = {"marks": sorted(marks), "until": last, "bound": _REFERRALS_MAX}
+    return (await connection.execute(_INVITED_BY, asked)).all() if marks else ()
+
+
 async def _people(connection: AsyncConnection, referrers: list[tuple[str, str]]) -> tuple[list[frozenset[str]], bool]:
     """Return the marks of these referrers' enrolments, one set for each, and whether all enrolments were read."""
+    if not referrers:
+        return [], True
     keys = [f"referrer:{program}/{referrer}" for program, referrer in referrers]
     marks: dict[str, set[str]] = {key: set() for key in keys}
     standings = dict.fromkeys(keys, 0)

@@ -90,7 +90,8 @@ def _of_the_referee(gathered: Dossier) -> tuple[Fact, ...]:
 
 async def _sightings(connection: AsyncConnection, marks: Iterable[str]) -> tuple[list[Any], bool]:
     """Return the claims and purchases with these marks, and whether these are all."""
-    rows = list(await connection.execute(_SIGHTINGS, {"marks": sorted(marks), "bound": _SIGHTINGS_MAX}))
+    asked = {"marks": sorted(marks), "bound": _SIGHTINGS_MAX}
+    rows = list(await connection.execute(_SIGHTINGS, asked)) if asked["marks"] else []
     often: dict[str, int] = {}
     for row in rows:
         often[row.key] = often.get(row.key, 0) + 1
@@ -109,10 +110,13 @@ async def _referrals(connection: AsyncConnection, seen: Iterable[Any]) -> dict[A
             named.setdefault(each.id, set()).add(keys.referral_of_claim(each.id, told))
         else:
             ordered.setdefault(f"order:{each.order_id}", set()).add(each.id)
-    heard = await connection.execute(_HEARERS, {"orders": sorted(ordered), "bound": _HEARERS_MAX})
-    for row in heard:
-        for fact in ordered[row.key]:
-            named.setdefault(fact, set()).add(row.referral_id)
+    if ordered:
+        heard = await connection.execute(_HEARERS, {"orders": sorted(ordered), "bound": _HEARERS_MAX})
+        for row in heard:
+            for fact in ordered[row.key]:
+                named.setdefault(fact, set()).add(row.referral_id)
+    if not named:
+        return {}
     ids = sorted(set().union(*named.values()))
     rows = {row.id: row for row in await connection.execute(_REFERRALS, {"ids": ids})}
     return {fact: {name: rows[name] for name in names if name in rows} for fact, names in named.items()}

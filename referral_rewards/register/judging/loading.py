@@ -1,0 +1,107 @@
+"""Load what a judgement of a referral depends on: its row under the row's lock, then the rest in one statement.
+
+The rest is read by a statement of its own, because PostgreSQL takes what a statement reads from before it waited for a
+lock. So whatever was committed under the lock before is seen.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.register.claims import reservations
+from referral_rewards.register.claims.reservations import StandingLeg
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.chain import Decision
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.locks import Lock
+from referral_rewards.register.referrals import cases
+from referral_rewards.register.referrals.cases import Case, Past, StoredClaim, case_on
+from referral_rewards.register.referrals.rows import Referral
+
+_CLAIM: Final = TypeAdapter(StoredClaim | None)
+_IDS: Final = TypeAdapter(frozenset[UUID])
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """What is on record about a referral when its judgement begins.
+
+    ``decisions`` are those that verify, oldest first; ``forged`` are the ids of the others. ``void`` are decisions that
+    an earlier judgement voided, ``barred`` the users among those who decided that are barred now. ``claim`` is the
+    current claim, ``legs`` are those that are not cancelled.
+    """
+
+    row: Referral
+    past: Past
+    claim: StoredClaim | None
+    decisions: tuple[Decision, ...]
+    forged: tuple[UUID, ...]
+    void: frozenset[UUID]
+    barred: frozenset[str]
+    legs: tuple[StandingLeg, ...]
+
+    def case(self, now: datetime) -> Case | None:
+        """Return the case on all facts; None if no fact has begun it, or no terms were in force then."""
+        return case_on(self.row, now, self.past.facts, self.past)
+
+    def of_claim(self, claim: UUID | None) -> tuple[Decision, ...]:
+        """Return the verified decisions on a claim, also those that do not count."""
+        return tuple(decision for decision in self.decisions if decision.claim_id == claim)
+
+    def counting(self, claim: UUID | None) -> tuple[Decision, ...]:
+        """Return the decisions on a claim that count: no void approvals, and none by users who were barred since."""
+        return decisions.counting(self.of_claim(claim), self.void, self.barred)
+
+    def reward_claim(self) -> RewardClaim:
+        """Return the current claim."""
+        assert self.claim is not None
+        return RewardClaim.model_validate(self.claim.body)
+
+
+async def lock_order_of(connection: AsyncConnection, referral: str) -> None:
+    """Lock the order, so that claims on it are assembled one after the other and the later sees the earlier."""
+    await connection.execute(_LOCK_ORDER, {"space": int(Lock.ORDER), "referral": referral})
+
+
+async def load(connection: AsyncConnection, row: Referral, keys: KeyRing) -> CaseFile:
+    """Return what is on record about a referral whose row is locked, and take it off the list of those to be judged.
+
+    What is put on the list later stays there: the same statement reads the decisions and payouts that could be why.
+    """
+    found = (await connection.execute(_LOAD, {"referral": row.id, "claim": row.claim_id})).one()
+    genuine, forged = decisions.verified(found.decisions, keys)
+    return CaseFile(
+        row=row,
+        past=await cases.past_of(connection, found),
+        claim=_CLAIM.validate_python(found.claim),
+        decisions=genuine,
+        forged=forged,
+        void=_IDS.validate_python(found.void),
+        barred=frozenset(found.barred),
+        legs=reservations.standing_legs(found.legs),
+    )
+
+
+_LOCK_ORDER: Final = text("""
+SELECT pg_advisory_xact_lock(:space, hashtext(coalesce(
+    (SELECT nullif(order_id, '') FROM referral WHERE id = :referral), 'referral:' || :referral)))
+""")
+
+_LOAD: Final = text(f"""
+{cases.LINKED}, made AS MATERIALIZED ({decisions.LINKED} WHERE d.referral_id = :referral), judged AS (
+    DELETE FROM to_judge WHERE referral_id = :referral
+)
+SELECT {cases.PAST},
+    (SELECT to_jsonb(c) FROM reward_claim c WHERE c.id = CAST(:claim AS uuid)) AS claim,
+    (SELECT coalesce(jsonb_agg(to_jsonb(m) ORDER BY m.seq), '[]') FROM made m) AS decisions,
+    ARRAY(SELECT decision_id FROM decision_effect WHERE decision_id IN (SELECT id FROM made) AND effect = 'void')
+        AS void,
+    ARRAY(SELECT name FROM app_user WHERE name IN (SELECT username FROM made) AND barred_at IS NOT NULL) AS barred,
+    (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs
+""")  # noqa: S608 (words of ours alone)

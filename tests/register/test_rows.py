@@ -1,0 +1,28 @@
+"""The typed rows of the register hold every column of their table, so that none is missing where a rule reads it."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from models import ClaimRow, DecisionRow, LegRow, ReferralRow
+from referral_rewards.register.claims.reservations import StandingLeg
+from referral_rewards.register.decisions.chain import _Signed
+from referral_rewards.register.referrals.cases import StoredClaim
+from referral_rewards.register.referrals.rows import Referral
+
+#: What a row holds of other tables.
+_OF_ITS_PAYOUT = {"payout_id", "cycle_id", "payout_state", "first_sent_at"}
+
+
+@pytest.mark.parametrize(
+    ("row", "table", "more"),
+    [
+        (Referral, ReferralRow, set()),
+        (StoredClaim, ClaimRow, set()),
+        (StandingLeg, LegRow, _OF_ITS_PAYOUT),
+        (_Signed, DecisionRow, {"linked_hash"}),
+    ],
+)
+def test_a_typed_row_has_the_columns_of_its_table(row: Any, table: Any, more: set[str]) -> None:
+    assert {each.name for each in fields(row)} == set(table.__table__.columns.keys()) | more
