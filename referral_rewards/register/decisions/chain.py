@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import DecisionEffect, DecisionHead
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.decisions.act_kinds import MoneyAct
-from referral_rewards.domain.decisions.decision import Decision, Kind, NewDecision
+from referral_rewards.domain.decisions.decision import Decision, Kind, Made, NewDecision
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import outgoing_events
 from referral_rewards.register.decisions import messages
@@ -28,6 +28,8 @@ __all__ = [
     "chain_problems",
     "effects",
     "end_problem",
+    "history_of",
+    "history_of_referral",
     "of_the_barred",
     "on_referral",
     "on_referrals",
@@ -116,6 +118,16 @@ async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) 
     """Return the verified decisions on a payout, a clawback case or a cycle, oldest first."""
     rows = await connection.execute(_ON_SUBJECT, {"subject": subject})
     return tuple(decision for row in rows if (decision := _verified(row, keys)) is not None)
+
+
+async def history_of_referral(connection: AsyncConnection, referral: str, keys: KeyRing) -> tuple[Made, ...]:
+    """Return the verified decisions on a referral with what is known of each now, oldest first."""
+    return _made(await connection.execute(_HISTORY_OF_REFERRAL, {"referral": referral}), keys)
+
+
+async def history_of(connection: AsyncConnection, subjects: Collection[UUID], keys: KeyRing) -> tuple[Made, ...]:
+    """Return the verified decisions on these payouts, clawback cases or cycles, like `history_of_referral`."""
+    return _made(await connection.execute(_HISTORY, {"subjects": list(subjects)}), keys)
 
 
 async def on_referrals(
@@ -245,19 +257,38 @@ def _verified(row: Any, keys: KeyRing) -> Decision | None:
     return decision if genuine else None
 
 
+def _made(rows: Iterable[Any], keys: KeyRing) -> tuple[Made, ...]:
+    return tuple(
+        Made(decision, row.note, frozenset(row.effects), row.barred, frozenset(row.marks))
+        for row in rows
+        if (decision := _verified(row, keys)) is not None
+    )
+
+
 def _kind(name: str) -> Kind:
     return MoneyAct(name) if name in _MONEY_ACTS else DecisionKind(name)
 
 
 # Each row with the hash that it links to, if an earlier row has it. A row out of order does not verify, and a forged
 # row in between breaks nothing.
-_LINKED: Final = """
-SELECT d.*,
-       CASE WHEN d.previous_hash = repeat('0', 64)
-                 OR EXISTS (SELECT 1 FROM decision b WHERE b.hash = d.previous_hash AND b.seq < d.seq)
-            THEN d.previous_hash END AS linked_hash
-FROM decision d
+_LINK: Final = """
+CASE WHEN d.previous_hash = repeat('0', 64)
+          OR EXISTS (SELECT 1 FROM decision b WHERE b.hash = d.previous_hash AND b.seq < d.seq)
+     THEN d.previous_hash END AS linked_hash
 """
+
+_LINKED: Final = f"SELECT d.*, {_LINK} FROM decision d "  # noqa: S608 (a constant of ours)
+
+_MADE: Final = f"""
+SELECT d.*, {_LINK}, (SELECT body->>'note' FROM personal_data WHERE subject_id = d.id) AS note,
+       ARRAY(SELECT effect FROM decision_effect WHERE decision_id = d.id) AS effects,
+       u.barred_at IS NOT NULL AS barred, coalesce(u.marks, '{{}}') AS marks
+FROM decision d LEFT JOIN app_user u ON u.name = d.username
+"""  # noqa: S608 (a constant of ours)
+
+_HISTORY_OF_REFERRAL: Final = text(_MADE + "WHERE d.referral_id = :referral ORDER BY d.seq")
+
+_HISTORY: Final = text(_MADE + "WHERE d.claim_id = ANY(CAST(:subjects AS uuid[])) ORDER BY d.seq")
 
 _IN_CHAIN: Final = text(_LINKED + "WHERE d.referral_id = ANY(CAST(:referrals AS text[])) ORDER BY d.seq")
 

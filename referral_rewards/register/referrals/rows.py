@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import TextClause, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ReferralRow
@@ -34,6 +35,15 @@ async def hold(connection: AsyncConnection, referral: str) -> Any | None:
     """
     upkeep.watch(connection, referral)
     return (await connection.execute(select(_table).where(_table.c.id == referral).with_for_update())).one_or_none()
+
+
+async def hold_found(connection: AsyncConnection, statement: TextClause, subject: UUID) -> None:
+    """Lock the rows of the referrals that a statement with ``FOR UPDATE`` finds for ``:id``, like `hold`.
+
+    The statement sorts them by their ids: all transactions lock them in that order.
+    """
+    for referral in (await connection.execute(statement, {"id": subject})).scalars():
+        upkeep.watch(connection, referral)
 
 
 async def row(connection: AsyncConnection, referral: str) -> Any | None:
