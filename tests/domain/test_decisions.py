@@ -319,3 +319,10 @@ def test_what_concerns_no_referral_is_listed_under_its_program() -> None:
 
 def test_every_kind_of_decision_has_a_kind_of_subject() -> None:
     assert {subject_kind(kind) for kind in (*DecisionKind, *MoneyAct)} == set(SubjectKind)
+
+
+def test_a_move_is_never_judged_without_those_who_would_benefit_from_it() -> None:
+    with pytest.raises(AssertionError):
+        of(on_claim(), to="dora").admits(_MOVER)
+    loaded = of(on_claim(), to="dora", parties_of_move=frozenset({"customer:c-dora"}))
+    assert loaded.admits(_MOVER)[_K.REASSIGN] is None

@@ -1,6 +1,6 @@
 """A referral as the subject of a decision: its claim, or its closing, and the rules that admit one (SPEC §6)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Final
@@ -45,7 +45,8 @@ class Basis:
     """What a decision signs now, and who has an interest in it.
 
     ``parties`` are the marks of everyone who benefits; ``entered_by`` the users who entered facts by hand. ``to`` is
-    the referrer to whom a request moves the claim, None without one, and ``parties_of_move`` who would benefit then.
+    the referrer to whom a request moves the claim, None without one, and ``parties_of_move`` who would benefit then;
+    None if that was not loaded, because no decision to move it is asked for.
     """
 
     digest: str
@@ -53,7 +54,7 @@ class Basis:
     parties: frozenset[str]
     entered_by: frozenset[str] = frozenset()
     to: str | None = None
-    parties_of_move: frozenset[str] = frozenset()
+    parties_of_move: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,9 @@ class ClaimSubject:
             if each.decision.digest == digest and (kind is _K.REOPEN or each.decision.claim_id == self.claim_id)
         ]
 
-    def admits(self, approver: Approver, kinds: Collection[DecisionKind] = tuple(DecisionKind)) -> Answers:
+    def admits(self, approver: Approver) -> Answers:
         """Return for each kind of decision the refusal that `decide` would raise for this person now, or None."""
-        return {kind: self._refusal(kind, approver) for kind in kinds}
+        return {kind: self._refusal(kind, approver) for kind in DecisionKind}
 
     def recorded_before(self, asked: Asked, approver: Approver, details: Details | None) -> Decision | None:
         """Return the same decision, in the same words, if this person made it before.
@@ -218,7 +219,7 @@ class ClaimSubject:
             kind,
             requirement_of_a_move(basis.requirement) if moves else basis.requirement,
             referral=self.referral,
-            parties=basis.parties_of_move if moves else basis.parties,
+            parties=_loaded(basis.parties_of_move) if moves else basis.parties,
             entered_by=basis.entered_by,
             already_signed_by=_same_people(approver, [each for each in on_it if each.decision.kind is kind]),
         )
@@ -274,6 +275,11 @@ def check_asked(asked: Asked) -> None:
 def _of_claims(kind: Kind) -> DecisionKind:
     assert isinstance(kind, DecisionKind), f"{kind} is no decision on a claim"
     return kind
+
+
+def _loaded(parties: frozenset[str] | None) -> frozenset[str]:
+    assert parties is not None, "who benefits from a move was not loaded"
+    return parties
 
 
 def _undone(kind: Kind, later: Sequence[Made]) -> bool:

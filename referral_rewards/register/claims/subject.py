@@ -32,7 +32,7 @@ from referral_rewards.register.referrals.closing import closing_digest
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What the rules read of a referral, and its case; None if no terms were in force when it began."""
+    """What the rules read of a referral, and its case; None if nothing can be decided on it."""
 
     subject: ClaimSubject
     case: Case | None
@@ -88,7 +88,7 @@ async def _claim(connection: AsyncConnection, row: Any) -> tuple[RewardClaim | N
     return (RewardClaim.model_validate(found.body) if row.claim_id is not None else None), bool(found.sent)
 
 
-async def _basis(connection: AsyncConnection, case: Case, claim: RewardClaim | None, *, moving: bool) -> Basis | None:
+async def _basis(connection: AsyncConnection, case: Case, claim: RewardClaim | None, *, moving: bool) -> Basis:
     digest, requirement = _signed(case, claim)
     to = attribution.proposed_referrer(case.facts, case.origin.referrer, case.now)
     parties = await dossier.parties(connection, case)
@@ -98,7 +98,7 @@ async def _basis(connection: AsyncConnection, case: Case, claim: RewardClaim | N
         parties=parties,
         entered_by=dossier.entered_by(case.facts),
         to=to,
-        parties_of_move=parties | await dossier.parties_of_move(connection, to) if moving and to else parties,
+        parties_of_move=parties | await dossier.parties_of_move(connection, to) if moving and to else None,
     )
 
 

@@ -94,7 +94,7 @@ async def sheet(
     signed: tuple[Decision, ...] = ()
     prospect: Prospect | None = None
     rivals: tuple[RivalShown, ...] = ()
-    if matter.case is not None and subject.basis is not None:
+    if admits and matter.case is not None and subject.basis is not None:
         rivals = await competing(connection, matter.case)
         signed = _signed(subject, subject.basis.digest)
         prospect = _prospect(matter.case, subject, subject.basis, signed, rivals)
