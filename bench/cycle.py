@@ -26,14 +26,15 @@ from models.migrate import upgrade
 from models.session import Database
 from referral_rewards.config.stack import with_driver
 from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.local.embedded import postgres
 from referral_rewards.register import programs
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.decisions.signing import KeyRing, Signer
-from referral_rewards.register.recording import on_money, subjects
-from referral_rewards.register.recording.on_money import AskedAct
+from referral_rewards.register.recording import subjects
+from referral_rewards.register.recording.record import record
 
 GOAL: Final = 1.5
 PROGRAM: Final = "cycle"
@@ -140,9 +141,9 @@ async def _release(database: Database, cycle: UUID, signer: Signer) -> None:
     keys = KeyRing.of([signer.public_entry()])
     async with database.transaction() as connection:
         shown = await subjects.shown(connection, SubjectKind.CYCLE, cycle, keys)
-        asked = AskedAct(MoneyAct.RELEASE_CYCLE, cycle, "list_checked", "measured", shown.digest)
+        asked = Asked(str(cycle), MoneyAct.RELEASE_CYCLE, "list_checked", "measured", shown.digest)
         person = Approver("fay", frozenset({Role.FINANCE}))
-        await on_money.act(connection, asked, person, now=datetime.now(UTC), keys=keys, signer=signer)
+        await record(connection, asked, person, now=datetime.now(UTC), keys=keys, signer=signer)
 
 
 async def _fill(database: Database, url: str, size: int, now: datetime) -> None:

@@ -619,7 +619,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "status": _STATUS,
         "status_for_them": _STATUS_FOR_THEM,
         "step": {**_STEP, **_DECIDED},
-        "subject": {"payout": "payout", "clawback_case": "clawback case", "cycle": "payout cycle"},
+        "subject": {"claim": "claim", "payout": "payout", "clawback_case": "clawback case", "cycle": "payout cycle"},
         "terms": {
             "contact_hours": "contact hours",
             "effective_from": "in force from",

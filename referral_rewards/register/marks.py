@@ -12,8 +12,8 @@ from referral_rewards.domain.facts import identity
 async def of_payee(connection: AsyncConnection, payee: str) -> frozenset[str]:
     """Return a payee's marks: as a referrer from their enrolments, as a customer from their purchases."""
     own = f"customer:{payee}"
-    bought = (await connection.execute(_MARKS_OF_BUYER, {"marks": [own]})).scalars()
-    return frozenset({own}) | await of_referrer(connection, payee) | frozenset(bought)
+    asked = {"referrer": payee, "kinds": list(identity.IDENTITY_KINDS), "own": own}
+    return frozenset({own, *(await connection.execute(_MARKS_OF_PAYEE, asked)).scalars()})
 
 
 async def of_referrer(connection: AsyncConnection, referrer: str | None) -> frozenset[str]:
@@ -47,12 +47,15 @@ WHERE split_part(enrolled.mark, ':', 1) = ANY(CAST(:kinds AS text[]))
 """
 _MARKS_OF_REFERRER: Final = text(OF_REFERRER)
 
-_MARKS_OF_BUYER: Final = text("""
-SELECT DISTINCT unnest(f.marks)
-FROM unnest(CAST(:marks AS text[])) AS m(key)
-CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = m.key OFFSET 0) AS fk
+# And of the purchases under their own id.
+_OF_BUYER: Final = """
+UNION
+SELECT unnest(f.marks)
+FROM (SELECT fact_id FROM fact_key WHERE key = :own OFFSET 0) AS fk
 CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
-""")
+"""
+
+_MARKS_OF_PAYEE: Final = text(OF_REFERRER + _OF_BUYER)
 
 # The same as `of_payee`, for all payees of a cycle.
 _MARKS_OF_PAYEES: Final = text("""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
@@ -30,6 +30,15 @@ async def connect(connection: AsyncConnection, endpoints: Mapping[str, Sequence[
 async def announce(connection: AsyncConnection, event: str, *, referral: str, occasion: str, at: datetime) -> None:
     """Plan the messages for an event, in the transaction that causes it. Repeating the call changes nothing."""
     await connection.execute(_ANNOUNCE, {"event": event, "referral": referral, "occasion": occasion, "at": at})
+
+
+def announced_after(writes: str) -> TextClause:
+    """Return the statement that does ``writes``, named queries separated by commas, and plans an event's messages.
+
+    Its parameters are those of ``writes``, and ``event``, ``referral``, ``occasion`` and ``at``. The same event again
+    plans no further message.
+    """
+    return statement(f"WITH {writes}, {_EVENT} {_TELL}", waiting=NoticeState.WAITING)
 
 
 async def note_step(
@@ -64,7 +73,7 @@ ON CONFLICT DO NOTHING
 """
 
 _EVENT: Final = """
-WITH event AS (
+event AS (
     SELECT CAST(:event AS text) AS type, CAST(:occasion AS text) AS occasion, CAST(:referral AS text) AS referral_id,
            CAST(:at AS timestamptz) AS at
     WHERE EXISTS (SELECT 1 FROM referral WHERE id = :referral)  -- what is decided on a cycle is no referral's event
@@ -78,7 +87,7 @@ WITH step AS (
     SELECT 'referral.' || status AS type, 'step:' || id AS occasion, referral_id, at FROM step
 )"""
 
-_ANNOUNCE: Final = statement(_EVENT + _TELL, waiting=NoticeState.WAITING)
+_ANNOUNCE: Final = statement(f"WITH {_EVENT} {_TELL}", waiting=NoticeState.WAITING)
 _NOTE_STEP: Final = statement(_STEP + _TELL, waiting=NoticeState.WAITING)
 
 

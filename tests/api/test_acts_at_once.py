@@ -23,7 +23,7 @@ from referral_rewards.domain.payouts.states import payout_id
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.payouts import acts as payout_acts
-from referral_rewards.register.recording import subjects
+from referral_rewards.register.payouts import subject as payout_subject
 from tests import money
 from tests.desk import Desk
 
@@ -102,7 +102,7 @@ class AtOnce:
                     row = await cycles.row(connection, self.subject)
                     return (await cycles.decided(connection, row, keys)).turn - (self.act in _FIRST)
                 case SubjectKind.PAYOUT:
-                    await subjects.held(connection, SubjectKind.PAYOUT, self.subject, keys)
+                    await payout_subject.lock(connection, self.subject)
                     moved = [await payout_acts.carry_out(connection, self.subject, now, keys) for _ in range(2)]
                     # A bank's word is read by the rail itself.
                     return 1 if self.act is _A.CONFIRM_PAYOUT else sum(moved)

@@ -14,6 +14,7 @@ from models.session import Database
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.clawbacks.states import case_id
+from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.decisions.money_acts import REASONS, MoneyAct, SubjectKind
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.payouts.states import Accepted, Paid, PaymentRequest, body_hash
@@ -24,8 +25,8 @@ from referral_rewards.register.clawbacks import offsets
 from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.payees import deductions
-from referral_rewards.register.recording import on_money, subjects
-from referral_rewards.register.recording.on_money import AskedAct
+from referral_rewards.register.recording import subjects
+from referral_rewards.register.recording.record import record
 from tests.desk import days_ago, event
 from tests.installation import PEPPER
 from tests.installation import PROGRAM as TERMS
@@ -135,9 +136,9 @@ class Cashier:
             digest = given.pop("digest", None)
             if digest is None:
                 digest = (await subjects.shown(connection, SubjectKind.CLAWBACK_CASE, case, self.keys)).digest
-            asked = AskedAct(kind, case, REASONS[kind][0], "looked at it", digest, amount_minor, **given)
+            asked = Asked(str(case), kind, REASONS[kind][0], "looked at it", digest, amount_minor=amount_minor, **given)
             approver = Approver(user, frozenset({Role.FINANCE}))
-            await on_money.act(connection, asked, approver, now=self.now, keys=self.keys, signer=self.signer)
+            await record(connection, asked, approver, now=self.now, keys=self.keys, signer=self.signer)
             self.now += timedelta(seconds=1)
             newest = text("SELECT id FROM clawback WHERE case_id = :case ORDER BY created_at DESC LIMIT 1")
             return (await connection.execute(newest, {"case": case})).scalar_one_or_none()  # type: ignore[no-any-return]

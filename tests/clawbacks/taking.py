@@ -5,11 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.decisions.money_acts import REASONS, MoneyAct, SubjectKind
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.decisions.chain import Decision
-from referral_rewards.register.recording import on_money, subjects
-from referral_rewards.register.recording.on_money import AskedAct
+from referral_rewards.register.recording import subjects
+from referral_rewards.register.recording.record import record
 from tests.installation import Installation
 from tests.workflows.scenes import before_its_approver, quiet, sql
 
@@ -55,8 +56,10 @@ async def act(
     async with life.database.transaction() as connection:
         if digest is None:
             digest = (await subjects.shown(connection, SubjectKind.CLAWBACK_CASE, case, life.keys)).digest
-        asked = AskedAct(kind, case, REASONS[kind][0], "looked at it", digest, amount_minor, reference)
-        made, _ = await on_money.act(
+        asked = Asked(
+            str(case), kind, REASONS[kind][0], "looked at it", digest, amount_minor=amount_minor, reference=reference
+        )
+        made, _ = await record(
             connection, asked, Approver(user, roles), now=datetime.now(UTC), keys=life.keys, signer=life.signer
         )
     return made

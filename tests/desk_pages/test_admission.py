@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.approval import REASON_CODES, Approver, DecisionKind
+from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.claims import subject as claim_subject
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.people import sessions
-from referral_rewards.register.recording import admission, on_claims
-from referral_rewards.register.recording.on_claims import Asked
+from referral_rewards.register.recording.record import record
 from tests.desk import PEOPLE, Desk, marks
 
 
@@ -30,7 +31,8 @@ async def test_what_is_offered_is_what_would_be_recorded(desk: Desk, made: tuple
     for name in (*PEOPLE, "dexter"):
         async with desk.database.transaction() as connection:
             person = await _approver(connection, name)
-            offered = await admission.admits(connection, "r1", person, now=now, keys=desk.parts.keys)
+            matter = await claim_subject.shown(connection, "r1", now, desk.parts.keys)
+            offered = matter.subject.admits(person)
         for kind, refusal in offered.items():
             asked = Asked("r1", kind, REASON_CODES[kind][0], f"as {name}", digest)
             said = await _refusal(desk, asked, name)
@@ -77,7 +79,7 @@ async def _refusal(desk: Desk, asked: Asked, name: str) -> Exception | None:
 
 async def _decide(desk: Desk, connection: AsyncConnection, asked: Asked, name: str) -> tuple[Decision, bool]:
     person, now = await _approver(connection, name), datetime.now(UTC)
-    return await on_claims.decide(connection, asked, person, now=now, keys=desk.parts.keys, signer=desk.parts.signer)
+    return await record(connection, asked, person, now=now, keys=desk.parts.keys, signer=desk.parts.signer)
 
 
 async def _approver(connection: AsyncConnection, name: str) -> Approver:

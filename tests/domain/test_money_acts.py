@@ -32,6 +32,7 @@ def _subject(*takes: MoneyAct, room_minor: int | None = None, **barred: str) -> 
         UUID(int=1),
         "r1",
         "acme-friends",
+        "USD",
         "d",
         frozenset(takes),
         frozenset({"customer:c-brie"}),

@@ -19,6 +19,7 @@ from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
 from models.session import Database
 from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.payouts.states import PayoutState, provider_key
 from referral_rewards.domain.programs.terms import Role
@@ -27,7 +28,7 @@ from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import Signer
 from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.recording import subjects
-from referral_rewards.register.recording.on_money import AskedAct, act
+from referral_rewards.register.recording.record import record
 from tests.installation import PROGRAM, Installation
 from tests.rails.cases import OUTSIDE, Case
 from tests.register.judging import judged
@@ -97,9 +98,9 @@ class Sending:
         """Records what somebody of finance decides on the payout as it stands."""
         async with self.life.database.transaction() as connection:
             shown = await subjects.shown(connection, SubjectKind.PAYOUT, UUID(self.payout), self.life.keys)
-            asked = AskedAct(kind, UUID(self.payout), reason, "looked at it", shown.digest, **said)
+            asked = Asked(self.payout, kind, reason, "looked at it", shown.digest, **said)
             approver = Approver(user, frozenset({Role.FINANCE}))
-            made, _ = await act(
+            made, _ = await record(
                 connection, asked, approver, now=self.now, keys=self.life.keys, signer=signer or self.life.signer
             )
         return made

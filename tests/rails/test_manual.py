@@ -11,6 +11,7 @@ from activities.claims import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.errors import ActRefused, NotAllowed
 from referral_rewards.domain.payouts.states import (
@@ -26,7 +27,7 @@ from referral_rewards.domain.programs.terms import Role
 from referral_rewards.rails.manual import Manual
 from referral_rewards.register.decisions.signing import Signer
 from referral_rewards.register.recording import subjects
-from referral_rewards.register.recording.on_money import AskedAct, act
+from referral_rewards.register.recording.record import record
 from referral_rewards.sources.http import RegisterSource
 from tests.desk import PROGRAM, Desk, desk
 from tests.notices.posting import now, sql
@@ -59,24 +60,24 @@ class Manually:
         async with self.desk.database.transaction() as connection:
             keys = self.desk.parts.keys
             shown = await subjects.shown(connection, SubjectKind.PAYOUT, self.payout, keys)
-            asked = AskedAct(
+            asked = Asked(
+                str(self.payout),
                 MoneyAct.CONFIRM_PAYOUT,
-                self.payout,
                 "bank_statement",
                 "seen",
                 shown.digest,
                 reference=given["reference"],
             )
             approver = Approver(user, given["roles"], given["marks"])
-            await act(connection, asked, approver, now=now(), keys=keys, signer=signer or self.desk.parts.signer)
+            await record(connection, asked, approver, now=now(), keys=keys, signer=signer or self.desk.parts.signer)
 
     async def decide(self, kind: MoneyAct, user: str = "fiona") -> None:
         async with self.desk.database.transaction() as connection:
             keys = self.desk.parts.keys
             shown = await subjects.shown(connection, SubjectKind.PAYOUT, self.payout, keys)
-            asked = AskedAct(kind, self.payout, "other", "asked the bank", shown.digest)
+            asked = Asked(str(self.payout), kind, "other", "asked the bank", shown.digest)
             approver = Approver(user, frozenset({Role.FINANCE}))
-            await act(connection, asked, approver, now=now(), keys=keys, signer=self.desk.parts.signer)
+            await record(connection, asked, approver, now=now(), keys=keys, signer=self.desk.parts.signer)
 
     async def polled(self) -> object:
         return await self.rail.poll(self.request, self.key, self.key)

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from models.session import Database
 from referral_rewards.domain.claims.approval import Approver, DecisionKind
+from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.errors import DecisionRefused
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.programs.terms import Role
@@ -22,7 +23,7 @@ from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.recording.on_claims import Asked, decide
+from referral_rewards.register.recording.record import record
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from tests.register.judging import judged
@@ -120,7 +121,7 @@ class Crowd:
             claim, _ = await claims.current(connection, row.claim_id)
             asked = Asked(name, DecisionKind.APPROVE, "terms_met", "looked at it", claim.digest)
             approver = Approver(user, EVERY_ROLE)
-            await decide(connection, asked, approver, now=self.now, keys=self.keys, signer=self.signer)
+            await record(connection, asked, approver, now=self.now, keys=self.keys, signer=self.signer)
 
     async def press_together(
         self, name: str, users: Sequence[str], kinds: Sequence[DecisionKind] = ()
@@ -139,7 +140,7 @@ class Crowd:
                 async with self.database.transaction() as connection:
                     await together.wait()
                     approver = Approver(user, EVERY_ROLE)
-                    return await decide(connection, asked, approver, now=self.now, keys=self.keys, signer=self.signer)
+                    return await record(connection, asked, approver, now=self.now, keys=self.keys, signer=self.signer)
             except DecisionRefused as refusal:
                 return refusal, False
 

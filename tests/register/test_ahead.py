@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from models.session import Database
 from referral_rewards.domain.claims.approval import Approver, DecisionKind
+from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import Role
@@ -27,7 +28,7 @@ from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.payouts import answers as payout_answers
 from referral_rewards.register.payouts import sending as payouts
 from referral_rewards.register.payouts.sending import NotNow, ToSend
-from referral_rewards.register.recording.on_claims import Asked, decide
+from referral_rewards.register.recording.record import record
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from tests.register.judging import CONFIRMED, judged
@@ -88,7 +89,7 @@ class Till:
             claim, _ = await claims.current(connection, row.claim_id)
             asked = Asked("r", DecisionKind.APPROVE, "terms_met", "looked at it", claim.digest)
             approver = Approver("paula", frozenset({Role.PROGRAM_OWNER}))
-            await decide(connection, asked, approver, now=at, keys=self.keys, signer=self.signer)
+            await record(connection, asked, approver, now=at, keys=self.keys, signer=self.signer)
         assert (await self.judge(at)).status == "approved"
 
     async def attempt(self, role: str, at: datetime) -> ToSend | NotNow:

@@ -7,12 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.decisions.chain import Decision
-from referral_rewards.register.recording import on_money, subjects
-from referral_rewards.register.recording.on_money import AskedAct
+from referral_rewards.register.recording import subjects
+from referral_rewards.register.recording.record import record
 from tests.installation import PROGRAM, Installation
 from tests.workflows.scenes import before_its_approver, referrals_at_work, sql
 
@@ -59,9 +60,9 @@ async def decide_on(
     async with life.database.transaction() as connection:
         shown = await subjects.shown(connection, SubjectKind.CYCLE, cycle, life.keys)
     async with life.database.transaction() as connection:
-        decision, _ = await on_money.act(
+        decision, _ = await record(
             connection,
-            AskedAct(act, cycle, reason, "looked at it", digest or shown.digest),
+            Asked(str(cycle), act, reason, "looked at it", digest or shown.digest),
             Approver(user, frozenset(roles), marks),
             now=datetime.now(UTC),
             keys=life.keys,

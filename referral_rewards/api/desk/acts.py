@@ -15,9 +15,10 @@ from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Visit
 from referral_rewards.api.desk.words import FOLLOWS, first_upper
 from referral_rewards.api.problems import status_of
-from referral_rewards.api.recording import acted
+from referral_rewards.api.recording import recorded
 from referral_rewards.domain import money
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, check_note
+from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.decisions.money_acts import (
     NEEDS_AMOUNT,
     NEEDS_REFERENCE,
@@ -40,7 +41,6 @@ from referral_rewards.domain.errors import (
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.people.authority import Scope
 from referral_rewards.register.recording import subjects
-from referral_rewards.register.recording.on_money import AskedAct, check_as_shown
 
 #: The room of the desk in which each kind of subject has its page.
 ROOMS: Final[Mapping[SubjectKind, str]] = {
@@ -66,7 +66,7 @@ class Typed:
         fields = ("kind", "reason", "note", "digest", "amount", "reference")
         return cls(**{name: str(form.get(name) or "").replace("\r\n", "\n").replace("\0", "") for name in fields})
 
-    def asked(self, subject: UUID, currency: str) -> AskedAct:
+    def asked(self, subject: UUID, currency: str) -> Asked:
         """Return what would be recorded, without fields that belong to other acts.
 
         Raises:
@@ -94,7 +94,9 @@ class Typed:
             problems += error.problems
         if problems:
             raise BadInput(problems)
-        return AskedAct(act, subject, self.reason, self.note, self.digest, amount_minor, reference)
+        return Asked(
+            str(subject), act, self.reason, self.note, self.digest, amount_minor=amount_minor, reference=reference
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +136,15 @@ async def decide(
         return await shown(typed, Said())
     async with parts.database.transaction() as connection:
         matter = await subjects.shown(connection, kind, subject, parts.keys)
-        currency = await subjects.currency_of(connection, kind, subject)
     try:
-        asked = typed.asked(subject, currency)
+        asked = typed.asked(subject, matter.currency)
+        act = MoneyAct(asked.kind)
         visit.user.need_scope(Scope.CLAIMS_DECIDE)
         if step == "record":
-            decision, _ = await acted(parts, asked, visit.user)
+            decision, _ = await recorded(parts, asked, visit.user)
             return RedirectResponse(f"/{ROOMS[kind]}/{subject}?recorded={decision.seq}", HTTPStatus.SEE_OTHER)
-        async with parts.database.transaction() as connection:
-            await check_as_shown(connection, matter, asked.digest, parts.keys)
-        may_act(visit.user.approver, asked.act, matter, asked.amount_minor, ())
+        matter.check_as_shown(asked)
+        may_act(visit.user.approver, act, matter, asked.amount_minor, ())
     except BadInput as refusal:
         by_field = {problem.where: problem.what for problem in refusal.problems}
         return await shown(typed, Said(status_of(type(refusal)), problems=by_field))
@@ -156,9 +157,9 @@ async def decide(
         asked=asked,
         matter=matter,
         room=ROOMS[kind],
-        currency=currency,
-        title=first_upper(label("decision", asked.act)),
-        follows=FOLLOWS[asked.act],
+        currency=matter.currency,
+        title=first_upper(label("decision", act)),
+        follows=FOLLOWS[act],
         reason=first_upper(label("decision_reason", asked.reason)),
     )
 

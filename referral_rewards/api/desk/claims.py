@@ -21,6 +21,7 @@ from referral_rewards.api.problems import said, status_of
 from referral_rewards.api.recording import recorded
 from referral_rewards.domain.claims.advice import Change, advice, changes
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind, check_words
+from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.errors import (
     BadInput,
     DecisionRefused,
@@ -32,7 +33,6 @@ from referral_rewards.domain.errors import (
 )
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.people.authority import Scope
-from referral_rewards.register.recording.on_claims import Asked
 from referral_rewards.reporting.queue.filters import Filters
 from referral_rewards.reporting.queue.neighbours import EVERY_CLAIM
 from referral_rewards.reporting.referrals.decision_sheet import Sheet, as_it_was, sheet
@@ -136,13 +136,13 @@ def _check(found: Sheet, asked: Asked, typed: Typed) -> None:
     if typed.seen < found.seen:
         later = [each for each in found.shown.decisions if each.seq > typed.seen and each.genuine]
         who = ", ".join(f"{label('decided', each.kind)} by {each.user}" for each in later)
-        raise DecisionRefused(asked.referral, "decided_meanwhile", f"somebody decided while you were looking: {who}")
+        raise DecisionRefused(asked.subject, "decided_meanwhile", f"somebody decided while you were looking: {who}")
     if found.digest is not None and found.digest != asked.digest:
-        raise StaleDigest(asked.referral, asked.digest, found.digest)
+        raise StaleDigest(asked.subject, asked.digest, found.digest)
     choice = found.choice(asked.kind)
     if choice is None:
         why = found.closed_to_all or f"you can't {label('decision', asked.kind)} in this state"
-        raise DecisionRefused(asked.referral, "not_taken", why)
+        raise DecisionRefused(asked.subject, "not_taken", why)
     if choice.refusal is not None:
         raise choice.refusal
 

@@ -7,8 +7,9 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from referral_rewards.api.dependencies import Parts
-from referral_rewards.api.recording import acted
+from referral_rewards.api.recording import recorded
 from referral_rewards.api.v1 import fields
+from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.decisions.money_acts import (
     NEEDS_AMOUNT,
     NEEDS_REFERENCE,
@@ -19,7 +20,6 @@ from referral_rewards.domain.decisions.money_acts import (
     SubjectKind,
 )
 from referral_rewards.register.people.users import User
-from referral_rewards.register.recording.on_money import AskedAct
 
 _A = MoneyAct
 #: Far above any reward, and below what a double can hold exactly.
@@ -128,11 +128,11 @@ class RecordedAct(BaseModel):
 
 async def record(parts: Parts, subject: UUID, new: _NewAct, person: User) -> RecordedAct:
     """Sign and record a decision, and wake the workflow that carries it out."""
-    decision, repeated = await acted(
+    decision, repeated = await recorded(
         parts,
-        AskedAct(
-            act=new.act,
-            subject=subject,
+        Asked(
+            subject=str(subject),
+            kind=new.act,
             reason=new.reason,
             note=new.note,
             digest=new.digest,

@@ -9,8 +9,9 @@ REFERENCE_LENGTH_MAX: Final = 140
 
 
 class SubjectKind(StrEnum):
-    """The subject of a decision about money."""
+    """The subject of a decision: a claim, or one of those about money."""
 
+    CLAIM = "claim"
     PAYOUT = "payout"
     CLAWBACK_CASE = "clawback_case"
     CYCLE = "cycle"

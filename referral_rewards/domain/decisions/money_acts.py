@@ -6,13 +6,14 @@ of its subject, a reason, and an amount or a reference if it needs one. A row al
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any, Final
 from uuid import UUID
 
 from referral_rewards.domain import money
-from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.claims.approval import Approver, check_note
 from referral_rewards.domain.decisions.act_kinds import (
     NEEDS_AMOUNT,
     NEEDS_REFERENCE,
@@ -22,6 +23,9 @@ from referral_rewards.domain.decisions.act_kinds import (
     MoneyAct,
     SubjectKind,
 )
+from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Decision, Kind, Made
+from referral_rewards.domain.decisions.subject import Details, check_whole
 from referral_rewards.domain.errors import ActRefused, NotAllowed, RequestInvalid
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.labels import label, labels, listed
@@ -39,6 +43,7 @@ __all__ = [
     "ActSubject",
     "MoneyAct",
     "SubjectKind",
+    "check_asked",
     "check_details",
     "may_act",
     "payout_takes",
@@ -76,18 +81,20 @@ def payout_takes(state: PayoutState, *, sent: bool, given_up: bool, rail: str) -
 
 @dataclass(frozen=True, slots=True)
 class ActSubject:
-    """The present subject of a decision about money.
+    """The present subject of a decision about money, with everything that the rules read.
 
     ``parties`` are the marks of everybody it benefits; ``barred`` who may not take an act, with the rule and the
     reason, by user name; ``room_minor`` how much an act may be over at most, where it is over an amount, and ``rooms``
     where that is less for one; ``steps`` the minor units of which it must be a multiple, where its rail takes no finer;
-    ``currency`` is that of these amounts.
+    ``currency`` is that of its amounts. ``history`` are the decisions on it, oldest first, and ``invalid`` the ids of
+    those that can't take effect. ``marks`` are those of the users who are barred from an act, by name.
     """
 
     kind: SubjectKind
     id: UUID
     referral: str | None
     program: str
+    currency: str
     digest: str
     takes: frozenset[MoneyAct]
     parties: frozenset[str] = frozenset()
@@ -95,17 +102,86 @@ class ActSubject:
     room_minor: int | None = None
     rooms: Mapping[MoneyAct, int] = field(default_factory=dict)
     steps: Mapping[MoneyAct, int] = field(default_factory=dict)
-    currency: str | None = None
+    history: tuple[Made, ...] = ()
+    invalid: frozenset[UUID] = frozenset()
+    marks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def chain_id(self) -> UUID:
+        return self.id
+
+    @property
+    def listed_under(self) -> str:
+        return self.referral or f"program {self.program}"
 
     @property
     def name(self) -> str:
         """What it is called in a refusal."""
         return f"{label('subject', self.kind)} {self.id}"
 
+    def recorded_before(self, asked: Asked, approver: Approver, details: Details | None) -> Decision | None:
+        """Return the same decision by this person on the same digest.
+
+        If it was carried out and the subject is unchanged, the request is a new decision.
+        """
+        wanted = (approver.user, asked.kind, asked.digest, asked.reason, details)
+        for each in self.history:
+            made = each.decision
+            stands = not each.effects or self.digest != asked.digest
+            if stands and (made.user, made.kind, made.digest, made.reason, made.details) == wanted:
+                return made
+        return None
+
+    def check_as_shown(self, asked: Asked) -> None:
+        """Return if the subject still has the digest that was shown, and has no decision since; else raise.
+
+        Raises:
+            RequestInvalid: if the digest is a shortened form of the right one.
+            ActRefused: `decided_meanwhile`, with who decided what and when, if another person decided on the shown
+                subject first; `stale` if it changed otherwise.
+        """
+        made = [each for each in self.history if each.decision.digest == asked.digest]
+        if self.digest != asked.digest:
+            check_whole(asked.digest, self.digest)
+            self._check_not_decided(made)
+            raise ActRefused(self.name, "stale", "it changed since you looked at it; look again")
+        self._check_not_decided([each for each in made if self._may_take_effect(each)])
+
+    def check_admits(self, asked: Asked, approver: Approver) -> None:
+        """Return if the act's own rules admit it (`may_act`); else raise."""
+        may_act(approver, _of_money(asked.kind), self, asked.amount_minor, self._accounts_of(approver))
+
+    def _may_take_effect(self, made: Made) -> bool:
+        return not (made.effects or made.barred or made.decision.id in self.invalid)
+
+    def _check_not_decided(self, made: Sequence[Made]) -> None:
+        """Raise if there is an earlier decision: of people who decide at the same time, only the first is recorded."""
+        if made:
+            first = made[0].decision
+            at = f"{first.decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+            why = f"{label('decided', first.kind)} by {first.user}, {at}; look again in a moment"
+            raise ActRefused(self.name, "decided_meanwhile", why)
+
+    def _accounts_of(self, approver: Approver) -> list[str]:
+        """Return the users with a mark of this person, of those who are barred from an act."""
+        marks = identity.of_kinds(approver.marks, identity.SELF_REFERRAL_KINDS)
+        return sorted(name for name, theirs in self.marks.items() if theirs & marks)
+
 
 def subject_digest(shown: Mapping[str, Any]) -> str:
     """Return the SHA-256 over the canonical form of what was shown of a subject."""
     return hashlib.sha256(json.dumps(shown, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
+
+
+def check_asked(asked: Asked) -> Details | None:
+    """Return the details that are signed with a decision on money, or None, once reason and note are in order.
+
+    Raises:
+        RequestInvalid: naming what is missing, or does not belong to this act.
+    """
+    details = check_details(_of_money(asked.kind), asked.reason, asked.amount_minor, asked.reference)
+    check_note(asked.note)
+    return details
 
 
 def check_details(act: MoneyAct, reason: str, amount_minor: int | None, reference: str | None) -> dict[str, Any] | None:
@@ -166,3 +242,8 @@ def may_act(
             "too_fine",
             f"{least}; the nearest lower amount is {money.display(amount_minor - over, subject.currency)}",
         )
+
+
+def _of_money(kind: Kind) -> MoneyAct:
+    assert isinstance(kind, MoneyAct), f"{kind} is no decision on money"
+    return kind

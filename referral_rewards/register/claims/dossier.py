@@ -130,13 +130,16 @@ def entered_by(facts: Sequence[Fact]) -> frozenset[str]:
     return frozenset(by for fact in facts if fact.type is FactType.REWARD_REQUESTED and (by := fact.data.get("by")))
 
 
-async def parties(connection: AsyncConnection, case: Case, also: str | None = None) -> frozenset[str]:
-    """Return the marks of everyone who benefits from the claim, or would if it moved to the referrer ``also``."""
+async def parties(connection: AsyncConnection, case: Case) -> frozenset[str]:
+    """Return the marks of everyone who benefits from the claim."""
     referee = frozenset(mark for fact in case.facts if fact.type in _REFEREE_SPEAKS for mark in fact.marks)
     beneficiary = frozenset({f"customer:{case.origin.referrer}"}) if case.origin.referrer else frozenset()
-    if also is not None:
-        beneficiary |= {f"customer:{also}"} | await marks.of_referrer(connection, also)
     return referee | beneficiary | await _referrer_marks(connection, case)
+
+
+async def parties_of_move(connection: AsyncConnection, to: str) -> frozenset[str]:
+    """Return the marks of the referrer who would also benefit if the claim moved there."""
+    return frozenset({f"customer:{to}"}) | await marks.of_referrer(connection, to)
 
 
 _REFEREE_SPEAKS: Final = frozenset(

@@ -1,6 +1,7 @@
 """A clawback case as the subject of a decision: its digest, the acts possible now, and the amount left to recover."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,16 +10,34 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.clawbacks.states import GIVEN_UP, CaseState, ClawbackKind, ClawbackState
+from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, subject_digest
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.payouts.states import WAS_PAID
 from referral_rewards.register import marks
+from referral_rewards.register.clawbacks import carrying_out
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.held import Held
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.referrals import rows as referrals
 
 _A = MoneyAct
 
 
-async def shown(connection: AsyncConnection, case: UUID) -> ActSubject:
+async def held(connection: AsyncConnection, asked: Asked, now: datetime, keys: KeyRing) -> Held:
+    """Return the case under the lock of its referral and of its own row.
+
+    Raises:
+        NotFound: if there is no such case.
+    """
+    case = UUID(asked.subject)
+    await referrals.hold_found(connection, _REFERRALS, case)
+    await connection.execute(_LOCK, {"id": case})
+    return Held(await shown(connection, case, keys), carrying_out.follow)
+
+
+async def shown(connection: AsyncConnection, case: UUID, keys: KeyRing) -> ActSubject:
     """Return the case as a subject, without a lock.
 
     Raises:
@@ -27,10 +46,10 @@ async def shown(connection: AsyncConnection, case: UUID) -> ActSubject:
     row = (await connection.execute(_ROW, {"id": case})).one_or_none()
     if row is None:
         raise NotFound("clawback case", str(case))
-    return await _subject(connection, row)
+    return await _subject(connection, row, keys)
 
 
-async def _subject(connection: AsyncConnection, row: Any) -> ActSubject:
+async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSubject:
     """Build the subject. What is left of a leg: the paid amount less recovered, pending and written-off amounts."""
     room_minor = row.paid_minor - row.taken_minor
     # The rail reverses only multiples of its smallest step; the rest can be offset or written off.
@@ -60,23 +79,22 @@ async def _subject(connection: AsyncConnection, row: Any) -> ActSubject:
         row.id,
         row.referral_id,
         row.program,
+        row.currency,
         subject_digest(what),
         takes,
         await marks.of_payee(connection, row.payee),
         room_minor=room_minor,
         rooms={_A.REVERSE_CLAWBACK: reversible_minor},
         steps={_A.REVERSE_CLAWBACK: step_minor},
-        currency=row.currency,
+        history=await decisions.history_of(connection, [row.id], keys),
     )
 
 
-REFERRALS: Final = text("SELECT referral_id FROM clawback_case WHERE id = :id")
-
-LOCK: Final = text("SELECT 1 FROM clawback_case WHERE id = :id FOR UPDATE")
-
-CURRENCY: Final = text("""
-    SELECT l.currency FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
+_REFERRALS: Final = text("""
+    SELECT id FROM referral WHERE id IN (SELECT referral_id FROM clawback_case WHERE id = :id) ORDER BY id FOR UPDATE
 """)
+
+_LOCK: Final = text("SELECT 1 FROM clawback_case WHERE id = :id FOR UPDATE")
 
 # A leg that is not paid yet may become so: its payout's outcome is pending. The amount of its payout that can still be
 # reversed is what was sent for all its legs, less all other reversals.

@@ -1,7 +1,6 @@
 """The chain of decisions: append-only, hashed and signed (SPEC §6). Only the API appends; any process can verify."""
 
 import hashlib
-import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,67 +9,51 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, insert, select, text
+from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import DecisionEffect, DecisionHead, DecisionRow, PersonalData
-from referral_rewards.domain.claims.approval import DecisionKind, Signoff
-from referral_rewards.domain.decisions.money_acts import MoneyAct
+from models import DecisionEffect, DecisionHead
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.decisions.act_kinds import MoneyAct
+from referral_rewards.domain.decisions.decision import Decision, Kind, Made, NewDecision
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import outgoing_events
+from referral_rewards.register.decisions import messages
 from referral_rewards.register.decisions.signing import KeyRing, Signer
-from referral_rewards.register.locks import Lock, array, lock
+from referral_rewards.register.locks import Lock, array, dump, lock
+
+__all__ = [
+    "Decision",
+    "NewDecision",
+    "append",
+    "barred",
+    "chain_problems",
+    "effects",
+    "end_problem",
+    "history_of",
+    "history_of_referral",
+    "on_referral",
+    "on_referrals",
+    "on_subject",
+    "people",
+    "record_effect",
+    "standing",
+]
 
 _BEGINNING: Final = "0" * 64
 _MONEY_ACTS: Final = frozenset(act.value for act in MoneyAct)
 
 
-Kind = DecisionKind | MoneyAct
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A recorded decision. ``claim_id`` is the id of its subject: a claim or, for a `MoneyAct`, what it acts on."""
-
-    seq: int
-    id: UUID
-    referral: str
-    claim_id: UUID
-    digest: str
-    kind: Kind
-    user: str
-    roles: frozenset[Role]
-    reason: str
-    decided_at: datetime
-    details: Mapping[str, Any] | None = None
-
-    @property
-    def signoff(self) -> Signoff:
-        return Signoff(user=self.user, roles=self.roles, kind=self.kind, digest=self.digest)
-
-
-@dataclass(frozen=True, slots=True)
-class NewDecision:
-    """A decision to be recorded, after every rule has admitted it."""
-
-    referral: str
-    claim_id: UUID
-    digest: str
-    kind: Kind
-    user: str
-    roles: frozenset[Role]
-    reason: str
-    note: str
-    decided_at: datetime
-    details: Mapping[str, Any] | None = None
-
-
 async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) -> Decision:
-    """Sign a decision, append it to the chain in the caller's transaction, and return it."""
+    """Sign a decision, append it to the chain in the caller's transaction, and return it.
+
+    Its note, the signed end of the chain and the messages to webhook endpoints are written with it.
+    """
     await lock(connection, Lock.DECISIONS)
-    head = (await connection.execute(select(DecisionHead.__table__))).one_or_none()  # type: ignore[attr-defined]
+    # A statement of its own: it has to see what the holder before us appended.
+    last = (await connection.execute(_LAST)).one()
     decision = Decision(
-        seq=(await connection.execute(_LAST_SEQ)).scalar_one() + 1,
+        seq=last.seq + 1,
         id=uuid4(),
         referral=new.referral,
         claim_id=new.claim_id,
@@ -82,48 +65,7 @@ async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) 
         decided_at=new.decided_at,
         details=new.details,
     )
-    salt = os.urandom(16)
-    note = {"note": new.note}
-    commitment = hashlib.sha256(salt + _canonical(note)).hexdigest()
-    previous = head.hash if head else _BEGINNING
-    message = _message(decision, commitment, previous, signer.key_id)
-    hashed = hashlib.sha256(message).hexdigest()
-    await connection.execute(
-        insert(PersonalData).values(subject_id=decision.id, body=note, salt=salt, commitment=commitment)
-    )
-    await connection.execute(
-        insert(DecisionRow).values(
-            seq=decision.seq,
-            id=decision.id,
-            referral_id=decision.referral,
-            claim_id=decision.claim_id,
-            digest=decision.digest,
-            kind=decision.kind,
-            username=decision.user,
-            roles=sorted(decision.roles),
-            reason=decision.reason,
-            note_commitment=commitment,
-            details=decision.details,
-            decided_at=decision.decided_at,
-            previous_hash=previous,
-            hash=hashed,
-            key_id=signer.key_id,
-            signature=signer.sign(message),
-        )
-    )
-    await connection.execute(
-        _MOVE_HEAD,
-        {
-            "seq": decision.seq,
-            "hash": hashed,
-            "key_id": signer.key_id,
-            "signature": signer.sign(_head_message(decision.seq, hashed)),
-        },
-    )
-    occasion = f"decision:{decision.id}"
-    await outgoing_events.announce(
-        connection, "decision.recorded", referral=new.referral, occasion=occasion, at=new.decided_at
-    )
+    await connection.execute(_APPEND, _row(decision, new.note, last.hash or _BEGINNING, signer))
     return decision
 
 
@@ -153,6 +95,37 @@ class _Signed:
 _SIGNED: Final = TypeAdapter(tuple[_Signed, ...])
 
 
+def _row(decision: Decision, note: str, previous: str, signer: Signer) -> dict[str, Any]:
+    """Return what is stored of a decision that follows the one with the hash ``previous``, with its signatures."""
+    salt, body = os.urandom(16), {"note": note}
+    commitment = hashlib.sha256(salt + messages.canonical(body)).hexdigest()
+    message = messages.of_decision(decision, commitment, previous, signer.key_id)
+    hashed = hashlib.sha256(message).hexdigest()
+    return {
+        "seq": decision.seq,
+        "id": decision.id,
+        "referral": decision.referral,
+        "claim_id": decision.claim_id,
+        "digest": decision.digest,
+        "kind": decision.kind,
+        "username": decision.user,
+        "roles": sorted(decision.roles),
+        "reason": decision.reason,
+        "details": None if decision.details is None else dump(dict(decision.details)),
+        "at": decision.decided_at,
+        "body": dump(body),
+        "salt": salt,
+        "commitment": commitment,
+        "previous_hash": previous,
+        "hash": hashed,
+        "key_id": signer.key_id,
+        "signature": signer.sign(message),
+        "head_signature": signer.sign(messages.of_head(decision.seq, hashed)),
+        "event": "decision.recorded",
+        "occasion": f"decision:{decision.id}",
+    }
+
+
 async def on_referral(
     connection: AsyncConnection, referral: str, keys: KeyRing
 ) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
@@ -180,6 +153,16 @@ async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) 
     """Return the verified decisions on a payout, a clawback case or a cycle, oldest first."""
     rows = await connection.execute(_ON_SUBJECT, {"subject": subject})
     return tuple(decision for row in rows if (decision := _verified(row, keys)) is not None)
+
+
+async def history_of_referral(connection: AsyncConnection, referral: str, keys: KeyRing) -> tuple[Made, ...]:
+    """Return the verified decisions on a referral with what is known of each now, oldest first."""
+    return _made(await connection.execute(_HISTORY_OF_REFERRAL, {"referral": referral}), keys)
+
+
+async def history_of(connection: AsyncConnection, subjects: Collection[UUID], keys: KeyRing) -> tuple[Made, ...]:
+    """Return the verified decisions on these payouts, clawback cases or cycles, like `history_of_referral`."""
+    return _made(await connection.execute(_HISTORY, {"subjects": list(subjects)}), keys)
 
 
 async def on_referrals(
@@ -217,7 +200,7 @@ async def chain_problems(connection: AsyncConnection, keys: KeyRing) -> list[str
     head = (await connection.execute(select(DecisionHead.__table__))).one_or_none()  # type: ignore[attr-defined]
     if ((head.seq, head.hash) if head else (0, _BEGINNING)) != end and not (head and head.hash in disbelieved):
         problems.append("the end of the chain is not where its signed head says")
-    elif head and not keys.verifies(head.key_id, _head_message(head.seq, head.hash), head.signature):
+    elif head and not keys.verifies(head.key_id, messages.of_head(head.seq, head.hash), head.signature):
         problems.append("the head of the chain carries no signature that we believe")
     return problems
 
@@ -229,7 +212,7 @@ async def end_problem(connection: AsyncConnection, since: int, keys: KeyRing) ->
     a denial was deleted.
     """
     end = (await connection.execute(_END, {"since": since})).one_or_none()
-    if end is None or not keys.verifies(end.key_id, _head_message(end.seq, end.hash), end.signature):
+    if end is None or not keys.verifies(end.key_id, messages.of_head(end.seq, end.hash), end.signature):
         return "the head of the register of decisions carries no signature that we believe"
     if not end.there or end.found < end.seq - since + 1:
         return "decisions that were made since are missing from the register"
@@ -297,7 +280,7 @@ def _verified(row: _Signed | Row[Any], keys: KeyRing) -> Decision | None:
         )
     except ValueError:
         return None
-    message = _message(decision, row.note_commitment, row.previous_hash, row.key_id)
+    message = messages.of_decision(decision, row.note_commitment, row.previous_hash, row.key_id)
     genuine = (
         row.previous_hash == row.linked_hash
         and hashlib.sha256(message).hexdigest() == row.hash
@@ -306,50 +289,39 @@ def _verified(row: _Signed | Row[Any], keys: KeyRing) -> Decision | None:
     return decision if genuine else None
 
 
+def _made(rows: Iterable[Any], keys: KeyRing) -> tuple[Made, ...]:
+    return tuple(
+        Made(decision, row.note, frozenset(row.effects), row.barred, frozenset(row.marks))
+        for row in rows
+        if (decision := _verified(row, keys)) is not None
+    )
+
+
 def _kind(name: str) -> Kind:
     return MoneyAct(name) if name in _MONEY_ACTS else DecisionKind(name)
 
 
-def _message(decision: Decision, note_commitment: str, previous_hash: str, key_id: str) -> bytes:
-    return _canonical(
-        {
-            "seq": decision.seq,
-            "id": str(decision.id),
-            "referral": decision.referral,
-            "claim": str(decision.claim_id),
-            "digest": decision.digest,
-            "kind": decision.kind,
-            "user": decision.user,
-            "roles": sorted(decision.roles),
-            "reason": decision.reason,
-            "note": note_commitment,
-            "decided_at": decision.decided_at.isoformat(),
-            "previous": previous_hash,
-            "key": key_id,
-            # Left out if there are none, so that decisions from before this field existed still verify.
-            **({} if decision.details is None else {"details": dict(decision.details)}),
-        }
-    )
-
-
-def _head_message(seq: int, hashed: str) -> bytes:
-    return _canonical({"head": seq, "hash": hashed})
-
-
-def _canonical(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
 # Each row with the hash that it links to, if an earlier row has it. A row out of order does not verify, and a forged
 # row in between breaks nothing.
-#: Decisions with ``linked_hash``, which `verified` reads.
-LINKED: Final = """
-SELECT d.*,
-       CASE WHEN d.previous_hash = repeat('0', 64)
-                 OR EXISTS (SELECT 1 FROM decision b WHERE b.hash = d.previous_hash AND b.seq < d.seq)
-            THEN d.previous_hash END AS linked_hash
-FROM decision d
+_LINK: Final = """
+CASE WHEN d.previous_hash = repeat('0', 64)
+          OR EXISTS (SELECT 1 FROM decision b WHERE b.hash = d.previous_hash AND b.seq < d.seq)
+     THEN d.previous_hash END AS linked_hash
 """
+
+#: Decisions with ``linked_hash``, which `verified` reads.
+LINKED: Final = f"SELECT d.*, {_LINK} FROM decision d "  # noqa: S608 (a constant of ours)
+
+_MADE: Final = f"""
+SELECT d.*, {_LINK}, (SELECT body->>'note' FROM personal_data WHERE subject_id = d.id) AS note,
+       ARRAY(SELECT effect FROM decision_effect WHERE decision_id = d.id) AS effects,
+       u.barred_at IS NOT NULL AS barred, coalesce(u.marks, '{{}}') AS marks
+FROM decision d LEFT JOIN app_user u ON u.name = d.username
+"""  # noqa: S608 (a constant of ours)
+
+_HISTORY_OF_REFERRAL: Final = text(_MADE + "WHERE d.referral_id = :referral ORDER BY d.seq")
+
+_HISTORY: Final = text(_MADE + "WHERE d.claim_id = ANY(CAST(:subjects AS uuid[])) ORDER BY d.seq")
 
 _IN_CHAIN: Final = text(LINKED + "WHERE d.referral_id = ANY(CAST(:referrals AS text[])) ORDER BY d.seq")
 
@@ -359,13 +331,25 @@ _PEOPLE: Final = text("""
 SELECT name, barred_at IS NOT NULL AS barred FROM app_user WHERE name = ANY(CAST(:names AS text[]))
 """)
 
-_LAST_SEQ: Final = text("SELECT coalesce(max(seq), 0) FROM decision")
-
-_MOVE_HEAD: Final = text("""
-INSERT INTO decision_head (id, seq, hash, key_id, signature) VALUES (1, :seq, :hash, :key_id, :signature)
-ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, key_id = excluded.key_id,
-                               signature = excluded.signature
+_LAST: Final = text("""
+SELECT (SELECT coalesce(max(seq), 0) FROM decision) AS seq, (SELECT hash FROM decision_head) AS hash
 """)
+
+_APPEND: Final = outgoing_events.announced_after("""
+noted AS (
+    INSERT INTO personal_data (subject_id, body, salt, commitment)
+    VALUES (:id, CAST(:body AS jsonb), :salt, :commitment)
+), recorded AS (
+    INSERT INTO decision (seq, id, referral_id, claim_id, digest, kind, username, roles, reason, note_commitment,
+                          details, decided_at, previous_hash, hash, key_id, signature)
+    VALUES (:seq, :id, :referral, :claim_id, :digest, :kind, :username, CAST(:roles AS text[]), :reason, :commitment,
+            CAST(:details AS jsonb), :at, :previous_hash, :hash, :key_id, :signature)
+), head AS (
+    INSERT INTO decision_head (id, seq, hash, key_id, signature)
+    VALUES (1, :seq, :hash, :key_id, :head_signature)
+    ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, key_id = excluded.key_id,
+                                   signature = excluded.signature
+)""")
 
 _NOTE_EFFECT: Final = text("""
 INSERT INTO decision_effect (decision_id, effect, at, why)

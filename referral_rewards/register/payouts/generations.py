@@ -21,7 +21,7 @@ from referral_rewards.register import payout_history
 from referral_rewards.register.books import ledger
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.payouts.subject import payout_digest
+from referral_rewards.register.payouts.digest import payout_digest
 
 
 @dataclass(frozen=True, slots=True)

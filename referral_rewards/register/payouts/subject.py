@@ -1,23 +1,47 @@
 """A payout as the subject of a decision: its digest, the acts that are possible now, and who may not decide."""
 
-from collections.abc import Mapping
-from datetime import UTC
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, payout_takes, subject_digest
+from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Decision
+from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, payout_takes
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.states import PayoutState
-from referral_rewards.register import marks
-from referral_rewards.register.cycles.subject import released_by
+from referral_rewards.register import marks, outbox
+from referral_rewards.register.cycles.subject import releasers
 from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.payouts.digest import payout_digest
 from referral_rewards.register.payouts.endings import GIVEN_UP
+from referral_rewards.register.payouts.instructions import believed
+from referral_rewards.register.referrals import rows as referrals
 
 _A = MoneyAct
+
+
+async def held(connection: AsyncConnection, asked: Asked, now: datetime, keys: KeyRing) -> Held:
+    """Return the payout under the locks of the referrals that it pays, in order, and of its own row.
+
+    Raises:
+        NotFound: if there is no such payout.
+    """
+    payout = UUID(asked.subject)
+    await lock(connection, payout)
+    return Held(await decidable(connection, payout, keys), _wake)
+
+
+async def lock(connection: AsyncConnection, payout: UUID) -> None:
+    """Lock the rows of the referrals that a payout pays, in order, and then its own."""
+    await referrals.hold_found(connection, _REFERRALS, payout)
+    await connection.execute(_LOCK, {"id": payout})
 
 
 async def shown(connection: AsyncConnection, payout: UUID, keys: KeyRing) -> ActSubject:
@@ -32,58 +56,72 @@ async def shown(connection: AsyncConnection, payout: UUID, keys: KeyRing) -> Act
     return await _subject(connection, row, keys)
 
 
-def payout_digest(row: Any, generation: int, state: PayoutState) -> str:
-    """Return the digest that a decision on the payout signs, for its row in that generation and state."""
-    what: Mapping[str, Any] = {
-        "payout": row.id,
-        "generation": generation,
-        "state": state,
-        "rail": row.rail,
-        "amount_minor": row.amount_minor,
-        "currency": row.currency,
-        "body": row.body_hash,
-        # Sessions may read the same instant in different zones.
-        "sent": row.first_sent_at and row.first_sent_at.astimezone(UTC).isoformat(),
-    }
-    return subject_digest(what)
+async def decidable(connection: AsyncConnection, payout: UUID, keys: KeyRing) -> ActSubject:
+    """Return the payout like `shown`, with the confirmations that can't take effect: others may still confirm it.
+
+    Raises:
+        NotFound: if there is no such payout.
+    """
+    subject = await shown(connection, payout, keys)
+    invalid = [each.id for each in _open_confirmations(subject) if not await believed(connection, each, keys)]
+    return replace(subject, invalid=frozenset(invalid))
 
 
 async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSubject:
     state, sent = PayoutState(row.state), row.key_used_at is not None
-    made = await decisions.on_subject(connection, row.id, keys)
+    history = await decisions.history_of(connection, [each for each in (row.id, row.cycle_id) if each], keys)
+    own = tuple(each for each in history if each.decision.claim_id == row.id)
+    on_cycle = [each for each in history if each.decision.claim_id != row.id]
     # A manual payment also needs a second person to confirm it: not one who approved or released it.
-    let_out_by = dict.fromkeys(await released_by(connection, row.cycle_id, keys), "released the cycle that it is of")
+    let_out_by = dict.fromkeys(releasers(on_cycle), "released the cycle that it is of")
     let_out_by |= dict.fromkeys(row.approvers, "approved what it pays")
     # If a person recorded that a payment failed, another person must release the retry.
-    refused_by = {each.user: "recorded that it was not paid" for each in made if each.kind is _A.REFUSE_PAYOUT}
+    refused_by = [each.decision.user for each in own if each.decision.kind is _A.REFUSE_PAYOUT]
     return ActSubject(
         SubjectKind.PAYOUT,
         row.id,
         row.referral_id,
         row.program,
+        row.currency,
         payout_digest(row, row.generation, state),
         payout_takes(state, sent=sent, given_up=row.given_up, rail=row.rail),
         await marks.of_payee(connection, row.payee),
-        {_A.CONFIRM_PAYOUT: let_out_by, _A.RETRY_PAYOUT: refused_by},
+        {_A.CONFIRM_PAYOUT: let_out_by, _A.RETRY_PAYOUT: dict.fromkeys(refused_by, "recorded that it was not paid")},
+        history=own,
+        marks={each.decision.user: each.marks for each in history}
+        | {name: frozenset(theirs) for name, theirs in row.marks_of_approvers.items()},
     )
 
 
-REFERRALS: Final = text("""
-    SELECT DISTINCT l.referral_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
-    WHERE pl.payout_id = :id
-      AND (pl.live OR NOT EXISTS (SELECT 1 FROM payout_leg WHERE payout_id = :id AND live OFFSET 0))
-    ORDER BY 1
+def _open_confirmations(subject: ActSubject) -> list[Decision]:
+    """Return the confirmations of the payout as it stands that nothing became of yet."""
+    made = [each.decision for each in subject.history if not (each.effects or each.barred)]
+    return [each for each in made if each.kind is _A.CONFIRM_PAYOUT and each.digest == subject.digest]
+
+
+async def _wake(connection: AsyncConnection, decision: Decision, now: datetime) -> None:
+    payout = decision.claim_id
+    await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(payout), payout)
+
+
+_REFERRALS: Final = text("""
+    SELECT id FROM referral WHERE id IN (
+        SELECT l.referral_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
+        WHERE pl.payout_id = :id
+          AND (pl.live OR NOT EXISTS (SELECT 1 FROM payout_leg WHERE payout_id = :id AND live OFFSET 0))
+    ) ORDER BY id FOR UPDATE
 """)
 
-LOCK: Final = text("SELECT 1 FROM payout WHERE id = :id FOR UPDATE")
-
-CURRENCY: Final = text("SELECT currency FROM payout WHERE id = :id")
+_LOCK: Final = text("SELECT 1 FROM payout WHERE id = :id FOR UPDATE")
 
 _ROW: Final = text(f"""
-    SELECT p.*, p.body->>'program' AS program, {GIVEN_UP} AS given_up, ARRAY(
-        SELECT DISTINCT d.username FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
+    WITH approver AS MATERIALIZED (
+        SELECT DISTINCT d.username AS name FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
         JOIN decision d ON CAST(d.id AS text) = ANY(l.decisions)
-        WHERE pl.payout_id = p.id AND pl.live
-    ) AS approvers
+        WHERE pl.payout_id = :id AND pl.live
+    )
+    SELECT p.*, p.body->>'program' AS program, {GIVEN_UP} AS given_up, ARRAY(SELECT name FROM approver) AS approvers,
+           coalesce((SELECT json_object_agg(u.name, u.marks) FROM app_user u JOIN approver USING (name)), '{{}}')
+               AS marks_of_approvers
     FROM payout p WHERE p.id = :id
 """)  # noqa: S608 (a constant of ours)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, select, text, update
+from sqlalchemy import Row, TextClause, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ReferralRow
@@ -86,6 +86,15 @@ async def hold(connection: AsyncConnection, referral: str) -> Referral | None:
     found = await connection.execute(select(_table).where(_table.c.id == referral).with_for_update())
     locked = found.one_or_none()
     return None if locked is None else of_row(locked)
+
+
+async def hold_found(connection: AsyncConnection, statement: TextClause, subject: UUID) -> None:
+    """Lock the rows of the referrals that a statement with ``FOR UPDATE`` finds for ``:id``, like `hold`.
+
+    The statement sorts them by their ids: all transactions lock them in that order.
+    """
+    for referral in (await connection.execute(statement, {"id": subject})).scalars():
+        upkeep.watch(connection, referral)
 
 
 async def row(connection: AsyncConnection, referral: str) -> Referral | None:

@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.findings import Flag
+from referral_rewards.domain.decisions.claim_subject import REOPENABLE
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, ReferralStatus
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.recording.admission import REOPENABLE
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.closing import closing_digest
 from referral_rewards.reporting import decisions

@@ -1,6 +1,5 @@
 """The sheet that a person decides from: the claim or closing, the possible decisions, and their consequences."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -8,18 +7,16 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.claims import attribution
 from referral_rewards.domain.claims.approval import Approver, DecisionKind, Requirement
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.decisions.claim_subject import Answers, Basis, ClaimSubject
 from referral_rewards.domain.decisions.consequences import Lacking, Prospect, consequence, lacking
-from referral_rewards.domain.errors import DecisionRefused, NotAllowed, NotFound
+from referral_rewards.domain.decisions.decision import Decision, Kind
+from referral_rewards.domain.errors import DecisionRefused, NotAllowed
 from referral_rewards.domain.referrals.lifecycle import CLOSED
-from referral_rewards.register.decisions import chain as decisions
-from referral_rewards.register.decisions.chain import Decision
+from referral_rewards.register.claims import subject as claim_subject
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.recording import admission
-from referral_rewards.register.recording.admission import Answers, Matter, open_matter
-from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import Case
 from referral_rewards.reporting import rails
 from referral_rewards.reporting.queue.filters import Filters
 from referral_rewards.reporting.queue.neighbours import EVERY_CLAIM, Neighbours, neighbours
@@ -72,7 +69,7 @@ class Sheet:
     def may_decide(self) -> bool:
         return any(choice.refusal is None for choice in self.choices)
 
-    def choice(self, kind: DecisionKind) -> Choice | None:
+    def choice(self, kind: Kind) -> Choice | None:
         return next((choice for choice in self.choices if choice.kind is kind), None)
 
 
@@ -90,36 +87,26 @@ async def sheet(
     Raises:
         NotFound: if there is no such referral.
     """
-    row = await referrals.row(connection, referral)
-    if row is None:
-        raise NotFound("referral", referral)
     shown = await showing(connection, referral, keys)
-    admits: Answers = {}
-    made, _ = await decisions.on_referral(connection, referral, keys)
-    matter: Matter | None = None
-    if row.status is not None:
-        admits = await admission.admits(connection, referral, approver, now=now, keys=keys)
-        if row.closed_at is not None or row.claim_id is not None:
-            with suppress(DecisionRefused):  # no terms are in force, so nothing can be decided
-                matter = await open_matter(connection, row, made, now)
+    matter = await claim_subject.shown(connection, referral, now, keys)
+    subject = matter.subject
+    admits = subject.admits(approver) if subject.status is not None else {}
     signed: tuple[Decision, ...] = ()
     prospect: Prospect | None = None
     rivals: tuple[RivalShown, ...] = ()
-    if matter is not None:
+    if admits and matter.case is not None and subject.basis is not None:
         rivals = await competing(connection, matter.case)
-        digest = matter.subject.digest
-        on_it = [each for each in made if each.digest == digest and each.claim_id == matter.subject.claim_id]
-        signed = await decisions.standing(connection, on_it)
-        prospect = _prospect(matter, signed, rivals)
+        signed = _signed(subject, subject.basis.digest)
+        prospect = _prospect(matter.case, subject, subject.basis, signed, rivals)
     return Sheet(
         shown=shown,
-        digest=matter.subject.digest if matter else None,
-        seen=max((decision.seq for decision in made), default=0),
-        required=matter.subject.requirement if matter else None,
+        digest=prospect.digest if prospect else None,
+        seen=max((each.decision.seq for each in subject.history), default=0),
+        required=prospect.required if prospect else None,
         signed=tuple(decision for decision in signed if decision.kind is _K.APPROVE),
         lacks=lacking(prospect.required, prospect.signoffs, prospect.digest) if prospect else None,
         choices=_choices(admits, approver, prospect),
-        closed_to_all=_closed_to_all(admits, row.status),
+        closed_to_all=_closed_to_all(admits, subject.status),
         rivals=rivals,
         timeline=timeline(shown, now),
         beside=await neighbours(connection, referral, came_by, Asking(approver.user, approver.roles), now),
@@ -134,8 +121,15 @@ async def as_it_was(connection: AsyncConnection, referral: str, digest: str) -> 
     return RewardClaim.model_validate(body) if body else None
 
 
-def _prospect(matter: Matter, standing: tuple[Decision, ...], rivals: tuple[RivalShown, ...]) -> Prospect:
-    case, subject = matter.case, matter.subject
+def _signed(subject: ClaimSubject, digest: str) -> tuple[Decision, ...]:
+    """Return the decisions that count on what a decision covers now."""
+    on_it = [each for each in subject.history if each.stands and each.decision.digest == digest]
+    return tuple(each.decision for each in on_it if each.decision.claim_id == subject.chain_id)
+
+
+def _prospect(
+    case: Case, subject: ClaimSubject, basis: Basis, signed: tuple[Decision, ...], rivals: tuple[RivalShown, ...]
+) -> Prospect:
     against = [
         rival.referral
         for rival in rivals
@@ -143,13 +137,13 @@ def _prospect(matter: Matter, standing: tuple[Decision, ...], rivals: tuple[Riva
         if rival.referrer != case.origin.referrer
     ]
     return Prospect(
-        required=subject.requirement,
-        legs=subject.claim.legs if subject.claim else (),
-        signoffs=[decision.signoff for decision in standing],
-        digest=subject.digest,
+        required=basis.requirement,
+        legs=subject.claim.legs if subject.claim and not subject.closed else (),
+        signoffs=[decision.signoff for decision in signed],
+        digest=basis.digest,
         at_once=case.terms.payouts.timing == "immediate",
         against=against,
-        to=attribution.proposed_referrer(case.facts, case.origin.referrer, case.now),
+        to=basis.to,
     )
 
 

@@ -1,0 +1,301 @@
+"""A referral as the subject of a decision: its claim, or its closing, and the rules that admit one (SPEC §6)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Final
+from uuid import UUID
+
+from referral_rewards.domain.claims.approval import (
+    Approver,
+    DecisionKind,
+    Requirement,
+    Ruling,
+    check_words,
+    may_decide,
+    requirement_of_a_move,
+    ruling,
+    satisfied,
+)
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.bulk import check_unflagged
+from referral_rewards.domain.decisions.decision import Decision, Kind, Made
+from referral_rewards.domain.decisions.subject import Details, check_whole
+from referral_rewards.domain.errors import DecisionRefused, NotAllowed, StaleDigest
+from referral_rewards.domain.facts import identity
+from referral_rewards.domain.labels import label
+from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, ReferralStatus
+
+_S = ReferralStatus
+_K = DecisionKind
+
+#: The statuses that only a decision to reopen can end.
+REOPENABLE: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN})
+#: The claim id in a decision to reopen a referral that never had a claim.
+NO_CLAIM: Final = UUID(int=0)
+#: These can only hold money back, so they need not wait until the newest facts are judged.
+_KEEPING_BACK: Final = frozenset({_K.DENY, _K.HOLD, _K.REQUEST_EVIDENCE})
+
+#: For each kind of decision the refusal that `decide` would raise, or None if it would record the decision.
+Answers = Mapping[DecisionKind, DecisionRefused | NotAllowed | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a decision signs now, and who has an interest in it.
+
+    ``parties`` are the marks of everyone who benefits; ``entered_by`` the users who entered facts by hand. ``to`` is
+    the referrer to whom a request moves the claim, None without one, and ``parties_of_move`` who would benefit then;
+    None if that was not loaded, because no decision to move it is asked for.
+    """
+
+    digest: str
+    requirement: Requirement
+    parties: frozenset[str]
+    entered_by: frozenset[str] = frozenset()
+    to: str | None = None
+    parties_of_move: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimSubject:
+    """A referral as the subject of a decision, with everything that the rules read.
+
+    ``claim`` is its current claim, also if it is closed and a decision covers the closing. ``judged``: on its newest
+    facts. ``sent``: a first payment was committed, and from then on money can only be clawed back. ``history`` are the
+    decisions on it, oldest first. ``basis`` is None if no terms were in force when it began.
+    """
+
+    referral: str
+    status: ReferralStatus | None
+    closed: bool
+    claim_id: UUID | None
+    claim: RewardClaim | None
+    judged: bool
+    sent: bool
+    history: tuple[Made, ...]
+    basis: Basis | None
+
+    @property
+    def chain_id(self) -> UUID:
+        return self.claim_id or NO_CLAIM
+
+    @property
+    def listed_under(self) -> str:
+        return self.referral
+
+    @property
+    def digest(self) -> str:
+        return self._basis().digest
+
+    def on_it(self, kind: DecisionKind) -> list[Made]:
+        """Return the decisions on what a decision of this kind covers now.
+
+        A claim that changed and changed back is another.
+        """
+        digest = self._basis().digest
+        return [
+            each
+            for each in self.history
+            if each.decision.digest == digest and (kind is _K.REOPEN or each.decision.claim_id == self.claim_id)
+        ]
+
+    def admits(self, approver: Approver) -> Answers:
+        """Return for each kind of decision the refusal that `decide` would raise for this person now, or None."""
+        return {kind: self._refusal(kind, approver) for kind in DecisionKind}
+
+    def recorded_before(self, asked: Asked, approver: Approver, details: Details | None) -> Decision | None:
+        """Return the same decision, in the same words, if this person made it before.
+
+        A hold after a release is a new decision. A repeated request gets the first decision even after the claim has
+        changed or closed.
+        """
+        current = self.claim is not None and self.claim.digest == asked.digest
+        on_it = [
+            each
+            for each in self.history
+            if each.decision.digest == asked.digest and (not current or each.decision.claim_id == self.claim_id)
+        ]
+        for later, each in enumerate(on_it, start=1):
+            made = each.decision
+            same = (made.user, made.kind, made.reason) == (approver.user, asked.kind, asked.reason)
+            if same and each.note == asked.note and not _undone(asked.kind, on_it[later:]):
+                return made
+        return None
+
+    def check_as_shown(self, asked: Asked) -> None:
+        """Return if the person saw what a decision covers now, and the referral's status takes it.
+
+        Raises:
+            RequestInvalid: if the digest is shortened.
+            StaleDigest: if the claim is no longer the one that was shown.
+            DecisionRefused: `decided_meanwhile` if another decision was recorded since, or why it takes none.
+        """
+        self._check_seen(asked.seen)
+        self._check_stands(_of_claims(asked.kind))
+        digest = self._basis().digest
+        if digest != asked.digest:
+            check_whole(asked.digest, digest)
+            raise StaleDigest(self.referral, asked.digest, digest)
+
+    def check_admits(self, asked: Asked, approver: Approver) -> None:
+        """Return if the rules about earlier decisions and about this person admit the decision.
+
+        Raises:
+            NotAllowed: if the person holds none of the required roles.
+            DecisionRefused: naming the rule.
+        """
+        if asked.together and not self.closed and self.claim is not None:
+            check_unflagged(self.referral, self.claim.flag_names)
+        self._check_rules(_of_claims(asked.kind), approver)
+
+    def _basis(self) -> Basis:
+        if self.basis is None:
+            raise DecisionRefused(self.referral, "not_judged", "no terms were in force when it began")
+        return self.basis
+
+    def _refusal(self, kind: DecisionKind, approver: Approver) -> DecisionRefused | NotAllowed | None:
+        try:
+            self._check_stands(kind)
+            self._check_rules(kind, approver)
+        except (DecisionRefused, NotAllowed) as refusal:
+            return refusal
+        return None
+
+    def _check_seen(self, seen: int | None) -> None:
+        """Raise if another decision was recorded since the person looked; of two at the same time, only one wins."""
+        later = [each.decision for each in self.history if seen is not None and each.decision.seq > seen]
+        if later:
+            first = later[0]
+            raise DecisionRefused(
+                self.referral,
+                "decided_meanwhile",
+                f"{label('decided', first.kind)} by {first.user} since you looked at it",
+            )
+
+    def _check_stands(self, kind: DecisionKind) -> None:
+        """Return if the referral's status admits this kind of decision, else raise."""
+        self._check_status(kind)
+        if self.sent and kind is not _K.REOPEN:
+            raise DecisionRefused(
+                self.referral, "payment_committed", "a payment was already sent; only a clawback can recover it"
+            )
+
+    def _check_status(self, kind: DecisionKind) -> None:
+        if kind is _K.REOPEN:
+            if not self.closed or self.status not in REOPENABLE:
+                raise DecisionRefused(
+                    self.referral, "not_closed", f"it is {self._status}; only a closed referral can be reopened"
+                )
+            return
+        if self.status in (_S.PAYING, _S.REWARDED, _S.CLAWED_BACK):
+            raise DecisionRefused(
+                self.referral,
+                "payment_committed",
+                f"it is {self._status}: a payment was already sent; only a clawback can recover it",
+            )
+        if self.closed:
+            raise DecisionRefused(self.referral, "closed", f"it is {self._status}; you can only reopen it")
+        if self.status not in BEFORE_PAYMENT or self.claim_id is None:
+            now = self._status if self.status else "not judged yet"
+            raise DecisionRefused(self.referral, "no_claim", f"it is {now}; there is no claim to decide")
+
+    @property
+    def _status(self) -> str:
+        return label("status", self.status)
+
+    def _check_rules(self, kind: DecisionKind, approver: Approver) -> None:
+        """Return if the rules about earlier decisions and about this person admit the kind of decision; else raise."""
+        basis = self._basis()
+        if kind not in _KEEPING_BACK and not self.judged:
+            raise DecisionRefused(self.referral, "facts_unjudged", "new facts are being judged; look again in a moment")
+        moves = kind is _K.REASSIGN
+        if moves and basis.to is None:
+            raise DecisionRefused(self.referral, "no_other_referrer", "nobody requested to move it to another referrer")
+        on_it = self.on_it(kind)
+        self._check_ruling(kind, basis, [each.decision for each in on_it if each.stands])
+        may_decide(
+            approver,
+            kind,
+            requirement_of_a_move(basis.requirement) if moves else basis.requirement,
+            referral=self.referral,
+            parties=_loaded(basis.parties_of_move) if moves else basis.parties,
+            entered_by=basis.entered_by,
+            already_signed_by=_same_people(approver, [each for each in on_it if each.decision.kind is kind]),
+        )
+
+    def _check_ruling(self, kind: DecisionKind, basis: Basis, on_it: Sequence[Decision]) -> None:
+        """Return if the earlier decisions leave a purpose for this kind of decision; else raise.
+
+        Judging runs shortly after a decision. Until then only the decisions themselves show the current state.
+        """
+        signoffs = [decision.signoff for decision in on_it]
+        its = [decision for decision in on_it if decision.kind is kind]
+        if self.closed:
+            if kind is _K.REOPEN and its:
+                raise DecisionRefused(
+                    self.referral, "already_reopened", f"it was already reopened by {_told(its)}; look again"
+                )
+            return
+        so_far = ruling(basis.requirement, signoffs, basis.digest)
+        if so_far is Ruling.DENIED:
+            denials = [decision for decision in on_it if decision.kind is _K.DENY]
+            raise DecisionRefused(
+                self.referral, "already_denied", f"it was already denied by {_told(denials)}; reopening corrects that"
+            )
+        if kind in (_K.APPROVE, _K.REASSIGN) and satisfied(
+            requirement_of_a_move(basis.requirement), signoffs, basis.digest, _K.REASSIGN
+        ):
+            moved = [decision for decision in on_it if decision.kind is _K.REASSIGN]
+            raise DecisionRefused(
+                self.referral, "already_moved", f"it was already moved by {_told(moved)}; look at the new claim"
+            )
+        if kind is _K.APPROVE and self.claim is not None and self.claim.frozen:
+            why = "a payment dispute about its order is open; it can be approved once the dispute is won"
+            raise DecisionRefused(self.referral, "dispute_open", why)
+        if kind is _K.APPROVE and satisfied(basis.requirement, signoffs, basis.digest):
+            raise DecisionRefused(
+                self.referral, "already_approved", f"it was already approved by {_told(its)}; no signature is missing"
+            )
+        if kind is _K.HOLD and so_far is Ruling.HELD:
+            raise DecisionRefused(self.referral, "already_held", f"it was already put on hold by {_told(its[-1:])}")
+        if kind is _K.RELEASE and so_far is not Ruling.HELD:
+            raise DecisionRefused(self.referral, "not_held", "it is not on hold")
+
+
+def check_asked(asked: Asked) -> None:
+    """Return if the reason and the note of a decision on a claim are in order; it has no details.
+
+    Raises:
+        RequestInvalid: naming what would be right.
+    """
+    check_words(_of_claims(asked.kind), asked.reason, asked.note)
+
+
+def _of_claims(kind: Kind) -> DecisionKind:
+    assert isinstance(kind, DecisionKind), f"{kind} is no decision on a claim"
+    return kind
+
+
+def _loaded(parties: frozenset[str] | None) -> frozenset[str]:
+    assert parties is not None, "who benefits from a move was not loaded"
+    return parties
+
+
+def _undone(kind: Kind, later: Sequence[Made]) -> bool:
+    """Return whether a hold was released, or a release followed by a hold."""
+    both = (_K.HOLD, _K.RELEASE)
+    return kind in both and any(each.decision.kind in both and each.decision.kind is not kind for each in later)
+
+
+def _same_people(approver: Approver, signed: Sequence[Made]) -> list[str]:
+    """Return the users among those who signed that are this person: by name, or by a mark that accounts share."""
+    marks = identity.of_kinds(approver.marks, identity.SELF_REFERRAL_KINDS)
+    return sorted({each.decision.user for each in signed if each.decision.user == approver.user or each.marks & marks})
+
+
+def _told(its: Sequence[Decision]) -> str:
+    """Return who decided, and when the last of them did, as text."""
+    people = " and ".join(dict.fromkeys(decision.user for decision in its))
+    return f"{people}, {its[-1].decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

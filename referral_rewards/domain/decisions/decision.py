@@ -1,0 +1,82 @@
+"""A decision: what a person signs, and what is known of it once it is on record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from referral_rewards.domain.claims.approval import DecisionKind, Signoff
+from referral_rewards.domain.decisions.act_kinds import SUBJECT_OF, MoneyAct, SubjectKind
+from referral_rewards.domain.people.authority import Role
+
+Kind = DecisionKind | MoneyAct
+
+
+def subject_kind(kind: Kind) -> SubjectKind:
+    """Return what a decision of this kind is about."""
+    return SUBJECT_OF[kind] if isinstance(kind, MoneyAct) else SubjectKind.CLAIM
+
+
+@dataclass(frozen=True, slots=True)
+class NewDecision:
+    """A decision to be recorded, after every rule has admitted it.
+
+    ``referral`` is the referral under which it is listed, or ``program`` and its name for a cycle; ``claim_id`` is the
+    id of its subject: a claim or, for a `MoneyAct`, what it acts on.
+    """
+
+    referral: str
+    claim_id: UUID
+    digest: str
+    kind: Kind
+    user: str
+    roles: frozenset[Role]
+    reason: str
+    note: str
+    decided_at: datetime
+    details: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A recorded decision. Its fields are those of `NewDecision`, with its number in the chain and its id."""
+
+    seq: int
+    id: UUID
+    referral: str
+    claim_id: UUID
+    digest: str
+    kind: Kind
+    user: str
+    roles: frozenset[Role]
+    reason: str
+    decided_at: datetime
+    details: Mapping[str, Any] | None = None
+
+    @property
+    def signoff(self) -> Signoff:
+        return Signoff(user=self.user, roles=self.roles, kind=self.kind, digest=self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A verified decision on record, and what is known of it now.
+
+    ``note`` is None once it was erased. ``effects`` are the names of what became of it. ``barred`` and ``marks`` are
+    those of the user who made it.
+    """
+
+    decision: Decision
+    note: str | None = None
+    effects: frozenset[str] = frozenset()
+    barred: bool = False
+    marks: frozenset[str] = frozenset()
+
+    @property
+    def stands(self) -> bool:
+        """Whether it still counts: an approval does not once it is void or its user was barred.
+
+        A denial or a hold can't be voided, because voiding is not signed.
+        """
+        return self.decision.kind is not DecisionKind.APPROVE or not (self.barred or "void" in self.effects)

@@ -1,0 +1,132 @@
+"""A referral as the subject of a decision: loads its claim, or its closing, with everything that the rules read."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models.statuses import statement
+from referral_rewards.domain.claims import attribution
+from referral_rewards.domain.claims.approval import DecisionKind, Requirement
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.claim_subject import Basis, ClaimSubject
+from referral_rewards.domain.decisions.decision import Decision
+from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.payouts.states import LegState
+from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.register import outbox
+from referral_rewards.register.claims import dossier
+from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions.held import Held
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.notices import planning as notices
+from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import Case, open_case
+from referral_rewards.register.referrals.closing import closing_digest
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What the rules read of a referral, and its case; None if nothing can be decided on it."""
+
+    subject: ClaimSubject
+    case: Case | None
+
+
+async def held(connection: AsyncConnection, asked: Asked, now: datetime, keys: KeyRing) -> Held:
+    """Return the referral under its row's lock.
+
+    Raises:
+        NotFound: if there is no such referral.
+    """
+    row = await referrals.hold(connection, asked.subject)
+    if row is None or (row.merged_into and row.status is None):
+        raise NotFound("referral", asked.subject)
+    matter = await _matter(connection, row, now, keys, moving=asked.kind is DecisionKind.REASSIGN)
+    return Held(matter.subject, partial(_follow, matter.case))
+
+
+async def shown(connection: AsyncConnection, referral: str, now: datetime, keys: KeyRing) -> Matter:
+    """Return the referral without a lock, to show what a person may decide on it.
+
+    Raises:
+        NotFound: if there is no such referral.
+    """
+    row = await referrals.row(connection, referral)
+    if row is None:
+        raise NotFound("referral", referral)
+    return await _matter(connection, row, now, keys, moving=True)
+
+
+async def _matter(connection: AsyncConnection, row: Any, now: datetime, keys: KeyRing, *, moving: bool) -> Matter:
+    """Load a referral; ``moving``: also who would benefit if it moved to the referrer that a request names."""
+    history = await decisions.history_of_referral(connection, row.id, keys)
+    claim, sent = await _claim(connection, row)
+    case = None if claim is None and row.closed_at is None else await open_case(connection, row, now)
+    subject = ClaimSubject(
+        referral=row.id,
+        status=ReferralStatus(row.status) if row.status else None,
+        closed=row.closed_at is not None,
+        claim_id=row.claim_id,
+        claim=claim,
+        judged=row.judged_version == row.facts_version,
+        sent=sent,
+        history=history,
+        basis=None if case is None else await _basis(connection, case, claim, moving=moving),
+    )
+    return Matter(subject, case)
+
+
+async def _claim(connection: AsyncConnection, row: Any) -> tuple[RewardClaim | None, bool]:
+    """Return the referral's current claim, and whether a first payment was committed."""
+    found = (await connection.execute(_CLAIM, {"referral": row.id, "claim": row.claim_id})).one()
+    return (RewardClaim.model_validate(found.body) if row.claim_id is not None else None), bool(found.sent)
+
+
+async def _basis(connection: AsyncConnection, case: Case, claim: RewardClaim | None, *, moving: bool) -> Basis:
+    digest, requirement = _signed(case, claim)
+    to = attribution.proposed_referrer(case.facts, case.origin.referrer, case.now)
+    parties = await dossier.parties(connection, case)
+    return Basis(
+        digest=digest,
+        requirement=requirement,
+        parties=parties,
+        entered_by=dossier.entered_by(case.facts),
+        to=to,
+        parties_of_move=parties | await dossier.parties_of_move(connection, to) if moving and to else None,
+    )
+
+
+def _signed(case: Case, claim: RewardClaim | None) -> tuple[str, Requirement]:
+    """Return the digest that a decision covers now, and what it needs: of the closing, or of the claim."""
+    if case.row.closed_at is not None or claim is None:
+        return closing_digest(case.row), _to_reopen(case.terms)
+    return claim.digest, claim.requirement
+
+
+def _to_reopen(terms: Terms) -> Requirement:
+    routes = {role for roles in terms.approval.routes.values() for role in roles}
+    return Requirement(routes=tuple(sorted(routes)), people=1)
+
+
+async def _follow(case: Case | None, connection: AsyncConnection, decision: Decision, now: datetime) -> None:
+    """Wake the referral; a request for evidence also tells both sides."""
+    await outbox.enqueue(connection, WakeupKind.DECISION, decision.referral, decision.id)
+    if decision.kind is DecisionKind.REQUEST_EVIDENCE and case is not None:
+        await notices.ask_for_evidence(connection, case, str(decision.id))
+
+
+_CLAIM: Final = statement(
+    """
+SELECT (SELECT body FROM reward_claim WHERE id = :claim) AS body, EXISTS (
+    SELECT 1 FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live JOIN payout p ON p.id = pl.payout_id
+    WHERE l.referral_id = :referral AND l.state <> :cancelled AND p.first_sent_at IS NOT NULL
+) AS sent
+""",
+    cancelled=LegState.CANCELLED,
+)
