@@ -214,7 +214,7 @@ async def test_a_payout_of_several_referrals_has_one_entry_and_a_cycle_its_own_u
             await queue.keep(connection, name)
         found = await shown(connection, desk.parts.keys, Filters(), None, datetime.now(UTC))
         assert [(each.referral, each.exception) for each in found.entries] == [("a", "payout_manual_review")]
-        assert found.entries[0].to_do.startswith("It was cancelled, and its provider paid it after all.")
+        assert found.entries[0].to_do.startswith("The payout was cancelled, but the provider paid it.")
         for name in ("a", "b"):
             assert "manual_review" in [each.state for each in await reservations.payouts_of(connection, name)]
 
