@@ -138,6 +138,22 @@ def referral_of_request(fact_id: UUID, program: str, referrer: str) -> str:
     return _derived("request", fact_id, program, referrer)
 
 
+def first_beginnings(beginnings: Iterable[Beginning | None]) -> list[Beginning]:
+    """Return one beginning for each referral, the one that takes precedence, sorted by referral."""
+    first: dict[str, Beginning] = {}
+    for beginning in beginnings:
+        if beginning is None:
+            continue
+        other = first.get(beginning.referral)
+        if other is None or _precedence(beginning) < _precedence(other):
+            first[beginning.referral] = beginning
+    return [first[referral] for referral in sorted(first)]
+
+
+def _precedence(beginning: Beginning) -> tuple[int, datetime, str, str]:
+    return (beginning.rank, beginning.at, beginning.source, beginning.event)
+
+
 def locks(keys: Iterable[str]) -> list[int]:
     """Return the locks that guard these keys, in the order in which every writer takes them."""
     return sorted({zlib.crc32(key.encode()) % LOCKS for key in keys})
