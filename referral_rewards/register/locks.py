@@ -40,8 +40,15 @@ async def lock_shared(connection: AsyncConnection, kind: Lock, name: str = "") -
     await connection.execute(_SHARED, {"space": int(kind), "name": name})
 
 
+async def lock_all(connection: AsyncConnection, kind: Lock, names: Iterable[str]) -> None:
+    """Wait for the named locks, one after the other in this order, and hold them until the transaction ends."""
+    if names := list(names):
+        await connection.execute(_EVERY, {"space": int(kind), "names": names})
+
+
 _EXCLUSIVE = text("SELECT pg_advisory_xact_lock(:space, hashtext(:name))")
 _SHARED = text("SELECT pg_advisory_xact_lock_shared(:space, hashtext(:name))")
+_EVERY = text("SELECT pg_advisory_xact_lock(:space, hashtext(name)) FROM unnest(CAST(:names AS text[])) AS name")
 
 
 def dump(value: Any) -> str:

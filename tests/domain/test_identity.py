@@ -101,6 +101,17 @@ def test_field_that_says_nothing_of_a_person_makes_no_mark(part: dict[str, objec
     assert MARKER.marks(part) == frozenset()
 
 
+PERSON = {"customer": "c-brie", "email": "Brie@Example.com", "phone": "+1 416 555 0100", "name": "Brie Example"}
+
+
+@pytest.mark.parametrize(
+    "part", [None, {}, PERSON, {**PERSON, "email": "n/a"}, {"email": " ", "phone": 7, "ip": "::1"}]
+)
+def test_within_a_batch_the_same_marks_are_made(part: dict[str, object] | None) -> None:
+    batch = MARKER.for_batch()
+    assert batch.marks(part) == batch.marks(part) == MARKER.marks(part)
+
+
 def test_short_pepper_is_refused() -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         Marker(b"short")

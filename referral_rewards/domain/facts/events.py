@@ -4,6 +4,7 @@
 text, people only as marks (`identity.py`). The payload of each type is in `payloads.py`.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -30,11 +31,17 @@ _EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 _NAME_BYTES_MAX: Final = 1000
 #: The namespace for fact ids derived from (source, id); the same in every installation.
 _FACT_NAMESPACE: Final = UUID("4f0f6cf5-9f0b-5f3e-8d0a-3f1f5b8f6d10")
+_NAMESPACE_HASH: Final = hashlib.sha1(_FACT_NAMESPACE.bytes, usedforsecurity=False)
+_encode: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A well-formed fact as its source sent it; ``content`` is all of its data, personal data included."""
+    """A well-formed fact as its source sent it; ``content`` is all of its data, personal data included.
+
+    ``public`` are the declared fields that were sent, as JSON values. Serialised once here, both forms serve whoever
+    files, stores or compares the fact.
+    """
 
     fact_id: UUID  # its id in our register, the same however often it is sent
     source: str
@@ -42,13 +49,9 @@ class Event:
     type: FactType
     occurred_at: datetime
     data: Mapping[str, Any]
-    payload: Part
     content: str  # ``data`` in canonical JSON
-
-    @property
-    def public(self) -> dict[str, Any]:
-        """The public fields: the declared ones that were sent, as JSON values."""
-        return self.payload.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+    public: dict[str, Any]
+    public_content: str  # ``public`` in JSON, as it is stored
 
     def marks(self, marker: identity.Marker) -> frozenset[str]:
         """Return the marks of the person this fact is about, including a conversion's instrument and device."""
@@ -138,8 +141,17 @@ def parse_event(document: Any) -> Event:
     if problems or payload is None or occurred_at is None:
         raise FactInvalid(problems)
     source, event_id = document["source"], document["id"]
-    fact_id = uuid5(_FACT_NAMESPACE, f"{source}\x00{event_id}")
-    return Event(fact_id, source, event_id, fact_type, occurred_at, data, payload, content)
+    return Event(
+        fact_id=_fact_id(source, event_id),
+        source=source,
+        event_id=event_id,
+        type=fact_type,
+        occurred_at=occurred_at,
+        data=data,
+        content=content,
+        public=payload.model_dump(mode="json", exclude_none=True, exclude_unset=True),
+        public_content=payload.model_dump_json(exclude_none=True, exclude_unset=True),
+    )
 
 
 def too_far_ahead(event: Event, received_at: datetime) -> Problem | None:
@@ -149,10 +161,17 @@ def too_far_ahead(event: Event, received_at: datetime) -> Problem | None:
     return None
 
 
+def _fact_id(source: str, event_id: str) -> UUID:
+    """Return the UUIDv5 of (source, id) in our namespace; the namespace is hashed once for all facts."""
+    hashed = _NAMESPACE_HASH.copy()
+    hashed.update(f"{source}\x00{event_id}".encode())
+    return UUID(bytes=hashed.digest()[:16], version=5)
+
+
 def _canonical(data: Mapping[str, Any], problems: list[Problem]) -> str:
     """Return ``data`` as JSON with sorted keys. What a database can't store (NUL, lone surrogate, NaN) is a problem."""
     try:
-        content = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        content = _encode(data)
         content.encode()
     except (ValueError, RecursionError):
         problems.append(Problem("data", "holds a number or text that JSON in UTF-8 can't carry"))

@@ -9,7 +9,8 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from copy import copy
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import phonenumbers
@@ -24,6 +25,8 @@ _PHONE_DIGITS_MIN: Final = 7
 _LOOKS_LIKE_EMAIL: Final = re.compile(r"[^@\s]@[^@\s]")
 _LOOKS_LIKE_PHONE: Final = re.compile(r"\+\d[\d ().-]{6,}|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}")
 _PUBLIC_ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
+#: What most ids look like. Beginning with a letter and without "@", such a one can be none of what is refused.
+_SIMPLE_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,199}")
 #: URL builders drop these path segments, even when escaped: nothing with such a name could be requested.
 _STEPS_OF_A_PATH: Final = frozenset({".", ".."})
 
@@ -62,6 +65,8 @@ def normal_phone(phone: str) -> str:
 
 def id_problem(value: str) -> str | None:
     """Return why ``value`` can't be an id, or None. Workflow ids and histories contain ids: nothing personal."""
+    if _SIMPLE_ID.fullmatch(value):
+        return None
     if not _PUBLIC_ID.fullmatch(value):
         return "an id is 1 to 200 characters without spaces"
     if value in _STEPS_OF_A_PATH:
@@ -85,6 +90,13 @@ class Marker:
         if len(pepper) < 16:
             raise ValueError("the pepper needs at least 16 bytes")
         self._keyed = hmac.new(pepper, digestmod=hashlib.sha256)
+        self._read: Callable[[str, str], str | None] = self._mark_of
+
+    def for_batch(self) -> "Marker":
+        """Return a marker that reads each value once. Drop it with the batch: it remembers personal data."""
+        batch = copy(self)
+        batch._read = cache(self._mark_of)
+        return batch
 
     def mark(self, kind: str, normal: str) -> str:
         """Return one mark: ``kind:`` and 32 hex digits of the keyed hash of the normal form."""
@@ -97,21 +109,30 @@ class Marker:
         found: set[str] = set()
         for part in parts:
             for field, value in (part or {}).items():
-                if not isinstance(value, str) or not value.strip():
-                    continue
-                if field == "customer":
-                    found.add(f"customer:{value}")
-                elif (reader := _READERS.get(field)) is not None:
-                    kind, normalise = reader
-                    if normal := normalise(value):
-                        found.add(self.mark(kind, normal))
+                if field in _FIELDS and isinstance(value, str) and (mark := self._read(field, value)):
+                    found.add(mark)
         return frozenset(found)
+
+    def _mark_of(self, field: str, value: str) -> str | None:
+        """Return the mark of one field, or None if its value identifies nobody."""
+        if not value.strip():
+            return None
+        if field == "customer":
+            return f"customer:{value}"
+        kind, normalise = _READERS[field]
+        normal = normalise(value)
+        return self.mark(kind, normal) if normal else None
 
 
 def of_kinds(marks: Iterable[str], kinds: Iterable[str]) -> frozenset[str]:
     """Return the marks that are of one of the kinds."""
-    prefixes = tuple(f"{kind}:" for kind in kinds)
-    return frozenset(mark for mark in marks if mark.startswith(prefixes))
+    prefixes = _prefixes(tuple(kinds))
+    return frozenset([mark for mark in marks if mark.startswith(prefixes)])
+
+
+@lru_cache(maxsize=64)
+def _prefixes(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{kind}:" for kind in kinds)
 
 
 def _plain(text: str) -> str:
@@ -149,3 +170,4 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
     "address": ("address", _folded),
     "name": ("surname", _surname),
 }
+_FIELDS: Final = frozenset({"customer", *_READERS})

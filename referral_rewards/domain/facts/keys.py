@@ -11,9 +11,8 @@ them and no writer locks them.
 
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
 from referral_rewards.domain.facts import identity
@@ -48,8 +47,7 @@ _ABOUT_A_PERSON: Final = frozenset(
 _ABOUT_A_PAYEE: Final = frozenset({FactType.METHOD_SET, FactType.METHOD_REMOVED, FactType.TAX_FORM_FILED})
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
+class Beginning(NamedTuple):
     """What one fact says about how a referral began. Program and referrer are None if it only names the referral."""
 
     referral: str
@@ -63,8 +61,7 @@ class Beginning:
     channel: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Filing:
+class Filing(NamedTuple):
     """One fact's place in the register: the keys it is filed under, the referral it begins or extends, and the keys
     that this referral listens to from now on.
 
@@ -86,7 +83,7 @@ def file(event: Event, marks: frozenset[str]) -> Filing:
         case FactType.REFERRAL_SENT:
             return _invitation(event, public, who)
         case FactType.REFERRAL_CLAIMED:
-            return replace(_invitation(event, public, who), traces=identity.of_kinds(marks, TRACE_KINDS))
+            return _invitation(event, public, who)._replace(traces=identity.of_kinds(marks, TRACE_KINDS))
         case FactType.REWARD_REQUESTED:
             return _request(event, public, who)
         case FactType.CONVERSION_RECORDED:
@@ -136,6 +133,22 @@ def referral_of_claim(fact_id: UUID, public: Mapping[str, str]) -> str:
 def referral_of_request(fact_id: UUID, program: str, referrer: str) -> str:
     """Return the new referral that a request for a reward begins."""
     return _derived("request", fact_id, program, referrer)
+
+
+def first_beginnings(beginnings: Iterable[Beginning | None]) -> list[Beginning]:
+    """Return one beginning for each referral, the one that takes precedence, sorted by referral."""
+    first: dict[str, Beginning] = {}
+    for beginning in beginnings:
+        if beginning is None:
+            continue
+        other = first.get(beginning.referral)
+        if other is None or _precedence(beginning) < _precedence(other):
+            first[beginning.referral] = beginning
+    return [first[referral] for referral in sorted(first)]
+
+
+def _precedence(beginning: Beginning) -> tuple[int, datetime, str, str]:
+    return (beginning.rank, beginning.at, beginning.source, beginning.event)
 
 
 def locks(keys: Iterable[str]) -> list[int]:

@@ -6,10 +6,10 @@ Everything works on lists, so that a file of a hundred thousand lines costs a fe
 import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.identity import Marker
-from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.register.facts.filed import Filed, FiledFact
 from referral_rewards.register.facts.linking import link
-from referral_rewards.register.locks import Lock, array, dump, lock_shared
+from referral_rewards.register.locks import Lock, array
 from referral_rewards.register.payees import tax_holds
 
 __all__ = ["Intake", "Prepared", "Recorded"]
@@ -28,12 +28,11 @@ __all__ = ["Intake", "Prepared", "Recorded"]
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The result for a list of facts: how many are new or repeated, which conflict, and which referrals they touch."""
+    """The result for a list of facts: how many are new or repeated, and which conflict."""
 
     new: int
     repeated: int
     conflicts: tuple[Event, ...]
-    touched: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,8 @@ class Prepared:
 
     size: int
     rows: "tuple[_Row, ...]"
-    document: str
+    columns: Mapping[str, str]
+    filed: Filed
     locks: str
     conflicts: tuple[Event, ...]
 
@@ -52,6 +52,7 @@ class Intake:
 
     def __init__(self, pepper: bytes) -> None:
         self._pepper = pepper
+        self._keyed = hmac.new(pepper, digestmod=hashlib.sha256)
         self.marker = Marker(pepper)
 
     def key_for(self, purpose: str) -> bytes:
@@ -60,13 +61,18 @@ class Intake:
 
     def prepare(self, events: Sequence[Event]) -> Prepared:
         """Compute everything for recording these facts that needs no database; safe to call from any thread."""
-        unique, conflicts = self._distinct(events)
-        rows = tuple(self._row(event) for event in unique.values())
-        every_key = {key for row in rows for key in (*row.filing.keys, *row.filing.listens)}
+        unique, conflicts = _distinct(events)
+        marker, salts = self.marker.for_batch(), os.urandom(_SALT_BYTES * len(unique))
+        rows = tuple(
+            self._row(event, marker, salts[_SALT_BYTES * place : _SALT_BYTES * (place + 1)])
+            for place, event in enumerate(unique.values())
+        )
+        every_key = set().union(*(row.fact.filing.keys | row.fact.filing.listens for row in rows))
         return Prepared(
             size=len(events),
             rows=rows,
-            document=f"[{','.join(map(_as_json, rows))}]",
+            columns=_columns(rows),
+            filed=_filed(rows),
             locks=array(map(str, keys.locks(every_key))),
             conflicts=tuple(conflicts),
         )
@@ -85,123 +91,151 @@ class Intake:
         conflict. With a ``batch`` the wake-ups are held back until that batch is finished.
         """
         told = events if isinstance(events, Prepared) else self.prepare(events)
-        await lock_shared(connection, Lock.PROGRAMS)
-        await connection.execute(_TAKE_LOCKS, {"space": Lock.FACTS, "locks": told.locks})
+        await connection.execute(_TAKE_LOCKS, {"programs": Lock.PROGRAMS, "space": Lock.FACTS, "locks": told.locks})
+        known = await _store(connection, told, received_at, batch)
+        fresh = [row for row in told.rows if row.fact.event.fact_id not in known]
+        if fresh:
+            await _link(connection, told.filed if not known else _filed(fresh), batch)
+        conflicts = (*told.conflicts, *_conflicting(told.rows, known))
+        return Recorded(len(fresh), told.size - len(fresh) - len(conflicts), conflicts)
 
-        stored = await connection.execute(
-            _INSERT_FACTS, {"rows": told.document, "received_at": received_at, "batch": batch}
-        )
-        fresh_ids = set(stored.scalars())
-        fresh = [row for row in told.rows if row.event.fact_id in fresh_ids]
-        known = [row for row in told.rows if row.event.fact_id not in fresh_ids]
-        conflicts = (*told.conflicts, *await _conflicting(connection, known))
-        touched = await link(connection, [(row.event, row.filing) for row in fresh], batch) if fresh else set()
-        if filed := {row.event.public["payee"] for row in fresh if row.event.type is FactType.TAX_FORM_FILED}:
-            touched |= await tax_holds.wake(connection, filed, batch)
-        return Recorded(len(fresh), told.size - len(fresh) - len(conflicts), conflicts, tuple(touched))
-
-    def _distinct(self, events: Sequence[Event]) -> tuple[dict[UUID, Event], list[Event]]:
-        """Return the first event for each fact id, and the events that contradict an earlier one in this list."""
-        unique: dict[UUID, Event] = {}
-        conflicts = []
-        for event in events:
-            first = unique.setdefault(event.fact_id, event)
-            if first is not event and _content(first) != _content(event):
-                conflicts.append(event)
-        return unique, conflicts
-
-    def _row(self, event: Event) -> "_Row":
-        marks = event.marks(self.marker)
-        salt = os.urandom(16)
+    def _row(self, event: Event, marker: Marker, salt: bytes) -> "_Row":
+        moment = event.occurred_at.isoformat()
+        marks = event.marks(marker)
         commitment = hashlib.sha256(salt + event.content.encode()).hexdigest()
-        public = _canonical_public(event)
+        digested = f"{_content(event, moment, event.public_content)}\n{commitment}"
+        keyed = self._keyed.copy()
+        keyed.update(_content(event, moment, event.content).encode())
         return _Row(
-            event=event,
-            marks=marks,
-            filing=keys.file(event, marks),
-            public=public,
-            salt=salt,
+            fact=FiledFact(str(event.fact_id), event, keys.file(event, marks)),
+            moment=moment,
+            marks=" ".join(sorted(marks)),
+            salt=salt.hex(),
             commitment=commitment,
-            digest=hashlib.sha256(f"{_content(event, public)}\n{commitment}".encode()).hexdigest(),
-            content_mac=hmac.digest(self._pepper, _content(event).encode(), "sha256").hex(),
+            digest=hashlib.sha256(digested.encode()).hexdigest(),
+            content_mac=keyed.hexdigest(),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    event: Event
-    marks: frozenset[str]
-    filing: keys.Filing
-    public: str
-    salt: bytes
+class _Row(NamedTuple):
+    fact: FiledFact
+    moment: str
+    marks: str
+    salt: str
     commitment: str
     digest: str
     content_mac: str
 
 
-def _content(event: Event, data: str | None = None) -> str:
-    """Return a fact's content as one string: with all its data, or with ``data`` in its place."""
-    moment = event.occurred_at.isoformat()
-    return "\n".join((event.source, event.event_id, event.type, moment, event.content if data is None else data))
+_SALT_BYTES: Final = 16
 
 
-def _canonical_public(event: Event) -> str:
-    return event.payload.model_dump_json(exclude_none=True, exclude_unset=True)
+def _content(event: Event, moment: str, data: str) -> str:
+    """Return a fact's content as one string, with ``data`` as what it says."""
+    return "\n".join((event.source, event.event_id, event.type, moment, data))
 
 
-def _as_json(row: _Row) -> str:
-    """Return a row as a JSON object. The driver sends one document per batch much faster than an array."""
-    event = row.event
-    said = {
-        "id": str(event.fact_id),
-        "source": event.source,
-        "event_id": event.event_id,
-        "type": event.type,
-        "occurred_at": event.occurred_at.isoformat(),
-        "marks": " ".join(sorted(row.marks)),
-        "digest": row.digest,
-        "content_mac": row.content_mac,
-        "salt": row.salt.hex(),
-        "commitment": row.commitment,
-        "keys": sorted(row.filing.keys | row.filing.traces),
+def _distinct(events: Sequence[Event]) -> tuple[dict[UUID, Event], list[Event]]:
+    """Return the first event for each fact id, and the events that contradict an earlier one."""
+    unique: dict[UUID, Event] = {}
+    conflicts = []
+    for event in events:
+        first = unique.setdefault(event.fact_id, event)
+        if first is not event and not _same(first, event):
+            conflicts.append(event)
+    return unique, conflicts
+
+
+def _same(one: Event, other: Event) -> bool:
+    """Whether two facts of one (source, id) say the same."""
+    return (one.type, one.occurred_at, one.content) == (other.type, other.occurred_at, other.content)
+
+
+def _columns(rows: Sequence[_Row]) -> dict[str, str]:
+    """Return the columns of the rows as array parameters. The server reads those faster than one JSON document."""
+    filed = [(key, fact.id) for fact, *_ in rows for key in fact.filing.keys | fact.filing.traces]
+    filed.sort()  # neighbours in the index
+    events = [row.fact.event for row in rows]
+    return {
+        "ids": array([row.fact.id for row in rows]),
+        "sources": array([event.source for event in events]),
+        "event_ids": array([event.event_id for event in events]),
+        "types": array([event.type for event in events]),
+        "moments": array([row.moment for row in rows]),
+        "public": array([event.public_content for event in events]),
+        "bodies": array([event.content for event in events]),
+        "marks": array([row.marks for row in rows]),
+        "digests": array([row.digest for row in rows]),
+        "macs": array([row.content_mac for row in rows]),
+        "salts": array([row.salt for row in rows]),
+        "commitments": array([row.commitment for row in rows]),
+        "keys": array([key for key, _ in filed]),
+        "key_facts": array([fact for _, fact in filed]),
     }
-    return f'{dump(said)[:-1]},"data":{row.public},"body":{event.content}}}'
 
 
-async def _conflicting(connection: AsyncConnection, known: Sequence[_Row]) -> list[Event]:
+def _filed(rows: Sequence[_Row]) -> Filed:
+    return Filed.of([row.fact for row in rows])
+
+
+async def _store(
+    connection: AsyncConnection, told: Prepared, received_at: datetime, batch: UUID | None
+) -> dict[UUID, str]:
+    """Store the new facts, and return the content's keyed hash of each that was recorded before."""
+    asked = {**told.columns, "received_at": received_at, "batch": batch}
+    macs: dict[UUID, str | None] = {row.id: row.content_mac for row in await connection.execute(_INSERT_FACTS, asked)}
+    # Another transaction recorded it after this statement began. Its row is visible to the next one.
+    if unseen := [str(each) for each, mac in macs.items() if mac is None]:
+        macs |= {row.id: row.content_mac for row in await connection.execute(_CONTENT_MACS, {"ids": array(unseen)})}
+    return {each: mac for each, mac in macs.items() if mac is not None}
+
+
+async def _link(connection: AsyncConnection, filed: Filed, batch: UUID | None) -> None:
+    await link(connection, filed, batch)
+    if filed.payees_with_form:
+        await tax_holds.wake(connection, filed.payees_with_form, batch)
+
+
+def _conflicting(rows: Sequence[_Row], known: Mapping[UUID, str]) -> list[Event]:
     """Return those facts that were recorded before with a different payload."""
-    if not known:
-        return []
-    result = await connection.execute(_CONTENT_MACS, {"ids": array(str(row.event.fact_id) for row in known)})
-    macs: dict[UUID, str] = {row.id: row.content_mac for row in result}
-    return [row.event for row in known if macs[row.event.fact_id] != row.content_mac]
+    return [row.fact.event for row in rows if known.get(row.fact.event.fact_id, row.content_mac) != row.content_mac]
 
 
-# Without statistics the planner overestimates a batch's cost and would JIT-compile each statement.
+# Without statistics the planner overestimates a batch's cost and would JIT-compile each statement. The programs come
+# first: both are materialized before the first key is locked.
 _TAKE_LOCKS: Final = text("""
-WITH settings AS MATERIALIZED (SELECT set_config('jit', 'off', true))
-SELECT pg_advisory_xact_lock(:space, l) FROM settings CROSS JOIN unnest(CAST(:locks AS int[])) AS l
+WITH settings AS MATERIALIZED (
+    SELECT set_config('jit', 'off', true)
+), programs AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock_shared(:programs, hashtext(''))
+)
+SELECT pg_advisory_xact_lock(:space, l) FROM settings CROSS JOIN programs CROSS JOIN unnest(CAST(:locks AS int[])) AS l
 """)
 
 _INSERT_FACTS: Final = text("""
-WITH incoming AS (
-    SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS f(
-        id uuid, source text, event_id text, type text, occurred_at timestamptz, data jsonb, marks text, digest text,
-        content_mac text, body jsonb, salt text, commitment text, keys json)
+WITH incoming AS MATERIALIZED (
+    SELECT * FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]), CAST(:types AS text[]),
+        CAST(:moments AS timestamptz[]), CAST(:public AS text[]), CAST(:bodies AS text[]), CAST(:marks AS text[]),
+        CAST(:digests AS text[]), CAST(:macs AS text[]), CAST(:salts AS text[]), CAST(:commitments AS text[])
+    ) AS f(id, source, event_id, type, occurred_at, public, body, marks, digest, content_mac, salt, commitment)
 ), inserted AS (
     INSERT INTO fact (id, source, event_id, type, occurred_at, received_at, data, marks, digest, content_mac, batch_id)
-    SELECT id, source, event_id, type, occurred_at, CAST(:received_at AS timestamptz), data,
+    SELECT id, source, event_id, type, occurred_at, CAST(:received_at AS timestamptz), CAST(public AS jsonb),
            string_to_array(marks, ' '), digest, content_mac, CAST(:batch AS uuid)
     FROM incoming
     ON CONFLICT DO NOTHING RETURNING id
 ), personal AS (
     INSERT INTO personal_data (subject_id, body, salt, commitment)
-    SELECT id, body, decode(salt, 'hex'), commitment FROM incoming JOIN inserted USING (id)
+    SELECT id, CAST(body AS jsonb), decode(salt, 'hex'), commitment FROM incoming JOIN inserted USING (id)
 ), filed AS (
     INSERT INTO fact_key (key, fact_id)
-    SELECT k.key, id FROM incoming JOIN inserted USING (id) CROSS JOIN json_array_elements_text(incoming.keys) AS k(key)
+    SELECT k.key, inserted.id
+    FROM unnest(CAST(:keys AS text[]), CAST(:key_facts AS uuid[])) AS k(key, id) JOIN inserted USING (id)
+), known AS MATERIALIZED (
+    SELECT id FROM incoming EXCEPT SELECT id FROM inserted
 )
-SELECT id FROM inserted
+SELECT id, (SELECT content_mac FROM fact WHERE fact.id = known.id) AS content_mac FROM known
 """)
 
 _CONTENT_MACS: Final = text("SELECT id, content_mac FROM fact WHERE id = ANY(CAST(:ids AS uuid[]))")

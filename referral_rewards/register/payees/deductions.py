@@ -23,7 +23,7 @@ from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.clawbacks import reversals as clawback_authority
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.locks import Lock, lock
+from referral_rewards.register.locks import Lock, lock_all
 from referral_rewards.register.payees import withholding
 from referral_rewards.register.payees.withholding import Part
 
@@ -33,8 +33,8 @@ _PAYEE_LOCKS: Final = 64
 
 async def hold_payees(connection: AsyncConnection, payees: Iterable[str]) -> None:
     """Lock the deductions of these payees until the transaction ends. Call it once with all payees it plans for."""
-    for number in sorted({zlib.crc32(payee.encode()) % _PAYEE_LOCKS for payee in payees}):
-        await lock(connection, Lock.PAYEE, str(number))
+    numbers = sorted({zlib.crc32(payee.encode()) % _PAYEE_LOCKS for payee in payees})
+    await lock_all(connection, Lock.PAYEE, map(str, numbers))
 
 
 async def plan(
