@@ -41,9 +41,9 @@ async def note(
     paid as well.
     """
     held = await payout_rows.hold(connection, payout)
-    state, of_another = PayoutState(held.row.state), generation not in (None, held.row.generation)
+    state, of_another = PayoutState(held.payout.state), generation not in (None, held.payout.generation)
     if given_up := await endings.is_given_up(connection, payout):
-        if await _seen_by_a_person(connection, held.row, to, reference, why):
+        if await _seen_by_a_person(connection, held.payout, to, reference, why):
             return state
         to = _P.CANCELLED if state is _P.MANUAL_REVIEW and to is _P.REFUSED else to
     if to is _P.SETTLED and (state in _UNPAID or of_another):
@@ -54,28 +54,28 @@ async def note(
         return state
     if to is _P.RETURNED:
         ours_minor = await endings.taken_back_by_us(connection, payout)
-        match came_back(held.row.amount_minor, ours_minor):
+        match came_back(held.payout.amount_minor, ours_minor):
             case CameBack.BY_US:
                 return state
             case CameBack.PARTLY_BY_US:
                 # It can't be known which of its rewards are owed again: a person must find out.
-                ours = money.display(ours_minor, held.row.currency)
+                ours = money.display(ours_minor, held.payout.currency)
                 why = f"all of it came back at the rail, of which we took back no more than {ours}"
-                await payout_rows.remark(connection, held.row, why, now, again_after)
+                await payout_rows.remark(connection, held.payout, why, now, again_after)
                 return state
     if to is state or to not in TRANSITIONS[state]:
-        if to is _P.SETTLED and reference not in (None, held.row.provider_reference):
+        if to is _P.SETTLED and reference not in (None, held.payout.provider_reference):
             why = f"it is {state} here, and the rail shows that it paid after all, as {reference}"
         elif state in AT_REST:
-            why = why or held.row.why  # The reason why it is at rest stays.
-        await payout_rows.remark(connection, held.row, why, now, again_after)
+            why = why or held.payout.why  # The reason why it is at rest stays.
+        await payout_rows.remark(connection, held.payout, why, now, again_after)
         return state
     await payout_rows.move(connection, payout, to, now, why, reference, again_after)
     if to is _P.SETTLED:
-        await endings.settled(connection, held.row, now, given_up=given_up)
+        await endings.settled(connection, held.payout, now, given_up=given_up)
     if to is _P.RETURNED:
-        await endings.returned(connection, held.row, now, given_up=given_up)
-    await payout_rows.tell(connection, held.row, held.named, to)
+        await endings.returned(connection, held.payout, now, given_up=given_up)
+    await payout_rows.tell(connection, held.payout, held.named, to)
     return to
 
 
@@ -85,18 +85,18 @@ async def missed(connection: AsyncConnection, payout: UUID, step: ToSend, now: d
     It is looked up once more after a pause, and then goes to a person for review; with ``once`` at the first time.
     """
     held = await payout_rows.hold(connection, payout)
-    state = PayoutState(held.row.state)
-    if held.row.generation != step.generation or state not in (_P.SENDING, _P.UNKNOWN):
-        return NotNow(state, held.row.why or "it moved meanwhile")
-    left = None if once else until_the_second_look(held.row.missed_at, now)
+    state = PayoutState(held.payout.state)
+    if held.payout.generation != step.generation or state not in (_P.SENDING, _P.UNKNOWN):
+        return NotNow(state, held.payout.why or "it moved meanwhile")
+    left = None if once else until_the_second_look(held.payout.missed_at, now)
     to = _P.MANUAL_REVIEW if left is None else _P.UNKNOWN
     why = "an earlier attempt is on record, the rail shows none, and it is not safe to send it again"
     await connection.execute(_MISSED, {"id": payout, "at": now})
     if to is state:
-        await payout_rows.remark(connection, held.row, why, now, left)
+        await payout_rows.remark(connection, held.payout, why, now, left)
     else:
         await payout_rows.move(connection, payout, to, now, why, None, left)
-        await payout_rows.tell(connection, held.row, held.named, to)
+        await payout_rows.tell(connection, held.payout, held.named, to)
     return NotNow(to, why, left)
 
 
@@ -110,8 +110,8 @@ async def shut_out(
         await connection.execute(_KEY_UNUSED, {"id": payout})
         await payout_history.append(connection, payout, step.generation, now, payout_history.SHUT_OUT)
     why = f"{label('rail', step.rail)} refused our credentials: {why}"
-    await payout_rows.remark(connection, held.row, why, now, again_after)
-    return NotNow(PayoutState(held.row.state), why, again_after)
+    await payout_rows.remark(connection, held.payout, why, now, again_after)
+    return NotNow(PayoutState(held.payout.state), why, again_after)
 
 
 async def _seen_by_a_person(

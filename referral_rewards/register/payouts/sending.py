@@ -12,6 +12,7 @@ from models.statuses import statement
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.advice import NOT_CONNECTED, SOON
+from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import AT_REST, PaymentRequest, PayoutState, body_hash
 from referral_rewards.domain.referrals.inquiries import Answers, Question
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
@@ -33,6 +34,7 @@ from referral_rewards.register.payouts.authority import (
     verify,
 )
 from referral_rewards.register.payouts.generations import Earlier
+from referral_rewards.register.payouts.rows import Held
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import open_case
@@ -52,7 +54,7 @@ class Outset:
     cancelled payout's earlier generations.
     """
 
-    row: Any
+    row: Payout
     questions: Mapping[str, Question]
     decided: bool
     earlier: Sequence[Earlier] = ()
@@ -93,8 +95,7 @@ class NotNow:
 
 async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: KeyRing) -> Outset | None:
     """Carry out open decisions on a payout, after freezing it again if an offset ended; None if there is no payout."""
-    await renewal.renew(connection, payout, now)
-    held = await payout_rows.hold(connection, payout)
+    held = await renewal.hold(connection, payout, now)
     if (found := held.row) is None:
         return None
     decided = await payout_acts.carry_out(connection, payout, now, keys)
@@ -129,7 +130,7 @@ async def commit_attempt(
     return step
 
 
-def as_it_was_sent(payout: Any, earlier: Sequence[Earlier] = ()) -> ToSend:
+def as_it_was_sent(payout: Payout, earlier: Sequence[Earlier] = ()) -> ToSend:
     """Return the last attempt of a payout at rest, to be looked up again with ``earlier`` keys and never sent."""
     return ToSend(
         request=PaymentRequest.of(payout.body),
@@ -146,15 +147,13 @@ def as_it_was_sent(payout: Any, earlier: Sequence[Earlier] = ()) -> ToSend:
 
 async def _attempt(
     connection: AsyncConnection,
-    known: Any,
+    known: Payout,
     now: datetime,
     keys: KeyRing,
     rails: frozenset[str],
     answers: Mapping[str, Answers],
 ) -> ToSend | NotNow:
-    rows = await payout_rows.hold_referrals(connection, known.id)
-    cycle = await cycle_sending.hold(connection, known)
-    found = await payout_rows.hold_alone(connection, known.id)
+    (rows, found), cycle = await _hold(connection, known)
     if found is None:
         return NotNow(_P.CANCELLED, "there is no such payout")
     history = await payout_history.dates(connection, found.id, found.generation)
@@ -224,13 +223,23 @@ async def _attempt(
     return step
 
 
+async def _hold(connection: AsyncConnection, known: Payout) -> tuple[Held, Any | None]:
+    """Lock the payout's referrals, its payee and its cycle if it has one, and then its own row; return the cycle's row
+    too."""
+    if known.cycle_id is None:
+        return await payout_rows.hold(connection, known.id), None
+    rows = await payout_rows.hold_referrals(connection, known.id)
+    cycle = await cycle_sending.hold(connection, known)
+    return Held(rows, await payout_rows.hold_alone(connection, known.id)), cycle
+
+
 async def _unheard_of(connection: AsyncConnection, named: Collection[str]) -> bool:
     """Return whether one of these referrals does not exist, rather than just not being locked."""
     return any([await referrals.row(connection, name) is None for name in named])
 
 
 async def _committed(
-    connection: AsyncConnection, payout: Any, now: datetime, *, may_resend: bool, probes: bool
+    connection: AsyncConnection, payout: Payout, now: datetime, *, may_resend: bool, probes: bool
 ) -> ToSend:
     """Record the attempt, before any call."""
     polls = payout.state == _P.ACCEPTED
@@ -254,7 +263,7 @@ async def _committed(
     )
 
 
-async def _nothing_to_send(connection: AsyncConnection, payout: Any, named: Sequence[str], now: datetime) -> NotNow:
+async def _nothing_to_send(connection: AsyncConnection, payout: Payout, named: Sequence[str], now: datetime) -> NotNow:
     """Settle a verified payout whose deductions leave nothing to send; no rail is called."""
     why = "nothing is left to send"
     await payout_rows.move(connection, payout.id, _P.SETTLED, now, why, None)
@@ -264,7 +273,7 @@ async def _nothing_to_send(connection: AsyncConnection, payout: Any, named: Sequ
 
 
 async def _not_as_approved(
-    connection: AsyncConnection, changed: Sequence[tuple[Share, str]], payout: Any, now: datetime
+    connection: AsyncConnection, changed: Sequence[tuple[Share, str]], payout: Payout, now: datetime
 ) -> NotNow:
     """Handle claims that changed after their approval.
 
@@ -282,7 +291,7 @@ async def _not_as_approved(
     return NotNow(PayoutState(payout.state), changed[0][1], SOON)
 
 
-async def _stop(connection: AsyncConnection, payout: Any, now: datetime, why: str) -> NotNow:
+async def _stop(connection: AsyncConnection, payout: Payout, now: datetime, why: str) -> NotNow:
     """Put a payout into review by a person instead of paying it."""
     await payout_rows.move(connection, payout.id, _P.MANUAL_REVIEW, now, why, None)
     for referral in await payout_rows.referrals_of(connection, payout.id):
