@@ -1,25 +1,22 @@
 """Record a rail's answer: move the payout forward, book it, and wake its referrals."""
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain import money
-from referral_rewards.domain.clawbacks.states import CameBack, came_back
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.advice import until_the_second_look
-from referral_rewards.domain.payouts.states import AT_REST, TRANSITIONS, PayoutState
+from referral_rewards.domain.payouts.answering import Moves, Remarks, Said, follows
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register import payout_history, rail_halts
 from referral_rewards.register.payouts import endings
 from referral_rewards.register.payouts import rows as payout_rows
 from referral_rewards.register.payouts.sending import NotNow, ToSend
 
 _P = PayoutState
-#: If the rail shows a payout in one of these states as paid after all, it goes to a person for review.
-_UNPAID: Final = frozenset({_P.REFUSED, _P.WAITING_FUNDS, _P.CANCELLED})
 
 
 async def note(
@@ -33,50 +30,19 @@ async def note(
     generation: int | None = None,
     again_after: timedelta | None = None,
 ) -> PayoutState:
-    """Move a payout to the state ``to``, book it if it settled or came back, and return its state afterwards.
+    """Record an answer that leads to the state ``to``, with what `follows` from it, and return the state afterwards.
 
-    Wakes a referral once all its payouts are at rest. A state that can't follow the current one changes nothing,
-    because answers may come late or twice. But a payment after a refusal or cancellation, or under an earlier
-    ``generation`` of the key, goes to a person for review. A payout settled in another way gets a remark that the rail
-    paid as well.
+    ``generation`` is that of the key which was asked about; None: whichever is current.
     """
     held = await payout_rows.hold(connection, payout)
-    state, of_another = PayoutState(held.payout.state), generation not in (None, held.payout.generation)
-    if given_up := await endings.is_given_up(connection, payout):
-        if await _seen_by_a_person(connection, held.payout, to, reference, why):
-            return state
-        to = _P.CANCELLED if state is _P.MANUAL_REVIEW and to is _P.REFUSED else to
-    if to is _P.SETTLED and (state in _UNPAID or of_another):
-        to, why = _P.MANUAL_REVIEW, f"the rail shows that it paid after all, as {reference}"
-    elif of_another:
-        return state
-    if to is _P.RETURNED and await endings.paid_otherwise(connection, payout):
-        return state
-    if to is _P.RETURNED:
-        ours_minor = await endings.taken_back_by_us(connection, payout)
-        match came_back(held.payout.amount_minor, ours_minor):
-            case CameBack.BY_US:
-                return state
-            case CameBack.PARTLY_BY_US:
-                # It can't be known which of its rewards are owed again: a person must find out.
-                ours = money.display(ours_minor, held.payout.currency)
-                why = f"all of it came back at the rail, of which we took back no more than {ours}"
-                await payout_rows.remark(connection, held.payout, why, now, again_after)
-                return state
-    if to is state or to not in TRANSITIONS[state]:
-        if to is _P.SETTLED and reference not in (None, held.payout.provider_reference):
-            why = f"it is {state} here, and the rail shows that it paid after all, as {reference}"
-        elif state in AT_REST:
-            why = why or held.payout.why  # The reason why it is at rest stays.
-        await payout_rows.remark(connection, held.payout, why, now, again_after)
-        return state
-    await payout_rows.move(connection, payout, to, now, why, reference, again_after)
-    if to is _P.SETTLED:
-        await endings.settled(connection, held.payout, now, given_up=given_up)
-    if to is _P.RETURNED:
-        await endings.returned(connection, held.payout, now, given_up=given_up)
-    await payout_rows.tell(connection, held.payout, held.named, to)
-    return to
+    its = await endings.surroundings(connection, held.payout, held.named)
+    match follows(held.payout, Said(to, reference, why, generation), its.known):
+        case Remarks(remark):
+            await payout_rows.remark(connection, held.payout, remark, now, again_after)
+        case Moves() as moves:
+            await endings.save(connection, held.payout, held.named, moves, now, its, again_after)
+            return moves.to
+    return held.payout.state
 
 
 async def missed(connection: AsyncConnection, payout: UUID, step: ToSend, now: datetime, *, once: bool) -> NotNow:
@@ -95,8 +61,8 @@ async def missed(connection: AsyncConnection, payout: UUID, step: ToSend, now: d
     if to is state:
         await payout_rows.remark(connection, held.payout, why, now, left)
     else:
-        await payout_rows.move(connection, payout, to, now, why, None, left)
-        await payout_rows.tell(connection, held.payout, held.named, to)
+        its = await endings.surroundings(connection, held.payout, held.named)
+        await endings.save(connection, held.payout, held.named, Moves(to, why), now, its, left)
     return NotNow(to, why, left)
 
 
@@ -112,20 +78,6 @@ async def shut_out(
     why = f"{label('rail', step.rail)} refused our credentials: {why}"
     await payout_rows.remark(connection, held.payout, why, now, again_after)
     return NotNow(PayoutState(held.payout.state), why, again_after)
-
-
-async def _seen_by_a_person(
-    connection: AsyncConnection, payout: Any, to: PayoutState, reference: str | None, why: str | None
-) -> bool:
-    """Return whether a person has already seen what the rail shows of a payout that was given up.
-
-    The payment may have been recovered since by something that the rail lists separately.
-    """
-    if to not in (_P.SETTLED, _P.MANUAL_REVIEW):
-        return False
-    steps = await payout_history.of(connection, payout.id)
-    shown = [(each.reference, each.why) for each in steps if each.state == _P.MANUAL_REVIEW]
-    return (reference, why) in shown if to is _P.MANUAL_REVIEW else reference in dict(shown)
 
 
 _MISSED: Final = text("UPDATE payout SET missed_at = coalesce(missed_at, :at) WHERE id = :id")

@@ -12,6 +12,7 @@ from models.statuses import statement
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.advice import NOT_CONNECTED, SOON
+from referral_rewards.domain.payouts.answering import Ending, Moves
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import AT_REST, PaymentRequest, PayoutState, body_hash
 from referral_rewards.domain.referrals.inquiries import Answers, Question
@@ -266,9 +267,8 @@ async def _committed(
 async def _nothing_to_send(connection: AsyncConnection, payout: Payout, named: Sequence[str], now: datetime) -> NotNow:
     """Settle a verified payout whose deductions leave nothing to send; no rail is called."""
     why = "nothing is left to send"
-    await payout_rows.move(connection, payout.id, _P.SETTLED, now, why, None)
-    await endings.settled(connection, payout, now, given_up=False)
-    await payout_rows.tell(connection, payout, named, _P.SETTLED)
+    its = await endings.surroundings(connection, payout, named)
+    await endings.save(connection, payout, named, Moves(_P.SETTLED, why, ending=Ending.PAID), now, its)
     return NotNow(_P.SETTLED, why)
 
 
