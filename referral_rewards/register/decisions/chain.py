@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert, select, text
+from pydantic import TypeAdapter
+from sqlalchemy import Row, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import DecisionEffect, DecisionHead, DecisionRow, PersonalData
@@ -126,11 +127,45 @@ async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) 
     return decision
 
 
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """A decision's row as anybody may have written it, with the hash of an earlier row that it links to."""
+
+    seq: int
+    id: UUID
+    referral_id: str
+    claim_id: UUID
+    digest: str
+    kind: str
+    username: str
+    roles: tuple[str, ...]
+    reason: str
+    note_commitment: str
+    details: Any
+    decided_at: datetime
+    previous_hash: str
+    hash: str
+    key_id: str
+    signature: str
+    linked_hash: str | None
+
+
+_SIGNED: Final = TypeAdapter(tuple[_Signed, ...])
+
+
 async def on_referral(
     connection: AsyncConnection, referral: str, keys: KeyRing
 ) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
     """Return the referral's verified decisions, oldest first, and the ids of rows that do not verify."""
-    rows = await connection.execute(_IN_CHAIN, {"referrals": array([referral])})
+    return _sorted_out(await connection.execute(_IN_CHAIN, {"referrals": array([referral])}), keys)
+
+
+def verified(documents: Sequence[Mapping[str, Any]], keys: KeyRing) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
+    """Return the same as `on_referral` from what a statement aggregated as JSON over `LINKED`, oldest first."""
+    return _sorted_out(_SIGNED.validate_python(documents), keys)
+
+
+def _sorted_out(rows: Iterable[_Signed | Row[Any]], keys: KeyRing) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
     genuine, forged = [], []
     for row in rows:
         decision = _verified(row, keys)
@@ -187,16 +222,32 @@ async def chain_problems(connection: AsyncConnection, keys: KeyRing) -> list[str
     return problems
 
 
-async def end_problem(connection: AsyncConnection, since: int, keys: KeyRing) -> str | None:
+@dataclass(frozen=True, slots=True)
+class End:
+    """The signed end of the chain, and how many decisions there are from each of some numbers up to it (``found``)."""
+
+    seq: int
+    hash: str
+    key_id: str
+    signature: str
+    there: bool
+    found: Mapping[int, int]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any] | None) -> "End | None":
+        """Return the end from what a statement read by `END`; None if the chain has none."""
+        return None if document is None else cls(**{**document, "found": dict(document["found"])})
+
+
+def end_problem(end: End | None, since: int, keys: KeyRing) -> str | None:
     """Return in one sentence why the end of the chain can't be trusted; None if no decision is missing.
 
     Checks that every decision from number ``since`` up to the signed head exists. This is the only way to notice that
     a denial was deleted.
     """
-    end = (await connection.execute(_END, {"since": since})).one_or_none()
     if end is None or not keys.verifies(end.key_id, _head_message(end.seq, end.hash), end.signature):
         return "the head of the register of decisions carries no signature that we believe"
-    if not end.there or end.found < end.seq - since + 1:
+    if not end.there or end.found.get(since, 0) < end.seq - since + 1:
         return "decisions that were made since are missing from the register"
     return None
 
@@ -247,7 +298,7 @@ async def effects(connection: AsyncConnection, decisions: Sequence[UUID]) -> lis
     return list(found)
 
 
-def _verified(row: Any, keys: KeyRing) -> Decision | None:
+def _verified(row: _Signed | Row[Any], keys: KeyRing) -> Decision | None:
     """Return the decision in a row if it links to an earlier row and a trusted key signed it; else None."""
     try:
         decision = Decision(
@@ -310,7 +361,8 @@ def _canonical(value: dict[str, Any]) -> bytes:
 
 # Each row with the hash that it links to, if an earlier row has it. A row out of order does not verify, and a forged
 # row in between breaks nothing.
-_LINKED: Final = """
+#: Decisions with ``linked_hash``, which `verified` reads.
+LINKED: Final = """
 SELECT d.*,
        CASE WHEN d.previous_hash = repeat('0', 64)
                  OR EXISTS (SELECT 1 FROM decision b WHERE b.hash = d.previous_hash AND b.seq < d.seq)
@@ -318,9 +370,9 @@ SELECT d.*,
 FROM decision d
 """
 
-_IN_CHAIN: Final = text(_LINKED + "WHERE d.referral_id = ANY(CAST(:referrals AS text[])) ORDER BY d.seq")
+_IN_CHAIN: Final = text(LINKED + "WHERE d.referral_id = ANY(CAST(:referrals AS text[])) ORDER BY d.seq")
 
-_ON_SUBJECT: Final = text(_LINKED + "WHERE d.claim_id = :subject ORDER BY d.seq")
+_ON_SUBJECT: Final = text(LINKED + "WHERE d.claim_id = :subject ORDER BY d.seq")
 
 _PEOPLE: Final = text("""
 SELECT name, barred_at IS NOT NULL AS barred FROM app_user WHERE name = ANY(CAST(:names AS text[]))
@@ -338,8 +390,21 @@ _NOTE_EFFECT: Final = text("""
 INSERT INTO decision_effect (decision_id, effect, at, why) VALUES (:id, :effect, :at, :why) ON CONFLICT DO NOTHING
 """)
 
-_END: Final = text("""
-SELECT h.*, EXISTS (SELECT 1 FROM decision d WHERE d.seq = h.seq AND d.hash = h.hash) AS there,
-       (SELECT count(*) FROM decision d WHERE d.seq BETWEEN :since AND h.seq) AS found
-FROM decision_head h
-""")
+#: The document of `End`. It counts from each decision on the ``:referrals``, and reads no part of the chain twice.
+END: Final = """(
+    SELECT json_build_object(
+        'seq', h.seq, 'hash', h.hash, 'key_id', h.key_id, 'signature', h.signature,
+        'there', EXISTS (SELECT 1 FROM decision d WHERE d.seq = h.seq AND d.hash = h.hash),
+        'found', (
+            SELECT coalesce(json_agg(json_build_array(part.seq, part.found)), '[]') FROM (
+                SELECT own.seq, CAST(sum((
+                    SELECT count(*) FROM decision d WHERE d.seq >= own.seq AND d.seq < coalesce(own.next, h.seq + 1)
+                )) OVER (ORDER BY own.seq DESC) AS bigint) AS found
+                FROM (
+                    SELECT seq, lead(seq) OVER (ORDER BY seq) AS next FROM decision
+                    WHERE referral_id = ANY(CAST(:referrals AS text[])) AND seq <= h.seq
+                ) AS own
+            ) AS part
+        )
+    ) FROM decision_head h
+)"""

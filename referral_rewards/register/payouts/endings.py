@@ -50,7 +50,7 @@ async def surroundings(connection: AsyncConnection, payout: Payout, named: Seque
     booked = ledger.Loaded.of(keys, row.posted)
     return Surroundings(
         Known(row.given_up, tuple(Shown(*each) for each in row.shown), row.paid_otherwise, int(row.ours_minor)),
-        tuple(Deduction(DeductionKind(kind), source, amount_minor) for kind, source, amount_minor in row.deductions),
+        deductions.of(row.deductions),
         await ledger.settlement(connection, payout.id, payout.generation, booked),
         frozenset(row.moving),
     )
@@ -204,10 +204,7 @@ SELECT {GIVEN_UP} AS given_up, {PAID_OTHERWISE} AS paid_otherwise, {ledger.POSTE
 ) AS shown, (
     SELECT coalesce(sum(CASE WHEN state IN :ended THEN recovered_minor ELSE amount_minor END), 0)
     FROM clawback WHERE payout_id = p.id AND kind = :reverse AND first_sent_at IS NOT NULL
-) AS ours_minor, (
-    SELECT coalesce(json_agg(json_build_array(kind, source, amount_minor) ORDER BY kind, source), '[]')
-    FROM payout_deduction WHERE payout_id = p.id AND live
-) AS deductions, ARRAY(
+) AS ours_minor, {deductions.LIVE} AS deductions, ARRAY(
     SELECT DISTINCT l.referral_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id JOIN payout o ON o.id = pl.payout_id
     WHERE l.referral_id = ANY(CAST(:named AS text[])) AND pl.live AND o.id <> p.id AND o.state NOT IN :at_rest
 ) AS moving

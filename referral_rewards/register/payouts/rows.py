@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutRow, ReferralRow
+from referral_rewards.domain.payouts.legs import Leg
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import AT_REST, PayoutState
 from referral_rewards.register import outbox, payout_history
@@ -106,12 +107,7 @@ async def read(connection: AsyncConnection, payout: UUID) -> Payout:
     return _payout_of((await connection.execute(_READ, {"id": payout})).one())
 
 
-async def legs(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
-    """Return the payout's live legs, each with ``others``: the ids of other payouts that it was in."""
-    return (await connection.execute(_LEGS, {"id": payout})).all()
-
-
-def named_by(payout: Any, its: Iterable[Any]) -> Sequence[str]:
+def named_by(payout: Payout, its: Iterable[Leg]) -> Sequence[str]:
     """Return the ids of the referrals of these legs and of the payout itself, in locking order."""
     made_for = set() if payout.referral_id is None else {payout.referral_id}
     return sorted(made_for | {leg.referral_id for leg in its})
@@ -211,11 +207,6 @@ _HOLD_REFERRALS: Final = (
 )
 
 _HOLD_ALL: Final = text(holding())
-
-_LEGS: Final = text("""
-SELECT l.*, ARRAY(SELECT o.payout_id FROM payout_leg o WHERE o.leg_id = l.id AND o.payout_id <> :id) AS others
-FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id AND pl.live ORDER BY l.id
-""")
 
 _STATES: Final = text("""
 SELECT l.referral_id, p.state FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id JOIN payout p ON p.id = pl.payout_id

@@ -35,6 +35,7 @@ from referral_rewards.register.payouts.authority import (
     verify,
 )
 from referral_rewards.register.payouts.generations import Earlier
+from referral_rewards.register.payouts.grounds import load
 from referral_rewards.register.payouts.rows import Held
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
@@ -157,8 +158,8 @@ async def _attempt(
     (rows, found), cycle = await _hold(connection, known)
     if found is None:
         return NotNow(_P.CANCELLED, "there is no such payout")
-    history = await payout_history.dates(connection, found.id, found.generation)
-    found = await payout_rows.hold_to_its_history(connection, found, history)
+    grounds = await load(connection, found, rows, keys)
+    found = await payout_rows.hold_to_its_history(connection, found, grounds.dates)
     state = PayoutState(found.state)
     if state in AT_REST or state is _P.WAITING_FUNDS:
         return NotNow(state, found.why or "nothing more to do")
@@ -166,7 +167,7 @@ async def _attempt(
         return NotNow(*waits)
     if state is _P.PLANNED:
         return NotNow(state, "nobody has released it")
-    legs = await payout_rows.legs(connection, found.id)
+    legs = grounds.legs
     locked = [row.id for row in rows]
     # If it pays no leg any more, the locked referrals are those whose legs it was to pay.
     named = payout_rows.named_by(found, legs) if legs else locked
@@ -176,9 +177,9 @@ async def _attempt(
         return NotNow(state, "what it pays changes just now", SOON)
     if body_hash(found.body) != found.body_hash:
         return await _stop(connection, found, now, "the stored request is not the one that was frozen")
-    if (why := await generations.flaw(connection, found, keys)) is not None:
+    if (why := await generations.flaw(connection, found, grounds, keys)) is not None:
         return await _stop(connection, found, now, why)
-    halt = await rail_halts.of(connection, found.rail)
+    halt = grounds.halt
     if (waits_for_rail := rail_halts.wait(halt, now)) is not None:
         return NotNow(state, waits_for_rail[1], waits_for_rail[0])
     if state is _P.ACCEPTED and found.provider_reference is not None and found.rail in rails:
@@ -188,10 +189,10 @@ async def _attempt(
     ahead_by = None
     changed: list[tuple[Share, str]] = []
     try:
-        await check_whole(connection, found, history.planned_at or found.updated_at, its, keys)
+        await check_whole(connection, found, its, grounds, keys)
         for share in its:
             try:
-                ahead_by = _longer(ahead_by, await verify(connection, found, share, now, keys))
+                ahead_by = _longer(ahead_by, await verify(connection, found, share, grounds, now, keys))
             except ClaimChanged as reason:
                 changed.append((share, str(reason)))
     except NotAuthorised as reason:
