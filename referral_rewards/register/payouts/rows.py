@@ -140,13 +140,12 @@ async def tell(connection: AsyncConnection, payout: Any, named: Sequence[str], t
 
 
 async def remark(
-    connection: AsyncConnection, payout: Any, why: str | None, now: datetime, again_after: timedelta | None
+    connection: AsyncConnection, payout: Payout, why: str | None, now: datetime, again_after: timedelta | None
 ) -> None:
     """Record why a payout stays in its state, and when its workflow acts next."""
-    await connection.execute(_REMARK, {"id": payout.id, "why": why})
-    if why != payout.why:
-        await payout_history.append(connection, payout.id, payout.generation, now, payout_history.ANSWERED, why)
-    await due(connection, payout.id, now, again_after)
+    due_at = now + again_after if again_after is not None else None
+    said = {"id": payout.id, "why": why, "due": due_at, "generation": payout.generation, "at": now}
+    await connection.execute(_REMARK, {**said, "is_new": why != payout.why, "act": payout_history.ANSWERED})
 
 
 async def due(connection: AsyncConnection, payout: UUID, now: datetime, again_after: timedelta | None) -> None:
@@ -219,7 +218,13 @@ UPDATE payout SET state = :state, provider_reference = coalesce(:reference, prov
 WHERE id = :id
 """)
 
-_REMARK: Final = text("UPDATE payout SET why = :why WHERE id = :id")
+_REMARK: Final = text("""
+WITH noted AS (
+    INSERT INTO payout_step (payout_id, generation, at, act, state, why)
+    SELECT id, :generation, :at, :act, state, :why FROM payout WHERE id = :id AND :is_new
+)
+UPDATE payout SET why = :why, due_at = :due WHERE id = :id
+""")
 
 _DUE: Final = text("UPDATE payout SET due_at = :due WHERE id = :id")
 

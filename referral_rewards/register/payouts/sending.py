@@ -16,8 +16,8 @@ from referral_rewards.domain.payouts.answering import Ending, Moves
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import AT_REST, PaymentRequest, PayoutState, body_hash
 from referral_rewards.domain.referrals.inquiries import Answers, Question
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.register import outbox, payout_history, rail_halts
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus, advance
+from referral_rewards.register import outbox, outgoing_events, payout_history, rail_halts
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles import sending as cycle_sending
 from referral_rewards.register.decisions.signing import KeyRing
@@ -184,7 +184,7 @@ async def _attempt(
         return NotNow(state, waits_for_rail[1], waits_for_rail[0])
     if state is _P.ACCEPTED and found.provider_reference is not None and found.rail in rails:
         # Polling its outcome sends nothing.
-        return await _committed(connection, found, now, may_resend=False, probes=halt is not None)
+        return await _committed(connection, found, now, (), may_resend=False, probes=halt is not None)
     its = shares(rows, legs, answers)
     ahead_by = None
     changed: list[tuple[Share, str]] = []
@@ -216,10 +216,8 @@ async def _attempt(
             return NotNow(state, "something was told that is about to happen", min(ahead_by, CLOCK_SKEW_MAX) + SOON)
     if halt is not None and (waits_for_rail := await rail_halts.take_probe(connection, found.rail, now)) is not None:
         return NotNow(state, waits_for_rail[1], waits_for_rail[0])
-    if found.first_sent_at is None:
-        for row in rows:
-            await referrals.write(connection, row, now, status=_S.PAYING.value)
-    step = await _committed(connection, found, now, may_resend=not changed, probes=halt is not None)
+    first_of = [row for row in rows if row.status != _S.PAYING] if found.first_sent_at is None else []
+    step = await _committed(connection, found, now, first_of, may_resend=not changed, probes=halt is not None)
     if found.amount_minor == 0:
         return await _nothing_to_send(connection, found, named, now)
     return step
@@ -241,12 +239,25 @@ async def _unheard_of(connection: AsyncConnection, named: Collection[str]) -> bo
 
 
 async def _committed(
-    connection: AsyncConnection, payout: Payout, now: datetime, *, may_resend: bool, probes: bool
+    connection: AsyncConnection,
+    payout: Payout,
+    now: datetime,
+    first_of: Sequence[Any],
+    *,
+    may_resend: bool,
+    probes: bool,
 ) -> ToSend:
-    """Record the attempt, before any call."""
+    """Record the attempt, before any call. It is the first payment of the referrals ``first_of``.
+
+    Raises:
+        ImpossibleTransition: if one of them can't be paid in its status; it is a bug.
+    """
     polls = payout.state == _P.ACCEPTED
+    for row in first_of:
+        advance(ReferralStatus(row.status) if row.status else None, _S.PAYING)
     if not polls:
-        await connection.execute(_COMMIT_ATTEMPT, {"id": payout.id, "at": now})
+        attempt = {"id": payout.id, "at": now, "first_of": [row.id for row in first_of]}
+        await connection.execute(_COMMIT_ATTEMPT, attempt)
     act = payout_history.SENT if payout.key_used_at is None else payout_history.LOOKED_UP
     return ToSend(
         request=PaymentRequest.of(payout.body),
@@ -306,13 +317,19 @@ def _longer(one: timedelta | None, other: timedelta | None) -> timedelta | None:
     return max((each for each in (one, other) if each is not None), default=None)
 
 
+#: The trigger notes that the payout moved when this statement ends, so the attempt is noted by one of its own.
 _COMMIT_ATTEMPT: Final = statement(
-    """
+    f"""
+WITH paying AS (
+    UPDATE referral SET status = :paying WHERE id = ANY(CAST(:first_of AS text[]))
+    RETURNING id, reason, facts_version
+), {outgoing_events.steps_of("paying", _S.PAYING)}
 UPDATE payout SET first_sent_at = coalesce(first_sent_at, :at), key_used_at = coalesce(key_used_at, :at),
                   state = CASE state WHEN :approved THEN :sending ELSE state END,
                   updated_at = CASE state WHEN :approved THEN :at ELSE updated_at END
 WHERE id = :id
-""",
+""",  # noqa: S608 (words of ours alone)
+    paying=_S.PAYING,
     approved=_P.APPROVED,
     sending=_P.SENDING,
 )
