@@ -7,16 +7,16 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.inquiries import Hearing, Inquiries
+from activities.claims import Hearing, Inquiries
 from bench import fresh
 from bench.past import MAIN, OTHERS
 from models.session import Database
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.inquiries import Moment
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register import outbox, programs
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.decisions import chain as decisions
@@ -29,7 +29,7 @@ from referral_rewards.register.payouts import sending as payouts
 from referral_rewards.register.payouts.sending import ToSend
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.sources.connected import RegisterSource
+from referral_rewards.sources.http import RegisterSource
 
 PEPPER: Final = b"a pepper for measuring only"
 _PEOPLE: Final = ("olga", "otto")

@@ -19,7 +19,7 @@ import httpx
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.inquiries import Inquiries
+from activities.claims import Inquiries
 from activities.messages import PayoutRequest
 from activities.payouts import Payouts
 from bench.hearings import Hearings
@@ -35,7 +35,7 @@ from referral_rewards.rails import asking, stripe_calls
 from referral_rewards.rails.access import StripeAccess
 from referral_rewards.rails.stripe_transfer import StripeTransfer
 from referral_rewards.register import programs
-from referral_rewards.sources.connected import RegisterSource
+from referral_rewards.sources.http import RegisterSource
 
 GOAL: Final = 0.5
 #: Concurrent payouts, in ours and in the bare one.

@@ -15,7 +15,7 @@ from models.session import Database
 from referral_rewards.api.desk.session.visiting import cookie_name
 from referral_rewards.config.settings import Settings
 from referral_rewards.local.demo import approvers, past
-from referral_rewards.local.demo.progress import Progress
+from referral_rewards.local.demo.output import Progress
 from referral_rewards.local.demo.script import Script
 from referral_rewards.local.embedded import free_port
 from referral_rewards.local.stack import Ports, stack

@@ -9,8 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from models.columns import by_code_point, document, instant, minor, texts
 from models.statuses import spelled
-from referral_rewards.domain.payouts.legs import FREED, OWED, LegState
-from referral_rewards.domain.payouts.states import AT_REST, OVER, PayoutState
+from referral_rewards.domain.payouts.states import AT_REST, FREED, OVER, OWED, LegState, PayoutState
 
 
 class LegRow(SQLModel, table=True):

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from activities.inquiries import Hearing, Inquiries
+from activities.claims import Hearing, Inquiries
 from models.session import Database
 from referral_rewards.api.app import create_app
 from referral_rewards.api.dependencies import Parts
@@ -29,7 +29,7 @@ from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.people import sessions, users
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.sources.connected import RegisterSource
+from referral_rewards.sources.http import RegisterSource
 from referral_rewards.sources.port import Source
 
 PEPPER = bytes(range(32))

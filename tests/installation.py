@@ -27,7 +27,7 @@ from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.sources.connected import RegisterSource
+from referral_rewards.sources.http import RegisterSource
 from referral_rewards.sources.port import Source
 from referral_rewards.temporal import workflow_id
 from worker.build import payouts_worker, referrals_worker

@@ -15,8 +15,8 @@ from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer
-from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register import programs
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import NewDecision

@@ -11,10 +11,9 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.claims import Claims, Records
+from activities.claims import Claims, Hearing, Inquiries, Records
 from activities.clawbacks import Clawbacks
 from activities.cycles import Cycles
-from activities.inquiries import Hearing, Inquiries
 from activities.payouts import Payouts
 from activities.reconciliations import Reconciliations
 from models.session import Database

@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.notices import contact
-from referral_rewards.domain.notices.contact import COURTESIES, TO_APPROVERS, Template
-from referral_rewards.domain.notices.states import NoticeState
+from referral_rewards.domain.notices.contact import COURTESIES, TO_APPROVERS, NoticeState, Template
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.notices.composing import Written, compose, without_secrets
 from referral_rewards.notices.port import Message

@@ -7,11 +7,11 @@ from typing import Any, Final
 import structlog
 
 from models.session import Database
-from referral_rewards.domain.notices.states import NoticeState
+from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.notices.composing import Written
 from referral_rewards.notices.port import Delivered, Later, Mailer, Message, Outcome, Refused
 from referral_rewards.notices.webhook import Webhooks
-from referral_rewards.register.notices import event_bodies
+from referral_rewards.register import outgoing_events
 from referral_rewards.register.notices import rows as notices
 from referral_rewards.register.notices.rows import Audience
 from worker.letters import AtRest, HeldUntil, Letters, Ready
@@ -81,7 +81,7 @@ class Postman:
     async def _prepared(self, notice: Any, now: datetime) -> Ready | AtRest | HeldUntil | dict[str, Any]:
         async with self._database.transaction() as connection:
             if notice.audience == Audience.WEBHOOK:
-                return await event_bodies.event_of(connection, notice)
+                return await outgoing_events.event_of(connection, notice)
             return await self._letters.prepare(connection, notice, now)
 
     async def _send(self, message: Message) -> Outcome:

@@ -6,9 +6,12 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import NoReturn
+from datetime import UTC, datetime
+from typing import Final, NoReturn
+
+from sqlalchemy import text
 
 from models.session import Database
 from referral_rewards import interrupts, observability
@@ -20,10 +23,9 @@ from referral_rewards.rails.connected import outside
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.notices import status_links
-from referral_rewards.sources.connected import connected
+from referral_rewards.sources.http import connected
 from referral_rewards.temporal import connect
 from worker.build import payouts_worker, postman, provider_worker, referrals_worker
-from worker.connections import Connections
 from worker.letters import Home, Letters
 from worker.relay import Relay
 from worker.side_tasks import TRANSIENT, Turn, reason, watch
@@ -117,3 +119,31 @@ def end(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+_AGAIN_SECONDS: Final = 60.0
+
+
+class Connections:
+    """The rails of a worker by name, each with its mode: live (real money), test or sandbox."""
+
+    def __init__(self, database: Database, rails: Mapping[str, str]) -> None:
+        self._database = database
+        self._rails = rails
+
+    async def turn(self) -> float:
+        """Report the rails and return the seconds until the next report."""
+        await self.say(datetime.now(UTC))
+        return _AGAIN_SECONDS
+
+    async def say(self, now: datetime) -> None:
+        """Record the rails as connected at ``now``."""
+        async with self._database.transaction() as connection:
+            for rail, mode in self._rails.items():
+                await connection.execute(_SAY, {"rail": rail, "mode": mode, "at": now})
+
+
+_SAY: Final = text("""
+INSERT INTO rail_connection (rail, mode, seen_at) VALUES (:rail, :mode, :at)
+ON CONFLICT (rail) DO UPDATE SET mode = excluded.mode, seen_at = excluded.seen_at
+""")

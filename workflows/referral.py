@@ -5,8 +5,8 @@ from temporalio import workflow
 from workflows import steps
 
 with workflow.unsafe.imports_passed_through():
+    from referral_rewards.domain.referrals.course import Standing
     from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-    from referral_rewards.domain.referrals.standing import Standing
     from referral_rewards.workflow_ids import BORROWED
 
 _S = ReferralStatus

@@ -17,8 +17,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.claims import Claims, Records
     from referral_rewards import search_attributes
     from referral_rewards.domain import money
+    from referral_rewards.domain.referrals.course import Standing
     from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-    from referral_rewards.domain.referrals.standing import Standing
     from referral_rewards.workflow_ids import is_anothers, workflow_id
 
 #: What the search attributes were last set to.

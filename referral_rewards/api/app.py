@@ -21,12 +21,10 @@ from referral_rewards.api.v1 import (
     cycles,
     events,
     ledger,
-    me,
     payees,
     payouts,
     programs,
     queue,
-    rails,
     reconciliations,
     referrals,
     reports,
@@ -35,7 +33,7 @@ from referral_rewards.api.v1 import (
     users,
     webhooks,
 )
-from referral_rewards.api.v1.filters import only_known
+from referral_rewards.api.v1.fields import only_known
 
 _ABOUT = """\
 Facts about referrals come in, and people decide on the rewards that follow from them.
@@ -65,10 +63,12 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    money = (payouts, clawbacks, cycles, payees, rails, ledger, reconciliations, reports)
-    access = (me, tokens, users, blocklist, audit)
-    for room in (events, batches, referrals, queue, claims, programs, simulations, *money, *access):
-        app.include_router(room.router, dependencies=[Depends(only_known)])
+    judged = (each.router for each in (events, batches, referrals, queue, claims, programs, simulations))
+    paid = (each.router for each in (payouts, clawbacks, cycles, payees))
+    booked = (each.router for each in (ledger, reconciliations, reports))
+    access = (each.router for each in (tokens, users, blocklist, audit))
+    for router in (*judged, *paid, payouts.waited_for, *booked, tokens.whose, *access):
+        app.include_router(router, dependencies=[Depends(only_known)])
     # What providers and probes add to an address is theirs to choose.
     for room in (webhooks, health, docs):
         app.include_router(room.router)

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Its, Parts, Reading
-from referral_rewards.domain.notices.states import NoticeState
+from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 from referral_rewards.reporting.gauges import gauges
 

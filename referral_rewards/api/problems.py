@@ -14,7 +14,7 @@ from starlette.routing import Route
 from models.session import UNREACHABLE
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Visit, visit_so_far
-from referral_rewards.api.v1.filters import known_filters
+from referral_rewards.api.v1.fields import known_filters
 from referral_rewards.domain.errors import (
     ActRefused,
     BadInput,

@@ -44,7 +44,7 @@ def verify_decisions(data: Data = None) -> int:
 def check_ledger(as_json: AsJson = False, data: Data = None) -> int:
     """Check that the books say what the register does, of every leg, payout and clawback. Exit code 1 if they don't."""
     from referral_rewards.reporting.books import checking
-    from referral_rewards.reporting.books.span import see_one_moment
+    from referral_rewards.reporting.books.journal import see_one_moment
 
     async def work(connection: "AsyncConnection") -> list[str]:
         await see_one_moment(connection)

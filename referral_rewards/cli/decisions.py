@@ -15,9 +15,8 @@ from referral_rewards.cli.credentials import As
 from referral_rewards.cli.problems import DONE
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.claims.decision_kinds import REASON_CODES, DecisionKind
-from referral_rewards.domain.errors import DecisionRefused, RequestInvalid
+from referral_rewards.domain.errors import DecisionRefused, RequestInvalid, none_of
 from referral_rewards.domain.money import display
-from referral_rewards.domain.nearest import none_of
 
 _DIGITS_SHOWN = 12
 

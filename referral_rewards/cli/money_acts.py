@@ -23,9 +23,8 @@ from referral_rewards.domain.decisions.act_kinds import (
     MoneyAct,
     SubjectKind,
 )
-from referral_rewards.domain.errors import BadInput, ReferralRewardsError, RequestInvalid
+from referral_rewards.domain.errors import BadInput, ReferralRewardsError, RequestInvalid, none_of
 from referral_rewards.domain.labels import label, labels, listed
-from referral_rewards.domain.nearest import none_of
 
 _A = MoneyAct
 _DIGITS_SHOWN: Final = 12

@@ -1,18 +1,25 @@
-"""`referrals program`: terms are checked, published, listed and shown."""
+"""`referrals program` and `preflight`: terms are checked, published, listed and shown, and a program's gaps named.
+
+Terms in files are read, and held to the form of terms before anything is asked of the API.
+"""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
 
 from referral_rewards.cli.client import api_of
-from referral_rewards.cli.console import AsJson, Data, say, tell
+from referral_rewards.cli.console import AsJson, Data, say, say_json, tell
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
-from referral_rewards.cli.terms_files import read_text
 from referral_rewards.config.credentials import Purpose
+from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid, uncapitalized
+
+if TYPE_CHECKING:  # loaded where terms are read: no other command waits for what checks them
+    from referral_rewards.domain.programs.terms import Terms
+
 
 commands = typer.Typer(help="Programs and the versions of their terms.", no_args_is_help=True)
 
@@ -89,3 +96,66 @@ def show(
     ):
         sent.read()
         say(sent.text.rstrip("\n"))
+
+
+Judged = Annotated[
+    Path | None, typer.Option("--terms", metavar="FILE.yaml", help="Terms to judge instead of the newest version.")
+]
+
+
+def preflight(
+    program: Annotated[str, typer.Argument(metavar="PROGRAM")],
+    file: Judged = None,
+    as_json: AsJson = False,
+    user: As = None,
+    data: Data = None,
+) -> int:
+    """Check that a program is ready: its terms clear, billing and rails connected, people there for every decision."""
+    terms = None if file is None else read_text(file)
+    if file is not None and terms is not None:
+        terms_of(terms, program, file, "--terms")
+    with api_of(data, user) as api:
+        found = api.post(f"/v1/programs/{quote(program, safe='')}/preflight", {"terms": terms}, timeout=120)
+    if as_json:
+        say_json(found)
+        return DONE if found["ready"] else FOUND_PROBLEMS
+    for gap in found["gaps"]:
+        tell(_said(gap))
+    if not found["ready"]:
+        return FOUND_PROBLEMS
+    say(f"{program} is ready")
+    for remark in found["in_order"]:
+        say(_said(remark))
+    return DONE
+
+
+def _said(remark: dict[str, Any]) -> str:
+    return f"{remark['area']}: {remark['what']}"
+
+
+def read_text(file: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        BadInput: if it can't be read.
+    """
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput([Problem(str(file), uncapitalized(error.strerror or str(error)))]) from None
+    except UnicodeDecodeError:
+        raise BadInput([Problem(str(file), "is not UTF-8")]) from None
+
+
+def terms_of(text: str, program: str, file: Path, where: str) -> "Terms":
+    """The terms that the text of a file says.
+
+    Raises:
+        BadInput: if it says none, or those of another program.
+    """
+    from referral_rewards.domain.programs.terms import load_terms
+
+    terms = load_terms(text)
+    if terms.program != program:
+        raise RequestInvalid(f"{file} holds the terms of {terms.program}, not of {program}", where)
+    return terms

@@ -1,16 +1,18 @@
-"""`referrals list`: where referrals stand."""
+"""`referrals list` and `status-link`: where referrals stand, and the secret link to one's own status."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 
 from referral_rewards.cli.client import api_of
-from referral_rewards.cli.console import AsJson, Data
+from referral_rewards.cli.console import AsJson, Data, say, tell
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
+from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.money import display
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus, Side
 
 Program = Annotated[str | None, typer.Option("--program", metavar="PROGRAM", help="Only of this program.")]
 Status = Annotated[ReferralStatus | None, typer.Option("--status", help="Only those that stand there.")]
@@ -52,3 +54,18 @@ def _conversion(bought: Mapping[str, Any] | None) -> str | None:
 
 def _reward(claim: Mapping[str, Any] | None) -> str | None:
     return ", ".join(display(leg["amount_minor"], leg["currency"]) for leg in claim["legs"]) if claim else None
+
+
+def status_link(
+    referral: Annotated[str, typer.Argument(metavar="REFERRAL")],
+    side: Annotated[Side, typer.Option("--side", help="Whose own status it shows.")],
+    revoke: Annotated[bool, typer.Option("--revoke", help="End every link given out so far; print a new one.")] = False,
+    user: As = None,
+    data: Data = None,
+) -> None:
+    """Print the secret link to one side's own status page: whoever has it can see that page."""
+    with api_of(data, user, Purpose.ADMINISTER) as api:
+        given = api.post(f"/v1/referrals/{quote(referral, safe='')}/status-links", {"side": side, "revoke": revoke})
+    if revoke:
+        tell(f"every link to the {side}'s status of {referral} that was given out before has ended")
+    say(given["url"])

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
-from referral_rewards.config.web import HttpUrl
+from referral_rewards.domain.web_addresses import HttpUrl
 from referral_rewards.notices.envelope import NoAddress, address
 from referral_rewards.notices.port import Mailer
 from referral_rewards.notices.smtp import MailFolder, MailServer, Smtp

@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from referral_rewards.config.stack import PREFIX
-from referral_rewards.config.web import HttpUrl
 from referral_rewards.domain.errors import BadInput, Problem
+from referral_rewards.domain.web_addresses import HttpUrl
 from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess
 
 WebhookSource = Literal["stripe", "paypal", "tremendous"]

@@ -24,9 +24,9 @@ from referral_rewards.config.stack import (
     local_stack,
     with_driver,
 )
-from referral_rewards.config.web import HttpUrl
 from referral_rewards.domain.errors import BadInput, Problem
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.web_addresses import HttpUrl
 
 #: The issuer's URL: over TLS, or on this machine.
 _ISSUER: Final = r"^(https://|http://(localhost|127\.0\.0\.1)(:\d+)?(/|$))[^\s?#]*$"

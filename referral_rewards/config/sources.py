@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from referral_rewards.config.web import HttpUrl
 from referral_rewards.domain.referrals.inquiries import REGISTER
+from referral_rewards.domain.web_addresses import HttpUrl
 from referral_rewards.sources.port import Endpoint
 
 

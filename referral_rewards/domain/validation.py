@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from referral_rewards.domain.errors import Problem, uncapitalized
-from referral_rewards.domain.nearest import nearest, perhaps
+from referral_rewards.domain.errors import Problem, nearest, perhaps, uncapitalized
 
 _OURS: Final = "Value error, "
 _PLAIN: Final[Mapping[str, str]] = {

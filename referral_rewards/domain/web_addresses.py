@@ -1,13 +1,16 @@
-"""Reads web addresses: the site that an address belongs to, and the marks of a paid click."""
+"""Web addresses: the type of one in settings, the site that an address belongs to, and the marks of a paid click."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import StringConstraints
 
 if TYPE_CHECKING:
     from tldextract import TLDExtract
 
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 #: Parameters by which advertising networks recognise a paid click: Google (the first two), Meta, Microsoft, TikTok, X,
 #: LinkedIn, Reddit. A referrer who buys clicks does not recommend anything to a friend.
 PAID_CLICKS: Final = frozenset({"gclid", "gad_source", "fbclid", "msclkid", "ttclid", "twclid", "li_fat_id", "rdclid"})

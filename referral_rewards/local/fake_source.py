@@ -1,7 +1,7 @@
-"""A scripted source for tests and demonstrations: what it knows, and how it fails.
+"""A scripted source for tests and demonstrations: what it knows, how it fails, and how it is served over HTTP.
 
-It is part of the product, so that developers of a real source can see how its answers are used. `served_source.py`
-serves it over HTTP.
+It is part of the product, so that developers of a real source can see how its answers are used. On loopback it has the
+form that docs/guides/sources.md requires of a real one.
 """
 
 import asyncio
@@ -9,11 +9,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.payloads import PERSON_PART
 from referral_rewards.domain.referrals import inquiries
 from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer, unavailable
+from referral_rewards.loopback import App, Message, Send, reply
 from referral_rewards.sources.port import Told
 
 _DOWN = "It is scripted to be down."
@@ -96,3 +98,30 @@ def _customer(fact: Event) -> str | None:
     """Return the public customer id of the person that a fact is about."""
     person: Mapping[str, Any] | None = fact.public.get(PERSON_PART.get(fact.type) or "")
     return person.get("customer") if person else None
+
+
+def as_app(source: FakeSource, token: str | None = None) -> App:
+    """Return the source as an ASGI application. It answers 401 without the ``token``, if one is set, and 503 while
+    down."""
+    known = {"orders": source.of_order, "customers": source.of_customer}
+
+    async def app(scope: Message, receive: object, send: Send) -> None:
+        # Use the raw path: in a decoded one, a slash within an id looks like a separator.
+        kind, name = _steps(scope["raw_path"])
+        if kind in known:
+            source.asked.append((kind, name))
+        if token is not None and (b"authorization", f"Bearer {token}".encode()) not in scope["headers"]:
+            return await reply(send, 401)
+        if source.down:
+            return await reply(send, 503)
+        await asyncio.sleep(source.slow)
+        facts = known[kind](name) if kind in known else []
+        return await reply(send, 200, body_of(facts)) if facts or not kind else await reply(send, 404)
+
+    return app
+
+
+def _steps(raw_path: bytes) -> tuple[str, str]:
+    """Return the last two segments of a path, decoded; empty at the root."""
+    before, _, last = raw_path.decode("ascii").rpartition("/")
+    return unquote(before.rpartition("/")[2]), unquote(last)

@@ -1,1 +1,0 @@
-"""The channels for notices: letters by email, events by webhook."""

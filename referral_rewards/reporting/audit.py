@@ -6,9 +6,8 @@ from typing import Any, Final
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.reporting import counting
-from referral_rewards.reporting.counting import Count
-from referral_rewards.reporting.shape import Instant, Shape
+from referral_rewards.reporting import shape
+from referral_rewards.reporting.shape import Count, Instant, Shape
 
 
 class Event(Shape):
@@ -43,7 +42,7 @@ async def listing(connection: AsyncConnection, wanted: Wanted) -> list[Event]:
 async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
     """How many such entries there are, whatever came ``before``."""
     statement, asked = _asked(replace(wanted, before=None))
-    return await counting.count(connection, statement, asked)
+    return await shape.count(connection, statement, asked)
 
 
 def _asked(wanted: Wanted) -> tuple[TextClause, dict[str, Any]]:

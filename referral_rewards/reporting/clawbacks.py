@@ -15,13 +15,11 @@ from referral_rewards.domain.clawbacks.proposals import to_do
 from referral_rewards.domain.clawbacks.states import CLAIMED, CaseState, ClawbackKind, ClawbackState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.payouts.legs import WAS_PAID
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.states import WAS_PAID, PayoutState
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.reporting import counting, decisions
-from referral_rewards.reporting.counting import Count
+from referral_rewards.reporting import decisions, shape
 from referral_rewards.reporting.decisions import Actable
-from referral_rewards.reporting.shape import Instant, Shape
+from referral_rewards.reporting.shape import Count, Instant, Shape
 
 
 class ClawbackMade(Shape):
@@ -106,7 +104,7 @@ async def cases(connection: AsyncConnection, wanted: Wanted) -> list[CaseInList]
 
 async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
     """How many cases there are on all pages."""
-    return await counting.count(connection, _PAGE, {**_asked(wanted), "after": None})
+    return await shape.count(connection, _PAGE, {**_asked(wanted), "after": None})
 
 
 def _asked(wanted: Wanted) -> dict[str, Any]:

@@ -19,10 +19,9 @@ from referral_rewards.register.cycles import gathering
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles.rows import Timing
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.reporting import counting, decisions
-from referral_rewards.reporting.counting import Count
+from referral_rewards.reporting import decisions, shape
 from referral_rewards.reporting.decisions import Actable
-from referral_rewards.reporting.shape import Instant, Shape
+from referral_rewards.reporting.shape import Count, Instant, Shape
 
 _Key = TypeVar("_Key")
 #: How many payees are read at a time.
@@ -169,7 +168,7 @@ async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> lis
 async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
     """How many cycles there are on all pages."""
     asked = {"program": wanted.program, "state": wanted.state, "after": None}
-    return await counting.count(connection, _PAGE, asked)
+    return await shape.count(connection, _PAGE, asked)
 
 
 async def cycle(connection: AsyncConnection, number: UUID, keys: KeyRing) -> CycleShown:

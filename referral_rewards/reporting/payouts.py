@@ -19,10 +19,9 @@ from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import array
 from referral_rewards.register.payouts.endings import GIVEN_UP
-from referral_rewards.reporting import counting, decisions
-from referral_rewards.reporting.counting import Count
+from referral_rewards.reporting import decisions, shape
 from referral_rewards.reporting.decisions import Actable
-from referral_rewards.reporting.shape import Instant, Shape
+from referral_rewards.reporting.shape import Count, Instant, Shape
 
 
 class PayoutInList(Shape):
@@ -119,7 +118,7 @@ async def payouts(connection: AsyncConnection, wanted: Wanted) -> list[PayoutInL
 
 async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
     """How many payouts there are on all pages."""
-    return await counting.count(connection, _PAGE, {**_asked(wanted), "after": None})
+    return await shape.count(connection, _PAGE, {**_asked(wanted), "after": None})
 
 
 def _asked(wanted: Wanted) -> dict[str, Any]:

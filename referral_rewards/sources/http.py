@@ -1,5 +1,6 @@
-"""A source over HTTP. It reports facts in the same form in which it would post them to us.
+"""The sources of an installation, by their names in the terms: outside ones over HTTP, and our own register.
 
+An outside source reports facts in the same form in which it would post them to us.
 ``GET {url}/orders/{order}`` and ``GET {url}/customers/{customer}`` answer ``{"facts": [CloudEvent, …]}``, or 404 if the
 source knows nothing. ``GET {url}`` answers 2xx or 404. docs/guides/sources.md describes how to build a source.
 """
@@ -7,7 +8,8 @@ source knows nothing. ``GET {url}`` answers 2xx or 404. docs/guides/sources.md d
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import quote
 
@@ -16,8 +18,8 @@ import httpx
 from referral_rewards.domain.errors import FactInvalid
 from referral_rewards.domain.facts.events import Event, parse_event
 from referral_rewards.domain.referrals import inquiries
-from referral_rewards.domain.referrals.inquiries import SourceAnswer, unavailable
-from referral_rewards.sources.port import Endpoint, Told
+from referral_rewards.domain.referrals.inquiries import REGISTER, SourceAnswer, register_answer, unavailable
+from referral_rewards.sources.port import Endpoint, Source, Told
 
 #: The pauses before the second and the third try, and the time for one try from connecting to the last byte. Together
 #: they give a source seven seconds to answer, because a judgement waits for it.
@@ -136,3 +138,25 @@ def _facts(body: bytes | None) -> list[Event]:
         raise _Unusable("It told a fact that is none (CloudEvents 1.0).", again=False) from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _Unusable("Its answer is not of the form that was agreed.", again=False) from None
+
+
+@asynccontextmanager
+async def connected(endpoints: Mapping[str, Endpoint]) -> AsyncIterator[Mapping[str, Source]]:
+    """Yield the register and every source of ``endpoints``, for the length of the block."""
+    async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
+        outside: dict[str, Source] = {name: HttpSource(name, at, client) for name, at in endpoints.items()}
+        yield {REGISTER: RegisterSource(), **outside}
+
+
+class RegisterSource:
+    """The source for programs that have none to ask. Reversals reach us as facts, and the register counts them
+    already."""
+
+    async def order(self, order: str) -> Told:
+        return Told(register_answer(order))
+
+    async def customer(self, customer: str) -> Told:
+        return Told(unavailable(REGISTER, "Our own record is no source of customers."))
+
+    async def reachable(self) -> str | None:
+        return None

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.local.served_source import served
+from referral_rewards.loopback import served
 from tests.desk import Desk
 
 #: They take the form of `/v1/payouts/{payout}/decisions`, whose every boundary is tried.

@@ -9,7 +9,7 @@ from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, Tr
 from referral_rewards.reporting.programs.preflight import readiness
 from referral_rewards.reporting.rails import FRESH, connected
 from tests.desk import Desk
-from worker.connections import Connections
+from worker.process import Connections
 
 
 async def test_a_rail_is_connected_while_a_worker_says_so(desk: Desk) -> None:

@@ -17,7 +17,7 @@ from models import PayoutRow
 from referral_rewards.cli import main
 from referral_rewards.domain.payouts.states import PayoutState, body_hash
 from referral_rewards.local.sandbox.provider import Fault
-from referral_rewards.local.served_source import served
+from referral_rewards.loopback import served
 from tests.desk import Desk
 from tests.rails.cases import OUTSIDE, Case, key
 from worker.build import payouts_worker

@@ -11,9 +11,8 @@ from referral_rewards.domain.books.ledger import DeductionKind
 from referral_rewards.domain.books.reconciliation import ListedState, ReconciliationState
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackKind, ClawbackState
 from referral_rewards.domain.cycles.states import CycleState
-from referral_rewards.domain.notices.states import NoticeState
-from referral_rewards.domain.payouts.legs import LegState
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.notices.contact import NoticeState
+from referral_rewards.domain.payouts.states import LegState, PayoutState
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from tests.architecture.said_once import Text, modules, texts
 

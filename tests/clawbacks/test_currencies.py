@@ -12,8 +12,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from activities.claims import Inquiries
 from activities.clawbacks import Clawbacks
-from activities.inquiries import Inquiries
 from activities.messages import ClawbackRequest, PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain import money
@@ -22,7 +22,7 @@ from referral_rewards.domain.payouts.states import payout_id
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.reporting.books import checking
-from referral_rewards.sources.connected import RegisterSource
+from referral_rewards.sources.http import RegisterSource
 from tests.desk import PEPPER, PROGRAM, Desk, days_ago, event, life_of
 from tests.desk import desk as open_desk
 from tests.rails.cases import OUTSIDE, Case

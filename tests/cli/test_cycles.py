@@ -12,7 +12,7 @@ import pytest
 
 from referral_rewards.cli import main
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.local.served_source import served
+from referral_rewards.loopback import served
 from tests.cli.conftest import Ran
 from tests.desk import PEPPER
 from tests.desk import desk as open_desk

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from referral_rewards.cli import main
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.local.served_source import served
+from referral_rewards.loopback import served
 from tests.cli.conftest import Ran
 from tests.desk import PEPPER, Desk
 from tests.desk import desk as open_desk

@@ -76,10 +76,10 @@ def test_a_program_that_is_ready_says_what_was_looked_at(shell: Shell) -> None:
         "acme-friends is ready",
         "terms: version 1, in force from 2025-01-01 00:00 UTC; nothing is unclear",
         "billing: conversions: register (only our own records; no outside source is asked)",
-        "rails: credit in USD: account_credit",
+        "rails: account credit in USD: account credit",
         "people: finance: fiona",
         "people: operations: oscar",
-        "people: program_owner: paula",
+        "people: program owner: paula",
     ]
     told = json.loads(shell("preflight", "acme-friends", "--json").out)
     assert list(told) == ["program", "version", "ready", "gaps", "in_order"]
@@ -88,7 +88,7 @@ def test_a_program_that_is_ready_says_what_was_looked_at(shell: Shell) -> None:
     ran = shell("preflight", "acme-friends", "--json")
     (gap,) = json.loads(ran.out)["gaps"]
     assert (ran.code, ran.err, gap["area"]) == (1, "", "people")
-    assert gap["what"] == "nobody who can sign in is finance, which is needed for an override"
+    assert gap["what"] == "nobody who can sign in has the role finance, which is needed for an override"
 
 
 def test_terms_are_judged_before_they_are_published(shell: Shell) -> None:

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from referral_rewards.local.demo.comparing import Difference, Found, differences, lasting
+from referral_rewards.local.demo.output import Row, show
 from referral_rewards.local.demo.script import Expectation, Script
 from referral_rewards.local.demo.story import Outcome
-from referral_rewards.local.demo.table import Row, show
 
 
 def leg(role: str, amount_minor: int) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from referral_rewards.api.desk.lists import Counted, counted
+from referral_rewards.api.desk.pages import Counted, counted
 from referral_rewards.api.desk.words import Clock, on, sentence, told, when
-from referral_rewards.reporting.counting import COUNTED_MAX, Count
+from referral_rewards.reporting.shape import COUNTED_MAX, Count
 
 TORONTO = "America/Toronto"
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from referral_rewards.domain.claims.behaviour import Behaviour, Pace, Refunds
-from referral_rewards.domain.claims.dossier import Dossier, Similarity, TaxPosition
+from referral_rewards.domain.claims.dossier import Behaviour, Dossier, Pace, Refunds, Similarity, TaxPosition
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.programs.terms import Terms

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.claims.advice import advice
+from referral_rewards.domain.claims.advice import advice, changes
 from referral_rewards.domain.claims.approval import Requirement
-from referral_rewards.domain.claims.changes import changes
 from referral_rewards.domain.claims.claim import Check, RewardClaim, assemble
 from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendation, Result
 from referral_rewards.domain.programs.terms import Role

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from referral_rewards.domain.claims.behaviour import Pace, Refunds
-from referral_rewards.domain.claims.dossier import Dossier, Similarity
+from referral_rewards.domain.claims.dossier import Dossier, Pace, Refunds, Similarity
 from referral_rewards.domain.claims.signals.of_email import is_disposable, is_free, is_masked
 from referral_rewards.domain.web_addresses import paid_clicks, sites
 from tests.domain.build import TICK, at, bought, claimed, enrolled, sent

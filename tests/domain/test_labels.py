@@ -21,8 +21,7 @@ from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.facts.identity import SELF_REFERRAL_KINDS
 from referral_rewards.domain.facts.payloads import Channel, FactType, ReversalKind
 from referral_rewards.domain.labels import VOCABULARIES, label, labels, listed
-from referral_rewards.domain.notices.contact import Template
-from referral_rewards.domain.notices.states import NoticeState
+from referral_rewards.domain.notices.contact import NoticeState, Template
 from referral_rewards.domain.payees.tax_forms import FormStanding
 from referral_rewards.domain.payees.tax_thresholds import NO_REGIME, THRESHOLDS
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE

@@ -2,7 +2,7 @@
 
 import pytest
 
-from referral_rewards.domain.decisions.overdue import Patience, patience
+from referral_rewards.domain.decisions.waiting import Patience, patience
 from tests.domain.build import acme, at
 
 

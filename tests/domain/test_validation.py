@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral_rewards.domain.errors import FactInvalid, NotFound, uncapitalized
+from referral_rewards.domain.errors import FactInvalid, NotFound, nearest, none_of, uncapitalized
 from referral_rewards.domain.facts.events import parse_event
-from referral_rewards.domain.nearest import nearest, none_of
 from referral_rewards.domain.validation import unknown_names
 
 BOUGHT: dict[str, Any] = {

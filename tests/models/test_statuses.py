@@ -6,8 +6,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from models.statuses import spelled, statement
-from referral_rewards.domain.payouts.legs import FREED, OWED, LegState
-from referral_rewards.domain.payouts.states import AT_REST, OVER, PayoutState
+from referral_rewards.domain.payouts.states import AT_REST, FREED, OVER, OWED, LegState, PayoutState
 
 
 @pytest.mark.parametrize(

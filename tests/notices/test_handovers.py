@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from activities.inquiries import Inquiries
+from activities.claims import Inquiries
 from activities.messages import PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain.claims.rewards import Side
@@ -13,7 +13,7 @@ from referral_rewards.domain.payouts.states import Handed
 from referral_rewards.notices.composing import Letter, compose, without_secrets
 from referral_rewards.notices.smtp import Smtp
 from referral_rewards.register.payouts import handovers
-from referral_rewards.sources.connected import RegisterSource
+from referral_rewards.sources.http import RegisterSource
 from tests.desk import Desk, desk
 from tests.notices.mailbox import SENDER, mailbox
 from tests.notices.posting import now, postman, sql

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from referral_rewards.local.served_source import reply, served
+from referral_rewards.loopback import reply, served
 from referral_rewards.notices.webhook import Hook
 from tests.desk import Desk, desk
 from tests.notices.posting import LONG, SHORT, now, postman, sql, told

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from activities.inquiries import Inquiries
+from activities.claims import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain.claims.approval import Approver
@@ -27,7 +27,7 @@ from referral_rewards.rails.manual import Manual
 from referral_rewards.register.decisions.signing import Signer
 from referral_rewards.register.recording import subjects
 from referral_rewards.register.recording.on_money import AskedAct, act
-from referral_rewards.sources.connected import RegisterSource
+from referral_rewards.sources.http import RegisterSource
 from tests.desk import PROGRAM, Desk, desk
 from tests.notices.posting import now, sql
 from worker.build import rails

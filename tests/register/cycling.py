@@ -10,14 +10,14 @@ from uuid import UUID
 import httpx
 from sqlalchemy import text
 
-from activities.inquiries import Inquiries
+from activities.claims import Inquiries
 from activities.messages import PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles import steps as cycle_steps
 from referral_rewards.register.facts.intake import Intake
-from referral_rewards.sources.connected import RegisterSource
+from referral_rewards.sources.http import RegisterSource
 from tests.desk import PEPPER, PROGRAM, Desk
 from worker.build import rails
 

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from models.session import Database
+from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.inquiries import Answer, Answers, AnswersNeeded, SourceAnswer
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register.judging.judgement import Judgement
 
 CONFIRMED = SourceAnswer(Answer.CONFIRMED, "Read again.", "register")

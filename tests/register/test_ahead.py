@@ -16,8 +16,8 @@ from referral_rewards.domain.claims.approval import Approver, DecisionKind
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.inquiries import Answers
-from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register import programs
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.decisions.signing import KeyRing, Signer

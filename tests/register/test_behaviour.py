@@ -15,8 +15,7 @@ from sqlalchemy import text
 from models.session import Database
 from referral_rewards.domain.claims import fraud
 from referral_rewards.domain.claims.approval import DecisionKind
-from referral_rewards.domain.claims.behaviour import Behaviour, Pace, Refunds
-from referral_rewards.domain.claims.dossier import Dossier
+from referral_rewards.domain.claims.dossier import Behaviour, Dossier, Pace, Refunds
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.inquiries import Answer, Answers, Question, SourceAnswer

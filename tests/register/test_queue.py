@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from referral_rewards.domain.decisions.overdue import patience
+from referral_rewards.domain.decisions.waiting import patience
 from referral_rewards.domain.payouts.states import TRANSITIONS, PayoutState
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import programs

@@ -24,7 +24,7 @@ from referral_rewards.domain.money import to_minor
 from referral_rewards.register.books.ledger import post
 from referral_rewards.reporting.books import beancount, journal
 from referral_rewards.reporting.books.balances import Wanted, balances, totals, totals_by_kind
-from referral_rewards.reporting.books.span import Span
+from referral_rewards.reporting.books.journal import Span
 
 #: Currencies with no, two and three decimals; Beancount has to be told how many.
 CURRENCIES = ("USD", "JPY", "KWD", "UGX", "MGA")

@@ -6,8 +6,7 @@ import pytest
 
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.clawbacks.states import ClawbackKind
-from referral_rewards.domain.payouts.legs import LegState
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.states import LegState, PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.reporting.clawbacks import ClawbackMade

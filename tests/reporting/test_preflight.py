@@ -12,7 +12,7 @@ from referral_rewards.domain.readiness.staffing import Person
 from referral_rewards.local.fake_source import FakeSource
 from referral_rewards.register.people import users
 from referral_rewards.reporting.programs.preflight import readiness
-from referral_rewards.sources.connected import RegisterSource
+from referral_rewards.sources.http import RegisterSource
 from tests.desk import Desk, days_ago, marks
 from tests.domain.build import acme
 from worker.build import rails

@@ -8,9 +8,8 @@ import pytest
 
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.referrals.inquiries import REGISTER, Answer
-from referral_rewards.local.fake_source import FakeSource
-from referral_rewards.local.served_source import as_app
-from referral_rewards.sources.connected import RegisterSource
+from referral_rewards.local.fake_source import FakeSource, as_app
+from referral_rewards.sources.http import RegisterSource
 from referral_rewards.sources.port import Source
 from tests.sources.told import asked, dispute, fact, issue, purchase, refund, stories
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from referral_rewards.domain.facts.events import Event, parse_event
-from referral_rewards.local.served_source import App, reply, served
+from referral_rewards.loopback import App, reply, served
 from referral_rewards.sources.http import HttpSource
 from referral_rewards.sources.port import Endpoint
 

@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from models.session import Database
 from worker import side_tasks
-from worker.connections import Connections
+from worker.process import Connections
 from worker.side_tasks import SideTaskEnded, reason, take_turns, watch
 
 

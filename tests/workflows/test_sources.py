@@ -14,10 +14,10 @@ from temporalio.testing import WorkflowEnvironment
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.findings import CheckCode, Flag, Result
 from referral_rewards.domain.facts.events import Event
-from referral_rewards.local.fake_source import FakeSource
-from referral_rewards.local.served_source import as_app, served
+from referral_rewards.local.fake_source import FakeSource, as_app
+from referral_rewards.loopback import served
 from referral_rewards.register.referrals import cases as claims
-from referral_rewards.sources.connected import connected
+from referral_rewards.sources.http import connected
 from referral_rewards.sources.port import Endpoint, Told
 from referral_rewards.temporal import payout_workflow_id
 from tests.chaos.cluster import until

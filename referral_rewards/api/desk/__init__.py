@@ -1,1 +1,0 @@
-"""The approvers' desk: pages rendered on the server, over the same rules as the API."""

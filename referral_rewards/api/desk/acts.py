@@ -11,10 +11,9 @@ from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 
 from referral_rewards.api.dependencies import Parts
-from referral_rewards.api.desk.decision_words import FOLLOWS
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Visit
-from referral_rewards.api.desk.words import first_upper
+from referral_rewards.api.desk.words import FOLLOWS, first_upper
 from referral_rewards.api.problems import status_of
 from referral_rewards.api.recording import acted
 from referral_rewards.domain import money

@@ -9,8 +9,7 @@ from fastapi.responses import Response
 
 from referral_rewards.api.dependencies import Reading
 from referral_rewards.api.desk.acts import ROOMS
-from referral_rewards.api.desk.lists import Start, counted
-from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.pages import Start, counted, page
 from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.v1.audit import Number
 from referral_rewards.domain.decisions.money_acts import SUBJECT_OF, MoneyAct

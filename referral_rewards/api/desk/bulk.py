@@ -10,10 +10,9 @@ from fastapi import APIRouter, Response
 from starlette.datastructures import FormData
 
 from referral_rewards.api.dependencies import Its, Parts
-from referral_rewards.api.desk.decision_words import FOLLOWS_TOGETHER
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
-from referral_rewards.api.desk.words import first_upper
+from referral_rewards.api.desk.words import FOLLOWS_TOGETHER, first_upper
 from referral_rewards.api.problems import said
 from referral_rewards.api.recording import recorded_together
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind

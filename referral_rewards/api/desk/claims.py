@@ -14,14 +14,13 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from referral_rewards.api.dependencies import Its, Parts
-from referral_rewards.api.desk import decision_words
+from referral_rewards.api.desk import words
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.problems import said, status_of
 from referral_rewards.api.recording import recorded
-from referral_rewards.domain.claims.advice import advice
+from referral_rewards.domain.claims.advice import Change, advice, changes
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind, check_words
-from referral_rewards.domain.claims.changes import Change, changes
 from referral_rewards.domain.errors import (
     BadInput,
     DecisionRefused,
@@ -227,7 +226,7 @@ def _page(
         zone=found.timeline.zone if found.timeline else None,
         run=run_of(parts, shown.referral),
         onward=f"?{urlencode({'from': typed.came_by})}" if typed.came_by else "",
-        keys=decision_words.KEYS,
+        keys=words.KEYS,
         codes=REASON_CODES,
         note_length=NOTE_LENGTH_MAX,
         **{"stale": False, "changed": [], "meanwhile": [], **more},

@@ -6,8 +6,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from referral_rewards.api.dependencies import Its
-from referral_rewards.api.desk.lists import Start, counted
-from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.pages import Start, counted, page
 from referral_rewards.api.desk.session.visiting import Bookkeeper
 from referral_rewards.api.desk.words import day_in
 from referral_rewards.api.v1.fields import TEXT
@@ -15,7 +14,7 @@ from referral_rewards.api.v1.ledger import FileFormat, file_of
 from referral_rewards.domain.books.accounts import AccountKind
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.reporting.books.balances import Wanted, balances, count, totals_by_kind
-from referral_rewards.reporting.books.span import Span, see_one_moment
+from referral_rewards.reporting.books.journal import Span, see_one_moment
 
 router = APIRouter()
 

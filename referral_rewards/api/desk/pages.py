@@ -1,11 +1,14 @@
-"""Renders pages: one environment of templates, what each of them may use, and the files that they refer to."""
+"""Renders pages: one environment of templates, what each of them may use, their files, and the rows of a list."""
 
 import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from fastapi import Query
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -15,6 +18,7 @@ from referral_rewards.api.desk import words
 from referral_rewards.api.desk.session.visiting import CSRF_FIELD, Visit
 from referral_rewards.api.desk.words import Clock
 from referral_rewards.register import programs
+from referral_rewards.reporting.shape import Count
 
 STATIC: Final = Path(__file__).parent.parent / "static"
 
@@ -73,3 +77,32 @@ def _templates() -> Environment:
 def _csrf(visit: Visit) -> Markup:
     """The hidden field that a form of this session carries."""
     return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, visit.csrf)
+
+
+Start = Annotated[int, Query(ge=1, le=1_000_000_000)]
+"""The number of the first row of a page, which the link to it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """So many rows of a list from ``first`` on; ``total`` is None where nobody counts them all."""
+
+    first: int
+    number: int
+    total: Count | None
+
+    @property
+    def following(self) -> int:
+        """The number of the first row of the next page."""
+        return self.first + self.number
+
+    def __str__(self) -> str:
+        """``1–50 of 163``."""
+        last = self.first + self.number - 1
+        rows = f"{self.first:,}" if self.number == 1 else f"{self.first:,}–{last:,}"
+        return rows if self.total is None else f"{rows} of {self.total}"
+
+
+async def counted(first: int, number: int, *, more: bool, total: Callable[[], Awaitable[Count]]) -> Counted:
+    """What a page shows of a list. All are counted only where there are ``more`` rows: else the last one says it."""
+    return Counted(first, number, await total() if more else Count(count=first + number - 1, at_least=False))

@@ -8,12 +8,10 @@ from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse, Response
 
 from referral_rewards.api.dependencies import Its, Reading
-from referral_rewards.api.desk.lists import Start, counted
-from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.pages import Start, counted, page
 from referral_rewards.api.desk.session.visiting import Bookkeeper
-from referral_rewards.api.streaming import sent
 from referral_rewards.api.v1.fields import TEXT
-from referral_rewards.api.v1.reports import YEARS
+from referral_rewards.api.v1.reports import YEARS, sent
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.reporting.payees import year as sheet
 from referral_rewards.reporting.payees.listing import Wanted, count, listing

@@ -9,8 +9,7 @@ from fastapi import APIRouter, Query, Response
 from referral_rewards.api.dependencies import Its, Parts, Reading
 from referral_rewards.api.desk import acts
 from referral_rewards.api.desk.acts import Said, Typed
-from referral_rewards.api.desk.lists import Start, counted
-from referral_rewards.api.desk.pages import page, zone_of
+from referral_rewards.api.desk.pages import Start, counted, page, zone_of
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.words import id_in, words_in
 from referral_rewards.domain.decisions.money_acts import SubjectKind

@@ -11,8 +11,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BeforeValidator, Field, ValidationError
 
 from referral_rewards.api.dependencies import Its, Parts
-from referral_rewards.api.desk.lists import Counted
-from referral_rewards.api.desk.pages import page, part
+from referral_rewards.api.desk.pages import Counted, page, part
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.desk.words import first_upper
 from referral_rewards.domain.claims.findings import Recommendation
@@ -21,12 +20,12 @@ from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.queue import saved_views
-from referral_rewards.reporting.counting import Count
 from referral_rewards.reporting.queue import entries as waiting
 from referral_rewards.reporting.queue.counts import Counts, counts
 from referral_rewards.reporting.queue.filters import FLAGS, Filters
 from referral_rewards.reporting.queue.search import Asking
 from referral_rewards.reporting.rails import halted
+from referral_rewards.reporting.shape import Count
 
 router = APIRouter()
 

@@ -17,7 +17,7 @@ from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.reporting import reconciliations
-from referral_rewards.reporting.books.span import Span
+from referral_rewards.reporting.books.journal import Span
 
 router = APIRouter(prefix="/reconciliations")
 

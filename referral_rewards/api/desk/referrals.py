@@ -9,8 +9,7 @@ from markupsafe import Markup
 
 from referral_rewards.api.dependencies import Its, Reading
 from referral_rewards.api.desk.claims import run_of
-from referral_rewards.api.desk.lists import Start, counted
-from referral_rewards.api.desk.pages import page
+from referral_rewards.api.desk.pages import Start, counted, page
 from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.desk.words import first_upper
 from referral_rewards.domain.claims.rewards import Side

@@ -1,4 +1,4 @@
-"""How the desk writes values for people, and reads what people type into fields.
+"""The words of the desk: how it writes values for people, what follows from each decision, and what people type.
 
 What a code is called stands in `domain.labels`; here is how labels, amounts, times and sentences stand on a page.
 """
@@ -17,8 +17,56 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from referral_rewards.domain import calendar, instants, labels
+from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import from_minor
+
+_K = DecisionKind
+_A = MoneyAct
+
+#: The key that chooses each kind of decision in a browser with scripts.
+KEYS: Final[Mapping[DecisionKind, str]] = {
+    _K.APPROVE: "a",
+    _K.DENY: "d",
+    _K.HOLD: "h",
+    _K.RELEASE: "r",
+    _K.REQUEST_EVIDENCE: "e",
+    _K.REASSIGN: "m",
+    _K.REOPEN: "o",
+}
+
+#: What follows from a decision on money.
+FOLLOWS: Final[Mapping[MoneyAct, str]] = {
+    _A.RETRY_PAYOUT: "The payout is verified again and sent under a new idempotency key.",
+    _A.SETTLE_PAYOUT: "The payout is booked as paid under your reference; if it had been cancelled, it is booked as a "
+    "loss. Nothing is sent.",
+    _A.REFUSE_PAYOUT: "The payout becomes refused. Somebody else can then retry it under a new idempotency key. If it "
+    "had been cancelled, it is cancelled again.",
+    _A.CANCEL_PAYOUT: "Nothing more is sent, and the rewards in this payout are no longer owed.",
+    _A.CONFIRM_PAYOUT: "The payout is booked as paid under the bank reference.",
+    _A.REVERSE_CLAWBACK: "The provider is asked to take this amount back from the payee.",
+    _A.OFFSET_CLAWBACK: "This amount is deducted from the payee's next payouts.",
+    _A.WRITE_OFF_CLAWBACK: "This amount is not recovered and is booked as a loss.",
+    _A.DISMISS_CLAWBACK: "The payee keeps the reward, and the case is closed.",
+    _A.SETTLE_CLAWBACK: "The amount is booked as recovered under your reference.",
+    _A.REFUSE_CLAWBACK: "Nothing counts as recovered, and the case can be decided again.",
+    _A.RELEASE_CYCLE: "Every payout in the cycle is verified again and sent.",
+    _A.STOP_CYCLE: "Payouts that were not sent yet wait until somebody resumes the cycle.",
+    _A.RESUME_CYCLE: "The cycle continues where it was stopped. Nothing that was sent is sent again.",
+}
+
+#: What follows from a decision on many claims at once.
+FOLLOWS_TOGETHER: Final[Mapping[DecisionKind, str]] = {
+    _K.APPROVE: "Each claim is judged again. Where your signature is the last one missing, the reward is reserved and "
+    "paid.",
+    _K.DENY: "Each referral is closed without a reward, and the people concerned are told. Only reopening it can "
+    "correct this.",
+    _K.HOLD: "Nothing is paid until somebody releases the hold.",
+    _K.RELEASE: "Claims on hold wait for their approvers again, or continue if they were approved.",
+    _K.REQUEST_EVIDENCE: "The people concerned are asked for evidence. The claims stay in the queue.",
+}
+
 
 _IN_BACKTICKS: Final = re.compile(r"(`+)(.+?)\1")
 #: An instant inside a sentence: ``2026-07-10 14:00 UTC`` or ``2026-07-10T14:00:00Z``.

@@ -1,13 +1,21 @@
-"""Request fields that several operations share: ids, and the parts of a decision."""
+"""What requests hold: fields that several operations share, and the filters in the address of a list.
+
+A filter that nobody knows is refused, and never passed over.
+"""
 
 import re
+from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Final
 
-from fastapi import Path
-from pydantic import BeforeValidator, Field
+from fastapi import Path, Request
+from fastapi.dependencies.models import Dependant
+from pydantic import BaseModel, BeforeValidator, Field
+from starlette.routing import Route
 
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES
+from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.validation import unknown_names
 
 #: No text of the register holds a NUL.
 TEXT: Final = r"^[^\x00]*$"
@@ -43,3 +51,33 @@ EXAMPLE: Final[dict[str, Any]] = {
     "note": "Brie's first order, kept past its return period.",
 }
 EXAMPLE_DIGEST: Final = "8a2fd8c2a6d1ab3f5d7a4dbe1e29b66c0a1b8b0e7d9c48b1f4bb0f5cbb9f0a11"
+
+
+def only_known(request: Request) -> None:
+    """Holds an address to the filters that its route has.
+
+    Raises:
+        RequestInvalid: naming the first that it has not, and those that it has.
+    """
+    known = known_filters(request)
+    for name in request.query_params:
+        if name not in known:
+            raise RequestInvalid(unknown_names(name, known))
+
+
+def known_filters(request: Request) -> frozenset[str]:
+    """The names of the filters that the route of a request takes."""
+    route = request.scope.get("route")
+    dependant = getattr(route, "dependant", None) if isinstance(route, Route) else None
+    return frozenset(_names(dependant)) if isinstance(dependant, Dependant) else frozenset()
+
+
+def _names(dependant: Dependant) -> Iterator[str]:
+    for each in dependant.query_params:
+        kind: Any = each.field_info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from (field.alias or name for name, field in kind.model_fields.items())
+        else:
+            yield each.alias
+    for inner in dependant.dependencies:
+        yield from _names(inner)

@@ -18,7 +18,7 @@ from referral_rewards.domain.readiness.terms_review import unclear
 from referral_rewards.register import programs
 from referral_rewards.reporting.programs.preflight import readiness
 from referral_rewards.reporting.shape import Instant
-from referral_rewards.sources.connected import connected
+from referral_rewards.sources.http import connected
 
 router = APIRouter(prefix="/v1/programs", tags=["programs"])
 

@@ -11,13 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Bookkeeper, Decider, Its, Reading
 from referral_rewards.api.v1.fields import Day
-from referral_rewards.domain.errors import RequestInvalid
-from referral_rewards.domain.nearest import none_of
+from referral_rewards.domain.errors import RequestInvalid, none_of
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.register.people.users import User
 from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.reporting import reconciliations as reporting
-from referral_rewards.reporting.books.span import Span
+from referral_rewards.reporting.books.journal import Span
 from referral_rewards.reporting.reconciliations import FoundDifference, Reconciliation
 
 router = APIRouter(prefix="/v1/reconciliations", tags=["ledger"])

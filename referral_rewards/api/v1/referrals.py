@@ -7,9 +7,8 @@ from pydantic import BaseModel, ConfigDict, StrictBool
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading, acting
 from referral_rewards.api.v1.fields import TEXT, NamedInPath
-from referral_rewards.domain.claims.sides import Side
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus, Side
 from referral_rewards.register import audit, programs
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.referrals import rows as referrals

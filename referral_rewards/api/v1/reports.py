@@ -1,15 +1,58 @@
-"""Reports as files."""
+"""Reports as files of any length, each streamed from one snapshot of the register."""
 
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.session import Database
 from referral_rewards.api.dependencies import Bookkeeper, Its
-from referral_rewards.api.streaming import sent
+from referral_rewards.reporting.books.journal import see_one_moment
 from referral_rewards.reporting.payees import year as sheet
 from referral_rewards.reporting.payees.year import Regime
+
+_BLOCK_CHARACTERS: Final = 32_768
+
+Written = Callable[[AsyncConnection], AsyncIterator[str]]
+"""Yields the parts of a file, read over a connection."""
+
+
+async def sent(database: Database, written: Written, name: str) -> StreamingResponse:
+    """Return a download with that file name."""
+    blocks = _blocks(database, written)
+    # Read the first block here: if the database is away, the response can still be an error.
+    first = await anext(blocks)
+    return StreamingResponse(
+        _chained(first, blocks),
+        media_type=f"text/{'csv' if name.endswith('.csv') else 'plain'}; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+async def _blocks(database: Database, written: Written) -> AsyncGenerator[str]:
+    """Yield the file in blocks of about a packet's size, at least one."""
+    held, size = [], 0
+    async with database.transaction() as connection:
+        await see_one_moment(connection)
+        async for each in written(connection):
+            held.append(each)
+            size += len(each)
+            if size >= _BLOCK_CHARACTERS:
+                yield "".join(held)
+                held, size = [], 0
+    yield "".join(held)
+
+
+async def _chained(first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:
+    async with aclosing(rest):
+        yield first
+        async for each in rest:
+            yield each
+
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
 

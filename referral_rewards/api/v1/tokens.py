@@ -1,4 +1,4 @@
-"""One's own API tokens, for programs."""
+"""One's own API tokens, for programs, and whose token it is."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -79,3 +79,20 @@ async def revoke_token(number: UUID, parts: Its, user: SignedIn) -> None:
         return
     async with parts.database.transaction() as connection:
         await tokens.revoke(connection, number, by=user.name, at=datetime.now(UTC), only_of=user.name)
+
+
+whose = APIRouter(prefix="/v1/me", tags=["tokens"])
+
+
+class Myself(BaseModel):
+    """The user whose token it is, with the roles held and what the token may be used for."""
+
+    name: str
+    roles: list[Role]
+    scopes: list[Scope]
+
+
+@whose.get("", summary="Whose token it is")
+async def show_myself(user: SignedIn) -> Myself:
+    """Returns the user, their roles, and what this token may be used for."""
+    return Myself(name=user.name, roles=sorted(user.roles), scopes=sorted(user.scopes))

@@ -1,7 +1,12 @@
-"""Why a claim is recommended as it is, in one sentence for the person who decides on it."""
+"""What an approver is told of a claim: why it is recommended as it is, and what changed since they saw it."""
 
-from referral_rewards.domain.claims.claim import RewardClaim
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from referral_rewards.domain import money
+from referral_rewards.domain.claims.claim import Evidence, RewardClaim
 from referral_rewards.domain.claims.findings import CheckCode, Flag, Result
+from referral_rewards.domain.claims.rewards import Leg, Side
 from referral_rewards.domain.labels import label, labels, listed
 
 
@@ -41,3 +46,94 @@ def _named(claim: RewardClaim, result: Result) -> list[str]:
         for check in claim.checks
         if check.result is result and check.code is not CheckCode.TAX_CLEARED
     ]
+
+
+class Change(NamedTuple):
+    """One difference in words; ``before`` is None if it was added, ``after`` is None if it was removed."""
+
+    what: str
+    before: str | None
+    after: str | None
+
+
+def changes(before: RewardClaim, after: RewardClaim) -> list[Change]:
+    """Return every difference that changes the digest, amounts first; empty if the claims are equal."""
+    found = [*_legs(before, after), *_advice(before, after), *_flags(before, after), *_checks(before, after)]
+    found += _evidence(before, after)
+    if before.version != after.version:
+        found.append(Change("version of the terms", str(before.version), str(after.version)))
+    if not found and before.core_digest == after.core_digest and before.digest != after.digest:
+        found.append(Change("competing claims", "as you saw them", "added, removed or changed"))
+    if not found and before.digest != after.digest:
+        found.append(Change("facts behind the claim", before.digest[:12], after.digest[:12]))
+    return found
+
+
+def _legs(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
+    for role in Side:
+        was, now = _leg(before, role), _leg(after, role)
+        if was != now:
+            said, says = _paid(was), _paid(now)
+            if said == says:
+                said, says = "to the earlier destination", "to another destination"
+            yield Change(f"reward to the {role}", said, says)
+
+
+def _leg(claim: RewardClaim, role: Side) -> Leg | None:
+    return next((leg for leg in claim.legs if leg.role is role), None)
+
+
+def _paid(leg: Leg | None) -> str | None:
+    if leg is None:
+        return None
+    amount = money.display(leg.amount_minor, leg.currency)
+    return f"{amount} {label('kind', leg.kind)} to {leg.beneficiary}, {label('rail', leg.rail)}"
+
+
+def _advice(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
+    if before.recommendation is not after.recommendation:
+        yield Change(
+            "recommendation",
+            label("recommendation", before.recommendation),
+            label("recommendation", after.recommendation),
+        )
+    if before.requirement != after.requirement:
+        yield Change("approval by", _needed(before), _needed(after))
+
+
+def _needed(claim: RewardClaim) -> str:
+    people = claim.requirement.people
+    roles = listed(labels("role", claim.requirement.routes))
+    return f"{roles} ({people} {'person' if people == 1 else 'people'})"
+
+
+def _flags(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
+    had, has = ({(each.flag, each.about): each.sentence for each in claim.flags} for claim in (before, after))
+    for flag, about in (*had, *(each for each in has if each not in had)):
+        was, now = had.get((flag, about)), has.get((flag, about))
+        if (was is None) != (now is None):
+            yield Change(f"flag: {label('flag', flag)}", was, now)
+
+
+def _checks(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
+    was, now = before.results, after.results
+    for code in CheckCode:
+        if was.get(code) is not now.get(code):
+            yield Change(f"check: {label('check', code)}", _result(before, code), _result(after, code))
+
+
+def _result(claim: RewardClaim, code: CheckCode) -> str | None:
+    found = next((check for check in claim.checks if check.code is code), None)
+    return f"{label('result', found.result)}: {found.sentence}" if found else None
+
+
+def _evidence(before: RewardClaim, after: RewardClaim) -> Iterator[Change]:
+    had, has = ({each.content_hash: each for each in claim.evidence} for claim in (before, after))
+    for each in [each for each in had if each not in has]:
+        yield Change("evidence", _cited(had[each]), None)
+    for each in [each for each in has if each not in had]:
+        yield Change("evidence", None, _cited(has[each]))
+
+
+def _cited(evidence: Evidence) -> str:
+    return f"{evidence.what} ({evidence.source}, {evidence.reference})"

@@ -1,4 +1,4 @@
-"""Approval: who may decide on a claim, and when a decision is complete (SPEC §6)."""
+"""Approval: who may decide on a claim, when a decision is complete, and what several come to (SPEC §6)."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ __all__ = [
     "Approver",
     "DecisionKind",
     "Requirement",
+    "Ruling",
     "Signoff",
     "check_note",
     "check_words",
@@ -28,6 +29,7 @@ __all__ = [
     "may_decide",
     "requirement",
     "requirement_of_a_move",
+    "ruling",
     "satisfied",
 ]
 
@@ -187,3 +189,34 @@ def _promised_kinds(terms: Terms) -> set[RewardKind]:
     """Return the kinds that a claim without legs would have paid: a person must be able to decide on it."""
     rules = (terms.rewards.referrer, terms.rewards.referee)
     return {rule.kind for rule in rules if rule is not None}
+
+
+class Ruling(StrEnum):
+    """The approval state of a claim. `PENDING` never ends by itself: silence never pays."""
+
+    PENDING = "pending"
+    HELD = "held"
+    APPROVED = "approved"
+    DENIED = "denied"
+
+
+def ruling(required: Requirement, signoffs: Iterable[Signoff], digest: str, *, frozen: bool = False) -> Ruling:
+    """Return the ruling from decisions in the order they were made; those on another digest or without a route don't
+    count.
+
+    A denial is final. A hold lasts until it is released and outweighs approvals, earlier or later. A claim that is
+    ``frozen`` by a dispute is never approved, whatever the approvals.
+    """
+    routes = frozenset(required.routes)
+    counting = [s for s in signoffs if s.digest == digest and s.roles & routes]
+    held = False
+    for signoff in counting:
+        if signoff.kind is DecisionKind.DENY:
+            return Ruling.DENIED
+        if signoff.kind is DecisionKind.HOLD:
+            held = True
+        elif signoff.kind is DecisionKind.RELEASE:
+            held = False
+    if held:
+        return Ruling.HELD
+    return Ruling.APPROVED if not frozen and satisfied(required, counting, digest) else Ruling.PENDING

@@ -1,7 +1,7 @@
 """The dossier: everything a reward claim is judged from. The caller gathers it, so that judging stays pure.
 
 An input that could not be gathered is ``None``, and its check *could not run*; one that was looked up and does not
-exist is empty.
+exist is empty. What the records around a referral show are counts and names of kinds that identify no person.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,6 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 
-from referral_rewards.domain.claims.behaviour import Behaviour
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.programs.terms import Terms
@@ -20,6 +19,55 @@ from referral_rewards.domain.referrals.course import Course
 from referral_rewards.domain.referrals.inquiries import SourceAnswer
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.domain.referrals.origin import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The number of referrals that the referrer began: in the hour and in the day up to and including this one, and in
+    the 30 days before that hour and before that day."""
+
+    hour: int
+    before_hour: int
+    day: int
+    before_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refunds:
+    """Of the referrer's latest referrals before this one, 50 at most: the number with a conversion, and the number of
+    those that were fully reversed."""
+
+    converted: int
+    reversed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What the records around a referral show, for the signals to which the terms give a weight; each part feeds one or
+    two.
+
+    A part that is ``None`` was not requested, or could not be read within its bounds; its signals then could not run.
+    """
+
+    #: The number of people (three or four) in the shortest circle of referrals through this one; 0 if there is none.
+    #: A pair is `Dossier.reciprocal` instead.
+    ring: int | None = None
+    pace: Pace | None = None
+    refunds: Refunds | None = None
+    #: How many other enrolments of the referrer, in other programs or under other ids, are suspended now.
+    barred: int | None = None
+    #: The kinds of either side's marks that are on the blocklist.
+    blocked: frozenset[str] | None = None
+    #: How many other people whom the referrer referred showed the referee's payment instrument or device.
+    reused: int | None = None
+    #: How many referrals with that instrument or device were denied for fraud.
+    denied: int | None = None
+    #: The most referrals, this one counted, that a network address of its claim or conversion saw within 24 hours.
+    crowd: int | None = None
+    #: Names of the parameters by which advertisers mark a paid click.
+    clicks: frozenset[str] | None = None
+    #: The registrable domains that the referee came from or landed on.
+    sites: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,15 @@
-"""The vocabulary of a verdict (SPEC §5): the checks, their results, and the flags that require a review."""
+"""The vocabulary of a verdict (SPEC §5): checks and their results, signs of fraud, and the flags that require a review.
 
+A sign is the result of one fraud signal on a dossier, in words that a person can check.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
+from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.referrals.lifecycle import Reason
 
@@ -111,3 +116,25 @@ def could_not_run(sentence: str, *facts: Fact) -> Finding:
 def instant(moment: datetime) -> str:
     """Format a moment for sentences: to the minute, in UTC."""
     return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+class Sign(NamedTuple):
+    """Whether the signal fired (None: its input could not be read), and why: a phrase with the numbers that names no
+    person."""
+
+    fired: bool | None
+    why: str
+
+
+#: Pure: the same dossier gives the same sign.
+Signal = Callable[[Dossier], Sign]
+
+
+def unread(what: str) -> Sign:
+    """The sign of a signal that could not run for want of this."""
+    return Sign(None, f"{what} could not be read")
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun, ``1 referral`` or ``2 referrals``."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"

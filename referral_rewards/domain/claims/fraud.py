@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from referral_rewards.domain.claims.dossier import Dossier
+from referral_rewards.domain.claims.findings import Sign, Signal
 from referral_rewards.domain.claims.signals import of_behaviour, of_email, of_traces
-from referral_rewards.domain.claims.signals.signs import Sign, Signal
 
 SCORE_MAX: Final = 100
 

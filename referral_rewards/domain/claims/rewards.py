@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from referral_rewards.domain import money
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.findings import InputMissing
-from referral_rewards.domain.claims.sides import Side
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.programs.terms import Partner, RewardKind, RewardRule, Tier
+from referral_rewards.domain.referrals.lifecycle import Side
 
 __all__ = [
     "CalculationLine",

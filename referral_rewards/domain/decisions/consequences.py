@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from referral_rewards.domain import money
-from referral_rewards.domain.claims.approval import Approver, DecisionKind, Requirement, Signoff, requirement_of_a_move
+from referral_rewards.domain.claims.approval import (
+    Approver,
+    DecisionKind,
+    Requirement,
+    Ruling,
+    Signoff,
+    requirement_of_a_move,
+    ruling,
+)
 from referral_rewards.domain.claims.rewards import Leg
-from referral_rewards.domain.claims.ruling import Ruling, ruling
 from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.programs.terms import Role
 

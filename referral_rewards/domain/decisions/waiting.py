@@ -1,6 +1,12 @@
-"""What waits for a person: the reasons, and the sort orders of the list."""
+"""What waits for a person: the reasons, the sort orders of the list, and how long a claim may wait (SPEC §6)."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the command line shows what waits, and waits for nothing that checks terms
+    from referral_rewards.domain.programs.terms import Terms
 
 
 class Waits(StrEnum):
@@ -27,3 +33,16 @@ class Sort(StrEnum):
     AMOUNT_HIGH = "amount_high"
     AMOUNT_LOW = "amount_low"
     DEADLINE = "deadline"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """When a waiting claim becomes overdue, and when it is escalated. It stays pending: neither decides anything."""
+
+    remind_at: datetime
+    escalate_at: datetime
+
+
+def patience(since: datetime, terms: "Terms") -> Patience:
+    """Return both instants for a claim that has waited for approval ``since``, on the program's calendar."""
+    return Patience(terms.end(since, terms.approval.remind_after), terms.end(since, terms.approval.escalate_after))

@@ -16,10 +16,9 @@ from uuid import UUID, uuid5
 from pydantic import ValidationError
 
 from referral_rewards.domain import money
-from referral_rewards.domain.errors import FactInvalid, Problem
+from referral_rewards.domain.errors import FactInvalid, Problem, none_of
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.payloads import PAYLOADS, PERSON_PART, Claimed, FactType, Part, Rated, Recorded
-from referral_rewards.domain.nearest import none_of
 from referral_rewards.domain.validation import problems_of
 
 #: A fact dated further ahead of our clock than this is refused: its source's clock is wrong.

@@ -1,4 +1,4 @@
-"""Messages (SPEC §6): which ones a change of status causes, to whom they go, and whether now is a good time.
+"""Messages (SPEC §6): their states, which ones a status causes, to whom they go, and whether now is a good time.
 
 Denials and cancellations are always sent. A reminder or a survey is a courtesy: it is suppressed if it would come at a
 bad time, and the reason is recorded.
@@ -153,3 +153,14 @@ def opens_at(now: datetime, terms: Terms) -> datetime | None:
     opening = calendar.at_wall_clock(day, hours.start, terms.zone)
     # In the repeated autumn hour the clock reaches the opening time a second time.
     return opening if opening > now else datetime.combine(day, hours.start.replace(fold=1), terms.zone).astimezone(UTC)
+
+
+class NoticeState(StrEnum):
+    """The state of a message; all but the first two are final."""
+
+    WAITING = "waiting"  # for its time, or for its next attempt
+    HELD = "held"  # until the contact hours open
+    SENT = "sent"
+    SUPPRESSED = "suppressed"  # it would have come at a bad time, or was out of date
+    UNDELIVERABLE = "undeliverable"  # no recipient, or refused for good
+    FAILED = "failed"  # given up after days of attempts

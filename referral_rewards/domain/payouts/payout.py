@@ -1,4 +1,4 @@
-"""A payout as its row has it. Nothing in it is believed before it is verified."""
+"""A payout and its legs as their rows have them. Nothing in them is believed before it is verified."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.states import LegState, PayoutState
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +38,27 @@ class Payout:
     why: str | None
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A leg as its row has it, in the payout that pays it; ``others`` are other payouts that it was in."""
+
+    id: UUID
+    referral_id: str
+    claim_id: UUID
+    digest: str
+    program: str
+    referrer: str
+    order_key: str
+    role: str
+    beneficiary: str
+    kind: str
+    amount_minor: int
+    currency: str
+    rail: str
+    destination: str | None
+    state: LegState
+    approved_at: datetime
+    decisions: tuple[str, ...]
+    others: tuple[UUID, ...]

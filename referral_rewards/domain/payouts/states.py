@@ -1,4 +1,4 @@
-"""A payout: its id, its key, its states, and the answers that a rail can give."""
+"""A payout and its legs: its id, its key, the states of both, and the answers that a rail can give."""
 
 import hashlib
 import json
@@ -8,6 +8,27 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
+
+
+class LegState(StrEnum):
+    """The state of a leg."""
+
+    RESERVED = "reserved"
+    TAX_HOLD = "tax_hold"
+    PAID = "paid"
+    CANCELLED = "cancelled"
+    CLAWED_BACK = "clawed_back"
+
+
+_L = LegState
+
+#: It is still owed: no payment of it has ended.
+OWED: Final = frozenset({_L.RESERVED, _L.TAX_HOLD})
+#: It was paid, even if it was taken back since.
+WAS_PAID: Final = frozenset({_L.PAID, _L.CLAWED_BACK})
+#: It no longer counts in caps and budget, and its order may be rewarded again.
+FREED: Final = frozenset({_L.CANCELLED, _L.CLAWED_BACK})
+
 
 _PAYOUT_NAMESPACE: Final = UUID("5f6b7e1e-0d0c-5b53-9a3f-6a0f6a0d2c11")
 

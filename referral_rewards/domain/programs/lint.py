@@ -10,9 +10,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from referral_rewards.domain import money
-from referral_rewards.domain.errors import Problem
+from referral_rewards.domain.errors import Problem, none_of
 from referral_rewards.domain.facts.payloads import Channel
-from referral_rewards.domain.nearest import none_of
 from referral_rewards.domain.payees import tax_thresholds
 from referral_rewards.domain.people.authority import Role
 from referral_rewards.domain.programs.sections import (

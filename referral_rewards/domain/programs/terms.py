@@ -1,12 +1,16 @@
-"""The terms of a program: one immutable, numbered version. Every referral begun under a version is judged by it."""
+"""The terms of a program: one immutable, numbered version. Every referral begun under a version is judged by it.
 
-from collections.abc import Iterable, Mapping, Sequence
+Their YAML is read strictly: nothing is guessed, and every problem is at its path or line.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
+import yaml
 from pydantic import AfterValidator, AwareDatetime, StringConstraints, TypeAdapter, ValidationError, model_validator
 
 from referral_rewards.domain import calendar, money
@@ -34,7 +38,6 @@ from referral_rewards.domain.programs.sections import (
     Tax,
     Tier,
 )
-from referral_rewards.domain.programs.yaml_text import read_yaml
 from referral_rewards.domain.validation import in_words
 
 __all__ = [
@@ -167,3 +170,50 @@ def _named(section: str, error: ValidationError) -> list[Problem]:
         unknown = each["type"] == "extra_forbidden"
         found.append(Problem(".".join(path), "is not a key of the terms" if unknown else in_words(each)))
     return found
+
+
+def read_yaml(text: str) -> dict[str, Any]:
+    """Parse the text to a mapping.
+
+    Raises:
+        TermsInvalid: if it is not YAML, is not a mapping, repeats a key or uses an alias.
+    """
+    try:
+        root = yaml.compose(_without_aliases(text), Loader=yaml.SafeLoader)
+        problems = list(_repeated(root, ""))
+        document = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise TermsInvalid([Problem(line, f"is not YAML: {error.problem or error.context}")]) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise TermsInvalid([Problem("", f"is not YAML: {error}")]) from None
+    if not isinstance(document, dict):
+        raise TermsInvalid([Problem("", "terms are a mapping of keys to values")])
+    if problems:
+        raise TermsInvalid(problems)
+    return document
+
+
+def _without_aliases(text: str) -> str:
+    """Return the text, or refuse one with aliases: they can expand a short file to a huge one and hide the terms."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            line = f"line {event.start_mark.line + 1}" if event.start_mark else ""
+            raise TermsInvalid([Problem(line, f"*{event.anchor} is an alias; write its value out")])
+    return text
+
+
+def _repeated(node: yaml.Node | None, where: str) -> Iterator[Problem]:
+    """Yield a problem for every key that a mapping repeats: YAML would silently take the last one."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            path = f"{where}.{key.value}".removeprefix(".")
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    yield Problem(path, f"is named twice (again in line {key.start_mark.line + 1})")
+                seen.add(key.value)
+            yield from _repeated(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _repeated(item, f"{where}.{index}")

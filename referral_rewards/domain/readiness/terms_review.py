@@ -1,18 +1,22 @@
 """Finds implausible values in well-formed terms. `programs/lint.py` refuses unusable terms; these are questions.
 
-The rules about tiers, amounts and rails have files of their own.
+The rules about tiers and amounts have files of their own.
 """
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from referral_rewards.domain import calendar
+import iso4217
+
+from referral_rewards.domain import calendar, money
 from referral_rewards.domain.calendar import DayBoundary
 from referral_rewards.domain.claims.fraud import SCORE_MAX, SIGNALS
 from referral_rewards.domain.errors import Problem
 from referral_rewards.domain.payees import tax_thresholds
-from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, payable, pays_in, step_minor, suited
+from referral_rewards.domain.programs.terms import RewardKind, Terms
+from referral_rewards.domain.readiness.rates import rates
 from referral_rewards.domain.readiness.review_of_amounts import (
     caps_that_always_bite,
     cycle_minimum_out_of_reach,
@@ -21,7 +25,6 @@ from referral_rewards.domain.readiness.review_of_amounts import (
     percentages_of_nothing,
     unbounded_percentages,
 )
-from referral_rewards.domain.readiness.review_of_rails import currencies_without_a_rail, unfit_rails
 from referral_rewards.domain.readiness.review_of_tiers import repeated_tiers, unreachable_tiers
 from referral_rewards.domain.referrals.inquiries import REGISTER
 
@@ -124,6 +127,49 @@ def _sources(terms: Terms) -> Problems:
 
 def _on_a_day(clock: time) -> datetime:
     return datetime.combine(date(2000, 1, 1), clock.replace(tzinfo=None))
+
+
+def unfit_rails(terms: Terms) -> Problems:
+    """Find rails that are unknown or do not pay that kind of reward."""
+    for kind, rail in terms.payouts.rails.items():
+        where = f"payouts.rails.{kind}"
+        if rail not in CATALOGUE:
+            yield Problem(where, f"there is no rail {rail!r}; {kind} can be paid by {_either(suited(kind))}")
+        elif kind not in CATALOGUE[rail].kinds:
+            yield Problem(where, f"{rail} does not pay {kind}; use {_either(suited(kind))}")
+
+
+def currencies_without_a_rail(terms: Terms) -> Problems:
+    """Find rewards in a currency, or of an amount, that their rail can't pay."""
+    if iso4217.Currency(terms.currency).exponent is None:
+        yield Problem("currency", f"nobody can be paid in {terms.currency}: it is not the currency of a country")
+        return
+    for kind in sorted({rate.kind for rate in rates(terms)}):
+        rail = terms.payouts.rails[kind]
+        if rail not in CATALOGUE or kind not in CATALOGUE[rail].kinds:
+            continue
+        where, instead = f"payouts.rails.{kind}", _either(suited(kind, terms.currency))
+        if not pays_in(rail, terms.currency):
+            yield Problem(where, f"{rail} does not pay {terms.currency}; use {instead}")
+        elif said := _unpayable(terms, kind, rail):
+            step = money.display(step_minor(rail, terms.currency), terms.currency)
+            yield Problem(where, f"{rail} pays in steps of {step}, and {said}; use {instead}")
+
+
+def _unpayable(terms: Terms, kind: RewardKind, rail: str) -> str | None:
+    """Describe a reward of that kind whose amount the rail can't pay, or return None."""
+    for rate in rates(terms):
+        if rate.kind is not kind:
+            continue
+        if rate.rule.percent is not None and step_minor(rail, terms.currency) > 1:
+            return f"{rate.where} is a percentage, which may come to any amount"
+        if rate.rule.amount is not None and not payable(rail, rate.rule.amount, terms.currency):
+            return f"{rate.where}.amount is {rate.rule.amount}"
+    return None
+
+
+def _either(names: tuple[str, ...]) -> str:
+    return " or ".join(names)
 
 
 _RULES: Final[tuple[Callable[[Terms], Problems], ...]] = (

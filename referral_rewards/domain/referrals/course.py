@@ -1,7 +1,9 @@
-"""The course of a referral through its four periods: the result of `periods.py`."""
+"""Where a referral stands: its course through the four periods, as `periods.py` finds it, and its verdict in brief."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
 
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.referrals.conversions import Conversion
@@ -60,3 +62,25 @@ class Course:
         if self.next_status in CLOSED:
             return self.closed(self.next_status, self.next_reason, self.deadline)
         return replace(self, status=self.next_status, deadline=None, wake_at=None, next_status=None)
+
+
+class Standing(BaseModel):
+    """A verdict in brief, without personal data: the workflow's history contains it.
+
+    ``deadline`` is the end of the current period, for people. ``wake_at`` is when the verdict can next change without a
+    new fact, arrival allowance included. A ``closed`` referral waits for nothing; only a decision `reopen` changes it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    status: ReferralStatus
+    reason: Reason | None = None
+    deadline: datetime | None = None
+    wake_at: datetime | None = None
+    facts_version: int = 0
+    closed: bool = False
+    program: str = ""
+    routes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    reward_minor: int | None = None
+    currency: str | None = None

@@ -1,8 +1,15 @@
-"""The statuses of a referral and the transitions between them, as data (SPEC §4)."""
+"""The two sides of a referral, its statuses, and the transitions between them, as data (SPEC §4)."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
+
+
+class Side(StrEnum):
+    """Who is rewarded."""
+
+    REFERRER = "referrer"
+    REFEREE = "referee"
 
 
 class ReferralStatus(StrEnum):

@@ -1,1 +1,0 @@
-"""`make demo`: runs example referrals through the real system and compares each with a hand-written expectation."""

@@ -28,9 +28,8 @@ from referral_rewards.config.settings import Settings
 from referral_rewards.config.stack import PREFIX
 from referral_rewards.domain.errors import ReferralRewardsError
 from referral_rewards.local.demo import approvers, story
-from referral_rewards.local.demo.progress import Progress
+from referral_rewards.local.demo.output import Progress, show
 from referral_rewards.local.demo.script import Script
-from referral_rewards.local.demo.table import show
 from referral_rewards.local.embedded import free_port
 from referral_rewards.local.stack import Ports, stack
 from referral_rewards.register import programs

@@ -7,9 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain import money
-from referral_rewards.domain.payouts.legs import OWED
 from referral_rewards.domain.payouts.rail_catalogue import ACCOUNT_CREDIT
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.states import OWED, PayoutState
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
 

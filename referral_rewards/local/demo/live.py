@@ -13,8 +13,8 @@ from typing import Any, Final
 from models.session import Database
 from referral_rewards.local.demo.api import Api
 from referral_rewards.local.demo.approvers import decide
+from referral_rewards.local.demo.output import Progress
 from referral_rewards.local.demo.past import rest
-from referral_rewards.local.demo.progress import Progress
 from referral_rewards.local.demo.script import Expectation, Step
 
 _WATCH_SECONDS: Final = 0.5

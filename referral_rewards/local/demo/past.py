@@ -8,7 +8,7 @@ from models.session import Database
 from referral_rewards.domain.errors import Problem
 from referral_rewards.local.demo.api import Api
 from referral_rewards.local.demo.approvers import decide
-from referral_rewards.local.demo.progress import Progress
+from referral_rewards.local.demo.output import Progress
 from referral_rewards.local.demo.script import Expectation, Script
 from referral_rewards.register.facts.file_intake import FileIntake
 from referral_rewards.register.facts.files import FactFile

@@ -8,7 +8,7 @@ from typing import Any, Final
 from referral_rewards.domain import money
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, MANUAL
 from referral_rewards.local.demo.api import Api, Refusal
-from referral_rewards.local.demo.progress import Progress
+from referral_rewards.local.demo.output import Progress
 
 #: The person who confirms an instruction must not have approved what it pays.
 SECOND: Final = "fritz"

@@ -10,10 +10,9 @@ from referral_rewards.config.settings import Settings
 from referral_rewards.local.demo import approvers, books, live, past, paying
 from referral_rewards.local.demo.api import Api
 from referral_rewards.local.demo.comparing import Found, differences
+from referral_rewards.local.demo.output import Progress, Row
 from referral_rewards.local.demo.past import listed_at_rest, rest
-from referral_rewards.local.demo.progress import Progress
 from referral_rewards.local.demo.script import Expectation, Script
-from referral_rewards.local.demo.table import Row
 from referral_rewards.register.decisions.signing import KeyRing
 
 _SECONDS_MAX = 30.0

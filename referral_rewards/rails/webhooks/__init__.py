@@ -1,1 +1,0 @@
-"""Webhooks of providers: one file per provider, which verifies its signature and reads its events."""

@@ -14,7 +14,7 @@ from referral_rewards.domain.calendar import Period
 from referral_rewards.domain.claims.dossier import Dossier, Rival, TaxPosition, Usage
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
-from referral_rewards.domain.payouts.legs import FREED
+from referral_rewards.domain.payouts.states import FREED
 from referral_rewards.domain.referrals.inquiries import Answers
 from referral_rewards.domain.referrals.lifecycle import CLOSED, ReferralStatus
 from referral_rewards.domain.referrals.origin import referee_identity

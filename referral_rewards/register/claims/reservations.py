@@ -12,8 +12,7 @@ from models import LegRow, PayoutRow
 from models.statuses import statement
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.payouts.legs import OWED, LegState
-from referral_rewards.domain.payouts.states import UNSENT, PayoutState
+from referral_rewards.domain.payouts.states import OWED, UNSENT, LegState, PayoutState
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.register import outbox
 from referral_rewards.register.books import ledger

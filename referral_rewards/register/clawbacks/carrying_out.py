@@ -15,8 +15,7 @@ from models.statuses import statement
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackKind, ClawbackState, clawback_id
 from referral_rewards.domain.decisions.money_acts import MoneyAct
-from referral_rewards.domain.payouts.legs import LegState
-from referral_rewards.domain.payouts.states import body_hash, provider_key
+from referral_rewards.domain.payouts.states import LegState, body_hash, provider_key
 from referral_rewards.register import outbox
 from referral_rewards.register.books import ledger
 from referral_rewards.register.clawbacks import reversals

@@ -19,9 +19,8 @@ from referral_rewards.domain.clawbacks.proposals import due_back, earned, propos
 from referral_rewards.domain.clawbacks.states import GIVEN_UP, UNDECIDED, CaseState, case_id
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
-from referral_rewards.domain.payouts.legs import WAS_PAID, LegState
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, step_minor
-from referral_rewards.domain.payouts.states import AT_REST, PayoutState
+from referral_rewards.domain.payouts.states import AT_REST, WAS_PAID, LegState, PayoutState
 from referral_rewards.domain.referrals.disputes import Dispute, DisputeState, disputes
 from referral_rewards.register import outgoing_events
 from referral_rewards.register.referrals import cases as claims

@@ -25,8 +25,7 @@ from referral_rewards.domain.clawbacks.states import (
 )
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
 from referral_rewards.domain.labels import label
-from referral_rewards.domain.payouts.legs import WAS_PAID
-from referral_rewards.domain.payouts.states import Paid, PaymentRequest, PayoutState, body_hash, provider_key
+from referral_rewards.domain.payouts.states import WAS_PAID, Paid, PaymentRequest, PayoutState, body_hash, provider_key
 from referral_rewards.register import outbox, payout_history, rail_halts
 from referral_rewards.register.books import ledger
 from referral_rewards.register.decisions import chain as decisions

@@ -12,7 +12,7 @@ from referral_rewards.domain.clawbacks.states import GIVEN_UP, CaseState, Clawba
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, subject_digest
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import rail_catalogue
-from referral_rewards.domain.payouts.legs import WAS_PAID
+from referral_rewards.domain.payouts.states import WAS_PAID
 from referral_rewards.register import marks
 
 _A = MoneyAct

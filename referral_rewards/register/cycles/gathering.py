@@ -24,8 +24,7 @@ from referral_rewards.domain.cycles.grouping import (
     cycle_request,
     grouped,
 )
-from referral_rewards.domain.payouts.legs import OWED
-from referral_rewards.domain.payouts.states import PayoutState, body_hash, provider_key
+from referral_rewards.domain.payouts.states import OWED, PayoutState, body_hash, provider_key
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.payees import deductions, tax_holds
 

@@ -13,8 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutRow
 from referral_rewards.domain.cycles.grouping import cycle_request
-from referral_rewards.domain.payouts.legs import LegState
-from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState, body_hash
+from referral_rewards.domain.payouts.states import LegState, PaymentRequest, PayoutState, body_hash
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles.gathering import minimum_of
 from referral_rewards.register.payees import deductions

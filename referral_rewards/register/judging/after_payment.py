@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import label
-from referral_rewards.domain.payouts.legs import WAS_PAID, LegState
+from referral_rewards.domain.payouts.states import WAS_PAID, LegState
+from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
-from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.clawbacks import carrying_out
 from referral_rewards.register.clawbacks import cases as clawback_cases

@@ -13,14 +13,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims import attribution
-from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Dossier
-from referral_rewards.domain.claims.ruling import Ruling, ruling
-from referral_rewards.domain.decisions.overdue import patience
+from referral_rewards.domain.decisions.waiting import patience
+from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, CLOSED, PAID, Reason, ReferralStatus
-from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register import constraints, outbox
 from referral_rewards.register.claims import dossier, moves, reservations
 from referral_rewards.register.claims.assembly import build_claim, to_the_point

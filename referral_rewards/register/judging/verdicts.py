@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Rival
-from referral_rewards.domain.decisions.overdue import patience
+from referral_rewards.domain.decisions.waiting import patience
 from referral_rewards.domain.labels import label
+from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, TIMED, Reason, ReferralStatus
-from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.claims.dossier import rivals

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.rewards import Side
-from referral_rewards.domain.decisions.overdue import Patience
+from referral_rewards.domain.decisions.waiting import Patience
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.notices import contact
 from referral_rewards.domain.notices.contact import Change, Template

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
-from referral_rewards.domain.notices.states import NoticeState
+from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.register.locks import dump
 
 _NAMESPACE: Final = UUID("6f1c2b7e-0e4c-5a4b-9b52-5d2f0c9e7a31")

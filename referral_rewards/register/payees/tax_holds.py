@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.statuses import spelled, statement
 from referral_rewards.domain.claims.dossier import TaxPosition
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
-from referral_rewards.domain.payouts.legs import LegState
+from referral_rewards.domain.payouts.states import LegState
 from referral_rewards.register import outbox
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees import rows as payees

@@ -12,13 +12,11 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.claims.ruling import Ruling, ruling
 from referral_rewards.domain.cycles.grouping import cycle_payout_id
 from referral_rewards.domain.payouts.advice import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
-from referral_rewards.domain.payouts.legs import Leg
-from referral_rewards.domain.payouts.payout import Payout
+from referral_rewards.domain.payouts.payout import Leg, Payout
 from referral_rewards.domain.payouts.states import PaymentRequest, payout_id
 from referral_rewards.domain.referrals.inquiries import Answers
 from referral_rewards.register import programs

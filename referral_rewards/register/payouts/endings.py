@@ -17,9 +17,8 @@ from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.books.ledger import Deduction, DeductionKind
 from referral_rewards.domain.clawbacks.states import REVERSAL_ENDED, ClawbackKind
 from referral_rewards.domain.payouts.answering import COMES_BACK, Ending, Known, Moves, Shown
-from referral_rewards.domain.payouts.legs import LegState
 from referral_rewards.domain.payouts.payout import Payout
-from referral_rewards.domain.payouts.states import AT_REST, PayoutState
+from referral_rewards.domain.payouts.states import AT_REST, LegState, PayoutState
 from referral_rewards.register import outbox
 from referral_rewards.register.books import ledger
 from referral_rewards.register.books.ledger import Settlement

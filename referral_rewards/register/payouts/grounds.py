@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.ledger import Deduction
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.payouts.legs import Leg
-from referral_rewards.domain.payouts.payout import Payout
+from referral_rewards.domain.payouts.payout import Leg, Payout
 from referral_rewards.register import payout_history, rail_halts
 from referral_rewards.register.books import ledger
 from referral_rewards.register.books.ledger import Settlement

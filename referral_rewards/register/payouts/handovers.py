@@ -13,8 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import PersonalData
 from models.statuses import statement
 from referral_rewards.domain.claims.rewards import Side
-from referral_rewards.domain.payouts.legs import LegState
-from referral_rewards.domain.payouts.states import Handed, PayoutState
+from referral_rewards.domain.payouts.states import Handed, LegState, PayoutState
 
 
 async def keep(connection: AsyncConnection, payout: UUID, paid_as: str, handed: Handed, at: datetime) -> None:

@@ -10,8 +10,7 @@ from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutRow, ReferralRow
-from referral_rewards.domain.payouts.legs import Leg
-from referral_rewards.domain.payouts.payout import Payout
+from referral_rewards.domain.payouts.payout import Leg, Payout
 from referral_rewards.domain.payouts.states import AT_REST, PayoutState
 from referral_rewards.register import outbox, payout_history
 from referral_rewards.register.cycles import rows as cycles

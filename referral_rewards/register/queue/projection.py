@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.statuses import spelled, statement
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackState
 from referral_rewards.domain.cycles.states import CycleState
-from referral_rewards.domain.decisions.overdue import patience
+from referral_rewards.domain.decisions.waiting import patience
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import FOR_A_PERSON, PayoutState
 from referral_rewards.domain.referrals.lifecycle import WITH_APPROVERS, WITHOUT_CONVERSION, ReferralStatus

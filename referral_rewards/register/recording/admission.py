@@ -14,12 +14,13 @@ from referral_rewards.domain.claims.approval import (
     Approver,
     DecisionKind,
     Requirement,
+    Ruling,
     may_decide,
     requirement_of_a_move,
+    ruling,
     satisfied,
 )
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.claims.ruling import Ruling, ruling
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, NotFound
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.labels import label

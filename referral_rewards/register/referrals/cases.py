@@ -15,7 +15,7 @@ from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
-from referral_rewards.domain.payouts.legs import LegState
+from referral_rewards.domain.payouts.states import LegState
 from referral_rewards.domain.programs.terms import Terms, in_force
 from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.lifecycle import PAID

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
-from referral_rewards.domain.referrals.standing import Standing
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, case_on
 

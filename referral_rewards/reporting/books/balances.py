@@ -9,9 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.accounts import AccountKind
-from referral_rewards.reporting import counting
-from referral_rewards.reporting.counting import Count
-from referral_rewards.reporting.shape import Shape
+from referral_rewards.reporting import shape
+from referral_rewards.reporting.shape import Count, Shape
 
 
 class AccountBalance(Shape):
@@ -63,7 +62,7 @@ async def balances(connection: AsyncConnection, wanted: Wanted = Wanted()) -> As
 
 async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
     """How many accounts there are on all pages."""
-    return await counting.count(connection, _BALANCES, {**_asked(wanted), "account": None, "currency": None})
+    return await shape.count(connection, _BALANCES, {**_asked(wanted), "account": None, "currency": None})
 
 
 def _asked(wanted: Wanted) -> dict[str, Any]:

@@ -15,8 +15,7 @@ from referral_rewards.domain.books.accounts import CHART, parts
 from referral_rewards.domain.money import exponent, from_minor
 from referral_rewards.reporting.books import balances as trial
 from referral_rewards.reporting.books import journal
-from referral_rewards.reporting.books.journal import Posted, Recorded
-from referral_rewards.reporting.books.span import Span
+from referral_rewards.reporting.books.journal import Posted, Recorded, Span
 
 #: Characters of an owner that need no escape. Z begins an escape; X is put before a character that may not come first.
 _PLAIN: Final = re.compile(r"[a-zA-Y0-9-]", re.ASCII)

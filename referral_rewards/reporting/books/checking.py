@@ -14,8 +14,7 @@ from referral_rewards.domain.books.accounts import AccountKind
 from referral_rewards.domain.books.ledger import DeductionKind
 from referral_rewards.domain.clawbacks.states import CLAIMED
 from referral_rewards.domain.money import display
-from referral_rewards.domain.payouts.legs import LegState
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.states import LegState, PayoutState
 from referral_rewards.register.payouts.endings import GIVEN_UP
 
 

@@ -11,11 +11,10 @@ from models.statuses import spelled, statement
 from referral_rewards.domain import calendar
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
 from referral_rewards.domain.payees.tax_forms import FormStanding
-from referral_rewards.domain.payouts.legs import LegState
+from referral_rewards.domain.payouts.states import LegState
 from referral_rewards.register.payees import rows as payees
-from referral_rewards.reporting import counting
-from referral_rewards.reporting.counting import Count
-from referral_rewards.reporting.shape import GivenId, Shape
+from referral_rewards.reporting import shape
+from referral_rewards.reporting.shape import Count, GivenId, Shape
 
 PAGE: Final = 100
 _CLOCK: Final = calendar.zone("UTC")
@@ -65,7 +64,7 @@ async def listing(connection: AsyncConnection, wanted: Wanted, now: datetime) ->
 
 async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
     """How many payees there are on all pages."""
-    return await counting.count(connection, _NAMES_HELD if wanted.held else _NAMES, {"after": ""})
+    return await shape.count(connection, _NAMES_HELD if wanted.held else _NAMES, {"after": ""})
 
 
 # Every name once, each found from the one before it: a payee may have very many legs.

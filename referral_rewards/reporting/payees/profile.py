@@ -14,7 +14,7 @@ from referral_rewards.domain.claims.rewards import Side, destination
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
 from referral_rewards.domain.payees.tax_forms import FormStanding, TaxForm
-from referral_rewards.domain.payouts.legs import OWED
+from referral_rewards.domain.payouts.states import OWED
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.referrals import rows as referrals

@@ -25,7 +25,7 @@ from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register import programs
 from referral_rewards.register.payees import rows as payees
-from referral_rewards.reporting.plain_values import as_text, csv_row
+from referral_rewards.reporting.shape import as_text, csv_row
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.waiting import Waits
-from referral_rewards.reporting.counting import COUNTED_MAX, Count
-from referral_rewards.reporting.shape import Shape
+from referral_rewards.reporting.shape import COUNTED_MAX, Count, Shape
 
 _UP_TO: Final = COUNTED_MAX + 1
 

@@ -12,9 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from referral_rewards.domain.claims.findings import Flag, Recommendation
 from referral_rewards.domain.decisions.waiting import Sort, Waits
-from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.errors import RequestInvalid, none_of
 from referral_rewards.domain.money import known_currency
-from referral_rewards.domain.nearest import none_of
 from referral_rewards.domain.programs.terms import Role
 
 PAGE_MAX: Final = 500

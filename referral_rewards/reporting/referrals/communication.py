@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.notices.states import NoticeState
+from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.register.notices.rows import Audience
 from referral_rewards.reporting.shape import Instant, Shape
 

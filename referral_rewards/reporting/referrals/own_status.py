@@ -8,9 +8,8 @@ from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.clawbacks.states import ClawbackKind
 from referral_rewards.domain.labels import VOCABULARIES, label
 from referral_rewards.domain.money import display
-from referral_rewards.domain.payouts.legs import LegState
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
-from referral_rewards.domain.payouts.states import Handed, PayoutState
+from referral_rewards.domain.payouts.states import Handed, LegState, PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.reporting.referrals.everything import Appeal, LegShown, ReferralShown

@@ -7,9 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.reporting import counting
-from referral_rewards.reporting.counting import Count
-from referral_rewards.reporting.shape import Instant, Shape
+from referral_rewards.reporting import shape
+from referral_rewards.reporting.shape import Count, Instant, Shape
 
 PAGE: Final = 50
 
@@ -48,7 +47,7 @@ async def search(connection: AsyncConnection, wanted: Search) -> tuple[list[Refe
 
 async def count(connection: AsyncConnection, wanted: Search) -> Count:
     """How many referrals there are on all pages."""
-    return await counting.count(connection, _FOUND, {**_asked(wanted), "after": ""})
+    return await shape.count(connection, _FOUND, {**_asked(wanted), "after": ""})
 
 
 def _asked(wanted: Search) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Final
 
 from referral_rewards.domain.claims.dossier import Dossier
-from referral_rewards.domain.claims.signals.signs import Sign, Signal, counted, unread
+from referral_rewards.domain.claims.findings import Sign, Signal, counted, unread
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 

@@ -11,7 +11,7 @@ from disposable_email_domains import blocklist
 from rapidfuzz import fuzz
 
 from referral_rewards.domain.claims.dossier import Dossier, Similarity
-from referral_rewards.domain.claims.signals.signs import Sign, Signal, unread
+from referral_rewards.domain.claims.findings import Sign, Signal, unread
 from referral_rewards.domain.facts.identity import normal_email
 from referral_rewards.domain.web_addresses import registered_name, registrable
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from referral_rewards.domain.claims.dossier import Dossier
-from referral_rewards.domain.claims.signals.signs import Sign, Signal, counted, unread
+from referral_rewards.domain.claims.findings import Sign, Signal, counted, unread
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.programs.sections import COUNTRIES

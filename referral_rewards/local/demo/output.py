@@ -1,5 +1,6 @@
-"""Prints the final table: each referral with the expected and the actual result, and a hand-written reason."""
+"""Prints the demo's progress, one line per event, and its final table: what was expected, what is, and a reason."""
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,22 @@ from rich.table import Table
 
 from referral_rewards.local.demo.comparing import Difference, Found, legs
 from referral_rewards.local.demo.script import Expectation
+
+
+class Progress:
+    """Prints events as whole lines, so that they read well in a log file and on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """The seconds since the start."""
+        return time.monotonic() - self._began
+
+    def say(self, line: str) -> None:
+        self.console.print(f"{self.seconds:6.1f} s  {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)
