@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from temporalio import activity
@@ -16,6 +16,7 @@ from activities.sending import ask, look
 from models.session import Database
 from referral_rewards.domain import money
 from referral_rewards.domain.payouts.advice import FUNDS, NO_ANSWER, NOT_CONNECTED, PROBE, until_the_next_poll
+from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.rail_catalogue import SAY_WHAT_THEY_HOLD
 from referral_rewards.domain.payouts.states import (
     AT_REST,
@@ -143,7 +144,7 @@ class Payouts:
                         await rail_halts.lift(connection, step.rail)
                     return _progress(await payout_answers.missed(connection, payout, step, now, once=once))
 
-    async def _wait_for_funds(self, payout: UUID, row: Any, now: datetime) -> PayoutProgress:
+    async def _wait_for_funds(self, payout: UUID, row: Payout, now: datetime) -> PayoutProgress:
         """Resume the payout once our account holds enough. On a rail that does not report its balance, a person resumes
         it."""
         why, rail = row.why, self._rails.get(row.rail)

@@ -88,6 +88,13 @@ def wakeups(kind: WakeupKind, target: str, subject: str, rest: str, *, batch: st
     SELECT '{kind}', {target}, {subject}, CAST({batch} AS uuid) {rest}"""
 
 
+def wakeups_of_referrals(kind: WakeupKind, referrals: str, subject: str) -> str:
+    """Return two parts of a WITH that wake each referral of an array and list it in `to_judge`, as `enqueue` does."""
+    rest = f"FROM unnest({referrals}) AS its(id)"
+    return f"""listed AS (INSERT INTO to_judge (referral_id) SELECT its.id {rest}),
+woken AS ({wakeups(kind, "its.id", subject, rest)})"""
+
+
 async def judged(connection: AsyncConnection, referral: str) -> None:
     """Remove a referral from `to_judge`. Call it before reading decisions and payouts, so that later entries stay."""
     await connection.execute(_JUDGED, {"referral": referral})

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.statuses import statement
+from models.statuses import spelled, statement
 from referral_rewards.domain.notices.contact import NoticeState
 from referral_rewards.register.locks import dump
 
@@ -79,16 +79,32 @@ event AS (
     WHERE EXISTS (SELECT 1 FROM referral WHERE id = :referral)  -- what is decided on a cycle is no referral's event
 )"""
 
-_STEP: Final = """
-WITH step AS (
-    INSERT INTO referral_step (referral_id, at, status, reason, facts_version)
-    VALUES (:referral, :at, :status, :reason, :version) RETURNING id, referral_id, at, status
-), event AS (
+_STEP_EVENT: Final = """event AS (
     SELECT 'referral.' || status AS type, 'step:' || id AS occasion, referral_id, at FROM step
 )"""
 
+_STEP: Final = f"""
+WITH step AS (
+    INSERT INTO referral_step (referral_id, at, status, reason, facts_version)
+    VALUES (:referral, :at, :status, :reason, :version) RETURNING id, referral_id, at, status
+), {_STEP_EVENT}"""  # noqa: S608 (a constant of ours)
+
 _ANNOUNCE: Final = statement(f"WITH {_EVENT} {_TELL}", waiting=NoticeState.WAITING)
 _NOTE_STEP: Final = statement(_STEP + _TELL, waiting=NoticeState.WAITING)
+
+
+def steps_of(rows: str, status: str) -> str:
+    """Return parts of a WITH that note a step ``:at`` a time for each row of ``rows``, as `note_step` does.
+
+    ``rows`` names an earlier part with the columns id, reason and facts_version of referrals; ``status`` is their next.
+    """
+    return spelled(
+        f"""step AS (
+    INSERT INTO referral_step (referral_id, at, status, reason, facts_version)
+    SELECT id, :at, '{status}', reason, facts_version FROM {rows} RETURNING id, referral_id, at, status
+), {_STEP_EVENT}, told AS ({_TELL})""",  # noqa: S608 (words of ours alone)
+        waiting=NoticeState.WAITING,
+    )
 
 
 async def event_of(connection: AsyncConnection, notice: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.statuses import statement
+from models.statuses import spelled, statement
 from referral_rewards.domain.payouts.states import PayoutState
 
 SENT: Final = "sent"
@@ -51,11 +51,6 @@ class Dates(NamedTuple):
     key_used_at: datetime | None
 
 
-async def dates(connection: AsyncConnection, payout: UUID, generation: int) -> Dates:
-    """Return the dates of a payout from its history; ``generation`` is that of its current key."""
-    return Dates(*(await connection.execute(_DATES, {"id": payout, "generation": generation})).one())
-
-
 async def of(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
     """Return all steps, oldest first: generation, at, act, state, why, reference."""
     return (await connection.execute(_ALL, {"id": payout})).all()
@@ -74,7 +69,8 @@ SELECT id, :generation, :at, :act, state, :why, :reference FROM payout WHERE id 
 
 _NEWEST: Final = text("SELECT coalesce(max(id), 0) FROM payout_step WHERE payout_id = :id")
 
-_DATES: Final = statement(
+#: The query of `Dates`; the ``:generation`` is that of the payout's current key.
+DATES: Final = spelled(
     """
 WITH shut AS (
     SELECT coalesce(max(id), 0) AS id FROM payout_step

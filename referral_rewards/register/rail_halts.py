@@ -1,7 +1,7 @@
 """Halted rails: a rail that rejects our credentials is used only for a periodic probe, until it answers again."""
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,16 +9,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.advice import PROBE, until_the_probe
 
+
+class Halt(NamedTuple):
+    """A halt of a rail: since when, when it was last probed, and why."""
+
+    rail: str
+    halted_at: datetime
+    probed_at: datetime
+    why: str
+
+
 #: How long to leave the rail alone, and why.
 Wait = tuple[timedelta, str]
 
 
-async def of(connection: AsyncConnection, rail: str) -> Any | None:
-    """Return the row of a rail's halt (since when and why); None if the rail is not halted."""
-    return (await connection.execute(_HALT, {"rail": rail})).one_or_none()
+async def of(connection: AsyncConnection, rail: str) -> Halt | None:
+    """Return the halt of a rail; None if it is not halted."""
+    row = (await connection.execute(_HALT, {"rail": rail})).one_or_none()
+    return None if row is None else Halt(*row)
 
 
-def wait(halt: Any | None, now: datetime) -> Wait | None:
+def wait(halt: Halt | None, now: datetime) -> Wait | None:
     """Return how long to leave the rail alone; None if it may be called."""
     if halt is None or (left := until_the_probe(halt.probed_at, now)) is None:
         return None
@@ -46,7 +57,8 @@ async def lift(connection: AsyncConnection, rail: str) -> None:
     await connection.execute(_LIFTED, {"rail": rail})
 
 
-_HALT: Final = text("SELECT * FROM rail_halt WHERE rail = :rail")
+HALT: Final = "SELECT rail, halted_at, probed_at, why FROM rail_halt WHERE rail = :rail"
+_HALT: Final = text(HALT)
 
 _TAKE_PROBE: Final = text("""
 UPDATE rail_halt SET probed_at = :at WHERE rail = :rail AND probed_at <= CAST(:before AS timestamptz) RETURNING rail

@@ -113,7 +113,8 @@ class Cashier:
             await connection.execute(insert(PayoutRow).values(**self._payout(asked, "outside")))
             await connection.execute(insert(PayoutLegRow).values(payout_id=request.payout_id, leg_id=leg, live=True))
             await connection.execute(text("UPDATE leg SET state = 'paid' WHERE id = :id"), {"id": leg})
-            lowered_by = await deductions.of_payout(connection, request.payout_id)
+            kept = "SELECT kind, source, amount_minor FROM payout_deduction WHERE payout_id = :id AND live"
+            lowered_by = deductions.of((await connection.execute(text(kept), {"id": request.payout_id})).all())
             await self._post(
                 connection,
                 books.settled(

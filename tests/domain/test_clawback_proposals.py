@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from referral_rewards.domain.claims.rewards import Side, reckon
 from referral_rewards.domain.clawbacks.proposals import due_back, earned, proposal
-from referral_rewards.domain.clawbacks.states import TRANSITIONS, ClawbackState, came_back, takes_of_offset
+from referral_rewards.domain.clawbacks.states import TRANSITIONS, ClawbackState, takes_of_offset
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.referrals.disputes import disputes
 from tests.domain.dossiers import dossier, terms, told
@@ -141,11 +141,3 @@ def test_no_reversal_goes_back_to_before_it_was_sent_and_every_state_has_its_way
     assert TRANSITIONS.keys() == set(ClawbackState)
     assert not any(ClawbackState.APPROVED in after or ClawbackState.REVERSING in after
                    for state, after in TRANSITIONS.items() if state is not ClawbackState.APPROVED)  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("sent", "ours", "by"),
-    [(2500, 0, "without_us"), (2500, 1, "partly_by_us"), (2500, 2499, "partly_by_us"), (2500, 2500, "by_us")],
-)
-def test_a_payment_that_came_back_did_so_by_us_as_far_as_we_took_it_back(sent: int, ours: int, by: str) -> None:
-    assert came_back(sent, ours) == by

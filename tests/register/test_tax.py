@@ -13,12 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.session import Database
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.payouts.states import PayoutState
-from referral_rewards.register import payout_history
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payees.withholding import Part
 from referral_rewards.register.payouts import answers
-from referral_rewards.register.payouts import rows as payout_rows
+from referral_rewards.register.payouts.grounds import load
 from tests.register.crowd import CONNECTIONS, INTAKE, NOW, PATIENCE_SECONDS, Crowd, enrolment, life, told
 
 #: Each reward is 400.00, and 2000.00 in the year of 2026 needs a form: four can be paid without one.
@@ -173,13 +172,13 @@ async def test_payee_who_is_paid_in_another_currency_too_needs_a_form(crowd: Cro
 
 async def _unauthorised(crowd: Crowd, connection: AsyncConnection, payout: Any) -> str | None:
     """Why the payout may not be lowered as its rows say."""
-    history = await payout_history.dates(connection, payout.id, payout.generation)
-    assert history.planned_at is not None
-    legs = await payout_rows.legs(connection, payout.id)
-    terms = await payees.terms_of(connection, [leg.id for leg in legs])
-    parts = [Part(terms[leg.id], leg.amount_minor) for leg in legs]
-    lowered_by = await deductions.of_payout(connection, payout.id)
-    return await deductions.unauthorised(connection, payout, history.planned_at, parts, lowered_by, crowd.keys)
+    grounds = await load(connection, payout, [], crowd.keys)
+    assert grounds.dates.planned_at is not None
+    terms = await payees.terms_of(connection, [leg.id for leg in grounds.legs])
+    parts = [Part(terms[leg.id], leg.amount_minor) for leg in grounds.legs]
+    return await deductions.unauthorised(
+        connection, payout, grounds.dates.planned_at, parts, grounds.deductions, grounds.told, crowd.keys
+    )
 
 
 @pytest.mark.parametrize(("percent", "sent"), [("24", 304_00), ("0", REWARD), ("100", 0), ("33.333", 266_67)])

@@ -92,21 +92,6 @@ def clawback_id(decision: UUID) -> UUID:
     return uuid5(_CLAWBACK_NAMESPACE, str(decision))
 
 
-class CameBack(StrEnum):
-    """Who took a payment back that its provider shows as fully returned."""
-
-    BY_US = "by_us"
-    WITHOUT_US = "without_us"
-    PARTLY_BY_US = "partly_by_us"
-
-
-def came_back(sent_minor: int, ours_minor: int) -> CameBack:
-    """Return who took back a payment of ``sent_minor``; ``ours_minor`` is what our reversals took or may have taken."""
-    if ours_minor >= sent_minor:
-        return CameBack.BY_US
-    return CameBack.PARTLY_BY_US if ours_minor > 0 else CameBack.WITHOUT_US
-
-
 def takes_of_offset(open_minor: int, due_minor: int, step_minor: int = 1) -> int:
     """Return how much of an open offset to deduct from a payout of ``due_minor``, all in minor units.
 

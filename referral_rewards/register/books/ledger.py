@@ -1,7 +1,10 @@
 """Post entries to the books. The database refuses entries that do not balance, and changes to posted ones."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
 from sqlalchemy import text
@@ -9,27 +12,29 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.ledger import Entry, numbered, returned_key, settled_key
 
+#: How often a payment under one key may be posted for all of its settlements to be loaded at once.
+_TIMES: Final = 2
 _NAMESPACE: Final = UUID("c2d7f6f4-7d0a-5c39-8f5e-2f6e0c7e3b7d")
 
 
 async def post(connection: AsyncConnection, entry: Entry, *, program: str, referral: str, at: datetime) -> bool:
     """Post an entry once; False if an entry with its key is already posted."""
-    transaction = uuid5(_NAMESPACE, entry.key)
-    result = await connection.execute(
-        _POST,
-        {
-            "id": transaction,
-            "key": entry.key,
-            "description": entry.description,
-            "at": at,
-            "program": program,
-            "referral": referral,
-            "accounts": [line.account for line in entry.lines],
-            "amounts": [line.amount_minor for line in entry.lines],
-            "currency": entry.currency,
-        },
-    )
-    return bool(result.scalar())
+    return bool((await connection.execute(_POST, values(entry, program=program, referral=referral, at=at))).scalar())
+
+
+def values(entry: Entry | None, *, program: str, referral: str, at: datetime) -> dict[str, Any]:
+    """Return an entry as the parameters of `POSTING`; without an entry that posts nothing."""
+    return {
+        "transaction": uuid5(_NAMESPACE, entry.key) if entry else None,
+        "key": entry.key if entry else None,
+        "description": entry.description if entry else None,
+        "at": at,
+        "program": program,
+        "referral": referral,
+        "accounts": [line.account for line in entry.lines] if entry else [],
+        "amounts": [line.amount_minor for line in entry.lines] if entry else [],
+        "currency": entry.currency if entry else None,
+    }
 
 
 class Posted(NamedTuple):
@@ -54,14 +59,47 @@ class Settlement(NamedTuple):
     stands: Posted | None
 
 
-async def settlement(connection: AsyncConnection, payout: UUID, generation: int) -> Settlement:
-    """Return what the books show for a payout in one generation of its key."""
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the books show under some ``keys``; they show nothing under those that ``posted`` does not have."""
+
+    keys: frozenset[str] = frozenset()
+    posted: Mapping[str, Posted] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, keys: Iterable[str], rows: Sequence[Sequence[Any]]) -> "Loaded":
+        """Return it from the rows that `POSTED` found. A key with several of them is left for `find` to refuse."""
+        times = Counter(key for key, *_ in rows)
+        return cls(
+            frozenset(key for key in keys if times[key] <= 1),
+            {key: Posted(str(name), *its) for key, name, *its in rows if times[key] == 1},
+        )
+
+
+def keys_of(payout: UUID, generations: Iterable[int]) -> list[str]:
+    """Return the keys to load for these generations of a payout's key. Payments rarely come back more often."""
+    return [
+        numbered(key_of(str(payout), generation), time)
+        for generation in generations
+        for time in range(1, _TIMES + 1)
+        for key_of in (settled_key, returned_key)
+    ]
+
+
+async def settlement(
+    connection: AsyncConnection, payout: UUID, generation: int, loaded: Loaded = Loaded()
+) -> Settlement:
+    """Return what the books show for a payout in one generation of its key; what is ``loaded`` is not read again."""
     name, back = str(payout), 0
-    while (settled := await find(connection, numbered(settled_key(name, generation), back + 1))) is not None:
-        if await find(connection, numbered(returned_key(name, generation), back + 1)) is None:
+    while (settled := await _find(connection, numbered(settled_key(name, generation), back + 1), loaded)) is not None:
+        if await _find(connection, numbered(returned_key(name, generation), back + 1), loaded) is None:
             break
         back += 1
     return Settlement(back, settled)
+
+
+async def _find(connection: AsyncConnection, key: str, loaded: Loaded) -> Posted | None:
+    return loaded.posted.get(key) if key in loaded.keys else await find(connection, key)
 
 
 class Credit(NamedTuple):
@@ -90,18 +128,31 @@ async def credit_entries(
     ]
 
 
-_POST: Final = text("""
-WITH posted AS (
+#: Two parts of a WITH that post the entry of `values`, unless one with its key is posted.
+POSTING: Final = """
+posted AS (
     INSERT INTO ledger_transaction (id, key, description, posted_at, program, referral_id)
-    VALUES (:id, :key, :description, :at, :program, :referral)
+    SELECT CAST(:transaction AS uuid), CAST(:key AS text), :description, CAST(:at AS timestamptz), :program, :referral
+    WHERE CAST(:key AS text) IS NOT NULL
     ON CONFLICT (key) DO NOTHING RETURNING id
 ), lines AS (
     INSERT INTO posting (transaction_id, account, amount_minor, currency)
     SELECT posted.id, l.account, l.amount_minor, :currency
     FROM posted CROSS JOIN unnest(CAST(:accounts AS text[]), CAST(:amounts AS bigint[])) AS l(account, amount_minor)
-)
-SELECT count(*) > 0 FROM posted
-""")
+)"""
+
+_POST: Final = text(f"WITH {POSTING} SELECT count(*) > 0 FROM posted")  # noqa: S608 (a constant of ours)
+
+#: A list of what the books show under the ``:keys``, for `Loaded`.
+POSTED: Final = """(
+    SELECT coalesce(json_agg(json_build_array(its.key, its.id, its.amount_minor, its.currency, its.credited)), '[]')
+    FROM (
+        SELECT t.key, t.id, CAST(sum(p.amount_minor) FILTER (WHERE p.amount_minor > 0) AS bigint) AS amount_minor,
+               p.currency, min(p.account) FILTER (WHERE p.amount_minor < 0) AS credited
+        FROM ledger_transaction t JOIN posting p ON p.transaction_id = t.id
+        WHERE t.key = ANY(CAST(:keys AS text[])) GROUP BY t.id, p.currency
+    ) AS its
+)"""
 
 _FIND: Final = text("""
 SELECT t.id, sum(p.amount_minor) FILTER (WHERE p.amount_minor > 0) AS amount_minor, p.currency,

@@ -187,18 +187,20 @@ SELECT DISTINCT program FROM program_version
 WHERE jsonb_typeof(terms->'payouts'->'timing') = 'object' ORDER BY program
 """)
 
-_WAKE_ONCE_OVER: Final = text(
-    outbox.wakeups(
-        WakeupKind.CYCLE_DUE,
-        "CAST(:cycle AS text)",
-        "CAST(:cycle AS uuid)",
-        spelled(
-            """WHERE NOT EXISTS (
-        SELECT 1 FROM payout WHERE cycle_id = CAST(:cycle AS uuid) AND state NOT IN :at_rest
+_OVER: Final = spelled(
+    """WHERE CAST(:cycle AS uuid) IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM payout WHERE cycle_id = CAST(:cycle AS uuid) AND state NOT IN :at_rest{besides}
     )""",
-            at_rest=AT_REST,
-        ),
-    )
+    at_rest=AT_REST,
+)
+
+#: The SQL that wakes a ``:cycle`` as `wake_once_over` does, in the statement that brings its payout ``:id`` to rest.
+WAKING_ONCE_OVER: Final = outbox.wakeups(
+    WakeupKind.CYCLE_DUE, "CAST(:cycle AS text)", "CAST(:cycle AS uuid)", _OVER.format(besides=" AND id <> :id")
+)
+
+_WAKE_ONCE_OVER: Final = text(
+    outbox.wakeups(WakeupKind.CYCLE_DUE, "CAST(:cycle AS text)", "CAST(:cycle AS uuid)", _OVER.format(besides=""))
 )
 
 _ROW: Final = text("SELECT * FROM payout_cycle WHERE id = :id")

@@ -205,16 +205,32 @@ async def chain_problems(connection: AsyncConnection, keys: KeyRing) -> list[str
     return problems
 
 
-async def end_problem(connection: AsyncConnection, since: int, keys: KeyRing) -> str | None:
+@dataclass(frozen=True, slots=True)
+class End:
+    """The signed end of the chain, and how many decisions there are from each of some numbers up to it (``found``)."""
+
+    seq: int
+    hash: str
+    key_id: str
+    signature: str
+    there: bool
+    found: Mapping[int, int]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any] | None) -> "End | None":
+        """Return the end from what a statement read by `END`; None if the chain has none."""
+        return None if document is None else cls(**{**document, "found": dict(document["found"])})
+
+
+def end_problem(end: End | None, since: int, keys: KeyRing) -> str | None:
     """Return in one sentence why the end of the chain can't be trusted; None if no decision is missing.
 
     Checks that every decision from number ``since`` up to the signed head exists. This is the only way to notice that
     a denial was deleted.
     """
-    end = (await connection.execute(_END, {"since": since})).one_or_none()
     if end is None or not keys.verifies(end.key_id, messages.of_head(end.seq, end.hash), end.signature):
         return "the head of the register of decisions carries no signature that we believe"
-    if not end.there or end.found < end.seq - since + 1:
+    if not end.there or end.found.get(since, 0) < end.seq - since + 1:
         return "decisions that were made since are missing from the register"
     return None
 
@@ -356,8 +372,21 @@ INSERT INTO decision_effect (decision_id, effect, at, why)
 SELECT id, :effect, :at, :why FROM unnest(CAST(:ids AS uuid[])) AS decided(id) ON CONFLICT DO NOTHING
 """)
 
-_END: Final = text("""
-SELECT h.*, EXISTS (SELECT 1 FROM decision d WHERE d.seq = h.seq AND d.hash = h.hash) AS there,
-       (SELECT count(*) FROM decision d WHERE d.seq BETWEEN :since AND h.seq) AS found
-FROM decision_head h
-""")
+#: The document of `End`. It counts from each decision on the ``:referrals``, and reads no part of the chain twice.
+END: Final = """(
+    SELECT json_build_object(
+        'seq', h.seq, 'hash', h.hash, 'key_id', h.key_id, 'signature', h.signature,
+        'there', EXISTS (SELECT 1 FROM decision d WHERE d.seq = h.seq AND d.hash = h.hash),
+        'found', (
+            SELECT coalesce(json_agg(json_build_array(part.seq, part.found)), '[]') FROM (
+                SELECT own.seq, CAST(sum((
+                    SELECT count(*) FROM decision d WHERE d.seq >= own.seq AND d.seq < coalesce(own.next, h.seq + 1)
+                )) OVER (ORDER BY own.seq DESC) AS bigint) AS found
+                FROM (
+                    SELECT seq, lead(seq) OVER (ORDER BY seq) AS next FROM decision
+                    WHERE referral_id = ANY(CAST(:referrals AS text[])) AND seq <= h.seq
+                ) AS own
+            ) AS part
+        )
+    ) FROM decision_head h
+)"""

@@ -20,11 +20,13 @@ from referral_rewards.domain.books.ledger import Deduction, DeductionKind
 from referral_rewards.domain.clawbacks.states import OFFSETS, ClawbackKind, ClawbackState, takes_of_offset
 from referral_rewards.domain.payees import tax_thresholds
 from referral_rewards.domain.payouts import rail_catalogue
+from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.clawbacks import reversals as clawback_authority
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import Lock, lock_all
 from referral_rewards.register.payees import withholding
+from referral_rewards.register.payees.rows import Heard
 from referral_rewards.register.payees.withholding import Part
 
 #: The number of locks that payees share, taken in ascending order: one file may concern very many payees.
@@ -72,27 +74,27 @@ async def free(connection: AsyncConnection, payout: UUID) -> None:
     await connection.execute(_FREE, {"payout": payout})
 
 
-async def of_payout(connection: AsyncConnection, payout: UUID) -> tuple[Deduction, ...]:
-    """Return the live deductions of a payout, as the books post them."""
-    rows = await connection.execute(_OF_PAYOUT, {"payout": payout})
-    return tuple(Deduction(DeductionKind(row.kind), row.source, int(row.amount_minor)) for row in rows)
+def of(rows: Iterable[Sequence[Any]]) -> tuple[Deduction, ...]:
+    """Return a payout's live deductions, as the books post them, from what a statement read by `LIVE`."""
+    return tuple(Deduction(DeductionKind(kind), source, int(amount_minor)) for kind, source, amount_minor in rows)
 
 
 async def unauthorised(
     connection: AsyncConnection,
-    payout: Any,
+    payout: Payout,
     planned_at: datetime,
     parts: Sequence[Part],
     lowered_by: Collection[Deduction],
+    told: Collection[Heard],
     keys: KeyRing,
 ) -> str | None:
     """Return in one sentence why a deduction is not authorised; None if a decision or tax form supports each.
 
-    ``payout`` is its row, ``parts`` are its legs and ``lowered_by`` its deductions (`of_payout`). A changed row alone
-    must not make anyone be paid less.
+    ``payout`` is its row, ``parts`` are its legs, ``lowered_by`` its deductions and ``told`` the forms that its payee
+    filed. A changed row alone must not make anyone be paid less.
     """
     kept = [each for each in lowered_by if each.kind is DeductionKind.WITHHOLDING]
-    if (why := await withholding.unfounded(connection, payout, planned_at, parts, kept)) is not None:
+    if (why := withholding.unfounded(payout, planned_at, parts, kept, told)) is not None:
         return why
     if len(kept) == len(lowered_by):
         return None
@@ -139,9 +141,11 @@ ON CONFLICT (payout_id, kind, source) DO UPDATE SET amount_minor = excluded.amou
 
 _FREE: Final = text("UPDATE payout_deduction SET live = false WHERE payout_id = :payout AND live")
 
-_OF_PAYOUT: Final = text("""
-SELECT kind, source, amount_minor FROM payout_deduction WHERE payout_id = :payout AND live ORDER BY kind, source
-""")
+#: A list of the live deductions of the payout ``:id``, for `of`.
+LIVE: Final = """(
+    SELECT coalesce(json_agg(json_build_array(kind, source, amount_minor) ORDER BY kind, source), '[]')
+    FROM payout_deduction WHERE payout_id = :id AND live
+)"""
 
 # Each offset with the total that all live deductions keep for it, including those of settled payouts.
 _OFFSETS_OF: Final = statement(

@@ -22,6 +22,8 @@ from referral_rewards.domain.payouts.states import OVER, PayoutState
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.register import programs
 
+#: What `TOLD` reads of each form.
+_FILED: Final = TypeAdapter(list[tuple[dict[str, Any], datetime, str, str, datetime]])
 _UTC: Final = calendar.zone("UTC")
 
 
@@ -65,6 +67,14 @@ def filed(payees: Collection[str], documents: Sequence[Mapping[str, Any]]) -> Ma
 
 def _forms(told: Mapping[str, Sequence[Heard]]) -> Mapping[str, Sequence[TaxForm]]:
     return {payee: [each.form for each in its] for payee, its in told.items()}
+
+
+def told(rows: Sequence[Any]) -> tuple[Heard, ...]:
+    """Return the forms that a payee filed, in no particular order, from what a statement read by `TOLD`."""
+    return tuple(
+        Heard(tax_forms.read(data, occurred_at, source, event_id), received_at)
+        for data, occurred_at, source, event_id, received_at in _FILED.validate_python(rows)
+    )
 
 
 async def forms(connection: AsyncConnection, payees: Collection[str]) -> Mapping[str, Sequence[TaxForm]]:
@@ -176,6 +186,16 @@ CROSS JOIN LATERAL (
 ) AS f
 """
 _FORMS: Final = text(FORMS)
+
+#: A list of the forms that the ``:payee`` filed, for `told`.
+TOLD: Final = """(
+    SELECT coalesce(json_agg(json_build_array(f.data, f.occurred_at, f.source, f.event_id, f.received_at)), '[]')
+    FROM (SELECT fact_id FROM fact_key WHERE key = 'payee:' || :payee OFFSET 0) AS fk
+    CROSS JOIN LATERAL (
+        SELECT occurred_at, received_at, source, event_id, data FROM fact
+        WHERE id = fk.fact_id AND type = 'payee.tax_form_filed' OFFSET 0
+    ) AS f
+)"""
 
 _TERMS_OF: Final = text("""
 SELECT l.id, r.program, r.version FROM leg l JOIN referral r ON r.id = l.referral_id

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -14,8 +14,10 @@ from referral_rewards.domain.books.ledger import Deduction
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
 from referral_rewards.domain.payees.tax_forms import TaxForm
 from referral_rewards.domain.payouts import rail_catalogue
+from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.register.payees import rows as payees
+from referral_rewards.register.payees.rows import Heard
 
 #: A form received this shortly before a payment was planned may not have been seen by the plan.
 _JUST_HEARD: Final = timedelta(minutes=5)
@@ -61,17 +63,16 @@ def by_regime(parts: Iterable[Part], forms: Sequence[TaxForm], at: datetime) -> 
     return [Withheld(regime, minor, percents[regime]) for regime, minor in sorted(gross.items())]
 
 
-async def unfounded(
-    connection: AsyncConnection, payout: Any, planned_at: datetime, parts: Sequence[Part], kept: Collection[Deduction]
+def unfounded(
+    payout: Payout, planned_at: datetime, parts: Sequence[Part], kept: Collection[Deduction], told: Collection[Heard]
 ) -> str | None:
     """Return in one sentence why the withheld amounts do not match a form of the payee; None if each regime's does.
 
-    ``payout`` is its row, ``parts`` are its legs and ``kept`` are its withholdings.
+    ``payout`` is its row, ``parts`` are its legs, ``kept`` are its withholdings, and ``told`` is what its payee filed.
     """
     if payout.rail not in rail_catalogue.CATALOGUE:
         return f"no rail is called {payout.rail!r}"
     step_minor = rail_catalogue.step_minor(payout.rail, payout.currency)
-    told = (await payees.heard(connection, [payout.payee]))[payout.payee]
     known = [each.form for each in told if each.heard_at <= planned_at - _JUST_HEARD]
     left = {each.source: each.amount_minor for each in kept}
     for its in by_regime(parts, known, planned_at):

@@ -5,13 +5,14 @@ again.
 """
 
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.money_acts import ROLES, ActSubject, MoneyAct
 from referral_rewards.domain.labels import label
+from referral_rewards.domain.payouts.answering import Moves, paid
+from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import REFUSALS, PayoutState
 from referral_rewards.register import payout_history
 from referral_rewards.register.decisions import chain as decisions
@@ -74,8 +75,8 @@ def _said(decision: Decision) -> str:
     return f"{done} by {decision.user}: {why}"
 
 
-async def _apply(connection: AsyncConnection, row: Any, decision: Decision, now: datetime) -> None:
-    state, why = PayoutState(row.state), _said(decision)
+async def _apply(connection: AsyncConnection, row: Payout, decision: Decision, now: datetime) -> None:
+    state, why = row.state, _said(decision)
     match decision.kind:
         case _A.RETRY_PAYOUT if state in REFUSALS:
             await generations.begin_next(connection, row, now)
@@ -84,9 +85,9 @@ async def _apply(connection: AsyncConnection, row: Any, decision: Decision, now:
             await payout_rows.move(connection, row.id, PayoutState.APPROVED, now, None, None, timedelta(0))
         case _A.SETTLE_PAYOUT:
             assert decision.details is not None
-            await payout_rows.move(connection, row.id, PayoutState.SETTLED, now, why, decision.details["reference"])
-            given_up = await endings.is_given_up(connection, row.id)
-            await endings.settled(connection, row, now, given_up=given_up)
+            its = await endings.surroundings(connection, row, ())
+            moves = Moves(PayoutState.SETTLED, why, decision.details["reference"], paid(given_up=its.known.given_up))
+            await endings.save(connection, row, (), moves, now, its, wakes_others=False)
         case _A.REFUSE_PAYOUT:
             # A payout that was given up has nothing left to release: it goes back to cancelled.
             given_up = await endings.is_given_up(connection, row.id)

@@ -16,6 +16,7 @@ from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.cycles.grouping import cycle_payout_id
 from referral_rewards.domain.payouts.advice import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
+from referral_rewards.domain.payouts.payout import Leg, Payout
 from referral_rewards.domain.payouts.states import PaymentRequest, payout_id
 from referral_rewards.domain.referrals.inquiries import Answers
 from referral_rewards.register import programs
@@ -27,7 +28,7 @@ from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees.withholding import Part
-from referral_rewards.register.referrals import cases as claims
+from referral_rewards.register.payouts.grounds import Grounds
 from referral_rewards.register.referrals.cases import open_case
 from referral_rewards.register.referrals.inquiries import question_of
 
@@ -53,21 +54,21 @@ class Share:
     """A payout's legs of one referral, the referral's locked row, and the sources' current answers."""
 
     row: Any
-    legs: Sequence[Any]
+    legs: Sequence[Leg]
     answers: Answers | None
 
 
-def shares(rows: Collection[Any], legs: Sequence[Any], answers: Mapping[str, Answers]) -> tuple[Share, ...]:
+def shares(rows: Collection[Any], legs: Sequence[Leg], answers: Mapping[str, Answers]) -> tuple[Share, ...]:
     """Return a payout's ``legs`` as shares, one for each referral in ``rows``. The caller holds these rows."""
     return tuple(Share(row, [leg for leg in legs if leg.referral_id == row.id], answers.get(row.id)) for row in rows)
 
 
 async def check_whole(
-    connection: AsyncConnection, payout: Any, planned_at: datetime, its: Sequence[Share], keys: KeyRing
+    connection: AsyncConnection, payout: Payout, its: Sequence[Share], grounds: Grounds, keys: KeyRing
 ) -> None:
     """Return if the payout pays exactly these legs less its authorised deductions; else raise.
 
-    Its id follows from the legs, so a second payout can't pay a leg that was paid. ``planned_at`` comes from its
+    Its id follows from the legs, so a second payout can't pay a leg that was paid. When it was planned comes from its
     history: a tax form filed after that withholds nothing from it.
 
     Raises:
@@ -76,9 +77,9 @@ async def check_whole(
     legs = [leg for share in its for leg in share.legs]
     if not legs:
         raise NotAuthorised("it pays no leg")
-    lowered_by = await deductions.of_payout(connection, payout.id)
+    lowered_by, planned_at = grounds.deductions, grounds.dates.planned_at or payout.updated_at
     parts = await _parts(connection, its)
-    if (why := await deductions.unauthorised(connection, payout, planned_at, parts, lowered_by, keys)) is not None:
+    if why := await deductions.unauthorised(connection, payout, planned_at, parts, lowered_by, grounds.told, keys):
         raise NotAuthorised(why)
     frozen = PaymentRequest(
         payout_id=payout.id,
@@ -95,12 +96,12 @@ async def check_whole(
         frozen.amount_minor,
         frozen.currency,
     )
-    of_cycle = payout.cycle_id is not None
-    if of_cycle and payout.id != cycle_payout_id(payout.cycle_id, payout.payee, payout.rail, payout.currency):
+    cycle = payout.cycle_id
+    if cycle is not None and payout.id != cycle_payout_id(cycle, payout.payee, payout.rail, payout.currency):
         raise NotAuthorised("it is not the payout that its cycle makes to this payee")
     if await _paid_by_another(connection, legs):
         raise NotAuthorised("the books show that another payout paid what it pays")
-    if of_cycle and not await cycle_list.lists(connection, payout):
+    if cycle is not None and not await cycle_list.lists(connection, payout):
         raise NotAuthorised("it is not the payout that stands on the list of its cycle")
     alike = {(leg.beneficiary, leg.currency, leg.rail, leg.destination, leg.program) for leg in legs}
     if not as_frozen or len(alike) != 1:
@@ -118,7 +119,7 @@ async def _parts(connection: AsyncConnection, its: Sequence[Share]) -> Sequence[
     return found
 
 
-async def _paid_by_another(connection: AsyncConnection, legs: Sequence[Any]) -> bool:
+async def _paid_by_another(connection: AsyncConnection, legs: Sequence[Leg]) -> bool:
     """Return whether another payout already paid one of the legs.
 
     That payout's current legs then total less than the books say it settled.
@@ -133,7 +134,7 @@ async def _paid_by_another(connection: AsyncConnection, legs: Sequence[Any]) -> 
 
 
 async def verify(
-    connection: AsyncConnection, payout: Any, share: Share, now: datetime, keys: KeyRing
+    connection: AsyncConnection, payout: Payout, share: Share, grounds: Grounds, now: datetime, keys: KeyRing
 ) -> timedelta | None:
     """Return if authorised people approved this share of the payout; else raise.
 
@@ -149,7 +150,8 @@ async def verify(
         raise NotAuthorised("it pays no leg of the referral's current claim")
     if not await moves.holds(connection, row, keys):
         raise NotAuthorised("no signed decision moved it to its referrer")
-    held, as_stored = await claims.current(connection, row.claim_id)
+    stored = grounds.claims[row.claim_id]
+    held = stored.claim
     case = await open_case(connection, row, now)
     if case is None:
         raise NotAuthorised("no facts stand behind it")
@@ -158,12 +160,12 @@ async def verify(
     if answers is None or answers.question != question_of(case):
         raise SourcesSilent("what the sources were asked is not the question any more", SOON)
     again, _ = await build_claim(connection, case, answers)
-    genuine, forged = await decisions.on_referral(connection, row.id, keys)
-    await decisions.record_effect(connection, forged, "forged", now, "no signature that we believe")
-    made = [decision for decision in genuine if decision.claim_id == row.claim_id]
+    on_it = grounds.made_on(row.id)
+    await decisions.record_effect(connection, on_it.forged, "forged", now, "no signature that we believe")
+    made = [decision for decision in on_it.genuine if decision.claim_id == row.claim_id]
     signed = {decision.user for decision in made}
     # If the payout may have been sent, later changes of who may sign do not matter.
-    barred = await decisions.people(connection, signed) if payout.key_used_at is None else dict.fromkeys(signed, False)
+    barred = grounds.people if payout.key_used_at is None else dict.fromkeys(signed, False)
     if out := sorted({each.user for each in made if each.kind is DecisionKind.APPROVE and barred.get(each.user)}):
         raise ClaimChanged(f"{', '.join(out)}, who approved it, was barred since")
     signoffs = [decision.signoff for decision in made]
@@ -177,16 +179,16 @@ async def verify(
                 raise SourcesSilent("a source does not answer; nothing is paid meanwhile", SOURCE_AGAIN)
             raise ClaimChanged("the claim, or the ruling on it, changed since it was approved")
         raise NotAuthorised("no signed decision of enough people with the authority approves it")
-    if not _promised(payout, share.legs, again, as_stored.round):
+    if not _promised(payout, share.legs, again, stored.round):
         raise NotAuthorised("it does not pay what was approved")
-    if (why := await decisions.end_problem(connection, min(decision.seq for decision in made), keys)) is not None:
+    if (why := decisions.end_problem(grounds.end, min(decision.seq for decision in made), keys)) is not None:
         raise NotAuthorised(why)
     if strangers := sorted(user for user in signed if barred.get(user, True)):
         raise NotAuthorised(f"{', '.join(strangers)}, who decided on it, is not among the people who may")
     return case.ahead_at - case.now if case.ahead_at is not None else None
 
 
-def _promised(payout: Any, legs: Sequence[Any], claim: RewardClaim, round_: int) -> bool:
+def _promised(payout: Payout, legs: Sequence[Leg], claim: RewardClaim, round_: int) -> bool:
     """Return whether the claim promises each of the legs over the payout's rail, and the payout's id is theirs.
 
     The id of a cycle's payout is checked in `check_whole`.

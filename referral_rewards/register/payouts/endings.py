@@ -1,58 +1,94 @@
-"""Update the legs and the books when a payout ends: settled, returned by the provider, or cancelled.
+"""Save a payout's move with all that it entails, in one statement: its legs, the books, and whom it wakes.
 
-The caller holds the rows of the payout and its referrals, and writes the state in the same transaction.
+The caller holds the rows of the payout and its referrals.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.statuses import statement
+from models.statuses import spelled, statement
 from referral_rewards.domain.books import ledger as books
-from referral_rewards.domain.books.ledger import DeductionKind
+from referral_rewards.domain.books.ledger import Deduction, DeductionKind
 from referral_rewards.domain.clawbacks.states import REVERSAL_ENDED, ClawbackKind
-from referral_rewards.domain.payouts.states import LegState
+from referral_rewards.domain.payouts.answering import COMES_BACK, Ending, Known, Moves, Shown
+from referral_rewards.domain.payouts.payout import Payout
+from referral_rewards.domain.payouts.states import AT_REST, LegState, PayoutState
+from referral_rewards.register import outbox
 from referral_rewards.register.books import ledger
+from referral_rewards.register.books.ledger import Settlement
 from referral_rewards.register.clawbacks import offsets
+from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payees import deductions, tax_holds
 
 
-async def settled(connection: AsyncConnection, payout: Any, now: datetime, *, given_up: bool) -> None:
-    """Mark the legs as paid and book the settlement. A payout ``given_up`` (`is_given_up`) is booked as a loss."""
-    if given_up:
-        await _post(connection, payout, _loss(books.lost, payout), now, back=False)
-        return
-    await connection.execute(_LEGS_PAID, {"id": payout.id})
-    lowered_by = await deductions.of_payout(connection, payout.id)
-    entry = books.settled(
-        str(payout.id), payout.rail, payout.payee, payout.amount_minor, payout.currency,
-        deductions=lowered_by, generation=payout.generation,
-    )  # fmt: skip
-    await _post(connection, payout, entry, now, back=False)
-    if any(each.kind is DeductionKind.OFFSET for each in lowered_by):
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What saving a payout's move needs beside its row, and what deciding on it needs (``known``).
+
+    ``deductions`` are those that lower it, ``booked`` is what the books show under its current key, and ``moving`` are
+    those of its referrals that have another payout not at rest.
+    """
+
+    known: Known
+    deductions: tuple[Deduction, ...]
+    booked: Settlement
+    moving: frozenset[str]
+
+
+async def surroundings(connection: AsyncConnection, payout: Payout, named: Sequence[str]) -> Surroundings:
+    """Return the surroundings of a payout and of the referrals ``named``. The caller holds their rows."""
+    keys = ledger.keys_of(payout.id, [payout.generation])
+    row = (await connection.execute(_SURROUNDINGS, {"id": payout.id, "named": list(named), "keys": keys})).one()
+    booked = ledger.Loaded.of(keys, row.posted)
+    return Surroundings(
+        Known(row.given_up, tuple(Shown(*each) for each in row.shown), row.paid_otherwise, int(row.ours_minor)),
+        deductions.of(row.deductions),
+        await ledger.settlement(connection, payout.id, payout.generation, booked),
+        frozenset(row.moving),
+    )
+
+
+async def save(
+    connection: AsyncConnection,
+    payout: Payout,
+    named: Sequence[str],
+    moves: Moves,
+    now: datetime,
+    its: Surroundings,
+    again_after: timedelta | None = None,
+    *,
+    wakes_others: bool = True,
+) -> None:
+    """Save a payout's next state and when its workflow next acts by itself, update its legs and the books, and wake its
+    referrals (``named``) and its cycle.
+
+    If it came to rest, a referral is woken only once all its payouts are at rest. Without ``wakes_others`` the caller
+    wakes them.
+    """
+    at_rest = moves.to in AT_REST
+    state = {"id": payout.id, "state": moves.to, "reference": moves.reference, "why": moves.why, "at": now}
+    settled_at = now if moves.to is PayoutState.SETTLED else None
+    due_at = now + again_after if again_after is not None else None
+    legs_from, legs_to = _LEGS.get(moves.ending, (None, None))
+    woken = [each for each in named if not at_rest or each not in its.moving]
+    wakes = {"woken": woken if wakes_others else [], "cycle": payout.cycle_id if at_rest and wakes_others else None}
+    follows = {"settled": settled_at, "due": due_at, "legs_from": legs_from, "legs_to": legs_to}
+    await connection.execute(_SAVE, {**state, **follows, **wakes, **_posting(payout, moves.ending, its, now)})
+    if moves.ending is Ending.PAID and any(each.kind is DeductionKind.OFFSET for each in its.deductions):
         await offsets.recovered(connection, payout.id, now)
+    if moves.ending is Ending.OWED_AGAIN:
+        # The legs stay with this payout, so nothing else pays them until a person decides.
+        await offsets.given_back(connection, payout.id, now)
 
 
-async def returned(connection: AsyncConnection, payout: Any, now: datetime, *, given_up: bool) -> None:
-    """Mark the legs as owed again. They stay with this payout, so nothing else pays them until a person decides."""
-    if given_up:
-        await _post(connection, payout, _loss(books.lost_no_more, payout), now, back=True)
-        return
-    await connection.execute(_LEGS_OWED, {"id": payout.id})
-    entry = books.returned(
-        str(payout.id), payout.rail, payout.payee, payout.amount_minor, payout.currency,
-        deductions=await deductions.of_payout(connection, payout.id), generation=payout.generation,
-    )  # fmt: skip
-    await _post(connection, payout, entry, now, back=True)
-    await offsets.given_back(connection, payout.id, now)
-
-
-async def cancelled(connection: AsyncConnection, payout: Any, now: datetime) -> None:
+async def cancelled(connection: AsyncConnection, payout: Payout, now: datetime) -> None:
     """Cancel the legs, release their accruals, and free the payout's deductions."""
     for leg in (await connection.execute(_CANCEL_LEGS, {"id": payout.id})).all():
         entry = books.released(str(leg.id), leg.program, leg.beneficiary, leg.amount_minor, leg.currency)
@@ -68,54 +104,70 @@ async def is_given_up(connection: AsyncConnection, payout: UUID) -> bool:
     return (await connection.execute(_IS_GIVEN_UP, {"id": payout})).one_or_none() is not None
 
 
-async def taken_back_by_us(connection: AsyncConnection, payout: UUID) -> int:
-    """Return how much our own reversals took back at the provider, or may have, in minor units; that is no bounce."""
-    return int((await connection.execute(_REVERSED, {"id": payout})).scalar_one())
+def _posting(payout: Payout, ending: Ending | None, its: Surroundings, now: datetime) -> Mapping[str, object]:
+    entry = None if ending is None else _entry(payout, ending, its)
+    program = "" if entry is None else payout.body["program"]
+    return ledger.values(entry, program=program, referral=payout.referral_id or "", at=now)
 
 
-async def paid_otherwise(connection: AsyncConnection, payout: UUID) -> bool:
-    """Return whether a person settled the payout as paid in another way than under its key.
+def _entry(payout: Payout, ending: Ending, its: Surroundings) -> books.Entry | None:
+    """Return the entry of a payment or its return; None if the books already show it.
 
-    What the provider shows for that key then says nothing about the payment.
+    The entry's key is numbered, because a returned payment may be paid again under the same key.
     """
-    return (await connection.execute(_OTHERWISE, {"id": payout})).one_or_none() is not None
+    if (its.booked.stands is not None) is not (ending in COMES_BACK):
+        return None
+    entry = _OF_LOSS[ending](payout) if ending in _OF_LOSS else _OF_REWARD[ending](payout, its.deductions)
+    return replace(entry, key=books.numbered(entry.key, its.booked.back + 1))
 
 
-def _loss(entry_of: Callable[..., books.Entry], payout: Any) -> books.Entry:
-    return entry_of(
+def _settled(payout: Payout, deductions: Sequence[Deduction]) -> books.Entry:
+    return books.settled(
+        str(payout.id), payout.rail, payout.payee, payout.amount_minor, payout.currency,
+        deductions=deductions, generation=payout.generation,
+    )  # fmt: skip
+
+
+def _returned(payout: Payout, deductions: Sequence[Deduction]) -> books.Entry:
+    return books.returned(
+        str(payout.id), payout.rail, payout.payee, payout.amount_minor, payout.currency,
+        deductions=deductions, generation=payout.generation,
+    )  # fmt: skip
+
+
+def _lost(payout: Payout) -> books.Entry:
+    return books.lost(
         str(payout.id), payout.rail, payout.body["program"], payout.amount_minor, payout.currency,
         generation=payout.generation,
     )  # fmt: skip
 
 
-async def _post(connection: AsyncConnection, payout: Any, entry: books.Entry, now: datetime, *, back: bool) -> None:
-    """Post a payment or its return (``back``), unless the books already show it.
-
-    The entry's key is numbered, because a returned payment may be paid again under the same key.
-    """
-    booked = await ledger.settlement(connection, payout.id, payout.generation)
-    if (booked.stands is not None) is back:
-        its = replace(entry, key=books.numbered(entry.key, booked.back + 1))
-        await ledger.post(connection, its, program=payout.body["program"], referral=payout.referral_id or "", at=now)
+def _lost_no_more(payout: Payout) -> books.Entry:
+    return books.lost_no_more(
+        str(payout.id), payout.rail, payout.body["program"], payout.amount_minor, payout.currency,
+        generation=payout.generation,
+    )  # fmt: skip
 
 
-_LEGS_PAID: Final = statement(
-    """
-UPDATE leg SET state = :paid
-WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = :reserved
-""",
-    paid=LegState.PAID,
-    reserved=LegState.RESERVED,
-)
+_OF_REWARD: Final = {Ending.PAID: _settled, Ending.OWED_AGAIN: _returned}
+_OF_LOSS: Final = {Ending.LOST: _lost, Ending.LOST_NO_MORE: _lost_no_more}
 
-_LEGS_OWED: Final = statement(
-    """
-UPDATE leg SET state = :reserved
-WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = :paid
-""",
-    paid=LegState.PAID,
-    reserved=LegState.RESERVED,
-)
+#: From which state to which the legs go that a payout pays.
+_LEGS: Final[Mapping[Ending | None, tuple[LegState, LegState]]] = {
+    Ending.PAID: (LegState.RESERVED, LegState.PAID),
+    Ending.OWED_AGAIN: (LegState.PAID, LegState.RESERVED),
+}
+
+_SAVE: Final = text(f"""
+WITH legs AS (
+    UPDATE leg SET state = :legs_to
+    WHERE id IN (SELECT leg_id FROM payout_leg WHERE payout_id = :id AND live) AND state = CAST(:legs_from AS text)
+), {ledger.POSTING}, {outbox.wakeups_of_referrals(WakeupKind.PAYOUT_SETTLED, "CAST(:woken AS text[])", ":id")},
+over AS ({cycles.WAKING_ONCE_OVER})
+UPDATE payout SET state = :state, provider_reference = coalesce(:reference, provider_reference), why = :why,
+                  settled_at = :settled, due_at = :due, updated_at = :at
+WHERE id = :id
+""")  # noqa: S608 (words of ours alone)
 
 _CANCEL_LEGS: Final = statement(
     """
@@ -129,16 +181,6 @@ RETURNING *
 
 _UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE payout_id = :id AND live")
 
-_REVERSED: Final = statement(
-    """
-SELECT coalesce(sum(CASE WHEN state = ANY(:ended) THEN recovered_minor
-                         ELSE amount_minor END), 0)
-FROM clawback WHERE payout_id = :id AND kind = :reverse AND first_sent_at IS NOT NULL
-""",
-    ended=REVERSAL_ENDED,
-    reverse=ClawbackKind.REVERSE,
-)
-
 #: A condition on a payout `p`: it was sent, and pays nothing any more (`is_given_up`).
 GIVEN_UP: Final = """
 (p.first_sent_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM payout_leg WHERE payout_id = p.id AND live OFFSET 0))
@@ -146,10 +188,30 @@ GIVEN_UP: Final = """
 
 _IS_GIVEN_UP: Final = text(f"SELECT 1 FROM payout p WHERE p.id = :id AND {GIVEN_UP}")  # noqa: S608 (ours)
 
-#: A condition on a payout `p`: a person settled it (`paid_otherwise`).
+#: A condition on a payout `p`: a person settled it as paid in another way (`Known.paid_otherwise`).
 PAID_OTHERWISE: Final = """
 EXISTS (SELECT 1 FROM decision d JOIN decision_effect e ON e.decision_id = d.id AND e.effect = 'applied'
         WHERE d.claim_id = p.id AND d.kind = 'settle_payout' AND d.reason <> 'found_at_provider')
 """
 
-_OTHERWISE: Final = text(f"SELECT 1 FROM payout p WHERE p.id = :id AND {PAID_OTHERWISE}")  # noqa: S608 (ours)
+_SURROUNDINGS: Final = text(
+    spelled(
+        f"""
+SELECT {GIVEN_UP} AS given_up, {PAID_OTHERWISE} AS paid_otherwise, {ledger.POSTED} AS posted, (
+    SELECT coalesce(json_agg(json_build_array(reference, why)), '[]') FROM payout_step
+    WHERE payout_id = p.id AND state = :in_review
+) AS shown, (
+    SELECT coalesce(sum(CASE WHEN state IN :ended THEN recovered_minor ELSE amount_minor END), 0)
+    FROM clawback WHERE payout_id = p.id AND kind = :reverse AND first_sent_at IS NOT NULL
+) AS ours_minor, {deductions.LIVE} AS deductions, ARRAY(
+    SELECT DISTINCT l.referral_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id JOIN payout o ON o.id = pl.payout_id
+    WHERE l.referral_id = ANY(CAST(:named AS text[])) AND pl.live AND o.id <> p.id AND o.state NOT IN :at_rest
+) AS moving
+FROM payout p WHERE p.id = :id
+""",  # noqa: S608 (conditions of ours alone)
+        in_review=PayoutState.MANUAL_REVIEW,
+        ended=REVERSAL_ENDED,
+        reverse=ClawbackKind.REVERSE,
+        at_rest=AT_REST,
+    )
+)

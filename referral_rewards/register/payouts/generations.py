@@ -10,18 +10,19 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
+from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.rail_catalogue import SAY_WHAT_THEY_HOLD
 from referral_rewards.domain.payouts.states import REFUSALS, PayoutState, provider_key
 from referral_rewards.register import payout_history
-from referral_rewards.register.books import ledger
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.payouts import rows as payout_rows
 from referral_rewards.register.payouts.digest import payout_digest
+from referral_rewards.register.payouts.grounds import Grounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,15 @@ class Earlier:
     reference: str | None
 
 
-async def flaw(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str | None:
+async def flaw(connection: AsyncConnection, payout: Payout, grounds: Grounds, keys: KeyRing) -> str | None:
     """Return in one sentence why the generation in the row can't be trusted; None if it can.
 
     Anyone who can write to the database can change a row, but not a signature; and the books show what was settled.
     """
     if payout.provider_key != provider_key(payout.id, payout.generation):
         return "the stored key is not its own"
-    for generation in range(1, payout.generation + 1):
-        if (await ledger.settlement(connection, payout.id, generation)).stands is not None:
-            return "the books show that it was settled already"
+    if grounds.settled_already:
+        return "the books show that it was settled already"
     if payout.generation == 1:
         return None
     steps = await payout_history.of(connection, payout.id)
@@ -59,7 +59,7 @@ async def flaw(connection: AsyncConnection, payout: Any, keys: KeyRing) -> str |
     return None
 
 
-async def earlier(connection: AsyncConnection, payout: Any) -> Sequence[Earlier]:
+async def earlier(connection: AsyncConnection, payout: Payout) -> Sequence[Earlier]:
     """Return the keys before the current one, oldest first."""
     if payout.generation == 1:
         return ()
@@ -72,7 +72,7 @@ async def earlier(connection: AsyncConnection, payout: Any) -> Sequence[Earlier]
     ]
 
 
-async def begin_next(connection: AsyncConnection, payout: Any, now: datetime) -> None:
+async def begin_next(connection: AsyncConnection, payout: Payout, now: datetime) -> None:
     """Give the payout the next generation of its key, unused so far. The caller has recorded who released it."""
     generation = payout.generation + 1
     asked = {"id": payout.id, "generation": generation, "key": provider_key(payout.id, generation), "at": now}
@@ -81,7 +81,8 @@ async def begin_next(connection: AsyncConnection, payout: Any, now: datetime) ->
 
 async def top_up(connection: AsyncConnection, payout: UUID, generation: int, now: datetime) -> bool:
     """Release the next generation of a payout that waits for funds; False if it has moved since."""
-    found = (await connection.execute(_HOLD, {"id": payout})).one()
+    found = await payout_rows.hold_alone(connection, payout)
+    assert found is not None
     if found.state != PayoutState.WAITING_FUNDS or found.generation != generation:
         return False
     its = [each for each in await payout_history.of(connection, payout) if each.generation == generation]
@@ -103,8 +104,6 @@ def _waits_for_funds_alone(payout: Any, steps: Sequence[Any]) -> bool:
     refused_at_once = PayoutState.WAITING_FUNDS in states and PayoutState.ACCEPTED not in states
     return refused_at_once and payout.rail in SAY_WHAT_THEY_HOLD
 
-
-_HOLD: Final = text("SELECT * FROM payout WHERE id = :id FOR UPDATE")
 
 _NEXT: Final = statement(
     """

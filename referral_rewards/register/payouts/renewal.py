@@ -17,18 +17,29 @@ from referral_rewards.domain.payouts.states import UNSENT, body_hash
 from referral_rewards.register.locks import dump
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payouts import rows as payout_rows
+from referral_rewards.register.payouts.rows import Held
 
 
-async def renew(connection: AsyncConnection, payout: UUID, at: datetime) -> bool:
-    """Freeze the payout again if an ended offset lowers it, and return whether it did. A sent payout never changes."""
-    if not await _outdated(connection, payout):
-        return False
+async def hold(connection: AsyncConnection, payout: UUID, at: datetime) -> Held:
+    """Lock the payout as `rows.hold` does, after freezing it again if an offset that lowers it has ended.
+
+    The payee is locked before the payout's row, so that row stays free until it is known whether to freeze it again.
+    """
+    rows = (await connection.execute(_HOLD, {"id": payout})).all()
+    if not rows[0].kept_off:
+        return payout_rows.held_by(connection, rows)
+    await _renew(connection, payout, at)
+    return await payout_rows.hold(connection, payout)
+
+
+async def _renew(connection: AsyncConnection, payout: UUID, at: datetime) -> None:
+    """Freeze the payout again if an ended offset lowers it. A sent payout never changes."""
     await payout_rows.hold_referrals(connection, payout)
-    found = await payout_rows.read(connection, payout)
-    await deductions.hold_payees(connection, [found.payee])
-    found = await payout_rows.hold_alone(connection, payout)
+    payee = (await payout_rows.read(connection, payout)).payee
+    await deductions.hold_payees(connection, [payee])
+    found = (await payout_rows.hold(connection, payout)).payout
     if found.first_sent_at is not None or found.state not in UNSENT or not await _outdated(connection, payout):
-        return False
+        return
     amount_minor = await deductions.plan(
         connection,
         payout,
@@ -41,24 +52,21 @@ async def renew(connection: AsyncConnection, payout: UUID, at: datetime) -> bool
     body: dict[str, Any] = {**found.body, "amount_minor": amount_minor}
     frozen = {"id": payout, "amount_minor": amount_minor, "body": dump(body), "hash": body_hash(body)}
     await connection.execute(_FREEZE, frozen)
-    return True
 
 
 async def _outdated(connection: AsyncConnection, payout: UUID) -> bool:
-    return bool((await connection.execute(_OUTDATED, {"payout": payout})).scalar_one())
+    return bool((await connection.execute(_OUTDATED, {"id": payout})).scalar_one())
 
 
-_OUTDATED: Final = statement(
-    """
-SELECT EXISTS (
+_LOWERED_BY_WHAT_ENDED: Final = """EXISTS (
     SELECT 1 FROM payout_deduction d
     JOIN clawback b ON b.id = CASE WHEN d.kind = :kept THEN CAST(d.source AS uuid) END
-    WHERE d.payout_id = :payout AND d.live AND d.kind = :kept AND b.state <> ALL(:offsets)
-)
-""",
-    kept=DeductionKind.OFFSET,
-    offsets=OFFSETS,
-)
+    WHERE d.payout_id = :id AND d.live AND d.kind = :kept AND b.state <> ALL(:offsets)
+)"""
+
+_OUTDATED: Final = statement(f"SELECT {_LOWERED_BY_WHAT_ENDED}", kept=DeductionKind.OFFSET, offsets=OFFSETS)
+
+_HOLD: Final = statement(payout_rows.holding(unless=_LOWERED_BY_WHAT_ENDED), kept=DeductionKind.OFFSET, offsets=OFFSETS)
 
 _LEGS: Final = text("SELECT leg_id FROM payout_leg WHERE payout_id = :payout AND live ORDER BY leg_id")
 

@@ -1,6 +1,7 @@
 """Load, lock and save the rows of a payout and its referrals, and wake the workflows that wait for it."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -9,12 +10,16 @@ from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutRow, ReferralRow
+from referral_rewards.domain.payouts.payout import Leg, Payout
 from referral_rewards.domain.payouts.states import AT_REST, PayoutState
 from referral_rewards.register import outbox, payout_history
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payout_history import Dates
 from referral_rewards.register.queue import upkeep
+
+#: Before the columns of the payout, in rows that hold a referral's too.
+_OWN: Final = "own_"
 
 _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
 _referrals = ReferralRow.__table__  # type: ignore[attr-defined]
@@ -24,7 +29,13 @@ class Held(NamedTuple):
     """The locked rows of a payout (None if there is none) and of the referrals whose legs it pays."""
 
     referrals: Sequence[Any]
-    row: Any
+    row: Payout | None
+
+    @property
+    def payout(self) -> Payout:
+        """The payout's row, for callers that know that there is one."""
+        assert self.row is not None
+        return self.row
 
     @property
     def named(self) -> Sequence[str]:
@@ -32,8 +43,35 @@ class Held(NamedTuple):
 
 
 async def hold(connection: AsyncConnection, payout: UUID) -> Held:
-    """Lock the rows of the payout's referrals, in order, and then its own."""
-    return Held(await hold_referrals(connection, payout), await hold_alone(connection, payout))
+    """Lock the rows of the payout's referrals, in order, and then its own, all in one statement."""
+    return held_by(connection, (await connection.execute(_HOLD_ALL, {"id": payout})).all())
+
+
+def held_by(connection: AsyncConnection, rows: Sequence[Any]) -> Held:
+    """Return what a statement of `holding` locked, from its rows."""
+    referrals = [row for row in rows if row.id is not None]
+    for row in referrals:
+        upkeep.watch(connection, row.id)
+    return Held(referrals, _payout_of(rows[0], _OWN) if rows[0].own_id is not None else None)
+
+
+def holding(unless: str = "false") -> str:
+    """Return the SQL that locks the payout ``:id`` as `hold` does; not its own row where ``unless`` holds.
+
+    Its rows, at least one, also say whether it does, as ``kept_off``.
+    """
+    # Counting the locked referrals first makes PostgreSQL lock the payout after them. Of a row that another transaction
+    # changed meanwhile it returns the newest version, as any `FOR UPDATE` does.
+    return f"""
+WITH off AS MATERIALIZED (SELECT {unless} AS kept_off), referrals AS MATERIALIZED (
+    SELECT * FROM referral WHERE id = ANY(ARRAY({_NAMED})) ORDER BY id FOR UPDATE
+), own AS MATERIALIZED (
+    SELECT p.* FROM payout p CROSS JOIN (SELECT count(*) AS held FROM referrals) AS first
+    WHERE p.id = :id AND first.held >= 0 AND NOT (SELECT kept_off FROM off) FOR UPDATE OF p
+)
+SELECT referrals.*, off.kept_off, {", ".join(f"own.{each.name} AS {_OWN}{each.name}" for each in fields(Payout))}
+FROM off LEFT JOIN own ON true LEFT JOIN referrals ON true ORDER BY referrals.id
+"""  # noqa: S608 (columns and conditions of ours alone)
 
 
 async def hold_referrals(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
@@ -44,12 +82,13 @@ async def hold_referrals(connection: AsyncConnection, payout: UUID) -> Sequence[
     return rows
 
 
-async def hold_alone(connection: AsyncConnection, payout: UUID) -> Any:
+async def hold_alone(connection: AsyncConnection, payout: UUID) -> Payout | None:
     """Lock only the payout's row, the second half of `hold`; other locks are taken in between."""
-    return (await connection.execute(_HOLD, {"id": payout})).one_or_none()
+    row = (await connection.execute(_HOLD, {"id": payout})).one_or_none()
+    return None if row is None else _payout_of(row)
 
 
-async def hold_to_its_history(connection: AsyncConnection, payout: Any, history: Dates) -> Any:
+async def hold_to_its_history(connection: AsyncConnection, payout: Payout, history: Dates) -> Payout:
     """Return the locked row, corrected if its history shows that the payout was sent earlier than the row says.
 
     A payout that may have been sent must be looked up first, and a changed row must not make it look unsent.
@@ -59,20 +98,15 @@ async def hold_to_its_history(connection: AsyncConnection, payout: Any, history:
     if (first_sent_at, key_used_at) == (payout.first_sent_at, payout.key_used_at):
         return payout
     mended = {"id": payout.id, "first_sent_at": first_sent_at, "key_used_at": key_used_at}
-    return (await connection.execute(_MEND, mended)).one()
+    return _payout_of((await connection.execute(_MEND, mended)).one())
 
 
-async def read(connection: AsyncConnection, payout: UUID) -> Any:
-    """Return the payout's row without a lock; None if there is no such payout."""
-    return (await connection.execute(_READ, {"id": payout})).one_or_none()
+async def read(connection: AsyncConnection, payout: UUID) -> Payout:
+    """Return the row of a payout that exists, without a lock."""
+    return _payout_of((await connection.execute(_READ, {"id": payout})).one())
 
 
-async def legs(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
-    """Return the payout's live legs, each with ``others``: the ids of other payouts that it was in."""
-    return (await connection.execute(_LEGS, {"id": payout})).all()
-
-
-def named_by(payout: Any, its: Iterable[Any]) -> Sequence[str]:
+def named_by(payout: Payout, its: Iterable[Leg]) -> Sequence[str]:
     """Return the ids of the referrals of these legs and of the payout itself, in locking order."""
     made_for = set() if payout.referral_id is None else {payout.referral_id}
     return sorted(made_for | {leg.referral_id for leg in its})
@@ -105,13 +139,12 @@ async def tell(connection: AsyncConnection, payout: Any, named: Sequence[str], t
 
 
 async def remark(
-    connection: AsyncConnection, payout: Any, why: str | None, now: datetime, again_after: timedelta | None
+    connection: AsyncConnection, payout: Payout, why: str | None, now: datetime, again_after: timedelta | None
 ) -> None:
     """Record why a payout stays in its state, and when its workflow acts next."""
-    await connection.execute(_REMARK, {"id": payout.id, "why": why})
-    if why != payout.why:
-        await payout_history.append(connection, payout.id, payout.generation, now, payout_history.ANSWERED, why)
-    await due(connection, payout.id, now, again_after)
+    due_at = now + again_after if again_after is not None else None
+    said = {"id": payout.id, "why": why, "due": due_at, "generation": payout.generation, "at": now}
+    await connection.execute(_REMARK, {**said, "is_new": why != payout.why, "act": payout_history.ANSWERED})
 
 
 async def due(connection: AsyncConnection, payout: UUID, now: datetime, again_after: timedelta | None) -> None:
@@ -142,6 +175,11 @@ async def _moving(connection: AsyncConnection, named: Sequence[str]) -> frozense
     return frozenset(row.referral_id for row in rows if PayoutState(row.state) not in AT_REST)
 
 
+def _payout_of(row: Any, prefix: str = "") -> Payout:
+    its = {each.name: getattr(row, prefix + each.name) for each in fields(Payout)}
+    return Payout(**{**its, "state": PayoutState(its["state"])})
+
+
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
     return min((each for each in (one, other) if each is not None), default=None)
 
@@ -166,10 +204,7 @@ _HOLD_REFERRALS: Final = (
     select(_referrals).where(text(f"referral.id = ANY(ARRAY({_NAMED}))")).order_by(_referrals.c.id).with_for_update()
 )
 
-_LEGS: Final = text("""
-SELECT l.*, ARRAY(SELECT o.payout_id FROM payout_leg o WHERE o.leg_id = l.id AND o.payout_id <> :id) AS others
-FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id AND pl.live ORDER BY l.id
-""")
+_HOLD_ALL: Final = text(holding())
 
 _STATES: Final = text("""
 SELECT l.referral_id, p.state FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id JOIN payout p ON p.id = pl.payout_id
@@ -182,7 +217,13 @@ UPDATE payout SET state = :state, provider_reference = coalesce(:reference, prov
 WHERE id = :id
 """)
 
-_REMARK: Final = text("UPDATE payout SET why = :why WHERE id = :id")
+_REMARK: Final = text("""
+WITH noted AS (
+    INSERT INTO payout_step (payout_id, generation, at, act, state, why)
+    SELECT id, :generation, :at, :act, state, :why FROM payout WHERE id = :id AND :is_new
+)
+UPDATE payout SET why = :why, due_at = :due WHERE id = :id
+""")
 
 _DUE: Final = text("UPDATE payout SET due_at = :due WHERE id = :id")
 

@@ -12,10 +12,12 @@ from models.statuses import statement
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.advice import NOT_CONNECTED, SOON
+from referral_rewards.domain.payouts.answering import Ending, Moves
+from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import AT_REST, PaymentRequest, PayoutState, body_hash
 from referral_rewards.domain.referrals.inquiries import Answers, Question
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.register import outbox, payout_history, rail_halts
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus, advance
+from referral_rewards.register import outbox, outgoing_events, payout_history, rail_halts
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles import sending as cycle_sending
 from referral_rewards.register.decisions.signing import KeyRing
@@ -33,6 +35,8 @@ from referral_rewards.register.payouts.authority import (
     verify,
 )
 from referral_rewards.register.payouts.generations import Earlier
+from referral_rewards.register.payouts.grounds import load
+from referral_rewards.register.payouts.rows import Held
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import open_case
@@ -52,7 +56,7 @@ class Outset:
     cancelled payout's earlier generations.
     """
 
-    row: Any
+    row: Payout
     questions: Mapping[str, Question]
     decided: bool
     earlier: Sequence[Earlier] = ()
@@ -93,8 +97,7 @@ class NotNow:
 
 async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: KeyRing) -> Outset | None:
     """Carry out open decisions on a payout, after freezing it again if an offset ended; None if there is no payout."""
-    await renewal.renew(connection, payout, now)
-    held = await payout_rows.hold(connection, payout)
+    held = await renewal.hold(connection, payout, now)
     if (found := held.row) is None:
         return None
     decided = await payout_acts.carry_out(connection, payout, now, keys)
@@ -129,7 +132,7 @@ async def commit_attempt(
     return step
 
 
-def as_it_was_sent(payout: Any, earlier: Sequence[Earlier] = ()) -> ToSend:
+def as_it_was_sent(payout: Payout, earlier: Sequence[Earlier] = ()) -> ToSend:
     """Return the last attempt of a payout at rest, to be looked up again with ``earlier`` keys and never sent."""
     return ToSend(
         request=PaymentRequest.of(payout.body),
@@ -146,19 +149,17 @@ def as_it_was_sent(payout: Any, earlier: Sequence[Earlier] = ()) -> ToSend:
 
 async def _attempt(
     connection: AsyncConnection,
-    known: Any,
+    known: Payout,
     now: datetime,
     keys: KeyRing,
     rails: frozenset[str],
     answers: Mapping[str, Answers],
 ) -> ToSend | NotNow:
-    rows = await payout_rows.hold_referrals(connection, known.id)
-    cycle = await cycle_sending.hold(connection, known)
-    found = await payout_rows.hold_alone(connection, known.id)
+    (rows, found), cycle = await _hold(connection, known)
     if found is None:
         return NotNow(_P.CANCELLED, "there is no such payout")
-    history = await payout_history.dates(connection, found.id, found.generation)
-    found = await payout_rows.hold_to_its_history(connection, found, history)
+    grounds = await load(connection, found, rows, keys)
+    found = await payout_rows.hold_to_its_history(connection, found, grounds.dates)
     state = PayoutState(found.state)
     if state in AT_REST or state is _P.WAITING_FUNDS:
         return NotNow(state, found.why or "nothing more to do")
@@ -166,7 +167,7 @@ async def _attempt(
         return NotNow(*waits)
     if state is _P.PLANNED:
         return NotNow(state, "nobody has released it")
-    legs = await payout_rows.legs(connection, found.id)
+    legs = grounds.legs
     locked = [row.id for row in rows]
     # If it pays no leg any more, the locked referrals are those whose legs it was to pay.
     named = payout_rows.named_by(found, legs) if legs else locked
@@ -176,22 +177,22 @@ async def _attempt(
         return NotNow(state, "what it pays changes just now", SOON)
     if body_hash(found.body) != found.body_hash:
         return await _stop(connection, found, now, "the stored request is not the one that was frozen")
-    if (why := await generations.flaw(connection, found, keys)) is not None:
+    if (why := await generations.flaw(connection, found, grounds, keys)) is not None:
         return await _stop(connection, found, now, why)
-    halt = await rail_halts.of(connection, found.rail)
+    halt = grounds.halt
     if (waits_for_rail := rail_halts.wait(halt, now)) is not None:
         return NotNow(state, waits_for_rail[1], waits_for_rail[0])
     if state is _P.ACCEPTED and found.provider_reference is not None and found.rail in rails:
         # Polling its outcome sends nothing.
-        return await _committed(connection, found, now, may_resend=False, probes=halt is not None)
+        return await _committed(connection, found, now, (), may_resend=False, probes=halt is not None)
     its = shares(rows, legs, answers)
     ahead_by = None
     changed: list[tuple[Share, str]] = []
     try:
-        await check_whole(connection, found, history.planned_at or found.updated_at, its, keys)
+        await check_whole(connection, found, its, grounds, keys)
         for share in its:
             try:
-                ahead_by = _longer(ahead_by, await verify(connection, found, share, now, keys))
+                ahead_by = _longer(ahead_by, await verify(connection, found, share, grounds, now, keys))
             except ClaimChanged as reason:
                 changed.append((share, str(reason)))
     except NotAuthorised as reason:
@@ -215,13 +216,21 @@ async def _attempt(
             return NotNow(state, "something was told that is about to happen", min(ahead_by, CLOCK_SKEW_MAX) + SOON)
     if halt is not None and (waits_for_rail := await rail_halts.take_probe(connection, found.rail, now)) is not None:
         return NotNow(state, waits_for_rail[1], waits_for_rail[0])
-    if found.first_sent_at is None:
-        for row in rows:
-            await referrals.write(connection, row, now, status=_S.PAYING.value)
-    step = await _committed(connection, found, now, may_resend=not changed, probes=halt is not None)
+    first_of = [row for row in rows if row.status != _S.PAYING] if found.first_sent_at is None else []
+    step = await _committed(connection, found, now, first_of, may_resend=not changed, probes=halt is not None)
     if found.amount_minor == 0:
         return await _nothing_to_send(connection, found, named, now)
     return step
+
+
+async def _hold(connection: AsyncConnection, known: Payout) -> tuple[Held, Any | None]:
+    """Lock the payout's referrals, its payee and its cycle if it has one, and then its own row; return the cycle's row
+    too."""
+    if known.cycle_id is None:
+        return await payout_rows.hold(connection, known.id), None
+    rows = await payout_rows.hold_referrals(connection, known.id)
+    cycle = await cycle_sending.hold(connection, known)
+    return Held(rows, await payout_rows.hold_alone(connection, known.id)), cycle
 
 
 async def _unheard_of(connection: AsyncConnection, named: Collection[str]) -> bool:
@@ -230,12 +239,25 @@ async def _unheard_of(connection: AsyncConnection, named: Collection[str]) -> bo
 
 
 async def _committed(
-    connection: AsyncConnection, payout: Any, now: datetime, *, may_resend: bool, probes: bool
+    connection: AsyncConnection,
+    payout: Payout,
+    now: datetime,
+    first_of: Sequence[Any],
+    *,
+    may_resend: bool,
+    probes: bool,
 ) -> ToSend:
-    """Record the attempt, before any call."""
+    """Record the attempt, before any call. It is the first payment of the referrals ``first_of``.
+
+    Raises:
+        ImpossibleTransition: if one of them can't be paid in its status; it is a bug.
+    """
     polls = payout.state == _P.ACCEPTED
+    for row in first_of:
+        advance(ReferralStatus(row.status) if row.status else None, _S.PAYING)
     if not polls:
-        await connection.execute(_COMMIT_ATTEMPT, {"id": payout.id, "at": now})
+        attempt = {"id": payout.id, "at": now, "first_of": [row.id for row in first_of]}
+        await connection.execute(_COMMIT_ATTEMPT, attempt)
     act = payout_history.SENT if payout.key_used_at is None else payout_history.LOOKED_UP
     return ToSend(
         request=PaymentRequest.of(payout.body),
@@ -254,17 +276,16 @@ async def _committed(
     )
 
 
-async def _nothing_to_send(connection: AsyncConnection, payout: Any, named: Sequence[str], now: datetime) -> NotNow:
+async def _nothing_to_send(connection: AsyncConnection, payout: Payout, named: Sequence[str], now: datetime) -> NotNow:
     """Settle a verified payout whose deductions leave nothing to send; no rail is called."""
     why = "nothing is left to send"
-    await payout_rows.move(connection, payout.id, _P.SETTLED, now, why, None)
-    await endings.settled(connection, payout, now, given_up=False)
-    await payout_rows.tell(connection, payout, named, _P.SETTLED)
+    its = await endings.surroundings(connection, payout, named)
+    await endings.save(connection, payout, named, Moves(_P.SETTLED, why, ending=Ending.PAID), now, its)
     return NotNow(_P.SETTLED, why)
 
 
 async def _not_as_approved(
-    connection: AsyncConnection, changed: Sequence[tuple[Share, str]], payout: Any, now: datetime
+    connection: AsyncConnection, changed: Sequence[tuple[Share, str]], payout: Payout, now: datetime
 ) -> NotNow:
     """Handle claims that changed after their approval.
 
@@ -282,7 +303,7 @@ async def _not_as_approved(
     return NotNow(PayoutState(payout.state), changed[0][1], SOON)
 
 
-async def _stop(connection: AsyncConnection, payout: Any, now: datetime, why: str) -> NotNow:
+async def _stop(connection: AsyncConnection, payout: Payout, now: datetime, why: str) -> NotNow:
     """Put a payout into review by a person instead of paying it."""
     await payout_rows.move(connection, payout.id, _P.MANUAL_REVIEW, now, why, None)
     for referral in await payout_rows.referrals_of(connection, payout.id):
@@ -296,13 +317,19 @@ def _longer(one: timedelta | None, other: timedelta | None) -> timedelta | None:
     return max((each for each in (one, other) if each is not None), default=None)
 
 
+#: The trigger notes that the payout moved when this statement ends, so the attempt is noted by one of its own.
 _COMMIT_ATTEMPT: Final = statement(
-    """
+    f"""
+WITH paying AS (
+    UPDATE referral SET status = :paying WHERE id = ANY(CAST(:first_of AS text[]))
+    RETURNING id, reason, facts_version
+), {outgoing_events.steps_of("paying", _S.PAYING)}
 UPDATE payout SET first_sent_at = coalesce(first_sent_at, :at), key_used_at = coalesce(key_used_at, :at),
                   state = CASE state WHEN :approved THEN :sending ELSE state END,
                   updated_at = CASE state WHEN :approved THEN :at ELSE updated_at END
 WHERE id = :id
-""",
+""",  # noqa: S608 (words of ours alone)
+    paying=_S.PAYING,
     approved=_P.APPROVED,
     sending=_P.SENDING,
 )

@@ -1,0 +1,64 @@
+"""A payout and its legs as their rows have them. Nothing in them is believed before it is verified."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from referral_rewards.domain.payouts.states import LegState, PayoutState
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """One call to a rail, for the legs of one referral or of a cycle; amounts are in minor units.
+
+    It was committed at ``first_sent_at``. The rail may have seen the current key since ``key_used_at``. ``missed_at``
+    is when a look-up first found nothing, and ``due_at`` when its workflow next acts without news.
+    """
+
+    id: UUID
+    referral_id: str | None
+    cycle_id: UUID | None
+    payee: str
+    rail: str
+    amount_minor: int
+    currency: str
+    body: Mapping[str, Any]
+    body_hash: str
+    generation: int
+    provider_key: str
+    first_sent_at: datetime | None
+    key_used_at: datetime | None
+    missed_at: datetime | None
+    provider_reference: str | None
+    settled_at: datetime | None
+    due_at: datetime | None
+    state: PayoutState
+    why: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A leg as its row has it, in the payout that pays it; ``others`` are other payouts that it was in."""
+
+    id: UUID
+    referral_id: str
+    claim_id: UUID
+    digest: str
+    program: str
+    referrer: str
+    order_key: str
+    role: str
+    beneficiary: str
+    kind: str
+    amount_minor: int
+    currency: str
+    rail: str
+    destination: str | None
+    state: LegState
+    approved_at: datetime
+    decisions: tuple[str, ...]
+    others: tuple[UUID, ...]

@@ -1,0 +1,131 @@
+"""Everything that a payout is verified from, loaded in one statement under its locks; none of it is believed yet."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.books.ledger import Deduction
+from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.payouts.payout import Leg, Payout
+from referral_rewards.register import payout_history, rail_halts
+from referral_rewards.register.books import ledger
+from referral_rewards.register.books.ledger import Settlement
+from referral_rewards.register.decisions import chain
+from referral_rewards.register.decisions.chain import Decision, End
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.payees import deductions
+from referral_rewards.register.payees import rows as payees
+from referral_rewards.register.payees.rows import Heard
+from referral_rewards.register.payout_history import Dates
+from referral_rewards.register.rail_halts import Halt
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClaim:
+    """A claim as it was stored when people decided on it, and the round that it belongs to."""
+
+    body: Mapping[str, Any]
+    round: int
+
+    @property
+    def claim(self) -> RewardClaim:
+        return RewardClaim.model_validate(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The verified decisions on a referral, oldest first, and the ids of rows that do not verify."""
+
+    genuine: tuple[Decision, ...] = ()
+    forged: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a payout is verified from.
+
+    ``dates`` come from its history, and ``settlements`` are what the books show for each generation of its key.
+    ``told`` are the tax forms of its payee. ``claims`` are the current ones of its referrals, by id, and ``made`` are
+    the decisions on them, by referral. ``people`` are those who signed or claim to have, with whether each is barred;
+    who is no user is left out.
+    """
+
+    dates: Dates
+    legs: tuple[Leg, ...]
+    settlements: tuple[Settlement, ...]
+    halt: Halt | None
+    deductions: tuple[Deduction, ...]
+    told: tuple[Heard, ...]
+    claims: Mapping[UUID, StoredClaim]
+    made: Mapping[str, Made]
+    people: Mapping[str, bool]
+    end: End | None
+
+    def made_on(self, referral: str) -> Made:
+        return self.made.get(referral, Made())
+
+    @property
+    def settled_already(self) -> bool:
+        """Whether the books show that it was settled under any key, and did not come back."""
+        return any(each.stands is not None for each in self.settlements)
+
+
+async def load(connection: AsyncConnection, payout: Payout, referrals: Collection[Any], keys: KeyRing) -> Grounds:
+    """Return what a payout is verified from. The caller holds its row and the rows of its ``referrals``."""
+    generations = range(1, payout.generation + 1)
+    booked = ledger.keys_of(payout.id, generations)
+    asked = {"id": payout.id, "generation": payout.generation, "rail": payout.rail, "payee": payout.payee}
+    asked |= {"referrals": [row.id for row in referrals], "keys": booked}
+    asked |= {"claims": [str(row.claim_id) for row in referrals if row.claim_id is not None]}
+    row = (await connection.execute(_GROUNDS, asked)).one()
+    posted = ledger.Loaded.of(booked, row.posted)
+    return Grounds(
+        dates=Dates(row.planned_at, row.first_sent_at, row.key_used_at),
+        legs=_LEGS.validate_python(row.legs),
+        settlements=tuple([await ledger.settlement(connection, payout.id, each, posted) for each in generations]),
+        halt=_HALT.validate_python(row.halt),
+        deductions=deductions.of(row.deductions),
+        told=payees.told(row.told),
+        claims={UUID(name): StoredClaim(body, round_) for name, round_, body in row.claims},
+        made=_by_referral(row, keys),
+        people=row.people,
+        end=End.of(row.chain_end),
+    )
+
+
+def _by_referral(row: Row[Any], keys: KeyRing) -> Mapping[str, Made]:
+    documents: dict[str, list[Mapping[str, Any]]] = {}
+    for each in row.made:
+        documents.setdefault(each["referral_id"], []).append(each)
+    return {referral: Made(*chain.verified(its, keys)) for referral, its in documents.items()}
+
+
+_LEGS: Final = TypeAdapter(tuple[Leg, ...])
+_HALT: Final = TypeAdapter(Halt | None)
+
+_GROUNDS: Final = text(f"""
+SELECT dates.*, {ledger.POSTED} AS posted, {deductions.LIVE} AS deductions, {payees.TOLD} AS told,
+       {chain.END} AS chain_end, (
+    SELECT coalesce(json_agg(to_jsonb(l) || jsonb_build_object('others', ARRAY(
+        SELECT o.payout_id FROM payout_leg o WHERE o.leg_id = l.id AND o.payout_id <> :id
+    )) ORDER BY l.id), '[]')
+    FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id AND pl.live
+) AS legs, (
+    SELECT to_json(halt) FROM ({rail_halts.HALT}) AS halt
+) AS halt, (
+    SELECT coalesce(json_agg(json_build_array(c.id, c.round, c.body)), '[]')
+    FROM reward_claim c WHERE c.id = ANY(CAST(:claims AS uuid[]))
+) AS claims, (
+    SELECT coalesce(json_agg(linked ORDER BY linked.seq), '[]')
+    FROM ({chain.LINKED} WHERE d.referral_id = ANY(CAST(:referrals AS text[]))) AS linked
+) AS made, (
+    SELECT coalesce(json_object_agg(u.name, u.barred_at IS NOT NULL), '{{}}') FROM app_user u
+    WHERE u.name IN (SELECT d.username FROM decision d WHERE d.referral_id = ANY(CAST(:referrals AS text[])))
+) AS people
+FROM ({payout_history.DATES}) AS dates
+""")  # noqa: S608 (queries of ours alone)
