@@ -95,11 +95,6 @@ def wakeups_of_referrals(kind: WakeupKind, referrals: str, subject: str) -> str:
 woken AS ({wakeups(kind, "its.id", subject, rest)})"""
 
 
-async def judged(connection: AsyncConnection, referral: str) -> None:
-    """Remove a referral from `to_judge`. Call it before reading decisions and payouts, so that later entries stay."""
-    await connection.execute(_JUDGED, {"referral": referral})
-
-
 async def claim(connection: AsyncConnection, limit: int) -> list[Delivery]:
     """Lock up to ``limit`` waiting wake-ups until the transaction ends, and return them coalesced.
 
@@ -162,7 +157,9 @@ WITH woken AS (SELECT unnest(CAST(:referrals AS text[])) AS id), listed AS (
 
 _RELEASE: Final = text("UPDATE outbox SET batch_id = NULL WHERE batch_id = ANY(CAST(:batches AS uuid[]))")
 
-_JUDGED: Final = text("DELETE FROM to_judge WHERE referral_id = :referral")
+#: A part of a WITH that removes the ``:referral`` from `to_judge`. It stands in the statement that reads decisions and
+#: payouts, so that an entry for a later one stays.
+JUDGED: Final = "judged AS (DELETE FROM to_judge WHERE referral_id = :referral)"
 
 _CLAIM: Final = text("""
 WITH held AS MATERIALIZED (

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.register import outbox
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.claims.reservations import StandingLeg
 from referral_rewards.register.decisions import chain as decisions
@@ -94,9 +95,7 @@ SELECT pg_advisory_xact_lock(:space, hashtext(coalesce(
 """)
 
 _LOAD: Final = text(f"""
-{cases.LINKED}, made AS MATERIALIZED ({decisions.LINKED} WHERE d.referral_id = :referral), judged AS (
-    DELETE FROM to_judge WHERE referral_id = :referral
-)
+{cases.LINKED}, made AS MATERIALIZED ({decisions.LINKED} WHERE d.referral_id = :referral), {outbox.JUDGED}
 SELECT {cases.PAST},
     (SELECT to_jsonb(c) FROM reward_claim c WHERE c.id = CAST(:claim AS uuid)) AS claim,
     (SELECT coalesce(jsonb_agg(to_jsonb(m) ORDER BY m.seq), '[]') FROM made m) AS decisions,
