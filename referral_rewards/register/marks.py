@@ -11,9 +11,8 @@ from referral_rewards.domain.facts import identity
 
 async def of_payee(connection: AsyncConnection, payee: str) -> frozenset[str]:
     """Return a payee's marks: as a referrer from their enrolments, as a customer from their purchases."""
-    own = f"customer:{payee}"
-    asked = {"referrer": payee, "kinds": list(identity.IDENTITY_KINDS), "own": own}
-    return frozenset({own, *(await connection.execute(_MARKS_OF_PAYEE, asked)).scalars()})
+    asked = {"referrer": payee, "kinds": list(identity.IDENTITY_KINDS)}
+    return frozenset((await connection.execute(_MARKS_OF_PAYEE, asked)).scalars())
 
 
 async def of_referrer(connection: AsyncConnection, referrer: str | None) -> frozenset[str]:
@@ -23,17 +22,20 @@ async def of_referrer(connection: AsyncConnection, referrer: str | None) -> froz
 
 
 async def of_payees_of_cycle(connection: AsyncConnection, cycle: UUID) -> frozenset[str]:
-    """Return the marks of all payees of a payout cycle."""
-    return frozenset((await connection.execute(_MARKS_OF_PAYEES, {"id": cycle})).scalars())
+    """Return the marks of all payees of a payout cycle, each as `of_payee` finds them."""
+    asked = {"id": cycle, "kinds": list(identity.IDENTITY_KINDS)}
+    return frozenset((await connection.execute(_MARKS_OF_PAYEES, asked)).scalars())
 
 
-# The marks of a referrer's enrolments, and of the purchases that share an identity mark with one of them.
-OF_REFERRER: Final = """
-WITH enrolled AS MATERIALIZED (
+def _of(people: str) -> str:
+    """Return a query for the marks of the enrolments of ``people``, a query for their ids as ``name``, and of purchases
+    that share an identity mark with one of them."""
+    return f"""
+WITH person AS MATERIALIZED ({people}), enrolled AS MATERIALIZED (
     SELECT DISTINCT unnest(f.marks) AS mark
-    FROM (SELECT DISTINCT program FROM program_version) AS p
+    FROM person CROSS JOIN (SELECT DISTINCT program FROM program_version) AS p
     CROSS JOIN LATERAL (
-        SELECT fact_id FROM fact_key WHERE key = 'referrer:' || p.program || '/' || CAST(:referrer AS text) OFFSET 0
+        SELECT fact_id FROM fact_key WHERE key = 'referrer:' || p.program || '/' || person.name OFFSET 0
     ) AS fk
     CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'referrer.enrolled' OFFSET 0) AS f
 )
@@ -44,32 +46,22 @@ FROM enrolled
 CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = enrolled.mark OFFSET 0) AS fk
 CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
 WHERE split_part(enrolled.mark, ':', 1) = ANY(CAST(:kinds AS text[]))
+"""  # noqa: S608 (queries of ours alone)
+
+
+#: And the mark of each of them as a customer, with those of the purchases under it.
+_AND_AS_CUSTOMERS: Final = """
+UNION
+SELECT 'customer:' || name FROM person
+UNION
+SELECT unnest(f.marks)
+FROM person CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = 'customer:' || person.name OFFSET 0) AS fk
+CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
 """
+
+OF_REFERRER: Final = _of("SELECT CAST(:referrer AS text) AS name")
 _MARKS_OF_REFERRER: Final = text(OF_REFERRER)
-
-# And of the purchases under their own id.
-_OF_BUYER: Final = """
-UNION
-SELECT unnest(f.marks)
-FROM (SELECT fact_id FROM fact_key WHERE key = :own OFFSET 0) AS fk
-CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
-"""
-
-_MARKS_OF_PAYEE: Final = text(OF_REFERRER + _OF_BUYER)
-
-# The same as `of_payee`, for all payees of a cycle.
-_MARKS_OF_PAYEES: Final = text("""
-WITH payee AS MATERIALIZED (SELECT DISTINCT payee AS name FROM payout WHERE cycle_id = :id)
-SELECT 'customer:' || name FROM payee
-UNION
-SELECT unnest(f.marks)
-FROM payee CROSS JOIN (SELECT DISTINCT program FROM program_version) AS p
-CROSS JOIN LATERAL (
-    SELECT fact_id FROM fact_key WHERE key = 'referrer:' || p.program || '/' || payee.name OFFSET 0
-) AS fk
-CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'referrer.enrolled' OFFSET 0) AS f
-UNION
-SELECT unnest(f.marks)
-FROM payee CROSS JOIN LATERAL (SELECT fact_id FROM fact_key WHERE key = 'customer:' || payee.name OFFSET 0) AS fk
-CROSS JOIN LATERAL (SELECT marks FROM fact WHERE id = fk.fact_id AND type = 'conversion.recorded' OFFSET 0) AS f
-""")
+_MARKS_OF_PAYEE: Final = text(OF_REFERRER + _AND_AS_CUSTOMERS)
+_MARKS_OF_PAYEES: Final = text(
+    _of("SELECT DISTINCT payee AS name FROM payout WHERE cycle_id = :id") + _AND_AS_CUSTOMERS
+)
