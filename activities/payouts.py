@@ -35,6 +35,7 @@ from referral_rewards.domain.payouts.states import (
 from referral_rewards.domain.referrals.inquiries import Moment
 from referral_rewards.rails.port import HandsOver, Rail
 from referral_rewards.register import rail_halts
+from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payouts import acts as payout_acts
 from referral_rewards.register.payouts import answers as payout_answers
@@ -236,7 +237,8 @@ class Payouts:
             )  # fmt: skip
             if state is _S.SETTLED and step.accepted_as is not None:
                 # The settlement fulfils a person's confirmation of a payment by hand.
-                await payout_acts.carry_out(connection, payout, now, self._keys)
+                made = await decisions.on_subject(connection, payout, self._keys)
+                await payout_acts.carry_out(connection, payout, made, now, self._keys)
         return PayoutProgress(state=state, why=why, again_after=None if state in AT_REST else again_after)
 
 

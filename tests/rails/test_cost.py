@@ -13,7 +13,7 @@ from tests.statements import counted
 
 #: What carries out decisions, what commits the attempt, and what notes the answer.
 _TRANSACTIONS: Final = 3
-_STATEMENTS_MAX: Final = 20
+_STATEMENTS_MAX: Final = 18
 
 
 async def test_a_payout_takes_few_statements(transfer: Sending) -> None:

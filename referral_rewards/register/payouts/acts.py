@@ -4,6 +4,7 @@ The signature covers the payout's digest. If the digest has changed, the decisio
 again.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -25,13 +26,15 @@ from referral_rewards.register.payouts import subject as payout_subject
 _A = MoneyAct
 
 
-async def carry_out(connection: AsyncConnection, payout: UUID, now: datetime, keys: KeyRing) -> bool:
-    """Carry out open decisions and return whether one moved the payout.
+async def carry_out(
+    connection: AsyncConnection, payout: UUID, made: Sequence[Decision], now: datetime, keys: KeyRing
+) -> bool:
+    """Carry out those of the verified decisions ``made`` on it that are open, and return whether one moved the payout.
 
     The caller holds the rows of the payout and its referrals, and wakes the referrals.
     """
     moved = False
-    for decision in await _open(connection, payout, keys):
+    for decision in await _open(connection, made):
         subject = await payout_subject.shown(connection, payout, keys)
         row = await payout_rows.read(connection, payout)
         if decision.kind is _A.CONFIRM_PAYOUT and row.state in (PayoutState.ACCEPTED, PayoutState.SETTLED):
@@ -49,9 +52,8 @@ async def carry_out(connection: AsyncConnection, payout: UUID, now: datetime, ke
     return moved
 
 
-async def _open(connection: AsyncConnection, payout: UUID, keys: KeyRing) -> list[Decision]:
-    """Return the verified decisions without an effect yet, oldest first."""
-    made = await decisions.on_subject(connection, payout, keys)
+async def _open(connection: AsyncConnection, made: Sequence[Decision]) -> list[Decision]:
+    """Return the decisions without an effect yet, oldest first."""
     if not made:
         return []
     noted = {each.decision_id for each in await decisions.effects(connection, [each.id for each in made])}

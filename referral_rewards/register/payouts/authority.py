@@ -29,8 +29,9 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees.withholding import Part
 from referral_rewards.register.payouts.grounds import Grounds
-from referral_rewards.register.referrals.cases import open_case
+from referral_rewards.register.referrals.cases import case_on
 from referral_rewards.register.referrals.inquiries import question_of
+from referral_rewards.register.referrals.rows import of_row
 
 
 class NotAuthorised(Exception):
@@ -152,7 +153,8 @@ async def verify(
         raise NotAuthorised("no signed decision moved it to its referrer")
     stored = grounds.claims[row.claim_id]
     held = stored.claim
-    case = await open_case(connection, row, now)
+    past = grounds.pasts[row.id]
+    case = case_on(of_row(row), now, past.facts, past)
     if case is None:
         raise NotAuthorised("no facts stand behind it")
     if (row.program, row.version) != (case.origin.program, case.version):

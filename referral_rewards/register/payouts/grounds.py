@@ -23,6 +23,7 @@ from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payees.rows import Heard
 from referral_rewards.register.payout_history import Dates
 from referral_rewards.register.rail_halts import Halt
+from referral_rewards.register.referrals.cases import Past, pasts, pasts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,9 @@ class Grounds:
     """What a payout is verified from.
 
     ``dates`` come from its history, and ``settlements`` are what the books show for each generation of its key.
-    ``told`` are the tax forms of its payee. ``claims`` are the current ones of its referrals, by id, and ``made`` are
-    the decisions on them, by referral. ``people`` are those who signed or claim to have, with whether each is barred;
-    who is no user is left out.
+    ``told`` are the tax forms of its payee. ``pasts`` are those of its referrals, ``claims`` their current ones by
+    id, and ``made`` the decisions on them, by referral. ``people`` are those who signed or claim to have, with
+    whether each is barred; who is no user is left out.
     """
 
     dates: Dates
@@ -61,6 +62,7 @@ class Grounds:
     halt: Halt | None
     deductions: tuple[Deduction, ...]
     told: tuple[Heard, ...]
+    pasts: Mapping[str, Past]
     claims: Mapping[UUID, StoredClaim]
     made: Mapping[str, Made]
     people: Mapping[str, bool]
@@ -91,6 +93,7 @@ async def load(connection: AsyncConnection, payout: Payout, referrals: Collectio
         halt=_HALT.validate_python(row.halt),
         deductions=deductions.of(row.deductions),
         told=payees.told(row.told),
+        pasts=await pasts_of(connection, row.pasts),
         claims={UUID(name): StoredClaim(body, round_) for name, round_, body in row.claims},
         made=_by_referral(row, keys),
         people=row.people,
@@ -110,7 +113,7 @@ _HALT: Final = TypeAdapter(Halt | None)
 
 _GROUNDS: Final = text(f"""
 SELECT dates.*, {ledger.POSTED} AS posted, {deductions.LIVE} AS deductions, {payees.TOLD} AS told,
-       {chain.END} AS chain_end, (
+       {chain.END} AS chain_end, {pasts("CAST(:referrals AS text[])")} AS pasts, (
     SELECT coalesce(json_agg(to_jsonb(l) || jsonb_build_object('others', ARRAY(
         SELECT o.payout_id FROM payout_leg o WHERE o.leg_id = l.id AND o.payout_id <> :id
     )) ORDER BY l.id), '[]')

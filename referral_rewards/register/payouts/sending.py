@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
@@ -20,6 +21,7 @@ from referral_rewards.domain.referrals.lifecycle import ReferralStatus, advance
 from referral_rewards.register import outbox, outgoing_events, payout_history, rail_halts
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles import sending as cycle_sending
+from referral_rewards.register.decisions import chain
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payouts import acts as payout_acts
@@ -39,7 +41,6 @@ from referral_rewards.register.payouts.grounds import load
 from referral_rewards.register.payouts.rows import Held
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import open_case
 from referral_rewards.register.referrals.inquiries import question_of
 
 _S = ReferralStatus
@@ -100,13 +101,16 @@ async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: 
     held = await renewal.hold(connection, payout, now)
     if (found := held.row) is None:
         return None
-    decided = await payout_acts.carry_out(connection, payout, now, keys)
+    opening = (await connection.execute(_OPENING, {"id": payout, "referrals": held.named})).one()
+    made, _ = chain.verified(opening.made, keys)
+    decided = await payout_acts.carry_out(connection, payout, made, now, keys)
     if decided:
         found = await payout_rows.read(connection, payout)
         await payout_rows.tell(connection, found, held.named, PayoutState(found.state))
     asked: dict[str, Question] = {}
-    for row in held.referrals if found.state in _TO_BE_SENT else ():
-        if (case := await open_case(connection, row, now)) is not None:
+    known = await claims.pasts_of(connection, opening.pasts) if found.state in _TO_BE_SENT else {}
+    for row in held.referrals if known else ():
+        if (case := claims.case_on(referrals.of_row(row), now, known[row.id].facts, known[row.id])) is not None:
             asked[row.id] = question_of(case)
     earlier = await generations.earlier(connection, found) if found.state == _P.CANCELLED else ()
     return Outset(found, asked, decided, earlier)
@@ -316,6 +320,13 @@ async def _stop(connection: AsyncConnection, payout: Payout, now: datetime, why:
 def _longer(one: timedelta | None, other: timedelta | None) -> timedelta | None:
     return max((each for each in (one, other) if each is not None), default=None)
 
+
+#: The decisions on a payout whose row is held, and the pasts of its ``:referrals``.
+_OPENING: Final = text(f"""
+SELECT (
+    SELECT coalesce(json_agg(linked ORDER BY linked.seq), '[]') FROM ({chain.LINKED} WHERE d.claim_id = :id) AS linked
+) AS made, {claims.pasts("CAST(:referrals AS text[])")} AS pasts
+""")  # noqa: S608 (queries of ours alone)
 
 #: The trigger notes that the payout moved when this statement ends, so the attempt is noted by one of its own.
 _COMMIT_ATTEMPT: Final = statement(

@@ -1,11 +1,13 @@
 """A case: a referral under its row's lock, with its course through the four periods up to now."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from pydantic import TypeAdapter
 from sqlalchemy import Row, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -72,12 +74,28 @@ async def open_case(connection: AsyncConnection, row: Referral | Row[Any], now: 
     return case_on(referrals.of_row(row), now, past.facts, past)
 
 
-async def past_of(connection: AsyncConnection, row: Row[Any]) -> Past:
+async def pasts_of(connection: AsyncConnection, documents: Mapping[str, Any]) -> Mapping[str, Past]:
+    """Return the pasts of several referrals, by id, from what a statement read by `pasts`."""
+    told = _PASTS_TOLD.validate_python(documents)
+    return {referral: await past_of(connection, past) for referral, past in told.items()}
+
+
+async def past_of(connection: AsyncConnection, row: "_PastTold | Row[Any]") -> Past:
     """Return the past of a referral from a row with the columns `PAST`. Terms that are not known yet are read."""
     known: dict[str, list[tuple[int, Terms]]] = {}
     for program, number in row.versions:
         known.setdefault(program, []).append((number, await programs.version(connection, program, number)))
     return Past(referrals.linked(row.facts), known, row.approved_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _PastTold:
+    facts: Sequence[Mapping[str, Any]]
+    versions: Sequence[tuple[str, int]]
+    approved_at: datetime | None
+
+
+_PASTS_TOLD: Final = TypeAdapter(dict[str, _PastTold])
 
 
 def case_on(row: Referral, now: datetime, facts: Sequence[Fact], past: Past) -> Case | None:
@@ -140,6 +158,15 @@ PAST: Final = spelled(
 )
 LINKED: Final = f"WITH linked AS MATERIALIZED ({referrals.FACTS})"
 _PAST: Final = text(f"{LINKED} SELECT {PAST}")
+
+
+def pasts(referrals: str) -> str:
+    """Return a query, of one value for `pasts_of`, for the pasts of the referrals in an array."""
+    past = re.sub(r":referral\b", "its.id", f"{LINKED} SELECT {PAST}")
+    return f"""(
+    SELECT coalesce(json_object_agg(its.id, (SELECT to_json(past) FROM ({past}) AS past)), '{{}}')
+    FROM unnest({referrals}) AS its(id)
+)"""  # noqa: S608 (queries of ours alone)
 
 
 #: As a referral's ``claim_version``: its claim must be assembled again on the current facts.
