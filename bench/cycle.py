@@ -26,7 +26,7 @@ from models.migrate import upgrade
 from models.session import Database
 from referral_rewards.config.stack import with_driver
 from referral_rewards.domain.claims.approval import Approver
-from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.local.embedded import postgres

@@ -8,9 +8,8 @@ import structlog
 
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.domain.claims.approval import DecisionKind, check_words
-from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.decisions.bulk import check_selection
-from referral_rewards.domain.decisions.decision import Decision
+from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.errors import ActRefused, DecisionRefused, NotAllowed, ReferralRewardsError, Refused
 from referral_rewards.register import audit
 from referral_rewards.register.locks import retrying

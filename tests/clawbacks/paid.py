@@ -14,7 +14,7 @@ from models.session import Database
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.clawbacks.states import case_id
-from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import REASONS, MoneyAct, SubjectKind
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.payouts.states import Accepted, Paid, PaymentRequest, body_hash

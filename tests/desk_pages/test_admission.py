@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.approval import REASON_CODES, Approver, DecisionKind
-from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.claims import subject as claim_subject

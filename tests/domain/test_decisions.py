@@ -11,9 +11,8 @@ import pytest
 from referral_rewards.domain.claims.approval import Approver, DecisionKind, Requirement
 from referral_rewards.domain.claims.claim import Raised, RewardClaim, assemble
 from referral_rewards.domain.claims.findings import Flag
-from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.decisions.claim_subject import NO_CLAIM, Basis, ClaimSubject
-from referral_rewards.domain.decisions.decision import Decision, Kind, Made, NewDecision, subject_kind
+from referral_rewards.domain.decisions.decision import Asked, Decision, Kind, Made, NewDecision, subject_kind
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind
 from referral_rewards.domain.decisions.subject import Repeated, Subject, decide
 from referral_rewards.domain.errors import ActRefused, DecisionRefused, NotAllowed, RequestInvalid, StaleDigest

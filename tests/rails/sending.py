@@ -19,7 +19,7 @@ from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
 from models.session import Database
 from referral_rewards.domain.claims.approval import Approver
-from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.payouts.states import PayoutState, provider_key
 from referral_rewards.domain.programs.terms import Role

@@ -11,7 +11,7 @@ from activities.claims import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain.claims.approval import Approver
-from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.errors import ActRefused, NotAllowed
 from referral_rewards.domain.payouts.states import (

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from models.session import Database
 from referral_rewards.domain.claims.approval import Approver, DecisionKind
-from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.errors import DecisionRefused
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.programs.terms import Role

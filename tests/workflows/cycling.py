@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from referral_rewards.domain.claims.approval import Approver
-from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.cycles import rows as cycles

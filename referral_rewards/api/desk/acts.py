@@ -18,7 +18,7 @@ from referral_rewards.api.problems import status_of
 from referral_rewards.api.recording import recorded
 from referral_rewards.domain import money
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, check_note
-from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import (
     NEEDS_AMOUNT,
     NEEDS_REFERENCE,

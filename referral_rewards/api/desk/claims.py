@@ -21,7 +21,7 @@ from referral_rewards.api.problems import said, status_of
 from referral_rewards.api.recording import recorded
 from referral_rewards.domain.claims.advice import Change, advice, changes
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind, check_words
-from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.errors import (
     BadInput,
     DecisionRefused,

@@ -11,7 +11,7 @@ from referral_rewards.api.openapi import refusals
 from referral_rewards.api.recording import recorded
 from referral_rewards.api.v1 import fields
 from referral_rewards.domain.claims.approval import DecisionKind
-from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.reporting.referrals.decidable import DecidableClaim, decidable
 
 router = APIRouter(prefix="/v1/claims", tags=["claims"])

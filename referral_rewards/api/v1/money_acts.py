@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.api.recording import recorded
 from referral_rewards.api.v1 import fields
-from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import (
     NEEDS_AMOUNT,
     NEEDS_REFERENCE,

@@ -18,9 +18,8 @@ from referral_rewards.domain.claims.approval import (
     satisfied,
 )
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.decisions.bulk import check_unflagged
-from referral_rewards.domain.decisions.decision import Decision, Kind, Made
+from referral_rewards.domain.decisions.decision import Asked, Decision, Kind, Made
 from referral_rewards.domain.decisions.subject import Details, check_whole
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, StaleDigest
 from referral_rewards.domain.facts import identity

@@ -1,4 +1,4 @@
-"""A decision: what a person signs, and what is known of it once it is on record."""
+"""A decision: what a person asks to record, what they sign, and what is known of it once it is on record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,3 +80,25 @@ class Made:
         A denial or a hold can't be voided, because voiding is not signed.
         """
         return self.decision.kind is not DecisionKind.APPROVE or not (self.barred or "void" in self.effects)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A decision that a person asks to record, with the digest that was shown to them.
+
+    ``subject`` is the id of a referral or, for a `MoneyAct`, of the payout, clawback case or cycle. ``seen`` is the
+    number of the last decision on the referral that was shown, 0 for none. If another decision has been recorded
+    since, this one is refused; None skips that check. ``together``: it is one of many claims decided at once, none of
+    which may be flagged. ``amount_minor``, in minor units of the subject's currency, and ``reference`` are given where
+    the act needs one.
+    """
+
+    subject: str
+    kind: Kind
+    reason: str
+    note: str
+    digest: str
+    seen: int | None = None
+    together: bool = False
+    amount_minor: int | None = None
+    reference: str | None = None

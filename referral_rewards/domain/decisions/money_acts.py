@@ -23,8 +23,7 @@ from referral_rewards.domain.decisions.act_kinds import (
     MoneyAct,
     SubjectKind,
 )
-from referral_rewards.domain.decisions.asked import Asked
-from referral_rewards.domain.decisions.decision import Decision, Kind, Made
+from referral_rewards.domain.decisions.decision import Asked, Decision, Kind, Made
 from referral_rewards.domain.decisions.subject import Details, check_whole
 from referral_rewards.domain.errors import ActRefused, NotAllowed, RequestInvalid
 from referral_rewards.domain.facts import identity

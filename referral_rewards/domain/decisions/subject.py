@@ -7,8 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from referral_rewards.domain.claims.approval import Approver
-from referral_rewards.domain.decisions.asked import Asked
-from referral_rewards.domain.decisions.decision import Decision, NewDecision
+from referral_rewards.domain.decisions.decision import Asked, Decision, NewDecision
 from referral_rewards.domain.errors import RequestInvalid
 
 #: What is signed beside the kind and the reason: an amount, a reference.

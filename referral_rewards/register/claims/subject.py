@@ -11,9 +11,8 @@ from models.statuses import statement
 from referral_rewards.domain.claims import attribution
 from referral_rewards.domain.claims.approval import DecisionKind, Requirement
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.decisions.asked import Asked
 from referral_rewards.domain.decisions.claim_subject import Basis, ClaimSubject
-from referral_rewards.domain.decisions.decision import Decision
+from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.states import LegState
 from referral_rewards.domain.programs.terms import Terms

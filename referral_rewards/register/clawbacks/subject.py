@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.clawbacks.states import GIVEN_UP, CaseState, ClawbackKind, ClawbackState
-from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, subject_digest
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import rail_catalogue

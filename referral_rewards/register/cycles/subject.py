@@ -9,8 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.cycles import authority as cycle_authority
-from referral_rewards.domain.decisions.asked import Asked
-from referral_rewards.domain.decisions.decision import Decision, Made
+from referral_rewards.domain.decisions.decision import Asked, Decision, Made
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.register import marks, outbox

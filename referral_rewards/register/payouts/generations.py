@@ -4,16 +4,16 @@ A person releases it by a signed decision. If only funds were missing, it is rel
 is not signed, so it counts only on rails where each earlier key can be looked up, and is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
-from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
+from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct, subject_digest
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.rail_catalogue import SAY_WHAT_THEY_HOLD
 from referral_rewards.domain.payouts.states import REFUSALS, PayoutState, provider_key
@@ -21,7 +21,6 @@ from referral_rewards.register import payout_history
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payouts import rows as payout_rows
-from referral_rewards.register.payouts.digest import payout_digest
 from referral_rewards.register.payouts.grounds import Grounds
 
 
@@ -31,6 +30,22 @@ class Earlier:
 
     key: str
     reference: str | None
+
+
+def payout_digest(row: Any, generation: int, state: PayoutState) -> str:
+    """Return the digest that a decision on the payout signs, for its row in that generation and state."""
+    what: Mapping[str, Any] = {
+        "payout": row.id,
+        "generation": generation,
+        "state": state,
+        "rail": row.rail,
+        "amount_minor": row.amount_minor,
+        "currency": row.currency,
+        "body": row.body_hash,
+        # Sessions may read the same instant in different zones.
+        "sent": row.first_sent_at and row.first_sent_at.astimezone(UTC).isoformat(),
+    }
+    return subject_digest(what)
 
 
 async def flaw(connection: AsyncConnection, payout: Payout, grounds: Grounds, keys: KeyRing) -> str | None:

@@ -16,7 +16,7 @@ from referral_rewards.register.cycles.subject import released_by
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.payouts.digest import payout_digest
+from referral_rewards.register.payouts.generations import payout_digest
 
 
 async def write(connection: AsyncConnection, request: PaymentRequest, key: str, at: datetime) -> None:

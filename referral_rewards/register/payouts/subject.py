@@ -8,8 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.decisions.asked import Asked
-from referral_rewards.domain.decisions.decision import Decision
+from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, payout_takes
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.states import PayoutState
@@ -19,8 +18,8 @@ from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.payouts.digest import payout_digest
 from referral_rewards.register.payouts.endings import GIVEN_UP
+from referral_rewards.register.payouts.generations import payout_digest
 from referral_rewards.register.payouts.instructions import believed
 from referral_rewards.register.referrals import rows as referrals
 

@@ -8,8 +8,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.approval import Approver
-from referral_rewards.domain.decisions.asked import Asked
-from referral_rewards.domain.decisions.decision import Decision, subject_kind
+from referral_rewards.domain.decisions.decision import Asked, Decision, subject_kind
 from referral_rewards.domain.decisions.subject import Repeated, decide
 from referral_rewards.register import audit
 from referral_rewards.register.decisions import chain

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions import claim_subject, money_acts
-from referral_rewards.domain.decisions.asked import Asked
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject, SubjectKind
 from referral_rewards.domain.decisions.subject import Details
 from referral_rewards.register.claims import subject as claim
