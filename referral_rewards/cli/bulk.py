@@ -9,6 +9,7 @@ from urllib.parse import quote
 from referral_rewards.cli.client import Api, api_of
 from referral_rewards.cli.console import say, tell
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
+from referral_rewards.cli.programs import read_text
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.claims.decision_kinds import TOGETHER_MAX, DecisionKind
 from referral_rewards.domain.errors import BadInput, Problem
@@ -21,10 +22,10 @@ def chosen_from(path: Path) -> list[Seen]:
     """The claims of a file that `queue --json` wrote, with the digests that it showed.
 
     Raises:
-        BadInput: if it holds anything else.
+        BadInput: if it can't be read, or holds anything else.
     """
     try:
-        entries = json.loads(path.read_bytes())
+        entries = json.loads(read_text(path))
         chosen: list[Seen] = [
             (str(each["referral"]), str(each["approval"]["digest"]))
             for each in entries

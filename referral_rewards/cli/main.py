@@ -8,8 +8,12 @@ This module loads nothing heavy: Ctrl-C must end the process quietly from its fi
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from referral_rewards import interrupts
+
+if TYPE_CHECKING:
+    from typer.core import TyperGroup
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,7 +42,22 @@ def run(arguments: Sequence[str] | None = None) -> int:
     from referral_rewards.cli.commands import app
     from referral_rewards.cli.problems import exit_code_of
 
-    return exit_code_of(lambda: app()(arguments, prog_name="referrals", standalone_mode=False))
+    return exit_code_of(lambda: _invoked(app(), sys.argv[1:] if arguments is None else arguments))
+
+
+def _invoked(tree: "TyperGroup", arguments: Sequence[str]) -> int | None:
+    """Runs the command that the arguments name. Typer's own way to do so answers a shell that completes; but it ends
+    the process where the reader of a pipe has gone, and says nothing of Ctrl-C."""
+    from typer import Exit
+
+    if "_REFERRALS_COMPLETE" in os.environ:
+        return int(tree(list(arguments), prog_name="referrals", standalone_mode=False) or 0)
+    try:
+        with tree.make_context("referrals", list(arguments)) as context:
+            code: int | None = tree.invoke(context)
+            return code
+    except Exit as end:
+        return int(end.exit_code)
 
 
 if __name__ == "__main__":

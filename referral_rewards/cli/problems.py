@@ -1,6 +1,7 @@
 """Turns whatever stops a command into one clear line a problem and the exit code that programs read."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -70,8 +71,17 @@ def _usage(error: typer.TyperException) -> int:
         return DONE
     about = f"{context.command_path}: " if context is not None else ""
     if message := " ".join(error.format_message().replace("Value error, ", "").split()):
+        for raw, ours in _WORDS:
+            message = raw.sub(ours, message)
         tell(f"{about}{message}")
     return error.exit_code
+
+
+#: What a parameter's type says of what it can't read, and what would be right.
+_WORDS: Final = (
+    (re.compile(r"Input should be a valid UUID\b.*"), "must be an id such as 0193a3c4-5b6d-7e8f-9a0b-1c2d3e4f5a6b."),
+    (re.compile(r"Input should be a valid integer\b.*"), "must be a whole number."),
+)
 
 
 def _unreachable(error: Exception) -> str:

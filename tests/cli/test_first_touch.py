@@ -145,6 +145,22 @@ def test_ctrl_c_while_modules_load_ends_quietly(started: list[str], at: str) -> 
     assert said.splitlines()[-1] == "interrupted"
 
 
+@pytest.mark.parametrize(
+    "arguments", [["-h"], ["payout"], ["program", "lint", str(ROOT / "programs/acme-friends.yaml")]]
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_whoever_has_read_enough_ends_a_command_quietly(arguments: list[str], unbuffered: str) -> None:
+    """Like `| head -1`: whether the command itself finds the pipe closed, or the end of the process does."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    ran = subprocess.run(
+        [*REFERRALS, *arguments], stdout=writer, stderr=subprocess.PIPE, text=True, env=environment, check=False
+    )
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("until", ["starting", "ready"])
 def test_ctrl_c_ends_a_stack_in_order(until: str, tmp_path: Path) -> None:

@@ -101,12 +101,18 @@ async def test_what_can_not_be_decided_is_one_clear_line(desk: Desk, referrals: 
         (("settle", one, other, "--reason", "other", "--reference", "x"), 2, "--reference: speaks of one payout"),
         (("retry", one, "--reason", "other", "--digest", "0" * 64), 1, "changed since you looked at it"),
         (("retry", one, "--reason", "other", "--digest", "0123"), 1, "changed since you looked at it"),
-        (("retry", "r1", "--reason", "other"), 2, "Input should be a valid UUID"),
+        (("retry", "r1", "--reason", "other"), 2, "must be an id such as 0193a3c4-5b6d-7e8f-9a0b-1c2d3e4f5a6b."),
         (("retry", "00000000-0000-0000-0000-000000000001", "--reason", "other"), 1, "there is no payout"),
         (("show", "00000000-0000-0000-0000-000000000001"), 1, "there is no payout"),
     ):
         ran = await referrals("payout", *arguments, *(() if arguments[0] == "show" else _SAYING))
         assert (ran.code, said in ran.problems[-1]) == (code, True), (arguments, ran)
+
+
+async def test_a_rail_that_nobody_knows_is_refused(referrals: Typed) -> None:
+    ran = await referrals("payout", "list", "--rail", "account_credits")
+    assert (ran.code, ran.out, len(ran.problems)) == (2, "", 1)
+    assert ran.problems[0].endswith("did you mean 'account_credit'?")
 
 
 async def test_instructions_for_the_bank_are_a_file_of_what_is_to_be_paid(desk: Desk, referrals: Typed) -> None:

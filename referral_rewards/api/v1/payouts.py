@@ -11,6 +11,8 @@ from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.api.v1.money_acts import NewPayoutAct, RecordedAct, record
+from referral_rewards.domain.errors import RequestInvalid, none_of
+from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register import programs
 from referral_rewards.reporting import payouts as reporting
@@ -45,6 +47,8 @@ async def list_payouts(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> PayoutPage:
     """Lists payouts, newest first, by page; for a referral, those that pay any of its rewards."""
+    if rail and rail not in CATALOGUE:
+        raise RequestInvalid(none_of(rail, CATALOGUE), "rail")
     found = await reporting.payouts(connection, Wanted(state, rail, program, payee, referral, cycle, after, limit))
     if not found:
         await programs.hold_known(connection, program)
