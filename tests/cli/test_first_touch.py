@@ -145,6 +145,11 @@ def test_ctrl_c_while_modules_load_ends_quietly(started: list[str], at: str) -> 
     assert said.splitlines()[-1] == "interrupted"
 
 
+def test_a_file_of_claims_that_is_not_there_is_bad_input() -> None:
+    ran = referrals("approve", "--from", "nowhere.json", "--reason", "terms_met", "--note", "x")
+    assert (ran.returncode, ran.stderr) == (2, "nowhere.json: no such file or directory\n")
+
+
 @pytest.mark.parametrize(
     "arguments", [["-h"], ["payout"], ["program", "lint", str(ROOT / "programs/acme-friends.yaml")]]
 )
