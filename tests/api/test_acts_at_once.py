@@ -22,6 +22,7 @@ from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.states import payout_id
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.payouts import acts as payout_acts
 from referral_rewards.register.payouts import subject as payout_subject
 from tests import money
@@ -103,7 +104,8 @@ class AtOnce:
                     return (await cycles.decided(connection, row, keys)).turn - (self.act in _FIRST)
                 case SubjectKind.PAYOUT:
                     await payout_subject.lock(connection, self.subject)
-                    moved = [await payout_acts.carry_out(connection, self.subject, now, keys) for _ in range(2)]
+                    made = await decisions.on_subject(connection, self.subject, keys)
+                    moved = [await payout_acts.carry_out(connection, self.subject, made, now, keys) for _ in range(2)]
                     # A bank's word is read by the rail itself.
                     return 1 if self.act is _A.CONFIRM_PAYOUT else sum(moved)
         return len(
