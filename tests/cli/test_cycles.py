@@ -104,7 +104,7 @@ async def test_what_can_not_be_done_is_one_clear_line(cycling: Cycling, referral
     nothing = "00000000-0000-0000-0000-000000000001"
     for arguments, code, said in (
         (("show", nothing), 1, "there is no payout cycle"),
-        (("show", "july"), 2, "valid UUID"),
+        (("show", "july"), 2, "must be an id such as"),
         (("preview", "acme-freinds"), 1, "did you mean 'acme-friends'?"),
         (("preview", "nowhere"), 1, "there is no program 'nowhere'"),
         (("open", "nowhere", "--as", "olga"), 1, "there is no program 'nowhere'"),
