@@ -62,7 +62,7 @@ class CaseFile:
     def reward_claim(self) -> RewardClaim:
         """Return the current claim."""
         assert self.claim is not None
-        return RewardClaim.model_validate(self.claim.body)
+        return self.claim.claim
 
 
 async def lock_order_of(connection: AsyncConnection, referral: str) -> None:

@@ -10,7 +10,6 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.ledger import Deduction
-from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.payouts.payout import Leg, Payout
 from referral_rewards.register import payout_history, rail_halts
 from referral_rewards.register.books import ledger
@@ -23,23 +22,11 @@ from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payees.rows import Heard
 from referral_rewards.register.payout_history import Dates
 from referral_rewards.register.rail_halts import Halt
-from referral_rewards.register.referrals.cases import Past, pasts, pasts_of
+from referral_rewards.register.referrals.cases import Past, StoredClaim, pasts, pasts_of
 
 
 @dataclass(frozen=True, slots=True)
-class StoredClaim:
-    """A claim as it was stored when people decided on it, and the round that it belongs to."""
-
-    body: Mapping[str, Any]
-    round: int
-
-    @property
-    def claim(self) -> RewardClaim:
-        return RewardClaim.model_validate(self.body)
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
+class Verified:
     """The verified decisions on a referral, oldest first, and the ids of rows that do not verify."""
 
     genuine: tuple[Decision, ...] = ()
@@ -64,12 +51,12 @@ class Grounds:
     told: tuple[Heard, ...]
     pasts: Mapping[str, Past]
     claims: Mapping[UUID, StoredClaim]
-    made: Mapping[str, Made]
+    made: Mapping[str, Verified]
     people: Mapping[str, bool]
     end: End | None
 
-    def made_on(self, referral: str) -> Made:
-        return self.made.get(referral, Made())
+    def made_on(self, referral: str) -> Verified:
+        return self.made.get(referral, Verified())
 
     @property
     def settled_already(self) -> bool:
@@ -94,21 +81,22 @@ async def load(connection: AsyncConnection, payout: Payout, referrals: Collectio
         deductions=deductions.of(row.deductions),
         told=payees.told(row.told),
         pasts=await pasts_of(connection, row.pasts),
-        claims={UUID(name): StoredClaim(body, round_) for name, round_, body in row.claims},
+        claims={each.id: each for each in _CLAIMS.validate_python(row.claims)},
         made=_by_referral(row, keys),
         people=row.people,
         end=End.of(row.chain_end),
     )
 
 
-def _by_referral(row: Row[Any], keys: KeyRing) -> Mapping[str, Made]:
+def _by_referral(row: Row[Any], keys: KeyRing) -> Mapping[str, Verified]:
     documents: dict[str, list[Mapping[str, Any]]] = {}
     for each in row.made:
         documents.setdefault(each["referral_id"], []).append(each)
-    return {referral: Made(*chain.verified(its, keys)) for referral, its in documents.items()}
+    return {referral: Verified(*chain.verified(its, keys)) for referral, its in documents.items()}
 
 
 _LEGS: Final = TypeAdapter(tuple[Leg, ...])
+_CLAIMS: Final = TypeAdapter(tuple[StoredClaim, ...])
 _HALT: Final = TypeAdapter(Halt | None)
 
 _GROUNDS: Final = text(f"""
@@ -121,7 +109,7 @@ SELECT dates.*, {ledger.POSTED} AS posted, {deductions.LIVE} AS deductions, {pay
 ) AS legs, (
     SELECT to_json(halt) FROM ({rail_halts.HALT}) AS halt
 ) AS halt, (
-    SELECT coalesce(json_agg(json_build_array(c.id, c.round, c.body)), '[]')
+    SELECT coalesce(json_agg(to_jsonb(c)), '[]')
     FROM reward_claim c WHERE c.id = ANY(CAST(:claims AS uuid[]))
 ) AS claims, (
     SELECT coalesce(json_agg(linked ORDER BY linked.seq), '[]')

@@ -188,11 +188,16 @@ class StoredClaim:
     approved_rewards: int
     assembled_at: datetime
 
+    @property
+    def claim(self) -> RewardClaim:
+        return RewardClaim.model_validate(self.body)
+
 
 async def current(connection: AsyncConnection, claim_id: UUID | None) -> tuple[RewardClaim, StoredClaim]:
     """Return the claim with that id, and its row."""
     row = (await connection.execute(_CLAIM, {"id": claim_id})).one()
-    return RewardClaim.model_validate(row.body), StoredClaim(*(getattr(row, each.name) for each in fields(StoredClaim)))
+    stored = StoredClaim(*(getattr(row, each.name) for each in fields(StoredClaim)))
+    return stored.claim, stored
 
 
 async def store(
