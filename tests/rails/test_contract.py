@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from activities.sending import ask
+from referral_rewards.domain.payouts.moving import ToSend
 from referral_rewards.domain.payouts.rail_catalogue import pays_in, step_minor
 from referral_rewards.domain.payouts.states import (
     Accepted,
@@ -23,7 +24,6 @@ from referral_rewards.local.sandbox.paypal import PayPal
 from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.local.sandbox.stripe import CODE, REVERSAL, Stripe
 from referral_rewards.local.sandbox.tremendous import Tremendous
-from referral_rewards.register.payouts.sending import ToSend
 from tests.rails.cases import OUTSIDE, Case, Held, in_our_books, key
 
 MICROSECOND = timedelta(microseconds=1)

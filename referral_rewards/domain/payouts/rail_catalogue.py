@@ -227,6 +227,11 @@ SAY_WHAT_THEY_HOLD: Final = frozenset(rail.name for rail in CATALOGUE.values() i
 NAMELESS: Final = frozenset(rail.provider for rail in CATALOGUE.values() if rail.nameless_events)
 
 
+def title(rail: str) -> str:
+    """Return what people are shown as the name of a rail; its own name if there is no such rail."""
+    return CATALOGUE[rail].title if rail in CATALOGUE else rail
+
+
 def suited(kind: RewardKind, currency: str | None = None) -> tuple[str, ...]:
     """Return the rails that can pay a reward of that kind and, if a currency is named, every amount in it."""
     return tuple(

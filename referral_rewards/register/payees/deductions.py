@@ -8,6 +8,7 @@ freed when the payout is cancelled or planned again.
 
 import zlib
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -17,12 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.books.ledger import Deduction, DeductionKind
+from referral_rewards.domain.clawbacks.clawback import Clawback
 from referral_rewards.domain.clawbacks.states import OFFSETS, ClawbackKind, ClawbackState, takes_of_offset
 from referral_rewards.domain.payees import tax_thresholds
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import PayoutState
-from referral_rewards.register.clawbacks import reversals as clawback_authority
+from referral_rewards.register import typed_rows
+from referral_rewards.register.clawbacks import authority as clawback_authority
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import Lock, lock_all
 from referral_rewards.register.payees import withholding
@@ -79,33 +82,60 @@ def of(rows: Iterable[Sequence[Any]]) -> tuple[Deduction, ...]:
     return tuple(Deduction(DeductionKind(kind), source, int(amount_minor)) for kind, source, amount_minor in rows)
 
 
-async def unauthorised(
-    connection: AsyncConnection,
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """The clawback that lowers a payout, as its row has it; None for each if there is none.
+
+    ``over_minor`` is what all live deductions keep for it. ``decided``: somebody with the authority signed that it is
+    kept back.
+    """
+
+    payee: str | None
+    currency: str | None
+    state: str | None
+    amount_minor: int | None
+    over_minor: int
+    decided: bool
+
+
+async def offsets(
+    connection: AsyncConnection, payout: UUID, lowered_by: Collection[Deduction], keys: KeyRing
+) -> tuple[Offset, ...]:
+    """Return the clawbacks that lower a payout; nothing is read if no offset is among its deductions."""
+    if all(each.kind is DeductionKind.WITHHOLDING for each in lowered_by):
+        return ()
+    found = []
+    for row in (await connection.execute(_OFFSETS_OF, {"payout": payout})).all():
+        clawback = None if row.id is None else typed_rows.of(Clawback, row)
+        decided = clawback is not None and await clawback_authority.decided(connection, clawback, keys) is not None
+        found.append(Offset(row.payee, row.currency, row.state, row.amount_minor, int(row.over_minor), decided))
+    return tuple(found)
+
+
+def unauthorised(
     payout: Payout,
     planned_at: datetime,
     parts: Sequence[Part],
     lowered_by: Collection[Deduction],
     told: Collection[Heard],
-    keys: KeyRing,
+    kept_for: Sequence[Offset],
 ) -> str | None:
     """Return in one sentence why a deduction is not authorised; None if a decision or tax form supports each.
 
-    ``payout`` is its row, ``parts`` are its legs, ``lowered_by`` its deductions and ``told`` the forms that its payee
-    filed. A changed row alone must not make anyone be paid less.
+    ``payout`` is its row, ``parts`` are its legs, ``lowered_by`` its deductions, ``told`` the forms that its payee
+    filed, and ``kept_for`` the `offsets`. A changed row alone must not make anyone be paid less.
     """
     kept = [each for each in lowered_by if each.kind is DeductionKind.WITHHOLDING]
     if (why := withholding.unfounded(payout, planned_at, parts, kept, told)) is not None:
         return why
-    if len(kept) == len(lowered_by):
-        return None
-    for offset in (await connection.execute(_OFFSETS_OF, {"payout": payout.id})).all():
+    for offset in kept_for:
         if (offset.payee, offset.currency) != (payout.payee, payout.currency):
             return "it is lowered by what somebody else owes"
         if offset.state not in OFFSETS and payout.key_used_at is None:
             return "it is lowered by what is not owed any more"
-        if offset.over_minor > offset.amount_minor:
+        if offset.amount_minor is None or offset.over_minor > offset.amount_minor:
             return "it is lowered by more than is owed"
-        if await clawback_authority.decided(connection, offset, keys) is None:
+        if not offset.decided:
             return "no signed decision of somebody with the authority keeps back what it is lowered by"
     return None
 
