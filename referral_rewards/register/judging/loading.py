@@ -14,9 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import reservations
-from referral_rewards.register.claims.reservations import StandingLeg
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
@@ -45,7 +45,7 @@ class CaseFile:
     forged: tuple[UUID, ...]
     void: frozenset[UUID]
     barred: frozenset[str]
-    legs: tuple[StandingLeg, ...]
+    legs: tuple[ReservedLeg, ...]
 
     def case(self, now: datetime) -> Case | None:
         """Return the case on all facts; None if no fact has begun it, or no terms were in force then."""
