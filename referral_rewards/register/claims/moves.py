@@ -15,6 +15,7 @@ from referral_rewards.domain.claims.approval import DecisionKind, requirement_of
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.findings import CheckCode
 from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals import cases as claims
@@ -63,8 +64,8 @@ async def move(
         return None
     moving = [decision for decision in made if decision.kind is DecisionKind.REASSIGN]
     others = [decision.id for decision in made if decision.kind is not DecisionKind.REASSIGN]
-    await decisions.record_effect(connection, others, "void", case.now, f"moved to {to}")
-    await decisions.record_effect(connection, [each.id for each in moving], "applied", case.now, f"moved to {to}")
+    await effects.record(connection, others, "void", case.now, f"moved to {to}")
+    await effects.record(connection, [each.id for each in moving], "applied", case.now, f"moved to {to}")
     await referrals.listen_to_referrer(connection, case.row.id, case.origin.program, to)
     gone = {"moved_to": to, "moved_by": moving[-1].id, "claim_id": None}
     return await referrals.write(connection, case.row, case.now, stored=case.stored, **gone)

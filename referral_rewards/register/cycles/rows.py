@@ -22,6 +22,7 @@ from referral_rewards.domain.payouts.states import AT_REST
 from referral_rewards.domain.programs.terms import PayoutCycle, Terms
 from referral_rewards.register import outbox, programs, typed_rows
 from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.queue import projection as queue
@@ -154,7 +155,7 @@ async def save(connection: AsyncConnection, before: Cycle, change: Change, now: 
     await connection.execute(update(_table).where(_table.c.id == before.id).values({**changed, "updated_at": now}))
     if after.state is not before.state:
         await queue.keep_cycle(connection, before.id)
-    await decisions.record_effect(connection, change.applied, "applied", now, "carried out")
+    await effects.record(connection, change.applied, "applied", now, "carried out")
 
 
 async def wake_once_over(connection: AsyncConnection, cycle: UUID) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.decisions.decision import counting
 from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import reservations
@@ -57,7 +58,7 @@ class CaseFile:
 
     def counting(self, claim: UUID | None) -> tuple[Decision, ...]:
         """Return the decisions on a claim that count: no void approvals, and none by users who were barred since."""
-        return decisions.counting(self.of_claim(claim), self.void, self.barred)
+        return counting(self.of_claim(claim), self.void, self.barred)
 
     def reward_claim(self) -> RewardClaim:
         """Return the current claim."""

@@ -26,6 +26,7 @@ from referral_rewards.register.claims import moves
 from referral_rewards.register.claims.assembly import build_claim
 from referral_rewards.register.cycles import lists as cycle_list
 from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payouts.grounds import Grounds
@@ -163,7 +164,7 @@ async def verify(
         raise SourcesSilent("what the sources were asked is not the question any more", SOON)
     again, _ = await build_claim(connection, case, answers)
     on_it = grounds.made_on(row.id)
-    await decisions.record_effect(connection, on_it.forged, "forged", now, "no signature that we believe")
+    await effects.record(connection, on_it.forged, "forged", now, "no signature that we believe")
     made = [decision for decision in on_it.genuine if decision.claim_id == row.claim_id]
     signed = {decision.user for decision in made}
     # If the payout may have been sent, later changes of who may sign do not matter.
