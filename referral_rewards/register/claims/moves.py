@@ -6,7 +6,7 @@ claim whose evidence asks for exactly this referrer.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,7 +24,7 @@ from referral_rewards.register.referrals.cases import Case
 from referral_rewards.register.referrals.rows import Referral
 
 
-async def holds(connection: AsyncConnection, row: Any, keys: KeyRing) -> bool:
+async def holds(connection: AsyncConnection, row: Referral, keys: KeyRing) -> bool:
     """Return whether the referral was never moved, or verified decisions moved it to the referrer in its row."""
     if row.moved_to is None:
         return True
