@@ -6,12 +6,12 @@ leaves the payout; the other legs stay.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
-from referral_rewards.domain.cycles.grouping import cycle_id
+from referral_rewards.domain.cycles.cycle import Cycle
 from referral_rewards.domain.payouts.attempt import CycleStanding
 from referral_rewards.domain.payouts.payout import Leg, Payout
 from referral_rewards.domain.payouts.states import UNSENT, PayoutState
@@ -27,7 +27,7 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.rows import Referral
 
 
-async def hold(connection: AsyncConnection, payout: Payout) -> Any | None:
+async def hold(connection: AsyncConnection, payout: Payout) -> Cycle | None:
     """Return the payout's cycle under a shared lock; None if the payout belongs to a referral.
 
     Lock it after the referrals' rows and before the payout's.
@@ -39,12 +39,12 @@ async def hold(connection: AsyncConnection, payout: Payout) -> Any | None:
 
 
 async def standing(
-    connection: AsyncConnection, payout: Payout, cycle: Any | None, keys: KeyRing
+    connection: AsyncConnection, payout: Payout, cycle: Cycle | None, keys: KeyRing
 ) -> CycleStanding | None:
     """Return how the payout's cycle stands, by its row; None if it is of no cycle. The caller holds the payout."""
     if payout.cycle_id is None:
         return None
-    if cycle is None or cycle.id != cycle_id(cycle.program, cycle.due_on):
+    if cycle is None or not cycle.well_named:
         return CycleStanding(exists=False)
     decided = await cycles.decided(connection, cycle, keys)
     unsent = decided.may_pay and payout.first_sent_at is None and payout.state is not PayoutState.PLANNED

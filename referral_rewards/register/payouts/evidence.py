@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.books.deductions import Part
 from referral_rewards.domain.claims import claim as claims
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.cycles.grouping import cycle_payout_id
@@ -31,7 +32,6 @@ from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees.deductions import Offset
-from referral_rewards.register.payees.withholding import Part
 from referral_rewards.register.payouts.grounds import Grounds
 from referral_rewards.register.referrals.cases import case_on
 from referral_rewards.register.referrals.inquiries import question_of

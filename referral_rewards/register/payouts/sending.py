@@ -24,7 +24,7 @@ from referral_rewards.register import outbox, outgoing_events, payout_history, r
 from referral_rewards.register.cycles import legs as cycle_legs
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles import sending as cycle_sending
-from referral_rewards.register.decisions import chain
+from referral_rewards.register.decisions import chain, effects
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payouts import acts as payout_acts
@@ -126,7 +126,7 @@ async def _save(connection: AsyncConnection, loaded: Loaded, change: Change) -> 
     payout, now = loaded.dossier.payout, loaded.dossier.now
     if payout != loaded.stored:
         await payout_rows.mend(connection, payout)
-    await chain.record_effect(connection, loaded.forged, "forged", now, "no signature that we believe")
+    await effects.record(connection, loaded.forged, "forged", now, "no signature that we believe")
     match change:
         case attempt.Waits(why, again_after):
             return NotNow(payout.state, why, again_after)
