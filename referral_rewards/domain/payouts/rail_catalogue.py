@@ -48,6 +48,14 @@ class Dashboard:
     named_by: Literal["reference", "destination"] | None = None
 
 
+class PayeeNeed(StrEnum):
+    """What a rail must know of a payee before it can pay them."""
+
+    NOTHING = "nothing"  # our own id of the payee names them
+    ADDRESS = "address"  # somewhere to send the link or the code to
+    REFERENCE = "reference"  # the provider's reference of the payee, which they or finance tell us
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RailFacts:
     """The properties of a rail.
@@ -68,8 +76,10 @@ class RailFacts:
     currencies: frozenset[str] | None = None
     steps: Mapping[str, int] = field(default_factory=dict)
     exponents: Mapping[str, int] = field(default_factory=dict)
-    #: A payee must have a destination there before they can be paid.
-    needs_method: bool = True
+    #: What it must know of a payee before they can be paid.
+    needs: PayeeNeed = PayeeNeed.REFERENCE
+    #: It pays to a reference if the payee has told one. Always so where it needs one.
+    takes_reference: bool = True
     #: It identifies a payee by our own id, not by a destination.
     named_by_payee: bool = False
     #: People make its payments; an accepted payment waits until a person confirms it.
@@ -129,7 +139,8 @@ ACCOUNT_CREDIT: Final = RailFacts(
     name="account_credit",
     title="account credit",
     kinds=frozenset({_CREDIT}),
-    needs_method=False,
+    needs=PayeeNeed.NOTHING,
+    takes_reference=False,
     named_by_payee=True,
     sight=Sight.ALL,
 )
@@ -170,6 +181,7 @@ STRIPE_PROMOTION: Final = RailFacts(
     title="Stripe promotion code",
     provider="stripe",
     kinds=frozenset({_DISCOUNT}),
+    needs=PayeeNeed.ADDRESS,
     steps=_STRIPE_STEPS,
     exponents=_STRIPE_EXPONENTS,
     key_window=_STRIPE_KEY_WINDOW,
@@ -193,6 +205,8 @@ TREMENDOUS: Final = RailFacts(
     title="Tremendous",
     provider="tremendous",
     kinds=frozenset({_GIFT_CARD}),
+    needs=PayeeNeed.ADDRESS,
+    takes_reference=False,
     currencies=_TREMENDOUS_CURRENCIES,
     named_by_payee=True,
     sight=Sight.ALL,
@@ -220,11 +234,20 @@ RAILS_OF: Final[Mapping[str, frozenset[str]]] = {
 #: The rails without a provider, which are always available.
 OF_OURS: Final = frozenset(CATALOGUE.keys() - PROVIDERS.keys())
 BY_HAND: Final = frozenset(rail.name for rail in CATALOGUE.values() if rail.by_hand)
-WITHOUT_METHOD: Final = frozenset(rail.name for rail in CATALOGUE.values() if not rail.needs_method)
 NAMED_BY_PAYEE: Final = frozenset(rail.name for rail in CATALOGUE.values() if rail.named_by_payee)
 SAY_WHAT_THEY_HOLD: Final = frozenset(rail.name for rail in CATALOGUE.values() if rail.says_what_it_holds)
 #: The providers whose events contain no id of ours.
 NAMELESS: Final = frozenset(rail.provider for rail in CATALOGUE.values() if rail.nameless_events)
+
+
+def needs(rail: str) -> PayeeNeed:
+    """Return what a rail must know of a payee; of a rail that is not in the catalogue, the most that any needs."""
+    return CATALOGUE[rail].needs if rail in CATALOGUE else PayeeNeed.REFERENCE
+
+
+def takes_reference(rail: str) -> bool:
+    """Whether a rail pays to a reference that the payee has told; a rail that is not in the catalogue does."""
+    return CATALOGUE[rail].takes_reference if rail in CATALOGUE else True
 
 
 def suited(kind: RewardKind, currency: str | None = None) -> tuple[str, ...]:
