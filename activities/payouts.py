@@ -130,9 +130,14 @@ class Payouts:
                 return await self._review(payout, step, shown, now)
             case Declined(why):
                 return await self._note(payout, step, _S.REFUSED, now, why=why)
-            case Unfunded(why):
-                again_after = FUNDS if step.rail in SAY_WHAT_THEY_HOLD else None
-                return await self._note(payout, step, _S.WAITING_FUNDS, now, why=why, again_after=again_after)
+            case Unfunded(why, barred):
+                again_after = FUNDS if step.rail in SAY_WHAT_THEY_HOLD and not barred else None
+                noted = await self._note(payout, step, _S.WAITING_FUNDS, now, why=why, again_after=again_after)
+                if barred:
+                    # The next payment would fare no better, and neither would the thousand after it.
+                    async with self._database.transaction() as connection:
+                        await rail_halts.halt(connection, step.rail, why, now)
+                return noted
             case Unknown(why):
                 return await self._note(payout, step, _S.UNKNOWN, now, why=why, again_after=NO_ANSWER)
             case Misconfigured(why):

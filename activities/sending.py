@@ -72,7 +72,9 @@ async def _send_or_look(rail: Rail, step: ToSend, now: datetime, until: float) -
     if asyncio.get_running_loop().time() >= until:
         # A retry of this activity may have sent it since, and the rail may have forgotten the key meanwhile.
         raise TimeoutError
-    return await rail.pay(step.request, step.key)
+    answer = await rail.pay(step.request, step.key)
+    # What it would answer again and again is left to the look-ups, and then to a person.
+    return None if isinstance(answer, Unknown) and answer.for_good else answer
 
 
 async def _find(rail: Rail, step: ToSend, attempt: Earlier) -> Answer | None:
@@ -101,4 +103,5 @@ async def _reversing_send_or_look(rail: Rail, step: ToReverse, now: datetime) ->
             return found
         if not safe_to_send_again(rail.facts.key_window, step.sent_before, now):
             return None
-    return await rail.reverse(*asked)
+    answer = await rail.reverse(*asked)
+    return None if isinstance(answer, Unknown) and answer.for_good else answer

@@ -109,6 +109,8 @@ class Document:
         if not request.document:
             if body.get("required"):
                 yield "the body is missing"
+            elif request.has_body and not kinds:
+                yield "a body is not taken at all"
             return
         if sent not in kinds:
             yield f"a body of {sent or 'no type'} is not taken"

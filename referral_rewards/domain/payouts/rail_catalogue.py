@@ -63,10 +63,10 @@ class RailFacts:
     ``name`` is its name in terms, ``title`` what people are shown. ``provider`` is the outside company that runs it,
     with one request limit and one event secret for all its rails; None: the rail is ours and always available.
 
-    ``currencies`` is None if the provider excludes none. ``steps`` holds the currencies whose amounts must be multiples
-    of more than one minor unit, ``exponents`` those whose number of decimals differs from ISO 4217. ``key_window`` is
-    how long the rail recognises a key (None: for ever). Unless the rail ``looks_up`` the outcome of a key, only sending
-    the same request again shows it, and only within that window.
+    ``currencies`` are those that it pays in; None if it pays in all but those that it ``lacks``. ``steps`` holds the
+    currencies whose amounts must be multiples of more than one minor unit, ``exponents`` those whose number of decimals
+    differs from ISO 4217. ``key_window`` is how long the rail recognises a key (None: for ever). Unless the rail
+    ``looks_up`` the outcome of a key, only sending the same request again shows it, and only within that window.
     """
 
     name: str
@@ -74,12 +74,15 @@ class RailFacts:
     kinds: frozenset[RewardKind]
     provider: str | None = None
     currencies: frozenset[str] | None = None
+    lacks: frozenset[str] = frozenset()
     steps: Mapping[str, int] = field(default_factory=dict)
     exponents: Mapping[str, int] = field(default_factory=dict)
     #: What it must know of a payee before they can be paid.
     needs: PayeeNeed = PayeeNeed.REFERENCE
     #: It pays to a reference if the payee has told one. Always so where it needs one.
     takes_reference: bool = True
+    #: The form of a reference, a regular expression, and what it is; None: any text.
+    reference: tuple[str, str] | None = None
     #: It identifies a payee by our own id, not by a destination.
     named_by_payee: bool = False
     #: People make its payments; an accepted payment waits until a person confirms it.
@@ -106,6 +109,10 @@ _STRIPE_CASH_STEPS: Final[Mapping[str, int]] = {**_STRIPE_STEPS, "HUF": 100, "TW
 #: Stripe counts ariary whole, króna and Ugandan shillings in hundredths:
 #: https://docs.stripe.com/currencies#special-cases.
 _STRIPE_EXPONENTS: Final[Mapping[str, int]] = {"MGA": 0, "ISK": 2, "UGX": 2}
+_STRIPE_CUSTOMER: Final = (r"cus_\w{1,250}", "customer of Stripe")
+_STRIPE_ACCOUNT: Final = (r"acct_\w{1,250}", "connected account of Stripe")
+#: Currencies of ISO 4217 that Stripe does not have: https://docs.stripe.com/currencies#presentment-currencies.
+_STRIPE_LACKS: Final = frozenset({"CLF", "IQD", "LYD"})
 _STRIPE_PAGES: Final = "https://dashboard.stripe.com/"
 #: https://developer.paypal.com/docs/reports/reference/paypal-supported-currencies/
 _PAYPAL_CURRENCIES: Final = frozenset(
@@ -156,6 +163,7 @@ PAYPAL_PAYOUTS: Final = RailFacts(
     title="PayPal",
     provider="paypal",
     kinds=frozenset({_CASH}),
+    reference=(r"[A-Z0-9]{10,32}", "PayPal account id"),
     currencies=_PAYPAL_CURRENCIES,
     steps={"HUF": 100, "TWD": 100},
     exponents=_PAYPAL_EXPONENTS,
@@ -169,6 +177,8 @@ STRIPE_BALANCE: Final = RailFacts(
     title="Stripe customer balance",
     provider="stripe",
     kinds=frozenset({_CREDIT}),
+    reference=_STRIPE_CUSTOMER,
+    lacks=_STRIPE_LACKS,
     steps=_STRIPE_STEPS,
     exponents=_STRIPE_EXPONENTS,
     key_window=_STRIPE_KEY_WINDOW,
@@ -182,6 +192,8 @@ STRIPE_PROMOTION: Final = RailFacts(
     provider="stripe",
     kinds=frozenset({_DISCOUNT}),
     needs=PayeeNeed.ADDRESS,
+    reference=_STRIPE_CUSTOMER,
+    lacks=_STRIPE_LACKS,
     steps=_STRIPE_STEPS,
     exponents=_STRIPE_EXPONENTS,
     key_window=_STRIPE_KEY_WINDOW,
@@ -193,6 +205,8 @@ STRIPE_TRANSFER: Final = RailFacts(
     title="Stripe transfer",
     provider="stripe",
     kinds=frozenset({_CASH}),
+    reference=_STRIPE_ACCOUNT,
+    lacks=_STRIPE_LACKS,
     steps=_STRIPE_CASH_STEPS,
     exponents=_STRIPE_EXPONENTS,
     key_window=_STRIPE_KEY_WINDOW,
@@ -261,8 +275,8 @@ def suited(kind: RewardKind, currency: str | None = None) -> tuple[str, ...]:
 
 def pays_in(rail: str, currency: str) -> bool:
     """Whether a rail of the catalogue pays in that currency at all."""
-    currencies = CATALOGUE[rail].currencies
-    return currencies is None or currency in currencies
+    facts = CATALOGUE[rail]
+    return currency not in facts.lacks if facts.currencies is None else currency in facts.currencies
 
 
 def step_minor(rail: str, currency: str) -> int:
