@@ -10,7 +10,6 @@ from referral_rewards.domain.calendar import zone
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.payees.tax_forms import FormStanding, TaxForm, form_of, on_file
 from referral_rewards.domain.payees.tax_reporting import (
-    FILERS,
     Grounds,
     PayeeStatus,
     Reporting,
@@ -18,7 +17,6 @@ from referral_rewards.domain.payees.tax_reporting import (
     reporting,
 )
 from referral_rewards.domain.payees.tax_thresholds import threshold, year_begins
-from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
 from tests.domain.build import at, fact
 
 UTC, NEW_YORK = zone("UTC"), zone("America/New_York")
@@ -110,7 +108,3 @@ TOTALS = [
 def test_what_of_a_year_is_reported(minor: int, currency: str, status: PayeeStatus, expected: Reporting) -> None:
     assert reporting(minor, currency, LIMIT, status) == expected
     assert reporting(minor, currency, None, status) == Reporting(False, G.NO_REGIME)
-
-
-def test_of_each_provider_it_is_known_whether_it_files() -> None:
-    assert sorted(FILERS) == sorted(set(PROVIDERS.values()))

@@ -22,8 +22,10 @@ from referral_rewards.domain.books.ledger import Deduction, DeductionKind
 from referral_rewards.domain.calendar import zone
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.payees.tax_reporting import Grounds, PayeeStatus
+from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
 from referral_rewards.register.books import ledger
 from referral_rewards.register.payees import rows as payees
+from referral_rewards.reporting.payees.filers import FILERS
 from referral_rewards.reporting.payees.year import COLUMNS, PaidInYear, paid_in, report, report_as_json
 from tests.register.crowd import INTAKE, Crowd, told
 
@@ -298,3 +300,7 @@ INSERT INTO referral (id, origin_rank, began_at, origin_source, origin_event, pr
                       judged_version, round, late_facts, claim_version)
 VALUES (:id, 0, :at, 'test', :id, :program, 1, 0, 0, 1, 0, 0)
 """)
+
+
+def test_of_each_provider_it_is_known_whether_it_files() -> None:
+    assert sorted(FILERS) == sorted(set(PROVIDERS.values()))

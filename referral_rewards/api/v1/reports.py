@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
 from referral_rewards.api.dependencies import Bookkeeper, Its
+from referral_rewards.domain.payouts.rail_catalogue import MANUAL
 from referral_rewards.reporting.books.journal import see_one_moment
 from referral_rewards.reporting.payees import year as sheet
 from referral_rewards.reporting.payees.year import Regime
@@ -70,7 +71,7 @@ _A_YEAR: Final = {
     "regime": "us",
     "currency": "USD",
     "by_kind": {"cash": 210_000},
-    "by_rail": {"manual": 210_000},
+    "by_rail": {MANUAL.name: 210_000},
     "total_minor": 210_000,
     "threshold_minor": 200_000,
     "reportable": False,

@@ -5,11 +5,11 @@ the day on that it names. The decision whether somebody may be *paid* never rest
 (`tax_forms.on_file`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
@@ -50,36 +50,6 @@ class YearOnFile:
 
     on_file: OnFile
     status: PayeeStatus
-
-
-class Filer(NamedTuple):
-    """What a provider does about the payments that it carried out. ``files``: it may file a form for them itself, so
-    that ours could be a second one."""
-
-    files: bool
-    what: str
-    source: str
-
-
-#: By provider, as the providers' own pages said in November 2026. None of it was verified with an authority.
-FILERS: Final[Mapping[str, Filer]] = {
-    "stripe": Filer(
-        True,
-        "files 1099 forms for connected accounts if the platform has set that up",
-        "https://docs.stripe.com/connect/tax-reporting",
-    ),
-    "paypal": Filer(
-        True,
-        "files Form 1099-K for what its account holder received for goods and services; whether a reward counts as such"
-        " is for a tax adviser",
-        "https://www.irs.gov/form1099k",
-    ),
-    "tremendous": Filer(
-        False,
-        "collects W-9 forms if that is switched on; the company itself issues 1099 forms",
-        "https://help.tremendous.com/en/articles/collect-w-9-forms-from-recipients",
-    ),
-}
 
 
 def of_year(forms: Iterable[TaxForm], regime: str, year: int, zone: ZoneInfo, now: datetime) -> YearOnFile:

@@ -28,6 +28,7 @@ from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register import programs
 from referral_rewards.register.payees import rows as payees
+from referral_rewards.reporting.payees.filers import FILERS
 from referral_rewards.reporting.shape import GivenId, Instant, Shape, as_text, csv_row
 
 
@@ -73,7 +74,7 @@ class PayeeYear:
     @property
     def others_file(self) -> tuple[str, ...]:
         """The rails used whose provider may file a form itself, sorted."""
-        filers = tax_reporting.FILERS
+        filers = FILERS
         return tuple(rail for rail in sorted(self.by_rail) if rail in PROVIDERS and filers[PROVIDERS[rail]].files)
 
 
