@@ -145,7 +145,9 @@ async def _send_or_look(
     if asyncio.get_running_loop().time() >= until:
         # A retry of this activity may have sent it since, and the rail may have forgotten the key meanwhile.
         raise TimeoutError
-    return await order.send(step.key)
+    answer = await order.send(step.key)
+    # What it would answer again and again is left to the look-ups, and then to a person.
+    return None if isinstance(answer, Unknown) and answer.for_good else answer
 
 
 async def _find(order: _Order[_A], attempt: Earlier) -> _A | None:

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.payouts.hearing import Hearing, ShutOut, lets_us_in
+from referral_rewards.domain.payouts.hearing import Hearing, halts, lets_us_in
 from referral_rewards.domain.payouts.moving import Halt, Reversal, ToSend
 from referral_rewards.domain.payouts.states import PaymentRequest
 
@@ -31,9 +31,9 @@ async def heard(
     hearing: Hearing,
     now: datetime,
 ) -> None:
-    """Halt the rail that rejected our credentials, or lift its halt if it let its probe in."""
-    if isinstance(hearing, ShutOut):
-        await halt(connection, step.rail, hearing.why, now)
+    """Halt the rail that rejected our credentials or our account, or lift its halt if it let its probe in."""
+    if (why := halts(hearing)) is not None:
+        await halt(connection, step.rail, why, now)
     elif step.probes and lets_us_in(hearing):
         await lift(connection, step.rail)
 

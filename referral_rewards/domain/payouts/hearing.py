@@ -43,13 +43,18 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Heard:
     """The outcome, the reason in one sentence, the rail's reference, the amount that a reversal took back, and when to
-    ask again; None: not before something new is heard."""
+    ask again; None: not before something new is heard.
+
+    ``barred``: our account with the rail may not pay, whatever it holds. The rail is halted, because the next payment
+    would fare no better, and neither would the thousand after it.
+    """
 
     outcome: Outcome
     why: str | None = None
     reference: str | None = None
     amount_minor: int | None = None
     again_after: timedelta | None = None
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,9 @@ def hear(
             return Heard(Outcome.UNKNOWN, why, again_after=NO_ANSWER)
         case Declined(why):
             return Heard(Outcome.REFUSED, why)
-        case Unfunded(why):
-            return Heard(Outcome.UNFUNDED, why, again_after=FUNDS if step.rail in SAY_WHAT_THEY_HOLD else None)
+        case Unfunded(why, barred):
+            told = step.rail in SAY_WHAT_THEY_HOLD and not barred
+            return Heard(Outcome.UNFUNDED, why, again_after=FUNDS if told else None, barred=barred)
         case Reversed():
             return _taken_back(step.request, answer)
         case Paid() as paid:
@@ -127,8 +133,17 @@ def after_a_miss(intent: Intent, now: datetime, *, once: bool) -> Heard:
 
 
 def lets_us_in(hearing: Hearing) -> bool:
-    """Return whether the rail accepted our credentials. No answer does not say so."""
-    return not isinstance(hearing, ShutOut) and not (isinstance(hearing, Heard) and hearing.outcome is Outcome.UNKNOWN)
+    """Return whether the rail accepted our credentials and lets our account pay. No answer does not say so."""
+    if isinstance(hearing, Heard):
+        return hearing.outcome is not Outcome.UNKNOWN and not hearing.barred
+    return not isinstance(hearing, ShutOut)
+
+
+def halts(hearing: Hearing) -> str | None:
+    """Return why an answer halts its rail; None if it does not."""
+    if isinstance(hearing, ShutOut) or (isinstance(hearing, Heard) and hearing.barred):
+        return hearing.why
+    return None
 
 
 def _as_asked(asked: PaymentRequest | Reversal, shown: Paid) -> bool:
