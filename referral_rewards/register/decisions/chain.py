@@ -367,10 +367,12 @@ noted AS (
                                    signature = excluded.signature
 )""")
 
-_NOTE_EFFECT: Final = text("""
+#: Records an effect, as `record_effect` does; also a part of a larger statement.
+NOTE_EFFECT: Final = """
 INSERT INTO decision_effect (decision_id, effect, at, why)
 SELECT id, :effect, :at, :why FROM unnest(CAST(:ids AS uuid[])) AS decided(id) ON CONFLICT DO NOTHING
-""")
+"""
+_NOTE_EFFECT: Final = text(NOTE_EFFECT)
 
 #: The document of `End`. It counts from each decision on the ``:referrals``, and reads no part of the chain twice.
 END: Final = """(

@@ -7,7 +7,7 @@ freed when the payout is cancelled or planned again.
 """
 
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -15,19 +15,18 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.statuses import statement
+from models.statuses import spelled, statement
 from referral_rewards.domain.books.ledger import Deduction, DeductionKind
-from referral_rewards.domain.clawbacks.states import OFFSETS, ClawbackKind, ClawbackState, takes_of_offset
-from referral_rewards.domain.payees import tax_thresholds
+from referral_rewards.domain.clawbacks.states import OFFSETS, ClawbackKind, ClawbackState
 from referral_rewards.domain.payouts import rail_catalogue
+from referral_rewards.domain.payouts.deductions import Deducted, OpenOffset, Part, deducted
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.clawbacks import reversals as clawback_authority
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.locks import Lock, lock_all
+from referral_rewards.register.locks import Lock, lock_each
 from referral_rewards.register.payees import withholding
 from referral_rewards.register.payees.rows import Heard
-from referral_rewards.register.payees.withholding import Part
 
 #: The number of locks that payees share, taken in ascending order: one file may concern very many payees.
 _PAYEE_LOCKS: Final = 64
@@ -35,8 +34,13 @@ _PAYEE_LOCKS: Final = 64
 
 async def hold_payees(connection: AsyncConnection, payees: Iterable[str]) -> None:
     """Lock the deductions of these payees until the transaction ends. Call it once with all payees it plans for."""
+    await lock_each(connection, payee_locks(payees))
+
+
+def payee_locks(payees: Iterable[str]) -> list[tuple[Lock, str]]:
+    """Return the locks of these payees in the order in which they are taken."""
     numbers = sorted({zlib.crc32(payee.encode()) % _PAYEE_LOCKS for payee in payees})
-    await lock_all(connection, Lock.PAYEE, map(str, numbers))
+    return [(Lock.PAYEE, str(number)) for number in numbers]
 
 
 async def plan(
@@ -55,18 +59,28 @@ async def plan(
     The caller holds the payee (`hold_payees`) and freezes the amount in the payout's body.
     """
     await free(connection, payout)
-    left_minor = 0
-    for regime, gross_minor, percent in await withholding.of_legs(connection, payee, legs, at):
-        withheld_minor = tax_thresholds.withheld(gross_minor, percent, rail_catalogue.step_minor(rail, currency))
-        if withheld_minor > 0:
-            await _keep(connection, payout, DeductionKind.WITHHOLDING, regime, withheld_minor)
-        left_minor += gross_minor - withheld_minor
-    for offset in (await connection.execute(_OPEN_OFFSETS, {"payee": payee, "currency": currency})).all():
-        taken_minor = takes_of_offset(offset.open_minor, left_minor, rail_catalogue.step_minor(rail, currency))
-        if taken_minor > 0:
-            await _keep(connection, payout, DeductionKind.OFFSET, str(offset.id), taken_minor)
-            left_minor -= taken_minor
-    return left_minor
+    gross = await withholding.of_legs(connection, payee, legs, at)
+    offsets = open_offsets([tuple(row) for row in await connection.execute(_OPEN_OFFSETS, {"payees": [payee]})])
+    its = deducted(gross, offsets.get((payee, currency), ()), rail_catalogue.step_minor(rail, currency))
+    for kind, source, amount_minor in rows(its):
+        await _keep(connection, payout, kind, source, amount_minor)
+    return its.left_minor
+
+
+def rows(its: Deducted) -> list[tuple[DeductionKind, str, int]]:
+    """Return what lowers a payout as the rows that are stored of it: kind, source, amount in minor units."""
+    return [
+        *((DeductionKind.WITHHOLDING, regime, amount_minor) for regime, amount_minor in its.withheld),
+        *((DeductionKind.OFFSET, offset, amount_minor) for offset, amount_minor in its.offsets),
+    ]
+
+
+def open_offsets(found: Iterable[Sequence[Any]]) -> Mapping[tuple[str, str], tuple[OpenOffset, ...]]:
+    """Return the open offsets by payee and currency, oldest first, from the rows of `OPEN_OFFSETS`."""
+    by_payee: dict[tuple[str, str], list[OpenOffset]] = {}
+    for payee, currency, offset, open_minor in found:
+        by_payee.setdefault((payee, currency), []).append(OpenOffset(str(offset), int(open_minor)))
+    return {whose: tuple(its) for whose, its in by_payee.items()}
 
 
 async def free(connection: AsyncConnection, payout: UUID) -> None:
@@ -115,16 +129,17 @@ async def _keep(connection: AsyncConnection, payout: UUID, kind: DeductionKind, 
     await connection.execute(_KEEP, asked)
 
 
-# The open part of each offset, oldest first: neither recovered nor kept from a payout under way.
-_OPEN_OFFSETS: Final = statement(
+#: The open part of each offset of the ``:payees``, oldest first: neither recovered nor kept from a payout under way.
+OPEN_OFFSETS: Final = spelled(
     """
-SELECT o.id, o.open_minor FROM (
-    SELECT b.id, b.created_at, CAST(b.amount_minor - b.recovered_minor - coalesce((
+SELECT o.payee, o.currency, o.id, o.open_minor FROM (
+    SELECT b.id, b.payee, b.currency, b.created_at,
+           CAST(b.amount_minor - b.recovered_minor - coalesce((
                SELECT sum(d.amount_minor) FROM payout_deduction d JOIN payout p ON p.id = d.payout_id
                WHERE d.source = CAST(b.id AS text) AND d.kind = :kept AND d.live AND p.state <> :settled
            ), 0) AS bigint) AS open_minor
     FROM clawback b
-    WHERE b.payee = :payee AND b.currency = :currency AND b.kind = :offset AND b.state = :offsetting
+    WHERE b.payee = ANY(CAST(:payees AS text[])) AND b.kind = :offset AND b.state = :offsetting
 ) AS o WHERE o.open_minor > 0 ORDER BY o.created_at, o.id
 """,
     kept=DeductionKind.OFFSET,
@@ -132,6 +147,7 @@ SELECT o.id, o.open_minor FROM (
     offset=ClawbackKind.OFFSET,
     offsetting=ClawbackState.OFFSETTING,
 )
+_OPEN_OFFSETS: Final = text(OPEN_OFFSETS)
 
 _KEEP: Final = text("""
 INSERT INTO payout_deduction (payout_id, kind, source, amount_minor, live)

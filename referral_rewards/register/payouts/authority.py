@@ -16,6 +16,7 @@ from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.cycles.grouping import cycle_payout_id
 from referral_rewards.domain.payouts.advice import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
+from referral_rewards.domain.payouts.deductions import Part
 from referral_rewards.domain.payouts.payout import Leg, Payout
 from referral_rewards.domain.payouts.states import PaymentRequest, payout_id
 from referral_rewards.domain.referrals.inquiries import Answers
@@ -27,7 +28,6 @@ from referral_rewards.register.cycles import lists as cycle_list
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import deductions
-from referral_rewards.register.payees.withholding import Part
 from referral_rewards.register.payouts.grounds import Grounds
 from referral_rewards.register.referrals.cases import case_on
 from referral_rewards.register.referrals.inquiries import question_of

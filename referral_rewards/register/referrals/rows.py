@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, TextClause, select, text, update
+from sqlalchemy import Row, TextClause, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ReferralRow
@@ -168,18 +169,25 @@ async def write(
     after = replace(before, **values)
     if after.status is not None:
         after = replace(after, status=ReferralStatus(after.status))
+    known, step = stored or before, {}
     if (after.status, after.reason) != (before.status, before.reason):
         assert after.status is not None
         advance(before.status, after.status)
-        await outgoing_events.note_step(connection, before.id, at, after.status, after.reason, before.facts_version)
-    await _save(connection, stored or before, after)
+        step = {"at": at, "status": after.status, "reason": after.reason, "facts_version": before.facts_version}
+    changed = {name: new for name in _COLUMNS if (new := getattr(after, name)) != getattr(known, name)}
+    if changed or step:
+        new = {f"new_{name}": value for name, value in changed.items()}
+        await connection.execute(_saving(tuple(changed), bool(step)), {"referral": before.id, **step, **new})
     return after
 
 
-async def _save(connection: AsyncConnection, before: Referral, after: Referral) -> None:
-    changed = {name: new for name in _COLUMNS if (new := getattr(after, name)) != getattr(before, name)}
-    if changed:
-        await connection.execute(update(_table).where(_table.c.id == before.id).values(changed))
+@cache
+def _saving(columns: tuple[str, ...], step: bool) -> TextClause:
+    """Return the statement that saves these columns of a referral's row, and adds a step to its history."""
+    assigned = ", ".join(f"{each} = :new_{each}" for each in columns)
+    row = f"UPDATE referral SET {assigned} WHERE id = :referral" if columns else "SELECT 1"  # noqa: S608 (our names)
+    said = f"WITH {outgoing_events.STEP} {row}" if step else row
+    return text(said).bindparams(*(bindparam(f"new_{each}", type_=_table.c[each].type) for each in columns))
 
 
 async def relisten(connection: AsyncConnection, referral: str) -> None:
