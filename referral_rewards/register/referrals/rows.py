@@ -84,9 +84,26 @@ async def hold(connection: AsyncConnection, referral: str) -> Referral | None:
     updated at the end of the transaction.
     """
     upkeep.watch(connection, referral)
-    found = await connection.execute(select(_table).where(_table.c.id == referral).with_for_update())
-    locked = found.one_or_none()
+    locked = (await connection.execute(_HOLD, {"referral": referral})).one_or_none()
     return None if locked is None else of_row(locked)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A referral's locked row; ``is_listed``: when it began to wait for the lock, the referral was to be judged."""
+
+    row: Referral
+    is_listed: bool
+
+
+async def hold_listed(connection: AsyncConnection, referral: str) -> Held | None:
+    """Return the same as `hold`, and whether the referral stands in `to_judge`.
+
+    What is listed while this waits for the lock has a wake-up of its own, and is judged then.
+    """
+    upkeep.watch(connection, referral)
+    locked = (await connection.execute(_HOLD_LISTED, {"referral": referral})).one_or_none()
+    return None if locked is None else Held(of_row(locked), bool(locked.is_listed))
 
 
 async def hold_found(connection: AsyncConnection, statement: TextClause, subject: UUID) -> None:
@@ -214,6 +231,13 @@ def of_row(row: Row[Any] | Referral) -> Referral:
     read = Referral(*(getattr(row, name) for name in _COLUMNS))
     return replace(read, status=ReferralStatus(row.status)) if row.status else read
 
+
+_HOLD: Final = text(f"SELECT {', '.join(_COLUMNS)} FROM referral WHERE id = :referral FOR UPDATE")  # noqa: S608 (ours)
+
+_HOLD_LISTED: Final = text(f"""
+SELECT {", ".join(_COLUMNS)}, EXISTS (SELECT 1 FROM to_judge WHERE referral_id = :referral) AS is_listed
+FROM referral WHERE id = :referral FOR UPDATE
+""")  # noqa: S608 (names of ours)
 
 #: The facts of one referral, each with what `fact_of` reads.
 FACTS: Final = """
