@@ -58,6 +58,7 @@ class Delivery:
     channel: str | None = None
     pays: str | None = None  # for a payout: the referral whose reward it pays, or the program if a cycle pays it
     due_on: date | None = None  # for a cycle
+    is_first: bool = False  # for a referral that was never judged, or a payout that was never sent: no run may know it
 
 
 async def enqueue(connection: AsyncConnection, kind: WakeupKind, target: str, subject: UUID) -> None:
@@ -112,6 +113,7 @@ async def claim(connection: AsyncConnection, limit: int) -> list[Delivery]:
             channel=row.channel,
             pays=row.pays,
             due_on=row.due_on,
+            is_first=row.is_first,
         )
         for row in rows
     ]
@@ -168,12 +170,14 @@ WITH held AS MATERIALIZED (
 )
 SELECT held.kind, held.target, (array_agg(held.subject_id ORDER BY held.id DESC))[1] AS subject,
        array_agg(held.id) AS ids, coalesce(r.program, c.program) AS program, r.referrer, r.channel,
-       coalesce(p.referral_id, p.body->>'program') AS pays, c.due_on
+       coalesce(p.referral_id, p.body->>'program') AS pays, c.due_on,
+       CASE WHEN r.id IS NOT NULL THEN r.judged_at IS NULL ELSE p.id IS NOT NULL AND p.first_sent_at IS NULL END
+           AS is_first
 FROM held
 LEFT JOIN referral r ON r.id = held.target AND held.kind IN ('fact', 'decision', 'payout_settled')
 LEFT JOIN payout p ON p.id = held.subject_id AND held.kind IN ('payout_due', 'payout_overdue')
 LEFT JOIN payout_cycle c ON c.id = held.subject_id AND held.kind = 'cycle_due'
-GROUP BY held.kind, held.target, r.program, c.program, r.referrer, r.channel, p.id, c.due_on
+GROUP BY held.kind, held.target, r.id, c.program, p.id, c.due_on
 ORDER BY min(held.id)
 """)
 
