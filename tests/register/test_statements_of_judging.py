@@ -36,7 +36,6 @@ TERMS: Final = {
 FIRST_MAX: Final = 4
 ASSEMBLED_MAX: Final = {"every signal": 18, "as the example's": 12, "the least": 7}
 UNCHANGED_MAX: Final = 4
-WITHOUT_NEWS_MAX: Final = 2
 APPROVED_MAX: Final = {"every signal": 20, "as the example's": 14, "the least": 9}
 BY_CYCLE_MAX: Final = 10  # one plans the letters that the rewards are approved
 
@@ -57,12 +56,12 @@ async def test_a_judgement_sends_few_statements_from_the_first_to_the_approval(c
 
     await _judged(crowd, judgement.judge, LATER, _S.IN_REVIEW, FIRST_MAX)
     await _judged(crowd, judgement.assemble, LATER, _S.AWAITING_APPROVAL, ASSEMBLED_MAX[terms])
-    await _judged(crowd, judgement.judge, LATER + HOUR, _S.AWAITING_APPROVAL, WITHOUT_NEWS_MAX)
+    await _judged(crowd, judgement.judge, LATER + HOUR, _S.AWAITING_APPROVAL, UNCHANGED_MAX)
 
     crowd.now = LATER + HOUR
     await crowd.approve("a", "paula")
     await _judged(crowd, judgement.judge, LATER + 2 * HOUR, _S.APPROVED, APPROVED_MAX[terms])
-    await _judged(crowd, judgement.judge, LATER + 3 * HOUR, _S.APPROVED, WITHOUT_NEWS_MAX)
+    await _judged(crowd, judgement.judge, LATER + 3 * HOUR, _S.APPROVED, UNCHANGED_MAX)
 
 
 @pytest.mark.parametrize(

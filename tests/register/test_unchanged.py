@@ -14,7 +14,7 @@ from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.judging import judgement
 from referral_rewards.register.judging.judgement import Judgement
-from referral_rewards.register.judging.unchanged import is_unchanged
+from referral_rewards.register.judging.unchanged import unchanged
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.rows import Held
 from tests.register.crowd import INTAKE, NOW, Crowd, enrolment, life, told
@@ -35,12 +35,12 @@ _BOUGHT = told(
     5,
     {"order": "o", "kind": "purchase", "customer": _WHO, "amount": "80.00", "currency": "USD"},
 )
-#: By status: the facts that lead to it, and how many statements a wake-up without news takes there.
-STANDING: Final[dict[ReferralStatus, tuple[list[dict[str, Any]], int]]] = {
-    _S.INVITED: ([_SENT], 1),
-    _S.CLAIMED: ([_SENT, _CLAIMED], 1),
-    _S.IN_RETURN_PERIOD: ([_SENT, _CLAIMED, _BOUGHT], 1),
-    _S.AWAITING_APPROVAL: (life("a", "dexter", referee="brie", order="o"), 2),
+#: The facts that lead to each status.
+STANDING: Final[dict[ReferralStatus, list[dict[str, Any]]]] = {
+    _S.INVITED: [_SENT],
+    _S.PURCHASED_UNCLAIMED: [_SENT, _BOUGHT],
+    _S.CLAIMED: [_SENT, _CLAIMED],
+    _S.IN_RETURN_PERIOD: [_SENT, _CLAIMED, _BOUGHT],
 }
 
 
@@ -55,47 +55,33 @@ async def crowd(database_url: str) -> AsyncIterator[Crowd]:
 async def test_without_news_the_row_says_what_a_judgement_would(
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch, status: ReferralStatus
 ) -> None:
-    facts, most = STANDING[status]
     await crowd.publish("friends")
-    await crowd.live(enrolment("dexter") + facts)
+    await crowd.live(enrolment("dexter") + STANDING[status])
     before = (await crowd.standing(), await crowd.rows("SELECT * FROM referral_step ORDER BY id"))
 
-    answered = await _answered(crowd, most)
+    answered = await _answered(crowd)
     assert answered.status is status
     assert answered == await _judged_in_full(crowd, monkeypatch)
     assert (await crowd.standing(), await crowd.rows("SELECT * FROM referral_step ORDER BY id")) == before
 
 
-async def test_an_approved_claim_and_one_on_a_tax_hold_are_answered_from_the_row(
-    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    high = {"referrer": {"kind": "credit", "amount": "2500.00"}}
-    await crowd.publish("friends", changes={"rewards": high, "tax": {"regime": "us"}})
-    await crowd.live(enrolment("dexter") + life("a", "dexter", referee="brie", order="o"))
-    await crowd.approve_together(["a"])
-    assert [row.state for row in await crowd.rows("SELECT state FROM leg")] == ["tax_hold"]
-
-    answered = await _answered(crowd, 2)
-    assert (answered.status, answered.reward_minor, answered.currency) == (_S.APPROVED, 250000, "USD")
-    assert answered.wake_at is not None
-    assert answered == await _judged_in_full(crowd, monkeypatch)
-
-
 async def test_what_is_told_after_that_is_judged(crowd: Crowd) -> None:
     await crowd.publish("friends")
     await crowd.live([*enrolment("dexter"), _SENT])
-    assert (await _answered(crowd, 1)).status is _S.INVITED
+    assert (await _answered(crowd)).status is _S.INVITED
     async with crowd.database.transaction() as connection:
         await INTAKE.record(connection, [parse_event(_CLAIMED)], received_at=NOW)
     assert (await judged(crowd.database, Judgement(crowd.keys), "a", SOON)).status is _S.CLAIMED
 
 
-async def test_a_decision_is_judged_although_no_fact_came_with_it(crowd: Crowd) -> None:
+async def test_from_the_claim_on_each_wake_up_is_judged(crowd: Crowd) -> None:
     await crowd.publish("friends")
     await crowd.live(enrolment("dexter") + life("a", "dexter", referee="brie", order="o"))
-    assert (await _answered(crowd, 2)).status is _S.AWAITING_APPROVAL
-    await crowd.approve("a", "paula")
-    assert (await judged(crowd.database, Judgement(crowd.keys), "a", SOON)).status is _S.APPROVED
+    async with crowd.database.transaction() as connection:
+        row = await referrals.row(connection, "a")
+    assert row is not None
+    assert row.status is _S.AWAITING_APPROVAL
+    assert unchanged(Held(row, is_listed=False), SOON) is None
 
 
 @pytest.mark.parametrize(
@@ -109,7 +95,8 @@ async def test_a_decision_is_judged_although_no_fact_came_with_it(crowd: Crowd) 
         ({"wake_at": SOON - HOUR}, False, False),
         ({"wake_at": SOON + timedelta(microseconds=1)}, False, True),
         ({"status": None}, False, False),
-        ({"status": _S.IN_REVIEW}, False, False),
+        *(({"status": status}, False, False) for status in ReferralStatus if status not in STANDING),
+        ({"claim_id": uuid4()}, False, False),
         ({"closed_at": NOW}, False, False),
         ({"parked": "no such program"}, False, False),
         ({"merged_into": "b"}, False, False),
@@ -124,20 +111,21 @@ async def test_a_row_is_believed_only_if_nothing_came_after_it(
     async with crowd.database.transaction() as connection:
         row = await referrals.row(connection, "a")
     assert row is not None
-    assert is_unchanged(Held(replace(row, **changed), listed), SOON) is expected
+    answered = unchanged(Held(replace(row, **changed), listed), SOON)
+    assert (answered is not None) is expected
 
 
-async def _answered(crowd: Crowd, most: int) -> Standing:
-    """What a wake-up is answered that brings no news, in so many statements and without a write."""
+async def _answered(crowd: Crowd) -> Standing:
+    """What a wake-up is answered that brings no news, in one statement."""
     with counted() as sent:
         answered = await _judge(crowd, SOON)
-    assert len(sent.statements) <= most, str(sent)
+    assert len(sent.statements) == 1, str(sent)
     return answered
 
 
 async def _judged_in_full(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> Standing:
     with monkeypatch.context() as patched:
-        patched.setattr(judgement, "is_unchanged", lambda *_: False)
+        patched.setattr(judgement, "unchanged", lambda *_: None)
         return await _judge(crowd, SOON)
 
 

@@ -25,10 +25,10 @@ from referral_rewards.register.claims.assembly import build_claim, to_the_point
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.judging import loading, unchanged, verdicts
+from referral_rewards.register.judging import loading, verdicts
 from referral_rewards.register.judging.after_payment import after_payment, taken_back_since
 from referral_rewards.register.judging.loading import CaseFile, lock_order_of
-from referral_rewards.register.judging.unchanged import is_unchanged
+from referral_rewards.register.judging.unchanged import unchanged
 from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import inquiries
@@ -57,8 +57,8 @@ class Judgement:
         held = await referrals.hold_listed(connection, referral)
         if held is None or held.row.parked or held.row.merged_into:
             return await verdicts.set_aside(connection, held.row if held else None, now)
-        if is_unchanged(held, now):
-            return await unchanged.standing(connection, held.row)
+        if (standing := unchanged(held, now)) is not None:
+            return standing
         file = await self._load(connection, held.row, now)
         if file.row.closed_at is not None:
             reopened = await self._reopened(connection, file, now)
