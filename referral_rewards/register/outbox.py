@@ -67,6 +67,11 @@ async def enqueue(connection: AsyncConnection, kind: WakeupKind, target: str, su
     await connection.execute(statement, {"kind": kind, "target": target, "subject": subject})
 
 
+async def is_listed(connection: AsyncConnection, referral: str) -> bool:
+    """Return whether the referral is listed to be judged. The caller holds its row."""
+    return bool((await connection.execute(_IS_LISTED, {"referral": referral})).scalar_one())
+
+
 async def enqueue_newest_fact(connection: AsyncConnection, referrals: Sequence[str], batch: UUID | None = None) -> None:
     """Have referrals judged again although no new fact concerns them; each wake-up names the referral's newest fact.
 
@@ -134,6 +139,8 @@ async def sweep(connection: AsyncConnection, overdue_before: datetime, limit: in
     result = await connection.execute(_SWEEP, {"overdue_before": overdue_before, "limit": limit})
     return int(result.scalar_one())
 
+
+_IS_LISTED: Final = text("SELECT EXISTS (SELECT 1 FROM to_judge WHERE referral_id = :referral)")
 
 _ENQUEUE: Final = text("INSERT INTO outbox (kind, target, subject_id) VALUES (:kind, :target, :subject)")
 

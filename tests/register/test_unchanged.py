@@ -16,7 +16,6 @@ from referral_rewards.register.judging import judgement
 from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.judging.unchanged import unchanged
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.rows import Held
 from tests.register.crowd import INTAKE, NOW, Crowd, enrolment, life, told
 from tests.register.judging import judged
 from tests.statements import counted
@@ -81,45 +80,44 @@ async def test_from_the_claim_on_each_wake_up_is_judged(crowd: Crowd) -> None:
         row = await referrals.row(connection, "a")
     assert row is not None
     assert row.status is _S.AWAITING_APPROVAL
-    assert unchanged(Held(row, is_listed=False), SOON) is None
+    assert unchanged(row, SOON) is None
 
 
 @pytest.mark.parametrize(
-    ("changed", "listed", "expected"),
+    ("changed", "expected"),
     [
-        ({}, False, True),
-        ({"wake_at": None}, False, True),
-        ({}, True, False),
-        ({"judged_version": 0}, False, False),
-        ({"wake_at": SOON}, False, False),
-        ({"wake_at": SOON - HOUR}, False, False),
-        ({"wake_at": SOON + timedelta(microseconds=1)}, False, True),
-        ({"status": None}, False, False),
-        *(({"status": status}, False, False) for status in ReferralStatus if status not in STANDING),
-        ({"claim_id": uuid4()}, False, False),
-        ({"closed_at": NOW}, False, False),
-        ({"parked": "no such program"}, False, False),
-        ({"merged_into": "b"}, False, False),
-        ({"moved_to": "ann", "moved_by": uuid4()}, False, False),
+        ({}, True),
+        ({"wake_at": None}, True),
+        ({"judged_version": 0}, False),
+        ({"wake_at": SOON}, False),
+        ({"wake_at": SOON - HOUR}, False),
+        ({"wake_at": SOON + timedelta(microseconds=1)}, True),
+        ({"status": None}, False),
+        *(({"status": status}, False) for status in ReferralStatus if status not in STANDING),
+        ({"claim_id": uuid4()}, False),
+        ({"closed_at": NOW}, False),
+        ({"parked": "no such program"}, False),
+        ({"merged_into": "b"}, False),
+        ({"moved_to": "ann", "moved_by": uuid4()}, False),
     ],
 )
 async def test_a_row_is_believed_only_if_nothing_came_after_it(
-    crowd: Crowd, changed: dict[str, Any], listed: bool, expected: bool
+    crowd: Crowd, changed: dict[str, Any], expected: bool
 ) -> None:
     await crowd.publish("friends")
     await crowd.live([*enrolment("dexter"), _SENT])
     async with crowd.database.transaction() as connection:
         row = await referrals.row(connection, "a")
     assert row is not None
-    answered = unchanged(Held(replace(row, **changed), listed), SOON)
+    answered = unchanged(replace(row, **changed), SOON)
     assert (answered is not None) is expected
 
 
 async def _answered(crowd: Crowd) -> Standing:
-    """What a wake-up is answered that brings no news, in one statement."""
+    """What a wake-up is answered that brings no news, in two statements: its row, and whether it is listed."""
     with counted() as sent:
         answered = await _judge(crowd, SOON)
-    assert len(sent.statements) == 1, str(sent)
+    assert len(sent.statements) == 2, str(sent)
     return answered
 
 

@@ -20,6 +20,7 @@ from referral_rewards.domain.decisions.waiting import patience
 from referral_rewards.domain.referrals.course import Standing, Step, next_step
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
 from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, ReferralStatus
+from referral_rewards.register import outbox
 from referral_rewards.register.claims import dossier, moves, reservations
 from referral_rewards.register.claims.assembly import build_claim, to_the_point
 from referral_rewards.register.decisions import chain as decisions
@@ -54,12 +55,12 @@ class Judgement:
         Raises:
             AnswersNeeded: if a source must be asked first and ``answers`` do not answer that question.
         """
-        held = await referrals.hold_listed(connection, referral)
-        if held is None or held.row.parked or held.row.merged_into:
-            return await verdicts.set_aside(connection, held.row if held else None, now)
-        if (standing := unchanged(held, now)) is not None:
+        row = await referrals.hold(connection, referral)
+        if row is None or row.parked or row.merged_into:
+            return await verdicts.set_aside(connection, row, now)
+        if (standing := unchanged(row, now)) is not None and not await outbox.is_listed(connection, referral):
             return standing
-        file = await self._load(connection, held.row, now)
+        file = await self._load(connection, row, now)
         if file.row.closed_at is not None:
             reopened = await self._reopened(connection, file, now)
             if reopened is None:

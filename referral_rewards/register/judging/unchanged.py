@@ -11,15 +11,17 @@ from typing import Final
 
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.lifecycle import TIMED, ReferralStatus
-from referral_rewards.register.referrals.rows import Held
+from referral_rewards.register.referrals.rows import Referral
 
 _BY_THE_PERIODS: Final = TIMED - {ReferralStatus.IN_REVIEW}
 
 
-def unchanged(held: Held, now: datetime) -> Standing | None:
-    """Return the verdict of the last judgement if a judgement at ``now`` would find the same; None if it might not."""
-    row = held.row
-    if held.is_listed or row.judged_version != row.facts_version or row.status not in _BY_THE_PERIODS:
+def unchanged(row: Referral, now: datetime) -> Standing | None:
+    """Return the verdict of the last judgement if a judgement at ``now`` would find the same; None if it might not.
+
+    It holds for a referral that is not listed to be judged (`outbox.is_listed`).
+    """
+    if row.judged_version != row.facts_version or row.status not in _BY_THE_PERIODS:
         return None
     if row.wake_at is not None and row.wake_at <= now:
         return None

@@ -88,24 +88,6 @@ async def hold(connection: AsyncConnection, referral: str) -> Referral | None:
     return None if locked is None else of_row(locked)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A referral's locked row; ``is_listed``: when it began to wait for the lock, the referral was to be judged."""
-
-    row: Referral
-    is_listed: bool
-
-
-async def hold_listed(connection: AsyncConnection, referral: str) -> Held | None:
-    """Return the same as `hold`, and whether the referral stands in `to_judge`.
-
-    What is listed while this waits for the lock has a wake-up of its own, and is judged then.
-    """
-    upkeep.watch(connection, referral)
-    locked = (await connection.execute(_HOLD_LISTED, {"referral": referral})).one_or_none()
-    return None if locked is None else Held(of_row(locked), bool(locked.is_listed))
-
-
 async def hold_found(connection: AsyncConnection, statement: TextClause, subject: UUID) -> None:
     """Lock the rows of the referrals that a statement with ``FOR UPDATE`` finds for ``:id``, like `hold`.
 
@@ -233,11 +215,6 @@ def of_row(row: Row[Any] | Referral) -> Referral:
 
 
 _HOLD: Final = text(f"SELECT {', '.join(_COLUMNS)} FROM referral WHERE id = :referral FOR UPDATE")  # noqa: S608 (ours)
-
-_HOLD_LISTED: Final = text(f"""
-SELECT {", ".join(_COLUMNS)}, EXISTS (SELECT 1 FROM to_judge WHERE referral_id = :referral) AS is_listed
-FROM referral WHERE id = :referral FOR UPDATE
-""")  # noqa: S608 (names of ours)
 
 #: The facts of one referral, each with what `fact_of` reads.
 FACTS: Final = """
