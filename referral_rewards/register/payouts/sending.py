@@ -25,7 +25,7 @@ from referral_rewards.register.decisions import chain
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payouts import acts as payout_acts
-from referral_rewards.register.payouts import endings, generations, renewal
+from referral_rewards.register.payouts import endings, generations, pausing, renewal
 from referral_rewards.register.payouts import rows as payout_rows
 from referral_rewards.register.payouts.authority import (
     ClaimChanged,
@@ -108,7 +108,7 @@ async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: 
         found = await payout_rows.read(connection, payout)
         await payout_rows.tell(connection, found, held.named, PayoutState(found.state))
     asked: dict[str, Question] = {}
-    known = await claims.pasts_of(connection, opening.pasts) if found.state in _TO_BE_SENT else {}
+    known = await claims.pasts_of(connection, opening.pasts, keys) if found.state in _TO_BE_SENT else {}
     for row in held.referrals if known else ():
         if (case := claims.case_on(referrals.of_row(row), now, known[row.id].facts, known[row.id])) is not None:
             asked[row.id] = question_of(case)
@@ -207,6 +207,8 @@ async def _attempt(
         return await _not_as_approved(connection, changed, found, now)
     if changed and found.key_used_at is None:
         return await _stop(connection, found, now, changed[0][1])
+    if (why := pausing.paused(found, rows, grounds.pasts, now)) is not None:
+        return NotNow(state, why)
     if found.rail not in rails:
         return NotNow(state, f"{label('rail', found.rail)} is not connected", NOT_CONNECTED)
     if found.key_used_at is None:
