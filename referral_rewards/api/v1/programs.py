@@ -172,7 +172,7 @@ async def check_readiness(program: NamedInPath, new: ProposedTerms, parts: Its, 
     """Checks for clear terms, connected billing and rails, and people for every decision. Asks the outside sources."""
     proposed = None if new.terms is None else of_program(new.terms, program)
     async with connected(parts.sources) as sources:
-        found = await readiness(parts.database, program, sources, proposed=proposed)
+        found = await readiness(parts.database, program, sources, parts.keys, proposed=proposed)
     missing = [AreaRemark(area=each.area, what=each.what) for each in gaps(found)]
     well = [AreaRemark(area=each.area, what=each.what) for each in in_order(found)]
     return ProgramReadiness(program=program, version=found.version, ready=not missing, gaps=missing, in_order=well)

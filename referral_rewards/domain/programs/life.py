@@ -120,3 +120,10 @@ def state_words(life: Life, now: datetime) -> str:
 
 def _instant(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def stopped_words(life: Life, now: datetime) -> str | None:
+    """Return in a sentence why a program does not take or pay referrals now; None if it runs."""
+    if life.ended_at is not None and life.has_ended(now):
+        return f"The program ended {_instant(life.ended_at)}; it takes no new referrals."
+    return "The program is paused; resume it first." if life.is_paused(now) else None

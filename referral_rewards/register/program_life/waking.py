@@ -102,18 +102,13 @@ WITH page AS MATERIALIZED (
     WHERE CAST(:ended_at AS timestamptz) IS NOT NULL
       AND (status IN :unclaimed OR status IN :not_paid AND began_at >= CAST(:ended_at AS timestamptz))
     UNION SELECT id FROM cut
-), listed AS (
-    INSERT INTO to_judge (referral_id) SELECT id FROM due
-), woken AS (
-    {
-            outbox.wakeups(
+), {
+            outbox.wakeups_of_referrals(
                 WakeupKind.FACT,
-                "due.id",
-                "(SELECT fact_id FROM referral_fact WHERE referral_id = due.id ORDER BY version DESC LIMIT 1)",
-                "FROM due",
+                "ARRAY(SELECT id FROM due)",
+                "(SELECT fact_id FROM referral_fact WHERE referral_id = its.id ORDER BY version DESC LIMIT 1)",
             )
-        }
-), sent AS (
+        }, sent AS (
     {
             outbox.wakeups(
                 WakeupKind.PAYOUT_DUE,
