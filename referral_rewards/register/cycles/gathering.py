@@ -25,7 +25,9 @@ from referral_rewards.domain.cycles.grouping import (
     grouped,
 )
 from referral_rewards.domain.payouts.states import OWED, PayoutState, body_hash, provider_key
+from referral_rewards.register.cycles import exemptions
 from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import deductions, tax_holds
 
 _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
@@ -40,7 +42,7 @@ _LEGS_OF_A_PAYEE: Final = 10 * LEGS_MAX
 Tally = dict[tuple[str, str], list[int]]
 
 
-async def gather(connection: AsyncConnection, cycle: Any, now: datetime) -> bool:
+async def gather(connection: AsyncConnection, cycle: Any, now: datetime, keys: KeyRing) -> bool:
     """Gather the next payees of a cycle and return whether there may be more. ``cycle`` is its row."""
     its = await cycles.timing(connection, cycle.program, now)
     versions = list(its.versions) if its is not None else []
@@ -60,7 +62,8 @@ async def gather(connection: AsyncConnection, cycle: Any, now: datetime) -> bool
     known = {each.id for each in found}
     still = [each for each in (await connection.execute(_LEGS, its_legs)).all() if each.id in known]
     waiting = await tax_holds.decide(connection, still, now)
-    made = grouped([due_leg(each) for each in still if each.id not in waiting], minimum_of(cycle))
+    exempt = await exemptions.exempt(connection, cycle.id, payees, keys)
+    made = grouped([due_leg(each) for each in still if each.id not in waiting], minimum_of(cycle), exempt=exempt)
     for payout in made.payouts:
         await _plan(connection, cycle, payout, now)
     without_a_form = [Carried(due_leg(each), CarriedFor.TAX_HOLD) for each in still if each.id in waiting]
@@ -84,6 +87,12 @@ async def due(
     payees = _next(waiting[:payees_max])
     found = await connection.execute(_LEGS, {**asked, "payees": payees, "legs_max": _LEGS_OF_A_PAYEE})
     return found.all(), payees[-1] if len(payees) < len(waiting) else None
+
+
+async def due_to(connection: AsyncConnection, program: str, versions: Sequence[int], payee: str) -> Sequence[Any]:
+    """Return the rows of the legs due to one payee."""
+    asked = {"program": program, "versions": list(versions), "payees": [payee], "legs_max": _LEGS_OF_A_PAYEE}
+    return (await connection.execute(_LEGS, asked)).all()
 
 
 def due_leg(row: Any) -> DueLeg:

@@ -43,7 +43,7 @@ async def step(connection: AsyncConnection, cycle: UUID, now: datetime, keys: Ke
         return None
     gathering = row.state == _S.COLLECTING and not (await cycles.decided(connection, row, keys)).stopped
     # Locks the referrals first, and the cycle's row after them.
-    if gathering and await cycle_gathering.gather(connection, row, now):
+    if gathering and await cycle_gathering.gather(connection, row, now, keys):
         return CycleStep(_S.COLLECTING, more=True)
     row = await cycles.hold(connection, cycle)
     assert row is not None

@@ -14,6 +14,7 @@ from referral_rewards.domain.decisions.money_acts import ActSubject, SubjectKind
 from referral_rewards.domain.decisions.subject import Details
 from referral_rewards.register.claims import subject as claim
 from referral_rewards.register.clawbacks import subject as clawback_case
+from referral_rewards.register.cycles import leaving
 from referral_rewards.register.cycles import subject as cycle
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
@@ -35,6 +36,7 @@ SUBJECTS: Final[Mapping[SubjectKind, Entry]] = {
     SubjectKind.PAYOUT: Entry(money_acts.check_asked, payout.held),
     SubjectKind.CLAWBACK_CASE: Entry(money_acts.check_asked, clawback_case.held),
     SubjectKind.CYCLE: Entry(money_acts.check_asked, cycle.held),
+    SubjectKind.LEAVING_PAYEE: Entry(money_acts.check_asked, leaving.held),
     SubjectKind.PROGRAM: Entry(program_acts.check_asked, program.held),
 }
 
