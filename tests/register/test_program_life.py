@@ -1,5 +1,6 @@
 """What people decide on a program over the API: its referrals, claims, payouts and budget follow."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,12 +13,17 @@ from sqlalchemy import text
 from activities.claims import Inquiries
 from activities.messages import PayoutRequest
 from activities.payouts import Payouts
+from referral_rewards.domain.claims.approval import Approver
+from referral_rewards.domain.decisions.decision import Asked
+from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.programs.life import program_id
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions import program_acts
 from referral_rewards.register.facts.intake import Intake
+from referral_rewards.register.program_life import subject as program_subject
 from referral_rewards.register.program_life import waking
+from referral_rewards.register.recording.record import record
 from referral_rewards.sources.http import RegisterSource
 from tests.desk import PEPPER, PROGRAM, Desk
 from worker.build import rails
@@ -314,3 +320,25 @@ async def test_an_overdue_act_is_woken_by_the_sweep(desk: Desk) -> None:
 async def test_a_program_takes_no_other_decisions(desk: Desk, kind: str) -> None:
     refused = await act(desk, kind)
     assert refused.status_code == 422, refused.text
+
+
+async def test_a_payment_waits_for_a_pause_that_is_being_recorded_and_then_sees_it(desk: Desk) -> None:
+    await desk.referral("r1")
+    await desk.decide("r1", "approve")
+    assert await desk.judge("r1") == "approved"
+    [payout] = await rows(desk, "SELECT id FROM payout WHERE payee = 'dexter'")
+    parts = desk.parts
+    async with desk.database.transaction() as connection:
+        shown = await program_subject.shown(connection, _ACME, datetime.now(UTC), parts.keys)
+    asked = Asked(_ACME, MoneyAct.PAUSE_PROGRAM, "other", "looked at it", shown.digest)
+    async with desk.database.transaction() as connection:
+        owner = Approver("paula", frozenset({Role.PROGRAM_OWNER}))
+        await record(connection, asked, owner, now=datetime.now(UTC), keys=parts.keys, signer=parts.signer)
+        sending = asyncio.create_task(send(desk, str(payout.id)))
+        while not await rows(desk, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            assert not sending.done()
+            await asyncio.sleep(0.01)
+    went = await sending
+    assert (went.state, "is paused" in went.why) == ("approved", True)
+    [row] = await rows(desk, "SELECT first_sent_at FROM payout WHERE payee = 'dexter'")
+    assert row.first_sent_at is None
