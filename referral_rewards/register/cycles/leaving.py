@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.cycles.gathering import due_leg
 from referral_rewards.domain.cycles.grouping import DueLeg, cycle_id, next_due
 from referral_rewards.domain.cycles.leaving import leaving_id, leaving_payee
 from referral_rewards.domain.cycles.states import CycleState
@@ -94,4 +95,4 @@ async def _takes(connection: AsyncConnection, cycle: UUID, payee: str) -> bool:
 
 async def _due(connection: AsyncConnection, timing: Timing, payee: str) -> Sequence[DueLeg]:
     rows = await gathering.due_to(connection, timing.terms.program, timing.versions, payee)
-    return [gathering.due_leg(each) for each in rows]
+    return [due_leg(each) for each in rows]
