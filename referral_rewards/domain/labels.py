@@ -297,6 +297,11 @@ _DECISION: Final = {
     "release_cycle": "release the cycle",
     "stop_cycle": "stop the cycle",
     "resume_cycle": "resume the cycle",
+    "pause_program": "pause the program",
+    "resume_program": "resume the program",
+    "end_program": "end the program",
+    "add_budget": "add to the budget",
+    "pay_below_minimum": "pay below the minimum",
 }
 
 #: What somebody did, as in ``approved by paula``.
@@ -322,6 +327,11 @@ _DECIDED: Final = {
     "release_cycle": "cycle released",
     "stop_cycle": "cycle stopped",
     "resume_cycle": "cycle resumed",
+    "pause_program": "program paused",
+    "resume_program": "program resumed",
+    "end_program": "program ended",
+    "add_budget": "addition to the budget signed",
+    "pay_below_minimum": "payment below the minimum ordered",
 }
 
 #: Why somebody decided so. One code may serve several kinds of decision.
@@ -378,6 +388,12 @@ _DECISION_REASON: Final = {
     "list_checked": "the list was checked",
     "something_wrong": "something is wrong",
     "funds_missing": "funds are missing",
+    "campaign_over": "the campaign is over",
+    "budget_used_up": "the budget is used up",
+    "more_referrals": "more referrals than planned",
+    "campaign_extended": "the campaign was extended",
+    "payee_leaves": "the payee leaves",
+    "required_by_law": "the law requires it",
     "other": "another reason (see the note)",
 }
 
@@ -445,6 +461,7 @@ _RULE: Final = {
     "of_another_person": "of another person",
     "own_claim": "benefits from it",
     "payment_committed": "payment already sent",
+    "program_paused": "program paused",
     "provider_not_answering": "the provider does not answer",
     "provider_said_no": "the provider refused",
     "role_missing": "role missing",
@@ -638,7 +655,14 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "status": _STATUS,
         "status_for_them": _STATUS_FOR_THEM,
         "step": {**_STEP, **_DECIDED},
-        "subject": {"claim": "claim", "payout": "payout", "clawback_case": "clawback case", "cycle": "payout cycle"},
+        "subject": {
+            "claim": "claim",
+            "payout": "payout",
+            "clawback_case": "clawback case",
+            "cycle": "payout cycle",
+            "program": "program",
+            "leaving_payee": "leaving payee",
+        },
         "terms": {
             "contact_hours": "contact hours",
             "effective_from": "in force from",

@@ -54,6 +54,13 @@ FOLLOWS: Final[Mapping[MoneyAct, str]] = {
     _A.RELEASE_CYCLE: "Every payout in the cycle is verified again and sent.",
     _A.STOP_CYCLE: "Payouts that were not sent yet wait until somebody resumes the cycle.",
     _A.RESUME_CYCLE: "The cycle continues where it was stopped. Nothing that was sent is sent again.",
+    _A.PAUSE_PROGRAM: "Nothing is approved and nothing new is sent until the program is resumed. Nothing becomes void, "
+    "and what was sent is followed up.",
+    _A.RESUME_PROGRAM: "Claims can be approved again, and what waited is sent.",
+    _A.END_PROGRAM: "Referrals that begin at or after the end are denied. Earlier ones go on under their terms. An end "
+    "is final.",
+    _A.ADD_BUDGET: "Once finance and the program owner have both signed, claims that the budget cut are judged again.",
+    _A.PAY_BELOW_MINIMUM: "The payee is paid in this one cycle even below its minimum, once finance releases it.",
 }
 
 #: What follows from a decision on many claims at once.
