@@ -107,16 +107,24 @@ async def test_a_dispute_freezes_a_case_and_a_won_one_dismisses_it(life: Install
     assert await life.money() == books("r1")
 
 
-async def test_a_lost_dispute_thaws_its_case_by_its_reversal_and_opens_no_second_one(life: Installation) -> None:
+async def test_an_inquiry_that_came_to_nothing_dismisses_its_case_too(life: Installation) -> None:
+    await told(life, "conversion.dispute_opened", dispute="d1")
+    await told(life, "conversion.dispute_closed", dispute="d1", outcome="inquiry_closed")
+    found = await cases(life)
+    assert {(case.state, case.proposed_minor) for its in found.values() for case in its} == {("dismissed", None)}
+    assert await sql(life, "SELECT 1 FROM queue_entry") == []
+
+
+async def test_a_lost_dispute_opens_its_case_and_its_reversal_no_second_one(life: Installation) -> None:
     await told(life, "conversion.dispute_opened")
     await told(life, "conversion.dispute_closed", outcome="lost")
-    assert [case.state for case in (await cases(life))["referrer"]] == ["frozen"]
+    opened = {"referrer": [("open", 2500)], "referee": [("open", 800)]}
+    found = await cases(life)
+    assert {role: [(c.state, c.proposed_minor) for c in its] for role, its in found.items()} == opened
+    assert (await takes(life, found["referrer"][0].id))[0] == {"reverse", "offset", "write_off", "dismiss"}
     await told(life, "conversion.reversed", kind="chargeback_lost")
     found = await cases(life)
-    assert {role: [(c.state, c.proposed_minor) for c in its] for role, its in found.items()} == {
-        "referrer": [("open", 2500)],
-        "referee": [("open", 800)],
-    }
+    assert {role: [(c.state, c.proposed_minor) for c in its] for role, its in found.items()} == opened
 
 
 async def test_what_is_owed_is_kept_from_the_next_payouts_until_it_is_whole(life: Installation) -> None:

@@ -32,6 +32,8 @@ _BEARING: Final = frozenset(
         FactType.REFERRAL_WITHDRAWN,
         FactType.CONVERSION_RECORDED,
         FactType.CONVERSION_REVERSED,
+        FactType.DISPUTE_OPENED,
+        FactType.DISPUTE_CLOSED,
     }
 )
 

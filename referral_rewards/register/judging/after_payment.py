@@ -9,6 +9,7 @@ from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.states import WAS_PAID, LegState
 from referral_rewards.domain.referrals.course import Standing
+from referral_rewards.domain.referrals.disputes import took_an_amount
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.clawbacks import carrying_out
@@ -46,9 +47,11 @@ async def after_payment(connection: AsyncConnection, case: Case, file: CaseFile)
     news = [each.fact for each in linked if each.version > row.claim_version or case.took_effect(each.fact)]
     for fact in news:
         about_it = fact.order is None or fact.order == row.order_id
-        if fact.type in _STOPPING and about_it:
+        if (fact.type in _STOPPING or took_an_amount(fact)) and about_it:
             await reservations.stop_unsent(connection, case, f"{label('fact', fact.type)} after the first payment")
-    await clawback_cases.keep(connection, case, sorted(news, key=lambda fact: fact.precedence))
+    assert file.claim is not None
+    news.sort(key=lambda fact: fact.precedence)
+    frozen = await clawback_cases.keep(connection, case, file.claim.approved_rewards, news)
     again_at = await reservations.release_tax_holds(connection, case)
     claim = file.reward_claim()
     await carrying_out.close_legs(connection, row.id)
@@ -69,7 +72,8 @@ async def after_payment(connection: AsyncConnection, case: Case, file: CaseFile)
     # An amount that a provider returned is owed again. The referral stays rewarded until all of it is recovered or
     # written off, and is watched until a person has decided on that.
     watched = case.now >= watched_until
-    over = watched and not owed
+    # Nobody decides a case whose dispute is open, so its end is waited for, however long it takes.
+    over = watched and not owed and not frozen
     return await verdicts.write(
         connection,
         case,
