@@ -42,7 +42,9 @@ class CaseInList(Shape):
     """A case for a paid reward that a later fact made undue.
 
     ``proposed_minor`` is the amount that the rules propose to recover, null if they can't tell; ``room_minor`` the
-    amount of the reward that can still be recovered; ``to_do`` what a person must do, null if nothing.
+    amount of the reward that can still be recovered. Of the reward, ``recovered_minor`` was taken back and
+    ``written_off_minor`` given up; ``taken_minor`` is both and what is being recovered. ``to_do`` what a person must
+    do, null if nothing.
     """
 
     case: UUID
@@ -61,6 +63,8 @@ class CaseInList(Shape):
     currency: str
     paid_minor: int
     taken_minor: int
+    recovered_minor: int
+    written_off_minor: int
     proposed_minor: int | None
     room_minor: int
     clawbacks: tuple[ClawbackMade, ...]
@@ -168,6 +172,8 @@ def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
         "amount_minor": row.amount_minor,
         "paid_minor": row.paid_minor,
         "taken_minor": row.taken_minor,
+        "recovered_minor": row.recovered_minor,
+        "written_off_minor": row.written_off_minor,
         "proposed_minor": row.proposed_minor,
         "room_minor": room_minor,
         "clawbacks": made,
@@ -179,8 +185,14 @@ _PAGE: Final = statement(
     """
 SELECT c.*, l.program, l.role, l.beneficiary AS payee, l.amount_minor, l.currency, l.rail, pl.payout_id,
        CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
-       CAST(coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = c.leg_id), 0) AS bigint) AS taken_minor
+       of_leg.*
 FROM clawback_case c JOIN leg l ON l.id = c.leg_id LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
+CROSS JOIN LATERAL (
+    SELECT CAST(coalesce(sum(taken_by(b)), 0) AS bigint) AS taken_minor,
+           CAST(coalesce(sum(b.recovered_minor), 0) AS bigint) AS recovered_minor,
+           CAST(coalesce(sum(b.amount_minor) FILTER (WHERE b.state = :written_off), 0) AS bigint) AS written_off_minor
+    FROM clawback b WHERE b.leg_id = c.leg_id
+) AS of_leg
 WHERE (CAST(:id AS uuid) IS NULL OR c.id = :id)
   AND (CAST(:state AS text) IS NULL OR c.state = :state)
   AND (CAST(:program AS text) IS NULL OR l.program = :program)
@@ -191,6 +203,7 @@ WHERE (CAST(:id AS uuid) IS NULL OR c.id = :id)
 ORDER BY c.opened_at DESC, c.id DESC LIMIT :limit
 """,
     was_paid=WAS_PAID,
+    written_off=ClawbackState.WRITTEN_OFF,
 )
 
 _CLAWBACKS: Final = text("""
