@@ -15,7 +15,7 @@ from referral_rewards.domain.clawbacks.proposals import to_do
 from referral_rewards.domain.clawbacks.states import CLAIMED, CaseState, ClawbackKind, ClawbackState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.payouts.states import WAS_PAID, PayoutState
+from referral_rewards.domain.payouts.states import WAS_PAID, LegState, PayoutState
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.reporting import decisions, shape
 from referral_rewards.reporting.decisions import Actable
@@ -78,6 +78,23 @@ class CaseShown(CaseInList, Actable):
     amount_minor: int
 
 
+class RewardShown(Actable):
+    """A reward of which a case can be opened. Of ``paid_minor``, ``recovered_minor`` was taken back and
+    ``written_off_minor`` given up; ``room_minor`` is what can still be taken."""
+
+    referral: str
+    room_minor: int
+    role: Side
+    payee: str
+    rail: str
+    state: LegState
+    currency: str
+    amount_minor: int
+    paid_minor: int
+    recovered_minor: int
+    written_off_minor: int
+
+
 class Owed(Shape):
     """What a payee owes in one currency, in minor units: the total, the part being reversed at providers, the part to
     offset against later payouts, and the part of that which payouts under way already keep."""
@@ -135,6 +152,17 @@ async def case(connection: AsyncConnection, number: UUID, keys: KeyRing) -> Case
         raise NotFound("clawback case", str(number))
     to_decide = await decisions.actable(connection, SubjectKind.CLAWBACK_CASE, number, keys)
     return CaseShown(**{**found, **dict(to_decide)})
+
+
+async def reward(connection: AsyncConnection, leg: UUID, keys: KeyRing) -> RewardShown:
+    """Return one reward, with its current digest.
+
+    Raises:
+        NotFound: if there is no such reward.
+    """
+    to_decide = await decisions.actable(connection, SubjectKind.REWARD, leg, keys)
+    row = (await connection.execute(_REWARD, {"id": leg})).mappings().one()
+    return RewardShown(**{**row, **dict(to_decide)})
 
 
 async def owed(connection: AsyncConnection, payee: str) -> list[Owed]:
@@ -201,6 +229,18 @@ WHERE (CAST(:id AS uuid) IS NULL OR c.id = :id)
   AND (CAST(:after AS uuid) IS NULL
        OR (c.opened_at, c.id) < ((SELECT opened_at FROM clawback_case WHERE id = :after), CAST(:after AS uuid)))
 ORDER BY c.opened_at DESC, c.id DESC LIMIT :limit
+""",
+    was_paid=WAS_PAID,
+    written_off=ClawbackState.WRITTEN_OFF,
+)
+
+_REWARD: Final = statement(
+    """
+SELECT l.role, l.beneficiary AS payee, l.rail, l.state, l.currency, l.amount_minor,
+       CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
+       CAST(coalesce(sum(b.recovered_minor), 0) AS bigint) AS recovered_minor,
+       CAST(coalesce(sum(b.amount_minor) FILTER (WHERE b.state = :written_off), 0) AS bigint) AS written_off_minor
+FROM leg l LEFT JOIN clawback b ON b.leg_id = l.id WHERE l.id = :id GROUP BY l.id
 """,
     was_paid=WAS_PAID,
     written_off=ClawbackState.WRITTEN_OFF,

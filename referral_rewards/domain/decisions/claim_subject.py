@@ -29,8 +29,9 @@ from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, Referral
 _S = ReferralStatus
 _K = DecisionKind
 
-#: The statuses that only a decision to reopen can end.
-REOPENABLE: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN})
+#: The statuses of closed referrals that a decision can reopen. One that was paid is closed when its watch is over;
+#: reopened, it admits what came late, which opens clawback cases.
+REOPENABLE: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN, _S.REWARDED, _S.CLAWED_BACK})
 #: The claim id in a decision to reopen a referral that never had a claim.
 NO_CLAIM: Final = UUID(int=0)
 #: These can only hold money back, so they need not wait until the newest facts are judged.

@@ -7,6 +7,7 @@ No state is kept anywhere else, so a lost, late or repeated signal does no harm.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +16,7 @@ from referral_rewards.domain.claims import attribution
 from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Dossier
+from referral_rewards.domain.decisions.claim_subject import REOPENABLE
 from referral_rewards.domain.decisions.waiting import patience
 from referral_rewards.domain.referrals.course import Standing, Step, next_step
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
@@ -283,7 +285,7 @@ class Judgement:
     async def _reopened(self, connection: AsyncConnection, file: CaseFile, now: datetime) -> Referral | None:
         """Begin the next round if a valid decision reopens exactly this closing, and return the row; else None."""
         row = file.row
-        if row.status not in CLOSED:
+        if row.status not in REOPENABLE:
             return None
         digest = closing_digest(row)
         found = [d for d in file.decisions if d.kind is DecisionKind.REOPEN and d.digest == digest]
@@ -291,16 +293,11 @@ class Judgement:
             return None
         await decisions.record_effect(connection, [d.id for d in found], "applied", now, "reopened")
         await referrals.relisten(connection, row.id)
-        return await referrals.write(
-            connection,
-            row,
-            now,
-            round=row.round + 1,
-            closed_at=None,
-            closed_version=None,
-            claim_id=None,
-            rivals_seen=None,
-        )
+        begun: dict[str, Any] = {"round": row.round + 1, "closed_at": None, "closed_version": None}
+        if row.status in PAID:
+            # What it paid for is frozen. The late facts open clawback cases, and it closes again.
+            return await referrals.write(connection, row, now, late_facts=0, **begun)
+        return await referrals.write(connection, row, now, claim_id=None, rivals_seen=None, **begun)
 
 
 def _step(case: Case) -> Step:

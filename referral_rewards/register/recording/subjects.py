@@ -13,6 +13,7 @@ from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject, SubjectKind
 from referral_rewards.domain.decisions.subject import Details
 from referral_rewards.register.claims import subject as claim
+from referral_rewards.register.clawbacks import opening as reward
 from referral_rewards.register.clawbacks import subject as clawback_case
 from referral_rewards.register.cycles import subject as cycle
 from referral_rewards.register.decisions.held import Held
@@ -32,12 +33,14 @@ class Entry:
 SUBJECTS: Final[Mapping[SubjectKind, Entry]] = {
     SubjectKind.CLAIM: Entry(claim_subject.check_asked, claim.held),
     SubjectKind.PAYOUT: Entry(money_acts.check_asked, payout.held),
+    SubjectKind.REWARD: Entry(money_acts.check_asked, reward.held),
     SubjectKind.CLAWBACK_CASE: Entry(money_acts.check_asked, clawback_case.held),
     SubjectKind.CYCLE: Entry(money_acts.check_asked, cycle.held),
 }
 
 _SHOWN: Final[Mapping[SubjectKind, Callable[[AsyncConnection, UUID, KeyRing], Awaitable[ActSubject]]]] = {
     SubjectKind.PAYOUT: payout.decidable,
+    SubjectKind.REWARD: reward.shown,
     SubjectKind.CLAWBACK_CASE: clawback_case.shown,
     SubjectKind.CYCLE: cycle.shown,
 }
