@@ -15,6 +15,7 @@ from referral_rewards.domain.clawbacks.proposals import to_do
 from referral_rewards.domain.clawbacks.states import CLAIMED, CaseState, ClawbackKind, ClawbackState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.states import WAS_PAID, LegState, PayoutState
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.reporting import decisions, shape
@@ -44,7 +45,8 @@ class CaseInList(Shape):
     ``proposed_minor`` is the amount that the rules propose to recover, null if they can't tell; ``room_minor`` the
     amount of the reward that can still be recovered. Of the reward, ``recovered_minor`` was taken back and
     ``written_off_minor`` given up; ``taken_minor`` is both and what is being recovered. ``to_do`` what a person must
-    do, null if nothing.
+    do, null if nothing. ``exchange_order`` is another conversion of the offer that would qualify in place of the one
+    that was paid for, with its net amount ``exchange_minor``.
     """
 
     case: UUID
@@ -67,6 +69,9 @@ class CaseInList(Shape):
     written_off_minor: int
     proposed_minor: int | None
     room_minor: int
+    exchange_order: str | None
+    exchange_minor: int | None
+    exchange_currency: str | None
     clawbacks: tuple[ClawbackMade, ...]
 
 
@@ -193,7 +198,7 @@ def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
         "rail": row.rail,
         "state": row.state,
         "why": row.why,
-        "to_do": to_do(CaseState(row.state), room_minor=room_minor, keys_in_review=review),
+        "to_do": to_do(CaseState(row.state), room_minor=room_minor, keys_in_review=review, exchange=_exchange(row)),
         "opened_at": row.opened_at,
         "settled_at": row.settled_at,
         "currency": row.currency,
@@ -204,8 +209,19 @@ def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
         "written_off_minor": row.written_off_minor,
         "proposed_minor": row.proposed_minor,
         "room_minor": room_minor,
+        "exchange_order": row.exchange_order,
+        "exchange_minor": row.exchange_minor,
+        "exchange_currency": row.exchange_currency,
         "clawbacks": made,
     }
+
+
+def _exchange(row: Any) -> str | None:
+    """Return in words which conversion would qualify in place of the one that was paid for."""
+    if row.exchange_order is None:
+        return None
+    amount = "" if row.exchange_minor is None else f" ({display(row.exchange_minor, row.exchange_currency)})"
+    return f"order {row.exchange_order}{amount}"
 
 
 # Reads one page in the order of age, or all cases of one state, payee or referral.

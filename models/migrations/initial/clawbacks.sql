@@ -104,6 +104,9 @@ CREATE TABLE clawback_case (
     id UUID NOT NULL,
     proposed_minor BIGINT,
     settled_at TIMESTAMPTZ,
+    exchange_order VARCHAR,
+    exchange_minor BIGINT,
+    exchange_currency VARCHAR,
     PRIMARY KEY (leg_id, fact_id)
 );
 CREATE UNIQUE INDEX uq_clawback_case_id ON clawback_case (id);

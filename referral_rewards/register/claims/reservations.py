@@ -14,7 +14,7 @@ from models import LegRow, PayoutRow
 from models.statuses import spelled, statement
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.payouts.states import OWED, UNSENT, LegState, PayoutState
+from referral_rewards.domain.payouts.states import OWED, UNSENT, WAS_PAID, LegState, PayoutState
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.register import outbox
 from referral_rewards.register.books import ledger
@@ -143,6 +143,12 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
         await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(name), name)
 
 
+async def set_aside_former(connection: AsyncConnection, referral: str) -> None:
+    """Mark the paid legs as those of a former conversion: the referral is reopened for another. What of them was not
+    recovered still stands in caps, budget and books."""
+    await connection.execute(_SET_ASIDE, {"referral": referral})
+
+
 async def given_up(connection: AsyncConnection, referral: str, claim_id: UUID) -> bool:
     """Return whether people decided to cancel the payment of the claim's legs; they must not be reserved again."""
     return bool((await connection.execute(_GIVEN_UP, {"referral": referral, "claim": claim_id})).scalar_one())
@@ -208,12 +214,12 @@ def _at_once(terms: Terms) -> bool:
     return terms.payouts.timing == "immediate"
 
 
-#: The legs of one referral that are not cancelled, each with what a `StandingLeg` holds.
+#: The legs of one referral's present claim that are not cancelled, each with what a `StandingLeg` holds.
 LEGS: Final = spelled(
     """
 SELECT l.*, p.id AS payout_id, p.cycle_id, p.state AS payout_state, p.first_sent_at
 FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
-WHERE l.referral_id = :referral AND l.state <> :cancelled ORDER BY l.role
+WHERE l.referral_id = :referral AND l.state <> :cancelled AND NOT l.former ORDER BY l.role
 """,
     cancelled=LegState.CANCELLED,
 )
@@ -235,6 +241,10 @@ SELECT EXISTS (
 )
 """,
     cancelled=LegState.CANCELLED,
+)
+
+_SET_ASIDE: Final = statement(
+    "UPDATE leg SET former = true WHERE referral_id = :referral AND state = ANY(:was_paid)", was_paid=WAS_PAID
 )
 
 _LEGS_EVER: Final = text("SELECT count(*) FROM leg WHERE referral_id = :referral")

@@ -23,6 +23,7 @@ from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, step_minor
 from referral_rewards.domain.payouts.states import AT_REST, WAS_PAID, LegState, PayoutState
 from referral_rewards.domain.referrals.disputes import disputes
 from referral_rewards.domain.referrals.lifecycle import Side
+from referral_rewards.domain.referrals.periods import replacement
 from referral_rewards.register import outgoing_events
 from referral_rewards.register.referrals.cases import Case
 
@@ -78,6 +79,8 @@ async def keep(connection: AsyncConnection, case: Case, approved_rewards: int, n
     for leg in _LEGS_READ.validate_python(found.legs):
         after += cases_of(leg.paid(), [each for each in before if each.leg == leg.id], happened)
     await _save(connection, case, before, after)
+    if any(each.state in UNDECIDED for each in after):
+        await _name_exchange(connection, case)
     return any(each.state is CaseState.FROZEN for each in after)
 
 
@@ -105,6 +108,18 @@ async def _save(connection: AsyncConnection, case: Case, before: Sequence[LegCas
             )
 
 
+async def _name_exchange(connection: AsyncConnection, case: Case) -> None:
+    """Let the undecided cases say which conversion would qualify in place of the one that was paid for."""
+    other = replacement(case.facts, case.terms, case.now, order=case.row.order_id)
+    named = {
+        "referral": case.row.id,
+        "order": other.order if other else None,
+        "minor": other.net_minor if other else None,
+        "currency": other.currency if other else None,
+    }
+    await connection.execute(_EXCHANGE, named)
+
+
 def _dossier(case: Case, approved_rewards: int) -> Dossier:
     """Build the dossier to recalculate the reward for what is left of the order, with the paid claim's counts."""
     return Dossier(
@@ -130,13 +145,22 @@ WITH its AS (
 ), sent AS (
     SELECT l.id, l.role, l.amount_minor, l.currency, l.rail, l.state, p.state AS payout_state, p.first_sent_at
     FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
-    WHERE l.referral_id = :referral
+    WHERE l.referral_id = :referral AND NOT l.former
       AND (l.state <> :cancelled AND p.first_sent_at IS NOT NULL OR l.id IN (SELECT leg FROM its))
 )
 SELECT (SELECT coalesce(jsonb_agg(to_jsonb(its) - 'opened_at' ORDER BY opened_at, id), '[]') FROM its) AS cases,
        (SELECT coalesce(jsonb_agg(to_jsonb(sent) ORDER BY role), '[]') FROM sent) AS legs
 """,
     cancelled=LegState.CANCELLED,
+)
+
+_EXCHANGE: Final = statement(
+    """
+UPDATE clawback_case SET exchange_order = :order, exchange_minor = CAST(:minor AS bigint), exchange_currency = :currency
+WHERE referral_id = :referral AND state = ANY(:undecided)
+  AND (exchange_order, exchange_minor) IS DISTINCT FROM (CAST(:order AS text), CAST(:minor AS bigint))
+""",
+    undecided=UNDECIDED,
 )
 
 _SAVE: Final = text("""
