@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import label
+from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.payouts.states import WAS_PAID, LegState
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.disputes import took_an_amount
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.register.claims import reservations
-from referral_rewards.register.claims.reservations import StandingLeg
 from referral_rewards.register.clawbacks import carrying_out
 from referral_rewards.register.clawbacks import cases as clawback_cases
 from referral_rewards.register.judging import verdicts
@@ -107,7 +107,7 @@ async def taken_back_since(connection: AsyncConnection, file: CaseFile, now: dat
     return await referrals.write(connection, row, now, status=_S.CLAWED_BACK.value)
 
 
-def _recovered(legs: Sequence[StandingLeg]) -> bool:
+def _recovered(legs: Sequence[ReservedLeg]) -> bool:
     """Return whether nothing of the legs stands any more; a written-off part does."""
     return all(leg.state == LegState.CLAWED_BACK for leg in legs)
 
