@@ -438,6 +438,7 @@ _RULE: Final = {
     "not_allowed": "not allowed",
     "not_appealable": "nothing to appeal",
     "not_closed": "not closed",
+    "no_exchange": "there is nothing to reopen it for",
     "not_found": "not found",
     "not_held": "not on hold",
     "not_judged": "not judged yet",
