@@ -102,7 +102,7 @@ def open_(
         shown = api.get(f"{_PATH}/rewards/{its[-1]}")
         tell(money_acts.in_brief(SubjectKind.REWARD, shown))
         asked = {"amount_minor": money_acts.minor(amount, shown["currency"]), "reason": reason, "note": note}
-        made = api.post(_PATH, {"reward": its[-1], "digest": shown["digest"], **asked})
+        made = api.post(_PATH, {"reward": its[-1], "act": MoneyAct.OPEN_CLAWBACK, "digest": shown["digest"], **asked})
     again = " before" if made["repeated"] else ""
     say(f"{referral}: recorded{again} as decision {made['seq']}: {label('decided', made['act'])} by {made['user']}")
 

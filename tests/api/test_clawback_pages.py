@@ -68,7 +68,13 @@ async def test_finance_opens_a_case_by_hand_through_the_api(opened: Desk) -> Non
     reward = await _reward(opened)
     shown = (await opened.get(f"/v1/clawbacks/rewards/{reward}", "fiona")).json()
     assert (shown["takes"], shown["paid_minor"], shown["room_minor"]) == (["open_clawback"], 2500, 2500)
-    asked = {"reward": reward, "reason": "chargeback", "note": "a letter of the bank", "amount_minor": 1000}
+    asked = {
+        "reward": reward,
+        "act": "open_clawback",
+        "reason": "chargeback",
+        "note": "a letter of the bank",
+        "amount_minor": 1000,
+    }
     asked["digest"] = shown["digest"]
     made = await opened.api.post("/v1/clawbacks", json=asked, headers=opened.bearer("fiona"))
     assert made.status_code == 201, made.text

@@ -56,7 +56,10 @@ async def list_cases(
     "",
     status_code=201,
     summary="Open a case by hand",
-    responses={200: {"model": RecordedAct, "description": "It was on record"}, **refusals(HTTPStatus.CONFLICT)},
+    responses={
+        200: {"model": RecordedAct, "description": "It was on record"},
+        **refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    },
 )
 async def open_case(new: NewClawback, response: Response, person: Decider, parts: Its) -> RecordedAct:
     """Signs and records that finance opens a case over an amount of a paid reward, at any time after the payment.

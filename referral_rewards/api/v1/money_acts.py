@@ -105,6 +105,7 @@ class NewClawback(_NewAct):
         SubjectKind.REWARD,
         {
             "reward": "6b1f8f3e-4c0f-5b57-9b8e-2f1f0a4d7c11",
+            "act": "open_clawback",
             "reason": "chargeback",
             "note": "The bank took the money back after the watch.",
             "amount_minor": 2500,
@@ -112,7 +113,7 @@ class NewClawback(_NewAct):
     )
 
     reward: UUID
-    act: Literal[_A.OPEN_CLAWBACK] = _A.OPEN_CLAWBACK
+    act: Literal[_A.OPEN_CLAWBACK]
 
 
 class NewCycleAct(_NewAct):
