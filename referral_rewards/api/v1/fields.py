@@ -50,6 +50,36 @@ EXAMPLE: Final[dict[str, Any]] = {
     "reason": "terms_met",
     "note": "Brie's first order, kept past its return period.",
 }
+#: One decision of each form.
+EXAMPLES: Final[tuple[dict[str, Any], ...]] = (
+    EXAMPLE,
+    {
+        "kind": "adjust",
+        "reason": "exception_granted",
+        "note": "The order was in euro; finance granted a sum in its place.",
+        "leg": "referee",
+        "amount_minor": 950,
+    },
+    {
+        "kind": "adjust",
+        "reason": "misconduct",
+        "note": "The referrer spammed; the friend did nothing wrong.",
+        "leg": "referrer",
+        "leave_out": True,
+    },
+    {
+        "kind": "reassign",
+        "reason": "attribution_corrected",
+        "note": "Two digits of Lena's code were swapped.",
+        "referrer": "lena",
+    },
+    {
+        "kind": "link",
+        "reason": "colleague_bought",
+        "note": "Anna's purchasing department bought in its own name.",
+        "order": "o-4711",
+    },
+)
 EXAMPLE_DIGEST: Final = "8a2fd8c2a6d1ab3f5d7a4dbe1e29b66c0a1b8b0e7d9c48b1f4bb0f5cbb9f0a11"
 
 

@@ -8,7 +8,7 @@ from referral_rewards.domain.claims.rewards import Room
 from referral_rewards.domain.labels import label, listed
 from referral_rewards.domain.payees import tax_thresholds
 from referral_rewards.domain.payouts.rail_catalogue import WITHOUT_METHOD
-from referral_rewards.domain.referrals.lifecycle import Reason
+from referral_rewards.domain.referrals.lifecycle import Reason, Side
 
 
 def cap_available(dossier: Dossier) -> Finding:
@@ -39,6 +39,8 @@ def payee_known(dossier: Dossier) -> Finding:
     legs = rewards.reckon(dossier).legs
     for leg in legs:
         method = rewards.payment_method(dossier, leg.beneficiary, leg.rail)
+        if leg.beneficiary is None and leg.role is Side.REFERRER and dossier.referrer is None:
+            continue  # flagged as an unknown referrer, which asks a person for just this
         if leg.beneficiary is None:
             missing.append(f"The {leg.role} has no customer id, so nobody can be paid.")
         elif method is not None and leg.rail not in WITHOUT_METHOD:

@@ -6,7 +6,7 @@ what had happened by then, and neither reads anything after the closing. The one
 whether a return period has ended: after that no other conversion is waited for.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
@@ -36,42 +36,48 @@ _BEARING: Final = frozenset(
 )
 
 
-def course(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin) -> Course:
-    """Return the course at ``now`` of the referral that began at ``origin``. ``facts`` are all that are linked to it.
+def course(
+    facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin, linked: Set[str] = frozenset()
+) -> Course:
+    """Return the course at ``now`` of the referral that began at ``origin``. ``facts`` are all that are linked to it,
+    and ``linked`` the orders that people linked to it by hand.
 
     Raises:
         ValueError: if no fact up to ``now`` begins a referral: there is nothing to judge.
     """
-    linked = sorted(facts, key=lambda fact: fact.precedence)
-    seen = [fact for fact in linked if fact.occurred_at <= now]
-    stood = _requested(seen, terms, origin) if origin.kind is OriginKind.REQUEST else _lived(seen, terms, now)
+    its = sorted(facts, key=lambda fact: fact.precedence)
+    seen = [fact for fact in its if fact.occurred_at <= now]
+    requested = origin.kind is OriginKind.REQUEST
+    stood = _requested(seen, terms, origin, linked) if requested else _lived(seen, terms, now, linked)
     stood = replace(stood, untimely=_untimely(seen, stood))
     if stood.is_closed:
         return stood
     # A fact from a source whose clock runs ahead of ours takes effect at its own time.
-    ahead = [fact.occurred_at for fact in linked if fact.occurred_at > now][:1]
+    ahead = [fact.occurred_at for fact in its if fact.occurred_at > now][:1]
     return replace(stood, wake_at=min([*ahead, *([stood.wake_at] if stood.wake_at else [])], default=None))
 
 
-def reopened(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin) -> Course:
+def reopened(
+    facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin, linked: Set[str] = frozenset()
+) -> Course:
     """Return the course of a referral that a person reopened, with late facts admitted.
 
     If time would close it again, it is in review instead, with the conversion that would qualify if nothing were ever
     late, or None; the checks say what was late. The decision to reopen is not a decision to pay.
     """
-    linked = list(facts)
-    judged = course(linked, terms, now, origin=origin)
+    its = list(facts)
+    judged = course(its, terms, now, origin=origin, linked=linked)
     if not judged.is_closed:
         return judged
-    seen = [fact for fact in linked if fact.occurred_at <= now]
-    own = conversions(seen, referee_identity(seen, now), terms)
+    seen = [fact for fact in its if fact.occurred_at <= now]
+    own = conversions(seen, referee_identity(seen, now), terms, linked)
     able = [each for each in own if each.of_kind and each.counts]
     after = [each for each in able if each.occurred_at >= judged.began_at]
     q = next(iter(after or able), None)
     return replace(judged, status=ReferralStatus.IN_REVIEW, reason=None, closes_at=None, conversion=q)
 
 
-def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
+def _lived(seen: Sequence[Fact], terms: Terms, now: datetime, linked: Set[str]) -> Course:
     """Replay the referral up to ``now``.
 
     A deadline takes effect once the arrival allowance is over, with the facts that had occurred by the deadline.
@@ -79,7 +85,7 @@ def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
     stood: Course | None = None
     told_at: datetime | None = None
     shape, time_over = None, False
-    orders = Orders(terms)
+    orders = Orders(terms, linked)
     bearing = [fact for fact in seen if fact.type in _BEARING]
     for known, news, until in _steps(bearing, now):
         for fact in news:
@@ -147,14 +153,14 @@ def _untimely(seen: Sequence[Fact], stood: Course) -> tuple[Fact, ...]:
     return tuple(fact for fact in seen if (at := since.get(fact.type)) is not None and fact.occurred_at >= at)
 
 
-def _requested(seen: Sequence[Fact], terms: Terms, origin: Origin) -> Course:
+def _requested(seen: Sequence[Fact], terms: Terms, origin: Origin, linked: Set[str]) -> Course:
     """Return the course of a request for a reward without a referral: no periods; a person reviews its order."""
     named = next((fact.order for fact in seen if fact.type is FactType.REWARD_REQUESTED), None)
-    own = conversions(seen, referee_identity(seen, origin.began_at), terms)
+    own = conversions(seen, referee_identity(seen, origin.began_at), terms, linked)
     stood = Course(
         status=ReferralStatus.IN_REVIEW,
         began_at=origin.began_at,
-        conversion=next((each for each in own if each.order == named), None),
+        conversion=next((each for each in own if each.order == named or each.order in linked), None),
     )
     withdrawal = next((f.occurred_at for f in seen if f.type is FactType.REFERRAL_WITHDRAWN), None)
     if withdrawal is None:

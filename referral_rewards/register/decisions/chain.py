@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import DecisionEffect, DecisionHead
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.decisions.act_kinds import MoneyAct
-from referral_rewards.domain.decisions.decision import Decision, Kind, Made, NewDecision
+from referral_rewards.domain.decisions.decision import VOIDABLE, Decision, Kind, Made, NewDecision
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register import outgoing_events
 from referral_rewards.register.decisions import messages
@@ -256,8 +256,9 @@ async def standing(connection: AsyncConnection, made: Sequence[Decision]) -> tup
 
 
 def counting(made: Iterable[Decision], void: Collection[UUID], barred: Collection[str]) -> tuple[Decision, ...]:
-    """Return the decisions without approvals that are ``void`` or by users who are ``barred``; see `standing`."""
-    return tuple(d for d in made if d.kind is not DecisionKind.APPROVE or not (d.id in void or d.user in barred))
+    """Return the decisions without approvals and adjustments that are ``void`` or by users who are ``barred``; see
+    `standing`."""
+    return tuple(d for d in made if d.kind not in VOIDABLE or not (d.id in void or d.user in barred))
 
 
 async def barred(connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:

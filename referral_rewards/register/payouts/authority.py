@@ -15,13 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.cycles.grouping import cycle_payout_id
+from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.payouts.advice import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
 from referral_rewards.domain.payouts.payout import Leg, Payout
 from referral_rewards.domain.payouts.states import PaymentRequest, payout_id
 from referral_rewards.domain.referrals.inquiries import Answers
 from referral_rewards.register import programs
 from referral_rewards.register.books import ledger
-from referral_rewards.register.claims import moves
+from referral_rewards.register.claims import signed_acts
 from referral_rewards.register.claims.assembly import build_claim
 from referral_rewards.register.cycles import lists as cycle_list
 from referral_rewards.register.decisions import chain as decisions
@@ -149,8 +150,9 @@ async def verify(
     row, answers = share.row, share.answers
     if {leg.claim_id for leg in share.legs} != {row.claim_id}:
         raise NotAuthorised("it pays no leg of the referral's current claim")
-    if not await moves.holds(connection, row, keys):
-        raise NotAuthorised("no signed decision moved it to its referrer")
+    on_it = grounds.made_on(row.id)
+    if not signed_acts.holds(row, on_it.genuine):
+        raise NotAuthorised("no signed decisions support what its row says was decided about its attribution")
     stored = grounds.claims[row.claim_id]
     held = stored.claim
     past = grounds.pasts[row.id]
@@ -161,18 +163,19 @@ async def verify(
         raise ClaimChanged("its row names other terms than those in force when it began")
     if answers is None or answers.question != question_of(case):
         raise SourcesSilent("what the sources were asked is not the question any more", SOON)
-    again, _ = await build_claim(connection, case, answers)
-    on_it = grounds.made_on(row.id)
+    # If the payout may have been sent, later changes of who may sign do not matter.
+    gone = [user for user, barred in grounds.people.items() if barred and payout.key_used_at is None]
+    adjustments = adjustments_of(held, row.claim_id, on_it.genuine, gone)
+    again, _ = await build_claim(connection, case, answers, adjustments)
     await decisions.record_effect(connection, on_it.forged, "forged", now, "no signature that we believe")
     made = [decision for decision in on_it.genuine if decision.claim_id == row.claim_id]
-    signed = {decision.user for decision in made}
-    # If the payout may have been sent, later changes of who may sign do not matter.
+    signed = {decision.user for decision in made} | {each.by for each in again.adjustments}
     barred = grounds.people if payout.key_used_at is None else dict.fromkeys(signed, False)
     if out := sorted({each.user for each in made if each.kind is DecisionKind.APPROVE and barred.get(each.user)}):
         raise ClaimChanged(f"{', '.join(out)}, who approved it, was barred since")
     signoffs = [decision.signoff for decision in made]
-    if moves.decided(held, made):
-        raise ClaimChanged("people decided to move it to another referrer")
+    if signed_acts.pending(row, on_it.genuine) is not None:
+        raise ClaimChanged("people decided on its attribution since")
     ruled = ruling(again.requirement, signoffs, again.digest, frozen=again.frozen)
     if ruled is not Ruling.APPROVED:
         before = ruling(held.requirement, signoffs, held.digest, frozen=held.frozen)

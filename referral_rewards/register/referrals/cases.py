@@ -23,6 +23,7 @@ from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.lifecycle import PAID
 from referral_rewards.domain.referrals.origin import Origin, origin
 from referral_rewards.domain.referrals.periods import Course
+from referral_rewards.domain.referrals.signed_acts import NO_ACTS, SignedActs
 from referral_rewards.register import programs
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.rows import LinkedFact, Referral
@@ -46,6 +47,11 @@ class Case:
     ahead_at: datetime | None = None
     #: The row as it stands in the database, while ``row`` holds changes that are decided and not saved yet.
     stored: Referral | None = None
+
+    @property
+    def acts(self) -> SignedActs:
+        """What people decided about the referral's attribution."""
+        return acts_of(self.row)
 
     def took_effect(self, fact: Fact) -> bool:
         """Return whether a fact that was already known has taken effect since the referral was last judged."""
@@ -107,15 +113,30 @@ def case_on(row: Referral, now: datetime, facts: Sequence[Fact], past: Past) -> 
     begun = origin(admitted, now)
     if begun is None:
         return None
-    if row.moved_to is not None:
-        begun = replace(begun, referrer=row.moved_to)
+    acts = acts_of(row)
+    if acts.reassigned is not None:
+        begun = replace(begun, referrer=acts.reassigned.referrer)
     bound = in_force(past.versions.get(begun.program, ()), begun.began_at)
     if bound is None:
         return None
     version, terms = bound
     lived = periods.course if row.round == 1 else periods.reopened
-    course = lived(admitted, terms, now, origin=begun)
+    course = lived(admitted, terms, now, origin=begun, linked=acts.orders)
     return Case(row, now, version, terms, begun, admitted, course, ahead_at)
+
+
+def acts_of(row: Referral | Row[Any]) -> SignedActs:
+    """Return what people decided about a referral's attribution, as its row says; None of it is verified here."""
+    return NO_ACTS if row.acts is None else _ACTS.validate_python(row.acts)
+
+
+def acts_document(acts: SignedActs) -> dict[str, Any] | None:
+    """Return the document that `acts_of` reads; None for no acts."""
+    document: dict[str, Any] = _ACTS.dump_python(acts, mode="json")
+    return None if acts == NO_ACTS else document
+
+
+_ACTS: Final = TypeAdapter(SignedActs)
 
 
 def next_ahead(facts: Iterable[Fact], now: datetime) -> datetime | None:

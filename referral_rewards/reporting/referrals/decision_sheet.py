@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.approval import Approver, DecisionKind, Requirement
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.decisions.claim_subject import Answers, Basis, ClaimSubject
+from referral_rewards.domain.decisions.basis import Basis
+from referral_rewards.domain.decisions.claim_subject import Answers, ClaimSubject
 from referral_rewards.domain.decisions.consequences import Lacking, Prospect, consequence, lacking
-from referral_rewards.domain.decisions.decision import Decision, Kind
+from referral_rewards.domain.decisions.decision import Asked, Decision, Kind
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed
 from referral_rewards.domain.referrals.lifecycle import CLOSED
 from referral_rewards.register.claims import subject as claim_subject
@@ -81,8 +82,10 @@ async def sheet(
     now: datetime,
     *,
     came_by: Filters = EVERY_CLAIM,
+    asked: Asked | None = None,
 ) -> Sheet:
-    """Return the sheet of a referral for this person; ``came_by`` are the filters of the list they came from.
+    """Return the sheet of a referral for this person; ``came_by`` are the filters of the list they came from, ``asked``
+    the decision that they review.
 
     Raises:
         NotFound: if there is no such referral.
@@ -97,7 +100,7 @@ async def sheet(
     if admits and matter.case is not None and subject.basis is not None:
         rivals = await competing(connection, matter.case)
         signed = _signed(subject, subject.basis.digest)
-        prospect = _prospect(matter.case, subject, subject.basis, signed, rivals)
+        prospect = _prospect(matter.case, subject, subject.basis, signed, rivals, asked)
     return Sheet(
         shown=shown,
         digest=prospect.digest if prospect else None,
@@ -128,7 +131,12 @@ def _signed(subject: ClaimSubject, digest: str) -> tuple[Decision, ...]:
 
 
 def _prospect(
-    case: Case, subject: ClaimSubject, basis: Basis, signed: tuple[Decision, ...], rivals: tuple[RivalShown, ...]
+    case: Case,
+    subject: ClaimSubject,
+    basis: Basis,
+    signed: tuple[Decision, ...],
+    rivals: tuple[RivalShown, ...],
+    asked: Asked | None,
 ) -> Prospect:
     against = [
         rival.referral
@@ -143,7 +151,11 @@ def _prospect(
         digest=basis.digest,
         at_once=case.terms.payouts.timing == "immediate",
         against=against,
-        to=basis.to,
+        to=asked.referrer if asked is not None else basis.proposed,
+        asked=asked,
+        promises=subject.claim.promises if subject.claim else (),
+        currency=case.terms.currency,
+        closed=subject.closed,
     )
 
 
