@@ -69,8 +69,8 @@ def within_periods(dossier: Dossier) -> Finding:
     dates = f"claimed {instant(course.claimed_at)}, converted {instant(q.occurred_at)}"
     if course.return_ends is None:  # a person reopened the referral: by the periods this conversion does not qualify
         return failed(f"Referral began {instant(course.began_at)}, {dates}: outside the periods.", *said, q.record)
-    returned = f", return period ended {instant(course.return_ends)}" if course.return_ends else ""
-    return passed(f"Referral began {instant(course.began_at)}, {dates}{returned}.", *said, q.record)
+    returned = f"return period ended {instant(course.return_ends)}"
+    return passed(f"Referral began {instant(course.began_at)}, {dates}, {returned}.", *said, q.record)
 
 
 def minimum_met(dossier: Dossier) -> Finding:

@@ -97,6 +97,14 @@ class ClaimSubject:
         """Return for each kind of decision the refusal that `decide` would raise for this person now, or None."""
         return {kind: self._refusal(kind, approver) for kind in DecisionKind}
 
+    def refusal(self, asked: Asked, approver: Approver) -> DecisionRefused | NotAllowed | None:
+        """Return the refusal that the rules about earlier decisions and this person have for a decision, or None."""
+        try:
+            self.check_admits(asked, approver)
+        except (DecisionRefused, NotAllowed) as refused:
+            return refused
+        return None
+
     def recorded_before(self, asked: Asked, approver: Approver, details: Details | None) -> Decision | None:
         """Return the same decision, in the same words, if this person made it before.
 

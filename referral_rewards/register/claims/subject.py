@@ -52,8 +52,10 @@ async def held(connection: AsyncConnection, asked: Asked, now: datetime, keys: K
     return Held(matter.subject, partial(_follow, matter.case))
 
 
-async def shown(connection: AsyncConnection, referral: str, now: datetime, keys: KeyRing) -> Matter:
-    """Return the referral without a lock, to show what a person may decide on it.
+async def shown(
+    connection: AsyncConnection, referral: str, now: datetime, keys: KeyRing, asked: Asked | None = None
+) -> Matter:
+    """Return the referral without a lock, to show what a person may decide on it, or a decision before it is recorded.
 
     Raises:
         NotFound: if there is no such referral.
@@ -61,7 +63,7 @@ async def shown(connection: AsyncConnection, referral: str, now: datetime, keys:
     row = await referrals.row(connection, referral)
     if row is None:
         raise NotFound("referral", referral)
-    return await _matter(connection, row, now, keys, None)
+    return await _matter(connection, row, now, keys, asked)
 
 
 async def _matter(

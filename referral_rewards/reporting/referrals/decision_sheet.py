@@ -46,7 +46,8 @@ class Sheet:
     """Everything beside the form. ``digest`` is None if nothing can be decided; ``closed_to_all`` is the reason.
 
     ``seen`` is the number of the last decision on the referral, 0 without any; ``signed`` are the valid approvals, and
-    ``lacks`` is what is still missing. ``rails`` are those that can pay now.
+    ``lacks`` is what is still missing. ``refusal`` is why the decision that a person reviews would not be recorded,
+    None if it would. ``rails`` are those that can pay now; ``proposed`` is the referrer to whom a request moves it.
     """
 
     shown: ReferralShown
@@ -56,11 +57,13 @@ class Sheet:
     signed: tuple[Decision, ...]
     lacks: Lacking | None
     choices: tuple[Choice, ...]
+    refusal: DecisionRefused | NotAllowed | None
     closed_to_all: str | None
     rivals: tuple[RivalShown, ...]
     timeline: Timeline | None
     beside: Neighbours
     rails: frozenset[str]
+    proposed: str | None = None
 
     @property
     def claim(self) -> RewardClaim | None:
@@ -91,7 +94,7 @@ async def sheet(
         NotFound: if there is no such referral.
     """
     shown = await showing(connection, referral, keys)
-    matter = await claim_subject.shown(connection, referral, now, keys)
+    matter = await claim_subject.shown(connection, referral, now, keys, asked)
     subject = matter.subject
     admits = subject.admits(approver) if subject.status is not None else {}
     signed: tuple[Decision, ...] = ()
@@ -109,11 +112,13 @@ async def sheet(
         signed=tuple(decision for decision in signed if decision.kind is _K.APPROVE),
         lacks=lacking(prospect.required, prospect.signoffs, prospect.digest) if prospect else None,
         choices=_choices(admits, approver, prospect),
+        refusal=subject.refusal(asked, approver) if asked is not None and prospect is not None else None,
         closed_to_all=_closed_to_all(admits, subject.status),
         rivals=rivals,
         timeline=timeline(shown, now),
         beside=await neighbours(connection, referral, came_by, Asking(approver.user, approver.roles), now),
         rails=await rails.connected(connection, now),
+        proposed=subject.basis.proposed if subject.basis is not None else None,
     )
 
 
