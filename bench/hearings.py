@@ -13,6 +13,7 @@ from bench.past import MAIN, OTHERS
 from models.session import Database
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.payouts.moving import ToSend
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.inquiries import Moment
@@ -26,7 +27,6 @@ from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payouts import sending as payouts
-from referral_rewards.register.payouts.sending import ToSend
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.http import RegisterSource

@@ -3,25 +3,41 @@
 The database itself records every change of state. This module records the attempts and what released them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from pydantic import TypeAdapter
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled, statement
+from referral_rewards.domain.payouts.history import (
+    ANSWERED,
+    LOOKED_UP,
+    POLLED,
+    SENT,
+    SHUT_OUT,
+    TOPPED_UP,
+    Dates,
+    Step,
+)
 from referral_rewards.domain.payouts.states import PayoutState
 
-SENT: Final = "sent"
-LOOKED_UP: Final = "looked_up"
-POLLED: Final = "polled"
-#: An answer that changes nothing, or came too late to change anything.
-ANSWERED: Final = "answered"
-#: The rail rejected our credentials on every attempt under the current key: it has not seen that key.
-SHUT_OUT: Final = "shut_out"
-TOPPED_UP: Final = "topped_up"
+__all__ = [
+    "ANSWERED",
+    "LOOKED_UP",
+    "POLLED",
+    "SENT",
+    "SHUT_OUT",
+    "TOPPED_UP",
+    "Dates",
+    "append",
+    "newest",
+    "of",
+    "steps",
+]
 
 
 async def append(
@@ -43,17 +59,17 @@ async def newest(connection: AsyncConnection, payout: UUID) -> int:
     return int((await connection.execute(_NEWEST, {"id": payout})).scalar_one())
 
 
-class Dates(NamedTuple):
-    """When a payout was planned, when it was first sent, and when its current key was first used; None for never."""
-
-    planned_at: datetime | None
-    first_sent_at: datetime | None
-    key_used_at: datetime | None
+async def of(connection: AsyncConnection, payout: UUID) -> tuple[Step, ...]:
+    """Return all steps of a payout, oldest first."""
+    return steps(row._mapping for row in await connection.execute(_ALL, {"id": payout}))
 
 
-async def of(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
-    """Return all steps, oldest first: generation, at, act, state, why, reference."""
-    return (await connection.execute(_ALL, {"id": payout})).all()
+def steps(documents: Iterable[Mapping[str, Any] | RowMapping]) -> tuple[Step, ...]:
+    """Return steps from what a statement read over `STEPS`."""
+    return _STEPS.validate_python([dict(each) for each in documents])
+
+
+_STEPS: Final = TypeAdapter(tuple[Step, ...])
 
 
 async def reference_it_settled_under(connection: AsyncConnection, payout: UUID, generation: int) -> str | None:
@@ -84,9 +100,11 @@ FROM payout_step s CROSS JOIN shut WHERE s.payout_id = :id
     shut_out=SHUT_OUT,
 )
 
-_ALL: Final = text("""
-SELECT id, generation, at, act, state, why, reference FROM payout_step WHERE payout_id = :id ORDER BY id
-""")
+#: All steps of a payout, oldest first.
+STEPS: Final = (
+    "SELECT id, generation, at, act, state, why, reference FROM payout_step WHERE payout_id = :id ORDER BY id"
+)
+_ALL: Final = text(STEPS)
 
 _SETTLED_AS: Final = statement(
     """

@@ -82,6 +82,10 @@ class Recommendation(StrEnum):
     DENY = "deny"
 
 
+#: What a reward waits for after its approval (SPEC §7). It is no objection to the claim and not in the digest, so that
+#: what arrives later voids no decision.
+WAITED_FOR: Final = frozenset({CheckCode.PAYEE_KNOWN, CheckCode.TAX_CLEARED})
+
 #: The flags that recommend a denial, not only a review.
 DENYING_FLAGS: Final = frozenset({Flag.SELF_REFERRAL, Flag.DUPLICATE_CLAIM})
 
@@ -145,8 +149,3 @@ Signal = Callable[[Dossier], Sign]
 def unread(what: str) -> Sign:
     """The sign of a signal that could not run for want of this."""
     return Sign(None, f"{what} could not be read")
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """A number with its noun, ``1 referral`` or ``2 referrals``."""
-    return f"{number} {one if number == 1 else many or f'{one}s'}"

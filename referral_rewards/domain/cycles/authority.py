@@ -32,7 +32,20 @@ class CycleAuthority:
     @property
     def may_pay(self) -> bool:
         """Whether its list may be paid now."""
-        return self.released_by is not None and not self.stopped and not self.barred
+        return self.why_not is None
+
+    @property
+    def why_not(self) -> str | None:
+        """Why its list may not be paid now, in a clause; None if it may."""
+        if self.stopped:
+            return "its cycle is stopped"
+        if self.released_by is None:
+            return "its cycle waits for finance to release it"
+        if self.barred:
+            return (
+                f"{self.released_by}, who released its cycle, was barred since; another person must stop and resume it"
+            )
+        return None
 
 
 def shown_digest(cycle: UUID, state: str, listed: str | None, turn: int) -> str:
@@ -49,15 +62,31 @@ def authority(cycle: UUID, listed: str | None, made: Iterable[Signoff]) -> Cycle
     """Return the result of verified decisions on a cycle, given in the order they were made."""
     stands = CycleAuthority()
     for each in made:
-        if not (isinstance(each.kind, MoneyAct) and each.roles & ROLES[each.kind]):
-            continue
-        if each.digest in _fitting(cycle, listed, stands, each.kind):
-            stands = CycleAuthority(
-                turn=stands.turn + 1,
-                stopped=each.kind is _A.STOP_CYCLE,
-                released_by=_released_by(stands, each),
-            )
+        stands = _after(cycle, listed, stands, each)
     return stands
+
+
+def applied(cycle: UUID, listed: str | None, made: Iterable[Signoff]) -> tuple[int, ...]:
+    """Return which of these decisions count, by their numbers from 0; the others were never carried out."""
+    stands, counted = CycleAuthority(), []
+    for number, each in enumerate(made):
+        before, stands = stands, _after(cycle, listed, stands, each)
+        if stands.turn > before.turn:
+            counted.append(number)
+    return tuple(counted)
+
+
+def _after(cycle: UUID, listed: str | None, stands: CycleAuthority, made: Signoff) -> CycleAuthority:
+    """Return the result of one more decision."""
+    if not (isinstance(made.kind, MoneyAct) and made.roles & ROLES[made.kind]):
+        return stands
+    if made.digest not in _fitting(cycle, listed, stands, made.kind):
+        return stands
+    return CycleAuthority(
+        turn=stands.turn + 1,
+        stopped=made.kind is _A.STOP_CYCLE,
+        released_by=_released_by(stands, made),
+    )
 
 
 def _released_by(stands: CycleAuthority, made: Signoff) -> str | None:

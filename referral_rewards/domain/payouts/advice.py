@@ -59,6 +59,8 @@ NO_ANSWER: Final = timedelta(minutes=5)
 NOT_CONNECTED: Final = timedelta(hours=1)
 #: How often one payout tries a rail that rejects our credentials; the rail's other payouts wait.
 PROBE: Final = timedelta(minutes=10)
+#: How often a payout that was sent before looks again whether its stopped cycle was resumed.
+CYCLE_STOPPED: Final = timedelta(minutes=10)
 #: How often to check an account that holds too little.
 FUNDS: Final = timedelta(hours=1)
 #: How much later to look a second time for a payment that was not found after the window of its key.

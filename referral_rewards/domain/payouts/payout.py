@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from referral_rewards.domain.payouts.states import LegState, PayoutState
@@ -24,7 +23,7 @@ class Payout:
     rail: str
     amount_minor: int
     currency: str
-    body: Mapping[str, Any]
+    body: Mapping[str, object]
     body_hash: str
     generation: int
     provider_key: str
@@ -42,7 +41,7 @@ class Payout:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A leg as its row has it, in the payout that pays it; ``others`` are other payouts that it was in."""
+    """A leg as its row has it."""
 
     id: UUID
     referral_id: str
@@ -61,4 +60,20 @@ class Leg:
     state: LegState
     approved_at: datetime
     decisions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PaidLeg(Leg):
+    """A leg in the payout that pays it; ``others`` are other payouts that it was in."""
+
     others: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedLeg(Leg):
+    """A leg that is not cancelled, and its live payout if it has one."""
+
+    payout_id: UUID | None
+    cycle_id: UUID | None
+    payout_state: str | None
+    first_sent_at: datetime | None

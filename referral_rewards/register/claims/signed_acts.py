@@ -17,7 +17,7 @@ from referral_rewards.domain.decisions.complete_acts import complete_acts, signe
 from referral_rewards.domain.decisions.decision import Decision
 from referral_rewards.domain.facts import keys
 from referral_rewards.domain.referrals.signed_acts import SignedActs
-from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.locks import Lock, lock_all_at_once
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, acts_document, acts_of
@@ -74,7 +74,7 @@ async def carry_out(connection: AsyncConnection, case: Case, found: Pending) -> 
     if moved is not None and moved != case.acts.reassigned:
         hears += [f"referrer:{case.origin.program}/{moved.referrer}", f"payee:{moved.referrer}"]
     await lock_all_at_once(connection, Lock.FACTS, keys.locks(hears))
-    await decisions.record_effect(connection, found.decisions, "applied", case.now, "carried out")
+    await effects.record(connection, found.decisions, "applied", case.now, "carried out")
     await referrals.listen(connection, case.row.id, hears)
     said = {"moved_to": moved.referrer if moved is not None else None, "acts": acts_document(found.acts)}
     return await referrals.write(connection, case.row, case.now, stored=case.stored, claim_id=None, **said)

@@ -24,7 +24,7 @@ from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, Re
 from referral_rewards.register import constraints
 from referral_rewards.register.claims import dossier, reservations, signed_acts
 from referral_rewards.register.claims.assembly import build_claim, to_the_point
-from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.judging import loading, verdicts
@@ -154,7 +154,7 @@ class Judgement:
         if held is None or held.digest != claim.digest:
             adjusting = [each.decision for each in claim.adjustments]
             await self._void(connection, case, file, "the claim changed after the decision", besides=adjusting)
-            await decisions.record_effect(connection, adjusting, "applied", case.now, "adjusted")
+            await effects.record(connection, adjusting, "applied", case.now, "adjusted")
             claim_id = await claims.store(
                 connection,
                 claim,
@@ -244,9 +244,9 @@ class Judgement:
                     await reservations.reserve(connection, case, claim, case.row.claim_id, approvals)
             except IntegrityError as error:
                 why = constraints.meaning(error, reservations.VOIDED_BY)
-                await decisions.record_effect(connection, approvals, "void", case.now, why)
+                await effects.record(connection, approvals, "void", case.now, why)
                 return await verdicts.write(connection, case, _S.IN_REVIEW)
-            await decisions.record_effect(connection, approvals, "applied", case.now, "reserved")
+            await effects.record(connection, approvals, "applied", case.now, "reserved")
             # One decision settles an attribution dispute: from now on the rivals count as they stood at that time.
             settled = {rival.referral: rival.core_digest for rival in attribution.competitors(gathered)}
             seen = [
@@ -264,7 +264,7 @@ class Judgement:
             )
         if again.digest == claim.digest:
             # There is nothing to pay, or no one to pay it to: an approval changes nothing.
-            await decisions.record_effect(connection, approvals, "void", case.now, "the claim has no payable leg")
+            await effects.record(connection, approvals, "void", case.now, "the claim has no payable leg")
             return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, claim)
         case = await self._put_forward(connection, case, file, again, gathered)
         if again.denial is not None and case.row.round == 1:
@@ -276,12 +276,12 @@ class Judgement:
 
         They are recorded, so that earlier approvals of a barred user stay void even after the user is admitted again.
         """
-        await decisions.record_effect(connection, file.forged, "forged", case.now, "no signature that we believe")
+        await effects.record(connection, file.forged, "forged", case.now, "no signature that we believe")
         approvals = [each for each in file.of_claim(case.row.claim_id) if each.kind is DecisionKind.APPROVE]
         for decision in approvals:
             if decision.user in file.barred and decision.id not in file.void:
                 why = f"{decision.user} was barred since"
-                await decisions.record_effect(connection, [decision.id], "void", case.now, why)
+                await effects.record(connection, [decision.id], "void", case.now, why)
 
     async def _cancel(self, connection: AsyncConnection, case: Case, file: CaseFile, why: str) -> None:
         """Cancel the referral's reservations. Without a leg when it was loaded there is none now either."""
@@ -299,7 +299,7 @@ class Judgement:
             await self._note_what_is_void(connection, case, file)
             made = file.counting(case.row.claim_id)
             void = [decision.id for decision in made if decision.id not in besides]
-            await decisions.record_effect(connection, void, "void", case.now, why)
+            await effects.record(connection, void, "void", case.now, why)
 
     async def _reopened(self, connection: AsyncConnection, file: CaseFile, now: datetime) -> Referral | None:
         """Begin the next round if a valid decision reopens exactly this closing, and return the row; else None."""
@@ -310,7 +310,7 @@ class Judgement:
         found = [d for d in file.decisions if d.kind is DecisionKind.REOPEN and d.digest == digest]
         if not found and not signed_acts.reopens(file.decisions, digest):
             return None
-        await decisions.record_effect(connection, [d.id for d in found], "applied", now, "reopened")
+        await effects.record(connection, [d.id for d in found], "applied", now, "reopened")
         await referrals.relisten(connection, row.id)
         return await referrals.write(
             connection,
