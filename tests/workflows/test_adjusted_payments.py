@@ -1,4 +1,4 @@
-"""An adjusted reward on the real servers: the payout verifies and pays what was set, and nothing that nobody approved."""
+"""An adjusted reward on the real servers: the payout pays what was set, and nothing that nobody approved."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -26,7 +26,7 @@ class NewDecision(BaseModel):
         extra="forbid",
         json_schema_extra={
             "examples": [{**each, "digest": fields.EXAMPLE_DIGEST} for each in fields.EXAMPLES],
-            "anyOf": fields.REASONS_BY_KIND,
+            "anyOf": fields.FORMS_BY_KIND,
         },
     )
 
@@ -36,7 +36,8 @@ class NewDecision(BaseModel):
     digest: fields.Digest
     leg: Annotated[Side | None, Field(description="`adjust`: the leg that is set or left out.")] = None
     amount_minor: Annotated[
-        int | None, Field(gt=0, description="`adjust`: the amount, in minor units of the claim's `currency`.")
+        int | None,
+        Field(gt=0, le=10**15, description="`adjust`: the amount, in minor units of the claim's `currency`."),
     ] = None
     leave_out: Annotated[bool, Field(description="`adjust`: pay nothing for the leg.")] = False
     referrer: Annotated[

@@ -45,6 +45,26 @@ REASONS_BY_KIND: Final[list[Any]] = [
     {"properties": {"kind": {"const": kind.value}, "reason": {"enum": list(codes)}}}
     for kind, codes in REASON_CODES.items()
 ]
+_NOTHING_NAMED: Final[dict[str, Any]] = {
+    **{key: {"type": "null"} for key in ("leg", "amount_minor", "referrer", "order")},
+    "leave_out": {"const": False},
+}
+_LEG: Final[dict[str, Any]] = {"leg": {"type": "string", "enum": ["referrer", "referee"]}}
+#: What a decision of a kind names: each a form of the fields that it needs.
+_NAMED: Final[dict[str, list[dict[str, Any]]]] = {
+    "adjust": [{**_LEG, "amount_minor": {"type": "integer"}}, {**_LEG, "leave_out": {"const": True}}],
+    "reassign": [{"referrer": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}$"}}],
+    "link": [{"order": {"type": "string", "pattern": "^[!-~]{1,200}$"}}],
+}
+#: The same with what each kind names.
+FORMS_BY_KIND: Final[list[Any]] = [
+    {
+        "properties": {"kind": {"const": kind.value}, "reason": {"enum": list(codes)}, **_NOTHING_NAMED, **named},
+        "required": sorted(named),
+    }
+    for kind, codes in REASON_CODES.items()
+    for named in _NAMED.get(kind.value, [{}])
+]
 EXAMPLE: Final[dict[str, Any]] = {
     "kind": "approve",
     "reason": "terms_met",
