@@ -48,6 +48,25 @@ async def lock_each(connection: AsyncConnection, names: Sequence[tuple[Lock, str
         await connection.execute(_EACH, {"spaces": spaces, "names": [name for _, name in names]})
 
 
+class LockTaken(Exception):
+    """Somebody holds a lock that must not be waited for here: roll back, and begin again in a moment."""
+
+
+async def lock_all_at_once(connection: AsyncConnection, kind: Lock, numbers: Iterable[int]) -> None:
+    """Hold the numbered locks until the transaction ends, without waiting: the caller holds locks that come later.
+
+    Raises:
+        LockTaken: if another transaction holds one of them.
+    """
+    got = await connection.execute(_WITHOUT_WAITING, {"space": int(kind), "numbers": list(numbers)})
+    if not got.scalar_one():
+        raise LockTaken(f"{kind.name} is held by another transaction")
+
+
+_WITHOUT_WAITING = text("""
+SELECT coalesce(bool_and(pg_try_advisory_xact_lock(:space, number)), true)
+FROM unnest(CAST(:numbers AS int[])) AS number
+""")
 _EXCLUSIVE = text("SELECT pg_advisory_xact_lock(:space, hashtext(:name))")
 _SHARED = text("SELECT pg_advisory_xact_lock_shared(:space, hashtext(:name))")
 _EACH = text("""

@@ -21,7 +21,7 @@ MAKES_IT_TYPED: Final = {
     "register/claims/dossier.py": {"_rivals_of"},
     "register/payees/deductions.py": {"open_offsets"},
     "register/payees/rows.py": {"_heard", "told"},
-    "register/referrals/cases.py": {"open_case", "past_of"},
+    "register/referrals/cases.py": {"acts_of", "open_case", "past_of"},
     "register/referrals/closing.py": {"_verdict"},
     "register/referrals/rows.py": {"fact_of", "write", "of_row"},
     "reporting/shape.py": {"plain"},
@@ -50,6 +50,7 @@ BESIDE_THEIR_QUERY: Final = {
 STILL_UNTYPED: Final = {
     "activities/reconciliations.py": {"_asked", "_asked_for", "_conclude", "_next_payee", "_rail"},
     "register/claims/reservations.py": {"payouts_of"},
+    "register/claims/signed_acts.py": {"holds", "pending"},
     "register/claims/surroundings/behaviour.py": {"_apart", "_read", "_taken_back"},
     "register/claims/surroundings/sightings.py": {"_around", "_referrals", "_sightings"},
     "register/clawbacks/carrying_out.py": {"_beget", "_post", "_settle_case"},

@@ -33,6 +33,8 @@ KEYS: Final[Mapping[DecisionKind, str]] = {
     _K.RELEASE: "r",
     _K.REQUEST_EVIDENCE: "e",
     _K.REASSIGN: "m",
+    _K.ADJUST: "j",
+    _K.LINK: "l",
     _K.REOPEN: "o",
 }
 

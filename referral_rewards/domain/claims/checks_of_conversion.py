@@ -69,8 +69,10 @@ def within_periods(dossier: Dossier) -> Finding:
         why = label("reason", course.reason) if course.reason else "nothing qualifies"
         return failed(f"The periods ended without a reward: {why}.", *said)
     dates = f"claimed {instant(course.claimed_at)}, converted {instant(q.occurred_at)}"
-    returned = f", return period ended {instant(course.return_ends)}" if course.return_ends else ""
-    return passed(f"Referral began {instant(course.began_at)}, {dates}{returned}.", *said, q.record)
+    if course.return_ends is None:  # a person reopened the referral: by the periods this conversion does not qualify
+        return failed(f"Referral began {instant(course.began_at)}, {dates}: outside the periods.", *said, q.record)
+    returned = f"return period ended {instant(course.return_ends)}"
+    return passed(f"Referral began {instant(course.began_at)}, {dates}, {returned}.", *said, q.record)
 
 
 def minimum_met(dossier: Dossier) -> Finding:
@@ -123,7 +125,7 @@ def currency_matches(dossier: Dossier) -> Finding:
     if q is None:
         return could_not_run(NO_CONVERSION)
     if not rewards.same_currency(dossier):
-        told = f"Order {q.order} is in {q.currency}, the program in {dossier.terms.currency}: no reward is calculated."
+        told = f"Order {q.order} is in {q.currency}, the program in {dossier.terms.currency}: percentages are left out."
         return failed(told, q.record, flags=(Flag.CURRENCY_MISMATCH,))
     return passed(f"The reward is in {dossier.terms.currency}." if q.currency else "The conversion has no amount.")
 

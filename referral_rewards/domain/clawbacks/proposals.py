@@ -21,7 +21,7 @@ def earned(dossier: Dossier, order: str | None) -> Mapping[Side, int] | None:
 
     None if unknown: the order was never recorded, or is in another currency than the program's.
     """
-    known = conversions(dossier.seen, dossier.referee_identity, dossier.terms)
+    known = conversions(dossier.seen, dossier.referee_identity, dossier.terms, dossier.acts.orders)
     paid_for = next((each for each in known if each.order == order), None)
     if order is None or paid_for is None:
         return None

@@ -134,6 +134,10 @@ class ActSubject:
                 return made
         return None
 
+    def to_sign(self, details: Details | None) -> Details | None:
+        """Return the details as they are: they say all that an act on money is about."""
+        return details
+
     def check_as_shown(self, asked: Asked) -> None:
         """Return if the subject still has the digest that was shown, and has no decision since; else raise.
 

@@ -55,8 +55,10 @@ class Orders:
     An order's conversion is cached until another fact about it arrives: a customer of years may have hundreds.
     """
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, linked: Set[str] = frozenset()) -> None:
+        """``linked`` are the orders that people linked to the referral by hand, whoever bought them."""
         self._terms = terms
+        self._linked = linked
         self._records: defaultdict[str, list[Fact]] = defaultdict(list)
         self._reversals: defaultdict[str, list[Fact]] = defaultdict(list)
         self._disputed: defaultdict[str, list[Fact]] = defaultdict(list)
@@ -81,8 +83,13 @@ class Orders:
         self._worth.pop(order, None)
 
     def of(self, identity: Set[str]) -> list[Conversion]:
-        """Return the conversions of the person with that identity, earliest first (ties: order id by code point)."""
-        own = [self._conversion(order) for order, owner in self._owners.items() if owner & identity]
+        """Return the conversions of the person with that identity, and those linked by hand, earliest first (ties:
+        order id by code point)."""
+        own = [
+            self._conversion(order)
+            for order, owner in self._owners.items()
+            if owner & identity or order in self._linked
+        ]
         return sorted(own, key=lambda each: (each.occurred_at, each.order))
 
     def _conversion(self, order: str) -> Conversion:
@@ -93,9 +100,11 @@ class Orders:
         return self._worth[order]
 
 
-def conversions(facts: Iterable[Fact], identity: Set[str], terms: Terms) -> list[Conversion]:
-    """Return the conversions of the person with that identity, in the order of `Orders.of`."""
-    orders = Orders(terms)
+def conversions(
+    facts: Iterable[Fact], identity: Set[str], terms: Terms, linked: Set[str] = frozenset()
+) -> list[Conversion]:
+    """Return the conversions of the person with that identity, and those linked, in the order of `Orders.of`."""
+    orders = Orders(terms, linked)
     for fact in sorted(facts, key=lambda each: each.precedence):
         orders.add(fact)
     return orders.of(identity)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -61,10 +61,21 @@ async def gather(
         revalidation=answers.conversion,
         customer_record=answers.customer,
         late_facts=case.row.round > 1 and case.row.late_facts > 0,
+        acts=case.acts,
         manual_entry_by=entered_by(case.facts),
         standing=frozenset(map(Side, found.standing)),
     )
+    if gathered.linked_by_hand is not None:
+        gathered = replace(gathered, matched_elsewhere=await _matched_elsewhere(connection, gathered))
     return await observed(connection, gathered)
+
+
+async def _matched_elsewhere(connection: AsyncConnection, gathered: Dossier) -> tuple[str, ...]:
+    """Return the other referrals whose referee may have made the conversion that people linked to this one."""
+    assert gathered.conversion is not None
+    marks = sorted(mark for record in gathered.conversion.records for mark in record.identity)
+    found = await connection.execute(_MATCHED, {"marks": marks, "id": gathered.referral})
+    return tuple(found.scalars())
 
 
 async def rivals(connection: AsyncConnection, case: Case) -> tuple[Rival, ...]:
@@ -138,11 +149,6 @@ async def parties(connection: AsyncConnection, case: Case) -> frozenset[str]:
     referee = frozenset(mark for fact in case.facts if fact.type in _REFEREE_SPEAKS for mark in fact.marks)
     beneficiary = frozenset({f"customer:{case.origin.referrer}"}) if case.origin.referrer else frozenset()
     return referee | beneficiary | await _referrer_marks(connection, case)
-
-
-async def parties_of_move(connection: AsyncConnection, to: str) -> frozenset[str]:
-    """Return the marks of the referrer who would also benefit if the claim moved there."""
-    return frozenset({f"customer:{to}"}) | await marks.of_referrer(connection, to)
 
 
 _REFEREE_SPEAKS: Final = frozenset(
@@ -270,6 +276,14 @@ ORDER BY r.id
     freed=FREED,
 )
 _RIVALS: Final = text(_RIVALS_OF)
+
+_MATCHED: Final = text("""
+SELECT DISTINCT r.id
+FROM unnest(CAST(:marks AS text[])) AS mark
+CROSS JOIN LATERAL (SELECT referral_id FROM referral_key WHERE key = mark OFFSET 0) AS rk
+JOIN referral r ON r.id = rk.referral_id
+WHERE r.id <> :id AND r.merged_into IS NULL AND r.program IS NOT NULL ORDER BY r.id
+""")
 
 # A part that the terms do not need is not read: the rewards that count for a referrer's cap without a ``since``, forms
 # and time zones if nothing is taxed. A referrer's id means the same person in every program, as a payee's does.

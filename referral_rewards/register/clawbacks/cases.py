@@ -23,9 +23,8 @@ from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, step_minor
 from referral_rewards.domain.payouts.states import AT_REST, WAS_PAID, LegState, PayoutState
 from referral_rewards.domain.referrals.disputes import disputes
 from referral_rewards.domain.referrals.lifecycle import Side
-from referral_rewards.domain.referrals.periods import replacement
 from referral_rewards.register import outgoing_events
-from referral_rewards.register.referrals.cases import Case
+from referral_rewards.register.referrals.cases import Case, other_conversion
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ async def _save(connection: AsyncConnection, case: Case, before: Sequence[LegCas
 
 async def _name_exchange(connection: AsyncConnection, case: Case) -> None:
     """Let the undecided cases say which conversion would qualify in place of the one that was paid for."""
-    other = replacement(case.facts, case.terms, case.now, order=case.row.order_id, program=case.program)
+    other = other_conversion(case)
     named = {
         "referral": case.row.id,
         "order": other.order if other else None,

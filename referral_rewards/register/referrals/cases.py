@@ -22,9 +22,11 @@ from referral_rewards.domain.programs.life import RUNNING, Life
 from referral_rewards.domain.programs.life import newest as newest_of
 from referral_rewards.domain.programs.terms import Terms, in_force
 from referral_rewards.domain.referrals import periods
+from referral_rewards.domain.referrals.conversions import Conversion
 from referral_rewards.domain.referrals.lifecycle import PAID
 from referral_rewards.domain.referrals.origin import Origin, origin
 from referral_rewards.domain.referrals.periods import Course
+from referral_rewards.domain.referrals.signed_acts import NO_ACTS, SignedActs
 from referral_rewards.register import programs
 from referral_rewards.register.decisions import program_acts
 from referral_rewards.register.decisions.signing import KeyRing
@@ -52,6 +54,11 @@ class Case:
     newest: Terms | None = None
     #: The row as it stands in the database, while ``row`` holds changes that are decided and not saved yet.
     stored: Referral | None = None
+
+    @property
+    def acts(self) -> SignedActs:
+        """What people decided about the referral's attribution."""
+        return acts_of(self.row)
 
     def took_effect(self, fact: Fact) -> bool:
         """Return whether a fact that was already known has taken effect since the referral was last judged."""
@@ -115,8 +122,9 @@ def case_on(row: Referral, now: datetime, facts: Sequence[Fact], past: Past) -> 
     begun = origin(admitted, now)
     if begun is None:
         return None
-    if row.moved_to is not None:
-        begun = replace(begun, referrer=row.moved_to)
+    acts = acts_of(row)
+    if acts.reassigned is not None:
+        begun = replace(begun, referrer=acts.reassigned.referrer)
     versions = past.versions.get(begun.program, ())
     bound = in_force(versions, begun.began_at)
     if bound is None:
@@ -124,14 +132,40 @@ def case_on(row: Referral, now: datetime, facts: Sequence[Fact], past: Past) -> 
     version, terms = bound
     lived = periods.course if row.round == 1 else periods.reopened
     program = past.lives.get(begun.program, RUNNING)
-    course = lived(admitted, terms, now, origin=begun, program=program)
+    course = lived(admitted, terms, now, origin=begun, linked=acts.orders, program=program)
     return Case(row, now, version, terms, begun, admitted, course, ahead_at, program, newest_of(versions, now))
 
 
 def exchange_of(case: Case) -> str | None:
     """Return the order that would qualify in the place of the one that was paid for; None if none does."""
-    other = periods.replacement(case.facts, case.terms, case.now, order=case.row.order_id, program=case.program)
+    other = other_conversion(case)
     return other.order if other is not None else None
+
+
+def other_conversion(case: Case) -> Conversion | None:
+    """Return the conversion that would qualify in the place of the one that was paid for; None if none does."""
+    return periods.replacement(
+        case.facts,
+        case.terms,
+        case.now,
+        order=case.row.order_id,
+        linked=acts_of(case.row).orders,
+        program=case.program,
+    )
+
+
+def acts_of(row: Referral | Row[Any]) -> SignedActs:
+    """Return what people decided about a referral's attribution, as its row says; None of it is verified here."""
+    return NO_ACTS if row.acts is None else _ACTS.validate_python(row.acts)
+
+
+def acts_document(acts: SignedActs) -> dict[str, Any] | None:
+    """Return the document that `acts_of` reads; None for no acts."""
+    document: dict[str, Any] = _ACTS.dump_python(acts, mode="json")
+    return None if acts == NO_ACTS else document
+
+
+_ACTS: Final = TypeAdapter(SignedActs)
 
 
 def next_ahead(facts: Iterable[Fact], now: datetime) -> datetime | None:

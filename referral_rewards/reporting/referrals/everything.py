@@ -16,7 +16,7 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.rows import Referral
 from referral_rewards.reporting import clawbacks, decisions, payouts
 from referral_rewards.reporting.clawbacks import CaseInList
-from referral_rewards.reporting.decisions import DecisionShown
+from referral_rewards.reporting.decisions import ClaimDecision
 from referral_rewards.reporting.payouts import PayoutLife
 from referral_rewards.reporting.referrals import periods
 from referral_rewards.reporting.referrals.communication import MessageShown, communication
@@ -112,7 +112,7 @@ class ReferralShown(Placed):
     told: Told | None
     periods: Periods | None
     claim: RewardClaim | None
-    decisions: tuple[DecisionShown, ...]
+    decisions: tuple[ClaimDecision, ...]
     inquiries: tuple[Inquiry, ...]
     legs: tuple[LegShown, ...]
     payouts: tuple[PayoutOfReferral, ...]

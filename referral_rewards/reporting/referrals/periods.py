@@ -20,6 +20,7 @@ from referral_rewards.register import programs
 from referral_rewards.register.decisions import program_acts
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import acts_of
 from referral_rewards.register.referrals.rows import Referral
 from referral_rewards.reporting.decisions import DecisionShown
 from referral_rewards.reporting.shape import Instant, Shape
@@ -73,7 +74,10 @@ class Moved(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """The course of the four periods on the judged facts; for a closed referral, on the facts at its closing."""
+    """The course of the four periods on the judged facts; for a closed referral, on the facts at its closing.
+
+    ``linked`` are the orders that people linked to it by hand.
+    """
 
     terms: Terms
     begun: Origin
@@ -81,13 +85,14 @@ class Life:
     facts: Sequence[Fact]
     judged_at: datetime
     program: ProgramLife
+    linked: frozenset[str] = frozenset()
 
 
 async def life(connection: AsyncConnection, row: Referral, keys: KeyRing) -> Life | None:
     """Return the life of a referral; None if no fact has begun it, or no terms were in force when it began."""
-    linked = await referrals.facts(connection, row.id)
+    its = await referrals.facts(connection, row.id)
     last = row.closed_version if row.closed_version is not None else row.judged_version
-    facts = [each.fact for each in linked if each.version <= last]
+    facts = [each.fact for each in its if each.version <= last]
     judged_at = max([row.closed_at or row.began_at, *(fact.received_at for fact in facts)])
     begun = origin(facts, judged_at)
     if begun is None:
@@ -97,8 +102,9 @@ async def life(connection: AsyncConnection, row: Referral, keys: KeyRing) -> Lif
         return None
     _, terms = bound
     program = await program_acts.of_program(connection, begun.program, keys)
-    course = periods.course(facts, terms, judged_at, origin=begun, program=program)
-    return Life(terms, begun, course, facts, judged_at, program)
+    linked = acts_of(row).orders
+    course = periods.course(facts, terms, judged_at, origin=begun, linked=linked, program=program)
+    return Life(terms, begun, course, facts, judged_at, program, linked)
 
 
 def shown(life: Life) -> Periods:
@@ -158,5 +164,5 @@ def _conversions(life: Life) -> tuple[ConversionSeen, ...]:
             currency=each.currency,
             counts=each.counts and each.of_kind,
         )
-        for each in conversions(life.facts, referee_identity(life.facts, life.judged_at), terms)
+        for each in conversions(life.facts, referee_identity(life.facts, life.judged_at), terms, life.linked)
     )
