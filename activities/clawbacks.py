@@ -10,6 +10,7 @@ from temporalio import activity
 
 from activities.messages import ClawbackRequest, PayoutProgress
 from activities.moment import moment
+from activities.restores import RESTORED, Whole, always_whole
 from activities.sending import take_back
 from models.session import Database
 from referral_rewards.domain.clawbacks.states import ClawbackState
@@ -32,7 +33,8 @@ class Clawbacks:
     """The activity that reverses a payment. It trusts only the signature of the decision, no message and no row
     (SPEC §6).
 
-    ``elsewhere`` maps a rail to its task queue where only that queue's workers may call the rail.
+    ``elsewhere`` maps a rail to its task queue where only that queue's workers may call the rail. ``is_whole`` says
+    whether the register lacks nothing of its mark; otherwise it was restored, and nothing is sent from it.
     """
 
     def __init__(
@@ -42,12 +44,14 @@ class Clawbacks:
         rails: Mapping[str, Rail],
         clock: Callable[[], datetime],
         elsewhere: Mapping[str, str] = MappingProxyType({}),
+        is_whole: Whole = always_whole,
     ) -> None:
         self._database = database
         self._keys = keys
         self._rails = rails
         self._clock = clock
         self._elsewhere = elsewhere
+        self._is_whole = is_whole
 
     @activity.defn
     async def route_clawback(self, clawback: str) -> str | None:
@@ -66,6 +70,8 @@ class Clawbacks:
         # The activity may have waited long for a worker, and whether a key is still valid depends on the real time.
         now = max(moment(request.now), self._clock())
         async with self._database.transaction() as connection:
+            if not await self._is_whole(connection):
+                return PayoutProgress(state=ClawbackState.APPROVED, why=RESTORED, again_after=_ONCE_LET_IN)
             step = await reversals.commit_attempt(connection, clawback, now, self._keys, frozenset(self._rails))
         if isinstance(step, ToReverse):
             answer = await take_back(self._rails[step.rail], step, now)

@@ -12,6 +12,7 @@ from temporalio import activity
 from activities.claims import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.moment import beating, moment
+from activities.restores import RESTORED, Whole, always_whole
 from activities.sending import ask, look
 from models.session import Database
 from referral_rewards.domain import money
@@ -56,7 +57,8 @@ _WORTH_A_LOOK: Final = frozenset({_S.SETTLED, _S.REFUSED, _S.MANUAL_REVIEW, _S.C
 class Payouts:
     """The activity that pays. It trusts only the signatures of the decision, no message and no row (SPEC §6).
 
-    ``elsewhere`` maps a rail to its task queue where only that queue's workers may call the rail.
+    ``elsewhere`` maps a rail to its task queue where only that queue's workers may call the rail. ``is_whole`` says
+    whether the register lacks nothing of its mark; otherwise it was restored, and nothing is paid from it.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Payouts:
         asking: Inquiries,
         clock: Callable[[], datetime],
         elsewhere: Mapping[str, str] = MappingProxyType({}),
+        is_whole: Whole = always_whole,
     ) -> None:
         self._database = database
         self._keys = keys
@@ -74,6 +77,7 @@ class Payouts:
         self._asking = asking
         self._clock = clock
         self._elsewhere = elsewhere
+        self._is_whole = is_whole
 
     @activity.defn
     async def route_payout(self, payout: str) -> str | None:
@@ -107,10 +111,14 @@ class Payouts:
             return await self._look_once(payout, outset, now)
         answers = await self._asking.ask_all(outset.questions, Moment.PAYOUT)
         async with self._database.transaction() as connection:
+            if not await self._is_whole(connection):
+                return PayoutProgress(state=outset.row.state, why=RESTORED, again_after=PROBE)
             step = await payouts.commit_attempt(connection, outset, now, self._keys, frozenset(self._rails), answers)
         if isinstance(step, NotNow):
             return _progress(step)
-        answer = await ask(self._rails[step.rail], step, now, asyncio.get_running_loop().time())
+        answer: Answer | None = step.found
+        if answer is None:
+            answer = await ask(self._rails[step.rail], step, now, asyncio.get_running_loop().time())
         return await self._take(payout, step, answer, now)
 
     async def _take(self, payout: UUID, step: ToSend, answer: Answer | None, now: datetime) -> PayoutProgress:

@@ -27,6 +27,7 @@ from referral_rewards.sources.http import connected
 from referral_rewards.temporal import connect
 from worker.build import payouts_worker, postman, provider_worker, referrals_worker
 from worker.letters import Home, Letters
+from worker.marking import Marking
 from worker.relay import Relay
 from worker.side_tasks import TRANSIENT, Turn, reason, watch
 
@@ -80,17 +81,20 @@ async def run(settings: Settings, role: str) -> int:
         sources = await running.enter_async_context(connected(settings.endpoints()))
         if role in ("payouts", "all"):
             rails = await running.enter_async_context(outside(access))
+            marking = Marking(database, client, settings.payouts_queue)
+            # Before anything is served: a restored register must not pay again what it forgot.
+            await marking.turn()
+            beside["the watch of the register's mark"] = marking.turn
             beside["the report of connected rails"] = Connections(database, modes(access, rails)).turn
             elsewhere = {name: f"{settings.payouts_queue}-{PROVIDERS[name]}" for name in rails}
+            common = (database, keys, intake, sources)
             await running.enter_async_context(
-                payouts_worker(client, settings.payouts_queue, database, keys, intake, sources, elsewhere=elsewhere)
+                payouts_worker(client, settings.payouts_queue, *common, elsewhere=elsewhere, is_whole=marking.is_whole)
             )
             for provider, queue in {PROVIDERS[name]: queue for name, queue in elsewhere.items()}.items():
                 its = {name: rail for name, rail in rails.items() if PROVIDERS[name] == provider}
                 pace = settings.requests_pace()[provider]
-                await running.enter_async_context(
-                    provider_worker(client, queue, database, keys, intake, sources, its, pace)
-                )
+                await running.enter_async_context(provider_worker(client, queue, *common, its, pace, marking.is_whole))
         if role in ("referrals", "all"):
             await running.enter_async_context(
                 referrals_worker(client, settings.referrals_queue, database, keys, intake, sources)

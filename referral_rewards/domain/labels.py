@@ -207,6 +207,7 @@ _STEP: Final = {
     "answered": "answer that changed nothing",
     "shut_out": "provider refused access",
     "topped_up": "account funded",
+    "adopted": "found after a restore",
 }
 
 _CLAWBACK_STATE: Final = {
@@ -292,6 +293,9 @@ _DECISION: Final = {
     "release_cycle": "release the cycle",
     "stop_cycle": "stop the cycle",
     "resume_cycle": "resume the cycle",
+    "reopen_rail": "open the rail again",
+    "assign_payment": "assign it to a payout",
+    "disown_payment": "record that it is not ours",
 }
 
 #: What somebody did, as in ``approved by paula``.
@@ -317,6 +321,9 @@ _DECIDED: Final = {
     "release_cycle": "cycle released",
     "stop_cycle": "cycle stopped",
     "resume_cycle": "cycle resumed",
+    "reopen_rail": "rail opened again",
+    "assign_payment": "payment assigned to a payout",
+    "disown_payment": "payment recorded as not ours",
 }
 
 #: Why somebody decided so. One code may serve several kinds of decision.
@@ -361,6 +368,12 @@ _DECISION_REASON: Final = {
     "payee_unreachable": "the payee can't be reached",
     "not_owed": "not owed",
     "bank_statement": "on the bank statement",
+    "reconciled": "reconciled with the provider",
+    "statement_compared": "compared with the bank statement",
+    "same_reward": "it paid the same reward",
+    "payee_confirmed": "the payee confirmed it",
+    "another_installation": "made by another installation",
+    "paid_by_hand": "made by hand",
     "receipt": "receipt on file",
     "refund": "the order was refunded",
     "chargeback": "the payment was charged back",
@@ -384,6 +397,8 @@ _AUDIT: Final = {
     "decision.refused": "decision refused",
     "program.published": "program version published",
     "reconciliation.asked": "reconciliation started",
+    "register.restored": "restored register recorded",
+    "register.resynced": "open work woken",
     "session.all_ended": "signed out everywhere",
     "session.begun": "signed in",
     "session.ended": "signed out",
@@ -563,6 +578,8 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "waiting": "on its way",
             "held": "will be sent during contact hours",
         },
+        "rail_state": {"open": "open", "halted": "halted"},
+        "forgotten_state": {"waiting": "waiting for a person", "assigned": "assigned", "disowned": "not ours"},
         "listed_state": {"paid": "paid", "under_way": "being paid", "failed": "failed"},
         "mark": {
             "address": "postal address",
@@ -619,7 +636,14 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "status": _STATUS,
         "status_for_them": _STATUS_FOR_THEM,
         "step": {**_STEP, **_DECIDED},
-        "subject": {"claim": "claim", "payout": "payout", "clawback_case": "clawback case", "cycle": "payout cycle"},
+        "subject": {
+            "claim": "claim",
+            "payout": "payout",
+            "clawback_case": "clawback case",
+            "cycle": "payout cycle",
+            "rail": "rail",
+            "forgotten_payment": "forgotten payment",
+        },
         "terms": {
             "contact_hours": "contact hours",
             "effective_from": "in force from",

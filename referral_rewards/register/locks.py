@@ -27,6 +27,7 @@ class Lock(IntEnum):
     REWARDED_ORDER = 7106  # one order across programs, likewise: two programs must not both reward it unnoticed
     PAYEE = 7109  # what one payee is owed and owes, while a payout is planned; taken after the referral's row
     FIRST_ADMINISTRATOR = 7110  # whether there is one, while one is added without any
+    RESTORE = 7111  # that the register was restored, while it is recorded; taken alone
     DECISIONS = 7105  # the end of the decision chain; taken after the referral's row
 
 

@@ -15,6 +15,8 @@ from models.statuses import spelled, statement
 from referral_rewards.domain.payouts.states import PayoutState
 
 SENT: Final = "sent"
+#: The rail may have paid it before the register was restored: it counts as sent, and nothing was sent now.
+ADOPTED: Final = "adopted"
 LOOKED_UP: Final = "looked_up"
 POLLED: Final = "polled"
 #: An answer that changes nothing, or came too late to change anything.
@@ -76,11 +78,11 @@ WITH shut AS (
     SELECT coalesce(max(id), 0) AS id FROM payout_step
     WHERE payout_id = :id AND generation = :generation AND act = :shut_out
 )
-SELECT min(s.at) AS planned_at, min(s.at) FILTER (WHERE s.act = :sent) AS first_sent_at,
-       min(s.at) FILTER (WHERE s.act = :sent AND s.generation = :generation AND s.id > shut.id) AS key_used_at
+SELECT min(s.at) AS planned_at, min(s.at) FILTER (WHERE s.act IN :sent) AS first_sent_at,
+       min(s.at) FILTER (WHERE s.act IN :sent AND s.generation = :generation AND s.id > shut.id) AS key_used_at
 FROM payout_step s CROSS JOIN shut WHERE s.payout_id = :id
 """,
-    sent=SENT,
+    sent=(SENT, ADOPTED),
     shut_out=SHUT_OUT,
 )
 

@@ -67,6 +67,8 @@ SECOND_LOOK: Final = timedelta(hours=1)
 _FRESH: Final = timedelta(hours=1)
 _WHILE_FRESH: Final = timedelta(minutes=5)
 _AFTERWARDS: Final = timedelta(hours=1)
+#: A payout that was planned so long ago is looked up before its first sending: the register may have been restored.
+PLANNED_LONG_AGO: Final = timedelta(hours=1)
 #: How often, and for how long, to retry a source that does not answer before a person decides without it.
 SOURCE_AGAIN: Final = timedelta(minutes=1)
 SOURCE_PATIENCE: Final = timedelta(hours=1)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.ledger import Deduction
 from referral_rewards.domain.payouts.payout import Leg, Payout
+from referral_rewards.domain.restores.forgotten import AfterRestore, Forgotten
 from referral_rewards.register import payout_history, rail_halts
 from referral_rewards.register.books import ledger
 from referral_rewards.register.books.ledger import Settlement
@@ -23,6 +24,7 @@ from referral_rewards.register.payees.rows import Heard
 from referral_rewards.register.payout_history import Dates
 from referral_rewards.register.rail_halts import Halt
 from referral_rewards.register.referrals.cases import Past, StoredClaim, pasts, pasts_of
+from referral_rewards.register.restores import forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Grounds:
     ``dates`` come from its history, and ``settlements`` are what the books show for each generation of its key.
     ``told`` are the tax forms of its payee. ``pasts`` are those of its referrals, ``claims`` their current ones by
     id, and ``made`` the decisions on them, by referral. ``people`` are those who signed or claim to have, with
-    whether each is barred; who is no user is left out.
+    whether each is barred; who is no user is left out. ``after`` is the newest restore that halted its rail, and
+    ``forgotten`` the payments that the rail shows and the register had forgotten.
     """
 
     dates: Dates
@@ -54,6 +57,8 @@ class Grounds:
     made: Mapping[str, Verified]
     people: Mapping[str, bool]
     end: End | None
+    after: AfterRestore | None
+    forgotten: tuple[Forgotten, ...]
 
     def made_on(self, referral: str) -> Verified:
         return self.made.get(referral, Verified())
@@ -85,6 +90,8 @@ async def load(connection: AsyncConnection, payout: Payout, referrals: Collectio
         made=_by_referral(row, keys),
         people=row.people,
         end=End.of(row.chain_end),
+        after=forgotten.after_restore(row.after),
+        forgotten=forgotten.of(row.forgotten),
     )
 
 
@@ -101,6 +108,7 @@ _HALT: Final = TypeAdapter(Halt | None)
 
 _GROUNDS: Final = text(f"""
 SELECT dates.*, {ledger.POSTED} AS posted, {deductions.LIVE} AS deductions, {payees.TOLD} AS told,
+       {forgotten.AFTER} AS after, {forgotten.OPEN} AS forgotten,
        {chain.END} AS chain_end, {pasts("CAST(:referrals AS text[])")} AS pasts, (
     SELECT coalesce(json_agg(to_jsonb(l) || jsonb_build_object('others', ARRAY(
         SELECT o.payout_id FROM payout_leg o WHERE o.leg_id = l.id AND o.payout_id <> :id

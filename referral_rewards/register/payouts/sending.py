@@ -12,12 +12,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.statuses import statement
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
 from referral_rewards.domain.labels import label
-from referral_rewards.domain.payouts.advice import NOT_CONNECTED, SOON
+from referral_rewards.domain.payouts.advice import NOT_CONNECTED, PLANNED_LONG_AGO, PROBE, SOON
 from referral_rewards.domain.payouts.answering import Ending, Moves
 from referral_rewards.domain.payouts.payout import Payout
-from referral_rewards.domain.payouts.states import AT_REST, PaymentRequest, PayoutState, body_hash
+from referral_rewards.domain.payouts.states import (
+    AT_REST,
+    Accepted,
+    Paid,
+    PaymentRequest,
+    PayoutState,
+    body_hash,
+)
 from referral_rewards.domain.referrals.inquiries import Answers, Question
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus, advance
+from referral_rewards.domain.restores.forgotten import Adopts, Goes, Reviews, Stance, Waits, stance
 from referral_rewards.register import outbox, outgoing_events, payout_history, rail_halts
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles import sending as cycle_sending
@@ -42,9 +50,11 @@ from referral_rewards.register.payouts.rows import Held
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.inquiries import question_of
+from referral_rewards.register.restores import assigning
 
 _S = ReferralStatus
 _P = PayoutState
+_GOES: Final = Goes()
 #: The states from which a payout is sent next; that needs verification, and the sources' answers for it.
 _TO_BE_SENT: Final = frozenset({_P.APPROVED, _P.SENDING, _P.UNKNOWN})
 
@@ -71,7 +81,8 @@ class ToSend:
     (``looks_first``, or a used key), its outcome is looked up first, also under the keys of ``earlier`` generations.
     The same request may be sent again only if the claim is unchanged (``may_resend``), and never if the rail accepted
     it (``accepted_as``: the rail's reference). ``step`` is the number of this attempt in the history. ``probes``: it is
-    the probe of a halted rail.
+    the probe of a halted rail. ``found`` is the rail's answer if its list showed it already, in a payment that the
+    register had forgotten: then nothing is sent.
     """
 
     request: PaymentRequest
@@ -85,6 +96,7 @@ class ToSend:
     generation: int = 1
     probes: bool = False
     step: int = 0
+    found: Paid | Accepted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +195,18 @@ async def _attempt(
         return await _stop(connection, found, now, "the stored request is not the one that was frozen")
     if (why := await generations.flaw(connection, found, grounds, keys)) is not None:
         return await _stop(connection, found, now, why)
-    halt = grounds.halt
+    stand = stance(found, grounds.after, grounds.forgotten, now)
+    if isinstance(stand, Adopts) and (why := await assigning.flaw(connection, stand.by, found.id, keys)) is not None:
+        return await _stop(connection, found, now, why)
+    # A payment that was made already needs no rail that is open.
+    halt = grounds.halt if not isinstance(stand, Adopts | Reviews) else None
     if (waits_for_rail := rail_halts.wait(halt, now)) is not None:
         return NotNow(state, waits_for_rail[1], waits_for_rail[0])
     if state is _P.ACCEPTED and found.provider_reference is not None and found.rail in rails:
         # Polling its outcome sends nothing.
         return await _committed(connection, found, now, (), may_resend=False, probes=halt is not None)
+    if isinstance(stand, Waits):
+        return NotNow(state, stand.why, PROBE)
     its = shares(rows, legs, answers)
     ahead_by = None
     changed: list[tuple[Share, str]] = []
@@ -221,7 +239,11 @@ async def _attempt(
     if halt is not None and (waits_for_rail := await rail_halts.take_probe(connection, found.rail, now)) is not None:
         return NotNow(state, waits_for_rail[1], waits_for_rail[0])
     first_of = [row for row in rows if row.status != _S.PAYING] if found.first_sent_at is None else []
-    step = await _committed(connection, found, now, first_of, may_resend=not changed, probes=halt is not None)
+    if grounds.dates.planned_at is not None and now - grounds.dates.planned_at >= PLANNED_LONG_AGO:
+        stand = Goes(looks_first=True) if isinstance(stand, Goes) else stand
+    step = await _committed(connection, found, now, first_of, stand, may_resend=not changed, probes=halt is not None)
+    if isinstance(stand, Reviews):
+        return await _may_have_been_paid(connection, found, named, stand.why, now)
     if found.amount_minor == 0:
         return await _nothing_to_send(connection, found, named, now)
     return step
@@ -247,11 +269,14 @@ async def _committed(
     payout: Payout,
     now: datetime,
     first_of: Sequence[Any],
+    stand: Stance = _GOES,
     *,
     may_resend: bool,
     probes: bool,
 ) -> ToSend:
     """Record the attempt, before any call. It is the first payment of the referrals ``first_of``.
+
+    Where a restore leaves it open whether the rail has seen it, it counts as sent since the restore (``stand``).
 
     Raises:
         ImpossibleTransition: if one of them can't be paid in its status; it is a bug.
@@ -260,9 +285,12 @@ async def _committed(
     for row in first_of:
         advance(ReferralStatus(row.status) if row.status else None, _S.PAYING)
     if not polls:
-        attempt = {"id": payout.id, "at": now, "first_of": [row.id for row in first_of]}
+        seen_at = min(stand.since, now) if isinstance(stand, Adopts | Reviews) else now
+        attempt = {"id": payout.id, "at": now, "seen_at": seen_at, "first_of": [row.id for row in first_of]}
         await connection.execute(_COMMIT_ATTEMPT, attempt)
     act = payout_history.SENT if payout.key_used_at is None else payout_history.LOOKED_UP
+    if isinstance(stand, Adopts | Reviews):
+        act = payout_history.ADOPTED
     return ToSend(
         request=PaymentRequest.of(payout.body),
         rail=payout.rail,
@@ -270,7 +298,8 @@ async def _committed(
         key_used_at=payout.key_used_at,
         may_resend=may_resend,
         accepted_as=payout.provider_reference if polls else None,
-        looks_first=payout.first_sent_at is not None,
+        looks_first=payout.first_sent_at is not None or (isinstance(stand, Goes) and stand.looks_first),
+        found=stand.answer if isinstance(stand, Adopts) else None,
         earlier=await generations.earlier(connection, payout),
         generation=payout.generation,
         probes=probes,
@@ -286,6 +315,15 @@ async def _nothing_to_send(connection: AsyncConnection, payout: Payout, named: S
     its = await endings.surroundings(connection, payout, named)
     await endings.save(connection, payout, named, Moves(_P.SETTLED, why, ending=Ending.PAID), now, its)
     return NotNow(_P.SETTLED, why)
+
+
+async def _may_have_been_paid(
+    connection: AsyncConnection, payout: Payout, named: Sequence[str], why: str, now: datetime
+) -> NotNow:
+    """Put a payout that may have been paid before a restore into review by a person."""
+    its = await endings.surroundings(connection, payout, named)
+    await endings.save(connection, payout, named, Moves(_P.MANUAL_REVIEW, why), now, its)
+    return NotNow(_P.MANUAL_REVIEW, why)
 
 
 async def _not_as_approved(
@@ -335,7 +373,7 @@ WITH paying AS (
     UPDATE referral SET status = :paying WHERE id = ANY(CAST(:first_of AS text[]))
     RETURNING id, reason, facts_version
 ), {outgoing_events.steps_of("paying", _S.PAYING)}
-UPDATE payout SET first_sent_at = coalesce(first_sent_at, :at), key_used_at = coalesce(key_used_at, :at),
+UPDATE payout SET first_sent_at = coalesce(first_sent_at, :seen_at), key_used_at = coalesce(key_used_at, :seen_at),
                   state = CASE state WHEN :approved THEN :sending ELSE state END,
                   updated_at = CASE state WHEN :approved THEN :at ELSE updated_at END
 WHERE id = :id

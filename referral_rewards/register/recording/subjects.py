@@ -18,6 +18,8 @@ from referral_rewards.register.cycles import subject as cycle
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payouts import subject as payout
+from referral_rewards.register.restores import payment_subject as forgotten_payment
+from referral_rewards.register.restores import rail_subject as rail
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,16 @@ SUBJECTS: Final[Mapping[SubjectKind, Entry]] = {
     SubjectKind.PAYOUT: Entry(money_acts.check_asked, payout.held),
     SubjectKind.CLAWBACK_CASE: Entry(money_acts.check_asked, clawback_case.held),
     SubjectKind.CYCLE: Entry(money_acts.check_asked, cycle.held),
+    SubjectKind.RAIL: Entry(money_acts.check_asked, rail.held),
+    SubjectKind.FORGOTTEN_PAYMENT: Entry(money_acts.check_asked, forgotten_payment.held),
 }
 
 _SHOWN: Final[Mapping[SubjectKind, Callable[[AsyncConnection, UUID, KeyRing], Awaitable[ActSubject]]]] = {
     SubjectKind.PAYOUT: payout.decidable,
     SubjectKind.CLAWBACK_CASE: clawback_case.shown,
     SubjectKind.CYCLE: cycle.shown,
+    SubjectKind.RAIL: rail.shown,
+    SubjectKind.FORGOTTEN_PAYMENT: forgotten_payment.shown,
 }
 
 
