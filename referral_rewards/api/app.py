@@ -25,9 +25,11 @@ from referral_rewards.api.v1 import (
     payouts,
     programs,
     queue,
+    rails,
     reconciliations,
     referrals,
     reports,
+    restores,
     simulations,
     tokens,
     users,
@@ -64,10 +66,10 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(BodyLimit)
     problems.install(app)
     judged = (each.router for each in (events, batches, referrals, queue, claims, programs, simulations))
-    paid = (each.router for each in (payouts, clawbacks, cycles, payees))
+    paid = (each.router for each in (payouts, clawbacks, cycles, payees, rails, restores))
     booked = (each.router for each in (ledger, reconciliations, reports))
     access = (each.router for each in (tokens, users, blocklist, audit))
-    for router in (*judged, *paid, payouts.waited_for, *booked, tokens.whose, *access):
+    for router in (*judged, *paid, rails.forgotten, *booked, tokens.whose, *access):
         app.include_router(router, dependencies=[Depends(only_known)])
     # What providers and probes add to an address is theirs to choose.
     for room in (webhooks, health, docs):

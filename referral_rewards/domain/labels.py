@@ -460,6 +460,7 @@ _RULE: Final = {
     "role_missing": "role missing",
     "signature_wrong": "wrong signature",
     "stale": "it changed",
+    "something_remains": "something must be done first",
     "token_expired": "the id token has expired",
     "token_from_the_future": "the id token is not valid yet",
     "too_fine": "amount too precise for the rail",
@@ -579,7 +580,12 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "held": "will be sent during contact hours",
         },
         "rail_state": {"open": "open", "halted": "halted"},
-        "forgotten_state": {"waiting": "waiting for a person", "assigned": "assigned", "disowned": "not ours"},
+        "forgotten_state": {
+            "waiting": "waiting for a person",
+            "assigned": "assigned",
+            "adopted": "booked",
+            "disowned": "not ours",
+        },
         "listed_state": {"paid": "paid", "under_way": "being paid", "failed": "failed"},
         "mark": {
             "address": "postal address",
