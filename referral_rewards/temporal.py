@@ -27,11 +27,18 @@ __all__ = [
     "connect",
     "cycle_schedule_id",
     "cycle_workflow_id",
+    "is_named",
     "kept_mark",
     "payout_workflow_id",
     "reconciliation_workflow_id",
     "workflow_id",
 ]
+
+
+def is_named(settings: Settings) -> bool:
+    """Return whether a server is named, by ``TEMPORAL_*``, a profile or the local stack."""
+    stack = settings.stack()
+    return "target_host" in ClientConfig.load_client_connect_config() or bool(stack and stack.temporal)
 
 
 async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:

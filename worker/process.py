@@ -23,6 +23,7 @@ from referral_rewards.rails.connected import outside
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.notices import status_links
+from referral_rewards.register.restores import secrets
 from referral_rewards.sources.http import connected
 from referral_rewards.temporal import connect
 from worker.build import payouts_worker, postman, provider_worker, referrals_worker
@@ -78,6 +79,7 @@ async def run(settings: Settings, role: str) -> int:
     async with AsyncExitStack() as running:
         database = Database.at(settings.database_url, pool_size=10)
         running.push_async_callback(database.close)
+        await _check_secrets(database, intake, keys)
         sources = await running.enter_async_context(connected(settings.endpoints()))
         if role in ("payouts", "all"):
             rails = await running.enter_async_context(outside(access))
@@ -114,6 +116,19 @@ async def run(settings: Settings, role: str) -> int:
         observability.announce_ready(settings)
         await watch(stop, beside)
     return codes[-1]
+
+
+async def _check_secrets(database: Database, intake: Intake, keys: KeyRing) -> None:
+    """Return if pepper and keys belong to the register.
+
+    Raises:
+        BadInput: naming the setting that does not.
+    """
+    fingerprint = intake.key_for(secrets.PURPOSE).hex()
+    async with database.transaction() as connection:
+        found = await secrets.problems(connection, fingerprint, keys.listed, None, datetime.now(UTC))
+    if found:
+        raise BadInput(found)
 
 
 def end(code: int) -> NoReturn:

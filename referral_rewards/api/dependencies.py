@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import httpx
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
@@ -26,6 +27,7 @@ from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.people import sessions, users
 from referral_rewards.register.people.users import User
+from referral_rewards.register.restores import secrets
 from referral_rewards.sources.port import Endpoint
 
 
@@ -85,6 +87,26 @@ class Parts:
             sources=settings.endpoints(),
             home_url=settings.home_url(),
         )
+
+
+async def check_secrets(parts: Parts) -> None:
+    """Return if pepper and keys belong to the register. A database without our schema has nothing to compare with.
+
+    Raises:
+        BadInput: naming the setting that does not.
+    """
+    fingerprint = parts.intake.key_for(secrets.PURPOSE).hex()
+    now, signing = datetime.now(UTC), parts.signer.key_id
+    database = parts.database.apart()  # the server has an event loop of its own
+    try:
+        async with database.transaction() as connection:
+            found = await secrets.problems(connection, fingerprint, parts.keys.listed, signing, now)
+    except ProgrammingError:
+        return
+    finally:
+        await database.close()
+    if found:
+        raise BadInput(found)
 
 
 def _webhooks(settings: Settings, client: httpx.AsyncClient | None) -> Mapping[str, Webhook]:
