@@ -47,6 +47,8 @@ ROOMS: Final[Mapping[SubjectKind, str]] = {
     SubjectKind.PAYOUT: "payouts",
     SubjectKind.CLAWBACK_CASE: "clawbacks",
     SubjectKind.CYCLE: "cycles",
+    SubjectKind.RAIL: "rails",
+    SubjectKind.FORGOTTEN_PAYMENT: "forgotten",
 }
 
 
@@ -183,6 +185,7 @@ async def form_of(parts: Parts, visit: Visit, kind: SubjectKind, subject: UUID, 
         "needs_amount": [act for act in able if act in NEEDS_AMOUNT],
         "needs_reference": [act for act in able if act in NEEDS_REFERENCE],
         "of_bank": MoneyAct.CONFIRM_PAYOUT in able,
+        "of_payout": MoneyAct.ASSIGN_PAYMENT in able,
         "codes": CODES,
         "note_length": NOTE_LENGTH_MAX,
     }

@@ -32,6 +32,7 @@ async def readiness(
             )
         ).all()
         connected = await rails.connected(connection, datetime.now(UTC))
+        halted = frozenset(each.rail for each in await rails.halted(connection) if each.restored)
     version, terms = newest[0] if newest and proposed is None else (None, proposed)
     named = sorted(named_sources(terms) & sources.keys()) if terms is not None else []
     answers = await asyncio.gather(*(sources[name].reachable() for name in named))
@@ -41,6 +42,7 @@ async def readiness(
         version=version,
         sources=dict(zip(named, answers, strict=True)),
         rails=connected,
+        halted=halted,
         people=tuple(
             Person(row.name, frozenset(Role(role) for role in row.roles), row.is_referrer, row.enters_facts)
             for row in rows
