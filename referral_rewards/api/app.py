@@ -1,7 +1,8 @@
 """Assembles the HTTP API."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -36,6 +37,7 @@ from referral_rewards.api.v1 import (
     webhooks,
 )
 from referral_rewards.api.v1.fields import only_known
+from referral_rewards.api.watching import watch
 
 _ABOUT = """\
 Facts about referrals come in, and people decide on the rewards that follow from them.
@@ -48,7 +50,12 @@ def create_app(parts: Parts) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(watch(parts.database, parts.temporal)) if parts.temporal is not None else None
         yield
+        if watching is not None:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
         if parts.outside is not None:
             await parts.outside.aclose()
         await parts.database.close()

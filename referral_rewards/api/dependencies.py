@@ -1,10 +1,11 @@
 """The dependencies of the routes: the parts that a process creates once, and the user who sends the request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Final
 
 import httpx
@@ -12,6 +13,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio.client import Client
 
 from models.session import Database
 from referral_rewards.api.metrics import Metrics
@@ -29,6 +31,7 @@ from referral_rewards.register.people import sessions, users
 from referral_rewards.register.people.users import User
 from referral_rewards.register.restores import secrets
 from referral_rewards.sources.port import Endpoint
+from referral_rewards.temporal import connect, is_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,9 @@ class Parts:
     public address of the pages, empty to use the address of the request. ``simulating`` allows one replay at a time.
     ``web_ui`` is the address of a namespace in the Temporal Web UI, None if it is not configured. ``openid`` is the
     sign-in provider, if there is one besides our own passwords. ``webhooks`` are those of payment providers by source;
-    ``outside`` fetches what is needed to verify them.
+    ``outside`` fetches what is needed to verify them. ``temporal`` connects to the server that keeps the mark of the
+    register;
+    None if none is named.
     """
 
     database: Database
@@ -54,6 +59,7 @@ class Parts:
     sources: Mapping[str, Endpoint] = field(default_factory=dict)
     home_url: str = ""
     simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
+    temporal: Callable[[], Awaitable[Client]] | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":
@@ -86,6 +92,7 @@ class Parts:
             outside=outside,
             sources=settings.endpoints(),
             home_url=settings.home_url(),
+            temporal=partial(connect, settings) if is_named(settings) else None,
         )
 
 

@@ -14,6 +14,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
+from referral_rewards.api.watching import look
 from referral_rewards.domain.payouts.rail_catalogue import OUTSIDE
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.restores.mark import Mark, Newest, Record
@@ -107,6 +108,19 @@ async def test_a_process_that_starts_on_a_restored_register_halts_every_outside_
     assert kept.restores == 1
     await keeping.marking(after).turn()
     assert [row.number for row in await sql(after.life, "SELECT number FROM register_restore")] == [1]
+
+
+async def test_the_api_finds_a_restored_register_while_no_worker_watches(keeping: Keeping) -> None:
+    before, after = keeping.both.before, keeping.both.after
+    client = keeping.environment.client
+    assert not await look(after.life.database, client, keeping.name)
+    assert (await before.step()).state == PayoutState.SETTLED
+    await keeping.marking(before).turn()
+    await keeping.keeps(before)
+    assert not await look(before.life.database, client, keeping.name)
+    assert await look(after.life.database, client, keeping.name)
+    assert {row.rail for row in await sql(after.life, HALTED)} == OUTSIDE
+    assert not await look(after.life.database, client, keeping.name)
 
 
 async def test_a_mark_from_before_changes_nothing(keeping: Keeping) -> None:
