@@ -31,7 +31,8 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@touch $@
 
 run: setup ## Start the whole stack with the example program and referrals; Ctrl-C stops it
-	@$(BIN)/referrals up --example
+	@# The stack ends with 130 after Ctrl-C: that is no error. The shell waits for it instead of ending at once.
+	@trap : INT; $(BIN)/referrals up --example || [ $$? -eq 130 ]
 
 demo: setup ## Walk through the main job from referral to reward, then exit
 	@$(BIN)/python -m referral_rewards.local.demo

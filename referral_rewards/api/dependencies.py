@@ -43,8 +43,7 @@ class Parts:
     ``web_ui`` is the address of a namespace in the Temporal Web UI, None if it is not configured. ``openid`` is the
     sign-in provider, if there is one besides our own passwords. ``webhooks`` are those of payment providers by source;
     ``outside`` fetches what is needed to verify them. ``temporal`` connects to the server that keeps the mark of the
-    register;
-    None if none is named.
+    register; None if none is named.
     """
 
     database: Database

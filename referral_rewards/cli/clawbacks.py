@@ -32,7 +32,7 @@ _COLUMNS: Final = (
     Column("paid", lambda each: _amount(each, "paid_minor")),
     Column("proposed", lambda each: _amount(each, "proposed_minor"), spare=2),
     Column("left", lambda each: _amount(each, "room_minor"), spare=3),
-    Column("state", lambda each: each["state"]),
+    Column("state", lambda each: each["state"], vocabulary="case_state"),
     Column("why", lambda each: each["why"], spare=5),
     Column("what to do", lambda each: each["to_do"], spare=4),
 )

@@ -56,8 +56,10 @@ def table(*columns: str, **how: Any) -> "Table":
 
 def people_needed(routes: Sequence[str], people: int) -> str:
     """Who must approve, in words."""
+    from referral_rewards.domain.labels import labels
+
     each = "every one of " if len(routes) > 1 else ""
-    return f"{each}{', '.join(routes)} ({'1 person' if people == 1 else f'at least {people} people'})"
+    return f"{each}{', '.join(labels('role', routes))} ({'1 person' if people == 1 else f'at least {people} people'})"
 
 
 def progress_console() -> "Console":

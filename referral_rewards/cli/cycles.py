@@ -18,7 +18,7 @@ from referral_rewards.cli.output import Column, Form, Limit, csv_cell, write_lis
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.act_kinds import SubjectKind
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels import counted, label
 from referral_rewards.domain.money import display, from_minor
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _COLUMNS: Final = (
     Column("cycle", lambda each: each["cycle"]),
     Column("program", lambda each: each["program"], spare=1),
     Column("due on", lambda each: each["due_on"]),
-    Column("state", lambda each: each["state"]),
+    Column("state", lambda each: each["state"], vocabulary="cycle_state"),
     Column("comes to", lambda each: _in_words(each["summary"].get("totals", ()), "payouts")),
     Column("carried forward", lambda each: _in_words(each["summary"].get("carried", ()), "legs"), spare=2),
 )
@@ -166,6 +166,8 @@ def _summary(out: "Console", summary: Mapping[str, Any]) -> None:
         out.print("it pays nothing")
 
 
-def _in_words(lines: Sequence[Mapping[str, Any]], counted: str) -> str:
-    what = counted if counted == "payouts" else "rewards"
-    return "\n".join(f"{each[counted]} {what}, {display(each['amount_minor'], each['currency'])}" for each in lines)
+def _in_words(lines: Sequence[Mapping[str, Any]], what: str) -> str:
+    noun = "payout" if what == "payouts" else "reward"
+    return "\n".join(
+        f"{counted(each[what], noun)}, {display(each['amount_minor'], each['currency'])}" for each in lines
+    )

@@ -16,6 +16,7 @@ from referral_rewards.cli.problems import DONE
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.claims.decision_kinds import REASON_CODES, DecisionKind
 from referral_rewards.domain.errors import DecisionRefused, RequestInvalid, none_of
+from referral_rewards.domain.labels import label, labels
 from referral_rewards.domain.money import display
 
 _DIGITS_SHOWN = 12
@@ -91,12 +92,14 @@ def _decide(
         claim = f"/v1/claims/{quote(referral, safe='')}"
         shown = api.get(claim)
         if shown["digest"] is None:
-            raise DecisionRefused(referral, "no_claim", f"it is {shown['status']}: there is no claim to decide")
+            raise DecisionRefused(
+                referral, "no_claim", f"it is {label('status', shown['status'])}: there is no claim to decide"
+            )
         tell(_in_brief(shown))
         looked_at = shown["digest"] if _is_start_of(digest, shown["digest"]) else digest
         decision = {"kind": kind, "reason": reason, "note": note, "digest": looked_at}
         made = api.post(f"{claim}/decisions", decision)
-    by = f"{made['user']} ({', '.join(made['roles'])})"
+    by = f"{made['user']} ({', '.join(labels('role', made['roles']))})"
     again = " before" if made["repeated"] else ""
     say(f"{referral}: {kind} by {by} was recorded{again} as decision {made['seq']}")
 
@@ -107,16 +110,17 @@ def _is_start_of(given: str | None, digest: str) -> bool:
 
 
 def _in_brief(shown: dict[str, Any]) -> str:
-    claim = shown["claim"]
+    claim, status = shown["claim"], label("status", shown["status"])
     if claim is None or "reopen" in shown["takes"]:
         closing = shown["digest"][:_DIGITS_SHOWN]
-        return f"{shown['referral']} is {shown['status']} ({shown['reason']}); closing {closing}"
+        return f"{shown['referral']} is {status} ({label('reason', shown['reason'])}); closing {closing}"
     legs = [f"{display(leg['amount_minor'], leg['currency'])} to {leg['beneficiary']}" for leg in claim["legs"]]
     needs = people_needed(claim["requirement"]["routes"], claim["requirement"]["people"])
-    flags = ", ".join(dict.fromkeys(raised["flag"] for raised in claim["flags"])) or "no flags"
+    flags = ", ".join(dict.fromkeys(label("flag", raised["flag"]) for raised in claim["flags"])) or "no flags"
+    advice = f"recommended: {label('recommendation', claim['recommendation'])}"
     override = "; approving it is an override" if claim["override"] else ""
     return (
-        f"{shown['referral']} is {shown['status']}, {claim['recommendation']} ({flags}{override}): "
+        f"{shown['referral']} is {status}, {advice} ({flags}{override}): "
         f"{', '.join(legs) or 'no legs'}; needs {needs}; claim {shown['digest'][:_DIGITS_SHOWN]}"
     )
 

@@ -18,6 +18,7 @@ import typer
 
 from referral_rewards.cli.layout import bold, laid_out, one_line, terminal_width
 from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.labels import label
 
 Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to standard output.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="CSV for spreadsheets, with every column.")]
@@ -32,12 +33,23 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 class Column(NamedTuple):
     """A column of a list: its heading, and a record's cell in it; None is an empty one.
 
-    On a narrow terminal those with the highest ``spare`` are left out first; those with 0 always stay.
+    On a narrow terminal those with the highest ``spare`` are left out first; those with 0 always stay. Where the cell
+    is a code of a ``vocabulary``, or has one a line, people read its label; programs, which are piped to, the code.
     """
 
     heading: str
     cell: Callable[[Any], object]
     spare: int = 0
+    vocabulary: str | None = None
+
+    def text(self, record: Any, *, for_people: bool) -> str:
+        """What stands in a record's cell."""
+        found = self.cell(record)
+        if found is None:
+            return ""
+        if for_people and self.vocabulary:
+            return "\n".join(label(self.vocabulary, code) for code in str(found).splitlines())
+        return str(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +128,7 @@ class _Writing:
             text = json.dumps(record, ensure_ascii=False)
             sys.stdout.write(f"{',' if self.taken else '['}\n{text}")
             return
-        cells = ["" if (cell := column.cell(record)) is None else str(cell) for column in self.columns]
+        cells = [column.text(record, for_people=self._as_table) for column in self.columns]
         if self._as_table:
             self._rows.append(cells)
             return

@@ -36,8 +36,8 @@ _COLUMNS: Final = (
     Column("payout", lambda each: each["payout"]),
     Column("payee", lambda each: each["payee"]),
     Column("amount", lambda each: display(each["amount_minor"], each["currency"])),
-    Column("rail", lambda each: each["rail"], spare=1),
-    Column("state", lambda each: each["state"]),
+    Column("rail", lambda each: each["rail"], spare=1, vocabulary="rail"),
+    Column("state", lambda each: each["state"], vocabulary="payout_state"),
     Column("since", lambda each: each["updated_at"], spare=3),
     Column("what to do", lambda each: "\n".join(filter(None, (each["why"], each["to_do"]))), spare=2),
 )

@@ -16,6 +16,7 @@ from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid, uncapitalized
+from referral_rewards.domain.labels import counted
 
 if TYPE_CHECKING:  # loaded where terms are read: no other command waits for what checks them
     from referral_rewards.domain.programs.terms import Terms
@@ -51,10 +52,16 @@ def publish(file: File, user: As = None, data: Data = None) -> None:
     if done["repeated"]:
         say(f"{done['program']} version {done['version']} has this very text already")
     else:
-        released = f"; {done['released']} referrals that waited for it go on" if done["released"] else ""
+        released = _released(done["released"])
         say(f"{done['program']} version {done['version']} is published{released}")
     for problem in done["unclear"]:
         tell(f"unclear: {problem['where']}: {problem['what']}")
+
+
+def _released(referrals: int) -> str:
+    if not referrals:
+        return ""
+    return f"; {counted(referrals, 'referral')} that waited for it {'goes' if referrals == 1 else 'go'} on"
 
 
 _COLUMNS: Final = (

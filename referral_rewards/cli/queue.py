@@ -11,6 +11,7 @@ from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.instants import age as age_of
+from referral_rewards.domain.labels import label, labels
 from referral_rewards.domain.money import display
 
 Program = Annotated[str, typer.Option("--program", metavar="NAME", help="Of this program.")]
@@ -89,7 +90,7 @@ def _columns(now: datetime) -> tuple[Column, ...]:
 
 
 def _leg(leg: dict[str, Any]) -> str:
-    return f"{display(leg['amount_minor'], leg['currency'])} {leg['role']}"
+    return f"{display(leg['amount_minor'], leg['currency'])} {label('side', leg['role'])}"
 
 
 _FILTERS: Final = (
@@ -102,9 +103,12 @@ _OPTIONS: Final = {**{name: f"--{name.replace('_', '-')}" for name in _FILTERS},
 
 def _eligibility(entry: dict[str, Any]) -> str:
     eligibility = entry["eligibility"]
-    said = [eligibility["recommendation"] or eligibility["reason"] or "", *eligibility["flags"]]
+    advice, reason = eligibility["recommendation"], eligibility["reason"]
+    said = [label("recommendation", advice) if advice else label("reason", reason) if reason else ""]
+    said += labels("flag", eligibility["flags"])
     if entry["exception"] != "approval":
-        said.insert(0, f"{entry['exception']}: {entry['about'] or entry['status']}")
+        about = entry["about"] or label("status", entry["status"])
+        said.insert(0, f"{label('waits', entry['exception'])}: {about}")
         said += [entry["to_do"]]
     return "\n".join(filter(None, said))
 
@@ -125,10 +129,10 @@ def _approval(entry: dict[str, Any], now: datetime) -> str:
         lines.append("overdue, escalated" if entry["escalated"] else "overdue")
     if entry["exception"] == "approval":
         lines.append(f"needs {people_needed(approval['needs'], approval['people'])}")
-        lines += [f"{each['kind']} by {each['user']}" for each in approval["signed"]]
+        lines += [f"{label('decided', each['kind'])} by {each['user']}" for each in approval["signed"]]
     return "\n".join(filter(None, lines))
 
 
 def _payment(entry: dict[str, Any]) -> str:
-    payouts = [f"{each['state']}{': ' + each['why'] if each['why'] else ''}" for each in entry["payment"]]
-    return "\n".join(payouts) or "nothing sent"
+    payouts = ((label("payout_state", each["state"]), each["why"]) for each in entry["payment"])
+    return "\n".join(": ".join(filter(None, each)) for each in payouts) or "nothing sent"

@@ -11,6 +11,7 @@ from referral_rewards.cli.credentials import As
 from referral_rewards.cli.ledger import Since, Until, day_of
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.config.credentials import Purpose
+from referral_rewards.domain.labels import counted
 
 _PATH: Final = "/v1/reconciliations"
 _PAUSE_SECONDS: Final = 0.5
@@ -64,7 +65,10 @@ def _tell_in_brief(ended: dict[str, Any]) -> None:
         tell(ended["why"])
         return
     span = f"{ended['since'][:16]}Z to {ended['until'][:16]}Z"
-    counts = f"{ended['ours']} payouts of ours, {ended['theirs']} payments listed, {ended['differences']} differences"
+    counts = (
+        f"{counted(ended['ours'], 'payout')} of ours, {counted(ended['theirs'], 'payment')} listed, "
+        f"{counted(ended['differences'], 'difference')}"
+    )
     tell(f"{ended['rail']}, {span}: {counts}")
     if ended["unseen"]:
         tell(f"not seen: {ended['unseen']}")

@@ -22,12 +22,12 @@ _COLUMNS: Final = (
     Column("referral", lambda each: each["referral"]),
     Column("program", lambda each: f"{each['program'] or ''} {each['version'] or ''}".strip(), spare=1),
     Column("referrer", lambda each: each["referrer"]),
-    Column("status", lambda each: each["status"]),
-    Column("reason", lambda each: each["reason"], spare=2),
+    Column("status", lambda each: each["status"], vocabulary="status"),
+    Column("reason", lambda each: each["reason"], spare=2, vocabulary="reason"),
     Column("deadline", lambda each: each["deadline"], spare=4),
     Column("conversion", lambda each: _conversion(each["conversion"]), spare=5),
     Column("reward", lambda each: _reward(each["claim"])),
-    Column("payouts", lambda each: ", ".join(payout["state"] for payout in each["payouts"]), spare=3),
+    Column("payouts", lambda each: "\n".join(payout["state"] for payout in each["payouts"]), 3, "payout_state"),
 )
 _OPTIONS: Final = {"program": "--program", "status": "--status"}
 

@@ -1,7 +1,7 @@
 """`referrals show`: everything about one referral, so that every verdict can be followed to its evidence."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
@@ -10,7 +10,7 @@ from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, people_needed, say_json, table, tables
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.payout_life import tell_case, tell_life
-from referral_rewards.domain.labels import label
+from referral_rewards.domain.labels import label, labels
 from referral_rewards.domain.money import display
 
 if TYPE_CHECKING:
@@ -44,28 +44,40 @@ def show(
         out,
         "sources asked",
         shown["inquiries"],
-        lambda i: (i["asked_at"], i["moment"], i["source"], i["subject"], i["answer"], i["sentence"]),
-        *("asked", "at", "source", "about", "answer", ""),
+        lambda i: (
+            i["asked_at"],
+            label("moment", i["moment"]),
+            i["source"],
+            i["subject"],
+            label("answer", i["answer"]),
+            i["sentence"],
+        ),
+        *("asked", "when", "source", "about", "answer", "what it said"),
     )
     for case in shown["clawbacks"]:
         tell_case(out, case)
-    _table(out, "facts", shown["facts"], _fact, "occurred", "type", "says", "source", "received", "")
+    _table(out, "facts", shown["facts"], _fact, "occurred", "what", "says", "source", "received", "late")
     _table(
         out,
         "history",
         shown["history"],
-        lambda step: (step["at"], step["status"], step["reason"], f"on facts {step['facts_version']}"),
-        *("at", "status", "reason", ""),
+        lambda step: (
+            step["at"],
+            label("status", step["status"]),
+            _or_nothing("reason", step["reason"]),
+            step["facts_version"],
+        ),
+        *("at", "status", "reason", "facts"),
     )
     _table(out, "told", shown["communication"], _notice, "planned", "what", "to", "channel", "state", "why")
 
 
 def _head(out: "Console", shown: dict[str, Any]) -> None:
-    out.print(f"[bold]{shown['referral']}[/bold]  {shown['status'] or 'not judged'}  {shown.get('reason') or ''}")
+    out.print(f"[bold]{shown['referral']}[/bold]  {_status(shown)}  {_or_nothing('reason', shown.get('reason'))}")
     listed = table(show_header=False, box=None)
     for name in ("program", "version", "referrer", "moved_to", "channel", "deadline", "closed_at", "merged_into"):
         if shown.get(name) is not None:
-            listed.add_row(name.replace("_", " "), str(shown[name]))
+            listed.add_row(label("field", name), _or_nothing(_NAMED.get(name, ""), str(shown[name])))
     if shown["round"] > 1:
         listed.add_row("round", f"{shown['round']} (reopened)")
     if shown["late_facts"]:
@@ -75,15 +87,29 @@ def _head(out: "Console", shown: dict[str, Any]) -> None:
         listed.add_row("being judged", f"facts {shown['facts_version']}, judged {shown['judged_version']}")
     for name, value in (shown["periods"] or {}).items():
         if name != "conversions" and value is not None:
-            listed.add_row(name.replace("_", " "), str(value))
+            listed.add_row(label("field", name), str(value))
     for each in (shown["periods"] or {}).get("conversions", []):
         gross = display(each["gross_minor"], each["currency"])
         verdict = "counts" if each["counts"] else "does not count"
         net = display(each["net_minor"], each["currency"])
         listed.add_row(
-            "conversion", f"{each['order']} {each['kind']} {each['occurred_at']}: {gross}, net {net}, {verdict}"
+            "conversion",
+            f"{each['order']} {label('conversion', each['kind'])} {each['occurred_at']}: {gross}, net {net}, {verdict}",
         )
     out.print(listed)
+
+
+#: The vocabularies of what stands in the head.
+_NAMED: Final = {"channel": "channel"}
+
+
+def _status(shown: dict[str, Any]) -> str:
+    return label("status", shown["status"]) if shown["status"] else "not judged"
+
+
+def _or_nothing(vocabulary: str, code: str | None) -> str:
+    """A code's label where there is a code and its vocabulary; else the code as it is, or nothing."""
+    return (label(vocabulary, code) if vocabulary else code) if code else ""
 
 
 def _told(out: "Console", told: dict[str, str | None] | None) -> None:
@@ -93,9 +119,9 @@ def _told(out: "Console", told: dict[str, str | None] | None) -> None:
 
 
 def _claim(out: "Console", claim: dict[str, Any]) -> None:
-    required = claim["requirement"]
+    required, advice = claim["requirement"], label("recommendation", claim["recommendation"])
     out.print(
-        f"[bold]claim[/bold] {claim['digest'][:12]}: recommends {claim['recommendation']}, score {claim['score']}, "
+        f"[bold]claim[/bold] {claim['digest'][:12]}: recommends {advice}, score {claim['score']}, "
         f"needs {people_needed(required['routes'], required['people'])}"
         + (", an override" if claim["override"] else "")
     )
@@ -104,35 +130,53 @@ def _claim(out: "Console", claim: dict[str, Any]) -> None:
         out,
         "checks",
         claim["checks"],
-        lambda c: (c["code"], c["result"], c["sentence"], ", ".join(_cited(sources[each]) for each in c["evidence"])),
+        lambda c: (
+            label("check", c["code"]),
+            label("result", c["result"]),
+            c["sentence"],
+            ", ".join(_cited(sources[each]) for each in c["evidence"]),
+        ),
         *("check", "result", "why", "evidence"),
     )
-    _table(out, "flags", claim["flags"], lambda f: (f["flag"], f["about"], f["sentence"]), "flag", "from", "why")
+    _table(
+        out,
+        "flags",
+        claim["flags"],
+        lambda f: (label("flag", f["flag"]), f["about"], f["sentence"]),
+        "flag",
+        "from",
+        "why",
+    )
     _table(
         out,
         "fraud signals",
         claim["contributions"],
         lambda c: (
-            c["signal"],
+            label("signal", c["signal"]),
             c["weight"],
             {True: "fired", False: "silent", None: "could not run"}[c["fired"]],
             c.get("why"),  # a claim from before signals gave reasons has none
         ),
-        *("signal", "weight", "", "why"),
+        *("signal", "weight", "result", "why"),
     )
     _table(
         out,
         "calculation",
         claim["lines"],
-        lambda line: (line["role"], line["what"], display(line["amount_minor"], line["currency"])),
-        *("role", "rule", "amount"),
+        lambda line: (label("side", line["role"]), line["what"], display(line["amount_minor"], line["currency"])),
+        *("for the", "rule", "amount"),
     )
     _table(
         out,
         "legs",
         claim["legs"],
-        lambda leg: (leg["role"], leg["beneficiary"], display(leg["amount_minor"], leg["currency"]), leg["kind"]),
-        *("role", "beneficiary", "amount", "kind"),
+        lambda leg: (
+            label("side", leg["role"]),
+            leg["beneficiary"],
+            display(leg["amount_minor"], leg["currency"]),
+            label("kind", leg["kind"]),
+        ),
+        *("for the", "beneficiary", "amount", "kind"),
     )
 
 
@@ -141,12 +185,13 @@ def _cited(evidence: dict[str, Any]) -> str:
 
 
 def _decision(decision: dict[str, Any]) -> tuple[Any, ...]:
-    effects = ", ".join(f"{each['effect']}: {each['why']}" for each in decision["effects"])
+    kind = label("decided", decision["kind"])
+    effects = ", ".join(f"{label('effect', each['effect'])}: {each['why']}" for each in decision["effects"])
     return (
-        decision["kind"] if decision["genuine"] else f"{decision['kind']} (FORGED: no signature that we believe)",
+        kind if decision["genuine"] else f"{kind} (FORGED: no signature that we believe)",
         decision["user"],
-        ", ".join(decision["roles"]),
-        decision["reason"],
+        ", ".join(labels("role", decision["roles"])),
+        label("decision_reason", decision["reason"]),
         decision["note"] or "erased",
         decision["decided_at"],
         effects,
@@ -156,12 +201,20 @@ def _decision(decision: dict[str, Any]) -> tuple[Any, ...]:
 def _fact(fact: dict[str, Any]) -> tuple[Any, ...]:
     says = ", ".join(f"{name} {value}" for name, value in fact["data"].items() if not isinstance(value, dict))
     source = f"{fact['source']} {fact['event_id']}"
-    return fact["occurred_at"], fact["type"], says, source, fact["received_at"], "late" if fact["late"] else ""
+    return (
+        fact["occurred_at"],
+        label("fact", fact["type"]),
+        says,
+        source,
+        fact["received_at"],
+        "late" if fact["late"] else "",
+    )
 
 
 def _notice(notice: dict[str, Any]) -> tuple[str, ...]:
-    what, to = label("letter", notice["what"]), f"{notice['to']} {notice['recipient']}"
-    return notice["planned_at"], what, to, notice["channel"], notice["state"], notice["why"] or ""
+    what, to = label("letter", notice["what"]), f"{label('audience', notice['to'])} {notice['recipient']}"
+    state = label("letter_state", notice["state"])
+    return notice["planned_at"], what, to, notice["channel"], state, notice["why"] or ""
 
 
 def _table(out: "Console", title: str, rows: Iterable[Any], cells: Any, *columns: str) -> None:

@@ -18,6 +18,7 @@ from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.config.credentials import Purpose, store
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.instants import day
+from referral_rewards.domain.labels import counted
 from referral_rewards.domain.people.authority import Role, Scope
 
 commands = typer.Typer(help="People and services, and how they sign in.", no_args_is_help=True)
@@ -51,7 +52,7 @@ def _ways(user: Mapping[str, Any]) -> str:
     there = (
         ("password", user["has_password"]),
         ("provider", user["identities"]),
-        (f"{user['tokens']} tokens", user["tokens"]),
+        (counted(user["tokens"], "token"), user["tokens"]),
     )
     return ", ".join(way for way, has in there if has)
 
@@ -62,7 +63,7 @@ def _day(at: str | None) -> str | None:
 
 _COLUMNS: Final = (
     Column("name", lambda each: each["name"]),
-    Column("roles", lambda each: ", ".join(each["roles"])),
+    Column("roles", lambda each: "\n".join(each["roles"]), vocabulary="role"),
     Column("scopes", lambda each: ", ".join(each["scopes"]), spare=2),
     Column("known by", lambda each: ", ".join(each["mark_kinds"]), spare=3),
     Column("signs in by", _ways, spare=1),

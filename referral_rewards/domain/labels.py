@@ -32,6 +32,11 @@ def listed(names: Iterable[str], last: str = "and") -> str:
     return f"{', '.join(first)} {last} {end}" if first else end
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun, ``1 referral`` or ``2 referrals``."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 _STATUS: Final = {
     "invited": "invited",
     "purchased_unclaimed": "purchased, not claimed",

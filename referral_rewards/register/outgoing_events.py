@@ -6,7 +6,7 @@ referral's money is as of delivery.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
@@ -107,7 +107,20 @@ def steps_of(rows: str, status: str) -> str:
     )
 
 
-async def event_of(connection: AsyncConnection, notice: Any) -> dict[str, Any]:
+class Told(Protocol):
+    """A message to a webhook endpoint: of which referral, and what brought it about."""
+
+    @property
+    def referral_id(self) -> str: ...
+    @property
+    def occasion(self) -> str: ...
+    @property
+    def template(self) -> str: ...
+    @property
+    def planned_at(self) -> datetime: ...
+
+
+async def event_of(connection: AsyncConnection, notice: Told) -> dict[str, Any]:
     """Return the event of a webhook message in the form of Standard Webhooks: type, timestamp, data."""
     kind, _, name = notice.occasion.partition(":")
     row = (await connection.execute(_REFERRAL, {"referral": notice.referral_id})).one()

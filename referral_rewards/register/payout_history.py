@@ -5,7 +5,7 @@ The database itself records every change of state. This module records the attem
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled, statement
 from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.register import typed_rows
 
 SENT: Final = "sent"
 #: The rail may have paid it before the register was restored: it counts as sent, and nothing was sent now.
@@ -53,9 +54,21 @@ class Dates(NamedTuple):
     key_used_at: datetime | None
 
 
-async def of(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
-    """Return all steps, oldest first: generation, at, act, state, why, reference."""
-    return (await connection.execute(_ALL, {"id": payout})).all()
+class PayoutStep(NamedTuple):
+    """What was done with a payout, under which generation of its key, and the state that it was in then."""
+
+    id: int
+    generation: int
+    at: datetime
+    act: str
+    state: PayoutState
+    why: str | None
+    reference: str | None
+
+
+async def of(connection: AsyncConnection, payout: UUID) -> Sequence[PayoutStep]:
+    """Return all steps, oldest first."""
+    return await typed_rows.read(connection, PayoutStep, _ALL, {"id": payout})
 
 
 async def reference_it_settled_under(connection: AsyncConnection, payout: UUID, generation: int) -> str | None:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,7 @@ from referral_rewards.domain import calendar
 from referral_rewards.domain.cycles.grouping import cycle_program_id
 from referral_rewards.domain.errors import NotFound, RequestInvalid, TermsNotPublishable
 from referral_rewards.domain.programs.terms import PayoutCycle, Terms, load_terms
-from referral_rewards.register import audit, outbox
+from referral_rewards.register import audit, outbox, typed_rows
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.outbox import WakeupKind
 
@@ -119,9 +119,20 @@ async def publish(connection: AsyncConnection, source: str, *, by: str, at: date
     return Published(terms.program, number, repeated=False, released=int(released))
 
 
-async def listing(connection: AsyncConnection) -> Sequence[Any]:
-    """Return every version of every program: program, version, name, effective_from, published_at, published_by."""
-    return (await connection.execute(_LISTING)).all()
+class Version(NamedTuple):
+    """A published version of a program's terms."""
+
+    program: str
+    version: int
+    name: str
+    effective_from: datetime
+    published_at: datetime
+    published_by: str
+
+
+async def listing(connection: AsyncConnection) -> Sequence[Version]:
+    """Return every version of every program."""
+    return await typed_rows.read(connection, Version, _LISTING)
 
 
 async def hold_known(connection: AsyncConnection, program: str | None) -> None:

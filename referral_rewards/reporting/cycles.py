@@ -9,12 +9,14 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.cycles.grouping import Carried, CarriedFor, grouped, next_due, opens_at
+from referral_rewards.domain.cycles.cycle import Cycle
+from referral_rewards.domain.cycles.gathering import gathered
+from referral_rewards.domain.cycles.grouping import CarriedFor, next_due, opens_at
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.payouts.states import PayoutState
-from referral_rewards.register import programs
+from referral_rewards.domain.payouts.states import LegState, PayoutState
+from referral_rewards.register import programs, typed_rows
 from referral_rewards.register.cycles import gathering
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles.rows import Timing
@@ -162,7 +164,7 @@ class Wanted:
 async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> list[CycleInList]:
     """Return a page of cycles, latest first."""
     asked = {"program": wanted.program, "state": wanted.state, "after": wanted.after, "limit": wanted.limit}
-    return [CycleInList(**_brief(row)) for row in await connection.execute(_PAGE, asked)]
+    return [CycleInList(**_brief(row)) for row in await typed_rows.read(connection, Cycle, _PAGE, asked)]
 
 
 async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
@@ -202,11 +204,10 @@ async def preview(
         NotFound: if there is no such program, or it does not pay in cycles.
     """
     its = await _timing(connection, program, now)
-    legs, last = await gathering.due(connection, program, now, after, limit)
-    held = [leg for leg in legs if leg.state == "tax_hold"]
-    made = grouped((gathering.due_leg(leg) for leg in legs if leg.state != "tax_hold"), its.minimum)
-    carried = [*made.carried, *(Carried(gathering.due_leg(leg), CarriedFor.TAX_HOLD) for leg in held)]
-    referrals = {leg.id: leg.referral_id for leg in legs}
+    due = await gathering.due(connection, program, now, after, limit)
+    held = {leg.id for leg in due.legs if leg.state is LegState.TAX_HOLD}
+    made = gathered(due.legs, held, its.minimum)
+    referrals = {leg.id: leg.referral_id for leg in due.legs}
     due_on = next_due(its.cycle, its.terms.zone, now)
     return Preview(
         program=program,
@@ -235,9 +236,9 @@ async def preview(
                 currency=each.leg.currency,
                 why=each.why,
             )
-            for each in carried
+            for each in made.carried
         ),
-        next=last,
+        next=due.payees[-1] if due.more else None,
     )
 
 
@@ -284,7 +285,7 @@ async def _timing(connection: AsyncConnection, program: str, now: datetime) -> T
     return its
 
 
-def _brief(row: Any) -> dict[str, Any]:
+def _brief(row: Cycle) -> dict[str, Any]:
     return {
         "cycle": row.id,
         "program": row.program,

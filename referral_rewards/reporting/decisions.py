@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.recording import subjects
 from referral_rewards.reporting.shape import Instant, Shape
@@ -83,10 +84,10 @@ async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) 
     """Return the decisions on a payout, clawback case or cycle, oldest first."""
     genuine = {each.id for each in await decisions.on_subject(connection, subject, keys)}
     rows = (await connection.execute(_ON_SUBJECT, {"subject": subject})).all()
-    effects = await _effects(connection, rows)
+    found = await _effects(connection, rows)
     return tuple(
         ActShown(
-            **_said(row), genuine=row.id in genuine, effects=effects[row.id], amount_minor=row.amount_minor,
+            **_said(row), genuine=row.id in genuine, effects=found[row.id], amount_minor=row.amount_minor,
             reference=row.reference,
         )
         for row in rows
@@ -98,8 +99,8 @@ async def on_referral(connection: AsyncConnection, referral: str, keys: KeyRing)
     made, _ = await decisions.on_referral(connection, referral, keys)
     genuine = {each.id for each in made}
     rows = (await connection.execute(_ON_REFERRAL, {"referral": referral})).all()
-    effects = await _effects(connection, rows)
-    return tuple(DecisionShown(**_said(row), genuine=row.id in genuine, effects=effects[row.id]) for row in rows)
+    found = await _effects(connection, rows)
+    return tuple(DecisionShown(**_said(row), genuine=row.id in genuine, effects=found[row.id]) for row in rows)
 
 
 def _said(row: Any) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def _said(row: Any) -> dict[str, Any]:
 
 async def _effects(connection: AsyncConnection, rows: Sequence[Any]) -> dict[UUID, tuple[Effect, ...]]:
     found: dict[UUID, tuple[Effect, ...]] = {row.id: () for row in rows}
-    for each in await decisions.effects(connection, list(found)):
+    for each in await effects.of(connection, list(found)):
         found[each.decision_id] += (Effect(effect=each.effect, at=each.at, why=each.why),)
     return found
 

@@ -1,7 +1,6 @@
 """Reconciliations: their progress, and the differences found."""
 
 from dataclasses import asdict
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.books.reconciliation import DifferenceKind, ReconciliationState
 from referral_rewards.domain.payouts.rail_catalogue import BLIND_SPOT, Sight
 from referral_rewards.register.reconciliations import rows as reconciliations
+from referral_rewards.register.reconciliations.two_sides import Reconciliation as ReconciliationRow
 from referral_rewards.reporting.shape import Instant, Shape
 
 
@@ -66,7 +66,7 @@ async def differences(
     ]
 
 
-def _shown(row: Any) -> Reconciliation:
+def _shown(row: ReconciliationRow) -> Reconciliation:
     return Reconciliation(
         id=row.id,
         rail=row.rail,

@@ -80,8 +80,8 @@ def test_approver_reads_which_signal_fired_and_why(shell: Shell) -> None:
     shown = " ".join(shell("show", "brie").out.split())
     for told in (
         "score 60",
-        "blocklisted 60 fired on the blocklist: email",
-        "crowded_ip 5 silent 1 referral from one network address within 24 hours",
+        "blocklist match 60 fired on the blocklist: email",
+        "many referrals from one network address 5 silent 1 referral from one network address within 24 hours",
         "The fraud score is 60, the threshold 50: blocklist match (on the blocklist: email).",
         "The fraud signal “phase of the moon” could not run: there is no such signal.",
     ):

@@ -71,7 +71,7 @@ def test_a_referral_without_terms_says_what_it_waits_for(shell: Shell) -> None:
     shell("ingest", shell.file("facts.jsonl", json.dumps(life_of("r1")[0])))
     (parked,) = json.loads(shell("list", "--json").out)
     assert (parked["status"], parked["reason"]) == (None, "no_terms_in_force")
-    assert "1 referrals that waited" in shell("program", "publish", PROGRAM).out
+    assert "1 referral that waited for it goes on" in shell("program", "publish", PROGRAM).out
 
 
 def test_showing_and_the_queue_speak_to_people_and_programs(shell: Shell) -> None:
@@ -80,8 +80,8 @@ def test_showing_and_the_queue_speak_to_people_and_programs(shell: Shell) -> Non
     shell.judge_all()
     told = shell("show", "db1").out
     for said in (
-        "awaiting_approval",
-        "minimum_met",
+        "awaiting approval",
+        "minimum met",
         "The net amount is 80.00 USD; the minimum is 50.00 USD.",
         "acme/billing db-4",
     ):
@@ -225,7 +225,7 @@ def test_deciding_goes_from_the_command_line_over_http_into_the_record(
         command = [str(Path(sys.executable).with_name("referrals")), "approve", "db1", "--as", "olga"]
         words = ["--reason", "terms_met", "--note", "all there"]
         ran = subprocess.run([*command, *words], env=asking, capture_output=True, text=True, timeout=120, check=False)
-        assert (ran.returncode, ran.stdout) == (0, "db1: approve by olga (program_owner) was recorded as decision 1\n")
+        assert (ran.returncode, ran.stdout) == (0, "db1: approve by olga (program owner) was recorded as decision 1\n")
         stale = [*command, *words[:2], "--note", "else", "--digest", "0" * 64]
         ran = subprocess.run(stale, env=asking, capture_output=True, text=True, timeout=120, check=False)
         assert (ran.returncode, "the claim changed since you looked at it" in ran.stderr) == (1, True)

@@ -91,7 +91,7 @@ async def test_a_cycle_is_previewed_opened_looked_at_released_and_stopped(cyclin
 
     shown = (await referrals("cycle", "show", cycle)).out
     assert "takes release, stop; digest" in shown
-    assert "1 payouts" in (await referrals("cycle", "list", "--state", "frozen")).out
+    assert "1 payout," in (await referrals("cycle", "list", "--state", "frozen")).out
     made = await referrals("cycle", "release", cycle, "--reason", "list_checked", *_SAYING)
     assert (made.code, "cycle released by olga (finance)" in made.out) == (0, True)
     assert await cycling.settle(await cycling.open()) == "released"

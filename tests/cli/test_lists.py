@@ -15,6 +15,7 @@ from rich.cells import cell_len
 
 from referral_rewards.cli.layout import laid_out
 from referral_rewards.cli.output import Column, Form, tsv_line, write_list
+from referral_rewards.domain.labels import label
 from tests.cli.conftest import Shell
 from tests.cli.test_ingest import EXAMPLE
 
@@ -73,7 +74,7 @@ def test_a_table_fits_80_columns_and_is_whole_on_a_wide_terminal(shell: Shell) -
     rows = shell("list").out.splitlines()[1:]
     for line in rows:
         referral, *_, status = line.split("\t")[:4]
-        assert any(shown.split()[:1] == [referral] and status in shown for shown in narrow.splitlines())
+        assert any(shown.split()[:1] == [referral] and label("status", status) in shown for shown in wide.splitlines())
     assert len(narrow.splitlines()) == len(wide.splitlines()) == len(rows) + 2
 
 
@@ -122,6 +123,14 @@ def test_a_list_in_each_form(form: Form, written: str, capsys: pytest.CaptureFix
 def test_a_list_of_nothing_still_has_its_heading(form: Form, written: str, capsys: pytest.CaptureFixture[str]) -> None:
     write_list(COLUMNS, [], form)
     assert capsys.readouterr().out == written
+
+
+def test_people_read_labels_and_programs_codes() -> None:
+    column = Column("status", lambda each: each, vocabulary="status")
+    assert column.text("awaiting_approval", for_people=True) == "awaiting approval"
+    assert column.text("awaiting_approval", for_people=False) == "awaiting_approval"
+    assert column.text("on_hold\npaying", for_people=True) == "on hold\nbeing paid"
+    assert column.text(None, for_people=True) == ""
 
 
 def test_what_would_steer_a_terminal_is_not_passed_on() -> None:

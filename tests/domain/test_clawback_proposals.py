@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from referral_rewards.domain.books.deductions import takes_of_offset
 from referral_rewards.domain.claims.rewards import Side, reckon
 from referral_rewards.domain.clawbacks.proposals import due_back, earned, proposal
-from referral_rewards.domain.clawbacks.states import TRANSITIONS, ClawbackState, takes_of_offset
+from referral_rewards.domain.clawbacks.states import TRANSITIONS, ClawbackState
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.referrals.disputes import disputes
 from tests.domain.dossiers import dossier, terms, told

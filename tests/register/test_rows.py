@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from models import ClaimRow, DecisionRow, LegRow, ReferralRow
-from referral_rewards.register.claims.reservations import StandingLeg
-from referral_rewards.register.decisions.chain import _Signed
+from referral_rewards.domain.payouts.payout import ReservedLeg
+from referral_rewards.register.decisions.signed import SignedDecision
 from referral_rewards.register.referrals.cases import StoredClaim
 from referral_rewards.register.referrals.rows import Referral
 
@@ -20,8 +20,8 @@ _OF_ITS_PAYOUT = {"payout_id", "cycle_id", "payout_state", "first_sent_at"}
     [
         (Referral, ReferralRow, set()),
         (StoredClaim, ClaimRow, set()),
-        (StandingLeg, LegRow, _OF_ITS_PAYOUT),
-        (_Signed, DecisionRow, {"linked_hash"}),
+        (ReservedLeg, LegRow, _OF_ITS_PAYOUT),
+        (SignedDecision, DecisionRow, {"linked_hash"}),
     ],
 )
 def test_a_typed_row_has_the_columns_of_its_table(row: Any, table: Any, more: set[str]) -> None:

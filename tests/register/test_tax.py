@@ -11,11 +11,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
+from referral_rewards.domain.books.deductions import Part
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees import rows as payees
-from referral_rewards.register.payees.withholding import Part
 from referral_rewards.register.payouts import answers
 from referral_rewards.register.payouts.grounds import load
 from tests.register.crowd import CONNECTIONS, INTAKE, NOW, PATIENCE_SECONDS, Crowd, enrolment, life, told

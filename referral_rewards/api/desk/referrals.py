@@ -61,6 +61,7 @@ async def show_referral(referral: str, visit: Reader, connection: Reading, parts
     shown = await showing(connection, referral, parts.keys)
     drawn = timeline(shown, datetime.now(UTC))
     row = await referrals.row(connection, referral)
+    assert row is not None  # it was shown in the same transaction
     key = parts.intake.key_for(status_links.PURPOSE)
     return page(
         "referral.html",

@@ -18,6 +18,7 @@ from referral_rewards.register.notices import status_links, status_page
 from referral_rewards.register.notices.status_links import NoSuchLink
 from referral_rewards.register.payouts import handovers
 from referral_rewards.register.referrals.cases import open_case
+from referral_rewards.register.referrals.rows import Referral
 from referral_rewards.reporting.referrals.everything import showing
 from referral_rewards.reporting.referrals.own_status import own_status
 
@@ -61,7 +62,7 @@ async def rating(token: str, request: Request, parts: Its) -> Response:
     return RedirectResponse(f"/status/{token}?done=rating", HTTPStatus.SEE_OTHER)
 
 
-async def _opened(connection: AsyncConnection, parts: Parts, token: str) -> tuple[object, Side]:
+async def _opened(connection: AsyncConnection, parts: Parts, token: str) -> tuple[Referral, Side]:
     return await status_links.opened(connection, parts.intake.key_for(status_links.PURPOSE), token)
 
 

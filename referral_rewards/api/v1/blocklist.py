@@ -82,7 +82,7 @@ _FIELDS: Final = {
 @router.get("", summary="List what is blocked")
 async def list_blocked(connection: Reading, user: Administrator) -> list[BlockedMark]:
     """Lists the blocked marks, newest first; nothing else is stored."""
-    return [BlockedMark(**row._mapping) for row in await blocklist.listing(connection)]
+    return [BlockedMark(**row._asdict()) for row in await blocklist.listing(connection)]
 
 
 @router.post("", summary="Block whoever shows one of these")

@@ -87,7 +87,7 @@ class ProgramReadiness(BaseModel):
 @router.get("", summary="List every version of every program")
 async def list_programs(connection: Reading, person: Person) -> list[ProgramVersion]:
     """Lists the versions by program and number."""
-    return [ProgramVersion(**row._mapping) for row in await programs.listing(connection)]
+    return [ProgramVersion(**row._asdict()) for row in await programs.listing(connection)]
 
 
 @router.post(

@@ -46,7 +46,7 @@ class IssuedToken(BaseModel):
 @router.get("", summary="List one's own tokens")
 async def list_tokens(connection: Reading, user: SignedIn) -> list[Token]:
     """Newest first, revoked ones included."""
-    return [Token(**row._mapping) for row in await tokens.of(connection, user.name)]
+    return [Token(**row._asdict()) for row in await tokens.of(connection, user.name)]
 
 
 @router.post("", status_code=201, summary="Issue a token")

@@ -235,7 +235,7 @@ async def list_tokens_of(name: NamedInPath, connection: Reading, user: SignedIn)
     if name != user.name:
         user.need_role(Role.ADMINISTRATOR, "see the tokens of others")
     await people.one(connection, name)
-    return [Token(**row._mapping) for row in await tokens.of(connection, name)]
+    return [Token(**row._asdict()) for row in await tokens.of(connection, name)]
 
 
 @router.post("/{name:path}/tokens", status_code=HTTPStatus.CREATED, summary="Issue a token for somebody")

@@ -133,8 +133,3 @@ Signal = Callable[[Dossier], Sign]
 def unread(what: str) -> Sign:
     """The sign of a signal that could not run for want of this."""
     return Sign(None, f"{what} could not be read")
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """A number with its noun, ``1 referral`` or ``2 referrals``."""
-    return f"{number} {one if number == 1 else many or f'{one}s'}"

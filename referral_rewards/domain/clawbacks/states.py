@@ -90,12 +90,3 @@ def case_id(leg: UUID, fact: UUID) -> UUID:
 def clawback_id(decision: UUID) -> UUID:
     """Return the id of the clawback that a decision creates: the same however often the decision is carried out."""
     return uuid5(_CLAWBACK_NAMESPACE, str(decision))
-
-
-def takes_of_offset(open_minor: int, due_minor: int, step_minor: int = 1) -> int:
-    """Return how much of an open offset to deduct from a payout of ``due_minor``, all in minor units.
-
-    The remaining payout must be a multiple of the rail's step; it may be zero.
-    """
-    left = max(due_minor - open_minor, 0)
-    return due_minor - -(-left // step_minor) * step_minor

@@ -49,15 +49,31 @@ def authority(cycle: UUID, listed: str | None, made: Iterable[Signoff]) -> Cycle
     """Return the result of verified decisions on a cycle, given in the order they were made."""
     stands = CycleAuthority()
     for each in made:
-        if not (isinstance(each.kind, MoneyAct) and each.roles & ROLES[each.kind]):
-            continue
-        if each.digest in _fitting(cycle, listed, stands, each.kind):
-            stands = CycleAuthority(
-                turn=stands.turn + 1,
-                stopped=each.kind is _A.STOP_CYCLE,
-                released_by=_released_by(stands, each),
-            )
+        stands = _after(cycle, listed, stands, each)
     return stands
+
+
+def applied(cycle: UUID, listed: str | None, made: Iterable[Signoff]) -> tuple[int, ...]:
+    """Return which of these decisions count, by their numbers from 0; the others were never carried out."""
+    stands, counted = CycleAuthority(), []
+    for number, each in enumerate(made):
+        before, stands = stands, _after(cycle, listed, stands, each)
+        if stands.turn > before.turn:
+            counted.append(number)
+    return tuple(counted)
+
+
+def _after(cycle: UUID, listed: str | None, stands: CycleAuthority, made: Signoff) -> CycleAuthority:
+    """Return the result of one more decision."""
+    if not (isinstance(made.kind, MoneyAct) and made.roles & ROLES[made.kind]):
+        return stands
+    if made.digest not in _fitting(cycle, listed, stands, made.kind):
+        return stands
+    return CycleAuthority(
+        turn=stands.turn + 1,
+        stopped=made.kind is _A.STOP_CYCLE,
+        released_by=_released_by(stands, made),
+    )
 
 
 def _released_by(stands: CycleAuthority, made: Signoff) -> str | None:

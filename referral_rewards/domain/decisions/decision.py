@@ -1,6 +1,6 @@
 """A decision: what a person asks to record, what they sign, and what is known of it once it is on record."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,8 @@ def subject_kind(kind: Kind) -> SubjectKind:
 @dataclass(frozen=True, slots=True)
 class NewDecision:
     """A decision to be recorded, after every rule has admitted it.
+
+    The chain gives it a number and an id. Its note is personal data, kept apart from what is signed.
 
     ``referral`` is the referral under which it is listed, or ``program`` and its name for a cycle; ``claim_id`` is the
     id of its subject: a claim or, for a `MoneyAct`, what it acts on.
@@ -80,6 +82,11 @@ class Made:
         A denial or a hold can't be voided, because voiding is not signed.
         """
         return self.decision.kind is not DecisionKind.APPROVE or not (self.barred or "void" in self.effects)
+
+
+def counting(made: Iterable[Decision], void: Collection[UUID], barred: Collection[str]) -> tuple[Decision, ...]:
+    """Return the decisions without approvals that are ``void`` or by users who are ``barred``; see `Made.stands`."""
+    return tuple(d for d in made if d.kind is not DecisionKind.APPROVE or not (d.id in void or d.user in barred))
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Payout:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A leg as its row has it, in the payout that pays it; ``others`` are other payouts that it was in."""
+    """A leg as its row has it."""
 
     id: UUID
     referral_id: str
@@ -61,4 +61,20 @@ class Leg:
     state: LegState
     approved_at: datetime
     decisions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PaidLeg(Leg):
+    """A leg in the payout that pays it; ``others`` are other payouts that it was in."""
+
     others: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedLeg(Leg):
+    """A leg that is not cancelled, and its live payout if it has one."""
+
+    payout_id: UUID | None
+    cycle_id: UUID | None
+    payout_state: str | None
+    first_sent_at: datetime | None

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.register import audit
+from referral_rewards.register import audit, typed_rows
 
 
 async def add(connection: AsyncConnection, marks: Collection[str], *, why: str, by: str, at: datetime) -> int:
@@ -37,9 +37,18 @@ async def among(connection: AsyncConnection, marks: Collection[str]) -> frozense
     return frozenset((await connection.execute(_AMONG, {"marks": sorted(marks)})).scalars())
 
 
-async def listing(connection: AsyncConnection) -> Sequence[Any]:
-    """Return every blocked mark: mark, why, blocked_at, blocked_by; newest first."""
-    return (await connection.execute(_LISTING)).all()
+class BlockedMark(NamedTuple):
+    """A blocked mark: who blocked it when, and why."""
+
+    mark: str
+    why: str
+    blocked_at: datetime
+    blocked_by: str
+
+
+async def listing(connection: AsyncConnection) -> Sequence[BlockedMark]:
+    """Return every blocked mark, newest first."""
+    return await typed_rows.read(connection, BlockedMark, _LISTING)
 
 
 _ADD: Final = text("""

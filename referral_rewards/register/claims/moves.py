@@ -6,7 +6,7 @@ claim whose evidence asks for exactly this referrer.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +15,7 @@ from referral_rewards.domain.claims.approval import DecisionKind, requirement_of
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.findings import CheckCode
 from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals import cases as claims
@@ -23,7 +24,7 @@ from referral_rewards.register.referrals.cases import Case
 from referral_rewards.register.referrals.rows import Referral
 
 
-async def holds(connection: AsyncConnection, row: Any, keys: KeyRing) -> bool:
+async def holds(connection: AsyncConnection, row: Referral, keys: KeyRing) -> bool:
     """Return whether the referral was never moved, or verified decisions moved it to the referrer in its row."""
     if row.moved_to is None:
         return True
@@ -63,8 +64,8 @@ async def move(
         return None
     moving = [decision for decision in made if decision.kind is DecisionKind.REASSIGN]
     others = [decision.id for decision in made if decision.kind is not DecisionKind.REASSIGN]
-    await decisions.record_effect(connection, others, "void", case.now, f"moved to {to}")
-    await decisions.record_effect(connection, [each.id for each in moving], "applied", case.now, f"moved to {to}")
+    await effects.record(connection, others, "void", case.now, f"moved to {to}")
+    await effects.record(connection, [each.id for each in moving], "applied", case.now, f"moved to {to}")
     await referrals.listen_to_referrer(connection, case.row.id, case.origin.program, to)
     gone = {"moved_to": to, "moved_by": moving[-1].id, "claim_id": None}
     return await referrals.write(connection, case.row, case.now, stored=case.stored, **gone)

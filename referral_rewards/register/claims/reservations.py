@@ -1,7 +1,6 @@
 """Reserve what an approval grants, and cancel it when the approval no longer holds: legs, accruals and payouts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -14,9 +13,10 @@ from models import LegRow, PayoutRow
 from models.statuses import spelled, statement
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.payouts.states import OWED, UNSENT, LegState, PayoutState
 from referral_rewards.domain.programs.terms import Terms
-from referral_rewards.register import outbox
+from referral_rewards.register import outbox, typed_rows
 from referral_rewards.register.books import ledger
 from referral_rewards.register.cycles import legs as cycle_legs
 from referral_rewards.register.outbox import WakeupKind
@@ -34,45 +34,17 @@ VOIDED_BY: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StandingLeg:
-    """A leg that is not cancelled, as `models.LegRow` describes it, and its live payout if it has one."""
-
-    id: UUID
-    referral_id: str
-    claim_id: UUID
-    digest: str
-    program: str
-    referrer: str
-    order_key: str
-    role: str
-    beneficiary: str
-    kind: str
-    amount_minor: int
-    currency: str
-    rail: str
-    destination: str | None
-    state: str
-    approved_at: datetime
-    decisions: tuple[str, ...]
-    payout_id: UUID | None
-    cycle_id: UUID | None
-    payout_state: str | None
-    first_sent_at: datetime | None
+_RESERVED_LEGS: Final = TypeAdapter(tuple[ReservedLeg, ...])
 
 
-_STANDING_LEGS: Final = TypeAdapter(tuple[StandingLeg, ...])
-
-
-async def legs_of(connection: AsyncConnection, referral: str) -> Sequence[StandingLeg]:
+async def legs_of(connection: AsyncConnection, referral: str) -> Sequence[ReservedLeg]:
     """Return the referral's legs, without cancelled ones."""
-    rows = await connection.execute(_LEGS, {"referral": referral})
-    return tuple(StandingLeg(*(getattr(row, each.name) for each in fields(StandingLeg))) for row in rows)
+    return await typed_rows.read(connection, ReservedLeg, _LEGS, {"referral": referral})
 
 
-def standing_legs(documents: Sequence[Mapping[str, Any]]) -> tuple[StandingLeg, ...]:
+def standing_legs(documents: Sequence[Mapping[str, Any]]) -> tuple[ReservedLeg, ...]:
     """Return legs from what a statement aggregated as JSON over `LEGS`."""
-    return _STANDING_LEGS.validate_python(documents)
+    return _RESERVED_LEGS.validate_python(documents)
 
 
 async def payouts_of(connection: AsyncConnection, referral: str) -> Sequence[Any]:
@@ -191,7 +163,7 @@ async def release_tax_holds(connection: AsyncConnection, case: Case) -> datetime
     return await release_held(connection, case, await legs_of(connection, case.row.id))
 
 
-async def release_held(connection: AsyncConnection, case: Case, legs: Sequence[StandingLeg]) -> datetime | None:
+async def release_held(connection: AsyncConnection, case: Case, legs: Sequence[ReservedLeg]) -> datetime | None:
     """Do the same with the referral's legs as they stand now."""
     waiting = [leg for leg in legs if leg.state == LegState.TAX_HOLD]
     if not waiting:
@@ -208,7 +180,7 @@ def _at_once(terms: Terms) -> bool:
     return terms.payouts.timing == "immediate"
 
 
-#: The legs of one referral that are not cancelled, each with what a `StandingLeg` holds.
+#: The legs of one referral that are not cancelled, each with what a `ReservedLeg` holds.
 LEGS: Final = spelled(
     """
 SELECT l.*, p.id AS payout_id, p.cycle_id, p.state AS payout_state, p.first_sent_at

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,6 +27,7 @@ from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, open_case
 from referral_rewards.register.referrals.closing import closing_digest
+from referral_rewards.register.referrals.rows import Referral
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ async def shown(connection: AsyncConnection, referral: str, now: datetime, keys:
     return await _matter(connection, row, now, keys, moving=True)
 
 
-async def _matter(connection: AsyncConnection, row: Any, now: datetime, keys: KeyRing, *, moving: bool) -> Matter:
+async def _matter(connection: AsyncConnection, row: Referral, now: datetime, keys: KeyRing, *, moving: bool) -> Matter:
     """Load a referral; ``moving``: also who would benefit if it moved to the referrer that a request names."""
     history = await decisions.history_of_referral(connection, row.id, keys)
     claim, sent = await _claim(connection, row)
@@ -81,7 +82,7 @@ async def _matter(connection: AsyncConnection, row: Any, now: datetime, keys: Ke
     return Matter(subject, case)
 
 
-async def _claim(connection: AsyncConnection, row: Any) -> tuple[RewardClaim | None, bool]:
+async def _claim(connection: AsyncConnection, row: Referral) -> tuple[RewardClaim | None, bool]:
     """Return the referral's current claim, and whether a first payment was committed."""
     found = (await connection.execute(_CLAIM, {"referral": row.id, "claim": row.claim_id})).one()
     return (RewardClaim.model_validate(found.body) if row.claim_id is not None else None), bool(found.sent)

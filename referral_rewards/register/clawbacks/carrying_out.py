@@ -20,7 +20,7 @@ from referral_rewards.register import outbox
 from referral_rewards.register.books import ledger
 from referral_rewards.register.clawbacks import reversals
 from referral_rewards.register.clawbacks.reversals import KINDS
-from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.outbox import WakeupKind
 
@@ -47,7 +47,7 @@ async def follow(connection: AsyncConnection, decision: Decision, now: datetime)
             await reversals.found_by_a_person(connection, case.id, now, reference=None)
         case _:
             await _beget(connection, case, decision, int(details["amount_minor"]), now)
-    await decisions.record_effect(connection, [decision.id], "applied", now, f"case {case.id}")
+    await effects.record(connection, [decision.id], "applied", now, f"case {case.id}")
     await outbox.enqueue(connection, WakeupKind.DECISION, case.referral_id, decision.id)
 
 

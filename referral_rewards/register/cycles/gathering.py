@@ -1,168 +1,151 @@
 """Gather the due legs of a program into the payouts of a cycle, a batch of payees at a time.
 
 The cycle's row holds the last payee gathered (``cursor``) and is committed together with the batch. So every payee is
-gathered exactly once, even if the work is interrupted.
+gathered exactly once, even if the work is interrupted. A batch takes the same statements however many payees it has.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
+from uuid import UUID
 
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutRow
 from models.statuses import spelled
-from referral_rewards.domain.cycles.grouping import (
-    LEGS_MAX,
-    Carried,
-    CarriedFor,
-    DueLeg,
-    Minimum,
-    PlannedPayout,
-    cycle_payout_id,
-    cycle_request,
-    grouped,
-)
+from referral_rewards.domain.cycles import gathering, steps
+from referral_rewards.domain.cycles.cycle import Cycle
+from referral_rewards.domain.cycles.gathering import Waiting
+from referral_rewards.domain.cycles.grouping import LEGS_MAX, PlannedPayout
+from referral_rewards.domain.payouts.payout import Leg
 from referral_rewards.domain.payouts.states import OWED, PayoutState, body_hash, provider_key
+from referral_rewards.register import typed_rows
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.payees import deductions, tax_holds
+from referral_rewards.register.payees.deductions import Unsent
 
 _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
 
-#: Limits of one batch; the referrals of its legs are locked meanwhile.
+#: The payees of one batch; the referrals of its legs are locked meanwhile.
 _PAYEES_AT_ONCE: Final = 100
-_LEGS_AT_ONCE: Final = 500
 #: At most so many legs of one payee are read: more do not fit into the next cycle.
 _LEGS_OF_A_PAYEE: Final = 10 * LEGS_MAX
 
-#: The legs carried forward: their count and amount in minor units, by reason and currency.
-Tally = dict[tuple[str, str], list[int]]
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The legs that are due to a program's next payees, and the last of these payees; ``more``: there are others."""
+
+    legs: Sequence[Leg]
+    payees: Sequence[str]
+    more: bool
 
 
-async def gather(connection: AsyncConnection, cycle: Any, now: datetime) -> bool:
-    """Gather the next payees of a cycle and return whether there may be more. ``cycle`` is its row."""
-    its = await cycles.timing(connection, cycle.program, now)
-    versions = list(its.versions) if its is not None else []
-    asked = {"program": cycle.program, "versions": versions, "after": cycle.cursor}
-    payees = _next((await connection.execute(_PAYEES, {**asked, "limit": _PAYEES_AT_ONCE})).all())
+async def gather(connection: AsyncConnection, cycle: Cycle, now: datetime) -> bool:
+    """Gather the next payees of a cycle, and return whether there were any or another worker went on meanwhile."""
+    versions = await _versions(connection, cycle.program, now)
+    payees = await _next_payees(connection, cycle.program, versions, cycle.cursor)
     if not payees:
-        await cycles.hold(connection, cycle.id)
         return False
-    its_legs = {**asked, "payees": payees, "legs_max": _LEGS_OF_A_PAYEE}
-    found = (await connection.execute(_LEGS, its_legs)).all()
-    # Cancelling a leg takes its referral's lock: legs that are due under these locks stay due until the commit.
-    await connection.execute(_HOLD_REFERRALS, {"referrals": sorted({each.referral_id for each in found})})
-    await deductions.hold_payees(connection, payees)
-    held = await cycles.hold(connection, cycle.id)
+    found = await _legs(connection, cycle.program, versions, payees)
+    held = await _hold(connection, cycle.id, payees, found)
     if held is None or (held.state, held.cursor) != (cycle.state, cycle.cursor):
         return True
     known = {each.id for each in found}
-    still = [each for each in (await connection.execute(_LEGS, its_legs)).all() if each.id in known]
-    waiting = await tax_holds.decide(connection, still, now)
-    made = grouped([due_leg(each) for each in still if each.id not in waiting], minimum_of(cycle))
-    for payout in made.payouts:
-        await _plan(connection, cycle, payout, now)
-    without_a_form = [Carried(due_leg(each), CarriedFor.TAX_HOLD) for each in still if each.id in waiting]
-    carried = tally([*made.carried, *without_a_form], held.summary.get("carried", ()))
-    await cycles.write(
-        connection, cycle.id, now, cursor=payees[-1], summary={**held.summary, "carried": listed(carried)}
-    )
+    still = [each for each in await _legs(connection, cycle.program, versions, payees) if each.id in known]
+    waiting = await tax_holds.decide_held(connection, still, now)
+    made = gathering.gathered(still, waiting, cycle.minimum)
+    await _plan(connection, cycle, made.payouts, now)
+    carried = gathering.carried_totals(made.carried, held.summary.get("carried", ()))
+    await cycles.save(connection, held, steps.gathered(held, payees[-1], carried), now)
     return True
 
 
-async def due(
-    connection: AsyncConnection, program: str, now: datetime, after: str | None, payees_max: int
-) -> tuple[Sequence[Any], str | None]:
-    """Return the rows of the legs due to the program's next payees, and the last payee; None at the end.
+async def due(connection: AsyncConnection, program: str, now: datetime, after: str | None, payees_max: int) -> Due:
+    """Return the legs due to the program's next payees.
 
     This is for display: whether a leg waits for a tax form is as it was last decided.
     """
+    versions = await _versions(connection, program, now)
+    waiting = await _waiting(connection, program, versions, after, payees_max + 1)
+    payees = gathering.next_payees(waiting[:payees_max])
+    legs = await _legs(connection, program, versions, payees)
+    return Due(legs, payees, more=len(payees) < len(waiting))
+
+
+async def _versions(connection: AsyncConnection, program: str, now: datetime) -> tuple[int, ...]:
     its = await cycles.timing(connection, program, now)
-    asked = {"program": program, "versions": list(its.versions) if its is not None else [], "after": after}
-    waiting = (await connection.execute(_PAYEES, {**asked, "limit": payees_max + 1})).all()
-    payees = _next(waiting[:payees_max])
-    found = await connection.execute(_LEGS, {**asked, "payees": payees, "legs_max": _LEGS_OF_A_PAYEE})
-    return found.all(), payees[-1] if len(payees) < len(waiting) else None
+    return () if its is None else its.versions
 
 
-def due_leg(row: Any) -> DueLeg:
-    """Return a due leg from its row."""
-    return DueLeg(
-        id=row.id,
-        payee=row.beneficiary,
-        rail=row.rail,
-        currency=row.currency,
-        destination=row.destination,
-        amount_minor=row.amount_minor,
-        approved_at=row.approved_at,
-    )
+async def _next_payees(
+    connection: AsyncConnection, program: str, versions: Sequence[int], after: str | None
+) -> list[str]:
+    return gathering.next_payees(await _waiting(connection, program, versions, after, _PAYEES_AT_ONCE))
 
 
-def minimum_of(cycle: Any) -> Minimum | None:
-    """Return the minimum amount that the cycle pays to one payee; None if it has no minimum."""
-    return None if cycle.minimum_minor is None else Minimum(cycle.minimum_minor, cycle.currency)
+async def _waiting(
+    connection: AsyncConnection, program: str, versions: Sequence[int], after: str | None, limit: int
+) -> Sequence[Waiting]:
+    asked = {"program": program, "versions": list(versions), "after": after, "limit": limit}
+    return await typed_rows.read(connection, Waiting, _PAYEES, asked)
 
 
-def tally(carried: Iterable[Carried], before: Iterable[Mapping[str, Any]] = ()) -> Tally:
-    """Return the totals carried forward: ``carried`` added to the totals ``listed`` before."""
-    total: Tally = {(each["why"], each["currency"]): [each["legs"], each["amount_minor"]] for each in before}
-    for each in carried:
-        counted = total.setdefault((each.why, each.leg.currency), [0, 0])
-        counted[0] += 1
-        counted[1] += each.leg.amount_minor
-    return total
+async def _legs(
+    connection: AsyncConnection, program: str, versions: Sequence[int], payees: Sequence[str]
+) -> Sequence[Leg]:
+    asked = {"program": program, "versions": list(versions), "payees": payees, "legs_max": _LEGS_OF_A_PAYEE}
+    return await typed_rows.read(connection, Leg, _LEGS, asked)
 
 
-def listed(total: Tally) -> list[dict[str, Any]]:
-    """Return the totals carried forward in the form of a cycle's summary."""
-    return [
-        {"why": why, "currency": currency, "legs": legs, "amount_minor": amount_minor}
-        for (why, currency), (legs, amount_minor) in sorted(total.items())
-    ]
+async def _hold(connection: AsyncConnection, cycle: UUID, payees: Sequence[str], legs: Sequence[Leg]) -> Cycle | None:
+    """Lock the referrals of legs, their payees and the cycle, in this order, and return the cycle.
+
+    Cancelling a leg takes its referral's lock: legs that are due under these locks stay due until the commit.
+    """
+    await connection.execute(_HOLD_REFERRALS, {"referrals": sorted({leg.referral_id for leg in legs})})
+    await deductions.hold_payees(connection, payees)
+    return await cycles.hold(connection, cycle)
 
 
-def _next(waiting: Sequence[Any]) -> list[str]:
-    """Return the payees of the next batch: until their legs reach the limit, and at least one payee."""
-    payees, legs = [], 0
-    for each in waiting:
-        payees.append(each.beneficiary)
-        legs += each.legs
-        if legs >= _LEGS_AT_ONCE:
-            break
-    return payees
-
-
-async def _plan(connection: AsyncConnection, cycle: Any, planned: PlannedPayout, now: datetime) -> None:
-    name = cycle_payout_id(cycle.id, planned.payee, planned.rail, planned.currency)
-    amount_minor = await deductions.plan(
+async def _plan(connection: AsyncConnection, cycle: Cycle, planned: Sequence[PlannedPayout], now: datetime) -> None:
+    """Save the payouts of a batch, with their deductions and legs. The caller holds their payees."""
+    if not planned:
+        return
+    named = {gathering.payout_of(cycle.id, payout): payout for payout in planned}
+    amounts = await deductions.plan_new(
         connection,
-        name,
-        payee=planned.payee,
-        rail=planned.rail,
-        currency=planned.currency,
-        legs=[leg.id for leg in planned.legs],
-        at=now,
+        [
+            Unsent(name, payout.payee, payout.rail, payout.currency, tuple(leg.id for leg in payout.legs))
+            for name, payout in named.items()
+        ],
+        now,
     )
-    body = cycle_request(name, planned.payee, amount_minor, planned.currency, planned.destination, cycle.program).body()
-    await connection.execute(
-        insert(_payouts).values(
-            id=name,
-            cycle_id=cycle.id,
-            payee=planned.payee,
-            rail=planned.rail,
-            amount_minor=amount_minor,
-            currency=planned.currency,
-            body=body,
-            body_hash=body_hash(body),
-            generation=1,
-            provider_key=provider_key(name, 1),
-            state=PayoutState.PLANNED,
-            created_at=now,
-            updated_at=now,
-        )
-    )
-    await connection.execute(_LINK, {"payout": name, "legs": [leg.id for leg in planned.legs]})
+    rows = [_row(cycle, name, payout, amounts[name], now) for name, payout in named.items()]
+    await connection.execute(insert(_payouts).values(rows))
+    links = [(name, leg.id) for name, payout in named.items() for leg in payout.legs]
+    await connection.execute(_LINK, {"payouts": [name for name, _ in links], "legs": [leg for _, leg in links]})
+
+
+def _row(cycle: Cycle, name: UUID, planned: PlannedPayout, amount_minor: int, now: datetime) -> Mapping[str, object]:
+    body = gathering.request_of(name, planned, amount_minor, cycle.program).body()
+    return {
+        "id": name,
+        "cycle_id": cycle.id,
+        "payee": planned.payee,
+        "rail": planned.rail,
+        "amount_minor": amount_minor,
+        "currency": planned.currency,
+        "body": body,
+        "body_hash": body_hash(body),
+        "generation": 1,
+        "provider_key": provider_key(name, 1),
+        "state": PayoutState.PLANNED,
+        "created_at": now,
+        "updated_at": now,
+    }
 
 
 _PAYEES: Final = text(
@@ -199,5 +182,6 @@ SELECT 1 FROM referral WHERE id = ANY(CAST(:referrals AS text[])) ORDER BY id FO
 """)
 
 _LINK: Final = text("""
-INSERT INTO payout_leg (payout_id, leg_id, live) SELECT :payout, unnest(CAST(:legs AS uuid[])), true
+INSERT INTO payout_leg (payout_id, leg_id, live)
+SELECT *, true FROM unnest(CAST(:payouts AS uuid[]), CAST(:legs AS uuid[]))
 """)

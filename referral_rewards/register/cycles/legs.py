@@ -5,17 +5,19 @@ referral's other reward was already sent, the leg goes to a person for review, i
 """
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import text, update
+from sqlalchemy import TextClause, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutRow
+from referral_rewards.domain.cycles.cycle import Cycle
 from referral_rewards.domain.cycles.grouping import cycle_request
+from referral_rewards.domain.payouts.payout import Leg, Payout, ReservedLeg
 from referral_rewards.domain.payouts.states import LegState, PaymentRequest, PayoutState, body_hash
+from referral_rewards.register import typed_rows
 from referral_rewards.register.cycles import rows as cycles
-from referral_rewards.register.cycles.gathering import minimum_of
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees.planning import plan_own
 
@@ -31,16 +33,16 @@ async def leave(connection: AsyncConnection, payout: UUID, leg: UUID, why: str, 
     The payout is planned again with its remaining legs. If none remain, or less than the minimum, it is cancelled and
     the remaining legs are due again. The caller holds the leg's referral.
     """
-    its = (await connection.execute(_PAYOUT, {"id": payout})).one()
-    await deductions.hold_payees(connection, [its.payee])
-    cycle = await cycles.share(connection, its.cycle_id)
-    its = (await connection.execute(_HOLD, {"id": payout})).one()
+    read = await _payout(connection, _PAYOUT, payout)
+    await deductions.hold_payees(connection, [read.payee])
+    cycle = None if read.cycle_id is None else await cycles.share(connection, read.cycle_id)
+    its = await _payout(connection, _HOLD, payout)
     if cycle is None or its.first_sent_at is not None or its.state not in _UNSENT:
         return False
     # Before the list is frozen the leg disappears from it; afterwards it stays listed, as one that left.
     gathering = cycle.frozen_at is None
     await connection.execute(_FORGET if gathering else _UNLINK, {"payout": payout, "leg": leg})
-    legs = (await connection.execute(_LEGS, {"id": payout})).all()
+    legs = await typed_rows.read(connection, Leg, _LEGS, {"id": payout})
     if not legs or await too_little(connection, cycle, its):
         await cancel(connection, its, why, at)
         if gathering:
@@ -60,9 +62,9 @@ async def leave(connection: AsyncConnection, payout: UUID, leg: UUID, why: str, 
     return True
 
 
-async def too_little(connection: AsyncConnection, cycle: Any, payout: Any) -> bool:
+async def too_little(connection: AsyncConnection, cycle: Cycle, payout: Payout) -> bool:
     """Return whether the rest of the cycle pays the payee less than the minimum and nothing of it was sent yet."""
-    minimum = minimum_of(cycle)
+    minimum = cycle.minimum
     if minimum is None:
         return False
     asked = {"cycle": cycle.id, "payee": payout.payee, "currency": payout.currency}
@@ -70,7 +72,7 @@ async def too_little(connection: AsyncConnection, cycle: Any, payout: Any) -> bo
     return not left.sent and minimum.missed_by(int(left.amount_minor), payout.currency)
 
 
-async def cancel(connection: AsyncConnection, payout: Any, why: str, at: datetime) -> None:
+async def cancel(connection: AsyncConnection, payout: Payout, why: str, at: datetime) -> None:
     """Cancel an unsent payout of a cycle; its legs are due again. The caller holds the payout."""
     await connection.execute(_UNLINK_ALL, {"payout": payout.id})
     await deductions.free(connection, payout.id)
@@ -79,7 +81,7 @@ async def cancel(connection: AsyncConnection, payout: Any, why: str, at: datetim
 
 
 async def set_aside(
-    connection: AsyncConnection, leg: Any, payout: UUID | None, round_: int, why: str, at: datetime
+    connection: AsyncConnection, leg: Leg, payout: UUID | None, round_: int, why: str, at: datetime
 ) -> None:
     """Send an unsent leg to a person for review, in a payout of its own instead of the cycle's.
 
@@ -92,11 +94,17 @@ async def set_aside(
     await plan_own(connection, leg, round_, PayoutState.MANUAL_REVIEW, why, at)
 
 
-def waits_for_a_cycle(leg: Any) -> bool:
+def waits_for_a_cycle(leg: ReservedLeg) -> bool:
     """Return whether a reserved leg is in an unsent payout of a cycle, or waits for the next cycle."""
     if leg.state != LegState.RESERVED:
         return False
     return leg.payout_id is None or (leg.cycle_id is not None and leg.first_sent_at is None)
+
+
+async def _payout(connection: AsyncConnection, statement: TextClause, payout: UUID) -> Payout:
+    found = await typed_rows.read_one(connection, Payout, statement, {"id": payout})
+    assert found is not None
+    return found
 
 
 async def _freeze(connection: AsyncConnection, payout: UUID, request: PaymentRequest) -> None:

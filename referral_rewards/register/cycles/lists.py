@@ -4,8 +4,9 @@ A leg that leaves its payout after the list was frozen stays listed, so that the
 less than its list, and never more.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -13,7 +14,36 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled, statement
 from referral_rewards.domain.cycles.grouping import ListDigest, line_of
+from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import AT_REST, PayoutState
+from referral_rewards.register import typed_rows
+
+
+@dataclass(frozen=True, slots=True)
+class CycleList:
+    """A cycle's current list: its digest, and totals by rail and currency: payouts, legs, and the amount to send."""
+
+    digest: str
+    totals: Sequence[Mapping[str, Any]]
+
+
+class _Line(NamedTuple):
+    id: UUID
+    payee: str
+    rail: str
+    currency: str
+    legs: tuple[UUID, ...]
+    amounts: tuple[int, ...]
+
+    @property
+    def digest(self) -> str:
+        return line_of(self.id, self.payee, self.rail, self.currency, zip(self.legs, self.amounts, strict=True))
+
+
+async def load(connection: AsyncConnection, cycle: UUID) -> CycleList:
+    """Return the cycle's current list."""
+    totals = [dict(row._mapping) for row in await connection.execute(_TOTALS, {"cycle": cycle})]
+    return CycleList(await digest_of(connection, cycle), totals)
 
 
 async def digest_of(connection: AsyncConnection, cycle: UUID) -> str:
@@ -21,7 +51,7 @@ async def digest_of(connection: AsyncConnection, cycle: UUID) -> str:
     return (await _read(connection, cycle))[0]
 
 
-async def lists(connection: AsyncConnection, payout: Any) -> bool:
+async def lists(connection: AsyncConnection, payout: Payout) -> bool:
     """Return whether a payout is on the frozen list of its cycle, exactly as its row says.
 
     Finance signs the digest of the whole list. The digest is computed once for each list, not for each payout.
@@ -34,8 +64,8 @@ async def lists(connection: AsyncConnection, payout: Any) -> bool:
         if len(_FROZEN) >= _FROZEN_MAX:
             _FROZEN.pop(next(iter(_FROZEN)))
         _FROZEN[digest] = lines
-    row = (await connection.execute(_LINE, {"payout": payout.id})).one_or_none()
-    return row is not None and _FROZEN[cycle.digest].get(payout.id) == _line(row)
+    line = await typed_rows.read_one(connection, _Line, _LINE, {"payout": payout.id})
+    return line is not None and _FROZEN[cycle.digest].get(payout.id) == line.digest
 
 
 #: A cache of lists' lines by digest. The digest covers every line, so an entry is never out of date.
@@ -46,18 +76,10 @@ _FROZEN_MAX: Final = 4
 async def _read(connection: AsyncConnection, cycle: UUID) -> tuple[str, Mapping[UUID, str]]:
     digest, lines = ListDigest(), {}
     async for row in await connection.stream(_LIST, {"cycle": cycle}):
-        lines[row.id] = _line(row)
-        digest.add(lines[row.id])
+        line = typed_rows.of(_Line, row)
+        lines[line.id] = line.digest
+        digest.add(line.digest)
     return digest.hexdigest(), lines
-
-
-def _line(row: Any) -> str:
-    return line_of(row.id, row.payee, row.rail, row.currency, zip(row.legs, row.amounts, strict=True))
-
-
-async def totals(connection: AsyncConnection, cycle: UUID) -> list[dict[str, Any]]:
-    """Return totals by rail and currency: the number of payouts and legs, and the amount to send."""
-    return [dict(row._mapping) for row in await connection.execute(_TOTALS, {"cycle": cycle})]
 
 
 async def outcome(connection: AsyncConnection, cycle: UUID) -> list[dict[str, Any]]:

@@ -1,10 +1,9 @@
 """Open payout cycles on their day, load and save their rows, and read the decisions on them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import date, datetime
-from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text, update
@@ -13,14 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutCycleRow
 from models.statuses import spelled
-from referral_rewards.domain.cycles.authority import CycleAuthority, authority
+from referral_rewards.domain.cycles.authority import CycleAuthority
+from referral_rewards.domain.cycles.cycle import Cycle, CycleFile
 from referral_rewards.domain.cycles.grouping import Minimum, cycle_id, latest_due, opens_at
 from referral_rewards.domain.cycles.states import CycleState
+from referral_rewards.domain.cycles.steps import Change
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.payouts.states import AT_REST
 from referral_rewards.domain.programs.terms import PayoutCycle, Terms
-from referral_rewards.register import outbox, programs
+from referral_rewards.register import outbox, programs, typed_rows
 from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.queue import projection as queue
@@ -107,49 +109,58 @@ async def open_early(connection: AsyncConnection, program: str, now: datetime) -
     return cycle_id(program, due_on), opened is None
 
 
-async def row(connection: AsyncConnection, cycle: UUID) -> Any | None:
-    """Return the cycle's row without a lock."""
-    return (await connection.execute(_ROW, {"id": cycle})).one_or_none()
+async def row(connection: AsyncConnection, cycle: UUID) -> Cycle | None:
+    """Return the cycle without a lock."""
+    return await typed_rows.read_one(connection, Cycle, _ROW, {"id": cycle})
 
 
-async def hold(connection: AsyncConnection, cycle: UUID) -> Any | None:
-    """Return the cycle's row, locked until the transaction ends. Lock it after referrals and before payouts."""
-    return (await connection.execute(_HOLD, {"id": cycle})).one_or_none()
+async def hold(connection: AsyncConnection, cycle: UUID) -> Cycle | None:
+    """Return the cycle, locked until the transaction ends. Lock it after referrals and before payouts."""
+    return await typed_rows.read_one(connection, Cycle, _HOLD, {"id": cycle})
 
 
-async def share(connection: AsyncConnection, cycle: UUID) -> Any | None:
-    """Return the cycle's row under a shared lock, so that nothing is decided on it until the transaction ends."""
-    return (await connection.execute(_SHARE, {"id": cycle})).one_or_none()
+async def share(connection: AsyncConnection, cycle: UUID) -> Cycle | None:
+    """Return the cycle under a shared lock, so that nothing is decided on it until the transaction ends."""
+    return await typed_rows.read_one(connection, Cycle, _SHARE, {"id": cycle})
 
 
-async def write(connection: AsyncConnection, cycle: UUID, now: datetime, **values: Any) -> None:
-    """Save values to the cycle's row. The caller holds it."""
-    await connection.execute(update(_table).where(_table.c.id == cycle).values(**values, updated_at=now))
-    if "state" in values:
-        await queue.keep_cycle(connection, cycle)
+async def load(connection: AsyncConnection, cycle: UUID, keys: KeyRing) -> CycleFile | None:
+    """Return the cycle with the decisions on it; None if there is no such cycle.
+
+    It is read in one statement. What is to be true until the commit is read once the cycle is held.
+    """
+    found = (await connection.execute(_FILE, {"id": cycle})).one_or_none()
+    if found is None:
+        return None
+    made, _ = decisions.verified(found.made, keys)
+    return CycleFile(typed_rows.of(Cycle, found), made, frozenset(found.barred))
+
+
+async def decided(connection: AsyncConnection, cycle: Cycle, keys: KeyRing) -> CycleAuthority:
+    """Return what people decided on the cycle."""
+    found = (await connection.execute(_MADE, {"id": cycle.id})).one()
+    made, _ = decisions.verified(found.made, keys)
+    return CycleFile(cycle, made, frozenset(found.barred)).decided
+
+
+async def save(connection: AsyncConnection, before: Cycle, change: Change, now: datetime) -> None:
+    """Save what a step changed. The caller holds the cycle.
+
+    ``updated_at`` is raised even if nothing changed, so that the sweep does not wake the cycle.
+    """
+    after = change.cycle
+    changed = {
+        each.name: new for each in fields(Cycle) if (new := getattr(after, each.name)) != getattr(before, each.name)
+    }
+    await connection.execute(update(_table).where(_table.c.id == before.id).values({**changed, "updated_at": now}))
+    if after.state is not before.state:
+        await queue.keep_cycle(connection, before.id)
+    await effects.record(connection, change.applied, "applied", now, "carried out")
 
 
 async def wake_once_over(connection: AsyncConnection, cycle: UUID) -> None:
     """Wake a cycle's workflow if all its payouts are at rest."""
     await connection.execute(_WAKE_ONCE_OVER, {"cycle": cycle})
-
-
-async def decided(connection: AsyncConnection, cycle: Any, keys: KeyRing) -> CycleAuthority:
-    """Return what people decided on the cycle; ``cycle`` is its row."""
-    made = await decisions.on_subject(connection, cycle.id, keys)
-    stands = authority(cycle.id, cycle.digest, [each.signoff for each in made])
-    if stands.released_by is not None and await decisions.barred(connection, [stands.released_by]):
-        return replace(stands, barred=True)
-    return stands
-
-
-async def note_applied(connection: AsyncConnection, cycle: Any, keys: KeyRing, now: datetime) -> None:
-    """Record which decisions on the cycle were carried out."""
-    made = await decisions.on_subject(connection, cycle.id, keys)
-    signoffs = [each.signoff for each in made]
-    turns = [authority(cycle.id, cycle.digest, signoffs[:count]).turn for count in range(len(made) + 1)]
-    applied = [each.id for each, (before, after) in zip(made, pairwise(turns), strict=True) if after > before]
-    await decisions.record_effect(connection, applied, "applied", now, "carried out")
 
 
 async def _open(connection: AsyncConnection, its: Timing, due_on: date, now: datetime) -> UUID | None:
@@ -204,6 +215,20 @@ _WAKE_ONCE_OVER: Final = text(
 )
 
 _ROW: Final = text("SELECT * FROM payout_cycle WHERE id = :id")
+
+_DECISIONS: Final = f"""
+(
+    SELECT coalesce(json_agg(linked ORDER BY linked.seq), '[]')
+    FROM ({decisions.LINKED} WHERE d.claim_id = :id) AS linked
+) AS made, ARRAY(
+    SELECT u.name FROM app_user u
+    WHERE u.barred_at IS NOT NULL AND u.name IN (SELECT d.username FROM decision d WHERE d.claim_id = :id)
+) AS barred
+"""  # noqa: S608 (a query of ours)
+
+_MADE: Final = text(f"SELECT {_DECISIONS}")
+
+_FILE: Final = text(f"SELECT c.*, {_DECISIONS} FROM payout_cycle c WHERE c.id = :id")  # noqa: S608 (a query of ours)
 
 _HOLD: Final = text("SELECT * FROM payout_cycle WHERE id = :id FOR UPDATE")
 

@@ -6,12 +6,13 @@ leaves the payout; the other legs stay.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
-from referral_rewards.domain.cycles.grouping import cycle_id
+from referral_rewards.domain.cycles.cycle import Cycle
+from referral_rewards.domain.payouts.payout import Leg, Payout
 from referral_rewards.domain.payouts.states import UNSENT, PayoutState
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register import outbox
@@ -22,6 +23,7 @@ from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payees import deductions, tax_holds
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.rows import Referral
 
 _P = PayoutState
 #: How long a payout that was sent before waits before it looks again whether its stopped cycle was resumed.
@@ -31,7 +33,7 @@ _WHILE_STOPPED: Final = timedelta(minutes=10)
 Wait = tuple[PayoutState, str, timedelta | None]
 
 
-async def hold(connection: AsyncConnection, payout: Any) -> Any | None:
+async def hold(connection: AsyncConnection, payout: Payout) -> Cycle | None:
     """Return the payout's cycle under a shared lock; None if the payout belongs to a referral.
 
     Lock it after the referrals' rows and before the payout's.
@@ -43,13 +45,13 @@ async def hold(connection: AsyncConnection, payout: Any) -> Any | None:
 
 
 async def wait(
-    connection: AsyncConnection, payout: Any, cycle: Any | None, now: datetime, keys: KeyRing
+    connection: AsyncConnection, payout: Payout, cycle: Cycle | None, now: datetime, keys: KeyRing
 ) -> Wait | None:
     """Return why the cycle does not let the payout be sent now; None if it may be. The caller holds the payout."""
     if payout.cycle_id is None:
         return None
     state = PayoutState(payout.state)
-    if cycle is None or cycle.id != cycle_id(cycle.program, cycle.due_on):
+    if cycle is None or not cycle.well_named:
         return await _back(connection, payout, "there is no such cycle", now)
     decided = await cycles.decided(connection, cycle, keys)
     if not decided.may_pay:
@@ -67,7 +69,7 @@ async def wait(
 
 
 async def drop(
-    connection: AsyncConnection, referral: Any, legs: Sequence[Any], payout: Any, why: str, now: datetime
+    connection: AsyncConnection, referral: Referral, legs: Sequence[Leg], payout: Payout, why: str, now: datetime
 ) -> None:
     """Take a referral's legs out of an unsent payout, because their claim changed after its approval.
 
@@ -94,7 +96,7 @@ def _why_not(released_by: str | None, *, stopped: bool) -> str:
     return f"{released_by}, who released its cycle, was barred since; another person must stop and resume it"
 
 
-async def _back(connection: AsyncConnection, payout: Any, why: str, now: datetime) -> Wait:
+async def _back(connection: AsyncConnection, payout: Payout, why: str, now: datetime) -> Wait:
     """Put an unsent payout back to planned, where it waits for its cycle."""
     await connection.execute(_BACK, {"id": payout.id, "why": why, "at": now})
     return _P.PLANNED, why, None

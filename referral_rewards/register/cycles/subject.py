@@ -2,17 +2,19 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.cycles import authority as cycle_authority
+from referral_rewards.domain.cycles.cycle import Cycle
 from referral_rewards.domain.decisions.decision import Asked, Decision, Made
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.register import marks, outbox
+from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
@@ -38,7 +40,7 @@ async def shown(connection: AsyncConnection, cycle: UUID, keys: KeyRing) -> ActS
     Raises:
         NotFound: if there is no such cycle.
     """
-    row = (await connection.execute(_ROW, {"id": cycle})).one_or_none()
+    row = await cycles.row(connection, cycle)
     if row is None:
         raise NotFound("payout cycle", str(cycle))
     return await _subject(connection, row, keys)
@@ -62,7 +64,7 @@ async def _wake(connection: AsyncConnection, decision: Decision, now: datetime) 
     await outbox.enqueue(connection, WakeupKind.CYCLE_DUE, str(cycle), cycle)
 
 
-async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSubject:
+async def _subject(connection: AsyncConnection, row: Cycle, keys: KeyRing) -> ActSubject:
     """Build the subject. Its parties, who may not decide, are all payees of the cycle, by any known mark."""
     return ActSubject(
         SubjectKind.CYCLE,
@@ -78,7 +80,3 @@ async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActS
 
 
 _LOCK: Final = text("SELECT 1 FROM payout_cycle WHERE id = :id FOR UPDATE")
-
-_ROW: Final = text("""
-    SELECT * FROM payout_cycle WHERE id = :id
-""")

@@ -1,47 +1,36 @@
 """The chain of decisions: append-only, hashed and signed (SPEC §6). Only the API appends; any process can verify."""
 
-import hashlib
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, select, text
+from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import DecisionEffect, DecisionHead
-from referral_rewards.domain.claims.approval import DecisionKind
-from referral_rewards.domain.decisions.act_kinds import MoneyAct
-from referral_rewards.domain.decisions.decision import Decision, Kind, Made, NewDecision
-from referral_rewards.domain.programs.terms import Role
-from referral_rewards.register import outgoing_events
-from referral_rewards.register.decisions import messages
+from models import DecisionHead
+from referral_rewards.domain.decisions.decision import Decision, Made, NewDecision
+from referral_rewards.register import outgoing_events, typed_rows
+from referral_rewards.register.decisions import messages, signed
+from referral_rewards.register.decisions.signed import SignedDecision, stored
 from referral_rewards.register.decisions.signing import KeyRing, Signer
-from referral_rewards.register.locks import Lock, array, dump, lock
+from referral_rewards.register.locks import Lock, array, lock
 
 __all__ = [
     "Decision",
     "NewDecision",
     "append",
-    "barred",
     "chain_problems",
-    "effects",
     "end_problem",
     "history_of",
     "history_of_referral",
     "on_referral",
     "on_referrals",
     "on_subject",
-    "people",
-    "record_effect",
-    "standing",
 ]
 
 _BEGINNING: Final = "0" * 64
-_MONEY_ACTS: Final = frozenset(act.value for act in MoneyAct)
 
 
 async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) -> Decision:
@@ -65,72 +54,18 @@ async def append(connection: AsyncConnection, new: NewDecision, signer: Signer) 
         decided_at=new.decided_at,
         details=new.details,
     )
-    await connection.execute(_APPEND, _row(decision, new.note, last.hash or _BEGINNING, signer))
+    await connection.execute(_APPEND, stored(decision, new.note, last.hash or _BEGINNING, signer))
     return decision
 
 
-@dataclass(frozen=True, slots=True)
-class _Signed:
-    """A decision's row as anybody may have written it, with the hash of an earlier row that it links to."""
-
-    seq: int
-    id: UUID
-    referral_id: str
-    claim_id: UUID
-    digest: str
-    kind: str
-    username: str
-    roles: tuple[str, ...]
-    reason: str
-    note_commitment: str
-    details: Any
-    decided_at: datetime
-    previous_hash: str
-    hash: str
-    key_id: str
-    signature: str
-    linked_hash: str | None
-
-
-_SIGNED: Final = TypeAdapter(tuple[_Signed, ...])
-
-
-def _row(decision: Decision, note: str, previous: str, signer: Signer) -> dict[str, Any]:
-    """Return what is stored of a decision that follows the one with the hash ``previous``, with its signatures."""
-    salt, body = os.urandom(16), {"note": note}
-    commitment = hashlib.sha256(salt + messages.canonical(body)).hexdigest()
-    message = messages.of_decision(decision, commitment, previous, signer.key_id)
-    hashed = hashlib.sha256(message).hexdigest()
-    return {
-        "seq": decision.seq,
-        "id": decision.id,
-        "referral": decision.referral,
-        "claim_id": decision.claim_id,
-        "digest": decision.digest,
-        "kind": decision.kind,
-        "username": decision.user,
-        "roles": sorted(decision.roles),
-        "reason": decision.reason,
-        "details": None if decision.details is None else dump(dict(decision.details)),
-        "at": decision.decided_at,
-        "body": dump(body),
-        "salt": salt,
-        "commitment": commitment,
-        "previous_hash": previous,
-        "hash": hashed,
-        "key_id": signer.key_id,
-        "signature": signer.sign(message),
-        "head_signature": signer.sign(messages.of_head(decision.seq, hashed)),
-        "event": "decision.recorded",
-        "occasion": f"decision:{decision.id}",
-    }
+_SIGNED: Final = TypeAdapter(tuple[SignedDecision, ...])
 
 
 async def on_referral(
     connection: AsyncConnection, referral: str, keys: KeyRing
 ) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
     """Return the referral's verified decisions, oldest first, and the ids of rows that do not verify."""
-    return _sorted_out(await connection.execute(_IN_CHAIN, {"referrals": array([referral])}), keys)
+    return _sorted_out(await _read(connection, _IN_CHAIN, {"referrals": array([referral])}), keys)
 
 
 def verified(documents: Sequence[Mapping[str, Any]], keys: KeyRing) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
@@ -138,10 +73,10 @@ def verified(documents: Sequence[Mapping[str, Any]], keys: KeyRing) -> tuple[tup
     return _sorted_out(_SIGNED.validate_python(documents), keys)
 
 
-def _sorted_out(rows: Iterable[_Signed | Row[Any]], keys: KeyRing) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
+def _sorted_out(rows: Iterable[SignedDecision], keys: KeyRing) -> tuple[tuple[Decision, ...], tuple[UUID, ...]]:
     genuine, forged = [], []
     for row in rows:
-        decision = _verified(row, keys)
+        decision = signed.verified(row, keys)
         if decision is None:
             forged.append(row.id)
         else:
@@ -151,18 +86,18 @@ def _sorted_out(rows: Iterable[_Signed | Row[Any]], keys: KeyRing) -> tuple[tupl
 
 async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) -> tuple[Decision, ...]:
     """Return the verified decisions on a payout, a clawback case or a cycle, oldest first."""
-    rows = await connection.execute(_ON_SUBJECT, {"subject": subject})
-    return tuple(decision for row in rows if (decision := _verified(row, keys)) is not None)
+    rows = await _read(connection, _ON_SUBJECT, {"subject": subject})
+    return tuple(decision for row in rows if (decision := signed.verified(row, keys)) is not None)
 
 
 async def history_of_referral(connection: AsyncConnection, referral: str, keys: KeyRing) -> tuple[Made, ...]:
     """Return the verified decisions on a referral with what is known of each now, oldest first."""
-    return _made(await connection.execute(_HISTORY_OF_REFERRAL, {"referral": referral}), keys)
+    return await _history(connection, _HISTORY_OF_REFERRAL, {"referral": referral}, keys)
 
 
 async def history_of(connection: AsyncConnection, subjects: Collection[UUID], keys: KeyRing) -> tuple[Made, ...]:
     """Return the verified decisions on these payouts, clawback cases or cycles, like `history_of_referral`."""
-    return _made(await connection.execute(_HISTORY, {"subjects": list(subjects)}), keys)
+    return await _history(connection, _HISTORY, {"subjects": list(subjects)}, keys)
 
 
 async def on_referrals(
@@ -171,8 +106,8 @@ async def on_referrals(
     """Return the verified decisions on some referrals, by referral, oldest first."""
     made: dict[str, list[Decision]] = {}
     if referrals:
-        for row in await connection.execute(_IN_CHAIN, {"referrals": array(sorted(referrals))}):
-            if (decision := _verified(row, keys)) is not None:
+        for row in await _read(connection, _IN_CHAIN, {"referrals": array(sorted(referrals))}):
+            if (decision := signed.verified(row, keys)) is not None:
                 made.setdefault(decision.referral, []).append(decision)
     return made
 
@@ -184,12 +119,13 @@ async def chain_problems(connection: AsyncConnection, keys: KeyRing) -> list[str
     end = (0, _BEGINNING)
     disbelieved: set[str] = set()
     rows = await connection.stream(text("SELECT *, previous_hash AS linked_hash FROM decision ORDER BY seq"))
-    async for row in rows:
+    async for found in rows:
+        row = typed_rows.of(SignedDecision, found)
         seq += 1
         if row.seq != seq:
             problems.append(f"decision {seq} is missing: the next one on record is {row.seq}")
             seq = row.seq
-        if _verified(row, keys) is None:
+        if signed.verified(row, keys) is None:
             problems.append(f"decision {row.seq} ({row.id}) carries no signature that we believe")
             disbelieved.add(row.hash)
             continue
@@ -235,86 +171,31 @@ def end_problem(end: End | None, since: int, keys: KeyRing) -> str | None:
     return None
 
 
-async def record_effect(
-    connection: AsyncConnection, decisions: Sequence[UUID], effect: str, at: datetime, why: str
-) -> None:
-    """Record the effect of decisions. Repeating the call changes nothing."""
-    if decisions:
-        noted = {"ids": [str(each) for each in decisions], "effect": effect, "at": at, "why": why}
-        await connection.execute(_NOTE_EFFECT, noted)
+class _Known(NamedTuple):
+    """What is known now of a decision on record."""
+
+    note: str | None
+    effects: tuple[str, ...]
+    barred: bool
+    marks: tuple[str, ...]
 
 
-async def standing(connection: AsyncConnection, made: Sequence[Decision]) -> tuple[Decision, ...]:
-    """Return the decisions without void approvals and without approvals by users who were barred since.
-
-    A void approval stays void. A denial or a hold can't be voided, because voiding is not signed.
-    """
-    approvals = [decision.id for decision in made if decision.kind is DecisionKind.APPROVE]
-    void = {noted.decision_id for noted in await effects(connection, approvals) if noted.effect == "void"}
-    out = await barred(connection, {decision.user for decision in made if decision.kind is DecisionKind.APPROVE})
-    return counting(made, void, out)
+async def _read(
+    connection: AsyncConnection, statement: TextClause, asked: Mapping[str, object]
+) -> Sequence[SignedDecision]:
+    return await typed_rows.read(connection, SignedDecision, statement, asked)
 
 
-def counting(made: Iterable[Decision], void: Collection[UUID], barred: Collection[str]) -> tuple[Decision, ...]:
-    """Return the decisions without approvals that are ``void`` or by users who are ``barred``; see `standing`."""
-    return tuple(d for d in made if d.kind is not DecisionKind.APPROVE or not (d.id in void or d.user in barred))
-
-
-async def barred(connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
-    """Return those of the users who are barred."""
-    return frozenset(name for name, out in (await people(connection, names)).items() if out) if names else frozenset()
-
-
-async def people(connection: AsyncConnection, names: Collection[str]) -> Mapping[str, bool]:
-    """Return the names that belong to a user, each with whether that user is barred."""
-    rows = await connection.execute(_PEOPLE, {"names": sorted(names)})
-    return {row.name: row.barred for row in rows}
-
-
-async def effects(connection: AsyncConnection, decisions: Sequence[UUID]) -> list[Any]:
-    """Return the recorded effects of decisions, oldest first."""
-    table = DecisionEffect.__table__  # type: ignore[attr-defined]
-    found = await connection.execute(select(table).where(table.c.decision_id.in_(decisions)).order_by(table.c.at))
-    return list(found)
-
-
-def _verified(row: _Signed | Row[Any], keys: KeyRing) -> Decision | None:
-    """Return the decision in a row if it links to an earlier row and a trusted key signed it; else None."""
-    try:
-        decision = Decision(
-            seq=row.seq,
-            id=row.id,
-            referral=row.referral_id,
-            claim_id=row.claim_id,
-            digest=row.digest,
-            kind=_kind(row.kind),
-            user=row.username,
-            roles=frozenset(Role(role) for role in row.roles),
-            reason=row.reason,
-            decided_at=row.decided_at,
-            details=row.details,
-        )
-    except ValueError:
-        return None
-    message = messages.of_decision(decision, row.note_commitment, row.previous_hash, row.key_id)
-    genuine = (
-        row.previous_hash == row.linked_hash
-        and hashlib.sha256(message).hexdigest() == row.hash
-        and keys.verifies(row.key_id, message, row.signature)
-    )
-    return decision if genuine else None
-
-
-def _made(rows: Iterable[Any], keys: KeyRing) -> tuple[Made, ...]:
+async def _history(
+    connection: AsyncConnection, statement: TextClause, asked: Mapping[str, object], keys: KeyRing
+) -> tuple[Made, ...]:
+    found = (await connection.execute(statement, dict(asked))).all()
+    rows = zip(typed_rows.each_of(SignedDecision, found), typed_rows.each_of(_Known, found), strict=True)
     return tuple(
-        Made(decision, row.note, frozenset(row.effects), row.barred, frozenset(row.marks))
-        for row in rows
-        if (decision := _verified(row, keys)) is not None
+        Made(decision, known.note, frozenset(known.effects), known.barred, frozenset(known.marks))
+        for row, known in rows
+        if (decision := signed.verified(row, keys)) is not None
     )
-
-
-def _kind(name: str) -> Kind:
-    return MoneyAct(name) if name in _MONEY_ACTS else DecisionKind(name)
 
 
 # Each row with the hash that it links to, if an earlier row has it. A row out of order does not verify, and a forged
@@ -343,10 +224,6 @@ _IN_CHAIN: Final = text(LINKED + "WHERE d.referral_id = ANY(CAST(:referrals AS t
 
 _ON_SUBJECT: Final = text(LINKED + "WHERE d.claim_id = :subject ORDER BY d.seq")
 
-_PEOPLE: Final = text("""
-SELECT name, barred_at IS NOT NULL AS barred FROM app_user WHERE name = ANY(CAST(:names AS text[]))
-""")
-
 _LAST: Final = text("""
 SELECT (SELECT coalesce(max(seq), 0) FROM decision) AS seq, (SELECT hash FROM decision_head) AS hash
 """)
@@ -366,11 +243,6 @@ noted AS (
     ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, key_id = excluded.key_id,
                                    signature = excluded.signature
 )""")
-
-_NOTE_EFFECT: Final = text("""
-INSERT INTO decision_effect (decision_id, effect, at, why)
-SELECT id, :effect, :at, :why FROM unnest(CAST(:ids AS uuid[])) AS decided(id) ON CONFLICT DO NOTHING
-""")
 
 #: The document of `End`. It counts from each decision on the ``:referrals``, and reads no part of the chain twice.
 END: Final = """(

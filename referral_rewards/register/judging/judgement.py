@@ -22,7 +22,7 @@ from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, Re
 from referral_rewards.register import constraints
 from referral_rewards.register.claims import dossier, moves, reservations
 from referral_rewards.register.claims.assembly import build_claim, to_the_point
-from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.judging import loading, verdicts
@@ -227,9 +227,9 @@ class Judgement:
                     await reservations.reserve(connection, case, claim, case.row.claim_id, approvals)
             except IntegrityError as error:
                 why = constraints.meaning(error, reservations.VOIDED_BY)
-                await decisions.record_effect(connection, approvals, "void", case.now, why)
+                await effects.record(connection, approvals, "void", case.now, why)
                 return await verdicts.write(connection, case, _S.IN_REVIEW)
-            await decisions.record_effect(connection, approvals, "applied", case.now, "reserved")
+            await effects.record(connection, approvals, "applied", case.now, "reserved")
             # One decision settles an attribution dispute: from now on the rivals count as they stood at that time.
             settled = {rival.referral: rival.core_digest for rival in attribution.competitors(gathered)}
             seen = [
@@ -247,7 +247,7 @@ class Judgement:
             )
         if again.digest == claim.digest:
             # There is nothing to pay, or no one to pay it to: an approval changes nothing.
-            await decisions.record_effect(connection, approvals, "void", case.now, "the claim has no payable leg")
+            await effects.record(connection, approvals, "void", case.now, "the claim has no payable leg")
             return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, claim)
         case = await self._put_forward(connection, case, file, again, gathered)
         if again.denial is not None and case.row.round == 1:
@@ -259,12 +259,12 @@ class Judgement:
 
         They are recorded, so that earlier approvals of a barred user stay void even after the user is admitted again.
         """
-        await decisions.record_effect(connection, file.forged, "forged", case.now, "no signature that we believe")
+        await effects.record(connection, file.forged, "forged", case.now, "no signature that we believe")
         approvals = [each for each in file.of_claim(case.row.claim_id) if each.kind is DecisionKind.APPROVE]
         for decision in approvals:
             if decision.user in file.barred and decision.id not in file.void:
                 why = f"{decision.user} was barred since"
-                await decisions.record_effect(connection, [decision.id], "void", case.now, why)
+                await effects.record(connection, [decision.id], "void", case.now, why)
 
     async def _cancel(self, connection: AsyncConnection, case: Case, file: CaseFile, why: str) -> None:
         """Cancel the referral's reservations. Without a leg when it was loaded there is none now either."""
@@ -278,7 +278,7 @@ class Judgement:
             await notices.take_back_approval(connection, case)
             await self._note_what_is_void(connection, case, file)
             made = file.counting(case.row.claim_id)
-            await decisions.record_effect(connection, [decision.id for decision in made], "void", case.now, why)
+            await effects.record(connection, [decision.id for decision in made], "void", case.now, why)
 
     async def _reopened(self, connection: AsyncConnection, file: CaseFile, now: datetime) -> Referral | None:
         """Begin the next round if a valid decision reopens exactly this closing, and return the row; else None."""
@@ -289,7 +289,7 @@ class Judgement:
         found = [d for d in file.decisions if d.kind is DecisionKind.REOPEN and d.digest == digest]
         if not found:
             return None
-        await decisions.record_effect(connection, [d.id for d in found], "applied", now, "reopened")
+        await effects.record(connection, [d.id for d in found], "applied", now, "reopened")
         await referrals.relisten(connection, row.id)
         return await referrals.write(
             connection,

@@ -14,9 +14,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.decisions.decision import counting
+from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import reservations
-from referral_rewards.register.claims.reservations import StandingLeg
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
@@ -45,7 +46,7 @@ class CaseFile:
     forged: tuple[UUID, ...]
     void: frozenset[UUID]
     barred: frozenset[str]
-    legs: tuple[StandingLeg, ...]
+    legs: tuple[ReservedLeg, ...]
 
     def case(self, now: datetime) -> Case | None:
         """Return the case on all facts; None if no fact has begun it, or no terms were in force then."""
@@ -57,7 +58,7 @@ class CaseFile:
 
     def counting(self, claim: UUID | None) -> tuple[Decision, ...]:
         """Return the decisions on a claim that count: no void approvals, and none by users who were barred since."""
-        return decisions.counting(self.of_claim(claim), self.void, self.barred)
+        return counting(self.of_claim(claim), self.void, self.barred)
 
     def reward_claim(self) -> RewardClaim:
         """Return the current claim."""

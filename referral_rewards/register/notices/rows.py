@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
 from sqlalchemy import text
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.notices.contact import NoticeState
+from referral_rewards.register import typed_rows
 from referral_rewards.register.locks import dump
 
 _NAMESPACE: Final = UUID("6f1c2b7e-0e4c-5a4b-9b52-5d2f0c9e7a31")
@@ -80,23 +81,40 @@ async def plan(connection: AsyncConnection, planned: Iterable[Planned], at: date
         await connection.execute(_PLAN, {"rows": dump(rows), "at": at})
 
 
-async def claim(connection: AsyncConnection, now: datetime, *, lease: timedelta, limit: int) -> Sequence[Any]:
+class Notice(NamedTuple):
+    """A claimed message, as `models.Notice` describes it."""
+
+    id: UUID
+    referral_id: str
+    program: str
+    template: str
+    audience: str
+    recipient: str
+    channel: str
+    occasion: str
+    planned_at: datetime
+    attempts: int
+
+
+async def claim(connection: AsyncConnection, now: datetime, *, lease: timedelta, limit: int) -> Sequence[Notice]:
     """Claim due messages that no other sender holds. They are the caller's for ``lease`` and then due again.
 
     The caller commits before it sends anything, so a crash only delays the message by the lease.
     """
     asked = {"now": now, "until": now + lease, "limit": limit}
-    return (await connection.execute(_CLAIM, asked)).all()
+    return await typed_rows.read(connection, Notice, _CLAIM, asked)
 
 
-async def settle(connection: AsyncConnection, notice: Any, state: NoticeState, why: str | None, at: datetime) -> bool:
+async def settle(
+    connection: AsyncConnection, notice: Notice, state: NoticeState, why: str | None, at: datetime
+) -> bool:
     """Record the final outcome of a message; False if its lease expired and another sender has claimed it."""
     asked = {"id": notice.id, "attempts": notice.attempts, "state": state, "why": why, "at": at}
     return (await connection.execute(_SETTLE, asked)).scalar_one_or_none() is not None
 
 
 async def put_off(
-    connection: AsyncConnection, notice: Any, until: datetime, why: str | None, *, state: NoticeState, tried: bool
+    connection: AsyncConnection, notice: Notice, until: datetime, why: str | None, *, state: NoticeState, tried: bool
 ) -> bool:
     """Postpone a message. The attempt counts only if it was ``tried``. Returns False as in `settle`."""
     asked = {"id": notice.id, "attempts": notice.attempts, "until": until, "why": why, "state": state}

@@ -1,6 +1,6 @@
 """Secret links to status pages: create, open and revoke them."""
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,6 +9,7 @@ from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.notices import status_links
 from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.rows import Referral
 
 
 class NoSuchLink(NotFound):
@@ -25,12 +26,12 @@ PURPOSE: Final = "status links"
 _NEVER: Final = 0
 
 
-def path(key: bytes, row: Any, side: Side) -> str:
+def path(key: bytes, row: Referral, side: Side) -> str:
     """Return the URL path of one side's status page."""
     return f"/status/{status_links.token(key, row.id, side, _generation(row, side))}"
 
 
-async def opened(connection: AsyncConnection, key: bytes, token: str) -> tuple[Any, Side]:
+async def opened(connection: AsyncConnection, key: bytes, token: str) -> tuple[Referral, Side]:
     """Return the referral's row and the side that a link belongs to.
 
     Raises:
@@ -56,7 +57,7 @@ async def revoke(connection: AsyncConnection, referral: str, side: Side) -> None
         raise NotFound("referral", referral)
 
 
-def _generation(row: Any, side: Side) -> int:
+def _generation(row: Referral, side: Side) -> int:
     return int(row.referrer_link if side is Side.REFERRER else row.referee_link)
 
 

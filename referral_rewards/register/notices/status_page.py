@@ -13,6 +13,7 @@ from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.locks import Lock, lock
+from referral_rewards.register.referrals.rows import Referral
 
 #: The source of facts that come from status pages.
 SOURCE: Final = "status-page"
@@ -25,7 +26,7 @@ _APPEALS_MAX: Final = 3
 
 
 async def appeal(
-    connection: AsyncConnection, intake: Intake, row: Any, side: Side, *, why: str, form: str, now: datetime
+    connection: AsyncConnection, intake: Intake, row: Referral, side: Side, *, why: str, form: str, now: datetime
 ) -> None:
     """Record an appeal, once for each ``form``: if it is sent twice, the first one counts.
 
@@ -53,7 +54,9 @@ async def appeal(
     await _record(connection, intake, FactType.REFERRAL_APPEALED, name, data, now)
 
 
-async def rate(connection: AsyncConnection, intake: Intake, row: Any, side: Side, *, score: str, now: datetime) -> None:
+async def rate(
+    connection: AsyncConnection, intake: Intake, row: Referral, side: Side, *, score: str, now: datetime
+) -> None:
     """Record a satisfaction rating from 1 to 5, once for each side; the first one counts.
 
     Raises:

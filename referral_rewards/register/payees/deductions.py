@@ -7,27 +7,26 @@ freed when the payout is cancelled or planned again.
 """
 
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
+from referral_rewards.domain.books.deductions import Gross, Lowered, OpenOffset, Part, by_regime, each_lowered
 from referral_rewards.domain.books.ledger import Deduction, DeductionKind
-from referral_rewards.domain.clawbacks.states import OFFSETS, ClawbackKind, ClawbackState, takes_of_offset
-from referral_rewards.domain.payees import tax_thresholds
-from referral_rewards.domain.payouts import rail_catalogue
+from referral_rewards.domain.clawbacks.states import OFFSETS, ClawbackKind, ClawbackState
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.clawbacks import reversals as clawback_authority
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import Lock, lock_all
+from referral_rewards.register.payees import rows as payee_rows
 from referral_rewards.register.payees import withholding
 from referral_rewards.register.payees.rows import Heard
-from referral_rewards.register.payees.withholding import Part
 
 #: The number of locks that payees share, taken in ascending order: one file may concern very many payees.
 _PAYEE_LOCKS: Final = 64
@@ -37,6 +36,16 @@ async def hold_payees(connection: AsyncConnection, payees: Iterable[str]) -> Non
     """Lock the deductions of these payees until the transaction ends. Call it once with all payees it plans for."""
     numbers = sorted({zlib.crc32(payee.encode()) % _PAYEE_LOCKS for payee in payees})
     await lock_all(connection, Lock.PAYEE, map(str, numbers))
+
+
+class Unsent(NamedTuple):
+    """A payout to plan, with the ids of all legs that it pays."""
+
+    id: UUID
+    payee: str
+    rail: str
+    currency: str
+    legs: tuple[UUID, ...]
 
 
 async def plan(
@@ -55,18 +64,31 @@ async def plan(
     The caller holds the payee (`hold_payees`) and freezes the amount in the payout's body.
     """
     await free(connection, payout)
-    left_minor = 0
-    for regime, gross_minor, percent in await withholding.of_legs(connection, payee, legs, at):
-        withheld_minor = tax_thresholds.withheld(gross_minor, percent, rail_catalogue.step_minor(rail, currency))
-        if withheld_minor > 0:
-            await _keep(connection, payout, DeductionKind.WITHHOLDING, regime, withheld_minor)
-        left_minor += gross_minor - withheld_minor
-    for offset in (await connection.execute(_OPEN_OFFSETS, {"payee": payee, "currency": currency})).all():
-        taken_minor = takes_of_offset(offset.open_minor, left_minor, rail_catalogue.step_minor(rail, currency))
-        if taken_minor > 0:
-            await _keep(connection, payout, DeductionKind.OFFSET, str(offset.id), taken_minor)
-            left_minor -= taken_minor
-    return left_minor
+    planned = await plan_new(connection, [Unsent(payout, payee, rail, currency, tuple(legs))], at)
+    return planned[payout]
+
+
+async def plan_new(connection: AsyncConnection, payouts: Sequence[Unsent], at: datetime) -> Mapping[UUID, int]:
+    """Plan the deductions of payouts that have none, like `plan`; return the amount left to send of each, by its id.
+
+    The payouts of one payee take from what the payee owes in the given order.
+    """
+    payees = {payout.payee for payout in payouts}
+    parts = await withholding.parts_of(connection, [leg for payout in payouts for leg in payout.legs])
+    forms = await payee_rows.forms(connection, payees)
+    gross = [
+        Gross(
+            payout.id,
+            payout.payee,
+            payout.rail,
+            payout.currency,
+            tuple(by_regime([parts[leg] for leg in payout.legs], forms[payout.payee], at)),
+        )
+        for payout in payouts
+    ]
+    planned = each_lowered(gross, await _open_offsets(connection, payees))
+    await _keep(connection, planned)
+    return {payout: its.left_minor for payout, its in planned.items()}
 
 
 async def free(connection: AsyncConnection, payout: UUID) -> None:
@@ -74,7 +96,7 @@ async def free(connection: AsyncConnection, payout: UUID) -> None:
     await connection.execute(_FREE, {"payout": payout})
 
 
-def of(rows: Iterable[Sequence[Any]]) -> tuple[Deduction, ...]:
+def of(rows: Iterable[tuple[str, str, int]]) -> tuple[Deduction, ...]:
     """Return a payout's live deductions, as the books post them, from what a statement read by `LIVE`."""
     return tuple(Deduction(DeductionKind(kind), source, int(amount_minor)) for kind, source, amount_minor in rows)
 
@@ -110,21 +132,37 @@ async def unauthorised(
     return None
 
 
-async def _keep(connection: AsyncConnection, payout: UUID, kind: DeductionKind, source: str, amount_minor: int) -> None:
-    asked = {"payout": payout, "kind": kind, "source": source, "amount_minor": amount_minor}
-    await connection.execute(_KEEP, asked)
+async def _open_offsets(
+    connection: AsyncConnection, payees: Collection[str]
+) -> Mapping[tuple[str, str], list[OpenOffset]]:
+    found: dict[tuple[str, str], list[OpenOffset]] = {}
+    for row in await connection.execute(_OPEN_OFFSETS, {"payees": sorted(payees)}):
+        found.setdefault((row.payee, row.currency), []).append(OpenOffset(row.id, row.open_minor))
+    return found
+
+
+async def _keep(connection: AsyncConnection, planned: Mapping[UUID, Lowered]) -> None:
+    made = [(payout, each) for payout, its in planned.items() for each in its.deductions]
+    if made:
+        asked = {
+            "payouts": [payout for payout, _ in made],
+            "kinds": [each.kind.value for _, each in made],
+            "sources": [each.source for _, each in made],
+            "amounts": [each.amount_minor for _, each in made],
+        }
+        await connection.execute(_KEEP, asked)
 
 
 # The open part of each offset, oldest first: neither recovered nor kept from a payout under way.
 _OPEN_OFFSETS: Final = statement(
     """
-SELECT o.id, o.open_minor FROM (
-    SELECT b.id, b.created_at, CAST(b.amount_minor - b.recovered_minor - coalesce((
+SELECT o.id, o.payee, o.currency, o.open_minor FROM (
+    SELECT b.id, b.payee, b.currency, b.created_at, CAST(b.amount_minor - b.recovered_minor - coalesce((
                SELECT sum(d.amount_minor) FROM payout_deduction d JOIN payout p ON p.id = d.payout_id
                WHERE d.source = CAST(b.id AS text) AND d.kind = :kept AND d.live AND p.state <> :settled
            ), 0) AS bigint) AS open_minor
     FROM clawback b
-    WHERE b.payee = :payee AND b.currency = :currency AND b.kind = :offset AND b.state = :offsetting
+    WHERE b.payee = ANY(CAST(:payees AS text[])) AND b.kind = :offset AND b.state = :offsetting
 ) AS o WHERE o.open_minor > 0 ORDER BY o.created_at, o.id
 """,
     kept=DeductionKind.OFFSET,
@@ -135,7 +173,8 @@ SELECT o.id, o.open_minor FROM (
 
 _KEEP: Final = text("""
 INSERT INTO payout_deduction (payout_id, kind, source, amount_minor, live)
-VALUES (:payout, :kind, :source, :amount_minor, true)
+SELECT *, true FROM unnest(CAST(:payouts AS uuid[]), CAST(:kinds AS text[]), CAST(:sources AS text[]),
+                           CAST(:amounts AS bigint[]))
 ON CONFLICT (payout_id, kind, source) DO UPDATE SET amount_minor = excluded.amount_minor, live = true
 """)
 

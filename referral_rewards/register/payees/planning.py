@@ -1,7 +1,7 @@
 """Plan the payout of a single leg before any rail is called: due at once, or for review by a person."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutRow
+from referral_rewards.domain.payouts.payout import Leg
 from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState, body_hash, payout_id, provider_key
 from referral_rewards.register.payees import deductions
 
@@ -16,7 +17,7 @@ _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
 
 
 async def plan_own(
-    connection: AsyncConnection, leg: Any, round_: int, state: PayoutState, why: str | None, at: datetime
+    connection: AsyncConnection, leg: Leg, round_: int, state: PayoutState, why: str | None, at: datetime
 ) -> UUID:
     """Plan a payout for one leg and return its id.
 

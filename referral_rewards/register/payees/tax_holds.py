@@ -8,7 +8,7 @@ same locks before it looks for waiting legs, so that one of the two sees the oth
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.statuses import spelled, statement
 from referral_rewards.domain.claims.dossier import TaxPosition
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
+from referral_rewards.domain.payouts.payout import Leg
 from referral_rewards.domain.payouts.states import LegState
 from referral_rewards.register import outbox
 from referral_rewards.register.payees import deductions
@@ -25,7 +26,7 @@ from referral_rewards.register.payees import rows as payees
 
 
 async def decide(
-    connection: AsyncConnection, legs: Sequence[Any], now: datetime, *, judging: str | None = None
+    connection: AsyncConnection, legs: Sequence[Leg], now: datetime, *, judging: str | None = None
 ) -> frozenset[UUID]:
     """Decide and record which of these legs wait for a form, and return their ids. The others may be planned now.
 
@@ -36,6 +37,15 @@ async def decide(
     if not legs:
         return frozenset()
     await deductions.hold_payees(connection, [leg.beneficiary for leg in legs])
+    return await decide_held(connection, legs, now, judging=judging)
+
+
+async def decide_held(
+    connection: AsyncConnection, legs: Sequence[Leg], now: datetime, *, judging: str | None = None
+) -> frozenset[UUID]:
+    """Do the same as `decide` for a caller that holds the payees too."""
+    if not legs:
+        return frozenset()
     held = await _waiting(connection, legs, now)
     begin = [leg for leg in legs if leg.id in held and leg.state != LegState.TAX_HOLD]
     end = [leg for leg in legs if leg.id not in held and leg.state == LegState.TAX_HOLD]
@@ -48,7 +58,7 @@ async def decide(
     return held
 
 
-async def again_at(connection: AsyncConnection, legs: Sequence[Any], zone: ZoneInfo, now: datetime) -> datetime | None:
+async def again_at(connection: AsyncConnection, legs: Sequence[Leg], zone: ZoneInfo, now: datetime) -> datetime | None:
     """Return when one of these waiting legs may next be released without new facts: a form becomes valid, or the
     year ends."""
     names = {leg.beneficiary for leg in legs}
@@ -75,7 +85,7 @@ async def wake(
     return waiting
 
 
-async def _waiting(connection: AsyncConnection, legs: Sequence[Any], now: datetime) -> frozenset[UUID]:
+async def _waiting(connection: AsyncConnection, legs: Sequence[Leg], now: datetime) -> frozenset[UUID]:
     terms = await payees.terms_of(connection, [leg.id for leg in legs])
     known: dict[tuple[str, ZoneInfo], Mapping[str, TaxPosition]] = {}
     added: Counter[str] = Counter()

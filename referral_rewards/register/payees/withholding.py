@@ -1,22 +1,19 @@
 """Tax withholding: the payee's tax form in force when a payment is planned determines how much is withheld."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.books.deductions import Part, by_regime
 from referral_rewards.domain.books.ledger import Deduction
-from referral_rewards.domain.payees import tax_forms, tax_thresholds
-from referral_rewards.domain.payees.tax_forms import TaxForm
+from referral_rewards.domain.payees import tax_thresholds
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.payouts.payout import Payout
-from referral_rewards.domain.programs.terms import Terms
-from referral_rewards.register.payees import rows as payees
+from referral_rewards.register import programs
 from referral_rewards.register.payees.rows import Heard
 
 #: A form received this shortly before a payment was planned may not have been seen by the plan.
@@ -24,43 +21,12 @@ _JUST_HEARD: Final = timedelta(minutes=5)
 _TOO_MUCH: Final = "no tax form of its payee has so much of it withheld"
 
 
-class Withheld(NamedTuple):
-    """The gross total of the legs under one tax regime, in minor units, and the percentage withheld from it."""
-
-    regime: str
-    gross_minor: int
-    percent: Decimal
-
-
-class Part(NamedTuple):
-    """A leg as the tax rules see it: the frozen terms of its referral, and its amount in minor units."""
-
-    terms: Terms
-    amount_minor: int
-
-
-async def of_legs(connection: AsyncConnection, payee: str, legs: Collection[UUID], at: datetime) -> list[Withheld]:
-    """Return the totals of one payee's legs by tax regime, under the frozen terms of each leg's referral."""
-    terms = await payees.terms_of(connection, legs)
-    rows = await connection.execute(_AMOUNTS, {"legs": list(legs)})
-    forms = (await payees.forms(connection, [payee]))[payee]
-    return by_regime([Part(terms[row.id], row.amount_minor) for row in rows], forms, at)
-
-
-def by_regime(parts: Iterable[Part], forms: Sequence[TaxForm], at: datetime) -> list[Withheld]:
-    """Return the totals of one payee's legs by tax regime, with the percentage that their forms require at ``at``."""
-    gross: Counter[str] = Counter()
-    percents: dict[str, Decimal] = {}
-    for terms, amount_minor in parts:
-        regime = terms.tax.regime
-        if regime == tax_thresholds.NO_REGIME:
-            percent = Decimal(0)
-        else:
-            percent = tax_forms.on_file(forms, regime, at, terms.zone).withholding_percent
-        # If two versions of the terms have different time zones, the form may be in force in only one of them.
-        percents[regime] = max(percent, percents.get(regime, percent))
-        gross[regime] += amount_minor
-    return [Withheld(regime, minor, percents[regime]) for regime, minor in sorted(gross.items())]
+async def parts_of(connection: AsyncConnection, legs: Collection[UUID]) -> Mapping[UUID, Part]:
+    """Return legs as the tax rules see them, by id."""
+    rows = (await connection.execute(_PARTS, {"legs": list(legs)})).all()
+    return {
+        row.id: Part(await programs.version(connection, row.program, row.version), row.amount_minor) for row in rows
+    }
 
 
 def unfounded(
@@ -88,4 +54,7 @@ def unfounded(
     return _TOO_MUCH if left else None
 
 
-_AMOUNTS: Final = text("SELECT id, amount_minor FROM leg WHERE id = ANY(CAST(:legs AS uuid[])) ORDER BY id")
+_PARTS: Final = text("""
+SELECT l.id, l.amount_minor, r.program, r.version FROM leg l JOIN referral r ON r.id = l.referral_id
+WHERE l.id = ANY(CAST(:legs AS uuid[])) ORDER BY l.id
+""")

@@ -16,12 +16,13 @@ from referral_rewards.domain.payouts.answering import Moves, paid
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import REFUSALS, PayoutState
 from referral_rewards.register import payout_history
-from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payouts import endings, generations
 from referral_rewards.register.payouts import rows as payout_rows
 from referral_rewards.register.payouts import subject as payout_subject
+from referral_rewards.register.people import users
 
 _A = MoneyAct
 
@@ -40,14 +41,14 @@ async def carry_out(
         if decision.kind is _A.CONFIRM_PAYOUT and row.state in (PayoutState.ACCEPTED, PayoutState.SETTLED):
             # The manual rail reads the confirmation itself and answers by it when polled.
             if row.state == PayoutState.SETTLED:
-                await decisions.record_effect(connection, [decision.id], "applied", now, "settled")
+                await effects.record(connection, [decision.id], "applied", now, "settled")
             continue
         if (why_void := await _void(connection, decision, subject)) is not None:
-            await decisions.record_effect(connection, [decision.id], "void", now, why_void)
+            await effects.record(connection, [decision.id], "void", now, why_void)
             continue
         await payout_history.append(connection, payout, row.generation, now, decision.kind, _said(decision))
         await _apply(connection, row, decision, now)
-        await decisions.record_effect(connection, [decision.id], "applied", now, "carried out")
+        await effects.record(connection, [decision.id], "applied", now, "carried out")
         moved = True
     return moved
 
@@ -56,7 +57,7 @@ async def _open(connection: AsyncConnection, made: Sequence[Decision]) -> list[D
     """Return the decisions without an effect yet, oldest first."""
     if not made:
         return []
-    noted = {each.decision_id for each in await decisions.effects(connection, [each.id for each in made])}
+    noted = {each.decision_id for each in await effects.of(connection, [each.id for each in made])}
     return [each for each in made if each.id not in noted]
 
 
@@ -66,7 +67,7 @@ async def _void(connection: AsyncConnection, decision: Decision, subject: ActSub
         return "the payout changed after the decision"
     if not decision.roles & ROLES[decision.kind]:
         return "decided by somebody without the authority"
-    if await decisions.barred(connection, [decision.user]):
+    if await users.barred(connection, [decision.user]):
         return f"{decision.user} has been barred since"
     return None
 

@@ -12,11 +12,12 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.books.deductions import Part
 from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.cycles.grouping import cycle_payout_id
 from referral_rewards.domain.payouts.advice import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
-from referral_rewards.domain.payouts.payout import Leg, Payout
+from referral_rewards.domain.payouts.payout import PaidLeg, Payout
 from referral_rewards.domain.payouts.states import PaymentRequest, payout_id
 from referral_rewards.domain.referrals.inquiries import Answers
 from referral_rewards.register import programs
@@ -25,9 +26,9 @@ from referral_rewards.register.claims import moves
 from referral_rewards.register.claims.assembly import build_claim
 from referral_rewards.register.cycles import lists as cycle_list
 from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import deductions
-from referral_rewards.register.payees.withholding import Part
 from referral_rewards.register.payouts.grounds import Grounds
 from referral_rewards.register.referrals.cases import case_on
 from referral_rewards.register.referrals.inquiries import question_of
@@ -55,11 +56,11 @@ class Share:
     """A payout's legs of one referral, the referral's locked row, and the sources' current answers."""
 
     row: Any
-    legs: Sequence[Leg]
+    legs: Sequence[PaidLeg]
     answers: Answers | None
 
 
-def shares(rows: Collection[Any], legs: Sequence[Leg], answers: Mapping[str, Answers]) -> tuple[Share, ...]:
+def shares(rows: Collection[Any], legs: Sequence[PaidLeg], answers: Mapping[str, Answers]) -> tuple[Share, ...]:
     """Return a payout's ``legs`` as shares, one for each referral in ``rows``. The caller holds these rows."""
     return tuple(Share(row, [leg for leg in legs if leg.referral_id == row.id], answers.get(row.id)) for row in rows)
 
@@ -120,7 +121,7 @@ async def _parts(connection: AsyncConnection, its: Sequence[Share]) -> Sequence[
     return found
 
 
-async def _paid_by_another(connection: AsyncConnection, legs: Sequence[Leg]) -> bool:
+async def _paid_by_another(connection: AsyncConnection, legs: Sequence[PaidLeg]) -> bool:
     """Return whether another payout already paid one of the legs.
 
     That payout's current legs then total less than the books say it settled.
@@ -163,7 +164,7 @@ async def verify(
         raise SourcesSilent("what the sources were asked is not the question any more", SOON)
     again, _ = await build_claim(connection, case, answers)
     on_it = grounds.made_on(row.id)
-    await decisions.record_effect(connection, on_it.forged, "forged", now, "no signature that we believe")
+    await effects.record(connection, on_it.forged, "forged", now, "no signature that we believe")
     made = [decision for decision in on_it.genuine if decision.claim_id == row.claim_id]
     signed = {decision.user for decision in made}
     # If the payout may have been sent, later changes of who may sign do not matter.
@@ -190,7 +191,7 @@ async def verify(
     return case.ahead_at - case.now if case.ahead_at is not None else None
 
 
-def _promised(payout: Payout, legs: Sequence[Leg], claim: RewardClaim, round_: int) -> bool:
+def _promised(payout: Payout, legs: Sequence[PaidLeg], claim: RewardClaim, round_: int) -> bool:
     """Return whether the claim promises each of the legs over the payout's rail, and the payout's id is theirs.
 
     The id of a cycle's payout is checked in `check_whole`.

@@ -10,7 +10,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.ledger import Deduction
-from referral_rewards.domain.payouts.payout import Leg, Payout
+from referral_rewards.domain.payouts.payout import PaidLeg, Payout
 from referral_rewards.domain.restores.forgotten import AfterRestore, Forgotten
 from referral_rewards.register import payout_history, rail_halts
 from referral_rewards.register.books import ledger
@@ -47,7 +47,7 @@ class Grounds:
     """
 
     dates: Dates
-    legs: tuple[Leg, ...]
+    legs: tuple[PaidLeg, ...]
     settlements: tuple[Settlement, ...]
     halt: Halt | None
     deductions: tuple[Deduction, ...]
@@ -102,7 +102,7 @@ def _by_referral(row: Row[Any], keys: KeyRing) -> Mapping[str, Verified]:
     return {referral: Verified(*chain.verified(its, keys)) for referral, its in documents.items()}
 
 
-_LEGS: Final = TypeAdapter(tuple[Leg, ...])
+_LEGS: Final = TypeAdapter(tuple[PaidLeg, ...])
 _CLAIMS: Final = TypeAdapter(tuple[StoredClaim, ...])
 _HALT: Final = TypeAdapter(Halt | None)
 

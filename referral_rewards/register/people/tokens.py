@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import NotAllowed, NotFound, NotSignedIn, RequestInvalid
 from referral_rewards.domain.people.authority import Scope
-from referral_rewards.register import audit
+from referral_rewards.register import audit, typed_rows
 from referral_rewards.register.people import users
 from referral_rewards.register.people.users import User, hash_of
 
@@ -73,9 +73,20 @@ async def issue(
     return number, token
 
 
-async def of(connection: AsyncConnection, name: str) -> Sequence[Any]:
-    """A user's tokens, newest first: id, label, scopes, created_at, expires_at, revoked_at."""
-    return (await connection.execute(_OF, {"name": name})).all()
+class KeptToken(NamedTuple):
+    """A token as it is listed: what it is for, never itself."""
+
+    id: UUID
+    label: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+async def of(connection: AsyncConnection, name: str) -> Sequence[KeptToken]:
+    """A user's tokens, newest first."""
+    return await typed_rows.read(connection, KeptToken, _OF, {"name": name})
 
 
 async def revoke(

@@ -194,6 +194,11 @@ async def bar(connection: AsyncConnection, name: str, *, at: datetime) -> None:
         raise await unknown(connection, name)
 
 
+async def barred(connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
+    """Return those of the users who are barred."""
+    return frozenset((await connection.execute(_BARRED, {"names": sorted(names)})).scalars()) if names else frozenset()
+
+
 async def contact(connection: AsyncConnection, name: str) -> str | None:
     """The email address to write to a user, or None: none was given, it was erased, or the user is barred."""
     body = (await connection.execute(_CONTACT, {"name": name})).scalar_one_or_none()
@@ -274,4 +279,8 @@ SELECT u.name, u.roles, u.scopes AS own_scopes, u.marks, t.scopes
 FROM api_token t JOIN app_user u ON u.name = t.username
 WHERE t.token_hash = :hash AND t.revoked_at IS NULL AND u.barred_at IS NULL
   AND (t.expires_at IS NULL OR t.expires_at > :at)
+""")
+
+_BARRED: Final = text("""
+SELECT name FROM app_user WHERE barred_at IS NOT NULL AND name = ANY(CAST(:names AS text[]))
 """)

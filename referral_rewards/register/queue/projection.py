@@ -8,7 +8,7 @@ agree.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -21,7 +21,7 @@ from referral_rewards.domain.decisions.waiting import Patience, patience
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import FOR_A_PERSON, PayoutState
 from referral_rewards.domain.referrals.lifecycle import WITH_APPROVERS, WITHOUT_CONVERSION, ReferralStatus
-from referral_rewards.register import programs
+from referral_rewards.register import programs, typed_rows
 from referral_rewards.register.locks import array
 
 
@@ -43,7 +43,7 @@ async def keep(connection: AsyncConnection, referral: str, due: Due | None = Non
     dated = {"remind_at": until and until.remind_at, "escalate_at": until and until.escalate_at}
     for entry in await connection.execute(_KEEP, {**asked, **dated}):
         if entry.undated:
-            await _date(connection, entry)
+            await _date(connection, typed_rows.of(_Undated, entry))
 
 
 async def keep_cycle(connection: AsyncConnection, cycle: UUID) -> None:
@@ -61,13 +61,20 @@ async def date(connection: AsyncConnection, limit: int = 500) -> int:
 
     They need the program's calendar, which SQL does not have. So a migration leaves them to the sweep, in batches.
     """
-    undated = (await connection.execute(_UNDATED, {"limit": limit})).all()
+    undated = await typed_rows.read(connection, _Undated, _UNDATED, {"limit": limit})
     for entry in undated:
         await _date(connection, entry)
     return len(undated)
 
 
-async def _date(connection: AsyncConnection, entry: Any) -> None:
+class _Undated(NamedTuple):
+    referral_id: str
+    program: str
+    since: datetime
+    version: int
+
+
+async def _date(connection: AsyncConnection, entry: _Undated) -> None:
     terms = dict(await programs.versions(connection, entry.program))[entry.version]
     until = patience(entry.since, terms)
     dated: dict[str, str | datetime] = {

@@ -1,20 +1,28 @@
 """Views of the queue that users save under a name: the filters, as the query string of the page's URL."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.register import typed_rows
 
 NAME_LENGTH_MAX: Final = 60
 _EACH_MAX: Final = 50
 
 
-async def of_user(connection: AsyncConnection, username: str) -> Sequence[Any]:
-    """Return a user's views, sorted by name: name, query."""
-    return (await connection.execute(_OF_USER, {"user": username})).all()
+class SavedView(NamedTuple):
+    """A view's name, and the filters as a query string."""
+
+    name: str
+    query: str
+
+
+async def of_user(connection: AsyncConnection, username: str) -> Sequence[SavedView]:
+    """Return a user's views, sorted by name."""
+    return await typed_rows.read(connection, SavedView, _OF_USER, {"user": username})
 
 
 async def save(connection: AsyncConnection, username: str, name: str, query: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4, uuid5
 
 from sqlalchemy import insert, text
@@ -14,9 +14,9 @@ from models.statuses import statement
 from referral_rewards.domain.books.reconciliation import UNFINISHED, Difference, DifferenceKind, ReconciliationState
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.rail_catalogue import Sight
-from referral_rewards.register import audit, outbox
+from referral_rewards.register import audit, outbox, typed_rows
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.reconciliations.two_sides import OURS_IN_SPAN, span_of
+from referral_rewards.register.reconciliations.two_sides import OURS_IN_SPAN, Reconciliation, span_of
 
 _NAMESPACE: Final = UUID("4d0f5d4c-8f0e-5c1b-9a86-2d2f7c1b6e55")
 
@@ -38,21 +38,21 @@ async def ask(
     return name
 
 
-async def row(connection: AsyncConnection, reconciliation: UUID) -> Any:
+async def row(connection: AsyncConnection, reconciliation: UUID) -> Reconciliation:
     """Return the row of a reconciliation.
 
     Raises:
         NotFound: if there is no such reconciliation.
     """
-    found = (await connection.execute(_ROW, {"id": reconciliation})).one_or_none()
+    found = await typed_rows.read_one(connection, Reconciliation, _ROW, {"id": reconciliation})
     if found is None:
         raise NotFound("reconciliation", str(reconciliation))
     return found
 
 
-async def newest(connection: AsyncConnection, limit: int) -> Sequence[Any]:
+async def newest(connection: AsyncConnection, limit: int) -> Sequence[Reconciliation]:
     """Return the newest reconciliations, newest first."""
-    return (await connection.execute(_NEWEST, {"limit": limit})).all()
+    return await typed_rows.read(connection, Reconciliation, _NEWEST, {"limit": limit})
 
 
 async def differences(
@@ -97,7 +97,7 @@ async def note(connection: AsyncConnection, reconciliation: UUID, found: Sequenc
         await connection.execute(upsert(ReconciliationDifference).on_conflict_do_nothing(), rows)
 
 
-async def done(connection: AsyncConnection, asked: Any, at: datetime) -> None:
+async def done(connection: AsyncConnection, asked: Reconciliation, at: datetime) -> None:
     """Record that everything was compared, and delete the stored list."""
     await connection.execute(_DONE, {**span_of(asked), "at": at})
     await connection.execute(_FORGET, {"id": asked.id})

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -11,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ListedPayment
 from models.statuses import statement
-from referral_rewards.domain.books.reconciliation import Listed, ListedState, Ours, payout_of
+from referral_rewards.domain.books.reconciliation import Listed, ListedState, Ours, ReconciliationState, payout_of
 from referral_rewards.domain.clawbacks.states import IN_DOUBT, ClawbackKind
 from referral_rewards.domain.payouts.rail_catalogue import NAMED_BY_PAYEE
 from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState
 from referral_rewards.domain.restores.forgotten import named_by
+from referral_rewards.register import typed_rows
 from referral_rewards.register.payouts.endings import PAID_OTHERWISE
 
 
@@ -27,13 +29,31 @@ class Held:
     request: PaymentRequest
 
 
-async def destinations(connection: AsyncConnection, asked: Any, after: str, limit: int) -> Sequence[str]:
+class Reconciliation(NamedTuple):
+    """A reconciliation's row: the rail and the period to compare, by whom it was asked for, and how it went."""
+
+    id: UUID
+    rail: str
+    since_at: datetime
+    until_at: datetime
+    asked_by: str
+    asked_at: datetime
+    state: ReconciliationState
+    sight: str | None
+    why: str | None
+    ours: int
+    theirs: int
+    differences: int
+    ended_at: datetime | None
+
+
+async def destinations(connection: AsyncConnection, asked: Reconciliation, after: str, limit: int) -> Sequence[str]:
     """Return a page of the destinations that we paid, or may have paid, over the rail in the period, sorted."""
     found = await connection.execute(_DESTINATIONS, {**span_of(asked), "after": after, "limit": limit})
     return found.scalars().all()
 
 
-async def keep_listed(connection: AsyncConnection, asked: Any, listed: Iterable[Listed]) -> None:
+async def keep_listed(connection: AsyncConnection, asked: Reconciliation, listed: Iterable[Listed]) -> None:
     """Store what a rail listed, each payment once, with the payout that it belongs to.
 
     The payout is found by the payment's key, by the reference that a person recorded, or for a reversal by the
@@ -66,7 +86,7 @@ async def keep_listed(connection: AsyncConnection, asked: Any, listed: Iterable[
     await connection.execute(_RESOLVE, {"id": asked.id, "rail": asked.rail, "references": list(rows)})
 
 
-async def held(connection: AsyncConnection, asked: Any, after: UUID | None, limit: int) -> list[Held]:
+async def held(connection: AsyncConnection, asked: Reconciliation, after: UUID | None, limit: int) -> list[Held]:
     """Return our payouts over the rail that were first sent in the period, sorted by id."""
     rows = await connection.execute(_OURS, {**span_of(asked), "after": after, "limit": limit})
     return [
@@ -95,22 +115,35 @@ async def listed_of(
     """Return the listed payments of each of these payouts."""
     found: dict[UUID, list[Listed]] = {each: [] for each in payouts}
     for each in await connection.execute(_LISTED_OF, {"id": reconciliation, "payouts": list(payouts)}):
-        found[each.payout_id].append(_listed(each))
+        found[each.payout_id].append(_listed(typed_rows.of(_ListedRow, each)))
     return found
 
 
-async def of_nobody(connection: AsyncConnection, asked: Any) -> AsyncIterator[Listed]:
+async def of_nobody(connection: AsyncConnection, asked: Reconciliation) -> AsyncIterator[Listed]:
     """Yield the payments listed as made in the period that belong to no payout of ours."""
     async for each in await connection.stream(_OF_NOBODY, span_of(asked)):
-        yield _listed(each)
+        yield _listed(typed_rows.of(_ListedRow, each))
 
 
-def span_of(asked: Any) -> dict[str, Any]:
+def span_of(asked: Reconciliation) -> dict[str, Any]:
     """Return a reconciliation's id, rail and period as SQL parameters."""
     return {"id": asked.id, "rail": asked.rail, "since": asked.since_at, "until": asked.until_at}
 
 
-def _listed(each: Any) -> Listed:
+class _ListedRow(NamedTuple):
+    reference: str
+    payout_id: UUID | None
+    key: str | None
+    amount_minor: int | None
+    currency: str
+    destination: str | None
+    state: ListedState
+    reversed_minor: int
+    made_at: datetime | None
+    takes_back: bool
+
+
+def _listed(each: _ListedRow) -> Listed:
     return Listed(
         reference=each.reference,
         payout=each.payout_id,
@@ -118,7 +151,7 @@ def _listed(each: Any) -> Listed:
         amount_minor=each.amount_minor,
         currency=each.currency,
         destination=each.destination,
-        state=ListedState(each.state),
+        state=each.state,
         reversed_minor=each.reversed_minor,
         at=each.made_at,
         takes_back=each.takes_back,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -14,7 +14,7 @@ from models import ReferralRow
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus, advance
-from referral_rewards.register import outgoing_events
+from referral_rewards.register import outgoing_events, typed_rows
 from referral_rewards.register.queue import upkeep
 
 _table = ReferralRow.__table__  # type: ignore[attr-defined]
@@ -194,9 +194,18 @@ async def listen_to_referrer(connection: AsyncConnection, referral: str, program
     await relisten(connection, referral)
 
 
-async def steps(connection: AsyncConnection, referral: str) -> Sequence[Any]:
-    """Return the referral's history: at, status, reason, facts_version; oldest first."""
-    return (await connection.execute(_STEPS, {"referral": referral})).all()
+class ReferralStep(NamedTuple):
+    """A status that a referral took, why, and on how many of its facts."""
+
+    at: datetime
+    status: ReferralStatus
+    reason: str | None
+    facts_version: int
+
+
+async def steps(connection: AsyncConnection, referral: str) -> Sequence[ReferralStep]:
+    """Return the referral's history, oldest first."""
+    return await typed_rows.read(connection, ReferralStep, _STEPS, {"referral": referral})
 
 
 def of_row(row: Row[Any] | Referral) -> Referral:

@@ -1,6 +1,6 @@
 """The payments that the register forgot: record them, and load those that concern a payout."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -47,12 +47,12 @@ async def unassigned(connection: AsyncConnection, rail: str | None = None) -> tu
     return tuple(_PAYMENT.validate_python(row._mapping["payment"]) for row in rows)
 
 
-def of(documents: Sequence[Any]) -> tuple[Forgotten, ...]:
+def of(documents: Sequence[Mapping[str, Any]]) -> tuple[Forgotten, ...]:
     """Return forgotten payments from what a statement read by `OPEN`."""
     return _PAYMENTS.validate_python(documents)
 
 
-def after_restore(document: Any) -> AfterRestore | None:
+def after_restore(document: Mapping[str, Any] | None) -> AfterRestore | None:
     """Return what a statement read by `AFTER`; None if the rail was never halted after a restore."""
     return _AFTER.validate_python(document)
 

@@ -14,6 +14,7 @@ from referral_rewards.domain.errors import NotFound, RequestInvalid
 from referral_rewards.domain.labels import label
 from referral_rewards.register import marks, outbox
 from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
@@ -102,7 +103,7 @@ async def _noted(connection: AsyncConnection, decision: Decision, now: datetime)
         await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(payout), payout)
     else:
         await connection.execute(_DISOWN, {"id": payment.id, "at": now, "decision": decision.id})
-    await decisions.record_effect(connection, [decision.id], "applied", now, "noted")
+    await effects.record(connection, [decision.id], "applied", now, "noted")
 
 
 _LOCK: Final = text("SELECT 1 FROM forgotten_payment WHERE id = :id FOR UPDATE")

@@ -18,6 +18,7 @@ from referral_rewards.domain.restores.forgotten import AfterRestore
 from referral_rewards.domain.restores.reopening import UNEXPLAINED, Reconciled, rail_of, remains
 from referral_rewards.register import outbox
 from referral_rewards.register.decisions import chain as decisions
+from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.restores import forgotten
@@ -93,7 +94,7 @@ async def _opened(connection: AsyncConnection, decision: Decision, now: datetime
     assert rail is not None
     await connection.execute(_REOPEN, {"rail": rail, "at": now, "decision": decision.id})
     await outbox.wake_payouts(connection, rail, WAITING_FOR_ITS_RAIL)
-    await decisions.record_effect(connection, [decision.id], "applied", now, "opened again")
+    await effects.record(connection, [decision.id], "applied", now, "opened again")
 
 
 _RECONCILED: Final = TypeAdapter(Reconciled | None)

@@ -13,6 +13,7 @@ from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.rows import Referral
 from referral_rewards.reporting import clawbacks, decisions, payouts
 from referral_rewards.reporting.clawbacks import CaseInList
 from referral_rewards.reporting.decisions import DecisionShown
@@ -157,13 +158,13 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
     )
 
 
-async def _moved(connection: AsyncConnection, row: Any) -> Moved:
+async def _moved(connection: AsyncConnection, row: Referral) -> Moved:
     if row.status not in (ReferralStatus.REWARDED, ReferralStatus.CLAWED_BACK):
         return Moved()
     return Moved.model_validate((await connection.execute(_MOVED, {"referral": row.id})).one())
 
 
-async def _placed(connection: AsyncConnection, row: Any) -> dict[str, Any]:
+async def _placed(connection: AsyncConnection, row: Referral) -> dict[str, Any]:
     """Return the members that the listing also shows; a merged request is not listed and has only ids."""
     brief = await listed(connection, row.id)
     if brief is None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,10 +13,11 @@ from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.conversions import conversions
 from referral_rewards.domain.referrals.course import Course
 from referral_rewards.domain.referrals.explanation import Situation, explain
-from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import Reason
 from referral_rewards.domain.referrals.origin import Origin, OriginKind, origin, referee_identity
 from referral_rewards.register import programs
 from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.rows import Referral
 from referral_rewards.reporting.decisions import DecisionShown
 from referral_rewards.reporting.shape import Instant, Shape
 
@@ -79,7 +79,7 @@ class Life:
     judged_at: datetime
 
 
-async def life(connection: AsyncConnection, row: Any) -> Life | None:
+async def life(connection: AsyncConnection, row: Referral) -> Life | None:
     """Return the life of a referral; None if no fact has begun it, or no terms were in force when it began."""
     linked = await referrals.facts(connection, row.id)
     last = row.closed_version if row.closed_version is not None else row.judged_version
@@ -112,14 +112,15 @@ def shown(life: Life) -> Periods:
     )
 
 
-def told(row: Any, life: Life, made: Sequence[DecisionShown], moved: Moved) -> Told:
+def told(row: Referral, life: Life, made: Sequence[DecisionShown], moved: Moved) -> Told:
     """Where a referral stands by its row, its life, the decisions on it and what was moved for it."""
+    assert row.status is not None, "a referral with a life has been judged"
     denials = [each for each in made if each.genuine and each.kind == DecisionKind.DENY]
     denial = denials[-1] if denials else None
     return Told.model_validate(
         explain(
             Situation(
-                status=ReferralStatus(row.status),
+                status=row.status,
                 reason=Reason(row.reason) if row.reason else None,
                 terms=life.terms,
                 began_at=life.course.began_at,

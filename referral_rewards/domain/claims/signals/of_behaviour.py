@@ -5,9 +5,10 @@ from itertools import pairwise
 from typing import Final
 
 from referral_rewards.domain.claims.dossier import Dossier
-from referral_rewards.domain.claims.findings import Sign, Signal, counted, unread
+from referral_rewards.domain.claims.findings import Sign, Signal, unread
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.labels import counted
 
 #: A pair is `reciprocal_referral`; above four, circles close by chance among the customers of one shop.
 RING_LENGTHS: Final = (3, 4)

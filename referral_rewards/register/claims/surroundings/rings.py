@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.facts import identity
+from referral_rewards.register import typed_rows
 from referral_rewards.register.claims.surroundings.plaintext import until
 
 #: The bounds of each step: referrals examined and referrers followed. Above them a mark is shared by too many people.
@@ -52,7 +53,9 @@ async def _circle(connection: AsyncConnection, gathered: Dossier, longest: int) 
     marks, known = referrer, {(gathered.origin.program, gathered.referrer)}
     for length in range(2, longest + 1):
         rows = await _invited_by(connection, marks, until(gathered))
-        inviters = {(row.program, row.referrer) for row in rows if row.referrer} - known
+        named = ((row.program, row.referrer) for row in rows)
+        # A referral of no program has a referrer whom no enrolment names.
+        inviters = {(program, referrer) for program, referrer in named if program and referrer} - known
         people, all_told = await _people(connection, sorted(inviters)[:_REFERRERS_MAX])
         # Self-referral has its own check and does not count as a circle.
         people = [person for person in people if not person & referrer]
@@ -65,10 +68,15 @@ async def _circle(connection: AsyncConnection, gathered: Dossier, longest: int) 
     return Circle(frozenset(found), searched_to)
 
 
-async def _invited_by(connection: AsyncConnection, marks: frozenset[str], last: datetime) -> Sequence[Any]:
+class _Inviter(NamedTuple):
+    program: str | None
+    referrer: str | None
+
+
+async def _invited_by(connection: AsyncConnection, marks: frozenset[str], last: datetime) -> Sequence[_Inviter]:
     """Return who invited the people with these marks up to then: program and referrer, also unknown ones."""
     asked = {"marks": sorted(marks), "until": last, "bound": _REFERRALS_MAX}
-    return (await connection.execute(_INVITED_BY, asked)).all() if marks else ()
+    return await typed_rows.read(connection, _Inviter, _INVITED_BY, asked) if marks else ()
 
 
 async def _people(connection: AsyncConnection, referrers: list[tuple[str, str]]) -> tuple[list[frozenset[str]], bool]:

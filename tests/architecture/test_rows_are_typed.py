@@ -1,0 +1,98 @@
+"""No row of the database crosses a function without a type: strict typing would see nothing of what a rule reads."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+ROOT = Path(__file__).parents[2]
+ROOMS: Final = ("referral_rewards/register", "referral_rewards/reporting", "activities")
+
+#: Documents have any content: their keys are read where they are checked.
+_DOCUMENT: Final = re.compile(r"\b(?:Mapping|dict)\[str, Any\]")
+_UNTYPED: Final = re.compile(r"\b(?:Any|Row)\b")
+
+#: These make a typed value of what the driver, a document or a client gives, or a document of any value.
+MAKES_IT_TYPED: Final = {
+    "register/typed_rows.py": {"each_of", "of", "_columns", "_converted", "_conversion"},
+    "register/locks.py": {"dump"},
+    "register/books/ledger.py": {"of"},
+    "register/claims/dossier.py": {"_rivals_of"},
+    "register/payees/rows.py": {"_heard", "told"},
+    "register/referrals/cases.py": {"open_case", "past_of"},
+    "register/referrals/closing.py": {"_verdict"},
+    "register/referrals/rows.py": {"fact_of", "write", "of_row"},
+    "reporting/shape.py": {"plain"},
+    "reporting/queue/filters.py": {"cursor", "place_of", "_without_empty_fields"},
+}
+
+#: These make the shape that leaves the file of a row that a query of the same file read just before.
+BESIDE_THEIR_QUERY: Final = {
+    "reporting/books/balances.py": {"_balance"},
+    "reporting/books/checking.py": {"_amount", "_difference"},
+    "reporting/books/journal.py": {"_recorded"},
+    "reporting/clawbacks.py": {"_members"},
+    "reporting/decisions.py": {"_effects", "_said"},
+    "reporting/payees/profile.py": {"_methods"},
+    "reporting/payees/year.py": {"_line"},
+    "reporting/payouts.py": {"_brief", "_by_payout"},
+    "reporting/programs/versions.py": {"_version"},
+    "reporting/queue/entries.py": {"_approval", "_entry", "_late", "_matter"},
+    "reporting/queue/neighbours.py": {"_place"},
+    "reporting/queue/search.py": {"_keys", "_page"},
+    "reporting/rails.py": {"_rail"},
+    "reporting/referrals/listing.py": {"_claim", "_referral", "of"},
+}
+
+#: These take or return rows that have no type yet. Nothing is added here, and what gets a type leaves.
+STILL_UNTYPED: Final = {
+    "register/claims/reservations.py": {"payouts_of"},
+    "register/claims/surroundings/behaviour.py": {"_apart", "_read", "_taken_back"},
+    "register/claims/surroundings/sightings.py": {"_around", "_referrals", "_sightings"},
+    "register/clawbacks/carrying_out.py": {"_beget", "_post", "_settle_case"},
+    "register/clawbacks/cases.py": {"_dismiss", "_ground", "_may_be_paid", "_open", "_proposed"},
+    "register/clawbacks/offsets.py": {"_wake"},
+    "register/clawbacks/reversals.py": {"_end", "_flaw", "_held", "_post", "_stop", "_tell", "begets", "decided"},
+    "register/clawbacks/subject.py": {"_subject"},
+    "register/judging/after_payment.py": {"_frozen"},
+    "register/payouts/authority.py": {"_terms_of", "shares"},
+    "register/payouts/generations.py": {"_waits_for_funds_alone", "payout_digest"},
+    "register/payouts/grounds.py": {"_by_referral", "load"},
+    "register/payouts/instructions.py": {"_may", "_said", "find"},
+    "register/payouts/rows.py": {"_payout_of", "held_by", "hold_referrals", "tell"},
+    "register/payouts/sending.py": {"_committed", "_hold"},
+    "register/payouts/subject.py": {"_subject"},
+    "register/people/administration.py": {"listing", "one"},
+    "reporting/referrals/letters.py": {"letter"},
+    "reporting/simulation/replaying.py": {"_case", "pages"},
+    "activities/reconciliations.py": {"_asked", "_asked_for", "_conclude", "_next_payee", "_rail"},
+}
+
+
+def _untyped(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    given = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    annotations = [*(each.annotation for each in given), function.returns]
+    return any(_UNTYPED.search(_DOCUMENT.sub("", ast.unparse(each))) for each in annotations if each is not None)
+
+
+def _functions(source: str) -> Iterator[str]:
+    """The names of the functions that take or return what has no type; further keywords (``**values``) are columns."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _untyped(node):
+            yield node.name
+
+
+def test_no_function_takes_or_returns_a_row_without_a_type() -> None:
+    found: dict[str, set[str]] = {}
+    for path in sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
+        if names := set(_functions(path.read_text())):
+            found[str(path.relative_to(ROOT)).removeprefix("referral_rewards/")] = names
+    assert found == MAKES_IT_TYPED | BESIDE_THEIR_QUERY | STILL_UNTYPED
+
+
+def test_this_check_finds_what_has_no_type_and_lets_documents_pass() -> None:
+    for untyped in ("Any", "Row", "Row[Any]", "Sequence[Any]", "Any | None", "'Referral | Row[Any]'"):
+        assert list(_functions(f"def f(row: {untyped}) -> None: ...")) == ["f"]
+        assert list(_functions(f"async def g(*, row: int) -> {untyped}: ...")) == ["g"]
+    assert list(_functions("def f(body: Mapping[str, Any], **more: Any) -> list[dict[str, Any]] | None: ...")) == []
