@@ -6,9 +6,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import spelled
 from referral_rewards.domain.decisions.act_kinds import MoneyAct, SubjectKind
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
+from referral_rewards.domain.restores.forgotten import PaymentState
 from referral_rewards.domain.restores.reopening import rail_id
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.restores.rail_subject import reopening
@@ -108,7 +110,7 @@ async def rail(connection: AsyncConnection, name: str, keys: KeyRing) -> RailSho
 
 
 async def payments(
-    connection: AsyncConnection, of_rail: str | None = None, state: str | None = None
+    connection: AsyncConnection, of_rail: str | None = None, state: PaymentState | None = None
 ) -> list[ForgottenPayment]:
     """Return the forgotten payments, of one rail or of all, in one state or in any, oldest first."""
     rows = await connection.execute(_PAYMENTS, {"rail": of_rail, "state": state, "id": None})
@@ -137,17 +139,25 @@ async def payment(connection: AsyncConnection, name: UUID, keys: KeyRing) -> For
 
 _RESTORES: Final = text("SELECT * FROM register_restore ORDER BY number DESC")
 
-_PAYMENTS: Final = text("""
+_PAYMENTS: Final = text(
+    spelled(
+        """
 SELECT * FROM (
     SELECT f.id, f.rail, f.reference, f.payout_id AS payout, f.payee, f.destination, f.amount_minor, f.currency,
            f.state AS at_rail, f.made_at, f.found_at, f.assigned_to,
-           CASE WHEN f.disowned_at IS NOT NULL THEN 'disowned'
+           CASE WHEN f.disowned_at IS NOT NULL THEN :disowned
                 WHEN EXISTS (SELECT 1 FROM payout a WHERE a.provider_reference = f.reference AND a.rail = f.rail
-                                                      AND a.settled_at IS NOT NULL) THEN 'adopted'
-                WHEN f.assigned_to IS NOT NULL THEN 'assigned' ELSE 'waiting' END AS state
+                                                      AND a.settled_at IS NOT NULL) THEN :adopted
+                WHEN f.assigned_to IS NOT NULL THEN :assigned ELSE :waiting END AS state
     FROM forgotten_payment f
     WHERE (CAST(:rail AS text) IS NULL OR f.rail = :rail) AND (CAST(:id AS uuid) IS NULL OR f.id = :id)
 ) AS found
 WHERE CAST(:state AS text) IS NULL OR state = :state
 ORDER BY found_at, id LIMIT 1000
-""")
+""",
+        disowned=PaymentState.DISOWNED,
+        adopted=PaymentState.ADOPTED,
+        assigned=PaymentState.ASSIGNED,
+        waiting=PaymentState.WAITING,
+    )
+)

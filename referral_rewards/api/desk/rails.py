@@ -13,6 +13,7 @@ from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.restores.forgotten import PaymentState
 from referral_rewards.domain.restores.reopening import rail_id, rail_of
 from referral_rewards.reporting import rails, restores
 
@@ -32,7 +33,7 @@ async def list_rails(visit: Reader, connection: Reading) -> Response:
         found=await rails.rails(connection, datetime.now(UTC)),
         id_of=rail_id,
         restores=await restores.restores(connection),
-        waiting=await restores.payments(connection, state="waiting"),
+        waiting=await restores.payments(connection, state=PaymentState.WAITING),
     )
 
 

@@ -1,7 +1,6 @@
 """The rails that payouts wait for, and the payments that a restored register had forgotten."""
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -13,6 +12,7 @@ from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1.money_acts import NewPaymentAct, NewRailAct, RecordedAct, record
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
+from referral_rewards.domain.restores.forgotten import PaymentState
 from referral_rewards.domain.restores.reopening import rail_id
 from referral_rewards.reporting import rails as reporting
 from referral_rewards.reporting import restores
@@ -24,15 +24,6 @@ forgotten = APIRouter(prefix="/v1/forgotten-payments", tags=["payouts"])
 
 _RAILS: Final[list[Any]] = sorted(CATALOGUE)
 Name = Annotated[str, Path(json_schema_extra={"enum": _RAILS})]
-
-
-class PaymentState(StrEnum):
-    """The state of a forgotten payment."""
-
-    WAITING = "waiting"
-    ASSIGNED = "assigned"
-    ADOPTED = "adopted"
-    DISOWNED = "disowned"
 
 
 @router.get("", summary="List the rails")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
@@ -15,6 +16,15 @@ from referral_rewards.domain.payouts.states import (
     PayoutState,
     safe_to_send_again,
 )
+
+
+class PaymentState(StrEnum):
+    """The state of a forgotten payment."""
+
+    WAITING = "waiting"  # a person must say what it was, unless its own payout adopts it
+    ASSIGNED = "assigned"  # a person said which payout it was, which has not adopted it yet
+    ADOPTED = "adopted"  # a payout is settled by it
+    DISOWNED = "disowned"  # a person said that it belongs to no payout of ours
 
 
 @dataclass(frozen=True, slots=True)
