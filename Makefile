@@ -59,15 +59,17 @@ chaos: setup ## Kill parts at random, and prove by far more chance than `make te
 	@$(BIN)/pytest --ignore tests/chaos -m chaos
 
 DOCUMENTS := .local/provider-documents
+PAYPAL_AT := ec4d8f36a6ab0abcc3865e1072aaddc85ea14d5c
 documents: setup ## Fetch the providers' own API documents, which the tests hold our requests to
 	@mkdir -p $(DOCUMENTS)
 	curl -fsSL https://raw.githubusercontent.com/stripe/openapi/master/latest/openapi.spec3.json \
 	    -o $(DOCUMENTS)/stripe.json
-	curl -fsSL https://raw.githubusercontent.com/paypal/paypal-rest-api-specifications/main/openapi/payments_payouts_batch_v1.json \
+	curl -fsSL https://raw.githubusercontent.com/paypal/paypal-rest-api-specifications/$(PAYPAL_AT)/openapi/payments_payouts_batch_v1.json \
 	    -o $(DOCUMENTS)/paypal.json
-	curl -fsSL https://cdn.tremendous.com/openapi/spec.yml | \
-	    $(BIN)/python -c 'import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout, default=str)' \
-	    > $(DOCUMENTS)/tremendous.json
+	curl -fsSL https://cdn.tremendous.com/openapi/spec.yml -o $(DOCUMENTS)/tremendous.yml
+	@$(BIN)/python -m tests.rails.pins $(DOCUMENTS)
+	@$(BIN)/python -c 'import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout, default=str)' \
+	    < $(DOCUMENTS)/tremendous.yml > $(DOCUMENTS)/tremendous.json
 	@echo "PROVIDER_DOCUMENTS=$(DOCUMENTS) make test"
 
 screenshots: setup ## Take the pictures of the README anew; needs Chromium

@@ -16,7 +16,16 @@ from referral_rewards.domain.money import display
 if TYPE_CHECKING:
     from rich.console import Console
 
-_PAID: Final = ("by_kind", "total_minor", "reportable", "withheld_minor", "clawed_back_minor", "regime")
+_PAID: Final = (
+    "by_kind",
+    "by_rail",
+    "total_minor",
+    "reportable",
+    "why",
+    "withheld_minor",
+    "clawed_back_minor",
+    "regime",
+)
 _WAITING: Final = (
     *("state", "referral", "program", "role", "kind", "amount_minor"),
     *("rail", "approved_at", "wake_at"),
@@ -71,7 +80,15 @@ def show(
         _standing(out, each)
     _table(out, "methods", shown["methods"], "rail", "reference", "since")
     _table(out, "tax forms", shown["forms"], "form", "filed_at", "valid_from", "withholding_percent")
-    paid = [{**each, "by_kind": _kinds(each)} for each in shown["paid_in_year"]]
+    paid = [
+        {
+            **each,
+            "by_kind": _split(each, "kind"),
+            "by_rail": _split(each, "rail"),
+            "why": label("tax_grounds", each["grounds"]),
+        }
+        for each in shown["paid_in_year"]
+    ]
     _table(out, f"paid in {of}", paid, *_PAID)
     _table(out, f"paid in {of} by program", shown["paid_by_program"], "program", "amount_minor")
     _table(out, "rewards", shown["rewards"], "state", "legs", "amount_minor")
@@ -113,10 +130,10 @@ def _cell(each: Mapping[str, Any], name: str) -> str:
     return "" if value is None else label("leg_state", value) if name == "state" else str(value)
 
 
-def _kinds(each: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{label('kind', kind)} {display(minor, each['currency'])}" for kind, minor in each["by_kind"].items()
-    )
+def _split(each: Mapping[str, Any], by: str) -> str:
+    """Return the amounts that an amount is made of, by kind of reward or by rail."""
+    parts = each[f"by_{by}"].items()
+    return ", ".join(f"{label(by, name)} {display(minor, each['currency'])}" for name, minor in parts)
 
 
 def _amounts(by_currency: Mapping[str, int]) -> str:

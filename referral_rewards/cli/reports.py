@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from referral_rewards.cli.client import api_of
-from referral_rewards.cli.console import Data
+from referral_rewards.cli.console import AsJson, Data
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import Output, written
 
@@ -20,13 +20,15 @@ def tax(
     regime: Annotated[
         str | None, typer.Option("--regime", metavar="REGIME", help="Only under this regime, such as us.")
     ] = None,
+    as_json: AsJson = False,
     output: Output = None,
     user: As = None,
     data: Data = None,
 ) -> None:
-    """Write what each payee was paid in a calendar year, what of it is to be reported and what was withheld, in CSV."""
+    """Write what each payee was paid in a calendar year, what of it is to be reported and what was withheld, in CSV or
+    JSON."""
     options = {"year": "--year", "regime": "--regime"}
-    asked = {"year": year, "regime": regime}
+    asked = {"year": year, "regime": regime, "format": "json" if as_json else "csv"}
     with (
         api_of(data, user) as api,
         api.stream("GET", "/v1/reports/tax", options=options, **asked) as sent,

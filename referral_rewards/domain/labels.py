@@ -615,6 +615,20 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "reason": _REASON,
         "recommendation": {"approve": "approve", "review": "review", "deny": "deny"},
         "reconciliation_state": {"asked": "starting", "listed": "comparing", "done": "done", "failed": "failed"},
+        "payee_status": {
+            "domestic": "taxpayer of the regime, by the form on file",
+            "foreign": "foreign, by the form on file",
+            "changed": "changed within the year",
+            "undeclared": "no form says",
+        },
+        "tax_grounds": {
+            "reaches_threshold": "the threshold is reached",
+            "below_threshold": "below the threshold",
+            "no_regime": "no program that paid reports to an authority",
+            "foreign": "foreign by the form on file: find out whether a form for foreign payees is due, such as 1042-S",
+            "status_changed": "the form changed within the year: look at each payment",
+            "another_currency": "paid in another currency than the threshold’s",
+        },
         "regime": {"none": "no tax reporting", "us": "United States"},
         "result": {"passed": "passed", "failed": "failed", "could_not_run": "could not run"},
         "reversal": {

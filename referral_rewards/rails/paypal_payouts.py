@@ -9,15 +9,15 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import httpx
 
 from referral_rewards.domain.books.reconciliation import ListedPage
-from referral_rewards.domain.payouts.rail_amounts import NotPayable, as_decimal, minor_of_decimal
+from referral_rewards.domain.payouts.rail_amounts import as_decimal
 from referral_rewards.domain.payouts.rail_catalogue import PAYPAL_PAYOUTS
+from referral_rewards.domain.payouts.rail_objections import objection
 from referral_rewards.domain.payouts.states import (
     Accepted,
     Answer,
@@ -26,10 +26,10 @@ from referral_rewards.domain.payouts.states import (
     Paid,
     PaymentRequest,
     ReversalAnswer,
-    Reversed,
     Unfunded,
     Unknown,
 )
+from referral_rewards.rails import paypal_batches as batches
 from referral_rewards.rails.access import PayPalAccess
 from referral_rewards.rails.asking import (
     PATIENCE_SECONDS,
@@ -37,7 +37,6 @@ from referral_rewards.rails.asking import (
     NoReply,
     Reply,
     exchange,
-    for_want_of_funds,
     read,
     seen,
     trouble,
@@ -45,15 +44,9 @@ from referral_rewards.rails.asking import (
 )
 
 NAME: Final = PAYPAL_PAYOUTS.name
-_ACCOUNT: Final = re.compile(r"[A-Z0-9]{10,32}", re.ASCII)
 _BATCH: Final = re.compile(r"/v1/payments/payouts/([A-Za-z0-9-]{1,100})", re.ASCII)
-_UNDER_WAY: Final = frozenset({"PENDING", "PROCESSING", "UNCLAIMED", "ONHOLD"})
-_FAILED: Final = frozenset({"FAILED", "BLOCKED", "DENIED", "CANCELED", "RETURNED", "REFUNDED", "REVERSED"})
-_NO_FUNDS: Final = "INSUFFICIENT_FUNDS"
 #: A token is renewed this long before it expires.
 _EARLY_SECONDS: Final = 60.0
-
-_GIVEN_BACK: Final = frozenset({"RETURNED", "REFUNDED", "REVERSED"})
 
 
 class PayPalPayouts:
@@ -71,12 +64,9 @@ class PayPalPayouts:
         self._token: tuple[str, float] | None = None
 
     async def pay(self, request: PaymentRequest, key: str) -> Answer:
-        if not _ACCOUNT.fullmatch(request.destination or ""):
-            return Declined("the payee has named no PayPal account id")
-        try:
-            value = str(as_decimal(NAME, request.amount_minor, request.currency))
-        except NotPayable as error:
-            return Declined(str(error))
+        if (objects := objection(NAME, request)) is not None:
+            return Declined(objects.why)
+        value = str(as_decimal(NAME, request.amount_minor, request.currency))
         item = {
             "recipient_type": "PAYPAL_ID",
             "amount": {"value": value, "currency": request.currency},
@@ -94,7 +84,7 @@ class PayPalPayouts:
         else:
             if _known(reply):
                 return Unknown("it knows our key already")
-            return for_want_of_funds(trouble(reply.status, _name(reply)), _NO_FUNDS)
+            return batches.not_taken(reply)
         if isinstance(batch, Unknown):
             return batch
         answer = await self.poll(request, key, batch)
@@ -112,38 +102,45 @@ class PayPalPayouts:
 
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         found = await self._batch(reference)
-        return found if isinstance(found, Failure) else seen(lambda: _answer(request, key, reference, found))
+        return found if isinstance(found, Failure) else seen(lambda: batches.answer(request, key, reference, found))
 
     async def look_up_reversal(
         self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str
     ) -> ReversalAnswer | None:
-        found = await self._batch(paid.reference)
-        if isinstance(found, Failure):
-            return found
-        item = seen(lambda: found["items"][0])
-        if isinstance(item, Unknown):
+        item = await self._item(paid.reference)
+        if not isinstance(item, Mapping):
             return item
-        return None if item.get("transaction_status") == "UNCLAIMED" else seen(lambda: _given_back(request, item))
+        if item.get("transaction_status") == "UNCLAIMED":
+            return None
+        return seen(lambda: batches.given_back(request, item))
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
         """Cancel an unclaimed item, in full only. No key is needed: it can be cancelled only once."""
         if amount_minor != request.amount_minor:
             return Declined("PayPal gives back an unclaimed payout whole or not at all")
-        found = await self._batch(paid.reference)
-        if isinstance(found, Failure):
-            return found
-        item = seen(lambda: (found["items"][0], str(found["items"][0]["payout_item_id"])))
-        if isinstance(item, Unknown):
-            return item
-        shown, name = item
+        shown = await self._item(paid.reference)
+        if not isinstance(shown, Mapping):
+            return shown
         if shown.get("transaction_status") == "UNCLAIMED":
-            reply = await self._call("POST", f"/v1/payments/payouts-item/{quote(name, safe='')}/cancel", {}, key)
+            name = str(shown["payout_item_id"])
+            reply = await self._call("POST", f"/v1/payments/payouts-item/{quote(name, safe='')}/cancel")
             if isinstance(reply, Failure):
                 return reply
             if reply.status != 200:
-                return trouble(reply.status, _name(reply))
+                return await self._not_cancelled(request, paid, trouble(reply.status, batches.name(reply)))
             shown = {**reply.body, "payout_item_id": name}
-        return seen(lambda: _given_back(request, shown))
+        return seen(lambda: batches.given_back(request, shown))
+
+    async def _not_cancelled(self, request: PaymentRequest, paid: Paid, refused: Failure) -> ReversalAnswer:
+        """Return what became of an item that was not cancelled now: it may have been before (ITEM_ALREADY_CANCELLED),
+        or claimed meanwhile."""
+        if not isinstance(refused, Declined):
+            return refused
+        again = await self._item(paid.reference)
+        if not isinstance(again, Mapping):
+            return again
+        unclaimed = again.get("transaction_status") == "UNCLAIMED"
+        return refused if unclaimed else seen(lambda: batches.given_back(request, again))
 
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None
@@ -155,7 +152,17 @@ class PayPalPayouts:
         reply = await self._call("GET", f"/v1/payments/payouts/{quote(reference, safe='')}")
         if isinstance(reply, Failure):
             return reply
-        return reply.body if reply.status == 200 else unread(reply.status, _name(reply))
+        return reply.body if reply.status == 200 else unread(reply.status, batches.name(reply))
+
+    async def _item(self, reference: str) -> Mapping[str, Any] | Failure:
+        """Return the only item of a batch, with its id."""
+        found = await self._batch(reference)
+        if isinstance(found, Failure):
+            return found
+        item: Mapping[str, Any] | Unknown = seen(
+            lambda: {**found["items"][0], "payout_item_id": str(found["items"][0]["payout_item_id"])}
+        )
+        return item
 
     async def _call(
         self, method: str, path: str, document: Mapping[str, Any] | None = None, key: str | None = None
@@ -165,10 +172,13 @@ class PayPalPayouts:
             token = await self._signed_in(anew=fresh)
             if not isinstance(token, str):
                 return token
-            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            headers = {"Authorization": f"Bearer {token}"}
+            content = None
+            if document is not None:
+                headers["Content-Type"] = "application/json"
+                content = json.dumps(document)
             if key is not None:
                 headers["PayPal-Request-Id"] = key
-            content = json.dumps(document) if document is not None else None
             try:
                 status, body, _ = await exchange(
                     self._client, method, self._url + path, headers=headers, content=content,
@@ -223,58 +233,3 @@ def _duplicate(reply: Reply) -> str | None:
 def _known(reply: Reply) -> bool:
     """Whether a refusal may only mean that our key was used before. Then it does not say that nothing was paid."""
     return reply.body.get("name") == "USER_BUSINESS_ERROR" or "sender_batch_id" in str(reply.body).lower()
-
-
-def _name(reply: Reply) -> object:
-    """Return PayPal's name of the error."""
-    return reply.body.get("name")
-
-
-def _answer(request: PaymentRequest, key: str, reference: str, found: Mapping[str, Any]) -> Answer:
-    """Return what a batch shows. If it is not ours or holds more than one item, its amount is None."""
-    header, items = found["batch_header"], found.get("items") or []
-    ours = header["sender_batch_header"]["sender_batch_id"] == key
-    status = header["batch_status"]
-    if not items:
-        if status in _FAILED and ours:
-            return Declined(f"PayPal did not pay it ({status})")
-        amount = header.get("amount") or {"value": "NaN", "currency": ""}
-        order = _order(request, reference, amount, request.destination, ours=ours)
-        return Accepted(order, f"PayPal has it as {status}") if status in _UNDER_WAY else Unknown(f"it is {status}")
-    item = items[0]["payout_item"]
-    ours = ours and len(items) == 1 and item["sender_item_id"] == str(request.payout_id)
-    order = _order(request, reference, item["amount"], item["receiver"], ours=ours)
-    if not ours:
-        return order
-    if (its := items[0].get("transaction_status")) == "SUCCESS":
-        return order
-    # The item's status counts: in a batch that succeeded it may still be unclaimed. Without one, the batch's counts.
-    status = its or status
-    if status in _FAILED:
-        return _refused(items[0], status)
-    return Accepted(order, f"PayPal has it as {status}") if status in _UNDER_WAY else Unknown(f"it is {status}")
-
-
-def _refused(item: Mapping[str, Any], status: str) -> Declined | Unfunded:
-    """Return why an item was not paid. PayPal accepts an order before it checks our balance."""
-    name = (item.get("errors") or {}).get("name")
-    if name == _NO_FUNDS:
-        return Unfunded(f"PayPal did not pay it ({name})")
-    return Declined(f"PayPal did not pay it ({name if isinstance(name, str) and name else status})")
-
-
-def _order(
-    request: PaymentRequest, reference: str, amount: Mapping[str, Any], receiver: str | None, *, ours: bool
-) -> Paid:
-    currency = str(amount["currency"])
-    amount_minor = minor_of_decimal(Decimal(str(amount["value"])), currency) if ours else None
-    return Paid(reference, amount_minor, currency, receiver)
-
-
-def _given_back(request: PaymentRequest, item: Mapping[str, Any]) -> Reversed | Declined | Unknown:
-    """Return the outcome of a reversal, as the item shows it."""
-    status = item["transaction_status"]
-    if status in _GIVEN_BACK:
-        return Reversed(str(item["payout_item_id"]), request.amount_minor, request.currency)
-    kept = status == "SUCCESS" or status in _FAILED
-    return Declined(f"PayPal does not give it back ({status})") if kept else Unknown(f"it is {status}")

@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from referral_rewards.domain.books.reconciliation import ListedPage
 from referral_rewards.domain.payouts.rail_catalogue import RailFacts
+from referral_rewards.domain.payouts.rail_objections import Objection
 from referral_rewards.domain.payouts.states import (
     Answer,
     Handed,
@@ -64,6 +65,18 @@ class Rail(Protocol):
 
         ``payee`` is a destination that we paid in the span, for a rail that lists one payee at a time (`Sight.PAYEES`).
         ``after`` is the place that the previous page named. Any other answer says why there is no page. Moves no money.
+        """
+        ...
+
+
+@runtime_checkable
+class Foresees(Protocol):
+    """A rail that can be asked beforehand whether a payee can be paid."""
+
+    async def foresee(self, request: PaymentRequest) -> Objection | Unknown | Misconfigured | None:
+        """Return what the rail would refuse about the request as things stand; None if nothing. Moves no money.
+
+        What it says may have changed when the payment goes out. Any other answer says why nobody knows.
         """
         ...
 

@@ -4,15 +4,16 @@ https://docs.stripe.com/api/customer_balance_transactions.
 An entry is never changed; an opposite entry reverses it.
 """
 
-import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 from referral_rewards.domain.books.reconciliation import Listed, ListedPage, payout_of
-from referral_rewards.domain.payouts.rail_amounts import NotPayable, as_units, minor_of_units
+from referral_rewards.domain.payouts.rail_amounts import as_units, minor_of_units
 from referral_rewards.domain.payouts.rail_catalogue import STRIPE_BALANCE
+from referral_rewards.domain.payouts.rail_objections import objection
 from referral_rewards.domain.payouts.states import (
     Answer,
     Declined,
@@ -27,7 +28,6 @@ from referral_rewards.rails.asking import Failure, seen
 from referral_rewards.rails.stripe_calls import KeyTaken, answered, everything, made_at, noted, page, within
 
 NAME: Final = STRIPE_BALANCE.name
-_CUSTOMER: Final = re.compile(r"cus_\w{1,250}", re.ASCII)
 
 
 class StripeBalance:
@@ -83,12 +83,9 @@ class StripeBalance:
         return await page(partial(_listed, until), after, self._entries.list_async, payee, created=since_then)
 
     async def _enter(self, request: PaymentRequest, key: str, amount_minor: int) -> Any | Failure | KeyTaken:
-        if not _CUSTOMER.fullmatch(request.destination or ""):
-            return Declined("the payee has named no customer of Stripe")
-        try:
-            amount = as_units(NAME, abs(amount_minor), request.currency)
-        except NotPayable as error:
-            return Declined(str(error))
+        if (found := objection(NAME, replace(request, amount_minor=abs(amount_minor)))) is not None:
+            return Declined(found.why)
+        amount = as_units(NAME, abs(amount_minor), request.currency)
         entry = {
             "amount": amount if amount_minor > 0 else -amount,
             "currency": request.currency.lower(),
@@ -98,7 +95,7 @@ class StripeBalance:
 
     async def _noted(self, request: PaymentRequest, key: str) -> list[Any] | Failure:
         """Return the entries with the key. Stripe cannot search by it, so all the customer's entries are read."""
-        if not _CUSTOMER.fullmatch(request.destination or ""):
+        if objection(NAME, request) is not None:
             return []
         entries = await everything(self._entries.list_async, request.destination)
         if isinstance(entries, Failure):

@@ -15,17 +15,19 @@ from typing import Any, Final
 import httpx
 import stripe
 
-from referral_rewards.domain.books.reconciliation import Listed, ListedPage
+from referral_rewards.domain.books.reconciliation import Listed, ListedPage, payout_of
+from referral_rewards.domain.payouts.rail_objections import Objection, ObjectionKind
 from referral_rewards.domain.payouts.states import Declined, Misconfigured, Unknown
 from referral_rewards.rails.access import StripeAccess
 from referral_rewards.rails.asking import PATIENCE_SECONDS, Failure, NoReply, exchange, seen, trouble, unread
+from referral_rewards.rails.listing import Named, payments, text_of
 
 #: The API version that the adapters were written for.
 VERSION: Final = "2026-10-28.endive"
 #: The largest page size, and how many pages are read before a list counts as too long to search.
 PAGE: Final = 100
 PAGES_MAX: Final = 10
-_RATE_LIMIT: Final = "rate_limit"
+_BROKEN: Final = 500
 #: What the SDK raises when it cannot parse a response.
 _UNREADABLE: Final = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
@@ -61,9 +63,14 @@ async def answered(call: Awaitable[Any]) -> Any | Failure | KeyTaken:
         return Unknown(error.user_message or "no whole answer came")
     except stripe.IdempotencyError:
         return KeyTaken("Stripe knows our key for another request")
+    except stripe.RateLimitError as error:
+        # It may come with status 400, and is no refusal then either.
+        return Unknown("it answered {} ({})".format(*_said(error)))
     except stripe.StripeError as error:
         status, code = _said(error)
-        return Unknown(f"it answered {status} ({code})") if code == _RATE_LIMIT else trouble(status, code)
+        if status == _BROKEN and _is_replayed(error):
+            return Unknown("it repeats the answer 500 that it keeps under our key", for_good=True)
+        return trouble(status, code)
     except _UNREADABLE:
         return Unknown("its answer is not of the form that was agreed")
 
@@ -79,6 +86,16 @@ async def read(call: Awaitable[Any]) -> Any | Failure | None:
         return None if code == "resource_missing" else unread(status, code)
     except _UNREADABLE:
         return Unknown("its answer is not of the form that was agreed")
+
+
+def not_connected(error: stripe.StripeError) -> Objection | Unknown | Misconfigured:
+    """Return what it means that a connected account could not be read: it may be none of ours."""
+    if isinstance(error, stripe.APIConnectionError):
+        return Unknown(error.user_message or "no whole answer came")
+    status, code = _said(error)
+    if code in ("account_invalid", "resource_missing"):
+        return Objection(ObjectionKind.NOT_READY, "what the payee has named is no account connected to ours")
+    return unread(status, code)
 
 
 async def everything(list_async: Any, *path: str | None, **params: Any) -> list[Any] | Failure:
@@ -101,9 +118,17 @@ async def everything(list_async: Any, *path: str | None, **params: Any) -> list[
 
 
 async def page(
-    listed: Callable[[Any], Listed | None], after: str | None, list_async: Any, *path: str | None, **params: Any
+    listed: Callable[[Any], Listed | None],
+    after: str | None,
+    list_async: Any,
+    *path: str | None,
+    others_too: bool = True,
+    **params: Any,
 ) -> ListedPage | Unknown | Misconfigured:
-    """Return a page of a list, newest first, with those of its objects that are payments."""
+    """Return a page of a list, newest first, with those of its objects that are payments.
+
+    ``others_too``: objects that cannot be read count even if they bear no name of ours.
+    """
     place = {"starting_after": after} if after is not None else {}
     found = await read(list_async(*path, {"limit": PAGE, **params, **place}))
     if found is None:
@@ -112,8 +137,7 @@ async def page(
     rows = found if isinstance(found, Failure) else seen(partial(_rows, found))
     if isinstance(rows, Failure):
         return rows if not isinstance(rows, Declined) else Unknown(rows.why)
-    payments = seen(lambda: [shown for row in rows[0] if (shown := listed(row)) is not None])
-    return payments if isinstance(payments, Unknown) else ListedPage(payments, rows[1])
+    return ListedPage(payments(rows[0], listed, named, others_too=others_too), rows[1])
 
 
 def within(since: datetime, until: datetime) -> dict[str, int]:
@@ -127,8 +151,18 @@ def made_at(thing: Any) -> datetime:
 
 
 def noted(thing: Any, name: str) -> str | None:
-    """Return a metadata value that we set when we created an object; None if there is none."""
-    return thing.metadata.to_dict().get(name) if thing.metadata is not None else None
+    """Return a metadata value that we set when we created an object; None if there is none. Objects of others may have
+    none at all."""
+    written = getattr(thing, "metadata", None)
+    return text_of(getattr(written, name, None))
+
+
+def named(thing: Any) -> Named:
+    """Return what an object shows of its names. It never raises."""
+    key = text_of(getattr(thing, "transfer_group", None)) or noted(thing, "key")
+    at = seen(lambda: made_at(thing))
+    reference = text_of(getattr(thing, "id", None))
+    return Named(reference, payout_of(noted(thing, "payout") or key), key, None if isinstance(at, Unknown) else at)
 
 
 def _rows(page: Any) -> tuple[list[Any], str | None]:
@@ -139,8 +173,17 @@ def _rows(page: Any) -> tuple[list[Any], str | None]:
 
 def _said(error: stripe.StripeError) -> tuple[int, str | None]:
     """Return the status and Stripe's error code; the code is None if the response does not have Stripe's form."""
-    kind = error.error.type if error.error is not None else None
-    return error.http_status or 0, (error.code or kind if kind else None)
+    said = error.error
+    # A rate limit's code stands only in the body.
+    code = error.code or (text_of(getattr(said, "code", None)) if said is not None else None)
+    kind = said.type if said is not None else None
+    return error.http_status or 0, (code or kind if kind else None)
+
+
+def _is_replayed(error: stripe.StripeError) -> bool:
+    """Whether Stripe repeated the response that it keeps under our key."""
+    headers: Mapping[str, str] = error.headers or {}
+    return {name.lower(): value for name, value in headers.items()}.get("idempotent-replayed") == "true"
 
 
 class _OurClient(stripe.HTTPClient):

@@ -4,12 +4,14 @@ The coupon's id is our key, and it can be redeemed once. So however many codes e
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from referral_rewards.domain.books.reconciliation import Listed, ListedPage, ListedState, payout_of
-from referral_rewards.domain.payouts.rail_amounts import NotPayable, as_units, minor_of_units
+from referral_rewards.domain.payouts.rail_amounts import as_units, minor_of_units
 from referral_rewards.domain.payouts.rail_catalogue import STRIPE_PROMOTION
+from referral_rewards.domain.payouts.rail_objections import objection
 from referral_rewards.domain.payouts.states import (
     Answer,
     Declined,
@@ -35,7 +37,6 @@ from referral_rewards.rails.stripe_calls import (
 
 NAME: Final = STRIPE_PROMOTION.name
 _CODE: Final = re.compile(r"[A-Za-z0-9_-]{1,500}", re.ASCII)
-_CUSTOMER: Final = re.compile(r"cus_\w{1,250}", re.ASCII)
 
 
 class StripePromotion:
@@ -48,8 +49,8 @@ class StripePromotion:
         self._codes = api.promotion_codes
 
     async def pay(self, request: PaymentRequest, key: str) -> Answer:
-        if request.destination is not None and not _CUSTOMER.fullmatch(request.destination):
-            return Declined("what the payee has named is no customer of Stripe")
+        if (found := objection(NAME, request)) is not None:
+            return Declined(found.why)
         coupon = await self._coupon(request, key)
         if isinstance(coupon, Failure):
             return coupon
@@ -73,7 +74,7 @@ class StripePromotion:
         codes = await everything(self._codes.list_async, coupon=key)
         if isinstance(codes, Failure):
             return codes
-        return seen(lambda: _paid(coupon, codes[-1])) if codes else None
+        return seen(lambda: _standing(coupon, codes)) if codes else None
 
     async def funded(self, request: PaymentRequest) -> bool | None:
         return None
@@ -105,7 +106,8 @@ class StripePromotion:
     ) -> ListedPage | Unknown | Misconfigured:
         """List only codes with our metadata or key. Other codes of the shop are not ours."""
         span = within(since, until)
-        return await page(_listed, after, self._codes.list_async, created=span, expand=["data.promotion.coupon"])
+        expand = ["data.promotion.coupon"]
+        return await page(_listed, after, self._codes.list_async, others_too=False, created=span, expand=expand)
 
     async def handover(self, request: PaymentRequest, paid: Paid) -> Handed | Unknown | Misconfigured:
         """Return the code as the payee types it."""
@@ -116,10 +118,7 @@ class StripePromotion:
 
     async def _coupon(self, request: PaymentRequest, key: str) -> Any | Failure:
         """Return the coupon under the key, created now or earlier; unknown if it is a different discount."""
-        try:
-            amount = as_units(NAME, request.amount_minor, request.currency)
-        except NotPayable as error:
-            return Declined(str(error))
+        amount = as_units(NAME, request.amount_minor, request.currency)
         order = {
             "id": key,
             "amount_off": amount,
@@ -153,8 +152,9 @@ def _typed(code: Any) -> str:
 
 
 def _listed(code: Any) -> Listed | None:
+    # Stripe may show no coupon at all, for one that was deleted.
     coupon = code.promotion.coupon
-    if (payout := payout_of(noted(code, "payout")) or payout_of(coupon.id)) is None:
+    if (payout := payout_of(noted(code, "payout") or (coupon.id if coupon is not None else None))) is None:
         return None
     currency = (coupon.currency or "").upper()
     once = coupon.max_redemptions == 1 and coupon.amount_off is not None
@@ -165,10 +165,20 @@ def _listed(code: Any) -> Listed | None:
         amount_minor=minor_of_units(NAME, coupon.amount_off, currency) if once else None,
         currency=currency,
         destination=code.customer,
-        # A redeemed code counts as paid, even if it was deactivated later.
-        state=ListedState.PAID if code.active or code.times_redeemed else ListedState.FAILED,
+        state=ListedState.PAID if _is_of_use(code) else ListedState.FAILED,
         at=made_at(code),
     )
+
+
+def _is_of_use(code: Any) -> bool:
+    """Whether the code can be used, or was: a redeemed code counts as paid, even if it was deactivated later."""
+    return bool(code.active or code.times_redeemed)
+
+
+def _standing(coupon: Any, codes: Sequence[Any]) -> Paid | Declined:
+    """Return what the codes of a coupon come to; one that was deactivated before anybody used it is no discount."""
+    of_use = [code for code in codes if _is_of_use(code)]
+    return _paid(coupon, of_use[-1]) if of_use else Declined("the promotion code was deactivated at Stripe")
 
 
 def _paid(coupon: Any, code: Any) -> Paid:

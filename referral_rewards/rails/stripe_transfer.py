@@ -1,13 +1,15 @@
 """Cash to a connected account (Stripe Connect): https://docs.stripe.com/api/transfers."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import stripe
+
 from referral_rewards.domain.books.reconciliation import Listed, ListedPage, payout_of
 from referral_rewards.domain.payouts.rail_amounts import NotPayable, as_units, minor_of_units
 from referral_rewards.domain.payouts.rail_catalogue import STRIPE_TRANSFER
+from referral_rewards.domain.payouts.rail_objections import Objection, ObjectionKind, objection
 from referral_rewards.domain.payouts.states import (
     Answer,
     Declined,
@@ -24,6 +26,7 @@ from referral_rewards.rails.stripe_calls import (
     answered,
     everything,
     made_at,
+    not_connected,
     noted,
     page,
     read,
@@ -31,7 +34,6 @@ from referral_rewards.rails.stripe_calls import (
 )
 
 NAME: Final = STRIPE_TRANSFER.name
-_ACCOUNT: Final = re.compile(r"acct_\w{1,250}", re.ASCII)
 
 
 class StripeTransfer:
@@ -42,16 +44,13 @@ class StripeTransfer:
     def __init__(self, api: Any) -> None:
         self._transfers = api.transfers
         self._balance = api.balance
+        self._accounts = api.accounts
 
     async def pay(self, request: PaymentRequest, key: str) -> Answer:
-        if not _ACCOUNT.fullmatch(request.destination or ""):
-            return Declined("the payee has named no connected account of Stripe")
-        try:
-            amount = as_units(NAME, request.amount_minor, request.currency)
-        except NotPayable as error:
-            return Declined(str(error))
+        if (found := objection(NAME, request)) is not None:
+            return Declined(found.why)
         order = {
-            "amount": amount,
+            "amount": as_units(NAME, request.amount_minor, request.currency),
             "currency": request.currency.lower(),
             "destination": request.destination,
             "transfer_group": key,
@@ -79,6 +78,21 @@ class StripeTransfer:
         currency = request.currency.lower()
         enough = seen(lambda: sum(each.amount for each in balance.available if each.currency == currency) >= needed)
         return enough is True
+
+    async def foresee(self, request: PaymentRequest) -> Objection | Unknown | Misconfigured | None:
+        """Ask whether the connected account takes transfers: https://docs.stripe.com/connect/account-capabilities."""
+        if (found := objection(NAME, request)) is not None:
+            return found
+        try:
+            account = await self._accounts.retrieve_async(request.destination)
+        except stripe.StripeError as error:
+            return not_connected(error)
+        state = seen(lambda: str(account.capabilities.transfers))
+        if isinstance(state, Unknown):
+            return state
+        if state == "active":
+            return None
+        return Objection(ObjectionKind.NOT_READY, f"the payee’s account at Stripe takes no transfers yet ({state})")
 
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
         return await self.look_up(request, key) or Unknown("Stripe does not show it any more")

@@ -5,20 +5,18 @@ id takes the place of the recipient's name.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import httpx
 
-from referral_rewards.domain.books.reconciliation import Listed, ListedPage, ListedState, payout_of
-from referral_rewards.domain.payouts.rail_amounts import NotPayable, as_decimal, minor_of_decimal
+from referral_rewards.domain.books.reconciliation import ListedPage
+from referral_rewards.domain.payouts.rail_amounts import as_decimal
 from referral_rewards.domain.payouts.rail_catalogue import TREMENDOUS
+from referral_rewards.domain.payouts.rail_objections import objection
 from referral_rewards.domain.payouts.states import (
-    Accepted,
     Answer,
     Declined,
     Handed,
@@ -30,6 +28,7 @@ from referral_rewards.domain.payouts.states import (
     Unfunded,
     Unknown,
 )
+from referral_rewards.rails import tremendous_orders as orders
 from referral_rewards.rails.access import TremendousAccess
 from referral_rewards.rails.asking import (
     PATIENCE_SECONDS,
@@ -42,18 +41,20 @@ from referral_rewards.rails.asking import (
     trouble,
     unread,
 )
+from referral_rewards.rails.listing import payments
 
 NAME: Final = TREMENDOUS.name
 #: Placed now; placed before under our key; placed and waiting for approval at Tremendous.
 _TAKEN: Final = frozenset({200, 201, 202})
 _PAYMENT_REQUIRED: Final = 402
-_EXECUTED: Final = "EXECUTED"
-_UNDER_WAY: Final = frozenset(
-    {"CART", "OPEN", "PENDING APPROVAL", "PENDING INTERNAL PAYMENT APPROVAL", "PENDING SETTLEMENT"}
-)
-_FAILED: Final = frozenset({"FAILED", "CANCELED"})
+#: Names that stand for whichever source has a method, and the method; None: either of two, and nobody knows which.
+#: https://developers.tremendous.com/reference/create-order. They have no page of their own.
+_OF_A_METHOD: Final[Mapping[str, str | None]] = {
+    "BALANCE": "balance",
+    "INVOICE": "invoice",
+    "INVOICE_THEN_BALANCE": None,
+}
 _PAGE: Final = 100
-_LINK: Final = re.compile(r"https://[!-~]{1,2000}", re.ASCII)
 #: A placeholder for the amount in the document, so that the amount never becomes a float on its way into JSON.
 _AMOUNT: Final = "\x00amount\x00"
 
@@ -72,10 +73,9 @@ class Tremendous:
         self._patience_seconds = patience_seconds
 
     async def pay(self, request: PaymentRequest, key: str) -> Answer:
-        try:
-            amount = as_decimal(NAME, request.amount_minor, request.currency)
-        except NotPayable as error:
-            return Declined(str(error))
+        if (found := objection(NAME, request)) is not None:
+            return Declined(found.why)
+        amount = as_decimal(NAME, request.amount_minor, request.currency)
         order = {
             "external_id": key,
             "payment": {"funding_source_id": self._access.funding_source},
@@ -91,7 +91,7 @@ class Tremendous:
         if isinstance(reply, Unknown):
             return reply
         if reply.status in _TAKEN:
-            return seen(lambda: _answer(request, key, reply.body["order"]))
+            return seen(lambda: orders.answer(request, key, reply.body["order"]))
         if reply.status == 409:
             return await self.look_up(request, key) or Unknown("it answered 409 and shows no order under our key")
         if reply.status == _PAYMENT_REQUIRED and _code(reply) is not None:
@@ -106,16 +106,21 @@ class Tremendous:
 
         https://developers.tremendous.com/reference/get-funding-source
         """
-        needed = as_decimal(NAME, request.amount_minor, request.currency) * 100
-        reply = await self._call("GET", f"/funding_sources/{quote(self._access.funding_source, safe='')}")
+        name = self._access.funding_source
+        if name in _OF_A_METHOD:
+            if (method := _OF_A_METHOD[name]) is None:
+                return None
+            found = await self._sources_of(method)
+            if not found or len(found) > 1:
+                return None if found else False
+            (name,) = found
+        reply = await self._call("GET", f"/funding_sources/{quote(name, safe='')}")
         if isinstance(reply, Unknown) or reply.status != 200:
             return False
-        meta = seen(lambda: {**reply.body["funding_source"]["meta"]})
-        if isinstance(meta, Unknown):
-            return False
-        held = meta.get("available_cents")
-        if held is None or meta.get("currency_code", "USD") != request.currency:
+        held = seen(lambda: orders.held(reply.body["funding_source"], request.currency))
+        if held is None:
             return None
+        needed = as_decimal(NAME, request.amount_minor, request.currency) * 100
         return isinstance(held, int) and held >= needed
 
     async def poll(self, request: PaymentRequest, key: str, reference: str) -> Answer:
@@ -127,7 +132,7 @@ class Tremendous:
         order = await self._order(paid.reference)
         if order is None or isinstance(order, Failure):
             return order or Unknown("Tremendous does not show it any more")
-        return seen(lambda: _cancelled(request, order))
+        return seen(lambda: orders.cancelled(request, order))
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
         """Cancel the card, in full only. No key is needed: it can be cancelled only once.
@@ -140,7 +145,7 @@ class Tremendous:
         order = await self._order(paid.reference)
         if order is None or isinstance(order, Failure):
             return order or Unknown("Tremendous does not show it any more")
-        if done := seen(lambda: _cancelled(request, order)):
+        if done := seen(lambda: orders.cancelled(request, order)):
             return done
         reward = seen(lambda: str(order["rewards"][0]["id"]))
         if isinstance(reward, Unknown):
@@ -163,11 +168,11 @@ class Tremendous:
             return reply
         if reply.status != 200:
             return unread(reply.status, _code(reply))
-        orders = seen(lambda: [_listed(order) for order in reply.body["orders"]])
-        if isinstance(orders, Unknown):
-            return orders
-        within = [order for order in orders if order.at is None or order.at < until]
-        return ListedPage(within, str(offset + _PAGE) if len(orders) >= _PAGE else None)
+        rows = seen(lambda: list(reply.body["orders"]))
+        if isinstance(rows, Unknown):
+            return rows
+        within = [each for each in payments(rows, orders.listed, orders.named) if each.at is None or each.at < until]
+        return ListedPage(within, str(offset + _PAGE) if len(rows) >= _PAGE else None)
 
     async def handover(self, request: PaymentRequest, paid: Paid) -> Handed | Unknown | Misconfigured:
         """Return a new link to the card. Only the response to the order shows the first link."""
@@ -182,13 +187,21 @@ class Tremendous:
             return reply
         if reply.status != 200:
             return unread(reply.status, _code(reply))
-        return seen(lambda: Handed("link", _web_address(reply.body["reward"]["link"]), reward))
+        return seen(lambda: Handed("link", orders.web_address(reply.body["reward"]["link"]), reward))
 
     async def _find(self, request: PaymentRequest, key: str, name: str) -> Answer | None:
         order = await self._order(name)
         if order is None or isinstance(order, Failure):
             return order
-        return seen(lambda: _answer(request, key, order))
+        return seen(lambda: orders.answer(request, key, order))
+
+    async def _sources_of(self, method: str) -> list[str]:
+        """Return the ids of our sources of a method; none if Tremendous does not say."""
+        reply = await self._call("GET", "/funding_sources")
+        if isinstance(reply, Unknown) or reply.status != 200:
+            return []
+        found = seen(lambda: [str(each["id"]) for each in reply.body["funding_sources"] if each["method"] == method])
+        return found if isinstance(found, list) else []
 
     async def _order(self, name: str) -> Mapping[str, Any] | Failure | None:
         """Return an order by its id or by our key; None if Tremendous says that there is none."""
@@ -212,55 +225,6 @@ class Tremendous:
             return Unknown(str(error))
 
 
-def _web_address(text: Any) -> str:
-    """Return the text if it is a link that is safe in a letter, else raise ValueError."""
-    if not isinstance(text, str) or not _LINK.fullmatch(text):
-        raise ValueError("no link")
-    return text
-
-
 def _code(reply: Reply) -> str | None:
     """Return a code for a refusal, or None if it does not have Tremendous's form: it has messages but no codes."""
     return "refused" if isinstance(reply.body.get("errors"), dict) else None
-
-
-def _listed(order: Mapping[str, Any]) -> Listed:
-    """Return an order as listed. If it holds more than one reward, its amount is None."""
-    rewards, status = order["rewards"], order["status"]
-    value = rewards[0]["value"]
-    currency = str(value["currency_code"])
-    amount_minor = minor_of_decimal(Decimal(value["denomination"]), currency) if len(rewards) == 1 else None
-    state = ListedState.PAID if status == _EXECUTED else ListedState.UNDER_WAY
-    return Listed(
-        reference=str(order["id"]),
-        payout=payout_of(order.get("external_id")),
-        key=order.get("external_id"),
-        amount_minor=amount_minor,
-        currency=currency,
-        destination=rewards[0]["recipient"]["name"],
-        state=ListedState.FAILED if status in _FAILED else state,
-        at=datetime.fromisoformat(order["created_at"]),
-    )
-
-
-def _answer(request: PaymentRequest, key: str, order: Mapping[str, Any]) -> Answer:
-    """Return what an order shows. If it is not ours or holds more than one reward, its amount is None."""
-    rewards, status = order["rewards"], order["status"]
-    ours = order["external_id"] == key and len(rewards) == 1
-    value = rewards[0]["value"]
-    currency = str(value["currency_code"])
-    amount_minor = minor_of_decimal(Decimal(value["denomination"]), currency) if ours else None
-    name = rewards[0]["recipient"]["name"]
-    placed = Paid(str(order["id"]), amount_minor, currency, request.destination if name == request.payee else name)
-    if status == _EXECUTED or not ours:
-        return placed
-    if status in _FAILED:
-        return Declined(f"Tremendous did not carry it out ({status})")
-    return Accepted(placed, f"Tremendous has it as {status}") if status in _UNDER_WAY else Unknown(f"it is {status}")
-
-
-def _cancelled(request: PaymentRequest, order: Mapping[str, Any]) -> Reversed | None:
-    """Return the reversal if the order was cancelled, else None."""
-    if order["status"] != "CANCELED":
-        return None
-    return Reversed(str(order["rewards"][0]["id"]), request.amount_minor, request.currency)

@@ -6,7 +6,7 @@ those marked "taken after the referral's row". So no two transactions can deadlo
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import IntEnum
 from typing import Any, Final, TypeVar
 
@@ -41,15 +41,19 @@ async def lock_shared(connection: AsyncConnection, kind: Lock, name: str = "") -
     await connection.execute(_SHARED, {"space": int(kind), "name": name})
 
 
-async def lock_all(connection: AsyncConnection, kind: Lock, names: Iterable[str]) -> None:
+async def lock_each(connection: AsyncConnection, names: Sequence[tuple[Lock, str]]) -> None:
     """Wait for the named locks, one after the other in this order, and hold them until the transaction ends."""
-    if names := list(names):
-        await connection.execute(_EVERY, {"space": int(kind), "names": names})
+    if names:
+        spaces = [int(kind) for kind, _ in names]
+        await connection.execute(_EACH, {"spaces": spaces, "names": [name for _, name in names]})
 
 
 _EXCLUSIVE = text("SELECT pg_advisory_xact_lock(:space, hashtext(:name))")
 _SHARED = text("SELECT pg_advisory_xact_lock_shared(:space, hashtext(:name))")
-_EVERY = text("SELECT pg_advisory_xact_lock(:space, hashtext(name)) FROM unnest(CAST(:names AS text[])) AS name")
+_EACH = text("""
+SELECT pg_advisory_xact_lock(space, hashtext(name))
+FROM unnest(CAST(:spaces AS int[]), CAST(:names AS text[])) AS asked(space, name)
+""")
 
 
 def dump(value: Any) -> str:

@@ -3,28 +3,43 @@
 The database itself records every change of state. This module records the attempts and what released them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from pydantic import TypeAdapter
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled, statement
+from referral_rewards.domain.payouts.history import (
+    ADOPTED,
+    ANSWERED,
+    LOOKED_UP,
+    POLLED,
+    SENT,
+    SHUT_OUT,
+    TOPPED_UP,
+    Dates,
+    Step,
+)
 from referral_rewards.domain.payouts.states import PayoutState
-from referral_rewards.register import typed_rows
 
-SENT: Final = "sent"
-#: The rail may have paid it before the register was restored: it counts as sent, and nothing was sent now.
-ADOPTED: Final = "adopted"
-LOOKED_UP: Final = "looked_up"
-POLLED: Final = "polled"
-#: An answer that changes nothing, or came too late to change anything.
-ANSWERED: Final = "answered"
-#: The rail rejected our credentials on every attempt under the current key: it has not seen that key.
-SHUT_OUT: Final = "shut_out"
-TOPPED_UP: Final = "topped_up"
+__all__ = [
+    "ADOPTED",
+    "ANSWERED",
+    "LOOKED_UP",
+    "POLLED",
+    "SENT",
+    "SHUT_OUT",
+    "TOPPED_UP",
+    "Dates",
+    "append",
+    "newest",
+    "of",
+    "steps",
+]
 
 
 async def append(
@@ -46,29 +61,17 @@ async def newest(connection: AsyncConnection, payout: UUID) -> int:
     return int((await connection.execute(_NEWEST, {"id": payout})).scalar_one())
 
 
-class Dates(NamedTuple):
-    """When a payout was planned, when it was first sent, and when its current key was first used; None for never."""
-
-    planned_at: datetime | None
-    first_sent_at: datetime | None
-    key_used_at: datetime | None
+async def of(connection: AsyncConnection, payout: UUID) -> tuple[Step, ...]:
+    """Return all steps of a payout, oldest first."""
+    return steps(row._mapping for row in await connection.execute(_ALL, {"id": payout}))
 
 
-class PayoutStep(NamedTuple):
-    """What was done with a payout, under which generation of its key, and the state that it was in then."""
-
-    id: int
-    generation: int
-    at: datetime
-    act: str
-    state: PayoutState
-    why: str | None
-    reference: str | None
+def steps(documents: Iterable[Mapping[str, Any] | RowMapping]) -> tuple[Step, ...]:
+    """Return steps from what a statement read over `STEPS`."""
+    return _STEPS.validate_python([dict(each) for each in documents])
 
 
-async def of(connection: AsyncConnection, payout: UUID) -> Sequence[PayoutStep]:
-    """Return all steps, oldest first."""
-    return await typed_rows.read(connection, PayoutStep, _ALL, {"id": payout})
+_STEPS: Final = TypeAdapter(tuple[Step, ...])
 
 
 async def reference_it_settled_under(connection: AsyncConnection, payout: UUID, generation: int) -> str | None:
@@ -99,9 +102,11 @@ FROM payout_step s CROSS JOIN shut WHERE s.payout_id = :id
     shut_out=SHUT_OUT,
 )
 
-_ALL: Final = text("""
-SELECT id, generation, at, act, state, why, reference FROM payout_step WHERE payout_id = :id ORDER BY id
-""")
+#: All steps of a payout, oldest first.
+STEPS: Final = (
+    "SELECT id, generation, at, act, state, why, reference FROM payout_step WHERE payout_id = :id ORDER BY id"
+)
+_ALL: Final = text(STEPS)
 
 _SETTLED_AS: Final = statement(
     """

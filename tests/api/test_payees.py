@@ -88,7 +88,9 @@ async def test_the_report_of_a_year_is_a_file_and_a_year_that_is_none_is_refused
     told = await kept.get("/v1/reports/tax?year=2026&regime=us", as_="fiona")
     assert told.headers["content-disposition"] == 'attachment; filename="tax-2026-us.csv"'
     assert list(csv.DictReader(io.StringIO(told.text))) == []
-    for wrong in ("", "?year=soon", "?year=3000", "?year=2026&regime=atlantis"):
+    whole = await kept.get("/v1/reports/tax?year=2026&format=json", as_="fiona")
+    assert (whole.json(), whole.headers["content-type"]) == ({"year": 2026, "payees": []}, "application/json")
+    for wrong in ("", "?year=soon", "?year=3000", "?year=2026&regime=atlantis", "?year=2026&format=xml"):
         assert (await kept.get(f"/v1/reports/tax{wrong}", as_="fiona")).status_code == 422, wrong
 
 

@@ -24,9 +24,12 @@ from referral_rewards.local.sandbox.tremendous import Tremendous
 from referral_rewards.register.recording import subjects
 from tests.clawbacks.paid import PROGRAM, Cashier
 from tests.rails.cases import OUTSIDE, in_our_books
+from tests.statements import counted
 
 A = MoneyAct
 MICROSECOND = timedelta(microseconds=1)
+#: Measured; it may not rise.
+_STATEMENTS_MAX = 10
 _IN_PARTS = ("account_credit", "stripe_transfer", "stripe_balance")
 
 
@@ -102,6 +105,15 @@ async def test_a_reward_is_taken_back_once_and_booked_once_whatever_breaks_on_th
     assert await cashier.balance(f"expense:{PROGRAM}") == 0
     rows = await cashier.sql("SELECT DISTINCT state, amount_minor - recovered_minor AS open_minor FROM clawback")
     assert rows == [("reversed", 0)]
+
+
+async def test_a_reversal_takes_few_statements(by_transfer: Cashier) -> None:
+    """Of the whole activity: its attempt, and what became of it, with the books and the referral's queue entry."""
+    (case,) = await by_transfer.paid(1)
+    clawback = await by_transfer.act(A.REVERSE_CLAWBACK, case, 2500)
+    with counted() as sent:
+        assert (await by_transfer.step(clawback)).state == "reversed"
+    assert (sent.commits, len(sent.statements) <= _STATEMENTS_MAX) == (2, True), sent
 
 
 async def _killed() -> None:

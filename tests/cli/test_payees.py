@@ -52,4 +52,5 @@ def test_the_report_is_written_to_a_file(kept: Shell) -> None:
     ran = kept("report", "tax", "--year", "2026", "--regime", "us", "--output", file)
     assert (ran.code, ran.out, ran.err) == (0, "", "")
     assert file.read_text() == kept("report", "tax", "--year", "2026").out
+    assert json.loads(kept("report", "tax", "--year", "2026", "--json").out) == {"year": 2026, "payees": []}
     assert file.read_text().startswith("payee,regime,currency,cash,credit,discount,gift_card,total,threshold")

@@ -110,13 +110,14 @@ def test_flags_are_told_once_each() -> None:
 
 
 def test_where_only_the_payment_method_is_missing_it_is_said_what_to_do() -> None:
-    checks = result(CheckCode.PAYEE_KNOWN, Result.COULD_NOT_RUN)
-    flag = {"flag": Flag.CHECK_COULD_NOT_RUN, "about": CheckCode.PAYEE_KNOWN, "sentence": "."}
-    missing = RewardClaim.model_validate({**claim(checks=checks).model_dump(), "flags": (flag,)})
-    assert advice(missing) == (
-        "The payee has not added a payment method yet. Ask them for one: the claim is judged again when it arrives."
-    )
-    also = RewardClaim.model_validate({**missing.model_dump(), "flags": (flag, {**flag, "flag": Flag.LATE_FACT})})
-    nobody = missing.model_copy(update={"legs": (LEG.model_copy(update={"beneficiary": None}),)})
-    for other in (also, nobody):
-        assert advice(other).startswith("Flags: ")
+    missing = claim(checks=result(CheckCode.PAYEE_KNOWN, Result.FAILED))
+    asked = "It is so. Ask for it: nothing is paid there before."
+    assert advice(missing) == f"Nothing is flagged. {asked}"
+    flag = {"flag": Flag.LATE_FACT, "about": "facts", "sentence": "."}
+    also = RewardClaim.model_validate({**missing.model_dump(), "flags": (flag,)})
+    assert advice(also) == f"Flags: late fact. {asked}"
+
+
+@pytest.mark.parametrize("code", [CheckCode.PAYEE_KNOWN, CheckCode.TAX_CLEARED])
+def test_a_check_of_the_payment_that_could_not_run_is_named(code: CheckCode) -> None:
+    assert advice(claim(checks=result(code, Result.COULD_NOT_RUN))).startswith("Checks that could not run: ")

@@ -12,6 +12,7 @@ from referral_rewards.domain.claims.claim import RewardClaim, assemble
 from referral_rewards.domain.claims.digest import digest_of, dispute_digest
 from referral_rewards.domain.claims.dossier import Dossier, Rival, Similarity, TaxPosition, Usage
 from referral_rewards.domain.claims.findings import CheckCode, Flag, Recommendation, Result
+from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
@@ -160,6 +161,36 @@ def test_missing_tax_form_makes_a_leg_wait_and_nothing_else() -> None:
     assert claim.results[CheckCode.TAX_CLEARED] is Result.FAILED
     assert claim.recommendation is Recommendation.APPROVE
     assert len(claim.legs) == 2
+
+
+def test_a_missing_payment_method_makes_a_leg_wait_and_nothing_else() -> None:
+    """A decision on it stays good when the method of another rail, or the same one again, is told of."""
+    under = terms(rewards={"referrer": {"kind": "cash", "amount": "25.00"}})
+    without = assemble(dossier(under=under))
+    assert without.results[CheckCode.PAYEE_KNOWN] is Result.FAILED
+    assert (without.flags, without.recommendation, without.override) == ((), Recommendation.APPROVE, False)
+
+    def named(rail: str, day: int) -> Fact:
+        return told("payee.method_set", f"2026-07-{day}", payee="dexter", rail=rail, reference="acct_1")
+
+    other = assemble(dossier(named("paypal_payouts", 11), under=under))
+    assert other.digest == without.digest
+    once = assemble(dossier(named("stripe_transfer", 11), under=under))
+    again = assemble(dossier(named("stripe_transfer", 11), named("stripe_transfer", 12), under=under))
+    assert once.results[CheckCode.PAYEE_KNOWN] is Result.PASSED
+    assert once.digest == again.digest
+    # Where the money goes is part of what a person decides on.
+    assert once.digest != without.digest
+
+
+@pytest.mark.parametrize("kind", ["gift_card", "discount", "credit"])
+def test_a_reward_that_needs_no_method_is_recommended_without_a_flag(kind: str) -> None:
+    known = frozenset({"email:e1"})
+    claim = assemble(
+        dossier(under=terms(rewards={"referrer": {"kind": kind, "amount": "25.00"}}), referrer_marks=known)
+    )
+    assert (claim.flags, claim.recommendation) == ((), Recommendation.APPROVE)
+    assert set(claim.results.values()) == {Result.PASSED}
 
 
 def test_manual_request_without_an_order_goes_to_a_person() -> None:

@@ -4,10 +4,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from referral_rewards.domain.books.deductions import takes_of_offset
 from referral_rewards.domain.claims.rewards import Side, reckon
 from referral_rewards.domain.clawbacks.proposals import due_back, earned, proposal
 from referral_rewards.domain.clawbacks.states import TRANSITIONS, ClawbackState
@@ -127,15 +124,6 @@ def test_disputes_end_as_their_facts_say_in_whatever_order_those_arrive(
 ) -> None:
     for arrived in permutations(said):
         assert [each.state for each in disputes(arrived, "o1")] == expected
-
-
-@given(st.integers(1, 10_000), st.integers(1, 100), st.sampled_from([1, 10, 100]))
-def test_what_an_offset_leaves_can_be_paid_and_no_more_is_kept_than_is_owed(owed: int, times: int, step: int) -> None:
-    due = times * step
-    kept = takes_of_offset(owed, due, step)
-    assert 0 <= kept <= min(owed, due)
-    assert (due - kept) % step == 0
-    assert kept + step > min(owed, due)
 
 
 def test_no_reversal_goes_back_to_before_it_was_sent_and_every_state_has_its_ways() -> None:

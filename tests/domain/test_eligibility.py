@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.claims import eligibility
+from referral_rewards.domain.claims import eligibility, rewards
 from referral_rewards.domain.claims.dossier import Dossier, TaxPosition, Usage
 from referral_rewards.domain.claims.findings import CheckCode, Flag, Result
 from referral_rewards.domain.facts.events import Fact
@@ -15,7 +15,7 @@ from referral_rewards.domain.programs.terms import Tax
 from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer
 from referral_rewards.domain.referrals.lifecycle import Reason
 from tests.domain.build import TICK, at, bought, claimed, enrolled, requested, reversed_, sent
-from tests.domain.dossiers import BOUGHT, CLAIMED, ENROLLED, SENT, dossier, terms, told
+from tests.domain.dossiers import BOUGHT, CLAIMED, ENROLLED, SENT, TERMS, dossier, terms, told
 
 C = CheckCode
 PASSED, FAILED, COULD_NOT_RUN = Result.PASSED, Result.FAILED, Result.COULD_NOT_RUN
@@ -465,11 +465,11 @@ CASH = terms(rewards={"referrer": {"kind": "cash", "amount": "25.00"}})
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ([], COULD_NOT_RUN),
+        ([], FAILED),
         ([("set", "dexter", "stripe_transfer")], PASSED),
-        ([("set", "dexter", "paypal")], COULD_NOT_RUN),
-        ([("set", "mia", "stripe_transfer")], COULD_NOT_RUN),
-        ([("set", "dexter", "stripe_transfer"), ("removed", "dexter", "stripe_transfer")], COULD_NOT_RUN),
+        ([("set", "dexter", "paypal")], FAILED),
+        ([("set", "mia", "stripe_transfer")], FAILED),
+        ([("set", "dexter", "stripe_transfer"), ("removed", "dexter", "stripe_transfer")], FAILED),
         ([("set", "dexter", "stripe_transfer"), ("removed", "dexter", "paypal")], PASSED),
     ],
 )
@@ -478,7 +478,44 @@ def test_payee_needs_a_method_for_a_rail_outside(said: list[tuple[str, str, str]
         told(f"payee.method_{what}", f"2026-07-{11 + day}", payee=payee, rail=rail, reference="ref-1")
         for day, (what, payee, rail) in enumerate(said)
     ]
-    assert verdict(C.PAYEE_KNOWN, dossier(*facts, under=CASH))[0] is expected
+    # The leg waits for it, which is no flag: one that is always there is one that nobody reads.
+    assert verdict(C.PAYEE_KNOWN, dossier(*facts, under=CASH)) == (expected, None)
+
+
+WITHOUT_AN_ADDRESS = frozenset({"customer:c-dexter", "phone:p1"})
+WITH_ONE = WITHOUT_AN_ADDRESS | {"email:e1"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "rail", "marks", "expected"),
+    [
+        (kind, rail, marks, passes if marks is WITH_ONE else without)
+        for kind, rail, passes, without in (
+            ("credit", "account_credit", PASSED, PASSED),
+            ("credit", "stripe_balance", FAILED, FAILED),
+            ("cash", "manual", FAILED, FAILED),
+            ("cash", "paypal_payouts", FAILED, FAILED),
+            ("cash", "stripe_transfer", FAILED, FAILED),
+            ("discount", "stripe_promotion", PASSED, FAILED),
+            ("gift_card", "tremendous", PASSED, FAILED),
+        )
+        for marks in (WITH_ONE, WITHOUT_AN_ADDRESS)
+    ],
+)
+def test_only_what_the_rail_needs_of_a_payee_is_asked_for(
+    kind: str, rail: str, marks: frozenset[str], expected: Result
+) -> None:
+    """Nothing was recorded of the payee but their enrolment, with an email address or without."""
+    under = terms(rewards={"referrer": {"kind": kind, "amount": "25.00"}, "referee": None},
+                  payouts={"rails": {**TERMS["payouts"]["rails"], kind: rail}})  # fmt: skip
+    assert verdict(C.PAYEE_KNOWN, dossier(under=under, referrer_marks=marks)) == (expected, None)
+
+
+def test_a_gift_card_goes_to_nothing_that_was_named_as_a_method() -> None:
+    under = terms(rewards={"referrer": {"kind": "gift_card", "amount": "25.00"}, "referee": None})
+    named = told("payee.method_set", "2026-07-11", payee="dexter", rail="tremendous", reference="by-link")
+    (leg,) = rewards.reckon(dossier(named, under=under)).legs
+    assert leg.destination is None
 
 
 def test_referee_without_a_customer_id_can_not_be_paid() -> None:
@@ -499,7 +536,17 @@ def test_referee_without_a_customer_id_can_not_be_paid() -> None:
 def test_payee_who_reaches_the_threshold_waits_for_a_form(position: TaxPosition | None, expected: Result) -> None:
     known = {"dexter": position, "c-brie": TaxPosition()}
     case = dossier(tax={payee: each for payee, each in known.items() if each is not None})
-    assert verdict(C.TAX_CLEARED, case)[0] is expected
+    assert verdict(C.TAX_CLEARED, case) == (expected, Flag.CHECK_COULD_NOT_RUN if position is None else None)
+
+
+@pytest.mark.parametrize(("form_on_file", "expected"), [(True, PASSED), (False, FAILED)])
+def test_a_threshold_in_another_currency_asks_for_a_form_and_flags_nothing(
+    form_on_file: bool, expected: Result
+) -> None:
+    positions = {payee: TaxPosition(form_on_file=form_on_file) for payee in ("dexter", "c-brie")}
+    bought_in_euro = bought("2026-07-10", currency="EUR")
+    case = dossier(bought_in_euro, without=[BOUGHT], under=terms(currency="EUR"), tax=positions)
+    assert verdict(C.TAX_CLEARED, case) == (expected, None)
 
 
 def test_threshold_is_that_of_the_year_in_the_program_s_zone() -> None:

@@ -23,6 +23,7 @@ from referral_rewards.domain.facts.payloads import Channel, FactType, ReversalKi
 from referral_rewards.domain.labels import VOCABULARIES, label, labels, listed
 from referral_rewards.domain.notices.contact import NoticeState, Template
 from referral_rewards.domain.payees.tax_forms import FormStanding
+from referral_rewards.domain.payees.tax_reporting import Grounds, PayeeStatus
 from referral_rewards.domain.payees.tax_thresholds import NO_REGIME, THRESHOLDS
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 from referral_rewards.domain.payouts.states import PayoutState
@@ -57,6 +58,8 @@ CODES: dict[str, Collection[str]] = {
     "fact": FactType,
     "flag": FLAGS,
     "form_standing": FormStanding,
+    "payee_status": PayeeStatus,
+    "tax_grounds": Grounds,
     "kind": RewardKind,
     "leg_state": LEG_STATES,
     "letter": Template,

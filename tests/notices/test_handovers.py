@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from activities.claims import Inquiries
+from activities.inquiries import Inquiries
 from activities.messages import PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain.claims.rewards import Side

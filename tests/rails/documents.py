@@ -109,6 +109,8 @@ class Document:
         if not request.document:
             if body.get("required"):
                 yield "the body is missing"
+            elif request.has_body and not kinds:
+                yield "a body is not taken at all"
             return
         if sent not in kinds:
             yield f"a body of {sent or 'no type'} is not taken"
@@ -171,9 +173,10 @@ class Document:
 
 @cache
 def document(name: str) -> Document | None:
-    """The document of that provider, if the folder is named."""
+    """The document of that provider, if the folder is named and has it."""
     folder = os.environ.get(FOLDER)
-    return Document(json.loads((Path(folder) / f"{name}.json").read_text())) if folder else None
+    path = Path(folder) / f"{name}.json" if folder else None
+    return Document(json.loads(path.read_text())) if path is not None and path.exists() else None
 
 
 def hold(provider: Provider) -> None:

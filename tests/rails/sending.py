@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from temporalio.testing import WorkflowEnvironment
 
-from activities.claims import Inquiries
+from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
 from models.session import Database
@@ -45,12 +45,16 @@ KINDS = {
 AMOUNT_MINOR = 2500
 
 
-async def live_until_approved(name: str, database_url: str, environment: WorkflowEnvironment) -> Signer:
+async def live_until_approved(
+    name: str, database_url: str, environment: WorkflowEnvironment, *, weighs_signals: bool = True
+) -> Signer:
     """Lives r1 until its approval, with terms that pay the referrer by that rail; who signed it."""
     kind, account = KINDS[name]
     source = PROGRAM.read_text().replace("kind: credit\n", f"kind: {kind}\n")
     rails = ", ".join(f"{each}: {rail}" for each, rail in {"credit": "account_credit", kind: name}.items())
     source = re.sub(r"  rails: \{.*\}", f"  rails: {{{rails}}}", source)
+    if not weighs_signals:
+        source = re.sub(r"  weights: \{.*\}", "  weights: {}", source)
     async with scene(database_url, environment, source) as life:
         await life.user("faye", Role.FINANCE)
         if account is not None:

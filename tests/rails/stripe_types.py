@@ -20,6 +20,7 @@ from tests.rails.documents import nested
 
 #: What a call takes, and what it answers with: a list of such where it lists.
 CALLS: Final[Mapping[tuple[str, str], tuple[type, type]]] = {
+    ("GET", "accounts/{}"): (params.AccountRetrieveParams, stripe.Account),
     ("GET", "balance"): (params.BalanceRetrieveParams, stripe.Balance),
     ("POST", "transfers"): (params.TransferCreateParams, stripe.Transfer),
     ("GET", "transfers"): (params.TransferListParams, stripe.Transfer),

@@ -3,17 +3,22 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Engine, event
+from temporalio.testing import WorkflowEnvironment
 
 from referral_rewards.domain.payouts.states import PayoutState
-from tests.rails.sending import Sending
+from tests.rails.sending import Sending, live_until_approved, on_stage
+from tests.snapshots import Snapshots
 from tests.statements import counted
 
 #: What carries out decisions, what commits the attempt, and what notes the answer.
 _TRANSACTIONS: Final = 3
 _STATEMENTS_MAX: Final = 18
+#: By terms that weigh no signals, which are what a claim's judgement reads most for.
+_PLAIN_MAX: Final = 14
 
 
 async def test_a_payout_takes_few_statements(transfer: Sending) -> None:
@@ -21,6 +26,19 @@ async def test_a_payout_takes_few_statements(transfer: Sending) -> None:
     with counted() as sent:
         assert (await transfer.step()).state == PayoutState.SETTLED
     assert (sent.commits, len(sent.statements) <= _STATEMENTS_MAX) == (_TRANSACTIONS, True), sent
+
+
+async def test_a_payout_by_plain_terms_takes_few_statements(
+    snapshots: Snapshots, temporal_env: WorkflowEnvironment
+) -> None:
+    lived = partial(live_until_approved, "stripe_transfer", environment=temporal_env, weighs_signals=False)
+    async with (
+        snapshots.of(lived) as (url, signer),
+        on_stage("stripe_transfer", url, signer, temporal_env) as plain,
+    ):
+        with counted() as sent:
+            assert (await plain.step()).state == PayoutState.SETTLED
+    assert (sent.commits, len(sent.statements) <= _PLAIN_MAX) == (_TRANSACTIONS, True), sent
 
 
 async def test_a_payout_reads_nothing_twice_under_its_locks(transfer: Sending) -> None:

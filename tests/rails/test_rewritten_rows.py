@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 
 from referral_rewards.domain.payouts.advice import SOON
+from referral_rewards.domain.payouts.moving import NotNow
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.register.payouts import sending as payouts
-from referral_rewards.register.payouts.sending import NotNow
 from tests.installation import PROGRAM
 from tests.rails.conftest import Opener
 from tests.rails.sending import AMOUNT_MINOR, KINDS, Sending

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from activities.sending import ask
 from referral_rewards.domain.books.reconciliation import Difference, ListedPage, Ours, compare
+from referral_rewards.domain.payouts.moving import ToSend
 from referral_rewards.domain.payouts.rail_catalogue import NAMED_BY_PAYEE, Sight
 from referral_rewards.domain.payouts.states import Accepted, Declined, Paid, PayoutState, matches
 from referral_rewards.local.sandbox.provider import Fault
-from referral_rewards.register.payouts.sending import ToSend
 from tests.rails.cases import OUTSIDE, Case, key
 
 #: TOO_SLOW is left to the contract: it has to be waited for.

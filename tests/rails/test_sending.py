@@ -8,19 +8,19 @@ import pytest
 
 from activities.messages import PayoutProgress
 from activities.payouts import Payouts
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState
 from referral_rewards.local.sandbox.paypal import PayPal
 from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.local.sandbox.stripe import Stripe
 from referral_rewards.local.sandbox.tremendous import Tremendous
 from tests.rails.conftest import Opener
-from tests.rails.sending import Sending
+from tests.rails.sending import AMOUNT_MINOR, Sending
 
 
 class Killed(Payouts):
     """A worker that dies between the provider's reply and its record."""
 
-    async def _take(self, *_: Any, **__: Any) -> PayoutProgress:
+    async def _note(self, *_: Any, **__: Any) -> PayoutProgress:
         raise SystemError("killed")
 
 
@@ -42,6 +42,16 @@ async def test_a_payout_is_paid_once_and_booked_once_whatever_breaks_on_the_way(
     assert await sending.settled_once()
     assert (await sending.step(timedelta(days=40))).state == PayoutState.SETTLED
     assert await sending.settled_once()
+
+
+async def test_a_payment_that_a_restored_register_forgot_is_found_and_not_made_again(sending: Sending) -> None:
+    """The payout was planned days ago: the rail may know its key no more, and yet show what was paid under it."""
+    request = PaymentRequest.of((await sending.row()).body)
+    await sending.case.rail.pay(request, sending.key())
+    before = len(sending.posts())
+    assert (await sending.step(timedelta(days=2))).state in {PayoutState.SETTLED, PayoutState.ACCEPTED}
+    assert sending.paid() == [(AMOUNT_MINOR, "USD")]
+    assert not sending.case.rail.facts.looks_up or len(sending.posts()) == before
 
 
 async def test_two_workers_on_one_payout_pay_once(sending: Sending) -> None:

@@ -46,6 +46,36 @@ async def test_a_rail_that_finds_nothing_by_our_ids_is_not_asked_twice(opened: O
         assert len(sending.posts()) == 1
 
 
+async def test_an_answer_that_the_rail_only_repeats_is_left_to_look_ups_and_then_to_a_person(transfer: Sending) -> None:
+    """Stripe keeps a 500 under our key: sending the same again would bring it for as long as the key is known."""
+    transfer.provider.fail(Fault.BROKEN)
+    first = await transfer.step()
+    assert (first.state, first.again_after) == (_S.UNKNOWN, 5 * MINUTE)
+    again = await transfer.step(5 * MINUTE)
+    assert (again.state, again.again_after) == (_S.UNKNOWN, HOUR)
+    assert (await transfer.step(HOUR)).state == _S.MANUAL_REVIEW
+    assert {each.headers["idempotency-key"] for each in transfer.posts()} == {transfer.key()}
+    assert transfer.paid() == []
+    await transfer.decide(_A.REFUSE_PAYOUT)
+    assert (await transfer.step()).state == _S.REFUSED
+
+
+async def test_an_account_of_ours_that_may_not_pay_halts_the_rail_and_refuses_nobody(opened: Opener) -> None:
+    async with opened("paypal_payouts") as sending:
+        sending.provider.poor, sending.provider.wrong = True, "SENDER_ACCOUNT_LOCKED"
+        waits = await sending.step()
+        assert (waits.state, waits.again_after) == (_S.WAITING_FUNDS, None)
+        (halt,) = await sql(sending.life, "SELECT rail, why FROM rail_halt")
+        assert (halt.rail, halt.why) == ("paypal_payouts", "PayPal did not pay it (SENDER_ACCOUNT_LOCKED)")
+        sending.provider.poor = False
+        await sending.decide(_A.RETRY_PAYOUT)
+        still = await sending.step(9 * MINUTE)
+        assert (still.state, still.again_after) == (_S.APPROVED, MINUTE)
+        assert (await sending.step(MINUTE)).state == _S.SETTLED
+        assert await sql(sending.life, "SELECT * FROM rail_halt") == []
+        assert await sending.booked() == 2500
+
+
 async def test_a_worker_that_was_away_for_long_goes_by_the_time_it_is(transfer: Sending) -> None:
     """The activity was scheduled while the key was known, and runs when it may be forgotten."""
     transfer.provider.fail(Fault.NOT_REACHED)

@@ -24,7 +24,7 @@ WAITS = [timedelta(minutes=minutes) for minutes in (0, 0, 5, 10, 90, 60 * 15, 60
 class KilledAfter(Payouts):
     """A worker that dies between the provider's reply and its record."""
 
-    async def _take(self, *_: Any, **__: Any) -> PayoutProgress:
+    async def _note(self, *_: Any, **__: Any) -> PayoutProgress:
         raise SystemError("killed")
 
 

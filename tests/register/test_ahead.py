@@ -15,6 +15,7 @@ from models.session import Database
 from referral_rewards.domain.claims.approval import Approver, DecisionKind
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.payouts.moving import NotNow, ToSend
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.course import Standing
@@ -27,7 +28,6 @@ from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.payouts import answers as payout_answers
 from referral_rewards.register.payouts import sending as payouts
-from referral_rewards.register.payouts.sending import NotNow, ToSend
 from referral_rewards.register.recording.record import record
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals

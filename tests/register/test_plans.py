@@ -85,7 +85,7 @@ async def test_what_a_referral_has_read_is_bounded_from_its_facts_to_its_payment
         await register.hearings.approved(referral)
         await register.hearings.committed(referral)
     assert plans.problems == {}
-    assert len(plans.statements) > 50
+    assert len(plans.statements) > 30
 
 
 @pytest.mark.parametrize(

@@ -176,9 +176,9 @@ async def _unauthorised(crowd: Crowd, connection: AsyncConnection, payout: Any) 
     assert grounds.dates.planned_at is not None
     terms = await payees.terms_of(connection, [leg.id for leg in grounds.legs])
     parts = [Part(terms[leg.id], leg.amount_minor) for leg in grounds.legs]
-    return await deductions.unauthorised(
-        connection, payout, grounds.dates.planned_at, parts, grounds.deductions, grounds.told, crowd.keys
-    )
+    kept_for = await deductions.offsets(connection, payout.id, grounds.deductions, crowd.keys)
+    lowered_by = grounds.deductions
+    return deductions.unauthorised(payout, grounds.dates.planned_at, parts, lowered_by, grounds.told, kept_for)
 
 
 @pytest.mark.parametrize(("percent", "sent"), [("24", 304_00), ("0", REWARD), ("100", 0), ("33.333", 266_67)])

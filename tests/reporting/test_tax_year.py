@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -20,9 +21,12 @@ from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.books.ledger import Deduction, DeductionKind
 from referral_rewards.domain.calendar import zone
 from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.payees.tax_reporting import Grounds, PayeeStatus
+from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
 from referral_rewards.register.books import ledger
 from referral_rewards.register.payees import rows as payees
-from referral_rewards.reporting.payees.year import COLUMNS, paid_in, report
+from referral_rewards.reporting.payees.filers import FILERS
+from referral_rewards.reporting.payees.year import COLUMNS, PaidInYear, paid_in, report, report_as_json
 from tests.register.crowd import INTAKE, Crowd, told
 
 YEAR = 2026
@@ -53,6 +57,7 @@ class Sent:
     settled_at: datetime | None
     legs: tuple[tuple[str, int], ...]
     withheld: int
+    rail: str = "tremendous"
 
     @property
     def gross(self) -> int:
@@ -97,6 +102,7 @@ async def test_a_year_is_what_a_sum_by_hand_and_the_books_say(connection: AsyncC
     assert {(e.payee, e.currency): e.withheld_minor for e in lines if e.withheld_minor} == +withheld
     assert [(e.payee, e.currency) for e in lines] == sorted({(payee, currency) for payee, currency, _ in by_hand})
     for line in lines:
+        assert sum(line.by_rail.values()) == line.total_minor
         us = any(e.in_the_year and e.payee == line.payee and PROGRAMS[e.program][1:] == ("us", line.currency)
                  for e in sent)  # fmt: skip
         assert line.regime == ("us" if us else "none")
@@ -159,20 +165,62 @@ async def test_the_sheet_says_the_form_at_the_end_of_the_year_and_holds_no_formu
     lines = list(csv.DictReader(io.StringIO(written)))
 
     assert [line["payee"] for line in lines] == ["'=cmd", "ada"]
-    assert [line["reportable"] for line in lines] == ["yes", "no"]
+    # Foreign by the form, so that no 1099 is due however much it is.
+    assert [line["reportable"] for line in lines] == ["no", "no"]
     first, second = lines
     assert first == {
         **dict.fromkeys(COLUMNS, "0.00"), "payee": "'=cmd", "regime": "us", "currency": "USD", "credit": "2000.00",
-        "total": "2000.00", "threshold": "2000.00 USD", "reportable": "yes", "form": "W-8BEN",
-        "form_state": "in_force", "form_until": "2030-01-01",
+        "total": "2000.00", "threshold": "2000.00 USD", "reportable": "no", "form": "W-8BEN",
+        "form_state": "in_force", "form_until": "2030-01-01", "payee_status": "foreign, by the form on file",
+        "why": "foreign by the form on file: find out whether a form for foreign payees is due, such as 1042-S",
+        "rails": "tremendous 2000.00", "others_file": "",
     }  # fmt: skip
     assert (second["form"], second["form_state"], second["form_until"]) == ("", "missing", "")
+    assert (second["payee_status"], second["why"]) == ("no form says", "below the threshold")
     assert [part async for part in report(connection, YEAR, NOW, regime="none")] == [written.splitlines()[0] + "\n"]
 
 
-async def _paid(connection: AsyncConnection, payee: str, minor: int) -> None:
-    its = Sent("friends", payee, "settled", datetime(2026, 6, 1, tzinfo=UTC), (("credit", minor),), 0)
-    await _recorded(connection, its, payee)
+async def test_a_foreign_payee_is_not_reported_as_a_taxpayer_of_the_regime(connection: AsyncConnection) -> None:
+    """Over the threshold of 2,000.00 all; one filed a W-9, one a W-8BEN, one nothing, and one both."""
+    filed: dict[str, tuple[str, ...]] = {
+        "c23-us": ("W-9",), "c23-fr": ("W-8BEN",), "c23-no": (), "c23-both": ("W-9", "W-8BEN")
+    }  # fmt: skip
+    for payee, forms in filed.items():
+        await _paid(connection, payee, 2_100_00, rail="manual")
+        for number, form in enumerate(forms):
+            event = told(f"{payee}-{number}", "payee.tax_form_filed", number, {"payee": payee, "form": form})
+            await INTAKE.record(connection, [parse_event(event)], received_at=NOW)
+    await _paid(connection, "c23-us", 50_00, rail="paypal_payouts")
+
+    sheet = "".join([part async for part in report(connection, YEAR, NOW)])
+    whole = json.loads("".join([part async for part in report_as_json(connection, YEAR, NOW)]))
+
+    lines = {line["payee"]: line for line in csv.DictReader(io.StringIO(sheet))}
+    found = {payee: (line["reportable"], line["why"].partition(":")[0]) for payee, line in lines.items()}
+    assert found == {
+        "c23-us": ("yes", "the threshold is reached"),
+        "c23-fr": ("no", "foreign by the form on file"),
+        "c23-no": ("yes", "the threshold is reached"),
+        "c23-both": ("unknown", "the form changed within the year"),
+    }
+    assert (lines["c23-us"]["rails"], lines["c23-us"]["others_file"]) == (
+        "manual 2100.00; paypal_payouts 50.00",
+        "paypal_payouts",
+    )
+    assert whole["year"] == YEAR
+    by_payee = {each["payee"]: PaidInYear.model_validate(each) for each in whole["payees"]}
+    assert {payee: (each.reportable, each.grounds, each.payee_status) for payee, each in by_payee.items()} == {
+        "c23-us": (True, Grounds.REACHES_THRESHOLD, PayeeStatus.DOMESTIC),
+        "c23-fr": (False, Grounds.FOREIGN, PayeeStatus.FOREIGN),
+        "c23-no": (True, Grounds.REACHES_THRESHOLD, PayeeStatus.UNDECLARED),
+        "c23-both": (None, Grounds.STATUS_CHANGED, PayeeStatus.CHANGED),
+    }
+    assert by_payee["c23-us"].by_rail == {"manual": 2_100_00, "paypal_payouts": 50_00}
+
+
+async def _paid(connection: AsyncConnection, payee: str, minor: int, rail: str = "tremendous") -> None:
+    its = Sent("friends", payee, "settled", datetime(2026, 6, 1, tzinfo=UTC), (("credit", minor),), 0, rail)
+    await _recorded(connection, its, f"{payee}-{rail}")
 
 
 async def _drawn(connection: AsyncConnection, rng: random.Random, number: int) -> Sent:
@@ -198,7 +246,7 @@ async def _recorded(connection: AsyncConnection, its: Sent, name: str) -> None:
         await _row(
             connection, LegRow, id=leg, referral_id=referral, claim_id=payout, digest="", program=its.program,
             referrer="", order_key=f"{name}-{n}", role="referrer", beneficiary=its.payee, kind=kind,
-            amount_minor=minor, currency=currency, rail="tremendous", state="paid", approved_at=NOW, decisions=[],
+            amount_minor=minor, currency=currency, rail=its.rail, state="paid", approved_at=NOW, decisions=[],
         )  # fmt: skip
         await _row(connection, PayoutLegRow, payout_id=payout, leg_id=leg, live=its.state != "cancelled")
     kept = (Deduction(DeductionKind.WITHHOLDING, "us", its.withheld),) if its.withheld else ()
@@ -206,13 +254,13 @@ async def _recorded(connection: AsyncConnection, its: Sent, name: str) -> None:
         await _row(connection, PayoutDeduction, payout_id=payout, kind=each.kind, source="us",
                    amount_minor=each.amount_minor, live=True)  # fmt: skip
     await _row(
-        connection, PayoutRow, id=payout, referral_id=referral, payee=its.payee, rail="tremendous",
+        connection, PayoutRow, id=payout, referral_id=referral, payee=its.payee, rail=its.rail,
         amount_minor=its.gross - its.withheld, currency=currency, body={}, body_hash="", provider_key=name,
         state=its.state, settled_at=its.settled_at, updated_at=NOW,
     )  # fmt: skip
     entries = []
     if its.settled_at is not None:
-        paid = (str(payout), "tremendous", its.payee, its.gross - its.withheld, currency)
+        paid = (str(payout), its.rail, its.payee, its.gross - its.withheld, currency)
         entries.append((books.settled(*paid, deductions=kept), its.settled_at))
         if its.state == "returned":
             entries.append((books.returned(*paid, deductions=kept), NOW))
@@ -252,3 +300,7 @@ INSERT INTO referral (id, origin_rank, began_at, origin_source, origin_event, pr
                       judged_version, round, late_facts, claim_version)
 VALUES (:id, 0, :at, 'test', :id, :program, 1, 0, 0, 1, 0, 0)
 """)
+
+
+def test_of_each_provider_it_is_known_whether_it_files() -> None:
+    assert sorted(FILERS) == sorted(set(PROVIDERS.values()))

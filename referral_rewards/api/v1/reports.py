@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
@@ -11,11 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
 from referral_rewards.api.dependencies import Bookkeeper, Its
+from referral_rewards.domain.payouts.rail_catalogue import MANUAL
 from referral_rewards.reporting.books.journal import see_one_moment
 from referral_rewards.reporting.payees import year as sheet
 from referral_rewards.reporting.payees.year import Regime
 
 _BLOCK_CHARACTERS: Final = 32_768
+
+_PLAIN: Final = "text/plain; charset=utf-8"
+_KINDS: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 Written = Callable[[AsyncConnection], AsyncIterator[str]]
 """Yields the parts of a file, read over a connection."""
@@ -28,7 +32,7 @@ async def sent(database: Database, written: Written, name: str) -> StreamingResp
     first = await anext(blocks)
     return StreamingResponse(
         _chained(first, blocks),
-        media_type=f"text/{'csv' if name.endswith('.csv') else 'plain'}; charset=utf-8",
+        media_type=_KINDS.get(name.rpartition(".")[2], _PLAIN),
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
@@ -62,20 +66,49 @@ Year = Annotated[int, Query(**YEARS, examples=[2026])]
 """A calendar year."""
 
 
+_A_YEAR: Final = {
+    "payee": "dexter",
+    "regime": "us",
+    "currency": "USD",
+    "by_kind": {"cash": 210_000},
+    "by_rail": {MANUAL.name: 210_000},
+    "total_minor": 210_000,
+    "threshold_minor": 200_000,
+    "reportable": False,
+    "grounds": "foreign",
+    "payee_status": "foreign",
+    "form": "W-8BEN",
+    "form_standing": "in_force",
+    "form_until": "2030-01-01T00:00:00Z",
+    "withheld_minor": 0,
+    "clawed_back_minor": 0,
+    "others_file": [],
+}
+
+
 @router.get(
     "/tax",
     summary="What each payee was paid in a calendar year",
     response_class=StreamingResponse,
-    responses={200: {"description": "The file.", "content": {"text/csv": {}}}},
+    responses={
+        200: {
+            "description": "The file.",
+            "content": {"text/csv": {}, "application/json": {"example": {"year": 2026, "payees": [_A_YEAR]}}},
+        }
+    },
 )
 async def tax_report(
     parts: Its,
     person: Bookkeeper,
     year: Year,
     regime: Annotated[Regime | None, Query(description="Only under this tax regime.")] = None,
+    format_: Annotated[Literal["csv", "json"], Query(alias="format", description="How the file is written.")] = "csv",
 ) -> StreamingResponse:
-    """Returns a line for each payee and currency: the amounts paid by kind, whether they must be reported, the form on
-    file, and the amounts withheld and returned. It contains ids and no personal data."""
+    """Returns a line for each payee and currency: the amounts paid by kind and over which rails, whether they must be
+    reported and why, the form on file, and the amounts withheld and returned. It contains ids and no personal data.
+
+    A payee who is foreign by the form on file is never reportable: `grounds` says that another form may be due."""
     now, of = datetime.now(UTC), regime.value if regime else None
-    name = f"tax-{year}{f'-{of}' if of else ''}.csv"
-    return await sent(parts.database, lambda connection: sheet.report(connection, year, now, regime=of), name)
+    write = sheet.report_as_json if format_ == "json" else sheet.report
+    name = f"tax-{year}{f'-{of}' if of else ''}.{format_}"
+    return await sent(parts.database, lambda connection: write(connection, year, now, regime=of), name)

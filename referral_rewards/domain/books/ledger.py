@@ -122,7 +122,7 @@ def lost_no_more(
 def claimed_back(clawback: str, program: str, payee: str, amount_minor: int, currency: str) -> Entry:
     """Post a decision to recover an amount of a paid reward: no longer an expense, but owed to us."""
     return _entry(
-        f"claimed_back:{clawback}", "Reward claimed back", currency, _recoverable(payee), _expense(program),
+        claimed_back_key(clawback), "Reward claimed back", currency, _recoverable(payee), _expense(program),
         amount_minor,
     )  # fmt: skip
 
@@ -138,7 +138,7 @@ def claim_dropped(clawback: str, program: str, payee: str, amount_minor: int, cu
 def recovered(clawback: str, rail: str, payee: str, amount_minor: int, currency: str) -> Entry:
     """Post an amount that the rail took back from the payee."""
     return _entry(
-        f"recovered:{clawback}", "Reward taken back", currency, _clearing(rail), _recoverable(payee), amount_minor
+        recovered_key(clawback), "Reward taken back", currency, _clearing(rail), _recoverable(payee), amount_minor
     )
 
 
@@ -166,6 +166,16 @@ def uncredited(key: str, payee: str, amount_minor: int, currency: str) -> Entry:
         f"uncredited:{key}", "Account credit taken back", currency, credit_of(payee), _clearing(ACCOUNT_CREDIT.name),
         amount_minor,
     )  # fmt: skip
+
+
+def claimed_back_key(clawback: str) -> str:
+    """Return the key of the entry that claims back a reward."""
+    return f"claimed_back:{clawback}"
+
+
+def recovered_key(clawback: str) -> str:
+    """Return the key of the entry of what a rail took back."""
+    return f"recovered:{clawback}"
 
 
 def settled_key(payout: str, generation: int = 1) -> str:

@@ -5,17 +5,16 @@ from typing import NamedTuple
 
 from referral_rewards.domain import money
 from referral_rewards.domain.claims.claim import Evidence, RewardClaim
-from referral_rewards.domain.claims.findings import CheckCode, Flag, Result
+from referral_rewards.domain.claims.findings import WAITED_FOR, CheckCode, Result
 from referral_rewards.domain.claims.rewards import Leg, Side
 from referral_rewards.domain.labels import label, labels, listed
 
 
 def advice(claim: RewardClaim) -> str:
-    """Return the sentence: what is flagged, which checks failed or could not run, or that there is no objection."""
+    """Return what an approver is told: what is flagged, which checks failed or could not run, or that there is no
+    objection; and what is still needed to pay the reward."""
     if claim.denial is not None:
         return f"The rules deny this claim: {label('reason', claim.denial)}."
-    if unpayable := _unpayable(claim):
-        return unpayable
     flags = labels("flag", claim.flag_names)
     failed = _named(claim, Result.FAILED)
     unrun = _named(claim, Result.COULD_NOT_RUN)
@@ -24,27 +23,23 @@ def advice(claim: RewardClaim) -> str:
         said.append(f"Failed checks: {listed(failed)}.")
     if unrun:
         said.append(f"Checks that could not run: {listed(unrun)}.")
+    if (lacking := _lacking(claim)) is not None:
+        said = [*(said or ["Nothing is flagged."]), lacking, "Ask for it: nothing is paid there before."]
     return " ".join(said) or "All checks passed and nothing is flagged."
 
 
-def _unpayable(claim: RewardClaim) -> str | None:
-    """What to do where nothing but the payment method is missing: then that is all there is to say."""
-    raised = {(each.flag, each.about) for each in claim.flags}
-    others = [*_named(claim, Result.FAILED), *_named(claim, Result.COULD_NOT_RUN)]
-    only = {(Flag.CHECK_COULD_NOT_RUN, CheckCode.PAYEE_KNOWN)}
-    if raised != only or others != labels("check", [CheckCode.PAYEE_KNOWN]):
-        return None
-    if any(leg.beneficiary is None for leg in claim.legs):
-        return None
-    return "The payee has not added a payment method yet. Ask them for one: the claim is judged again when it arrives."
+def _lacking(claim: RewardClaim) -> str | None:
+    """Return what is not known yet of a payee and their rail needs, in sentences."""
+    found = (check for check in claim.checks if check.code is CheckCode.PAYEE_KNOWN)
+    return next((check.sentence for check in found if check.result is Result.FAILED), None)
 
 
 def _named(claim: RewardClaim, result: Result) -> list[str]:
-    # A missing tax form only holds back its leg after approval: it is no objection to the claim.
+    # What a leg waits for after approval is no objection to the claim; a check of it that could not run is.
     return [
         label("check", check.code)
         for check in claim.checks
-        if check.result is result and check.code is not CheckCode.TAX_CLEARED
+        if check.result is result and not (result is Result.FAILED and check.code in WAITED_FOR)
     ]
 
 

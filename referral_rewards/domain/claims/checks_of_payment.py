@@ -4,10 +4,12 @@ from referral_rewards.domain import money
 from referral_rewards.domain.claims import rewards
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.findings import Finding, Flag, could_not_run, failed, passed
-from referral_rewards.domain.claims.rewards import Room
+from referral_rewards.domain.claims.rewards import Leg, Room, Side
+from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.labels import label, listed
 from referral_rewards.domain.payees import tax_thresholds
-from referral_rewards.domain.payouts.rail_catalogue import WITHOUT_METHOD
+from referral_rewards.domain.payouts.rail_catalogue import PayeeNeed, needs, takes_reference
 from referral_rewards.domain.referrals.lifecycle import Reason
 
 
@@ -34,26 +36,47 @@ def budget_available(dossier: Dossier) -> Finding:
 
 
 def payee_known(dossier: Dossier) -> Finding:
-    """Each leg has a beneficiary, and a destination on its rail if the rail needs one."""
-    missing, methods = [], []
+    """Each leg has a beneficiary, of whom all is known that its rail needs. Otherwise the leg waits for it (SPEC §7).
+
+    That a leg waits is no flag. A leg that names nobody is one: no rail can pay it, however long it waits.
+    """
     legs = rewards.reckon(dossier).legs
-    for leg in legs:
-        method = rewards.payment_method(dossier, leg.beneficiary, leg.rail)
-        if leg.beneficiary is None:
-            missing.append(f"The {leg.role} has no customer id, so nobody can be paid.")
-        elif method is not None and leg.rail not in WITHOUT_METHOD:
-            methods.append(method)
-        elif leg.rail not in WITHOUT_METHOD:
-            missing.append(
-                f"The {leg.role} {leg.beneficiary} has not added a payment method ({label('rail', leg.rail)}) yet."
-            )
+    nameless = [f"The {leg.role} has no customer id, so nobody can be paid." for leg in legs if leg.beneficiary is None]
+    missing = [lack for leg in legs if leg.beneficiary is not None and (lack := _lacking(dossier, leg)) is not None]
+    methods = [method for leg in legs if (method := _used(dossier, leg)) is not None]
+    if nameless:
+        return could_not_run(" ".join([*nameless, *missing]), *methods)
     if missing:
-        return could_not_run(" ".join(missing), *methods)
-    return passed("Every payee has a payment method." if legs else "There is nothing to pay.", *methods)
+        return failed(" ".join(missing), *methods)
+    said = "All that the rails need is known of every payee." if legs else "There is nothing to pay."
+    return passed(said, *methods)
+
+
+def _lacking(dossier: Dossier, leg: Leg) -> str | None:
+    """Return what the leg's rail needs and nobody has told, in a sentence; None if nothing is lacking."""
+    whom = f"The {leg.role} {leg.beneficiary}"
+    match needs(leg.rail):
+        case PayeeNeed.NOTHING:
+            return None
+        case PayeeNeed.ADDRESS:
+            marks = dossier.referrer_marks if leg.role is Side.REFERRER else dossier.referee_marks
+            known = identity.of_kinds(marks, ("email",)) or _used(dossier, leg) is not None
+            return None if known else f"{whom} has no email address to send the {label('kind', leg.kind)} to."
+        case PayeeNeed.REFERENCE:
+            known = _used(dossier, leg) is not None
+            return None if known else f"{whom} has not added a payment method ({label('rail', leg.rail)}) yet."
+
+
+def _used(dossier: Dossier, leg: Leg) -> Fact | None:
+    """Return the payment method that the leg's rail would pay to; None if there is none, or the rail takes none."""
+    return rewards.payment_method(dossier, leg.beneficiary, leg.rail) if takes_reference(leg.rail) else None
 
 
 def tax_cleared(dossier: Dossier) -> Finding:
-    """No payee passes a tax threshold without a form; the leg of one who does waits until the form arrives."""
+    """No payee passes a tax threshold without a form; the leg of one who does waits until the form arrives.
+
+    In another currency than the threshold's nothing can be compared, so that a form is needed from the first reward on.
+    """
     terms = dossier.terms
     year = dossier.now.astimezone(terms.zone).year
     limit = tax_thresholds.threshold(terms.tax.regime, year)
@@ -65,8 +88,11 @@ def tax_cleared(dossier: Dossier) -> Finding:
             added[leg.beneficiary] = added.get(leg.beneficiary, 0) + leg.amount_minor
     if unknown := sorted(payee for payee in added if payee not in dossier.tax):
         return could_not_run(f"The yearly total of {listed(unknown)} could not be read.")
-    if limit.currency != terms.currency and any(not dossier.tax[payee].form_on_file for payee in added):
-        return could_not_run(f"The tax threshold is in {limit.currency}, the program pays in {terms.currency}.")
+    needed = "the reward is paid once the form is on file"
+    formless = sorted(payee for payee in added if not dossier.tax[payee].form_on_file)
+    if limit.currency != terms.currency and formless:
+        told = f"The tax threshold is in {limit.currency}, the program pays in {terms.currency}"
+        return failed(f"{told}, and there is no tax form of {listed(formless)} on file: {needed}.")
     held = [
         payee
         for payee, amount_minor in sorted(added.items())
@@ -76,6 +102,5 @@ def tax_cleared(dossier: Dossier) -> Finding:
     ]
     told = f"the tax threshold of {year} ({money.display(limit.minor, limit.currency)})"
     if held:
-        needed = "the reward is paid once the form is on file"
         return failed(f"With this reward {listed(held)} reaches {told} and has no tax form on file: {needed}.")
     return passed(f"Below {told}, or a tax form is on file.")

@@ -13,16 +13,24 @@ from referral_rewards.domain.claims import approval, attribution, eligibility, f
 from referral_rewards.domain.claims.approval import Requirement
 from referral_rewards.domain.claims.digest import digest_of, dispute_digest
 from referral_rewards.domain.claims.dossier import Dossier, Rival
-from referral_rewards.domain.claims.findings import DENYING_FLAGS, CheckCode, Finding, Flag, Recommendation, Result
+from referral_rewards.domain.claims.findings import (
+    DENYING_FLAGS,
+    WAITED_FOR,
+    CheckCode,
+    Finding,
+    Flag,
+    Recommendation,
+    Result,
+)
 from referral_rewards.domain.claims.rewards import CalculationLine, Leg, Reckoning
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.lifecycle import Reason
 
-#: Checks that the core digest leaves out: a payee's tax form changes when a leg is paid, not what was approved; and
-#: competing claims are included by their own digests.
-_NOT_IN_CORE: Final = frozenset({CheckCode.TAX_CLEARED, CheckCode.ATTRIBUTION_CLEAR})
+#: Checks that the core digest leaves out: those of what a leg waits for, which changes when it is paid, not what was
+#: approved; and that of competing claims, which are included by their own digests.
+_NOT_IN_CORE: Final = WAITED_FOR | {CheckCode.ATTRIBUTION_CLEAR}
 
 
 class _Record(BaseModel):
@@ -208,7 +216,7 @@ def _recommendation(flags: set[Flag], denial: Reason | None, failures: set[Check
     if denial is not None or flags & DENYING_FLAGS:
         return Recommendation.DENY
     # The periods decide a failed check without a flag: only a reopened claim can still show one.
-    if flags or failures - {CheckCode.TAX_CLEARED}:
+    if flags or failures - WAITED_FOR:
         return Recommendation.REVIEW
     return Recommendation.APPROVE
 
@@ -261,11 +269,11 @@ def _core(
     legs: tuple[Leg, ...],
     required: Requirement,
 ) -> dict[str, Any]:
-    judged = {fact.digest for code, f in findings.items() if code is not CheckCode.TAX_CLEARED for fact in f.facts}
+    judged = {fact.digest for code, f in findings.items() if code not in WAITED_FOR for fact in f.facts}
     standing = [
         f"{each.flag} {each.about}"
         for each in flags
-        if each.about != CheckCode.TAX_CLEARED and each.flag is not Flag.DISPUTED_ATTRIBUTION
+        if each.about not in WAITED_FOR and each.flag is not Flag.DISPUTED_ATTRIBUTION
     ]
     return {
         "referral": dossier.referral,

@@ -79,6 +79,10 @@ class Recommendation(StrEnum):
     DENY = "deny"
 
 
+#: What a reward waits for after its approval (SPEC §7). It is no objection to the claim and not in the digest, so that
+#: what arrives later voids no decision.
+WAITED_FOR: Final = frozenset({CheckCode.PAYEE_KNOWN, CheckCode.TAX_CLEARED})
+
 #: The flags that recommend a denial, not only a review.
 DENYING_FLAGS: Final = frozenset({Flag.SELF_REFERRAL, Flag.DUPLICATE_CLAIM})
 

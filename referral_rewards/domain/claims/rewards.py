@@ -261,7 +261,7 @@ def _limited(dossier: Dossier, sheets: list[_Sheet]) -> tuple[Room, Room]:
 
 def _leg(dossier: Dossier, sheet: _Sheet) -> Leg:
     payee, rail = beneficiary(dossier, sheet.role), dossier.terms.payouts.rails[sheet.kind]
-    method = payment_method(dossier, payee, rail) if rail not in rail_catalogue.WITHOUT_METHOD else None
+    method = payment_method(dossier, payee, rail) if rail_catalogue.takes_reference(rail) else None
     return Leg(
         role=sheet.role,
         beneficiary=payee,

@@ -32,7 +32,20 @@ class CycleAuthority:
     @property
     def may_pay(self) -> bool:
         """Whether its list may be paid now."""
-        return self.released_by is not None and not self.stopped and not self.barred
+        return self.why_not is None
+
+    @property
+    def why_not(self) -> str | None:
+        """Why its list may not be paid now, in a clause; None if it may."""
+        if self.stopped:
+            return "its cycle is stopped"
+        if self.released_by is None:
+            return "its cycle waits for finance to release it"
+        if self.barred:
+            return (
+                f"{self.released_by}, who released its cycle, was barred since; another person must stop and resume it"
+            )
+        return None
 
 
 def shown_digest(cycle: UUID, state: str, listed: str | None, turn: int) -> str:

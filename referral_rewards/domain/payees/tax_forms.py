@@ -4,7 +4,7 @@ The form filed last is in force as soon as it is valid. It replaces every earlie
 accept it, so that no payee is paid on a replaced form. The order in which forms arrive does not matter.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from referral_rewards.domain import money
 from referral_rewards.domain.calendar import at_wall_clock, parse_day
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.payees import tax_thresholds
 
 _REQUESTERS: Final = (
     "Instructions for the Requester of Forms W-8, period of validity (https://www.irs.gov/instructions/iw8): to the end"
@@ -23,21 +24,25 @@ _REQUESTERS: Final = (
 
 
 class FormKind(NamedTuple):
-    """A form that a regime accepts. It expires with the calendar year ``years_after`` its first one; None: never."""
+    """A form that a regime accepts. It expires with the calendar year ``years_after`` its first one; None: never.
+
+    ``foreign``: whoever files it declares that they are not one of the regime's own taxpayers.
+    """
 
     name: str
     years_after: int | None
     source: str
+    foreign: bool = False
 
 
 #: By regime. W-8IMY is left out: the rules for an intermediary depend on the statements attached to it.
 FORMS: Final[Mapping[str, tuple[FormKind, ...]]] = {
     "us": (
         FormKind("W-9", None, "Instructions for the Requester of Form W-9: good until something in it changes"),
-        FormKind("W-8BEN", 3, _REQUESTERS),
-        FormKind("W-8BEN-E", 3, _REQUESTERS),
-        FormKind("W-8ECI", 3, _REQUESTERS),
-        FormKind("W-8EXP", 3, _REQUESTERS),
+        FormKind("W-8BEN", 3, _REQUESTERS, foreign=True),
+        FormKind("W-8BEN-E", 3, _REQUESTERS, foreign=True),
+        FormKind("W-8ECI", 3, _REQUESTERS, foreign=True),
+        FormKind("W-8EXP", 3, _REQUESTERS, foreign=True),
     ),
 }
 
@@ -73,11 +78,13 @@ class TaxForm:
         """The sort key of forms; it does not depend on the order in which they arrived."""
         return (self.filed_at, self.source, self.event_id)
 
+    def said_from(self, zone: ZoneInfo) -> datetime:
+        """Return the first instant for which the form speaks by its own date, whenever it was filed."""
+        return self.filed_at if self.valid_from is None else at_wall_clock(self.valid_from, time(), zone)
+
     def starts_at(self, zone: ZoneInfo) -> datetime:
         """Return when the form comes into force; never before it was filed."""
-        if self.valid_from is None:
-            return self.filed_at
-        return max(self.filed_at, at_wall_clock(self.valid_from, time(), zone))
+        return max(self.filed_at, self.said_from(zone))
 
     def ends_at(self, kind: FormKind, zone: ZoneInfo) -> datetime | None:
         """Return the first instant at which the form is no longer valid; None if it never expires."""
@@ -132,13 +139,35 @@ def on_file(forms: Iterable[TaxForm], regime: str, at: datetime, zone: ZoneInfo)
     Raises:
         KeyError: if the regime is unknown.
     """
-    kinds = {_plain(kind.name): kind for kind in FORMS[regime]}
     filed = sorted((each for each in forms if each.filed_at <= at), key=lambda form: form.precedence)
-    valid = [form for form in filed if form.starts_at(zone) <= at]
+    return _standing(filed, [form for form in filed if form.starts_at(zone) <= at], regime, at, zone)
+
+
+def on_file_by_date(forms: Iterable[TaxForm], regime: str, at: datetime, zone: ZoneInfo) -> OnFile:
+    """Return the form that speaks for that moment by its own date, even if it was filed later. Nobody is paid on it.
+
+    Raises:
+        KeyError: if the regime is unknown.
+    """
+    filed = sorted(forms, key=lambda form: form.precedence)
+    return _standing(filed, [form for form in filed if form.said_from(zone) <= at], regime, at, zone)
+
+
+def kind_of(form: TaxForm, regime: str) -> FormKind | None:
+    """Return which of the regime's forms it is; None if it is none of them.
+
+    Raises:
+        KeyError: if the regime is unknown.
+    """
+    return next((kind for kind in FORMS[regime] if _plain(kind.name) == _plain(form.form)), None)
+
+
+def _standing(filed: Sequence[TaxForm], valid: Sequence[TaxForm], regime: str, at: datetime, zone: ZoneInfo) -> OnFile:
+    """Return the standing of the last of the ``valid`` forms; both lists are in the order in which they were filed."""
     if not valid:
         return OnFile(FormStanding.NOT_YET_VALID, filed[-1]) if filed else OnFile(FormStanding.MISSING)
     form = valid[-1]
-    kind = kinds.get(_plain(form.form))
+    kind = kind_of(form, regime)
     if not form.readable:
         return OnFile(FormStanding.UNREADABLE, form)
     if kind is None:
@@ -152,6 +181,14 @@ def on_file(forms: Iterable[TaxForm], regime: str, at: datetime, zone: ZoneInfo)
 def next_start(forms: Iterable[TaxForm], after: datetime, zone: ZoneInfo) -> datetime | None:
     """Return when the next form comes into force; None if none is still to come."""
     return min((start for form in forms if (start := form.starts_at(zone)) > after), default=None)
+
+
+def released_at(forms: Iterable[TaxForm], now: datetime, zone: ZoneInfo) -> datetime:
+    """Return when payees who filed these forms may next be paid without new facts: a form becomes valid, or the
+    calendar year ends and their totals begin anew."""
+    turns = tax_thresholds.year_begins(tax_thresholds.year_of(now, zone) + 1, zone)
+    starts = next_start(forms, now, zone)
+    return turns if starts is None else min(starts, turns)
 
 
 def _plain(name: str) -> str:

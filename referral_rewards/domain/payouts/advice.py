@@ -59,6 +59,8 @@ NO_ANSWER: Final = timedelta(minutes=5)
 NOT_CONNECTED: Final = timedelta(hours=1)
 #: How often one payout tries a rail that rejects our credentials; the rail's other payouts wait.
 PROBE: Final = timedelta(minutes=10)
+#: How often a payout that was sent before looks again whether its stopped cycle was resumed.
+CYCLE_STOPPED: Final = timedelta(minutes=10)
 #: How often to check an account that holds too little.
 FUNDS: Final = timedelta(hours=1)
 #: How much later to look a second time for a payment that was not found after the window of its key.
@@ -67,8 +69,6 @@ SECOND_LOOK: Final = timedelta(hours=1)
 _FRESH: Final = timedelta(hours=1)
 _WHILE_FRESH: Final = timedelta(minutes=5)
 _AFTERWARDS: Final = timedelta(hours=1)
-#: A payout that was planned so long ago is looked up before its first sending: the register may have been restored.
-PLANNED_LONG_AGO: Final = timedelta(hours=1)
 #: How often, and for how long, to retry a source that does not answer before a person decides without it.
 SOURCE_AGAIN: Final = timedelta(minutes=1)
 SOURCE_PATIENCE: Final = timedelta(hours=1)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from referral_rewards.domain.payouts.states import LegState, PayoutState
@@ -24,7 +23,7 @@ class Payout:
     rail: str
     amount_minor: int
     currency: str
-    body: Mapping[str, Any]
+    body: Mapping[str, object]
     body_hash: str
     generation: int
     provider_key: str

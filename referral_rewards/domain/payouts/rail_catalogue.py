@@ -48,6 +48,14 @@ class Dashboard:
     named_by: Literal["reference", "destination"] | None = None
 
 
+class PayeeNeed(StrEnum):
+    """What a rail must know of a payee before it can pay them."""
+
+    NOTHING = "nothing"  # our own id of the payee names them
+    ADDRESS = "address"  # somewhere to send the link or the code to
+    REFERENCE = "reference"  # the provider's reference of the payee, which they or finance tell us
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RailFacts:
     """The properties of a rail.
@@ -55,10 +63,10 @@ class RailFacts:
     ``name`` is its name in terms, ``title`` what people are shown. ``provider`` is the outside company that runs it,
     with one request limit and one event secret for all its rails; None: the rail is ours and always available.
 
-    ``currencies`` is None if the provider excludes none. ``steps`` holds the currencies whose amounts must be multiples
-    of more than one minor unit, ``exponents`` those whose number of decimals differs from ISO 4217. ``key_window`` is
-    how long the rail recognises a key (None: for ever). Unless the rail ``looks_up`` the outcome of a key, only sending
-    the same request again shows it, and only within that window.
+    ``currencies`` are those that it pays in; None if it pays in all but those that it ``lacks``. ``steps`` holds the
+    currencies whose amounts must be multiples of more than one minor unit, ``exponents`` those whose number of decimals
+    differs from ISO 4217. ``key_window`` is how long the rail recognises a key (None: for ever). Unless the rail
+    ``looks_up`` the outcome of a key, only sending the same request again shows it, and only within that window.
     """
 
     name: str
@@ -66,10 +74,15 @@ class RailFacts:
     kinds: frozenset[RewardKind]
     provider: str | None = None
     currencies: frozenset[str] | None = None
+    lacks: frozenset[str] = frozenset()
     steps: Mapping[str, int] = field(default_factory=dict)
     exponents: Mapping[str, int] = field(default_factory=dict)
-    #: A payee must have a destination there before they can be paid.
-    needs_method: bool = True
+    #: What it must know of a payee before they can be paid.
+    needs: PayeeNeed = PayeeNeed.REFERENCE
+    #: It pays to a reference if the payee has told one. Always so where it needs one.
+    takes_reference: bool = True
+    #: The form of a reference, a regular expression, and what it is; None: any text.
+    reference: tuple[str, str] | None = None
     #: It identifies a payee by our own id, not by a destination.
     named_by_payee: bool = False
     #: People make its payments; an accepted payment waits until a person confirms it.
@@ -96,6 +109,10 @@ _STRIPE_CASH_STEPS: Final[Mapping[str, int]] = {**_STRIPE_STEPS, "HUF": 100, "TW
 #: Stripe counts ariary whole, króna and Ugandan shillings in hundredths:
 #: https://docs.stripe.com/currencies#special-cases.
 _STRIPE_EXPONENTS: Final[Mapping[str, int]] = {"MGA": 0, "ISK": 2, "UGX": 2}
+_STRIPE_CUSTOMER: Final = (r"cus_\w{1,250}", "customer of Stripe")
+_STRIPE_ACCOUNT: Final = (r"acct_\w{1,250}", "connected account of Stripe")
+#: Currencies of ISO 4217 that Stripe does not have: https://docs.stripe.com/currencies#presentment-currencies.
+_STRIPE_LACKS: Final = frozenset({"CLF", "IQD", "LYD"})
 _STRIPE_PAGES: Final = "https://dashboard.stripe.com/"
 #: https://developer.paypal.com/docs/reports/reference/paypal-supported-currencies/
 _PAYPAL_CURRENCIES: Final = frozenset(
@@ -129,7 +146,8 @@ ACCOUNT_CREDIT: Final = RailFacts(
     name="account_credit",
     title="account credit",
     kinds=frozenset({_CREDIT}),
-    needs_method=False,
+    needs=PayeeNeed.NOTHING,
+    takes_reference=False,
     named_by_payee=True,
     sight=Sight.ALL,
 )
@@ -145,6 +163,7 @@ PAYPAL_PAYOUTS: Final = RailFacts(
     title="PayPal",
     provider="paypal",
     kinds=frozenset({_CASH}),
+    reference=(r"[A-Z0-9]{10,32}", "PayPal account id"),
     currencies=_PAYPAL_CURRENCIES,
     steps={"HUF": 100, "TWD": 100},
     exponents=_PAYPAL_EXPONENTS,
@@ -158,6 +177,8 @@ STRIPE_BALANCE: Final = RailFacts(
     title="Stripe customer balance",
     provider="stripe",
     kinds=frozenset({_CREDIT}),
+    reference=_STRIPE_CUSTOMER,
+    lacks=_STRIPE_LACKS,
     steps=_STRIPE_STEPS,
     exponents=_STRIPE_EXPONENTS,
     key_window=_STRIPE_KEY_WINDOW,
@@ -170,6 +191,9 @@ STRIPE_PROMOTION: Final = RailFacts(
     title="Stripe promotion code",
     provider="stripe",
     kinds=frozenset({_DISCOUNT}),
+    needs=PayeeNeed.ADDRESS,
+    reference=_STRIPE_CUSTOMER,
+    lacks=_STRIPE_LACKS,
     steps=_STRIPE_STEPS,
     exponents=_STRIPE_EXPONENTS,
     key_window=_STRIPE_KEY_WINDOW,
@@ -181,6 +205,8 @@ STRIPE_TRANSFER: Final = RailFacts(
     title="Stripe transfer",
     provider="stripe",
     kinds=frozenset({_CASH}),
+    reference=_STRIPE_ACCOUNT,
+    lacks=_STRIPE_LACKS,
     steps=_STRIPE_CASH_STEPS,
     exponents=_STRIPE_EXPONENTS,
     key_window=_STRIPE_KEY_WINDOW,
@@ -193,6 +219,8 @@ TREMENDOUS: Final = RailFacts(
     title="Tremendous",
     provider="tremendous",
     kinds=frozenset({_GIFT_CARD}),
+    needs=PayeeNeed.ADDRESS,
+    takes_reference=False,
     currencies=_TREMENDOUS_CURRENCIES,
     named_by_payee=True,
     sight=Sight.ALL,
@@ -222,11 +250,25 @@ OF_OURS: Final = frozenset(CATALOGUE.keys() - PROVIDERS.keys())
 BY_HAND: Final = frozenset(rail.name for rail in CATALOGUE.values() if rail.by_hand)
 #: The rails over which money leaves by somebody else's hand: a provider's, or a bank's on our instruction.
 OUTSIDE: Final = frozenset(PROVIDERS) | BY_HAND
-WITHOUT_METHOD: Final = frozenset(rail.name for rail in CATALOGUE.values() if not rail.needs_method)
 NAMED_BY_PAYEE: Final = frozenset(rail.name for rail in CATALOGUE.values() if rail.named_by_payee)
 SAY_WHAT_THEY_HOLD: Final = frozenset(rail.name for rail in CATALOGUE.values() if rail.says_what_it_holds)
 #: The providers whose events contain no id of ours.
 NAMELESS: Final = frozenset(rail.provider for rail in CATALOGUE.values() if rail.nameless_events)
+
+
+def title(rail: str) -> str:
+    """Return what people are shown as the name of a rail; its own name if there is no such rail."""
+    return CATALOGUE[rail].title if rail in CATALOGUE else rail
+
+
+def needs(rail: str) -> PayeeNeed:
+    """Return what a rail must know of a payee; of a rail that is not in the catalogue, the most that any needs."""
+    return CATALOGUE[rail].needs if rail in CATALOGUE else PayeeNeed.REFERENCE
+
+
+def takes_reference(rail: str) -> bool:
+    """Whether a rail pays to a reference that the payee has told; a rail that is not in the catalogue does."""
+    return CATALOGUE[rail].takes_reference if rail in CATALOGUE else True
 
 
 def suited(kind: RewardKind, currency: str | None = None) -> tuple[str, ...]:
@@ -240,8 +282,8 @@ def suited(kind: RewardKind, currency: str | None = None) -> tuple[str, ...]:
 
 def pays_in(rail: str, currency: str) -> bool:
     """Whether a rail of the catalogue pays in that currency at all."""
-    currencies = CATALOGUE[rail].currencies
-    return currencies is None or currency in currencies
+    facts = CATALOGUE[rail]
+    return currency not in facts.lacks if facts.currencies is None else currency in facts.currencies
 
 
 def step_minor(rail: str, currency: str) -> int:

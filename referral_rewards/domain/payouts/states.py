@@ -163,16 +163,24 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class Unfunded:
-    """The rail did not pay this request, and will not under this key: our account with it does not hold enough."""
+    """The rail did not pay this request, and will not under this key: our account with it does not hold enough.
+
+    ``barred``: it is our account itself that may not pay, whatever it holds. No other payment would go through.
+    """
 
     why: str
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It is unknown whether the rail paid. Never treated as paid or as refused."""
+    """It is unknown whether the rail paid. Never treated as paid or as refused.
+
+    ``for_good``: sending the same again would only bring the same answer. Looking up may still tell.
+    """
 
     why: str
+    for_good: bool = False
 
 
 @dataclass(frozen=True, slots=True)

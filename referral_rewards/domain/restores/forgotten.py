@@ -8,11 +8,13 @@ from typing import Final
 from uuid import UUID
 
 from referral_rewards.domain.books.reconciliation import Listed, ListedState, payout_of
+from referral_rewards.domain.payouts.after_restore import Adopts, Goes, Reviews, Stance, Waits
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, NAMED_BY_PAYEE
 from referral_rewards.domain.payouts.states import (
     Accepted,
     Paid,
+    PaymentRequest,
     PayoutState,
     safe_to_send_again,
 )
@@ -64,41 +66,6 @@ class AfterRestore:
     reopened_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Adopts:
-    """The rail has paid it already, not before ``since``: ``answer`` is what the rail shows, by the forgotten payment
-    ``by``."""
-
-    by: Forgotten
-    answer: Paid | Accepted
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Reviews:
-    """It may have been paid, not before ``since``, and only a person can find out."""
-
-    why: str
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """It is not sent before a person has assigned a forgotten payment."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Goes:
-    """Nothing of the restore stops it. ``looks_first``: the rail is asked for it before the first sending."""
-
-    looks_first: bool = False
-
-
-Stance = Adopts | Reviews | Waits | Goes
-
-
 def named_by(listed: Listed) -> UUID | None:
     """Return the payout of ours that a listed payment names; None if it names none, or no money is with its payee.
 
@@ -118,13 +85,13 @@ def stance(payout: Payout, after: AfterRestore | None, forgotten: Sequence[Forgo
     """
     if payout.state is PayoutState.ACCEPTED:
         return Goes()
-    own = [each for each in forgotten if payout.id == (each.assigned_to or each.payout_id)]
+    own = own_of(payout.id, forgotten)
     if len(own) > 1:
         return Reviews(
             f"the rail shows {len(own)} payments of it, which the register had forgotten", _since(own, after)
         )
     if own:
-        return Adopts(own[0], _shown(own[0], payout), _since(own, after))
+        return Adopts(_shown(own[0], payout), _since(own, after))
     if any(_may_be_to(each, payout) for each in forgotten if each.assigned_to is None):
         return Waits("the rail shows a payment to this payee that the register had forgotten; a person must assign it")
     if after is None or payout.first_sent_at is not None:
@@ -134,9 +101,14 @@ def stance(payout: Payout, after: AfterRestore | None, forgotten: Sequence[Forgo
     return Goes(looks_first=True)
 
 
+def own_of(payout: UUID, forgotten: Sequence[Forgotten]) -> list[Forgotten]:
+    """Return the forgotten payments that are of this payout: a person said so, or it is the one that they name."""
+    return [each for each in forgotten if payout == (each.assigned_to or each.payout_id)]
+
+
 def _shown(own: Forgotten, payout: Payout) -> Paid | Accepted:
     """Return a forgotten payment as the rail's answer: an answer writes the right destination as the request does."""
-    asked = payout.body["destination"]
+    asked = PaymentRequest.of(payout.body).destination
     named = payout.payee if payout.rail in NAMED_BY_PAYEE else asked
     paid = Paid(own.reference, own.amount_minor, own.currency, asked if own.destination == named else own.destination)
     return paid if own.state is ListedState.PAID else Accepted(paid, "the rail is still carrying it out")

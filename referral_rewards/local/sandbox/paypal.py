@@ -24,12 +24,13 @@ _FRACTION: Final = re.compile(r"\d{1,10}(\.\d{2})?", re.ASCII)
 
 
 class PayPal(Provider):
-    """One app. ``becomes`` is the status of the items of new batches. ``poor`` means that its balance is empty, which
-    it reports only after it has accepted an order."""
+    """One app. ``becomes`` is the status of the items of new batches. ``poor`` means that its account can't pay, which
+    it reports only after it has accepted an order; ``wrong`` is the word for why."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(clock)
         self.becomes = "SUCCESS"
+        self.wrong = "INSUFFICIENT_FUNDS"
         self.batches: dict[str, dict[str, Any]] = {}
         self._used: dict[str, tuple[str, datetime]] = {}
         self._tokens: dict[str, datetime] = {}
@@ -84,8 +85,10 @@ class PayPal(Provider):
                 return self._paid(request)
             case "GET", ("v1", "payments", "payouts", name):
                 return Response(200, self.batches[name]) if name in self.batches else self.error(404, request)
-            case "POST", ("v1", "payments", "payouts-item", name, "cancel"):
+            case "POST", ("v1", "payments", "payouts-item", name, "cancel") if not request.has_body:
                 return self._cancelled(name, request)
+            case "POST", ("v1", "payments", "payouts-item", _, "cancel"):
+                return _error(400, "VALIDATION_ERROR")
         return self.error(404, request)
 
     def _token(self, request: Request) -> Response:
@@ -120,7 +123,7 @@ class PayPal(Provider):
                     "transaction_status": becomes,
                     "payout_item": {**item, "amount": dict(item["amount"])},
                     "payout_batch_id": name,
-                    **({"errors": _wrong("INSUFFICIENT_FUNDS")} if self.poor else {}),
+                    **({"errors": _wrong(self.wrong)} if self.poor else {}),
                 }
             ],
         }
@@ -133,8 +136,8 @@ class PayPal(Provider):
         items = [item for batch in self.batches.values() for item in batch["items"] if item["payout_item_id"] == name]
         if not items:
             return self.error(404, request)
-        if items[0]["transaction_status"] != "UNCLAIMED":
-            return _error(400, "ITEM_ALREADY_COMPLETED")
+        if (status := items[0]["transaction_status"]) != "UNCLAIMED":
+            return _error(400, "ITEM_ALREADY_CANCELLED" if status == "RETURNED" else "ITEM_INCORRECT_STATUS")
         self.move(items[0]["payout_batch_id"], "RETURNED")
         return Response(200, items[0])
 

@@ -64,6 +64,11 @@ class Request:
     headers: Mapping[str, str]
     document: Mapping[str, Any]
 
+    @property
+    def has_body(self) -> bool:
+        """Whether anything came with it, even an empty object."""
+        return bool(self.document) or self.headers.get("content-length", "0") != "0"
+
 
 @dataclass(frozen=True, slots=True)
 class Response:

@@ -42,6 +42,8 @@ class Stripe(Provider):
         super().__init__(clock)
         self.customers: Container[str] = {"cus_brie", "cus_dexter"}
         self.accounts: Container[str] = {"acct_brie", "acct_dexter"}
+        #: Accounts that exist and take no transfers yet.
+        self.not_ready: set[str] = set()
         self.objects: dict[str, dict[str, Any]] = {}
         self._keys: dict[str, _Kept] = {}
 
@@ -123,6 +125,11 @@ class Stripe(Provider):
 
     def _shown(self, request: Request) -> Response:
         match request.steps:
+            case ("v1", "accounts", name):
+                if name not in self.accounts:
+                    raise Refused(_error(403, "invalid_request_error", "account_invalid"))
+                able = {"transfers": "inactive" if name in self.not_ready else "active"}
+                return Response(200, {"id": name, "object": "account", "capabilities": able})
             case ("v1", "balance"):
                 held = [{"amount": 0 if self.poor else _PLENTY, "currency": each} for each in _CURRENCIES]
                 shown = {"object": "balance", "livemode": False, "available": held, "pending": []}

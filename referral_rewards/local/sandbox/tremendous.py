@@ -20,6 +20,15 @@ _CANCELLABLE: Final = timedelta(days=7)
 #: Statuses of orders that wait for approval. Such orders get 202.
 _TO_BE_APPROVED: Final = frozenset({"PENDING APPROVAL", "PENDING INTERNAL PAYMENT APPROVAL"})
 FUNDING_SOURCE, CAMPAIGN = "SOURCE1", "CAMPAIGN1"
+#: What an order may be paid from: a source, or whichever has a method.
+_SOURCES: Final = frozenset({FUNDING_SOURCE, "BALANCE", "INVOICE", "INVOICE_THEN_BALANCE"})
+_CARD: Final = {
+    "id": "SOURCE2",
+    "method": "credit_card",
+    "usage_permissions": [],
+    "status": "failed",
+    "meta": {"network": "visa", "last4": "1234"},
+}
 
 
 #: The event name of an order's status.
@@ -27,11 +36,13 @@ _EVENTS: Final = {"EXECUTED": "APPROVED", "CANCELED": "CANCELED", "FAILED": "FAI
 
 
 class Tremendous(Provider):
-    """One organisation. ``becomes`` is the status of new orders. ``poor`` means that its funding source is empty."""
+    """One organisation. ``becomes`` is the status of new orders. ``poor`` means that its funding source is empty,
+    ``source_status`` whether it can be used."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(clock)
         self.becomes = "EXECUTED"
+        self.source_status = "active"
         self.orders: dict[str, dict[str, Any]] = {}
         self._sent: dict[str, str] = {}
 
@@ -64,6 +75,8 @@ class Tremendous(Provider):
             case "GET", ("api", "v2", "orders", name):
                 found = self._named(name)
                 return Response(200, {"order": found}) if found else _error(404)
+            case "GET", ("api", "v2", "funding_sources"):
+                return Response(200, {"funding_sources": [self._source(), _CARD]})
             case "GET", ("api", "v2", "funding_sources", name):
                 return Response(200, {"funding_source": self._source()}) if name == FUNDING_SOURCE else _error(404)
             case "POST", ("api", "v2", "rewards", name, "cancel"):
@@ -84,7 +97,7 @@ class Tremendous(Provider):
             "id": FUNDING_SOURCE,
             "method": "balance",
             "usage_permissions": ["api_orders", "dashboard_orders"],
-            "status": "active",
+            "status": self.source_status,
             "meta": self.meta(),
         }
 
@@ -165,7 +178,7 @@ def _demand(sent: Mapping[str, Any]) -> None:
     wrong = strictly(
         sent,
         {
-            "payment": lambda value: value == {"funding_source_id": FUNDING_SOURCE},
+            "payment": lambda value: not strictly(value, {"funding_source_id": _SOURCES.__contains__}, {}),
             "reward": lambda value: isinstance(value, Mapping),
             "external_id": text(255),
         },

@@ -19,7 +19,7 @@ from referral_rewards.domain.payouts.states import LegState, body_hash, provider
 from referral_rewards.register import outbox
 from referral_rewards.register.books import ledger
 from referral_rewards.register.clawbacks import reversals
-from referral_rewards.register.clawbacks.reversals import KINDS
+from referral_rewards.register.clawbacks.authority import KINDS
 from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.outbox import WakeupKind

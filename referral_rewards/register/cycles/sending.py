@@ -5,13 +5,14 @@ leaves the payout; the other legs stay.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.cycles.cycle import Cycle
+from referral_rewards.domain.payouts.attempt import CycleStanding
 from referral_rewards.domain.payouts.payout import Leg, Payout
 from referral_rewards.domain.payouts.states import UNSENT, PayoutState
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
@@ -25,13 +26,6 @@ from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.rows import Referral
 
-_P = PayoutState
-#: How long a payout that was sent before waits before it looks again whether its stopped cycle was resumed.
-_WHILE_STOPPED: Final = timedelta(minutes=10)
-
-#: The payout's state, why it waits, and how long until it is tried again; None: not before something wakes it.
-Wait = tuple[PayoutState, str, timedelta | None]
-
 
 async def hold(connection: AsyncConnection, payout: Payout) -> Cycle | None:
     """Return the payout's cycle under a shared lock; None if the payout belongs to a referral.
@@ -44,28 +38,18 @@ async def hold(connection: AsyncConnection, payout: Payout) -> Cycle | None:
     return await cycles.share(connection, payout.cycle_id)
 
 
-async def wait(
-    connection: AsyncConnection, payout: Payout, cycle: Cycle | None, now: datetime, keys: KeyRing
-) -> Wait | None:
-    """Return why the cycle does not let the payout be sent now; None if it may be. The caller holds the payout."""
+async def standing(
+    connection: AsyncConnection, payout: Payout, cycle: Cycle | None, keys: KeyRing
+) -> CycleStanding | None:
+    """Return how the payout's cycle stands, by its row; None if it is of no cycle. The caller holds the payout."""
     if payout.cycle_id is None:
         return None
-    state = PayoutState(payout.state)
     if cycle is None or not cycle.well_named:
-        return await _back(connection, payout, "there is no such cycle", now)
+        return CycleStanding(exists=False)
     decided = await cycles.decided(connection, cycle, keys)
-    if not decided.may_pay:
-        why = _why_not(decided.released_by, stopped=decided.stopped)
-        if payout.first_sent_at is None:
-            return await _back(connection, payout, why, now)
-        return None if state is _P.ACCEPTED else (state, why, _WHILE_STOPPED)
-    if state is _P.PLANNED:
-        return state, "its cycle is being released", None
-    if payout.first_sent_at is None and await cycle_legs.too_little(connection, cycle, payout):
-        why = "what is left of it is below the least that is paid in a cycle"
-        await cycle_legs.cancel(connection, payout, why, now)
-        return _P.CANCELLED, why, None
-    return None
+    unsent = decided.may_pay and payout.first_sent_at is None and payout.state is not PayoutState.PLANNED
+    too_little = unsent and await cycle_legs.too_little(connection, cycle, payout)
+    return CycleStanding(why_not=decided.why_not, too_little=too_little)
 
 
 async def drop(
@@ -88,18 +72,9 @@ async def drop(
     await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral.id, payout.id)
 
 
-def _why_not(released_by: str | None, *, stopped: bool) -> str:
-    if stopped:
-        return "its cycle is stopped"
-    if released_by is None:
-        return "its cycle waits for finance to release it"
-    return f"{released_by}, who released its cycle, was barred since; another person must stop and resume it"
-
-
-async def _back(connection: AsyncConnection, payout: Payout, why: str, now: datetime) -> Wait:
+async def go_back(connection: AsyncConnection, payout: Payout, why: str, now: datetime) -> None:
     """Put an unsent payout back to planned, where it waits for its cycle."""
     await connection.execute(_BACK, {"id": payout.id, "why": why, "at": now})
-    return _P.PLANNED, why, None
 
 
 _BACK: Final = statement(
@@ -107,6 +82,6 @@ _BACK: Final = statement(
 UPDATE payout SET state = :planned, why = :why, updated_at = :at
 WHERE id = :id AND first_sent_at IS NULL AND state = ANY(:unsent)
 """,
-    planned=_P.PLANNED,
+    planned=PayoutState.PLANNED,
     unsent=UNSENT,
 )

@@ -7,19 +7,20 @@ No state is kept anywhere else, so a lost, late or repeated signal does no harm.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims import attribution
 from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Dossier
+from referral_rewards.domain.claims.reserving import Occasion, reserved
 from referral_rewards.domain.decisions.waiting import patience
 from referral_rewards.domain.referrals.course import Standing, Step, next_step
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
 from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, ReferralStatus
-from referral_rewards.register import constraints
+from referral_rewards.register import outbox
 from referral_rewards.register.claims import dossier, moves, reservations
 from referral_rewards.register.claims.assembly import build_claim, to_the_point
 from referral_rewards.register.decisions import effects
@@ -28,7 +29,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.judging import loading, verdicts
 from referral_rewards.register.judging.after_payment import after_payment, taken_back_since
 from referral_rewards.register.judging.loading import CaseFile, lock_order_of
-from referral_rewards.register.locks import Lock, lock
+from referral_rewards.register.judging.unchanged import unchanged
 from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import inquiries
@@ -57,6 +58,8 @@ class Judgement:
         row = await referrals.hold(connection, referral)
         if row is None or row.parked or row.merged_into:
             return await verdicts.set_aside(connection, row, now)
+        if (standing := unchanged(row, now)) is not None and not await outbox.is_listed(connection, referral):
+            return standing
         file = await self._load(connection, row, now)
         if file.row.closed_at is not None:
             reopened = await self._reopened(connection, file, now)
@@ -213,38 +216,14 @@ class Judgement:
         if file.legs:
             again_at = await reservations.release_held(connection, case, file.legs)
             return await verdicts.write(connection, case, _S.APPROVED, claim, again_at=again_at)
-        assert case.row.claim_id is not None
-        if await reservations.given_up(connection, case.row.id, case.row.claim_id):
+        if file.is_given_up:
             return await verdicts.close(connection, case, _S.DENIED, Reason.DENIED_BY_DECISION, claim)
         answers = to_the_point(case, answers, Moment.APPROVAL)
-        await lock(connection, Lock.RESERVATION, claim.program)
-        await lock(connection, Lock.REWARDED_ORDER, case.row.order_id or f"referral:{case.row.id}")
+        await reservations.hold(connection, case, claim)
         again, gathered = await build_claim(connection, case, answers)
         approvals = [decision.id for decision in made if decision.kind is DecisionKind.APPROVE]
         if again.digest == claim.digest and claim.legs and all(leg.beneficiary for leg in claim.legs):
-            try:
-                async with connection.begin_nested():
-                    await reservations.reserve(connection, case, claim, case.row.claim_id, approvals)
-            except IntegrityError as error:
-                why = constraints.meaning(error, reservations.VOIDED_BY)
-                await effects.record(connection, approvals, "void", case.now, why)
-                return await verdicts.write(connection, case, _S.IN_REVIEW)
-            await effects.record(connection, approvals, "applied", case.now, "reserved")
-            # One decision settles an attribution dispute: from now on the rivals count as they stood at that time.
-            settled = {rival.referral: rival.core_digest for rival in attribution.competitors(gathered)}
-            seen = [
-                replace(rival, settled=True) if rival.referral in settled else rival for rival in gathered.rivals or ()
-            ]
-            await verdicts.wake_rivals(connection, seen, case)
-            return await verdicts.write(
-                connection,
-                case,
-                _S.APPROVED,
-                claim,
-                again_at=await reservations.release_tax_holds(connection, case),
-                settled_rivals=settled or None,
-                rivals_seen=dossier.fingerprint(seen),
-            )
+            return await self._reserved(connection, case, claim, gathered, approvals)
         if again.digest == claim.digest:
             # There is nothing to pay, or no one to pay it to: an approval changes nothing.
             await effects.record(connection, approvals, "void", case.now, "the claim has no payable leg")
@@ -253,6 +232,33 @@ class Judgement:
         if again.denial is not None and case.row.round == 1:
             return await verdicts.close(connection, case, _S.DENIED, again.denial)
         return await verdicts.write(connection, case, _S.AWAITING_APPROVAL, again)
+
+    async def _reserved(
+        self, connection: AsyncConnection, case: Case, claim: RewardClaim, gathered: Dossier, approvals: Sequence[UUID]
+    ) -> Standing:
+        """Reserve the legs of a claim that is approved as it stands, unless its order is rewarded already."""
+        ground = await reservations.ground(connection, case, claim, gathered.tax)
+        if ground.is_rewarded:
+            # Another claim on the same order was approved while this one waited for the lock.
+            await effects.record(connection, approvals, "void", case.now, "the same order is already rewarded")
+            return await verdicts.write(connection, case, _S.IN_REVIEW)
+        assert case.row.claim_id is not None
+        occasion = Occasion(case.row.id, case.row.claim_id, case.row.round, case.terms, case.now)
+        reservation = reserved(claim, occasion, ground)
+        await reservations.save(connection, case, claim, reservation, approvals)
+        # One decision settles an attribution dispute: from now on the rivals count as they stood at that time.
+        settled = {rival.referral: rival.core_digest for rival in attribution.competitors(gathered)}
+        seen = [replace(rival, settled=True) if rival.referral in settled else rival for rival in gathered.rivals or ()]
+        await verdicts.wake_rivals(connection, seen, case)
+        return await verdicts.write(
+            connection,
+            case,
+            _S.APPROVED,
+            claim,
+            again_at=reservation.again_at,
+            settled_rivals=settled or None,
+            rivals_seen=dossier.fingerprint(seen),
+        )
 
     async def _note_what_is_void(self, connection: AsyncConnection, case: Case, file: CaseFile) -> None:
         """Record rows without a signature that we trust as forged, and approvals of the barred as void.

@@ -36,7 +36,8 @@ class CaseFile:
 
     ``decisions`` are those that verify, oldest first; ``forged`` are the ids of the others. ``void`` are decisions that
     an earlier judgement voided, ``barred`` the users among those who decided that are barred now. ``claim`` is the
-    current claim, ``legs`` are those that are not cancelled.
+    current claim, ``legs`` are those that are not cancelled. ``is_given_up``: people decided to cancel the payment of
+    the claim's legs, which must not be reserved again.
     """
 
     row: Referral
@@ -47,6 +48,7 @@ class CaseFile:
     void: frozenset[UUID]
     barred: frozenset[str]
     legs: tuple[ReservedLeg, ...]
+    is_given_up: bool
 
     def case(self, now: datetime) -> Case | None:
         """Return the case on all facts; None if no fact has begun it, or no terms were in force then."""
@@ -87,6 +89,7 @@ async def load(connection: AsyncConnection, row: Referral, keys: KeyRing) -> Cas
         void=_IDS.validate_python(found.void),
         barred=frozenset(found.barred),
         legs=reservations.standing_legs(found.legs),
+        is_given_up=found.is_given_up,
     )
 
 
@@ -103,5 +106,6 @@ SELECT {cases.PAST},
     ARRAY(SELECT decision_id FROM decision_effect WHERE decision_id IN (SELECT id FROM made) AND effect = 'void')
         AS void,
     ARRAY(SELECT name FROM app_user WHERE name IN (SELECT username FROM made) AND barred_at IS NOT NULL) AS barred,
-    (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs
+    (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs,
+    {reservations.GIVEN_UP} AS is_given_up
 """)  # noqa: S608 (words of ours alone)

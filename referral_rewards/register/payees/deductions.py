@@ -8,22 +8,25 @@ freed when the payout is cancelled or planned again.
 
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.statuses import statement
+from models.statuses import spelled, statement
 from referral_rewards.domain.books.deductions import Gross, Lowered, OpenOffset, Part, by_regime, each_lowered
 from referral_rewards.domain.books.ledger import Deduction, DeductionKind
+from referral_rewards.domain.clawbacks.clawback import Clawback
 from referral_rewards.domain.clawbacks.states import OFFSETS, ClawbackKind, ClawbackState
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import PayoutState
-from referral_rewards.register.clawbacks import reversals as clawback_authority
+from referral_rewards.register import typed_rows
+from referral_rewards.register.clawbacks import authority as clawback_authority
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.locks import Lock, lock_all
+from referral_rewards.register.locks import Lock, lock_each
 from referral_rewards.register.payees import rows as payee_rows
 from referral_rewards.register.payees import withholding
 from referral_rewards.register.payees.rows import Heard
@@ -34,8 +37,13 @@ _PAYEE_LOCKS: Final = 64
 
 async def hold_payees(connection: AsyncConnection, payees: Iterable[str]) -> None:
     """Lock the deductions of these payees until the transaction ends. Call it once with all payees it plans for."""
+    await lock_each(connection, payee_locks(payees))
+
+
+def payee_locks(payees: Iterable[str]) -> list[tuple[Lock, str]]:
+    """Return the locks of these payees in the order in which they are taken."""
     numbers = sorted({zlib.crc32(payee.encode()) % _PAYEE_LOCKS for payee in payees})
-    await lock_all(connection, Lock.PAYEE, map(str, numbers))
+    return [(Lock.PAYEE, str(number)) for number in numbers]
 
 
 class Unsent(NamedTuple):
@@ -86,9 +94,17 @@ async def plan_new(connection: AsyncConnection, payouts: Sequence[Unsent], at: d
         )
         for payout in payouts
     ]
-    planned = each_lowered(gross, await _open_offsets(connection, payees))
+    planned = each_lowered(gross, open_offsets(await connection.execute(_OPEN_OFFSETS, {"payees": sorted(payees)})))
     await _keep(connection, planned)
     return {payout: its.left_minor for payout, its in planned.items()}
+
+
+def open_offsets(found: Iterable[Sequence[Any]]) -> Mapping[tuple[str, str], tuple[OpenOffset, ...]]:
+    """Return the open offsets by payee and currency, oldest first, from the rows of `OPEN_OFFSETS`."""
+    by_payee: dict[tuple[str, str], list[OpenOffset]] = {}
+    for payee, currency, offset, open_minor in found:
+        by_payee.setdefault((payee, currency), []).append(OpenOffset(UUID(str(offset)), int(open_minor)))
+    return {whose: tuple(its) for whose, its in by_payee.items()}
 
 
 async def free(connection: AsyncConnection, payout: UUID) -> None:
@@ -101,44 +117,62 @@ def of(rows: Iterable[tuple[str, str, int]]) -> tuple[Deduction, ...]:
     return tuple(Deduction(DeductionKind(kind), source, int(amount_minor)) for kind, source, amount_minor in rows)
 
 
-async def unauthorised(
-    connection: AsyncConnection,
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """The clawback that lowers a payout, as its row has it; None for each if there is none.
+
+    ``over_minor`` is what all live deductions keep for it. ``decided``: somebody with the authority signed that it is
+    kept back.
+    """
+
+    payee: str | None
+    currency: str | None
+    state: str | None
+    amount_minor: int | None
+    over_minor: int
+    decided: bool
+
+
+async def offsets(
+    connection: AsyncConnection, payout: UUID, lowered_by: Collection[Deduction], keys: KeyRing
+) -> tuple[Offset, ...]:
+    """Return the clawbacks that lower a payout; nothing is read if no offset is among its deductions."""
+    if all(each.kind is DeductionKind.WITHHOLDING for each in lowered_by):
+        return ()
+    found = []
+    for row in (await connection.execute(_OFFSETS_OF, {"payout": payout})).all():
+        clawback = None if row.id is None else typed_rows.of(Clawback, row)
+        decided = clawback is not None and await clawback_authority.decided(connection, clawback, keys) is not None
+        found.append(Offset(row.payee, row.currency, row.state, row.amount_minor, int(row.over_minor), decided))
+    return tuple(found)
+
+
+def unauthorised(
     payout: Payout,
     planned_at: datetime,
     parts: Sequence[Part],
     lowered_by: Collection[Deduction],
     told: Collection[Heard],
-    keys: KeyRing,
+    kept_for: Sequence[Offset],
 ) -> str | None:
     """Return in one sentence why a deduction is not authorised; None if a decision or tax form supports each.
 
-    ``payout`` is its row, ``parts`` are its legs, ``lowered_by`` its deductions and ``told`` the forms that its payee
-    filed. A changed row alone must not make anyone be paid less.
+    ``payout`` is its row, ``parts`` are its legs, ``lowered_by`` its deductions, ``told`` the forms that its payee
+    filed, and ``kept_for`` the `offsets`. A changed row alone must not make anyone be paid less.
     """
     kept = [each for each in lowered_by if each.kind is DeductionKind.WITHHOLDING]
     if (why := withholding.unfounded(payout, planned_at, parts, kept, told)) is not None:
         return why
-    if len(kept) == len(lowered_by):
-        return None
-    for offset in (await connection.execute(_OFFSETS_OF, {"payout": payout.id})).all():
+    for offset in kept_for:
         if (offset.payee, offset.currency) != (payout.payee, payout.currency):
             return "it is lowered by what somebody else owes"
         if offset.state not in OFFSETS and payout.key_used_at is None:
             return "it is lowered by what is not owed any more"
-        if offset.over_minor > offset.amount_minor:
+        if offset.amount_minor is None or offset.over_minor > offset.amount_minor:
             return "it is lowered by more than is owed"
-        if await clawback_authority.decided(connection, offset, keys) is None:
+        if not offset.decided:
             return "no signed decision of somebody with the authority keeps back what it is lowered by"
     return None
-
-
-async def _open_offsets(
-    connection: AsyncConnection, payees: Collection[str]
-) -> Mapping[tuple[str, str], list[OpenOffset]]:
-    found: dict[tuple[str, str], list[OpenOffset]] = {}
-    for row in await connection.execute(_OPEN_OFFSETS, {"payees": sorted(payees)}):
-        found.setdefault((row.payee, row.currency), []).append(OpenOffset(row.id, row.open_minor))
-    return found
 
 
 async def _keep(connection: AsyncConnection, planned: Mapping[UUID, Lowered]) -> None:
@@ -153,11 +187,12 @@ async def _keep(connection: AsyncConnection, planned: Mapping[UUID, Lowered]) ->
         await connection.execute(_KEEP, asked)
 
 
-# The open part of each offset, oldest first: neither recovered nor kept from a payout under way.
-_OPEN_OFFSETS: Final = statement(
+#: The open part of each offset of the ``:payees``, oldest first: neither recovered nor kept from a payout under way.
+OPEN_OFFSETS: Final = spelled(
     """
-SELECT o.id, o.payee, o.currency, o.open_minor FROM (
-    SELECT b.id, b.payee, b.currency, b.created_at, CAST(b.amount_minor - b.recovered_minor - coalesce((
+SELECT o.payee, o.currency, o.id, o.open_minor FROM (
+    SELECT b.id, b.payee, b.currency, b.created_at,
+           CAST(b.amount_minor - b.recovered_minor - coalesce((
                SELECT sum(d.amount_minor) FROM payout_deduction d JOIN payout p ON p.id = d.payout_id
                WHERE d.source = CAST(b.id AS text) AND d.kind = :kept AND d.live AND p.state <> :settled
            ), 0) AS bigint) AS open_minor
@@ -170,6 +205,7 @@ SELECT o.id, o.payee, o.currency, o.open_minor FROM (
     offset=ClawbackKind.OFFSET,
     offsetting=ClawbackState.OFFSETTING,
 )
+_OPEN_OFFSETS: Final = text(OPEN_OFFSETS)
 
 _KEEP: Final = text("""
 INSERT INTO payout_deduction (payout_id, kind, source, amount_minor, live)

@@ -1,5 +1,6 @@
-"""Record a rail's answer: move the payout forward, book it, and wake its referrals."""
+"""Record what a rail's answer comes to: move the payout forward, book it, and wake its referrals."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -7,16 +8,56 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.labels import label
-from referral_rewards.domain.payouts.advice import until_the_second_look
 from referral_rewards.domain.payouts.answering import Moves, Remarks, Said, follows
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.hearing import Heard, Hearing, NotShown, Outcome, ShutOut, after_a_miss
+from referral_rewards.domain.payouts.moving import NotNow, ToSend, refused_us
+from referral_rewards.domain.payouts.states import AT_REST, IN_DOUBT, PaymentRequest, PayoutState
 from referral_rewards.register import payout_history, rail_halts
 from referral_rewards.register.payouts import endings
 from referral_rewards.register.payouts import rows as payout_rows
-from referral_rewards.register.payouts.sending import NotNow, ToSend
 
 _P = PayoutState
+#: The state that each outcome leads to.
+STATES: Final[Mapping[Outcome, PayoutState]] = {
+    Outcome.DONE: _P.SETTLED,
+    Outcome.UNDER_WAY: _P.ACCEPTED,
+    Outcome.REFUSED: _P.REFUSED,
+    Outcome.UNFUNDED: _P.WAITING_FUNDS,
+    Outcome.UNKNOWN: _P.UNKNOWN,
+    Outcome.DIFFERS: _P.MANUAL_REVIEW,
+    Outcome.RETURNED: _P.RETURNED,
+}
+
+
+async def record(
+    connection: AsyncConnection,
+    payout: UUID,
+    step: ToSend[PaymentRequest],
+    hearing: Hearing,
+    now: datetime,
+    *,
+    asks_again_after: timedelta,
+    once: bool,
+) -> NotNow:
+    """Record what became of an attempt, and return the state afterwards.
+
+    A rail that shut us out is asked again after ``asks_again_after``. With ``once`` a payment that the rail does not
+    show goes to a person at the first look-up.
+    """
+    match hearing:
+        case Heard() as heard:
+            to = STATES[heard.outcome]
+            state = await note(
+                connection, payout, to, now, reference=heard.reference, why=heard.why, generation=step.generation,
+                again_after=heard.again_after,
+            )  # fmt: skip
+            became = NotNow(state, heard.why or "", None if state in AT_REST else heard.again_after)
+        case ShutOut(why):
+            became = await _shut_out(connection, payout, step, now, why, asks_again_after)
+        case NotShown():
+            became = await _missed(connection, payout, step, now, once=once)
+    await rail_halts.heard(connection, step, hearing, now)
+    return became
 
 
 async def note(
@@ -45,39 +86,41 @@ async def note(
     return held.payout.state
 
 
-async def missed(connection: AsyncConnection, payout: UUID, step: ToSend, now: datetime, *, once: bool) -> NotNow:
-    """Record that the rail shows no attempt although one may have been sent and must not be repeated.
-
-    It is looked up once more after a pause, and then goes to a person for review; with ``once`` at the first time.
-    """
+async def _missed(
+    connection: AsyncConnection, payout: UUID, step: ToSend[PaymentRequest], now: datetime, *, once: bool
+) -> NotNow:
+    """Record that the rail shows no attempt although one may have been sent and must not be repeated."""
     held = await payout_rows.hold(connection, payout)
-    state = PayoutState(held.payout.state)
-    if held.payout.generation != step.generation or state not in (_P.SENDING, _P.UNKNOWN):
+    state = held.payout.state
+    if held.payout.generation != step.generation or state not in IN_DOUBT:
         return NotNow(state, held.payout.why or "it moved meanwhile")
-    left = None if once else until_the_second_look(held.payout.missed_at, now)
-    to = _P.MANUAL_REVIEW if left is None else _P.UNKNOWN
-    why = "an earlier attempt is on record, the rail shows none, and it is not safe to send it again"
+    heard = after_a_miss(held.payout, now, once=once)
+    to, left = STATES[heard.outcome], heard.again_after
     await connection.execute(_MISSED, {"id": payout, "at": now})
     if to is state:
-        await payout_rows.remark(connection, held.payout, why, now, left)
+        await payout_rows.remark(connection, held.payout, heard.why, now, left)
     else:
         its = await endings.surroundings(connection, held.payout, held.named)
-        await endings.save(connection, held.payout, held.named, Moves(to, why), now, its, left)
-    return NotNow(to, why, left)
+        await endings.save(connection, held.payout, held.named, Moves(to, heard.why), now, its, left)
+    return NotNow(to, heard.why or "", left)
 
 
-async def shut_out(
-    connection: AsyncConnection, payout: UUID, step: ToSend, now: datetime, why: str, again_after: timedelta
+async def _shut_out(
+    connection: AsyncConnection,
+    payout: UUID,
+    step: ToSend[PaymentRequest],
+    now: datetime,
+    why: str,
+    again_after: timedelta,
 ) -> NotNow:
-    """Halt the rail that rejected our credentials. If no other attempt used the key, it counts as unused again."""
+    """Keep a payout as it is. If no other attempt used the key, it counts as unused again."""
     held = await payout_rows.hold(connection, payout)
-    await rail_halts.halt(connection, step.rail, why, now)
     if step.key_used_at is None and await payout_history.newest(connection, payout) == step.step:
         await connection.execute(_KEY_UNUSED, {"id": payout})
         await payout_history.append(connection, payout, step.generation, now, payout_history.SHUT_OUT)
-    why = f"{label('rail', step.rail)} refused our credentials: {why}"
-    await payout_rows.remark(connection, held.payout, why, now, again_after)
-    return NotNow(PayoutState(held.payout.state), why, again_after)
+    said = refused_us(step.rail, why)
+    await payout_rows.remark(connection, held.payout, said, now, again_after)
+    return NotNow(held.payout.state, said, again_after)
 
 
 _MISSED: Final = text("UPDATE payout SET missed_at = coalesce(missed_at, :at) WHERE id = :id")

@@ -18,7 +18,7 @@ from referral_rewards.domain.books.ledger import Deduction, DeductionKind
 from referral_rewards.domain.clawbacks.states import REVERSAL_ENDED, ClawbackKind
 from referral_rewards.domain.payouts.answering import COMES_BACK, Ending, Known, Moves, Shown
 from referral_rewards.domain.payouts.payout import Payout
-from referral_rewards.domain.payouts.states import AT_REST, LegState, PayoutState
+from referral_rewards.domain.payouts.states import AT_REST, LegState, PaymentRequest, PayoutState
 from referral_rewards.register import outbox
 from referral_rewards.register.books import ledger
 from referral_rewards.register.books.ledger import Settlement
@@ -106,7 +106,7 @@ async def is_given_up(connection: AsyncConnection, payout: UUID) -> bool:
 
 def _posting(payout: Payout, ending: Ending | None, its: Surroundings, now: datetime) -> Mapping[str, object]:
     entry = None if ending is None else _entry(payout, ending, its)
-    program = "" if entry is None else payout.body["program"]
+    program = "" if entry is None else _program(payout)
     return ledger.values(entry, program=program, referral=payout.referral_id or "", at=now)
 
 
@@ -119,6 +119,10 @@ def _entry(payout: Payout, ending: Ending, its: Surroundings) -> books.Entry | N
         return None
     entry = _OF_LOSS[ending](payout) if ending in _OF_LOSS else _OF_REWARD[ending](payout, its.deductions)
     return replace(entry, key=books.numbered(entry.key, its.booked.back + 1))
+
+
+def _program(payout: Payout) -> str:
+    return PaymentRequest.of(payout.body).program
 
 
 def _settled(payout: Payout, deductions: Sequence[Deduction]) -> books.Entry:
@@ -137,14 +141,14 @@ def _returned(payout: Payout, deductions: Sequence[Deduction]) -> books.Entry:
 
 def _lost(payout: Payout) -> books.Entry:
     return books.lost(
-        str(payout.id), payout.rail, payout.body["program"], payout.amount_minor, payout.currency,
+        str(payout.id), payout.rail, _program(payout), payout.amount_minor, payout.currency,
         generation=payout.generation,
     )  # fmt: skip
 
 
 def _lost_no_more(payout: Payout) -> books.Entry:
     return books.lost_no_more(
-        str(payout.id), payout.rail, payout.body["program"], payout.amount_minor, payout.currency,
+        str(payout.id), payout.rail, _program(payout), payout.amount_minor, payout.currency,
         generation=payout.generation,
     )  # fmt: skip
 

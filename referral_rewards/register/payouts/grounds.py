@@ -10,6 +10,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.ledger import Deduction
+from referral_rewards.domain.payouts.history import Dates, Step
+from referral_rewards.domain.payouts.moving import Halt
 from referral_rewards.domain.payouts.payout import PaidLeg, Payout
 from referral_rewards.domain.restores.forgotten import AfterRestore, Forgotten
 from referral_rewards.register import payout_history, rail_halts
@@ -21,9 +23,8 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payees.rows import Heard
-from referral_rewards.register.payout_history import Dates
-from referral_rewards.register.rail_halts import Halt
 from referral_rewards.register.referrals.cases import Past, StoredClaim, pasts, pasts_of
+from referral_rewards.register.referrals.rows import Referral
 from referral_rewards.register.restores import forgotten
 
 
@@ -42,12 +43,17 @@ class Grounds:
     ``dates`` come from its history, and ``settlements`` are what the books show for each generation of its key.
     ``told`` are the tax forms of its payee. ``pasts`` are those of its referrals, ``claims`` their current ones by
     id, and ``made`` the decisions on them, by referral. ``people`` are those who signed or claim to have, with
-    whether each is barred; who is no user is left out. ``after`` is the newest restore that halted its rail, and
-    ``forgotten`` the payments that the rail shows and the register had forgotten.
+    whether each is barred; who is no user is left out. ``strangers`` are the ids of referrals that it names and that
+    do not exist. If its key had earlier generations, ``steps`` are its history and ``own`` the decisions on it.
+    ``after`` is the newest restore that halted its rail, and ``forgotten`` the payments that the rail shows and the
+    register had forgotten.
     """
 
     dates: Dates
     legs: tuple[PaidLeg, ...]
+    strangers: frozenset[str]
+    steps: tuple[Step, ...]
+    own: tuple[Decision, ...]
     settlements: tuple[Settlement, ...]
     halt: Halt | None
     deductions: tuple[Deduction, ...]
@@ -69,7 +75,7 @@ class Grounds:
         return any(each.stands is not None for each in self.settlements)
 
 
-async def load(connection: AsyncConnection, payout: Payout, referrals: Collection[Any], keys: KeyRing) -> Grounds:
+async def load(connection: AsyncConnection, payout: Payout, referrals: Collection[Referral], keys: KeyRing) -> Grounds:
     """Return what a payout is verified from. The caller holds its row and the rows of its ``referrals``."""
     generations = range(1, payout.generation + 1)
     booked = ledger.keys_of(payout.id, generations)
@@ -81,6 +87,9 @@ async def load(connection: AsyncConnection, payout: Payout, referrals: Collectio
     return Grounds(
         dates=Dates(row.planned_at, row.first_sent_at, row.key_used_at),
         legs=_LEGS.validate_python(row.legs),
+        strangers=frozenset(row.strangers),
+        steps=payout_history.steps(row.steps or ()),
+        own=chain.verified(row.own or (), keys)[0],
         settlements=tuple([await ledger.settlement(connection, payout.id, each, posted) for each in generations]),
         halt=_HALT.validate_python(row.halt),
         deductions=deductions.of(row.deductions),
@@ -114,7 +123,17 @@ SELECT dates.*, {ledger.POSTED} AS posted, {deductions.LIVE} AS deductions, {pay
         SELECT o.payout_id FROM payout_leg o WHERE o.leg_id = l.id AND o.payout_id <> :id
     )) ORDER BY l.id), '[]')
     FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id AND pl.live
-) AS legs, (
+) AS legs, ARRAY(
+    SELECT named.id FROM (
+        SELECT l.referral_id AS id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
+        WHERE pl.payout_id = :id AND pl.live
+        UNION SELECT referral_id FROM payout WHERE id = :id AND referral_id IS NOT NULL
+    ) AS named WHERE NOT EXISTS (SELECT 1 FROM referral r WHERE r.id = named.id)
+) AS strangers, CASE WHEN :generation > 1 THEN (
+    SELECT json_agg(step) FROM ({payout_history.STEPS}) AS step
+) END AS steps, CASE WHEN :generation > 1 THEN (
+    SELECT json_agg(linked ORDER BY linked.seq) FROM ({chain.LINKED} WHERE d.claim_id = :id) AS linked
+) END AS own, (
     SELECT to_json(halt) FROM ({rail_halts.HALT}) AS halt
 ) AS halt, (
     SELECT coalesce(json_agg(to_jsonb(c)), '[]')

@@ -9,14 +9,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.approval import DecisionKind
+from referral_rewards.domain.decisions.key_releases import payout_digest
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
 from referral_rewards.domain.facts import identity
+from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState
+from referral_rewards.register import typed_rows
 from referral_rewards.register.cycles.subject import released_by
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.payouts.generations import payout_digest
 
 
 async def write(connection: AsyncConnection, request: PaymentRequest, key: str, at: datetime) -> None:
@@ -71,7 +73,7 @@ async def _said(
     generation = key.removeprefix(f"{row.id}-") if row is not None else ""
     if row is None or not generation.isdecimal():
         return ()
-    shown = payout_digest(row, int(generation), PayoutState.ACCEPTED)
+    shown = payout_digest(typed_rows.of(Payout, row), int(generation), PayoutState.ACCEPTED)
     made = await decisions.on_subject(connection, row.id, keys)
     return [each for each in made if each.kind is act and each.digest == shown and each.roles & ROLES[act]]
 

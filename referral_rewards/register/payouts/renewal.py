@@ -4,7 +4,7 @@ An offset ends when the payment that it recovers came back by itself. The payee 
 """
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -49,7 +49,7 @@ async def _renew(connection: AsyncConnection, payout: UUID, at: datetime) -> Non
         legs=(await connection.execute(_LEGS, {"payout": payout})).scalars().all(),
         at=at,
     )
-    body: dict[str, Any] = {**found.body, "amount_minor": amount_minor}
+    body: dict[str, object] = {**found.body, "amount_minor": amount_minor}
     frozen = {"id": payout, "amount_minor": amount_minor, "body": dump(body), "hash": body_hash(body)}
     await connection.execute(_FREEZE, frozen)
 

@@ -1,22 +1,23 @@
 """Load, lock and save the rows of a payout and its referrals, and wake the workflows that wait for it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import Row, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import PayoutRow, ReferralRow
-from referral_rewards.domain.payouts.payout import Leg, Payout
+from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import AT_REST, PayoutState
-from referral_rewards.register import outbox, payout_history
+from referral_rewards.register import outbox, payout_history, typed_rows
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.payout_history import Dates
 from referral_rewards.register.queue import upkeep
+from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.rows import Referral
 
 #: Before the columns of the payout, in rows that hold a referral's too.
 _OWN: Final = "own_"
@@ -28,7 +29,7 @@ _referrals = ReferralRow.__table__  # type: ignore[attr-defined]
 class Held(NamedTuple):
     """The locked rows of a payout (None if there is none) and of the referrals whose legs it pays."""
 
-    referrals: Sequence[Any]
+    referrals: tuple[Referral, ...]
     row: Payout | None
 
     @property
@@ -38,8 +39,8 @@ class Held(NamedTuple):
         return self.row
 
     @property
-    def named(self) -> Sequence[str]:
-        return [row.id for row in self.referrals]
+    def named(self) -> tuple[str, ...]:
+        return tuple(row.id for row in self.referrals)
 
 
 async def hold(connection: AsyncConnection, payout: UUID) -> Held:
@@ -47,12 +48,12 @@ async def hold(connection: AsyncConnection, payout: UUID) -> Held:
     return held_by(connection, (await connection.execute(_HOLD_ALL, {"id": payout})).all())
 
 
-def held_by(connection: AsyncConnection, rows: Sequence[Any]) -> Held:
+def held_by(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> Held:
     """Return what a statement of `holding` locked, from its rows."""
-    referrals = [row for row in rows if row.id is not None]
-    for row in referrals:
+    held = tuple(referrals.of_row(row) for row in rows if row.id is not None)
+    for row in held:
         upkeep.watch(connection, row.id)
-    return Held(referrals, _payout_of(rows[0], _OWN) if rows[0].own_id is not None else None)
+    return Held(held, typed_rows.of(Payout, rows[0], _OWN) if rows[0].own_id is not None else None)
 
 
 def holding(unless: str = "false") -> str:
@@ -74,42 +75,30 @@ FROM off LEFT JOIN own ON true LEFT JOIN referrals ON true ORDER BY referrals.id
 """  # noqa: S608 (columns and conditions of ours alone)
 
 
-async def hold_referrals(connection: AsyncConnection, payout: UUID) -> Sequence[Any]:
+async def hold_referrals(connection: AsyncConnection, payout: UUID) -> tuple[Referral, ...]:
     """Lock only the rows of the payout's referrals, the first half of `hold`; unknown referrals have no row."""
-    rows = (await connection.execute(_HOLD_REFERRALS, {"id": payout})).all()
-    for row in rows:
+    held = tuple(referrals.of_row(row) for row in await connection.execute(_HOLD_REFERRALS, {"id": payout}))
+    for row in held:
         upkeep.watch(connection, row.id)
-    return rows
+    return held
 
 
 async def hold_alone(connection: AsyncConnection, payout: UUID) -> Payout | None:
     """Lock only the payout's row, the second half of `hold`; other locks are taken in between."""
-    row = (await connection.execute(_HOLD, {"id": payout})).one_or_none()
-    return None if row is None else _payout_of(row)
+    return await typed_rows.read_one(connection, Payout, _HOLD, {"id": payout})
 
 
-async def hold_to_its_history(connection: AsyncConnection, payout: Payout, history: Dates) -> Payout:
-    """Return the locked row, corrected if its history shows that the payout was sent earlier than the row says.
-
-    A payout that may have been sent must be looked up first, and a changed row must not make it look unsent.
-    """
-    first_sent_at = _earlier(payout.first_sent_at, history.first_sent_at)
-    key_used_at = _earlier(payout.key_used_at, history.key_used_at)
-    if (first_sent_at, key_used_at) == (payout.first_sent_at, payout.key_used_at):
-        return payout
-    mended = {"id": payout.id, "first_sent_at": first_sent_at, "key_used_at": key_used_at}
-    return _payout_of((await connection.execute(_MEND, mended)).one())
+async def mend(connection: AsyncConnection, payout: Payout) -> None:
+    """Save when the payout was first sent and its key first used, as its history tells (`held_to`)."""
+    mended = {"id": payout.id, "first_sent_at": payout.first_sent_at, "key_used_at": payout.key_used_at}
+    await connection.execute(_MEND, mended)
 
 
 async def read(connection: AsyncConnection, payout: UUID) -> Payout:
     """Return the row of a payout that exists, without a lock."""
-    return _payout_of((await connection.execute(_READ, {"id": payout})).one())
-
-
-def named_by(payout: Payout, its: Iterable[Leg]) -> Sequence[str]:
-    """Return the ids of the referrals of these legs and of the payout itself, in locking order."""
-    made_for = set() if payout.referral_id is None else {payout.referral_id}
-    return sorted(made_for | {leg.referral_id for leg in its})
+    found = await typed_rows.read_one(connection, Payout, _READ, {"id": payout})
+    assert found is not None
+    return found
 
 
 async def rail_of(connection: AsyncConnection, payout: UUID) -> str | None:
@@ -125,7 +114,7 @@ async def referrals_of(connection: AsyncConnection, payout: UUID) -> Sequence[st
     return (await connection.execute(_REFERRALS, {"id": payout})).scalars().all()
 
 
-async def tell(connection: AsyncConnection, payout: Any, named: Sequence[str], to: PayoutState) -> None:
+async def tell(connection: AsyncConnection, payout: Payout, named: Sequence[str], to: PayoutState) -> None:
     """Wake the payout's referrals, and its cycle if the payout came to rest.
 
     If it came to rest, a referral is woken only once all its payouts are at rest.
@@ -175,15 +164,6 @@ async def _moving(connection: AsyncConnection, named: Sequence[str]) -> frozense
     return frozenset(row.referral_id for row in rows if PayoutState(row.state) not in AT_REST)
 
 
-def _payout_of(row: Any, prefix: str = "") -> Payout:
-    its = {each.name: getattr(row, prefix + each.name) for each in fields(Payout)}
-    return Payout(**{**its, "state": PayoutState(its["state"])})
-
-
-def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    return min((each for each in (one, other) if each is not None), default=None)
-
-
 _READ: Final = text("SELECT * FROM payout WHERE id = :id")
 
 _RAIL: Final = text("SELECT rail FROM payout WHERE id = :id")
@@ -228,5 +208,5 @@ UPDATE payout SET why = :why, due_at = :due WHERE id = :id
 _DUE: Final = text("UPDATE payout SET due_at = :due WHERE id = :id")
 
 _MEND: Final = text("""
-UPDATE payout SET first_sent_at = :first_sent_at, key_used_at = :key_used_at WHERE id = :id RETURNING *
+UPDATE payout SET first_sent_at = :first_sent_at, key_used_at = :key_used_at WHERE id = :id
 """)

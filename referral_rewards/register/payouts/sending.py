@@ -1,60 +1,43 @@
-"""Prepare payouts for sending: carry out decisions, verify everything, and commit the attempt."""
+"""Prepare payouts for sending: carry out decisions, and save what is decided on an attempt."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
-from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
-from referral_rewards.domain.labels import label
-from referral_rewards.domain.payouts.advice import NOT_CONNECTED, PLANNED_LONG_AGO, PROBE, SOON
+from referral_rewards.domain.decisions import key_releases
+from referral_rewards.domain.payouts import attempt
+from referral_rewards.domain.payouts.advice import SOON
+from referral_rewards.domain.payouts.after_restore import Adopts, Reviews
 from referral_rewards.domain.payouts.answering import Ending, Moves
+from referral_rewards.domain.payouts.attempt import Change, Examine
+from referral_rewards.domain.payouts.moving import Earlier, NotNow, ToSend
 from referral_rewards.domain.payouts.payout import Payout
-from referral_rewards.domain.payouts.states import (
-    AT_REST,
-    Accepted,
-    Paid,
-    PaymentRequest,
-    PayoutState,
-    body_hash,
-)
+from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState
 from referral_rewards.domain.referrals.inquiries import Answers, Question
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus, advance
-from referral_rewards.domain.restores.forgotten import Adopts, Goes, Reviews, Stance, Waits, stance
 from referral_rewards.register import outbox, outgoing_events, payout_history, rail_halts
+from referral_rewards.register.cycles import legs as cycle_legs
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.cycles import sending as cycle_sending
-from referral_rewards.register.decisions import chain
+from referral_rewards.register.decisions import chain, effects
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payouts import acts as payout_acts
 from referral_rewards.register.payouts import endings, generations, renewal
 from referral_rewards.register.payouts import rows as payout_rows
-from referral_rewards.register.payouts.authority import (
-    ClaimChanged,
-    NotAuthorised,
-    Share,
-    SourcesSilent,
-    check_whole,
-    shares,
-    verify,
-)
-from referral_rewards.register.payouts.generations import Earlier
-from referral_rewards.register.payouts.grounds import load
-from referral_rewards.register.payouts.rows import Held
+from referral_rewards.register.payouts.loading import Loaded, at_its_probe, examined, load
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.inquiries import question_of
-from referral_rewards.register.restores import assigning
 
 _S = ReferralStatus
 _P = PayoutState
-_GOES: Final = Goes()
 #: The states from which a payout is sent next; that needs verification, and the sources' answers for it.
 _TO_BE_SENT: Final = frozenset({_P.APPROVED, _P.SENDING, _P.UNKNOWN})
 
@@ -73,47 +56,12 @@ class Outset:
     earlier: Sequence[Earlier] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ToSend:
-    """A payout that may be sent under its ``key``.
-
-    The rail may have seen the key since ``key_used_at``; None: it has not. If an attempt may have been sent
-    (``looks_first``, or a used key), its outcome is looked up first, also under the keys of ``earlier`` generations.
-    The same request may be sent again only if the claim is unchanged (``may_resend``), and never if the rail accepted
-    it (``accepted_as``: the rail's reference). ``step`` is the number of this attempt in the history. ``probes``: it is
-    the probe of a halted rail. ``found`` is the rail's answer if its list showed it already, in a payment that the
-    register had forgotten: then nothing is sent.
-    """
-
-    request: PaymentRequest
-    rail: str
-    key: str
-    key_used_at: datetime | None
-    may_resend: bool
-    accepted_as: str | None = None
-    looks_first: bool = False
-    earlier: Sequence[Earlier] = ()
-    generation: int = 1
-    probes: bool = False
-    step: int = 0
-    found: Paid | Accepted | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NotNow:
-    """A payout that is not to be sent now, and when to try again; None: not before it is woken."""
-
-    state: PayoutState
-    why: str
-    again_after: timedelta | None = None
-
-
 async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: KeyRing) -> Outset | None:
     """Carry out open decisions on a payout, after freezing it again if an offset ended; None if there is no payout."""
     held = await renewal.hold(connection, payout, now)
     if (found := held.row) is None:
         return None
-    opening = (await connection.execute(_OPENING, {"id": payout, "referrals": held.named})).one()
+    opening = (await connection.execute(_OPENING, {"id": payout, "referrals": list(held.named)})).one()
     made, _ = chain.verified(opening.made, keys)
     decided = await payout_acts.carry_out(connection, payout, made, now, keys)
     if decided:
@@ -122,7 +70,7 @@ async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: 
     asked: dict[str, Question] = {}
     known = await claims.pasts_of(connection, opening.pasts) if found.state in _TO_BE_SENT else {}
     for row in held.referrals if known else ():
-        if (case := claims.case_on(referrals.of_row(row), now, known[row.id].facts, known[row.id])) is not None:
+        if (case := claims.case_on(row, now, known[row.id].facts, known[row.id])) is not None:
             asked[row.id] = question_of(case)
     earlier = await generations.earlier(connection, found) if found.state == _P.CANCELLED else ()
     return Outset(found, asked, decided, earlier)
@@ -135,20 +83,31 @@ async def commit_attempt(
     keys: KeyRing,
     rails: frozenset[str],
     answers: Mapping[str, Answers],
-) -> ToSend | NotNow:
+) -> ToSend[PaymentRequest] | NotNow:
     """Verify everything that must hold before money moves, and then record the attempt.
 
     This is one transaction that holds the rows of the referrals: a fact that commits before it stops the payment, and
     a fact that commits after it opens a clawback case. ``answers`` are the sources' answers to `Outset.questions`. The
     outset's row is used only to find the locks to take.
     """
-    step = await _attempt(connection, outset.row, now, keys, rails, answers)
+    loaded = await load(connection, outset.row, now, keys, rails)
+    if loaded is None:
+        return NotNow(_P.CANCELLED, "there is no such payout")
+    change = attempt.decide(loaded.dossier)
+    if isinstance(change, Examine):
+        loaded = await examined(connection, loaded, answers, keys)
+        change = attempt.decide(loaded.dossier)
+    if isinstance(change, attempt.Sends) and change.probes:
+        loaded = await at_its_probe(connection, loaded)
+        change = attempt.decide(loaded.dossier)
+    assert not isinstance(change, Examine)
+    step = await _save(connection, loaded, change)
     if isinstance(step, NotNow):
         await payout_rows.due(connection, outset.row.id, now, step.again_after)
     return step
 
 
-def as_it_was_sent(payout: Payout, earlier: Sequence[Earlier] = ()) -> ToSend:
+def as_it_was_sent(payout: Payout, earlier: Sequence[Earlier] = ()) -> ToSend[PaymentRequest]:
     """Return the last attempt of a payout at rest, to be looked up again with ``earlier`` keys and never sent."""
     return ToSend(
         request=PaymentRequest.of(payout.body),
@@ -163,186 +122,109 @@ def as_it_was_sent(payout: Payout, earlier: Sequence[Earlier] = ()) -> ToSend:
     )
 
 
-async def _attempt(
-    connection: AsyncConnection,
-    known: Payout,
-    now: datetime,
-    keys: KeyRing,
-    rails: frozenset[str],
-    answers: Mapping[str, Answers],
-) -> ToSend | NotNow:
-    (rows, found), cycle = await _hold(connection, known)
-    if found is None:
-        return NotNow(_P.CANCELLED, "there is no such payout")
-    grounds = await load(connection, found, rows, keys)
-    found = await payout_rows.hold_to_its_history(connection, found, grounds.dates)
-    state = PayoutState(found.state)
-    if state in AT_REST or state is _P.WAITING_FUNDS:
-        return NotNow(state, found.why or "nothing more to do")
-    if (waits := await cycle_sending.wait(connection, found, cycle, now, keys)) is not None:
-        return NotNow(*waits)
-    if state is _P.PLANNED:
-        return NotNow(state, "nobody has released it")
-    legs = grounds.legs
-    locked = [row.id for row in rows]
-    # If it pays no leg any more, the locked referrals are those whose legs it was to pay.
-    named = payout_rows.named_by(found, legs) if legs else locked
-    if not locked or await _unheard_of(connection, set(named).difference(locked)):
-        return await _stop(connection, found, now, "there is no such referral")
-    if (named, found.cycle_id, found.payee) != (locked, known.cycle_id, known.payee):
-        return NotNow(state, "what it pays changes just now", SOON)
-    if body_hash(found.body) != found.body_hash:
-        return await _stop(connection, found, now, "the stored request is not the one that was frozen")
-    if (why := await generations.flaw(connection, found, grounds, keys)) is not None:
-        return await _stop(connection, found, now, why)
-    stand = stance(found, grounds.after, grounds.forgotten, now)
-    if isinstance(stand, Adopts) and (why := await assigning.flaw(connection, stand.by, found.id, keys)) is not None:
-        return await _stop(connection, found, now, why)
-    # A payment that was made already needs no rail that is open.
-    halt = grounds.halt if not isinstance(stand, Adopts | Reviews) else None
-    if (waits_for_rail := rail_halts.wait(halt, now)) is not None:
-        return NotNow(state, waits_for_rail[1], waits_for_rail[0])
-    if state is _P.ACCEPTED and found.provider_reference is not None and found.rail in rails:
-        # Polling its outcome sends nothing.
-        return await _committed(connection, found, now, (), may_resend=False, probes=halt is not None)
-    if isinstance(stand, Waits):
-        return NotNow(state, stand.why, PROBE)
-    its = shares(rows, legs, answers)
-    ahead_by = None
-    changed: list[tuple[Share, str]] = []
-    try:
-        await check_whole(connection, found, its, grounds, keys)
-        for share in its:
-            try:
-                ahead_by = _longer(ahead_by, await verify(connection, found, share, grounds, now, keys))
-            except ClaimChanged as reason:
-                changed.append((share, str(reason)))
-    except NotAuthorised as reason:
-        return await _stop(connection, found, now, str(reason))
-    except SourcesSilent as reason:
-        return NotNow(state, str(reason), reason.again_after)
-    if changed and found.first_sent_at is None:
-        return await _not_as_approved(connection, changed, found, now)
-    if changed and found.key_used_at is None:
-        return await _stop(connection, found, now, changed[0][1])
-    if found.rail not in rails:
-        return NotNow(state, f"{label('rail', found.rail)} is not connected", NOT_CONNECTED)
-    if found.key_used_at is None:
-        for row in rows:
-            if row.judged_version != row.facts_version or row.claim_version != row.facts_version:
-                return NotNow(state, "facts arrived that were not judged yet", SOON)
-            if row.status not in (_S.APPROVED, _S.PAYING) and found.first_sent_at is None:
-                return NotNow(state, f"referral {row.id} is {label('status', row.status)}", SOON)
-        if ahead_by is not None:
-            # A fact that takes effect later may stop the payment. Look again soon, in case only our clock is behind.
-            return NotNow(state, "something was told that is about to happen", min(ahead_by, CLOCK_SKEW_MAX) + SOON)
-    if halt is not None and (waits_for_rail := await rail_halts.take_probe(connection, found.rail, now)) is not None:
-        return NotNow(state, waits_for_rail[1], waits_for_rail[0])
-    first_of = [row for row in rows if row.status != _S.PAYING] if found.first_sent_at is None else []
-    if grounds.dates.planned_at is not None and now - grounds.dates.planned_at >= PLANNED_LONG_AGO:
-        stand = Goes(looks_first=True) if isinstance(stand, Goes) else stand
-    step = await _committed(connection, found, now, first_of, stand, may_resend=not changed, probes=halt is not None)
+async def _save(connection: AsyncConnection, loaded: Loaded, change: Change) -> ToSend[PaymentRequest] | NotNow:
+    """Save what was decided, and return what is to be done next."""
+    payout, now = loaded.dossier.payout, loaded.dossier.now
+    if payout != loaded.stored:
+        await payout_rows.mend(connection, payout)
+    await effects.record(connection, loaded.forged, "forged", now, "no signature that we believe")
+    match change:
+        case attempt.Waits(why, again_after):
+            return NotNow(payout.state, why, again_after)
+        case attempt.Stops(why):
+            return await _stop(connection, payout, now, why)
+        case attempt.GoesBack(why):
+            await cycle_sending.go_back(connection, payout, why, now)
+            return NotNow(_P.PLANNED, why)
+        case attempt.IsTooLittle(why):
+            await cycle_legs.cancel(connection, payout, why, now)
+            return NotNow(_P.CANCELLED, why)
+        case attempt.Drops() | attempt.JudgesAgain():
+            return await _judge_again(connection, loaded, change)
+        case attempt.Polls(probes):
+            return await _committed(connection, loaded, payout_history.POLLED, probes=probes)
+        case attempt.Sends():
+            return await _send(connection, loaded, change)
+
+
+async def _send(connection: AsyncConnection, loaded: Loaded, change: attempt.Sends) -> ToSend[PaymentRequest] | NotNow:
+    """Record the attempt, before any call. A payout whose deductions leave nothing to send is settled instead.
+
+    Raises:
+        ImpossibleTransition: if a referral can't be paid in its status; it is a bug.
+    """
+    payout, now = loaded.dossier.payout, loaded.dossier.now
+    for row in loaded.rows:
+        if row.id in change.first_of:
+            advance(row.status, _S.PAYING)
+    if change.probes:
+        await rail_halts.probed(connection, payout.rail, now)
+    stand = change.stance
+    # What a restore leaves open counts as sent since then: by now its provider may have forgotten its key.
+    seen_at = min(stand.since, now) if isinstance(stand, Adopts | Reviews) else now
+    attempted = {"id": payout.id, "at": now, "seen_at": seen_at, "first_of": list(change.first_of)}
+    await connection.execute(_COMMIT_ATTEMPT, attempted)
+    act = payout_history.SENT if payout.key_used_at is None else payout_history.LOOKED_UP
+    if isinstance(stand, Adopts | Reviews):
+        act = payout_history.ADOPTED
+    step = await _committed(
+        connection, loaded, act, probes=change.probes, may_resend=change.may_resend, looks_first=change.looks_first
+    )
     if isinstance(stand, Reviews):
-        return await _may_have_been_paid(connection, found, named, stand.why, now)
-    if found.amount_minor == 0:
-        return await _nothing_to_send(connection, found, named, now)
-    return step
-
-
-async def _hold(connection: AsyncConnection, known: Payout) -> tuple[Held, Any | None]:
-    """Lock the payout's referrals, its payee and its cycle if it has one, and then its own row; return the cycle's row
-    too."""
-    if known.cycle_id is None:
-        return await payout_rows.hold(connection, known.id), None
-    rows = await payout_rows.hold_referrals(connection, known.id)
-    cycle = await cycle_sending.hold(connection, known)
-    return Held(rows, await payout_rows.hold_alone(connection, known.id)), cycle
-
-
-async def _unheard_of(connection: AsyncConnection, named: Collection[str]) -> bool:
-    """Return whether one of these referrals does not exist, rather than just not being locked."""
-    return any([await referrals.row(connection, name) is None for name in named])
+        its = await endings.surroundings(connection, payout, loaded.dossier.named)
+        moves = Moves(_P.MANUAL_REVIEW, stand.why)
+        await endings.save(connection, payout, loaded.dossier.named, moves, now, its)
+        return NotNow(_P.MANUAL_REVIEW, stand.why)
+    if isinstance(stand, Adopts):
+        return replace(step, found=stand.answer)
+    if not change.settles_at_once:
+        return step
+    why = "nothing is left to send"
+    its = await endings.surroundings(connection, payout, loaded.dossier.named)
+    await endings.save(connection, payout, loaded.dossier.named, Moves(_P.SETTLED, why, ending=Ending.PAID), now, its)
+    return NotNow(_P.SETTLED, why)
 
 
 async def _committed(
     connection: AsyncConnection,
-    payout: Payout,
-    now: datetime,
-    first_of: Sequence[Any],
-    stand: Stance = _GOES,
+    loaded: Loaded,
+    act: str,
     *,
-    may_resend: bool,
     probes: bool,
-) -> ToSend:
-    """Record the attempt, before any call. It is the first payment of the referrals ``first_of``.
-
-    Where a restore leaves it open whether the rail has seen it, it counts as sent since the restore (``stand``).
-
-    Raises:
-        ImpossibleTransition: if one of them can't be paid in its status; it is a bug.
-    """
-    polls = payout.state == _P.ACCEPTED
-    for row in first_of:
-        advance(ReferralStatus(row.status) if row.status else None, _S.PAYING)
-    if not polls:
-        seen_at = min(stand.since, now) if isinstance(stand, Adopts | Reviews) else now
-        attempt = {"id": payout.id, "at": now, "seen_at": seen_at, "first_of": [row.id for row in first_of]}
-        await connection.execute(_COMMIT_ATTEMPT, attempt)
-    act = payout_history.SENT if payout.key_used_at is None else payout_history.LOOKED_UP
-    if isinstance(stand, Adopts | Reviews):
-        act = payout_history.ADOPTED
+    may_resend: bool = False,
+    looks_first: bool = True,
+) -> ToSend[PaymentRequest]:
+    payout, now = loaded.dossier.payout, loaded.dossier.now
     return ToSend(
         request=PaymentRequest.of(payout.body),
         rail=payout.rail,
         key=payout.provider_key,
         key_used_at=payout.key_used_at,
         may_resend=may_resend,
-        accepted_as=payout.provider_reference if polls else None,
-        looks_first=payout.first_sent_at is not None or (isinstance(stand, Goes) and stand.looks_first),
-        found=stand.answer if isinstance(stand, Adopts) else None,
-        earlier=await generations.earlier(connection, payout),
+        accepted_as=payout.provider_reference if payout.state is _P.ACCEPTED else None,
+        looks_first=looks_first,
+        earlier=key_releases.earlier_keys(payout, loaded.grounds.steps),
         generation=payout.generation,
         probes=probes,
-        step=await payout_history.append(
-            connection, payout.id, payout.generation, now, payout_history.POLLED if polls else act
-        ),
+        step=await payout_history.append(connection, payout.id, payout.generation, now, act),
     )
 
 
-async def _nothing_to_send(connection: AsyncConnection, payout: Payout, named: Sequence[str], now: datetime) -> NotNow:
-    """Settle a verified payout whose deductions leave nothing to send; no rail is called."""
-    why = "nothing is left to send"
-    its = await endings.surroundings(connection, payout, named)
-    await endings.save(connection, payout, named, Moves(_P.SETTLED, why, ending=Ending.PAID), now, its)
-    return NotNow(_P.SETTLED, why)
-
-
-async def _may_have_been_paid(
-    connection: AsyncConnection, payout: Payout, named: Sequence[str], why: str, now: datetime
+async def _judge_again(
+    connection: AsyncConnection, loaded: Loaded, change: attempt.Drops | attempt.JudgesAgain
 ) -> NotNow:
-    """Put a payout that may have been paid before a restore into review by a person."""
-    its = await endings.surroundings(connection, payout, named)
-    await endings.save(connection, payout, named, Moves(_P.MANUAL_REVIEW, why), now, its)
-    return NotNow(_P.MANUAL_REVIEW, why)
-
-
-async def _not_as_approved(
-    connection: AsyncConnection, changed: Sequence[tuple[Share, str]], payout: Payout, now: datetime
-) -> NotNow:
-    """Handle claims that changed after their approval.
-
-    If another leg of the referral was sent, the payout stops for review by a person. Otherwise the claim is assembled
-    again, which voids the approval, whether or not a fact changed it. In a cycle's payout only the changed legs leave.
-    """
-    for share, why in changed:
-        if payout.cycle_id is not None:
-            await cycle_sending.drop(connection, share.row, share.legs, payout, why, now)
-        elif share.row.status == _S.PAYING:
-            return await _stop(connection, payout, now, why)
-        else:
-            await referrals.write(connection, share.row, now, claim_version=claims.NEVER_JUDGED)
-            await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, share.row.id, payout.id)
-    return NotNow(PayoutState(payout.state), changed[0][1], SOON)
+    """Take the rewards that changed out of a cycle's payout, or have the claims assembled again."""
+    payout, now = loaded.dossier.payout, loaded.dossier.now
+    rows = {row.id: row for row in loaded.rows}
+    if isinstance(change, attempt.Drops):
+        for referral, why in change.shares:
+            legs = [leg for leg in loaded.grounds.legs if leg.referral_id == referral]
+            await cycle_sending.drop(connection, rows[referral], legs, payout, why, now)
+    else:
+        for referral in change.referrals:
+            await referrals.write(connection, rows[referral], now, claim_version=claims.NEVER_JUDGED)
+            await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout.id)
+    return NotNow(payout.state, change.why, SOON)
 
 
 async def _stop(connection: AsyncConnection, payout: Payout, now: datetime, why: str) -> NotNow:
@@ -353,10 +235,6 @@ async def _stop(connection: AsyncConnection, payout: Payout, now: datetime, why:
     if payout.cycle_id is not None:
         await cycles.wake_once_over(connection, payout.cycle_id)
     return NotNow(_P.MANUAL_REVIEW, why)
-
-
-def _longer(one: timedelta | None, other: timedelta | None) -> timedelta | None:
-    return max((each for each in (one, other) if each is not None), default=None)
 
 
 #: The decisions on a payout whose row is held, and the pasts of its ``:referrals``.

@@ -9,17 +9,18 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.decision import Asked, Decision
+from referral_rewards.domain.decisions.key_releases import payout_digest
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, payout_takes
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import PayoutState
-from referral_rewards.register import marks, outbox
+from referral_rewards.register import marks, outbox, typed_rows
 from referral_rewards.register.cycles.subject import releasers
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payouts.endings import GIVEN_UP
-from referral_rewards.register.payouts.generations import payout_digest
 from referral_rewards.register.payouts.instructions import believed
 from referral_rewards.register.referrals import rows as referrals
 
@@ -82,7 +83,7 @@ async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActS
         row.referral_id,
         row.program,
         row.currency,
-        payout_digest(row, row.generation, state),
+        payout_digest(typed_rows.of(Payout, row), row.generation, state),
         payout_takes(state, sent=sent, given_up=row.given_up, rail=row.rail),
         await marks.of_payee(connection, row.payee),
         {_A.CONFIRM_PAYOUT: let_out_by, _A.RETRY_PAYOUT: dict.fromkeys(refused_by, "recorded that it was not paid")},

@@ -18,7 +18,7 @@ from referral_rewards.domain.payouts.states import OWED
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.reporting.payees.year import paid_in
+from referral_rewards.reporting.payees.year import PaidInYear, paid_in
 from referral_rewards.reporting.shape import GivenId, Instant, Shape
 
 #: The most waiting or owed rewards that are listed; their number is always shown.
@@ -57,18 +57,6 @@ class TaxStanding(Shape):
     counts_minor: int
     needs_form: bool
     source: str
-
-
-class PaidInYear(Shape):
-    """The amounts settled in the year in one currency, by kind of reward; ``reportable`` is null if unknown."""
-
-    regime: str
-    currency: str
-    by_kind: dict[RewardKind, int]
-    total_minor: int
-    reportable: bool | None
-    withheld_minor: int
-    clawed_back_minor: int
 
 
 class PaidByProgram(Shape):
@@ -157,7 +145,7 @@ async def profile(connection: AsyncConnection, payee: str, now: datetime, year: 
         forms=tuple(_form(form) for form in forms),
         tax=tuple(_standing(regime, forms, counted, year, now) for regime in tax_thresholds.THRESHOLDS),
         counts_minor=dict(sorted(counted.items())),
-        paid_in_year=tuple(PaidInYear.model_validate(each) for each in paid),
+        paid_in_year=tuple(map(PaidInYear.of, paid)),
         paid_by_program=tuple(
             PaidByProgram(program=program, currency=currency, amount_minor=minor)
             for program, currency, minor in await payees.paid_by_program(connection, payee, year)

@@ -7,7 +7,7 @@ needed, payments by programs without a regime count too.
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -17,43 +17,115 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled
 from referral_rewards.domain.books.ledger import DeductionKind
+from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import from_minor
-from referral_rewards.domain.payees import tax_forms, tax_thresholds
-from referral_rewards.domain.payees.tax_forms import OnFile
+from referral_rewards.domain.payees import tax_forms, tax_reporting, tax_thresholds
+from referral_rewards.domain.payees.tax_forms import FormStanding
+from referral_rewards.domain.payees.tax_reporting import Grounds, PayeeStatus, Reporting, YearOnFile
 from referral_rewards.domain.payees.tax_thresholds import Threshold
+from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register import programs
 from referral_rewards.register.payees import rows as payees
-from referral_rewards.reporting.shape import as_text, csv_row
+from referral_rewards.reporting.payees.filers import FILERS
+from referral_rewards.reporting.shape import GivenId, Instant, Shape, as_text, csv_row
 
 
 @dataclass(frozen=True, slots=True)
 class PayeeYear:
-    """A payee's year in one currency, in minor units.
+    """A payee's year in one currency, in minor units: what was paid by kind of reward and over which rails.
 
-    ``reportable`` is None if the regime's threshold is in another currency. ``on_file`` is the form in force at the end
-    of the year, or now if that is earlier; None without a regime.
+    ``filed`` is what the payee's forms say of the year; None without a regime.
     """
 
     payee: str
     regime: str
     currency: str
     by_kind: Mapping[str, int]
+    by_rail: Mapping[str, int]
     withheld_minor: int
     clawed_back_minor: int
     threshold: Threshold | None
-    on_file: OnFile | None
+    filed: YearOnFile | None
 
     @property
     def total_minor(self) -> int:
         return sum(self.by_kind.values())
 
     @property
+    def payee_status(self) -> PayeeStatus:
+        return self.filed.status if self.filed is not None else PayeeStatus.UNDECLARED
+
+    @property
+    def reporting(self) -> Reporting:
+        return tax_reporting.reporting(self.total_minor, self.currency, self.threshold, self.payee_status)
+
+    @property
     def reportable(self) -> bool | None:
-        if self.threshold is None:
-            return False
-        return self.total_minor >= self.threshold.minor if self.threshold.currency == self.currency else None
+        """Whether the year must be reported; None if a person has to find out."""
+        return self.reporting.due
+
+    @property
+    def grounds(self) -> Grounds:
+        """Why it must be reported, or not."""
+        return self.reporting.grounds
+
+    @property
+    def others_file(self) -> tuple[str, ...]:
+        """The rails used whose provider may file a form itself, sorted."""
+        filers = FILERS
+        return tuple(rail for rail in sorted(self.by_rail) if rail in PROVIDERS and filers[PROVIDERS[rail]].files)
+
+
+class PaidInYear(Shape):
+    """What a payee was paid in a calendar year in one currency, and what the report of the year says of it.
+
+    Amounts are in minor units, before anything was withheld. `reportable` is null where a person has to find out, and
+    `grounds` says why. `form` is the one that speaks for the end of the year, or for now if that is earlier; it and
+    `payee_status` are null without a tax regime. `others_file` names the rails whose provider may file a form of its
+    own for what it paid.
+    """
+
+    payee: GivenId
+    regime: str
+    currency: str
+    by_kind: dict[RewardKind, int]
+    by_rail: dict[str, int]
+    total_minor: int
+    threshold_minor: int | None
+    reportable: bool | None
+    grounds: Grounds
+    payee_status: PayeeStatus | None
+    form: str | None
+    form_standing: FormStanding | None
+    form_until: Instant | None
+    withheld_minor: int
+    clawed_back_minor: int
+    others_file: tuple[str, ...]
+
+    @classmethod
+    def of(cls, year: PayeeYear) -> "PaidInYear":
+        """Return the shape of a payee's year."""
+        file = year.filed.on_file if year.filed is not None else None
+        return cls(
+            payee=year.payee,
+            regime=year.regime,
+            currency=year.currency,
+            by_kind={RewardKind(kind): minor for kind, minor in year.by_kind.items()},
+            by_rail=dict(year.by_rail),
+            total_minor=year.total_minor,
+            threshold_minor=year.threshold.minor if year.threshold is not None else None,
+            reportable=year.reportable,
+            grounds=year.grounds,
+            payee_status=year.filed.status if year.filed is not None else None,
+            form=file.form.form if file is not None and file.form is not None else None,
+            form_standing=file.standing if file is not None else None,
+            form_until=file.until if file is not None else None,
+            withheld_minor=year.withheld_minor,
+            clawed_back_minor=year.clawed_back_minor,
+            others_file=year.others_file,
+        )
 
 
 async def paid_in(
@@ -72,23 +144,23 @@ async def paid_in(
 
 
 def _line(row: Any, regime: str, year: int, zone: ZoneInfo, now: datetime) -> PayeeYear:
-    on_file = None
+    said = None
     if regime != tax_thresholds.NO_REGIME:
         filed = [
             tax_forms.read(each["data"], datetime.fromisoformat(each["at"]), each["source"], each["event"])
             for each in row.forms
         ]
-        last = tax_thresholds.year_begins(year + 1, zone) - timedelta(microseconds=1)
-        on_file = tax_forms.on_file(filed, regime, min(now, last), zone)
+        said = tax_reporting.of_year(filed, regime, year, zone, now)
     return PayeeYear(
         payee=row.payee,
         regime=regime,
         currency=row.currency,
         by_kind={kind: int(minor) for kind, minor in sorted(row.by_kind.items())},
+        by_rail={rail: int(minor) for rail, minor in sorted(row.by_rail.items())},
         withheld_minor=int(row.withheld_minor),
         clawed_back_minor=int(row.clawed_back_minor),
         threshold=tax_thresholds.threshold(regime, year),
-        on_file=on_file,
+        filed=said,
     )
 
 
@@ -106,13 +178,17 @@ WITH bound AS (
     WHERE state = :settled AND settled_at >= CAST(:since AS timestamptz) AND settled_at < CAST(:until AS timestamptz)
       AND (CAST(:payee AS text) IS NULL OR payee = :payee)
 ), paid AS (
-    SELECT s.id, s.payee, l.currency, l.kind, l.program, g.regime, l.amount_minor
+    SELECT s.id, s.payee, l.currency, l.kind, l.rail, l.program, g.regime, l.amount_minor
     FROM settled s JOIN payout_leg pl ON pl.payout_id = s.id AND pl.live JOIN leg l ON l.id = pl.leg_id
     JOIN bound b ON b.program = l.program AND s.settled_at >= b.since AND s.settled_at < b.until
     JOIN referral r ON r.id = l.referral_id JOIN regime g ON g.program = r.program AND g.version = r.version
 ), kinds AS (
     SELECT payee, currency, json_object_agg(kind, minor) AS by_kind
     FROM (SELECT payee, currency, kind, sum(amount_minor) AS minor FROM paid GROUP BY payee, currency, kind) AS each
+    GROUP BY payee, currency
+), rails AS (
+    SELECT payee, currency, json_object_agg(rail, minor) AS by_rail
+    FROM (SELECT payee, currency, rail, sum(amount_minor) AS minor FROM paid GROUP BY payee, currency, rail) AS each
     GROUP BY payee, currency
 ), kept AS (
     SELECT p.payee, p.currency, sum(d.amount_minor) AS minor
@@ -141,6 +217,7 @@ WITH bound AS (
     ) AS each GROUP BY payee, currency
 )
 SELECT w.payee, w.currency, w.programs, w.regimes, coalesce(kinds.by_kind, '{}') AS by_kind,
+       coalesce(rails.by_rail, '{}') AS by_rail,
        coalesce(kept.minor, 0) AS withheld_minor, coalesce(had_back.minor, 0) AS clawed_back_minor,
        coalesce((
            SELECT json_agg(json_build_object('data', f.data, 'at', f.occurred_at, 'source', f.source,
@@ -148,7 +225,8 @@ SELECT w.payee, w.currency, w.programs, w.regimes, coalesce(kinds.by_kind, '{}')
            FROM fact_key fk JOIN fact f ON f.id = fk.fact_id AND f.type = 'payee.tax_form_filed'
            WHERE fk.key = 'payee:' || w.payee
        ), '[]') AS forms
-FROM somebody w LEFT JOIN kinds USING (payee, currency) LEFT JOIN kept USING (payee, currency)
+FROM somebody w LEFT JOIN kinds USING (payee, currency)
+LEFT JOIN rails USING (payee, currency) LEFT JOIN kept USING (payee, currency)
 LEFT JOIN had_back USING (payee, currency)
 ORDER BY w.payee COLLATE "C", w.currency
 """,
@@ -162,6 +240,7 @@ COLUMNS: Final = (
     *("payee", "regime", "currency"),
     *(kind.value for kind in RewardKind),
     *("total", "threshold", "reportable", "form", "form_state", "form_until", "withheld", "clawed_back"),
+    *("payee_status", "why", "rails", "others_file"),
 )
 _ANSWERS: Final = {True: "yes", False: "no", None: "unknown"}
 
@@ -178,11 +257,23 @@ async def report(
         yield _sheet_line(each)
 
 
+async def report_as_json(
+    connection: AsyncConnection, year: int, now: datetime, *, regime: str | None = None
+) -> AsyncIterator[str]:
+    """Yield the report of a calendar year in parts of one JSON object: ``year``, and ``payees`` as `PaidInYear`."""
+    yield f'{{"year": {year}, "payees": ['
+    between = ""
+    async for each in paid_in(connection, year, now, regime=regime):
+        yield between + PaidInYear.of(each).model_dump_json()
+        between = ",\n"
+    yield "]}\n"
+
+
 def _sheet_line(each: PayeeYear) -> str:
     def amount(minor: int, currency: str = each.currency) -> str:
         return f"{from_minor(minor, currency):f}"
 
-    file, limit = each.on_file, each.threshold
+    file, limit = each.filed.on_file if each.filed else None, each.threshold
     return csv_row(
         as_text(each.payee),
         each.regime,
@@ -196,6 +287,10 @@ def _sheet_line(each: PayeeYear) -> str:
         file.until.date().isoformat() if file and file.until else "",
         amount(each.withheld_minor),
         amount(each.clawed_back_minor),
+        label("payee_status", each.payee_status) if each.filed else "",
+        label("tax_grounds", each.grounds),
+        "; ".join(f"{rail} {amount(minor)}" for rail, minor in each.by_rail.items()),
+        "; ".join(each.others_file),
     )
 
 

@@ -1,0 +1,75 @@
+"""Generations of a payout's key: a new one needs a recorded definitive refusal and a release.
+
+A person releases it by a signed decision. If only funds were missing, it is released once they are there. That release
+is not signed, so it counts only on rails where each earlier key can be looked up, and is.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+
+from referral_rewards.domain.decisions.decision import Decision
+from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct, subject_digest
+from referral_rewards.domain.payouts.history import TOPPED_UP, Step
+from referral_rewards.domain.payouts.moving import Earlier
+from referral_rewards.domain.payouts.payout import Payout
+from referral_rewards.domain.payouts.rail_catalogue import SAY_WHAT_THEY_HOLD
+from referral_rewards.domain.payouts.states import REFUSALS, PayoutState, provider_key
+
+
+def payout_digest(payout: Payout, generation: int, state: PayoutState) -> str:
+    """Return the digest that a decision on the payout signs, for its row in that generation and state."""
+    what: Mapping[str, object] = {
+        "payout": payout.id,
+        "generation": generation,
+        "state": state,
+        "rail": payout.rail,
+        "amount_minor": payout.amount_minor,
+        "currency": payout.currency,
+        "body": payout.body_hash,
+        # Sessions may read the same instant in different zones.
+        "sent": payout.first_sent_at and payout.first_sent_at.astimezone(UTC).isoformat(),
+    }
+    return subject_digest(what)
+
+
+def not_released(payout: Payout, steps: Sequence[Step], made: Sequence[Decision]) -> str | None:
+    """Return in one sentence why the generation in the row was not released; None if it was.
+
+    Anyone who can write to the database can change a row, but not a signature. ``steps`` are its history, and ``made``
+    the verified decisions on it.
+    """
+    retries = [each for each in made if each.kind is MoneyAct.RETRY_PAYOUT]
+    released = {each.digest for each in retries if each.roles & ROLES[MoneyAct.RETRY_PAYOUT]}
+    for generation in range(1, payout.generation):
+        its = of_generation(steps, generation)
+        refused = {PayoutState(each.state) for each in its} & REFUSALS
+        if not refused:
+            return f"generation {generation} of its key was never refused"
+        by_funds = any(each.act == TOPPED_UP for each in its) and waits_for_funds_alone(payout, its)
+        if not by_funds and released.isdisjoint(payout_digest(payout, generation, state) for state in refused):
+            return f"nobody released generation {generation + 1} of its key"
+    return None
+
+
+def waits_for_funds_alone(payout: Payout, its: Sequence[Step]) -> bool:
+    """Return whether funds alone release the next generation after the one with these steps.
+
+    A payout that the rail had accepted before is sent again only by a person's decision.
+    """
+    states = {PayoutState(each.state) for each in its}
+    refused_at_once = PayoutState.WAITING_FUNDS in states and PayoutState.ACCEPTED not in states
+    return refused_at_once and payout.rail in SAY_WHAT_THEY_HOLD
+
+
+def of_generation(steps: Sequence[Step], generation: int) -> list[Step]:
+    """Return the steps under one generation of the key."""
+    return [each for each in steps if each.generation == generation]
+
+
+def earlier_keys(payout: Payout, steps: Sequence[Step]) -> tuple[Earlier, ...]:
+    """Return the keys before the current one, oldest first."""
+    named = {each.generation: each.reference for each in steps if each.reference}
+    return tuple(
+        Earlier(provider_key(payout.id, generation), named.get(generation))
+        for generation in range(1, payout.generation)
+    )
