@@ -16,6 +16,7 @@ from referral_rewards.workflow_ids import (
     cycle_schedule_id,
     cycle_workflow_id,
     payout_workflow_id,
+    program_workflow_id,
     reconciliation_workflow_id,
     workflow_id,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "is_named",
     "kept_mark",
     "payout_workflow_id",
+    "program_workflow_id",
     "reconciliation_workflow_id",
     "workflow_id",
 ]

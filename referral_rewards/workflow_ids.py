@@ -13,7 +13,7 @@ _CYCLE: Final = re.compile(r"payout-cycle-(?P<program>.+)-(?P<due_on>\d{4}-\d{2}
 REGISTER_MARK: Final = "register-mark"
 MEMO_OF_MARK: Final = "mark"
 _OURS: Final = re.compile(
-    rf"{REGISTER_MARK}|referral-.+|(payout|clawback|reconcile)-{_UUID}|{_CYCLE.pattern}", re.ASCII
+    rf"{REGISTER_MARK}|(referral|program)-.+|(payout|clawback|reconcile)-{_UUID}|{_CYCLE.pattern}", re.ASCII
 )
 
 
@@ -44,6 +44,11 @@ def cycle_workflow_id(program: str, due_on: date) -> str:
 def cycle_schedule_id(program: str) -> str:
     """The id of the schedule that opens a program's payout cycles."""
     return f"payout-cycle-{program}"
+
+
+def program_workflow_id(program: str) -> str:
+    """The id of the workflow that carries out the acts on a program."""
+    return f"program-{program}"
 
 
 def reconciliation_workflow_id(reconciliation: str) -> str:

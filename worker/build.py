@@ -15,6 +15,7 @@ from activities.clawbacks import Clawbacks
 from activities.cycles import Cycles
 from activities.inquiries import Inquiries
 from activities.payouts import Payouts
+from activities.programs import Programs
 from activities.reconciliations import Reconciliations
 from activities.referrals import Referrals
 from activities.restores import Whole, always_whole
@@ -33,6 +34,7 @@ from worker.postman import Postman
 from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.payout_cycle import PayoutCycle, PayoutCycleDue
+from workflows.program_life import ProgramLife
 from workflows.reconciliation import Reconciliation
 from workflows.referral import Referral
 from workflows.register_mark import RegisterMark
@@ -48,13 +50,13 @@ _PURE: Final = ("referral_rewards", "activities", "models", "pydantic", "pydanti
 def referrals_worker(
     client: Client, queue: str, database: Database, keys: KeyRing, intake: Intake, sources: Mapping[str, Source]
 ) -> Worker:
-    """The worker of `Referral` workflows and the activities that judge. It holds public keys only."""
+    """The worker of `Referral` and `ProgramLife` workflows and the activities that judge. It holds public keys only."""
     judging = Referrals(database, keys, Inquiries(database, intake, sources))
     return Worker(
         client,
         task_queue=queue,
-        workflows=[Referral],
-        activities=[judging.judge_referral, judging.assemble_claim],
+        workflows=[Referral, ProgramLife],
+        activities=[judging.judge_referral, judging.assemble_claim, Programs(database, keys).wake_page],
         workflow_runner=runner(),
         max_cached_workflows=1000,
         graceful_shutdown_timeout=_GRACE,

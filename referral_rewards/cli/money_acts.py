@@ -56,6 +56,10 @@ _SAYS: Final[Mapping[MoneyAct, str]] = {
     _A.REOPEN_RAIL: "Pay over a rail again that was halted after a restore of the register.",
     _A.ASSIGN_PAYMENT: "Record which payout a forgotten payment was: --reference is the payout's id.",
     _A.DISOWN_PAYMENT: "Record that a forgotten payment belongs to no payout of ours.",
+    _A.PAUSE_PROGRAM: "Approve nothing and send nothing new until the program is resumed.",
+    _A.RESUME_PROGRAM: "Go on with a program that is paused.",
+    _A.END_PROGRAM: "Take no referral from a time on, for good.",
+    _A.ADD_BUDGET: "Sign an addition to a program's budget; it takes finance and the program owner, two people.",
 }
 
 Digest = Annotated[
@@ -161,8 +165,8 @@ def _decide(
     with api_of(data, user, Purpose.DECIDE) as api:
         shown = api.get(f"{room}/{subject}")
         tell(in_brief(kind, shown))
-        looked_at = shown["digest"] if _is_start_of(digest, shown["digest"]) else digest
-        minor = None if amount is None else _minor(amount, shown["currency"])
+        looked_at = shown["digest"] if is_start_of(digest, shown["digest"]) else digest
+        minor = None if amount is None else minor_of(amount, shown["currency"])
         decision = {"act": act, "digest": looked_at, "amount_minor": minor, **asked}
         made = api.post(f"{room}/{subject}/decisions", decision)
     by = f"{made['user']} ({listed(labels('role', made['roles']))})"
@@ -170,12 +174,12 @@ def _decide(
     say(f"{subject}: recorded{again} as decision {made['seq']}: {label('decided', act)} by {by}")
 
 
-def _is_start_of(given: str | None, digest: str) -> bool:
+def is_start_of(given: str | None, digest: str) -> bool:
     """Whether the digest is the one that was looked at: none given, or as many of its digits as are shown."""
     return given is None or (len(given) >= _DIGITS_SHOWN and digest.startswith(given))
 
 
-def _minor(amount: str, currency: str) -> int:
+def minor_of(amount: str, currency: str, where: str = "--amount") -> int:
     """An amount in minor units of its currency.
 
     Raises:
@@ -186,5 +190,5 @@ def _minor(amount: str, currency: str) -> int:
         if not money.fits(value, currency):
             raise ValueError(f"{currency} has {money.exponent(currency)} decimals")
     except ValueError as error:
-        raise RequestInvalid(str(error), "--amount") from None
+        raise RequestInvalid(str(error), where) from None
     return money.to_minor(value, currency)

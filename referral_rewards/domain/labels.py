@@ -301,6 +301,11 @@ _DECISION: Final = {
     "reopen_rail": "open the rail again",
     "assign_payment": "assign it to a payout",
     "disown_payment": "record that it is not ours",
+    "pause_program": "pause the program",
+    "resume_program": "resume the program",
+    "end_program": "end the program",
+    "add_budget": "add to the budget",
+    "pay_below_minimum": "pay below the minimum",
 }
 
 #: What somebody did, as in ``approved by paula``.
@@ -329,6 +334,11 @@ _DECIDED: Final = {
     "reopen_rail": "rail opened again",
     "assign_payment": "payment assigned to a payout",
     "disown_payment": "payment recorded as not ours",
+    "pause_program": "program paused",
+    "resume_program": "program resumed",
+    "end_program": "program ended",
+    "add_budget": "addition to the budget signed",
+    "pay_below_minimum": "payment below the minimum ordered",
 }
 
 #: Why somebody decided so. One code may serve several kinds of decision.
@@ -391,6 +401,12 @@ _DECISION_REASON: Final = {
     "list_checked": "the list was checked",
     "something_wrong": "something is wrong",
     "funds_missing": "funds are missing",
+    "campaign_over": "the campaign is over",
+    "budget_used_up": "the budget is used up",
+    "more_referrals": "more referrals than planned",
+    "campaign_extended": "the campaign was extended",
+    "payee_leaves": "the payee leaves",
+    "required_by_law": "the law requires it",
     "other": "another reason (see the note)",
 }
 
@@ -460,6 +476,7 @@ _RULE: Final = {
     "of_another_person": "of another person",
     "own_claim": "benefits from it",
     "payment_committed": "payment already sent",
+    "program_paused": "program paused",
     "provider_not_answering": "the provider does not answer",
     "provider_said_no": "the provider refused",
     "role_missing": "role missing",
@@ -668,6 +685,8 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "cycle": "payout cycle",
             "rail": "rail",
             "forgotten_payment": "forgotten payment",
+            "program": "program",
+            "leaving_payee": "leaving payee",
         },
         "terms": {
             "contact_hours": "contact hours",

@@ -23,6 +23,7 @@ class Lock(IntEnum):
     PROGRAMS = 7101  # shared by intake, exclusive for publishing: no version appears while a fact is being recorded
     FACTS = 7102  # the keys of facts being recorded, spread over `domain.facts.keys.LOCKS`
     ORDER = 7103  # one order, while claims on it are assembled or approved (SPEC §5 Disputed attribution)
+    PROGRAM_LIFE = 7111  # one program's pauses and end: shared while a payment is committed; taken with rows of money
     RESERVATION = 7104  # one program's caps and budget, while an approval reserves; taken after the referral's row
     REWARDED_ORDER = 7106  # one order across programs, likewise: two programs must not both reward it unnoticed
     PAYEE = 7109  # what one payee is owed and owes, while a payout is planned; taken after the referral's row

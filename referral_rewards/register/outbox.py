@@ -33,6 +33,7 @@ class WakeupKind(StrEnum):
     CYCLE_DUE = "cycle_due"
     SCHEDULE_DUE = "schedule_due"
     RECONCILIATION_DUE = "reconciliation_due"
+    PROGRAM_DUE = "program_due"
 
 
 #: These wake a workflow other than a referral's.
@@ -40,7 +41,7 @@ _OF_NO_REFERRAL: Final = frozenset(
     {
         *(WakeupKind.PAYOUT_DUE, WakeupKind.PAYOUT_OVERDUE, WakeupKind.CLAWBACK_DUE),
         *(WakeupKind.CYCLE_DUE, WakeupKind.SCHEDULE_DUE),
-        WakeupKind.RECONCILIATION_DUE,
+        *(WakeupKind.RECONCILIATION_DUE, WakeupKind.PROGRAM_DUE),
     }
 )
 
@@ -133,8 +134,8 @@ async def sweep(connection: AsyncConnection, overdue_before: datetime, limit: in
     """Wake what should have moved and did not, and return how many workflows that is.
 
     These are referrals that were not judged on their newest facts or slept past their wake-up time, and overdue
-    payouts, clawbacks, cycles and reconciliations. A signal can be lost with its server and a workflow can be
-    terminated; the register knows what should be running.
+    payouts, clawbacks, cycles, reconciliations and acts on programs. A signal can be lost with its server and a
+    workflow can be terminated; the register knows what should be running.
     """
     result = await connection.execute(_SWEEP, {"overdue_before": overdue_before, "limit": limit})
     return int(result.scalar_one())
@@ -307,9 +308,16 @@ WITH overdue AS (
       AND r.asked_at > CAST(:overdue_before AS timestamptz) - interval '7 days'  -- whoever asked has asked anew by then
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id::text)
     LIMIT :limit RETURNING 1
+), programs AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'program_due', l.program, CAST(md5('program:' || l.program) AS uuid) FROM program_life l
+    WHERE l.due_at < CAST(:overdue_before AS timestamptz)
+      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = l.program)
+    LIMIT :limit RETURNING 1
 )
 SELECT (SELECT count(*) FROM woken) + (SELECT count(*) FROM payouts) + (SELECT count(*) FROM clawbacks)
        + (SELECT count(*) FROM cycles) + (SELECT count(*) FROM reconciliations)
+       + (SELECT count(*) FROM programs)
 """,
         payouts_under_way=payouts.UNDER_WAY,
         being_sent=payouts.BEING_SENT,

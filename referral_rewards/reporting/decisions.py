@@ -40,10 +40,11 @@ class DecisionShown(Shape):
 
 
 class ActShown(DecisionShown):
-    """A decision on money, with its amount or reference."""
+    """A decision on money or a program, with its amount or reference, and from when it holds if it says so."""
 
     amount_minor: int | None
     reference: str | None
+    at: Instant | None
 
 
 class Actable(Shape):
@@ -81,14 +82,14 @@ async def actable(connection: AsyncConnection, kind: SubjectKind, subject: UUID,
 
 
 async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) -> tuple[ActShown, ...]:
-    """Return the decisions on a payout, clawback case or cycle, oldest first."""
+    """Return the decisions on a payout, clawback case, cycle or program, oldest first."""
     genuine = {each.id for each in await decisions.on_subject(connection, subject, keys)}
     rows = (await connection.execute(_ON_SUBJECT, {"subject": subject})).all()
     found = await _effects(connection, rows)
     return tuple(
         ActShown(
             **_said(row), genuine=row.id in genuine, effects=found[row.id], amount_minor=row.amount_minor,
-            reference=row.reference,
+            reference=row.reference, at=row.at,
         )
         for row in rows
     )  # fmt: skip
@@ -127,7 +128,8 @@ async def _effects(connection: AsyncConnection, rows: Sequence[Any]) -> dict[UUI
 _DECISION: Final = "d.id, d.seq, d.kind, d.username, d.roles, d.reason, p.body->>'note' AS note, d.digest, d.decided_at"
 
 _ON_SUBJECT: Final = text(f"""
-SELECT {_DECISION}, CAST(d.details->>'amount_minor' AS bigint) AS amount_minor, d.details->>'reference' AS reference
+SELECT {_DECISION}, CAST(d.details->>'amount_minor' AS bigint) AS amount_minor, d.details->>'reference' AS reference,
+       CAST(d.details->>'holds_from' AS timestamptz) AS at
 FROM decision d LEFT JOIN personal_data p ON p.subject_id = d.id WHERE d.claim_id = :subject ORDER BY d.seq
 """)  # noqa: S608 (a constant of ours)
 

@@ -81,4 +81,4 @@ async def test_what_is_not_there_is_not_found(fiona: Browser, page: str) -> None
 
 
 async def test_preflight_names_a_halted_rail(desk: Desk, fiona: Browser) -> None:
-    assert (await readiness(desk.database, "acme-friends", {})).halted == {"stripe_transfer", "manual"}
+    assert (await readiness(desk.database, "acme-friends", {}, desk.parts.keys)).halted == {"stripe_transfer", "manual"}

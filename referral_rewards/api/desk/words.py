@@ -58,6 +58,13 @@ FOLLOWS: Final[Mapping[MoneyAct, str]] = {
     _A.ASSIGN_PAYMENT: "The payout that you name counts as paid by this payment, if amount and payee agree. Nothing is "
     "sent. Other payouts to this payee continue.",
     _A.DISOWN_PAYMENT: "Payouts to this payee continue. If one of them was this payment, it is paid twice.",
+    _A.PAUSE_PROGRAM: "Nothing is approved and nothing new is sent until the program is resumed. Nothing becomes void, "
+    "and what was sent is followed up.",
+    _A.RESUME_PROGRAM: "Claims can be approved again, and what waited is sent.",
+    _A.END_PROGRAM: "Referrals that begin at or after the end are denied. Earlier ones go on under their terms. An end "
+    "is final.",
+    _A.ADD_BUDGET: "Once finance and the program owner have both signed, claims that the budget cut are judged again.",
+    _A.PAY_BELOW_MINIMUM: "The payee is paid in this one cycle even below its minimum, once finance releases it.",
 }
 
 #: What follows from a decision on many claims at once.

@@ -15,9 +15,12 @@ from referral_rewards.domain.referrals.origin import OriginKind
 
 
 def program_active(dossier: Dossier) -> Finding:
-    """The terms were in force when the referral began."""
+    """The terms were in force when the referral began, and the program had not ended."""
     terms, began_at = dossier.terms, dossier.origin.began_at
     told = f"Version {dossier.version} of {terms.program} is in force from {instant(terms.effective_from)}"
+    if (ended_at := dossier.program.ended_at) is not None and dossier.program.has_ended(began_at):
+        told = f"{terms.program} ended {instant(ended_at)}; the referral began {instant(began_at)}."
+        return failed(told, denial=Reason.PROGRAM_NOT_ACTIVE)
     if terms.effective_from <= began_at:
         return passed(f"{told}; the referral began {instant(began_at)}.")
     return failed(f"{told}, after the referral began.", denial=Reason.PROGRAM_NOT_ACTIVE)

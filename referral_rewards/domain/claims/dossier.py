@@ -12,6 +12,7 @@ from functools import cached_property
 
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.programs.life import RUNNING, Life
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals import origin as origins
 from referral_rewards.domain.referrals.conversions import Conversion
@@ -98,11 +99,13 @@ class Usage:
     """The part of the limits that other rewards already use (without this referral's own reservation), minor units.
 
     ``rewards`` and ``amount_minor`` are the referrer's in the rolling period, ``budget_minor`` the program's.
+    ``reserved_minor`` is what this referral has reserved of the budget: nothing that is published later takes it away.
     """
 
     rewards: int = 0
     amount_minor: int = 0
     budget_minor: int = 0
+    reserved_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,9 @@ class Dossier:
     course: Course
     facts: tuple[Fact, ...]
     now: datetime
+    #: What was decided on the program, and its newest terms in force; None: the referral's own.
+    program: Life = RUNNING
+    newest: Terms | None = None
     #: Of the referrer's enrolments and own conversions.
     referrer_marks: frozenset[str] = frozenset()
     rivals: tuple[Rival, ...] | None = ()
@@ -161,6 +167,14 @@ class Dossier:
     @property
     def referrer(self) -> str | None:
         return self.origin.referrer
+
+    @property
+    def budget_minor(self) -> int | None:
+        """The program's budget in minor units: the newest figure and all additions; None if it has none."""
+        newest = self.newest
+        return self.program.budget_minor(
+            newest if newest is not None and newest.currency == self.terms.currency else self.terms
+        )
 
     @property
     def conversion(self) -> Conversion | None:

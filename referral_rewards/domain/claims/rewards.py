@@ -234,7 +234,8 @@ def _limited(dossier: Dossier, sheets: list[_Sheet]) -> tuple[Room, Room]:
     """Cut the sheets to the referrer's cap, then to the program's budget (the referrer's leg first)."""
     limits, usage, terms = dossier.terms.limits, dossier.usage, dossier.terms
     cap = budget = Room.ALL
-    if usage is None and (limits.per_referrer is not None or limits.budget is not None):
+    total_minor = dossier.budget_minor
+    if usage is None and (limits.per_referrer is not None or total_minor is not None):
         raise InputMissing("The use of the limits so far could not be read.")
     if usage is None:
         return cap, budget
@@ -248,8 +249,8 @@ def _limited(dossier: Dossier, sheets: list[_Sheet]) -> tuple[Room, Room]:
                 )
     if cap is Room.NONE and any(sheet.amount_minor for sheet in sheets):
         cap = Room.PART  # The other side's leg remains.
-    if limits.budget is not None:
-        left = max(terms.minor(limits.budget) - usage.budget_minor, 0)
+    if total_minor is not None:
+        left = max(total_minor - usage.budget_minor, usage.reserved_minor, 0)
         cut = sum(sheet.amount_minor for sheet in sheets) > left
         for sheet in sheets:
             sheet.limit(left, "program budget, remaining")

@@ -1,4 +1,4 @@
-"""The decisions about money: which acts exist, on which subjects, with which reasons and details."""
+"""The decisions about money and programs: which acts exist, on which subjects, with which reasons and details."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,7 +9,7 @@ REFERENCE_LENGTH_MAX: Final = 140
 
 
 class SubjectKind(StrEnum):
-    """The subject of a decision: a claim, or one of those about money."""
+    """The subject of a decision: a claim, or one of those about money and programs."""
 
     CLAIM = "claim"
     PAYOUT = "payout"
@@ -17,10 +17,12 @@ class SubjectKind(StrEnum):
     CYCLE = "cycle"
     RAIL = "rail"
     FORGOTTEN_PAYMENT = "forgotten_payment"
+    PROGRAM = "program"
+    LEAVING_PAYEE = "leaving_payee"
 
 
 class MoneyAct(StrEnum):
-    """A decision about money. Its values differ from `DecisionKind`'s, because both are stored in one register."""
+    """A decision about money or a program. Its values differ from `DecisionKind`'s: both are stored in one register."""
 
     RETRY_PAYOUT = "retry_payout"  # release a definitively refused one, under the next generation of its key
     SETTLE_PAYOUT = "settle_payout"  # the provider shows that it was paid, under this reference
@@ -39,6 +41,11 @@ class MoneyAct(StrEnum):
     REOPEN_RAIL = "reopen_rail"  # pay over it again after a restore of the register
     ASSIGN_PAYMENT = "assign_payment"  # the payment that the register had forgotten was this payout
     DISOWN_PAYMENT = "disown_payment"  # it belongs to no payout of ours
+    PAUSE_PROGRAM = "pause_program"  # approve nothing and send nothing for the first time
+    RESUME_PROGRAM = "resume_program"  # go on with it
+    END_PROGRAM = "end_program"  # take no referral from then on, for good
+    ADD_BUDGET = "add_budget"  # add an amount to the program's budget
+    PAY_BELOW_MINIMUM = "pay_below_minimum"  # pay a payee less than the minimum in one cycle
 
 
 _A = MoneyAct
@@ -57,6 +64,11 @@ SUBJECT_OF: Final[Mapping[MoneyAct, SubjectKind]] = {
     **dict.fromkeys((_A.RELEASE_CYCLE, _A.STOP_CYCLE, _A.RESUME_CYCLE), SubjectKind.CYCLE),
     _A.REOPEN_RAIL: SubjectKind.RAIL,
     **dict.fromkeys((_A.ASSIGN_PAYMENT, _A.DISOWN_PAYMENT), SubjectKind.FORGOTTEN_PAYMENT),
+    **dict.fromkeys(
+        (_A.PAUSE_PROGRAM, _A.RESUME_PROGRAM, _A.END_PROGRAM, _A.ADD_BUDGET),
+        SubjectKind.PROGRAM,
+    ),
+    _A.PAY_BELOW_MINIMUM: SubjectKind.LEAVING_PAYEE,
 }
 
 #: The reason codes of each act.
@@ -78,8 +90,15 @@ REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
     _A.REOPEN_RAIL: ("reconciled", "statement_compared", "other"),
     _A.ASSIGN_PAYMENT: ("same_reward", "payee_confirmed", "other"),
     _A.DISOWN_PAYMENT: ("another_installation", "paid_by_hand", "other"),
+    _A.PAUSE_PROGRAM: ("something_wrong", "fraud", "funds_missing", "other"),
+    _A.RESUME_PROGRAM: ("cleared", "other"),
+    _A.END_PROGRAM: ("campaign_over", "fraud", "budget_used_up", "other"),
+    _A.ADD_BUDGET: ("more_referrals", "campaign_extended", "other"),
+    _A.PAY_BELOW_MINIMUM: ("payee_leaves", "required_by_law", "other"),
 }
 
 #: The reference of `ASSIGN_PAYMENT` is the id of the payout.
 NEEDS_REFERENCE: Final = frozenset({_A.SETTLE_PAYOUT, _A.CONFIRM_PAYOUT, _A.SETTLE_CLAWBACK, _A.ASSIGN_PAYMENT})
-NEEDS_AMOUNT: Final = frozenset({_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK})
+NEEDS_AMOUNT: Final = frozenset({_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.ADD_BUDGET})
+#: These may name the time from which they hold; without one they hold from their decision on.
+TAKES_TIME: Final = frozenset({_A.PAUSE_PROGRAM, _A.RESUME_PROGRAM, _A.END_PROGRAM})

@@ -63,7 +63,8 @@ class ClaimSubject:
 
     ``claim`` is its current claim, also if it is closed and a decision covers the closing. ``judged``: on its newest
     facts. ``sent``: a first payment was committed, and from then on money can only be clawed back. ``history`` are the
-    decisions on it, oldest first. ``basis`` is None if no terms were in force when it began.
+    decisions on it, oldest first. ``basis`` is None if no terms were in force when it began. ``paused`` says that its
+    program is paused now, None if it is not.
     """
 
     referral: str
@@ -75,6 +76,7 @@ class ClaimSubject:
     sent: bool
     history: tuple[Made, ...]
     basis: Basis | None
+    paused: str | None = None
 
     @property
     def chain_id(self) -> UUID:
@@ -250,6 +252,8 @@ class ClaimSubject:
             raise DecisionRefused(
                 self.referral, "already_moved", f"it was already moved by {_told(moved)}; look at the new claim"
             )
+        if kind is _K.APPROVE and self.paused is not None:
+            raise DecisionRefused(self.referral, "program_paused", self.paused)
         if kind is _K.APPROVE and self.claim is not None and self.claim.frozen:
             why = "a payment dispute about its order is open; it can be approved once the dispute is won"
             raise DecisionRefused(self.referral, "dispute_open", why)

@@ -93,11 +93,12 @@ def counting(made: Iterable[Decision], void: Collection[UUID], barred: Collectio
 class Asked:
     """A decision that a person asks to record, with the digest that was shown to them.
 
-    ``subject`` is the id of a referral or, for a `MoneyAct`, of the payout, clawback case or cycle. ``seen`` is the
-    number of the last decision on the referral that was shown, 0 for none. If another decision has been recorded
-    since, this one is refused; None skips that check. ``together``: it is one of many claims decided at once, none of
-    which may be flagged. ``amount_minor``, in minor units of the subject's currency, and ``reference`` are given where
-    the act needs one.
+    ``subject`` is the id of a referral or, for a `MoneyAct`, of the payout, clawback case or cycle, the name of a
+    program, or a payee of the ``program``. ``seen`` is the number of the last decision on the referral that was shown,
+    0 for none. If another decision has been recorded since, this one is refused; None skips that check. ``together``:
+    it is one of many claims decided at once, none of which may be flagged. ``amount_minor``, in minor units of the
+    subject's currency, and ``reference`` are given where the act needs one; an amount for a program names its
+    ``currency``. ``at`` is from when an act on a program holds; None: from its decision on.
     """
 
     subject: str
@@ -109,3 +110,6 @@ class Asked:
     together: bool = False
     amount_minor: int | None = None
     reference: str | None = None
+    currency: str | None = None
+    at: datetime | None = None
+    program: str | None = None

@@ -56,6 +56,9 @@ _A = MoneyAct
 ROLES: Final[Mapping[MoneyAct, frozenset[Role]]] = {
     **dict.fromkeys(MoneyAct, frozenset({Role.FINANCE})),
     _A.STOP_CYCLE: frozenset({Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER}),
+    **dict.fromkeys((_A.PAUSE_PROGRAM, _A.RESUME_PROGRAM, _A.END_PROGRAM), frozenset({Role.PROGRAM_OWNER})),
+    # It takes one signature of each of the two roles, by two people.
+    _A.ADD_BUDGET: frozenset({Role.FINANCE, Role.PROGRAM_OWNER}),
 }
 
 _P = PayoutState

@@ -15,10 +15,11 @@ from typing import Final
 from referral_rewards.domain import calendar
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.programs.life import RUNNING, Life
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.conversions import Conversion, Orders, conversions
 from referral_rewards.domain.referrals.course import Course
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.domain.referrals.origin import Origin, OriginKind, referee_identity
 from referral_rewards.domain.referrals.rules_of_time import stand
 
@@ -36,15 +37,20 @@ _BEARING: Final = frozenset(
 )
 
 
-def course(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin) -> Course:
-    """Return the course at ``now`` of the referral that began at ``origin``. ``facts`` are all that are linked to it.
+def course(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin, program: Life = RUNNING) -> Course:
+    """Return the course at ``now`` of the referral that began at ``origin``. ``facts`` are all that are linked to it,
+    ``program`` is what was decided on its program.
 
     Raises:
         ValueError: if no fact up to ``now`` begins a referral: there is nothing to judge.
     """
     linked = sorted(facts, key=lambda fact: fact.precedence)
     seen = [fact for fact in linked if fact.occurred_at <= now]
-    stood = _requested(seen, terms, origin) if origin.kind is OriginKind.REQUEST else _lived(seen, terms, now)
+    stood = (
+        _requested(seen, terms, program, origin)
+        if origin.kind is OriginKind.REQUEST
+        else _lived(seen, terms, program, now)
+    )
     stood = replace(stood, untimely=_untimely(seen, stood))
     if stood.is_closed:
         return stood
@@ -53,14 +59,14 @@ def course(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin
     return replace(stood, wake_at=min([*ahead, *([stood.wake_at] if stood.wake_at else [])], default=None))
 
 
-def reopened(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin) -> Course:
+def reopened(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin, program: Life = RUNNING) -> Course:
     """Return the course of a referral that a person reopened, with late facts admitted.
 
     If time would close it again, it is in review instead, with the conversion that would qualify if nothing were ever
     late, or None; the checks say what was late. The decision to reopen is not a decision to pay.
     """
     linked = list(facts)
-    judged = course(linked, terms, now, origin=origin)
+    judged = course(linked, terms, now, origin=origin, program=program)
     if not judged.is_closed:
         return judged
     seen = [fact for fact in linked if fact.occurred_at <= now]
@@ -71,7 +77,7 @@ def reopened(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Orig
     return replace(judged, status=ReferralStatus.IN_REVIEW, reason=None, closes_at=None, conversion=q)
 
 
-def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
+def _lived(seen: Sequence[Fact], terms: Terms, program: Life, now: datetime) -> Course:
     """Replay the referral up to ``now``.
 
     A deadline takes effect once the arrival allowance is over, with the facts that had occurred by the deadline.
@@ -84,7 +90,7 @@ def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
     for known, news, until in _steps(bearing, now):
         for fact in news:
             orders.add(fact)
-        if (standing := stand(known, orders, terms, news[0].occurred_at, time_over=time_over)) is None:
+        if (standing := stand(known, orders, terms, program, news[0].occurred_at, time_over=time_over)) is None:
             continue
         if shape != (shape := _shape(standing)):
             told = [fact.received_at for fact in news if fact.awaits_stragglers]
@@ -147,7 +153,7 @@ def _untimely(seen: Sequence[Fact], stood: Course) -> tuple[Fact, ...]:
     return tuple(fact for fact in seen if (at := since.get(fact.type)) is not None and fact.occurred_at >= at)
 
 
-def _requested(seen: Sequence[Fact], terms: Terms, origin: Origin) -> Course:
+def _requested(seen: Sequence[Fact], terms: Terms, program: Life, origin: Origin) -> Course:
     """Return the course of a request for a reward without a referral: no periods; a person reviews its order."""
     named = next((fact.order for fact in seen if fact.type is FactType.REWARD_REQUESTED), None)
     own = conversions(seen, referee_identity(seen, origin.began_at), terms)
@@ -156,6 +162,8 @@ def _requested(seen: Sequence[Fact], terms: Terms, origin: Origin) -> Course:
         began_at=origin.began_at,
         conversion=next((each for each in own if each.order == named), None),
     )
+    if program.has_ended(origin.began_at):
+        return stood.closed(ReferralStatus.DENIED, Reason.PROGRAM_NOT_ACTIVE, origin.began_at)
     withdrawal = next((f.occurred_at for f in seen if f.type is FactType.REFERRAL_WITHDRAWN), None)
     if withdrawal is None:
         return stood

@@ -44,10 +44,12 @@ async def gather(
         course=case.course,
         facts=case.facts,
         now=case.now,
+        program=case.program,
+        newest=case.newest,
         referrer_marks=frozenset(found.referrer_marks),
         rivals=_rivals_of(case, _RIVAL_ROWS.validate_python(found.rivals)),
         approved_rewards=int(found.approved_rewards) if approved_rewards is None else approved_rewards,
-        usage=_usage(case, _HELD_REWARDS.validate_python(found.held), int(found.budget_minor)),
+        usage=_usage(case, _HELD_REWARDS.validate_python(found.held), int(found.held_minor), int(found.reserved_minor)),
         tax=await payees.positions(
             connection,
             payees_,
@@ -164,14 +166,18 @@ class _HeldReward:
 _HELD_REWARDS: Final = TypeAdapter(tuple[_HeldReward, ...])
 
 
-def _usage(case: Case, held: Sequence[_HeldReward], budget_minor: int) -> Usage:
+def _usage(case: Case, held: Sequence[_HeldReward], held_minor: int, reserved_minor: int) -> Usage:
+    budget_minor = held_minor - reserved_minor
     limit = case.terms.limits.per_referrer
     if limit is None:
-        return Usage(budget_minor=budget_minor)
+        return Usage(budget_minor=budget_minor, reserved_minor=reserved_minor)
     # The rolling period of a reward begins with its approval.
     counting = [leg for leg in held if case.terms.end(leg.approved_at, limit.period) > case.now]
     return Usage(
-        rewards=len(counting), amount_minor=sum(leg.amount_minor for leg in counting), budget_minor=budget_minor
+        rewards=len(counting),
+        amount_minor=sum(leg.amount_minor for leg in counting),
+        budget_minor=budget_minor,
+        reserved_minor=reserved_minor,
     )
 
 
@@ -212,7 +218,7 @@ def _possible_payees(case: Case) -> frozenset[str]:
 
 # The database maintains the totals; the row without a referrer is the whole program's. Within a round the count is
 # frozen at the value that the first claim of the same referrer used.
-# ``budget_minor`` is the part of the program's budget that other referrals use.
+# ``held_minor`` is the part of the program's budget that is used, ``reserved_minor`` what this referral uses of it.
 _COUNTED: Final = spelled(
     """
 coalesce((
@@ -223,8 +229,9 @@ coalesce((
            SELECT rewards FROM held_total WHERE program = :program AND referrer = :referrer AND referrer <> ''
        ), 0) AS approved_rewards,
        coalesce((SELECT amount_minor FROM held_total WHERE program = :program AND referrer = ''), 0)
-       - coalesce((SELECT sum(amount_minor) FROM (SELECT * FROM leg WHERE referral_id = :referral OFFSET 0) AS own
-                   WHERE program = :program AND state NOT IN :freed), 0) AS budget_minor
+           AS held_minor,
+       coalesce((SELECT sum(amount_minor) FROM (SELECT * FROM leg WHERE referral_id = :referral OFFSET 0) AS own
+                   WHERE program = :program AND state NOT IN :freed), 0) AS reserved_minor
 """,
     freed=FREED,
 )

@@ -15,6 +15,7 @@ from referral_rewards.domain.decisions.claim_subject import Basis, ClaimSubject
 from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.states import LegState
+from referral_rewards.domain.programs.life import paused_words
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register import outbox
@@ -67,7 +68,7 @@ async def _matter(connection: AsyncConnection, row: Referral, now: datetime, key
     """Load a referral; ``moving``: also who would benefit if it moved to the referrer that a request names."""
     history = await decisions.history_of_referral(connection, row.id, keys)
     claim, sent = await _claim(connection, row)
-    case = None if claim is None and row.closed_at is None else await open_case(connection, row, now)
+    case = None if claim is None and row.closed_at is None else await open_case(connection, row, now, keys)
     subject = ClaimSubject(
         referral=row.id,
         status=ReferralStatus(row.status) if row.status else None,
@@ -78,6 +79,7 @@ async def _matter(connection: AsyncConnection, row: Referral, now: datetime, key
         sent=sent,
         history=history,
         basis=None if case is None else await _basis(connection, case, claim, moving=moving),
+        paused=None if case is None else paused_words(case.origin.program, case.program, now),
     )
     return Matter(subject, case)
 

@@ -82,7 +82,7 @@ async def load(connection: AsyncConnection, row: Referral, keys: KeyRing) -> Cas
     genuine, forged = decisions.verified(found.decisions, keys)
     return CaseFile(
         row=row,
-        past=await cases.past_of(connection, found),
+        past=await cases.past_of(connection, found, keys),
         claim=_CLAIM.validate_python(found.claim),
         decisions=genuine,
         forged=forged,

@@ -132,7 +132,7 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
     row = await referrals.row(connection, referral)
     if row is None:
         raise NotFound("referral", referral)
-    life = await periods.life(connection, row)
+    life = await periods.life(connection, row, keys)
     made = await decisions.on_referral(connection, referral, keys)
     asked = {"referral": referral}
     return ReferralShown(
