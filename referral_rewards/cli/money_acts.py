@@ -32,6 +32,7 @@ _DIGITS_SHOWN: Final = 12
 #: Where the API has each kind of subject, and what one is called here.
 ROOMS: Final[Mapping[SubjectKind, tuple[str, str]]] = {
     SubjectKind.PAYOUT: ("/v1/payouts", "PAYOUT"),
+    SubjectKind.REWARD: ("/v1/clawbacks/rewards", "REWARD"),
     SubjectKind.CLAWBACK_CASE: ("/v1/clawbacks", "CASE"),
     SubjectKind.CYCLE: ("/v1/cycles", "CYCLE"),
     SubjectKind.RAIL: ("/v1/rails", "RAIL"),
@@ -44,6 +45,7 @@ _SAYS: Final[Mapping[MoneyAct, str]] = {
     _A.REFUSE_PAYOUT: "Record that a payout was not paid and won't be.",
     _A.CANCEL_PAYOUT: "Do not pay a payout any more.",
     _A.CONFIRM_PAYOUT: "Confirm that the bank executed a manual instruction, under the bank's reference.",
+    _A.OPEN_CLAWBACK: "Open a case over so much of a paid reward; a decision on the case moves the money.",
     _A.REVERSE_CLAWBACK: "Take so much of a paid reward back at its provider.",
     _A.OFFSET_CLAWBACK: "Keep so much from what the payee gets next.",
     _A.WRITE_OFF_CLAWBACK: "Give so much of it up.",
@@ -84,6 +86,7 @@ def name_of(act: MoneyAct) -> str:
 #: By what words the state of each kind of subject is told.
 _STATES: Final = {
     SubjectKind.PAYOUT: "payout_state",
+    SubjectKind.REWARD: "leg_state",
     SubjectKind.CLAWBACK_CASE: "case_state",
     SubjectKind.CYCLE: "cycle_state",
     SubjectKind.RAIL: "rail_state",

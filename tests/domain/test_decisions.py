@@ -87,7 +87,8 @@ def test_a_closing_without_a_claim_is_reopened_under_the_id_of_no_claim() -> Non
 _REFUSED_CLAIMS: Final[tuple[tuple[str, ClaimSubject, Kind, dict[str, Any], Approver, str], ...]] = (
     ("somebody decided since", on_claim(made(_K.HOLD, seq=7)), _K.DENY, {"seen": 6}, PAULA, "decided_meanwhile"),
     ("open", on_claim(), _K.REOPEN, {}, PAULA, "not_closed"),
-    ("closed as paid", closed(status=_S.REWARDED), _K.REOPEN, {}, PAULA, "not_closed"),
+    ("paid and watched", on_claim(status=_S.REWARDED), _K.REOPEN, {}, PAULA, "not_closed"),
+    ("taken back for good", closed(status=_S.CLAWED_BACK, closed=False), _K.REOPEN, {}, PAULA, "no_exchange"),
     ("rewarded", on_claim(status=_S.REWARDED), _K.DENY, {}, PAULA, "payment_committed"),
     ("paying", on_claim(status=_S.PAYING), _K.HOLD, {}, PAULA, "payment_committed"),
     ("sent", on_claim(sent=True), _K.DENY, {}, PAULA, "payment_committed"),

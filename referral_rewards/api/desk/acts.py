@@ -52,6 +52,7 @@ from referral_rewards.register.recording import subjects
 #: The room of the desk in which each kind of subject has its page.
 ROOMS: Final[Mapping[SubjectKind, str]] = {
     SubjectKind.PAYOUT: "payouts",
+    SubjectKind.REWARD: "clawbacks/rewards",
     SubjectKind.CLAWBACK_CASE: "clawbacks",
     SubjectKind.CYCLE: "cycles",
     SubjectKind.RAIL: "rails",

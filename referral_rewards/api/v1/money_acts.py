@@ -98,6 +98,24 @@ class NewClawbackAct(_NewAct):
     ]
 
 
+class NewClawback(_NewAct):
+    """A clawback case to open by hand. ``reward`` and ``digest`` are from `GET /v1/clawbacks/rewards/{reward}`."""
+
+    model_config = _forms(
+        SubjectKind.REWARD,
+        {
+            "reward": "6b1f8f3e-4c0f-5b57-9b8e-2f1f0a4d7c11",
+            "act": "open_clawback",
+            "reason": "chargeback",
+            "note": "The bank took the money back after the watch.",
+            "amount_minor": 2500,
+        },
+    )
+
+    reward: UUID
+    act: Literal[_A.OPEN_CLAWBACK]
+
+
 class NewCycleAct(_NewAct):
     """A decision on a payout cycle. ``digest`` is from `GET /v1/cycles/{cycle}`."""
 

@@ -18,7 +18,7 @@ from referral_rewards.domain.referrals import origin as origins
 from referral_rewards.domain.referrals.conversions import Conversion
 from referral_rewards.domain.referrals.course import Course
 from referral_rewards.domain.referrals.inquiries import SourceAnswer
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus, Side
 from referral_rewards.domain.referrals.origin import Origin
 
 
@@ -163,6 +163,8 @@ class Dossier:
     late_facts: bool = False
     #: Users who entered facts of this referral by hand: they do not decide on it.
     manual_entry_by: frozenset[str] = frozenset()
+    #: The sides whose reward for an earlier conversion of this referral was not recovered in full: they get no second.
+    standing: frozenset[Side] = frozenset()
 
     @property
     def referrer(self) -> str | None:

@@ -116,7 +116,7 @@ def reckon(dossier: Dossier) -> Reckoning:
     if not same_currency(dossier):
         return Reckoning()
     partner = partner_rate(dossier)
-    sheets = _promised(dossier, partner)
+    sheets = [sheet for sheet in _promised(dossier, partner) if sheet.role not in dossier.standing]
     cap, budget = _limited(dossier, sheets)
     legs = tuple(_leg(dossier, sheet) for sheet in sheets if sheet.amount_minor)
     lines = tuple(line for sheet in sheets for line in sheet.lines)

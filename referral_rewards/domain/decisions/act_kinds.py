@@ -13,6 +13,7 @@ class SubjectKind(StrEnum):
 
     CLAIM = "claim"
     PAYOUT = "payout"
+    REWARD = "reward"
     CLAWBACK_CASE = "clawback_case"
     CYCLE = "cycle"
     RAIL = "rail"
@@ -29,6 +30,7 @@ class MoneyAct(StrEnum):
     REFUSE_PAYOUT = "refuse_payout"  # the provider confirms that it was not paid and won't be
     CANCEL_PAYOUT = "cancel_payout"  # do not pay it any more
     CONFIRM_PAYOUT = "confirm_payout"  # the bank executed the instruction, under this reference
+    OPEN_CLAWBACK = "open_clawback"  # open a case over an amount of a paid reward
     REVERSE_CLAWBACK = "reverse_clawback"  # take an amount back at the provider
     OFFSET_CLAWBACK = "offset_clawback"  # deduct an amount from the payee's next payouts
     WRITE_OFF_CLAWBACK = "write_off_clawback"  # write an amount off
@@ -54,6 +56,7 @@ SUBJECT_OF: Final[Mapping[MoneyAct, SubjectKind]] = {
     **dict.fromkeys(
         (_A.RETRY_PAYOUT, _A.SETTLE_PAYOUT, _A.REFUSE_PAYOUT, _A.CANCEL_PAYOUT, _A.CONFIRM_PAYOUT), SubjectKind.PAYOUT
     ),
+    _A.OPEN_CLAWBACK: SubjectKind.REWARD,
     **dict.fromkeys(
         (
             *(_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.DISMISS_CLAWBACK),
@@ -78,6 +81,7 @@ REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
     _A.REFUSE_PAYOUT: ("not_at_provider", "provider_confirmed", "other"),
     _A.CANCEL_PAYOUT: ("claim_changed", "payee_unreachable", "not_owed", "other"),
     _A.CONFIRM_PAYOUT: ("bank_statement", "receipt", "other"),
+    _A.OPEN_CLAWBACK: ("refund", "chargeback", "fraud", "paid_in_error", "other"),
     _A.REVERSE_CLAWBACK: ("refund", "chargeback", "fraud", "paid_in_error", "other"),
     _A.OFFSET_CLAWBACK: ("refund", "chargeback", "fraud", "paid_in_error", "other"),
     _A.WRITE_OFF_CLAWBACK: ("not_worth_it", "payee_unreachable", "goodwill", "other"),
@@ -99,6 +103,8 @@ REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
 
 #: The reference of `ASSIGN_PAYMENT` is the id of the payout.
 NEEDS_REFERENCE: Final = frozenset({_A.SETTLE_PAYOUT, _A.CONFIRM_PAYOUT, _A.SETTLE_CLAWBACK, _A.ASSIGN_PAYMENT})
-NEEDS_AMOUNT: Final = frozenset({_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.ADD_BUDGET})
+NEEDS_AMOUNT: Final = frozenset(
+    {_A.OPEN_CLAWBACK, _A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.ADD_BUDGET}
+)
 #: These may name the time from which they hold; without one they hold from their decision on.
 TAKES_TIME: Final = frozenset({_A.PAUSE_PROGRAM, _A.RESUME_PROGRAM, _A.END_PROGRAM})

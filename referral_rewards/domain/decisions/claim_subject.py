@@ -29,8 +29,9 @@ from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, Referral
 _S = ReferralStatus
 _K = DecisionKind
 
-#: The statuses that only a decision to reopen can end.
-REOPENABLE: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN})
+#: The statuses of closed referrals that a decision can reopen. One that was paid is closed when its watch is over;
+#: reopened, it admits what came late, which opens clawback cases.
+REOPENABLE: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN, _S.REWARDED, _S.CLAWED_BACK})
 #: The claim id in a decision to reopen a referral that never had a claim.
 NO_CLAIM: Final = UUID(int=0)
 #: These can only hold money back, so they need not wait until the newest facts are judged.
@@ -64,7 +65,8 @@ class ClaimSubject:
     ``claim`` is its current claim, also if it is closed and a decision covers the closing. ``judged``: on its newest
     facts. ``sent``: a first payment was committed, and from then on money can only be clawed back. ``history`` are the
     decisions on it, oldest first. ``basis`` is None if no terms were in force when it began. ``paused`` says that its
-    program is paused now, None if it is not.
+    program is paused now, None if it is not. ``exchange`` is the order for which a referral that was taken back could
+    be reopened.
     """
 
     referral: str
@@ -77,6 +79,7 @@ class ClaimSubject:
     history: tuple[Made, ...]
     basis: Basis | None
     paused: str | None = None
+    exchange: str | None = None
 
     @property
     def chain_id(self) -> UUID:
@@ -185,7 +188,10 @@ class ClaimSubject:
 
     def _check_status(self, kind: DecisionKind) -> None:
         if kind is _K.REOPEN:
-            if not self.closed or self.status not in REOPENABLE:
+            if self.status is _S.CLAWED_BACK and not self.closed and self.exchange is None:
+                why = f"it is {self._status}, and no other conversion of its offer would qualify"
+                raise DecisionRefused(self.referral, "no_exchange", why)
+            if not self._over or self.status not in REOPENABLE:
                 raise DecisionRefused(
                     self.referral, "not_closed", f"it is {self._status}; only a closed referral can be reopened"
                 )
@@ -201,6 +207,11 @@ class ClaimSubject:
         if self.status not in BEFORE_PAYMENT or self.claim_id is None:
             now = self._status if self.status else "not judged yet"
             raise DecisionRefused(self.referral, "no_claim", f"it is {now}; there is no claim to decide")
+
+    @property
+    def _over(self) -> bool:
+        """Whether a decision is about how it ended: it is closed, or all of it was taken back."""
+        return self.closed or self.status is _S.CLAWED_BACK
 
     @property
     def _status(self) -> str:
@@ -233,7 +244,7 @@ class ClaimSubject:
         """
         signoffs = [decision.signoff for decision in on_it]
         its = [decision for decision in on_it if decision.kind is kind]
-        if self.closed:
+        if self._over:
             if kind is _K.REOPEN and its:
                 raise DecisionRefused(
                     self.referral, "already_reopened", f"it was already reopened by {_told(its)}; look again"

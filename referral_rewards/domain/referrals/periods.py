@@ -21,9 +21,9 @@ from referral_rewards.domain.referrals.conversions import Conversion, Orders, co
 from referral_rewards.domain.referrals.course import Course
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.domain.referrals.origin import Origin, OriginKind, referee_identity
-from referral_rewards.domain.referrals.rules_of_time import stand
+from referral_rewards.domain.referrals.rules_of_time import of_the_offer, stand
 
-__all__ = ["Conversion", "Course", "conversions", "course", "reopened"]
+__all__ = ["Conversion", "Course", "conversions", "course", "reopened", "replacement"]
 
 #: The only facts that move a referral through its periods.
 _BEARING: Final = frozenset(
@@ -33,6 +33,8 @@ _BEARING: Final = frozenset(
         FactType.REFERRAL_WITHDRAWN,
         FactType.CONVERSION_RECORDED,
         FactType.CONVERSION_REVERSED,
+        FactType.DISPUTE_OPENED,
+        FactType.DISPUTE_CLOSED,
     }
 )
 
@@ -73,8 +75,28 @@ def reopened(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Orig
     own = conversions(seen, referee_identity(seen, now), terms)
     able = [each for each in own if each.of_kind and each.counts]
     after = [each for each in able if each.occurred_at >= judged.began_at]
-    q = next(iter(after or able), None)
+    in_time = [each for each in _in_offer(seen, terms, program, now) if each.counts]
+    q = next(iter(in_time or after or able), None)
     return replace(judged, status=ReferralStatus.IN_REVIEW, reason=None, closes_at=None, conversion=q)
+
+
+def replacement(
+    facts: Iterable[Fact], terms: Terms, now: datetime, *, order: str | None, program: Life = RUNNING
+) -> Conversion | None:
+    """Return the conversion that would qualify in the place of the order that was paid for; None while that one counts,
+    or if there is no other within the offer."""
+    seen = [fact for fact in facts if fact.occurred_at <= now]
+    in_offer = _in_offer(seen, terms, program, now)
+    if any(each.counts and each.order == order for each in in_offer):
+        return None
+    return next((each for each in in_offer if each.counts), None)
+
+
+def _in_offer(seen: Iterable[Fact], terms: Terms, program: Life, now: datetime) -> list[Conversion]:
+    orders, known = Orders(terms), sorted(seen, key=lambda fact: fact.precedence)
+    for fact in known:
+        orders.add(fact)
+    return of_the_offer(known, orders, terms, program, now)
 
 
 def _lived(seen: Sequence[Fact], terms: Terms, program: Life, now: datetime) -> Course:

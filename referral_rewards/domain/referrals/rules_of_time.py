@@ -35,11 +35,27 @@ def stand(
         return stood.closed(S.DENIED, Reason.PROGRAM_NOT_ACTIVE, stood.began_at)
     if (c := stood.claimed_at) is not None:
         offer_ends = terms.end(c, terms.periods.offer)
-        sent = began.type is FactType.REFERRAL_SENT
-        able = [each for each in own if not sent or each.occurred_at >= stood.began_at]
-        in_time = [each for each in able if _in_time(each.occurred_at, c, offer_ends, terms)]
+        in_time = _of_the_offer(own, c, offer_ends, terms, began)
         stood = _conversion(in_time, offer_ends, terms, stood, moment, time_over=time_over)
     return _unless_withdrawn(known, stood)
+
+
+def of_the_offer(known: Sequence[Fact], orders: Orders, terms: Terms, life: Life, moment: datetime) -> list[Conversion]:
+    """Return the conversions within the offer or the grace period, earliest first, whether they count or not."""
+    began = beginning(known)
+    if began is None or began.type is FactType.REWARD_REQUESTED:
+        return []
+    own = [each for each in orders.of(referee_identity(known, moment)) if each.of_kind]
+    c = _claim(known, own, terms, life, began).claimed_at
+    return [] if c is None else _of_the_offer(own, c, terms.end(c, terms.periods.offer), terms, began)
+
+
+def _of_the_offer(
+    own: Sequence[Conversion], c: datetime, offer_ends: datetime, terms: Terms, began: Fact
+) -> list[Conversion]:
+    sent = began.type is FactType.REFERRAL_SENT
+    able = [each for each in own if not sent or each.occurred_at >= began.occurred_at]
+    return [each for each in able if _in_time(each.occurred_at, c, offer_ends, terms)]
 
 
 def _claim(known: Sequence[Fact], own: Sequence[Conversion], terms: Terms, life: Life, began: Fact) -> Course:

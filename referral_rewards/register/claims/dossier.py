@@ -19,7 +19,7 @@ from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.payouts.states import FREED
 from referral_rewards.domain.referrals.inquiries import Answers
-from referral_rewards.domain.referrals.lifecycle import CLOSED, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import CLOSED, ReferralStatus, Side
 from referral_rewards.domain.referrals.origin import referee_identity
 from referral_rewards.register import marks, programs
 from referral_rewards.register.claims.surroundings.behaviour import observed
@@ -62,6 +62,7 @@ async def gather(
         customer_record=answers.customer,
         late_facts=case.row.round > 1 and case.row.late_facts > 0,
         manual_entry_by=entered_by(case.facts),
+        standing=frozenset(map(Side, found.standing)),
     )
     return await observed(connection, gathered)
 
@@ -231,7 +232,8 @@ coalesce((
        coalesce((SELECT amount_minor FROM held_total WHERE program = :program AND referrer = ''), 0)
            AS held_minor,
        coalesce((SELECT sum(amount_minor) FROM (SELECT * FROM leg WHERE referral_id = :referral OFFSET 0) AS own
-                   WHERE program = :program AND state NOT IN :freed), 0) AS reserved_minor
+                   WHERE program = :program AND state NOT IN :freed AND NOT former), 0) AS reserved_minor,
+       ARRAY(SELECT role FROM leg WHERE referral_id = :referral AND state NOT IN :freed AND former) AS standing
 """,
     freed=FREED,
 )
@@ -239,7 +241,7 @@ coalesce((
 _HELD: Final = spelled(
     """
 SELECT approved_at, amount_minor FROM leg
-WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND referral_id <> :referral
+WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND (referral_id <> :referral OR former)
   AND state NOT IN :freed AND approved_at > CAST(:since AS timestamptz)
 """,
     freed=FREED,

@@ -26,7 +26,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case, open_case
+from referral_rewards.register.referrals.cases import Case, exchange_of, open_case
 from referral_rewards.register.referrals.closing import closing_digest
 from referral_rewards.register.referrals.rows import Referral
 
@@ -80,6 +80,7 @@ async def _matter(connection: AsyncConnection, row: Referral, now: datetime, key
         history=history,
         basis=None if case is None else await _basis(connection, case, claim, moving=moving),
         paused=None if case is None else paused_words(case.origin.program, case.program, now),
+        exchange=None if case is None or row.status != ReferralStatus.CLAWED_BACK else exchange_of(case),
     )
     return Matter(subject, case)
 
@@ -106,7 +107,7 @@ async def _basis(connection: AsyncConnection, case: Case, claim: RewardClaim | N
 
 def _signed(case: Case, claim: RewardClaim | None) -> tuple[str, Requirement]:
     """Return the digest that a decision covers now, and what it needs: of the closing, or of the claim."""
-    if case.row.closed_at is not None or claim is None:
+    if case.row.closed_at is not None or claim is None or case.row.status == ReferralStatus.CLAWED_BACK:
         return closing_digest(case.row), _to_reopen(case.terms)
     return claim.digest, claim.requirement
 
@@ -127,7 +128,7 @@ _CLAIM: Final = statement(
     """
 SELECT (SELECT body FROM reward_claim WHERE id = :claim) AS body, EXISTS (
     SELECT 1 FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live JOIN payout p ON p.id = pl.payout_id
-    WHERE l.referral_id = :referral AND l.state <> :cancelled AND p.first_sent_at IS NOT NULL
+    WHERE l.referral_id = :referral AND l.state <> :cancelled AND NOT l.former AND p.first_sent_at IS NOT NULL
 ) AS sent
 """,
     cancelled=LegState.CANCELLED,

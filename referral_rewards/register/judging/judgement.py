@@ -7,6 +7,7 @@ No state is kept anywhere else, so a lost, late or repeated signal does no harm.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,7 +17,9 @@ from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.reserving import Occasion, reserved
+from referral_rewards.domain.decisions.claim_subject import REOPENABLE
 from referral_rewards.domain.decisions.waiting import patience
+from referral_rewards.domain.payouts.states import LegState
 from referral_rewards.domain.referrals.course import Standing, Step, next_step
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
 from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, ReferralStatus
@@ -34,7 +37,7 @@ from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import inquiries
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case, next_ahead
+from referral_rewards.register.referrals.cases import Case, exchange_of, next_ahead
 from referral_rewards.register.referrals.closing import closing_digest, still_closed
 from referral_rewards.register.referrals.rows import Referral
 
@@ -61,12 +64,13 @@ class Judgement:
         if (standing := unchanged(row, now)) is not None and not await outbox.is_listed(connection, referral):
             return standing
         file = await self._load(connection, row, now)
-        if file.row.closed_at is not None:
+        if file.row.closed_at is not None or file.row.status is _S.CLAWED_BACK:
             reopened = await self._reopened(connection, file, now)
-            if reopened is None:
+            if reopened is None and file.row.closed_at is not None:
                 file = replace(file, row=await taken_back_since(connection, file, now))
                 return await still_closed(connection, file.row, now, file.past)
-            file = await loading.load(connection, reopened, self._keys)
+            if reopened is not None:
+                file = await loading.load(connection, reopened, self._keys)
         case = file.case(now)
         if case is None:
             return await self._not_begun(connection, file, now)
@@ -289,24 +293,33 @@ class Judgement:
     async def _reopened(self, connection: AsyncConnection, file: CaseFile, now: datetime) -> Referral | None:
         """Begin the next round if a valid decision reopens exactly this closing, and return the row; else None."""
         row = file.row
-        if row.status not in CLOSED:
+        if row.status not in REOPENABLE:
             return None
         digest = closing_digest(row)
         found = [d for d in file.decisions if d.kind is DecisionKind.REOPEN and d.digest == digest]
         if not found:
             return None
+        exchanged = await self._exchanged(connection, file, now)
+        if row.closed_at is None and not exchanged:
+            return None
         await effects.record(connection, [d.id for d in found], "applied", now, "reopened")
         await referrals.relisten(connection, row.id)
-        return await referrals.write(
-            connection,
-            row,
-            now,
-            round=row.round + 1,
-            closed_at=None,
-            closed_version=None,
-            claim_id=None,
-            rivals_seen=None,
-        )
+        begun: dict[str, Any] = {"round": row.round + 1, "closed_at": None, "closed_version": None}
+        if exchanged:
+            begun |= {"status": _S.IN_REVIEW.value, "rewarded_at": None}
+        elif row.status in PAID:
+            # What it paid for is frozen. The late facts open clawback cases, and it closes again.
+            return await referrals.write(connection, row, now, late_facts=0, **begun)
+        return await referrals.write(connection, row, now, claim_id=None, rivals_seen=None, **begun)
+
+    async def _exchanged(self, connection: AsyncConnection, file: CaseFile, now: datetime) -> bool:
+        """Set the paid legs aside if another conversion takes the place of theirs and one of them was recovered."""
+        case = file.case(now) if file.row.status in PAID else None
+        recovered = any(leg.state == LegState.CLAWED_BACK for leg in file.legs)
+        if case is None or not recovered or exchange_of(case) is None:
+            return False
+        await reservations.set_aside_former(connection, file.row.id)
+        return True
 
 
 def _step(case: Case) -> Step:

@@ -13,6 +13,7 @@ from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject, SubjectKind
 from referral_rewards.domain.decisions.subject import Details
 from referral_rewards.register.claims import subject as claim
+from referral_rewards.register.clawbacks import opening as reward
 from referral_rewards.register.clawbacks import subject as clawback_case
 from referral_rewards.register.cycles import leaving
 from referral_rewards.register.cycles import subject as cycle
@@ -36,6 +37,7 @@ class Entry:
 SUBJECTS: Final[Mapping[SubjectKind, Entry]] = {
     SubjectKind.CLAIM: Entry(claim_subject.check_asked, claim.held),
     SubjectKind.PAYOUT: Entry(money_acts.check_asked, payout.held),
+    SubjectKind.REWARD: Entry(money_acts.check_asked, reward.held),
     SubjectKind.CLAWBACK_CASE: Entry(money_acts.check_asked, clawback_case.held),
     SubjectKind.CYCLE: Entry(money_acts.check_asked, cycle.held),
     SubjectKind.LEAVING_PAYEE: Entry(money_acts.check_asked, leaving.held),
@@ -46,6 +48,7 @@ SUBJECTS: Final[Mapping[SubjectKind, Entry]] = {
 
 _SHOWN: Final[Mapping[SubjectKind, Callable[[AsyncConnection, UUID, KeyRing], Awaitable[ActSubject]]]] = {
     SubjectKind.PAYOUT: payout.decidable,
+    SubjectKind.REWARD: reward.shown,
     SubjectKind.CLAWBACK_CASE: clawback_case.shown,
     SubjectKind.CYCLE: cycle.shown,
     SubjectKind.RAIL: rail.shown,

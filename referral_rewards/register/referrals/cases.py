@@ -128,6 +128,12 @@ def case_on(row: Referral, now: datetime, facts: Sequence[Fact], past: Past) -> 
     return Case(row, now, version, terms, begun, admitted, course, ahead_at, program, newest_of(versions, now))
 
 
+def exchange_of(case: Case) -> str | None:
+    """Return the order that would qualify in the place of the one that was paid for; None if none does."""
+    other = periods.replacement(case.facts, case.terms, case.now, order=case.row.order_id, program=case.program)
+    return other.order if other is not None else None
+
+
 def next_ahead(facts: Iterable[Fact], now: datetime) -> datetime | None:
     """Return when the next of these facts takes effect; None if all of them have."""
     return min((fact.occurred_at for fact in facts if fact.occurred_at > now), default=None)

@@ -1,5 +1,6 @@
 """The current digest of a referral's claim or closing, and the kinds of decision possible now."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import text
@@ -13,6 +14,7 @@ from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, ReferralStatus
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import exchange_of, open_case
 from referral_rewards.register.referrals.closing import closing_digest
 from referral_rewards.reporting import decisions
 from referral_rewards.reporting.decisions import DecisionShown
@@ -41,12 +43,15 @@ async def decidable(connection: AsyncConnection, referral: str, keys: KeyRing) -
     if row is None:
         raise NotFound("referral", referral)
     claim, closed = await claim_of(connection, row.claim_id), row.closed_at is not None
+    taken_back = row.status is ReferralStatus.CLAWED_BACK
+    case = await open_case(connection, row, datetime.now(UTC), keys) if taken_back and not closed else None
+    exchange = case is not None and exchange_of(case) is not None
     return DecidableClaim(
         referral=row.id,
         status=row.status,
         reason=row.reason,
-        digest=closing_digest(row) if closed else claim.digest if claim else None,
-        takes=_takes(row.status, claim, closed=closed),
+        digest=closing_digest(row) if closed or taken_back else claim.digest if claim else None,
+        takes=_takes(row.status, claim, closed=closed or exchange),
         claim=claim,
         decisions=await decisions.on_referral(connection, row.id, keys),
     )

@@ -28,7 +28,9 @@ from referral_rewards.reporting.referrals.timeline import Timeline, timeline
 _K = DecisionKind
 
 #: With one of these refusals a kind of decision does not fit the referral and is not displayed.
-_UNFIT: Final = frozenset({"not_closed", "closed", "no_claim", "not_judged", "no_other_referrer", "payment_committed"})
+_UNFIT: Final = frozenset(
+    {"not_closed", "no_exchange", "closed", "no_claim", "not_judged", "no_other_referrer", "payment_committed"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,9 @@ def _closed_to_all(admits: Answers, status: str | None) -> str | None:
     refusals = [each for each in admits.values() if isinstance(each, DecisionRefused) and each.rule in _UNFIT]
     if len(refusals) < len(admits) or status is None:
         return None if admits else "it was not judged yet"
-    return next((each.why for each in refusals if each.rule not in ("not_closed", "no_other_referrer")), None)
+    return next(
+        (each.why for each in refusals if each.rule not in ("not_closed", "no_exchange", "no_other_referrer")), None
+    )
 
 
 _AS_IT_WAS: Final = text("""

@@ -123,6 +123,12 @@ class ReferralShown(Placed):
     communication: tuple[MessageShown, ...]
 
 
+def taken_back_minor(shown: ReferralShown, leg: LegShown) -> int:
+    """Return what was taken back of a reward, in minor units; what was written off was not taken."""
+    its = [case for case in shown.clawbacks if case.leg == leg.leg]
+    return sum(each.recovered_minor for case in its for each in case.clawbacks)
+
+
 async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> ReferralShown:
     """Return everything about the referral.
 
