@@ -20,6 +20,7 @@ from referral_rewards.api.v1 import (
     clawbacks,
     cycles,
     events,
+    instructions,
     ledger,
     payees,
     payouts,
@@ -64,7 +65,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(BodyLimit)
     problems.install(app)
     judged = (each.router for each in (events, batches, referrals, queue, claims, programs, simulations))
-    paid = (each.router for each in (payouts, clawbacks, cycles, payees))
+    paid = (each.router for each in (instructions, payouts, clawbacks, cycles, payees))
     booked = (each.router for each in (ledger, reconciliations, reports))
     access = (each.router for each in (tokens, users, blocklist, audit))
     for router in (*judged, *paid, payouts.waited_for, *booked, tokens.whose, *access):

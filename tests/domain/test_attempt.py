@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
-from referral_rewards.domain.payouts.advice import CYCLE_STOPPED, NOT_CONNECTED, PROBE, SOON
+from referral_rewards.domain.payouts.advice import CYCLE_STOPPED, NOT_CONNECTED, PROBE, SOON, UNTIL_EXPORTED
 from referral_rewards.domain.payouts.attempt import (
     Approved,
     Change,
@@ -123,6 +123,42 @@ def test_an_approved_payout_is_sent_for_the_first_time() -> None:
 )  # fmt: skip
 def test_each_reason_stops_an_unsent_payout_in_its_own_way(changed: dict[str, Any], change: Change) -> None:
     assert decide(_dossier(**changed)) == change
+
+
+_TO_EXPORT: Final = Waits("its instruction waits to be exported", UNTIL_EXPORTED)
+_BEFORE_IT: Final = Waits("its instruction was exported before")
+_NO_PROBE: Final = Waits("bank transfer by hand refused our credentials: it answered 403")
+
+
+@pytest.mark.parametrize(
+    ("row", "changed", "change"),
+    [
+        ({}, {}, _TO_EXPORT),
+        ({}, {"exports": True}, _SENDS),
+        ({}, {"evidence": _shares(Share("r1", Changed("refunded")))}, JudgesAgain(("r1",), "refunded")),
+        ({}, {"evidence": _shares(Share("r1", Changed("refunded"))), "exports": True},
+         JudgesAgain(("r1",), "refunded")),
+        ({}, {"evidence": _shares(Share("r1", Unauthorised("nobody"))), "exports": True}, Stops("nobody")),
+        ({}, {"evidence": _shares(Share("r1", Silent("silent", _MINUTE))), "exports": True}, Waits("silent", _MINUTE)),
+        ({}, {"flaw": "the stored key is not its own", "exports": True}, Stops("the stored key is not its own")),
+        # A new generation is exported anew.
+        ({"first_sent_at": _BEFORE, "generation": 2}, {}, _TO_EXPORT),
+        ({"first_sent_at": _BEFORE, "generation": 2}, {"exports": True},
+         replace(_SENDS, first_of=(), looks_first=True)),
+        ({"state": _P.SENDING, "first_sent_at": _BEFORE, "key_used_at": _BEFORE}, {"exports": True}, _BEFORE_IT),
+        ({"state": _P.ACCEPTED, "first_sent_at": _BEFORE, "key_used_at": _BEFORE, "provider_reference": "key"},
+         {"exports": True}, _BEFORE_IT),
+        ({"state": _P.PLANNED}, {"exports": True}, Waits("nobody has released it")),
+        ({"state": _P.REFUSED, "why": "not paid"}, {"exports": True}, Waits("not paid")),
+        ({}, {"halt": _TO_BE_PROBED._replace(rail="manual"), "exports": True}, _NO_PROBE),
+        # Nothing is handed out where deductions leave nothing to pay.
+        ({"amount_minor": 0}, {}, replace(_SENDS, settles_at_once=True)),
+    ],
+)  # fmt: skip
+def test_a_payment_by_hand_is_sent_by_exporting_its_instruction_alone(
+    row: dict[str, Any], changed: dict[str, Any], change: Change
+) -> None:
+    assert decide(_dossier({"rail": "manual", **row}, **changed)) == change
 
 
 @pytest.mark.parametrize("state", sorted(AT_REST | {_P.WAITING_FUNDS}))

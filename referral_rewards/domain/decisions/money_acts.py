@@ -87,6 +87,7 @@ class ActSubject:
     where that is less for one; ``steps`` the minor units of which it must be a multiple, where its rail takes no finer;
     ``currency`` is that of its amounts. ``history`` are the decisions on it, oldest first, and ``invalid`` the ids of
     those that can't take effect. ``marks`` are those of the users who are barred from an act, by name.
+    ``needs_two``: what one person records of it counts only once another records the same (`two_people`).
     """
 
     kind: SubjectKind
@@ -104,6 +105,7 @@ class ActSubject:
     history: tuple[Made, ...] = ()
     invalid: frozenset[UUID] = frozenset()
     marks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    needs_two: bool = False
 
     @property
     def chain_id(self) -> UUID:
@@ -121,8 +123,11 @@ class ActSubject:
     def recorded_before(self, asked: Asked, approver: Approver, details: Details | None) -> Decision | None:
         """Return the same decision by this person on the same digest.
 
-        If it was carried out and the subject is unchanged, the request is a new decision.
+        If it was carried out and the subject is unchanged, the request is a new decision. So it is of somebody whom
+        the subject bars from it: whoever must not confirm their own word does not by repeating it.
         """
+        if approver.user in self.barred.get(_of_money(asked.kind), {}):
+            return None
         wanted = (approver.user, asked.kind, asked.digest, asked.reason, details)
         for each in self.history:
             made = each.decision

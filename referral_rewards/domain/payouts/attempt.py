@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
-from referral_rewards.domain.payouts.advice import CYCLE_STOPPED, SOON
-from referral_rewards.domain.payouts.moving import Halt, Wait, looks_first, not_as_frozen, not_connected
+from referral_rewards.domain.payouts.advice import CYCLE_STOPPED, SOON, UNTIL_EXPORTED
+from referral_rewards.domain.payouts.moving import Halt, Wait, looks_first, not_as_frozen, not_connected, refused_us
 from referral_rewards.domain.payouts.moving import waits_for_its_rail as waits_for_rail
 from referral_rewards.domain.payouts.payout import Payout
+from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import AT_REST, PayoutState
 
 _P = PayoutState
@@ -93,7 +94,7 @@ class Dossier:
     ``payout`` is the locked row, held to its history, and ``known`` the row by which the locks were chosen. ``locked``
     are the referrals whose rows are held, ``named`` those that it pays, and ``strangers`` those of them that do not
     exist. ``planned_at`` comes from its history. ``flaw`` is why its key can't be trusted. ``connected``: this process
-    can call its rail.
+    can call its rail. ``exports``: a person asks for the instruction of a payment by hand, which sends it.
     """
 
     payout: Payout
@@ -107,6 +108,7 @@ class Dossier:
     flaw: str | None = None
     halt: Halt | None = None
     connected: bool = True
+    exports: bool = False
     evidence: Evidence | None = None
 
 
@@ -208,9 +210,19 @@ def _by_itself(its: Dossier) -> Change | None:
         return Stops(why)
     if (wait := waits_for_rail(its.halt, its.now)) is not None:
         return Waits(*wait)
+    if its.exports and (why := _not_to_export(its)) is not None:
+        return Waits(why)
     if payout.state is _P.ACCEPTED and payout.provider_reference is not None and its.connected:
         return Polls(probes=its.halt is not None)
     return None
+
+
+def _not_to_export(its: Dossier) -> str | None:
+    """Return why the instruction is not handed out for the first time now; None if it may be."""
+    if its.payout.state is not _P.APPROVED or its.payout.key_used_at is not None:
+        return "its instruction was exported before"
+    # What a person takes away is no probe: nobody would hear its answer.
+    return None if its.halt is None else refused_us(its.halt.rail, its.halt.why)
 
 
 def _by_its_cycle(payout: Payout, cycle: CycleStanding) -> Change | None:
@@ -295,4 +307,6 @@ def _waits(its: Dossier, shares: Sequence[Share]) -> Wait | None:
     if ahead:
         # A fact that takes effect later may stop the payment. Look again soon, in case only our clock is behind.
         return Wait("something was told that is about to happen", min(max(ahead), CLOCK_SKEW_MAX) + SOON)
+    if its.payout.rail in BY_HAND and its.payout.amount_minor > 0 and not its.exports:
+        return Wait("its instruction waits to be exported", UNTIL_EXPORTED)
     return None

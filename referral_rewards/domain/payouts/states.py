@@ -90,6 +90,12 @@ OVER: Final = frozenset({_S.SETTLED, _S.CANCELLED})
 FOR_A_PERSON: Final = frozenset({_S.MANUAL_REVIEW, _S.REFUSED, _S.RETURNED, _S.WAITING_FUNDS, _S.UNKNOWN})
 
 
+#: A payment by hand waits for people: for its instruction to be exported, or for their word on it.
+FOR_HANDS: Final = frozenset({_S.APPROVED, _S.ACCEPTED})
+#: The instruction of a payment by hand was exported, and nobody has said whether it was carried out.
+NOT_SAID: Final = frozenset({_S.ACCEPTED, _S.MANUAL_REVIEW})
+
+
 @dataclass(frozen=True, slots=True)
 class PaymentRequest:
     """The request to a rail, frozen before the first attempt and the same at every later one."""

@@ -10,7 +10,7 @@ from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.states import WAS_PAID, LegState
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
-from referral_rewards.register.claims import reservations
+from referral_rewards.register.claims import exported, reservations
 from referral_rewards.register.clawbacks import carrying_out
 from referral_rewards.register.clawbacks import cases as clawback_cases
 from referral_rewards.register.judging import verdicts
@@ -48,6 +48,8 @@ async def after_payment(connection: AsyncConnection, case: Case, file: CaseFile)
         about_it = fact.order is None or fact.order == row.order_id
         if fact.type in _STOPPING and about_it:
             await reservations.stop_unsent(connection, case, f"{label('fact', fact.type)} after the first payment")
+            why = f"{label('fact', fact.type)} after its instruction was exported"
+            await exported.take_back(connection, row.id, why, case.now)
     await clawback_cases.keep(connection, case, sorted(news, key=lambda fact: fact.precedence))
     again_at = await reservations.release_tax_holds(connection, case)
     claim = file.reward_claim()
