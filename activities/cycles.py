@@ -7,7 +7,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.messages import CycleProgress, CycleRequest, CyclesDueRequest
-from activities.moment import moment
+from activities.moment import Pulse, moment
 from models.session import Database
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.register.cycles import rows as cycles
@@ -44,14 +44,14 @@ class Cycles:
         except ValueError:
             return CycleProgress(state=CycleState.DONE)
         now = moment(request.now)
-        step = CycleStep(CycleState.DONE, more=True)
+        step, pulse = CycleStep(CycleState.DONE, more=True), Pulse()
         for _ in range(_STEPS_AT_ONCE):
-            activity.heartbeat()
             async with self._database.transaction() as connection:
                 taken = await cycle_steps.step(connection, cycle, now, self._keys)
             if taken is None:
                 return CycleProgress(state=CycleState.DONE)
             step = taken
+            pulse.beat()
             if not step.more:
                 break
         again_after = _WHILE_PAYING if step.state is CycleState.RELEASED and not step.more else None

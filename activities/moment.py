@@ -26,7 +26,10 @@ _EVERY_SECONDS: Final = 5.0
 
 @asynccontextmanager
 async def beating() -> AsyncIterator[None]:
-    """Send heartbeats while the block runs; outside an activity, do nothing."""
+    """Send a heartbeat after each pause of a few seconds while the block runs; outside an activity, do nothing.
+
+    A block that ends before the first pause sends none: each heartbeat is a call to the server, and is billed.
+    """
     heart = asyncio.create_task(_beat()) if activity.in_activity() else None
     try:
         yield
@@ -39,5 +42,22 @@ async def beating() -> AsyncIterator[None]:
 
 async def _beat() -> None:
     while True:
-        activity.heartbeat()
         await asyncio.sleep(_EVERY_SECONDS)
+        activity.heartbeat()
+
+
+class Pulse:
+    """The heartbeat of an activity that takes many short steps: `beat` after each of them.
+
+    Unlike `beating` it stops when a step hangs, so the server soon has the activity run again elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self._last = asyncio.get_running_loop().time()
+
+    def beat(self) -> None:
+        """Send a heartbeat if some seconds have passed since the last one, or since the activity began."""
+        now = asyncio.get_running_loop().time()
+        if activity.in_activity() and now - self._last >= _EVERY_SECONDS:
+            self._last = now
+            activity.heartbeat()

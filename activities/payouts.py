@@ -9,7 +9,7 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.claims import Inquiries
+from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.moment import beating
 from activities.moving import Moving, id_of, progress

@@ -7,7 +7,8 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.claims import Hearing, Inquiries
+from activities.inquiries import Inquiries
+from activities.referrals import Referrals
 from bench import fresh
 from bench.past import MAIN, OTHERS
 from models.session import Database
@@ -24,7 +25,6 @@ from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import NewDecision
 from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
-from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payouts import sending as payouts
 from referral_rewards.register.referrals import cases as claims
@@ -46,7 +46,7 @@ class Hearings:
         self.keys = KeyRing.of([self.signer.public_entry()])
         self.intake = Intake(PEPPER)
         self._asking = Inquiries(self.database, self.intake, {"register": RegisterSource()})
-        self._hearing = Hearing(self.database, Judgement(self.keys), self._asking)
+        self._judging = Referrals(self.database, self.keys, self._asking)
 
     async def prepare(self) -> None:
         """Publish the programs, before a past could be bound to others, and add approvers."""
@@ -68,8 +68,8 @@ class Hearings:
         Raises:
             RuntimeError: if the result is not a claim that waits for a person.
         """
-        _check(referral, await self._hearing.judge(referral, self._now), ReferralStatus.IN_REVIEW)
-        _check(referral, await self._hearing.assemble(referral, self._now), ReferralStatus.AWAITING_APPROVAL)
+        _check(referral, await self._judging.judge(referral, self._now), ReferralStatus.IN_REVIEW)
+        _check(referral, await self._judging.assemble(referral, self._now), ReferralStatus.AWAITING_APPROVAL)
 
     async def decided(self, referral: str) -> None:
         """Record as many approvals as the claim requires."""
@@ -98,7 +98,7 @@ class Hearings:
         Raises:
             RuntimeError: if it is not approved.
         """
-        _check(referral, await self._hearing.judge(referral, self._now), ReferralStatus.APPROVED)
+        _check(referral, await self._judging.judge(referral, self._now), ReferralStatus.APPROVED)
 
     async def committed(self, referral: str) -> None:
         """Commit the payment of each leg, without calling the rail.

@@ -19,7 +19,7 @@ import httpx
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.claims import Inquiries
+from activities.inquiries import Inquiries
 from activities.messages import PayoutRequest
 from activities.payouts import Payouts
 from bench.hearings import Hearings

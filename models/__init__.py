@@ -17,7 +17,7 @@ from models.facts import (
 from models.ledger import LedgerTransaction, Posting
 from models.notices import Notice, WebhookEndpoint
 from models.payouts import HeldTotal, LegRow, PayoutDeduction, PayoutLegRow, PayoutRow, PayoutStep, RailHalt
-from models.programs import ProgramVersion
+from models.programs import ProgramLifeRow, ProgramVersion
 from models.rails import Handover, PaymentInstruction, ProviderEventRow, RailConnection
 from models.reconciliations import ListedPayment, ReconciliationDifference, ReconciliationRow
 from models.referrals import ReferralRow, ReferralStep, ToJudge, Wakeup
@@ -53,6 +53,7 @@ __all__ = [
     "PayoutStep",
     "PersonalData",
     "Posting",
+    "ProgramLifeRow",
     "ProgramVersion",
     "ProviderEventRow",
     "QueueEntry",

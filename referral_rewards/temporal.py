@@ -12,6 +12,7 @@ from referral_rewards.workflow_ids import (
     cycle_schedule_id,
     cycle_workflow_id,
     payout_workflow_id,
+    program_workflow_id,
     reconciliation_workflow_id,
     workflow_id,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "cycle_schedule_id",
     "cycle_workflow_id",
     "payout_workflow_id",
+    "program_workflow_id",
     "reconciliation_workflow_id",
     "workflow_id",
 ]

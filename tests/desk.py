@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from activities.claims import Hearing, Inquiries
+from activities.inquiries import Inquiries
+from activities.referrals import Referrals
 from models.session import Database
 from referral_rewards.api.app import create_app
 from referral_rewards.api.dependencies import Parts
@@ -26,7 +27,6 @@ from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register import outbox, programs
 from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
-from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.people import sessions, users
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.http import RegisterSource
@@ -88,7 +88,7 @@ class Desk:
     async def tell(self, body: Any, as_: str = "site") -> httpx.Response:
         return await self.api.post("/v1/events", json=body, headers=self.bearer(as_))
 
-    async def decide(self, referral: str, kind: str, as_: str = "paula", **given: str) -> httpx.Response:
+    async def decide(self, referral: str, kind: str, as_: str = "paula", **given: Any) -> httpx.Response:
         """A decision against the digest that is shown, unless another is given."""
         shown = (await self.get(f"/v1/claims/{referral}")).json()
         reason = {"approve": "terms_met", "release": "cleared"}.get(kind, "other")
@@ -133,12 +133,12 @@ async def judged(
 ) -> ReferralStatus:
     """Where a referral stands once judged on everything that is known by now."""
     asking = Inquiries(database, Intake(PEPPER), {"register": RegisterSource(), **(sources or {})})
-    hearing = Hearing(database, Judgement(keys), asking)
+    judging = Referrals(database, keys, asking)
     while True:
         now = datetime.now(UTC)
-        standing = await hearing.judge(referral, now)
+        standing = await judging.judge(referral, now)
         if standing.status is ReferralStatus.IN_REVIEW:
-            standing = await hearing.assemble(referral, now)
+            standing = await judging.assemble(referral, now)
         async with database.transaction() as connection:
             row = await referrals.row(connection, referral)
             waiting = [each for each in await outbox.claim(connection, 1000) if each.target == referral]

@@ -11,11 +11,13 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.claims import Claims, Hearing, Inquiries, Records
 from activities.clawbacks import Clawbacks
 from activities.cycles import Cycles
+from activities.inquiries import Inquiries
 from activities.payouts import Payouts
+from activities.programs import Programs
 from activities.reconciliations import Reconciliations
+from activities.referrals import Referrals
 from models.session import Database
 from referral_rewards.notices.port import Mailer
 from referral_rewards.notices.webhook import Hook, Webhooks
@@ -25,13 +27,13 @@ from referral_rewards.rails.port import Rail
 from referral_rewards.register import outgoing_events
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.facts.intake import Intake
-from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.sources.port import Source
 from worker.letters import Letters
 from worker.postman import Postman
 from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.payout_cycle import PayoutCycle, PayoutCycleDue
+from workflows.program_life import ProgramLife
 from workflows.reconciliation import Reconciliation
 from workflows.referral import Referral
 
@@ -46,16 +48,13 @@ _PURE: Final = ("referral_rewards", "activities", "models", "pydantic", "pydanti
 def referrals_worker(
     client: Client, queue: str, database: Database, keys: KeyRing, intake: Intake, sources: Mapping[str, Source]
 ) -> Worker:
-    """The worker of `Referral` workflows and the activities that judge. It holds public keys only."""
-    hearing = Hearing(database, Judgement(keys), Inquiries(database, intake, sources))
+    """The worker of `Referral` and `ProgramLife` workflows and the activities that judge. It holds public keys only."""
+    judging = Referrals(database, keys, Inquiries(database, intake, sources))
     return Worker(
         client,
         task_queue=queue,
-        workflows=[Referral],
-        activities=[
-            Records(hearing).judge_referral,
-            Claims(hearing).assemble_claim,
-        ],
+        workflows=[Referral, ProgramLife],
+        activities=[judging.judge_referral, judging.assemble_claim, Programs(database, keys).wake_page],
         workflow_runner=runner(),
         max_cached_workflows=1000,
         graceful_shutdown_timeout=_GRACE,

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
 from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from models.session import Database
@@ -20,6 +22,7 @@ from referral_rewards.temporal import (
     clawback_workflow_id,
     cycle_workflow_id,
     payout_workflow_id,
+    program_workflow_id,
     reconciliation_workflow_id,
     workflow_id,
 )
@@ -27,6 +30,7 @@ from worker.schedules import Schedules
 from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.payout_cycle import PayoutCycle
+from workflows.program_life import ProgramLife
 from workflows.reconciliation import Reconciliation
 from workflows.referral import Referral
 
@@ -104,7 +108,7 @@ class Relay:
         async def send(delivery: Delivery) -> tuple[int, ...]:
             async with slots:
                 try:
-                    await self._send(delivery)
+                    await self._deliver(delivery)
                 except RPCError as error:
                     _log.warning("not_delivered", kind=delivery.kind, target=delivery.target, status=error.status.name)
                     return ()
@@ -112,7 +116,15 @@ class Relay:
 
         return [each for ids in await asyncio.gather(*map(send, deliveries)) for each in ids]
 
-    async def _send(self, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Deliver a wake-up. A run that has to be started needs no signal: it begins with what the register holds."""
+        if delivery.is_first:
+            with suppress(WorkflowAlreadyStartedError):
+                return await self._send(delivery, WorkflowIDConflictPolicy.FAIL, signalled=False)
+        signalled = delivery.kind is not WakeupKind.PAYOUT_OVERDUE
+        return await self._send(delivery, WorkflowIDConflictPolicy.USE_EXISTING, signalled=signalled)
+
+    async def _send(self, delivery: Delivery, conflict: WorkflowIDConflictPolicy, *, signalled: bool) -> None:
         subject = str(delivery.subject)
         match delivery.kind:
             case WakeupKind.PAYOUT_DUE | WakeupKind.PAYOUT_OVERDUE:
@@ -122,10 +134,10 @@ class Relay:
                     delivery.target,
                     id=payout_workflow_id(delivery.target),
                     task_queue=self._payouts_queue,
-                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    id_conflict_policy=conflict,
                     static_summary=f"Reward for referral {delivery.pays}" if delivery.pays else "Rewards paid together",
-                    start_signal="news" if delivery.kind is WakeupKind.PAYOUT_DUE else None,
-                    start_signal_args=[subject] if delivery.kind is WakeupKind.PAYOUT_DUE else [],
+                    start_signal="news" if signalled else None,
+                    start_signal_args=[subject] if signalled else [],
                 )
             case WakeupKind.CLAWBACK_DUE:
                 await self._client.start_workflow(
@@ -158,6 +170,17 @@ class Relay:
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     static_summary="What a rail paid, compared with what we hold",
                 )
+            case WakeupKind.PROGRAM_DUE:
+                await self._client.start_workflow(
+                    ProgramLife.run,
+                    delivery.target,
+                    id=program_workflow_id(delivery.target),
+                    task_queue=self._referrals_queue,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    start_signal="news",
+                    start_signal_args=[subject],
+                    static_summary=f"What was decided on the program {delivery.target}",
+                )
             case WakeupKind.SCHEDULE_DUE:
                 await self._schedules.set(delivery.target, datetime.now(UTC))
             case WakeupKind.FACT | WakeupKind.DECISION | WakeupKind.PAYOUT_SETTLED:
@@ -166,9 +189,9 @@ class Relay:
                     delivery.target,
                     id=workflow_id(delivery.target),
                     task_queue=self._referrals_queue,
-                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                    start_signal=_SIGNALS[delivery.kind],
-                    start_signal_args=[subject],
+                    id_conflict_policy=conflict,
+                    start_signal=_SIGNALS[delivery.kind] if signalled else None,
+                    start_signal_args=[subject] if signalled else [],
                     search_attributes=_initial_attributes(delivery),
                     static_summary=_summary(delivery),
                 )

@@ -14,7 +14,7 @@ from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUp
 from activities.messages import JudgeRequest
 
 with workflow.unsafe.imports_passed_through():
-    from activities.claims import Claims, Records
+    from activities.referrals import Referrals
     from referral_rewards import search_attributes
     from referral_rewards.domain import money
     from referral_rewards.domain.referrals.course import Standing
@@ -79,7 +79,7 @@ async def judge(journey: Journey) -> None:
     _take(
         journey,
         await workflow.execute_local_activity_method(
-            Records.judge_referral,
+            Referrals.judge_referral,
             JudgeRequest(referral=journey.referral, now=workflow.now()),
             start_to_close_timeout=timedelta(seconds=30),
             retry_policy=_UNTIL_IT_WORKS,
@@ -94,7 +94,7 @@ async def assemble_claim(journey: Journey) -> None:
     _take(
         journey,
         await workflow.execute_activity_method(
-            Claims.assemble_claim,
+            Referrals.assemble_claim,
             JudgeRequest(referral=journey.referral, now=workflow.now()),
             start_to_close_timeout=timedelta(seconds=45),
             retry_policy=_UNTIL_IT_WORKS,

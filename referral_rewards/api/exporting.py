@@ -1,4 +1,4 @@
-"""Exports the instructions for the bank: each is verified as any payment right before it is sent, and counts as sent."""
+"""Exports the instructions for the bank. Each is verified as any payment before it is sent, and counts as sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from activities.claims import Inquiries
+
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.referrals.inquiries import Moment

@@ -32,6 +32,7 @@ _DIGITS_SHOWN: Final = 12
 #: Where the API has each kind of subject, and what one is called here.
 ROOMS: Final[Mapping[SubjectKind, tuple[str, str]]] = {
     SubjectKind.PAYOUT: ("/v1/payouts", "PAYOUT"),
+    SubjectKind.REWARD: ("/v1/clawbacks/rewards", "REWARD"),
     SubjectKind.CLAWBACK_CASE: ("/v1/clawbacks", "CASE"),
     SubjectKind.CYCLE: ("/v1/cycles", "CYCLE"),
 }
@@ -42,6 +43,7 @@ _SAYS: Final[Mapping[MoneyAct, str]] = {
     _A.REFUSE_PAYOUT: "Record that a payout was not paid and won't be.",
     _A.CANCEL_PAYOUT: "Do not pay a payout any more.",
     _A.CONFIRM_PAYOUT: "Confirm that the bank executed a manual instruction, under the bank's reference.",
+    _A.OPEN_CLAWBACK: "Open a case over so much of a paid reward; a decision on the case moves the money.",
     _A.REVERSE_CLAWBACK: "Take so much of a paid reward back at its provider.",
     _A.OFFSET_CLAWBACK: "Keep so much from what the payee gets next.",
     _A.WRITE_OFF_CLAWBACK: "Give so much of it up.",
@@ -51,6 +53,10 @@ _SAYS: Final[Mapping[MoneyAct, str]] = {
     _A.RELEASE_CYCLE: "Have the frozen list of a payout cycle paid.",
     _A.STOP_CYCLE: "Send nothing more of a payout cycle.",
     _A.RESUME_CYCLE: "Go on with a payout cycle that was stopped.",
+    _A.PAUSE_PROGRAM: "Approve nothing and send nothing new until the program is resumed.",
+    _A.RESUME_PROGRAM: "Go on with a program that is paused.",
+    _A.END_PROGRAM: "Take no referral from a time on, for good.",
+    _A.ADD_BUDGET: "Sign an addition to a program's budget; it takes finance and the program owner, two people.",
 }
 
 Digest = Annotated[
@@ -75,6 +81,7 @@ def name_of(act: MoneyAct) -> str:
 #: By what words the state of each kind of subject is told.
 _STATES: Final = {
     SubjectKind.PAYOUT: "payout_state",
+    SubjectKind.REWARD: "leg_state",
     SubjectKind.CLAWBACK_CASE: "case_state",
     SubjectKind.CYCLE: "cycle_state",
 }
@@ -151,8 +158,8 @@ def _decide(
     with api_of(data, user, Purpose.DECIDE) as api:
         shown = api.get(f"{room}/{subject}")
         tell(in_brief(kind, shown))
-        looked_at = shown["digest"] if _is_start_of(digest, shown["digest"]) else digest
-        minor = None if amount is None else _minor(amount, shown["currency"])
+        looked_at = shown["digest"] if is_start_of(digest, shown["digest"]) else digest
+        minor = None if amount is None else minor_of(amount, shown["currency"])
         decision = {"act": act, "digest": looked_at, "amount_minor": minor, **asked}
         made = api.post(f"{room}/{subject}/decisions", decision)
     by = f"{made['user']} ({listed(labels('role', made['roles']))})"
@@ -160,12 +167,12 @@ def _decide(
     say(f"{subject}: recorded{again} as decision {made['seq']}: {label('decided', act)} by {by}")
 
 
-def _is_start_of(given: str | None, digest: str) -> bool:
+def is_start_of(given: str | None, digest: str) -> bool:
     """Whether the digest is the one that was looked at: none given, or as many of its digits as are shown."""
     return given is None or (len(given) >= _DIGITS_SHOWN and digest.startswith(given))
 
 
-def _minor(amount: str, currency: str) -> int:
+def minor_of(amount: str, currency: str, where: str = "--amount") -> int:
     """An amount in minor units of its currency.
 
     Raises:
@@ -176,5 +183,5 @@ def _minor(amount: str, currency: str) -> int:
         if not money.fits(value, currency):
             raise ValueError(f"{currency} has {money.exponent(currency)} decimals")
     except ValueError as error:
-        raise RequestInvalid(str(error), "--amount") from None
+        raise RequestInvalid(str(error), where) from None
     return money.to_minor(value, currency)

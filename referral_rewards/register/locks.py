@@ -6,7 +6,7 @@ those marked "taken after the referral's row". So no two transactions can deadlo
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import IntEnum
 from typing import Any, Final, TypeVar
 
@@ -23,6 +23,7 @@ class Lock(IntEnum):
     PROGRAMS = 7101  # shared by intake, exclusive for publishing: no version appears while a fact is being recorded
     FACTS = 7102  # the keys of facts being recorded, spread over `domain.facts.keys.LOCKS`
     ORDER = 7103  # one order, while claims on it are assembled or approved (SPEC §5 Disputed attribution)
+    PROGRAM_LIFE = 7111  # one program's pauses and end: shared while a payment is committed; taken with rows of money
     RESERVATION = 7104  # one program's caps and budget, while an approval reserves; taken after the referral's row
     REWARDED_ORDER = 7106  # one order across programs, likewise: two programs must not both reward it unnoticed
     PAYEE = 7109  # what one payee is owed and owes, while a payout is planned; taken after the referral's row
@@ -40,15 +41,38 @@ async def lock_shared(connection: AsyncConnection, kind: Lock, name: str = "") -
     await connection.execute(_SHARED, {"space": int(kind), "name": name})
 
 
-async def lock_all(connection: AsyncConnection, kind: Lock, names: Iterable[str]) -> None:
+async def lock_each(connection: AsyncConnection, names: Sequence[tuple[Lock, str]]) -> None:
     """Wait for the named locks, one after the other in this order, and hold them until the transaction ends."""
-    if names := list(names):
-        await connection.execute(_EVERY, {"space": int(kind), "names": names})
+    if names:
+        spaces = [int(kind) for kind, _ in names]
+        await connection.execute(_EACH, {"spaces": spaces, "names": [name for _, name in names]})
 
 
+class LockTaken(Exception):
+    """Somebody holds a lock that must not be waited for here: roll back, and begin again in a moment."""
+
+
+async def lock_all_at_once(connection: AsyncConnection, kind: Lock, numbers: Iterable[int]) -> None:
+    """Hold the numbered locks until the transaction ends, without waiting: the caller holds locks that come later.
+
+    Raises:
+        LockTaken: if another transaction holds one of them.
+    """
+    got = await connection.execute(_WITHOUT_WAITING, {"space": int(kind), "numbers": list(numbers)})
+    if not got.scalar_one():
+        raise LockTaken(f"{kind.name} is held by another transaction")
+
+
+_WITHOUT_WAITING = text("""
+SELECT coalesce(bool_and(pg_try_advisory_xact_lock(:space, number)), true)
+FROM unnest(CAST(:numbers AS int[])) AS number
+""")
 _EXCLUSIVE = text("SELECT pg_advisory_xact_lock(:space, hashtext(:name))")
 _SHARED = text("SELECT pg_advisory_xact_lock_shared(:space, hashtext(:name))")
-_EVERY = text("SELECT pg_advisory_xact_lock(:space, hashtext(name)) FROM unnest(CAST(:names AS text[])) AS name")
+_EACH = text("""
+SELECT pg_advisory_xact_lock(space, hashtext(name))
+FROM unnest(CAST(:spaces AS int[]), CAST(:names AS text[])) AS asked(space, name)
+""")
 
 
 def dump(value: Any) -> str:

@@ -33,6 +33,7 @@ class WakeupKind(StrEnum):
     CYCLE_DUE = "cycle_due"
     SCHEDULE_DUE = "schedule_due"
     RECONCILIATION_DUE = "reconciliation_due"
+    PROGRAM_DUE = "program_due"
 
 
 #: These wake a workflow other than a referral's.
@@ -40,7 +41,7 @@ _OF_NO_REFERRAL: Final = frozenset(
     {
         *(WakeupKind.PAYOUT_DUE, WakeupKind.PAYOUT_OVERDUE, WakeupKind.CLAWBACK_DUE),
         *(WakeupKind.CYCLE_DUE, WakeupKind.SCHEDULE_DUE),
-        WakeupKind.RECONCILIATION_DUE,
+        *(WakeupKind.RECONCILIATION_DUE, WakeupKind.PROGRAM_DUE),
     }
 )
 
@@ -58,12 +59,18 @@ class Delivery:
     channel: str | None = None
     pays: str | None = None  # for a payout: the referral whose reward it pays, or the program if a cycle pays it
     due_on: date | None = None  # for a cycle
+    is_first: bool = False  # for a referral that was never judged, or a payout that was never sent: no run may know it
 
 
 async def enqueue(connection: AsyncConnection, kind: WakeupKind, target: str, subject: UUID) -> None:
     """Store a wake-up in the caller's transaction. A referral also stays listed in `to_judge` until it is judged."""
     statement = _ENQUEUE if kind in _OF_NO_REFERRAL else _ENQUEUE_JUDGEMENT
     await connection.execute(statement, {"kind": kind, "target": target, "subject": subject})
+
+
+async def is_listed(connection: AsyncConnection, referral: str) -> bool:
+    """Return whether the referral is listed to be judged. The caller holds its row."""
+    return bool((await connection.execute(_IS_LISTED, {"referral": referral})).scalar_one())
 
 
 async def enqueue_newest_fact(connection: AsyncConnection, referrals: Sequence[str], batch: UUID | None = None) -> None:
@@ -112,6 +119,7 @@ async def claim(connection: AsyncConnection, limit: int) -> list[Delivery]:
             channel=row.channel,
             pays=row.pays,
             due_on=row.due_on,
+            is_first=row.is_first,
         )
         for row in rows
     ]
@@ -126,12 +134,14 @@ async def sweep(connection: AsyncConnection, overdue_before: datetime, limit: in
     """Wake what should have moved and did not, and return how many workflows that is.
 
     These are referrals that were not judged on their newest facts or slept past their wake-up time, and overdue
-    payouts, clawbacks, cycles and reconciliations. A signal can be lost with its server and a workflow can be
-    terminated; the register knows what should be running.
+    payouts, clawbacks, cycles, reconciliations and acts on programs. A signal can be lost with its server and a
+    workflow can be terminated; the register knows what should be running.
     """
     result = await connection.execute(_SWEEP, {"overdue_before": overdue_before, "limit": limit})
     return int(result.scalar_one())
 
+
+_IS_LISTED: Final = text("SELECT EXISTS (SELECT 1 FROM to_judge WHERE referral_id = :referral)")
 
 _ENQUEUE: Final = text("INSERT INTO outbox (kind, target, subject_id) VALUES (:kind, :target, :subject)")
 
@@ -168,12 +178,14 @@ WITH held AS MATERIALIZED (
 )
 SELECT held.kind, held.target, (array_agg(held.subject_id ORDER BY held.id DESC))[1] AS subject,
        array_agg(held.id) AS ids, coalesce(r.program, c.program) AS program, r.referrer, r.channel,
-       coalesce(p.referral_id, p.body->>'program') AS pays, c.due_on
+       coalesce(p.referral_id, p.body->>'program') AS pays, c.due_on,
+       CASE WHEN r.id IS NOT NULL THEN r.judged_at IS NULL ELSE p.id IS NOT NULL AND p.first_sent_at IS NULL END
+           AS is_first
 FROM held
 LEFT JOIN referral r ON r.id = held.target AND held.kind IN ('fact', 'decision', 'payout_settled')
 LEFT JOIN payout p ON p.id = held.subject_id AND held.kind IN ('payout_due', 'payout_overdue')
 LEFT JOIN payout_cycle c ON c.id = held.subject_id AND held.kind = 'cycle_due'
-GROUP BY held.kind, held.target, r.program, c.program, r.referrer, r.channel, p.id, c.due_on
+GROUP BY held.kind, held.target, r.id, c.program, p.id, c.due_on
 ORDER BY min(held.id)
 """)
 
@@ -229,9 +241,16 @@ WITH overdue AS (
       AND r.asked_at > CAST(:overdue_before AS timestamptz) - interval '7 days'  -- whoever asked has asked anew by then
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id::text)
     LIMIT :limit RETURNING 1
+), programs AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'program_due', l.program, CAST(md5('program:' || l.program) AS uuid) FROM program_life l
+    WHERE l.due_at < CAST(:overdue_before AS timestamptz)
+      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = l.program)
+    LIMIT :limit RETURNING 1
 )
 SELECT (SELECT count(*) FROM woken) + (SELECT count(*) FROM payouts) + (SELECT count(*) FROM clawbacks)
        + (SELECT count(*) FROM cycles) + (SELECT count(*) FROM reconciliations)
+       + (SELECT count(*) FROM programs)
 """,
         payouts_under_way=payouts.UNDER_WAY,
         being_sent=payouts.BEING_SENT,

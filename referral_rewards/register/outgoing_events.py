@@ -41,14 +41,6 @@ def announced_after(writes: str) -> TextClause:
     return statement(f"WITH {writes}, {_EVENT} {_TELL}", waiting=NoticeState.WAITING)
 
 
-async def note_step(
-    connection: AsyncConnection, referral: str, at: datetime, status: str, reason: str | None, facts_version: int
-) -> None:
-    """Add a step to a referral's history and plan its messages; in one statement, because steps are frequent."""
-    step = {"referral": referral, "at": at, "status": status, "reason": reason, "version": facts_version}
-    await connection.execute(_NOTE_STEP, step)
-
-
 _CONNECT: Final = text("""
 WITH wanted AS (
     SELECT pair->>0 AS name, ARRAY(SELECT json_array_elements_text(pair->1)) AS events
@@ -83,18 +75,21 @@ _STEP_EVENT: Final = """event AS (
     SELECT 'referral.' || status AS type, 'step:' || id AS occasion, referral_id, at FROM step
 )"""
 
-_STEP: Final = f"""
-WITH step AS (
+#: Parts of a WITH that add a step to a referral's history and plan its messages. Their parameters are ``referral``,
+#: ``at`` and what the step says: ``status``, ``reason`` and ``facts_version``.
+STEP: Final = spelled(
+    f"""step AS (
     INSERT INTO referral_step (referral_id, at, status, reason, facts_version)
-    VALUES (:referral, :at, :status, :reason, :version) RETURNING id, referral_id, at, status
-), {_STEP_EVENT}"""  # noqa: S608 (a constant of ours)
+    VALUES (:referral, :at, :status, :reason, :facts_version) RETURNING id, referral_id, at, status
+), {_STEP_EVENT}, told AS ({_TELL})""",  # noqa: S608 (words of ours alone)
+    waiting=NoticeState.WAITING,
+)
 
 _ANNOUNCE: Final = statement(f"WITH {_EVENT} {_TELL}", waiting=NoticeState.WAITING)
-_NOTE_STEP: Final = statement(_STEP + _TELL, waiting=NoticeState.WAITING)
 
 
 def steps_of(rows: str, status: str) -> str:
-    """Return parts of a WITH that note a step ``:at`` a time for each row of ``rows``, as `note_step` does.
+    """Return parts of a WITH that note a step ``:at`` a time for each row of ``rows``, as `STEP` does.
 
     ``rows`` names an earlier part with the columns id, reason and facts_version of referrals; ``status`` is their next.
     """

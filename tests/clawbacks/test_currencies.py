@@ -12,8 +12,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from activities.claims import Inquiries
 from activities.clawbacks import Clawbacks
+from activities.inquiries import Inquiries
 from activities.messages import ClawbackRequest, PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain import money

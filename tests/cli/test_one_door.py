@@ -70,7 +70,8 @@ def words_of(name: str, command: Any) -> list[str]:
 
 #: What else a command needs to be told that its signature does not say.
 _ALSO: Final = {
-    **dict.fromkeys(("approve", "deny", "hold", "release", "request-evidence", "reassign", "reopen"), ("referrals",)),
+    **dict.fromkeys(("approve", "deny", "hold", "release", "request-evidence", "reopen"), ("referrals",)),
+    "adjust": ("amount",),
     "user add": ("scopes",),
     "user marks": ("customer",),
     "user contact": ("email",),

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from temporalio.testing import WorkflowEnvironment
 
-from activities.claims import Inquiries
+from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
 from models.session import Database

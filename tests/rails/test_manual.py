@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from activities.claims import Inquiries
+from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain.claims.approval import Approver

@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 from sqlalchemy import text
 
-from activities.claims import Inquiries
+from activities.inquiries import Inquiries
 from activities.messages import PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain.decisions.money_acts import MoneyAct

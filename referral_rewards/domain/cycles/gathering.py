@@ -55,9 +55,11 @@ def due_leg(leg: Leg) -> DueLeg:
     )
 
 
-def gathered(legs: Sequence[Leg], held: Collection[UUID], minimum: Minimum | None) -> Grouping:
+def gathered(
+    legs: Sequence[Leg], held: Collection[UUID], minimum: Minimum | None, exempt: frozenset[str] = frozenset()
+) -> Grouping:
     """Group due legs like `grouped`; those in ``held`` wait for a tax form and are carried forward."""
-    made = grouped((due_leg(leg) for leg in legs if leg.id not in held), minimum)
+    made = grouped((due_leg(leg) for leg in legs if leg.id not in held), minimum, exempt=exempt)
     waiting = tuple(Carried(due_leg(leg), CarriedFor.TAX_HOLD) for leg in legs if leg.id in held)
     return Grouping(made.payouts, (*made.carried, *waiting))
 

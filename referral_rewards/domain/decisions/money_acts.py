@@ -56,6 +56,9 @@ _A = MoneyAct
 ROLES: Final[Mapping[MoneyAct, frozenset[Role]]] = {
     **dict.fromkeys(MoneyAct, frozenset({Role.FINANCE})),
     _A.STOP_CYCLE: frozenset({Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER}),
+    **dict.fromkeys((_A.PAUSE_PROGRAM, _A.RESUME_PROGRAM, _A.END_PROGRAM), frozenset({Role.PROGRAM_OWNER})),
+    # It takes one signature of each of the two roles, by two people.
+    _A.ADD_BUDGET: frozenset({Role.FINANCE, Role.PROGRAM_OWNER}),
 }
 
 _P = PayoutState
@@ -135,6 +138,10 @@ class ActSubject:
             if stands and (made.user, made.kind, made.digest, made.reason, made.details) == wanted:
                 return made
         return None
+
+    def to_sign(self, details: Details | None) -> Details | None:
+        """Return the details as they are: they say all that an act on money is about."""
+        return details
 
     def check_as_shown(self, asked: Asked) -> None:
         """Return if the subject still has the digest that was shown, and has no decision since; else raise.

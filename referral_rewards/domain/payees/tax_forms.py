@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from referral_rewards.domain import money
 from referral_rewards.domain.calendar import at_wall_clock, parse_day
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.payees import tax_thresholds
 
 _REQUESTERS: Final = (
     "Instructions for the Requester of Forms W-8, period of validity (https://www.irs.gov/instructions/iw8): to the end"
@@ -180,6 +181,14 @@ def _standing(filed: Sequence[TaxForm], valid: Sequence[TaxForm], regime: str, a
 def next_start(forms: Iterable[TaxForm], after: datetime, zone: ZoneInfo) -> datetime | None:
     """Return when the next form comes into force; None if none is still to come."""
     return min((start for form in forms if (start := form.starts_at(zone)) > after), default=None)
+
+
+def released_at(forms: Iterable[TaxForm], now: datetime, zone: ZoneInfo) -> datetime:
+    """Return when payees who filed these forms may next be paid without new facts: a form becomes valid, or the
+    calendar year ends and their totals begin anew."""
+    turns = tax_thresholds.year_begins(tax_thresholds.year_of(now, zone) + 1, zone)
+    starts = next_start(forms, now, zone)
+    return turns if starts is None else min(starts, turns)
 
 
 def _plain(name: str) -> str:

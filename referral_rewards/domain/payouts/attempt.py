@@ -94,7 +94,8 @@ class Dossier:
     ``payout`` is the locked row, held to its history, and ``known`` the row by which the locks were chosen. ``locked``
     are the referrals whose rows are held, ``named`` those that it pays, and ``strangers`` those of them that do not
     exist. ``planned_at`` comes from its history. ``flaw`` is why its key can't be trusted. ``connected``: this process
-    can call its rail. ``exports``: a person asks for the instruction of a payment by hand, which sends it.
+    can call its rail. ``exports``: a person asks for the instruction of a payment by hand, which sends it. ``paused``
+    is why its program holds back what no rail has seen, if it is paused.
     """
 
     payout: Payout
@@ -109,6 +110,7 @@ class Dossier:
     halt: Halt | None = None
     connected: bool = True
     exports: bool = False
+    paused: str | None = None
     evidence: Evidence | None = None
 
 
@@ -294,6 +296,9 @@ def _not_as_approved(payout: Payout, shares: Sequence[Share], changed: Sequence[
 
 def _waits(its: Dossier, shares: Sequence[Share]) -> Wait | None:
     """Return what an approved payout still waits for; None if it may be sent."""
+    if its.paused is not None and its.payout.key_used_at is None:
+        # Its program wakes it when it is resumed.
+        return Wait(its.paused)
     if not its.connected:
         return not_connected(its.payout.rail)
     if its.payout.key_used_at is not None:

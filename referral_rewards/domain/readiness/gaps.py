@@ -45,7 +45,7 @@ class Readiness:
 
     ``terms`` are the version to check, None if none is in force or scheduled; ``version`` is None while it is only a
     file. ``sources`` are the connected sources that the terms name, each with the reason why it does not answer, or
-    None if it does; ``rails`` are the connected rails.
+    None if it does; ``rails`` are the connected rails. ``stopped`` says that the program is paused or has ended.
     """
 
     program: str
@@ -54,13 +54,15 @@ class Readiness:
     sources: Mapping[str, str | None] = field(default_factory=dict)
     rails: frozenset[str] = frozenset()
     people: tuple[Person, ...] = ()
+    stopped: str | None = None
 
 
 def gaps(found: Readiness) -> list[Remark]:
     """Return everything that is missing, by area; empty if the program is ready."""
     if found.terms is None:
         return [Remark(Area.TERMS, f"no version of {found.program} is in force or published for later; publish one")]
-    said = [*_terms(found.terms), *_billing(found, found.terms), *_rails(found, found.terms)]
+    said = [Remark(Area.TERMS, found.stopped)] if found.stopped is not None else []
+    said += [*_terms(found.terms), *_billing(found, found.terms), *_rails(found, found.terms)]
     said += [Remark(Area.PEOPLE, gap) for gap in staffing_gaps(found.terms, found.people)]
     return sorted(said, key=lambda remark: list(Area).index(remark.area))
 

@@ -1,5 +1,6 @@
 """Post entries to the books. The database refuses entries that do not balance, and changes to posted ones."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,24 @@ def values(entry: Entry | None, *, program: str, referral: str, at: datetime) ->
         "accounts": [line.account for line in entry.lines] if entry else [],
         "amounts": [line.amount_minor for line in entry.lines] if entry else [],
         "currency": entry.currency if entry else None,
+    }
+
+
+def values_of(entries: Iterable[Entry], *, program: str, referral: str, at: datetime) -> dict[str, Any]:
+    """Return several entries as the parameters of `POSTING_EACH`."""
+    named = [(str(uuid5(_NAMESPACE, entry.key)), entry) for entry in entries]
+    return {
+        "entries": json.dumps([{"id": name, "key": each.key, "description": each.description} for name, each in named]),
+        "lines": json.dumps(
+            [
+                {"id": name, "account": line.account, "amount_minor": line.amount_minor, "currency": each.currency}
+                for name, each in named
+                for line in each.lines
+            ]
+        ),
+        "program": program,
+        "referral": referral,
+        "at": at,
     }
 
 
@@ -139,6 +158,22 @@ posted AS (
     INSERT INTO posting (transaction_id, account, amount_minor, currency)
     SELECT posted.id, l.account, l.amount_minor, :currency
     FROM posted CROSS JOIN unnest(CAST(:accounts AS text[]), CAST(:amounts AS bigint[])) AS l(account, amount_minor)
+)"""
+
+#: Two parts of a WITH that post the entries of `values_of`, each unless one with its key is posted.
+POSTING_EACH: Final = """
+posted AS (
+    INSERT INTO ledger_transaction (id, key, description, posted_at, program, referral_id)
+    SELECT e.id, e.key, e.description, CAST(:at AS timestamptz), :program, :referral
+    FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS e(id uuid, key text, description text)
+    ON CONFLICT (key) DO NOTHING RETURNING id
+), lines AS (
+    INSERT INTO posting (transaction_id, account, amount_minor, currency)
+    SELECT l.id, l.account, l.amount_minor, l.currency
+    FROM ROWS FROM (
+        jsonb_to_recordset(CAST(:lines AS jsonb)) AS (id uuid, account text, amount_minor bigint, currency text)
+    ) WITH ORDINALITY AS l(id, account, amount_minor, currency, place)
+    WHERE l.id IN (SELECT id FROM posted) ORDER BY l.place
 )"""
 
 _POST: Final = text(f"WITH {POSTING} SELECT count(*) > 0 FROM posted")  # noqa: S608 (a constant of ours)

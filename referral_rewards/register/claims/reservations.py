@@ -1,37 +1,36 @@
 """Reserve what an approval grants, and cancel it when the approval no longer holds: legs, accruals and payouts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import insert, text, update
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import LegRow, PayoutRow
 from models.statuses import spelled, statement
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.dossier import TaxPosition
+from referral_rewards.domain.claims.reserving import Ground, Reservation, pays_at_once
 from referral_rewards.domain.payouts.payout import ReservedLeg
-from referral_rewards.domain.payouts.states import OWED, UNSENT, LegState, PayoutState
-from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.payouts.states import FREED, OWED, UNSENT, WAS_PAID, LegState, PayoutState
 from referral_rewards.register import outbox, typed_rows
 from referral_rewards.register.books import ledger
 from referral_rewards.register.cycles import legs as cycle_legs
+from referral_rewards.register.decisions import effects
+from referral_rewards.register.locks import Lock, dump, lock_each
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.payees import deductions, tax_holds
+from referral_rewards.register.payees import deductions, planning, tax_holds
+from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payees.planning import plan_own
 from referral_rewards.register.referrals.cases import Case
 
 _legs = LegRow.__table__  # type: ignore[attr-defined]
 _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
-
-#: The constraints that a reservation may violate, with the reason why the approval is then void.
-VOIDED_BY: Final = {
-    # Another claim on the same order was approved while this one waited for the lock.
-    "uq_leg_live": "the same order is already rewarded",
-}
 
 
 _RESERVED_LEGS: Final = TypeAdapter(tuple[ReservedLeg, ...])
@@ -52,50 +51,72 @@ async def payouts_of(connection: AsyncConnection, referral: str) -> Sequence[Any
     return (await connection.execute(_PAYOUTS, {"referral": referral})).all()
 
 
-async def reserve(
-    connection: AsyncConnection,
-    case: Case,
-    claim: RewardClaim,
-    claim_id: UUID,
-    decisions: Iterable[UUID],
-) -> None:
-    """Reserve the legs of an approved claim, book what is owed, and plan the payouts that are due.
+async def hold(connection: AsyncConnection, case: Case, claim: RewardClaim) -> None:
+    """Lock what an approval of the claim reserves from: the program's caps and budget, the order, and, where the legs
+    are planned at once, the payees.
 
-    The caller holds the referral's row and the program's reservation lock.
+    The locks last until the transaction ends. The caller holds the referral's row.
+    """
+    payees = {leg.beneficiary for leg in claim.legs if leg.beneficiary} if pays_at_once(case.terms) else ()
+    await lock_each(
+        connection,
+        [
+            (Lock.RESERVATION, claim.program),
+            (Lock.REWARDED_ORDER, case.row.order_id or f"referral:{case.row.id}"),
+            *deductions.payee_locks(payees),
+        ],
+    )
+
+
+async def ground(connection: AsyncConnection, case: Case, claim: RewardClaim, tax: Mapping[str, TaxPosition]) -> Ground:
+    """Return what reserving the claim depends on. ``tax`` was read under the locks of `hold`, as this is."""
+    payees_ = sorted({leg.beneficiary for leg in claim.legs if leg.beneficiary})
+    asked = {
+        "referral": case.row.id,
+        "program": claim.program,
+        "order": _order_key(case),
+        "roles": [leg.role for leg in claim.legs],
+        "payees": payees_,
+    }
+    found = (await connection.execute(_GROUND, asked)).one()
+    return Ground(
+        legs_ever=found.legs_ever,
+        is_rewarded=found.is_rewarded,
+        tax=tax,
+        forms=payees.filed(payees_, found.forms),
+        offsets=deductions.open_offsets(found.offsets),
+    )
+
+
+async def save(
+    connection: AsyncConnection, case: Case, claim: RewardClaim, reservation: Reservation, approvals: Sequence[UUID]
+) -> None:
+    """Reserve the legs of an approved claim, book what is owed, plan the payouts that are due and wake their workflows.
+
+    The ``approvals`` count as applied. The caller holds what `hold` locks.
 
     Raises:
-        IntegrityError: if a constraint is violated. One of `VOIDED_BY` voids the approval; any other is a bug.
+        IntegrityError: if a constraint is violated. It is a bug, or somebody wrote past the locks; judging again tells.
     """
-    # If a claim is approved, cancelled and approved again, each approval has its own leg in the books.
-    earlier = (await connection.execute(_LEGS_EVER, {"referral": case.row.id})).scalar_one()
-    order = case.course.conversion.order if case.course.conversion else f"referral:{case.row.id}"
-    for leg in claim.legs:
-        assert leg.beneficiary is not None
-        leg_id = uuid5(claim_id, f"{leg.role}/{earlier}")
-        await connection.execute(
-            insert(_legs).values(
-                id=leg_id,
-                referral_id=case.row.id,
-                claim_id=claim_id,
-                digest=claim.digest,
-                program=claim.program,
-                referrer=case.origin.referrer or "",
-                order_key=order,
-                role=leg.role,
-                beneficiary=leg.beneficiary,
-                kind=leg.kind,
-                amount_minor=leg.amount_minor,
-                currency=leg.currency,
-                rail=leg.rail,
-                destination=leg.destination,
-                state=LegState.RESERVED,
-                approved_at=case.now,
-                decisions=[str(decision) for decision in decisions],
-            )
-        )
-        entry = books.accrued(str(leg_id), claim.program, leg.beneficiary, leg.amount_minor, leg.currency)
-        await ledger.post(connection, entry, program=claim.program, referral=case.row.id, at=case.now)
-    await plan_due(connection, case)
+    entries = [
+        books.accrued(str(leg.id), claim.program, leg.beneficiary, leg.amount_minor, leg.currency)
+        for leg in reservation.legs
+    ]
+    reserved = {
+        "claim_id": case.row.claim_id,
+        "digest": claim.digest,
+        "referrer": case.origin.referrer or "",
+        "order_key": _order_key(case),
+        "decisions": [str(each) for each in approvals],
+        "legs": dump([{**asdict(leg), "id": str(leg.id)} for leg in reservation.legs]),
+    }
+    applied = {"ids": [str(each) for each in approvals], "effect": "applied", "why": "reserved"}
+    posted = ledger.values_of(entries, program=claim.program, referral=case.row.id, at=case.now)
+    await connection.execute(_SAVE, {**reserved, **applied, **posted, **planning.values_of(reservation.payouts)})
+
+
+def _order_key(case: Case) -> str:
+    return case.course.conversion.order if case.course.conversion else f"referral:{case.row.id}"
 
 
 async def plan_due(connection: AsyncConnection, case: Case) -> None:
@@ -103,7 +124,7 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
 
     A leg whose payee must file a tax form first waits. If the program pays in cycles, the cycle plans its payouts.
     """
-    if not _at_once(case.terms):
+    if not pays_at_once(case.terms):
         return
     legs = await legs_of(connection, case.row.id)
     due = [leg for leg in legs if leg.state in OWED and leg.payout_id is None]
@@ -115,9 +136,10 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
         await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(name), name)
 
 
-async def given_up(connection: AsyncConnection, referral: str, claim_id: UUID) -> bool:
-    """Return whether people decided to cancel the payment of the claim's legs; they must not be reserved again."""
-    return bool((await connection.execute(_GIVEN_UP, {"referral": referral, "claim": claim_id})).scalar_one())
+async def set_aside_former(connection: AsyncConnection, referral: str) -> None:
+    """Mark the paid legs as those of a former conversion: the referral is reopened for another. What of them was not
+    recovered still stands in caps, budget and books."""
+    await connection.execute(_SET_ASIDE, {"referral": referral})
 
 
 async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
@@ -168,7 +190,7 @@ async def release_held(connection: AsyncConnection, case: Case, legs: Sequence[R
     waiting = [leg for leg in legs if leg.state == LegState.TAX_HOLD]
     if not waiting:
         return None
-    if _at_once(case.terms):
+    if pays_at_once(case.terms):
         await plan_due(connection, case)
     else:
         await tax_holds.decide(connection, waiting, case.now, judging=case.row.id)
@@ -176,25 +198,21 @@ async def release_held(connection: AsyncConnection, case: Case, legs: Sequence[R
     return await tax_holds.again_at(connection, still, case.terms.zone, case.now)
 
 
-def _at_once(terms: Terms) -> bool:
-    return terms.payouts.timing == "immediate"
-
-
-#: The legs of one referral that are not cancelled, each with what a `ReservedLeg` holds.
+#: The legs of one referral's present claim that are not cancelled, each with what a `ReservedLeg` holds.
 LEGS: Final = spelled(
     """
 SELECT l.*, p.id AS payout_id, p.cycle_id, p.state AS payout_state, p.first_sent_at
 FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
-WHERE l.referral_id = :referral AND l.state <> :cancelled ORDER BY l.role
+WHERE l.referral_id = :referral AND l.state <> :cancelled AND NOT l.former ORDER BY l.role
 """,
     cancelled=LegState.CANCELLED,
 )
 _LEGS: Final = text(LEGS)
 
-# Starts from the legs, which are few, and finds the decisions on their payouts.
-_GIVEN_UP: Final = statement(
-    """
-SELECT EXISTS (
+#: Whether people decided to cancel the payment of the ``:claim``'s legs; they must not be reserved again. It starts
+#: from the legs, which are few, and finds the decisions on their payouts.
+GIVEN_UP: Final = spelled(
+    """EXISTS (
     SELECT 1 FROM leg l
     CROSS JOIN LATERAL (SELECT payout_id FROM payout_leg WHERE leg_id = l.id OFFSET 0) AS pl
     CROSS JOIN LATERAL (
@@ -203,13 +221,42 @@ SELECT EXISTS (
     CROSS JOIN LATERAL (
         SELECT 1 FROM decision_effect WHERE decision_id = d.id AND effect = 'applied' OFFSET 0
     ) AS e
-    WHERE l.referral_id = :referral AND l.claim_id = :claim AND l.state = :cancelled
-)
-""",
+    WHERE l.referral_id = :referral AND l.claim_id = CAST(:claim AS uuid) AND l.state = :cancelled
+)""",
     cancelled=LegState.CANCELLED,
 )
 
-_LEGS_EVER: Final = text("SELECT count(*) FROM leg WHERE referral_id = :referral")
+_GROUND: Final = text(
+    spelled(
+        f"""
+SELECT (SELECT count(*) FROM leg WHERE referral_id = :referral) AS legs_ever,
+       EXISTS (SELECT 1 FROM leg WHERE program = :program AND order_key = :order
+               AND role = ANY(CAST(:roles AS text[])) AND state NOT IN :freed) AS is_rewarded,
+       (SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM ({payees.FORMS}) AS t) AS forms,
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(o.payee, o.currency, o.id, o.open_minor)), '[]')
+        FROM ({deductions.OPEN_OFFSETS}) AS o) AS offsets
+""",  # noqa: S608 (queries of ours alone)
+        freed=FREED,
+    )
+)
+
+_SAVE: Final = text(f"""
+WITH legs AS (
+    INSERT INTO leg (id, referral_id, claim_id, digest, program, referrer, order_key, role, beneficiary, kind,
+                     amount_minor, currency, rail, destination, state, approved_at, decisions)
+    SELECT l.id, :referral, :claim_id, :digest, :program, :referrer, :order_key, l.role, l.beneficiary, l.kind,
+           l.amount_minor, l.currency, l.rail, l.destination, l.state, CAST(:at AS timestamptz),
+           CAST(:decisions AS text[])
+    FROM jsonb_to_recordset(CAST(:legs AS jsonb)) AS l(
+        id uuid, role text, beneficiary text, kind text, amount_minor bigint, currency text, rail text,
+        destination text, state text)
+), {ledger.POSTING_EACH}, {planning.PLANNING}
+{effects.NOTE_EFFECT}
+""")  # noqa: S608 (words of ours alone)
+
+_SET_ASIDE: Final = statement(
+    "UPDATE leg SET former = true WHERE referral_id = :referral AND state = ANY(:was_paid)", was_paid=WAS_PAID
+)
 
 _PAYOUTS: Final = text("""
 SELECT p.*, l.role, l.claim_id, l.digest AS leg_digest, l.decisions

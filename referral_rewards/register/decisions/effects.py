@@ -32,10 +32,12 @@ async def of(connection: AsyncConnection, decisions: Sequence[UUID]) -> Sequence
     return await typed_rows.read(connection, Effect, _OF, {"ids": list(decisions)})
 
 
-_RECORD: Final = text("""
+#: Records an effect, as `record` does; also a part of a larger statement.
+NOTE_EFFECT: Final = """
 INSERT INTO decision_effect (decision_id, effect, at, why)
 SELECT id, :effect, :at, :why FROM unnest(CAST(:ids AS uuid[])) AS decided(id) ON CONFLICT DO NOTHING
-""")
+"""
+_RECORD: Final = text(NOTE_EFFECT)
 
 _OF: Final = text("""
 SELECT decision_id, effect, at, why FROM decision_effect

@@ -4,6 +4,7 @@ The rest is read by a statement of its own, because PostgreSQL takes what a stat
 lock. So whatever was committed under the lock before is seen.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,7 +14,10 @@ from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.claims.adjustments import Adjustment
+from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.decisions.decision import counting
 from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.register import outbox
@@ -36,7 +40,8 @@ class CaseFile:
 
     ``decisions`` are those that verify, oldest first; ``forged`` are the ids of the others. ``void`` are decisions that
     an earlier judgement voided, ``barred`` the users among those who decided that are barred now. ``claim`` is the
-    current claim, ``legs`` are those that are not cancelled.
+    current claim, ``legs`` are those that are not cancelled. ``is_given_up``: people decided to cancel the payment of
+    the claim's legs, which must not be reserved again.
     """
 
     row: Referral
@@ -47,6 +52,7 @@ class CaseFile:
     void: frozenset[UUID]
     barred: frozenset[str]
     legs: tuple[ReservedLeg, ...]
+    is_given_up: bool
 
     def case(self, now: datetime) -> Case | None:
         """Return the case on all facts; None if no fact has begun it, or no terms were in force then."""
@@ -65,6 +71,25 @@ class CaseFile:
         assert self.claim is not None
         return self.claim.claim
 
+    def adjustments(self) -> tuple[Adjustment, ...]:
+        """Return the adjustments by which the referral's next claim is judged."""
+        claim = self.reward_claim() if self.claim is not None else None
+        return adjustments_of(claim, self.row.claim_id, self.decisions, self.barred)
+
+    def adjusted_anew(self, claim: RewardClaim, made: Sequence[Decision]) -> bool:
+        """Return whether the decisions ``made`` on the claim adjust it, or who adjusted it before was barred since."""
+        barred = any(each.by in self.barred for each in claim.adjustments)
+        return barred or any(decision.kind is DecisionKind.ADJUST for decision in made)
+
+    @property
+    def kept_back(self) -> bool:
+        """Whether the current claim was denied or is on hold: then nothing else is done with it."""
+        if self.claim is None:
+            return False
+        claim, made = self.reward_claim(), self.counting(self.claim.id)
+        ruled = ruling(claim.requirement, [decision.signoff for decision in made], claim.digest)
+        return ruled in (Ruling.DENIED, Ruling.HELD)
+
 
 async def lock_order_of(connection: AsyncConnection, referral: str) -> None:
     """Lock the order, so that claims on it are assembled one after the other and the later sees the earlier."""
@@ -80,13 +105,14 @@ async def load(connection: AsyncConnection, row: Referral, keys: KeyRing) -> Cas
     genuine, forged = decisions.verified(found.decisions, keys)
     return CaseFile(
         row=row,
-        past=await cases.past_of(connection, found),
+        past=await cases.past_of(connection, found, keys),
         claim=_CLAIM.validate_python(found.claim),
         decisions=genuine,
         forged=forged,
         void=_IDS.validate_python(found.void),
         barred=frozenset(found.barred),
         legs=reservations.standing_legs(found.legs),
+        is_given_up=found.is_given_up,
     )
 
 
@@ -103,5 +129,6 @@ SELECT {cases.PAST},
     ARRAY(SELECT decision_id FROM decision_effect WHERE decision_id IN (SELECT id FROM made) AND effect = 'void')
         AS void,
     ARRAY(SELECT name FROM app_user WHERE name IN (SELECT username FROM made) AND barred_at IS NOT NULL) AS barred,
-    (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs
+    (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs,
+    {reservations.GIVEN_UP} AS is_given_up
 """)  # noqa: S608 (words of ours alone)

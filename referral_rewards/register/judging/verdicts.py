@@ -42,8 +42,7 @@ async def write(
     ``again_at`` is the next time at which the verdict may change for a reason other than the periods.
     """
     known = {**_known(case, status, again_at), **values}
-    await _save(connection, case, known, claim)
-    return _in_brief(case, known, claim)
+    return in_brief(await _save(connection, case, known, claim), claim, case.terms.currency)
 
 
 async def put_before_approvers(connection: AsyncConnection, case: Case) -> Case:
@@ -168,20 +167,22 @@ def _wake_at(case: Case, status: ReferralStatus) -> datetime | None:
     return earliest(*ahead, case.ahead_at)
 
 
-def _in_brief(case: Case, known: dict[str, Any], claim: RewardClaim | None) -> Standing:
-    """Return the verdict in the short form that the workflow gets."""
+def in_brief(row: Referral, claim: RewardClaim | None, currency: str) -> Standing:
+    """Return the verdict that a row holds in the short form that the workflow gets. ``claim`` is the one that the
+    verdict is about, if it is about one; ``currency`` is the program's."""
+    assert row.status is not None
     return Standing(
-        status=ReferralStatus(known["status"]),
-        reason=Reason(known["reason"]) if known["reason"] else None,
-        deadline=known["deadline"],
-        wake_at=known["wake_at"],
-        facts_version=case.row.facts_version,
-        closed=known.get("closed_at") is not None,
-        program=case.origin.program,
-        routes=tuple(claim.requirement.routes) if claim and known["status"] in BEFORE_PAYMENT else (),
+        status=row.status,
+        reason=Reason(row.reason) if row.reason else None,
+        deadline=row.deadline,
+        wake_at=row.wake_at,
+        facts_version=row.facts_version,
+        closed=row.closed_at is not None,
+        program=row.program or "",
+        routes=tuple(claim.requirement.routes) if claim and row.status in BEFORE_PAYMENT else (),
         flags=claim.flag_names if claim else (),
         reward_minor=sum(leg.amount_minor for leg in claim.legs) if claim else None,
-        currency=case.terms.currency if claim else None,
+        currency=currency if claim else None,
     )
 
 

@@ -10,13 +10,13 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.statuses import statement
+from models.statuses import spelled, statement
 from referral_rewards.domain.books.deductions import Gross, Lowered, OpenOffset, Part, by_regime, each_lowered
 from referral_rewards.domain.books.ledger import Deduction, DeductionKind
 from referral_rewards.domain.clawbacks.clawback import Clawback
@@ -26,7 +26,7 @@ from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register import typed_rows
 from referral_rewards.register.clawbacks import authority as clawback_authority
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.locks import Lock, lock_all
+from referral_rewards.register.locks import Lock, lock_each
 from referral_rewards.register.payees import rows as payee_rows
 from referral_rewards.register.payees import withholding
 from referral_rewards.register.payees.rows import Heard
@@ -37,8 +37,13 @@ _PAYEE_LOCKS: Final = 64
 
 async def hold_payees(connection: AsyncConnection, payees: Iterable[str]) -> None:
     """Lock the deductions of these payees until the transaction ends. Call it once with all payees it plans for."""
+    await lock_each(connection, payee_locks(payees))
+
+
+def payee_locks(payees: Iterable[str]) -> list[tuple[Lock, str]]:
+    """Return the locks of these payees in the order in which they are taken."""
     numbers = sorted({zlib.crc32(payee.encode()) % _PAYEE_LOCKS for payee in payees})
-    await lock_all(connection, Lock.PAYEE, map(str, numbers))
+    return [(Lock.PAYEE, str(number)) for number in numbers]
 
 
 class Unsent(NamedTuple):
@@ -89,9 +94,17 @@ async def plan_new(connection: AsyncConnection, payouts: Sequence[Unsent], at: d
         )
         for payout in payouts
     ]
-    planned = each_lowered(gross, await _open_offsets(connection, payees))
+    planned = each_lowered(gross, open_offsets(await connection.execute(_OPEN_OFFSETS, {"payees": sorted(payees)})))
     await _keep(connection, planned)
     return {payout: its.left_minor for payout, its in planned.items()}
+
+
+def open_offsets(found: Iterable[Sequence[Any]]) -> Mapping[tuple[str, str], tuple[OpenOffset, ...]]:
+    """Return the open offsets by payee and currency, oldest first, from the rows of `OPEN_OFFSETS`."""
+    by_payee: dict[tuple[str, str], list[OpenOffset]] = {}
+    for payee, currency, offset, open_minor in found:
+        by_payee.setdefault((payee, currency), []).append(OpenOffset(UUID(str(offset)), int(open_minor)))
+    return {whose: tuple(its) for whose, its in by_payee.items()}
 
 
 async def free(connection: AsyncConnection, payout: UUID) -> None:
@@ -162,15 +175,6 @@ def unauthorised(
     return None
 
 
-async def _open_offsets(
-    connection: AsyncConnection, payees: Collection[str]
-) -> Mapping[tuple[str, str], list[OpenOffset]]:
-    found: dict[tuple[str, str], list[OpenOffset]] = {}
-    for row in await connection.execute(_OPEN_OFFSETS, {"payees": sorted(payees)}):
-        found.setdefault((row.payee, row.currency), []).append(OpenOffset(row.id, row.open_minor))
-    return found
-
-
 async def _keep(connection: AsyncConnection, planned: Mapping[UUID, Lowered]) -> None:
     made = [(payout, each) for payout, its in planned.items() for each in its.deductions]
     if made:
@@ -183,11 +187,12 @@ async def _keep(connection: AsyncConnection, planned: Mapping[UUID, Lowered]) ->
         await connection.execute(_KEEP, asked)
 
 
-# The open part of each offset, oldest first: neither recovered nor kept from a payout under way.
-_OPEN_OFFSETS: Final = statement(
+#: The open part of each offset of the ``:payees``, oldest first: neither recovered nor kept from a payout under way.
+OPEN_OFFSETS: Final = spelled(
     """
-SELECT o.id, o.payee, o.currency, o.open_minor FROM (
-    SELECT b.id, b.payee, b.currency, b.created_at, CAST(b.amount_minor - b.recovered_minor - coalesce((
+SELECT o.payee, o.currency, o.id, o.open_minor FROM (
+    SELECT b.id, b.payee, b.currency, b.created_at,
+           CAST(b.amount_minor - b.recovered_minor - coalesce((
                SELECT sum(d.amount_minor) FROM payout_deduction d JOIN payout p ON p.id = d.payout_id
                WHERE d.source = CAST(b.id AS text) AND d.kind = :kept AND d.live AND p.state <> :settled
            ), 0) AS bigint) AS open_minor
@@ -200,6 +205,7 @@ SELECT o.id, o.payee, o.currency, o.open_minor FROM (
     offset=ClawbackKind.OFFSET,
     offsetting=ClawbackState.OFFSETTING,
 )
+_OPEN_OFFSETS: Final = text(OPEN_OFFSETS)
 
 _KEEP: Final = text("""
 INSERT INTO payout_deduction (payout_id, kind, source, amount_minor, live)

@@ -65,9 +65,7 @@ async def again_at(connection: AsyncConnection, legs: Sequence[Leg], zone: ZoneI
     if not names:
         return None
     filed = (form for forms in (await payees.forms(connection, names)).values() for form in forms)
-    starts = tax_forms.next_start(filed, now, zone)
-    turns = tax_thresholds.year_begins(tax_thresholds.year_of(now, zone) + 1, zone)
-    return turns if starts is None else min(starts, turns)
+    return tax_forms.released_at(filed, now, zone)
 
 
 async def wake(

@@ -88,7 +88,7 @@ async def load(connection: AsyncConnection, payout: Payout, referrals: Collectio
         halt=_HALT.validate_python(row.halt),
         deductions=deductions.of(row.deductions),
         told=payees.told(row.told),
-        pasts=await pasts_of(connection, row.pasts),
+        pasts=await pasts_of(connection, row.pasts, keys),
         claims={each.id: each for each in _CLAIMS.validate_python(row.claims)},
         made=_by_referral(row, keys),
         people=row.people,

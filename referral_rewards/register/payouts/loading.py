@@ -16,7 +16,7 @@ from referral_rewards.domain.referrals.inquiries import Answers
 from referral_rewards.register import rail_halts
 from referral_rewards.register.cycles import sending as cycle_sending
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.payouts import evidence, grounds
+from referral_rewards.register.payouts import evidence, grounds, pausing
 from referral_rewards.register.payouts import rows as payout_rows
 from referral_rewards.register.payouts.grounds import Grounds
 from referral_rewards.register.payouts.rows import Held
@@ -61,6 +61,7 @@ async def load(
         flaw=_flaw_of_its_key(payout, its),
         halt=its.halt,
         connected=payout.rail in rails,
+        paused=pausing.paused(held.referrals, its.pasts, now),
     )
     return Loaded(dossier, stored, held.referrals, its)
 

@@ -67,7 +67,7 @@ async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: 
         found = await payout_rows.read(connection, payout)
         await payout_rows.tell(connection, found, held.named, PayoutState(found.state))
     asked: dict[str, Question] = {}
-    known = await claims.pasts_of(connection, opening.pasts) if found.state in _TO_BE_SENT else {}
+    known = await claims.pasts_of(connection, opening.pasts, keys) if found.state in _TO_BE_SENT else {}
     for row in held.referrals if known else ():
         if (case := claims.case_on(row, now, known[row.id].facts, known[row.id])) is not None:
             asked[row.id] = question_of(case)

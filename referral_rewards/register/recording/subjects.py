@@ -2,22 +2,25 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.decisions import claim_subject, money_acts
+from referral_rewards.domain.decisions import claim_subject, money_acts, program_acts
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject, SubjectKind
 from referral_rewards.domain.decisions.subject import Details
 from referral_rewards.register.claims import subject as claim
+from referral_rewards.register.clawbacks import opening as reward
 from referral_rewards.register.clawbacks import subject as clawback_case
+from referral_rewards.register.cycles import leaving
 from referral_rewards.register.cycles import subject as cycle
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payouts import subject as payout
+from referral_rewards.register.program_life import subject as program
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +35,29 @@ class Entry:
 SUBJECTS: Final[Mapping[SubjectKind, Entry]] = {
     SubjectKind.CLAIM: Entry(claim_subject.check_asked, claim.held),
     SubjectKind.PAYOUT: Entry(money_acts.check_asked, payout.held),
+    SubjectKind.REWARD: Entry(money_acts.check_asked, reward.held),
     SubjectKind.CLAWBACK_CASE: Entry(money_acts.check_asked, clawback_case.held),
     SubjectKind.CYCLE: Entry(money_acts.check_asked, cycle.held),
+    SubjectKind.LEAVING_PAYEE: Entry(money_acts.check_asked, leaving.held),
+    SubjectKind.PROGRAM: Entry(program_acts.check_asked, program.held),
 }
 
 _SHOWN: Final[Mapping[SubjectKind, Callable[[AsyncConnection, UUID, KeyRing], Awaitable[ActSubject]]]] = {
     SubjectKind.PAYOUT: payout.decidable,
+    SubjectKind.REWARD: reward.shown,
     SubjectKind.CLAWBACK_CASE: clawback_case.shown,
     SubjectKind.CYCLE: cycle.shown,
 }
 
 
-async def shown(connection: AsyncConnection, kind: SubjectKind, subject: UUID, keys: KeyRing) -> ActSubject:
+async def shown(connection: AsyncConnection, kind: SubjectKind, subject: UUID | str, keys: KeyRing) -> ActSubject:
     """Return a subject of decisions on money without a lock, to show it to people who may decide on it.
+
+    A program's ``subject`` is its name.
 
     Raises:
         NotFound: if there is no such subject.
     """
-    return await _SHOWN[kind](connection, subject, keys)
+    if kind is SubjectKind.PROGRAM:
+        return await program.shown(connection, str(subject), datetime.now(UTC), keys)
+    return await _SHOWN[kind](connection, UUID(str(subject)), keys)

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, TextClause, select, text, update
+from sqlalchemy import Row, TextClause, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ReferralRow
@@ -35,7 +36,7 @@ class Referral:
     channel: str | None
     parked: str | None
     moved_to: str | None
-    moved_by: UUID | None
+    acts: Mapping[str, Any] | None
     merged_into: str | None
     facts_version: int
     told_at: datetime | None
@@ -83,8 +84,7 @@ async def hold(connection: AsyncConnection, referral: str) -> Referral | None:
     updated at the end of the transaction.
     """
     upkeep.watch(connection, referral)
-    found = await connection.execute(select(_table).where(_table.c.id == referral).with_for_update())
-    locked = found.one_or_none()
+    locked = (await connection.execute(_HOLD, {"referral": referral})).one_or_none()
     return None if locked is None else of_row(locked)
 
 
@@ -168,18 +168,25 @@ async def write(
     after = replace(before, **values)
     if after.status is not None:
         after = replace(after, status=ReferralStatus(after.status))
+    known, step = stored or before, {}
     if (after.status, after.reason) != (before.status, before.reason):
         assert after.status is not None
         advance(before.status, after.status)
-        await outgoing_events.note_step(connection, before.id, at, after.status, after.reason, before.facts_version)
-    await _save(connection, stored or before, after)
+        step = {"at": at, "status": after.status, "reason": after.reason, "facts_version": before.facts_version}
+    changed = {name: new for name in _COLUMNS if (new := getattr(after, name)) != getattr(known, name)}
+    if changed or step:
+        new = {f"new_{name}": value for name, value in changed.items()}
+        await connection.execute(_saving(tuple(changed), bool(step)), {"referral": before.id, **step, **new})
     return after
 
 
-async def _save(connection: AsyncConnection, before: Referral, after: Referral) -> None:
-    changed = {name: new for name in _COLUMNS if (new := getattr(after, name)) != getattr(before, name)}
-    if changed:
-        await connection.execute(update(_table).where(_table.c.id == before.id).values(changed))
+@cache
+def _saving(columns: tuple[str, ...], step: bool) -> TextClause:
+    """Return the statement that saves these columns of a referral's row, and adds a step to its history."""
+    assigned = ", ".join(f"{each} = :new_{each}" for each in columns)
+    row = f"UPDATE referral SET {assigned} WHERE id = :referral" if columns else "SELECT 1"  # noqa: S608 (our names)
+    said = f"WITH {outgoing_events.STEP} {row}" if step else row
+    return text(said).bindparams(*(bindparam(f"new_{each}", type_=_table.c[each].type) for each in columns))
 
 
 async def relisten(connection: AsyncConnection, referral: str) -> None:
@@ -187,10 +194,9 @@ async def relisten(connection: AsyncConnection, referral: str) -> None:
     await connection.execute(_RELINK, {"referral": referral})
 
 
-async def listen_to_referrer(connection: AsyncConnection, referral: str, program: str, referrer: str) -> None:
-    """Make a referral also listen to facts about this referrer, and link those that exist already."""
-    about = {"referral": referral, "keys": [f"referrer:{program}/{referrer}", f"payee:{referrer}"]}
-    await connection.execute(_LISTEN, about)
+async def listen(connection: AsyncConnection, referral: str, keys: Sequence[str]) -> None:
+    """Make a referral also listen to facts under these keys, and link those that exist already."""
+    await connection.execute(_LISTEN, {"referral": referral, "keys": list(keys)})
     await relisten(connection, referral)
 
 
@@ -215,6 +221,8 @@ def of_row(row: Row[Any] | Referral) -> Referral:
     read = Referral(*(getattr(row, name) for name in _COLUMNS))
     return replace(read, status=ReferralStatus(row.status)) if row.status else read
 
+
+_HOLD: Final = text(f"SELECT {', '.join(_COLUMNS)} FROM referral WHERE id = :referral FOR UPDATE")  # noqa: S608 (ours)
 
 #: The facts of one referral, each with what `fact_of` reads.
 FACTS: Final = """

@@ -1,46 +1,29 @@
-"""The activities that judge a referral, ask outside sources about it, and assemble the claim that a person decides on.
-
-What the sources report is recorded as facts before a judgement uses it.
-"""
+"""Ask outside sources about a referral. What they report is recorded as facts before a judgement uses it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-from temporalio import activity
-
-from activities.messages import JudgeRequest
-from activities.moment import moment
 from models.session import Database
 from referral_rewards.domain.facts.events import too_far_ahead
-from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.inquiries import (
     Answer,
     Answers,
-    AnswersNeeded,
     Moment,
     Question,
     SourceAnswer,
     told_otherwise,
     unavailable,
 )
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Intake
-from referral_rewards.register.judging.judgement import Judgement
 from referral_rewards.register.locks import retrying
 from referral_rewards.register.referrals import inquiries
 from referral_rewards.sources.port import Source, Told
 
-#: Facts from a source may raise another question. After this many rounds its answers are going in circles.
-_ROUNDS_MAX = 5
 #: One payout may pay many claims. This many are asked about at a time.
 _ASKED_AT_ONCE = 4
-
-
-_Act = Callable[[AsyncConnection, str, datetime, Answers | None], Awaitable[Standing]]
 
 
 class Inquiries:
@@ -116,35 +99,6 @@ class Inquiries:
         return len(recorded.conflicts)
 
 
-class Hearing:
-    """Judges referrals, and asks their sources when a judgement needs the answer."""
-
-    def __init__(self, database: Database, judgement: Judgement, asking: Inquiries) -> None:
-        self._database = database
-        self._judgement = judgement
-        self._asking = asking
-
-    async def judge(self, referral: str, now: datetime) -> Standing:
-        """Judge a referral (`Judgement.judge`)."""
-        return await self._heard(self._judgement.judge, referral, now)
-
-    async def assemble(self, referral: str, now: datetime) -> Standing:
-        """Assemble a referral's claim (`Judgement.assemble`)."""
-        return await self._heard(self._judgement.assemble, referral, now)
-
-    async def _heard(self, act: _Act, referral: str, now: datetime) -> Standing:
-        """Return what ``act`` answers in a transaction of its own, which is taken back whenever a source must be asked
-        first."""
-        answers: Answers | None = None
-        for _ in range(_ROUNDS_MAX):
-            try:
-                async with self._database.transaction() as connection:
-                    return await act(connection, referral, now, answers)
-            except AnswersNeeded as needed:
-                answers = await self._asking.ask(needed.question, needed.moment)
-        raise RuntimeError("the sources raise one question after the other")
-
-
 async def _told(name: str, asked: Awaitable[Told]) -> Told:
     """Return what a source reports. A source must not raise; if one does, it counts as unavailable."""
     try:
@@ -156,31 +110,3 @@ async def _told(name: str, asked: Awaitable[Told]) -> Told:
 def _now() -> datetime:
     """The time of receipt. Verdicts use the workflow's clock instead."""
     return datetime.now(UTC)
-
-
-class Claims:
-    """The activity that re-validates a conversion at its source and assembles the claim."""
-
-    def __init__(self, hearing: Hearing) -> None:
-        self._hearing = hearing
-
-    @activity.defn
-    async def assemble_claim(self, request: JudgeRequest) -> Standing:
-        """Judge the referral again and, if it is still in review, ask its sources and assemble the claim."""
-        now = moment(request.now)
-        standing = await self._hearing.judge(request.referral, now)
-        if standing.status is not ReferralStatus.IN_REVIEW:
-            return standing
-        return await self._hearing.assemble(request.referral, now)
-
-
-class Records:
-    """The activity that returns a referral's standing to its workflow."""
-
-    def __init__(self, hearing: Hearing) -> None:
-        self._hearing = hearing
-
-    @activity.defn
-    async def judge_referral(self, request: JudgeRequest) -> Standing:
-        """Judge the referral as of the workflow's clock. Running it again gives the same result."""
-        return await self._hearing.judge(request.referral, moment(request.now))
