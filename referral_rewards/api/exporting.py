@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from activities.claims import Inquiries
-
+from activities.inquiries import Inquiries
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.referrals.inquiries import Moment

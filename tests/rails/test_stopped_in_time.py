@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from activities.claims import Inquiries
+from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain.programs.terms import Role
