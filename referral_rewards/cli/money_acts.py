@@ -35,6 +35,8 @@ ROOMS: Final[Mapping[SubjectKind, tuple[str, str]]] = {
     SubjectKind.REWARD: ("/v1/clawbacks/rewards", "REWARD"),
     SubjectKind.CLAWBACK_CASE: ("/v1/clawbacks", "CASE"),
     SubjectKind.CYCLE: ("/v1/cycles", "CYCLE"),
+    SubjectKind.RAIL: ("/v1/rails", "RAIL"),
+    SubjectKind.FORGOTTEN_PAYMENT: ("/v1/forgotten-payments", "PAYMENT"),
 }
 
 _SAYS: Final[Mapping[MoneyAct, str]] = {
@@ -53,6 +55,9 @@ _SAYS: Final[Mapping[MoneyAct, str]] = {
     _A.RELEASE_CYCLE: "Have the frozen list of a payout cycle paid.",
     _A.STOP_CYCLE: "Send nothing more of a payout cycle.",
     _A.RESUME_CYCLE: "Go on with a payout cycle that was stopped.",
+    _A.REOPEN_RAIL: "Pay over a rail again that was halted after a restore of the register.",
+    _A.ASSIGN_PAYMENT: "Record which payout a forgotten payment was: --reference is the payout's id.",
+    _A.DISOWN_PAYMENT: "Record that a forgotten payment belongs to no payout of ours.",
     _A.PAUSE_PROGRAM: "Approve nothing and send nothing new until the program is resumed.",
     _A.RESUME_PROGRAM: "Go on with a program that is paused.",
     _A.END_PROGRAM: "Take no referral from a time on, for good.",
@@ -84,17 +89,20 @@ _STATES: Final = {
     SubjectKind.REWARD: "leg_state",
     SubjectKind.CLAWBACK_CASE: "case_state",
     SubjectKind.CYCLE: "cycle_state",
+    SubjectKind.RAIL: "rail_state",
+    SubjectKind.FORGOTTEN_PAYMENT: "forgotten_state",
 }
 
 
 def in_brief(kind: SubjectKind, shown: Mapping[str, Any]) -> str:
     """A subject as the API shows it, in one line for whoever decides on it."""
-    said = f"{label('subject', kind)} {shown['id']} is {label(_STATES[kind], shown['state'])}"
+    name = shown["rail"] if kind is SubjectKind.RAIL else shown["id"]
+    said = f"{label('subject', kind)} {name} is {label(_STATES[kind], shown['state'])}"
     if shown.get("why"):
         said += f" ({shown['why']})"
     if shown.get("amount_minor") is not None:
         amount = money.display(shown["amount_minor"], shown["currency"])
-        said += f": {amount} to {shown['payee']}, {label('rail', shown['rail'])}"
+        said += f": {amount} to {shown['payee'] or 'somebody unknown'}, {label('rail', shown['rail'])}"
     elif shown.get("due_on"):
         said += f": {shown['program']}, due on {shown['due_on']}"
     if shown["room_minor"] is not None:
@@ -106,7 +114,7 @@ def _command(act: MoneyAct) -> Callable[..., int]:
     """The command of one act. What else it takes, an amount or a reference, its signature says."""
     _, noun = ROOMS[SUBJECT_OF[act]]
 
-    def decide(subjects: list[UUID], reason: str, note: str, **given: Any) -> int:
+    def decide(subjects: list[UUID | str], reason: str, note: str, **given: Any) -> int:
         if reason not in REASONS[act]:
             raise RequestInvalid(none_of(reason, REASONS[act]), "--reason")
         alone = {"--digest": given["digest"], "--reference": given.get("reference"), "--amount": given.get("amount")}
@@ -127,7 +135,9 @@ def _command(act: MoneyAct) -> Callable[..., int]:
         return code
 
     takes: dict[str, Any] = {
-        "subjects": Annotated[list[UUID], typer.Argument(metavar=noun)],
+        "subjects": Annotated[
+            list[str] if SUBJECT_OF[act] is SubjectKind.RAIL else list[UUID], typer.Argument(metavar=noun)
+        ],
         "reason": Reason,
         "note": Note,
         **({"amount": Amount} if act in NEEDS_AMOUNT else {}),
@@ -147,7 +157,7 @@ def _command(act: MoneyAct) -> Callable[..., int]:
 def _decide(
     data: Path | None,
     act: MoneyAct,
-    subject: UUID,
+    subject: UUID | str,
     user: str | None,
     asked: Mapping[str, Any],
     digest: str | None,

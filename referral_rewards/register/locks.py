@@ -7,7 +7,7 @@ those marked "taken after the referral's row". So no two transactions can deadlo
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from enum import IntEnum
+from enum import IntEnum, unique
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import text
@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
+@unique
 class Lock(IntEnum):
     """What is locked; the number is the lock's key space in Postgres."""
 
@@ -28,6 +29,7 @@ class Lock(IntEnum):
     REWARDED_ORDER = 7106  # one order across programs, likewise: two programs must not both reward it unnoticed
     PAYEE = 7109  # what one payee is owed and owes, while a payout is planned; taken after the referral's row
     FIRST_ADMINISTRATOR = 7110  # whether there is one, while one is added without any
+    RESTORE = 7112  # that the register was restored, while it is recorded; taken alone
     DECISIONS = 7105  # the end of the decision chain; taken after the referral's row
 
 

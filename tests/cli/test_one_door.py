@@ -33,10 +33,11 @@ VALUES: Final = {
     "FILE": "facts.jsonl",
     "FILE.yaml": "program.yaml",
     "PROGRAM": "acme-friends",
-    **dict.fromkeys(("PAYOUT", "CASE", "CYCLE", "ID"), UUID),
+    **dict.fromkeys(("PAYOUT", "CASE", "CYCLE", "PAYMENT", "ID"), UUID),
     "[EMAIL]": "x@example.com",
     "AMOUNT": "1.00",
     "DATE": "2026-01-01",
+    "TIME": "2026-01-01T00:00Z",
 }
 
 

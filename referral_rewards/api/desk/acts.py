@@ -55,6 +55,8 @@ ROOMS: Final[Mapping[SubjectKind, str]] = {
     SubjectKind.REWARD: "clawbacks/rewards",
     SubjectKind.CLAWBACK_CASE: "clawbacks",
     SubjectKind.CYCLE: "cycles",
+    SubjectKind.RAIL: "rails",
+    SubjectKind.FORGOTTEN_PAYMENT: "forgotten",
     SubjectKind.PROGRAM: "programs",
 }
 
@@ -209,6 +211,7 @@ async def form_of(parts: Parts, visit: Visit, kind: SubjectKind, subject: UUID |
         "needs_reference": [act for act in able if act in NEEDS_REFERENCE],
         "takes_time": [act for act in able if act in TAKES_TIME],
         "of_bank": MoneyAct.CONFIRM_PAYOUT in able,
+        "of_payout": MoneyAct.ASSIGN_PAYMENT in able,
         "codes": CODES,
         "note_length": NOTE_LENGTH_MAX,
     }

@@ -57,6 +57,10 @@ FOLLOWS: Final[Mapping[MoneyAct, str]] = {
     _A.RELEASE_CYCLE: "Every payout in the cycle is verified again and sent.",
     _A.STOP_CYCLE: "Payouts that were not sent yet wait until somebody resumes the cycle.",
     _A.RESUME_CYCLE: "The cycle continues where it was stopped. Nothing that was sent is sent again.",
+    _A.REOPEN_RAIL: "Waiting payouts are sent over this rail again. Each is looked up before its first sending.",
+    _A.ASSIGN_PAYMENT: "The payout that you name counts as paid by this payment, if amount and payee agree. Nothing is "
+    "sent. Other payouts to this payee continue.",
+    _A.DISOWN_PAYMENT: "Payouts to this payee continue. If one of them was this payment, it is paid twice.",
     _A.PAUSE_PROGRAM: "Nothing is approved and nothing new is sent until the program is resumed. Nothing becomes void, "
     "and what was sent is followed up.",
     _A.RESUME_PROGRAM: "Claims can be approved again, and what waited is sent.",

@@ -127,6 +127,33 @@ class NewCycleAct(_NewAct):
     act: Literal[_A.RELEASE_CYCLE, _A.STOP_CYCLE, _A.RESUME_CYCLE]
 
 
+class NewRailAct(_NewAct):
+    """A decision on a rail that was halted after a restore. ``digest`` is from `GET /v1/rails/{rail}`."""
+
+    model_config = _forms(
+        SubjectKind.RAIL,
+        {"act": "reopen_rail", "reason": "reconciled", "note": "Nothing is unexplained."},
+    )
+
+    act: Literal[_A.REOPEN_RAIL]
+
+
+class NewPaymentAct(_NewAct):
+    """A decision on a forgotten payment. ``digest`` is from `GET /v1/forgotten-payments/{payment}`."""
+
+    model_config = _forms(
+        SubjectKind.FORGOTTEN_PAYMENT,
+        {
+            "act": "assign_payment",
+            "reason": "same_reward",
+            "note": "It paid this reward before the restore.",
+            "reference": "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed",
+        },
+    )
+
+    act: Literal[_A.ASSIGN_PAYMENT, _A.DISOWN_PAYMENT]
+
+
 class RecordedAct(BaseModel):
     """A recorded decision; ``repeated`` if the same one was recorded before."""
 

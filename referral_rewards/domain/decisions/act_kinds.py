@@ -16,6 +16,8 @@ class SubjectKind(StrEnum):
     REWARD = "reward"
     CLAWBACK_CASE = "clawback_case"
     CYCLE = "cycle"
+    RAIL = "rail"
+    FORGOTTEN_PAYMENT = "forgotten_payment"
     PROGRAM = "program"
     LEAVING_PAYEE = "leaving_payee"
 
@@ -38,6 +40,9 @@ class MoneyAct(StrEnum):
     RELEASE_CYCLE = "release_cycle"  # pay the frozen list
     STOP_CYCLE = "stop_cycle"  # send nothing more of it
     RESUME_CYCLE = "resume_cycle"  # continue paying it
+    REOPEN_RAIL = "reopen_rail"  # pay over it again after a restore of the register
+    ASSIGN_PAYMENT = "assign_payment"  # the payment that the register had forgotten was this payout
+    DISOWN_PAYMENT = "disown_payment"  # it belongs to no payout of ours
     PAUSE_PROGRAM = "pause_program"  # approve nothing and send nothing for the first time
     RESUME_PROGRAM = "resume_program"  # go on with it
     END_PROGRAM = "end_program"  # take no referral from then on, for good
@@ -60,6 +65,8 @@ SUBJECT_OF: Final[Mapping[MoneyAct, SubjectKind]] = {
         SubjectKind.CLAWBACK_CASE,
     ),
     **dict.fromkeys((_A.RELEASE_CYCLE, _A.STOP_CYCLE, _A.RESUME_CYCLE), SubjectKind.CYCLE),
+    _A.REOPEN_RAIL: SubjectKind.RAIL,
+    **dict.fromkeys((_A.ASSIGN_PAYMENT, _A.DISOWN_PAYMENT), SubjectKind.FORGOTTEN_PAYMENT),
     **dict.fromkeys(
         (_A.PAUSE_PROGRAM, _A.RESUME_PROGRAM, _A.END_PROGRAM, _A.ADD_BUDGET),
         SubjectKind.PROGRAM,
@@ -84,6 +91,9 @@ REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
     _A.RELEASE_CYCLE: ("list_checked", "other"),
     _A.STOP_CYCLE: ("something_wrong", "funds_missing", "other"),
     _A.RESUME_CYCLE: ("cleared", "other"),
+    _A.REOPEN_RAIL: ("reconciled", "statement_compared", "other"),
+    _A.ASSIGN_PAYMENT: ("same_reward", "payee_confirmed", "other"),
+    _A.DISOWN_PAYMENT: ("another_installation", "paid_by_hand", "other"),
     _A.PAUSE_PROGRAM: ("something_wrong", "fraud", "funds_missing", "other"),
     _A.RESUME_PROGRAM: ("cleared", "other"),
     _A.END_PROGRAM: ("campaign_over", "fraud", "budget_used_up", "other"),
@@ -91,7 +101,8 @@ REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
     _A.PAY_BELOW_MINIMUM: ("payee_leaves", "required_by_law", "other"),
 }
 
-NEEDS_REFERENCE: Final = frozenset({_A.SETTLE_PAYOUT, _A.CONFIRM_PAYOUT, _A.SETTLE_CLAWBACK})
+#: The reference of `ASSIGN_PAYMENT` is the id of the payout.
+NEEDS_REFERENCE: Final = frozenset({_A.SETTLE_PAYOUT, _A.CONFIRM_PAYOUT, _A.SETTLE_CLAWBACK, _A.ASSIGN_PAYMENT})
 NEEDS_AMOUNT: Final = frozenset(
     {_A.OPEN_CLAWBACK, _A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.ADD_BUDGET}
 )

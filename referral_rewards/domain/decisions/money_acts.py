@@ -89,7 +89,8 @@ class ActSubject:
     reason, by user name; ``room_minor`` how much an act may be over at most, where it is over an amount, and ``rooms``
     where that is less for one; ``steps`` the minor units of which it must be a multiple, where its rail takes no finer;
     ``currency`` is that of its amounts. ``history`` are the decisions on it, oldest first, and ``invalid`` the ids of
-    those that can't take effect. ``marks`` are those of the users who are barred from an act, by name.
+    those that can't take effect. ``marks`` are those of the users who are barred from an act, by name. ``obstacles``
+    say for an act what must be done first. ``listed`` is what a subject without referral and program is listed under.
     ``needs_two``: what one person records of it counts only once another records the same (`two_people`).
     """
 
@@ -109,6 +110,8 @@ class ActSubject:
     invalid: frozenset[UUID] = frozenset()
     marks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     needs_two: bool = False
+    obstacles: Mapping[MoneyAct, str] = field(default_factory=dict)
+    listed: str | None = None
 
     @property
     def chain_id(self) -> UUID:
@@ -116,12 +119,12 @@ class ActSubject:
 
     @property
     def listed_under(self) -> str:
-        return self.referral or f"program {self.program}"
+        return self.listed or self.referral or f"program {self.program}"
 
     @property
     def name(self) -> str:
         """What it is called in a refusal."""
-        return f"{label('subject', self.kind)} {self.id}"
+        return self.listed or f"{label('subject', self.kind)} {self.id}"
 
     def recorded_before(self, asked: Asked, approver: Approver, details: Details | None) -> Decision | None:
         """Return the same decision by this person on the same digest.
@@ -237,6 +240,8 @@ def may_act(
     if act not in subject.takes:
         takes = listed(labels("decision", sorted(subject.takes)), "or") if subject.takes else "do nothing with it"
         raise ActRefused(subject.name, "not_now", f"in this state you can't {label('decision', act)}; you can {takes}")
+    if act in subject.obstacles:
+        raise ActRefused(subject.name, "something_remains", subject.obstacles[act])
     if identity.of_kinds(approver.marks & subject.parties, identity.SELF_REFERRAL_KINDS):
         raise ActRefused(subject.name, "own_claim", "you benefit from it and can't decide on it")
     barred = subject.barred.get(act, {})

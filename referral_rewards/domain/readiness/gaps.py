@@ -45,7 +45,8 @@ class Readiness:
 
     ``terms`` are the version to check, None if none is in force or scheduled; ``version`` is None while it is only a
     file. ``sources`` are the connected sources that the terms name, each with the reason why it does not answer, or
-    None if it does; ``rails`` are the connected rails. ``stopped`` says that the program is paused or has ended.
+    None if it does; ``rails`` are the connected rails, and ``halted`` those that were halted after a restore of the
+    register. ``stopped`` says that the program is paused or has ended.
     """
 
     program: str
@@ -53,6 +54,7 @@ class Readiness:
     version: int | None = None
     sources: Mapping[str, str | None] = field(default_factory=dict)
     rails: frozenset[str] = frozenset()
+    halted: frozenset[str] = frozenset()
     people: tuple[Person, ...] = ()
     stopped: str | None = None
 
@@ -120,3 +122,6 @@ def _rails(found: Readiness, terms: Terms) -> Iterator[Remark]:
         if rail in suited(kind) and rail not in found.rails:  # An unsuited rail is already reported.
             there = ", ".join(sorted(found.rails)) or "none"
             yield Remark(Area.RAILS, f"{_RAILS}{kind}: {rail} is not connected (connected: {there})")
+        if rail in found.halted:
+            how = f"finance opens it by `referrals rails reopen {rail}`"
+            yield Remark(Area.RAILS, f"{_RAILS}{kind}: {rail} is halted after a restore of the register; {how}")

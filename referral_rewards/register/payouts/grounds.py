@@ -13,6 +13,7 @@ from referral_rewards.domain.books.ledger import Deduction
 from referral_rewards.domain.payouts.history import Dates, Step
 from referral_rewards.domain.payouts.moving import Halt
 from referral_rewards.domain.payouts.payout import PaidLeg, Payout
+from referral_rewards.domain.restores.forgotten import AfterRestore, Forgotten
 from referral_rewards.register import payout_history, rail_halts
 from referral_rewards.register.books import ledger
 from referral_rewards.register.books.ledger import Settlement
@@ -24,6 +25,7 @@ from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payees.rows import Heard
 from referral_rewards.register.referrals.cases import Past, StoredClaim, pasts, pasts_of
 from referral_rewards.register.referrals.rows import Referral
+from referral_rewards.register.restores import forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Grounds:
     id, and ``made`` the decisions on them, by referral. ``people`` are those who signed or claim to have, with
     whether each is barred; who is no user is left out. ``strangers`` are the ids of referrals that it names and that
     do not exist. If its key had earlier generations, ``steps`` are its history and ``own`` the decisions on it.
+    ``after`` is the newest restore that halted its rail, and ``forgotten`` the payments that the rail shows and the
+    register had forgotten.
     """
 
     dates: Dates
@@ -59,6 +63,8 @@ class Grounds:
     made: Mapping[str, Verified]
     people: Mapping[str, bool]
     end: End | None
+    after: AfterRestore | None
+    forgotten: tuple[Forgotten, ...]
 
     def made_on(self, referral: str) -> Verified:
         return self.made.get(referral, Verified())
@@ -93,6 +99,8 @@ async def load(connection: AsyncConnection, payout: Payout, referrals: Collectio
         made=_by_referral(row, keys),
         people=row.people,
         end=End.of(row.chain_end),
+        after=forgotten.after_restore(row.after),
+        forgotten=forgotten.of(row.forgotten),
     )
 
 
@@ -109,6 +117,7 @@ _HALT: Final = TypeAdapter(Halt | None)
 
 _GROUNDS: Final = text(f"""
 SELECT dates.*, {ledger.POSTED} AS posted, {deductions.LIVE} AS deductions, {payees.TOLD} AS told,
+       {forgotten.AFTER} AS after, {forgotten.OPEN} AS forgotten,
        {chain.END} AS chain_end, {pasts("CAST(:referrals AS text[])")} AS pasts, (
     SELECT coalesce(json_agg(to_jsonb(l) || jsonb_build_object('others', ARRAY(
         SELECT o.payout_id FROM payout_leg o WHERE o.leg_id = l.id AND o.payout_id <> :id

@@ -21,6 +21,8 @@ from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payouts import subject as payout
 from referral_rewards.register.program_life import subject as program
+from referral_rewards.register.restores import payment_subject as forgotten_payment
+from referral_rewards.register.restores import rail_subject as rail
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ SUBJECTS: Final[Mapping[SubjectKind, Entry]] = {
     SubjectKind.CYCLE: Entry(money_acts.check_asked, cycle.held),
     SubjectKind.LEAVING_PAYEE: Entry(money_acts.check_asked, leaving.held),
     SubjectKind.PROGRAM: Entry(program_acts.check_asked, program.held),
+    SubjectKind.RAIL: Entry(money_acts.check_asked, rail.held),
+    SubjectKind.FORGOTTEN_PAYMENT: Entry(money_acts.check_asked, forgotten_payment.held),
 }
 
 _SHOWN: Final[Mapping[SubjectKind, Callable[[AsyncConnection, UUID, KeyRing], Awaitable[ActSubject]]]] = {
@@ -47,6 +51,8 @@ _SHOWN: Final[Mapping[SubjectKind, Callable[[AsyncConnection, UUID, KeyRing], Aw
     SubjectKind.REWARD: reward.shown,
     SubjectKind.CLAWBACK_CASE: clawback_case.shown,
     SubjectKind.CYCLE: cycle.shown,
+    SubjectKind.RAIL: rail.shown,
+    SubjectKind.FORGOTTEN_PAYMENT: forgotten_payment.shown,
 }
 
 

@@ -36,6 +36,7 @@ async def readiness(
         ).all()
         life = await program_acts.of_program(connection, program, keys)
         connected = await rails.connected(connection, datetime.now(UTC))
+        halted = frozenset(each.rail for each in await rails.halted(connection) if each.restored)
     version, terms = newest[0] if newest and proposed is None else (None, proposed)
     named = sorted(named_sources(terms) & sources.keys()) if terms is not None else []
     answers = await asyncio.gather(*(sources[name].reachable() for name in named))
@@ -45,6 +46,7 @@ async def readiness(
         version=version,
         sources=dict(zip(named, answers, strict=True)),
         rails=connected,
+        halted=halted,
         stopped=stopped_words(life, datetime.now(UTC)),
         people=tuple(
             Person(row.name, frozenset(Role(role) for role in row.roles), row.is_referrer, row.enters_facts)
