@@ -223,3 +223,85 @@ async def test_a_refund_at_the_same_instant_as_the_export_is_before_it_or_after_
         assert all(states[each] == "manual_review" for each in done)
     else:
         assert status == "denied"
+
+
+async def not_carried_out(bank: Bank) -> None:
+    """Both instructions were exported, and two people say that the bank carried out neither."""
+    for payee in ("dexter", "c-r1"):
+        for who in ("fiona", "frank"):
+            said = await bank.say(payee, "refuse_payout", who)
+            assert said.status_code == 201, said.text
+    await bank.work()
+    assert set((await bank.states()).values()) == {"refused"}
+
+
+async def test_not_carried_out_is_a_definitive_refusal_and_the_refund_denies_the_claim(bank: Bank) -> None:
+    await bank.export()
+    await bank.refund()
+    assert await bank.desk.judge("r1") == "paying"
+    await not_carried_out(bank)
+    assert await bank.desk.judge("r1") == "denied"
+    assert (await bank.desk.get("/v1/referrals/r1")).json()["reason"] == "conversion_reversed"
+    assert (await bank.queue(), set((await bank.states()).values())) == ([], {"cancelled"})
+    owed = await sql(bank.desk, "SELECT account, sum(amount_minor) AS left FROM posting GROUP BY 1")
+    assert {int(each.left) for each in owed} == {0}
+    assert (await bank.export()).json()["exported"] == []
+
+
+async def refused(bank: Bank) -> None:
+    """Both instructions were exported, and somebody said of each that the bank did not carry it out."""
+    await bank.export()
+    assert await bank.desk.judge("r1") == "paying"
+    for payee in ("dexter", "c-r1"):
+        assert (await bank.say(payee, "refuse_payout", "fiona")).status_code == 201
+    await bank.work()
+    assert await bank.desk.judge("r1") == "paying"
+
+
+async def test_while_no_payment_counts_the_claim_is_denied_as_before_the_first(bank: Bank) -> None:
+    await refused(bank)
+    denied = await bank.desk.decide("r1", "deny")
+    assert denied.status_code == 201, denied.text
+    assert await bank.desk.judge("r1") == "denied"
+    assert set((await bank.states()).values()) == {"cancelled"}
+
+
+async def test_a_hold_and_its_release_bring_it_back_as_refused_and_a_person_retries_it(bank: Bank) -> None:
+    await refused(bank)
+    assert (await bank.desk.decide("r1", "hold")).status_code == 201
+    assert await bank.desk.judge("r1") == "on_hold"
+    assert set((await bank.states()).values()) == {"cancelled"}
+    assert (await bank.desk.decide("r1", "release")).status_code == 201
+    assert await bank.desk.judge("r1") == "approved"
+    assert set((await bank.states()).values()) == {"refused"}
+    assert (await bank.export()).json()["exported"] == []
+    for payee in ("dexter", "c-r1"):
+        assert (await bank.say(payee, "retry_payout", "frank")).status_code == 201
+    await bank.work()
+    assert len((await bank.export()).json()["exported"]) == 2
+    assert await bank.desk.judge("r1") == "paying"
+    assert {each["key"][-2:] for each in (await bank.payouts())} == {"-2"}
+
+
+async def test_a_refund_stops_a_payment_that_was_refused_and_retried(bank: Bank) -> None:
+    await refused(bank)
+    for payee in ("dexter", "c-r1"):
+        assert (await bank.say(payee, "retry_payout", "frank")).status_code == 201
+    await bank.work()
+    assert set((await bank.states()).values()) == {"approved"}
+    await bank.refund()
+    assert (await bank.export()).json()["exported"] == []
+    assert await bank.desk.judge("r1") == "denied"
+    assert set((await bank.states()).values()) == {"cancelled"}
+
+
+async def test_while_one_payment_counts_the_claim_stays_as_it_was_paid(bank: Bank) -> None:
+    await bank.export()
+    assert await bank.desk.judge("r1") == "paying"
+    assert (await bank.say("dexter", "refuse_payout", "fiona")).status_code == 201
+    await bank.work()
+    denied = await bank.desk.decide("r1", "deny")
+    assert (denied.status_code, denied.json()["rule"]) == (409, "payment_committed")
+    await bank.refund()
+    assert await bank.desk.judge("r1") == "paying"
+    assert await bank.states() == {"dexter": "refused", "c-r1": "manual_review"}

@@ -283,7 +283,7 @@ def _by_evidence(its: Dossier, evidence: Evidence) -> Change:
         return Waits(*wait)
     first_of = [each.referral for each in evidence.shares if not each.paying]
     return Sends(
-        first_of=tuple(first_of) if its.payout.first_sent_at is None else (),
+        first_of=tuple(first_of) if its.payout.key_used_at is None else (),
         may_resend=not changed,
         looks_first=looks_first(its.payout, its.planned_at, its.now) or its.stance == Goes(looks_first=True),
         probes=its.its_halt is not None,
@@ -296,12 +296,14 @@ def _not_as_approved(payout: Payout, shares: Sequence[Share], changed: Sequence[
     """Return what follows from claims that ``changed`` after their approval; None if it is looked up all the same.
 
     A payout that the rail may have seen is looked up, and not sent again. In a cycle's payout that was never sent, only
-    the changed rewards leave. If another payment of the referral was sent, a person decides; else the claim is
-    assembled again, whether or not a fact changed it.
+    the changed rewards leave. If another payment of the referral counts, a person decides; else the claim is assembled
+    again, whether or not a fact changed it: also before a payment under a new key, after the refusal of the last.
     """
     why = changed[0][1]
-    if payout.first_sent_at is not None:
-        return Stops(why) if payout.key_used_at is None else None
+    if payout.first_sent_at is not None and payout.key_used_at is not None:
+        return None
+    if payout.first_sent_at is not None and (payout.generation == 1 or payout.cycle_id is not None):
+        return Stops(why)
     if payout.cycle_id is not None:
         return Drops(tuple(changed), why)
     named = {referral for referral, _ in changed}
@@ -322,7 +324,7 @@ def _waits(its: Dossier, shares: Sequence[Share]) -> Wait | None:
     for each in shares:
         if not each.judged:
             return Wait("facts arrived that were not judged yet", SOON)
-        if not each.payable and its.payout.first_sent_at is None:
+        if not each.payable:
             return Wait(f"referral {each.referral} is {each.standing}", SOON)
     ahead = [each.verdict.ahead_by for each in shares if isinstance(each.verdict, Approved) and each.verdict.ahead_by]
     if ahead:

@@ -92,6 +92,12 @@ async def after_payment(connection: AsyncConnection, case: Case, file: CaseFile)
     )
 
 
+async def nothing_is_paid(connection: AsyncConnection, case: Case, file: CaseFile) -> None:
+    """Dismiss the clawback cases of a referral of which no payment counts any more: there is nothing to take back."""
+    assert file.claim is not None
+    await clawback_cases.keep(connection, case, file.claim.approved_rewards, ())
+
+
 async def taken_back_since(connection: AsyncConnection, file: CaseFile, now: datetime) -> Referral:
     """Mark a closed referral as clawed back if all its legs now are, and return its locked row.
 
