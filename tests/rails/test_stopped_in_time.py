@@ -140,6 +140,18 @@ async def test_an_instruction_that_the_register_refuses_is_a_bug_and_sends_nothi
     assert await sql(bank.desk, "SELECT * FROM payout WHERE first_sent_at IS NOT NULL") == []
 
 
+async def test_the_desk_exports_them_and_shows_what_to_pay(bank: Bank) -> None:
+    async with bank.desk.browser("fiona") as fiona:
+        assert "2 instructions wait" in (await fiona.get("/payouts/instructions")).text
+        assert "/payouts/instructions" in (await fiona.get("/payouts")).text
+        shown = await fiona.send("/payouts/instructions")
+        assert (shown.status_code, f"{(await bank.of('dexter'))['payout']}-1" in shown.text) == (200, True)
+        assert "instructions wait" not in shown.text
+    async with bank.desk.browser("paula") as paula:
+        assert (await paula.get("/payouts/instructions")).status_code == 403
+        assert (await paula.send("/payouts/instructions")).status_code == 403
+
+
 async def test_only_finance_exports(bank: Bank) -> None:
     for who in ("paula", "ada", "oscar"):
         assert (await bank.export(who)).status_code == 403
