@@ -179,6 +179,7 @@ _PAYOUT_STATE: Final = {
 _LEG_STATE: Final = {
     "reserved": "to be paid",
     "tax_hold": "waiting for a tax form",
+    "waiting_method": "waiting for a payment method",
     "paid": "paid",
     "clawed_back": "clawed back",
     "cancelled": "cancelled",
@@ -188,6 +189,7 @@ _LEG_STATE: Final = {
 _PAYMENT_FOR_THEM: Final = {
     "reserved": "approved, not paid yet",
     "tax_hold": "approved; it is paid once we have a tax form from you",
+    "waiting_method": "approved; it is paid once we know where to pay it to",
     "planned": "approved; it is paid with the next payout cycle",
     "approved": "approved; it is about to be paid",
     "sending": "payment is being processed",
@@ -297,6 +299,7 @@ _DECISION: Final = {
     "release_cycle": "release the cycle",
     "stop_cycle": "stop the cycle",
     "resume_cycle": "resume the cycle",
+    "redirect_payee": "redirect what waits for the payee",
 }
 
 #: What somebody did, as in ``approved by paula``.
@@ -322,6 +325,7 @@ _DECIDED: Final = {
     "release_cycle": "cycle released",
     "stop_cycle": "cycle stopped",
     "resume_cycle": "cycle resumed",
+    "redirect_payee": "redirected to the payee's present payment method",
 }
 
 #: Why somebody decided so. One code may serve several kinds of decision.
@@ -356,6 +360,7 @@ _DECISION_REASON: Final = {
     "partner_agreement": "partner agreement",
     "provider_problem_solved": "the provider's problem is solved",
     "details_corrected": "the payee's details were corrected",
+    "confirmed_with_payee": "confirmed with the payee",
     "funds_added": "funds were added",
     "dispute_settled": "the dispute is settled",
     "found_at_provider": "found at the provider",
@@ -482,6 +487,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "too_many": "too many rewards for one payout",
             "another_destination": "another destination than the payee's earlier rewards",
             "tax_hold": "waiting for a tax form",
+            "waiting_method": "waiting for a payment method",
         },
         "case_state": {
             "open": "open",
@@ -638,7 +644,13 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "status": _STATUS,
         "status_for_them": _STATUS_FOR_THEM,
         "step": {**_STEP, **_DECIDED},
-        "subject": {"claim": "claim", "payout": "payout", "clawback_case": "clawback case", "cycle": "payout cycle"},
+        "subject": {
+            "claim": "claim",
+            "payout": "payout",
+            "clawback_case": "clawback case",
+            "cycle": "payout cycle",
+            "payee": "payee",
+        },
         "terms": {
             "contact_hours": "contact hours",
             "effective_from": "in force from",

@@ -54,6 +54,8 @@ FOLLOWS: Final[Mapping[MoneyAct, str]] = {
     _A.RELEASE_CYCLE: "Every payout in the cycle is verified again and sent.",
     _A.STOP_CYCLE: "Payouts that were not sent yet wait until somebody resumes the cycle.",
     _A.RESUME_CYCLE: "The cycle continues where it was stopped. Nothing that was sent is sent again.",
+    _A.REDIRECT_PAYEE: "Once enough people signed, all that waits for the payee on this rail is paid to this "
+    "destination.",
 }
 
 #: What follows from a decision on many claims at once.

@@ -15,6 +15,7 @@ class SubjectKind(StrEnum):
     PAYOUT = "payout"
     CLAWBACK_CASE = "clawback_case"
     CYCLE = "cycle"
+    PAYEE = "payee"
 
 
 class MoneyAct(StrEnum):
@@ -34,6 +35,7 @@ class MoneyAct(StrEnum):
     RELEASE_CYCLE = "release_cycle"  # pay the frozen list
     STOP_CYCLE = "stop_cycle"  # send nothing more of it
     RESUME_CYCLE = "resume_cycle"  # continue paying it
+    REDIRECT_PAYEE = "redirect_payee"  # bind all that waits on a rail to the destination that its payee has now
 
 
 _A = MoneyAct
@@ -50,6 +52,7 @@ SUBJECT_OF: Final[Mapping[MoneyAct, SubjectKind]] = {
         SubjectKind.CLAWBACK_CASE,
     ),
     **dict.fromkeys((_A.RELEASE_CYCLE, _A.STOP_CYCLE, _A.RESUME_CYCLE), SubjectKind.CYCLE),
+    _A.REDIRECT_PAYEE: SubjectKind.PAYEE,
 }
 
 #: The reason codes of each act.
@@ -68,6 +71,7 @@ REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
     _A.RELEASE_CYCLE: ("list_checked", "other"),
     _A.STOP_CYCLE: ("something_wrong", "funds_missing", "other"),
     _A.RESUME_CYCLE: ("cleared", "other"),
+    _A.REDIRECT_PAYEE: ("confirmed_with_payee", "details_corrected", "other"),
 }
 
 NEEDS_REFERENCE: Final = frozenset({_A.SETTLE_PAYOUT, _A.CONFIRM_PAYOUT, _A.SETTLE_CLAWBACK})

@@ -123,6 +123,9 @@ class ClaimSubject:
                 return made
         return None
 
+    def signed_with(self, details: Details | None) -> Details | None:
+        return details
+
     def check_as_shown(self, asked: Asked) -> None:
         """Return if the person saw what a decision covers now, and the referral's status takes it.
 

@@ -97,7 +97,8 @@ class Asked:
     number of the last decision on the referral that was shown, 0 for none. If another decision has been recorded
     since, this one is refused; None skips that check. ``together``: it is one of many claims decided at once, none of
     which may be flagged. ``amount_minor``, in minor units of the subject's currency, and ``reference`` are given where
-    the act needs one.
+    the act needs one. A redirect names the payee as its subject, the ``rail``, and may name the destination as its
+    ``reference``.
     """
 
     subject: str
@@ -109,3 +110,4 @@ class Asked:
     together: bool = False
     amount_minor: int | None = None
     reference: str | None = None
+    rail: str | None = None

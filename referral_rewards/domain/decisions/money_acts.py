@@ -131,6 +131,9 @@ class ActSubject:
                 return made
         return None
 
+    def signed_with(self, details: Details | None) -> Details | None:
+        return details
+
     def check_as_shown(self, asked: Asked) -> None:
         """Return if the subject still has the digest that was shown, and has no decision since; else raise.
 

@@ -11,9 +11,12 @@ from referral_rewards.register.referrals import inquiries
 from referral_rewards.register.referrals.cases import Case
 
 
-async def build_claim(connection: AsyncConnection, case: Case, answers: Answers) -> tuple[RewardClaim, Dossier]:
-    """Return the claim that the rules make now, and the dossier that they judged."""
-    gathered = await dossier.gather(connection, case, answers=answers)
+async def build_claim(
+    connection: AsyncConnection, case: Case, answers: Answers, approved: RewardClaim | None = None
+) -> tuple[RewardClaim, Dossier]:
+    """Return the claim that the rules make now, and the dossier that they judged. ``approved`` is the claim as people
+    approved it, if they did."""
+    gathered = await dossier.gather(connection, case, answers=answers, approved=approved)
     return rules.assemble(gathered, reopened=case.row.round > 1), gathered
 
 

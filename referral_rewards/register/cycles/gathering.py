@@ -20,7 +20,7 @@ from referral_rewards.domain.cycles.cycle import Cycle
 from referral_rewards.domain.cycles.gathering import Waiting
 from referral_rewards.domain.cycles.grouping import LEGS_MAX, PlannedPayout
 from referral_rewards.domain.payouts.payout import Leg
-from referral_rewards.domain.payouts.states import OWED, PayoutState, body_hash, provider_key
+from referral_rewards.domain.payouts.states import OWED, LegState, PayoutState, body_hash, provider_key
 from referral_rewards.register import typed_rows
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.payees import deductions, tax_holds
@@ -55,7 +55,8 @@ async def gather(connection: AsyncConnection, cycle: Cycle, now: datetime) -> bo
         return True
     known = {each.id for each in found}
     still = [each for each in await _legs(connection, cycle.program, versions, payees) if each.id in known]
-    waiting = await tax_holds.decide_held(connection, still, now)
+    bound = [each for each in still if each.state != LegState.WAITING_METHOD]
+    waiting = await tax_holds.decide_held(connection, bound, now)
     made = gathering.gathered(still, waiting, cycle.minimum)
     await _plan(connection, cycle, made.payouts, now)
     carried = gathering.carried_totals(made.carried, held.summary.get("carried", ()))

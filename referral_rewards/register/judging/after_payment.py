@@ -49,7 +49,7 @@ async def after_payment(connection: AsyncConnection, case: Case, file: CaseFile)
         if fact.type in _STOPPING and about_it:
             await reservations.stop_unsent(connection, case, f"{label('fact', fact.type)} after the first payment")
     await clawback_cases.keep(connection, case, sorted(news, key=lambda fact: fact.precedence))
-    again_at = await reservations.release_tax_holds(connection, case)
+    again_at = await reservations.release_waiting(connection, case, file.whereabouts(case))
     claim = file.reward_claim()
     await carrying_out.close_legs(connection, row.id)
     legs = await reservations.legs_of(connection, row.id)

@@ -100,7 +100,8 @@ class Judgement:
         case = file.case(now)
         if case is None or case.course.status is not _S.IN_REVIEW:
             return await self.judge(connection, referral, now, answers)
-        claim, gathered = await build_claim(connection, case, to_the_point(case, answers, Moment.ASSEMBLY))
+        answered = to_the_point(case, answers, Moment.ASSEMBLY)
+        claim, gathered = await build_claim(connection, case, answered, file.approved_claim())
         if attribution.lost(gathered.rivals or ()):
             return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)
         case = await self._put_forward(connection, case, file, claim, gathered)
@@ -214,13 +215,13 @@ class Judgement:
     ) -> Standing:
         """Reserve the approved legs if the claim is unchanged; else void the approval and put the new claim forward."""
         if file.legs:
-            again_at = await reservations.release_held(connection, case, file.legs)
+            again_at = await reservations.release_held(connection, case, file.legs, file.whereabouts(case))
             return await verdicts.write(connection, case, _S.APPROVED, claim, again_at=again_at)
         if file.is_given_up:
             return await verdicts.close(connection, case, _S.DENIED, Reason.DENIED_BY_DECISION, claim)
         answers = to_the_point(case, answers, Moment.APPROVAL)
         await reservations.hold(connection, case, claim)
-        again, gathered = await build_claim(connection, case, answers)
+        again, gathered = await build_claim(connection, case, answers, claim)
         approvals = [decision.id for decision in made if decision.kind is DecisionKind.APPROVE]
         if again.digest == claim.digest and claim.legs and all(leg.beneficiary for leg in claim.legs):
             return await self._reserved(connection, case, claim, gathered, approvals)

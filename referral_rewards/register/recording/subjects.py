@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.decisions import claim_subject, money_acts
+from referral_rewards.domain.decisions import claim_subject, money_acts, redirects
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject, SubjectKind
 from referral_rewards.domain.decisions.subject import Details
@@ -17,6 +17,7 @@ from referral_rewards.register.clawbacks import subject as clawback_case
 from referral_rewards.register.cycles import subject as cycle
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.payees import subject as payee
 from referral_rewards.register.payouts import subject as payout
 
 
@@ -34,6 +35,7 @@ SUBJECTS: Final[Mapping[SubjectKind, Entry]] = {
     SubjectKind.PAYOUT: Entry(money_acts.check_asked, payout.held),
     SubjectKind.CLAWBACK_CASE: Entry(money_acts.check_asked, clawback_case.held),
     SubjectKind.CYCLE: Entry(money_acts.check_asked, cycle.held),
+    SubjectKind.PAYEE: Entry(redirects.check_asked, payee.held),
 }
 
 _SHOWN: Final[Mapping[SubjectKind, Callable[[AsyncConnection, UUID, KeyRing], Awaitable[ActSubject]]]] = {
