@@ -8,6 +8,7 @@ from temporalio import activity
 
 from activities.messages import ClawbackRequest, PayoutProgress
 from activities.moving import Moving, id_of, progress
+from activities.restores import RESTORED
 from referral_rewards.domain.clawbacks.states import ClawbackState
 from referral_rewards.domain.payouts.hearing import Hearing
 from referral_rewards.domain.payouts.moving import NotNow, Reversal, ToSend
@@ -33,6 +34,8 @@ class Clawbacks(Moving):
             return PayoutProgress(state=ClawbackState.UNRECOVERABLE, why="there is no such clawback")
         now = self._now(request.now)
         async with self._database.transaction() as connection:
+            if not await self._is_whole(connection):
+                return PayoutProgress(state=ClawbackState.APPROVED, why=RESTORED, again_after=_ONCE_LET_IN)
             step = await reversals.commit_attempt(connection, clawback, now, self._keys, frozenset(self._rails))
         if isinstance(step, ToSend):
             step = await self._note(clawback, step, await self._call(step, now), now)

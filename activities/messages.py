@@ -90,3 +90,30 @@ class ReconciledSoFar(Message):
 
     listed: bool
     place: Place | None
+
+
+class ProgramPlace(Message):
+    """How far the referrals of a program were woken: by the beginning and the id of the last one."""
+
+    began_at: datetime
+    referral: str
+
+
+class ProgramRequest(Message):
+    """Wake the next referrals and payouts of this program; without ``after``, the first ones.
+
+    ``told`` counts what had been decided when the first ones were woken.
+    """
+
+    program: str
+    now: datetime
+    after: ProgramPlace | None = None
+    told: int | None = None
+
+
+class ProgramProgress(Message):
+    """How far it came, None at the end; and when the program next changes by itself, None if it does not."""
+
+    after: ProgramPlace | None
+    told: int
+    again_at: datetime | None = None

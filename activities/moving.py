@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.messages import PayoutProgress
 from activities.moment import moment
+from activities.restores import Whole, always_whole
 from activities.sending import ask
 from models.session import Database
 from referral_rewards.domain.payouts.hearing import Hearing, hear
@@ -23,7 +24,8 @@ class Moving:
     """Moves money by one intent at a time: its attempt is recorded, the rail is called, its answer is recorded.
 
     It trusts only the signatures of decisions, no message and no row (SPEC §6). ``elsewhere`` maps a rail to its task
-    queue where only that queue's workers may call the rail.
+    queue where only that queue's workers may call the rail. ``is_whole`` says whether the register lacks nothing of its
+    mark; otherwise it was restored, and nothing is sent from it.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class Moving:
         rails: Mapping[str, Rail],
         clock: Callable[[], datetime],
         elsewhere: Mapping[str, str] = MappingProxyType({}),
+        is_whole: Whole = always_whole,
     ) -> None:
         self._database = database
         self._keys = keys
         self._rails = rails
         self._clock = clock
         self._elsewhere = elsewhere
+        self._is_whole = is_whole
 
     async def _route(
         self, intent: str, rail_of: Callable[[AsyncConnection, UUID], Awaitable[str | None]]
@@ -62,7 +66,8 @@ class Moving:
         rail, committed_at = self._rails[step.rail], asyncio.get_running_loop().time()
         if isinstance(step.request, Reversal):
             return hear(step, await ask(rail, step, now, committed_at), now)
-        return hear(step, await ask(rail, step, now, committed_at), now)
+        answer = step.found or await ask(rail, step, now, committed_at)
+        return hear(step, answer, now)
 
 
 def progress(step: NotNow) -> PayoutProgress:

@@ -13,6 +13,7 @@ from activities.inquiries import Inquiries
 from activities.messages import PayoutProgress, PayoutRequest
 from activities.moment import beating
 from activities.moving import Moving, id_of, progress
+from activities.restores import RESTORED, Whole, always_whole
 from activities.sending import look
 from models.session import Database
 from referral_rewards.domain.payouts.advice import FUNDS, NO_ANSWER, NOT_CONNECTED, PROBE
@@ -52,8 +53,9 @@ class Payouts(Moving):
         asking: Inquiries,
         clock: Callable[[], datetime],
         elsewhere: Mapping[str, str] = MappingProxyType({}),
+        is_whole: Whole = always_whole,
     ) -> None:
-        super().__init__(database, keys, rails, clock, elsewhere)
+        super().__init__(database, keys, rails, clock, elsewhere, is_whole)
         self._asking = asking
 
     @activity.defn
@@ -81,6 +83,8 @@ class Payouts(Moving):
             return await self._look_once(payout, outset, now)
         answers = await self._asking.ask_all(outset.questions, Moment.PAYOUT)
         async with self._database.transaction() as connection:
+            if not await self._is_whole(connection):
+                return PayoutProgress(state=outset.row.state, why=RESTORED, again_after=PROBE)
             step = await payouts.commit_attempt(connection, outset, now, self._keys, frozenset(self._rails), answers)
         if isinstance(step, NotNow):
             return progress(step)

@@ -30,6 +30,7 @@ from referral_rewards.rails.port import Rail
 from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.register.reconciliations import two_sides
 from referral_rewards.register.reconciliations.two_sides import Held
+from referral_rewards.register.restores import forgotten
 
 #: How many payouts are compared in one transaction.
 _AT_ONCE: Final = 200
@@ -138,6 +139,7 @@ class Reconciliations:
             strangers = [each async for each in two_sides.of_nobody(connection, asked)]
             alone = [difference for each in strangers if (difference := of_nobody(each)) is not None]
             await reconciliations.note(connection, asked.id, alone)
+            await forgotten.find(connection, asked.id, asked.rail, now)
             await reconciliations.done(connection, asked, now)
             return int((await reconciliations.row(connection, asked.id)).differences)
 

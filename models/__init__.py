@@ -17,10 +17,11 @@ from models.facts import (
 from models.ledger import LedgerTransaction, Posting
 from models.notices import Notice, WebhookEndpoint
 from models.payouts import HeldTotal, LegRow, PayoutDeduction, PayoutLegRow, PayoutRow, PayoutStep, RailHalt
-from models.programs import ProgramVersion
+from models.programs import ProgramLifeRow, ProgramVersion
 from models.rails import Handover, PaymentInstruction, ProviderEventRow, RailConnection
 from models.reconciliations import ListedPayment, ReconciliationDifference, ReconciliationRow
 from models.referrals import ReferralRow, ReferralStep, ToJudge, Wakeup
+from models.restores import ForgottenPayment, RegisterRestore, RegisterSecret, RestoredRail
 from models.users import Identity, SessionRow, SignInFailure, SignInFlow, TokenRow, UserRow
 
 metadata = SQLModel.metadata
@@ -36,6 +37,7 @@ __all__ = [
     "DecisionRow",
     "FactKey",
     "FactRecord",
+    "ForgottenPayment",
     "Handover",
     "HeldTotal",
     "Identity",
@@ -53,6 +55,7 @@ __all__ = [
     "PayoutStep",
     "PersonalData",
     "Posting",
+    "ProgramLifeRow",
     "ProgramVersion",
     "ProviderEventRow",
     "QueueEntry",
@@ -64,6 +67,9 @@ __all__ = [
     "ReferralKey",
     "ReferralRow",
     "ReferralStep",
+    "RegisterRestore",
+    "RegisterSecret",
+    "RestoredRail",
     "SavedView",
     "SessionRow",
     "SignInFailure",

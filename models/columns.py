@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, String, Text, text
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, DateTime, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -34,6 +34,11 @@ def texts() -> Any:
 def minor(*, nullable: bool = False) -> Any:
     """Money in minor units (``bigint``)."""
     return Field(default=None, sa_column=Column(BigInteger, nullable=nullable))
+
+
+def off() -> Any:
+    """A boolean that is false unless something sets it."""
+    return Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))
 
 
 def by_code_point(*, primary_key: bool = False, nullable: bool = False, index: bool | None = None) -> Any:

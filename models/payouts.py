@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, text
 from sqlmodel import Field, SQLModel
 
-from models.columns import by_code_point, document, instant, minor, texts
+from models.columns import by_code_point, document, instant, minor, off, texts
 from models.statuses import spelled
 from referral_rewards.domain.payouts.states import AT_REST, FREED, OVER, OWED, LegState, PayoutState
 
@@ -64,6 +64,8 @@ class LegRow(SQLModel, table=True):
     approved_at: datetime = instant()
     decisions: list[str] = texts()  # ids of the decisions that approved it
     bound_to: str | None = None  # the destination bound after the approval; its signatures are verified when it is paid
+    #: It was paid for another conversion, before the referral was reopened for an exchange.
+    former: bool = off()
 
 
 class PayoutRow(SQLModel, table=True):

@@ -39,6 +39,7 @@ class ListedPayment(SQLModel, table=True):
     reconciliation_id: UUID = Field(primary_key=True, foreign_key="reconciliation.id")
     reference: str = Field(primary_key=True)
     payout_id: UUID | None = None  # our payout, matched by key or adopted by a person
+    names: UUID | None = None  # the id of ours that the payment bears, even if the register lacks that payout
     key: str | None = None
     amount_minor: int | None = minor(nullable=True)
     currency: str

@@ -44,8 +44,8 @@ class ReferralRow(SQLModel, table=True):
     referrer_code: str | None = None  # while only the code is known; the enrolment supplies `referrer`
     channel: str | None = None
     parked: str | None = None  # why its facts wait: no terms in force, or the referral is only mentioned so far
-    moved_to: str | None = None  # the referrer to whom a signed decision moved it
-    moved_by: UUID | None = None  # that decision
+    moved_to: str | None = None  # the referrer to whom signed decisions moved it, as `acts` says
+    acts: dict[str, Any] | None = document(nullable=True)  # what people decided about its attribution: `SignedActs`
     merged_into: str | None = None  # for a request that proved to concern a tracked referral: that referral
 
     facts_version: int = 0

@@ -68,6 +68,9 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        #: Counts the connections opened so far.
+        self.connections_opened = 0
+        event.listen(engine.sync_engine, "connect", self._count)
         if not event.contains(engine.sync_engine, "after_cursor_execute", _note):
             event.listen(engine.sync_engine, "after_cursor_execute", _note)
 
@@ -94,6 +97,9 @@ class Database:
             finally:
                 # The pool reuses the connection for another transaction.
                 info.pop(_UNIT, None)
+
+    def _count(self, *_: Any) -> None:
+        self.connections_opened += 1
 
     async def close(self) -> None:
         await self._engine.dispose()

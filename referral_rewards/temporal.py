@@ -4,28 +4,43 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
+from temporalio.service import RPCError, RPCStatusCode
 
 from referral_rewards.config.settings import Settings
+from referral_rewards.domain.restores.mark import Mark
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from referral_rewards.workflow_ids import (
+    MEMO_OF_MARK,
+    REGISTER_MARK,
     clawback_workflow_id,
     cycle_schedule_id,
     cycle_workflow_id,
     payout_workflow_id,
+    program_workflow_id,
     reconciliation_workflow_id,
     workflow_id,
 )
 
 __all__ = [
+    "REGISTER_MARK",
     "SEARCH_ATTRIBUTES",
     "clawback_workflow_id",
     "connect",
     "cycle_schedule_id",
     "cycle_workflow_id",
+    "is_named",
+    "kept_mark",
     "payout_workflow_id",
+    "program_workflow_id",
     "reconciliation_workflow_id",
     "workflow_id",
 ]
+
+
+def is_named(settings: Settings) -> bool:
+    """Return whether a server is named, by ``TEMPORAL_*``, a profile or the local stack."""
+    stack = settings.stack()
+    return "target_host" in ClientConfig.load_client_connect_config() or bool(stack and stack.temporal)
 
 
 async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:
@@ -39,3 +54,19 @@ async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Clie
         stack = settings.stack()
         target["target_host"] = stack.temporal if stack else "127.0.0.1:7233"
     return await Client.connect(**target, data_converter=pydantic_data_converter, runtime=runtime)
+
+
+async def kept_mark(client: Client, name: str = REGISTER_MARK) -> Mark | None:
+    """Return the register's mark as Temporal keeps it; None if it keeps none.
+
+    Raises:
+        RPCError: if the server does not answer.
+    """
+    try:
+        found = await client.get_workflow_handle(name).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    kept: Mark | None = await found.memo_value(MEMO_OF_MARK, default=None, type_hint=Mark)
+    return kept

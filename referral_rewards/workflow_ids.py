@@ -9,7 +9,12 @@ from referral_rewards.domain.cycles.grouping import cycle_id
 
 _UUID: Final = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _CYCLE: Final = re.compile(r"payout-cycle-(?P<program>.+)-(?P<due_on>\d{4}-\d{2}-\d{2})", re.ASCII)
-_OURS: Final = re.compile(rf"referral-.+|(payout|clawback|reconcile)-{_UUID}|{_CYCLE.pattern}", re.ASCII)
+#: The id of the workflow that keeps the register's mark, and where its memo has the mark.
+REGISTER_MARK: Final = "register-mark"
+MEMO_OF_MARK: Final = "mark"
+_OURS: Final = re.compile(
+    rf"{REGISTER_MARK}|(referral|program)-.+|(payout|clawback|reconcile)-{_UUID}|{_CYCLE.pattern}", re.ASCII
+)
 
 
 #: The result of a run that ends at once because it was started under another workflow's id (`is_anothers`).
@@ -39,6 +44,11 @@ def cycle_workflow_id(program: str, due_on: date) -> str:
 def cycle_schedule_id(program: str) -> str:
     """The id of the schedule that opens a program's payout cycles."""
     return f"payout-cycle-{program}"
+
+
+def program_workflow_id(program: str) -> str:
+    """The id of the workflow that carries out the acts on a program."""
+    return f"program-{program}"
 
 
 def reconciliation_workflow_id(reconciliation: str) -> str:

@@ -88,7 +88,7 @@ class Desk:
     async def tell(self, body: Any, as_: str = "site") -> httpx.Response:
         return await self.api.post("/v1/events", json=body, headers=self.bearer(as_))
 
-    async def decide(self, referral: str, kind: str, as_: str = "paula", **given: str) -> httpx.Response:
+    async def decide(self, referral: str, kind: str, as_: str = "paula", **given: Any) -> httpx.Response:
         """A decision against the digest that is shown, unless another is given."""
         shown = (await self.get(f"/v1/claims/{referral}")).json()
         reason = {"approve": "terms_met", "release": "cleared"}.get(kind, "other")

@@ -132,6 +132,7 @@ class Installation:
         at: datetime | None = None,
         signer: Signer | None = None,
         digest: str | None = None,
+        **details: Any,
     ) -> Decision:
         """Records a decision as the API does once it has asked every rule, and leaves its wake-up in the outbox."""
         async with self.database.transaction() as connection:
@@ -148,6 +149,7 @@ class Installation:
                     roles=frozenset(roles),
                     reason="terms_met",
                     note="looked at it",
+                    details=details or None,
                     decided_at=at or datetime.now(UTC),
                 ),
                 signer or self.signer,

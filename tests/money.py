@@ -49,3 +49,14 @@ _STAND: Final = (
     ' "carried": [{"why": "below_minimum", "currency": "USD", "legs": 1, "amount_minor": 500}]}'
     "' AS jsonb), now(), now(), now())",
 )
+
+
+#: SQL: all of a leg was taken back, or written off, in one clawback of which so much was recovered.
+RECOVERED: Final = """
+INSERT INTO clawback (id, case_id, leg_id, payout_id, referral_id, payee, kind, amount_minor, currency, recovered_minor,
+                      body, body_hash, generation, provider_key, state, decision_id, created_at, updated_at)
+SELECT gen_random_uuid(), gen_random_uuid(), l.id, pl.payout_id, l.referral_id, l.beneficiary, CAST(:kind AS text),
+       l.amount_minor, l.currency, CAST(:recovered AS bigint), '{}', '', 1, gen_random_uuid(),
+       CASE WHEN CAST(:recovered AS bigint) > 0 THEN 'reversed' ELSE 'written_off' END, gen_random_uuid(), now(), now()
+FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live WHERE l.referral_id = :referral AND l.role = :role
+"""

@@ -17,6 +17,8 @@ from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests import oracle_of_disputes
+
 Event = Mapping[str, Any]
 Terms = Mapping[str, Any]
 
@@ -178,22 +180,16 @@ def _amount(record: Event) -> Decimal | None:
     return None if amount is None else Decimal(amount)
 
 
-def _reversals(record: Event, known: Sequence[Event]) -> list[Event]:
-    return [f for f in _of(known, "conversion.reversed") if f["data"]["order"] == record["data"]["order"]]
-
-
 def _reversed(record: Event, known: Sequence[Event]) -> bool:
-    return bool(_reversals(record, known))
+    return oracle_of_disputes.takes_any(known, record["data"]["order"])
 
 
 def _net(record: Event, known: Sequence[Event]) -> Decimal | None:
     net = _amount(record)
     if net is None:
         return None
-    for reversal in _reversals(record, known):
-        taken = reversal["data"].get("amount")
-        net -= net if taken is None else Decimal(taken)
-    return max(net, Decimal(0))
+    taken, _ = oracle_of_disputes.taken(known, record["data"]["order"], net)
+    return max(net - taken, Decimal(0))
 
 
 def _counts(record: Event, amount: Decimal | None, is_reversed: bool, terms: Terms) -> bool:
@@ -226,11 +222,7 @@ def _concerning(events: Sequence[Event], referral: str) -> list[Event]:
     orders = {
         e["data"]["order"] for e in _of(events, "conversion.recorded") if identity(e["data"]["customer"]) & referee
     }
-    about_orders = [
-        e
-        for e in events
-        if e["type"] in ("conversion.recorded", "conversion.reversed") and e["data"]["order"] in orders
-    ]
+    about_orders = [e for e in events if e["type"].startswith("conversion.") and e["data"].get("order") in orders]
     return naming + about_orders
 
 

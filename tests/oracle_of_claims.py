@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tests import oracle, oracle_of_rewards
+from tests import oracle, oracle_of_disputes, oracle_of_rewards
 from tests.oracle import Event, at
 from tests.oracle_of_referrals import Referral, World
 from tests.oracle_of_rewards import Leg
@@ -87,18 +87,14 @@ def _judge_conversion(mine: Referral, found: Claim, answer: str) -> None:
     else:
         found.check("conversion_confirmed", answer == "confirmed", flag="evidence_conflict")
     records = [e["data"] for e in mine.world.of("conversion.recorded") if e["data"]["order"] == mine.order]
-    found.check("evidence_agrees", all(_agree(mine.q["data"], each) for each in records), flag="evidence_conflict")
+    gross = oracle._amount(mine.q)
+    differs = gross is not None and oracle_of_disputes.taken(mine.world.known, mine.q["data"]["order"], gross)[1]
+    agree = not differs and all(_agree(mine.q["data"], each) for each in records)
+    found.check("evidence_agrees", agree, flag="evidence_conflict")
     found.passes("within_periods", "minimum_met", "conversion_not_reversed")  # §4 has decided
     found.passes("program_active")
-    # Disputes bear no id: one is open by the last word, and while fewer were closed than opened.
-    words = [e["type"] for e in mine.world.known if ".dispute_" in e["type"] and e["data"]["order"] == mine.order]
-    opened = [word for word in words if word.endswith("opened")]
-    is_open = bool(opened) and (words[-1] == opened[-1] or len(opened) > len(words) - len(opened))
-    # A lost one is over once the money is gone.
-    about = [e["data"] for e in mine.world.known if e["data"].get("order") == mine.order]
-    lost = sum(each.get("outcome") == "lost" for each in about)
-    gone = sum(each.get("kind") == "chargeback_lost" for each in about)
-    found.check("no_open_dispute", not is_open and lost <= gone, flag="dispute_open")
+    ends = oracle_of_disputes.disputes(mine.world.known, mine.order) if mine.order else []
+    found.check("no_open_dispute", all(each.closed for each in ends), flag="dispute_open")
     if mine.net is not None and mine.net < oracle._amount(mine.q):
         found.flags.add("partial_refund")
 

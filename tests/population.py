@@ -244,6 +244,9 @@ class _Referral:
 
     def _reverse(self, when: datetime) -> None:
         rng = self.rng
+        if rng.random() < 0.4:
+            self._dispute(when)
+            return
         data: dict[str, Any] = {
             "order": rng.choice(self.orders),
             "kind": rng.choice(("refund", "return", "cancellation", "chargeback_lost")),
@@ -251,6 +254,17 @@ class _Referral:
         if rng.random() < 0.5:
             data["amount"] = rng.choice(("10", "30", "70", "80", "1000"))
         self._add("conversion.reversed", when, data)
+
+    def _dispute(self, when: datetime) -> None:
+        """Some of the facts of a dispute: its opening, its end, or both; not always with an id or an amount."""
+        rng, order = self.rng, self.rng.choice(self.orders)
+        its: dict[str, Any] = {"order": order} | rng.choice(({}, {"dispute": f"d-{order}"}, {"dispute": "d-other"}))
+        if rng.random() < 0.7:
+            self._add("conversion.dispute_opened", when, its | rng.choice(({}, {"amount": "30"})))
+        if rng.random() < 0.8:
+            outcome = rng.choice(("won", "inquiry_closed", "lost", "refunded", "prevented"))
+            end = when + timedelta(days=rng.choice((0, 0, 1, -1, 9)))
+            self._add("conversion.dispute_closed", end, its | {"outcome": outcome} | rng.choice(({}, {"amount": "70"})))
 
     def _spelled(self, email: str) -> str:
         """The same address, as people write it."""

@@ -360,9 +360,11 @@ class _World:
         for order, bought_at, _ in referee.orders:
             if rng.random() < 0.15:
                 opened = bought_at + timedelta(days=rng.randrange(1, 20))
-                yield "conversion.dispute_opened", opened, {"order": order, "reason": "unknown"}
+                its = {"order": order} | rng.choice(({}, {"dispute": f"d-{order}"}))
+                yield "conversion.dispute_opened", opened, its | {"reason": "unknown"}
                 if rng.random() < 0.5:
-                    outcome = {"order": order, "outcome": rng.choice(("won", "lost"))}
+                    ends = ("won", "inquiry_closed", "lost", "refunded", "prevented")
+                    outcome = its | {"outcome": rng.choice(ends)} | rng.choice(({}, {"amount": "5"}, {"amount": "12"}))
                     yield "conversion.dispute_closed", opened + timedelta(days=rng.choice((-1, 1, 2))), outcome
             if rng.random() < 0.15:
                 back: dict[str, Any] = {"order": order, "kind": rng.choice(("refund", "return"))}

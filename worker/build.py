@@ -15,8 +15,10 @@ from activities.clawbacks import Clawbacks
 from activities.cycles import Cycles
 from activities.inquiries import Inquiries
 from activities.payouts import Payouts
+from activities.programs import Programs
 from activities.reconciliations import Reconciliations
 from activities.referrals import Referrals
+from activities.restores import Whole, always_whole
 from models.session import Database
 from referral_rewards.notices.port import Mailer
 from referral_rewards.notices.webhook import Hook, Webhooks
@@ -32,8 +34,10 @@ from worker.postman import Postman
 from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.payout_cycle import PayoutCycle, PayoutCycleDue
+from workflows.program_life import ProgramLife
 from workflows.reconciliation import Reconciliation
 from workflows.referral import Referral
+from workflows.register_mark import RegisterMark
 
 #: How long work in progress may take to finish when a worker is stopped.
 _GRACE: Final = timedelta(seconds=10)
@@ -46,13 +50,13 @@ _PURE: Final = ("referral_rewards", "activities", "models", "pydantic", "pydanti
 def referrals_worker(
     client: Client, queue: str, database: Database, keys: KeyRing, intake: Intake, sources: Mapping[str, Source]
 ) -> Worker:
-    """The worker of `Referral` workflows and the activities that judge. It holds public keys only."""
+    """The worker of `Referral` and `ProgramLife` workflows and the activities that judge. It holds public keys only."""
     judging = Referrals(database, keys, Inquiries(database, intake, sources))
     return Worker(
         client,
         task_queue=queue,
-        workflows=[Referral],
-        activities=[judging.judge_referral, judging.assemble_claim],
+        workflows=[Referral, ProgramLife],
+        activities=[judging.judge_referral, judging.assemble_claim, Programs(database, keys).wake_page],
         workflow_runner=runner(),
         max_cached_workflows=1000,
         graceful_shutdown_timeout=_GRACE,
@@ -68,21 +72,23 @@ def payouts_worker(
     sources: Mapping[str, Source],
     outside: Mapping[str, Rail] = MappingProxyType({}),
     elsewhere: Mapping[str, str] = MappingProxyType({}),
+    is_whole: Whole = always_whole,
 ) -> Worker:
-    """The worker of payouts, clawbacks, payout cycles and reconciliations. Its activities pay in our own books and over
-    the rails ``outside``.
+    """The worker of payouts, clawbacks, payout cycles, reconciliations and the register's mark. Its activities pay in
+    our own books and over the rails ``outside``.
 
-    ``elsewhere`` maps each rail that a `provider_worker` serves to its task queue.
+    ``elsewhere`` maps each rail that a `provider_worker` serves to its task queue. ``is_whole`` is asked before
+    anything is sent: whether the register lacks nothing of its mark.
     """
     connected = rails(database, keys, outside)
-    paying = Payouts(database, keys, connected, Inquiries(database, intake, sources), _now, elsewhere)
-    reversing = Clawbacks(database, keys, connected, _now, elsewhere)
+    paying = Payouts(database, keys, connected, Inquiries(database, intake, sources), _now, elsewhere, is_whole)
+    reversing = Clawbacks(database, keys, connected, _now, elsewhere, is_whole)
     cycling = Cycles(database, keys)
     reconciling = Reconciliations(database, connected, elsewhere)
     return Worker(
         client,
         task_queue=queue,
-        workflows=[Payout, Clawback, PayoutCycle, PayoutCycleDue, Reconciliation],
+        workflows=[Payout, Clawback, PayoutCycle, PayoutCycleDue, Reconciliation, RegisterMark],
         activities=[
             *(paying.route_payout, paying.send_payout, reversing.route_clawback, reversing.reverse_clawback),
             *(cycling.open_due_cycle, cycling.advance_cycle),
@@ -104,18 +110,21 @@ def provider_worker(
     sources: Mapping[str, Source],
     its_rails: Mapping[str, Rail],
     per_second: float,
+    is_whole: Whole = always_whole,
 ) -> Worker:
     """The worker of the activities that call the rails of one provider, at most ``per_second`` over all such workers.
 
     Only this worker and the payouts worker ever hold provider secrets.
     """
-    paying = Payouts(database, keys, its_rails, Inquiries(database, intake, sources), _now)
+    asking = Inquiries(database, intake, sources)
+    paying = Payouts(database, keys, its_rails, asking, _now, is_whole=is_whole)
+    reversing = Clawbacks(database, keys, its_rails, _now, is_whole=is_whole)
     reconciling = Reconciliations(database, its_rails)
     return Worker(
         client,
         task_queue=queue,
         activities=[
-            *(paying.send_payout, Clawbacks(database, keys, its_rails, _now).reverse_clawback),
+            *(paying.send_payout, reversing.reverse_clawback),
             *(reconciling.list_page, reconciling.compare_some),
         ],
         max_task_queue_activities_per_second=per_second,

@@ -69,7 +69,7 @@ class Letters:
         """Return the letter to send now, or why it is not sent, or when it may be sent."""
         template = Template(notice.template)
         row = await referrals.row(connection, notice.referral_id)
-        case = await open_case(connection, row, now) if row is not None and row.status else None
+        case = await open_case(connection, row, now, self._keys) if row is not None and row.status else None
         if row is None or row.status is None or case is None:
             return AtRest(NoticeState.SUPPRESSED, "Overtaken: the referral is not what it was.")
         if why := contact.overtaken(template, row.status):

@@ -23,10 +23,12 @@ from referral_rewards.rails.connected import outside
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.notices import status_links
+from referral_rewards.register.restores import secrets
 from referral_rewards.sources.http import connected
 from referral_rewards.temporal import connect
 from worker.build import payouts_worker, postman, provider_worker, referrals_worker
 from worker.letters import Home, Letters
+from worker.marking import Marking
 from worker.relay import Relay
 from worker.side_tasks import TRANSIENT, Turn, reason, watch
 
@@ -77,20 +79,24 @@ async def run(settings: Settings, role: str) -> int:
     async with AsyncExitStack() as running:
         database = Database.at(settings.database_url, pool_size=10)
         running.push_async_callback(database.close)
+        await _check_secrets(database, intake, keys)
         sources = await running.enter_async_context(connected(settings.endpoints()))
         if role in ("payouts", "all"):
             rails = await running.enter_async_context(outside(access))
+            marking = Marking(database, client, settings.payouts_queue)
+            # Before anything is served: a restored register must not pay again what it forgot.
+            await marking.turn()
+            beside["the watch of the register's mark"] = marking.turn
             beside["the report of connected rails"] = Connections(database, modes(access, rails)).turn
             elsewhere = {name: f"{settings.payouts_queue}-{PROVIDERS[name]}" for name in rails}
+            common = (database, keys, intake, sources)
             await running.enter_async_context(
-                payouts_worker(client, settings.payouts_queue, database, keys, intake, sources, elsewhere=elsewhere)
+                payouts_worker(client, settings.payouts_queue, *common, elsewhere=elsewhere, is_whole=marking.is_whole)
             )
             for provider, queue in {PROVIDERS[name]: queue for name, queue in elsewhere.items()}.items():
                 its = {name: rail for name, rail in rails.items() if PROVIDERS[name] == provider}
                 pace = settings.requests_pace()[provider]
-                await running.enter_async_context(
-                    provider_worker(client, queue, database, keys, intake, sources, its, pace)
-                )
+                await running.enter_async_context(provider_worker(client, queue, *common, its, pace, marking.is_whole))
         if role in ("referrals", "all"):
             await running.enter_async_context(
                 referrals_worker(client, settings.referrals_queue, database, keys, intake, sources)
@@ -110,6 +116,19 @@ async def run(settings: Settings, role: str) -> int:
         observability.announce_ready(settings)
         await watch(stop, beside)
     return codes[-1]
+
+
+async def _check_secrets(database: Database, intake: Intake, keys: KeyRing) -> None:
+    """Return if pepper and keys belong to the register.
+
+    Raises:
+        BadInput: naming the setting that does not.
+    """
+    fingerprint = intake.key_for(secrets.PURPOSE).hex()
+    async with database.transaction() as connection:
+        found = await secrets.problems(connection, fingerprint, keys.listed, None, datetime.now(UTC))
+    if found:
+        raise BadInput(found)
 
 
 def end(code: int) -> NoReturn:

@@ -22,6 +22,7 @@ from referral_rewards.temporal import (
     clawback_workflow_id,
     cycle_workflow_id,
     payout_workflow_id,
+    program_workflow_id,
     reconciliation_workflow_id,
     workflow_id,
 )
@@ -29,6 +30,7 @@ from worker.schedules import Schedules
 from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.payout_cycle import PayoutCycle
+from workflows.program_life import ProgramLife
 from workflows.reconciliation import Reconciliation
 from workflows.referral import Referral
 
@@ -167,6 +169,17 @@ class Relay:
                     task_queue=self._payouts_queue,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     static_summary="What a rail paid, compared with what we hold",
+                )
+            case WakeupKind.PROGRAM_DUE:
+                await self._client.start_workflow(
+                    ProgramLife.run,
+                    delivery.target,
+                    id=program_workflow_id(delivery.target),
+                    task_queue=self._referrals_queue,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    start_signal="news",
+                    start_signal_args=[subject],
+                    static_summary=f"What was decided on the program {delivery.target}",
                 )
             case WakeupKind.SCHEDULE_DUE:
                 await self._schedules.set(delivery.target, datetime.now(UTC))

@@ -5,13 +5,15 @@ from referral_rewards import interrupts
 if __name__ == "__main__":
     interrupts.end_at_once()
 
+import asyncio
 import sys
 
 import uvicorn
 
+from models.session import UNREACHABLE
 from referral_rewards import observability
 from referral_rewards.api.app import create_app
-from referral_rewards.api.dependencies import Parts
+from referral_rewards.api.dependencies import Parts, check_secrets
 from referral_rewards.config.settings import Settings
 from referral_rewards.domain.errors import BadInput
 
@@ -21,10 +23,14 @@ def main() -> int:
     try:
         settings = Settings.load()
         parts = Parts.of(settings)
+        asyncio.run(check_secrets(parts))
     except BadInput as error:
         for problem in error.problems:
             sys.stderr.write(f"api: {problem}\n")
         return 2
+    except UNREACHABLE as error:
+        sys.stderr.write(f"api: the database does not answer: {(str(error).splitlines() or [''])[0]}\n")
+        return 1
     observability.configure_logging(settings)
     interrupts.raise_again()
     # Access lines carry paths with ids only, but one a request says little; events of our own say what happened.

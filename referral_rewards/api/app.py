@@ -1,7 +1,8 @@
 """Assembles the HTTP API."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -25,15 +26,18 @@ from referral_rewards.api.v1 import (
     payouts,
     programs,
     queue,
+    rails,
     reconciliations,
     referrals,
     reports,
+    restores,
     simulations,
     tokens,
     users,
     webhooks,
 )
 from referral_rewards.api.v1.fields import only_known
+from referral_rewards.api.watching import watch
 
 _ABOUT = """\
 Facts about referrals come in, and people decide on the rewards that follow from them.
@@ -46,7 +50,12 @@ def create_app(parts: Parts) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(watch(parts.database, parts.temporal)) if parts.temporal is not None else None
         yield
+        if watching is not None:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
         if parts.outside is not None:
             await parts.outside.aclose()
         await parts.database.close()
@@ -64,10 +73,10 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(BodyLimit)
     problems.install(app)
     judged = (each.router for each in (events, batches, referrals, queue, claims, programs, simulations))
-    paid = (each.router for each in (payouts, clawbacks, cycles, payees))
+    paid = (each.router for each in (payouts, clawbacks, cycles, payees, rails, restores))
     booked = (each.router for each in (ledger, reconciliations, reports))
     access = (each.router for each in (tokens, users, blocklist, audit))
-    for router in (*judged, *paid, payouts.waited_for, *booked, tokens.whose, *access):
+    for router in (*judged, *paid, rails.forgotten, *booked, tokens.whose, *access):
         app.include_router(router, dependencies=[Depends(only_known)])
     # What providers and probes add to an address is theirs to choose.
     for room in (webhooks, health, docs):

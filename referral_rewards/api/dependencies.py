@@ -1,16 +1,19 @@
 """The dependencies of the routes: the parts that a process creates once, and the user who sends the request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Final
 
 import httpx
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio.client import Client
 
 from models.session import Database
 from referral_rewards.api.metrics import Metrics
@@ -26,7 +29,9 @@ from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.people import sessions, users
 from referral_rewards.register.people.users import User
+from referral_rewards.register.restores import secrets
 from referral_rewards.sources.port import Endpoint
+from referral_rewards.temporal import connect, is_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,8 @@ class Parts:
     public address of the pages, empty to use the address of the request. ``simulating`` allows one replay at a time.
     ``web_ui`` is the address of a namespace in the Temporal Web UI, None if it is not configured. ``openid`` is the
     sign-in provider, if there is one besides our own passwords. ``webhooks`` are those of payment providers by source;
-    ``outside`` fetches what is needed to verify them.
+    ``outside`` fetches what is needed to verify them. ``temporal`` connects to the server that keeps the mark of the
+    register; None if none is named.
     """
 
     database: Database
@@ -52,6 +58,7 @@ class Parts:
     sources: Mapping[str, Endpoint] = field(default_factory=dict)
     home_url: str = ""
     simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
+    temporal: Callable[[], Awaitable[Client]] | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Parts":
@@ -84,7 +91,28 @@ class Parts:
             outside=outside,
             sources=settings.endpoints(),
             home_url=settings.home_url(),
+            temporal=partial(connect, settings) if is_named(settings) else None,
         )
+
+
+async def check_secrets(parts: Parts) -> None:
+    """Return if pepper and keys belong to the register. A database without our schema has nothing to compare with.
+
+    Raises:
+        BadInput: naming the setting that does not.
+    """
+    fingerprint = parts.intake.key_for(secrets.PURPOSE).hex()
+    now, signing = datetime.now(UTC), parts.signer.key_id
+    database = parts.database.apart()  # the server has an event loop of its own
+    try:
+        async with database.transaction() as connection:
+            found = await secrets.problems(connection, fingerprint, parts.keys.listed, signing, now)
+    except ProgrammingError:
+        return
+    finally:
+        await database.close()
+    if found:
+        raise BadInput(found)
 
 
 def _webhooks(settings: Settings, client: httpx.AsyncClient | None) -> Mapping[str, Webhook]:

@@ -67,6 +67,8 @@ async def _count_money(parts: Parts, connection: AsyncConnection) -> None:
     told.oldest_unknown.set(found.oldest_unknown_seconds)
     for rail in CATALOGUE:
         told.rail_halted.labels(rail).set(rail in found.halted)
+    told.restored_rails.set(found.restored_rails)
+    told.forgotten_payments.set(found.forgotten)
     told.cycles_frozen.set(found.cycles_frozen)
     told.cases_open.set(found.cases_open)
     told.unbalanced.set(found.unbalanced)

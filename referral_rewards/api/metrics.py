@@ -51,6 +51,16 @@ class Metrics:
         self.rail_halted = Gauge(
             "referrals_rail_halted", "1 for a rail that does not let us in.", ["rail"], registry=self._registry
         )
+        self.restored_rails = Gauge(
+            "referrals_restored_rails",
+            "Rails that are halted because the register was restored.",
+            registry=self._registry,
+        )
+        self.forgotten_payments = Gauge(
+            "referrals_forgotten_payments",
+            "Payments that a restored register forgot and that wait for a person.",
+            registry=self._registry,
+        )
         self.cycles_frozen = Gauge(
             "referrals_cycles_frozen", "Payout cycles that wait for finance to release them.", registry=self._registry
         )

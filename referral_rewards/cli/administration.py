@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from referral_rewards.cli.console import AsJson, Data, say, say_json, tell
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
@@ -33,7 +33,7 @@ def verify_decisions(data: Data = None) -> int:
 
     chosen = settings(data)
     keys = _keys_of(chosen)
-    problems = _run(chosen, lambda connection: chain.chain_problems(connection, keys))
+    problems = [*_run(chosen, lambda connection: chain.chain_problems(connection, keys)), *_behind(chosen)]
     for problem in problems:
         tell(problem)
     if not problems:
@@ -50,7 +50,8 @@ def check_ledger(as_json: AsJson = False, data: Data = None) -> int:
         await see_one_moment(connection)
         return [each async for each in checking.problems(connection)]
 
-    found = _run(settings(data), work)
+    chosen = settings(data)
+    found = [*_run(chosen, work), *_behind(chosen)]
     if as_json:
         say_json({"agree": not found, "problems": found})
     else:
@@ -119,6 +120,40 @@ def _keys_of(chosen: "Settings") -> "KeyRing":
     if chosen.verify_keys is None:
         raise BadInput([Problem(f"{PREFIX}VERIFY_KEYS", "not set; without public keys no decision can be verified")])
     return KeyRing.load(chosen.verify_keys)
+
+
+async def behind_its_mark(chosen: "Settings") -> list[str]:
+    """Returns what the register lacks of the mark that Temporal keeps, a sentence each. Without a Temporal that is
+    named nothing is compared."""
+    import asyncio
+
+    from temporalio.service import RPCError
+
+    from referral_rewards.domain.restores.mark import lost
+    from referral_rewards.register.restores import mark as marks
+    from referral_rewards.temporal import connect, is_named, kept_mark
+
+    if not is_named(chosen):
+        return []
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            kept = await kept_mark(await connect(chosen))
+    except (RuntimeError, RPCError, TimeoutError):
+        return ["the register's mark can't be read: Temporal does not answer"]
+    if kept is None:
+        return []
+    async with _database(chosen) as there, there.transaction() as connection:
+        lacks = lost(kept, await marks.held(connection, kept))
+    return [f"the register is behind its mark: it lacks {each}" for each in lacks]
+
+
+def _behind(chosen: "Settings") -> list[str]:
+    import asyncio
+
+    return asyncio.run(behind_its_mark(chosen))
+
+
+_PATIENCE_SECONDS: Final = 10.0
 
 
 def _run(chosen: "Settings", work: "Callable[[AsyncConnection], Awaitable[T]]") -> T:

@@ -1,19 +1,25 @@
 """`referrals clawback`: rewards whose ground fell away after they were paid, and the decisions on them."""
 
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 from uuid import UUID
 
 import typer
 
 from referral_rewards.cli import money_acts
 from referral_rewards.cli.client import api_of
-from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
+from referral_rewards.cli.console import AsJson, Data, say, say_json, table, tables, tell
 from referral_rewards.cli.credentials import As
+from referral_rewards.cli.decisions import Note, Reason
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
+from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.clawbacks.states import CaseState
-from referral_rewards.domain.decisions.act_kinds import SubjectKind
+from referral_rewards.domain.decisions.act_kinds import REASONS, MoneyAct, SubjectKind
+from referral_rewards.domain.errors import RequestInvalid, none_of
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display
+from referral_rewards.domain.payouts.states import WAS_PAID
+from referral_rewards.domain.referrals.lifecycle import Side
 
 commands = typer.Typer(help="Clawback cases: paid rewards whose ground fell away.", no_args_is_help=True)
 
@@ -69,6 +75,36 @@ def show(
         say_json(found)
         return
     _tell(found)
+
+
+@commands.command("open")
+def open_(
+    referral: Annotated[str, typer.Argument(metavar="REFERRAL")],
+    leg: Annotated[Side, typer.Option("--leg", help="Whose reward.")],
+    amount: money_acts.Amount,
+    reason: Reason,
+    note: Note,
+    user: As = None,
+    data: Data = None,
+) -> None:
+    """Open a case by hand over so much of a paid reward, at any time; a decision on the case then moves the money.
+
+    Reasons: refund, chargeback, fraud, paid_in_error, other.
+    """
+    codes = REASONS[MoneyAct.OPEN_CLAWBACK]
+    if reason not in codes:
+        raise RequestInvalid(none_of(reason, codes), "--reason")
+    with api_of(data, user, Purpose.DECIDE) as api:
+        legs = api.get(f"/v1/referrals/{quote(referral, safe='')}")["legs"]
+        its = [each["leg"] for each in legs if each["role"] == leg and each["state"] in WAS_PAID]
+        if not its:
+            raise RequestInvalid(f"no reward of the {leg} of {referral} was paid", "--leg")
+        shown = api.get(f"{_PATH}/rewards/{its[-1]}")
+        tell(money_acts.in_brief(SubjectKind.REWARD, shown))
+        asked = {"amount_minor": money_acts.minor_of(amount, shown["currency"]), "reason": reason, "note": note}
+        made = api.post(_PATH, {"reward": its[-1], "act": MoneyAct.OPEN_CLAWBACK, "digest": shown["digest"], **asked})
+    again = " before" if made["repeated"] else ""
+    say(f"{referral}: recorded{again} as decision {made['seq']}: {label('decided', made['act'])} by {made['user']}")
 
 
 for name, act in money_acts.commands(SubjectKind.CLAWBACK_CASE):

@@ -35,7 +35,9 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "hold": Entry("decisions", "commands", "Hold a claim back until it is released."),
     "release": Entry("decisions", "commands", "Release a claim that was held."),
     "request-evidence": Entry("decisions", "commands", "Ask for more evidence; the claim goes on waiting."),
-    "reassign": Entry("decisions", "commands", "Move a claim to the referrer that `attribution.changed` names."),
+    "reassign": Entry("decisions", "commands", "Move a claim to another referrer."),
+    "adjust": Entry("decisions", "commands", "Set a claim's reward to another amount, or leave it out."),
+    "link": Entry("decisions", "commands", "Let a referral hear of an order that matches none."),
     "reopen": Entry("decisions", "commands", "Reopen a referral that was closed."),
     "decisions": Entry("decisions", "record", "The record of decisions."),
     "simulate": Entry("simulate", "simulate_", "Replay a program's past under other terms."),
@@ -44,7 +46,17 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "payout": Entry("payouts", "commands", "Payouts: one provider call each, for one reward or several."),
     "clawback": Entry("clawbacks", "commands", "Clawback cases: paid rewards whose ground fell away."),
     "cycle": Entry("cycles", "commands", "Payout cycles: what is due is gathered, released by finance, and paid."),
-    "rails": Entry("payouts", "rails_", "List the rails: connected or not, halted since when and why."),
+    "rails": Entry(
+        "rails", "commands", "Rails: connected or not, halted since when and why, and what a restored register forgot."
+    ),
+    "restored": Entry(
+        "restores", "restored", "Record that the register was restored to an earlier state: every outside rail halts."
+    ),
+    "resync": Entry(
+        "restores",
+        "resync",
+        "Start or wake everything that is open, after Temporal was lost or restored.",
+    ),
     "ledger": Entry("ledger", "commands", "The double-entry books of what was approved, paid and taken back."),
     "reconcile": Entry("reconcile", "reconcile", "Compare what a rail lists as paid with what we hold."),
     "payee": Entry("payees", "commands", "Payees: methods, tax forms, totals, and what waits."),

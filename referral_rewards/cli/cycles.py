@@ -4,6 +4,7 @@ import csv
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
@@ -17,7 +18,8 @@ from referral_rewards.cli.output import AsCsv as AsListCsv
 from referral_rewards.cli.output import Column, Form, Limit, csv_cell, write_list
 from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.cycles.states import CycleState
-from referral_rewards.domain.decisions.act_kinds import SubjectKind
+from referral_rewards.domain.decisions.act_kinds import REASONS, MoneyAct, SubjectKind
+from referral_rewards.domain.errors import RequestInvalid, none_of
 from referral_rewards.domain.labels import counted, label
 from referral_rewards.domain.money import display, from_minor
 
@@ -117,13 +119,55 @@ def preview(
     _summary(out, found)
 
 
+BelowMinimum = Annotated[
+    str | None,
+    typer.Option("--below-minimum", metavar="PAYEE", help="Pay this payee, who leaves, once below the minimum."),
+]
+WhyBelow = Annotated[str | None, typer.Option("--reason", metavar="CODE", help="Why below the minimum, as a code.")]
+NoteBelow = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why, in words.")]
+
+
 @commands.command("open")
-def open_(program: Program, user: As = None, data: Data = None) -> None:
-    """Open a cycle today instead of waiting for its day. It pays nothing until finance releases it."""
+def open_(
+    program: Program,
+    payee: BelowMinimum = None,
+    reason: WhyBelow = None,
+    note: NoteBelow = None,
+    user: As = None,
+    data: Data = None,
+) -> None:
+    """Open a cycle today instead of waiting for its day. It pays nothing until finance releases it.
+
+    With `--below-minimum` finance signs that a payee who leaves is paid in it once, below the minimum.
+    """
+    if payee is not None:
+        _below_minimum(program, payee, reason, note, user, data)
+        return
+    if (named := "--reason" if reason is not None else "--note" if note is not None else None) is not None:
+        raise RequestInvalid("goes with --below-minimum", named)
     with api_of(data, user, Purpose.DECIDE) as api:
         opened = api.post(_PATH, {"program": program})
     said = "is open already" if opened["repeated"] else "is open"
     say(f"cycle {opened['cycle']} of {program}, due on {opened['due_on']}, {said}")
+
+
+def _below_minimum(
+    program: str, payee: str, reason: str | None, note: str | None, user: str | None, data: Path | None
+) -> None:
+    reasons = REASONS[MoneyAct.PAY_BELOW_MINIMUM]
+    if reason not in reasons:
+        raise RequestInvalid(none_of(reason or "", reasons), "--reason")
+    if not note:
+        raise RequestInvalid("is needed: say why", "--note")
+    path = f"{_PATH}/below-minimum"
+    with api_of(data, user, Purpose.DECIDE) as api:
+        shown = api.get(path, program=program, payee=payee)
+        asked = {"program": program, "payee": payee, "reason": reason, "note": note, "digest": shown["digest"]}
+        made = api.post(path, asked)
+    again = " before" if made["repeated"] else ""
+    amount = display(shown["amount_minor"], shown["currency"])
+    say(f"{payee}: recorded{again} as decision {made['seq']}: {amount} is paid below the minimum, once")
+    say(f"cycle {made['cycle']} of {program}, due on {made['due_on']}, pays it when finance releases it")
 
 
 for name, act in money_acts.commands(SubjectKind.CYCLE):

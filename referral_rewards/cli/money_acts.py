@@ -32,8 +32,11 @@ _DIGITS_SHOWN: Final = 12
 #: Where the API has each kind of subject, and what one is called here.
 ROOMS: Final[Mapping[SubjectKind, tuple[str, str]]] = {
     SubjectKind.PAYOUT: ("/v1/payouts", "PAYOUT"),
+    SubjectKind.REWARD: ("/v1/clawbacks/rewards", "REWARD"),
     SubjectKind.CLAWBACK_CASE: ("/v1/clawbacks", "CASE"),
     SubjectKind.CYCLE: ("/v1/cycles", "CYCLE"),
+    SubjectKind.RAIL: ("/v1/rails", "RAIL"),
+    SubjectKind.FORGOTTEN_PAYMENT: ("/v1/forgotten-payments", "PAYMENT"),
 }
 
 _SAYS: Final[Mapping[MoneyAct, str]] = {
@@ -42,6 +45,7 @@ _SAYS: Final[Mapping[MoneyAct, str]] = {
     _A.REFUSE_PAYOUT: "Record that a payout was not paid and won't be.",
     _A.CANCEL_PAYOUT: "Do not pay a payout any more.",
     _A.CONFIRM_PAYOUT: "Confirm that the bank executed a manual instruction, under the bank's reference.",
+    _A.OPEN_CLAWBACK: "Open a case over so much of a paid reward; a decision on the case moves the money.",
     _A.REVERSE_CLAWBACK: "Take so much of a paid reward back at its provider.",
     _A.OFFSET_CLAWBACK: "Keep so much from what the payee gets next.",
     _A.WRITE_OFF_CLAWBACK: "Give so much of it up.",
@@ -51,6 +55,13 @@ _SAYS: Final[Mapping[MoneyAct, str]] = {
     _A.RELEASE_CYCLE: "Have the frozen list of a payout cycle paid.",
     _A.STOP_CYCLE: "Send nothing more of a payout cycle.",
     _A.RESUME_CYCLE: "Go on with a payout cycle that was stopped.",
+    _A.REOPEN_RAIL: "Pay over a rail again that was halted after a restore of the register.",
+    _A.ASSIGN_PAYMENT: "Record which payout a forgotten payment was: --reference is the payout's id.",
+    _A.DISOWN_PAYMENT: "Record that a forgotten payment belongs to no payout of ours.",
+    _A.PAUSE_PROGRAM: "Approve nothing and send nothing new until the program is resumed.",
+    _A.RESUME_PROGRAM: "Go on with a program that is paused.",
+    _A.END_PROGRAM: "Take no referral from a time on, for good.",
+    _A.ADD_BUDGET: "Sign an addition to a program's budget; it takes finance and the program owner, two people.",
 }
 
 Digest = Annotated[
@@ -75,19 +86,23 @@ def name_of(act: MoneyAct) -> str:
 #: By what words the state of each kind of subject is told.
 _STATES: Final = {
     SubjectKind.PAYOUT: "payout_state",
+    SubjectKind.REWARD: "leg_state",
     SubjectKind.CLAWBACK_CASE: "case_state",
     SubjectKind.CYCLE: "cycle_state",
+    SubjectKind.RAIL: "rail_state",
+    SubjectKind.FORGOTTEN_PAYMENT: "forgotten_state",
 }
 
 
 def in_brief(kind: SubjectKind, shown: Mapping[str, Any]) -> str:
     """A subject as the API shows it, in one line for whoever decides on it."""
-    said = f"{label('subject', kind)} {shown['id']} is {label(_STATES[kind], shown['state'])}"
+    name = shown["rail"] if kind is SubjectKind.RAIL else shown["id"]
+    said = f"{label('subject', kind)} {name} is {label(_STATES[kind], shown['state'])}"
     if shown.get("why"):
         said += f" ({shown['why']})"
     if shown.get("amount_minor") is not None:
         amount = money.display(shown["amount_minor"], shown["currency"])
-        said += f": {amount} to {shown['payee']}, {label('rail', shown['rail'])}"
+        said += f": {amount} to {shown['payee'] or 'somebody unknown'}, {label('rail', shown['rail'])}"
     elif shown.get("due_on"):
         said += f": {shown['program']}, due on {shown['due_on']}"
     if shown["room_minor"] is not None:
@@ -99,7 +114,7 @@ def _command(act: MoneyAct) -> Callable[..., int]:
     """The command of one act. What else it takes, an amount or a reference, its signature says."""
     _, noun = ROOMS[SUBJECT_OF[act]]
 
-    def decide(subjects: list[UUID], reason: str, note: str, **given: Any) -> int:
+    def decide(subjects: list[UUID | str], reason: str, note: str, **given: Any) -> int:
         if reason not in REASONS[act]:
             raise RequestInvalid(none_of(reason, REASONS[act]), "--reason")
         alone = {"--digest": given["digest"], "--reference": given.get("reference"), "--amount": given.get("amount")}
@@ -120,7 +135,9 @@ def _command(act: MoneyAct) -> Callable[..., int]:
         return code
 
     takes: dict[str, Any] = {
-        "subjects": Annotated[list[UUID], typer.Argument(metavar=noun)],
+        "subjects": Annotated[
+            list[str] if SUBJECT_OF[act] is SubjectKind.RAIL else list[UUID], typer.Argument(metavar=noun)
+        ],
         "reason": Reason,
         "note": Note,
         **({"amount": Amount} if act in NEEDS_AMOUNT else {}),
@@ -140,7 +157,7 @@ def _command(act: MoneyAct) -> Callable[..., int]:
 def _decide(
     data: Path | None,
     act: MoneyAct,
-    subject: UUID,
+    subject: UUID | str,
     user: str | None,
     asked: Mapping[str, Any],
     digest: str | None,
@@ -151,8 +168,8 @@ def _decide(
     with api_of(data, user, Purpose.DECIDE) as api:
         shown = api.get(f"{room}/{subject}")
         tell(in_brief(kind, shown))
-        looked_at = shown["digest"] if _is_start_of(digest, shown["digest"]) else digest
-        minor = None if amount is None else _minor(amount, shown["currency"])
+        looked_at = shown["digest"] if is_start_of(digest, shown["digest"]) else digest
+        minor = None if amount is None else minor_of(amount, shown["currency"])
         decision = {"act": act, "digest": looked_at, "amount_minor": minor, **asked}
         made = api.post(f"{room}/{subject}/decisions", decision)
     by = f"{made['user']} ({listed(labels('role', made['roles']))})"
@@ -160,12 +177,12 @@ def _decide(
     say(f"{subject}: recorded{again} as decision {made['seq']}: {label('decided', act)} by {by}")
 
 
-def _is_start_of(given: str | None, digest: str) -> bool:
+def is_start_of(given: str | None, digest: str) -> bool:
     """Whether the digest is the one that was looked at: none given, or as many of its digits as are shown."""
     return given is None or (len(given) >= _DIGITS_SHOWN and digest.startswith(given))
 
 
-def _minor(amount: str, currency: str) -> int:
+def minor_of(amount: str, currency: str, where: str = "--amount") -> int:
     """An amount in minor units of its currency.
 
     Raises:
@@ -176,5 +193,5 @@ def _minor(amount: str, currency: str) -> int:
         if not money.fits(value, currency):
             raise ValueError(f"{currency} has {money.exponent(currency)} decimals")
     except ValueError as error:
-        raise RequestInvalid(str(error), "--amount") from None
+        raise RequestInvalid(str(error), where) from None
     return money.to_minor(value, currency)

@@ -2,7 +2,6 @@
 
 import csv
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
@@ -14,7 +13,6 @@ from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, csv_cell, write_list
 from referral_rewards.cli.payout_life import tell_life
-from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
 from referral_rewards.domain.decisions.act_kinds import SubjectKind
 from referral_rewards.domain.money import display, from_minor
 from referral_rewards.domain.payouts.states import PayoutState
@@ -131,26 +129,3 @@ def _decisions(out: "Console", found: dict[str, Any]) -> None:
         out.print(made)
     takes = ", ".join(money_acts.name_of(act) for act in found["takes"]) or "no decision"
     out.print(f"takes {takes}; digest {found['digest']}")
-
-
-def rails_(as_json: AsJson = False, as_csv: AsCsv = False, user: As = None, data: Data = None) -> int:
-    """List the rails: connected or not, halted since when and why, how many payouts wait. 1 if any is halted."""
-    form = Form(as_json, as_csv)
-    with api_of(data, user) as api:
-        found = api.get("/v1/rails")
-    write_list(_RAIL, found, form)
-    return FOUND_PROBLEMS if any(each["halted_at"] for each in found) else DONE
-
-
-def _connected(rail: Mapping[str, Any]) -> str:
-    return "yes" if rail["connected"] else f"not since {rail['seen_at']}" if rail["seen_at"] else "no"
-
-
-_RAIL: Final = (
-    Column("rail", lambda each: each["rail"]),
-    Column("connected", _connected),
-    Column("mode", lambda each: each["mode"], spare=1),
-    Column("halted since", lambda each: each["halted_at"]),
-    Column("payouts that wait", lambda each: each["waiting"] or None, spare=2),
-    Column("why", lambda each: each["why"], spare=3),
-)

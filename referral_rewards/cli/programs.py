@@ -4,23 +4,20 @@ Terms in files are read, and held to the form of terms before anything is asked 
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
 
+from referral_rewards.cli import program_life
 from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say, say_json, tell
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
 from referral_rewards.cli.problems import DONE, FOUND_PROBLEMS
+from referral_rewards.cli.term_files import read_text, terms_of
 from referral_rewards.config.credentials import Purpose
-from referral_rewards.domain.errors import BadInput, Problem, RequestInvalid, uncapitalized
 from referral_rewards.domain.labels import counted
-
-if TYPE_CHECKING:  # loaded where terms are read: no other command waits for what checks them
-    from referral_rewards.domain.programs.terms import Terms
-
 
 commands = typer.Typer(help="Programs and the versions of their terms.", no_args_is_help=True)
 
@@ -95,7 +92,7 @@ def show(
     user: As = None,
     data: Data = None,
 ) -> None:
-    """Show the terms as they were published, comments included."""
+    """Show the terms as they were published, comments included, and whether the program is paused or has ended."""
     path = f"/v1/programs/{quote(program, safe='')}/terms"
     with (
         api_of(data, user) as api,
@@ -103,7 +100,11 @@ def show(
     ):
         sent.read()
         say(sent.text.rstrip("\n"))
+    program_life.warn(program, user, data)
 
+
+for name, command in program_life.COMMANDS.items():
+    commands.command(name)(command)
 
 Judged = Annotated[
     Path | None, typer.Option("--terms", metavar="FILE.yaml", help="Terms to judge instead of the newest version.")
@@ -138,31 +139,3 @@ def preflight(
 
 def _said(remark: dict[str, Any]) -> str:
     return f"{remark['area']}: {remark['what']}"
-
-
-def read_text(file: Path) -> str:
-    """The text of a file.
-
-    Raises:
-        BadInput: if it can't be read.
-    """
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInput([Problem(str(file), uncapitalized(error.strerror or str(error)))]) from None
-    except UnicodeDecodeError:
-        raise BadInput([Problem(str(file), "is not UTF-8")]) from None
-
-
-def terms_of(text: str, program: str, file: Path, where: str) -> "Terms":
-    """The terms that the text of a file says.
-
-    Raises:
-        BadInput: if it says none, or those of another program.
-    """
-    from referral_rewards.domain.programs.terms import load_terms
-
-    terms = load_terms(text)
-    if terms.program != program:
-        raise RequestInvalid(f"{file} holds the terms of {terms.program}, not of {program}", where)
-    return terms

@@ -18,8 +18,8 @@ _GAP: Final = re.compile(r"\n\s*\n")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """The content of a letter. ``began`` is the day on which the referral began. ``rewards`` are the reader's own
-    rewards, in words. ``link`` leads to the reader's status page, or for an approver to the claim. ``handed`` holds the
-    links and codes from rails for this reader."""
+    rewards, in words, and ``taken`` sentences about what was taken back of them so far. ``link`` leads to the reader's
+    status page, or for an approver to the claim. ``handed`` holds the links and codes from rails for this reader."""
 
     template: str
     program: str
@@ -31,6 +31,7 @@ class Letter:
     rewards: Sequence[str]
     link: str
     handed: Sequence[Handed] = ()
+    taken: Sequence[str] = ()
 
 
 class Written(NamedTuple):

@@ -7,7 +7,7 @@ those marked "taken after the referral's row". So no two transactions can deadlo
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from enum import IntEnum
+from enum import IntEnum, unique
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import text
@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
+@unique
 class Lock(IntEnum):
     """What is locked; the number is the lock's key space in Postgres."""
 
@@ -23,10 +24,12 @@ class Lock(IntEnum):
     PROGRAMS = 7101  # shared by intake, exclusive for publishing: no version appears while a fact is being recorded
     FACTS = 7102  # the keys of facts being recorded, spread over `domain.facts.keys.LOCKS`
     ORDER = 7103  # one order, while claims on it are assembled or approved (SPEC §5 Disputed attribution)
+    PROGRAM_LIFE = 7111  # one program's pauses and end: shared while a payment is committed; taken with rows of money
     RESERVATION = 7104  # one program's caps and budget, while an approval reserves; taken after the referral's row
     REWARDED_ORDER = 7106  # one order across programs, likewise: two programs must not both reward it unnoticed
     PAYEE = 7109  # what one payee is owed and owes, while a payout is planned; taken after the referral's row
     FIRST_ADMINISTRATOR = 7110  # whether there is one, while one is added without any
+    RESTORE = 7112  # that the register was restored, while it is recorded; taken alone
     DECISIONS = 7105  # the end of the decision chain; taken after the referral's row
 
 
@@ -47,6 +50,25 @@ async def lock_each(connection: AsyncConnection, names: Sequence[tuple[Lock, str
         await connection.execute(_EACH, {"spaces": spaces, "names": [name for _, name in names]})
 
 
+class LockTaken(Exception):
+    """Somebody holds a lock that must not be waited for here: roll back, and begin again in a moment."""
+
+
+async def lock_all_at_once(connection: AsyncConnection, kind: Lock, numbers: Iterable[int]) -> None:
+    """Hold the numbered locks until the transaction ends, without waiting: the caller holds locks that come later.
+
+    Raises:
+        LockTaken: if another transaction holds one of them.
+    """
+    got = await connection.execute(_WITHOUT_WAITING, {"space": int(kind), "numbers": list(numbers)})
+    if not got.scalar_one():
+        raise LockTaken(f"{kind.name} is held by another transaction")
+
+
+_WITHOUT_WAITING = text("""
+SELECT coalesce(bool_and(pg_try_advisory_xact_lock(:space, number)), true)
+FROM unnest(CAST(:numbers AS int[])) AS number
+""")
 _EXCLUSIVE = text("SELECT pg_advisory_xact_lock(:space, hashtext(:name))")
 _SHARED = text("SELECT pg_advisory_xact_lock_shared(:space, hashtext(:name))")
 _EACH = text("""

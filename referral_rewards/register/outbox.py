@@ -4,7 +4,7 @@ Only this module writes the table. A larger statement that itself finds which wo
 from `wakeups`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -33,6 +33,7 @@ class WakeupKind(StrEnum):
     CYCLE_DUE = "cycle_due"
     SCHEDULE_DUE = "schedule_due"
     RECONCILIATION_DUE = "reconciliation_due"
+    PROGRAM_DUE = "program_due"
 
 
 #: These wake a workflow other than a referral's.
@@ -40,7 +41,7 @@ _OF_NO_REFERRAL: Final = frozenset(
     {
         *(WakeupKind.PAYOUT_DUE, WakeupKind.PAYOUT_OVERDUE, WakeupKind.CLAWBACK_DUE),
         *(WakeupKind.CYCLE_DUE, WakeupKind.SCHEDULE_DUE),
-        WakeupKind.RECONCILIATION_DUE,
+        *(WakeupKind.RECONCILIATION_DUE, WakeupKind.PROGRAM_DUE),
     }
 )
 
@@ -133,12 +134,33 @@ async def sweep(connection: AsyncConnection, overdue_before: datetime, limit: in
     """Wake what should have moved and did not, and return how many workflows that is.
 
     These are referrals that were not judged on their newest facts or slept past their wake-up time, and overdue
-    payouts, clawbacks, cycles and reconciliations. A signal can be lost with its server and a workflow can be
-    terminated; the register knows what should be running.
+    payouts, clawbacks, cycles, reconciliations and acts on programs. A signal can be lost with its server and a
+    workflow can be terminated; the register knows what should be running.
     """
     result = await connection.execute(_SWEEP, {"overdue_before": overdue_before, "limit": limit})
     return int(result.scalar_one())
 
+
+async def wake_payouts(connection: AsyncConnection, rail: str, states: Collection[str]) -> None:
+    """Wake the payouts over a rail that are in one of these states."""
+    await connection.execute(_WAKE_PAYOUTS, {"rail": rail, "states": sorted(states)})
+
+
+async def resync(connection: AsyncConnection) -> int:
+    """Wake everything that is open in the register, and return how many workflows that is.
+
+    After Temporal was lost or restored, what should run may not, and what waits for news may have missed it. What
+    already has a wake-up gets no second one, so that calling it again changes nothing.
+    """
+    return int((await connection.execute(_RESYNC)).scalar_one())
+
+
+_WAKE_PAYOUTS: Final = text("""
+INSERT INTO outbox (kind, target, subject_id)
+SELECT 'payout_due', p.id::text, p.id FROM payout p
+WHERE p.rail = :rail AND p.state = ANY(CAST(:states AS text[]))
+  AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = p.id::text)
+""")
 
 _IS_LISTED: Final = text("SELECT EXISTS (SELECT 1 FROM to_judge WHERE referral_id = :referral)")
 
@@ -190,6 +212,52 @@ ORDER BY min(held.id)
 
 _DELIVERED: Final = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
+# A payout that was planned waits for its cycle, which wakes it.
+_RESYNC: Final = text(
+    spelled(
+        """
+WITH referrals AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'fact', r.id, (SELECT fact_id FROM referral_fact WHERE referral_id = r.id ORDER BY version DESC LIMIT 1)
+    FROM referral r
+    WHERE r.closed_at IS NULL AND r.parked IS NULL AND r.merged_into IS NULL AND r.facts_version > 0
+      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id)
+    RETURNING target
+), listed AS (
+    INSERT INTO to_judge (referral_id) SELECT target FROM referrals
+), payouts AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'payout_due', p.id::text, p.id FROM payout p
+    WHERE p.state IN :payouts_under_way AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = p.id::text)
+    RETURNING 1
+), clawbacks AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'clawback_due', b.id::text, b.id FROM clawback b
+    WHERE b.state IN :clawbacks_under_way AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = b.id::text)
+    RETURNING 1
+), cycles AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'cycle_due', c.id::text, c.id FROM payout_cycle c
+    WHERE (c.state IN :going_on OR c.state IN :waiting)
+      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = c.id::text)
+    RETURNING 1
+), reconciliations AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'reconciliation_due', r.id::text, r.id FROM reconciliation r
+    WHERE r.state IN :unfinished AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id::text)
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM referrals) + (SELECT count(*) FROM payouts) + (SELECT count(*) FROM clawbacks)
+       + (SELECT count(*) FROM cycles) + (SELECT count(*) FROM reconciliations)
+""",
+        payouts_under_way=payouts.UNDER_WAY,
+        clawbacks_under_way=clawbacks.UNDER_WAY,
+        going_on=cycles.GOES_ON,
+        waiting=cycles.WAITS,
+        unfinished=UNFINISHED,
+    )
+)
+
 _SWEEP: Final = text(
     spelled(
         """
@@ -240,9 +308,16 @@ WITH overdue AS (
       AND r.asked_at > CAST(:overdue_before AS timestamptz) - interval '7 days'  -- whoever asked has asked anew by then
       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = r.id::text)
     LIMIT :limit RETURNING 1
+), programs AS (
+    INSERT INTO outbox (kind, target, subject_id)
+    SELECT 'program_due', l.program, CAST(md5('program:' || l.program) AS uuid) FROM program_life l
+    WHERE l.due_at < CAST(:overdue_before AS timestamptz)
+      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.target = l.program)
+    LIMIT :limit RETURNING 1
 )
 SELECT (SELECT count(*) FROM woken) + (SELECT count(*) FROM payouts) + (SELECT count(*) FROM clawbacks)
        + (SELECT count(*) FROM cycles) + (SELECT count(*) FROM reconciliations)
+       + (SELECT count(*) FROM programs)
 """,
         payouts_under_way=payouts.UNDER_WAY,
         being_sent=payouts.BEING_SENT,

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled, statement
 from referral_rewards.domain.payouts.history import (
+    ADOPTED,
     ANSWERED,
     LOOKED_UP,
     POLLED,
@@ -26,6 +27,7 @@ from referral_rewards.domain.payouts.history import (
 from referral_rewards.domain.payouts.states import PayoutState
 
 __all__ = [
+    "ADOPTED",
     "ANSWERED",
     "LOOKED_UP",
     "POLLED",
@@ -92,11 +94,11 @@ WITH shut AS (
     SELECT coalesce(max(id), 0) AS id FROM payout_step
     WHERE payout_id = :id AND generation = :generation AND act = :shut_out
 )
-SELECT min(s.at) AS planned_at, min(s.at) FILTER (WHERE s.act = :sent) AS first_sent_at,
-       min(s.at) FILTER (WHERE s.act = :sent AND s.generation = :generation AND s.id > shut.id) AS key_used_at
+SELECT min(s.at) AS planned_at, min(s.at) FILTER (WHERE s.act IN :sent) AS first_sent_at,
+       min(s.at) FILTER (WHERE s.act IN :sent AND s.generation = :generation AND s.id > shut.id) AS key_used_at
 FROM payout_step s CROSS JOIN shut WHERE s.payout_id = :id
 """,
-    sent=SENT,
+    sent=(SENT, ADOPTED),
     shut_out=SHUT_OUT,
 )
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
+from uuid import UUID
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from models import ProgramVersion
 from referral_rewards.domain import calendar
 from referral_rewards.domain.cycles.grouping import cycle_program_id
 from referral_rewards.domain.errors import NotFound, RequestInvalid, TermsNotPublishable
+from referral_rewards.domain.programs.life import program_id
 from referral_rewards.domain.programs.terms import PayoutCycle, Terms, load_terms
 from referral_rewards.register import audit, outbox, typed_rows
 from referral_rewards.register.locks import Lock, lock
@@ -115,8 +117,16 @@ async def publish(connection: AsyncConnection, source: str, *, by: str, at: date
     # Needed only for terms that pay in cycles: earlier versions that do already have their schedule.
     if isinstance(terms.payouts.timing, PayoutCycle):
         await outbox.enqueue(connection, WakeupKind.SCHEDULE_DUE, terms.program, cycle_program_id(terms.program))
+    if rows and terms.limits.budget != (await version(connection, terms.program, rows[-1].version)).limits.budget:
+        await carry_out(connection, terms.program, program_id(terms.program), at)
     released = (await connection.execute(_RELEASE, {"program": terms.program})).scalar_one()
     return Published(terms.program, number, repeated=False, released=int(released))
+
+
+async def carry_out(connection: AsyncConnection, program: str, subject: UUID, at: datetime) -> None:
+    """Have the program's referrals and payouts woken, because an act on it, the ``subject``, was decided."""
+    await connection.execute(_DUE, {"program": program, "at": at})
+    await outbox.enqueue(connection, WakeupKind.PROGRAM_DUE, program, subject)
 
 
 class Version(NamedTuple):
@@ -182,6 +192,11 @@ _ZONES: Final = text(ZONES)
 _SOURCE: Final = text("""
 SELECT source FROM program_version
 WHERE program = :program AND (CAST(:version AS int) IS NULL OR version = :version) ORDER BY version DESC LIMIT 1
+""")
+
+_DUE: Final = text("""
+INSERT INTO program_life AS l (program, told, due_at) VALUES (:program, 1, :at)
+ON CONFLICT (program) DO UPDATE SET told = l.told + 1, due_at = excluded.due_at
 """)
 
 _MENTIONED: Final = text("""

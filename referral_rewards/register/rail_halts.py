@@ -1,4 +1,5 @@
-"""Halted rails: a rail that rejects our credentials is used only for a periodic probe, until it answers again."""
+"""Halted rails. One that rejects our credentials is used only for a periodic probe, until it answers again. One that
+was halted after a restore of the register is not used at all, until a person opens it again."""
 
 from datetime import datetime
 from typing import Final
@@ -48,10 +49,21 @@ async def lift(connection: AsyncConnection, rail: str) -> None:
     await connection.execute(_LIFTED, {"rail": rail})
 
 
-#: The columns of `Halt`.
-HALTS: Final = "SELECT rail, halted_at, probed_at, why FROM rail_halt"
+#: The columns of `Halt`. After a restore a rail has one halt, whatever its credentials.
+HALTS: Final = """
+SELECT * FROM (
+    SELECT rail, halted_at, halted_at AS probed_at, why, true AS restored FROM restored_rail WHERE reopened_at IS NULL
+    UNION ALL
+    SELECT rail, halted_at, probed_at, why, false FROM rail_halt h
+    WHERE NOT EXISTS (SELECT 1 FROM restored_rail r WHERE r.rail = h.rail AND r.reopened_at IS NULL)
+) AS halts"""
 HALT: Final = f"{HALTS} WHERE rail = :rail"
-_HOLD: Final = text(f"{HALT} FOR UPDATE")
+_HOLD: Final = text("""
+SELECT h.rail, h.halted_at, h.probed_at, h.why, EXISTS (
+    SELECT 1 FROM restored_rail r WHERE r.rail = h.rail AND r.reopened_at IS NULL
+) AS restored
+FROM rail_halt h WHERE h.rail = :rail FOR UPDATE OF h
+""")
 
 _PROBED: Final = text("UPDATE rail_halt SET probed_at = :at WHERE rail = :rail")
 

@@ -15,7 +15,8 @@ from referral_rewards.domain.clawbacks.proposals import to_do
 from referral_rewards.domain.clawbacks.states import CLAIMED, CaseState, ClawbackKind, ClawbackState
 from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.payouts.states import WAS_PAID, PayoutState
+from referral_rewards.domain.money import display
+from referral_rewards.domain.payouts.states import WAS_PAID, LegState, PayoutState
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.reporting import decisions, shape
 from referral_rewards.reporting.decisions import Actable
@@ -42,7 +43,10 @@ class CaseInList(Shape):
     """A case for a paid reward that a later fact made undue.
 
     ``proposed_minor`` is the amount that the rules propose to recover, null if they can't tell; ``room_minor`` the
-    amount of the reward that can still be recovered; ``to_do`` what a person must do, null if nothing.
+    amount of the reward that can still be recovered. Of the reward, ``recovered_minor`` was taken back and
+    ``written_off_minor`` given up; ``taken_minor`` is both and what is being recovered. ``to_do`` what a person must
+    do, null if nothing. ``exchange_order`` is another conversion of the offer that would qualify in place of the one
+    that was paid for, with its net amount ``exchange_minor``.
     """
 
     case: UUID
@@ -61,8 +65,13 @@ class CaseInList(Shape):
     currency: str
     paid_minor: int
     taken_minor: int
+    recovered_minor: int
+    written_off_minor: int
     proposed_minor: int | None
     room_minor: int
+    exchange_order: str | None
+    exchange_minor: int | None
+    exchange_currency: str | None
     clawbacks: tuple[ClawbackMade, ...]
 
 
@@ -72,6 +81,23 @@ class CaseShown(CaseInList, Actable):
     referral: str
     room_minor: int
     amount_minor: int
+
+
+class RewardShown(Actable):
+    """A reward of which a case can be opened. Of ``paid_minor``, ``recovered_minor`` was taken back and
+    ``written_off_minor`` given up; ``room_minor`` is what can still be taken."""
+
+    referral: str
+    room_minor: int
+    role: Side
+    payee: str
+    rail: str
+    state: LegState
+    currency: str
+    amount_minor: int
+    paid_minor: int
+    recovered_minor: int
+    written_off_minor: int
 
 
 class Owed(Shape):
@@ -133,6 +159,17 @@ async def case(connection: AsyncConnection, number: UUID, keys: KeyRing) -> Case
     return CaseShown(**{**found, **dict(to_decide)})
 
 
+async def reward(connection: AsyncConnection, leg: UUID, keys: KeyRing) -> RewardShown:
+    """Return one reward, with its current digest.
+
+    Raises:
+        NotFound: if there is no such reward.
+    """
+    to_decide = await decisions.actable(connection, SubjectKind.REWARD, leg, keys)
+    row = (await connection.execute(_REWARD, {"id": leg})).mappings().one()
+    return RewardShown(**{**row, **dict(to_decide)})
+
+
 async def owed(connection: AsyncConnection, payee: str) -> list[Owed]:
     """Return what a payee owes, by currency."""
     return [Owed.model_validate(row) for row in await connection.execute(_OWED, {"payee": payee})]
@@ -161,17 +198,30 @@ def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
         "rail": row.rail,
         "state": row.state,
         "why": row.why,
-        "to_do": to_do(CaseState(row.state), room_minor=room_minor, keys_in_review=review),
+        "to_do": to_do(CaseState(row.state), room_minor=room_minor, keys_in_review=review, exchange=_exchange(row)),
         "opened_at": row.opened_at,
         "settled_at": row.settled_at,
         "currency": row.currency,
         "amount_minor": row.amount_minor,
         "paid_minor": row.paid_minor,
         "taken_minor": row.taken_minor,
+        "recovered_minor": row.recovered_minor,
+        "written_off_minor": row.written_off_minor,
         "proposed_minor": row.proposed_minor,
         "room_minor": room_minor,
+        "exchange_order": row.exchange_order,
+        "exchange_minor": row.exchange_minor,
+        "exchange_currency": row.exchange_currency,
         "clawbacks": made,
     }
+
+
+def _exchange(row: Any) -> str | None:
+    """Return in words which conversion would qualify in place of the one that was paid for."""
+    if row.exchange_order is None:
+        return None
+    amount = "" if row.exchange_minor is None else f" ({display(row.exchange_minor, row.exchange_currency)})"
+    return f"order {row.exchange_order}{amount}"
 
 
 # Reads one page in the order of age, or all cases of one state, payee or referral.
@@ -179,8 +229,14 @@ _PAGE: Final = statement(
     """
 SELECT c.*, l.program, l.role, l.beneficiary AS payee, l.amount_minor, l.currency, l.rail, pl.payout_id,
        CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
-       CAST(coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = c.leg_id), 0) AS bigint) AS taken_minor
+       of_leg.*
 FROM clawback_case c JOIN leg l ON l.id = c.leg_id LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
+CROSS JOIN LATERAL (
+    SELECT CAST(coalesce(sum(taken_by(b)), 0) AS bigint) AS taken_minor,
+           CAST(coalesce(sum(b.recovered_minor), 0) AS bigint) AS recovered_minor,
+           CAST(coalesce(sum(b.amount_minor) FILTER (WHERE b.state = :written_off), 0) AS bigint) AS written_off_minor
+    FROM clawback b WHERE b.leg_id = c.leg_id
+) AS of_leg
 WHERE (CAST(:id AS uuid) IS NULL OR c.id = :id)
   AND (CAST(:state AS text) IS NULL OR c.state = :state)
   AND (CAST(:program AS text) IS NULL OR l.program = :program)
@@ -191,6 +247,19 @@ WHERE (CAST(:id AS uuid) IS NULL OR c.id = :id)
 ORDER BY c.opened_at DESC, c.id DESC LIMIT :limit
 """,
     was_paid=WAS_PAID,
+    written_off=ClawbackState.WRITTEN_OFF,
+)
+
+_REWARD: Final = statement(
+    """
+SELECT l.role, l.beneficiary AS payee, l.rail, l.state, l.currency, l.amount_minor,
+       CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
+       CAST(coalesce(sum(b.recovered_minor), 0) AS bigint) AS recovered_minor,
+       CAST(coalesce(sum(b.amount_minor) FILTER (WHERE b.state = :written_off), 0) AS bigint) AS written_off_minor
+FROM leg l LEFT JOIN clawback b ON b.leg_id = l.id WHERE l.id = :id GROUP BY l.id
+""",
+    was_paid=WAS_PAID,
+    written_off=ClawbackState.WRITTEN_OFF,
 )
 
 _CLAWBACKS: Final = text("""

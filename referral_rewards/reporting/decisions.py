@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
+from referral_rewards.domain.referrals.lifecycle import Side
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.signing import KeyRing
@@ -39,11 +40,22 @@ class DecisionShown(Shape):
     effects: tuple[Effect, ...]
 
 
+class ClaimDecision(DecisionShown):
+    """A decision on a claim, with what it names: the leg and the amount that it sets (zero leaves the leg out), the
+    referrer to whom it moves the claim, or the order that it links."""
+
+    leg: Side | None
+    amount_minor: int | None
+    referrer: str | None
+    order: str | None
+
+
 class ActShown(DecisionShown):
-    """A decision on money, with its amount or reference."""
+    """A decision on money or a program, with its amount or reference, and from when it holds if it says so."""
 
     amount_minor: int | None
     reference: str | None
+    at: Instant | None
 
 
 class Actable(Shape):
@@ -81,26 +93,32 @@ async def actable(connection: AsyncConnection, kind: SubjectKind, subject: UUID,
 
 
 async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) -> tuple[ActShown, ...]:
-    """Return the decisions on a payout, clawback case or cycle, oldest first."""
+    """Return the decisions on a payout, clawback case, cycle or program, oldest first."""
     genuine = {each.id for each in await decisions.on_subject(connection, subject, keys)}
     rows = (await connection.execute(_ON_SUBJECT, {"subject": subject})).all()
     found = await _effects(connection, rows)
     return tuple(
         ActShown(
             **_said(row), genuine=row.id in genuine, effects=found[row.id], amount_minor=row.amount_minor,
-            reference=row.reference,
+            reference=row.reference, at=row.at,
         )
         for row in rows
     )  # fmt: skip
 
 
-async def on_referral(connection: AsyncConnection, referral: str, keys: KeyRing) -> tuple[DecisionShown, ...]:
+async def on_referral(connection: AsyncConnection, referral: str, keys: KeyRing) -> tuple[ClaimDecision, ...]:
     """Return the decisions on a referral, oldest first."""
     made, _ = await decisions.on_referral(connection, referral, keys)
     genuine = {each.id for each in made}
     rows = (await connection.execute(_ON_REFERRAL, {"referral": referral})).all()
     found = await _effects(connection, rows)
-    return tuple(DecisionShown(**_said(row), genuine=row.id in genuine, effects=found[row.id]) for row in rows)
+    return tuple(
+        ClaimDecision(
+            **_said(row), genuine=row.id in genuine, effects=found[row.id], leg=row.leg,
+            amount_minor=row.amount_minor, referrer=row.referrer, order=row.linked,
+        )
+        for row in rows
+    )  # fmt: skip
 
 
 def _said(row: Any) -> dict[str, Any]:
@@ -127,11 +145,13 @@ async def _effects(connection: AsyncConnection, rows: Sequence[Any]) -> dict[UUI
 _DECISION: Final = "d.id, d.seq, d.kind, d.username, d.roles, d.reason, p.body->>'note' AS note, d.digest, d.decided_at"
 
 _ON_SUBJECT: Final = text(f"""
-SELECT {_DECISION}, CAST(d.details->>'amount_minor' AS bigint) AS amount_minor, d.details->>'reference' AS reference
+SELECT {_DECISION}, CAST(d.details->>'amount_minor' AS bigint) AS amount_minor, d.details->>'reference' AS reference,
+       CAST(d.details->>'holds_from' AS timestamptz) AS at
 FROM decision d LEFT JOIN personal_data p ON p.subject_id = d.id WHERE d.claim_id = :subject ORDER BY d.seq
 """)  # noqa: S608 (a constant of ours)
 
 _ON_REFERRAL: Final = text(f"""
-SELECT {_DECISION}
+SELECT {_DECISION}, d.details->>'leg' AS leg, CAST(d.details->>'amount_minor' AS bigint) AS amount_minor,
+       d.details->>'referrer' AS referrer, d.details->>'order' AS linked
 FROM decision d LEFT JOIN personal_data p ON p.subject_id = d.id WHERE d.referral_id = :referral ORDER BY d.seq
 """)  # noqa: S608 (a constant of ours)

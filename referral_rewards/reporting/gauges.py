@@ -24,13 +24,17 @@ WATCHED: Final = tuple(state for state in PayoutState if state not in (_S.SETTLE
 @dataclass(frozen=True, slots=True)
 class Gauges:
     """The gauges. ``payouts`` counts by state and rail, without final states; ``standing_still`` counts those that are
-    overdue and do not move. ``unbalanced`` counts among the newest entries of the books; the database keeps it zero."""
+    overdue and do not move. ``restored_rails`` are halted
+    after a restore of the register, and ``forgotten`` counts the payments that it forgot and nobody assigned.
+    ``unbalanced`` counts among the newest entries of the books; the database keeps it zero."""
 
     payouts: Mapping[tuple[str, str], int]
     standing_still: int
     unknown_for_long: int
     oldest_unknown_seconds: float
     halted: frozenset[str]
+    restored_rails: int
+    forgotten: int
     cycles_frozen: int
     cases_open: int
     unbalanced: int
@@ -42,6 +46,7 @@ async def gauges(connection: AsyncConnection, now: datetime) -> Gauges:
     payouts = {(row.state, row.rail): row.payouts for row in await connection.execute(_PAYOUTS, asked)}
     unknown = (await connection.execute(_UNKNOWN, {"before": now - PATIENCE})).one()
     rest = (await connection.execute(_REST)).one()
+    restored = (await connection.execute(_AFTER_RESTORE)).one()
     since = unknown.since
     return Gauges(
         payouts=payouts,
@@ -49,6 +54,8 @@ async def gauges(connection: AsyncConnection, now: datetime) -> Gauges:
         unknown_for_long=unknown.long,
         oldest_unknown_seconds=max(0.0, (now - since).total_seconds()) if since is not None else 0.0,
         halted=frozenset((await connection.execute(_HALTED)).scalars()),
+        restored_rails=restored.rails,
+        forgotten=restored.forgotten,
         cycles_frozen=rest.cycles,
         cases_open=rest.cases,
         unbalanced=rest.unbalanced,
@@ -87,6 +94,15 @@ FROM payout WHERE state = :unknown
 )
 
 _HALTED: Final = text("SELECT rail FROM rail_halt")
+
+_AFTER_RESTORE: Final = text("""
+SELECT (SELECT count(*) FROM restored_rail WHERE reopened_at IS NULL) AS rails, (
+    SELECT count(*) FROM forgotten_payment f
+    WHERE f.assigned_to IS NULL AND f.disowned_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM payout a
+        WHERE a.provider_reference = f.reference AND a.rail = f.rail AND a.settled_at IS NOT NULL)
+) AS forgotten
+""")
 
 _REST: Final = text(
     spelled(

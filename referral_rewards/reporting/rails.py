@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.statuses import spelled
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, OF_OURS
 from referral_rewards.domain.payouts.states import WAITING_FOR_ITS_RAIL
+from referral_rewards.register.rail_halts import HALTS
 from referral_rewards.reporting.shape import Instant, Shape
 
 #: A worker reports its rails every minute; a rail not reported for this long is not connected.
@@ -17,8 +18,9 @@ FRESH: Final = timedelta(minutes=10)
 
 class Rail(Shape):
     """A rail. ``connected``: a worker has reported it recently; ``mode`` is live, test or sandbox, null for a rail
-    without a provider. ``halted_at`` and ``why`` are set while it rejects our credentials; ``waiting`` counts its
-    payouts that are approved and neither paid nor in review."""
+    without a provider. ``halted_at`` and ``why`` are set while it is halted: because it rejects our credentials, or
+    after a restore of the register (``restored``). ``waiting`` counts its payouts that are approved and neither paid
+    nor in review."""
 
     rail: str
     connected: bool
@@ -26,15 +28,18 @@ class Rail(Shape):
     seen_at: Instant | None
     halted_at: Instant | None
     why: str | None
+    restored: bool
     waiting: int
 
 
 class Halt(Shape):
-    """A halted rail: since when, why, and how many payouts wait for it."""
+    """A halted rail: since when, why, and how many payouts wait for it. ``restored``: it was halted after a restore of
+    the register, and finance must open it again."""
 
     rail: str
     halted_at: Instant
     why: str
+    restored: bool
     waiting: int
 
 
@@ -69,6 +74,7 @@ def _rail(name: str, row: Any, there: bool) -> Rail:
         seen_at=row.seen_at if row else None,
         halted_at=row.halted_at if row else None,
         why=row.why if row else None,
+        restored=bool(row.restored) if row else False,
         waiting=row.waiting if row else 0,
     )
 
@@ -82,11 +88,11 @@ _WAITING: Final = spelled(
 )
 
 _KNOWN: Final = text(f"""
-SELECT rail, c.mode, c.seen_at, h.halted_at, h.why, coalesce(w.waiting, 0) AS waiting
-FROM rail_connection c FULL JOIN rail_halt h USING (rail) FULL JOIN ({_WAITING}) AS w USING (rail)
+SELECT rail, c.mode, c.seen_at, h.halted_at, h.why, h.restored, coalesce(w.waiting, 0) AS waiting
+FROM rail_connection c FULL JOIN ({HALTS}) AS h USING (rail) FULL JOIN ({_WAITING}) AS w USING (rail)
 """)  # noqa: S608 (a constant of ours)
 
 _HALTED: Final = text(f"""
-SELECT h.rail, h.halted_at, h.why, coalesce(w.waiting, 0) AS waiting
-FROM rail_halt h LEFT JOIN ({_WAITING}) AS w USING (rail) ORDER BY h.halted_at, h.rail
+SELECT h.rail, h.halted_at, h.why, h.restored, coalesce(w.waiting, 0) AS waiting
+FROM ({HALTS}) AS h LEFT JOIN ({_WAITING}) AS w USING (rail) ORDER BY h.halted_at, h.rail
 """)  # noqa: S608 (a constant of ours)

@@ -31,11 +31,22 @@ from tests.desk import Desk
 _A = MoneyAct
 _PEOPLE: Final = tuple(f"finn-{number}" for number in range(6))
 _PAYOUT: Final = payout_id("r1", "referee")
-_ROOMS: Final = {
+_PAYMENT: Final = UUID(int=77)
+_ROOMS: Final[dict[SubjectKind, tuple[str, UUID | str]]] = {
     SubjectKind.PAYOUT: ("payouts", _PAYOUT),
     SubjectKind.CLAWBACK_CASE: ("clawbacks", money.CASE),
     SubjectKind.CYCLE: ("cycles", money.CYCLE),
+    SubjectKind.RAIL: ("rails", "manual"),
+    SubjectKind.FORGOTTEN_PAYMENT: ("forgotten-payments", _PAYMENT),
 }
+_FORGOTTEN: Final = f"""
+    INSERT INTO forgotten_payment (id, rail, reference, payout_id, amount_minor, currency, state, found_at)
+    SELECT '{_PAYMENT}', rail, 'tr_1', '{UUID(int=5)}', 400, 'USD', 'paid', now() FROM payout WHERE id = '{_PAYOUT}'
+"""
+_HALTED: Final = """
+    WITH restored AS (INSERT INTO register_restore VALUES (1, now(), now(), 'ada', 'told') RETURNING number)
+    INSERT INTO restored_rail SELECT 'manual', number, now(), now(), 'restored' FROM restored
+"""
 _IN_REVIEW: Final = f"UPDATE payout SET state = 'manual_review' WHERE id = '{_PAYOUT}'"
 #: What has to be otherwise on the stage than it is for the act to be taken.
 _STANDS: Final = {
@@ -45,6 +56,9 @@ _STANDS: Final = {
     _A.RESUME_CYCLE: "UPDATE payout_cycle SET state = 'stopped', turn = 1",
     _A.SETTLE_CLAWBACK: "UPDATE clawback SET state = 'manual_review'",
     _A.REFUSE_CLAWBACK: "UPDATE clawback SET state = 'manual_review'",
+    _A.REOPEN_RAIL: _HALTED,
+    _A.ASSIGN_PAYMENT: _FORGOTTEN,
+    _A.DISOWN_PAYMENT: _FORGOTTEN,
 }
 #: What was decided before.
 _FIRST: Final = {
@@ -63,7 +77,9 @@ class AtOnce:
 
     @property
     def subject(self) -> UUID:
-        return _ROOMS[SUBJECT_OF[self.act]][1]
+        subject = _ROOMS[SUBJECT_OF[self.act]][1]
+        assert isinstance(subject, UUID)
+        return subject
 
     @property
     def path(self) -> str:
@@ -91,7 +107,7 @@ class AtOnce:
             asked["amount_minor"] = 400
         if act in NEEDS_REFERENCE:
             # Two references of one payment: only one of them can be right.
-            asked["reference"] = f"seen-by-{user}"
+            asked["reference"] = str(_PAYOUT) if act is _A.ASSIGN_PAYMENT else f"seen-by-{user}"
         return await self.desk.api.post(f"{self.path}/decisions", json=asked, headers=self.desk.bearer(user))
 
     async def effects(self) -> int:

@@ -23,7 +23,7 @@ async def test_a_rail_is_connected_while_a_worker_says_so(desk: Desk) -> None:
         assert "stripe_transfer" in await connected(connection, now + FRESH - timedelta(microseconds=1))
         assert "stripe_transfer" not in await connected(connection, now + FRESH)
         assert "tremendous" not in await connected(connection, now)
-    assert "stripe_transfer" in (await readiness(desk.database, "acme-friends", {})).rails
+    assert "stripe_transfer" in (await readiness(desk.database, "acme-friends", {}, desk.parts.keys)).rails
 
 
 async def test_a_halted_rail_says_since_when_and_why_and_how_many_wait(desk: Desk) -> None:

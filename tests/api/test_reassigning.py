@@ -1,12 +1,16 @@
 """Attribution that changes after the conversion: it flags, and only people with the authority move the beneficiary."""
 
+import json
 from typing import Any
 
 import pytest
+from httpx import Response
 from sqlalchemy import text
 
 from referral_rewards.domain.programs.terms import Role
 from tests.desk import Desk, days_ago, event, marks
+
+NOBODY = "00000000-0000-0000-0000-000000000001"
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +35,17 @@ async def _claim(desk: Desk) -> dict[str, Any]:
     return claim
 
 
-async def _moved_by_both(desk: Desk) -> str:
+async def _reassign(desk: Desk, who: str = "paula", to: str = "mia") -> Response:
+    return await desk.decide("r1", "reassign", who, referrer=to)
+
+
+async def _decide(desk: Desk, kind: str, who: str) -> Response:
+    return await (_reassign(desk, who) if kind == "reassign" else desk.decide("r1", kind, who))
+
+
+async def _moved_by_both(desk: Desk, to: str = "mia") -> str:
     for who in ("paula", "oscar"):
-        assert (await desk.decide("r1", "reassign", who)).status_code == 201
+        assert (await _reassign(desk, who, to)).status_code == 201
     return await desk.judge("r1")
 
 
@@ -54,10 +66,10 @@ async def test_operations_and_the_program_owner_together_move_it(desk: Desk) -> 
     await desk.referral("r1")
     await _asked_to_move(desk)
     before = (await _claim(desk))["digest"]
-    assert (await desk.decide("r1", "reassign", "paula")).status_code == 201
+    assert (await _reassign(desk, "paula")).status_code == 201
     assert await desk.judge("r1") == "awaiting_approval"
     assert await _beneficiaries(desk) == ["dexter", "c-r1"]
-    assert (await desk.decide("r1", "reassign", "oscar")).status_code == 201
+    assert (await _reassign(desk, "oscar")).status_code == 201
     assert await desk.judge("r1") == "awaiting_approval"
     assert await _beneficiaries(desk) == ["mia", "c-r1"]
     assert (await _claim(desk))["digest"] != before
@@ -103,7 +115,7 @@ async def test_an_approval_of_what_is_being_moved_pays_nobody(desk: Desk) -> Non
     await desk.referral("r1")
     await _asked_to_move(desk)
     for who, kind in (("paula", "reassign"), ("paula", "approve"), ("oscar", "reassign")):
-        assert (await desk.decide("r1", kind, who)).status_code == 201
+        assert (await _decide(desk, kind, who)).status_code == 201
     assert await desk.judge("r1") == "awaiting_approval"
     assert await _beneficiaries(desk) == ["mia", "c-r1"]
     assert await _rows(desk, "SELECT id FROM leg") == []
@@ -115,15 +127,15 @@ async def test_what_was_moved_a_moment_ago_is_neither_approved_nor_moved_again(d
     await desk.referral("r1")
     await _asked_to_move(desk)
     for who in ("paula", "oscar"):
-        assert (await desk.decide("r1", "reassign", who)).status_code == 201
-    refused = await desk.decide("r1", kind, "pat")
+        assert (await _reassign(desk, who)).status_code == 201
+    refused = await _decide(desk, kind, "pat")
     assert (refused.status_code, refused.json()["rule"]) == (409, "already_moved")
     assert "already moved by paula and oscar" in refused.json()["detail"]
 
 
 async def test_nobody_moves_what_nobody_asked_to_move(desk: Desk) -> None:
     await desk.referral("r1")
-    refused = await desk.decide("r1", "reassign")
+    refused = await _reassign(desk)
     assert (refused.status_code, refused.json()["rule"]) == (409, "no_other_referrer")
     assert "reassign" not in (await desk.get("/v1/claims/r1")).json()["takes"]
 
@@ -133,7 +145,7 @@ async def test_it_can_be_moved_back_by_a_further_decision(desk: Desk) -> None:
     await _asked_to_move(desk)
     await _moved_by_both(desk)
     await _asked_to_move(desk, "dexter", number=2)
-    await _moved_by_both(desk)
+    await _moved_by_both(desk, "dexter")
     assert await _beneficiaries(desk) == ["dexter", "c-r1"]
 
 
@@ -141,17 +153,29 @@ async def test_nobody_moves_a_reward_to_themselves(desk: Desk) -> None:
     await desk.add_user("mona", Role.OPERATIONS, marks=marks(email="Mia@example.com"))
     await desk.referral("r1")
     await _asked_to_move(desk)
-    refused = await desk.decide("r1", "reassign", "mona")
+    refused = await _reassign(desk, "mona")
     assert (refused.status_code, refused.json()["rule"]) == (409, "own_claim")
 
 
-@pytest.mark.parametrize("by", ["NULL", "'00000000-0000-0000-0000-000000000001'"], ids=["nobody", "no decision"])
-async def test_a_row_that_says_it_was_moved_is_not_believed(desk: Desk, by: str) -> None:
+def _acts(referrer: str) -> str:
+    """What a row says of a reassignment that nobody signed."""
+    said = {
+        "id": NOBODY,
+        "referrer": referrer,
+        "users": ["paula", "oscar"],
+        "reason": "other",
+        "at": "2026-01-01T00:00Z",
+    }
+    return json.dumps({"reassigned": said, "links": []})
+
+
+@pytest.mark.parametrize("acts", [None, _acts("mia")], ids=["nobody", "no decision"])
+async def test_a_row_that_says_it_was_moved_is_not_believed(desk: Desk, acts: str | None) -> None:
     await desk.referral("r1")
     await _asked_to_move(desk)
     async with desk.database.transaction() as connection:
-        await connection.execute(text(f"UPDATE referral SET moved_to = 'mia', moved_by = {by}"))
-        await connection.execute(text("UPDATE referral SET claim_version = -1"))
+        forged = text("UPDATE referral SET moved_to = 'mia', acts = CAST(:acts AS jsonb), claim_version = -1")
+        await connection.execute(forged, {"acts": acts})
     await desk.judge("r1")
     assert await _beneficiaries(desk) == ["dexter", "c-r1"]
 
@@ -161,9 +185,10 @@ async def test_a_decision_that_moved_it_once_moves_it_to_nobody_else(desk: Desk)
     await _asked_to_move(desk)
     await _moved_by_both(desk)
     async with desk.database.transaction() as connection:
-        await connection.execute(text("UPDATE referral SET moved_to = 'mallory', claim_version = -1"))
+        forged = text("UPDATE referral SET moved_to = 'mallory', acts = CAST(:acts AS jsonb), claim_version = -1")
+        await connection.execute(forged, {"acts": _acts("mallory")})
     await desk.judge("r1")
-    assert await _beneficiaries(desk) == ["dexter", "c-r1"]
+    assert await _beneficiaries(desk) == ["mia", "c-r1"]
 
 
 async def test_asked_after_payment_it_opens_a_case_for_the_referrers_leg_alone(desk: Desk) -> None:

@@ -86,5 +86,33 @@ async def test_a_dispute_between_the_approval_and_the_payment_takes_the_approval
     assert await desk.judge("r1") == "approved"
     assert await told(desk, "dispute_opened", 9) == "awaiting_approval"
     assert {each["state"] for each in (await desk.get("/v1/payouts?referral=r1")).json()["payouts"]} <= {"cancelled"}
-    assert await told(desk, "dispute_closed", 8, outcome="lost") == "awaiting_approval"
-    assert await told(desk, "reversed", 7, kind="chargeback_lost") == "denied"
+    assert await told(desk, "dispute_closed", 8, outcome="LOST") == "denied"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "stands", "legs_left"),
+    [
+        ("won", "awaiting_approval", {"referrer": 2500, "referee": 800}),
+        ("Inquiry_Closed", "awaiting_approval", {"referrer": 2500, "referee": 800}),
+        ("lost", "awaiting_approval", {"referrer": 2500, "referee": 600}),
+        ("refunded", "awaiting_approval", {"referrer": 2500, "referee": 600}),
+        ("PREVENTED", "awaiting_approval", {"referrer": 2500, "referee": 600}),
+    ],
+)
+async def test_a_dispute_that_ends_takes_its_amount_or_nothing(
+    desk: Desk, outcome: str, stands: str, legs_left: dict[str, int]
+) -> None:
+    await desk.referral("r1")
+    await told(desk, "dispute_opened", 9, amount="20.00")
+    assert await told(desk, "dispute_closed", 8, outcome=outcome) == stands
+    assert await legs(desk) == legs_left
+
+
+async def test_an_unknown_outcome_is_refused_with_the_list_and_the_dispute_stays_open(desk: Desk) -> None:
+    await desk.referral("r1")
+    await told(desk, "dispute_opened", 9)
+    data = {"order": "o-r1", "outcome": "warning_closed"}
+    answer = await desk.tell([event("closed", "conversion.dispute_closed", days_ago(8), data)])
+    assert answer.status_code in (400, 422), answer.text
+    assert all(word in answer.text for word in ("won", "inquiry_closed", "lost", "refunded", "prevented"))
+    assert (await desk.decide("r1", "approve")).json()["rule"] == "dispute_open"

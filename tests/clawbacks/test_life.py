@@ -4,10 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 from temporalio.testing import WorkflowEnvironment
 
+from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.decisions.money_acts import MoneyAct
+from referral_rewards.reporting import clawbacks as reporting
 from referral_rewards.reporting.books import checking
+from referral_rewards.reporting.referrals.everything import showing
+from referral_rewards.reporting.referrals.own_status import own_status
 from tests.clawbacks.taking import act, cases, clawbacks, rewarded, takes, told
 from tests.installation import Installation
 from tests.workflows.scenes import books, quiet, scene, sql
@@ -65,9 +70,43 @@ async def test_after_the_watch_a_case_is_decided_too_and_of_what_is_given_up_nob
     await act(life, A.WRITE_OFF_CLAWBACK, found["referrer"][0].id, 2500)
     await act(life, A.REVERSE_CLAWBACK, found["referee"][0].id, 800)
     await done(life)
-    assert (await life.row("r1")).status == "clawed_back"
+    # What was written off still stands: the referral is not taken back, and its order is not free.
+    assert (await life.row("r1")).status == "rewarded"
     assert await life.money() == {"credit:dexter": -2500, "loss:acme-friends": 2500}
     assert await sql(life, "SELECT recipient FROM notice WHERE template = 'clawed_back'") == [("c-r1",)]
+
+
+async def test_what_was_taken_is_one_number_and_what_was_written_off_still_stands(life: Installation) -> None:
+    await told(life, "conversion.reversed", kind="refund")
+    found = await cases(life)
+    await act(life, A.REVERSE_CLAWBACK, found["referrer"][0].id, 1000)
+    await done(life)
+    await act(life, A.WRITE_OFF_CLAWBACK, found["referrer"][0].id, 1500)
+    await act(life, A.REVERSE_CLAWBACK, found["referee"][0].id, 800)
+    await done(life)
+    assert await life.money() == {"loss:acme-friends": 1500, "credit:dexter": -1500}
+    async with life.database.transaction() as connection:
+        shown = await showing(connection, "r1", life.keys)
+        case = await reporting.case(connection, found["referrer"][0].id, life.keys)
+    own = own_status(shown, Side.REFERRER)
+    assert [each.state for each in own.rewards] == ["paid; 10.00 USD taken back, 15.00 USD remain yours"]
+    assert own.why.endswith("10.00 USD of it was taken back.")
+    assert (case.recovered_minor, case.written_off_minor, case.room_minor) == (1000, 1500, 0)
+    letters = await sql(life, "SELECT recipient FROM notice WHERE template = 'clawed_back' ORDER BY 1")
+    assert letters == [("c-r1",), ("dexter",)]
+    # Caps and budget still count it, and the order has no second reward of the referrer's.
+    assert (await life.row("r1")).status == "rewarded"
+    assert await sql(life, "SELECT state FROM leg ORDER BY role") == [("clawed_back",), ("paid",)]
+    assert await sql(life, "SELECT rewards, amount_minor FROM held_total ORDER BY referrer") == [(1, 2500), (1, 2500)]
+    again = """
+        INSERT INTO leg SELECT (jsonb_populate_record(
+            l, jsonb_build_object('id', gen_random_uuid(), 'referral_id', 'r9', 'state', 'reserved')
+        )).* FROM leg l WHERE l.role = :role
+    """
+    await sql(life, again, role="referee")
+    with pytest.raises(IntegrityError, match="uq_leg_live"):
+        await sql(life, again, role="referrer")
+    await sql(life, "DELETE FROM leg WHERE referral_id = 'r9'")
 
 
 async def test_parts_of_a_refund_are_proposed_once_each_and_flat_amounts_stay(life: Installation) -> None:
@@ -107,16 +146,24 @@ async def test_a_dispute_freezes_a_case_and_a_won_one_dismisses_it(life: Install
     assert await life.money() == books("r1")
 
 
-async def test_a_lost_dispute_thaws_its_case_by_its_reversal_and_opens_no_second_one(life: Installation) -> None:
+async def test_an_inquiry_that_came_to_nothing_dismisses_its_case_too(life: Installation) -> None:
+    await told(life, "conversion.dispute_opened", dispute="d1")
+    await told(life, "conversion.dispute_closed", dispute="d1", outcome="inquiry_closed")
+    found = await cases(life)
+    assert {(case.state, case.proposed_minor) for its in found.values() for case in its} == {("dismissed", None)}
+    assert await sql(life, "SELECT 1 FROM queue_entry") == []
+
+
+async def test_a_lost_dispute_opens_its_case_and_its_reversal_no_second_one(life: Installation) -> None:
     await told(life, "conversion.dispute_opened")
     await told(life, "conversion.dispute_closed", outcome="lost")
-    assert [case.state for case in (await cases(life))["referrer"]] == ["frozen"]
+    opened = {"referrer": [("open", 2500)], "referee": [("open", 800)]}
+    found = await cases(life)
+    assert {role: [(c.state, c.proposed_minor) for c in its] for role, its in found.items()} == opened
+    assert (await takes(life, found["referrer"][0].id))[0] == {"reverse", "offset", "write_off", "dismiss"}
     await told(life, "conversion.reversed", kind="chargeback_lost")
     found = await cases(life)
-    assert {role: [(c.state, c.proposed_minor) for c in its] for role, its in found.items()} == {
-        "referrer": [("open", 2500)],
-        "referee": [("open", 800)],
-    }
+    assert {role: [(c.state, c.proposed_minor) for c in its] for role, its in found.items()} == opened
 
 
 async def test_what_is_owed_is_kept_from_the_next_payouts_until_it_is_whole(life: Installation) -> None:

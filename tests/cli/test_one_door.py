@@ -33,10 +33,11 @@ VALUES: Final = {
     "FILE": "facts.jsonl",
     "FILE.yaml": "program.yaml",
     "PROGRAM": "acme-friends",
-    **dict.fromkeys(("PAYOUT", "CASE", "CYCLE", "ID"), UUID),
+    **dict.fromkeys(("PAYOUT", "CASE", "CYCLE", "PAYMENT", "ID"), UUID),
     "[EMAIL]": "x@example.com",
     "AMOUNT": "1.00",
     "DATE": "2026-01-01",
+    "TIME": "2026-01-01T00:00Z",
 }
 
 
@@ -70,7 +71,8 @@ def words_of(name: str, command: Any) -> list[str]:
 
 #: What else a command needs to be told that its signature does not say.
 _ALSO: Final = {
-    **dict.fromkeys(("approve", "deny", "hold", "release", "request-evidence", "reassign", "reopen"), ("referrals",)),
+    **dict.fromkeys(("approve", "deny", "hold", "release", "request-evidence", "reopen"), ("referrals",)),
+    "adjust": ("amount",),
     "user add": ("scopes",),
     "user marks": ("customer",),
     "user contact": ("email",),

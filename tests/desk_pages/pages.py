@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from referral_rewards.domain.payouts.states import payout_id
+from referral_rewards.domain.restores.reopening import rail_id
 from tests import money
 from tests.desk import Desk, life_of
 
@@ -24,6 +25,8 @@ PAGES: Final[Mapping[str, str]] = {
     f"/payouts/{payout_id('approved', 'referrer')}": "oscar",
     "/clawbacks": "fiona",
     f"/clawbacks/{money.CASE}": "fiona",
+    "/rails": "fiona",
+    f"/rails/{rail_id('manual')}": "oscar",
     "/cycles": "fiona",
     f"/cycles/{money.CYCLE}": "fiona",
     "/programs": "oscar",

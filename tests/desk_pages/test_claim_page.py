@@ -78,7 +78,8 @@ async def test_going_back_keeps_what_was_typed(desk: Desk) -> None:
         ("dora", {}, 409, "You benefit from this claim and can't decide on it."),
         ("paula", {"kind": "release", "reason": "cleared"}, 409, "It is not on hold."),
         ("paula", {"kind": "reopen", "reason": "late_fact"}, 409, "Nothing was recorded"),
-        ("paula", {"kind": "reassign", "reason": "support_case"}, 409, "Nothing was recorded"),
+        ("paula", {"kind": "reassign", "reason": "support_case"}, 422, "Name the referrer by the id"),
+        ("paula", {"kind": "reassign", "reason": "support_case", "referrer": "mia"}, 409, "Nothing was recorded"),
         ("paula", {"digest": "0" * 64}, 409, "The claim changed while you were looking at it."),
         ("paula", {"digest": ""}, 409, "The claim changed while you were looking at it."),
         ("paula", {"digest": "'; --\x00"}, 409, "The claim changed while you were looking at it."),
@@ -246,7 +247,7 @@ async def test_nobody_who_is_not_signed_in_sees_or_decides_anything(desk: Desk) 
 
 async def test_kinds_that_a_person_may_not_record_are_shown_with_the_reason(desk: Desk) -> None:
     await desk.referral("r1")
-    async with desk.browser("fiona") as browser:
+    async with desk.browser("ada") as browser:
         shown = await browser.get("/claims/r1")
     assert 'name="step"' not in shown.text
     assert text_of(shown).count("you need the role program owner") >= 4

@@ -1,5 +1,6 @@
 """The program pages: versions, what they say, and what a newer one changed."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -70,3 +71,37 @@ async def test_what_is_not_there_is_told_on_a_page(desk: Desk, path: str, status
 async def test_without_a_role_nothing_is_shown(desk: Desk) -> None:
     async with desk.browser("site") as browser:
         assert (await browser.get("/programs")).status_code == 403
+
+
+async def test_a_program_is_paused_on_its_page_in_two_steps_and_says_so(desk: Desk) -> None:
+    async with desk.browser("paula") as paula:
+        shown = await paula.get("/programs/acme-friends")
+        assert "Pause the program" in shown.text
+        digest = re.search(r'name="digest" value="([0-9a-f]{64})"', shown.text)
+        assert digest is not None
+        fields = {"kind": "pause_program", "reason": "fraud", "note": "A code leaked.", "digest": digest[1]}
+        review = await paula.send("/programs/acme-friends", **fields, step="review")
+        assert (review.status_code, "Nothing is approved" in review.text) == (200, True)
+        done = await paula.send("/programs/acme-friends", **fields, step="record")
+        assert (done.status_code, done.headers["location"]) == (303, "/programs/acme-friends?recorded=1")
+        again = await paula.get("/programs/acme-friends")
+        assert "A code leaked." in again.text
+        assert "Paused" in again.text
+        assert "paused" in (await paula.get("/programs")).text
+    async with desk.browser("oscar") as oscar:
+        shown = await oscar.get("/programs/acme-friends")
+        assert "There is nothing for you to decide here now." in shown.text
+
+
+async def test_a_time_on_the_page_is_one_of_the_programs_clocks(desk: Desk) -> None:
+    async with desk.browser("paula") as paula:
+        shown = await paula.get("/programs/acme-friends")
+        digest = re.search(r'name="digest" value="([0-9a-f]{64})"', shown.text)
+        assert digest is not None
+        fields = {"kind": "end_program", "reason": "campaign_over", "note": "Over.", "digest": digest[1]}
+        for written, status in (("2020-01-01T00:00", 422), ("soon", 422)):
+            answer = await paula.send("/programs/acme-friends", **fields, at=written, step="review")
+            assert answer.status_code == status, answer.text
+        year = datetime.now(UTC).year + 1
+        review = await paula.send("/programs/acme-friends", **fields, at=f"{year}-07-01T18:00", step="review")
+        assert f"{year}-07-01T22:00:00Z" in review.text

@@ -7,14 +7,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+from referral_rewards.domain.claims.adjustments import Adjustment
+from referral_rewards.domain.claims.claim import assemble
 from referral_rewards.domain.claims.dossier import Behaviour, Dossier, Pace, Refunds, Similarity, TaxPosition
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer
+from referral_rewards.domain.referrals.lifecycle import Side
 from referral_rewards.domain.referrals.origin import origin
 from referral_rewards.domain.referrals.periods import course
+from referral_rewards.domain.referrals.signed_acts import NO_ACTS, LinkedOrder, Reassignment, SignedActs
 from tests.domain import build
 from tests.domain.build import at, bought, claimed, enrolled, sent
 
@@ -96,7 +101,7 @@ def dossier(*more: Fact, without: Iterable[Fact] = (), now: datetime = NOW, unde
         version=1,
         terms=under,
         origin=begun,
-        course=course(facts, under, now, origin=begun),
+        course=course(facts, under, now, origin=begun, linked=changes.get("acts", NO_ACTS).orders),
         facts=facts,
         now=now,
         referrer_marks=frozenset().union(*(f.marks for f in facts if f.type is FactType.REFERRER_ENROLLED)),
@@ -107,6 +112,27 @@ def dossier(*more: Fact, without: Iterable[Fact] = (), now: datetime = NOW, unde
         revalidation=CONFIRMED,
     )
     return replace(calm, **changes)
+
+
+def adjustment(role: str, amount_minor: int, by: str = "ann", number: int = 1, on: Dossier | None = None) -> Adjustment:
+    """A leg set to this amount, on the claim of the dossier above or of another."""
+    calculated = assemble(on or dossier()).core_digest
+    return Adjustment(
+        decision=UUID(int=number), role=Side(role), amount_minor=amount_minor, by=by, reason="goodwill",
+        calculated=calculated,
+    )  # fmt: skip
+
+
+def linked(*more: Fact, order: str = "o9", **changes: Any) -> Dossier:
+    """The dossier above, but a colleague of Brie's bought, and two people linked the order."""
+    theirs = bought("2026-07-10", order=order, customer={"customer": "c-colleague"})
+    link = LinkedOrder(UUID(int=9), order, ("oscar", "paula"), "colleague_bought", NOW)
+    return dossier(theirs, *more, without=[BOUGHT], **{"acts": SignedActs(links=(link,)), **changes})
+
+
+def reassigned(to: str, when: str = "2026-07-30") -> SignedActs:
+    """The acts of two people who named this referrer."""
+    return SignedActs(Reassignment(UUID(int=8), to, ("oscar", "paula"), "other", at(when)))
 
 
 def told(type_: str, time: str, /, **data: Any) -> Fact:

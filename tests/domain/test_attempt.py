@@ -185,6 +185,19 @@ def test_what_was_sent_is_looked_up_and_never_paid_for_another_reason(
 
 
 @pytest.mark.parametrize(
+    ("payout", "change"),
+    [
+        ({}, Waits("acme-friends is paused")),
+        ({"state": _P.SENDING, "first_sent_at": _BEFORE}, Waits("acme-friends is paused")),
+        ({"state": _P.UNKNOWN, **_SENT}, Sends((), may_resend=True, looks_first=True, probes=False)),
+        ({"state": _P.ACCEPTED, "provider_reference": "po_1", **_SENT}, Polls(probes=False)),
+    ],
+)
+def test_a_pause_holds_back_what_no_rail_has_seen_and_nothing_else(payout: dict[str, Any], change: Change) -> None:
+    assert decide(_dossier(payout, paused="acme-friends is paused")) == change
+
+
+@pytest.mark.parametrize(
     ("payout", "cycle", "change"),
     [
         ({}, CycleStanding(exists=False), GoesBack("there is no such cycle")),

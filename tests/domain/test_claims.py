@@ -17,7 +17,20 @@ from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.inquiries import Answer, SourceAnswer
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from tests.domain.build import at, bought, claimed, enrolled, fact, rated, requested, reversed_, sent
-from tests.domain.dossiers import BOUGHT, BRIE, CLAIMED, CONFIRMED, ENROLLED, FACTS, SENT, dossier, terms, told
+from tests.domain.dossiers import (
+    BOUGHT,
+    BRIE,
+    CLAIMED,
+    CONFIRMED,
+    ENROLLED,
+    FACTS,
+    SENT,
+    adjustment,
+    dossier,
+    linked,
+    terms,
+    told,
+)
 
 MIA = Rival("r2", "mia", "acme-friends", "o1", ReferralStatus.CLAIMED, True, same_referee=True, core_digest="c2")
 TWIN = replace(MIA, referrer="dexter")
@@ -25,6 +38,8 @@ SUSPENDED = told("referrer.suspended", "2026-07-20", referrer="dexter", program=
 GOLD = {"partner": "gold-7", "percent": "15", "valid_from": "2026-01-01", "valid_until": "2027-01-01"}
 PARTNERED = told("referrer.enrolled", "2026-01-05", referrer="dexter", program="acme-friends", partner="gold-7",
                  customer="c-dexter")  # fmt: skip
+#: Nobody knows whose code it was.
+NAMELESS = dossier(origin=replace(dossier().origin, referrer=None), referrer_marks=frozenset())
 BUDGET = terms(limits={"budget": "100.00"})
 
 
@@ -77,6 +92,11 @@ def test_claim_without_a_flaw_recommends_approval() -> None:
         (dossier(reversed_("2026-07-12", amount="20.00")), ["partial_refund"], "review"),
         (dossier(requested("2026-07-15")), ["manual_request"], "review"),
         (dossier(late_facts=True), ["late_fact"], "review"),
+        (NAMELESS, ["unknown_referrer"], "review"),
+        (linked(), ["linked_by_hand"], "review"),
+        (linked(matched_elsewhere=("r9",)), ["disputed_attribution", "linked_by_hand"], "review"),
+        (linked(matched_elsewhere=None), ["check_could_not_run", "linked_by_hand"], "review"),
+        (dossier(adjustments=(adjustment("referee", 700),)), ["adjusted"], "review"),
         (dossier(rivals=(TWIN, MIA)), ["duplicate_claim", "disputed_attribution"], "deny"),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) else None,

@@ -1,6 +1,5 @@
 """What is proposed to be taken back of a paid reward, one row for each way in which its ground can fall away."""
 
-from itertools import permutations
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ from referral_rewards.domain.claims.rewards import Side, reckon
 from referral_rewards.domain.clawbacks.proposals import due_back, earned, proposal
 from referral_rewards.domain.clawbacks.states import TRANSITIONS, ClawbackState
 from referral_rewards.domain.facts.events import Fact
-from referral_rewards.domain.referrals.disputes import disputes
 from tests.domain.dossiers import dossier, terms, told
 
 
@@ -94,36 +92,6 @@ def test_nothing_is_proposed_twice_nor_more_than_is_left(
 def test_only_what_its_rail_can_write_is_proposed(due: int, paid: int, taken: int, proposed: int) -> None:
     told_so = proposal(due, paid_minor=paid, taken_minor=taken, covered_minor=0, step_minor=100)
     assert told_so == proposed
-
-
-OPENED, AGAIN = (told("conversion.dispute_opened", time, order="o1") for time in ("2026-07-20", "2026-07-25"))
-WON = told("conversion.dispute_closed", "2026-07-22", order="o1", outcome="won")
-LOST = told("conversion.dispute_closed", "2026-07-27", order="o1", outcome="lost")
-TAKEN = refund(kind="chargeback_lost", time="2026-07-28")
-
-
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [
-        ((), []),
-        ((OPENED,), ["open"]),
-        ((OPENED, WON), ["won"]),
-        ((OPENED, LOST), ["lost"]),
-        ((OPENED, TAKEN), ["reversed"]),
-        ((OPENED, LOST, TAKEN), ["reversed"]),
-        ((OPENED, WON, TAKEN), ["won"]),
-        ((OPENED, WON, AGAIN), ["won", "open"]),
-        ((OPENED, WON, AGAIN, LOST, TAKEN), ["won", "reversed"]),
-        ((OPENED, refund("5.00")), ["open"]),
-        ((TAKEN,), []),
-        ((told("conversion.dispute_opened", "2026-07-20", order="o2"),), []),
-    ],
-)
-def test_disputes_end_as_their_facts_say_in_whatever_order_those_arrive(
-    said: tuple[Fact, ...], expected: list[str]
-) -> None:
-    for arrived in permutations(said):
-        assert [each.state for each in disputes(arrived, "o1")] == expected
 
 
 def test_no_reversal_goes_back_to_before_it_was_sent_and_every_state_has_its_ways() -> None:

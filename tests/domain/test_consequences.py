@@ -54,7 +54,7 @@ def test_what_an_approval_lacks_is_named(required: Requirement, signoffs: list[S
     [
         (K.APPROVE, {}, f"{PAID} will be reserved and paid at once."),
         (K.APPROVE, {"at_once": False}, "paid with the program's next payout cycle"),
-        (K.APPROVE, {"legs": ()}, "nothing is paid: the terms give no amount"),
+        (K.APPROVE, {"legs": ()}, "Nothing can be paid: the claim has no reward."),
         (
             K.APPROVE,
             {"required": needs(OWNER, people=2)},

@@ -54,7 +54,7 @@ def test_every_closing_is_told_to_those_who_took_part(status: ReferralStatus) ->
             [(letter, side) for letter in (_T.REWARDED, _T.SATISFACTION_SURVEY) for side in BOTH],
         ),
         (_S.REWARDED, {"rewarded": [REFERRER]}, [(_T.REWARDED, REFERRER), (_T.SATISFACTION_SURVEY, REFERRER)]),
-        (_S.CLAWED_BACK, {"rewarded": [REFEREE]}, [(_T.CLAWED_BACK, REFEREE)]),
+        (_S.CLAWED_BACK, {"rewarded": [REFEREE]}, []),  # each recovery is told by itself
         (_S.APPROVED, {"at_once": False}, [(_T.APPROVED, REFERRER), (_T.APPROVED, REFEREE)]),
         (_S.APPROVED, {"at_once": True}, []),
     ],
@@ -68,6 +68,7 @@ def test_other_changes_of_status_are_nobodys_news() -> None:
     assert silent == {
         *(_S.INVITED, _S.CLAIMED, _S.IN_RETURN_PERIOD, _S.IN_REVIEW),
         *(_S.AWAITING_APPROVAL, _S.ON_HOLD, _S.APPROVED, _S.PAYING),
+        _S.CLAWED_BACK,
     }
 
 

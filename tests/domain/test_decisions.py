@@ -8,21 +8,35 @@ from uuid import UUID
 
 import pytest
 
-from referral_rewards.domain.claims.approval import Approver, DecisionKind, Requirement
+from referral_rewards.domain.claims.approval import REASON_CODES, Approver, DecisionKind, Requirement
 from referral_rewards.domain.claims.claim import Raised, RewardClaim, assemble
 from referral_rewards.domain.claims.findings import Flag
-from referral_rewards.domain.decisions.claim_subject import NO_CLAIM, Basis, ClaimSubject
+from referral_rewards.domain.decisions.basis import Basis
+from referral_rewards.domain.decisions.claim_subject import NO_CLAIM, ClaimSubject, check_asked
 from referral_rewards.domain.decisions.decision import Asked, Decision, Kind, Made, NewDecision, subject_kind
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind
+from referral_rewards.domain.decisions.moving import Candidate, OrderFound
 from referral_rewards.domain.decisions.subject import Repeated, Subject, decide
-from referral_rewards.domain.errors import ActRefused, DecisionRefused, NotAllowed, RequestInvalid, StaleDigest
+from referral_rewards.domain.errors import (
+    ActRefused,
+    BadInput,
+    DecisionRefused,
+    NotAllowed,
+    RequestInvalid,
+    StaleDigest,
+)
 from referral_rewards.domain.people.authority import Role
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from tests.domain.dossiers import dossier
+from tests.domain.dossiers import dossier, terms
 
 _K, _A, _S = DecisionKind, MoneyAct, ReferralStatus
 NOW: Final = datetime(2026, 8, 1, 12, tzinfo=UTC)
 CLAIM: Final = assemble(dossier())
+#: Claims of programs and people of which something is missing.
+ONE_SIDED: Final = dossier(under=terms(rewards={"referrer": {"kind": "credit", "amount": "25.00"}, "referee": None}))
+UNKNOWN: Final = dossier(origin=replace(dossier().origin, referrer=None))
+_NOBODY_S = CLAIM.legs[1].model_copy(update={"beneficiary": None})
+NOBODY_S: Final = CLAIM.model_copy(update={"legs": (CLAIM.legs[0], _NOBODY_S)})
 _CLAIM_ID, _PAYOUT = UUID(int=1), UUID(int=2)
 OWNER: Final = frozenset({Role.PROGRAM_OWNER})
 PAULA: Final = Approver("paula", OWNER, frozenset({"customer:c-paula"}))
@@ -84,10 +98,27 @@ def test_a_closing_without_a_claim_is_reopened_under_the_id_of_no_claim() -> Non
     assert (answer.claim_id, answer.digest) == (NO_CLAIM, "closing")
 
 
+OLGA: Final = frozenset({"customer:c-olga"})
+
+
+def by_two(kind: Kind, **details: Any) -> tuple[Made, Made]:
+    """Decisions of two people who together have every role."""
+    olga, oscar = (
+        made(kind, user, seq=seq, roles=_EVERY_ROLE, details=details) for seq, user in enumerate(("olga", "oscar"), 1)
+    )
+    return olga, oscar
+
+
+def disputed(*history: Made) -> ClaimSubject:
+    """A claim of which another referrer's claim is a rival."""
+    return of(on_claim(*history, claim=flagged(Flag.DISPUTED_ATTRIBUTION)), referrer="dexter")
+
+
 _REFUSED_CLAIMS: Final[tuple[tuple[str, ClaimSubject, Kind, dict[str, Any], Approver, str], ...]] = (
     ("somebody decided since", on_claim(made(_K.HOLD, seq=7)), _K.DENY, {"seen": 6}, PAULA, "decided_meanwhile"),
     ("open", on_claim(), _K.REOPEN, {}, PAULA, "not_closed"),
-    ("closed as paid", closed(status=_S.REWARDED), _K.REOPEN, {}, PAULA, "not_closed"),
+    ("paid and watched", on_claim(status=_S.REWARDED), _K.REOPEN, {}, PAULA, "not_closed"),
+    ("taken back for good", closed(status=_S.CLAWED_BACK, closed=False), _K.REOPEN, {}, PAULA, "no_exchange"),
     ("rewarded", on_claim(status=_S.REWARDED), _K.DENY, {}, PAULA, "payment_committed"),
     ("paying", on_claim(status=_S.PAYING), _K.HOLD, {}, PAULA, "payment_committed"),
     ("sent", on_claim(sent=True), _K.DENY, {}, PAULA, "payment_committed"),
@@ -106,7 +137,7 @@ _REFUSED_CLAIMS: Final[tuple[tuple[str, ClaimSubject, Kind, dict[str, Any], Appr
     ("not held", on_claim(), _K.RELEASE, {}, PAULA, "not_held"),
     ("released", on_claim(made(_K.HOLD), made(_K.RELEASE, seq=2)), _K.RELEASE, {}, PAULA, "not_held"),
     (
-        *("moved", of(on_claim(made(_K.REASSIGN, roles=_EVERY_ROLE)), to="dora"), _K.APPROVE, {}, PAULA),
+        *("moved", on_claim(*by_two(_K.REASSIGN, referrer="dora")), _K.APPROVE, {}, PAULA),
         "already_moved",
     ),
     (
@@ -115,8 +146,8 @@ _REFUSED_CLAIMS: Final[tuple[tuple[str, ClaimSubject, Kind, dict[str, Any], Appr
     ),
     ("their own", of(on_claim(), parties=PAULA.marks), _K.APPROVE, {}, PAULA, "own_claim"),
     (
-        *("their own once moved", of(on_claim(), to="dora", parties_of_move=frozenset({"customer:c-olga"}))),
-        *(_K.REASSIGN, {}, replace(_MOVER, marks=frozenset({"customer:c-olga"})), "own_claim"),
+        *("their own once moved", of(disputed(), candidate=Candidate("dora", True, OLGA)), _K.REASSIGN),
+        *({"referrer": "dora"}, replace(_MOVER, marks=OLGA), "own_claim"),
     ),
     ("entered by hand", of(on_claim(), entered_by=frozenset({"paula"})), _K.APPROVE, {}, PAULA, "entered_by_hand"),
 )
@@ -320,8 +351,165 @@ def test_every_kind_of_decision_has_a_kind_of_subject() -> None:
     assert {subject_kind(kind) for kind in (*DecisionKind, *MoneyAct)} == set(SubjectKind)
 
 
-def test_a_move_is_never_judged_without_those_who_would_benefit_from_it() -> None:
+def test_a_move_is_never_recorded_without_knowing_to_whom_it_leads() -> None:
+    wanted = asked(_K.REASSIGN, referrer="dora")
     with pytest.raises(AssertionError):
-        of(on_claim(), to="dora").admits(_MOVER)
-    loaded = of(on_claim(), to="dora", parties_of_move=frozenset({"customer:c-dora"}))
-    assert loaded.admits(_MOVER)[_K.REASSIGN] is None
+        decide(disputed(), wanted, _MOVER, {"referrer": "dora"}, NOW)
+    answer = decide(of(disputed(), candidate=DORA), wanted, _MOVER, {"referrer": "dora"}, NOW)
+    assert isinstance(answer, NewDecision)
+    assert answer.details == {"referrer": "dora"}
+
+
+DORA: Final = Candidate("dora", True, frozenset({"customer:c-dora"}))
+ORDER: Final = OrderFound("o9", True, False, frozenset({"customer:c-buyer"}))
+
+
+@pytest.mark.parametrize(
+    ("subject", "given", "rule"),
+    [
+        (of(disputed(), candidate=DORA), {}, None),
+        (of(disputed(), candidate=replace(DORA, enrolled=False)), {}, "not_enrolled"),
+        (of(disputed(), candidate=replace(DORA, referrer="dexter")), {"referrer": "dexter"}, "same_referrer"),
+        (of(disputed(by_two(_K.REASSIGN, referrer="dora")[0]), candidate=DORA), {}, "different_people"),
+        (of(disputed(by_two(_K.REASSIGN, referrer="mia")[0]), candidate=DORA), {}, None),
+        (of(disputed(*by_two(_K.REASSIGN, referrer="mia")), candidate=DORA), {}, "already_moved"),
+        (of(on_claim(), candidate=DORA), {}, "no_other_referrer"),
+    ],
+    ids=["allowed", "enrolled later", "theirs", "signed", "signed another", "moved", "undisputed"],
+)
+def test_whom_a_claim_may_be_moved_to(subject: ClaimSubject, given: dict[str, str], rule: str | None) -> None:
+    wanted = {"referrer": "dora", **given}
+    assert _rule(subject, asked(_K.REASSIGN, note="in other words", **wanted), wanted) == rule
+
+
+@pytest.mark.parametrize(
+    ("subject", "rule"),
+    [
+        (of(on_claim(), order=ORDER), None),
+        (of(on_claim(claim=None, claim_id=None, status=_S.CLAIMED), order=ORDER), None),
+        (of(on_claim(), order=replace(ORDER, known=False)), "order_unknown"),
+        (of(on_claim(), order=replace(ORDER, heard=True)), "order_heard"),
+        (of(on_claim(), order=replace(ORDER, marks=OLGA)), "own_claim"),
+        (of(on_claim(by_two(_K.LINK, order="o9")[0]), order=ORDER), "different_people"),
+        (of(on_claim(by_two(_K.LINK, order="o8")[0]), order=ORDER), None),
+        (of(on_claim(*by_two(_K.LINK, order="o9")), order=ORDER), "already_linked"),
+        (of(on_claim(status=_S.PAYING), order=ORDER), "payment_committed"),
+        (of(on_claim(sent=True), order=ORDER), "payment_committed"),
+        (of(on_claim(status=None), order=ORDER), "no_claim"),
+    ],
+    ids=[
+        *("a claim", "no claim", "unknown", "heard", "own purchase", "signed", "signed another", "linked"),
+        *("paying", "sent", "never judged"),
+    ],
+)
+def test_which_order_may_be_linked(subject: ClaimSubject, rule: str | None) -> None:
+    wanted = {"order": "o9"}
+    mover = replace(_MOVER, marks=OLGA)
+    assert _rule(subject, asked(_K.LINK, note="in other words", **wanted), wanted, mover) == rule
+
+
+def test_an_order_is_linked_to_a_closed_referral_under_its_closing() -> None:
+    answer = decide(
+        of(closed(), order=ORDER), asked(_K.LINK, digest="closing", order="o9"), _MOVER, {"order": "o9"}, NOW
+    )
+    assert isinstance(answer, NewDecision)
+    assert (answer.claim_id, answer.digest) == (NO_CLAIM, "closing")
+
+
+@pytest.mark.parametrize(
+    ("subject", "given", "rule"),
+    [
+        (on_claim(), {"leg": "referee", "amount_minor": 700}, None),
+        (on_claim(), {"leg": "referee", "amount_minor": 4000}, None),
+        (on_claim(), {"leg": "referee", "amount_minor": 4001}, "too_much"),
+        (on_claim(), {"leg": "referrer", "amount_minor": 999_900}, None),
+        (on_claim(), {"leg": "referee", "amount_minor": 800}, "unchanged"),
+        (on_claim(), {"leg": "referrer", "leave_out": True}, None),
+        (on_claim(claim=assemble(ONE_SIDED)), {"leg": "referee", "leave_out": True}, "not_promised"),
+        (on_claim(claim=assemble(ONE_SIDED)), {"leg": "referrer", "leave_out": True}, "nothing_left"),
+        (on_claim(made(_K.HOLD)), {"leg": "referee", "leave_out": True}, "on_hold"),
+        (on_claim(made(_K.DENY)), {"leg": "referee", "leave_out": True}, "already_denied"),
+        (on_claim(made(_K.APPROVE)), {"leg": "referee", "leave_out": True}, None),
+        (on_claim(made(_K.ADJUST)), {"leg": "referee", "leave_out": True}, "already_adjusted"),
+        (on_claim(made(_K.ADJUST, barred=True)), {"leg": "referee", "leave_out": True}, None),
+        (on_claim(*by_two(_K.REASSIGN, referrer="dora")), {"leg": "referee", "leave_out": True}, "already_moved"),
+        (on_claim(sent=True), {"leg": "referee", "leave_out": True}, "payment_committed"),
+        (closed(), {"leg": "referee", "leave_out": True}, "closed"),
+    ],
+)
+def test_which_leg_may_be_adjusted_and_how_far(subject: ClaimSubject, given: dict[str, Any], rule: str | None) -> None:
+    if subject.claim is not None:
+        subject = of(subject, digest=subject.claim.digest)
+        given = {**given, "digest": subject.digest}
+    wanted = asked(_K.ADJUST, **given)
+    assert _rule(subject, wanted, check_asked(wanted), Approver("fred", frozenset({Role.FINANCE}))) == rule
+
+
+def test_an_adjustment_signs_the_calculation_that_it_replaces() -> None:
+    wanted = asked(_K.ADJUST, leg="referrer", leave_out=True)
+    answer = decide(on_claim(), wanted, PAULA, check_asked(wanted), NOW)
+    assert isinstance(answer, NewDecision)
+    assert answer.details == {"leg": "referrer", "amount_minor": 0, "calculated": CLAIM.core_digest}
+
+
+@pytest.mark.parametrize("by", [{"user": "paula"}, {"user": "p2", "marks": PAULA.marks}], ids=["user", "person"])
+def test_whoever_adjusted_a_claim_does_not_approve_it(by: dict[str, Any]) -> None:
+    adjusted = made(_K.ADJUST, on=UUID(int=9), digest="before", **by)
+    requirement = CLAIM.requirement.model_copy(update={"excluded": (by["user"],)})
+    refusal = of(on_claim(adjusted), requirement=requirement).admits(PAULA)[_K.APPROVE]
+    assert isinstance(refusal, DecisionRefused)
+    assert refusal.rule == "different_people"
+
+
+@pytest.mark.parametrize(
+    ("claim", "rule", "pointer"),
+    [
+        (CLAIM.model_copy(update={"legs": ()}), "nothing_to_pay", "adjust it to set an amount, or deny it"),
+        (assemble(UNKNOWN), "no_beneficiary", "reassign the claim to name one, or adjust it to leave"),
+        (NOBODY_S, "no_beneficiary", "wait for a fact that names one, or adjust it to leave"),
+    ],
+    ids=["no leg", "no referrer", "no customer"],
+)
+def test_an_approval_that_can_have_no_effect_is_refused_with_what_can_be_done(
+    claim: RewardClaim, rule: str, pointer: str
+) -> None:
+    refusal = of(on_claim(claim=claim), digest=claim.digest).admits(PAULA)[_K.APPROVE]
+    assert isinstance(refusal, DecisionRefused)
+    assert refusal.rule == rule
+    assert pointer in refusal.why
+
+
+def _rule(
+    subject: ClaimSubject, wanted: Asked, details: dict[str, Any] | None, approver: Approver = _MOVER
+) -> str | None:
+    try:
+        decide(subject, wanted, approver, details, NOW)
+    except DecisionRefused as refusal:
+        return refusal.rule
+    return None
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "where"),
+    [
+        (_K.ADJUST, {}, ["leg", "amount_minor"]),
+        (_K.ADJUST, {"leg": "friend", "leave_out": True}, ["leg"]),
+        (_K.ADJUST, {"leg": "referee", "leave_out": True, "amount_minor": 5}, ["amount_minor"]),
+        (_K.ADJUST, {"leg": "referee", "amount_minor": 0}, ["amount_minor"]),
+        (_K.ADJUST, {"leg": "referee", "amount_minor": -1}, ["amount_minor"]),
+        (_K.ADJUST, {"leg": "referee", "amount_minor": 5, "referrer": "x"}, ["referrer"]),
+        (_K.REASSIGN, {}, ["referrer"]),
+        (_K.REASSIGN, {"referrer": "mia@example.com"}, ["referrer"]),
+        (_K.REASSIGN, {"referrer": "mia", "order": "o1"}, ["order"]),
+        (_K.LINK, {}, ["order"]),
+        (_K.LINK, {"order": "a\nb"}, ["order"]),
+        (_K.LINK, {"order": "x" * 201}, ["order"]),
+        (_K.APPROVE, {"order": "o1", "leave_out": True}, ["leave_out", "order"]),
+    ],
+)
+def test_what_a_decision_names_is_checked_field_by_field(
+    kind: DecisionKind, given: dict[str, Any], where: list[str]
+) -> None:
+    with pytest.raises(BadInput) as refused:
+        check_asked(asked(kind, **{"reason": REASON_CODES[kind][0], **given}))
+    assert [problem.where for problem in refused.value.problems] == where

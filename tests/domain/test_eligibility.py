@@ -420,7 +420,9 @@ def test_advocacy_needs_permission_only_if_the_terms_ask(said: list[Fact], permi
 
 
 def dispute(what: str, time: str, order: str = "o1", outcome: str = "won") -> Fact:
-    return told(f"conversion.dispute_{what}", time, order=order, **({"outcome": outcome} if what == "closed" else {}))
+    """A closing takes 1.00, if it takes an amount at all."""
+    said = {"outcome": outcome, "amount": "1.00"} if what == "closed" else {}
+    return told(f"conversion.dispute_{what}", time, order=order, **said)
 
 
 @pytest.mark.parametrize(
@@ -432,8 +434,8 @@ def dispute(what: str, time: str, order: str = "o1", outcome: str = "won") -> Fa
         ([dispute("opened", "2026-07-12"), dispute("closed", "2026-07-13", order="o2")], True),
         ([dispute("closed", "2026-07-12"), dispute("opened", "2026-07-13")], True),
         ([dispute("opened", "2026-08-02")], False),
-        ([dispute("opened", "2026-07-12"), dispute("closed", "2026-07-13", outcome="lost")], True),
-        ([dispute("opened", "2026-07-12"), dispute("closed", "2026-07-13", outcome="warning_closed")], False),
+        ([dispute("opened", "2026-07-12"), dispute("closed", "2026-07-13", outcome="lost")], False),
+        ([dispute("opened", "2026-07-12"), dispute("closed", "2026-07-13", outcome="inquiry_closed")], False),
         (
             [
                 dispute("opened", "2026-07-12"),

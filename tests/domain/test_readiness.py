@@ -146,8 +146,8 @@ def test_a_rail_of_a_kind_that_is_not_promised_need_not_be_connected() -> None:
         (
             (person("solo", FINANCE, OPS, OWNER), person("root", ADMIN)),
             [
-                "two different people must approve an override (finance, operations and program owner), but there is"
-                " only solo"
+                "two different people must approve a changed attribution (operations and program owner) and an override"
+                " (finance, operations and program owner), but there is only solo"
             ],
         ),
     ],
@@ -205,7 +205,7 @@ def test_four_eyes_need_two_people(
         (
             (person("fiona", FINANCE, is_referrer=True), OSCAR, PAULA),
             ["fiona is a referrer here, and nobody else can decide on claims that benefit fiona: cash, a disputed"
-             " attribution, a changed attribution and an override"],
+             " attribution and an override"],
         ),
         ((person("fiona", FINANCE, enters_facts=True), person("frank", FINANCE), OSCAR, PAULA), []),
         (

@@ -171,8 +171,25 @@ def test_budget_cuts_the_referee_s_leg_before_the_referrer_s(used: int, expected
     assert (amounts(found), found.budget) == (expected, room)
 
 
-def test_another_currency_is_not_reckoned() -> None:
-    assert reckon(dossier(bought("2026-07-10", currency="CAD"), without=[BOUGHT])) == Reckoning()
+FLAT = {"kind": "credit", "amount": "25.00"}
+PERCENT = {"kind": "credit", "percent": "10", "cap": "40.00"}
+BY_AMOUNT = {"kind": "credit", "tiers": [{"from_amount": "0", "amount": "5.00"}]}
+BY_COUNT = {"kind": "credit", "tiers": [{"from_rewarded": 0, "amount": "5.00"}]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "calculated", "most"),
+    [(FLAT, 2500, None), (PERCENT, 0, 4000), (BY_AMOUNT, 0, None), (BY_COUNT, 500, None)],
+    ids=["flat", "percent", "tier by amount", "tier by count"],
+)
+def test_in_another_currency_flat_amounts_stay_and_what_hangs_on_the_order_s_amount_is_left_out(
+    rule: dict[str, Any], calculated: int, most: int | None
+) -> None:
+    under = terms(rewards={"referrer": FLAT, "referee": rule})
+    found = reckon(dossier(bought("2026-07-10", currency="CAD"), without=[BOUGHT], under=under))
+    assert amounts(found) == {"referrer": 2500, **({"referee": calculated} if calculated else {})}
+    promise = found.promises[1]
+    assert (promise.role, promise.calculated_minor, promise.most_minor) == ("referee", calculated, most)
 
 
 def test_unknown_usage_is_not_guessed() -> None:

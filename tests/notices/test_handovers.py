@@ -15,6 +15,7 @@ from referral_rewards.notices.smtp import Smtp
 from referral_rewards.register.payouts import handovers
 from referral_rewards.sources.http import RegisterSource
 from tests.desk import Desk, desk
+from tests.money import RECOVERED
 from tests.notices.mailbox import SENDER, mailbox
 from tests.notices.posting import now, postman, sql
 from tests.notices.test_status_page import path, seen
@@ -90,6 +91,9 @@ async def test_either_sees_it_on_their_own_page_until_it_is_taken_back(open_desk
     page = (await seen(open_desk, await path(open_desk, side=Side.REFEREE))).text
     assert CODE.what in page
     assert "cards.example" not in page
+    (leg,) = await sql(open_desk, "SELECT referral_id, amount_minor FROM leg WHERE role = 'referee'")
+    taken = {"referral": leg.referral_id, "role": "referee", "kind": "reverse", "recovered": leg.amount_minor}
+    await sql(open_desk, RECOVERED, **taken)
     await sql(open_desk, "UPDATE leg SET state = 'clawed_back' WHERE role = 'referee'")
     assert CODE.what not in (await seen(open_desk, await path(open_desk, side=Side.REFEREE))).text
 

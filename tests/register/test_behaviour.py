@@ -24,7 +24,7 @@ from referral_rewards.register.claims import blocklist, dossier
 from referral_rewards.register.claims.surroundings import rings, sightings
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import NewDecision
-from referral_rewards.register.decisions.signing import Signer
+from referral_rewards.register.decisions.signing import KeyRing, Signer
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import open_case
@@ -84,7 +84,7 @@ class Register:
         confirmed = SourceAnswer(Answer.CONFIRMED, "it stands", "register")
         answers = Answers(Question(referral, "register", None), confirmed)
         async with self.database.transaction() as connection:
-            case = await open_case(connection, await referrals.row(connection, referral), now)
+            case = await open_case(connection, await referrals.row(connection, referral), now, KeyRing({}))
             assert case is not None
             return await dossier.gather(connection, case, answers=answers)
 

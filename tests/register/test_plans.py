@@ -182,7 +182,7 @@ async def test_telling_reads_what_is_due_and_no_past(register: Register) -> None
             for audience, recipient in ((Audience.REFERRER, "dexter"), (Audience.REFEREE, "referee")):
                 await address_of(connection, audience, recipient, referral=referral, program=MAIN)
             for side in Side:
-                case = await open_case(connection, await referrals.row(connection, referral), now)
+                case = await open_case(connection, await referrals.row(connection, referral), now, KeyRing({}))
                 assert case is not None
                 await objection(connection, case, side)
             await status_page.has_rated(connection, referral, Side.REFEREE)

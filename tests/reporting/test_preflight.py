@@ -21,12 +21,12 @@ FINANCE, OWNER, OPS = Role.FINANCE, Role.PROGRAM_OWNER, Role.OPERATIONS
 
 
 async def people(desk: Desk, program: str = "acme-friends") -> dict[str, Person]:
-    found = await readiness(desk.database, program, {})
+    found = await readiness(desk.database, program, {}, desk.parts.keys)
     return {person.name: person for person in found.people}
 
 
 async def test_the_example_is_ready_with_one_person_for_each_role(desk: Desk) -> None:
-    found = await readiness(desk.database, "acme-friends", {"register": RegisterSource()})
+    found = await readiness(desk.database, "acme-friends", {"register": RegisterSource()}, desk.parts.keys)
     assert (found.version, found.rails, found.sources) == (1, OF_OURS, {"register": None})
     assert gaps(found) == []
 
@@ -68,7 +68,7 @@ async def test_only_the_sources_that_the_terms_name_are_asked(desk: Desk) -> Non
     crm.down = other.down = True
     proposed = acme(sources={"conversions": "shop", "customers": "crm"})
     sources = {"shop": shop, "crm": crm, "other": other}
-    found = await readiness(desk.database, "acme-friends", sources, proposed=proposed)
+    found = await readiness(desk.database, "acme-friends", sources, desk.parts.keys, proposed=proposed)
     assert (found.version, found.terms) == (None, proposed)
     assert found.sources == {"shop": None, "crm": await crm.reachable()}
     assert [str(gap)[:38] for gap in gaps(found)] == ["billing: sources.customers: crm does n"]
@@ -77,12 +77,12 @@ async def test_only_the_sources_that_the_terms_name_are_asked(desk: Desk) -> Non
 async def test_the_newest_version_is_judged(desk: Desk) -> None:
     newer = acme(effective_from="2026-12-31T00:00:00Z", periods__watch="P0D")
     await desk.publish(json.dumps(newer.canonical()))  # JSON is YAML too
-    found = await readiness(desk.database, "acme-friends", {})
+    found = await readiness(desk.database, "acme-friends", {}, desk.parts.keys)
     assert (found.version, [gap.what.split(":")[0] for gap in gaps(found)]) == (2, ["periods.watch"])
 
 
 async def test_a_program_that_nobody_published_has_no_terms(desk: Desk) -> None:
-    found = await readiness(desk.database, "nobody", {})
+    found = await readiness(desk.database, "nobody", {}, desk.parts.keys)
     assert (found.terms, found.version, len(gaps(found))) == (None, None, 1)
 
 

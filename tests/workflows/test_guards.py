@@ -14,6 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 from referral_rewards.domain.money import from_minor
 from referral_rewards.reporting.books import beancount, checking
 from tests.installation import Installation
+from tests.money import RECOVERED
 from tests.workflows.scenes import before_its_approver, books, payouts, scene, sql
 
 
@@ -65,7 +66,10 @@ async def test_one_order_has_one_live_reward_a_role_and_program(life: Installati
     """
     assert "uq_leg_live" in await _refused(life, again, id=uuid4(), state="reserved")
     await sql(life, again, id=uuid4(), state="cancelled")
-    await sql(life, "UPDATE leg SET state = 'clawed_back' WHERE referral_id = 'r1'")
+    taken_back = "UPDATE leg SET state = 'clawed_back' WHERE referral_id = 'r1' AND role = 'referrer'"
+    assert "was not recovered in full" in await _refused(life, taken_back)
+    await sql(life, RECOVERED, referral="r1", role="referrer", kind="reverse", recovered=2500)
+    await sql(life, taken_back)
     await sql(life, again, id=uuid4(), state="reserved")
 
 

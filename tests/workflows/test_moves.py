@@ -38,8 +38,8 @@ async def _asked_to_move(life: Installation) -> None:
 
 async def _moved(life: Installation) -> None:
     await life.user("oscar", Role.OPERATIONS)
-    await life.decide("r1", DecisionKind.REASSIGN)
-    await life.decide("r1", DecisionKind.REASSIGN, user="oscar", roles=[Role.OPERATIONS])
+    await life.decide("r1", DecisionKind.REASSIGN, referrer="mia")
+    await life.decide("r1", DecisionKind.REASSIGN, user="oscar", roles=[Role.OPERATIONS], referrer="mia")
 
 
 async def test_a_moved_reward_is_paid_once_to_its_new_referrer(life: Installation) -> None:

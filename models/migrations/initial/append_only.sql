@@ -16,7 +16,8 @@ BEGIN
         'decision', 'decision_effect',
         'payout_step',
         'ledger_transaction', 'posting',
-        'audit_event'
+        'audit_event',
+        'register_restore'
     ] LOOP
         EXECUTE format(
             'CREATE TRIGGER %1$s_append_only BEFORE UPDATE OR DELETE ON %1$s'
@@ -30,3 +31,9 @@ END $$;
 -- A clawback may be updated but never deleted.
 CREATE TRIGGER clawback_kept BEFORE DELETE ON clawback FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER clawback_no_truncate BEFORE TRUNCATE ON clawback FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- A payment that was found stays on record; only decisions on it are added.
+CREATE TRIGGER forgotten_payment_kept BEFORE DELETE ON forgotten_payment
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER forgotten_payment_no_truncate BEFORE TRUNCATE ON forgotten_payment
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

@@ -67,6 +67,18 @@ END $$;
 CREATE TRIGGER clawback_within_paid BEFORE INSERT OR UPDATE ON clawback
     FOR EACH ROW EXECUTE FUNCTION refuse_too_much();
 
+-- A leg is clawed back once all of it was recovered. What was written off or is still owed was not: its order is not
+-- free for another reward, and it counts in caps and budget.
+CREATE FUNCTION refuse_unrecovered() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.amount_minor > coalesce((SELECT sum(recovered_minor) FROM clawback WHERE leg_id = NEW.id), 0) THEN
+        RAISE EXCEPTION 'leg % was not recovered in full', NEW.id USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER leg_recovered BEFORE UPDATE OF state ON leg FOR EACH ROW
+    WHEN (NEW.state = 'clawed_back' AND OLD.state <> 'clawed_back') EXECUTE FUNCTION refuse_unrecovered();
+
 -- The decided columns of a clawback never change.
 CREATE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -92,6 +104,9 @@ CREATE TABLE clawback_case (
     id UUID NOT NULL,
     proposed_minor BIGINT,
     settled_at TIMESTAMPTZ,
+    exchange_order VARCHAR,
+    exchange_minor BIGINT,
+    exchange_currency VARCHAR,
     PRIMARY KEY (leg_id, fact_id)
 );
 CREATE UNIQUE INDEX uq_clawback_case_id ON clawback_case (id);

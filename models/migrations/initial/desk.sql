@@ -46,7 +46,8 @@ BEGIN
         'evidence_conflict', 'self_referral', 'duplicate_claim', 'disputed_attribution', 'attribution_changed',
         'cap_limited', 'budget_exhausted', 'consent_unclear', 'unresolved_customer_issue',
         'public_advocacy_not_permitted', 'dispute_open', 'currency_mismatch', 'check_could_not_run',
-        'partner_exception', 'fraud_suspected', 'partial_refund', 'manual_request', 'late_fact'
+        'partner_exception', 'fraud_suspected', 'partial_refund', 'manual_request', 'late_fact',
+        'unknown_referrer', 'linked_by_hand', 'adjusted'
     ] LOOP
         EXECUTE format(
             'CREATE INDEX ix_queue_entry_flag_%1$s ON queue_entry (since, referral_id, exception, subject)'

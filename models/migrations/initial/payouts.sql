@@ -18,6 +18,7 @@ CREATE TABLE leg (
     approved_at TIMESTAMPTZ NOT NULL,
     decisions TEXT[] NOT NULL DEFAULT '{}',
     bound_to VARCHAR,
+    former BOOLEAN NOT NULL DEFAULT false,
     CONSTRAINT ck_leg_amount CHECK (amount_minor > 0)
 );
 CREATE UNIQUE INDEX uq_leg_live ON leg (program, order_key, role) WHERE state NOT IN ('cancelled', 'clawed_back');

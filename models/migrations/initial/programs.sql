@@ -9,3 +9,10 @@ CREATE TABLE program_version (
     published_by VARCHAR NOT NULL,
     PRIMARY KEY (program, version)
 );
+
+-- When the acts on a program are to be carried out next.
+CREATE TABLE program_life (
+    program VARCHAR PRIMARY KEY,
+    told BIGINT NOT NULL,
+    due_at TIMESTAMPTZ
+);

@@ -21,6 +21,7 @@ CREATE TABLE listed_payment (
     reconciliation_id UUID REFERENCES reconciliation,
     reference VARCHAR,
     payout_id UUID,
+    names UUID,
     key VARCHAR,
     amount_minor BIGINT,
     currency VARCHAR NOT NULL,

@@ -38,7 +38,7 @@ CREATE TABLE referral (
     late_facts INTEGER NOT NULL,
     rewarded_at TIMESTAMPTZ,
     moved_to VARCHAR,
-    moved_by UUID,
+    acts JSONB,
     referrer_link INTEGER NOT NULL DEFAULT 1,
     referee_link INTEGER NOT NULL DEFAULT 1,
     waiting_since TIMESTAMPTZ

@@ -18,7 +18,7 @@ _FOLDER: Final = Path(__file__).parents[1] / "initial"
 #: A table comes after the tables that it references.
 _IN_ORDER: Final = (
     *("programs", "facts", "referrals", "claims"),
-    *("payouts", "cycles", "clawbacks", "rails", "ledger", "reconciliations"),
+    *("payouts", "cycles", "clawbacks", "rails", "ledger", "reconciliations", "restores"),
     *("notices", "users", "desk", "append_only"),
 )
 

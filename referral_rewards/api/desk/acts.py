@@ -2,9 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import Response
 from fastapi.responses import RedirectResponse
@@ -17,11 +20,14 @@ from referral_rewards.api.desk.words import FOLLOWS, first_upper
 from referral_rewards.api.problems import status_of
 from referral_rewards.api.recording import recorded
 from referral_rewards.domain import money
+from referral_rewards.domain.calendar import at_wall_clock
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, check_note
+from referral_rewards.domain.decisions.act_kinds import TAKES_TIME
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import (
     NEEDS_AMOUNT,
     NEEDS_REFERENCE,
+    ActSubject,
     MoneyAct,
     SubjectKind,
     check_details,
@@ -30,6 +36,7 @@ from referral_rewards.domain.decisions.money_acts import (
 from referral_rewards.domain.decisions.money_acts import (
     REASONS as CODES,
 )
+from referral_rewards.domain.decisions.program_acts import ProgramSubject
 from referral_rewards.domain.errors import (
     ActRefused,
     BadInput,
@@ -45,8 +52,12 @@ from referral_rewards.register.recording import subjects
 #: The room of the desk in which each kind of subject has its page.
 ROOMS: Final[Mapping[SubjectKind, str]] = {
     SubjectKind.PAYOUT: "payouts",
+    SubjectKind.REWARD: "clawbacks/rewards",
     SubjectKind.CLAWBACK_CASE: "clawbacks",
     SubjectKind.CYCLE: "cycles",
+    SubjectKind.RAIL: "rails",
+    SubjectKind.FORGOTTEN_PAYMENT: "forgotten",
+    SubjectKind.PROGRAM: "programs",
 }
 
 
@@ -60,14 +71,15 @@ class Typed:
     digest: str = ""
     amount: str = ""
     reference: str = ""
+    at: str = ""
 
     @classmethod
     def of(cls, form: FormData) -> "Typed":
-        fields = ("kind", "reason", "note", "digest", "amount", "reference")
+        fields = ("kind", "reason", "note", "digest", "amount", "reference", "at")
         return cls(**{name: str(form.get(name) or "").replace("\r\n", "\n").replace("\0", "") for name in fields})
 
-    def asked(self, subject: UUID, currency: str) -> Asked:
-        """Return what would be recorded, without fields that belong to other acts.
+    def asked(self, subject: UUID | str, currency: str, zone: ZoneInfo) -> Asked:
+        """Return what would be recorded, without fields that belong to other acts. A time is one of the ``zone``.
 
         Raises:
             BadInput: with every field that is missing or wrong.
@@ -83,6 +95,12 @@ class Typed:
             except ValueError as error:
                 problems.append(Problem("amount", str(error)))
         reference = self.reference.strip() if act in NEEDS_REFERENCE else None
+        at = None
+        if act in TAKES_TIME and self.at.strip():
+            try:
+                at = _instant(self.at.strip(), zone)
+            except ValueError:
+                problems.append(Problem("at", "Enter a date and time such as 2026-07-01 18:00."))
         try:
             check_note(self.note)
         except BadInput as error:
@@ -95,7 +113,15 @@ class Typed:
         if problems:
             raise BadInput(problems)
         return Asked(
-            str(subject), act, self.reason, self.note, self.digest, amount_minor=amount_minor, reference=reference
+            str(subject),
+            act,
+            self.reason,
+            self.note,
+            self.digest,
+            amount_minor=amount_minor,
+            reference=reference,
+            currency=currency if act is MoneyAct.ADD_BUDGET else None,
+            at=at,
         )
 
 
@@ -124,7 +150,7 @@ async def decide(
     visit: Visit,
     form: FormData,
     kind: SubjectKind,
-    subject: UUID,
+    subject: UUID | str,
     shown: Callable[[Typed, Said], Awaitable[Response]],
 ) -> Response:
     """The first step shows what exactly would be recorded, the second records it; ``edit`` goes back to the form.
@@ -137,14 +163,15 @@ async def decide(
     async with parts.database.transaction() as connection:
         matter = await subjects.shown(connection, kind, subject, parts.keys)
     try:
-        asked = typed.asked(subject, matter.currency)
+        asked = typed.asked(subject, matter.currency, _zone_of(matter))
         act = MoneyAct(asked.kind)
         visit.user.need_scope(Scope.CLAIMS_DECIDE)
         if step == "record":
             decision, _ = await recorded(parts, asked, visit.user)
-            return RedirectResponse(f"/{ROOMS[kind]}/{subject}?recorded={decision.seq}", HTTPStatus.SEE_OTHER)
+            there = f"/{ROOMS[kind]}/{quote(str(subject), safe='')}"
+            return RedirectResponse(f"{there}?recorded={decision.seq}", HTTPStatus.SEE_OTHER)
         matter.check_as_shown(asked)
-        may_act(visit.user.approver, act, matter, asked.amount_minor, ())
+        matter.check_admits(asked, visit.user.approver)
     except BadInput as refusal:
         by_field = {problem.where: problem.what for problem in refusal.problems}
         return await shown(typed, Said(status_of(type(refusal)), problems=by_field))
@@ -164,7 +191,7 @@ async def decide(
     )
 
 
-async def form_of(parts: Parts, visit: Visit, kind: SubjectKind, subject: UUID, typed: Typed, said: Said) -> Any:
+async def form_of(parts: Parts, visit: Visit, kind: SubjectKind, subject: UUID | str, typed: Typed, said: Said) -> Any:
     """Return what a subject's page needs to show its form."""
     async with parts.database.transaction() as connection:
         matter = await subjects.shown(connection, kind, subject, parts.keys)
@@ -174,7 +201,7 @@ async def form_of(parts: Parts, visit: Visit, kind: SubjectKind, subject: UUID, 
     return {
         "choices": choices,
         "able": able,
-        "action": f"/{ROOMS[kind]}/{subject}",
+        "action": f"/{ROOMS[kind]}/{quote(str(subject), safe='')}",
         "digest": matter.digest,
         "typed": typed,
         "problems": said.problems,
@@ -182,7 +209,9 @@ async def form_of(parts: Parts, visit: Visit, kind: SubjectKind, subject: UUID, 
         "recorded": said.recorded,
         "needs_amount": [act for act in able if act in NEEDS_AMOUNT],
         "needs_reference": [act for act in able if act in NEEDS_REFERENCE],
+        "takes_time": [act for act in able if act in TAKES_TIME],
         "of_bank": MoneyAct.CONFIRM_PAYOUT in able,
+        "of_payout": MoneyAct.ASSIGN_PAYMENT in able,
         "codes": CODES,
         "note_length": NOTE_LENGTH_MAX,
     }
@@ -198,6 +227,22 @@ def _choice(visit: Visit, matter: Any, act: MoneyAct) -> Choice:
     except NotAllowed as error:
         refusal = str(error)
     return Choice(act, first_upper(label("decision", act)), FOLLOWS[act], refusal)
+
+
+def _zone_of(matter: ActSubject) -> ZoneInfo:
+    return matter.zone if isinstance(matter, ProgramSubject) else ZoneInfo("UTC")
+
+
+def _instant(written: str, zone: ZoneInfo) -> datetime:
+    """Return the instant of a date and time as a browser or a person writes it, on the clocks of the zone.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    local = datetime.fromisoformat(written)
+    if local.tzinfo is not None:
+        return local.astimezone(UTC)
+    return at_wall_clock(local.date(), local.time(), zone)
 
 
 def _minor(amount: str, currency: str) -> int:

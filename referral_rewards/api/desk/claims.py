@@ -19,9 +19,11 @@ from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
 from referral_rewards.api.problems import said, status_of
 from referral_rewards.api.recording import recorded
+from referral_rewards.domain import money
 from referral_rewards.domain.claims.advice import Change, advice, changes
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES, DecisionKind, check_words
 from referral_rewards.domain.decisions.decision import Asked
+from referral_rewards.domain.decisions.particulars import FIELDS, particulars
 from referral_rewards.domain.errors import (
     BadInput,
     DecisionRefused,
@@ -33,8 +35,10 @@ from referral_rewards.domain.errors import (
 )
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.people.authority import Scope
+from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.reporting.queue.filters import Filters
 from referral_rewards.reporting.queue.neighbours import EVERY_CLAIM
+from referral_rewards.reporting.referrals.decidable import claim_of
 from referral_rewards.reporting.referrals.decision_sheet import Sheet, as_it_was, sheet
 from referral_rewards.reporting.referrals.timeline_picture import picture
 from referral_rewards.temporal import workflow_id
@@ -55,6 +59,10 @@ class Typed:
     reason: str = ""
     note: str = ""
     digest: str = ""
+    leg: str = ""
+    amount: str = ""
+    referrer: str = ""
+    order: str = ""
     seen: int = 0
     came_by: str = ""
 
@@ -62,14 +70,14 @@ class Typed:
     def of(cls, form: FormData) -> "Typed":
         # Browsers send the end of a line as two characters; one is meant, and counted.
         # No field can hold a zero character, and none of ours asks for one.
-        fields = ("kind", "reason", "note", "digest")
+        fields = ("kind", "reason", "note", "digest", *_NAMED)
         given = {name: str(form.get(name) or "").replace("\r\n", "\n").replace("\0", "") for name in fields}
         seen = str(form.get("seen") or "")
         came_by = _as_asked(str(form.get("from") or ""))
         return cls(**given, seen=int(seen) if seen.isdecimal() and len(seen) < 19 else 0, came_by=came_by)
 
-    def asked(self, referral: str) -> Asked:
-        """Return what would be recorded.
+    def asked(self, referral: str, currency: str | None) -> Asked:
+        """Return what would be recorded; an amount is in this currency. Fields of other kinds of decision are left.
 
         Raises:
             RequestInvalid: with every field that is missing or wrong.
@@ -82,9 +90,46 @@ class Typed:
             check_words(kind, self.reason or REASON_CODES[kind][0], self.note)
         except BadInput as error:
             problems += error.problems
+        asked = Asked(
+            referral, kind, self.reason, self.note, self.digest, seen=self.seen, **self._named(kind, currency)
+        )
+        try:
+            particulars(kind, asked)
+        except BadInput as error:
+            problems += [Problem(_FIELDS.get(each.where, each.where), each.what) for each in error.problems]
         if problems:
             raise BadInput(problems)
-        return Asked(referral, kind, self.reason, self.note, self.digest, seen=self.seen)
+        return asked
+
+    def _named(self, kind: DecisionKind, currency: str | None) -> dict[str, Any]:
+        """Return what the decision names; a leg without an amount is left out."""
+        takes = FIELDS.get(kind, ())
+        named: dict[str, Any] = {name: getattr(self, name).strip() or None for name in ("leg", "referrer", "order")}
+        named = {name: value for name, value in named.items() if name in takes}
+        if kind is DecisionKind.ADJUST:
+            amount = self.amount.strip()
+            named |= {"amount_minor": _minor(amount, currency)} if amount else {"leave_out": True}
+        return named
+
+
+#: The fields of a form that a kind of decision may name, and under which field a problem with one is shown.
+_NAMED: Final = ("leg", "amount", "referrer", "order")
+_FIELDS: Final = {"amount_minor": "amount"}
+
+
+def _minor(amount: str, currency: str | None) -> int:
+    """Return a typed amount in minor units.
+
+    Raises:
+        RequestInvalid: if it is none.
+    """
+    try:
+        value = money.parse_decimal(amount)
+    except ValueError as error:
+        raise RequestInvalid(str(error), "amount") from None
+    if currency is None or value <= 0 or not money.fits(value, currency):
+        raise RequestInvalid(f"Enter an amount above zero in {currency or 'the program’s currency'}.", "amount")
+    return money.to_minor(value, currency)
 
 
 @router.get("/claims/{referral:path}")
@@ -108,13 +153,13 @@ async def decide(referral: str, visit: Reader, form: SentForm, parts: Its) -> Re
     if step == "edit":
         return _page(parts, visit, await _sheet(parts, referral, visit, typed), typed)
     try:
-        asked = typed.asked(referral)
+        asked = typed.asked(referral, await _currency_of(parts, referral))
         visit.user.need_scope(Scope.CLAIMS_DECIDE)
         if step == "record":
             decision, _ = await recorded(parts, asked, visit.user)
             back = urlencode({"recorded": decision.seq, **({"from": typed.came_by} if typed.came_by else {})})
             return RedirectResponse(f"/claims/{quote(referral)}?{back}", HTTPStatus.SEE_OTHER)
-        found = await _sheet(parts, referral, visit, typed)
+        found = await _sheet(parts, referral, visit, typed, asked)
         _check(found, asked, typed)
     except (BadInput, DecisionRefused, NotAllowed, StaleDigest) as refusal:
         return await _again(parts, visit, referral, typed, refusal)
@@ -126,6 +171,7 @@ async def decide(referral: str, visit: Reader, form: SentForm, parts: Its) -> Re
         typed=typed,
         zone=found.timeline.zone if found.timeline else None,
         choice=found.choice(asked.kind),
+        asked=asked,
         advice=advice(found.claim) if found.claim else None,
         shown=found.shown,
     )
@@ -145,6 +191,8 @@ def _check(found: Sheet, asked: Asked, typed: Typed) -> None:
         raise DecisionRefused(asked.subject, "not_taken", why)
     if choice.refusal is not None:
         raise choice.refusal
+    if found.refusal is not None:
+        raise found.refusal
 
 
 async def _again(parts: Parts, visit: Visit, referral: str, typed: Typed, refusal: ReferralRewardsError) -> Response:
@@ -176,11 +224,19 @@ async def _again(parts: Parts, visit: Visit, referral: str, typed: Typed, refusa
     )
 
 
-async def _sheet(parts: Parts, referral: str, visit: Visit, typed: Typed) -> Sheet:
+async def _currency_of(parts: Parts, referral: str) -> str | None:
+    """Return the currency of the referral's claim; None if it has none."""
+    async with parts.database.transaction() as connection:
+        row = await referrals.row(connection, referral)
+        claim = await claim_of(connection, row.claim_id) if row is not None else None
+    return claim.currency if claim is not None else None
+
+
+async def _sheet(parts: Parts, referral: str, visit: Visit, typed: Typed, asked: Asked | None = None) -> Sheet:
     came_by = Filters.model_validate(dict(parse_qsl(typed.came_by))) if typed.came_by else EVERY_CLAIM
     async with parts.database.transaction() as connection:
         now, approver = datetime.now(UTC), visit.user.approver
-        return await sheet(connection, referral, approver, parts.keys, now, came_by=came_by)
+        return await sheet(connection, referral, approver, parts.keys, now, came_by=came_by, asked=asked)
 
 
 def _as_asked(query: str) -> str:

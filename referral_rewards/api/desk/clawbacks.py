@@ -66,6 +66,22 @@ async def list_cases(
     )
 
 
+@router.get("/clawbacks/rewards/{reward}")
+async def show_reward(reward: UUID, visit: Reader, parts: Its, recorded: int | None = None) -> Response:
+    """A paid reward, of which finance can open a case by hand; ``recorded`` is the number of the decision just made."""
+    return await _reward_page(parts, visit, reward, None, Said(recorded=recorded))
+
+
+@router.post("/clawbacks/rewards/{reward}")
+async def open_case(reward: UUID, visit: Reader, form: SentForm, parts: Its) -> Response:
+    """The decision to open one, in two steps."""
+
+    async def shown(typed: Typed, said: Said) -> Response:
+        return await _reward_page(parts, visit, reward, typed, said)
+
+    return await acts.decide(parts, visit, form, SubjectKind.REWARD, reward, shown)
+
+
 @router.get("/clawbacks/{case}")
 async def show_case(case: UUID, visit: Reader, parts: Its, recorded: int | None = None) -> Response:
     """One case; ``recorded`` is the number of the decision that was just made."""
@@ -80,6 +96,22 @@ async def decide(case: UUID, visit: Reader, form: SentForm, parts: Its) -> Respo
         return await _page(parts, visit, case, typed, said)
 
     return await acts.decide(parts, visit, form, SubjectKind.CLAWBACK_CASE, case, shown)
+
+
+async def _reward_page(parts: Parts, visit: Visit, reward: UUID, typed: Typed | None, said: Said) -> Response:
+    async with parts.database.transaction() as connection:
+        found = await reporting.reward(connection, reward, parts.keys)
+        zone = await zone_of(connection, found.program)
+    room = f"{from_minor(found.room_minor, found.currency):f}" if found.room_minor > 0 else ""
+    return page(
+        "reward.html",
+        visit,
+        status=said.status,
+        here=_HERE,
+        zone=zone,
+        shown=found,
+        form=await acts.form_of(parts, visit, SubjectKind.REWARD, reward, typed or Typed(amount=room), said),
+    )
 
 
 async def _page(parts: Parts, visit: Visit, case: UUID, typed: Typed | None, said: Said) -> Response:

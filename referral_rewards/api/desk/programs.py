@@ -8,13 +8,20 @@ from typing import Annotated, Final, NamedTuple
 
 from fastapi import APIRouter, Query, Response
 
-from referral_rewards.api.dependencies import Its, Reading
+from referral_rewards.api.dependencies import Its, Parts, Reading
+from referral_rewards.api.desk import acts
+from referral_rewards.api.desk.acts import Said, Typed
 from referral_rewards.api.desk.pages import page
-from referral_rewards.api.desk.session.visiting import Reader
+from referral_rewards.api.desk.session.visiting import Reader, SentForm, Visit
+from referral_rewards.domain.decisions.act_kinds import SubjectKind
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.programs.changes import Said, changes, said
+from referral_rewards.domain.programs.changes import Said as SaidOfTerms
+from referral_rewards.domain.programs.changes import changes, said
+from referral_rewards.domain.programs.life import state_words
 from referral_rewards.domain.readiness.gaps import Area, Remark, gaps, in_order
 from referral_rewards.register import programs
+from referral_rewards.register.decisions import program_acts
+from referral_rewards.reporting.programs.life import life
 from referral_rewards.reporting.programs.preflight import readiness
 from referral_rewards.reporting.programs.terms_in_words import in_words
 from referral_rewards.reporting.programs.versions import COUNTED_MAX, Version, versions
@@ -28,7 +35,7 @@ class Section(NamedTuple):
     """A section of the terms with its values, their paths without its name."""
 
     name: str
-    values: list[Said]
+    values: list[SaidOfTerms]
 
 
 class Line(NamedTuple):
@@ -39,24 +46,47 @@ class Line(NamedTuple):
 
 
 @router.get("")
-async def list_programs(visit: Reader, connection: Reading) -> Response:
-    """Every program, with its newest version and the one in force."""
+async def list_programs(visit: Reader, connection: Reading, parts: Its) -> Response:
+    """Every program: whether it runs, its newest version and the one in force."""
     names = dict.fromkeys(row.program for row in await programs.listing(connection))
     now = datetime.now(UTC)
     found = [await versions(connection, name, now) for name in names]
-    return page("programs.html", visit, here=_HERE, programs=found, counted_max=COUNTED_MAX)
+    lives = {name: await program_acts.of_program(connection, name, parts.keys) for name in names}
+    states = {name: state_words(each, now) for name, each in lives.items()}
+    return page("programs.html", visit, here=_HERE, programs=found, states=states, counted_max=COUNTED_MAX)
 
 
 @router.get("/{program}")
-async def show_program(program: str, visit: Reader, connection: Reading, parts: Its) -> Response:
-    """A program's versions, and whether its newest one is ready to run."""
-    found = await versions(connection, program, datetime.now(UTC))
+async def show_program(program: str, visit: Reader, parts: Its, recorded: int | None = None) -> Response:
+    """Whether a program runs, its versions, and whether its newest one is ready; ``recorded`` is the number of the
+    decision that was just made."""
+    return await _page(parts, visit, program, Typed(), Said(recorded=recorded))
+
+
+@router.post("/{program}")
+async def decide(program: str, visit: Reader, form: SentForm, parts: Its) -> Response:
+    """A decision on it, in two steps."""
+
+    async def shown(typed: Typed, said: Said) -> Response:
+        return await _page(parts, visit, program, typed, said)
+
+    return await acts.decide(parts, visit, form, SubjectKind.PROGRAM, program, shown)
+
+
+async def _page(parts: Parts, visit: Visit, program: str, typed: Typed, said: Said) -> Response:
+    now = datetime.now(UTC)
+    async with parts.database.transaction() as connection:
+        found = await versions(connection, program, now)
+        stands = await life(connection, program, now, parts.keys)
     # The desk asks no outside source: whether they answer is for `preflight`, which runs where they are connected.
-    state = await readiness(parts.database, program, {})
+    state = await readiness(parts.database, program, {}, parts.keys)
     return page(
         "program.html",
         visit,
+        status=said.status,
         here=_HERE,
+        life=stands,
+        form=await acts.form_of(parts, visit, SubjectKind.PROGRAM, program, typed, said),
         zone=found[0].terms.timezone,
         program=program,
         versions=found,
@@ -97,7 +127,7 @@ async def show_version(program: str, version: int, visit: Reader, connection: Re
     found = await versions(connection, program, datetime.now(UTC))
     shown = _numbered(found, program, version)
     sections = [
-        Section(name, [Said(value.path.removeprefix(f"{name}."), value.value) for value in values])
+        Section(name, [SaidOfTerms(value.path.removeprefix(f"{name}."), value.value) for value in values])
         for name, values in groupby(said(shown.terms), key=lambda value: value.path.partition(".")[0])
     ]
     return page(

@@ -70,7 +70,7 @@ async def _shown(
     connection: AsyncConnection, parts: Parts, token: str, *, done: str = "", problem: str = "", why: str = ""
 ) -> HTMLResponse:
     row, side = await status_links.opened(connection, parts.intake.key_for(status_links.PURPOSE), token)
-    case = await open_case(connection, row, datetime.now(UTC))
+    case = await open_case(connection, row, datetime.now(UTC), parts.keys)
     if case is None:
         raise NoSuchLink
     handed = await handovers.of_side(connection, row.id, side)

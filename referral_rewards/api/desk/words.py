@@ -33,6 +33,8 @@ KEYS: Final[Mapping[DecisionKind, str]] = {
     _K.RELEASE: "r",
     _K.REQUEST_EVIDENCE: "e",
     _K.REASSIGN: "m",
+    _K.ADJUST: "j",
+    _K.LINK: "l",
     _K.REOPEN: "o",
 }
 
@@ -48,6 +50,7 @@ FOLLOWS: Final[Mapping[MoneyAct, str]] = {
     _A.REVERSE_CLAWBACK: "The provider is asked to take this amount back from the payee.",
     _A.OFFSET_CLAWBACK: "This amount is deducted from the payee's next payouts.",
     _A.WRITE_OFF_CLAWBACK: "This amount is not recovered and is booked as a loss.",
+    _A.OPEN_CLAWBACK: "A case over this amount opens. No money moves before finance decides on the case.",
     _A.DISMISS_CLAWBACK: "The payee keeps the reward, and the case is closed.",
     _A.SETTLE_CLAWBACK: "The amount is booked as recovered under your reference.",
     _A.REFUSE_CLAWBACK: "Nothing counts as recovered, and the case can be decided again.",
@@ -56,6 +59,17 @@ FOLLOWS: Final[Mapping[MoneyAct, str]] = {
     _A.RESUME_CYCLE: "The cycle continues where it was stopped. Nothing that was sent is sent again.",
     _A.REDIRECT_PAYEE: "Once enough people signed, all that waits for the payee on this rail is paid to this "
     "destination.",
+    _A.REOPEN_RAIL: "Waiting payouts are sent over this rail again. Each is looked up before its first sending.",
+    _A.ASSIGN_PAYMENT: "The payout that you name counts as paid by this payment, if amount and payee agree. Nothing is "
+    "sent. Other payouts to this payee continue.",
+    _A.DISOWN_PAYMENT: "Payouts to this payee continue. If one of them was this payment, it is paid twice.",
+    _A.PAUSE_PROGRAM: "Nothing is approved and nothing new is sent until the program is resumed. Nothing becomes void, "
+    "and what was sent is followed up.",
+    _A.RESUME_PROGRAM: "Claims can be approved again, and what waited is sent.",
+    _A.END_PROGRAM: "Referrals that begin at or after the end are denied. Earlier ones go on under their terms. An end "
+    "is final.",
+    _A.ADD_BUDGET: "Once finance and the program owner have both signed, claims that the budget cut are judged again.",
+    _A.PAY_BELOW_MINIMUM: "The payee is paid in this one cycle even below its minimum, once finance releases it.",
 }
 
 #: What follows from a decision on many claims at once.

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Query, Response
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.openapi import refusals
 from referral_rewards.api.v1.fields import TEXT
-from referral_rewards.api.v1.money_acts import NewClawbackAct, RecordedAct, record
+from referral_rewards.api.v1.money_acts import NewClawback, NewClawbackAct, RecordedAct, record
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.register import programs
 from referral_rewards.reporting import clawbacks as reporting
-from referral_rewards.reporting.clawbacks import CaseInList, CaseShown, Owed, Wanted
+from referral_rewards.reporting.clawbacks import CaseInList, CaseShown, Owed, RewardShown, Wanted
 from referral_rewards.reporting.shape import Shape
 
 router = APIRouter(prefix="/v1/clawbacks", tags=["clawbacks"])
@@ -50,6 +50,32 @@ async def list_cases(
     if not found:
         await programs.hold_known(connection, program)
     return CasePage(cases=tuple(found), next=found[-1].case if len(found) == limit else None)
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Open a case by hand",
+    responses={
+        200: {"model": RecordedAct, "description": "It was on record"},
+        **refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    },
+)
+async def open_case(new: NewClawback, response: Response, person: Decider, parts: Its) -> RecordedAct:
+    """Signs and records that finance opens a case over an amount of a paid reward, at any time after the payment.
+
+    The amount is at most what was paid and not yet taken (`too_much`). No money moves before a decision on the case.
+    """
+    made = await record(parts, new.reward, new, person)
+    if made.repeated:
+        response.status_code = 200
+    return made
+
+
+@router.get("/rewards/{reward}", summary="Show a paid reward")
+async def show_reward(reward: UUID, connection: Reading, person: Person, parts: Its) -> RewardShown:
+    """Returns what was paid and taken of a reward, and the digest with which a case of it can be opened."""
+    return await reporting.reward(connection, reward, parts.keys)
 
 
 @router.get("/{case}", summary="Show a case")

@@ -6,16 +6,19 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.openapi import refusals
+from referral_rewards.api.recording import recorded
 from referral_rewards.api.v1 import fields
 from referral_rewards.api.v1.money_acts import NewCycleAct, RecordedAct, record
 from referral_rewards.domain.cycles.states import CycleState
-from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct
+from referral_rewards.domain.decisions.decision import Asked
+from referral_rewards.domain.decisions.money_acts import REASONS, ROLES, MoneyAct
 from referral_rewards.domain.errors import NotAllowed, NotFound
 from referral_rewards.register import audit, programs
+from referral_rewards.register.cycles import leaving
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.reporting import cycles as reporting
 from referral_rewards.reporting.cycles import CycleInList, CycleRow, CycleShown, Preview, Summary, Wanted
@@ -64,6 +67,62 @@ class OpenedCycle(BaseModel):
     cycle: UUID
     program: str
     due_on: date
+    repeated: bool
+
+
+class LeavingPayee(BaseModel):
+    """A payee to whom less than the minimum is due, in minor units, and the cycle that would pay it below that."""
+
+    program: str
+    payee: str
+    cycle: UUID
+    due_on: date
+    amount_minor: int
+    minimum_minor: int | None
+    currency: str
+    digest: str
+    takes: list[MoneyAct]
+
+
+class NewBelowMinimum(BaseModel):
+    """A decision to pay a payee below the minimum. ``digest`` is from `GET /v1/cycles/below-minimum`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "program": "acme-friends",
+                    "payee": "dexter",
+                    "reason": "payee_leaves",
+                    "note": "Closed the account; the law of the state asks for it.",
+                    "digest": fields.EXAMPLE_DIGEST,
+                }
+            ],
+        },
+    )
+
+    program: fields.GivenId
+    payee: fields.GivenId
+    reason: Annotated[str, Field(json_schema_extra={"enum": list(REASONS[MoneyAct.PAY_BELOW_MINIMUM])})]
+    note: fields.Note
+    digest: fields.Digest
+
+
+class OrderedBelowMinimum(BaseModel):
+    """The recorded decision, and the cycle that pays; ``repeated`` if the same one was recorded before."""
+
+    id: UUID
+    seq: int
+    program: str
+    payee: str
+    cycle: UUID
+    due_on: date
+    user: str
+    roles: list[str]
+    reason: str
+    digest: str
+    decided_at: Instant
     repeated: bool
 
 
@@ -138,6 +197,72 @@ async def open_cycle(new: NewCycle, response: Response, person: Decider, parts: 
     if repeated:
         response.status_code = 200
     return OpenedCycle(cycle=opened, program=row.program, due_on=row.due_on, repeated=repeated)
+
+
+@router.get(
+    "/below-minimum",
+    summary="Show a payee who may be paid below the minimum",
+    responses=refusals(HTTPStatus.NOT_FOUND),
+)
+async def show_leaving_payee(
+    connection: Reading,
+    person: Person,
+    parts: Its,
+    program: Annotated[str, Query(max_length=500, pattern=fields.TEXT, examples=["acme-friends"])],
+    payee: Annotated[str, Query(max_length=500, pattern=fields.TEXT, examples=["dexter"])],
+) -> LeavingPayee:
+    """Returns what is due to the payee, the cycle that would pay it, and the digest that a decision names."""
+    found = await leaving.shown(connection, program, payee, datetime.now(UTC), parts.keys)
+    return LeavingPayee(
+        program=program,
+        payee=payee,
+        cycle=found.cycle,
+        due_on=found.due_on,
+        amount_minor=found.amount_minor,
+        minimum_minor=found.minimum_minor,
+        currency=found.subject.currency,
+        digest=found.subject.digest,
+        takes=[act for act in MoneyAct if act in found.subject.takes],
+    )
+
+
+@router.post(
+    "/below-minimum",
+    status_code=201,
+    summary="Pay a leaving payee below the minimum",
+    responses={
+        200: {"model": OrderedBelowMinimum, "description": "It was on record"},
+        **refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    },
+)
+async def pay_below_minimum(
+    new: NewBelowMinimum, response: Response, person: Decider, parts: Its
+) -> OrderedBelowMinimum:
+    """For finance. Signs and records that the payee is paid once, in one cycle, although less than the minimum is due.
+
+    It opens the cycle of today, unless that is past the payee: then the next cycle pays. Finance releases it as any
+    other. The same decision again returns 200 with the first one.
+    """
+    async with parts.database.transaction() as connection:
+        shown = await leaving.shown(connection, new.program, new.payee, datetime.now(UTC), parts.keys)
+    asked = Asked(new.payee, MoneyAct.PAY_BELOW_MINIMUM, new.reason, new.note, new.digest, program=new.program)
+    decision, repeated = await recorded(parts, asked, person)
+    if repeated:
+        response.status_code = 200
+    return OrderedBelowMinimum(
+        id=decision.id,
+        seq=decision.seq,
+        program=new.program,
+        payee=new.payee,
+        cycle=shown.cycle,
+        due_on=shown.due_on,
+        user=decision.user,
+        roles=sorted(decision.roles),
+        reason=decision.reason,
+        digest=decision.digest,
+        decided_at=decision.decided_at,
+        repeated=repeated,
+    )
 
 
 @router.get("/{cycle}", summary="Show a payout cycle", response_model_exclude_unset=True)

@@ -45,11 +45,61 @@ REASONS_BY_KIND: Final[list[Any]] = [
     {"properties": {"kind": {"const": kind.value}, "reason": {"enum": list(codes)}}}
     for kind, codes in REASON_CODES.items()
 ]
+_NOTHING_NAMED: Final[dict[str, Any]] = {
+    **{key: {"type": "null"} for key in ("leg", "amount_minor", "referrer", "order")},
+    "leave_out": {"const": False},
+}
+_LEG: Final[dict[str, Any]] = {"leg": {"type": "string", "enum": ["referrer", "referee"]}}
+#: What a decision of a kind names: each a form of the fields that it needs.
+_NAMED: Final[dict[str, list[dict[str, Any]]]] = {
+    "adjust": [{**_LEG, "amount_minor": {"type": "integer"}}, {**_LEG, "leave_out": {"const": True}}],
+    "reassign": [{"referrer": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}$"}}],
+    "link": [{"order": {"type": "string", "pattern": "^[!-~]{1,200}$"}}],
+}
+#: The same with what each kind names.
+FORMS_BY_KIND: Final[list[Any]] = [
+    {
+        "properties": {"kind": {"const": kind.value}, "reason": {"enum": list(codes)}, **_NOTHING_NAMED, **named},
+        "required": sorted(named),
+    }
+    for kind, codes in REASON_CODES.items()
+    for named in _NAMED.get(kind.value, [{}])
+]
 EXAMPLE: Final[dict[str, Any]] = {
     "kind": "approve",
     "reason": "terms_met",
     "note": "Brie's first order, kept past its return period.",
 }
+#: One decision of each form.
+EXAMPLES: Final[tuple[dict[str, Any], ...]] = (
+    EXAMPLE,
+    {
+        "kind": "adjust",
+        "reason": "exception_granted",
+        "note": "The order was in euro; finance granted a sum in its place.",
+        "leg": "referee",
+        "amount_minor": 950,
+    },
+    {
+        "kind": "adjust",
+        "reason": "misconduct",
+        "note": "The referrer spammed; the friend did nothing wrong.",
+        "leg": "referrer",
+        "leave_out": True,
+    },
+    {
+        "kind": "reassign",
+        "reason": "attribution_corrected",
+        "note": "Two digits of Lena's code were swapped.",
+        "referrer": "lena",
+    },
+    {
+        "kind": "link",
+        "reason": "colleague_bought",
+        "note": "Anna's purchasing department bought in its own name.",
+        "order": "o-4711",
+    },
+)
 EXAMPLE_DIGEST: Final = "8a2fd8c2a6d1ab3f5d7a4dbe1e29b66c0a1b8b0e7d9c48b1f4bb0f5cbb9f0a11"
 
 

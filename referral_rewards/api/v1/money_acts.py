@@ -22,11 +22,11 @@ from referral_rewards.domain.decisions.money_acts import (
 from referral_rewards.register.people.users import User
 
 _A = MoneyAct
-#: Far above any reward, and below what a double can hold exactly.
-_MINOR_MAX: Final = 10**15
-_AMOUNT: Final = {"type": "integer", "minimum": 1, "maximum": _MINOR_MAX}
+#: Far above any reward and budget, and below what a double can hold exactly.
+MINOR_MAX: Final = 10**15
+AMOUNT: Final = {"type": "integer", "minimum": 1, "maximum": MINOR_MAX}
 _REFERENCE: Final = {"type": "string", "minLength": 1, "maxLength": REFERENCE_LENGTH_MAX, "pattern": r"^[!-~]+$"}
-_NONE: Final = {"type": "null"}
+NOTHING: Final = {"type": "null"}
 
 
 def _forms(kind: SubjectKind, example: Mapping[str, Any]) -> ConfigDict:
@@ -40,8 +40,8 @@ def _forms(kind: SubjectKind, example: Mapping[str, Any]) -> ConfigDict:
                 "properties": {
                     "act": {"const": act.value},
                     "reason": {"enum": list(REASONS[act])},
-                    "amount_minor": _AMOUNT if amount else _NONE,
-                    "reference": _REFERENCE if reference else _NONE,
+                    "amount_minor": AMOUNT if amount else NOTHING,
+                    "reference": _REFERENCE if reference else NOTHING,
                 },
                 "required": ["act", "reason", *needed],
             }
@@ -55,7 +55,7 @@ class _NewAct(BaseModel):
     reason: str
     note: fields.Note
     digest: fields.Digest
-    amount_minor: Annotated[int | None, Field(strict=True, le=_MINOR_MAX, description="In minor units.")] = None
+    amount_minor: Annotated[int | None, Field(strict=True, le=MINOR_MAX, description="In minor units.")] = None
     reference: Annotated[str | None, Field(description="The reference of the bank or provider.")] = None
 
 
@@ -98,6 +98,24 @@ class NewClawbackAct(_NewAct):
     ]
 
 
+class NewClawback(_NewAct):
+    """A clawback case to open by hand. ``reward`` and ``digest`` are from `GET /v1/clawbacks/rewards/{reward}`."""
+
+    model_config = _forms(
+        SubjectKind.REWARD,
+        {
+            "reward": "6b1f8f3e-4c0f-5b57-9b8e-2f1f0a4d7c11",
+            "act": "open_clawback",
+            "reason": "chargeback",
+            "note": "The bank took the money back after the watch.",
+            "amount_minor": 2500,
+        },
+    )
+
+    reward: UUID
+    act: Literal[_A.OPEN_CLAWBACK]
+
+
 class NewCycleAct(_NewAct):
     """A decision on a payout cycle. ``digest`` is from `GET /v1/cycles/{cycle}`."""
 
@@ -107,6 +125,33 @@ class NewCycleAct(_NewAct):
     )
 
     act: Literal[_A.RELEASE_CYCLE, _A.STOP_CYCLE, _A.RESUME_CYCLE]
+
+
+class NewRailAct(_NewAct):
+    """A decision on a rail that was halted after a restore. ``digest`` is from `GET /v1/rails/{rail}`."""
+
+    model_config = _forms(
+        SubjectKind.RAIL,
+        {"act": "reopen_rail", "reason": "reconciled", "note": "Nothing is unexplained."},
+    )
+
+    act: Literal[_A.REOPEN_RAIL]
+
+
+class NewPaymentAct(_NewAct):
+    """A decision on a forgotten payment. ``digest`` is from `GET /v1/forgotten-payments/{payment}`."""
+
+    model_config = _forms(
+        SubjectKind.FORGOTTEN_PAYMENT,
+        {
+            "act": "assign_payment",
+            "reason": "same_reward",
+            "note": "It paid this reward before the restore.",
+            "reference": "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed",
+        },
+    )
+
+    act: Literal[_A.ASSIGN_PAYMENT, _A.DISOWN_PAYMENT]
 
 
 class RecordedAct(BaseModel):

@@ -1,6 +1,5 @@
-"""Payouts, their history, the decisions on one that can't continue without a person, and the rails they wait for."""
+"""Payouts, their history, and the decisions on one that can't continue without a person."""
 
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -16,9 +15,7 @@ from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register import programs
 from referral_rewards.reporting import payouts as reporting
-from referral_rewards.reporting import rails
 from referral_rewards.reporting.payouts import PayoutInList, PayoutShown, Wanted
-from referral_rewards.reporting.rails import Rail
 from referral_rewards.reporting.shape import Shape
 
 router = APIRouter(prefix="/v1/payouts", tags=["payouts"])
@@ -80,12 +77,3 @@ async def decide_on_payout(
     if made.repeated:
         response.status_code = 200
     return made
-
-
-waited_for = APIRouter(prefix="/v1/rails", tags=["payouts"])
-
-
-@waited_for.get("", summary="List the rails")
-async def list_rails(connection: Reading, person: Person) -> list[Rail]:
-    """Lists the rails that terms may name: connected or not, since when and why halted, and how many payouts wait."""
-    return await rails.rails(connection, datetime.now(UTC))

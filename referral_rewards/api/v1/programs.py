@@ -1,5 +1,6 @@
 """Programs: publishing and reading versions of their terms, and checking that a program is ready to run."""
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -10,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading, acting
 from referral_rewards.api.openapi import PlaceOfProblem, refusals
 from referral_rewards.api.v1.fields import TEXT, NamedInPath
+from referral_rewards.api.v1.program_acts import NewProgramAct, RecordedProgramAct, record
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.people.authority import Role
 from referral_rewards.domain.programs.terms import Terms, load_terms
 from referral_rewards.domain.readiness.gaps import Area, gaps, in_order
 from referral_rewards.domain.readiness.terms_review import unclear
 from referral_rewards.register import programs
+from referral_rewards.reporting.programs.life import ProgramLife, life
 from referral_rewards.reporting.programs.preflight import readiness
 from referral_rewards.reporting.shape import Instant
 from referral_rewards.sources.http import connected
@@ -129,12 +132,47 @@ async def show_terms(
     return PlainTextResponse(await programs.shown(connection, program, version))
 
 
+@router.get(
+    "/{program:path}/life",
+    summary="Show whether a program runs, and its budget",
+    responses=refusals(HTTPStatus.NOT_FOUND),
+)
+async def show_life(program: NamedInPath, connection: Reading, person: Person, parts: Its) -> ProgramLife:
+    """Returns whether it is paused or has ended, its budget, the decisions on it, and those that are possible now."""
+    return await life(connection, program, datetime.now(UTC), parts.keys)
+
+
+@router.post(
+    "/{program:path}/decisions",
+    status_code=HTTPStatus.CREATED,
+    summary="Pause, resume or end a program, or add to its budget",
+    responses={
+        200: {"model": RecordedProgramAct, "description": "It was on record"},
+        **refusals(HTTPStatus.CONFLICT),
+    },
+)
+async def decide_on_program(
+    program: NamedInPath, new: NewProgramAct, response: Response, person: Decider, parts: Its
+) -> RecordedProgramAct:
+    """Signs and records a decision of the signed-in person, and wakes what it concerns.
+
+    A program owner pauses, resumes and ends a program. An addition to the budget is signed by finance and by the
+    program owner, two people: each sends it, with the same amount. 409 if another decision came first
+    (`decided_meanwhile`, `stale`), or if the program does not take it now (`not_now`). The same decision again returns
+    200 with the first one.
+    """
+    made = await record(parts, program, new, person)
+    if made.repeated:
+        response.status_code = HTTPStatus.OK
+    return made
+
+
 @router.post("/{program:path}/preflight", summary="Whether a program is ready to run")
 async def check_readiness(program: NamedInPath, new: ProposedTerms, parts: Its, person: Person) -> ProgramReadiness:
     """Checks for clear terms, connected billing and rails, and people for every decision. Asks the outside sources."""
     proposed = None if new.terms is None else of_program(new.terms, program)
     async with connected(parts.sources) as sources:
-        found = await readiness(parts.database, program, sources, proposed=proposed)
+        found = await readiness(parts.database, program, sources, parts.keys, proposed=proposed)
     missing = [AreaRemark(area=each.area, what=each.what) for each in gaps(found)]
     well = [AreaRemark(area=each.area, what=each.what) for each in in_order(found)]
     return ProgramReadiness(program=program, version=found.version, ready=not missing, gaps=missing, in_order=well)

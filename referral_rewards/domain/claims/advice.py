@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from referral_rewards.domain import money
+from referral_rewards.domain.claims.adjustments import in_force
 from referral_rewards.domain.claims.claim import Evidence, RewardClaim
 from referral_rewards.domain.claims.findings import WAITED_FOR, CheckCode, Result
 from referral_rewards.domain.claims.rewards import Leg, Side
@@ -12,7 +13,18 @@ from referral_rewards.domain.labels import label, labels, listed
 
 def advice(claim: RewardClaim) -> str:
     """Return what an approver is told: what is flagged, which checks failed or could not run, or that there is no
-    objection; and what is still needed to pay the reward."""
+    objection; what is still needed to pay the reward; and which adjustments fell away."""
+    return " ".join([_advice_on(claim), *_fallen(claim)])
+
+
+def _fallen(claim: RewardClaim) -> Iterator[str]:
+    """Yield which adjustments no longer hold."""
+    for each in in_force(claim.fallen).values():
+        what = f"to {money.display(each.amount_minor, claim.currency)}" if each.amount_minor else "to nothing"
+        yield f"{each.by} had adjusted the {each.role}'s reward {what}: this fell away, for the calculation changed."
+
+
+def _advice_on(claim: RewardClaim) -> str:
     if claim.denial is not None:
         return f"The rules deny this claim: {label('reason', claim.denial)}."
     flags = labels("flag", claim.flag_names)

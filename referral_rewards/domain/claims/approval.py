@@ -16,6 +16,8 @@ from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.programs.terms import RewardKind, Role, Terms
 
 __all__ = [
+    "ADJUST",
+    "MOVE",
     "NOTE_LENGTH_MAX",
     "REASON_CODES",
     "Approver",
@@ -28,13 +30,12 @@ __all__ = [
     "is_override",
     "may_decide",
     "requirement",
-    "requirement_of_a_move",
     "ruling",
     "satisfied",
 ]
 
 #: Decisions that may need several people.
-_COUNTED: Final = frozenset({DecisionKind.APPROVE, DecisionKind.REASSIGN})
+_COUNTED: Final = frozenset({DecisionKind.APPROVE, DecisionKind.REASSIGN, DecisionKind.LINK})
 #: Approving in spite of one of these flags is an override.
 _OVERRIDING: Final = frozenset({Flag.FRAUD_SUSPECTED, Flag.SELF_REFERRAL, Flag.DUPLICATE_CLAIM})
 #: Checks whose failure raises no flag, because §4 decides them: only a reopened claim can still show one.
@@ -44,12 +45,22 @@ _DECIDED_BY_PERIODS: Final = frozenset(
 
 
 class Requirement(BaseModel):
-    """What an approval needs: every one of the roles (sorted), from at least this many different people."""
+    """What an approval needs: every one of the roles (sorted), from at least this many different people.
+
+    ``excluded`` are the users (sorted) whose approval does not count: they adjusted the claim.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     routes: tuple[Role, ...]
     people: int
+    excluded: tuple[str, ...] = ()
+
+
+#: What moving a claim to another referrer needs, or linking an order to a referral.
+MOVE: Final = Requirement(routes=(Role.OPERATIONS, Role.PROGRAM_OWNER), people=2)
+#: Any of these roles may adjust a claim, because an adjustment pays nothing: others approve what comes of it.
+ADJUST: Final = Requirement(routes=(Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER), people=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +93,10 @@ def is_override(
     return reopened or advised_against or not _DECIDED_BY_PERIODS.isdisjoint(failures)
 
 
-def requirement(terms: Terms, legs: Collection[Leg], flags: Collection[Flag], *, override: bool) -> Requirement:
-    """Return the roles and the number of people that these legs, flags and amounts require."""
+def requirement(
+    terms: Terms, legs: Collection[Leg], flags: Collection[Flag], *, override: bool, adjusted_by: Iterable[str] = ()
+) -> Requirement:
+    """Return the roles and the number of people that these legs, flags and amounts require; none who adjusted them."""
     routes: set[Role] = set()
     for kind in {leg.kind for leg in legs} or _promised_kinds(terms):
         routes.update(terms.approval.routes[kind])
@@ -95,30 +108,31 @@ def requirement(terms: Terms, legs: Collection[Leg], flags: Collection[Flag], *,
         routes.update((Role.FINANCE, Role.OPERATIONS))
     total_minor, from_amount = sum(leg.amount_minor for leg in legs), terms.approval.four_eyes_from
     four_eyes = override or (from_amount is not None and total_minor >= terms.minor(from_amount))
-    return Requirement(routes=tuple(sorted(routes)), people=2 if four_eyes else 1)
-
-
-def requirement_of_a_move(required: Requirement) -> Requirement:
-    """Return what moving a claim's attribution needs: as for a dispute, also operations and the program owner.
-
-    Moving it is not approving it: the claim for the new beneficiary needs approvals of its own.
-    """
-    routes = {*required.routes, Role.OPERATIONS, Role.PROGRAM_OWNER}
-    return Requirement(routes=tuple(sorted(routes)), people=required.people)
+    people, excluded = 2 if four_eyes else 1, tuple(sorted(set(adjusted_by)))
+    return Requirement(routes=tuple(sorted(routes)), people=people, excluded=excluded)
 
 
 def satisfied(
     required: Requirement, signoffs: Iterable[Signoff], digest: str, kind: DecisionKind = DecisionKind.APPROVE
 ) -> bool:
     """Whether the decisions of that kind on this digest cover every role, from enough different people who each hold
-    one of them.
+    one of them and are not excluded.
 
     The caller must take account of a denial or hold recorded after them.
     """
     routes = frozenset(required.routes)
-    counting = [s for s in signoffs if s.kind is kind and s.digest == digest and s.roles & routes]
+    counting = counted(required, signoffs, digest, kind)
     covered = frozenset(role for signoff in counting for role in signoff.roles)
     return bool(routes) and routes <= covered and len({s.user for s in counting}) >= max(required.people, 1)
+
+
+def counted(
+    required: Requirement, signoffs: Iterable[Signoff], digest: str, kind: DecisionKind = DecisionKind.APPROVE
+) -> list[Signoff]:
+    """Return those of the decisions that count towards the requirement."""
+    routes = frozenset(required.routes)
+    its = [s for s in signoffs if s.kind is kind and s.digest == digest and s.roles & routes]
+    return [s for s in its if s.user not in required.excluded]
 
 
 def may_decide(

@@ -3,12 +3,12 @@
 A *dispute* is between referrers; a *duplicate* is one reward too many for one order or one referee.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 from referral_rewards.domain.claims.dossier import Dossier, Rival
-from referral_rewards.domain.claims.findings import Finding, Flag, InputMissing, could_not_run, failed, passed
+from referral_rewards.domain.claims.findings import Finding, Flag, InputMissing, failed, passed
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import label, listed
@@ -53,21 +53,28 @@ def duplicates(dossier: Dossier) -> tuple[Rival, ...]:
 def attribution_clear(dossier: Dossier) -> Finding:
     """No other referrer claims the conversion, and no fact asks to move its attribution."""
     against, moves = competitors(dossier), dossier.of(FactType.ATTRIBUTION_CHANGED)
-    said, flags = [], []
+    said, flags, asks = [], [], _asks_to_move(dossier, moves)
     if against:
         flags.append(Flag.DISPUTED_ATTRIBUTION)
         names = listed(f"{rival.referrer or 'an unknown referrer'} (referral {rival.referral})" for rival in against)
         said.append(f"Also claimed in time by {names}.")
-    if moves:
+    if asks:
         flags.append(Flag.ATTRIBUTION_CHANGED)
-        to = moves[-1].data["to_referrer"]
-        asked = f"A change of attribution to {to} was requested"
-        said.append(f"{asked} and made." if to == dossier.referrer else f"{asked}; it takes a decision.")
+        said.append(f"A change of attribution to {moves[-1].data['to_referrer']} was requested; it takes a decision.")
     if dossier.referrer is None:
-        return could_not_run("The referral names no known referrer.", *moves)
+        flags.append(Flag.UNKNOWN_REFERRER)
+        said.append("The referral names no known referrer; it takes a decision to name one.")
     if flags:
         return failed(" ".join(said), *moves, flags=tuple(flags))
     return passed(f"Only {dossier.referrer} claims this customer and order.")
+
+
+def _asks_to_move(dossier: Dossier, moves: Sequence[Fact]) -> bool:
+    """Return whether the latest request is to another referrer, and no reassignment has answered it."""
+    if not moves or moves[-1].data["to_referrer"] == dossier.referrer:
+        return False
+    answered = dossier.acts.reassigned
+    return answered is None or moves[-1].received_at > answered.at
 
 
 def lost(rivals: Iterable[Rival]) -> bool:

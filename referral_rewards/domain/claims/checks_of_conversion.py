@@ -10,7 +10,6 @@ from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import label
-from referral_rewards.domain.referrals.disputes import CHARGEBACK_LOST
 from referral_rewards.domain.referrals.inquiries import REGISTER, Answer, register_answer
 from referral_rewards.domain.referrals.lifecycle import CLOSED
 from referral_rewards.domain.referrals.origin import OriginKind
@@ -42,12 +41,15 @@ def evidence_agrees(dossier: Dossier) -> Finding:
     if q is None:
         return could_not_run(NO_CONVERSION)
     differing = [fact for fact in q.records if _contradicts(q.record, fact)]
-    if not differing:
+    if not differing and not q.conflicts:
         return passed(f"All records of order {q.order} agree ({len(q.records)} on record).", *q.records)
+    if not differing:
+        return failed(f"{'; '.join(q.conflicts)}.", *q.records, *q.told_of_loss, flags=(Flag.EVIDENCE_CONFLICT,))
     versions = "; ".join(f"{fact.source} says {_version(fact)}" for fact in (q.record, *differing))
     if any(_other_person(q.record, fact) for fact in differing):
         versions += "; they name different customers"
-    return failed(f"The records of order {q.order} differ: {versions}.", *q.records, flags=(Flag.EVIDENCE_CONFLICT,))
+    told = "; ".join((f"The records of order {q.order} differ: {versions}", *q.conflicts))
+    return failed(f"{told}.", *q.records, *q.told_of_loss, flags=(Flag.EVIDENCE_CONFLICT,))
 
 
 def _invitation(fact: Fact) -> tuple[str, str, str]:
@@ -67,8 +69,10 @@ def within_periods(dossier: Dossier) -> Finding:
         why = label("reason", course.reason) if course.reason else "nothing qualifies"
         return failed(f"The periods ended without a reward: {why}.", *said)
     dates = f"claimed {instant(course.claimed_at)}, converted {instant(q.occurred_at)}"
-    returned = f", return period ended {instant(course.return_ends)}" if course.return_ends else ""
-    return passed(f"Referral began {instant(course.began_at)}, {dates}{returned}.", *said, q.record)
+    if course.return_ends is None:  # a person reopened the referral: by the periods this conversion does not qualify
+        return failed(f"Referral began {instant(course.began_at)}, {dates}: outside the periods.", *said, q.record)
+    returned = f"return period ended {instant(course.return_ends)}"
+    return passed(f"Referral began {instant(course.began_at)}, {dates}, {returned}.", *said, q.record)
 
 
 def minimum_met(dossier: Dossier) -> Finding:
@@ -83,7 +87,7 @@ def minimum_met(dossier: Dossier) -> Finding:
         return passed(f"The minimum is in {currency} and does not apply to {net}.", q.record)
     told = f"The net amount is {net}; the minimum is {money.display(dossier.terms.minor(minimum), currency)}."
     reached = q.net_minor >= dossier.terms.minor(minimum)
-    return (passed if reached else failed)(told, q.record, *q.reversals)
+    return (passed if reached else failed)(told, q.record, *q.taken_by)
 
 
 def conversion_not_reversed(dossier: Dossier) -> Finding:
@@ -91,33 +95,26 @@ def conversion_not_reversed(dossier: Dossier) -> Finding:
     q = dossier.conversion
     if q is None:
         return could_not_run(NO_CONVERSION)
-    if not q.reversals:
+    if not q.taken_by:
         return passed(f"Order {q.order} was not reversed.", q.record)
     if not q.net_minor:
-        return failed(f"Order {q.order} was reversed in full.", q.record, *q.reversals)
+        return failed(f"Order {q.order} was reversed in full.", q.record, *q.taken_by)
     left = f"{money.display(q.net_minor, q.currency)} of {money.display(q.gross_minor, q.currency)}"
     return passed(
-        f"Order {q.order} was reversed in part: {left} remains.", q.record, *q.reversals, flags=(Flag.PARTIAL_REFUND,)
+        f"Order {q.order} was reversed in part: {left} remains.", q.record, *q.taken_by, flags=(Flag.PARTIAL_REFUND,)
     )
 
 
 def no_open_dispute(dossier: Dossier) -> Finding:
-    """No chargeback of the conversion is open, or lost without its reversal yet.
-
-    Chargebacks have no id: one is open while the latest fact is an opening, or while more were opened than closed.
-    """
+    """No dispute of the conversion is open. Where only a reversal tells that one was lost, its closing is awaited."""
     q = dossier.conversion
     if q is None:
         return could_not_run(NO_CONVERSION)
-    said = [f for f in dossier.of(FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED) if f.order == q.order]
-    opened = [fact for fact in said if fact.type is FactType.DISPUTE_OPENED]
-    if opened and (said[-1] is opened[-1] or 2 * len(opened) > len(said)):
-        told = f"A payment dispute about order {q.order} has been open since {instant(opened[-1].occurred_at)}."
-        return failed(told, *said, flags=(Flag.DISPUTE_OPEN,))
-    lost = [f for f in said if f.type is FactType.DISPUTE_CLOSED and f.data["outcome"] == "lost"]
-    taken = [fact for fact in q.reversals if fact.data["kind"] == CHARGEBACK_LOST]
-    if len(lost) > len(taken):
-        told = f"A payment dispute about order {q.order} was lost; its reversal has not arrived yet."
+    said = sorted((fact for each in q.disputes for fact in each.facts), key=lambda fact: fact.precedence)
+    still_open = [each for each in q.disputes if not each.closings]
+    if still_open:
+        since = instant(still_open[-1].openings[-1].occurred_at)
+        told = f"A payment dispute about order {q.order} has been open since {since}."
         return failed(told, *said, flags=(Flag.DISPUTE_OPEN,))
     return passed(f"There is no open payment dispute about order {q.order}.", *said)
 
@@ -128,7 +125,7 @@ def currency_matches(dossier: Dossier) -> Finding:
     if q is None:
         return could_not_run(NO_CONVERSION)
     if not rewards.same_currency(dossier):
-        told = f"Order {q.order} is in {q.currency}, the program in {dossier.terms.currency}: no reward is calculated."
+        told = f"Order {q.order} is in {q.currency}, the program in {dossier.terms.currency}: percentages are left out."
         return failed(told, q.record, flags=(Flag.CURRENCY_MISMATCH,))
     return passed(f"The reward is in {dossier.terms.currency}." if q.currency else "The conversion has no amount.")
 

@@ -3,7 +3,15 @@
 from referral_rewards.domain import money
 from referral_rewards.domain.claims import rewards
 from referral_rewards.domain.claims.dossier import Dossier
-from referral_rewards.domain.claims.findings import Finding, Flag, could_not_run, failed, passed
+from referral_rewards.domain.claims.findings import (
+    NO_REFERRER,
+    Finding,
+    Flag,
+    could_not_run,
+    failed,
+    passed,
+    unanswerable,
+)
 from referral_rewards.domain.claims.rewards import Leg, Room, Side
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
@@ -41,11 +49,17 @@ def payee_known(dossier: Dossier) -> Finding:
     That a leg waits is no flag. A leg that names nobody is one: no rail can pay it, however long it waits.
     """
     legs = rewards.reckon(dossier).legs
-    nameless = [f"The {leg.role} has no customer id, so nobody can be paid." for leg in legs if leg.beneficiary is None]
-    missing = [lack for leg in legs if leg.beneficiary is not None and (lack := _lacking(dossier, leg)) is not None]
+    named = [leg for leg in legs if leg.beneficiary is not None]
+    # An unknown referrer is flagged as such, which asks a person for just this.
+    asked_for = dossier.referrer is None
+    nobody = [leg.role for leg in legs if leg.beneficiary is None and not (asked_for and leg.role is Side.REFERRER)]
+    nameless = [f"The {role} has no customer id, so nobody can be paid." for role in nobody]
+    missing = [lack for leg in named if (lack := _lacking(dossier, leg)) is not None]
     methods = [method for leg in legs if (method := _used(dossier, leg)) is not None]
     if nameless:
         return could_not_run(" ".join([*nameless, *missing]), *methods)
+    if len(named) < len(legs):
+        return unanswerable(" ".join([NO_REFERRER, *missing]), *methods)
     if missing:
         return failed(" ".join(missing), *methods)
     said = "All that the rails need is known of every payee." if legs else "There is nothing to pay."

@@ -2,7 +2,16 @@
 
 from referral_rewards.domain.claims.checks_of_conversion import NO_CONVERSION
 from referral_rewards.domain.claims.dossier import Dossier
-from referral_rewards.domain.claims.findings import Finding, Flag, could_not_run, failed, instant, passed
+from referral_rewards.domain.claims.findings import (
+    NO_REFERRER,
+    Finding,
+    Flag,
+    could_not_run,
+    failed,
+    instant,
+    passed,
+    unanswerable,
+)
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
@@ -15,9 +24,12 @@ from referral_rewards.domain.referrals.origin import OriginKind
 
 
 def program_active(dossier: Dossier) -> Finding:
-    """The terms were in force when the referral began."""
+    """The terms were in force when the referral began, and the program had not ended."""
     terms, began_at = dossier.terms, dossier.origin.began_at
     told = f"Version {dossier.version} of {terms.program} is in force from {instant(terms.effective_from)}"
+    if (ended_at := dossier.program.ended_at) is not None and dossier.program.has_ended(began_at):
+        told = f"{terms.program} ended {instant(ended_at)}; the referral began {instant(began_at)}."
+        return failed(told, denial=Reason.PROGRAM_NOT_ACTIVE)
     if terms.effective_from <= began_at:
         return passed(f"{told}; the referral began {instant(began_at)}.")
     return failed(f"{told}, after the referral began.", denial=Reason.PROGRAM_NOT_ACTIVE)
@@ -25,6 +37,8 @@ def program_active(dossier: Dossier) -> Finding:
 
 def referrer_active(dossier: Dossier) -> Finding:
     """The referrer is not suspended now. Only a reinstatement lifts a suspension: enrolling once more does not."""
+    if dossier.referrer is None:
+        return unanswerable(NO_REFERRER)
     said = dossier.of_referrer(FactType.REFERRER_SUSPENDED, FactType.REFERRER_REINSTATED)
     # Of two at one instant the suspension counts: where facts can't be ordered, take the cautious reading.
     latest = max(said, key=lambda f: (f.occurred_at, f.type is FactType.REFERRER_SUSPENDED), default=None)
@@ -36,6 +50,8 @@ def referrer_active(dossier: Dossier) -> Finding:
 
 def referrer_enrolled_before_conversion(dossier: Dossier) -> Finding:
     """The referrer had joined the program when the conversion happened."""
+    if dossier.referrer is None:
+        return unanswerable(NO_REFERRER)
     enrolments, q = dossier.of_referrer(FactType.REFERRER_ENROLLED), dossier.conversion
     first = enrolments[0] if enrolments else None
     if first is not None and q is not None and first.occurred_at <= q.occurred_at:
@@ -43,7 +59,7 @@ def referrer_enrolled_before_conversion(dossier: Dossier) -> Finding:
     if first is not None and q is None:
         return could_not_run(NO_CONVERSION, first)
     told = f"enrolled only {instant(first.occurred_at)}, after the conversion" if first else "is not enrolled"
-    return failed(f"{dossier.referrer or 'The referrer'} {told}.", *enrolments[:1], denial=Reason.REFERRER_NOT_ENROLLED)
+    return failed(f"{dossier.referrer} {told}.", *enrolments[:1], denial=Reason.REFERRER_NOT_ENROLLED)
 
 
 def referee_is_new_customer(dossier: Dossier) -> Finding:
@@ -52,7 +68,7 @@ def referee_is_new_customer(dossier: Dossier) -> Finding:
         return passed("The program does not require new customers.")
     if dossier.conversion is None:
         return could_not_run(NO_CONVERSION)
-    own = conversions(dossier.seen, dossier.referee_identity, dossier.terms)
+    own = conversions(dossier.seen, dossier.referee_identity, dossier.terms, dossier.acts.orders)
     # Later conversions say nothing: by then the referee is a customer because of the referral.
     read = [c for c in own if _before_referral(dossier, c)]
     read += [c for c in own if not _before_referral(dossier, c)][:1]
@@ -69,6 +85,8 @@ def referee_is_new_customer(dossier: Dossier) -> Finding:
 
 def not_self_referral(dossier: Dossier) -> Finding:
     """Referrer and referee share no email, phone, customer id, payment instrument or device."""
+    if dossier.referrer is None:
+        return unanswerable(NO_REFERRER)
     kinds = identity.SELF_REFERRAL_KINDS
     of_referrer, of_referee = (identity.of_kinds(m, kinds) for m in (dossier.referrer_marks, dossier.referee_marks))
     if not of_referrer or not of_referee:

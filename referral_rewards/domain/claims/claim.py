@@ -5,11 +5,14 @@ and sentences that name people by their ids.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from referral_rewards.domain.claims import approval, attribution, eligibility, fraud, rewards
+from referral_rewards.domain.claims.adjustments import Adjustment, adjusters
 from referral_rewards.domain.claims.approval import Requirement
 from referral_rewards.domain.claims.digest import digest_of, dispute_digest
 from referral_rewards.domain.claims.dossier import Dossier, Rival
@@ -22,7 +25,8 @@ from referral_rewards.domain.claims.findings import (
     Recommendation,
     Result,
 )
-from referral_rewards.domain.claims.rewards import CalculationLine, Leg, Reckoning
+from referral_rewards.domain.claims.flags import Raised, flags_of, of_rivals
+from referral_rewards.domain.claims.rewards import CalculationLine, Leg, Promise, Reckoning
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.labels import label
@@ -60,14 +64,6 @@ class Check(_Record):
     evidence: tuple[str, ...] = ()
 
 
-class Raised(_Record):
-    """A flag, what raised it (a check's code or a signal's name) and why, for people."""
-
-    flag: Flag
-    about: str
-    sentence: str
-
-
 class Contribution(_Record):
     """What a fraud signal added and why; ``fired`` is None for one that could not run."""
 
@@ -80,7 +76,10 @@ class Contribution(_Record):
 class RewardClaim(_Record):
     """Everything a person needs for a decision, and the digest that the decision is made against.
 
-    ``denial`` is the reason if the rules deny it by themselves; ``core_digest`` is the digest without competing claims.
+    ``denial`` is the reason if the rules deny it by themselves; ``core_digest`` is the digest without competing claims,
+    and ``calculated_digest`` that one as it would be without ``adjustments``. ``promises`` are the legs that the terms
+    promise, also where nothing was calculated for one; ``fallen`` are adjustments of the claim before that no longer
+    hold, because what is calculated changed.
     """
 
     referral: str
@@ -93,10 +92,15 @@ class RewardClaim(_Record):
     contributions: tuple[Contribution, ...]
     lines: tuple[CalculationLine, ...]
     legs: tuple[Leg, ...]
+    currency: str
+    promises: tuple[Promise, ...]
+    adjustments: tuple[Adjustment, ...] = ()
+    fallen: tuple[Adjustment, ...] = ()
     recommendation: Recommendation
     denial: Reason | None
     override: bool
     requirement: Requirement
+    calculated_digest: str
     core_digest: str
     digest: str
 
@@ -120,21 +124,39 @@ class RewardClaim(_Record):
 def assemble(dossier: Dossier, *, reopened: bool = False) -> RewardClaim:
     """Return the claim of a dossier; ``reopened`` if a decision had denied it, which makes approving an override.
 
-    Never raises because of a dossier's content: whatever fails becomes a check that could not run.
+    Of the dossier's adjustments those hold that were made on what is calculated now. Never raises because of a
+    dossier's content: whatever fails becomes a check that could not run.
     """
+    calculated = _assembled(replace(dossier, adjustments=()), reopened=reopened)
+    made_on = calculated.core_digest
+    holding = tuple(each for each in dossier.adjustments if each.calculated == made_on)
+    if holding:
+        adjusted = _assembled(replace(dossier, adjustments=holding), reopened=reopened)
+        return adjusted.model_copy(update={"calculated_digest": made_on})
+    return calculated.model_copy(update={"fallen": dossier.adjustments}) if dossier.adjustments else calculated
+
+
+def _assembled(dossier: Dossier, *, reopened: bool) -> RewardClaim:
+    """Return the claim with all of the dossier's adjustments."""
     findings = {code: eligibility.judge(code, dossier) for code in CheckCode}
     contributions = fraud.contributions(dossier)
     reckoning = _reckoning(dossier)
-    flags = _flags(dossier, findings, contributions, reckoning)
+    flags = flags_of(dossier, findings, contributions, reckoning)
     names = {each.flag for each in flags}
     denial = next((finding.denial for finding in findings.values() if finding.denial), None)
     failures = {code for code, finding in findings.items() if finding.result is Result.FAILED}
     recommendation = _recommendation(names, denial, failures)
+    override = reckoning.raised or approval.is_override(recommendation, names, failures, reopened=reopened)
     # A dispute's roles are required, but are not in the core digest: it would change as rivals come and go.
-    override = approval.is_override(recommendation, names, failures, reopened=reopened)
-    undisputed = names - {Flag.DISPUTED_ATTRIBUTION}
-    core_requirement = approval.requirement(dossier.terms, reckoning.legs, undisputed, override=override)
-    core_digest = digest_of(_core(dossier, findings, flags, reckoning.legs, core_requirement))
+    own_names = {each.flag for each in flags if not of_rivals(each)}
+    required = partial(
+        approval.requirement,
+        dossier.terms,
+        reckoning.legs,
+        override=override,
+        adjusted_by=adjusters(dossier.adjustments),
+    )
+    core_digest = digest_of(_core(dossier, findings, flags, reckoning.legs, required(own_names)))
     heard = _heard(dossier)
     return RewardClaim(
         referral=dossier.referral,
@@ -155,10 +177,14 @@ def assemble(dossier: Dossier, *, reopened: bool = False) -> RewardClaim:
         contributions=tuple(Contribution(**each._asdict()) for each in contributions),
         lines=reckoning.lines,
         legs=reckoning.legs,
+        currency=dossier.terms.currency,
+        promises=reckoning.promises,
+        adjustments=dossier.adjustments,
         recommendation=recommendation,
         denial=denial,
         override=override,
-        requirement=approval.requirement(dossier.terms, reckoning.legs, names, override=override),
+        requirement=required(names),
+        calculated_digest=core_digest,
         core_digest=core_digest,
         digest=dispute_digest(core_digest, _competing(dossier)),
     )
@@ -178,38 +204,6 @@ def _competing(dossier: Dossier) -> tuple[Rival, ...]:
         return attribution.competitors(dossier)
     except Exception:
         return ()
-
-
-def _flags(
-    dossier: Dossier,
-    findings: Mapping[CheckCode, Finding],
-    contributions: tuple[fraud.Contribution, ...],
-    reckoning: Reckoning,
-) -> tuple[Raised, ...]:
-    raised = [
-        Raised(flag=flag, about=code, sentence=finding.sentence)
-        for code, finding in findings.items()
-        for flag in finding.flags
-    ]
-    for each in contributions:
-        if each.fired is None:
-            told = f"The fraud signal “{label('signal', each.signal)}” could not run: {each.why}."
-            raised.append(Raised(flag=Flag.CHECK_COULD_NOT_RUN, about=each.signal, sentence=told))
-    score, threshold = fraud.score(contributions), dossier.terms.fraud.threshold
-    fired = "; ".join(f"{label('signal', each.signal)} ({each.why})" for each in contributions if each.fired)
-    if fired and score >= threshold:
-        told = f"The fraud score is {score}, the threshold {threshold}: {fired}."
-        raised.append(Raised(flag=Flag.FRAUD_SUSPECTED, about="fraud", sentence=told))
-    if reckoning.partner is not None:
-        told = f"The rate of partner {reckoning.partner} replaces the referrer's usual reward."
-        raised.append(Raised(flag=Flag.PARTNER_EXCEPTION, about="partner", sentence=told))
-    if dossier.requests:
-        told = "The reward was requested by hand."
-        raised.append(Raised(flag=Flag.MANUAL_REQUEST, about="request", sentence=told))
-    if dossier.late_facts:
-        told = "Facts arrived after the referral had closed."
-        raised.append(Raised(flag=Flag.LATE_FACT, about="facts", sentence=told))
-    return tuple(raised)
 
 
 def _recommendation(flags: set[Flag], denial: Reason | None, failures: set[CheckCode]) -> Recommendation:
@@ -270,11 +264,7 @@ def _core(
     required: Requirement,
 ) -> dict[str, Any]:
     judged = {fact.digest for code, f in findings.items() if code not in WAITED_FOR for fact in f.facts}
-    standing = [
-        f"{each.flag} {each.about}"
-        for each in flags
-        if each.about not in WAITED_FOR and each.flag is not Flag.DISPUTED_ATTRIBUTION
-    ]
+    standing = [f"{each.flag} {each.about}" for each in flags if each.about not in WAITED_FOR and not of_rivals(each)]
     return {
         "referral": dossier.referral,
         "terms": [dossier.origin.program, str(dossier.version)],
@@ -282,5 +272,12 @@ def _core(
         "checks": {code: finding.result for code, finding in findings.items() if code not in _NOT_IN_CORE},
         "flags": sorted(standing),
         "legs": [leg.model_dump(mode="json") for leg in legs],
-        "requirement": required.model_dump(mode="json"),
+        "requirement": required.model_dump(mode="json", exclude_defaults=True),
+        **_adjusted(dossier),
     }
+
+
+def _adjusted(dossier: Dossier) -> dict[str, Any]:
+    """Return what the digest says of the adjustments: each by the decision that made it."""
+    made = [[str(each.decision), each.role, each.amount_minor] for each in dossier.adjustments]
+    return {"adjustments": made} if made else {}

@@ -19,6 +19,8 @@ class DecisionKind(StrEnum):
     REQUEST_EVIDENCE = "request_evidence"
     REOPEN = "reopen"
     REASSIGN = "reassign"
+    ADJUST = "adjust"
+    LINK = "link"
 
 
 #: The reason codes of each kind of decision.
@@ -39,4 +41,6 @@ REASON_CODES: Final[Mapping[DecisionKind, tuple[str, ...]]] = {
     DecisionKind.REQUEST_EVIDENCE: ("proof_of_conversion", "identity", "attribution", "payment_details", "other"),
     DecisionKind.REOPEN: ("appeal_upheld", "late_fact", "error_corrected", "other"),
     DecisionKind.REASSIGN: ("attribution_corrected", "support_case", "partner_agreement", "other"),
+    DecisionKind.ADJUST: ("exception_granted", "goodwill", "misconduct", "error_corrected", "other"),
+    DecisionKind.LINK: ("colleague_bought", "other_account", "support_case", "other"),
 }

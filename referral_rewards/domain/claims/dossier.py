@@ -10,15 +10,18 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 
+from referral_rewards.domain.claims.adjustments import Adjustment
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.programs.life import RUNNING, Life
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals import origin as origins
 from referral_rewards.domain.referrals.conversions import Conversion
 from referral_rewards.domain.referrals.course import Course
 from referral_rewards.domain.referrals.inquiries import SourceAnswer
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus, Side
 from referral_rewards.domain.referrals.origin import Origin
+from referral_rewards.domain.referrals.signed_acts import NO_ACTS, LinkedOrder, SignedActs
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,13 @@ class Usage:
     """The part of the limits that other rewards already use (without this referral's own reservation), minor units.
 
     ``rewards`` and ``amount_minor`` are the referrer's in the rolling period, ``budget_minor`` the program's.
+    ``reserved_minor`` is what this referral has reserved of the budget: nothing that is published later takes it away.
     """
 
     rewards: int = 0
     amount_minor: int = 0
     budget_minor: int = 0
+    reserved_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,9 @@ class Dossier:
     course: Course
     facts: tuple[Fact, ...]
     now: datetime
+    #: What was decided on the program, and its newest terms in force; None: the referral's own.
+    program: Life = RUNNING
+    newest: Terms | None = None
     #: Of the referrer's enrolments and own conversions.
     referrer_marks: frozenset[str] = frozenset()
     rivals: tuple[Rival, ...] | None = ()
@@ -155,15 +163,39 @@ class Dossier:
     customer_record: SourceAnswer | None = None
     #: Whether a reopening admits facts that came after the referral had closed.
     late_facts: bool = False
+    #: What people decided about its attribution; and the referrals whose referee an order matches that they linked,
+    #: None if these could not be looked up.
+    acts: SignedActs = NO_ACTS
+    matched_elsewhere: tuple[str, ...] | None = ()
+    #: Adjustments that may hold, oldest first: those of the present claim, and those made on it since.
+    adjustments: tuple[Adjustment, ...] = ()
     #: Users who entered facts of this referral by hand: they do not decide on it.
     manual_entry_by: frozenset[str] = frozenset()
     #: The destinations that the claim's approval signed, by role, beneficiary and rail; None: it is not approved. What
     #: is told of a payee's methods after an approval changes no digest.
     approved_destinations: Mapping[tuple[str, str | None, str], str | None] | None = None
+    #: The sides whose reward for an earlier conversion of this referral was not recovered in full: they get no second.
+    standing: frozenset[Side] = frozenset()
 
     @property
     def referrer(self) -> str | None:
         return self.origin.referrer
+
+    @property
+    def budget_minor(self) -> int | None:
+        """The program's budget in minor units: the newest figure and all additions; None if it has none."""
+        newest = self.newest
+        return self.program.budget_minor(
+            newest if newest is not None and newest.currency == self.terms.currency else self.terms
+        )
+
+    @property
+    def linked_by_hand(self) -> LinkedOrder | None:
+        """The link through which the referral hears of its conversion; None if its referee's identity matches."""
+        q = self.conversion
+        if q is None or q.record.identity & self.referee_identity:
+            return None
+        return next((link for link in self.acts.links if link.order == q.order), None)
 
     @property
     def conversion(self) -> Conversion | None:
@@ -200,9 +232,10 @@ class Dossier:
 
     @cached_property
     def referee_marks(self) -> frozenset[str]:
-        """Every mark of the referee: of the invitation, the claims and the referee's own conversions."""
+        """Every mark of the referee: of the invitation, the claims, and the conversions of the referee or linked."""
         said = self.of(FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED)
-        return _union(said) | _union(self.of_referee(FactType.CONVERSION_RECORDED))
+        linked = [fact for fact in self.of(FactType.CONVERSION_RECORDED) if fact.order in self.acts.orders]
+        return _union(said) | _union(self.of_referee(FactType.CONVERSION_RECORDED)) | _union(linked)
 
 
 def _union(facts: Iterable[Fact]) -> frozenset[str]:

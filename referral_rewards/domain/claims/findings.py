@@ -69,6 +69,9 @@ class Flag(StrEnum):
     PARTIAL_REFUND = "partial_refund"
     MANUAL_REQUEST = "manual_request"
     LATE_FACT = "late_fact"
+    UNKNOWN_REFERRER = "unknown_referrer"
+    LINKED_BY_HAND = "linked_by_hand"
+    ADJUSTED = "adjusted"
 
 
 class Recommendation(StrEnum):
@@ -120,6 +123,15 @@ def could_not_run(sentence: str, *facts: Fact) -> Finding:
 def instant(moment: datetime) -> str:
     """Format a moment for sentences: to the minute, in UTC."""
     return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def unanswerable(sentence: str, *facts: Fact) -> Finding:
+    """Return a finding that the check could not run for want of what another flag of the claim asks a person for."""
+    return Finding(Result.COULD_NOT_RUN, sentence, facts)
+
+
+#: Said by a check of the referrer while nobody knows who that is.
+NO_REFERRER: Final = "The referrer is not known yet."
 
 
 class Sign(NamedTuple):

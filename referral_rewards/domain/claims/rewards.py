@@ -4,15 +4,16 @@ A leg's amount is always the sum of its calculation lines: each rule and each li
 negative. A leg whose total is zero is left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
 from referral_rewards.domain import money
+from referral_rewards.domain.claims.adjustments import in_force
+from referral_rewards.domain.claims.calculation import SEVERITY, CalculationLine, Room, Sheet
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.findings import InputMissing
 from referral_rewards.domain.facts.events import Fact
@@ -26,6 +27,7 @@ from referral_rewards.domain.referrals.lifecycle import Side
 __all__ = [
     "CalculationLine",
     "Leg",
+    "Promise",
     "Reckoning",
     "Room",
     "Side",
@@ -38,17 +40,6 @@ __all__ = [
     "reckon",
     "same_currency",
 ]
-
-
-class CalculationLine(BaseModel):
-    """One step in the calculation of a leg: what applied, and by how much it changed the amount."""
-
-    model_config = ConfigDict(frozen=True)
-
-    role: Side
-    what: str
-    amount_minor: int
-    currency: str
 
 
 class Leg(BaseModel):
@@ -65,65 +56,87 @@ class Leg(BaseModel):
     destination: str | None = None
 
 
-class Room(StrEnum):
-    """How much of the promised reward a limit left."""
+class Promise(BaseModel):
+    """A leg that the terms promise: what was calculated for it, and the most to which a person may set it.
 
-    ALL = "all"
-    PART = "part"
-    NONE = "none"
+    ``most_minor`` is what its own caps, the referrer's cap and the program's budget leave; None if nothing limits it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    role: Side
+    kind: RewardKind
+    rail: str
+    calculated_minor: NonNegativeInt
+    most_minor: NonNegativeInt | None
 
 
 @dataclass(frozen=True, slots=True)
 class Reckoning:
-    """The legs, their calculation, and the effect of the limits."""
+    """The legs, their calculation, the effect of the limits, and what the terms promise."""
 
     legs: tuple[Leg, ...] = ()
     lines: tuple[CalculationLine, ...] = ()
     partner: str | None = None
     cap: Room = Room.ALL
     budget: Room = Room.ALL
-
-
-class _Sheet:
-    """The calculation lines of one side, while they are being built."""
-
-    def __init__(self, role: Side, kind: RewardKind, currency: str, rail: str) -> None:
-        self.role, self.kind, self.currency, self.rail = role, kind, currency, rail
-        self.lines: list[CalculationLine] = []
+    promises: tuple[Promise, ...] = ()
 
     @property
-    def amount_minor(self) -> int:
-        return sum(line.amount_minor for line in self.lines)
-
-    def add(self, what: str, amount_minor: int) -> None:
-        line = CalculationLine(role=self.role, what=what, amount_minor=amount_minor, currency=self.currency)
-        self.lines.append(line)
-
-    def limit(self, limit_minor: int, what: str) -> Room:
-        """Cut the amount to what the limit leaves, rounded down to a step that the rail can pay."""
-        amount, left = self.amount_minor, max(limit_minor, 0)
-        if self.rail in rail_catalogue.CATALOGUE:
-            left -= left % rail_catalogue.step_minor(self.rail, self.currency)
-        if amount <= left:
-            return Room.ALL
-        self.add(f"{what}: {money.display(left, self.currency)}", left - amount)
-        return Room.PART if left else Room.NONE
+    def raised(self) -> bool:
+        """Whether a leg is more than what was calculated for it."""
+        calculated = {each.role: each.calculated_minor for each in self.promises}
+        return any(leg.amount_minor > calculated[leg.role] for leg in self.legs)
 
 
 def reckon(dossier: Dossier) -> Reckoning:
-    """Calculate the legs of a dossier; none if the conversion is not in the program's currency.
+    """Calculate the legs of a dossier, and put the amounts in force that people set in place of those calculated.
+
+    If the conversion is not in the program's currency, flat amounts stay and percentages are left out.
 
     Raises:
         InputMissing: if the use of the limits so far is unknown: an amount would be a guess.
     """
-    if not same_currency(dossier):
-        return Reckoning()
     partner = partner_rate(dossier)
-    sheets = _promised(dossier, partner)
+    sheets = [sheet for sheet in _promised(dossier, partner) if sheet.role not in dossier.standing]
     cap, budget = _limited(dossier, sheets)
+    calculated = {sheet.role: sheet.amount_minor for sheet in sheets}
+    if adjusted := in_force(dossier.adjustments):
+        for sheet in sheets:
+            if sheet.role in adjusted:
+                sheet.set_to(adjusted[sheet.role])
+        again = _limited(dossier, sheets)
+        cap, budget = max(cap, again[0], key=SEVERITY.index), max(budget, again[1], key=SEVERITY.index)
     legs = tuple(_leg(dossier, sheet) for sheet in sheets if sheet.amount_minor)
     lines = tuple(line for sheet in sheets for line in sheet.lines)
-    return Reckoning(legs, lines, partner.partner if partner else None, cap, budget)
+    promises = tuple(_promise(dossier, sheet, sheets, calculated[sheet.role]) for sheet in sheets)
+    return Reckoning(legs, lines, partner.partner if partner else None, cap, budget, promises)
+
+
+def _promise(dossier: Dossier, sheet: Sheet, sheets: list[Sheet], calculated_minor: int) -> Promise:
+    others = sum(each.amount_minor for each in sheets if each is not sheet)
+    limits = [*(limit for limit, _ in sheet.own_limits), *_left(dossier, sheet.role, others)]
+    return Promise(
+        role=sheet.role,
+        kind=sheet.kind,
+        rail=sheet.rail,
+        calculated_minor=calculated_minor,
+        most_minor=max(min(limits), 0) if limits else None,
+    )
+
+
+def _left(dossier: Dossier, role: Side, others_minor: int) -> Iterator[int]:
+    """Yield what each limit that is shared with others leaves to a leg, if the claim's other legs stay as they are."""
+    limits, usage, terms = dossier.terms.limits, dossier.usage, dossier.terms
+    if usage is None:
+        return
+    if role is Side.REFERRER and (own := limits.per_referrer) is not None:
+        if own.rewards is not None:
+            yield from [] if usage.rewards < own.rewards else [0]
+        elif own.amount is not None:
+            yield terms.minor(own.amount) - usage.amount_minor
+    if limits.budget is not None:
+        yield terms.minor(limits.budget) - usage.budget_minor - others_minor
 
 
 def promised(dossier: Dossier) -> dict[Side, int]:
@@ -171,33 +184,39 @@ def _valid(rate: Partner, day: date) -> bool:
     return rate.valid_from <= day and (rate.valid_until is None or day < rate.valid_until)
 
 
-def _promised(dossier: Dossier, partner: Partner | None) -> list[_Sheet]:
+def _promised(dossier: Dossier, partner: Partner | None) -> list[Sheet]:
     """Return what the terms promise each side, before any limit shared with others."""
     terms, sheets = dossier.terms, []
     for role, rule in ((Side.REFERRER, terms.rewards.referrer), (Side.REFEREE, terms.rewards.referee)):
         if rule is None:
             continue
-        sheet = _Sheet(role, rule.kind, terms.currency, terms.payouts.rails[rule.kind])
+        sheet = Sheet(role, rule.kind, terms.currency, terms.payouts.rails[rule.kind])
         if partner is not None and role is Side.REFERRER:
             _price(dossier, sheet, partner, f"partner {partner.partner}: ")
         else:
-            _price(dossier, sheet, _tier(dossier, rule) or rule, "")
+            by_amount = any(tier.from_amount is not None for tier in rule.tiers or ())
+            _price(dossier, sheet, _tier(dossier, rule) or rule, "", by_amount=by_amount)
         if terms.limits.per_reward is not None:
-            sheet.limit(terms.minor(terms.limits.per_reward), "maximum per reward")
+            sheet.cap(terms.minor(terms.limits.per_reward), "maximum per reward")
         sheets.append(sheet)
     return sheets
 
 
-def _price(dossier: Dossier, sheet: _Sheet, rule: RewardRule | Tier | Partner, prefix: str) -> None:
+def _price(
+    dossier: Dossier, sheet: Sheet, rule: RewardRule | Tier | Partner, prefix: str, *, by_amount: bool = False
+) -> None:
+    """Put a rule's amount into the sheet; ``by_amount``: the order's amount chose the rule among several."""
     terms, q = dossier.terms, dossier.conversion
-    if rule.percent is not None:
+    if not same_currency(dossier) and (rule.percent is not None or by_amount):
+        sheet.add(f"{prefix}left out, because the order is in {q.currency if q else 'another currency'}", 0)
+    elif rule.percent is not None:
         net_minor = q.net_minor if q is not None else None
         share = money.percent_of(net_minor or 0, rule.percent)
         sheet.add(f"{prefix}{rule.percent} % of {money.display(net_minor, terms.currency)}{_reached(rule)}", share)
     else:
         sheet.add(f"{prefix}flat amount{_reached(rule)}", terms.minor(rule.amount or Decimal(0)))
     if rule.cap is not None:
-        sheet.limit(terms.minor(rule.cap), f"{prefix}maximum")
+        sheet.cap(terms.minor(rule.cap), f"{prefix}maximum")
 
 
 def _reached(rule: RewardRule | Tier | Partner) -> str:
@@ -231,11 +250,12 @@ def _tier(dossier: Dossier, rule: RewardRule) -> Tier | None:
     return reached[-1] if reached else None
 
 
-def _limited(dossier: Dossier, sheets: list[_Sheet]) -> tuple[Room, Room]:
+def _limited(dossier: Dossier, sheets: list[Sheet]) -> tuple[Room, Room]:
     """Cut the sheets to the referrer's cap, then to the program's budget (the referrer's leg first)."""
     limits, usage, terms = dossier.terms.limits, dossier.usage, dossier.terms
     cap = budget = Room.ALL
-    if usage is None and (limits.per_referrer is not None or limits.budget is not None):
+    total_minor = dossier.budget_minor
+    if usage is None and (limits.per_referrer is not None or total_minor is not None):
         raise InputMissing("The use of the limits so far could not be read.")
     if usage is None:
         return cap, budget
@@ -249,8 +269,8 @@ def _limited(dossier: Dossier, sheets: list[_Sheet]) -> tuple[Room, Room]:
                 )
     if cap is Room.NONE and any(sheet.amount_minor for sheet in sheets):
         cap = Room.PART  # The other side's leg remains.
-    if limits.budget is not None:
-        left = max(terms.minor(limits.budget) - usage.budget_minor, 0)
+    if total_minor is not None:
+        left = max(total_minor - usage.budget_minor, usage.reserved_minor, 0)
         cut = sum(sheet.amount_minor for sheet in sheets) > left
         for sheet in sheets:
             sheet.limit(left, "program budget, remaining")
@@ -260,7 +280,7 @@ def _limited(dossier: Dossier, sheets: list[_Sheet]) -> tuple[Room, Room]:
     return cap, budget
 
 
-def _leg(dossier: Dossier, sheet: _Sheet) -> Leg:
+def _leg(dossier: Dossier, sheet: Sheet) -> Leg:
     payee, rail = beneficiary(dossier, sheet.role), dossier.terms.payouts.rails[sheet.kind]
     return Leg(
         role=sheet.role,

@@ -7,6 +7,7 @@ limits had cut stays as it is, as long as the terms promise at least as much for
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from referral_rewards.domain.claims import rewards
 from referral_rewards.domain.claims.dossier import Dossier
@@ -20,7 +21,7 @@ def earned(dossier: Dossier, order: str | None) -> Mapping[Side, int] | None:
 
     None if unknown: the order was never recorded, or is in another currency than the program's.
     """
-    known = conversions(dossier.seen, dossier.referee_identity, dossier.terms)
+    known = conversions(dossier.seen, dossier.referee_identity, dossier.terms, dossier.acts.orders)
     paid_for = next((each for each in known if each.order == order), None)
     if order is None or paid_for is None:
         return None
@@ -63,9 +64,18 @@ _DECIDE = (
 )
 
 
-def to_do(state: CaseState, *, room_minor: int, keys_in_review: Sequence[str]) -> str | None:
+_EXCHANGED: Final = (
+    "Another conversion would qualify in its place: {}. Dismiss the case if the reward may stand for it; or take the "
+    "reward back whole and then reopen the referral for it."
+)
+
+
+def to_do(
+    state: CaseState, *, room_minor: int, keys_in_review: Sequence[str], exchange: str | None = None
+) -> str | None:
     """Return the advice, or None if there is nothing left to do. ``keys_in_review`` are the keys of reversals whose
-    outcome is unknown; ``room_minor`` is the amount of the leg that can still be recovered."""
+    outcome is unknown; ``room_minor`` is the amount of the leg that can still be recovered; ``exchange`` are words for
+    another conversion that would qualify."""
     if keys_in_review:
         return (
             f"Look for reversal {keys_in_review[0]} in the provider's dashboard. If it was recovered, record that with "
@@ -75,4 +85,6 @@ def to_do(state: CaseState, *, room_minor: int, keys_in_review: Sequence[str]) -
         return "A payment dispute is open. If it is lost, the case opens; if it is won, the case is dismissed."
     if state is not CaseState.OPEN:
         return None
+    if room_minor > 0 and exchange is not None:
+        return f"{_DECIDE} {_EXCHANGED.format(exchange)}"
     return _DECIDE if room_minor > 0 else "Nothing remains to be recovered, or nothing was paid yet."

@@ -52,6 +52,8 @@ class ClawbackState(StrEnum):
 _S = ClawbackState
 #: A reversal's outcome is known: ``recovered_minor`` is the amount recovered.
 REVERSAL_ENDED: Final = frozenset({_S.REVERSED, _S.PARTLY_REVERSED, _S.UNRECOVERABLE})
+#: What was recovered will not become more.
+RECOVERY_ENDED: Final = REVERSAL_ENDED | {_S.OFFSET}
 
 #: Which state may follow which. A reversal never returns to a state from before it was sent.
 TRANSITIONS: Final[Mapping[ClawbackState, frozenset[ClawbackState]]] = {

@@ -55,12 +55,14 @@ def due_leg(leg: Leg) -> DueLeg:
     )
 
 
-def gathered(legs: Sequence[Leg], held: Collection[UUID], minimum: Minimum | None) -> Grouping:
+def gathered(
+    legs: Sequence[Leg], held: Collection[UUID], minimum: Minimum | None, exempt: frozenset[str] = frozenset()
+) -> Grouping:
     """Group due legs like `grouped`; those in ``held`` wait for a tax form and are carried forward, and so are those
     that wait for a payment method."""
     waits = {leg.id: CarriedFor.TAX_HOLD for leg in legs if leg.id in held}
     waits |= {leg.id: CarriedFor.WAITING_METHOD for leg in legs if leg.state == LegState.WAITING_METHOD}
-    made = grouped((due_leg(leg) for leg in legs if leg.id not in waits), minimum)
+    made = grouped((due_leg(leg) for leg in legs if leg.id not in waits), minimum, exempt=exempt)
     waiting = tuple(Carried(due_leg(leg), waits[leg.id]) for leg in legs if leg.id in waits)
     return Grouping(made.payouts, (*made.carried, *waiting))
 

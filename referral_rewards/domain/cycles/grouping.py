@@ -120,11 +120,17 @@ def cycle_request(
     )
 
 
-def grouped(legs: Iterable[DueLeg], minimum: Minimum | None, *, legs_max: int = LEGS_MAX) -> Grouping:
+def grouped(
+    legs: Iterable[DueLeg],
+    minimum: Minimum | None,
+    *,
+    exempt: frozenset[str] = frozenset(),
+    legs_max: int = LEGS_MAX,
+) -> Grouping:
     """Group due legs in any order; they must include all legs of each payee.
 
     One payout goes to one destination: that of the leg approved first. The minimum applies to a payee's total in a
-    currency over all rails.
+    currency over all rails, unless they are ``exempt``.
     """
     payouts: list[PlannedPayout] = []
     carried: list[Carried] = []
@@ -138,7 +144,8 @@ def grouped(legs: Iterable[DueLeg], minimum: Minimum | None, *, legs_max: int = 
             left += [Carried(leg, CarriedFor.TOO_MANY) for leg in there[legs_max:]]
             elsewhere = (leg for leg in over_rail if leg.destination != destination)
             left += [Carried(leg, CarriedFor.ANOTHER_DESTINATION) for leg in elsewhere]
-        if minimum is not None and minimum.missed_by(sum(each.amount_minor for each in planned), currency):
+        least = None if payee in exempt else minimum
+        if least is not None and least.missed_by(sum(each.amount_minor for each in planned), currency):
             left += [Carried(leg, CarriedFor.BELOW_MINIMUM) for each in planned for leg in each.legs]
             planned = []
         payouts += planned

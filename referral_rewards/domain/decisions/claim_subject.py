@@ -9,30 +9,41 @@ from uuid import UUID
 from referral_rewards.domain.claims.approval import (
     Approver,
     DecisionKind,
-    Requirement,
     Ruling,
     check_words,
     may_decide,
-    requirement_of_a_move,
     ruling,
     satisfied,
 )
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.decisions.adjusting import check_adjustment
+from referral_rewards.domain.decisions.approving import check_approvable
+from referral_rewards.domain.decisions.basis import Basis
 from referral_rewards.domain.decisions.bulk import check_unflagged
+from referral_rewards.domain.decisions.complete_acts import TARGETS, complete_acts, target_of
 from referral_rewards.domain.decisions.decision import Asked, Decision, Kind, Made
+from referral_rewards.domain.decisions.moving import (
+    check_candidate,
+    check_movable,
+    check_order,
+)
+from referral_rewards.domain.decisions.particulars import particulars
 from referral_rewards.domain.decisions.subject import Details, check_whole
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed, StaleDigest
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.labels import label
-from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, PAID, ReferralStatus, Side
 
 _S = ReferralStatus
 _K = DecisionKind
 
-#: The statuses that only a decision to reopen can end.
-REOPENABLE: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN})
+#: The statuses of closed referrals that a decision can reopen. One that was paid is closed when its watch is over;
+#: reopened, it admits what came late, which opens clawback cases.
+REOPENABLE: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN, _S.REWARDED, _S.CLAWED_BACK})
 #: The claim id in a decision to reopen a referral that never had a claim.
 NO_CLAIM: Final = UUID(int=0)
+#: These are decided on a claim as well as on a closing, or on a referral that has no claim yet.
+_ON_A_CLOSING: Final = frozenset({_K.REOPEN, _K.LINK})
 #: These can only hold money back, so they need not wait until the newest facts are judged.
 _KEEPING_BACK: Final = frozenset({_K.DENY, _K.HOLD, _K.REQUEST_EVIDENCE})
 
@@ -41,29 +52,14 @@ Answers = Mapping[DecisionKind, DecisionRefused | NotAllowed | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
-    """What a decision signs now, and who has an interest in it.
-
-    ``parties`` are the marks of everyone who benefits; ``entered_by`` the users who entered facts by hand. ``to`` is
-    the referrer to whom a request moves the claim, None without one, and ``parties_of_move`` who would benefit then;
-    None if that was not loaded, because no decision to move it is asked for.
-    """
-
-    digest: str
-    requirement: Requirement
-    parties: frozenset[str]
-    entered_by: frozenset[str] = frozenset()
-    to: str | None = None
-    parties_of_move: frozenset[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ClaimSubject:
     """A referral as the subject of a decision, with everything that the rules read.
 
     ``claim`` is its current claim, also if it is closed and a decision covers the closing. ``judged``: on its newest
     facts. ``sent``: a first payment was committed, and from then on money can only be clawed back. ``history`` are the
-    decisions on it, oldest first. ``basis`` is None if no terms were in force when it began.
+    decisions on it, oldest first. ``basis`` is None if no terms were in force when it began. ``paused`` says that its
+    program is paused now, None if it is not. ``exchange`` is the order for which a referral that was taken back could
+    be reopened.
     """
 
     referral: str
@@ -75,6 +71,8 @@ class ClaimSubject:
     sent: bool
     history: tuple[Made, ...]
     basis: Basis | None
+    paused: str | None = None
+    exchange: str | None = None
 
     @property
     def chain_id(self) -> UUID:
@@ -97,12 +95,20 @@ class ClaimSubject:
         return [
             each
             for each in self.history
-            if each.decision.digest == digest and (kind is _K.REOPEN or each.decision.claim_id == self.claim_id)
+            if each.decision.digest == digest and (kind in _ON_A_CLOSING or each.decision.claim_id == self.claim_id)
         ]
 
     def admits(self, approver: Approver) -> Answers:
         """Return for each kind of decision the refusal that `decide` would raise for this person now, or None."""
         return {kind: self._refusal(kind, approver) for kind in DecisionKind}
+
+    def refusal(self, asked: Asked, approver: Approver) -> DecisionRefused | NotAllowed | None:
+        """Return the refusal that the rules about earlier decisions and this person have for a decision, or None."""
+        try:
+            self.check_admits(asked, approver)
+        except (DecisionRefused, NotAllowed) as refused:
+            return refused
+        return None
 
     def recorded_before(self, asked: Asked, approver: Approver, details: Details | None) -> Decision | None:
         """Return the same decision, in the same words, if this person made it before.
@@ -119,12 +125,16 @@ class ClaimSubject:
         for later, each in enumerate(on_it, start=1):
             made = each.decision
             same = (made.user, made.kind, made.reason) == (approver.user, asked.kind, asked.reason)
+            same = same and (details or {}).items() <= (made.details or {}).items()
             if same and each.note == asked.note and not _undone(asked.kind, on_it[later:]):
                 return made
         return None
 
-    def signed_with(self, details: Details | None) -> Details | None:
-        return details
+    def to_sign(self, details: Details | None) -> Details | None:
+        """Return the details; those of an adjustment name the calculation that it replaces."""
+        if details is None or "leg" not in details or self.claim is None:
+            return details
+        return {**details, "calculated": self.claim.calculated_digest}
 
     def check_as_shown(self, asked: Asked) -> None:
         """Return if the person saw what a decision covers now, and the referral's status takes it.
@@ -150,7 +160,7 @@ class ClaimSubject:
         """
         if asked.together and not self.closed and self.claim is not None:
             check_unflagged(self.referral, self.claim.flag_names)
-        self._check_rules(_of_claims(asked.kind), approver)
+        self._check_rules(_of_claims(asked.kind), approver, asked)
 
     def _basis(self) -> Basis:
         if self.basis is None:
@@ -186,17 +196,22 @@ class ClaimSubject:
 
     def _check_status(self, kind: DecisionKind) -> None:
         if kind is _K.REOPEN:
-            if not self.closed or self.status not in REOPENABLE:
+            if self.status is _S.CLAWED_BACK and not self.closed and self.exchange is None:
+                why = f"it is {self._status}, and no other conversion of its offer would qualify"
+                raise DecisionRefused(self.referral, "no_exchange", why)
+            if not self._over or self.status not in REOPENABLE:
                 raise DecisionRefused(
                     self.referral, "not_closed", f"it is {self._status}; only a closed referral can be reopened"
                 )
             return
-        if self.status in (_S.PAYING, _S.REWARDED, _S.CLAWED_BACK):
+        if self.status in PAID:
             raise DecisionRefused(
                 self.referral,
                 "payment_committed",
                 f"it is {self._status}: a payment was already sent; only a clawback can recover it",
             )
+        if kind is _K.LINK and self.status is not None:
+            return
         if self.closed:
             raise DecisionRefused(self.referral, "closed", f"it is {self._status}; you can only reopen it")
         if self.status not in BEFORE_PAYMENT or self.claim_id is None:
@@ -204,37 +219,83 @@ class ClaimSubject:
             raise DecisionRefused(self.referral, "no_claim", f"it is {now}; there is no claim to decide")
 
     @property
+    def _over(self) -> bool:
+        """Whether a decision is about how it ended: it is closed, or all of it was taken back."""
+        return self.closed or self.status is _S.CLAWED_BACK
+
+    @property
     def _status(self) -> str:
         return label("status", self.status)
 
-    def _check_rules(self, kind: DecisionKind, approver: Approver) -> None:
-        """Return if the rules about earlier decisions and about this person admit the kind of decision; else raise."""
+    def _check_rules(self, kind: DecisionKind, approver: Approver, asked: Asked | None = None) -> None:
+        """Return if the rules about earlier decisions and about this person admit the kind of decision, and what is
+        ``asked`` for; else raise."""
         basis = self._basis()
         if kind not in _KEEPING_BACK and not self.judged:
             raise DecisionRefused(self.referral, "facts_unjudged", "new facts are being judged; look again in a moment")
-        moves = kind is _K.REASSIGN
-        if moves and basis.to is None:
-            raise DecisionRefused(self.referral, "no_other_referrer", "nobody requested to move it to another referrer")
+        if kind is _K.REASSIGN:
+            check_movable(self.referral, self.claim)
         on_it = self.on_it(kind)
         self._check_ruling(kind, basis, [each.decision for each in on_it if each.stands])
+        before = [each for each in on_it if _counts_with(each.decision, kind, asked)]
+        if asked is not None:
+            self._check_particulars(kind, basis, asked, [each.decision for each in on_it])
         may_decide(
             approver,
             kind,
-            requirement_of_a_move(basis.requirement) if moves else basis.requirement,
+            basis.required(kind),
             referral=self.referral,
-            parties=_loaded(basis.parties_of_move) if moves else basis.parties,
+            parties=basis.parties | basis.marks_named(kind),
             entered_by=basis.entered_by,
-            already_signed_by=_same_people(approver, [each for each in on_it if each.decision.kind is kind]),
+            already_signed_by=_same_people(approver, before),
         )
+        if kind is _K.APPROVE and _same_people(approver, self._adjusters(basis)):
+            why = "you adjusted it; other people must approve what you set"
+            raise DecisionRefused(self.referral, "different_people", why)
+
+    def _adjusters(self, basis: Basis) -> list[Made]:
+        """Return the decisions of those who adjusted the claim."""
+        out = basis.requirement.excluded
+        return [each for each in self.history if each.decision.kind is _K.ADJUST and each.decision.user in out]
+
+    def _check_particulars(self, kind: DecisionKind, basis: Basis, asked: Asked, on_it: Sequence[Decision]) -> None:
+        """Return if the leg, referrer or order that the decision names fits; else raise."""
+        if kind is _K.ADJUST:
+            assert self.claim is not None
+            assert asked.leg is not None
+            check_adjustment(self.claim, Side(asked.leg), asked.amount_minor or 0)
+        if kind is _K.REASSIGN:
+            assert basis.candidate is not None, "the referrer who is named was not loaded"
+            check_candidate(self.referral, basis.candidate, basis.referrer)
+        if kind is _K.LINK:
+            assert basis.order is not None, "the order that is named was not loaded"
+            for act in complete_acts(on_it, kind):
+                if act.target == asked.order:
+                    why = f"it was already linked by {_told(act.decisions)}; look again"
+                    raise DecisionRefused(self.referral, "already_linked", why)
+            check_order(self.referral, basis.order)
+
+    def _check_acts(self, kind: DecisionKind, on_it: Sequence[Decision]) -> None:
+        """Return if nothing was decided a moment ago that makes another claim of this one; else raise."""
+        if self.closed or kind not in (_K.APPROVE, _K.REASSIGN, _K.ADJUST):
+            return
+        for act in complete_acts(on_it):
+            rule, did = ("already_moved", "moved") if act.kind is _K.REASSIGN else ("already_linked", "given an order")
+            why = f"it was already {did} by {_told(act.decisions)}; look at the new claim"
+            raise DecisionRefused(self.referral, rule, why)
+        if adjusted := [each for each in on_it if each.kind is _K.ADJUST]:
+            why = f"it was already adjusted by {_told(adjusted)}; look at the new claim"
+            raise DecisionRefused(self.referral, "already_adjusted", why)
 
     def _check_ruling(self, kind: DecisionKind, basis: Basis, on_it: Sequence[Decision]) -> None:
         """Return if the earlier decisions leave a purpose for this kind of decision; else raise.
 
         Judging runs shortly after a decision. Until then only the decisions themselves show the current state.
         """
+        self._check_acts(kind, on_it)
         signoffs = [decision.signoff for decision in on_it]
         its = [decision for decision in on_it if decision.kind is kind]
-        if self.closed:
+        if self._over:
             if kind is _K.REOPEN and its:
                 raise DecisionRefused(
                     self.referral, "already_reopened", f"it was already reopened by {_told(its)}; look again"
@@ -246,16 +307,12 @@ class ClaimSubject:
             raise DecisionRefused(
                 self.referral, "already_denied", f"it was already denied by {_told(denials)}; reopening corrects that"
             )
-        if kind in (_K.APPROVE, _K.REASSIGN) and satisfied(
-            requirement_of_a_move(basis.requirement), signoffs, basis.digest, _K.REASSIGN
-        ):
-            moved = [decision for decision in on_it if decision.kind is _K.REASSIGN]
-            raise DecisionRefused(
-                self.referral, "already_moved", f"it was already moved by {_told(moved)}; look at the new claim"
-            )
-        if kind is _K.APPROVE and self.claim is not None and self.claim.frozen:
-            why = "a payment dispute about its order is open; it can be approved once the dispute is won"
-            raise DecisionRefused(self.referral, "dispute_open", why)
+        if kind is _K.APPROVE and self.paused is not None:
+            raise DecisionRefused(self.referral, "program_paused", self.paused)
+        if kind is _K.APPROVE and self.claim is not None:
+            check_approvable(self.claim)
+        if kind is _K.ADJUST and so_far is Ruling.HELD:
+            raise DecisionRefused(self.referral, "on_hold", "it is on hold; release it first")
         if kind is _K.APPROVE and satisfied(basis.requirement, signoffs, basis.digest):
             raise DecisionRefused(
                 self.referral, "already_approved", f"it was already approved by {_told(its)}; no signature is missing"
@@ -266,13 +323,15 @@ class ClaimSubject:
             raise DecisionRefused(self.referral, "not_held", "it is not on hold")
 
 
-def check_asked(asked: Asked) -> None:
-    """Return if the reason and the note of a decision on a claim are in order; it has no details.
+def check_asked(asked: Asked) -> Details | None:
+    """Return the details of a decision on a claim, or None, once reason, note and what it names are in order.
 
     Raises:
-        RequestInvalid: naming what would be right.
+        BadInput: naming what would be right.
     """
-    check_words(_of_claims(asked.kind), asked.reason, asked.note)
+    kind = _of_claims(asked.kind)
+    check_words(kind, asked.reason, asked.note)
+    return particulars(kind, asked)
 
 
 def _of_claims(kind: Kind) -> DecisionKind:
@@ -280,9 +339,11 @@ def _of_claims(kind: Kind) -> DecisionKind:
     return kind
 
 
-def _loaded(parties: frozenset[str] | None) -> frozenset[str]:
-    assert parties is not None, "who benefits from a move was not loaded"
-    return parties
+def _counts_with(decision: Decision, kind: DecisionKind, asked: Asked | None) -> bool:
+    """Return whether an earlier decision is of this kind and, where it leads somewhere, names the same as is asked."""
+    if decision.kind is not kind or kind not in TARGETS:
+        return decision.kind is kind
+    return asked is not None and target_of(decision) == getattr(asked, TARGETS[kind])
 
 
 def _undone(kind: Kind, later: Sequence[Made]) -> bool:

@@ -6,15 +6,17 @@ from typing import Final
 
 from referral_rewards.domain import money
 from referral_rewards.domain.claims.approval import (
+    MOVE,
     Approver,
     DecisionKind,
     Requirement,
     Ruling,
     Signoff,
-    requirement_of_a_move,
+    counted,
     ruling,
 )
-from referral_rewards.domain.claims.rewards import Leg
+from referral_rewards.domain.claims.rewards import Leg, Promise
+from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.programs.terms import Role
 
@@ -26,7 +28,8 @@ class Prospect:
     """What the consequences of a decision depend on.
 
     ``signoffs`` are the decisions in effect on this ``digest``; ``at_once`` says whether the terms pay each reward as
-    soon as it is approved, or in the payout cycle; ``to`` is the referrer to whom a request moves the claim;
+    soon as it is approved, or in the payout cycle; ``to`` is the referrer to whom a decision moves the claim, or a
+    request would, and ``order`` what it links; ``asked`` is what a person typed, None while they choose;
     ``against`` are the referrals that claim the same order for another referrer.
     """
 
@@ -36,6 +39,10 @@ class Prospect:
     digest: str
     at_once: bool = True
     to: str | None = None
+    asked: Asked | None = None
+    promises: Sequence[Promise] = ()
+    currency: str = ""
+    closed: bool = False
     against: Sequence[str] = ()
 
 
@@ -55,9 +62,8 @@ class Lacking:
 
 def lacking(required: Requirement, signoffs: Iterable[Signoff], digest: str, kind: _K = _K.APPROVE) -> Lacking | None:
     """Return what is missing after the decisions of that kind on this digest; None if they are enough."""
-    routes = frozenset(required.routes)
-    counting = [s for s in signoffs if s.kind is kind and s.digest == digest and s.roles & routes]
-    roles = routes - {role for signoff in counting for role in signoff.roles}
+    counting = counted(required, signoffs, digest, kind)
+    roles = frozenset(required.routes) - {role for signoff in counting for role in signoff.roles}
     people = max(required.people, 1) - len({signoff.user for signoff in counting})
     # One more person may hold several missing roles, and each further person may hold one of them.
     return Lacking(tuple(sorted(roles)), max(people, 1 if roles else 0)) if roles or people > 0 else None
@@ -84,7 +90,7 @@ def _approved(approver: Approver, prospect: Prospect) -> str:
     if ruling(prospect.required, so_far, prospect.digest) is Ruling.HELD:
         return "Your signature is recorded. Nothing is paid while the claim is on hold; releasing the hold approves it."
     if not prospect.legs:
-        return "The claim is approved, but nothing is paid: the terms give no amount."
+        return "Nothing can be paid: the claim has no reward."
     when = "paid at once" if prospect.at_once else "paid with the program's next payout cycle"
     settled = ""
     if prospect.against:
@@ -127,13 +133,38 @@ def _reopened(approver: Approver, prospect: Prospect) -> str:
 
 def _moved(approver: Approver, prospect: Prospect) -> str:
     own = Signoff(user=approver.user, roles=approver.roles, kind=_K.REASSIGN, digest=prospect.digest)
-    required = requirement_of_a_move(prospect.required)
-    if (open_ := lacking(required, [*prospect.signoffs, own], prospect.digest, _K.REASSIGN)) is not None:
+    if (open_ := lacking(MOVE, [*prospect.signoffs, own], prospect.digest, _K.REASSIGN)) is not None:
         return f"Your signature is recorded. Nothing is moved before the missing signatures are there: {open_}."
     return (
         f"The claim moves to {prospect.to or 'the other referrer'} and needs new approvals; earlier ones become void."
         " This alone pays nothing."
     )
+
+
+def _linked(approver: Approver, prospect: Prospect) -> str:
+    own = Signoff(user=approver.user, roles=approver.roles, kind=_K.LINK, digest=prospect.digest)
+    if (open_ := lacking(MOVE, [*prospect.signoffs, own], prospect.digest, _K.LINK)) is not None:
+        return f"Your signature is recorded. Nothing is linked before the missing signatures are there: {open_}."
+    order = f"order {prospect.asked.order}" if prospect.asked is not None else "the order"
+    again = " The referral is reopened for it." if prospect.closed else ""
+    return (
+        f"The referral hears of {order} and is judged again, flagged as linked by hand.{again} This alone pays nothing."
+    )
+
+
+def _adjusted(approver: Approver, prospect: Prospect) -> str:
+    asked = prospect.asked
+    if asked is None or asked.leg is None:
+        return "A reward is left out or set to another amount. The claim then asks for approval by other people."
+    was_minor = next((each.calculated_minor for each in prospect.promises if each.role == asked.leg), 0)
+    was = money.display(was_minor, prospect.currency)
+    if not asked.amount_minor:
+        set_, raised = f"The {asked.leg}'s reward of {was} is left out.", False
+    else:
+        now, raised = money.display(asked.amount_minor, prospect.currency), asked.amount_minor > was_minor
+        set_ = f"The {asked.leg}'s reward is set to {now}; {was} were calculated."
+    override = " It is more than was calculated, so approving it is an override by two people." if raised else ""
+    return f"{set_}{override} Earlier approvals become void, and other people than you must approve."
 
 
 def _people(number: int) -> str:
@@ -148,4 +179,6 @@ _CONSEQUENCES: Final[Mapping[DecisionKind, Callable[[Approver, Prospect], str]]]
     _K.REQUEST_EVIDENCE: _asked,
     _K.REOPEN: _reopened,
     _K.REASSIGN: _moved,
+    _K.ADJUST: _adjusted,
+    _K.LINK: _linked,
 }

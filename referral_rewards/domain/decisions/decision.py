@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from referral_rewards.domain.claims.approval import DecisionKind, Signoff
@@ -11,6 +11,10 @@ from referral_rewards.domain.decisions.act_kinds import SUBJECT_OF, MoneyAct, Su
 from referral_rewards.domain.people.authority import Role
 
 Kind = DecisionKind | MoneyAct
+
+
+#: Approvals and adjustments can become void; what holds money back can't, because voiding is not signed.
+VOIDABLE: Final = frozenset({DecisionKind.APPROVE, DecisionKind.ADJUST})
 
 
 def subject_kind(kind: Kind) -> SubjectKind:
@@ -77,28 +81,31 @@ class Made:
 
     @property
     def stands(self) -> bool:
-        """Whether it still counts: an approval does not once it is void or its user was barred.
+        """Whether it still counts: an approval or an adjustment does not once it is void or its user was barred.
 
         A denial or a hold can't be voided, because voiding is not signed.
         """
-        return self.decision.kind is not DecisionKind.APPROVE or not (self.barred or "void" in self.effects)
+        return self.decision.kind not in VOIDABLE or not (self.barred or "void" in self.effects)
 
 
 def counting(made: Iterable[Decision], void: Collection[UUID], barred: Collection[str]) -> tuple[Decision, ...]:
-    """Return the decisions without approvals that are ``void`` or by users who are ``barred``; see `Made.stands`."""
-    return tuple(d for d in made if d.kind is not DecisionKind.APPROVE or not (d.id in void or d.user in barred))
+    """Return the decisions without approvals and adjustments that are ``void`` or by users who are ``barred``; see
+    `Made.stands`."""
+    return tuple(d for d in made if d.kind not in VOIDABLE or not (d.id in void or d.user in barred))
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A decision that a person asks to record, with the digest that was shown to them.
 
-    ``subject`` is the id of a referral or, for a `MoneyAct`, of the payout, clawback case or cycle. ``seen`` is the
-    number of the last decision on the referral that was shown, 0 for none. If another decision has been recorded
-    since, this one is refused; None skips that check. ``together``: it is one of many claims decided at once, none of
-    which may be flagged. ``amount_minor``, in minor units of the subject's currency, and ``reference`` are given where
-    the act needs one. A redirect names the payee as its subject, the ``rail``, and may name the destination as its
-    ``reference``.
+    ``subject`` is the id of a referral or, for a `MoneyAct`, of the payout, clawback case or cycle, the name of a
+    program, or a payee of the ``program``. ``seen`` is the number of the last decision on the referral that was shown,
+    0 for none. If another decision has been recorded since, this one is refused; None skips that check. ``together``:
+    it is one of many claims decided at once, none of which may be flagged. ``amount_minor``, in minor units of the
+    subject's currency, and ``reference`` are given where the act needs one; an amount for a program names its
+    ``currency``. ``at`` is from when an act on a program holds; None: from its decision on. ``leg``, with an amount or
+    ``leave_out``, is what an adjustment is about; ``referrer`` whom a reassignment names, ``order`` what is linked.
+    A redirect has the payee as its subject, names the ``rail``, and may name the destination as its ``reference``.
     """
 
     subject: str
@@ -111,3 +118,10 @@ class Asked:
     amount_minor: int | None = None
     reference: str | None = None
     rail: str | None = None
+    currency: str | None = None
+    at: datetime | None = None
+    program: str | None = None
+    leg: str | None = None
+    leave_out: bool = False
+    referrer: str | None = None
+    order: str | None = None

@@ -56,6 +56,9 @@ _A = MoneyAct
 ROLES: Final[Mapping[MoneyAct, frozenset[Role]]] = {
     **dict.fromkeys(MoneyAct, frozenset({Role.FINANCE})),
     _A.STOP_CYCLE: frozenset({Role.FINANCE, Role.OPERATIONS, Role.PROGRAM_OWNER}),
+    **dict.fromkeys((_A.PAUSE_PROGRAM, _A.RESUME_PROGRAM, _A.END_PROGRAM), frozenset({Role.PROGRAM_OWNER})),
+    # It takes one signature of each of the two roles, by two people.
+    _A.ADD_BUDGET: frozenset({Role.FINANCE, Role.PROGRAM_OWNER}),
 }
 
 _P = PayoutState
@@ -86,7 +89,8 @@ class ActSubject:
     reason, by user name; ``room_minor`` how much an act may be over at most, where it is over an amount, and ``rooms``
     where that is less for one; ``steps`` the minor units of which it must be a multiple, where its rail takes no finer;
     ``currency`` is that of its amounts. ``history`` are the decisions on it, oldest first, and ``invalid`` the ids of
-    those that can't take effect. ``marks`` are those of the users who are barred from an act, by name.
+    those that can't take effect. ``marks`` are those of the users who are barred from an act, by name. ``obstacles``
+    say for an act what must be done first. ``listed`` is what a subject without referral and program is listed under.
     """
 
     kind: SubjectKind
@@ -104,6 +108,8 @@ class ActSubject:
     history: tuple[Made, ...] = ()
     invalid: frozenset[UUID] = frozenset()
     marks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    obstacles: Mapping[MoneyAct, str] = field(default_factory=dict)
+    listed: str | None = None
 
     @property
     def chain_id(self) -> UUID:
@@ -111,12 +117,12 @@ class ActSubject:
 
     @property
     def listed_under(self) -> str:
-        return self.referral or f"program {self.program}"
+        return self.listed or self.referral or f"program {self.program}"
 
     @property
     def name(self) -> str:
         """What it is called in a refusal."""
-        return f"{label('subject', self.kind)} {self.id}"
+        return self.listed or f"{label('subject', self.kind)} {self.id}"
 
     def recorded_before(self, asked: Asked, approver: Approver, details: Details | None) -> Decision | None:
         """Return the same decision by this person on the same digest.
@@ -131,7 +137,8 @@ class ActSubject:
                 return made
         return None
 
-    def signed_with(self, details: Details | None) -> Details | None:
+    def to_sign(self, details: Details | None) -> Details | None:
+        """Return the details as they are: they say all that an act on money is about."""
         return details
 
     def check_as_shown(self, asked: Asked) -> None:
@@ -228,6 +235,8 @@ def may_act(
     if act not in subject.takes:
         takes = listed(labels("decision", sorted(subject.takes)), "or") if subject.takes else "do nothing with it"
         raise ActRefused(subject.name, "not_now", f"in this state you can't {label('decision', act)}; you can {takes}")
+    if act in subject.obstacles:
+        raise ActRefused(subject.name, "something_remains", subject.obstacles[act])
     if identity.of_kinds(approver.marks & subject.parties, identity.SELF_REFERRAL_KINDS):
         raise ActRefused(subject.name, "own_claim", "you benefit from it and can't decide on it")
     barred = subject.barred.get(act, {})

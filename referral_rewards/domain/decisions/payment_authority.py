@@ -32,8 +32,8 @@ class Grounds:
     ``in_force`` are the terms in force when the referral began; None: no facts stand behind it. ``ahead_by`` is how
     long until the next fact on record takes effect. ``asked`` is the question to the sources, and ``answers`` are their
     current answers. ``made`` are the verified decisions on the referral, and ``people`` those who signed, with whether
-    each is barred. ``moved``: its row names another referrer than its facts; ``moved_rightly``: verified decisions say
-    so. ``is_to_move``: decisions on this claim move it on. ``cut_off`` is why decisions may be missing from the
+    each is barred. ``moved_rightly``: verified decisions support what its row says of its referrer and linked orders.
+    ``is_to_move``: decisions say more than its row does. ``cut_off`` is why decisions may be missing from the
     register. ``whereabouts`` say where the payee may be paid.
     """
 
@@ -125,13 +125,13 @@ def verdict(payout: Payout, its: Grounds, now: datetime) -> Verdict:
     assert again is not None
     assert answers is not None
     made = [decision for decision in its.made if decision.claim_id == its.claim_id]
-    signed = {decision.user for decision in made}
+    signed = {decision.user for decision in made} | {each.by for each in again.adjustments}
     # If the payout may have been sent, later changes of who may sign do not matter.
     barred = its.people if payout.key_used_at is None else dict.fromkeys(signed, False)
     if out := sorted({each.user for each in made if each.kind is DecisionKind.APPROVE and barred.get(each.user)}):
         return Changed(f"{', '.join(out)}, who approved it, was barred since")
     if its.is_to_move:
-        return Changed("people decided to move it to another referrer")
+        return Changed("people decided on its attribution since")
     if (other := _not_ruled(payout, held, again, answers, made, now)) is not None:
         return other
     if not _promised(payout, its.legs, again, its.round):
@@ -150,7 +150,7 @@ def before_it_is_assembled(its: Grounds) -> Verdict | None:
     if its.held is None or {leg.claim_id for leg in its.legs} != {its.claim_id}:
         return _NO_LEG
     if not its.moved_rightly:
-        return Unauthorised("no signed decision moved it to its referrer")
+        return Unauthorised("no signed decisions support what its row says was decided about its attribution")
     if its.in_force is None:
         return Unauthorised("no facts stand behind it")
     if its.terms != its.in_force:

@@ -143,7 +143,7 @@ class PayeeSubject:
         mine = [each for each in self.history if each.decision.digest == self.digest and not each.barred]
         return tuple(dict.fromkeys(each.decision.user for each in mine))
 
-    def signed_with(self, details: Details | None) -> Details | None:
+    def to_sign(self, details: Details | None) -> Details | None:
         return self.details
 
     def recorded_before(self, asked: Asked, approver: Approver, details: Details | None) -> Decision | None:

@@ -32,8 +32,8 @@ class Subject(Protocol):
     def recorded_before(self, asked: Asked, approver: Approver, details: Details | None) -> Decision | None:
         """Return the same decision if this person made it before and it still answers the request; else None."""
 
-    def signed_with(self, details: Details | None) -> Details | None:
-        """Return what is signed beside the kind and the reason, given what of it was entered."""
+    def to_sign(self, details: Details | None) -> Details | None:
+        """Return what is signed beside kind and reason: the details that were asked for, and what they are about."""
 
     def check_as_shown(self, asked: Asked) -> None:
         """Return if the subject is still what the person saw and takes a decision; else raise."""
@@ -72,7 +72,7 @@ def decide(
         reason=asked.reason,
         note=asked.note,
         decided_at=now,
-        details=subject.signed_with(details),
+        details=subject.to_sign(details),
     )
 
 

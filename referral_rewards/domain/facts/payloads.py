@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from referral_rewards.domain import calendar, money
 from referral_rewards.domain.facts import identity
@@ -56,6 +56,16 @@ class ReversalKind(StrEnum):
     CHARGEBACK_LOST = "chargeback_lost"
 
 
+class DisputeOutcome(StrEnum):
+    """How a dispute ended."""
+
+    WON = "won"
+    INQUIRY_CLOSED = "inquiry_closed"
+    LOST = "lost"
+    REFUNDED = "refunded"
+    PREVENTED = "prevented"
+
+
 def _opaque(value: str) -> str:
     if problem := identity.id_problem(value):
         raise ValueError(problem)
@@ -85,6 +95,10 @@ def _percent(value: str) -> str:
     return value
 
 
+def _without_case(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _unless_personal(value: str | None) -> str | None:
     return value if value is not None and identity.id_problem(value) is None else None
 
@@ -97,6 +111,8 @@ Day = Annotated[str, StringConstraints(strict=True), AfterValidator(_day)]
 Percent = Annotated[str, StringConstraints(strict=True), AfterValidator(_percent)]
 #: Free text where a code is usual. Text that could be personal stays with the personal data.
 Word = Annotated[str | None, AfterValidator(_unless_personal)]
+#: Systems write it with letters of either case.
+Outcome = Annotated[DisputeOutcome, BeforeValidator(_without_case)]
 
 
 class Part(BaseModel):
@@ -171,11 +187,12 @@ class Reversed(Part):
 
 class Disputed(Part):
     order: Id
+    dispute: Id | None = None
+    amount: Amount | None = None
 
 
-class DisputeClosed(Part):
-    order: Id
-    outcome: str
+class DisputeClosed(Disputed):
+    outcome: Outcome
 
 
 class Requested(Part):

@@ -56,7 +56,7 @@ _SAYS_SOMETHING: Final = {
     Template.DENIED: {_S.DENIED},
     Template.EXPIRED: {_S.EXPIRED},
     Template.WITHDRAWN: {_S.WITHDRAWN},
-    Template.CLAWED_BACK: {_S.CLAWED_BACK},
+    Template.CLAWED_BACK: set(_S) - {_S.INVITED, _S.PURCHASED_UNCLAIMED},  # what was taken was taken
     Template.APPROVAL_REMINDER: {_S.AWAITING_APPROVAL},
     Template.APPROVAL_ESCALATION: {_S.AWAITING_APPROVAL},
 }
@@ -98,8 +98,6 @@ def tellings(change: Change) -> tuple[Telling, ...]:
         case _S.REWARDED:
             letters = (Template.REWARDED, Template.SATISFACTION_SURVEY)
             return tuple(Telling(letter, side) for letter in letters for side in rewarded)
-        case _S.CLAWED_BACK:
-            return tuple(Telling(Template.CLAWED_BACK, side) for side in rewarded)
     return ()
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
-from referral_rewards.domain.payouts.advice import CYCLE_STOPPED, SOON
+from referral_rewards.domain.payouts import after_restore
+from referral_rewards.domain.payouts.advice import CYCLE_STOPPED, PROBE, SOON
+from referral_rewards.domain.payouts.after_restore import GOES, Adopts, Goes, Reviews, Stance
 from referral_rewards.domain.payouts.moving import Halt, Wait, looks_first, not_as_frozen, not_connected
 from referral_rewards.domain.payouts.moving import waits_for_its_rail as waits_for_rail
 from referral_rewards.domain.payouts.payout import Payout
@@ -93,7 +95,8 @@ class Dossier:
     ``payout`` is the locked row, held to its history, and ``known`` the row by which the locks were chosen. ``locked``
     are the referrals whose rows are held, ``named`` those that it pays, and ``strangers`` those of them that do not
     exist. ``planned_at`` comes from its history. ``flaw`` is why its key can't be trusted. ``connected``: this process
-    can call its rail.
+    can call its rail. ``paused`` is why its program holds back what no rail has seen, if it is paused. ``stance`` is
+    what a restore of the register means for it.
     """
 
     payout: Payout
@@ -107,7 +110,14 @@ class Dossier:
     flaw: str | None = None
     halt: Halt | None = None
     connected: bool = True
+    paused: str | None = None
     evidence: Evidence | None = None
+    stance: Stance = GOES
+
+    @property
+    def its_halt(self) -> Halt | None:
+        """The halt of its rail; a payment that was made already needs no rail that is open."""
+        return None if isinstance(self.stance, Adopts | Reviews) else self.halt
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +183,8 @@ class Sends:
 
     It is the first payment of the referrals ``first_of``. If ``looks_first``, the rail is asked for an earlier attempt
     before, and with ``may_resend`` the same request may be sent if it shows none. ``probes``: it is the probe of a
-    halted rail. Without an amount nothing is sent, and it is settled at once.
+    halted rail. Without an amount nothing is sent, and it is settled at once. By its ``stance`` it may be adopted or
+    put before a person instead.
     """
 
     first_of: tuple[str, ...]
@@ -181,6 +192,7 @@ class Sends:
     looks_first: bool
     probes: bool
     settles_at_once: bool = False
+    stance: Stance = GOES
 
 
 Change = Waits | Stops | GoesBack | IsTooLittle | Drops | JudgesAgain | Polls | Sends
@@ -206,10 +218,12 @@ def _by_itself(its: Dossier) -> Change | None:
         return Waits("what it pays changes just now", SOON)
     if (why := not_as_frozen(payout) or its.flaw) is not None:
         return Stops(why)
-    if (wait := waits_for_rail(its.halt, its.now)) is not None:
+    if (wait := waits_for_rail(its.its_halt, its.now)) is not None:
         return Waits(*wait)
     if payout.state is _P.ACCEPTED and payout.provider_reference is not None and its.connected:
-        return Polls(probes=its.halt is not None)
+        return Polls(probes=its.its_halt is not None)
+    if isinstance(its.stance, after_restore.Waits):
+        return Waits(its.stance.why, PROBE)
     return None
 
 
@@ -256,8 +270,9 @@ def _by_evidence(its: Dossier, evidence: Evidence) -> Change:
     return Sends(
         first_of=tuple(first_of) if its.payout.first_sent_at is None else (),
         may_resend=not changed,
-        looks_first=looks_first(its.payout, its.planned_at, its.now),
-        probes=its.halt is not None,
+        looks_first=looks_first(its.payout, its.planned_at, its.now) or its.stance == Goes(looks_first=True),
+        probes=its.its_halt is not None,
+        stance=its.stance,
         settles_at_once=its.payout.amount_minor == 0,
     )
 
@@ -282,6 +297,9 @@ def _not_as_approved(payout: Payout, shares: Sequence[Share], changed: Sequence[
 
 def _waits(its: Dossier, shares: Sequence[Share]) -> Wait | None:
     """Return what an approved payout still waits for; None if it may be sent."""
+    if its.paused is not None and its.payout.key_used_at is None:
+        # Its program wakes it when it is resumed.
+        return Wait(its.paused)
     if not its.connected:
         return not_connected(its.payout.rail)
     if its.payout.key_used_at is not None:

@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 from referral_rewards.domain.payouts.payout import Payout
 
 SENT: Final = "sent"
+#: The rail may have paid it before the register was restored: it counts as sent, and nothing was sent now.
+ADOPTED: Final = "adopted"
 LOOKED_UP: Final = "looked_up"
 POLLED: Final = "polled"
 #: An answer that changes nothing, or came too late to change anything.

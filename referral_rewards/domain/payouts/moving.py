@@ -11,9 +11,9 @@ from enum import StrEnum
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from referral_rewards.domain.payouts.advice import NOT_CONNECTED, until_the_probe
+from referral_rewards.domain.payouts.advice import NOT_CONNECTED, PROBE, until_the_probe
 from referral_rewards.domain.payouts.rail_catalogue import title
-from referral_rewards.domain.payouts.states import Paid, PaymentRequest, body_hash, provider_key
+from referral_rewards.domain.payouts.states import Accepted, Paid, PaymentRequest, body_hash, provider_key
 
 #: An intent as old as this is looked up before it is first sent: a restored register may have forgotten its payment.
 _OLD: Final = timedelta(hours=1)
@@ -68,7 +68,8 @@ class ToSend(Generic[_Order]):
     (``looks_first``, or a used key), its outcome is looked up first, also under the keys of ``earlier`` generations.
     The same request may be sent again only with ``may_resend``, and never if the rail accepted it (``accepted_as``:
     the rail's reference). ``step`` is the number of this attempt in the history. ``probes``: it is the probe of a
-    halted rail.
+    halted rail. ``found`` is the rail's answer if its list showed the payment already, which the register had
+    forgotten: then nothing is sent.
     """
 
     request: _Order
@@ -82,6 +83,7 @@ class ToSend(Generic[_Order]):
     generation: int = 1
     probes: bool = False
     step: int = 0
+    found: Paid | Accepted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,14 @@ class NotNow:
 
 
 class Halt(NamedTuple):
-    """A halt of a rail that refused our credentials: since when, when it was last probed, and why."""
+    """A halt of a rail that refused our credentials: since when, when it was last probed, and why. ``restored``: it was
+    halted after a restore of the register, and only a person opens it again."""
 
     rail: str
     halted_at: datetime
     probed_at: datetime
     why: str
+    restored: bool = False
 
 
 class Wait(NamedTuple):
@@ -125,6 +129,8 @@ def not_its_key(intent: Intent) -> str | None:
 
 def waits_for_its_rail(halt: Halt | None, now: datetime) -> Wait | None:
     """Return how long a halted rail is left alone; None if it may be called. Its first caller after that probes it."""
+    if halt is not None and halt.restored:
+        return Wait(halt.why, PROBE)
     if halt is None or (left := until_the_probe(halt.probed_at, now)) is None:
         return None
     return Wait(refused_us(halt.rail, halt.why), left)

@@ -248,6 +248,8 @@ RAILS_OF: Final[Mapping[str, frozenset[str]]] = {
 #: The rails without a provider, which are always available.
 OF_OURS: Final = frozenset(CATALOGUE.keys() - PROVIDERS.keys())
 BY_HAND: Final = frozenset(rail.name for rail in CATALOGUE.values() if rail.by_hand)
+#: The rails over which money leaves by somebody else's hand: a provider's, or a bank's on our instruction.
+OUTSIDE: Final = frozenset(PROVIDERS) | BY_HAND
 NAMED_BY_PAYEE: Final = frozenset(rail.name for rail in CATALOGUE.values() if rail.named_by_payee)
 SAY_WHAT_THEY_HOLD: Final = frozenset(rail.name for rail in CATALOGUE.values() if rail.says_what_it_holds)
 #: The providers whose events contain no id of ours.

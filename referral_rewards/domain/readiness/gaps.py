@@ -45,7 +45,8 @@ class Readiness:
 
     ``terms`` are the version to check, None if none is in force or scheduled; ``version`` is None while it is only a
     file. ``sources`` are the connected sources that the terms name, each with the reason why it does not answer, or
-    None if it does; ``rails`` are the connected rails.
+    None if it does; ``rails`` are the connected rails, and ``halted`` those that were halted after a restore of the
+    register. ``stopped`` says that the program is paused or has ended.
     """
 
     program: str
@@ -53,14 +54,17 @@ class Readiness:
     version: int | None = None
     sources: Mapping[str, str | None] = field(default_factory=dict)
     rails: frozenset[str] = frozenset()
+    halted: frozenset[str] = frozenset()
     people: tuple[Person, ...] = ()
+    stopped: str | None = None
 
 
 def gaps(found: Readiness) -> list[Remark]:
     """Return everything that is missing, by area; empty if the program is ready."""
     if found.terms is None:
         return [Remark(Area.TERMS, f"no version of {found.program} is in force or published for later; publish one")]
-    said = [*_terms(found.terms), *_billing(found, found.terms), *_rails(found, found.terms)]
+    said = [Remark(Area.TERMS, found.stopped)] if found.stopped is not None else []
+    said += [*_terms(found.terms), *_billing(found, found.terms), *_rails(found, found.terms)]
     said += [Remark(Area.PEOPLE, gap) for gap in staffing_gaps(found.terms, found.people)]
     return sorted(said, key=lambda remark: list(Area).index(remark.area))
 
@@ -118,3 +122,6 @@ def _rails(found: Readiness, terms: Terms) -> Iterator[Remark]:
         if rail in suited(kind) and rail not in found.rails:  # An unsuited rail is already reported.
             there = ", ".join(sorted(found.rails)) or "none"
             yield Remark(Area.RAILS, f"{_RAILS}{kind}: {rail} is not connected (connected: {there})")
+        if rail in found.halted:
+            how = f"finance opens it by `referrals rails reopen {rail}`"
+            yield Remark(Area.RAILS, f"{_RAILS}{kind}: {rail} is halted after a restore of the register; {how}")

@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from referral_rewards.domain.claims.approval import (
+    MOVE,
     DecisionKind,
     Requirement,
     Signoff,
     requirement,
-    requirement_of_a_move,
     satisfied,
 )
 from referral_rewards.domain.claims.findings import Flag
@@ -45,13 +45,12 @@ def occasions(terms: Terms) -> list[Occasion]:
         Occasion(label("kind", kind), requirement(terms, [_leg(terms, kind, 1)], (), override=False)) for kind in kinds
     ]
     found += _of_four_eyes(terms)
-    plain = requirement(terms, (), (), override=False)
     if terms.partners:
         exception = requirement(terms, (), (Flag.PARTNER_EXCEPTION,), override=False)
         found.append(Occasion("a partner exception", exception))
     disputed = requirement(terms, (), (Flag.DISPUTED_ATTRIBUTION,), override=False)
     found.append(Occasion("a disputed attribution", disputed))
-    found.append(Occasion("a changed attribution", requirement_of_a_move(plain)))
+    found.append(Occasion("a changed attribution", MOVE))
     found.append(Occasion("an override", requirement(terms, (), (), override=True)))
     return found
 

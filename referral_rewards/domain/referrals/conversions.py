@@ -4,19 +4,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from referral_rewards.domain import money
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.referrals.disputes import Dispute, disputes, loss
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
     """One order. Amounts are minor units of its own ``currency``, None if its kind has no amount.
 
-    ``record`` is the earliest of its ``records`` and gives the order's details. ``counts`` says whether the remaining
+    ``record`` is the earliest of its ``records`` and gives the order's details. ``disputes`` are those about it, and
+    ``conflicts`` sentences about what is told of them in different ways. ``counts`` says whether the remaining
     amount is enough, ``would_count`` whether the full amount was; ``of_kind`` whether the terms reward its kind.
     """
 
@@ -33,6 +34,19 @@ class Conversion:
     of_kind: bool
     counts: bool
     would_count: bool
+    disputes: tuple[Dispute, ...] = ()
+    conflicts: tuple[str, ...] = ()
+
+    @property
+    def taken_by(self) -> tuple[Fact, ...]:
+        """The facts that tell what was taken of it: its reversals, and the closings of disputes that took an amount."""
+        closings = [each.closing for each in self.disputes if each.takes is not None and each.closing is not None]
+        return (*self.reversals, *closings)
+
+    @property
+    def told_of_loss(self) -> tuple[Fact, ...]:
+        """All facts about what was taken of it, also those that do not stand. Empty if they agree."""
+        return (*self.reversals, *(fact for each in self.disputes for fact in each.facts)) if self.conflicts else ()
 
 
 class Orders:
@@ -41,10 +55,13 @@ class Orders:
     An order's conversion is cached until another fact about it arrives: a customer of years may have hundreds.
     """
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, linked: Set[str] = frozenset()) -> None:
+        """``linked`` are the orders that people linked to the referral by hand, whoever bought them."""
         self._terms = terms
+        self._linked = linked
         self._records: defaultdict[str, list[Fact]] = defaultdict(list)
         self._reversals: defaultdict[str, list[Fact]] = defaultdict(list)
+        self._disputed: defaultdict[str, list[Fact]] = defaultdict(list)
         self._owners: dict[str, frozenset[str]] = {}
         self._worth: dict[str, Conversion] = {}
 
@@ -58,36 +75,52 @@ class Orders:
         elif fact.type is FactType.CONVERSION_REVERSED:
             order = fact.data["order"]
             self._reversals[order].append(fact)
+        elif fact.type in (FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED):
+            order = fact.data["order"]
+            self._disputed[order].append(fact)
         else:
             return
         self._worth.pop(order, None)
 
     def of(self, identity: Set[str]) -> list[Conversion]:
-        """Return the conversions of the person with that identity, earliest first (ties: order id by code point)."""
-        own = [self._conversion(order) for order, owner in self._owners.items() if owner & identity]
+        """Return the conversions of the person with that identity, and those linked by hand, earliest first (ties:
+        order id by code point)."""
+        own = [
+            self._conversion(order)
+            for order, owner in self._owners.items()
+            if owner & identity or order in self._linked
+        ]
         return sorted(own, key=lambda each: (each.occurred_at, each.order))
 
     def _conversion(self, order: str) -> Conversion:
         if order not in self._worth:
-            self._worth[order] = _conversion(self._records[order], self._reversals[order], self._terms)
+            self._worth[order] = _conversion(
+                self._records[order], self._reversals[order], self._disputed[order], self._terms
+            )
         return self._worth[order]
 
 
-def conversions(facts: Iterable[Fact], identity: Set[str], terms: Terms) -> list[Conversion]:
-    """Return the conversions of the person with that identity, in the order of `Orders.of`."""
-    orders = Orders(terms)
+def conversions(
+    facts: Iterable[Fact], identity: Set[str], terms: Terms, linked: Set[str] = frozenset()
+) -> list[Conversion]:
+    """Return the conversions of the person with that identity, and those linked, in the order of `Orders.of`."""
+    orders = Orders(terms, linked)
     for fact in sorted(facts, key=lambda each: each.precedence):
         orders.add(fact)
     return orders.of(identity)
 
 
-def _conversion(records: list[Fact], reversals: list[Fact], terms: Terms) -> Conversion:
+def _conversion(records: list[Fact], reversals: list[Fact], disputed: list[Fact], terms: Terms) -> Conversion:
     record = records[0]
+    its = disputes([*reversals, *disputed], record.data["order"]) if disputed else ()
     amount, currency = record.data.get("amount"), record.data.get("currency")
     gross_minor = net_minor = None
+    conflicts: tuple[str, ...] = ()
     if amount is not None and currency is not None:
         gross_minor = money.to_minor(amount, currency)
-        net_minor = max(gross_minor - sum(_taken(each, gross_minor, currency) for each in reversals), 0)
+        lost = loss(reversals, its, gross_minor, currency)
+        net_minor, conflicts = max(gross_minor - lost.taken_minor, 0), lost.conflicts
+    taken_whole = bool(reversals) or any(each.takes is not None for each in its)
     return Conversion(
         order=record.data["order"],
         kind=record.data["kind"],
@@ -100,16 +133,12 @@ def _conversion(records: list[Fact], reversals: list[Fact], terms: Terms) -> Con
         records=tuple(records),
         reversals=tuple(reversals),
         of_kind=record.data["kind"] in terms.qualifying.kinds,
-        # Without an amount there is nothing to subtract from: any reversal takes all of it.
-        counts=not reversals if net_minor is None else _enough(net_minor, currency, terms),
+        # Without an amount there is nothing to subtract from: whatever was taken is all of it.
+        counts=not taken_whole if net_minor is None else _enough(net_minor, currency, terms),
         would_count=gross_minor is None or _enough(gross_minor, currency, terms),
+        disputes=its,
+        conflicts=conflicts,
     )
-
-
-def _taken(reversal: Fact, gross_minor: int, currency: str) -> int:
-    """Return the amount of a reversal in the conversion's currency; one without an amount takes all of it."""
-    amount: Decimal | str | None = reversal.data.get("amount")
-    return gross_minor if amount is None else money.to_minor(amount, currency)
 
 
 def _enough(amount_minor: int, currency: str | None, terms: Terms) -> bool:

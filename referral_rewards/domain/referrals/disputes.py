@@ -1,65 +1,219 @@
-"""The disputes of an order: which are open, and how the others ended. A dispute has no id of its own."""
+"""The disputes of an order: which are open, how the others ended, and what they and the reversals took (SPEC §3).
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+One table of outcomes serves both readers: the net amount of a conversion before a payment, and the clawback cases after
+it. A system may tell a lost dispute by its closing, by a reversal, or by both: that is one loss.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from referral_rewards.domain import money
 from referral_rewards.domain.facts.events import Fact
-from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.payloads import DisputeOutcome, FactType, ReversalKind
 
-#: A reversal of this kind is how a lost dispute takes effect.
-CHARGEBACK_LOST: Final = "chargeback_lost"
+_O = DisputeOutcome
+
+#: What each outcome took: nothing, or an amount that reversals of this kind may tell as well.
+TAKES: Final[Mapping[DisputeOutcome, ReversalKind | None]] = {
+    _O.LOST: ReversalKind.CHARGEBACK_LOST,
+    _O.REFUNDED: ReversalKind.REFUND,
+    _O.PREVENTED: ReversalKind.REFUND,
+    _O.INQUIRY_CLOSED: None,
+    _O.WON: None,
+}
+#: Of several closings of one dispute the first of these stands: the one against us.
+_STRONGEST_FIRST: Final = tuple(TAKES)
+_TOLD_TWICE: Final = (ReversalKind.CHARGEBACK_LOST, ReversalKind.REFUND)
 
 
 class DisputeState(StrEnum):
-    """The state of a dispute. A lost one is not over until its reversal is reported."""
+    """The state of a dispute."""
 
     OPEN = "open"
-    WON = "won"
-    LOST = "lost"
-    REVERSED = "reversed"
+    NOTHING_TAKEN = "nothing_taken"
+    TAKEN = "taken"
+    REVERSED = "reversed"  # a reversal tells that it was lost; its closing is not told yet
 
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """One dispute: the fact that opened it and, if it was reversed, the fact that took the money."""
+    """One dispute: the facts that opened and closed it; neither must have been told. ``reversed``: no closing was told,
+    but a reversal tells that it was lost."""
 
-    opened: Fact
-    state: DisputeState
-    reversal: Fact | None = None
+    openings: tuple[Fact, ...]
+    closings: tuple[Fact, ...] = ()
+    reversed: bool = False
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        return (*self.openings, *self.closings)
+
+    @property
+    def state(self) -> DisputeState:
+        if not self.closings:
+            return DisputeState.REVERSED if self.reversed else DisputeState.OPEN
+        return DisputeState.NOTHING_TAKEN if self.takes is None else DisputeState.TAKEN
+
+    @property
+    def closing(self) -> Fact | None:
+        """The closing that stands: of several the one against us."""
+        return min(self.closings, key=lambda fact: _STRONGEST_FIRST.index(_outcome(fact)), default=None)
+
+    @property
+    def outcome(self) -> DisputeOutcome | None:
+        return None if self.closing is None else _outcome(self.closing)
+
+    @property
+    def takes(self) -> ReversalKind | None:
+        """The kind of reversal that tells the same loss; None if nothing was taken, or it is open."""
+        return None if self.outcome is None else TAKES[self.outcome]
+
+    @property
+    def is_told_differently(self) -> bool:
+        """Whether its closings contradict each other: about what was taken, or about how much."""
+        kinds = {TAKES[_outcome(fact)] for fact in self.closings}
+        return len(kinds) > 1 or (kinds != {None} and len(set(_named(self.closings))) > 1)
+
+    def amount_minor(self, currency: str) -> int | None:
+        """Return the amount that the standing outcome's closings name, else its openings; None if none does."""
+        standing = [fact for fact in self.closings if _outcome(fact) is self.outcome]
+        named = _named(standing) or _named(self.openings)
+        return max((money.to_minor(amount, currency) for amount in named), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What reversals and disputes took of an order, in minor units; ``conflicts`` are sentences about what differs."""
+
+    taken_minor: int
+    conflicts: tuple[str, ...] = ()
+
+
+def took_an_amount(fact: Fact) -> bool:
+    """Return whether a fact is the closing of a dispute that took an amount."""
+    return fact.type is FactType.DISPUTE_CLOSED and TAKES[_outcome(fact)] is not None
 
 
 def disputes(facts: Iterable[Fact], order: str | None) -> tuple[Dispute, ...]:
     """Return the disputes of the order, oldest first, whatever order their facts arrived in.
 
-    A closing ends the earliest open dispute. A chargeback reversal belongs to the earliest dispute that was not won and
-    has no reversal yet; it may be reported before, after or without the closing.
+    A closing belongs to the dispute of its id. Without an id it ends the earliest open one; if an id stands in no
+    opening, the earliest open one without an id. A closing that finds none open repeats the one that ended last; before
+    any it is a dispute of its own. A chargeback that was reversed and not closed ends the earliest open one.
     """
-    found: list[Dispute] = []
-    about_it = (fact for fact in facts if fact.order is not None and fact.order == order)
-    told = sorted(about_it, key=lambda fact: fact.precedence)
-    for fact in told:
-        if fact.type is FactType.DISPUTE_OPENED:
-            found.append(Dispute(fact, DisputeState.OPEN))
-        elif fact.type is FactType.DISPUTE_CLOSED:
-            won = fact.data["outcome"] == "won"
-            _end_first(found, DisputeState.WON if won else DisputeState.LOST)
-    for fact in told:
-        if fact.type is FactType.CONVERSION_REVERSED and fact.data["kind"] == CHARGEBACK_LOST:
-            _reversed(found, fact)
+    about_it = [fact for fact in facts if fact.order is not None and fact.order == order]
+    told = sorted((fact for fact in about_it if fact.type in _OF_DISPUTES), key=_openings_first)
+    found = _paired(told)
+    lost = sum(each.takes is ReversalKind.CHARGEBACK_LOST for each in found)
+    surplus = sum(_is_reversal(fact, ReversalKind.CHARGEBACK_LOST) for fact in about_it) - lost
+    for number, each in enumerate(found):
+        if surplus > 0 and each.state is DisputeState.OPEN:
+            found[number] = Dispute(each.openings, reversed=True)
+            surplus -= 1
     return tuple(found)
 
 
-def _end_first(found: list[Dispute], state: DisputeState) -> None:
-    for number, dispute in enumerate(found):
-        if dispute.state is DisputeState.OPEN:
-            found[number] = replace(dispute, state=state)
-            return
+def loss(reversals: Sequence[Fact], found: Sequence[Dispute], gross_minor: int, currency: str) -> Loss:
+    """Return what was taken of an order of ``gross_minor``.
+
+    What a dispute took and what reversals of its kind took is one loss: the larger sum counts. All other reversals add
+    up. May be more than the order's amount.
+    """
+    taken_minor = sum(_reversed(fact, gross_minor, currency) for fact in reversals if _kind(fact) not in _TOLD_TWICE)
+    conflicts = [_differing_closings(each) for each in found if each.is_told_differently]
+    for kind in _TOLD_TWICE:
+        told = [_reversed(fact, gross_minor, currency) for fact in reversals if _kind(fact) is kind]
+        else_minor = sum(told) if told and kind is ReversalKind.REFUND else gross_minor
+        named = [each.amount_minor(currency) for each in found if each.takes is kind]
+        closed = [else_minor if amount is None else amount for amount in named]
+        taken_minor += max(sum(told), sum(closed))
+        if told and closed and sum(told) != sum(closed):
+            conflicts.append(_differing_sums(kind, sum(told), sum(closed), currency))
+    return Loss(taken_minor, tuple(conflicts))
 
 
-def _reversed(found: list[Dispute], reversal: Fact) -> None:
-    for number, dispute in enumerate(found):
-        if dispute.state in (DisputeState.OPEN, DisputeState.LOST):
-            found[number] = Dispute(dispute.opened, DisputeState.REVERSED, reversal)
-            return
+@dataclass(slots=True)
+class _Found:
+    """A dispute while its facts are put together."""
+
+    openings: list[Fact] = field(default_factory=list)
+    closings: list[Fact] = field(default_factory=list)
+    named: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.openings) and not self.closings
+
+
+def _paired(told: Sequence[Fact]) -> list[Dispute]:
+    opened = {fact.data.get("dispute") for fact in told if fact.type is FactType.DISPUTE_OPENED}
+    found: list[_Found] = []
+    of_id: dict[str, _Found] = {}
+    ended: _Found | None = None
+    for fact in told:
+        name = fact.data.get("dispute")
+        its = of_id.get(name) if name is not None else None
+        if its is None and fact.type is FactType.DISPUTE_CLOSED:
+            still_open = [each for each in found if each.is_open and (name is None or not each.named)]
+            # The opening of that id is dated later: the closing waits for it.
+            its = None if name in opened - {None} else next(iter(still_open), ended if name is None else None)
+        if its is None:
+            its = _Found(named=name is not None)
+            found.append(its)
+        if name is not None:
+            of_id[name] = its
+        if fact.type is FactType.DISPUTE_OPENED:
+            its.openings.append(fact)
+        else:
+            its.closings.append(fact)
+            ended = its
+    return [Dispute(tuple(each.openings), tuple(each.closings)) for each in found]
+
+
+_OF_DISPUTES: Final = frozenset({FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED})
+
+
+def _openings_first(fact: Fact) -> tuple[datetime, bool, str, str]:
+    """The sort key of a dispute's facts: of one instant its opening comes before its closing."""
+    return (fact.occurred_at, fact.type is FactType.DISPUTE_CLOSED, fact.source, fact.event_id)
+
+
+def _outcome(closing: Fact) -> DisputeOutcome:
+    return DisputeOutcome(closing.data["outcome"])
+
+
+def _kind(reversal: Fact) -> ReversalKind:
+    return ReversalKind(reversal.data["kind"])
+
+
+def _is_reversal(fact: Fact, kind: ReversalKind) -> bool:
+    return fact.type is FactType.CONVERSION_REVERSED and _kind(fact) is kind
+
+
+def _named(facts: Iterable[Fact]) -> list[str]:
+    return [amount for fact in facts if (amount := fact.data.get("amount")) is not None]
+
+
+def _reversed(reversal: Fact, gross_minor: int, currency: str) -> int:
+    """Return the amount of a reversal in the conversion's currency; one without an amount takes all of it."""
+    amount: str | None = reversal.data.get("amount")
+    return gross_minor if amount is None else money.to_minor(amount, currency)
+
+
+def _differing_closings(its: Dispute) -> str:
+    said = "; ".join(f"{fact.source} says {_words(fact)}" for fact in its.closings)
+    return f"The closings of one dispute differ: {said}. The one against us stands"
+
+
+def _words(closing: Fact) -> str:
+    amount = closing.data.get("amount")
+    return _outcome(closing).replace("_", " ") + (f", {amount}" if amount is not None else "")
+
+
+def _differing_sums(kind: ReversalKind, told_minor: int, closed_minor: int, currency: str) -> str:
+    reversals, closings = (money.display(each, currency) for each in (told_minor, closed_minor))
+    what = "lost disputes" if kind is ReversalKind.CHARGEBACK_LOST else "refunds"
+    return f"Of {what} the reversals tell {reversals} and the closings {closings}: the larger counts"

@@ -36,6 +36,7 @@ class Situation:
     paid_at: datetime | None = None
     taken_back_at: datetime | None = None
     taken_back_for: str | None = None
+    program_ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,13 @@ def _cap_reached(s: Situation) -> str:
     )
 
 
+def _not_active(s: Situation) -> str:
+    began = f"when the referral began on {_day(s.began_at, s)}"
+    if s.program_ended_at is not None and s.program_ended_at <= s.began_at:
+        return f"The program {s.terms.name} ended on {_day(s.program_ended_at, s)}. It was over {began}."
+    return f"The program {s.terms.name} was not running {began}."
+
+
 def _existing_customer(s: Situation) -> str:
     return (
         "The program rewards new customers only. The customer had bought something before the referral began on "
@@ -147,7 +155,7 @@ _REASONS: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     _R.CONVERSION_REVERSED: lambda s: (
         "The purchase was returned, refunded or cancelled, and what is left of it does not qualify."
     ),
-    _R.PROGRAM_NOT_ACTIVE: lambda s: f"The program {s.terms.name} was not running when the referral began.",
+    _R.PROGRAM_NOT_ACTIVE: _not_active,
     _R.REFERRER_SUSPENDED: lambda s: "The referrer was suspended from the program when the reward was reviewed.",
     _R.REFERRER_NOT_ENROLLED: lambda s: (
         f"The referrer had not joined {s.terms.name} yet when the purchase was made on {_day(s.converted_at, s)}."

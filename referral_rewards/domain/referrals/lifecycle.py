@@ -79,7 +79,8 @@ TRANSITIONS: Final[Mapping[ReferralStatus, frozenset[ReferralStatus]]] = {
     # `denied`: every leg was refused and cancelled by decision, so nothing was paid.
     # `clawed_back`: the part that was paid was taken back before the other payments ended.
     _S.PAYING: frozenset({_S.REWARDED, _S.DENIED, _S.CLAWED_BACK}),
-    _S.REWARDED: frozenset({_S.CLAWED_BACK}),
+    # `in_review`: reopened past its watch for another conversion, after a reward of it was taken back.
+    _S.REWARDED: frozenset({_S.CLAWED_BACK, _S.IN_REVIEW}),
     # A reopened referral is judged like a new one.
     **{status: ENTRIES - {status} for status in CLOSED},
 }

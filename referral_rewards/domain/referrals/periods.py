@@ -6,7 +6,7 @@ what had happened by then, and neither reads anything after the closing. The one
 whether a return period has ended: after that no other conversion is waited for.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
@@ -15,14 +15,15 @@ from typing import Final
 from referral_rewards.domain import calendar
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.programs.life import RUNNING, Life
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.conversions import Conversion, Orders, conversions
 from referral_rewards.domain.referrals.course import Course
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.domain.referrals.origin import Origin, OriginKind, referee_identity
-from referral_rewards.domain.referrals.rules_of_time import stand
+from referral_rewards.domain.referrals.rules_of_time import of_the_offer, stand
 
-__all__ = ["Conversion", "Course", "conversions", "course", "reopened"]
+__all__ = ["Conversion", "Course", "conversions", "course", "reopened", "replacement"]
 
 #: The only facts that move a referral through its periods.
 _BEARING: Final = frozenset(
@@ -32,46 +33,92 @@ _BEARING: Final = frozenset(
         FactType.REFERRAL_WITHDRAWN,
         FactType.CONVERSION_RECORDED,
         FactType.CONVERSION_REVERSED,
+        FactType.DISPUTE_OPENED,
+        FactType.DISPUTE_CLOSED,
     }
 )
 
 
-def course(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin) -> Course:
-    """Return the course at ``now`` of the referral that began at ``origin``. ``facts`` are all that are linked to it.
+def course(
+    facts: Iterable[Fact],
+    terms: Terms,
+    now: datetime,
+    *,
+    origin: Origin,
+    linked: Set[str] = frozenset(),
+    program: Life = RUNNING,
+) -> Course:
+    """Return the course at ``now`` of the referral that began at ``origin``. ``facts`` are all that are linked to it,
+    ``linked`` the orders that people linked to it by hand, and ``program`` is what was decided on its program.
 
     Raises:
         ValueError: if no fact up to ``now`` begins a referral: there is nothing to judge.
     """
-    linked = sorted(facts, key=lambda fact: fact.precedence)
-    seen = [fact for fact in linked if fact.occurred_at <= now]
-    stood = _requested(seen, terms, origin) if origin.kind is OriginKind.REQUEST else _lived(seen, terms, now)
+    its = sorted(facts, key=lambda fact: fact.precedence)
+    seen = [fact for fact in its if fact.occurred_at <= now]
+    requested = origin.kind is OriginKind.REQUEST
+    stood = _requested(seen, terms, program, origin, linked) if requested else _lived(seen, terms, program, now, linked)
     stood = replace(stood, untimely=_untimely(seen, stood))
     if stood.is_closed:
         return stood
     # A fact from a source whose clock runs ahead of ours takes effect at its own time.
-    ahead = [fact.occurred_at for fact in linked if fact.occurred_at > now][:1]
+    ahead = [fact.occurred_at for fact in its if fact.occurred_at > now][:1]
     return replace(stood, wake_at=min([*ahead, *([stood.wake_at] if stood.wake_at else [])], default=None))
 
 
-def reopened(facts: Iterable[Fact], terms: Terms, now: datetime, *, origin: Origin) -> Course:
+def reopened(
+    facts: Iterable[Fact],
+    terms: Terms,
+    now: datetime,
+    *,
+    origin: Origin,
+    linked: Set[str] = frozenset(),
+    program: Life = RUNNING,
+) -> Course:
     """Return the course of a referral that a person reopened, with late facts admitted.
 
     If time would close it again, it is in review instead, with the conversion that would qualify if nothing were ever
     late, or None; the checks say what was late. The decision to reopen is not a decision to pay.
     """
-    linked = list(facts)
-    judged = course(linked, terms, now, origin=origin)
+    its = list(facts)
+    judged = course(its, terms, now, origin=origin, linked=linked, program=program)
     if not judged.is_closed:
         return judged
-    seen = [fact for fact in linked if fact.occurred_at <= now]
-    own = conversions(seen, referee_identity(seen, now), terms)
+    seen = [fact for fact in its if fact.occurred_at <= now]
+    own = conversions(seen, referee_identity(seen, now), terms, linked)
     able = [each for each in own if each.of_kind and each.counts]
     after = [each for each in able if each.occurred_at >= judged.began_at]
-    q = next(iter(after or able), None)
+    in_time = [each for each in _in_offer(seen, terms, program, now, linked) if each.counts]
+    q = next(iter(in_time or after or able), None)
     return replace(judged, status=ReferralStatus.IN_REVIEW, reason=None, closes_at=None, conversion=q)
 
 
-def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
+def replacement(
+    facts: Iterable[Fact],
+    terms: Terms,
+    now: datetime,
+    *,
+    order: str | None,
+    linked: Set[str] = frozenset(),
+    program: Life = RUNNING,
+) -> Conversion | None:
+    """Return the conversion that would qualify in the place of the order that was paid for; None while that one counts,
+    or if there is no other within the offer."""
+    seen = [fact for fact in facts if fact.occurred_at <= now]
+    in_offer = _in_offer(seen, terms, program, now, linked)
+    if any(each.counts and each.order == order for each in in_offer):
+        return None
+    return next((each for each in in_offer if each.counts), None)
+
+
+def _in_offer(seen: Iterable[Fact], terms: Terms, program: Life, now: datetime, linked: Set[str]) -> list[Conversion]:
+    orders, known = Orders(terms, linked), sorted(seen, key=lambda fact: fact.precedence)
+    for fact in known:
+        orders.add(fact)
+    return of_the_offer(known, orders, terms, program, now)
+
+
+def _lived(seen: Sequence[Fact], terms: Terms, program: Life, now: datetime, linked: Set[str]) -> Course:
     """Replay the referral up to ``now``.
 
     A deadline takes effect once the arrival allowance is over, with the facts that had occurred by the deadline.
@@ -79,12 +126,12 @@ def _lived(seen: Sequence[Fact], terms: Terms, now: datetime) -> Course:
     stood: Course | None = None
     told_at: datetime | None = None
     shape, time_over = None, False
-    orders = Orders(terms)
+    orders = Orders(terms, linked)
     bearing = [fact for fact in seen if fact.type in _BEARING]
     for known, news, until in _steps(bearing, now):
         for fact in news:
             orders.add(fact)
-        if (standing := stand(known, orders, terms, news[0].occurred_at, time_over=time_over)) is None:
+        if (standing := stand(known, orders, terms, program, news[0].occurred_at, time_over=time_over)) is None:
             continue
         if shape != (shape := _shape(standing)):
             told = [fact.received_at for fact in news if fact.awaits_stragglers]
@@ -147,15 +194,17 @@ def _untimely(seen: Sequence[Fact], stood: Course) -> tuple[Fact, ...]:
     return tuple(fact for fact in seen if (at := since.get(fact.type)) is not None and fact.occurred_at >= at)
 
 
-def _requested(seen: Sequence[Fact], terms: Terms, origin: Origin) -> Course:
+def _requested(seen: Sequence[Fact], terms: Terms, program: Life, origin: Origin, linked: Set[str]) -> Course:
     """Return the course of a request for a reward without a referral: no periods; a person reviews its order."""
     named = next((fact.order for fact in seen if fact.type is FactType.REWARD_REQUESTED), None)
-    own = conversions(seen, referee_identity(seen, origin.began_at), terms)
+    own = conversions(seen, referee_identity(seen, origin.began_at), terms, linked)
     stood = Course(
         status=ReferralStatus.IN_REVIEW,
         began_at=origin.began_at,
-        conversion=next((each for each in own if each.order == named), None),
+        conversion=next((each for each in own if each.order == named or each.order in linked), None),
     )
+    if program.has_ended(origin.began_at):
+        return stood.closed(ReferralStatus.DENIED, Reason.PROGRAM_NOT_ACTIVE, origin.began_at)
     withdrawal = next((f.occurred_at for f in seen if f.type is FactType.REFERRAL_WITHDRAWN), None)
     if withdrawal is None:
         return stood

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import Channel, FactType
+from referral_rewards.domain.programs.life import Life
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.conversions import Conversion, Orders
 from referral_rewards.domain.referrals.course import Course
@@ -17,7 +18,9 @@ from referral_rewards.domain.referrals.lifecycle import ReferralStatus as S
 from referral_rewards.domain.referrals.origin import beginning, referee_identity
 
 
-def stand(known: Sequence[Fact], orders: Orders, terms: Terms, moment: datetime, *, time_over: bool) -> Course | None:
+def stand(
+    known: Sequence[Fact], orders: Orders, terms: Terms, life: Life, moment: datetime, *, time_over: bool
+) -> Course | None:
     """Return the course right after ``moment``, from all that was ``known`` by then; None before the referral began.
 
     ``known`` is in order of precedence; ``orders`` holds the conversions it reports. ``time_over`` means that a return
@@ -27,20 +30,39 @@ def stand(known: Sequence[Fact], orders: Orders, terms: Terms, moment: datetime,
     if began is None or began.type is FactType.REWARD_REQUESTED:
         return None
     own = [each for each in orders.of(referee_identity(known, moment)) if each.of_kind]
-    stood = _claim(known, own, terms, began)
+    stood = _claim(known, own, terms, life, began)
+    if life.has_ended(stood.began_at):
+        return stood.closed(S.DENIED, Reason.PROGRAM_NOT_ACTIVE, stood.began_at)
     if (c := stood.claimed_at) is not None:
         offer_ends = terms.end(c, terms.periods.offer)
-        sent = began.type is FactType.REFERRAL_SENT
-        able = [each for each in own if not sent or each.occurred_at >= stood.began_at]
-        in_time = [each for each in able if _in_time(each.occurred_at, c, offer_ends, terms)]
+        in_time = _of_the_offer(own, c, offer_ends, terms, began)
         stood = _conversion(in_time, offer_ends, terms, stood, moment, time_over=time_over)
     return _unless_withdrawn(known, stood)
 
 
-def _claim(known: Sequence[Fact], own: Sequence[Conversion], terms: Terms, began: Fact) -> Course:
+def of_the_offer(known: Sequence[Fact], orders: Orders, terms: Terms, life: Life, moment: datetime) -> list[Conversion]:
+    """Return the conversions within the offer or the grace period, earliest first, whether they count or not."""
+    began = beginning(known)
+    if began is None or began.type is FactType.REWARD_REQUESTED:
+        return []
+    own = [each for each in orders.of(referee_identity(known, moment)) if each.of_kind]
+    c = _claim(known, own, terms, life, began).claimed_at
+    return [] if c is None else _of_the_offer(own, c, terms.end(c, terms.periods.offer), terms, began)
+
+
+def _of_the_offer(
+    own: Sequence[Conversion], c: datetime, offer_ends: datetime, terms: Terms, began: Fact
+) -> list[Conversion]:
+    sent = began.type is FactType.REFERRAL_SENT
+    able = [each for each in own if not sent or each.occurred_at >= began.occurred_at]
+    return [each for each in able if _in_time(each.occurred_at, c, offer_ends, terms)]
+
+
+def _claim(known: Sequence[Fact], own: Sequence[Conversion], terms: Terms, life: Life, began: Fact) -> Course:
     """Rules 1 and 2: how long the invitation can be claimed, also after purchases, and whether a claim was timely.
 
-    Terms name no expiry for a lead, which counts as claimed when it is sent.
+    Terms name no expiry for a lead, which counts as claimed when it is sent. Of a program that ended, no invitation is
+    claimable longer than the longest expiry after the end, also after purchases.
     """
     began_at, sent = began.occurred_at, began.type is FactType.REFERRAL_SENT
     channel = Channel(began.data["channel"]) if sent else None
@@ -48,6 +70,10 @@ def _claim(known: Sequence[Fact], own: Sequence[Conversion], terms: Terms, began
     invite_ends = terms.end(began_at, expiry) if expiry is not None else None
     doors = [p for p in (each.occurred_at for each in own) if began_at <= p and (not invite_ends or p < invite_ends)]
     claim_by = max([invite_ends, *(terms.end(p, terms.periods.grace) for p in doors)]) if invite_ends else None
+    too_late = Reason.GRACE_PERIOD_ENDED if doors else Reason.INVITATION_NOT_CLAIMED
+    last = life.last_claim(terms) if sent else None
+    if last is not None and (claim_by is None or last < claim_by):
+        claim_by, too_late = last, Reason.INVITATION_NOT_CLAIMED
     claims = [fact.occurred_at for fact in known if fact.type is FactType.REFERRAL_CLAIMED]
     first = began_at if channel is Channel.LEAD else max(claims[0], began_at) if claims else None
     timely = first is not None and (claim_by is None or first < claim_by)
@@ -55,7 +81,7 @@ def _claim(known: Sequence[Fact], own: Sequence[Conversion], terms: Terms, began
         status=S.PURCHASED_UNCLAIMED if doors else S.INVITED,
         deadline=claim_by,
         next_status=S.EXPIRED if claim_by else None,
-        next_reason=None if not claim_by else Reason.GRACE_PERIOD_ENDED if doors else Reason.INVITATION_NOT_CLAIMED,
+        next_reason=too_late if claim_by else None,
         began_at=began_at,
         claimed_at=first if timely else None,
         invite_ends=invite_ends,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.payouts.states import FREED
 from referral_rewards.domain.referrals.inquiries import Answers
-from referral_rewards.domain.referrals.lifecycle import CLOSED, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import CLOSED, ReferralStatus, Side
 from referral_rewards.domain.referrals.origin import referee_identity
 from referral_rewards.register import marks, programs
 from referral_rewards.register.claims.surroundings.behaviour import observed
@@ -52,10 +52,12 @@ async def gather(
         course=case.course,
         facts=case.facts,
         now=case.now,
+        program=case.program,
+        newest=case.newest,
         referrer_marks=frozenset(found.referrer_marks),
         rivals=_rivals_of(case, _RIVAL_ROWS.validate_python(found.rivals)),
         approved_rewards=int(found.approved_rewards) if approved_rewards is None else approved_rewards,
-        usage=_usage(case, _HELD_REWARDS.validate_python(found.held), int(found.budget_minor)),
+        usage=_usage(case, _HELD_REWARDS.validate_python(found.held), int(found.held_minor), int(found.reserved_minor)),
         tax=await payees.positions(
             connection,
             payees_,
@@ -67,10 +69,22 @@ async def gather(
         revalidation=answers.conversion,
         customer_record=answers.customer,
         late_facts=case.row.round > 1 and case.row.late_facts > 0,
+        acts=case.acts,
         manual_entry_by=entered_by(case.facts),
         approved_destinations=None if approved is None else approved_destinations(approved.legs),
+        standing=frozenset(map(Side, found.standing)),
     )
+    if gathered.linked_by_hand is not None:
+        gathered = replace(gathered, matched_elsewhere=await _matched_elsewhere(connection, gathered))
     return await observed(connection, gathered)
+
+
+async def _matched_elsewhere(connection: AsyncConnection, gathered: Dossier) -> tuple[str, ...]:
+    """Return the other referrals whose referee may have made the conversion that people linked to this one."""
+    assert gathered.conversion is not None
+    marks = sorted(mark for record in gathered.conversion.records for mark in record.identity)
+    found = await connection.execute(_MATCHED, {"marks": marks, "id": gathered.referral})
+    return tuple(found.scalars())
 
 
 async def rivals(connection: AsyncConnection, case: Case) -> tuple[Rival, ...]:
@@ -146,11 +160,6 @@ async def parties(connection: AsyncConnection, case: Case) -> frozenset[str]:
     return referee | beneficiary | await _referrer_marks(connection, case)
 
 
-async def parties_of_move(connection: AsyncConnection, to: str) -> frozenset[str]:
-    """Return the marks of the referrer who would also benefit if the claim moved there."""
-    return frozenset({f"customer:{to}"}) | await marks.of_referrer(connection, to)
-
-
 _REFEREE_SPEAKS: Final = frozenset(
     {FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED, FactType.CONVERSION_RECORDED}
 )
@@ -173,14 +182,18 @@ class _HeldReward:
 _HELD_REWARDS: Final = TypeAdapter(tuple[_HeldReward, ...])
 
 
-def _usage(case: Case, held: Sequence[_HeldReward], budget_minor: int) -> Usage:
+def _usage(case: Case, held: Sequence[_HeldReward], held_minor: int, reserved_minor: int) -> Usage:
+    budget_minor = held_minor - reserved_minor
     limit = case.terms.limits.per_referrer
     if limit is None:
-        return Usage(budget_minor=budget_minor)
+        return Usage(budget_minor=budget_minor, reserved_minor=reserved_minor)
     # The rolling period of a reward begins with its approval.
     counting = [leg for leg in held if case.terms.end(leg.approved_at, limit.period) > case.now]
     return Usage(
-        rewards=len(counting), amount_minor=sum(leg.amount_minor for leg in counting), budget_minor=budget_minor
+        rewards=len(counting),
+        amount_minor=sum(leg.amount_minor for leg in counting),
+        budget_minor=budget_minor,
+        reserved_minor=reserved_minor,
     )
 
 
@@ -221,7 +234,7 @@ def _possible_payees(case: Case) -> frozenset[str]:
 
 # The database maintains the totals; the row without a referrer is the whole program's. Within a round the count is
 # frozen at the value that the first claim of the same referrer used.
-# ``budget_minor`` is the part of the program's budget that other referrals use.
+# ``held_minor`` is the part of the program's budget that is used, ``reserved_minor`` what this referral uses of it.
 _COUNTED: Final = spelled(
     """
 coalesce((
@@ -232,8 +245,10 @@ coalesce((
            SELECT rewards FROM held_total WHERE program = :program AND referrer = :referrer AND referrer <> ''
        ), 0) AS approved_rewards,
        coalesce((SELECT amount_minor FROM held_total WHERE program = :program AND referrer = ''), 0)
-       - coalesce((SELECT sum(amount_minor) FROM (SELECT * FROM leg WHERE referral_id = :referral OFFSET 0) AS own
-                   WHERE program = :program AND state NOT IN :freed), 0) AS budget_minor
+           AS held_minor,
+       coalesce((SELECT sum(amount_minor) FROM (SELECT * FROM leg WHERE referral_id = :referral OFFSET 0) AS own
+                   WHERE program = :program AND state NOT IN :freed AND NOT former), 0) AS reserved_minor,
+       ARRAY(SELECT role FROM leg WHERE referral_id = :referral AND state NOT IN :freed AND former) AS standing
 """,
     freed=FREED,
 )
@@ -241,7 +256,7 @@ coalesce((
 _HELD: Final = spelled(
     """
 SELECT approved_at, amount_minor FROM leg
-WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND referral_id <> :referral
+WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND (referral_id <> :referral OR former)
   AND state NOT IN :freed AND approved_at > CAST(:since AS timestamptz)
 """,
     freed=FREED,
@@ -270,6 +285,14 @@ ORDER BY r.id
     freed=FREED,
 )
 _RIVALS: Final = text(_RIVALS_OF)
+
+_MATCHED: Final = text("""
+SELECT DISTINCT r.id
+FROM unnest(CAST(:marks AS text[])) AS mark
+CROSS JOIN LATERAL (SELECT referral_id FROM referral_key WHERE key = mark OFFSET 0) AS rk
+JOIN referral r ON r.id = rk.referral_id
+WHERE r.id <> :id AND r.merged_into IS NULL AND r.program IS NOT NULL ORDER BY r.id
+""")
 
 # A part that the terms do not need is not read: the rewards that count for a referrer's cap without a ``since``, forms
 # and time zones if nothing is taxed. A referrer's id means the same person in every program, as a payee's does.

@@ -19,7 +19,7 @@ from referral_rewards.domain.claims.reserving import Ground, Reservation, pays_a
 from referral_rewards.domain.payees import methods
 from referral_rewards.domain.payouts.destinations import Redirected, Whereabouts
 from referral_rewards.domain.payouts.payout import ReservedLeg
-from referral_rewards.domain.payouts.states import FREED, OWED, UNSENT, LegState, PayoutState
+from referral_rewards.domain.payouts.states import FREED, OWED, UNSENT, WAS_PAID, LegState, PayoutState
 from referral_rewards.register import outbox, typed_rows
 from referral_rewards.register.books import ledger
 from referral_rewards.register.claims import method_waits
@@ -151,6 +151,12 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
         await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(name), name)
 
 
+async def set_aside_former(connection: AsyncConnection, referral: str) -> None:
+    """Mark the paid legs as those of a former conversion: the referral is reopened for another. What of them was not
+    recovered still stands in caps, budget and books."""
+    await connection.execute(_SET_ASIDE, {"referral": referral})
+
+
 async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
     """Cancel every reserved leg that was not sent, because the approval no longer holds."""
     legs = await legs_of(connection, case.row.id)
@@ -203,12 +209,12 @@ async def release_held(
     return await tax_holds.again_at(connection, still, case.terms.zone, case.now)
 
 
-#: The legs of one referral that are not cancelled, each with what a `ReservedLeg` holds.
+#: The legs of one referral's present claim that are not cancelled, each with what a `ReservedLeg` holds.
 LEGS: Final = spelled(
     """
 SELECT l.*, p.id AS payout_id, p.cycle_id, p.state AS payout_state, p.first_sent_at
 FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
-WHERE l.referral_id = :referral AND l.state <> :cancelled ORDER BY l.role
+WHERE l.referral_id = :referral AND l.state <> :cancelled AND NOT l.former ORDER BY l.role
 """,
     cancelled=LegState.CANCELLED,
 )
@@ -258,6 +264,10 @@ WITH legs AS (
 ), {ledger.POSTING_EACH}, {planning.PLANNING}
 {effects.NOTE_EFFECT}
 """)  # noqa: S608 (words of ours alone)
+
+_SET_ASIDE: Final = statement(
+    "UPDATE leg SET former = true WHERE referral_id = :referral AND state = ANY(:was_paid)", was_paid=WAS_PAID
+)
 
 _PAYOUTS: Final = text("""
 SELECT p.*, l.role, l.claim_id, l.digest AS leg_digest, l.decisions

@@ -11,21 +11,23 @@ from models.statuses import statement
 from referral_rewards.domain.claims import attribution
 from referral_rewards.domain.claims.approval import DecisionKind, Requirement
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.decisions.claim_subject import Basis, ClaimSubject
+from referral_rewards.domain.decisions.basis import Basis
+from referral_rewards.domain.decisions.claim_subject import ClaimSubject
 from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.states import LegState
+from referral_rewards.domain.programs.life import paused_words
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register import outbox
-from referral_rewards.register.claims import dossier
+from referral_rewards.register.claims import dossier, named
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case, open_case
+from referral_rewards.register.referrals.cases import Case, exchange_of, open_case
 from referral_rewards.register.referrals.closing import closing_digest
 from referral_rewards.register.referrals.rows import Referral
 
@@ -47,12 +49,14 @@ async def held(connection: AsyncConnection, asked: Asked, now: datetime, keys: K
     row = await referrals.hold(connection, asked.subject)
     if row is None or (row.merged_into and row.status is None):
         raise NotFound("referral", asked.subject)
-    matter = await _matter(connection, row, now, keys, moving=asked.kind is DecisionKind.REASSIGN)
+    matter = await _matter(connection, row, now, keys, asked)
     return Held(matter.subject, partial(_follow, matter.case))
 
 
-async def shown(connection: AsyncConnection, referral: str, now: datetime, keys: KeyRing) -> Matter:
-    """Return the referral without a lock, to show what a person may decide on it.
+async def shown(
+    connection: AsyncConnection, referral: str, now: datetime, keys: KeyRing, asked: Asked | None = None
+) -> Matter:
+    """Return the referral without a lock, to show what a person may decide on it, or a decision before it is recorded.
 
     Raises:
         NotFound: if there is no such referral.
@@ -60,14 +64,18 @@ async def shown(connection: AsyncConnection, referral: str, now: datetime, keys:
     row = await referrals.row(connection, referral)
     if row is None:
         raise NotFound("referral", referral)
-    return await _matter(connection, row, now, keys, moving=True)
+    return await _matter(connection, row, now, keys, asked)
 
 
-async def _matter(connection: AsyncConnection, row: Referral, now: datetime, keys: KeyRing, *, moving: bool) -> Matter:
-    """Load a referral; ``moving``: also who would benefit if it moved to the referrer that a request names."""
+async def _matter(
+    connection: AsyncConnection, row: Referral, now: datetime, keys: KeyRing, asked: Asked | None
+) -> Matter:
+    """Load a referral, and what a decision on it names; to show it, the referrer to whom a request moves it."""
     history = await decisions.history_of_referral(connection, row.id, keys)
     claim, sent = await _claim(connection, row)
-    case = None if claim is None and row.closed_at is None else await open_case(connection, row, now)
+    # Without a claim or a closing there is nothing to decide but a link.
+    decidable = claim is not None or row.closed_at is not None or asked is None or asked.kind is DecisionKind.LINK
+    case = await open_case(connection, row, now, keys) if decidable and row.status is not None else None
     subject = ClaimSubject(
         referral=row.id,
         status=ReferralStatus(row.status) if row.status else None,
@@ -77,7 +85,9 @@ async def _matter(connection: AsyncConnection, row: Referral, now: datetime, key
         judged=row.judged_version == row.facts_version,
         sent=sent,
         history=history,
-        basis=None if case is None else await _basis(connection, case, claim, moving=moving),
+        basis=None if case is None else await _basis(connection, case, claim, asked),
+        paused=None if case is None else paused_words(case.origin.program, case.program, now),
+        exchange=None if case is None or row.status != ReferralStatus.CLAWED_BACK else exchange_of(case),
     )
     return Matter(subject, case)
 
@@ -88,23 +98,26 @@ async def _claim(connection: AsyncConnection, row: Referral) -> tuple[RewardClai
     return (RewardClaim.model_validate(found.body) if row.claim_id is not None else None), bool(found.sent)
 
 
-async def _basis(connection: AsyncConnection, case: Case, claim: RewardClaim | None, *, moving: bool) -> Basis:
+async def _basis(connection: AsyncConnection, case: Case, claim: RewardClaim | None, asked: Asked | None) -> Basis:
     digest, requirement = _signed(case, claim)
-    to = attribution.proposed_referrer(case.facts, case.origin.referrer, case.now)
-    parties = await dossier.parties(connection, case)
+    proposed = attribution.proposed_referrer(case.facts, case.origin.referrer, case.now)
+    referrer, order = (proposed, None) if asked is None else (asked.referrer, asked.order)
     return Basis(
         digest=digest,
         requirement=requirement,
-        parties=parties,
+        parties=await dossier.parties(connection, case),
         entered_by=dossier.entered_by(case.facts),
-        to=to,
-        parties_of_move=parties | await dossier.parties_of_move(connection, to) if moving and to else None,
+        referrer=case.origin.referrer,
+        proposed=proposed,
+        candidate=await named.candidate(connection, case, referrer) if referrer else None,
+        order=await named.order(connection, case, order) if order else None,
     )
 
 
 def _signed(case: Case, claim: RewardClaim | None) -> tuple[str, Requirement]:
-    """Return the digest that a decision covers now, and what it needs: of the closing, or of the claim."""
-    if case.row.closed_at is not None or claim is None:
+    """Return the digest that a decision covers now, and what it needs: of the closing or the claim, or of where a
+    referral stands that has neither."""
+    if case.row.closed_at is not None or claim is None or case.row.status == ReferralStatus.CLAWED_BACK:
         return closing_digest(case.row), _to_reopen(case.terms)
     return claim.digest, claim.requirement
 
@@ -125,7 +138,7 @@ _CLAIM: Final = statement(
     """
 SELECT (SELECT body FROM reward_claim WHERE id = :claim) AS body, EXISTS (
     SELECT 1 FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live JOIN payout p ON p.id = pl.payout_id
-    WHERE l.referral_id = :referral AND l.state <> :cancelled AND p.first_sent_at IS NOT NULL
+    WHERE l.referral_id = :referral AND l.state <> :cancelled AND NOT l.former AND p.first_sent_at IS NOT NULL
 ) AS sent
 """,
     cancelled=LegState.CANCELLED,

@@ -15,7 +15,7 @@ from models.statuses import statement
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackKind, ClawbackState, clawback_id
 from referral_rewards.domain.decisions.money_acts import MoneyAct
-from referral_rewards.domain.payouts.states import LegState, body_hash, provider_key
+from referral_rewards.domain.payouts.states import FREED, LegState, body_hash, provider_key
 from referral_rewards.register import outbox
 from referral_rewards.register.books import ledger
 from referral_rewards.register.clawbacks import reversals
@@ -52,10 +52,10 @@ async def follow(connection: AsyncConnection, decision: Decision, now: datetime)
 
 
 async def close_legs(connection: AsyncConnection, referral: str) -> None:
-    """Mark the referral's legs that are recovered or written off in full.
+    """Mark the referral's legs that were recovered in full, and unmark those of which an offset was given back.
 
-    Their order may then be rewarded again, and they no longer count against caps and budget. The caller holds the
-    referral's row.
+    The order of a marked leg may be rewarded again, and it no longer counts against caps and budget. What was written
+    off, or is owed and not kept yet, was not recovered: its leg stands. The caller holds the referral's row.
     """
     await connection.execute(_CLOSE_LEGS, {"referral": referral})
 
@@ -123,15 +123,23 @@ WHERE c.id = :id
 
 _SETTLE_CASE: Final = text("UPDATE clawback_case SET state = :state, settled_at = :settled_at WHERE id = :id")
 
+# A leg whose order was rewarded anew meanwhile stays marked: two can't stand.
 _CLOSE_LEGS: Final = statement(
     """
-UPDATE leg SET state = :clawed_back
-WHERE referral_id = :referral AND state = :paid AND amount_minor <= (
-    SELECT sum(CASE WHEN b.state = :written_off THEN b.amount_minor ELSE b.recovered_minor END)
-    FROM clawback b WHERE b.leg_id = leg.id
+UPDATE leg SET state = CASE WHEN state = :paid THEN :clawed_back ELSE :paid END
+FROM (
+    SELECT l.id, l.amount_minor <= coalesce(sum(b.recovered_minor), 0) AS recovered
+    FROM leg l LEFT JOIN clawback b ON b.leg_id = l.id WHERE l.referral_id = :referral GROUP BY l.id
+) AS its
+WHERE leg.id = its.id AND (
+    leg.state = :paid AND its.recovered
+    OR leg.state = :clawed_back AND NOT its.recovered AND NOT EXISTS (
+        SELECT 1 FROM leg o
+        WHERE (o.program, o.order_key, o.role) = (leg.program, leg.order_key, leg.role) AND NOT o.state = ANY(:freed)
+    )
 )
 """,
     clawed_back=LegState.CLAWED_BACK,
     paid=LegState.PAID,
-    written_off=ClawbackState.WRITTEN_OFF,
+    freed=FREED,
 )

@@ -1,168 +1,126 @@
-"""Open and update clawback cases: each is caused by a fact after a payment and proposes an amount to a person.
+"""Open and update clawback cases: load the referral's sent legs and cases, decide, save what changed.
 
-Cases follow from the facts each time the referral is judged, so the order of arrival does not matter. A case with
-nothing to recover is dismissed automatically; that moves no money.
+What the cases should be is decided in `domain.clawbacks.cases`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
+from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.claims.dossier import Dossier
-from referral_rewards.domain.claims.rewards import Side
-from referral_rewards.domain.clawbacks.proposals import due_back, earned, proposal
-from referral_rewards.domain.clawbacks.states import GIVEN_UP, UNDECIDED, CaseState, case_id
+from referral_rewards.domain.clawbacks.cases import Happened, LegCase, PaidLeg, cases_of, causes_of
+from referral_rewards.domain.clawbacks.proposals import earned
+from referral_rewards.domain.clawbacks.states import UNDECIDED, CaseState
 from referral_rewards.domain.facts.events import Fact
-from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, step_minor
 from referral_rewards.domain.payouts.states import AT_REST, WAS_PAID, LegState, PayoutState
-from referral_rewards.domain.referrals.disputes import Dispute, DisputeState, disputes
+from referral_rewards.domain.referrals.disputes import disputes
+from referral_rewards.domain.referrals.lifecycle import Side
 from referral_rewards.register import outgoing_events
-from referral_rewards.register.referrals import cases as claims
-from referral_rewards.register.referrals.cases import Case
-
-_NOTHING: Final = "by the rules it takes nothing more of this reward"
+from referral_rewards.register.referrals.cases import Case, other_conversion
 
 
 @dataclass(frozen=True, slots=True)
-class _Ground:
-    """The reason for a case: the fact, its explanation, and whether the ``whole`` leg is proposed."""
+class _SentLeg:
+    id: UUID
+    role: Side
+    amount_minor: int
+    currency: str
+    rail: str
+    state: LegState
+    payout_state: PayoutState | None
+    first_sent_at: datetime | None
 
-    fact: UUID
-    why: str
-    whole: bool = False
-    frozen: bool = False
+    def paid(self) -> PaidLeg:
+        step = step_minor(self.rail, self.currency) if self.rail in CATALOGUE else 1
+        return PaidLeg(self.id, self.role, self.amount_minor, step, self._may_be_paid)
+
+    @property
+    def _may_be_paid(self) -> bool:
+        """Whether the leg is paid, or the outcome of its payment is unknown."""
+        if self.state in WAS_PAID:
+            return True
+        state = self.payout_state or PayoutState.CANCELLED
+        return self.first_sent_at is not None and (state not in AT_REST or state is PayoutState.MANUAL_REVIEW)
 
 
-async def keep(connection: AsyncConnection, case: Case, news: Sequence[Fact]) -> None:
-    """Open the cases that new facts cause, and update existing cases by the state of their disputes.
+_LEGS_READ: Final = TypeAdapter(tuple[_SentLeg, ...])
+_CASES_READ: Final = TypeAdapter(tuple[LegCase, ...])
 
-    The caller holds the referral's row.
+
+async def keep(connection: AsyncConnection, case: Case, approved_rewards: int, news: Sequence[Fact]) -> bool:
+    """Open the cases that new facts cause, and update the others. Return whether one waits for the end of a dispute.
+
+    ``approved_rewards`` is the count that selected the tier of the paid claim. The caller holds the referral's row.
     """
     row = case.row
     its_disputes = disputes((fact for fact in case.facts if fact.occurred_at <= case.now), row.order_id)
-    grounds = [ground for fact in news if (ground := _ground(fact, row, its_disputes)) is not None]
-    # An earlier dispute that is reported late can change which dispute a closing ended.
-    running = (each.opened for each in its_disputes if each.state is DisputeState.OPEN and each.opened not in news)
-    grounds += [ground for fact in running if (ground := _ground(fact, row, its_disputes)) is not None]
-    if grounds:
-        legs = [leg for leg in (await connection.execute(_SENT_LEGS, {"referral": row.id})).all() if _may_be_paid(leg)]
-        dossier = await _dossier(connection, case)
-        for leg in legs:
-            for ground in grounds:
-                if not ground.whole or leg.role == Side.REFERRER:
-                    await _open(connection, case, dossier, leg, ground, its_disputes)
-    await _move_on(connection, case, its_disputes)
-
-
-def _ground(fact: Fact, row: Any, its_disputes: Sequence[Dispute]) -> _Ground | None:
-    """Return the reason for a case if the fact is one; else None."""
-    if fact.type is FactType.ATTRIBUTION_CHANGED and fact.data["to_referrer"] != row.referrer:
-        return _Ground(fact.id, f"the reward was asked to be moved to {fact.data['to_referrer']}", whole=True)
-    if fact.order is None or fact.order != row.order_id:
-        return None
-    if fact.type is FactType.CONVERSION_REVERSED:
-        return _Ground(fact.id, f"the conversion of order {fact.order} was reversed")
-    if fact.type is not FactType.DISPUTE_OPENED:
-        return None
-    its = next(each for each in its_disputes if each.opened.id == fact.id)
-    # A dispute that is over has a case through its reversal, or needs none.
-    over = its.state in (DisputeState.WON, DisputeState.REVERSED)
-    return None if over else _Ground(fact.id, f"a dispute of order {fact.order} was opened", frozen=True)
-
-
-async def _open(
-    connection: AsyncConnection,
-    case: Case,
-    dossier: Dossier,
-    leg: Any,
-    ground: _Ground,
-    its_disputes: Sequence[Dispute],
-) -> None:
-    others = (await connection.execute(_OF_LEG, {"leg": leg.id})).all()
-    lost = next((each for each in its_disputes if each.reversal and each.reversal.id == ground.fact), None)
-    if lost is not None and any(other.fact_id == lost.opened.id for other in others):
-        return  # The dispute's own case covers it.
-    proposed_minor = None if ground.frozen else _proposed(case, dossier, leg, others, whole=ground.whole)
-    state, why = CaseState.FROZEN if ground.frozen else CaseState.OPEN, ground.why
-    if proposed_minor == 0:
-        state, why = CaseState.DISMISSED, f"{why}: {_NOTHING}"
-    asked = {
-        "id": case_id(leg.id, ground.fact),
-        "leg": leg.id,
-        "fact": ground.fact,
-        "referral": case.row.id,
-        "at": case.now,
-        "why": why,
-        "proposed_minor": proposed_minor,
-        "state": state,
-        "settled_at": case.now if state is CaseState.DISMISSED else None,
-    }
-    opened = (await connection.execute(_INSERT, asked)).scalar_one_or_none()
-    if opened is not None and state is not CaseState.DISMISSED:
-        occasion = f"case:{opened}"
-        await outgoing_events.announce(
-            connection, "clawback.opened", referral=case.row.id, occasion=occasion, at=case.now
-        )
-
-
-async def _move_on(connection: AsyncConnection, case: Case, its_disputes: Sequence[Dispute]) -> None:
-    """Reopen cases whose dispute ended, and dismiss cases of legs that were never paid or whose payment came back."""
-    waiting = (await connection.execute(_WAITING, {"referral": case.row.id})).all()
-    dossier = None
-    for row in waiting:
-        leg = (await connection.execute(_LEG, {"leg": row.leg_id})).one()
-        if not _may_be_paid(leg):
-            await _dismiss(connection, case, row, "nothing of it is paid")
-            continue
-        dispute = next((each for each in its_disputes if each.opened.id == row.fact_id), None)
-        if row.state != CaseState.FROZEN or dispute is None:
-            continue
-        if dispute.state is DisputeState.WON:
-            await _dismiss(connection, case, row, "the dispute was won")
-        elif dispute.state is DisputeState.REVERSED:
-            dossier = dossier or await _dossier(connection, case)
-            others = (await connection.execute(_OF_LEG, {"leg": row.leg_id})).all()
-            rest = [other for other in others if other.id != row.id]
-            proposed_minor = _proposed(case, dossier, leg, rest, whole=False)
-            why = f"{row.why}, which was lost"
-            if proposed_minor == 0:
-                await _dismiss(connection, case, row, "it was lost, but nothing more is to be had back")
-            else:
-                await connection.execute(_THAW, {"id": row.id, "why": why, "proposed_minor": proposed_minor})
-
-
-def _proposed(case: Case, dossier: Dossier, leg: Any, others: Sequence[Any], *, whole: bool) -> int | None:
-    if whole:
-        due_minor: int | None = leg.amount_minor
-    else:
-        left = earned(dossier, case.row.order_id)
-        due_minor = None if left is None else due_back(left.get(Side(leg.role), 0), leg.amount_minor)
-    return proposal(
-        due_minor,
-        paid_minor=leg.amount_minor,
-        taken_minor=sum(other.taken_minor for other in others),
-        covered_minor=sum(max(other.proposed_minor or 0, other.taken_minor) for other in others),
-        open_minor=sum(
-            max((other.proposed_minor or 0) - other.taken_minor, 0) for other in others if other.state == CaseState.OPEN
-        ),
-        step_minor=step_minor(leg.rail, leg.currency) if leg.rail in CATALOGUE else 1,
+    causes = causes_of(news, its_disputes, order=row.order_id, referrer=row.referrer)
+    found = (await connection.execute(_LOAD, {"referral": row.id})).one()
+    before = _CASES_READ.validate_python(found.cases)
+    if not (causes or its_disputes or any(each.state in UNDECIDED for each in before)):
+        return False
+    happened = Happened(
+        causes=causes,
+        disputes=its_disputes,
+        earned=earned(_dossier(case, approved_rewards), row.order_id),
+        about_order=frozenset(fact.id for fact in case.facts if fact.order == row.order_id),
+        order=row.order_id,
     )
+    after: list[LegCase] = []
+    for leg in _LEGS_READ.validate_python(found.legs):
+        after += cases_of(leg.paid(), [each for each in before if each.leg == leg.id], happened)
+    await _save(connection, case, before, after)
+    if any(each.state in UNDECIDED for each in after):
+        await _name_exchange(connection, case)
+    return any(each.state is CaseState.FROZEN for each in after)
 
 
-async def _dismiss(connection: AsyncConnection, case: Case, row: Any, why: str) -> None:
-    asked = {"id": row.id, "why": f"{row.why}: {why}", "at": case.now}
-    await connection.execute(_DISMISS, asked)
+async def _save(connection: AsyncConnection, case: Case, before: Sequence[LegCase], after: Sequence[LegCase]) -> None:
+    known = {each.id: each for each in before}
+    for each in after:
+        if each == known.get(each.id):
+            continue
+        asked = {
+            "id": each.id,
+            "leg": each.leg,
+            "fact": each.cause,
+            "referral": case.row.id,
+            "at": case.now,
+            "why": each.why,
+            "proposed_minor": each.proposed_minor,
+            "state": each.state,
+            "settled_at": None if each.state in UNDECIDED else case.now,
+        }
+        await connection.execute(_SAVE, asked)
+        if each.id not in known and each.state in UNDECIDED:
+            occasion = f"case:{each.id}"
+            await outgoing_events.announce(
+                connection, "clawback.opened", referral=case.row.id, occasion=occasion, at=case.now
+            )
 
 
-async def _dossier(connection: AsyncConnection, case: Case) -> Dossier:
+async def _name_exchange(connection: AsyncConnection, case: Case) -> None:
+    """Let the undecided cases say which conversion would qualify in place of the one that was paid for."""
+    other = other_conversion(case)
+    named = {
+        "referral": case.row.id,
+        "order": other.order if other else None,
+        "minor": other.net_minor if other else None,
+        "currency": other.currency if other else None,
+    }
+    await connection.execute(_EXCHANGE, named)
+
+
+def _dossier(case: Case, approved_rewards: int) -> Dossier:
     """Build the dossier to recalculate the reward for what is left of the order, with the paid claim's counts."""
-    _, as_stored = await claims.current(connection, case.row.claim_id)
     return Dossier(
         referral=case.row.id,
         version=case.version,
@@ -171,70 +129,43 @@ async def _dossier(connection: AsyncConnection, case: Case) -> Dossier:
         course=case.course,
         facts=case.facts,
         now=case.now,
-        approved_rewards=as_stored.approved_rewards,
+        approved_rewards=approved_rewards,
     )
 
 
-def _may_be_paid(leg: Any) -> bool:
-    """Return whether the leg is paid, or the outcome of its payment is unknown."""
-    if leg.state in WAS_PAID:
-        return True
-    state = PayoutState(leg.payout_state) if leg.payout_state else PayoutState.CANCELLED
-    return leg.first_sent_at is not None and (state not in AT_REST or state is PayoutState.MANUAL_REVIEW)
-
-
-_LEG_COLUMNS: Final = """
-SELECT l.*, p.state AS payout_state, p.first_sent_at
-FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
-"""
-
-_SENT_LEGS: Final = statement(
-    _LEG_COLUMNS
-    + "WHERE l.referral_id = :referral AND l.state <> :cancelled AND p.first_sent_at IS NOT NULL ORDER BY l.role",
+# Each case with the amount recovered or being recovered for it; amounts that could not be recovered do not count. The
+# legs are those that were sent, or that have a case.
+_LOAD: Final = statement(
+    """
+WITH its AS (
+    SELECT c.id, c.leg_id AS leg, c.fact_id AS cause, c.state, c.why, c.proposed_minor, c.opened_at,
+           coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.case_id = c.id), 0) AS taken_minor
+    FROM clawback_case c WHERE c.referral_id = :referral
+), sent AS (
+    SELECT l.id, l.role, l.amount_minor, l.currency, l.rail, l.state, p.state AS payout_state, p.first_sent_at
+    FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
+    WHERE l.referral_id = :referral AND NOT l.former
+      AND (l.state <> :cancelled AND p.first_sent_at IS NOT NULL OR l.id IN (SELECT leg FROM its))
+)
+SELECT (SELECT coalesce(jsonb_agg(to_jsonb(its) - 'opened_at' ORDER BY opened_at, id), '[]') FROM its) AS cases,
+       (SELECT coalesce(jsonb_agg(to_jsonb(sent) ORDER BY role), '[]') FROM sent) AS legs
+""",
     cancelled=LegState.CANCELLED,
 )
 
-_LEG: Final = text(_LEG_COLUMNS + "WHERE l.id = :leg")
-
-# Each case with the amount recovered or being recovered for it; amounts that could not be recovered do not count.
-_OF_LEG: Final = statement(
+_EXCHANGE: Final = statement(
     """
-SELECT c.*, CAST(coalesce((
-    SELECT sum(CASE WHEN b.state = ANY(:given_up) THEN b.recovered_minor ELSE b.amount_minor END)
-    FROM clawback b WHERE b.case_id = c.id
-), 0) AS bigint) AS taken_minor
-FROM clawback_case c WHERE c.leg_id = :leg ORDER BY c.opened_at, c.id
-""",
-    given_up=GIVEN_UP,
-)
-
-_WAITING: Final = statement(
-    """
-SELECT * FROM clawback_case WHERE referral_id = :referral AND state = ANY(:undecided) ORDER BY opened_at, id
+UPDATE clawback_case SET exchange_order = :order, exchange_minor = CAST(:minor AS bigint), exchange_currency = :currency
+WHERE referral_id = :referral AND state = ANY(:undecided)
+  AND (exchange_order, exchange_minor) IS DISTINCT FROM (CAST(:order AS text), CAST(:minor AS bigint))
 """,
     undecided=UNDECIDED,
 )
 
-_INSERT: Final = text("""
+_SAVE: Final = text("""
 INSERT INTO clawback_case (leg_id, fact_id, id, referral_id, opened_at, why, proposed_minor, state, settled_at)
 VALUES (:leg, :fact, :id, :referral, :at, :why, :proposed_minor, :state, :settled_at)
-ON CONFLICT DO NOTHING RETURNING id
+ON CONFLICT (leg_id, fact_id) DO UPDATE
+SET why = excluded.why, proposed_minor = excluded.proposed_minor, state = excluded.state,
+    settled_at = excluded.settled_at
 """)
-
-_THAW: Final = statement(
-    """
-UPDATE clawback_case SET state = :open, why = :why, proposed_minor = :proposed_minor
-WHERE id = :id AND state = :frozen
-""",
-    open=CaseState.OPEN,
-    frozen=CaseState.FROZEN,
-)
-
-_DISMISS: Final = statement(
-    """
-UPDATE clawback_case SET state = :dismissed, why = :why, settled_at = :at
-WHERE id = :id AND state = ANY(:undecided)
-""",
-    dismissed=CaseState.DISMISSED,
-    undecided=UNDECIDED,
-)

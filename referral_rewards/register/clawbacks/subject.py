@@ -63,6 +63,7 @@ async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActS
         "paid": row.paid_minor,
         "taken": row.taken_minor,
         "in_review": row.in_review,
+        "exchange": row.exchange_order,
         # A recovered amount may be given up again; that changes the case, and so its digest.
         "clawbacks": row.made,
     }

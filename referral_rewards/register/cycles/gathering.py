@@ -18,11 +18,13 @@ from models.statuses import spelled
 from referral_rewards.domain.cycles import gathering, steps
 from referral_rewards.domain.cycles.cycle import Cycle
 from referral_rewards.domain.cycles.gathering import Waiting
-from referral_rewards.domain.cycles.grouping import LEGS_MAX, PlannedPayout
+from referral_rewards.domain.cycles.grouping import LEGS_MAX, CarriedFor, PlannedPayout
 from referral_rewards.domain.payouts.payout import Leg
 from referral_rewards.domain.payouts.states import OWED, LegState, PayoutState, body_hash, provider_key
 from referral_rewards.register import typed_rows
+from referral_rewards.register.cycles import exemptions
 from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import deductions, tax_holds
 from referral_rewards.register.payees.deductions import Unsent
 
@@ -43,7 +45,7 @@ class Due:
     more: bool
 
 
-async def gather(connection: AsyncConnection, cycle: Cycle, now: datetime) -> bool:
+async def gather(connection: AsyncConnection, cycle: Cycle, now: datetime, keys: KeyRing) -> bool:
     """Gather the next payees of a cycle, and return whether there were any or another worker went on meanwhile."""
     versions = await _versions(connection, cycle.program, now)
     payees = await _next_payees(connection, cycle.program, versions, cycle.cursor)
@@ -58,10 +60,18 @@ async def gather(connection: AsyncConnection, cycle: Cycle, now: datetime) -> bo
     bound = [each for each in still if each.state != LegState.WAITING_METHOD]
     waiting = await tax_holds.decide_held(connection, bound, now)
     made = gathering.gathered(still, waiting, cycle.minimum)
+    below = {each.leg.payee for each in made.carried if each.why is CarriedFor.BELOW_MINIMUM}
+    if below and (exempt := await exemptions.exempt(connection, cycle.id, below, keys)):
+        made = gathering.gathered(still, waiting, cycle.minimum, exempt)
     await _plan(connection, cycle, made.payouts, now)
     carried = gathering.carried_totals(made.carried, held.summary.get("carried", ()))
     await cycles.save(connection, held, steps.gathered(held, payees[-1], carried), now)
     return True
+
+
+async def due_to(connection: AsyncConnection, program: str, versions: Sequence[int], payee: str) -> Sequence[Leg]:
+    """Return the legs due to one payee."""
+    return await _legs(connection, program, versions, [payee])
 
 
 async def due(connection: AsyncConnection, program: str, now: datetime, after: str | None, payees_max: int) -> Due:

@@ -17,6 +17,7 @@ from referral_rewards.domain.cycles.grouping import cycle_request
 from referral_rewards.domain.payouts.payout import Leg, Payout, ReservedLeg
 from referral_rewards.domain.payouts.states import LegState, PaymentRequest, PayoutState, body_hash
 from referral_rewards.register import typed_rows
+from referral_rewards.register.cycles import exemptions
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees.planning import plan_own
@@ -69,7 +70,8 @@ async def too_little(connection: AsyncConnection, cycle: Cycle, payout: Payout) 
         return False
     asked = {"cycle": cycle.id, "payee": payout.payee, "currency": payout.currency}
     left = (await connection.execute(_LEFT, asked)).one()
-    return not left.sent and minimum.missed_by(int(left.amount_minor), payout.currency)
+    is_below = not left.sent and minimum.missed_by(int(left.amount_minor), payout.currency)
+    return is_below and not await exemptions.is_ordered(connection, cycle.id, payout.payee)
 
 
 async def cancel(connection: AsyncConnection, payout: Payout, why: str, at: datetime) -> None:

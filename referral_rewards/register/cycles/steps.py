@@ -44,7 +44,7 @@ async def step(connection: AsyncConnection, cycle: UUID, now: datetime, keys: Ke
     if (next_step := steps.next_step(seen)) is Step.NOTHING:
         return CycleStep(seen.cycle.state, more=False)
     # Gathering locks the referrals first, and the cycle's row after them.
-    if next_step is Step.GATHER and await gathering.gather(connection, seen.cycle, now):
+    if next_step is Step.GATHER and await gathering.gather(connection, seen.cycle, now, keys):
         return CycleStep(CycleState.COLLECTING, more=True)
     await cycles.hold(connection, cycle)
     # A statement of its own: it has to see what was committed while this one waited for the lock.

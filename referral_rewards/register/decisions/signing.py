@@ -63,9 +63,11 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The trusted public keys, from a file that the database can't change."""
+    """The trusted public keys, from a file that the database can't change. ``listed`` are the ids of all its keys,
+    revoked ones included."""
 
     keys: Mapping[str, Ed25519PublicKey]
+    listed: frozenset[str] = frozenset()
 
     @classmethod
     def load(cls, path: Path) -> "KeyRing":
@@ -79,7 +81,8 @@ class KeyRing:
                 entry["key_id"]: Ed25519PublicKey.from_public_bytes(bytes.fromhex(entry["public_key"]))
                 for entry in entries
                 if KeyStatus(entry["status"]) is not KeyStatus.REVOKED
-            }
+            },
+            frozenset(entry["key_id"] for entry in entries),
         )
 
     def verifies(self, key_id: str, message: bytes, signature: str) -> bool:

@@ -1,5 +1,6 @@
 """Judge referrals after money was sent: new facts stop unsent legs or open clawback cases."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -7,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import label
+from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.payouts.states import WAS_PAID, LegState
 from referral_rewards.domain.referrals.course import Standing
+from referral_rewards.domain.referrals.disputes import took_an_amount
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.clawbacks import carrying_out
@@ -46,12 +49,15 @@ async def after_payment(connection: AsyncConnection, case: Case, file: CaseFile)
     news = [each.fact for each in linked if each.version > row.claim_version or case.took_effect(each.fact)]
     for fact in news:
         about_it = fact.order is None or fact.order == row.order_id
-        if fact.type in _STOPPING and about_it:
+        if (fact.type in _STOPPING or took_an_amount(fact)) and about_it:
             await reservations.stop_unsent(connection, case, f"{label('fact', fact.type)} after the first payment")
-    await clawback_cases.keep(connection, case, sorted(news, key=lambda fact: fact.precedence))
+    assert file.claim is not None
+    news.sort(key=lambda fact: fact.precedence)
+    frozen = await clawback_cases.keep(connection, case, file.claim.approved_rewards, news)
     again_at = await reservations.release_waiting(connection, case, file.whereabouts(case))
     claim = file.reward_claim()
     await carrying_out.close_legs(connection, row.id)
+    await notices.tell_of_clawbacks(connection, case)
     legs = await reservations.legs_of(connection, row.id)
     owed = [leg for leg in legs if leg.state not in WAS_PAID]
     if row.status == _S.PAYING and owed:
@@ -66,14 +72,14 @@ async def after_payment(connection: AsyncConnection, case: Case, file: CaseFile)
         )
     rewarded_at = row.rewarded_at or case.now
     watched_until = case.terms.end(rewarded_at, case.terms.periods.watch)
-    # An amount that a provider returned is owed again. The referral stays rewarded until all of it is recovered or
-    # written off, and is watched until a person has decided on that.
+    # An amount that a provider returned is owed again. The referral is watched until a person has decided on that.
     watched = case.now >= watched_until
-    over = watched and not owed
+    # Nobody decides a case whose dispute is open, so its end is waited for, however long it takes.
+    over = watched and not owed and not frozen
     return await verdicts.write(
         connection,
         case,
-        _S.CLAWED_BACK if all(leg.state == LegState.CLAWED_BACK for leg in legs) else _S.REWARDED,
+        _S.CLAWED_BACK if row.status == _S.CLAWED_BACK or _recovered(legs) else _S.REWARDED,
         claim,
         claim_version=row.facts_version,
         **_frozen(row),
@@ -94,11 +100,16 @@ async def taken_back_since(connection: AsyncConnection, file: CaseFile, now: dat
         return row
     await carrying_out.close_legs(connection, row.id)
     legs = await reservations.legs_of(connection, row.id)
-    if not legs or not all(leg.state == LegState.CLAWED_BACK for leg in legs):
-        return row
     if (case := file.case(now)) is not None:
-        await notices.tell_of_status(connection, case, _S.CLAWED_BACK, None, file.reward_claim())
+        await notices.tell_of_clawbacks(connection, case)
+    if not legs or not _recovered(legs):
+        return row
     return await referrals.write(connection, row, now, status=_S.CLAWED_BACK.value)
+
+
+def _recovered(legs: Sequence[ReservedLeg]) -> bool:
+    """Return whether nothing of the legs stands any more; a written-off part does."""
+    return all(leg.state == LegState.CLAWED_BACK for leg in legs)
 
 
 def _frozen(row: Any) -> dict[str, Any]:

@@ -4,9 +4,10 @@ Every path to a verdict goes through `Judgement`: the first start, a wake-up, a 
 No state is kept anywhere else, so a lost, late or repeated signal does no harm.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,12 +17,15 @@ from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.reserving import Occasion, reserved
+from referral_rewards.domain.decisions.adjusting import adjustments_of
+from referral_rewards.domain.decisions.claim_subject import REOPENABLE
 from referral_rewards.domain.decisions.waiting import patience
+from referral_rewards.domain.payouts.states import LegState
 from referral_rewards.domain.referrals.course import Standing, Step, next_step
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
 from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, ReferralStatus
 from referral_rewards.register import outbox
-from referral_rewards.register.claims import dossier, moves, reservations
+from referral_rewards.register.claims import dossier, reservations, signed_acts
 from referral_rewards.register.claims.assembly import build_claim, to_the_point
 from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.chain import Decision
@@ -34,7 +38,7 @@ from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import inquiries
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case, next_ahead
+from referral_rewards.register.referrals.cases import Case, exchange_of, next_ahead
 from referral_rewards.register.referrals.closing import closing_digest, still_closed
 from referral_rewards.register.referrals.rows import Referral
 
@@ -61,12 +65,14 @@ class Judgement:
         if (standing := unchanged(row, now)) is not None and not await outbox.is_listed(connection, referral):
             return standing
         file = await self._load(connection, row, now)
-        if file.row.closed_at is not None:
+        if file.row.closed_at is not None or file.row.status is _S.CLAWED_BACK:
             reopened = await self._reopened(connection, file, now)
-            if reopened is None:
+            if reopened is None and file.row.closed_at is not None:
                 file = replace(file, row=await taken_back_since(connection, file, now))
                 return await still_closed(connection, file.row, now, file.past)
-            file = await loading.load(connection, reopened, self._keys)
+            if reopened is not None:
+                file = await loading.load(connection, reopened, self._keys)
+        file = await self._with_acts(connection, file, now)
         case = file.case(now)
         if case is None:
             return await self._not_begun(connection, file, now)
@@ -96,12 +102,12 @@ class Judgement:
         row = await referrals.hold(connection, referral)
         if row is None or row.closed_at or row.merged_into or row.status in PAID:
             return await self.judge(connection, referral, now, answers)
-        file = await self._load(connection, row, now)
+        file = await self._with_acts(connection, await self._load(connection, row, now), now)
         case = file.case(now)
         if case is None or case.course.status is not _S.IN_REVIEW:
             return await self.judge(connection, referral, now, answers)
         answered = to_the_point(case, answers, Moment.ASSEMBLY)
-        claim, gathered = await build_claim(connection, case, answered, file.approved_claim())
+        claim, gathered = await build_claim(connection, case, answered, file.adjustments(), file.approved_claim())
         if attribution.lost(gathered.rivals or ()):
             return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)
         case = await self._put_forward(connection, case, file, claim, gathered)
@@ -110,7 +116,19 @@ class Judgement:
         return await self._by_decision(connection, case, file, claim, answers)
 
     async def _load(self, connection: AsyncConnection, row: Referral, now: datetime) -> CaseFile:
-        return await loading.load(connection, await moves.believed(connection, row, now, self._keys), self._keys)
+        file = await loading.load(connection, row, self._keys)
+        believed = await signed_acts.believed(connection, row, file.decisions, now)
+        return file if believed is row else await loading.load(connection, believed, self._keys)
+
+    async def _with_acts(self, connection: AsyncConnection, file: CaseFile, now: datetime) -> CaseFile:
+        """Return the file once what people decided about the attribution is carried out; whatever else was decided on
+        the claim that it changes is void. A claim that was denied or is on hold stays as it is."""
+        found = signed_acts.pending(file.row, file.decisions)
+        case = file.case(now) if found is not None else None
+        if found is None or case is None or case.row.status in PAID or file.kept_back:
+            return file
+        await self._void(connection, case, file, "its attribution was decided anew", besides=found.decisions)
+        return await loading.load(connection, await signed_acts.carry_out(connection, case, found), self._keys)
 
     async def _not_begun(self, connection: AsyncConnection, file: CaseFile, now: datetime) -> Standing:
         """Judge a referral that no fact has begun yet. If such a fact takes effect later, the referral waits for it."""
@@ -140,7 +158,9 @@ class Judgement:
         row, held = case.row, file.claim
         claim_id = row.claim_id
         if held is None or held.digest != claim.digest:
-            await self._void(connection, case, file, "the claim changed after the decision")
+            adjusting = [each.decision for each in claim.adjustments]
+            await self._void(connection, case, file, "the claim changed after the decision", besides=adjusting)
+            await effects.record(connection, adjusting, "applied", case.now, "adjusted")
             claim_id = await claims.store(
                 connection,
                 claim,
@@ -173,18 +193,16 @@ class Judgement:
         await self._note_what_is_void(connection, case, file)
         made = file.counting(case.row.claim_id)
         ruled = ruling(claim.requirement, [decision.signoff for decision in made], claim.digest, frozen=claim.frozen)
-        if ruled is not Ruling.PENDING or moves.decided(claim, made):
+        if ruled is not Ruling.PENDING:
             case = await verdicts.put_before_approvers(connection, case)
         if ruled is Ruling.DENIED:
             return await verdicts.close(connection, case, _S.DENIED, Reason.DENIED_BY_DECISION, claim)
         if ruled is Ruling.HELD:
             await self._cancel(connection, case, file, "put on hold")
             return await verdicts.write(connection, case, _S.ON_HOLD, claim)
-        # A move outweighs an approval, whichever was decided first: the approval was for another referrer.
-        if (moved := await moves.move(connection, case, claim, made)) is not None:
-            case = replace(case, row=moved, stored=None)
-            await self._cancel(connection, case, file, "moved to another referrer")
-            return await verdicts.write(connection, case, _S.IN_REVIEW)
+        # An adjustment outweighs an approval, whichever was decided first: the approval was of other amounts.
+        if file.adjusted_anew(claim, made):
+            return await verdicts.write(connection, case, _S.IN_REVIEW, claim_version=claims.NEVER_JUDGED)
         if ruled is Ruling.APPROVED:
             return await self._approved(connection, case, file, claim, made, answers)
         await self._cancel(connection, case, file, "the approval no longer holds")
@@ -221,7 +239,8 @@ class Judgement:
             return await verdicts.close(connection, case, _S.DENIED, Reason.DENIED_BY_DECISION, claim)
         answers = to_the_point(case, answers, Moment.APPROVAL)
         await reservations.hold(connection, case, claim)
-        again, gathered = await build_claim(connection, case, answers, claim)
+        adjustments = adjustments_of(claim, case.row.claim_id, file.decisions, file.barred)
+        again, gathered = await build_claim(connection, case, answers, adjustments, claim)
         approvals = [decision.id for decision in made if decision.kind is DecisionKind.APPROVE]
         if again.digest == claim.digest and claim.legs and all(leg.beneficiary for leg in claim.legs):
             return await self._reserved(connection, case, claim, gathered, approvals)
@@ -278,36 +297,49 @@ class Judgement:
         if file.legs:
             await reservations.cancel(connection, case, why)
 
-    async def _void(self, connection: AsyncConnection, case: Case, file: CaseFile, why: str) -> None:
-        """Void the approval of the claim that is being replaced, and cancel its reservations."""
+    async def _void(
+        self, connection: AsyncConnection, case: Case, file: CaseFile, why: str, *, besides: Collection[UUID] = ()
+    ) -> None:
+        """Void the decisions on the claim that is being replaced, but not those ``besides``, and cancel its
+        reservations."""
         await self._cancel(connection, case, file, why)
         if case.row.claim_id is not None:
             await notices.take_back_approval(connection, case)
             await self._note_what_is_void(connection, case, file)
             made = file.counting(case.row.claim_id)
-            await effects.record(connection, [decision.id for decision in made], "void", case.now, why)
+            void = [decision.id for decision in made if decision.id not in besides]
+            await effects.record(connection, void, "void", case.now, why)
 
     async def _reopened(self, connection: AsyncConnection, file: CaseFile, now: datetime) -> Referral | None:
         """Begin the next round if a valid decision reopens exactly this closing, and return the row; else None."""
         row = file.row
-        if row.status not in CLOSED:
+        if row.status not in REOPENABLE:
             return None
         digest = closing_digest(row)
         found = [d for d in file.decisions if d.kind is DecisionKind.REOPEN and d.digest == digest]
-        if not found:
+        if not found and not signed_acts.reopens(file.decisions, digest):
+            return None
+        exchanged = await self._exchanged(connection, file, now)
+        if row.closed_at is None and not exchanged:
             return None
         await effects.record(connection, [d.id for d in found], "applied", now, "reopened")
         await referrals.relisten(connection, row.id)
-        return await referrals.write(
-            connection,
-            row,
-            now,
-            round=row.round + 1,
-            closed_at=None,
-            closed_version=None,
-            claim_id=None,
-            rivals_seen=None,
-        )
+        begun: dict[str, Any] = {"round": row.round + 1, "closed_at": None, "closed_version": None}
+        if exchanged:
+            begun |= {"status": _S.IN_REVIEW.value, "rewarded_at": None}
+        elif row.status in PAID:
+            # What it paid for is frozen. The late facts open clawback cases, and it closes again.
+            return await referrals.write(connection, row, now, late_facts=0, **begun)
+        return await referrals.write(connection, row, now, claim_id=None, rivals_seen=None, **begun)
+
+    async def _exchanged(self, connection: AsyncConnection, file: CaseFile, now: datetime) -> bool:
+        """Set the paid legs aside if another conversion takes the place of theirs and one of them was recovered."""
+        case = file.case(now) if file.row.status in PAID else None
+        recovered = any(leg.state == LegState.CLAWED_BACK for leg in file.legs)
+        if case is None or not recovered or exchange_of(case) is None:
+            return False
+        await reservations.set_aside_former(connection, file.row.id)
+        return True
 
 
 def _step(case: Case) -> Step:

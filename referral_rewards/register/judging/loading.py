@@ -4,7 +4,7 @@ The rest is read by a statement of its own, because PostgreSQL takes what a stat
 lock. So whatever was committed under the lock before is seen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,8 +14,10 @@ from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.claims.approval import Ruling, ruling
+from referral_rewards.domain.claims.adjustments import Adjustment
+from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.decisions.decision import counting
 from referral_rewards.domain.decisions.redirects import in_force
 from referral_rewards.domain.payouts.destinations import Whereabouts
@@ -86,6 +88,25 @@ class CaseFile:
         assert self.claim is not None
         return self.claim.claim
 
+    def adjustments(self) -> tuple[Adjustment, ...]:
+        """Return the adjustments by which the referral's next claim is judged."""
+        claim = self.reward_claim() if self.claim is not None else None
+        return adjustments_of(claim, self.row.claim_id, self.decisions, self.barred)
+
+    def adjusted_anew(self, claim: RewardClaim, made: Sequence[Decision]) -> bool:
+        """Return whether the decisions ``made`` on the claim adjust it, or who adjusted it before was barred since."""
+        barred = any(each.by in self.barred for each in claim.adjustments)
+        return barred or any(decision.kind is DecisionKind.ADJUST for decision in made)
+
+    @property
+    def kept_back(self) -> bool:
+        """Whether the current claim was denied or is on hold: then nothing else is done with it."""
+        if self.claim is None:
+            return False
+        claim, made = self.reward_claim(), self.counting(self.claim.id)
+        ruled = ruling(claim.requirement, [decision.signoff for decision in made], claim.digest)
+        return ruled in (Ruling.DENIED, Ruling.HELD)
+
 
 async def lock_order_of(connection: AsyncConnection, referral: str) -> None:
     """Lock the order, so that claims on it are assembled one after the other and the later sees the earlier."""
@@ -101,7 +122,7 @@ async def load(connection: AsyncConnection, row: Referral, keys: KeyRing) -> Cas
     genuine, forged = decisions.verified(found.decisions, keys)
     return CaseFile(
         row=row,
-        past=await cases.past_of(connection, found),
+        past=await cases.past_of(connection, found, keys),
         claim=_CLAIM.validate_python(found.claim),
         decisions=genuine,
         forged=forged,

@@ -11,8 +11,10 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.rewards import Side
+from referral_rewards.domain.clawbacks.states import RECOVERY_ENDED
 from referral_rewards.domain.decisions.waiting import Patience
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.notices import contact
@@ -27,7 +29,7 @@ from referral_rewards.register.referrals.cases import Case
 _S = ReferralStatus
 #: These count as new when they are judged, however old the facts are: a decision or a payment causes them, or the
 #: recipient can still act on them.
-_OF_THE_MOMENT: Final = frozenset({_S.PURCHASED_UNCLAIMED, _S.APPROVED, _S.REWARDED, _S.CLAWED_BACK})
+_OF_THE_MOMENT: Final = frozenset({_S.PURCHASED_UNCLAIMED, _S.APPROVED, _S.REWARDED})
 _DECIDED: Final = frozenset({Reason.DENIED_BY_DECISION, Reason.ATTRIBUTION_LOST})
 _AUDIENCES: Final = {Side.REFERRER: Audience.REFERRER, Side.REFEREE: Audience.REFEREE}
 #: The recipient id of a referee whose customer id is unknown.
@@ -41,9 +43,6 @@ async def tell_of_status(
     if (status, reason) == (case.row.status, case.row.reason):
         return
     sides = {leg.role for leg in claim.legs} if claim else set(Side)
-    if status is _S.CLAWED_BACK:
-        # From a reward that was written off, nothing was taken back.
-        sides = {Side(role) for role in (await connection.execute(_TAKEN_FROM, {"referral": case.row.id})).scalars()}
     change = Change(
         after=status,
         took_part=any(fact.type is FactType.REFERRAL_CLAIMED for fact in case.facts),
@@ -65,6 +64,25 @@ async def tell_of_status(
         )
         for each in told
         if (recipient := recipient_of(case, each.side)) is not None
+    ]
+    await notices.plan(connection, planned, case.now)
+
+
+async def tell_of_clawbacks(connection: AsyncConnection, case: Case) -> None:
+    """Plan a message about each recovery that has ended and took an amount; each is told once."""
+    ended = (await connection.execute(_ENDED, {"referral": case.row.id})).all()
+    planned = [
+        Planned(
+            referral=case.row.id,
+            program=case.origin.program,
+            template=Template.CLAWED_BACK,
+            audience=_AUDIENCES[Side(role)],
+            recipient=recipient,
+            occasion=f"clawback:{clawback}",
+            due_at=case.now,
+        )
+        for clawback, role in ended
+        if (recipient := recipient_of(case, Side(role))) is not None
     ]
     await notices.plan(connection, planned, case.now)
 
@@ -177,10 +195,14 @@ def _came_about(case: Case, status: ReferralStatus, reason: Reason | None) -> da
 _AT_ONCE: Final = timedelta(0)
 _NAMING_THE_REFEREE: Final = frozenset({FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED})
 
-_TAKEN_FROM: Final = text("""
-SELECT DISTINCT l.role FROM leg l JOIN clawback b ON b.leg_id = l.id
-WHERE l.referral_id = :referral AND b.recovered_minor > 0
-""")
+# From a reward that was written off, nothing was taken back.
+_ENDED: Final = statement(
+    """
+SELECT b.id, l.role FROM clawback b JOIN leg l ON l.id = b.leg_id
+WHERE b.referral_id = :referral AND b.recovered_minor > 0 AND b.state = ANY(:ended) ORDER BY b.created_at, b.id
+""",
+    ended=RECOVERY_ENDED,
+)
 
 _PEOPLE: Final = text("""
 SELECT name FROM app_user

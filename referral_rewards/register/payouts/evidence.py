@@ -18,6 +18,7 @@ from referral_rewards.domain.claims import claim as claims
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.cycles.grouping import cycle_payout_id
 from referral_rewards.domain.decisions import payment_authority, redirects
+from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.decisions.payment_authority import Whole
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payees import methods
@@ -28,7 +29,7 @@ from referral_rewards.domain.referrals.inquiries import Answers
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register import programs, typed_rows
 from referral_rewards.register.books import ledger
-from referral_rewards.register.claims import dossier, moves
+from referral_rewards.register.claims import dossier, signed_acts
 from referral_rewards.register.cycles import lists as cycle_list
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
@@ -76,10 +77,11 @@ async def gather(
     for row in rows:
         past, said = grounds.pasts[row.id], answers.get(row.id)
         case = case_on(row, now, past.facts, past)
-        holds = await moves.holds(connection, row, keys)
         stored = grounds.claims.get(row.claim_id) if row.claim_id is not None else None
         made = grounds.made_on(row.id).genuine
         on_it = [decision for decision in made if decision.claim_id == row.claim_id]
+        # If the payout may have been sent, later changes of who may sign do not matter.
+        gone = [user for user, barred in grounds.people.items() if barred and payout.key_used_at is None]
         its[row.id] = payment_authority.Grounds(
             referral=row.id,
             legs=tuple(leg for leg in grounds.legs if leg.referral_id == row.id),
@@ -94,14 +96,15 @@ async def gather(
             again=None,
             made=made,
             people=grounds.people,
-            moved_rightly=holds,
-            is_to_move=stored is not None and moves.decided(stored.claim, on_it),
+            moved_rightly=signed_acts.holds(row, made),
+            is_to_move=signed_acts.pending(row, made) is not None,
             whereabouts=_whereabouts(payout, case, grounds),
             cut_off=decisions.end_problem(grounds.end, min(each.seq for each in on_it), keys) if on_it else None,
         )
         if case is not None and said is not None and payment_authority.before_it_is_assembled(its[row.id]) is None:
-            assert stored is not None
-            dossiers[row.id] = await dossier.gather(connection, case, answers=said, approved=stored.claim)
+            held = stored.claim if stored is not None else None
+            gathered = await dossier.gather(connection, case, answers=said, approved=held)
+            dossiers[row.id] = replace(gathered, adjustments=adjustments_of(held, row.claim_id, made, gone))
     return Gathered(
         parts=await _parts(connection, rows, grounds.legs),
         offsets=await deductions.offsets(connection, payout.id, grounds.deductions, keys),

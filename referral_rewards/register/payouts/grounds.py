@@ -14,6 +14,7 @@ from referral_rewards.domain.decisions import redirects
 from referral_rewards.domain.payouts.history import Dates, Step
 from referral_rewards.domain.payouts.moving import Halt
 from referral_rewards.domain.payouts.payout import PaidLeg, Payout
+from referral_rewards.domain.restores.forgotten import AfterRestore, Forgotten
 from referral_rewards.register import payout_history, rail_halts
 from referral_rewards.register.books import ledger
 from referral_rewards.register.books.ledger import Settlement
@@ -25,6 +26,7 @@ from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payees.rows import Heard
 from referral_rewards.register.referrals.cases import Past, StoredClaim, pasts, pasts_of
 from referral_rewards.register.referrals.rows import Referral
+from referral_rewards.register.restores import forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Grounds:
     whether each is barred; who is no user is left out. ``strangers`` are the ids of referrals that it names and that
     do not exist. If its key had earlier generations, ``steps`` are its history and ``own`` the decisions on it.
     ``redirected`` are the verified decisions on where its payee is paid, oldest first.
+    ``after`` is the newest restore that halted its rail, and ``forgotten`` the payments that the rail shows and the
+    register had forgotten.
     """
 
     dates: Dates
@@ -62,6 +66,8 @@ class Grounds:
     people: Mapping[str, bool]
     end: End | None
     redirected: tuple[Decision, ...]
+    after: AfterRestore | None
+    forgotten: tuple[Forgotten, ...]
 
     def made_on(self, referral: str) -> Verified:
         return self.made.get(referral, Verified())
@@ -92,12 +98,14 @@ async def load(connection: AsyncConnection, payout: Payout, referrals: Collectio
         halt=_HALT.validate_python(row.halt),
         deductions=deductions.of(row.deductions),
         told=payees.told(row.told),
-        pasts=await pasts_of(connection, row.pasts),
+        pasts=await pasts_of(connection, row.pasts, keys),
         claims={each.id: each for each in _CLAIMS.validate_python(row.claims)},
         made=_by_referral(row, keys),
         people=row.people,
         end=End.of(row.chain_end),
         redirected=chain.verified(row.redirected, keys)[0],
+        after=forgotten.after_restore(row.after),
+        forgotten=forgotten.of(row.forgotten),
     )
 
 
@@ -114,6 +122,7 @@ _HALT: Final = TypeAdapter(Halt | None)
 
 _GROUNDS: Final = text(f"""
 SELECT dates.*, {ledger.POSTED} AS posted, {deductions.LIVE} AS deductions, {payees.TOLD} AS told,
+       {forgotten.AFTER} AS after, {forgotten.OPEN} AS forgotten,
        {chain.END} AS chain_end, {pasts("CAST(:referrals AS text[])")} AS pasts, (
     SELECT coalesce(json_agg(to_jsonb(l) || jsonb_build_object('others', ARRAY(
         SELECT o.payout_id FROM payout_leg o WHERE o.leg_id = l.id AND o.payout_id <> :id

@@ -13,14 +13,16 @@ from referral_rewards.domain.payouts.history import held_to
 from referral_rewards.domain.payouts.moving import not_its_key
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.referrals.inquiries import Answers
+from referral_rewards.domain.restores.forgotten import stance
 from referral_rewards.register import rail_halts
 from referral_rewards.register.cycles import sending as cycle_sending
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.payouts import evidence, grounds
+from referral_rewards.register.payouts import evidence, grounds, pausing
 from referral_rewards.register.payouts import rows as payout_rows
 from referral_rewards.register.payouts.grounds import Grounds
 from referral_rewards.register.payouts.rows import Held
 from referral_rewards.register.referrals.rows import Referral
+from referral_rewards.register.restores import assigning
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,11 @@ async def load(
         strangers=its.strangers,
         planned_at=its.dates.planned_at,
         cycle=await cycle_sending.standing(connection, payout, cycle, keys),
-        flaw=_flaw_of_its_key(payout, its),
+        flaw=_flaw_of_its_key(payout, its) or await assigning.flaw(connection, its.forgotten, payout.id, keys),
         halt=its.halt,
         connected=payout.rail in rails,
+        stance=stance(payout, its.after, its.forgotten, now),
+        paused=pausing.paused(held.referrals, its.pasts, now),
     )
     return Loaded(dossier, stored, held.referrals, its)
 

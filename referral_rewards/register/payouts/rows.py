@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, select, text
+from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import PayoutRow, ReferralRow
+from models import ReferralRow
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import AT_REST, PayoutState
 from referral_rewards.register import outbox, payout_history, typed_rows
 from referral_rewards.register.cycles import rows as cycles
+from referral_rewards.register.locks import Lock
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.queue import upkeep
 from referral_rewards.register.referrals import rows as referrals
@@ -22,8 +23,14 @@ from referral_rewards.register.referrals.rows import Referral
 #: Before the columns of the payout, in rows that hold a referral's too.
 _OWN: Final = "own_"
 
-_payouts = PayoutRow.__table__  # type: ignore[attr-defined]
 _referrals = ReferralRow.__table__  # type: ignore[attr-defined]
+
+#: Shares the lock on the life of the program of the payout ``:id``: what was decided before is seen by the next
+#: statement, and nothing is decided on the program until the transaction ends.
+_PROGRAM_HELD: Final = f"""(
+    SELECT count(pg_advisory_xact_lock_shared({int(Lock.PROGRAM_LIFE)}, hashtext(its.body->>'program')))
+    FROM payout its WHERE its.id = :id
+)"""  # noqa: S608 (numbers of ours alone)
 
 
 class Held(NamedTuple):
@@ -64,7 +71,7 @@ def holding(unless: str = "false") -> str:
     # Counting the locked referrals first makes PostgreSQL lock the payout after them. Of a row that another transaction
     # changed meanwhile it returns the newest version, as any `FOR UPDATE` does.
     return f"""
-WITH off AS MATERIALIZED (SELECT {unless} AS kept_off), referrals AS MATERIALIZED (
+WITH off AS MATERIALIZED (SELECT {unless} AS kept_off, {_PROGRAM_HELD} AS program_held), referrals AS MATERIALIZED (
     SELECT * FROM referral WHERE id = ANY(ARRAY({_NAMED})) ORDER BY id FOR UPDATE
 ), own AS MATERIALIZED (
     SELECT p.* FROM payout p CROSS JOIN (SELECT count(*) AS held FROM referrals) AS first
@@ -168,7 +175,9 @@ _READ: Final = text("SELECT * FROM payout WHERE id = :id")
 
 _RAIL: Final = text("SELECT rail FROM payout WHERE id = :id")
 
-_HOLD: Final = select(_payouts).where(_payouts.c.id == bindparam("id")).with_for_update()
+_HOLD: Final = text(
+    f"SELECT p.*, {_PROGRAM_HELD} AS program_held FROM payout p WHERE p.id = :id FOR UPDATE OF p"  # noqa: S608 (ours)
+)
 
 _NAMED: Final = """
 SELECT l.referral_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id

@@ -1,7 +1,7 @@
 """Prepare payouts for sending: carry out decisions, and save what is decided on an attempt."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -13,6 +13,7 @@ from models.statuses import statement
 from referral_rewards.domain.decisions import key_releases
 from referral_rewards.domain.payouts import attempt
 from referral_rewards.domain.payouts.advice import SOON
+from referral_rewards.domain.payouts.after_restore import Adopts, Reviews
 from referral_rewards.domain.payouts.answering import Ending, Moves
 from referral_rewards.domain.payouts.attempt import Change, Examine
 from referral_rewards.domain.payouts.moving import Earlier, NotNow, ToSend
@@ -69,7 +70,7 @@ async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: 
         found = await payout_rows.read(connection, payout)
         await payout_rows.tell(connection, found, held.named, PayoutState(found.state))
     asked: dict[str, Question] = {}
-    known = await claims.pasts_of(connection, opening.pasts) if found.state in _TO_BE_SENT else {}
+    known = await claims.pasts_of(connection, opening.pasts, keys) if found.state in _TO_BE_SENT else {}
     for row in held.referrals if known else ():
         if (case := claims.case_on(row, now, known[row.id].facts, known[row.id])) is not None:
             asked[row.id] = question_of(case)
@@ -160,11 +161,24 @@ async def _send(connection: AsyncConnection, loaded: Loaded, change: attempt.Sen
             advance(row.status, _S.PAYING)
     if change.probes:
         await rail_halts.probed(connection, payout.rail, now)
-    await connection.execute(_COMMIT_ATTEMPT, {"id": payout.id, "at": now, "first_of": list(change.first_of)})
+    stand = change.stance
+    # What a restore leaves open counts as sent since then: by now its provider may have forgotten its key.
+    seen_at = min(stand.since, now) if isinstance(stand, Adopts | Reviews) else now
+    attempted = {"id": payout.id, "at": now, "seen_at": seen_at, "first_of": list(change.first_of)}
+    await connection.execute(_COMMIT_ATTEMPT, attempted)
     act = payout_history.SENT if payout.key_used_at is None else payout_history.LOOKED_UP
+    if isinstance(stand, Adopts | Reviews):
+        act = payout_history.ADOPTED
     step = await _committed(
         connection, loaded, act, probes=change.probes, may_resend=change.may_resend, looks_first=change.looks_first
     )
+    if isinstance(stand, Reviews):
+        its = await endings.surroundings(connection, payout, loaded.dossier.named)
+        moves = Moves(_P.MANUAL_REVIEW, stand.why)
+        await endings.save(connection, payout, loaded.dossier.named, moves, now, its)
+        return NotNow(_P.MANUAL_REVIEW, stand.why)
+    if isinstance(stand, Adopts):
+        return replace(step, found=stand.answer)
     if not change.settles_at_once:
         return step
     why = "nothing is left to send"
@@ -239,7 +253,7 @@ WITH paying AS (
     UPDATE referral SET status = :paying WHERE id = ANY(CAST(:first_of AS text[]))
     RETURNING id, reason, facts_version
 ), {outgoing_events.steps_of("paying", _S.PAYING)}
-UPDATE payout SET first_sent_at = coalesce(first_sent_at, :at), key_used_at = coalesce(key_used_at, :at),
+UPDATE payout SET first_sent_at = coalesce(first_sent_at, :seen_at), key_used_at = coalesce(key_used_at, :seen_at),
                   state = CASE state WHEN :approved THEN :sending ELSE state END,
                   updated_at = CASE state WHEN :approved THEN :at ELSE updated_at END
 WHERE id = :id

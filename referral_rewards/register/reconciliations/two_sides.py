@@ -16,6 +16,7 @@ from referral_rewards.domain.books.reconciliation import Listed, ListedState, Ou
 from referral_rewards.domain.clawbacks.states import IN_DOUBT, ClawbackKind
 from referral_rewards.domain.payouts.rail_catalogue import NAMED_BY_PAYEE
 from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState
+from referral_rewards.domain.restores.forgotten import named_by
 from referral_rewards.register import typed_rows
 from referral_rewards.register.payouts.endings import PAID_OTHERWISE
 
@@ -47,7 +48,7 @@ class Reconciliation(NamedTuple):
 
 
 async def destinations(connection: AsyncConnection, asked: Reconciliation, after: str, limit: int) -> Sequence[str]:
-    """Return a page of the destinations that we paid over the rail in the period, each once, sorted."""
+    """Return a page of the destinations that we paid, or may have paid, over the rail in the period, sorted."""
     found = await connection.execute(_DESTINATIONS, {**span_of(asked), "after": after, "limit": limit})
     return found.scalars().all()
 
@@ -63,6 +64,7 @@ async def keep_listed(connection: AsyncConnection, asked: Reconciliation, listed
             "reconciliation_id": asked.id,
             "reference": each.reference,
             "payout_id": each.payout or payout_of(each.key),
+            "names": named_by(each),
             "key": each.key,
             "amount_minor": each.amount_minor,
             "currency": each.currency,
@@ -77,7 +79,7 @@ async def keep_listed(connection: AsyncConnection, asked: Reconciliation, listed
     if not rows:
         return
     kept = upsert(ListedPayment).values(list(rows.values()))
-    renewed = {name: kept.excluded[name] for name in ("payout_id", "state", "amount_minor", "reversed_minor")}
+    renewed = {name: kept.excluded[name] for name in ("payout_id", "names", "state", "amount_minor", "reversed_minor")}
     await connection.execute(
         kept.on_conflict_do_update(index_elements=["reconciliation_id", "reference"], set_=renewed)
     )
@@ -163,9 +165,12 @@ p.rail = :rail AND p.amount_minor > 0
   AND coalesce(p.first_sent_at, p.settled_at) >= :since AND coalesce(p.first_sent_at, p.settled_at) < :until
 """
 
+# After a restore the register does not know whom it paid in the span: every payee that it ever had is asked for.
 _DESTINATIONS: Final = text(f"""
 SELECT DISTINCT (p.body->>'destination') COLLATE "C" AS destination FROM payout p
-WHERE {OURS_IN_SPAN} AND (p.body->>'destination') COLLATE "C" > :after ORDER BY 1 LIMIT :limit
+WHERE (({OURS_IN_SPAN})
+       OR (p.rail = :rail AND EXISTS (SELECT 1 FROM restored_rail r WHERE r.rail = :rail AND r.reopened_at IS NULL)))
+  AND (p.body->>'destination') COLLATE "C" > :after ORDER BY 1 LIMIT :limit
 """)  # noqa: S608  (all parts are ours)
 
 _OURS: Final = statement(

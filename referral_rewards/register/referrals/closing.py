@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.course import Standing
-from referral_rewards.domain.referrals.lifecycle import Reason
+from referral_rewards.domain.referrals.lifecycle import PAID, Reason
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, Past, case_on
 from referral_rewards.register.referrals.rows import Referral
@@ -55,6 +55,8 @@ def late_at_closing(case: Case) -> int:
 
 
 def _bears_on(fact: Fact, row: Referral) -> bool:
+    if fact.type is FactType.ATTRIBUTION_CHANGED and row.status in PAID:
+        return bool(fact.data["to_referrer"] != row.referrer)
     return fact.type in _LATE_IN_ANY_CASE or (fact.type in _ABOUT_THE_ORDER and fact.order == row.order_id)
 
 

@@ -36,7 +36,7 @@ class Referral:
     channel: str | None
     parked: str | None
     moved_to: str | None
-    moved_by: UUID | None
+    acts: Mapping[str, Any] | None
     merged_into: str | None
     facts_version: int
     told_at: datetime | None
@@ -194,10 +194,9 @@ async def relisten(connection: AsyncConnection, referral: str) -> None:
     await connection.execute(_RELINK, {"referral": referral})
 
 
-async def listen_to_referrer(connection: AsyncConnection, referral: str, program: str, referrer: str) -> None:
-    """Make a referral also listen to facts about this referrer, and link those that exist already."""
-    about = {"referral": referral, "keys": [f"referrer:{program}/{referrer}", f"payee:{referrer}"]}
-    await connection.execute(_LISTEN, about)
+async def listen(connection: AsyncConnection, referral: str, keys: Sequence[str]) -> None:
+    """Make a referral also listen to facts under these keys, and link those that exist already."""
+    await connection.execute(_LISTEN, {"referral": referral, "keys": list(keys)})
     await relisten(connection, referral)
 
 

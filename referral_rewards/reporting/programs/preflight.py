@@ -9,16 +9,19 @@ from sqlalchemy import text
 
 from models.session import Database
 from referral_rewards.domain.people.authority import Scope
+from referral_rewards.domain.programs.life import stopped_words
 from referral_rewards.domain.programs.terms import Role, Terms
 from referral_rewards.domain.readiness.gaps import Readiness, named_sources
 from referral_rewards.domain.readiness.staffing import Person
 from referral_rewards.register import programs
+from referral_rewards.register.decisions import program_acts
+from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.reporting import rails
 from referral_rewards.sources.port import Source
 
 
 async def readiness(
-    database: Database, program: str, sources: Mapping[str, Source], *, proposed: Terms | None = None
+    database: Database, program: str, sources: Mapping[str, Source], keys: KeyRing, *, proposed: Terms | None = None
 ) -> Readiness:
     """Load the input of the readiness rules, for the program's newest version or for ``proposed`` instead.
 
@@ -31,7 +34,9 @@ async def readiness(
                 _PEOPLE, {"program": program, "scope": Scope.EVENTS_WRITE, "decides": Scope.CLAIMS_DECIDE}
             )
         ).all()
+        life = await program_acts.of_program(connection, program, keys)
         connected = await rails.connected(connection, datetime.now(UTC))
+        halted = frozenset(each.rail for each in await rails.halted(connection) if each.restored)
     version, terms = newest[0] if newest and proposed is None else (None, proposed)
     named = sorted(named_sources(terms) & sources.keys()) if terms is not None else []
     answers = await asyncio.gather(*(sources[name].reachable() for name in named))
@@ -41,6 +46,8 @@ async def readiness(
         version=version,
         sources=dict(zip(named, answers, strict=True)),
         rails=connected,
+        halted=halted,
+        stopped=stopped_words(life, datetime.now(UTC)),
         people=tuple(
             Person(row.name, frozenset(Role(role) for role in row.roles), row.is_referrer, row.enters_facts)
             for row in rows

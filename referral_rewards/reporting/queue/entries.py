@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.payouts.advice import to_do
 from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.referrals.lifecycle import PAID
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
@@ -197,7 +198,7 @@ def _matter(row: Any, now: datetime) -> tuple[str | None, str | None]:
         )  # fmt: skip
         return row.payout_why, advice
     if row.exception == Waits.LATE_FACT:
-        return _late(row, now), _TO_DO[Waits.LATE_FACT]
+        return _late(row, now), _TO_DO_AFTER_PAYMENT if row.status in PAID else _TO_DO[Waits.LATE_FACT]
     return row.about, _TO_DO.get(row.exception)
 
 
@@ -225,6 +226,10 @@ def _ago(since: timedelta) -> str:
 _APPEAL_LENGTH_MAX: Final = 200
 
 
+_TO_DO_AFTER_PAYMENT: Final = (
+    "Read what arrived after the watch. Reopen the referral, and it opens a clawback case for each paid reward that it "
+    "affects; or open a case by hand."
+)
 _TO_DO: Final = {
     Waits.LATE_FACT: "Read what arrived late. If it changes the outcome, reopen the referral.",
     Waits.CLAWBACK: "Decide how to recover the reward: reverse it, offset it, write it off, or dismiss the case.",

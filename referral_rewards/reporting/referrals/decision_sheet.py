@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.approval import Approver, DecisionKind, Requirement
 from referral_rewards.domain.claims.claim import RewardClaim
-from referral_rewards.domain.decisions.claim_subject import Answers, Basis, ClaimSubject
+from referral_rewards.domain.decisions.basis import Basis
+from referral_rewards.domain.decisions.claim_subject import Answers, ClaimSubject
 from referral_rewards.domain.decisions.consequences import Lacking, Prospect, consequence, lacking
-from referral_rewards.domain.decisions.decision import Decision, Kind
+from referral_rewards.domain.decisions.decision import Asked, Decision, Kind
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed
 from referral_rewards.domain.referrals.lifecycle import CLOSED
 from referral_rewards.register.claims import subject as claim_subject
@@ -28,7 +29,9 @@ from referral_rewards.reporting.referrals.timeline import Timeline, timeline
 _K = DecisionKind
 
 #: With one of these refusals a kind of decision does not fit the referral and is not displayed.
-_UNFIT: Final = frozenset({"not_closed", "closed", "no_claim", "not_judged", "no_other_referrer", "payment_committed"})
+_UNFIT: Final = frozenset(
+    {"not_closed", "no_exchange", "closed", "no_claim", "not_judged", "no_other_referrer", "payment_committed"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class Sheet:
     """Everything beside the form. ``digest`` is None if nothing can be decided; ``closed_to_all`` is the reason.
 
     ``seen`` is the number of the last decision on the referral, 0 without any; ``signed`` are the valid approvals, and
-    ``lacks`` is what is still missing. ``rails`` are those that can pay now.
+    ``lacks`` is what is still missing. ``refusal`` is why the decision that a person reviews would not be recorded,
+    None if it would. ``rails`` are those that can pay now; ``proposed`` is the referrer to whom a request moves it.
     """
 
     shown: ReferralShown
@@ -55,11 +59,13 @@ class Sheet:
     signed: tuple[Decision, ...]
     lacks: Lacking | None
     choices: tuple[Choice, ...]
+    refusal: DecisionRefused | NotAllowed | None
     closed_to_all: str | None
     rivals: tuple[RivalShown, ...]
     timeline: Timeline | None
     beside: Neighbours
     rails: frozenset[str]
+    proposed: str | None = None
 
     @property
     def claim(self) -> RewardClaim | None:
@@ -81,14 +87,16 @@ async def sheet(
     now: datetime,
     *,
     came_by: Filters = EVERY_CLAIM,
+    asked: Asked | None = None,
 ) -> Sheet:
-    """Return the sheet of a referral for this person; ``came_by`` are the filters of the list they came from.
+    """Return the sheet of a referral for this person; ``came_by`` are the filters of the list they came from, ``asked``
+    the decision that they review.
 
     Raises:
         NotFound: if there is no such referral.
     """
     shown = await showing(connection, referral, keys)
-    matter = await claim_subject.shown(connection, referral, now, keys)
+    matter = await claim_subject.shown(connection, referral, now, keys, asked)
     subject = matter.subject
     admits = subject.admits(approver) if subject.status is not None else {}
     signed: tuple[Decision, ...] = ()
@@ -97,7 +105,7 @@ async def sheet(
     if admits and matter.case is not None and subject.basis is not None:
         rivals = await competing(connection, matter.case)
         signed = _signed(subject, subject.basis.digest)
-        prospect = _prospect(matter.case, subject, subject.basis, signed, rivals)
+        prospect = _prospect(matter.case, subject, subject.basis, signed, rivals, asked)
     return Sheet(
         shown=shown,
         digest=prospect.digest if prospect else None,
@@ -106,11 +114,13 @@ async def sheet(
         signed=tuple(decision for decision in signed if decision.kind is _K.APPROVE),
         lacks=lacking(prospect.required, prospect.signoffs, prospect.digest) if prospect else None,
         choices=_choices(admits, approver, prospect),
+        refusal=subject.refusal(asked, approver) if asked is not None and prospect is not None else None,
         closed_to_all=_closed_to_all(admits, subject.status),
         rivals=rivals,
         timeline=timeline(shown, now),
         beside=await neighbours(connection, referral, came_by, Asking(approver.user, approver.roles), now),
         rails=await rails.connected(connection, now),
+        proposed=subject.basis.proposed if subject.basis is not None else None,
     )
 
 
@@ -128,7 +138,12 @@ def _signed(subject: ClaimSubject, digest: str) -> tuple[Decision, ...]:
 
 
 def _prospect(
-    case: Case, subject: ClaimSubject, basis: Basis, signed: tuple[Decision, ...], rivals: tuple[RivalShown, ...]
+    case: Case,
+    subject: ClaimSubject,
+    basis: Basis,
+    signed: tuple[Decision, ...],
+    rivals: tuple[RivalShown, ...],
+    asked: Asked | None,
 ) -> Prospect:
     against = [
         rival.referral
@@ -143,7 +158,11 @@ def _prospect(
         digest=basis.digest,
         at_once=case.terms.payouts.timing == "immediate",
         against=against,
-        to=basis.to,
+        to=asked.referrer if asked is not None else basis.proposed,
+        asked=asked,
+        promises=subject.claim.promises if subject.claim else (),
+        currency=case.terms.currency,
+        closed=subject.closed,
     )
 
 
@@ -162,7 +181,9 @@ def _closed_to_all(admits: Answers, status: str | None) -> str | None:
     refusals = [each for each in admits.values() if isinstance(each, DecisionRefused) and each.rule in _UNFIT]
     if len(refusals) < len(admits) or status is None:
         return None if admits else "it was not judged yet"
-    return next((each.why for each in refusals if each.rule not in ("not_closed", "no_other_referrer")), None)
+    return next(
+        (each.why for each in refusals if each.rule not in ("not_closed", "no_exchange", "no_other_referrer")), None
+    )
 
 
 _AS_IT_WAS: Final = text("""

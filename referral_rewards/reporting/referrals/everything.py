@@ -16,7 +16,7 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.rows import Referral
 from referral_rewards.reporting import clawbacks, decisions, payouts
 from referral_rewards.reporting.clawbacks import CaseInList
-from referral_rewards.reporting.decisions import DecisionShown
+from referral_rewards.reporting.decisions import ClaimDecision
 from referral_rewards.reporting.payouts import PayoutLife
 from referral_rewards.reporting.referrals import periods
 from referral_rewards.reporting.referrals.communication import MessageShown, communication
@@ -112,7 +112,7 @@ class ReferralShown(Placed):
     told: Told | None
     periods: Periods | None
     claim: RewardClaim | None
-    decisions: tuple[DecisionShown, ...]
+    decisions: tuple[ClaimDecision, ...]
     inquiries: tuple[Inquiry, ...]
     legs: tuple[LegShown, ...]
     payouts: tuple[PayoutOfReferral, ...]
@@ -121,6 +121,12 @@ class ReferralShown(Placed):
     appeals: tuple[Appeal, ...]
     history: tuple[HistoryStep, ...]
     communication: tuple[MessageShown, ...]
+
+
+def taken_back_minor(shown: ReferralShown, leg: LegShown) -> int:
+    """Return what was taken back of a reward, in minor units; what was written off was not taken."""
+    its = [case for case in shown.clawbacks if case.leg == leg.leg]
+    return sum(each.recovered_minor for case in its for each in case.clawbacks)
 
 
 async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> ReferralShown:
@@ -132,7 +138,7 @@ async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> 
     row = await referrals.row(connection, referral)
     if row is None:
         raise NotFound("referral", referral)
-    life = await periods.life(connection, row)
+    life = await periods.life(connection, row, keys)
     made = await decisions.on_referral(connection, referral, keys)
     asked = {"referral": referral}
     return ReferralShown(

@@ -9,7 +9,7 @@ from referral_rewards.domain.payouts.states import Handed
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.notices.composing import Letter
 from referral_rewards.register.notices.rows import Audience
-from referral_rewards.reporting.referrals.everything import LegShown, ReferralShown
+from referral_rewards.reporting.referrals.everything import LegShown, ReferralShown, taken_back_minor
 
 #: In what a reward is, after its amount.
 _KINDS: Final = {
@@ -29,8 +29,10 @@ def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: S
     assert told is not None  # none is planned before it was judged
     if notice.audience == Audience.APPROVERS:
         rewards = [display(leg.amount_minor, leg.currency) for leg in (shown.claim.legs if shown.claim else ())]
+        taken: list[str] = []
     else:
         rewards = rewards_of(shown.legs, Side(notice.audience))
+        taken = _taken(shown, Side(notice.audience))
     return Letter(
         template=notice.template,
         program=terms.name,
@@ -40,6 +42,7 @@ def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: S
         next=told.next,
         appeal=told.appeal,
         rewards=rewards,
+        taken=taken,
         link=link,
         handed=handed,
     )
@@ -50,6 +53,20 @@ def _began(shown: ReferralShown, terms: Terms) -> str:
     assert shown.periods is not None  # nothing is told of what never began
     began_at = shown.periods.began_at.astimezone(terms.zone)
     return f"{began_at.day} {began_at:%B %Y}"
+
+
+def _taken(shown: ReferralShown, side: Side) -> list[str]:
+    """Return what was taken back of each reward of one side so far, in sentences."""
+    its = [(leg, taken_back_minor(shown, leg)) for leg in shown.legs if leg.role is side]
+    return [_taken_of(leg, taken_minor) for leg, taken_minor in its if taken_minor]
+
+
+def _taken_of(leg: LegShown, taken_minor: int) -> str:
+    left_minor = leg.amount_minor - taken_minor
+    taken, left = (display(each, leg.currency) for each in (taken_minor, left_minor))
+    if not left_minor:
+        return f"Your reward of {taken} was taken back."
+    return f"Of your reward of {display(leg.amount_minor, leg.currency)}, {taken} was taken back; {left} remain yours."
 
 
 def rewards_of(legs: Iterable[LegShown], side: Side) -> list[str]:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from referral_rewards.domain.claims.rewards import Side
-from referral_rewards.domain.clawbacks.states import ClawbackKind
 from referral_rewards.domain.labels import VOCABULARIES, label
 from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import Handed, LegState, PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.reporting.referrals.everything import Appeal, LegShown, ReferralShown
+from referral_rewards.reporting.referrals.everything import Appeal, LegShown, ReferralShown, taken_back_minor
 from referral_rewards.reporting.referrals.periods import Told
 
 
@@ -87,7 +86,7 @@ def _rewards(shown: ReferralShown, side: Side) -> list[LegShown]:
 def _state(shown: ReferralShown, leg: LegShown) -> str:
     """Where a reward is, for whoever gets it. Of one that was taken back in part, what they keep."""
     if leg.state != LegState.RESERVED:
-        taken_minor = _taken_minor(shown, leg.role)
+        taken_minor = taken_back_minor(shown, leg)
         left_minor = leg.amount_minor - taken_minor
         if taken_minor and left_minor > 0:
             taken, left = (display(each, leg.currency) for each in (taken_minor, left_minor))
@@ -101,19 +100,8 @@ def _state(shown: ReferralShown, leg: LegShown) -> str:
 
 def _why(shown: ReferralShown, told: Told, side: Side) -> str:
     """Why it stands there; of a reward that is paid as a whole, also what was taken back of this side's."""
-    taken_minor = _taken_minor(shown, side) if shown.status is ReferralStatus.REWARDED else 0
     paid = _rewards(shown, side)
-    if not taken_minor or not paid:
+    taken_minor = sum(taken_back_minor(shown, leg) for leg in paid)
+    if not taken_minor or shown.status is not ReferralStatus.REWARDED:
         return told.why
     return f"{told.why} {display(taken_minor, paid[0].currency)} of it was taken back."
-
-
-def _taken_minor(shown: ReferralShown, side: Side) -> int:
-    """What came back of a side's reward; what was given up was not taken."""
-    return sum(
-        each.recovered_minor
-        for case in shown.clawbacks
-        if case.role is side
-        for each in case.clawbacks
-        if each.kind is not ClawbackKind.WRITE_OFF
-    )

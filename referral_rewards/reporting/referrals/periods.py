@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.programs.life import Life as ProgramLife
 from referral_rewards.domain.programs.terms import Terms, in_force
 from referral_rewards.domain.referrals import periods
 from referral_rewards.domain.referrals.conversions import conversions
@@ -16,7 +17,10 @@ from referral_rewards.domain.referrals.explanation import Situation, explain
 from referral_rewards.domain.referrals.lifecycle import Reason
 from referral_rewards.domain.referrals.origin import Origin, OriginKind, origin, referee_identity
 from referral_rewards.register import programs
+from referral_rewards.register.decisions import program_acts
+from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals import rows as referrals
+from referral_rewards.register.referrals.cases import acts_of
 from referral_rewards.register.referrals.rows import Referral
 from referral_rewards.reporting.decisions import DecisionShown
 from referral_rewards.reporting.shape import Instant, Shape
@@ -70,20 +74,25 @@ class Moved(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """The course of the four periods on the judged facts; for a closed referral, on the facts at its closing."""
+    """The course of the four periods on the judged facts; for a closed referral, on the facts at its closing.
+
+    ``linked`` are the orders that people linked to it by hand.
+    """
 
     terms: Terms
     begun: Origin
     course: Course
     facts: Sequence[Fact]
     judged_at: datetime
+    program: ProgramLife
+    linked: frozenset[str] = frozenset()
 
 
-async def life(connection: AsyncConnection, row: Referral) -> Life | None:
+async def life(connection: AsyncConnection, row: Referral, keys: KeyRing) -> Life | None:
     """Return the life of a referral; None if no fact has begun it, or no terms were in force when it began."""
-    linked = await referrals.facts(connection, row.id)
+    its = await referrals.facts(connection, row.id)
     last = row.closed_version if row.closed_version is not None else row.judged_version
-    facts = [each.fact for each in linked if each.version <= last]
+    facts = [each.fact for each in its if each.version <= last]
     judged_at = max([row.closed_at or row.began_at, *(fact.received_at for fact in facts)])
     begun = origin(facts, judged_at)
     if begun is None:
@@ -92,7 +101,10 @@ async def life(connection: AsyncConnection, row: Referral) -> Life | None:
     if bound is None:
         return None
     _, terms = bound
-    return Life(terms, begun, periods.course(facts, terms, judged_at, origin=begun), facts, judged_at)
+    program = await program_acts.of_program(connection, begun.program, keys)
+    linked = acts_of(row).orders
+    course = periods.course(facts, terms, judged_at, origin=begun, linked=linked, program=program)
+    return Life(terms, begun, course, facts, judged_at, program, linked)
 
 
 def shown(life: Life) -> Periods:
@@ -133,6 +145,7 @@ def told(row: Referral, life: Life, made: Sequence[DecisionShown], moved: Moved)
                 paid_at=moved.paid_at,
                 taken_back_at=moved.taken_back_at,
                 taken_back_for=moved.taken_back_for,
+                program_ended_at=life.program.ended_at,
             )
         )
     )
@@ -151,5 +164,5 @@ def _conversions(life: Life) -> tuple[ConversionSeen, ...]:
             currency=each.currency,
             counts=each.counts and each.of_kind,
         )
-        for each in conversions(life.facts, referee_identity(life.facts, life.judged_at), terms)
+        for each in conversions(life.facts, referee_identity(life.facts, life.judged_at), terms, life.linked)
     )

@@ -75,7 +75,7 @@ async def decide(
 
 def _case(row: Any, facts: Sequence[Fact], version: int, terms: Terms, moment: datetime) -> Case:
     """Return the case on the facts up to that time, in its first round and without people's decisions."""
-    untouched = replace(of_row(row), round=1, settled_rivals=None, late_facts=0, moved_to=None, moved_by=None)
+    untouched = replace(of_row(row), round=1, settled_rivals=None, late_facts=0, moved_to=None, acts=None)
     seen = tuple(fact for fact in facts if fact.occurred_at <= moment)
     begun = origin(seen, moment)
     assert begun is not None  # its life came this far

@@ -1,0 +1,46 @@
+-- A restore of the register to an earlier state.
+CREATE TABLE register_restore (
+    number INTEGER PRIMARY KEY,
+    restored_to TIMESTAMPTZ NOT NULL,
+    found_at TIMESTAMPTZ NOT NULL,
+    found_by VARCHAR NOT NULL,
+    lost VARCHAR NOT NULL
+);
+
+-- A rail that is halted after a restore until a person opens it again.
+CREATE TABLE restored_rail (
+    rail VARCHAR PRIMARY KEY,
+    restore INTEGER NOT NULL REFERENCES register_restore,
+    restored_to TIMESTAMPTZ NOT NULL,
+    halted_at TIMESTAMPTZ NOT NULL,
+    why VARCHAR NOT NULL,
+    reopened_at TIMESTAMPTZ,
+    reopened_by UUID
+);
+
+-- A payment that a rail shows under an id of ours and that the register lacks.
+CREATE TABLE forgotten_payment (
+    id UUID PRIMARY KEY,
+    rail VARCHAR NOT NULL,
+    reference VARCHAR NOT NULL,
+    payout_id UUID NOT NULL,
+    payee VARCHAR,
+    destination VARCHAR,
+    amount_minor BIGINT,
+    currency VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,
+    made_at TIMESTAMPTZ,
+    found_at TIMESTAMPTZ NOT NULL,
+    assigned_to UUID,
+    disowned_at TIMESTAMPTZ,
+    decision_id UUID,
+    CONSTRAINT ck_forgotten_payment_one_end CHECK (assigned_to IS NULL OR disowned_at IS NULL)
+);
+CREATE UNIQUE INDEX uq_forgotten_payment ON forgotten_payment (rail, reference);
+
+-- The fingerprint of a secret that belongs to this register.
+CREATE TABLE register_secret (
+    name VARCHAR PRIMARY KEY,
+    fingerprint VARCHAR NOT NULL,
+    noted_at TIMESTAMPTZ NOT NULL
+);

@@ -1,0 +1,200 @@
+"""Which clawback cases the facts about a paid referral open, change and dismiss (SPEC §7).
+
+The cases follow from the facts each time the referral is judged, so the order of arrival does not change what is
+proposed in the end. A case with nothing to recover is dismissed by itself; that moves no money.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+from uuid import UUID
+
+from referral_rewards.domain.clawbacks.proposals import due_back, proposal
+from referral_rewards.domain.clawbacks.states import CaseState, case_id
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.payloads import DisputeOutcome, FactType, ReversalKind
+from referral_rewards.domain.referrals.disputes import Dispute, DisputeState
+from referral_rewards.domain.referrals.lifecycle import Side
+
+_NOTHING: Final = "by the rules it takes nothing more of this reward"
+_OVER: Final[Mapping[DisputeOutcome | None, str]] = {
+    None: "was lost",
+    DisputeOutcome.LOST: "was lost",
+    DisputeOutcome.REFUNDED: "ended with a refund",
+    DisputeOutcome.PREVENTED: "was prevented by a refund",
+    DisputeOutcome.WON: "the dispute was won",
+    DisputeOutcome.INQUIRY_CLOSED: "the inquiry was closed and took nothing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PaidLeg:
+    """A reward that was sent. ``may_be_paid``: it is paid, or its payment's outcome is unknown. ``step_minor`` is what
+    its rail can write at least."""
+
+    id: UUID
+    role: Side
+    amount_minor: int
+    step_minor: int
+    may_be_paid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LegCase:
+    """A case as it stands. ``cause`` is the fact that opened it, or the decision that did. ``taken_minor`` is what was
+    recovered for it, is being recovered, or was written off."""
+
+    id: UUID
+    leg: UUID
+    cause: UUID
+    state: CaseState
+    why: str
+    proposed_minor: int | None
+    taken_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A fact that may open a case. ``whole``: it proposes all of the leg, of the referrer alone. ``told_before``: other
+    facts may tell the same loss; then a case that proposes nothing is not opened at all."""
+
+    fact: UUID
+    why: str
+    whole: bool = False
+    told_before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What the cases of a referral follow from. ``earned`` is what each side earned by what is left of the order, None
+    if the rules can't tell; ``about_order`` are the ids of all facts about the order."""
+
+    causes: Sequence[Cause]
+    disputes: Sequence[Dispute]
+    earned: Mapping[Side, int] | None
+    about_order: Collection[UUID]
+    order: str | None
+
+
+def causes_of(
+    news: Iterable[Fact], its_disputes: Sequence[Dispute], *, order: str | None, referrer: str | None
+) -> tuple[Cause, ...]:
+    """Return the facts among the news that may open a case by themselves; disputes do by how they stand."""
+    found = (_cause(fact, its_disputes, order, referrer) for fact in news)
+    return tuple(cause for cause in found if cause is not None)
+
+
+def _cause(fact: Fact, its_disputes: Sequence[Dispute], order: str | None, referrer: str | None) -> Cause | None:
+    if fact.type is FactType.ATTRIBUTION_CHANGED and fact.data["to_referrer"] != referrer:
+        return Cause(fact.id, f"the reward was asked to be moved to {fact.data['to_referrer']}", whole=True)
+    if fact.type is not FactType.CONVERSION_REVERSED or fact.order is None or fact.order != order:
+        return None
+    kind = ReversalKind(fact.data["kind"])
+    told_by = {each.takes for each in its_disputes}
+    if any(each.state is DisputeState.REVERSED for each in its_disputes):
+        told_by.add(ReversalKind.CHARGEBACK_LOST)
+    return Cause(fact.id, f"the conversion of order {order} was reversed", told_before=kind in told_by)
+
+
+def cases_of(leg: PaidLeg, before: Sequence[LegCase], happened: Happened) -> list[LegCase]:
+    """Return the leg's cases as they should stand: those before, changed where facts ask for it, and new ones."""
+    if not leg.may_be_paid:
+        return [_dismissed(case, "nothing of it is paid") if case.state in _WAITING else case for case in before]
+    book = _Book(leg, happened, list(before))
+    book.end_disputes()
+    book.lower()
+    book.open_disputes()
+    for cause in happened.causes:
+        book.open(cause)
+    return book.cases
+
+
+_WAITING: Final = frozenset({CaseState.OPEN, CaseState.FROZEN})
+
+
+@dataclass(slots=True)
+class _Book:
+    """The cases of one leg while facts are worked in."""
+
+    leg: PaidLeg
+    happened: Happened
+    cases: list[LegCase] = field(default_factory=list)
+
+    def end_disputes(self) -> None:
+        """Open the frozen cases whose dispute took an amount, and dismiss those of which nothing was taken."""
+        for number, case in enumerate(self.cases):
+            its = next((each for each in self.happened.disputes if case.cause in _ids(each)), None)
+            if case.state is not CaseState.FROZEN or its is None or its.state is DisputeState.OPEN:
+                continue
+            if its.state is DisputeState.NOTHING_TAKEN:
+                self.cases[number] = _dismissed(case, _OVER[its.outcome])
+                continue
+            why, proposed_minor = f"{case.why}, which {_OVER[its.outcome]}", self._proposed(besides=case)
+            thawed = replace(case, state=CaseState.OPEN, why=why, proposed_minor=proposed_minor)
+            self.cases[number] = thawed if proposed_minor != 0 else _dismissed(thawed, _NOTHING)
+
+    def lower(self) -> None:
+        """Lower what open cases about the order propose where facts that came later leave less of it due."""
+        for number, case in reversed(list(enumerate(self.cases))):
+            untouched = case.state is CaseState.OPEN and not case.taken_minor
+            if not untouched or case.cause not in self.happened.about_order:
+                continue
+            now_minor = self._proposed(besides=case)
+            if now_minor is None or case.proposed_minor is None or now_minor >= case.proposed_minor:
+                continue
+            lowered = replace(case, proposed_minor=now_minor)
+            self.cases[number] = lowered if now_minor else _dismissed(lowered, _NOTHING)
+
+    def open_disputes(self) -> None:
+        """Open a frozen case for each open dispute, and an open one for what an ended one took and no case covers."""
+        for its in self.happened.disputes:
+            known = [case for case in self.cases if case.cause in _ids(its)]
+            if its.state is DisputeState.OPEN and not known:
+                why = f"a dispute of order {self.happened.order} was opened"
+                self._add(its.openings[0].id, why, CaseState.FROZEN, None)
+            elif its.state in (DisputeState.TAKEN, DisputeState.REVERSED) and not self._waits_for(its):
+                fresh = [fact.id for fact in reversed(its.facts) if not any(case.cause == fact.id for case in known)]
+                why = f"a dispute of order {self.happened.order} {_OVER[its.outcome]}"
+                if fresh:
+                    self.open(Cause(fresh[0], why, told_before=True))
+
+    def open(self, cause: Cause) -> None:
+        """Open the case of a fact, once; one that proposes nothing is dismissed by itself and stays on record."""
+        if cause.whole and self.leg.role is not Side.REFERRER:
+            return
+        if any(case.cause == cause.fact for case in self.cases):
+            return
+        proposed_minor = self._proposed(whole=cause.whole)
+        if proposed_minor != 0:
+            self._add(cause.fact, cause.why, CaseState.OPEN, proposed_minor)
+        elif not cause.told_before:
+            self._add(cause.fact, f"{cause.why}: {_NOTHING}", CaseState.DISMISSED, 0)
+
+    def _waits_for(self, its: Dispute) -> bool:
+        """Whether the rules can't tell what the dispute took, and one of its cases says so already."""
+        return self._proposed() is None and any(case.cause in _ids(its) for case in self.cases)
+
+    def _add(self, cause: UUID, why: str, state: CaseState, proposed_minor: int | None) -> None:
+        self.cases.append(LegCase(case_id(self.leg.id, cause), self.leg.id, cause, state, why, proposed_minor))
+
+    def _proposed(self, *, whole: bool = False, besides: LegCase | None = None) -> int | None:
+        others = [case for case in self.cases if besides is None or case.id != besides.id]
+        leg, earned = self.leg, self.happened.earned
+        due_minor = None if earned is None else due_back(earned.get(leg.role, 0), leg.amount_minor)
+        waiting = [case for case in others if case.state is CaseState.OPEN]
+        return proposal(
+            leg.amount_minor if whole else due_minor,
+            paid_minor=leg.amount_minor,
+            taken_minor=sum(case.taken_minor for case in others),
+            covered_minor=sum(max(case.proposed_minor or 0, case.taken_minor) for case in others),
+            open_minor=sum(max((case.proposed_minor or 0) - case.taken_minor, 0) for case in waiting),
+            step_minor=leg.step_minor,
+        )
+
+
+def _ids(its: Dispute) -> set[UUID]:
+    return {fact.id for fact in its.facts}
+
+
+def _dismissed(case: LegCase, why: str) -> LegCase:
+    return replace(case, state=CaseState.DISMISSED, why=f"{case.why}: {why}")

@@ -1,0 +1,68 @@
+"""Record that the register was restored, and halt every rail on which something outside may have been forgotten."""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.payouts.rail_catalogue import OUTSIDE
+from referral_rewards.domain.restores.mark import Mark, lost
+from referral_rewards.register import audit
+from referral_rewards.register.locks import Lock, lock
+from referral_rewards.register.restores import mark as marks
+
+_WHY: Final = "the register was restored to an earlier state and may have forgotten payments"
+
+
+async def find(connection: AsyncConnection, kept: Mark, now: datetime, *, by: str) -> datetime | None:
+    """Record a restore if the register lacks what its mark says, and return to when it was restored; else None.
+
+    Two processes that find the same restore record it once.
+    """
+    if not lost(kept, await marks.held(connection, kept)):
+        return None
+    await lock(connection, Lock.RESTORE)
+    lacks = lost(kept, await marks.held(connection, kept))
+    if not lacks:
+        return None
+    restored_to = min(await marks.last_payment(connection) or kept.since, now)
+    what = f"the register lacks {', '.join(lacks)} of its mark"
+    await _record(connection, max(kept.restores, await marks.restores(connection)) + 1, restored_to, now, by, what)
+    return restored_to
+
+
+async def told(connection: AsyncConnection, restored_to: datetime, now: datetime, *, by: str) -> int:
+    """Record a restore that a person tells of, halt the rails, and return the restore's number."""
+    await lock(connection, Lock.RESTORE)
+    number = await marks.restores(connection) + 1
+    await _record(connection, number, restored_to, now, by, "told by a person")
+    return number
+
+
+async def _record(
+    connection: AsyncConnection, number: int, restored_to: datetime, now: datetime, by: str, what: str
+) -> None:
+    said = {"number": number, "restored_to": restored_to, "at": now, "by": by, "lost": what}
+    await connection.execute(_RESTORED, said)
+    halted = {"rails": sorted(OUTSIDE), "number": number, "restored_to": restored_to, "at": now, "why": _WHY}
+    await connection.execute(_HALTED, halted)
+    to = restored_to.isoformat()
+    await audit.note(connection, actor=by, act="register.restored", subject=str(number), at=now, restored_to=to)
+
+
+_RESTORED: Final = text("""
+INSERT INTO register_restore (number, restored_to, found_at, found_by, lost)
+VALUES (:number, :restored_to, :at, :by, :lost)
+""")
+
+# A rail that is still halted after an earlier restore may have forgotten what was paid since that one, too.
+_HALTED: Final = text("""
+INSERT INTO restored_rail (rail, restore, restored_to, halted_at, why)
+SELECT rail, :number, :restored_to, :at, :why FROM unnest(CAST(:rails AS text[])) AS halted(rail)
+ON CONFLICT (rail) DO UPDATE SET
+    restore = excluded.restore, halted_at = excluded.halted_at, why = excluded.why,
+    restored_to = CASE WHEN restored_rail.reopened_at IS NULL
+                       THEN least(restored_rail.restored_to, excluded.restored_to) ELSE excluded.restored_to END,
+    reopened_at = NULL, reopened_by = NULL
+""")

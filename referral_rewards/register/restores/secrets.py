@@ -1,0 +1,54 @@
+"""Check that a process holds the secrets that belong to this register, before it serves anything.
+
+With another pepper no identity matches, and with other keys no decision is believed: a register restored beside the
+wrong secrets would look as if it held neither duplicates nor approvals.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.errors import Problem
+
+#: The purpose of the key that is derived from the pepper as its fingerprint (`Intake.key_for`).
+PURPOSE: Final = "the fingerprint of the pepper"
+_PEPPER: Final = "pepper"
+_SIGNING_KEY: Final = "signing_key"
+
+
+async def problems(
+    connection: AsyncConnection, fingerprint: str, listed: Collection[str], signing: str | None, now: datetime
+) -> list[Problem]:
+    """Return what a process holds that is not this register's, one problem for each setting; empty if all is.
+
+    ``fingerprint`` is that of its pepper, ``listed`` are the ids of its verify keys, revoked ones included, and
+    ``signing`` is the id of the key that it signs with, if it does. What a register does not know yet it takes over.
+    So a new signing key is known once the API has started with it, beside the earlier one in the verify keys.
+    """
+    known = {row.name: row.fingerprint for row in await connection.execute(_KNOWN)}
+    found = []
+    if known.get(_PEPPER, fingerprint) != fingerprint:
+        found.append(Problem("REFERRALS_PEPPER", "is not this register's: its identities were hashed with another one"))
+    if (key := known.get(_SIGNING_KEY)) is not None and key not in listed:
+        found.append(Problem("REFERRALS_VERIFY_KEYS", f"does not list the key {key}, which signs in this register"))
+    if not found:
+        await _note(connection, _PEPPER, fingerprint, now)
+        if signing is not None and signing != key:
+            await _note(connection, _SIGNING_KEY, signing, now)
+    return found
+
+
+async def _note(connection: AsyncConnection, name: str, fingerprint: str, now: datetime) -> None:
+    await connection.execute(_NOTE, {"name": name, "fingerprint": fingerprint, "at": now})
+
+
+_KNOWN: Final = text("SELECT name, fingerprint FROM register_secret")
+
+_NOTE: Final = text("""
+INSERT INTO register_secret (name, fingerprint, noted_at) VALUES (:name, :fingerprint, :at)
+ON CONFLICT (name) DO UPDATE SET fingerprint = excluded.fingerprint, noted_at = excluded.noted_at
+WHERE register_secret.fingerprint <> excluded.fingerprint
+""")

@@ -1,0 +1,129 @@
+"""Which cases facts after a payment open, change and dismiss."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from referral_rewards.domain.claims.rewards import Side, reckon
+from referral_rewards.domain.clawbacks.cases import Happened, LegCase, PaidLeg, cases_of, causes_of
+from referral_rewards.domain.clawbacks.proposals import earned
+from referral_rewards.domain.clawbacks.states import CaseState
+from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.referrals.disputes import disputes
+from tests.domain.dossiers import FACTS, dossier, terms, told
+
+UNDER = terms(rewards={"referrer": None, "referee": {"kind": "credit", "percent": "10"}})
+(PAID,) = reckon(dossier(under=UNDER)).legs
+LEG = PaidLeg(UUID(int=1), Side.REFEREE, PAID.amount_minor, 1, may_be_paid=True)
+OPENED = told("conversion.dispute_opened", "2026-07-20", order="o1")
+CHARGEBACK = told("conversion.reversed", "2026-07-28", order="o1", kind="chargeback_lost")
+REFUND = told("conversion.reversed", "2026-07-21", order="o1", kind="refund", amount="20.00")
+
+
+def closed(outcome: str, time: str = "2026-07-27", **data: Any) -> Fact:
+    return told("conversion.dispute_closed", time, order="o1", outcome=outcome, **data)
+
+
+def lived(told_in_turn: Sequence[Sequence[Fact]], leg: PaidLeg = LEG) -> list[LegCase]:
+    """The cases of the leg after so many judgements, each with some more facts."""
+    known: list[Fact] = []
+    cases: list[LegCase] = []
+    for news in told_in_turn:
+        known += news
+        case = dossier(*known, under=UNDER)
+        its = disputes(known, "o1")
+        happened = Happened(
+            causes=causes_of(sorted(news, key=lambda f: f.precedence), its, order="o1", referrer="dexter"),
+            disputes=its,
+            earned=earned(case, "o1"),
+            about_order=frozenset(fact.id for fact in (*FACTS, *known) if fact.order == "o1"),
+            order="o1",
+        )
+        cases = cases_of(leg, cases, happened)
+    return cases
+
+
+def states(cases: Sequence[LegCase]) -> list[tuple[str, int | None]]:
+    return [(each.state.value, each.proposed_minor) for each in cases]
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        ([], []),
+        ([[REFUND]], [("open", 200)]),
+        ([[OPENED]], [("frozen", None)]),
+        ([[OPENED], []], [("frozen", None)]),
+        ([[OPENED], [closed("won")]], [("dismissed", None)]),
+        ([[OPENED], [closed("inquiry_closed")]], [("dismissed", None)]),
+        ([[OPENED], [closed("lost")]], [("open", 800)]),
+        ([[OPENED], [closed("refunded")]], [("open", 800)]),
+        ([[OPENED], [closed("prevented", amount="20.00")]], [("open", 200)]),
+        ([[OPENED], [closed("lost")], [CHARGEBACK]], [("open", 800)]),
+        ([[OPENED], [closed("lost"), CHARGEBACK]], [("open", 800)]),
+        ([[OPENED], [CHARGEBACK], [closed("lost")]], [("open", 800)]),
+        ([[CHARGEBACK], [OPENED], [closed("lost")]], [("open", 800)]),
+        ([[closed("lost")], [OPENED], [CHARGEBACK]], [("open", 800)]),
+        ([[OPENED, closed("lost"), CHARGEBACK]], [("open", 800)]),
+        ([[OPENED, closed("won")]], []),
+        ([[OPENED], [REFUND], [closed("refunded")]], [("dismissed", 0), ("open", 200)]),
+        ([[OPENED], [closed("won")], [closed("lost", "2026-07-28")]], [("dismissed", None), ("open", 800)]),
+        ([[closed("lost", amount="20.00")], [closed("lost", "2026-07-28", amount="30.00")]],
+         [("open", 200), ("open", 100)]),
+        ([[closed("lost")], [told("conversion.dispute_opened", "2026-07-20", order="o1", amount="20.00")]],
+         [("open", 200)]),
+    ],
+)  # fmt: skip
+def test_a_dispute_has_one_case_and_its_outcome_decides_it(
+    turns: list[list[Fact]], expected: list[tuple[str, int | None]]
+) -> None:
+    assert states(lived(turns)) == expected
+
+
+HISTORY = (OPENED, REFUND, closed("lost", amount="40.00"), told("conversion.reversed", "2026-07-29", order="o1",
+           kind="chargeback_lost", amount="45.00"))  # fmt: skip
+
+
+def test_the_same_is_proposed_in_whatever_order_it_is_heard() -> None:
+    chance = random.Random(1)
+    for arrived in permutations(HISTORY):
+        cut = chance.randint(0, len(arrived))
+        for turns in ([[each] for each in arrived], [list(arrived[:cut]), list(arrived[cut:])]):
+            found = lived(turns)
+            assert sum(each.proposed_minor or 0 for each in found) == 800
+            assert all(each.state is not CaseState.FROZEN for each in found)
+
+
+def test_a_case_that_a_person_began_to_decide_is_not_lowered() -> None:
+    (case,) = lived([[closed("lost")]])
+    begun = replace(case, taken_minor=100)
+    its = disputes([told("conversion.dispute_opened", "2026-07-20", order="o1", amount="20.00"), closed("lost")], "o1")
+    happened = Happened((), its, {Side.REFEREE: 600}, {case.cause}, "o1")
+    assert cases_of(LEG, [begun], happened) == [begun]
+
+
+def test_a_leg_that_was_never_paid_has_no_case() -> None:
+    (case,) = lived([[REFUND]])
+    (after,) = cases_of(replace(LEG, may_be_paid=False), [case], Happened((), (), {}, (), "o1"))
+    assert (after.state, after.why) == (CaseState.DISMISSED, f"{case.why}: nothing of it is paid")
+
+
+def test_a_change_of_attribution_proposes_all_of_the_referrers_reward() -> None:
+    moved = told("attribution.changed", "2026-07-20", referral="r1", to_referrer="mia")
+    assert states(lived([[moved]])) == []
+    referrers = PaidLeg(UUID(int=2), Side.REFERRER, 2500, 1, may_be_paid=True)
+    causes = causes_of([moved], (), order="o1", referrer="dexter")
+    assert states(cases_of(referrers, [], Happened(causes, (), {Side.REFERRER: 2500}, (), "o1"))) == [("open", 2500)]
+    assert causes_of([moved], (), order="o1", referrer="mia") == ()
+
+
+def test_what_the_rules_can_not_tell_is_told_once() -> None:
+    unknown = Happened((), disputes([OPENED, closed("lost")], "o1"), None, (), "o1")
+    once = cases_of(LEG, [], unknown)
+    assert states(once) == [("open", None)]
+    assert cases_of(LEG, once, unknown) == once

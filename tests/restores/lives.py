@@ -1,0 +1,56 @@
+"""What leads up to a payment, lived once for the session and copied: up to its approval, beyond, or into a cycle."""
+
+import re
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import UUID
+
+from temporalio.testing import WorkflowEnvironment
+
+from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.cycles import steps as cycle_steps
+from referral_rewards.register.decisions.signing import Signer
+from tests.installation import PROGRAM, Installation
+from tests.workflows.cycling import open_cycle
+from tests.workflows.scenes import before_its_approver, days_ago, referrals_at_work, scene, sql
+
+Until = Literal["review", "approved", "frozen"]
+APPROVERS = (Role.FINANCE, Role.PROGRAM_OWNER, Role.OPERATIONS)
+
+
+async def live(
+    rail: str, account: str, until: Until, database_url: str, environment: WorkflowEnvironment
+) -> tuple[Signer, UUID | None]:
+    """Lives r1, whose referrer gets cash over that rail, up to there. Return who signs, and the cycle, if any."""
+    async with scene(database_url, environment, _terms(rail, in_cycles=until == "frozen")) as life:
+        for name in ("faye", "finn"):
+            await life.user(name, Role.FINANCE)
+        await life.record("payee.method_set", days_ago(200), {"payee": "dexter", "rail": rail, "reference": account})
+        async with referrals_at_work(life):
+            await before_its_approver(life, "r1")
+            if until != "review":
+                await life.decide("r1", roles=APPROVERS)
+                await life.settled("r1", among=frozenset({"approved"}))
+        cycle = await open_cycle(life) if until == "frozen" else None
+        if cycle is not None:
+            await advance(life, cycle)
+        await sql(life, "DELETE FROM outbox")
+        return life.signer, cycle
+
+
+async def advance(life: Installation, cycle: UUID) -> None:
+    """Takes every step of a cycle that waits for nobody."""
+    more = True
+    while more:
+        async with life.database.transaction() as connection:
+            step = await cycle_steps.step(connection, cycle, datetime.now(UTC), life.keys)
+        assert step is not None
+        more = step.more
+
+
+def _terms(rail: str, *, in_cycles: bool) -> str:
+    source = PROGRAM.read_text().replace("kind: credit\n", "kind: cash\n")
+    source = re.sub(r"  rails: \{.*\}", f"  rails: {{credit: account_credit, cash: {rail}}}", source)
+    if in_cycles:
+        source = source.replace("timing: immediate", "timing: {cycle: monthly, day: 15}")
+    return source
