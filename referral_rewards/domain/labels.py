@@ -618,6 +618,8 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "clawed_back": "reward taken back",
             "approval_reminder": "reminder to decide",
             "approval_escalation": "escalation of an overdue claim",
+            "method_needed": "request for a payment method",
+            "method_changed": "warning of a changed payment method",
         },
         "letter_state": {
             "waiting": "waiting",

@@ -50,6 +50,11 @@ class Methods:
         ever = {(each.data.get("rail"), destination(each)) for each in self.told if each.type is FactType.METHOD_SET}
         return next((where for its, where in ever if its == rail), None) if len(ever) == 1 else None
 
+    def besides(self, rail: str, where: str | None) -> tuple[str, ...]:
+        """Return the other destinations that were ever told on a rail, oldest first."""
+        set_there = [each for each in self.told if each.type is FactType.METHOD_SET and each.data.get("rail") == rail]
+        return tuple(dict.fromkeys(its for each in set_there if (its := destination(each)) != where))
+
     def by(self, at: datetime) -> "Methods":
         """Return what we had received by then."""
         return Methods(tuple(fact for fact in self.told if fact.received_at <= at))

@@ -23,7 +23,7 @@ from referral_rewards.domain.decisions.waiting import patience
 from referral_rewards.domain.payouts.states import LegState
 from referral_rewards.domain.referrals.course import Standing, Step, next_step
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
-from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, ReferralStatus, Side
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import dossier, reservations, signed_acts
 from referral_rewards.register.claims.assembly import build_claim, to_the_point
@@ -266,6 +266,8 @@ class Judgement:
         occasion = Occasion(case.row.id, case.row.claim_id, case.row.round, case.terms, case.now)
         reservation = reserved(claim, occasion, ground)
         await reservations.save(connection, case, claim, reservation, approvals)
+        unknown = {Side(leg.role) for leg in reservation.legs if leg.state is LegState.WAITING_METHOD}
+        await notices.ask_for_method(connection, case, unknown)
         # One decision settles an attribution dispute: from now on the rivals count as they stood at that time.
         settled = {rival.referral: rival.core_digest for rival in attribution.competitors(gathered)}
         seen = [replace(rival, settled=True) if rival.referral in settled else rival for rival in gathered.rivals or ()]
