@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -15,13 +15,16 @@ from referral_rewards.api.v1 import fields
 from referral_rewards.domain.decisions.act_kinds import REASONS, REFERENCE_LENGTH_MAX, MoneyAct
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.errors import RequestInvalid, none_of
+from referral_rewards.domain.payouts.destinations import needs_method
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE
 from referral_rewards.reporting.payees.redirects import RedirectShown, redirect
 
 router = APIRouter(prefix="/v1/redirects", tags=["payees"])
 
+#: A rail that pays to what the payee has named.
+_EXAMPLE: Final = next(name for name in CATALOGUE if needs_method(name))
 _Payee = Annotated[str, Query(max_length=500, pattern=fields.TEXT, examples=["dexter"])]
-_Rail = Annotated[str, Query(max_length=500, pattern=fields.TEXT, examples=["stripe_transfer"])]
+_Rail = Annotated[str, Query(max_length=500, pattern=fields.TEXT, examples=[_EXAMPLE])]
 
 
 class NewRedirect(BaseModel):
@@ -36,8 +39,8 @@ class NewRedirect(BaseModel):
             "examples": [
                 {
                     "payee": "dexter",
-                    "rail": "stripe_transfer",
-                    "to": "acct_1MTfjCQ9PRzxEwkZ",
+                    "rail": _EXAMPLE,
+                    "to": "db1-account",
                     "reason": "confirmed_with_payee",
                     "note": "Called back on the number that we had before.",
                     "digest": fields.EXAMPLE_DIGEST,

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.statuses import statement
 from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.decisions.redirects import PayeeSubject, WaitingLeg, WaitingPayout, in_force, subject_id
+from referral_rewards.domain.notices.contact import NoticeState, Template
 from referral_rewards.domain.payees import methods
 from referral_rewards.domain.payees.methods import Methods
 from referral_rewards.domain.payouts.destinations import IN_THE_WAY
@@ -111,10 +112,10 @@ SELECT (SELECT coalesce(jsonb_agg(to_jsonb(f)), '[]') FROM ({_OF_PAYEE}) AS f) A
     SELECT coalesce(jsonb_object_agg(t.fact, t.told_at), '{{}}') FROM (
         SELECT split_part(n.occasion, ':', 2) AS fact,
                CASE WHEN bool_and(n.due_at IS NULL)
-                    THEN max(n.settled_at) FILTER (WHERE n.state = 'sent') END AS told_at
+                    THEN max(n.settled_at) FILTER (WHERE n.state = :sent) END AS told_at
         FROM (SELECT DISTINCT referral_id FROM referral_key WHERE key = 'payee:' || CAST(:payee AS text)) AS its
         JOIN notice n ON n.referral_id = its.referral_id
-        WHERE n.template = 'method_changed' AND n.recipient = :payee
+        WHERE n.template = :changed AND n.recipient = :payee
         GROUP BY 1
     ) AS t
 ) AS told
@@ -123,4 +124,6 @@ SELECT (SELECT coalesce(jsonb_agg(to_jsonb(f)), '[]') FROM ({_OF_PAYEE}) AS f) A
     refused=REFUSALS - {PayoutState.WAITING_FUNDS},
     approved=PayoutState.APPROVED,
     in_the_way=IN_THE_WAY,
+    sent=NoticeState.SENT,
+    changed=Template.METHOD_CHANGED,
 )
