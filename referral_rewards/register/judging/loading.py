@@ -141,7 +141,9 @@ SELECT pg_advisory_xact_lock(:space, hashtext(coalesce(
 
 _LOAD: Final = text(f"""
 {cases.LINKED}, made AS MATERIALIZED ({decisions.LINKED} WHERE d.referral_id = :referral), redirected AS MATERIALIZED (
-    {decisions.LINKED} WHERE d.referral_id IN (SELECT 'payee ' || beneficiary FROM leg WHERE referral_id = :referral)
+    {decisions.LINKED} WHERE d.referral_id = ANY(ARRAY(
+        SELECT ('payee ' || beneficiary) COLLATE "C" FROM leg WHERE referral_id = :referral
+    ))
 ), {outbox.JUDGED}
 SELECT {cases.PAST},
     (SELECT to_jsonb(c) FROM reward_claim c WHERE c.id = CAST(:claim AS uuid)) AS claim,
