@@ -26,6 +26,12 @@ class LegRow(SQLModel, table=True):
             postgresql_where=text(spelled("state NOT IN :freed", freed=FREED)),
         ),
         Index("ix_leg_referral_id", "referral_id"),
+        Index(
+            "ix_leg_waiting_method",
+            "beneficiary",
+            "rail",
+            postgresql_where=text(spelled("state = :waiting", waiting=LegState.WAITING_METHOD)),
+        ),
         Index("ix_leg_beneficiary_approved_at", "beneficiary", "approved_at"),
         Index("ix_leg_referrer_approved_at", "program", "referrer", "approved_at"),
         Index(
@@ -54,9 +60,10 @@ class LegRow(SQLModel, table=True):
     currency: str
     rail: str
     destination: str | None = None
-    state: str  # reserved, tax_hold, paid, cancelled, clawed_back
+    state: str  # reserved, tax_hold, waiting_method, paid, cancelled, clawed_back
     approved_at: datetime = instant()
     decisions: list[str] = texts()  # ids of the decisions that approved it
+    bound_to: str | None = None  # the destination bound after the approval; its signatures are verified when it is paid
     #: It was paid for another conversion, before the referral was reopened for an exchange.
     former: bool = off()
 

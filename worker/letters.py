@@ -9,13 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.notices import contact
-from referral_rewards.domain.notices.contact import COURTESIES, TO_APPROVERS, NoticeState, Template
+from referral_rewards.domain.notices.contact import COURTESIES, TO_APPROVERS, WARNINGS, NoticeState, Template
 from referral_rewards.notices.composing import Written, compose, without_secrets
 from referral_rewards.notices.port import Message
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.notices.objections import address_of, objection
 from referral_rewards.register.notices.rows import Audience
+from referral_rewards.register.payees import method_notices
 from referral_rewards.register.payouts import handovers
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import open_case
@@ -76,11 +77,9 @@ class Letters:
             return AtRest(NoticeState.SUPPRESSED, why)
         if template in COURTESIES and (why := await objection(connection, case, Side(notice.audience))):
             return AtRest(NoticeState.SUPPRESSED, why)
-        if template not in TO_APPROVERS and (opens_at := contact.opens_at(now, case.terms)):
+        if template not in TO_APPROVERS | WARNINGS and (opens_at := contact.opens_at(now, case.terms)):
             return HeldUntil(opens_at, "The program's contact hours are closed.")
-        to = await address_of(
-            connection, Audience(notice.audience), notice.recipient, referral=row.id, program=notice.program
-        )
+        to = await _address(connection, template, notice)
         if to is None:
             return AtRest(NoticeState.UNDELIVERABLE, "no address is on record")
         link = self._link(notice, row)
@@ -94,3 +93,16 @@ class Letters:
         if notice.audience == Audience.APPROVERS:
             return f"{self._home.public_url}/claims/{quote(row.id)}"
         return self._home.public_url + status_links.path(self._home.links_key, row, Side(notice.audience))
+
+
+async def _address(connection: AsyncConnection, template: Template, notice: Any) -> str | None:
+    """Return the recipient's address; a warning goes to the one that it was planned for."""
+    if template in WARNINGS:
+        return await method_notices.address(connection, notice.occasion)
+    return await address_of(
+        connection,
+        Audience(notice.audience),
+        notice.recipient,
+        referral=notice.referral_id,
+        program=notice.program,
+    )

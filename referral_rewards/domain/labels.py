@@ -182,6 +182,7 @@ _PAYOUT_STATE: Final = {
 _LEG_STATE: Final = {
     "reserved": "to be paid",
     "tax_hold": "waiting for a tax form",
+    "waiting_method": "waiting for a payment method",
     "paid": "paid",
     "clawed_back": "clawed back",
     "cancelled": "cancelled",
@@ -191,6 +192,7 @@ _LEG_STATE: Final = {
 _PAYMENT_FOR_THEM: Final = {
     "reserved": "approved, not paid yet",
     "tax_hold": "approved; it is paid once we have a tax form from you",
+    "waiting_method": "approved; it is paid once we know where to pay it to",
     "planned": "approved; it is paid with the next payout cycle",
     "approved": "approved; it is about to be paid",
     "sending": "payment is being processed",
@@ -304,6 +306,7 @@ _DECISION: Final = {
     "release_cycle": "release the cycle",
     "stop_cycle": "stop the cycle",
     "resume_cycle": "resume the cycle",
+    "redirect_payee": "redirect what waits for the payee",
     "reopen_rail": "open the rail again",
     "assign_payment": "assign it to a payout",
     "disown_payment": "record that it is not ours",
@@ -340,6 +343,7 @@ _DECIDED: Final = {
     "release_cycle": "cycle released",
     "stop_cycle": "cycle stopped",
     "resume_cycle": "cycle resumed",
+    "redirect_payee": "redirected to the payee's present payment method",
     "reopen_rail": "rail opened again",
     "assign_payment": "payment assigned to a payout",
     "disown_payment": "payment recorded as not ours",
@@ -385,6 +389,7 @@ _DECISION_REASON: Final = {
     "partner_agreement": "partner agreement",
     "provider_problem_solved": "the provider's problem is solved",
     "details_corrected": "the payee's details were corrected",
+    "confirmed_with_payee": "confirmed with the payee",
     "funds_added": "funds were added",
     "dispute_settled": "the dispute is settled",
     "found_at_provider": "found at the provider",
@@ -541,6 +546,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "too_many": "too many rewards for one payout",
             "another_destination": "another destination than the payee's earlier rewards",
             "tax_hold": "waiting for a tax form",
+            "waiting_method": "waiting for a payment method",
         },
         "case_state": {
             "open": "open",
@@ -618,6 +624,8 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "clawed_back": "reward taken back",
             "approval_reminder": "reminder to decide",
             "approval_escalation": "escalation of an overdue claim",
+            "method_needed": "request for a payment method",
+            "method_changed": "warning of a changed payment method",
         },
         "letter_state": {
             "waiting": "waiting",
@@ -719,6 +727,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "forgotten_payment": "forgotten payment",
             "program": "program",
             "leaving_payee": "leaving payee",
+            "payee": "payee",
         },
         "terms": {
             "contact_hours": "contact hours",

@@ -16,7 +16,11 @@ from referral_rewards.domain.payouts.states import AT_REST, FREED, OVER, OWED, L
         ("state NOT IN :freed", {"freed": FREED}, "state NOT IN ('cancelled', 'clawed_back')"),
         ("state IN :one", {"one": frozenset({LegState.PAID})}, "state IN ('paid')"),
         ("a = :a AND b::text = :b AND ab = :ab", {"b": "x"}, "a = :a AND b::text = 'x' AND ab = :ab"),
-        (":owed, :owed", {"owed": OWED}, "('reserved', 'tax_hold'), ('reserved', 'tax_hold')"),
+        (
+            ":owed, :owed",
+            {"owed": OWED},
+            "('reserved', 'tax_hold', 'waiting_method'), ('reserved', 'tax_hold', 'waiting_method')",
+        ),
     ],
 )
 def test_statuses_are_written_out_where_they_are_named(sql: str, statuses: dict[str, str], written: str) -> None:
@@ -39,7 +43,7 @@ def test_a_status_that_the_statement_does_not_name_is_a_bug(build: object) -> No
 def test_a_statement_has_its_statuses_as_parameters() -> None:
     built = statement("SELECT 1 WHERE a = :paid AND b = ANY(:owed) AND c = :c", paid=LegState.PAID, owed=OWED)
     compiled = built.compile(dialect=postgresql.dialect())
-    assert compiled.params == {"paid": "paid", "owed": ["reserved", "tax_hold"], "c": None}
+    assert compiled.params == {"paid": "paid", "owed": ["reserved", "tax_hold", "waiting_method"], "c": None}
     assert "'" not in str(compiled)
 
 

@@ -17,6 +17,7 @@ CREATE TABLE leg (
     state VARCHAR NOT NULL,
     approved_at TIMESTAMPTZ NOT NULL,
     decisions TEXT[] NOT NULL DEFAULT '{}',
+    bound_to VARCHAR,
     former BOOLEAN NOT NULL DEFAULT false,
     CONSTRAINT ck_leg_amount CHECK (amount_minor > 0)
 );
@@ -25,8 +26,9 @@ CREATE INDEX ix_leg_referral_id ON leg (referral_id);
 CREATE INDEX ix_leg_beneficiary_approved_at ON leg (beneficiary, approved_at);
 CREATE INDEX ix_leg_referrer_approved_at ON leg (program, referrer, approved_at);
 CREATE INDEX ix_leg_tax_hold ON leg (beneficiary) WHERE state = 'tax_hold';
+CREATE INDEX ix_leg_waiting_method ON leg (beneficiary, rail) WHERE state = 'waiting_method';
 -- The due legs, which a cycle gathers payee by payee.
-CREATE INDEX ix_leg_due ON leg (program, beneficiary, id) WHERE state IN ('reserved', 'tax_hold');
+CREATE INDEX ix_leg_due ON leg (program, beneficiary, id) WHERE state IN ('reserved', 'tax_hold', 'waiting_method');
 
 -- The total of approved rewards not cancelled or recovered, of a whole program (empty referrer) and of each referrer.
 CREATE TABLE held_total (

@@ -12,7 +12,7 @@ from referral_rewards.api.desk.acts import ROOMS
 from referral_rewards.api.desk.pages import Start, counted, page
 from referral_rewards.api.desk.session.visiting import Reader
 from referral_rewards.api.v1.audit import Number
-from referral_rewards.domain.decisions.money_acts import SUBJECT_OF, MoneyAct
+from referral_rewards.domain.decisions.money_acts import SUBJECT_OF, MoneyAct, SubjectKind
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.reporting import audit
@@ -92,7 +92,10 @@ def _address(event: Event, roles: frozenset[Role]) -> str | None:
     """The page about what it was done to, if there is one that the visitor may see."""
     noun = event.act.partition(".")[0]
     if noun == "decision" and (kind := event.details.get("kind")) in set(MoneyAct):
-        return f"/{ROOMS[SUBJECT_OF[MoneyAct(kind)]]}/{quote(event.subject, safe='')}"
+        about = SUBJECT_OF[MoneyAct(kind)]
+        if about in (SubjectKind.PAYEE, SubjectKind.LEAVING_PAYEE) and not roles & {Role.FINANCE, Role.ADMINISTRATOR}:
+            return None
+        return f"/{ROOMS.get(about, 'payees')}/{quote(event.subject, safe='')}"
     if noun == "decision":
         return f"/referrals/{quote(event.subject, safe='')}"
     if noun == "program":

@@ -57,6 +57,8 @@ FOLLOWS: Final[Mapping[MoneyAct, str]] = {
     _A.RELEASE_CYCLE: "Every payout in the cycle is verified again and sent.",
     _A.STOP_CYCLE: "Payouts that were not sent yet wait until somebody resumes the cycle.",
     _A.RESUME_CYCLE: "The cycle continues where it was stopped. Nothing that was sent is sent again.",
+    _A.REDIRECT_PAYEE: "Once enough people signed, all that waits for the payee on this rail is paid to this "
+    "destination.",
     _A.REOPEN_RAIL: "Waiting payouts are sent over this rail again. Each is looked up before its first sending.",
     _A.ASSIGN_PAYMENT: "The payout that you name counts as paid by this payment, if amount and payee agree. Nothing is "
     "sent. Other payouts to this payee continue.",

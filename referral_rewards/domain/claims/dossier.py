@@ -171,6 +171,9 @@ class Dossier:
     adjustments: tuple[Adjustment, ...] = ()
     #: Users who entered facts of this referral by hand: they do not decide on it.
     manual_entry_by: frozenset[str] = frozenset()
+    #: The destinations that the claim's approval signed, by role, beneficiary and rail; None: it is not approved. What
+    #: is told of a payee's methods after an approval changes no digest.
+    approved_destinations: Mapping[tuple[str, str | None, str], str | None] | None = None
     #: The sides whose reward for an earlier conversion of this referral was not recovered in full: they get no second.
     standing: frozenset[Side] = frozenset()
 

@@ -1,11 +1,12 @@
 """What an approval reserves: a leg for each reward of the claim, and a payout for each leg that is due.
 
-A leg whose payee must file a tax form first waits (SPEC §7). If the program pays in cycles, they plan the payouts.
+A leg whose payee must file a tax form or name a method first waits (SPEC §7). If the program pays in cycles, they plan
+the payouts.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID, uuid5
 
@@ -15,6 +16,7 @@ from referral_rewards.domain.claims.dossier import TaxPosition
 from referral_rewards.domain.claims.rewards import Leg
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
 from referral_rewards.domain.payees.tax_forms import TaxForm
+from referral_rewards.domain.payouts.destinations import NOWHERE, Whereabouts
 from referral_rewards.domain.payouts.states import LegState, PaymentRequest, payout_id
 from referral_rewards.domain.programs.terms import Terms
 
@@ -39,6 +41,7 @@ class Ground:
 
     ``legs_ever`` counts the referral's legs, cancelled ones too. ``is_rewarded`` says that a leg of the same order
     stands already. ``tax`` are the payees' positions without this referral; one that is missing could not be read.
+    ``whereabouts`` say of each payee where they may be paid.
     """
 
     legs_ever: int
@@ -46,6 +49,7 @@ class Ground:
     tax: Mapping[str, TaxPosition]
     forms: Mapping[str, Sequence[TaxForm]]
     offsets: Offsets
+    whereabouts: Mapping[str, Whereabouts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class NewLeg:
     rail: str
     destination: str | None
     state: LegState
+    bound_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +104,12 @@ def pays_at_once(terms: Terms) -> bool:
 
 def _leg(leg: Leg, occasion: Occasion, ground: Ground) -> NewLeg:
     assert leg.beneficiary is not None
+    # If a claim is approved, cancelled and approved again, each approval has its own leg in the books.
+    name = uuid5(occasion.claim_id, f"{leg.role}/{ground.legs_ever}")
+    its = ground.whereabouts.get(leg.beneficiary, NOWHERE)
+    bound, waits = its.settled(name, leg.rail, leg.destination, occasion.now)
     return NewLeg(
-        # If a claim is approved, cancelled and approved again, each approval has its own leg in the books.
-        id=uuid5(occasion.claim_id, f"{leg.role}/{ground.legs_ever}"),
+        id=name,
         role=leg.role,
         beneficiary=leg.beneficiary,
         kind=leg.kind,
@@ -109,7 +117,8 @@ def _leg(leg: Leg, occasion: Occasion, ground: Ground) -> NewLeg:
         currency=leg.currency,
         rail=leg.rail,
         destination=leg.destination,
-        state=LegState.RESERVED,
+        state=LegState.WAITING_METHOD if waits else LegState.RESERVED,
+        bound_to=None if waits or bound == leg.destination else bound,
     )
 
 
@@ -118,8 +127,8 @@ def _with_tax_holds(legs: Sequence[NewLeg], occasion: Occasion, ground: Ground) 
     added: Counter[str] = Counter()
     decided = []
     for leg in legs:
-        if _may_be_paid(leg, added[leg.beneficiary], occasion, ground):
-            added[leg.beneficiary] += leg.amount_minor
+        if leg.state is LegState.WAITING_METHOD or _may_be_paid(leg, added[leg.beneficiary], occasion, ground):
+            added[leg.beneficiary] += leg.amount_minor if leg.state is LegState.RESERVED else 0
             decided.append(leg)
         else:
             decided.append(replace(leg, state=LegState.TAX_HOLD))
@@ -161,7 +170,7 @@ def _request(leg: NewLeg, payout: UUID, amount_minor: int, program: str, occasio
         payee=leg.beneficiary,
         amount_minor=amount_minor,
         currency=leg.currency,
-        destination=leg.destination,
+        destination=leg.destination if leg.bound_to is None else leg.bound_to,
         program=program,
         referral=occasion.referral,
     )

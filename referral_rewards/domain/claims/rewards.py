@@ -4,7 +4,7 @@ A leg's amount is always the sum of its calculation lines: each rule and each li
 negative. A leg whose total is zero is left out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,9 +16,10 @@ from referral_rewards.domain.claims.adjustments import in_force
 from referral_rewards.domain.claims.calculation import SEVERITY, CalculationLine, Room, Sheet
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.findings import InputMissing
-from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.payees import methods
+from referral_rewards.domain.payees.methods import destination
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.programs.terms import Partner, RewardKind, RewardRule, Tier
 from referral_rewards.domain.referrals.lifecycle import Side
@@ -30,6 +31,7 @@ __all__ = [
     "Reckoning",
     "Room",
     "Side",
+    "approved_destinations",
     "beneficiary",
     "destination",
     "partner_rate",
@@ -175,9 +177,7 @@ def beneficiary(dossier: Dossier, role: Side) -> str | None:
 
 def payment_method(dossier: Dossier, payee: str | None, rail: str) -> Fact | None:
     """Return the method that the payee last set for the rail, or None if there is none or it was removed since."""
-    said = dossier.of(FactType.METHOD_SET, FactType.METHOD_REMOVED)
-    latest = [f for f in said if (f.data.get("payee"), f.data.get("rail")) == (payee, rail)][-1:]
-    return next((fact for fact in latest if fact.type is FactType.METHOD_SET), None)
+    return methods.of(payee, dossier.seen).on(rail, dossier.now)
 
 
 def _valid(rate: Partner, day: date) -> bool:
@@ -282,7 +282,6 @@ def _limited(dossier: Dossier, sheets: list[Sheet]) -> tuple[Room, Room]:
 
 def _leg(dossier: Dossier, sheet: Sheet) -> Leg:
     payee, rail = beneficiary(dossier, sheet.role), dossier.terms.payouts.rails[sheet.kind]
-    method = payment_method(dossier, payee, rail) if rail_catalogue.takes_reference(rail) else None
     return Leg(
         role=sheet.role,
         beneficiary=payee,
@@ -290,11 +289,19 @@ def _leg(dossier: Dossier, sheet: Sheet) -> Leg:
         amount_minor=sheet.amount_minor,
         currency=sheet.currency,
         rail=rail,
-        destination=destination(method) if method is not None else None,
+        destination=_destination(dossier, sheet.role, payee, rail),
     )
 
 
-def destination(method: Fact) -> str:
-    """Return the provider's reference, or the fact's id if it looks personal: claims hold no personal data."""
-    reference = method.data.get("reference")
-    return reference if reference and identity.id_problem(reference) is None else f"method:{method.id}"
+def _destination(dossier: Dossier, role: Side, payee: str | None, rail: str) -> str | None:
+    """Return the destination that the approval signed, if the claim is approved; else the payee's present one."""
+    approved = dossier.approved_destinations or {}
+    if (role, payee, rail) in approved:
+        return approved[role, payee, rail]
+    method = payment_method(dossier, payee, rail) if rail_catalogue.takes_reference(rail) else None
+    return destination(method) if method is not None else None
+
+
+def approved_destinations(legs: Sequence[Leg]) -> Mapping[tuple[str, str | None, str], str | None]:
+    """Return the destinations of an approved claim's legs, for `Dossier.approved_destinations`."""
+    return {(leg.role, leg.beneficiary, leg.rail): leg.destination for leg in legs}

@@ -17,7 +17,7 @@ from referral_rewards.domain.cycles.grouping import (
     grouped,
 )
 from referral_rewards.domain.payouts.payout import Leg
-from referral_rewards.domain.payouts.states import PaymentRequest
+from referral_rewards.domain.payouts.states import LegState, PaymentRequest
 
 #: A batch has at most so many legs, unless its first payee alone has more.
 LEGS_AT_ONCE: Final = 500
@@ -49,7 +49,7 @@ def due_leg(leg: Leg) -> DueLeg:
         payee=leg.beneficiary,
         rail=leg.rail,
         currency=leg.currency,
-        destination=leg.destination,
+        destination=leg.pays_to,
         amount_minor=leg.amount_minor,
         approved_at=leg.approved_at,
     )
@@ -58,9 +58,12 @@ def due_leg(leg: Leg) -> DueLeg:
 def gathered(
     legs: Sequence[Leg], held: Collection[UUID], minimum: Minimum | None, exempt: frozenset[str] = frozenset()
 ) -> Grouping:
-    """Group due legs like `grouped`; those in ``held`` wait for a tax form and are carried forward."""
-    made = grouped((due_leg(leg) for leg in legs if leg.id not in held), minimum, exempt=exempt)
-    waiting = tuple(Carried(due_leg(leg), CarriedFor.TAX_HOLD) for leg in legs if leg.id in held)
+    """Group due legs like `grouped`; those in ``held`` wait for a tax form and are carried forward, and so are those
+    that wait for a payment method."""
+    waits = {leg.id: CarriedFor.TAX_HOLD for leg in legs if leg.id in held}
+    waits |= {leg.id: CarriedFor.WAITING_METHOD for leg in legs if leg.state == LegState.WAITING_METHOD}
+    made = grouped((due_leg(leg) for leg in legs if leg.id not in waits), minimum, exempt=exempt)
+    waiting = tuple(Carried(due_leg(leg), waits[leg.id]) for leg in legs if leg.id in waits)
     return Grouping(made.payouts, (*made.carried, *waiting))
 
 

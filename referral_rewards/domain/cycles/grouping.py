@@ -31,6 +31,7 @@ class CarriedFor(StrEnum):
     TOO_MANY = "too_many"  # legs of one payout
     ANOTHER_DESTINATION = "another_destination"  # than that of the payee's earlier legs on the rail
     TAX_HOLD = "tax_hold"
+    WAITING_METHOD = "waiting_method"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ class SubjectKind(StrEnum):
     REWARD = "reward"
     CLAWBACK_CASE = "clawback_case"
     CYCLE = "cycle"
+    PAYEE = "payee"
     RAIL = "rail"
     FORGOTTEN_PAYMENT = "forgotten_payment"
     PROGRAM = "program"
@@ -40,6 +41,7 @@ class MoneyAct(StrEnum):
     RELEASE_CYCLE = "release_cycle"  # pay the frozen list
     STOP_CYCLE = "stop_cycle"  # send nothing more of it
     RESUME_CYCLE = "resume_cycle"  # continue paying it
+    REDIRECT_PAYEE = "redirect_payee"  # bind all that waits on a rail to the destination that its payee has now
     REOPEN_RAIL = "reopen_rail"  # pay over it again after a restore of the register
     ASSIGN_PAYMENT = "assign_payment"  # the payment that the register had forgotten was this payout
     DISOWN_PAYMENT = "disown_payment"  # it belongs to no payout of ours
@@ -65,6 +67,7 @@ SUBJECT_OF: Final[Mapping[MoneyAct, SubjectKind]] = {
         SubjectKind.CLAWBACK_CASE,
     ),
     **dict.fromkeys((_A.RELEASE_CYCLE, _A.STOP_CYCLE, _A.RESUME_CYCLE), SubjectKind.CYCLE),
+    _A.REDIRECT_PAYEE: SubjectKind.PAYEE,
     _A.REOPEN_RAIL: SubjectKind.RAIL,
     **dict.fromkeys((_A.ASSIGN_PAYMENT, _A.DISOWN_PAYMENT), SubjectKind.FORGOTTEN_PAYMENT),
     **dict.fromkeys(
@@ -91,6 +94,7 @@ REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
     _A.RELEASE_CYCLE: ("list_checked", "other"),
     _A.STOP_CYCLE: ("something_wrong", "funds_missing", "other"),
     _A.RESUME_CYCLE: ("cleared", "other"),
+    _A.REDIRECT_PAYEE: ("confirmed_with_payee", "details_corrected", "other"),
     _A.REOPEN_RAIL: ("reconciled", "statement_compared", "other"),
     _A.ASSIGN_PAYMENT: ("same_reward", "payee_confirmed", "other"),
     _A.DISOWN_PAYMENT: ("another_installation", "paid_by_hand", "other"),

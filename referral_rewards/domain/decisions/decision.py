@@ -105,6 +105,7 @@ class Asked:
     subject's currency, and ``reference`` are given where the act needs one; an amount for a program names its
     ``currency``. ``at`` is from when an act on a program holds; None: from its decision on. ``leg``, with an amount or
     ``leave_out``, is what an adjustment is about; ``referrer`` whom a reassignment names, ``order`` what is linked.
+    A redirect has the payee as its subject, names the ``rail``, and may name the destination as its ``reference``.
     """
 
     subject: str
@@ -116,6 +117,7 @@ class Asked:
     together: bool = False
     amount_minor: int | None = None
     reference: str | None = None
+    rail: str | None = None
     currency: str | None = None
     at: datetime | None = None
     program: str | None = None

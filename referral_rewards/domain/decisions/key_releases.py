@@ -9,15 +9,19 @@ from datetime import UTC
 
 from referral_rewards.domain.decisions.decision import Decision
 from referral_rewards.domain.decisions.money_acts import ROLES, MoneyAct, subject_digest
+from referral_rewards.domain.decisions.redirects import Redirect, destination_under, releases
 from referral_rewards.domain.payouts.history import TOPPED_UP, Step
 from referral_rewards.domain.payouts.moving import Earlier
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.rail_catalogue import SAY_WHAT_THEY_HOLD
-from referral_rewards.domain.payouts.states import REFUSALS, PayoutState, provider_key
+from referral_rewards.domain.payouts.states import REFUSALS, PayoutState, body_hash, provider_key
 
 
-def payout_digest(payout: Payout, generation: int, state: PayoutState) -> str:
-    """Return the digest that a decision on the payout signs, for its row in that generation and state."""
+def payout_digest(payout: Payout, generation: int, state: PayoutState, frozen: str | None = None) -> str:
+    """Return the digest that a decision on the payout signs, for its row in that generation and state.
+
+    ``frozen`` is the hash of the body of that generation, if it is not the present one.
+    """
     what: Mapping[str, object] = {
         "payout": payout.id,
         "generation": generation,
@@ -25,18 +29,20 @@ def payout_digest(payout: Payout, generation: int, state: PayoutState) -> str:
         "rail": payout.rail,
         "amount_minor": payout.amount_minor,
         "currency": payout.currency,
-        "body": payout.body_hash,
+        "body": frozen or payout.body_hash,
         # Sessions may read the same instant in different zones.
         "sent": payout.first_sent_at and payout.first_sent_at.astimezone(UTC).isoformat(),
     }
     return subject_digest(what)
 
 
-def not_released(payout: Payout, steps: Sequence[Step], made: Sequence[Decision]) -> str | None:
+def not_released(
+    payout: Payout, steps: Sequence[Step], made: Sequence[Decision], redirects: Sequence[Redirect] = ()
+) -> str | None:
     """Return in one sentence why the generation in the row was not released; None if it was.
 
     Anyone who can write to the database can change a row, but not a signature. ``steps`` are its history, and ``made``
-    the verified decisions on it.
+    the verified decisions on it. A generation that one of the ``redirects`` released has a body of its own.
     """
     retries = [each for each in made if each.kind is MoneyAct.RETRY_PAYOUT]
     released = {each.digest for each in retries if each.roles & ROLES[MoneyAct.RETRY_PAYOUT]}
@@ -46,7 +52,9 @@ def not_released(payout: Payout, steps: Sequence[Step], made: Sequence[Decision]
         if not refused:
             return f"generation {generation} of its key was never refused"
         by_funds = any(each.act == TOPPED_UP for each in its) and waits_for_funds_alone(payout, its)
-        if not by_funds and released.isdisjoint(payout_digest(payout, generation, state) for state in refused):
+        body = {**payout.body, "destination": destination_under(payout, generation, redirects)}
+        by_person = released & {payout_digest(payout, generation, state, body_hash(body)) for state in refused}
+        if not (by_funds or by_person or releases(payout, generation, redirects)):
             return f"nobody released generation {generation + 1} of its key"
     return None
 

@@ -15,6 +15,7 @@ from referral_rewards.domain.claims.rewards import Leg as PromisedLeg
 from referral_rewards.domain.decisions.decision import Decision
 from referral_rewards.domain.payouts.advice import SOON, SOURCE_AGAIN, SOURCE_PATIENCE
 from referral_rewards.domain.payouts.attempt import Approved, Changed, Silent, Unauthorised, Verdict
+from referral_rewards.domain.payouts.destinations import NOWHERE, Whereabouts
 from referral_rewards.domain.payouts.payout import Leg, Payout
 from referral_rewards.domain.payouts.states import PaymentRequest, payout_id
 from referral_rewards.domain.referrals.inquiries import Answers, Question
@@ -33,7 +34,7 @@ class Grounds:
     current answers. ``made`` are the verified decisions on the referral, and ``people`` those who signed, with whether
     each is barred. ``moved_rightly``: verified decisions support what its row says of its referrer and linked orders.
     ``is_to_move``: decisions say more than its row does. ``cut_off`` is why decisions may be missing from the
-    register.
+    register. ``whereabouts`` say where the payee may be paid.
     """
 
     referral: str
@@ -52,6 +53,7 @@ class Grounds:
     moved_rightly: bool = True
     is_to_move: bool = False
     cut_off: str | None = None
+    whereabouts: Whereabouts = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def flaw(payout: Payout, its: Whole) -> str | None:
         return "the books show that another payout paid what it pays"
     if payout.cycle_id is not None and not its.listed:
         return "it is not the payout that stands on the list of its cycle"
-    alike = {(leg.beneficiary, leg.currency, leg.rail, leg.destination, leg.program) for leg in its.legs}
+    alike = {(leg.beneficiary, leg.currency, leg.rail, leg.pays_to, leg.program) for leg in its.legs}
     if len(alike) != 1 or not _is_frozen_as(payout, its):
         return "it does not pay what was approved"
     return None
@@ -106,7 +108,7 @@ def _is_frozen_as(payout: Payout, its: Whole) -> bool:
         payee=first.beneficiary,
         amount_minor=sum(leg.amount_minor for leg in its.legs) - its.lowered_minor,
         currency=first.currency,
-        destination=first.destination,
+        destination=first.pays_to,
         program=first.program,
         referral="" if payout.cycle_id is not None else its.referral,
     )
@@ -136,6 +138,8 @@ def verdict(payout: Payout, its: Grounds, now: datetime) -> Verdict:
         return Unauthorised("it does not pay what was approved")
     if its.cut_off is not None:
         return Unauthorised(its.cut_off)
+    if (other := _not_bound(payout, its, now)) is not None:
+        return other
     if strangers := sorted(user for user in signed if barred.get(user, True)):
         return Unauthorised(f"{', '.join(strangers)}, who decided on it, is not among the people who may")
     return Approved(its.ahead_by)
@@ -170,6 +174,20 @@ def _not_ruled(
     if not answers.all_came and now < payout.updated_at + SOURCE_PATIENCE:
         return Silent("a source does not answer; nothing is paid meanwhile", SOURCE_AGAIN)
     return Changed("the claim, or the ruling on it, changed since it was approved")
+
+
+def _not_bound(payout: Payout, its: Grounds, now: datetime) -> Verdict | None:
+    """Return the verdict if the payee may not be paid where the payout pays; None if they may.
+
+    Of a payout that the rail may have seen, what was told or decided since does not matter.
+    """
+    for leg in its.legs:
+        bound, waits = its.whereabouts.settled(leg.id, leg.rail, leg.destination, now)
+        if waits and payout.key_used_at is None:
+            return Silent("its payee's payment method is another one than the one that it was bound to", SOON)
+        if leg.pays_to != bound:
+            return Unauthorised("nobody with the authority bound it to where it pays")
+    return None
 
 
 def _promised(payout: Payout, legs: Sequence[Leg], claim: RewardClaim, round_: int) -> bool:

@@ -37,12 +37,16 @@ class Template(StrEnum):
     CLAWED_BACK = "clawed_back"
     APPROVAL_REMINDER = "approval_reminder"
     APPROVAL_ESCALATION = "approval_escalation"
+    METHOD_NEEDED = "method_needed"
+    METHOD_CHANGED = "method_changed"
 
 
 #: Suppressed at a bad time; every other message is sent.
 COURTESIES: Final = frozenset({Template.CLAIM_REMINDER, Template.SATISFACTION_SURVEY})
 #: Sent to approvers, whenever it is due.
 TO_APPROVERS: Final = frozenset({Template.APPROVAL_REMINDER, Template.APPROVAL_ESCALATION})
+#: Sent at any hour: whoever it warns has a day to object.
+WARNINGS: Final = frozenset({Template.METHOD_CHANGED})
 #: A survey right after the payment would ask before the reward can have arrived.
 PAUSES: Final = {Template.SATISFACTION_SURVEY: timedelta(days=1)}
 #: The statuses in which a message is still relevant.
@@ -59,6 +63,8 @@ _SAYS_SOMETHING: Final = {
     Template.CLAWED_BACK: set(_S) - {_S.INVITED, _S.PURCHASED_UNCLAIMED},  # what was taken was taken
     Template.APPROVAL_REMINDER: {_S.AWAITING_APPROVAL},
     Template.APPROVAL_ESCALATION: {_S.AWAITING_APPROVAL},
+    Template.METHOD_NEEDED: {_S.APPROVED, _S.PAYING, _S.REWARDED},
+    Template.METHOD_CHANGED: set(_S),
 }
 #: A change that happened so long before it was judged, from facts of the past, is not announced any more.
 NEWS_FOR: Final = timedelta(days=30)

@@ -15,8 +15,9 @@ from referral_rewards.domain.payouts.after_restore import GOES, Adopts, Goes, Re
 from referral_rewards.domain.payouts.moving import Halt, Wait, looks_first, not_as_frozen, not_connected, refused_us
 from referral_rewards.domain.payouts.moving import waits_for_its_rail as waits_for_rail
 from referral_rewards.domain.payouts.payout import Payout
-from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
-from referral_rewards.domain.payouts.states import AT_REST, PayoutState
+from referral_rewards.domain.payouts.rail_catalogue import BY_HAND, CATALOGUE, title
+from referral_rewards.domain.payouts.rail_objections import objection
+from referral_rewards.domain.payouts.states import AT_REST, PaymentRequest, PayoutState
 
 _P = PayoutState
 
@@ -219,7 +220,7 @@ def _by_itself(its: Dossier) -> Change | None:
         return Stops("there is no such referral")
     if not _is_locked(its):
         return Waits("what it pays changes just now", SOON)
-    if (why := not_as_frozen(payout) or its.flaw) is not None:
+    if (why := not_as_frozen(payout) or its.flaw or _refused_by_itself(payout)) is not None:
         return Stops(why)
     if (wait := waits_for_rail(its.its_halt, its.now)) is not None:
         return Waits(*wait)
@@ -240,6 +241,17 @@ def _not_to_export(its: Dossier) -> str | None:
         return "the register was restored, and it may have been paid before"
     # What a person takes away is no probe: nobody would hear its answer.
     return None if its.halt is None else refused_us(its.halt.rail, its.halt.why)
+
+
+def _refused_by_itself(payout: Payout) -> str | None:
+    """Return why the rail would refuse a payout that was never sent, without asking its provider; None if it might pay.
+
+    It is asked before the first attempt is recorded, so that what it refuses counts as never sent (SPEC §7).
+    """
+    if payout.first_sent_at is not None or payout.rail not in CATALOGUE:
+        return None
+    found = objection(payout.rail, PaymentRequest.of(payout.body))
+    return None if found is None else f"{title(payout.rail)} would refuse it: {found.why}"
 
 
 def _by_its_cycle(payout: Payout, cycle: CycleStanding) -> Change | None:

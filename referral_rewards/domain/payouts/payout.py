@@ -41,7 +41,11 @@ class Payout:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A leg as its row has it."""
+    """A leg as its row has it.
+
+    ``destination`` is the one that its approval signed. ``bound_to`` is the one that was bound since, by a redirect or
+    as the payee's first; None: it is paid to the approved one.
+    """
 
     id: UUID
     referral_id: str
@@ -60,6 +64,12 @@ class Leg:
     state: LegState
     approved_at: datetime
     decisions: tuple[str, ...]
+    bound_to: str | None
+
+    @property
+    def pays_to(self) -> str | None:
+        """The destination to which it is paid; None: the rail needs none, or it waits for one."""
+        return self.destination if self.bound_to is None else self.bound_to
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,11 +32,14 @@ def objection(rail: str, request: PaymentRequest) -> Objection | None:
 
     It does not depend on when it is asked.
     """
-    return _of_destination(rail, request.destination) or _of_amount(rail, request.amount_minor, request.currency)
+    return of_destination(rail, request.destination) or _of_amount(rail, request.amount_minor, request.currency)
 
 
-def _of_destination(rail: str, destination: str | None) -> Objection | None:
-    facts = rail_catalogue.CATALOGUE[rail]
+def of_destination(rail: str, destination: str | None) -> Objection | None:
+    """Return what a rail would refuse about a destination; None if nothing, or nothing is known of the rail."""
+    facts = rail_catalogue.CATALOGUE.get(rail)
+    if facts is None:
+        return None
     form, what = facts.reference or (".+", "way to be paid")
     needed = facts.needs is PayeeNeed.REFERENCE
     if destination is None:

@@ -15,6 +15,7 @@ class LegState(StrEnum):
 
     RESERVED = "reserved"
     TAX_HOLD = "tax_hold"
+    WAITING_METHOD = "waiting_method"  # nobody bound it to a destination that its payee has now
     PAID = "paid"
     CANCELLED = "cancelled"
     CLAWED_BACK = "clawed_back"
@@ -23,7 +24,7 @@ class LegState(StrEnum):
 _L = LegState
 
 #: It is still owed: no payment of it has ended.
-OWED: Final = frozenset({_L.RESERVED, _L.TAX_HOLD})
+OWED: Final = frozenset({_L.RESERVED, _L.TAX_HOLD, _L.WAITING_METHOD})
 #: It was paid, even if it was taken back since.
 WAS_PAID: Final = frozenset({_L.PAID, _L.CLAWED_BACK})
 #: It no longer counts in caps and budget, and its order may be rewarded again.

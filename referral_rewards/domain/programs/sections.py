@@ -216,13 +216,15 @@ def _timing(value: Any) -> str:
 
 
 class Payouts(Section):
-    """When rewards are paid, and the rail for each kind."""
+    """When rewards are paid, the rail for each kind, and whether a payee's very first method is paid to at once or
+    waits until finance binds it (``redirect``)."""
 
     timing: Annotated[
         Annotated[Literal["immediate"], Tag("(immediate)")] | Annotated[PayoutCycle, Tag("(cycle)")],
         Discriminator(_timing),
     ] = "immediate"
     rails: Mapping[RewardKind, Id]
+    first_method: Literal["redirect", "pay"] = "redirect"
 
 
 class Tax(Section):

@@ -15,11 +15,16 @@ from referral_rewards.register.referrals.cases import Case
 
 
 async def build_claim(
-    connection: AsyncConnection, case: Case, answers: Answers, adjustments: tuple[Adjustment, ...]
+    connection: AsyncConnection,
+    case: Case,
+    answers: Answers,
+    adjustments: tuple[Adjustment, ...],
+    approved: RewardClaim | None = None,
 ) -> tuple[RewardClaim, Dossier]:
     """Return the claim that the rules make now, and the dossier that they judged; of the adjustments those hold that
-    were made on what is calculated now."""
-    gathered = replace(await dossier.gather(connection, case, answers=answers), adjustments=adjustments)
+    were made on what is calculated now. ``approved`` is the claim as people approved it, if they did."""
+    gathered = await dossier.gather(connection, case, answers=answers, approved=approved)
+    gathered = replace(gathered, adjustments=adjustments)
     return rules.assemble(gathered, reopened=case.row.round > 1), gathered
 
 

@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled
 from referral_rewards.domain.calendar import Period
+from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Dossier, Rival, Usage
+from referral_rewards.domain.claims.rewards import approved_destinations
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
@@ -28,11 +30,17 @@ from referral_rewards.register.referrals.cases import Case
 
 
 async def gather(
-    connection: AsyncConnection, case: Case, *, answers: Answers, approved_rewards: int | None = None
+    connection: AsyncConnection,
+    case: Case,
+    *,
+    answers: Answers,
+    approved_rewards: int | None = None,
+    approved: RewardClaim | None = None,
 ) -> Dossier:
     """Load the dossier of a referral in review.
 
-    ``approved_rewards`` overrides the register's count of the referrer's rewards.
+    ``approved_rewards`` overrides the register's count of the referrer's rewards. ``approved`` is the claim as it was
+    approved: the destinations that it names stand.
     """
     payees_ = _possible_payees(case)
     found = (await connection.execute(_GATHERED, _asked(case, payees_))).one()
@@ -63,6 +71,7 @@ async def gather(
         late_facts=case.row.round > 1 and case.row.late_facts > 0,
         acts=case.acts,
         manual_entry_by=entered_by(case.facts),
+        approved_destinations=None if approved is None else approved_destinations(approved.legs),
         standing=frozenset(map(Side, found.standing)),
     )
     if gathered.linked_by_hand is not None:

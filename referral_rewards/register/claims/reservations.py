@@ -1,6 +1,6 @@
 """Reserve what an approval grants, and cancel it when the approval no longer holds: legs, accruals and payouts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
@@ -10,17 +10,20 @@ from pydantic import TypeAdapter
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models import LegRow, PayoutRow
+from models import LegRow
 from models.statuses import spelled, statement
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import TaxPosition
 from referral_rewards.domain.claims.reserving import Ground, Reservation, pays_at_once
+from referral_rewards.domain.payees import methods
+from referral_rewards.domain.payouts.destinations import Redirected, Whereabouts
 from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.payouts.states import FREED, OWED, UNSENT, WAS_PAID, LegState, PayoutState
 from referral_rewards.domain.referrals.lifecycle import PAID, ReferralStatus
 from referral_rewards.register import outbox, typed_rows
 from referral_rewards.register.books import ledger
+from referral_rewards.register.claims import method_waits
 from referral_rewards.register.cycles import legs as cycle_legs
 from referral_rewards.register.decisions import effects
 from referral_rewards.register.locks import Lock, dump, lock_each
@@ -31,9 +34,10 @@ from referral_rewards.register.payees.planning import plan_own
 from referral_rewards.register.referrals.cases import Case
 
 _legs = LegRow.__table__  # type: ignore[attr-defined]
-_payouts = PayoutRow.__table__  # type: ignore[attr-defined]
 
 
+#: These are planned once nothing else stops them; a leg that waits for a method is not.
+_DUE: Final = OWED - {LegState.WAITING_METHOD}
 _RESERVED_LEGS: Final = TypeAdapter(tuple[ReservedLeg, ...])
 
 
@@ -91,7 +95,18 @@ async def ground(connection: AsyncConnection, case: Case, claim: RewardClaim, ta
         tax=tax,
         forms=payees.filed(payees_, found.forms),
         offsets=deductions.open_offsets(found.offsets),
+        # No redirect can name a leg that is not reserved yet.
+        whereabouts=whereabouts_of(case, payees_, ()),
     )
+
+
+def whereabouts_of(case: Case, payees_: Iterable[str], redirects: Sequence[Redirected]) -> Mapping[str, Whereabouts]:
+    """Return where payees may be paid by the referral's facts, its terms and the ``redirects`` in force."""
+    pays_first = case.terms.payouts.first_method == "pay"
+    return {
+        payee: Whereabouts(methods.of(payee, case.facts), [r for r in redirects if r.payee == payee], pays_first)
+        for payee in payees_
+    }
 
 
 async def save(
@@ -133,7 +148,7 @@ async def plan_due(connection: AsyncConnection, case: Case) -> None:
     if not pays_at_once(case.terms):
         return
     legs = await legs_of(connection, case.row.id)
-    due = [leg for leg in legs if leg.state in OWED and leg.payout_id is None]
+    due = [leg for leg in legs if leg.state in _DUE and leg.payout_id is None]
     waiting = await tax_holds.decide(connection, due, case.now, judging=case.row.id)
     for leg in due:
         if leg.id in waiting:
@@ -159,16 +174,7 @@ async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
         await connection.execute(update(_legs).where(_legs.c.id == leg.id).values(state=LegState.CANCELLED))
         entry = books.released(str(leg.id), leg.program, leg.beneficiary, leg.amount_minor, leg.currency)
         await ledger.post(connection, entry, program=leg.program, referral=case.row.id, at=case.now)
-        if leg.cycle_id is not None and leg.payout_id is not None:
-            await cycle_legs.leave(connection, leg.payout_id, leg.id, why, case.now)
-        elif leg.payout_id is not None:
-            await connection.execute(_UNLINK, {"leg": leg.id})
-            await deductions.free(connection, leg.payout_id)
-            await connection.execute(
-                update(_payouts)
-                .where(_payouts.c.id == leg.payout_id)
-                .values(state=PayoutState.CANCELLED, why=why, updated_at=case.now)
-            )
+        await method_waits.withdraw(connection, leg, why, case.now)
     if freed:
         # The planned amount counted towards the payees' year; legs on tax hold because of it may now be released.
         await tax_holds.wake(connection, freed, besides=case.row.id)
@@ -183,22 +189,27 @@ async def stop_unsent(connection: AsyncConnection, case: Case, why: str) -> None
         await cycle_legs.set_aside(connection, leg, leg.payout_id, case.row.round, why, case.now)
 
 
-async def release_tax_holds(connection: AsyncConnection, case: Case) -> datetime | None:
-    """Release the legs that need no longer wait for a tax form.
+async def release_waiting(
+    connection: AsyncConnection, case: Case, whereabouts: Mapping[str, Whereabouts]
+) -> datetime | None:
+    """Release the legs that need no longer wait for a tax form or a payment method, and let those wait that must.
 
-    Returns when another one may be released without new facts; None if none waits.
+    Returns when another one may be released without new facts or decisions; None if none waits for a form.
     """
-    return await release_held(connection, case, await legs_of(connection, case.row.id))
+    return await release_held(connection, case, await legs_of(connection, case.row.id), whereabouts)
 
 
-async def release_held(connection: AsyncConnection, case: Case, legs: Sequence[ReservedLeg]) -> datetime | None:
+async def release_held(
+    connection: AsyncConnection, case: Case, legs: Sequence[ReservedLeg], whereabouts: Mapping[str, Whereabouts]
+) -> datetime | None:
     """Do the same with the referral's legs as they stand now."""
+    bound = await method_waits.settle(connection, case, legs, whereabouts)
     waiting = [leg for leg in legs if leg.state == LegState.TAX_HOLD]
-    if not waiting:
+    if not waiting and not bound:
         return None
     if pays_at_once(case.terms):
         await plan_due(connection, case)
-    else:
+    elif waiting:
         await tax_holds.decide(connection, waiting, case.now, judging=case.row.id)
     still = [leg for leg in await legs_of(connection, case.row.id) if leg.state == LegState.TAX_HOLD]
     return await tax_holds.again_at(connection, still, case.terms.zone, case.now)
@@ -249,13 +260,13 @@ SELECT (SELECT count(*) FROM leg WHERE referral_id = :referral) AS legs_ever,
 _SAVE: Final = text(f"""
 WITH legs AS (
     INSERT INTO leg (id, referral_id, claim_id, digest, program, referrer, order_key, role, beneficiary, kind,
-                     amount_minor, currency, rail, destination, state, approved_at, decisions)
+                     amount_minor, currency, rail, destination, state, approved_at, decisions, bound_to)
     SELECT l.id, :referral, :claim_id, :digest, :program, :referrer, :order_key, l.role, l.beneficiary, l.kind,
            l.amount_minor, l.currency, l.rail, l.destination, l.state, CAST(:at AS timestamptz),
-           CAST(:decisions AS text[])
+           CAST(:decisions AS text[]), l.bound_to
     FROM jsonb_to_recordset(CAST(:legs AS jsonb)) AS l(
         id uuid, role text, beneficiary text, kind text, amount_minor bigint, currency text, rail text,
-        destination text, state text)
+        destination text, state text, bound_to text)
 ), {ledger.POSTING_EACH}, {planning.PLANNING}
 {effects.NOTE_EFFECT}
 """)  # noqa: S608 (words of ours alone)
@@ -269,8 +280,6 @@ SELECT p.*, l.role, l.claim_id, l.digest AS leg_digest, l.decisions
 FROM payouts_of(:referral) AS o JOIN payout p ON p.id = o.payout_id JOIN leg l ON l.id = o.leg_id
 ORDER BY l.role DESC, o.live DESC, p.id
 """)
-
-_UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE leg_id = :leg AND live")
 
 _STOP_UNSENT: Final = statement(
     """

@@ -20,7 +20,7 @@ from referral_rewards.domain.cycles.cycle import Cycle
 from referral_rewards.domain.cycles.gathering import Waiting
 from referral_rewards.domain.cycles.grouping import LEGS_MAX, CarriedFor, PlannedPayout
 from referral_rewards.domain.payouts.payout import Leg
-from referral_rewards.domain.payouts.states import OWED, PayoutState, body_hash, provider_key
+from referral_rewards.domain.payouts.states import OWED, LegState, PayoutState, body_hash, provider_key
 from referral_rewards.register import typed_rows
 from referral_rewards.register.cycles import exemptions
 from referral_rewards.register.cycles import rows as cycles
@@ -57,7 +57,8 @@ async def gather(connection: AsyncConnection, cycle: Cycle, now: datetime, keys:
         return True
     known = {each.id for each in found}
     still = [each for each in await _legs(connection, cycle.program, versions, payees) if each.id in known]
-    waiting = await tax_holds.decide_held(connection, still, now)
+    bound = [each for each in still if each.state != LegState.WAITING_METHOD]
+    waiting = await tax_holds.decide_held(connection, bound, now)
     made = gathering.gathered(still, waiting, cycle.minimum)
     below = {each.leg.payee for each in made.carried if each.why is CarriedFor.BELOW_MINIMUM}
     if below and (exempt := await exemptions.exempt(connection, cycle.id, below, keys)):

@@ -67,7 +67,7 @@ async def leave(connection: AsyncConnection, payout: UUID, leg: UUID, why: str, 
         legs=[each.id for each in legs],
         at=at,
     )
-    request = cycle_request(payout, its.payee, amount_minor, its.currency, legs[0].destination, cycle.program)
+    request = cycle_request(payout, its.payee, amount_minor, its.currency, legs[0].pays_to, cycle.program)
     await _freeze(connection, payout, request)
     return True
 

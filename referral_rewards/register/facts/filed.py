@@ -5,7 +5,7 @@ It is computed from the facts alone, in any thread, before the transaction that 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.identity import IDENTITY_KINDS, of_kinds
@@ -54,6 +54,7 @@ class Filed:
     bought: Pairs
     orders: frozenset[str]
     payees_with_form: frozenset[str]
+    methods: tuple[str, ...]
 
     @classmethod
     def of(cls, facts: Sequence[FiledFact]) -> "Filed":
@@ -69,10 +70,14 @@ class Filed:
             requests=tuple(fact for fact, event, _ in facts if event.type is FactType.REWARD_REQUESTED),
             bought=Pairs.of(_bought(bought)),
             orders=frozenset(event.public["order"] for _, event, _ in bought),
+            methods=tuple(fact for fact, event, _ in facts if event.type in _METHODS),
             payees_with_form=frozenset(
                 event.public["payee"] for _, event, _ in facts if event.type is FactType.TAX_FORM_FILED
             ),
         )
+
+
+_METHODS: Final = frozenset({FactType.METHOD_SET, FactType.METHOD_REMOVED})
 
 
 def _heard(facts: Sequence[FiledFact]) -> set[tuple[str, str]]:

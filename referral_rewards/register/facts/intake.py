@@ -21,7 +21,7 @@ from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.register.facts.filed import Filed, FiledFact
 from referral_rewards.register.facts.linking import link
 from referral_rewards.register.locks import Lock, array
-from referral_rewards.register.payees import tax_holds
+from referral_rewards.register.payees import method_notices, tax_holds
 
 __all__ = ["Intake", "Prepared", "Recorded"]
 
@@ -95,7 +95,7 @@ class Intake:
         known = await _store(connection, told, received_at, batch)
         fresh = [row for row in told.rows if row.fact.event.fact_id not in known]
         if fresh:
-            await _link(connection, told.filed if not known else _filed(fresh), batch)
+            await _link(connection, told.filed if not known else _filed(fresh), batch, received_at)
         conflicts = (*told.conflicts, *_conflicting(told.rows, known))
         return Recorded(len(fresh), told.size - len(fresh) - len(conflicts), conflicts)
 
@@ -190,10 +190,12 @@ async def _store(
     return {each: mac for each, mac in macs.items() if mac is not None}
 
 
-async def _link(connection: AsyncConnection, filed: Filed, batch: UUID | None) -> None:
+async def _link(connection: AsyncConnection, filed: Filed, batch: UUID | None, at: datetime) -> None:
     await link(connection, filed, batch)
     if filed.payees_with_form:
         await tax_holds.wake(connection, filed.payees_with_form, batch)
+    if filed.methods:
+        await method_notices.plan(connection, filed.methods, at)
 
 
 def _conflicting(rows: Sequence[_Row], known: Mapping[UUID, str]) -> list[Event]:

@@ -56,7 +56,7 @@ async def after_payment(connection: AsyncConnection, case: Case, file: CaseFile)
     assert file.claim is not None
     news.sort(key=lambda fact: fact.precedence)
     frozen = await clawback_cases.keep(connection, case, file.claim.approved_rewards, news)
-    again_at = await reservations.release_tax_holds(connection, case)
+    again_at = await reservations.release_waiting(connection, case, file.whereabouts(case))
     claim = file.reward_claim()
     await carrying_out.close_legs(connection, row.id)
     await notices.tell_of_clawbacks(connection, case)

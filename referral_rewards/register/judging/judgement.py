@@ -23,7 +23,7 @@ from referral_rewards.domain.decisions.waiting import patience
 from referral_rewards.domain.payouts.states import LegState
 from referral_rewards.domain.referrals.course import Standing, Step, next_step
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
-from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, ReferralStatus, Side
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import dossier, reservations, signed_acts
 from referral_rewards.register.claims.assembly import build_claim, to_the_point
@@ -109,7 +109,7 @@ class Judgement:
         if case is None or case.course.status is not _S.IN_REVIEW:
             return await self.judge(connection, referral, now, answers)
         answered = to_the_point(case, answers, Moment.ASSEMBLY)
-        claim, gathered = await build_claim(connection, case, answered, file.adjustments())
+        claim, gathered = await build_claim(connection, case, answered, file.adjustments(), file.approved_claim())
         if attribution.lost(gathered.rivals or ()):
             return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)
         case = await self._put_forward(connection, case, file, claim, gathered)
@@ -235,7 +235,7 @@ class Judgement:
     ) -> Standing:
         """Reserve the approved legs if the claim is unchanged; else void the approval and put the new claim forward."""
         if file.legs:
-            again_at = await reservations.release_held(connection, case, file.legs)
+            again_at = await reservations.release_held(connection, case, file.legs, file.whereabouts(case))
             # Every payment was refused: it is still being paid, once a person retries one.
             standing = case.row.status if case.row.status in PAID else _S.APPROVED
             return await verdicts.write(connection, case, standing, claim, again_at=again_at)
@@ -244,7 +244,7 @@ class Judgement:
         answers = to_the_point(case, answers, Moment.APPROVAL)
         await reservations.hold(connection, case, claim)
         adjustments = adjustments_of(claim, case.row.claim_id, file.decisions, file.barred)
-        again, gathered = await build_claim(connection, case, answers, adjustments)
+        again, gathered = await build_claim(connection, case, answers, adjustments, claim)
         approvals = [decision.id for decision in made if decision.kind is DecisionKind.APPROVE]
         if again.digest == claim.digest and claim.legs and all(leg.beneficiary for leg in claim.legs):
             return await self._reserved(connection, case, claim, gathered, approvals)
@@ -270,6 +270,8 @@ class Judgement:
         occasion = Occasion(case.row.id, case.row.claim_id, case.row.round, case.terms, case.now)
         reservation = reserved(claim, occasion, ground)
         await reservations.save(connection, case, claim, reservation, approvals)
+        unknown = {Side(leg.role) for leg in reservation.legs if leg.state is LegState.WAITING_METHOD}
+        await notices.ask_for_method(connection, case, unknown)
         # One decision settles an attribution dispute: from now on the rivals count as they stood at that time.
         settled = {rival.referral: rival.core_digest for rival in attribution.competitors(gathered)}
         seen = [replace(rival, settled=True) if rival.referral in settled else rival for rival in gathered.rivals or ()]

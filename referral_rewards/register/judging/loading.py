@@ -4,7 +4,7 @@ The rest is read by a statement of its own, because PostgreSQL takes what a stat
 lock. So whatever was committed under the lock before is seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -19,10 +19,13 @@ from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.decisions.decision import counting
+from referral_rewards.domain.decisions.redirects import in_force
+from referral_rewards.domain.payouts.destinations import Whereabouts
 from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.referrals.lifecycle import PAID
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import reservations
+from referral_rewards.register.claims.reservations import whereabouts_of
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
@@ -42,7 +45,8 @@ class CaseFile:
     ``decisions`` are those that verify, oldest first; ``forged`` are the ids of the others. ``void`` are decisions that
     an earlier judgement voided, ``barred`` the users among those who decided that are barred now. ``claim`` is the
     current claim, ``legs`` are those that are not cancelled. ``is_given_up``: people decided to cancel the payment of
-    the claim's legs, which must not be reserved again.
+    the claim's legs, which must not be reserved again. ``redirected`` are the verified decisions on where their payees
+    are paid, oldest first.
     """
 
     row: Referral
@@ -54,6 +58,7 @@ class CaseFile:
     barred: frozenset[str]
     legs: tuple[ReservedLeg, ...]
     is_given_up: bool
+    redirected: tuple[Decision, ...]
 
     def case(self, now: datetime) -> Case | None:
         """Return the case on all facts; None if no fact has begun it, or no terms were in force then."""
@@ -66,6 +71,18 @@ class CaseFile:
     def counting(self, claim: UUID | None) -> tuple[Decision, ...]:
         """Return the decisions on a claim that count: no void approvals, and none by users who were barred since."""
         return counting(self.of_claim(claim), self.void, self.barred)
+
+    def approved_claim(self) -> RewardClaim | None:
+        """Return the current claim if enough people approved it, and nobody denied or holds it; else None."""
+        if self.claim is None:
+            return None
+        claim, made = self.claim.claim, self.counting(self.claim.id)
+        ruled = ruling(claim.requirement, [each.signoff for each in made], claim.digest, frozen=claim.frozen)
+        return claim if ruled is Ruling.APPROVED else None
+
+    def whereabouts(self, case: Case) -> Mapping[str, Whereabouts]:
+        """Return where each payee of the referral's legs may be paid."""
+        return whereabouts_of(case, {leg.beneficiary for leg in self.legs}, in_force(self.redirected, self.barred))
 
     def reward_claim(self) -> RewardClaim:
         """Return the current claim."""
@@ -122,6 +139,7 @@ async def load(connection: AsyncConnection, row: Referral, keys: KeyRing) -> Cas
         barred=frozenset(found.barred),
         legs=reservations.standing_legs(found.legs),
         is_given_up=found.is_given_up,
+        redirected=decisions.verified(found.redirected, keys)[0],
     )
 
 
@@ -131,13 +149,20 @@ SELECT pg_advisory_xact_lock(:space, hashtext(coalesce(
 """)
 
 _LOAD: Final = text(f"""
-{cases.LINKED}, made AS MATERIALIZED ({decisions.LINKED} WHERE d.referral_id = :referral), {outbox.JUDGED}
+{cases.LINKED}, made AS MATERIALIZED ({decisions.LINKED} WHERE d.referral_id = :referral), redirected AS MATERIALIZED (
+    {decisions.LINKED} WHERE d.referral_id = ANY(ARRAY(
+        SELECT ('payee ' || beneficiary) COLLATE "C" FROM leg WHERE referral_id = :referral
+    ))
+), {outbox.JUDGED}
 SELECT {cases.PAST},
     (SELECT to_jsonb(c) FROM reward_claim c WHERE c.id = CAST(:claim AS uuid)) AS claim,
     (SELECT coalesce(jsonb_agg(to_jsonb(m) ORDER BY m.seq), '[]') FROM made m) AS decisions,
     ARRAY(SELECT decision_id FROM decision_effect WHERE decision_id IN (SELECT id FROM made) AND effect = 'void')
         AS void,
-    ARRAY(SELECT name FROM app_user WHERE name IN (SELECT username FROM made) AND barred_at IS NOT NULL) AS barred,
+    ARRAY(
+        SELECT name FROM app_user WHERE barred_at IS NOT NULL
+        AND name IN (SELECT username FROM made UNION ALL SELECT username FROM redirected)
+    ) AS barred, (SELECT coalesce(jsonb_agg(to_jsonb(m) ORDER BY m.seq), '[]') FROM redirected m) AS redirected,
     (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs,
     {reservations.GIVEN_UP} AS is_given_up
 """)  # noqa: S608 (words of ours alone)

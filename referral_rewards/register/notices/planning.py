@@ -126,6 +126,24 @@ async def ask_for_evidence(connection: AsyncConnection, case: Case, decision: st
     await notices.plan(connection, planned, case.now)
 
 
+async def ask_for_method(connection: AsyncConnection, case: Case, sides: Collection[Side]) -> None:
+    """Plan a message to each side that an approved reward waits for: we do not know where to pay it to."""
+    planned = [
+        Planned(
+            referral=case.row.id,
+            program=case.origin.program,
+            template=Template.METHOD_NEEDED,
+            audience=_AUDIENCES[side],
+            recipient=recipient,
+            occasion=f"claim:{case.row.claim_id}",
+            due_at=case.now,
+        )
+        for side in Side
+        if side in sides and (recipient := recipient_of(case, side)) is not None
+    ]
+    await notices.plan(connection, planned, case.now)
+
+
 async def tell_approvers(
     connection: AsyncConnection, case: Case, claim: RewardClaim, signed: Collection[str], patience: Patience
 ) -> None:

@@ -46,7 +46,7 @@ async def plan_own(
         payee=leg.beneficiary,
         amount_minor=amount_minor,
         currency=leg.currency,
-        destination=leg.destination,
+        destination=leg.pays_to,
         program=leg.program,
         referral=leg.referral_id,
     )

@@ -17,11 +17,13 @@ from referral_rewards.domain.books.deductions import Part
 from referral_rewards.domain.claims import claim as claims
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.cycles.grouping import cycle_payout_id
-from referral_rewards.domain.decisions import payment_authority
+from referral_rewards.domain.decisions import payment_authority, redirects
 from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.decisions.payment_authority import Whole
 from referral_rewards.domain.labels import label
+from referral_rewards.domain.payees import methods
 from referral_rewards.domain.payouts.attempt import Evidence, Share
+from referral_rewards.domain.payouts.destinations import NOWHERE, Whereabouts
 from referral_rewards.domain.payouts.payout import PaidLeg, Payout
 from referral_rewards.domain.referrals.inquiries import Answers
 from referral_rewards.domain.referrals.lifecycle import PAID, ReferralStatus
@@ -34,7 +36,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees.deductions import Offset
 from referral_rewards.register.payouts.grounds import Grounds
-from referral_rewards.register.referrals.cases import case_on
+from referral_rewards.register.referrals.cases import Case, case_on
 from referral_rewards.register.referrals.inquiries import question_of
 from referral_rewards.register.referrals.rows import Referral
 
@@ -96,11 +98,12 @@ async def gather(
             people=grounds.people,
             moved_rightly=signed_acts.holds(row, made),
             is_to_move=signed_acts.pending(row, made) is not None,
+            whereabouts=_whereabouts(payout, case, grounds),
             cut_off=decisions.end_problem(grounds.end, min(each.seq for each in on_it), keys) if on_it else None,
         )
         if case is not None and said is not None and payment_authority.before_it_is_assembled(its[row.id]) is None:
             held = stored.claim if stored is not None else None
-            gathered = await dossier.gather(connection, case, answers=said)
+            gathered = await dossier.gather(connection, case, answers=said, approved=held)
             dossiers[row.id] = replace(gathered, adjustments=adjustments_of(held, row.claim_id, made, gone))
     return Gathered(
         parts=await _parts(connection, rows, grounds.legs),
@@ -145,6 +148,20 @@ def _share(payout: Payout, row: Referral, gathered: Gathered, now: datetime) -> 
         payable=row.status in _PAYABLE or (payout.first_sent_at is not None and row.status in PAID),
         paying=row.status in PAID,
         standing=label("status", row.status),
+    )
+
+
+def _whereabouts(payout: Payout, case: Case | None, grounds: Grounds) -> Whereabouts:
+    """Return where the payout's payee may be paid. Once the rail may have seen it, what was told later counts no more,
+    nor whether those who signed a redirect were barred since."""
+    if case is None:
+        return NOWHERE
+    told, used_at = methods.of(payout.payee, case.facts), payout.key_used_at
+    barred = {name for name, is_barred in grounds.people.items() if is_barred} if used_at is None else ()
+    return Whereabouts(
+        told if used_at is None else told.by(used_at),
+        redirects.in_force(grounds.redirected, barred),
+        case.terms.payouts.first_method == "pay",
     )
 
 

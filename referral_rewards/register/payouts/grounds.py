@@ -10,6 +10,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.ledger import Deduction
+from referral_rewards.domain.decisions import redirects
 from referral_rewards.domain.payouts.history import Dates, Step
 from referral_rewards.domain.payouts.moving import Halt
 from referral_rewards.domain.payouts.payout import PaidLeg, Payout
@@ -45,6 +46,7 @@ class Grounds:
     id, and ``made`` the decisions on them, by referral. ``people`` are those who signed or claim to have, with
     whether each is barred; who is no user is left out. ``strangers`` are the ids of referrals that it names and that
     do not exist. If its key had earlier generations, ``steps`` are its history and ``own`` the decisions on it.
+    ``redirected`` are the verified decisions on where its payee is paid, oldest first.
     ``after`` is the newest restore that halted its rail, and ``forgotten`` the payments that the rail shows and the
     register had forgotten.
     """
@@ -63,6 +65,7 @@ class Grounds:
     made: Mapping[str, Verified]
     people: Mapping[str, bool]
     end: End | None
+    redirected: tuple[Decision, ...]
     after: AfterRestore | None
     forgotten: tuple[Forgotten, ...]
 
@@ -81,6 +84,7 @@ async def load(connection: AsyncConnection, payout: Payout, referrals: Collectio
     booked = ledger.keys_of(payout.id, generations)
     asked = {"id": payout.id, "generation": payout.generation, "rail": payout.rail, "payee": payout.payee}
     asked |= {"referrals": [row.id for row in referrals], "keys": booked}
+    asked |= {"payee_decisions": redirects.listed_under(payout.payee)}
     asked |= {"claims": [str(row.claim_id) for row in referrals if row.claim_id is not None]}
     row = (await connection.execute(_GROUNDS, asked)).one()
     posted = ledger.Loaded.of(booked, row.posted)
@@ -99,6 +103,7 @@ async def load(connection: AsyncConnection, payout: Payout, referrals: Collectio
         made=_by_referral(row, keys),
         people=row.people,
         end=End.of(row.chain_end),
+        redirected=chain.verified(row.redirected, keys)[0],
         after=forgotten.after_restore(row.after),
         forgotten=forgotten.of(row.forgotten),
     )
@@ -143,7 +148,13 @@ SELECT dates.*, {ledger.POSTED} AS posted, {deductions.LIVE} AS deductions, {pay
     FROM ({chain.LINKED} WHERE d.referral_id = ANY(CAST(:referrals AS text[]))) AS linked
 ) AS made, (
     SELECT coalesce(json_object_agg(u.name, u.barred_at IS NOT NULL), '{{}}') FROM app_user u
-    WHERE u.name IN (SELECT d.username FROM decision d WHERE d.referral_id = ANY(CAST(:referrals AS text[])))
-) AS people
+    WHERE u.name IN (
+        SELECT d.username FROM decision d
+        WHERE d.referral_id = ANY(CAST(:referrals AS text[]) || CAST(:payee_decisions AS text))
+    )
+) AS people, (
+    SELECT coalesce(json_agg(linked ORDER BY linked.seq), '[]')
+    FROM ({chain.LINKED} WHERE d.referral_id = :payee_decisions) AS linked
+) AS redirected
 FROM ({payout_history.DATES}) AS dates
 """)  # noqa: S608 (queries of ours alone)

@@ -29,7 +29,7 @@ from referral_rewards.register.decisions import chain, effects
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payouts import acts as payout_acts
-from referral_rewards.register.payouts import endings, generations, renewal
+from referral_rewards.register.payouts import endings, generations, redirecting, renewal
 from referral_rewards.register.payouts import rows as payout_rows
 from referral_rewards.register.payouts.loading import Loaded, at_its_probe, examined, load
 from referral_rewards.register.referrals import cases as claims
@@ -64,6 +64,8 @@ async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: 
     opening = (await connection.execute(_OPENING, {"id": payout, "referrals": list(held.named)})).one()
     made, _ = chain.verified(opening.made, keys)
     decided = await payout_acts.carry_out(connection, payout, made, now, keys)
+    if not decided:
+        decided = await redirecting.carry_out(connection, found, now, keys)
     if decided:
         found = await payout_rows.read(connection, payout)
         await payout_rows.tell(connection, found, held.named, PayoutState(found.state))

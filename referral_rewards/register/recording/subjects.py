@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.decisions import claim_subject, money_acts, program_acts
+from referral_rewards.domain.decisions import claim_subject, money_acts, program_acts, redirects
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject, SubjectKind
 from referral_rewards.domain.decisions.subject import Details
@@ -19,6 +19,7 @@ from referral_rewards.register.cycles import leaving
 from referral_rewards.register.cycles import subject as cycle
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.payees import subject as payee
 from referral_rewards.register.payouts import subject as payout
 from referral_rewards.register.program_life import subject as program
 from referral_rewards.register.restores import payment_subject as forgotten_payment
@@ -40,6 +41,7 @@ SUBJECTS: Final[Mapping[SubjectKind, Entry]] = {
     SubjectKind.REWARD: Entry(money_acts.check_asked, reward.held),
     SubjectKind.CLAWBACK_CASE: Entry(money_acts.check_asked, clawback_case.held),
     SubjectKind.CYCLE: Entry(money_acts.check_asked, cycle.held),
+    SubjectKind.PAYEE: Entry(redirects.check_asked, payee.held),
     SubjectKind.LEAVING_PAYEE: Entry(money_acts.check_asked, leaving.held),
     SubjectKind.PROGRAM: Entry(program_acts.check_asked, program.held),
     SubjectKind.RAIL: Entry(money_acts.check_asked, rail.held),

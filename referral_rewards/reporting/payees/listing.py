@@ -45,7 +45,8 @@ async def listing(connection: AsyncConnection, wanted: Wanted, now: datetime) ->
     names = list((await connection.execute(_NAMES_HELD if wanted.held else _NAMES, asked)).scalars())
     sums: dict[str, dict[str, dict[str, int]]] = {name: {"held": {}, "owed": {}, "paid": {}} for name in names}
     for row in await connection.execute(_SUMS, {"payees": names}):
-        sums[row.beneficiary][_SUMMED[LegState(row.state)]][row.currency] = int(row.amount_minor)
+        its = sums[row.beneficiary][_SUMMED[LegState(row.state)]]
+        its[row.currency] = its.get(row.currency, 0) + int(row.amount_minor)
     filed = await payees.forms(connection, names)
     return [
         PayeeInList(
@@ -90,6 +91,7 @@ ORDER BY name LIMIT :limit
 
 _SUMMED: Final = {
     LegState.TAX_HOLD: "held",
+    LegState.WAITING_METHOD: "owed",
     LegState.RESERVED: "owed",
     LegState.PAID: "paid",
 }
