@@ -13,11 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from models import metadata
 
 #: What does not grow with the referrals there have been: settings, people with an account, wake-ups on their way, and
-#: cases of which each waits for a person; rails, a cycle a month, and the reconciliations that somebody asks for.
+#: cases of which each waits for a person; rails and their restores, programs, a cycle a month, and the reconciliations
+#: that somebody asks for.
 _SMALL: Final = frozenset(
     {
         *("app_user", "api_token", "program_version", "blocked_mark", "decision_head", "webhook_endpoint"),
         *("ingest_batch", "outbox", "to_judge", "clawback_case", "rail_halt", "payout_cycle", "reconciliation"),
+        *("program_life", "register_restore", "restored_rail", "forgotten_payment"),
     }
 )
 GROWING: Final = frozenset(metadata.tables) - _SMALL

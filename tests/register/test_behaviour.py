@@ -348,11 +348,11 @@ async def test_totals_equal_a_recount_after_any_approvals_and_cancellations(regi
                 amount=rng.randrange(1, 9999),
             )  # fmt: skip
         elif act < 0.75:
-            await register.ask(
-                "UPDATE leg SET state = :state WHERE id = :id",
-                id=live.pop(rng.randrange(len(live))),
-                state=rng.choice(["cancelled", "clawed_back"]),
-            )
+            ended, state = live.pop(rng.randrange(len(live))), rng.choice(["cancelled", "clawed_back"])
+            if state == "clawed_back":
+                await register.ask("UPDATE leg SET state = 'paid' WHERE id = :id", id=ended)
+                await register.ask(_RECOVERED, id=ended)
+            await register.ask("UPDATE leg SET state = :state WHERE id = :id", id=ended, state=state)
         elif act < 0.9:
             state = rng.choice(["tax_hold", "reserved", "paid"])
             await register.ask("UPDATE leg SET state = :state WHERE id = :id", id=rng.choice(live), state=state)
@@ -373,6 +373,14 @@ INSERT INTO leg (id, referral_id, claim_id, digest, program, referrer, order_key
                  currency, rail, state, approved_at)
 VALUES (:id, :number, :id, 'd', :program, :referrer, :number, :role, 'x', 'credit', :amount, 'USD', 'account_credit',
         'reserved', now())
+"""
+
+_RECOVERED = """
+INSERT INTO clawback (id, case_id, leg_id, payout_id, referral_id, payee, kind, amount_minor, currency, recovered_minor,
+                      body, body_hash, generation, provider_key, state, decision_id, created_at, updated_at)
+SELECT gen_random_uuid(), gen_random_uuid(), id, gen_random_uuid(), referral_id, beneficiary, 'offset', amount_minor,
+       currency, amount_minor, '{}', '', 1, gen_random_uuid(), 'offset', gen_random_uuid(), now(), now()
+FROM leg WHERE id = :id
 """
 
 _KEPT = "SELECT program, referrer, rewards, amount_minor::bigint FROM held_total"

@@ -217,7 +217,7 @@ def changed(simulation: Simulation) -> dict[str, tuple[Told, Told]]:
         pytest.param(
             life("r"),
             {"currency": "EUR"},
-            {"r": (BOTH, ("for_a_person", "currency_mismatch", 0, 0))},
+            {"r": (BOTH, ("for_a_person", "currency_mismatch", 2500, 0))},
             id="another currency",
         ),
         pytest.param(life("r", "2026-11-28"), {"periods__offer": "P10D"}, {}, id="still waiting"),

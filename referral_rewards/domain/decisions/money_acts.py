@@ -129,10 +129,10 @@ class ActSubject:
     def recorded_before(self, asked: Asked, approver: Approver, details: Details | None) -> Decision | None:
         """Return the same decision by this person on the same digest.
 
-        If it was carried out and the subject is unchanged, the request is a new decision. So it is of somebody whom
-        the subject bars from it: whoever must not confirm their own word does not by repeating it.
+        If it was carried out and the subject is unchanged, the request is a new decision. So it is where two people
+        must say the same: whoever repeats their own word is told that another person has to confirm it.
         """
-        if approver.user in self.barred.get(_of_money(asked.kind), {}):
+        if self.needs_two and approver.user in self.barred.get(_of_money(asked.kind), {}):
             return None
         wanted = (approver.user, asked.kind, asked.digest, asked.reason, details)
         for each in self.history:
