@@ -190,6 +190,12 @@ def event(id_: str, type_: str, at: datetime, data: dict[str, Any]) -> dict[str,
     return {"specversion": "1.0", "id": id_, "source": "test", "type": type_, "time": at.isoformat(), "data": data}
 
 
+def account(payee: str) -> dict[str, Any]:
+    """A payee's bank account for payments by hand, told long before anything was approved."""
+    data = {"payee": payee, "rail": "manual", "reference": f"account-of-{payee}"}
+    return event(f"account-{payee}", "payee.method_set", days_ago(200), data)
+
+
 def enrolment() -> dict[str, Any]:
     about = {"referrer": "dexter", "program": "acme-friends", "customer": "c-dexter", "email": "dexter@example.com"}
     return event("e-dexter", "referrer.enrolled", days_ago(300), about)

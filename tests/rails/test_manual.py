@@ -31,7 +31,7 @@ from referral_rewards.register.payouts import instructions
 from referral_rewards.register.recording import subjects
 from referral_rewards.register.recording.record import record
 from referral_rewards.sources.http import RegisterSource
-from tests.desk import PROGRAM, Desk, desk
+from tests.desk import PROGRAM, Desk, account, desk
 from tests.notices.posting import now, sql
 from worker.build import rails
 
@@ -105,6 +105,7 @@ async def manually(database_url: str) -> AsyncIterator[Manually]:
     async with desk(database_url) as opened:
         by_hand = PROGRAM.replace("credit: account_credit", "credit: manual")
         await opened.publish(by_hand.replace("effective_from: 2025-01-01", "effective_from: 2025-01-02"))
+        assert (await opened.tell([account("dexter"), account("c-r1")])).status_code == 202
         await opened.referral("r1")
         assert (await opened.decide("r1", "approve")).status_code < 300
         assert await opened.judge("r1") == "approved"

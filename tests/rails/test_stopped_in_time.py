@@ -15,7 +15,7 @@ from activities.messages import PayoutProgress, PayoutRequest
 from activities.payouts import Payouts
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.sources.http import RegisterSource
-from tests.desk import PROGRAM, Desk, days_ago, desk, event
+from tests.desk import PROGRAM, Desk, account, desk, event
 from tests.notices.posting import now, sql
 from worker.build import rails
 
@@ -70,19 +70,13 @@ class Bank:
         return await self.desk.api.post(path, json=about, headers=self.desk.bearer(as_))
 
 
-def _account(payee: str) -> dict[str, Any]:
-    """The bank account that a payee told before anything was approved."""
-    data = {"payee": payee, "rail": "manual", "reference": f"account-of-{payee}"}
-    return event(f"account-{payee}", "payee.method_set", days_ago(200), data)
-
-
 @pytest.fixture
 async def bank(database_url: str) -> AsyncIterator[Bank]:
     async with desk(database_url) as opened:
         for name in ("frank", "flora"):
             await opened.add_user(name, Role.FINANCE)
         await opened.publish(_TERMS)
-        assert (await opened.tell([_account("dexter"), _account("c-r1")])).status_code == 202
+        assert (await opened.tell([account("dexter"), account("c-r1")])).status_code == 202
         await opened.referral("r1")
         assert (await opened.decide("r1", "approve")).status_code < 300
         assert await opened.judge("r1") == "approved"

@@ -11,7 +11,7 @@ from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.payouts.states import Answer, PaymentRequest, body_hash
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.rails.account_credit import AccountCredit
-from tests.desk import days_ago, event, life_of, marks
+from tests.desk import account, days_ago, event, life_of, marks
 from tests.desk import desk as open_desk
 from tests.register.cycling import Cycling, in_cycles
 from tests.workflows.scenes import books
@@ -315,6 +315,7 @@ async def test_whoever_let_a_cycle_out_does_not_confirm_what_it_had_paid_by_hand
         await cycling.rows(
             "UPDATE app_user SET marks = (SELECT marks FROM app_user WHERE name = 'fi') WHERE name = 'fiona'"
         )
+        assert (await desk.tell([account("dexter"), account("c-r1")])).status_code == 202
         await cycling.approved("r1")
         cycle = await cycling.frozen()
         await cycling.decided(cycle, RELEASE)

@@ -1,6 +1,7 @@
 """What a referrer or referee is told of their own reward, and nothing about the other side's."""
 
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 import pytest
 
@@ -15,11 +16,15 @@ from referral_rewards.reporting.referrals.own_status import own_status
 from referral_rewards.reporting.referrals.periods import Told
 
 
+#: The reward of each side.
+LEGS: Final = {Side.REFERRER: UUID(int=1), Side.REFEREE: UUID(int=2)}
+
+
 def legs(state: LegState = LegState.PAID) -> tuple[LegShown, ...]:
     """A reward of 25 USD for the referrer and one of 8 USD for the referee."""
     return tuple(
         LegShown.model_construct(
-            role=role, state=state, kind=RewardKind.CASH, amount_minor=amount_minor, currency="USD"
+            leg=LEGS[role], role=role, state=state, kind=RewardKind.CASH, amount_minor=amount_minor, currency="USD"
         )
         for role, amount_minor in ((Side.REFERRER, 2500), (Side.REFEREE, 800))
     )
@@ -39,7 +44,7 @@ def shown(**changed: Any) -> ReferralShown:
 
 def case(role: str, *recoveries: tuple[str, int]) -> CaseOfReferral:
     taken = (ClawbackMade.model_construct(kind=ClawbackKind(kind), recovered_minor=minor) for kind, minor in recoveries)
-    return CaseOfReferral.model_construct(role=Side(role), clawbacks=tuple(taken))
+    return CaseOfReferral.model_construct(leg=LEGS[Side(role)], role=Side(role), clawbacks=tuple(taken))
 
 
 @pytest.mark.parametrize(

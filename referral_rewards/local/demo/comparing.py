@@ -43,7 +43,7 @@ def differences(expected: Expectation, found: Found, currency: str) -> list[Diff
     """Return every field that is not as expected. ``currency`` is the program's."""
     return [
         Difference(field, _plain(wanted), _plain(seen))
-        for field, wanted, seen in _pairs(expected, found, expected.currency or currency)
+        for field, wanted, seen in _pairs(expected, found, currency)
         if wanted != seen
     ]
 
@@ -56,7 +56,7 @@ def _pairs(expected: Expectation, found: Found, currency: str) -> Iterable[tuple
     if expected.says("order") or expected.status in _WITHOUT_CONVERSION:
         yield "order", expected.order, conversion.get("order")
     if expected.says("net"):
-        net = None if expected.net is None else f"{expected.net} {currency}"
+        net = None if expected.net is None else f"{expected.net} {expected.currency or currency}"
         yield "net", net, _amount(conversion.get("net_minor"), conversion.get("currency"))
     if expected.says("legs") or expected.status in _BEFORE_A_PERSON:
         yield "legs", _promised(expected, currency), legs(claim.get("legs", []))
