@@ -16,7 +16,6 @@ from referral_rewards.register.people import sessions
 from referral_rewards.register.recording.record import record
 from tests.desk import PEOPLE, Desk, marks
 
-
 #: What a decision of this kind has to name.
 _NAMES: Final[dict[DecisionKind, dict[str, Any]]] = {
     DecisionKind.ADJUST: {"leg": "referee", "leave_out": True},

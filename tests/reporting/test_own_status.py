@@ -15,7 +15,6 @@ from referral_rewards.reporting.referrals.everything import CaseOfReferral, LegS
 from referral_rewards.reporting.referrals.own_status import own_status
 from referral_rewards.reporting.referrals.periods import Told
 
-
 #: The reward of each side.
 LEGS: Final = {Side.REFERRER: UUID(int=1), Side.REFEREE: UUID(int=2)}
 
