@@ -75,6 +75,9 @@ _SENT: Final = {
 }
 _CASE: Final = {
     **dict.fromkeys(("payout", "to_do", "settled_at", "proposed_minor")),
+    **dict.fromkeys(("exchange_order", "exchange_minor", "exchange_currency")),
+    "recovered_minor": 0,
+    "written_off_minor": 0,
     "case": UUID(int=2),
     "leg": UUID(int=3),
     "fact": UUID(int=4),
@@ -104,6 +107,7 @@ _DECISION: Final = {
     "decided_at": "2026-07-11T10:00:00Z",
     "genuine": True,
     "effects": (),
+    **dict.fromkeys(("leg", "amount_minor", "referrer", "order")),
 }
 
 

@@ -20,8 +20,10 @@ from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import REASONS, SUBJECT_OF, MoneyAct
 from referral_rewards.domain.payouts.states import PayoutState, payout_id
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.inquiries import Moment
 from referral_rewards.domain.restores.reopening import rail_id
 from referral_rewards.register.decisions.signing import Signer
+from referral_rewards.register.payouts import exporting, sending
 from referral_rewards.register.recording import subjects
 from referral_rewards.register.recording.record import record
 from referral_rewards.register.restores import halting
@@ -124,6 +126,17 @@ class ByHand:
         doing = Payouts(database, keys, rails(database, keys), asking, lambda: self.now)
         return await doing.send_payout(PayoutRequest(payout=str(self.payout), now=self.now))
 
+    async def export(self) -> str | None:
+        """Hands out the instruction; why it is not, in a sentence."""
+        database, keys = self.life.database, self.life.keys
+        asking = Inquiries(database, self.life.intake, self.life.sources)
+        async with database.transaction() as connection:
+            outset = await sending.begin(connection, self.payout, self.now, keys)
+        assert outset is not None
+        answers = await asking.ask_all(outset.questions, Moment.PAYOUT)
+        async with database.transaction() as connection:
+            return await exporting.export(connection, outset, self.now, keys, answers, "faye")
+
     async def decide(self, act: MoneyAct, subject: UUID, user: str = "faye") -> None:
         async with self.life.database.transaction() as connection:
             shown = await subjects.shown(connection, SUBJECT_OF[act], subject, self.life.keys)
@@ -142,7 +155,7 @@ async def test_what_people_pay_by_hand_stands_before_a_person(
     async with snapshots.of(fill) as (paying, (signer, _)), snapshots.of(fill) as (restored, _):
         before = ByHand(Database.at(paying), temporal_env, signer)
         after = ByHand(Database.at(restored), temporal_env, signer)
-        assert (await before.step()).state == _S.ACCEPTED
+        assert await before.export() is None
         async with before.life.database.transaction() as connection:
             kept = await marks.newest(connection, before.now)
         after.now += timedelta(days=1)
@@ -151,13 +164,16 @@ async def test_what_people_pay_by_hand_stands_before_a_person(
         # The bank may have executed the instruction that was forgotten.
         stopped = await after.step()
         assert (stopped.state, await after.instructions()) == (_S.MANUAL_REVIEW, [])
+        # Two people say that it did not.
         await after.decide(_A.REFUSE_PAYOUT, after.payout)
+        assert (await after.step()).state == _S.MANUAL_REVIEW
+        await after.decide(_A.REFUSE_PAYOUT, after.payout, "fritz")
         assert (await after.step()).state == _S.REFUSED
         await after.decide(_A.RETRY_PAYOUT, after.payout, "finn")
         assert (await after.step()).state == _S.APPROVED
         assert await after.instructions() == []
         await after.decide(_A.REOPEN_RAIL, rail_id("manual"))
-        assert (await after.step()).state == _S.ACCEPTED
+        assert await after.export() is None
         assert await after.instructions() == [f"{after.payout}-2"]
         await before.life.database.close()
         await after.life.database.close()
