@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Path, Request
 from fastapi.dependencies.models import Dependant
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 from starlette.routing import Route
 
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, REASON_CODES
@@ -39,6 +39,17 @@ def _written_as_a_day(given: object) -> object:
 
 Day = Annotated[date, BeforeValidator(_written_as_a_day)]
 """A calendar day."""
+
+
+def _written_as_an_instant(given: object) -> object:
+    # Pydantic would also take seconds since 1970.
+    if isinstance(given, int | float | bool) or (isinstance(given, str) and "T" not in given.upper()):
+        raise ValueError("is an instant such as 2026-07-24T14:00:00Z")
+    return given
+
+
+GivenInstant = Annotated[AwareDatetime, BeforeValidator(_written_as_an_instant)]
+"""An instant with its offset from UTC."""
 
 #: Which reasons there are depends on the kind of decision: the part of a schema that says so.
 REASONS_BY_KIND: Final[list[Any]] = [

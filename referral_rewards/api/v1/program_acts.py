@@ -66,7 +66,9 @@ class NewProgramAct(BaseModel):
     reason: str
     note: fields.Note
     digest: fields.Digest
-    at: Annotated[AwareDatetime | None, Field(description="From when it holds; null: from the decision on.")] = None
+    at: Annotated[fields.GivenInstant | None, Field(description="From when it holds; null: from the decision on.")] = (
+        None
+    )
     amount_minor: Annotated[int | None, Field(strict=True, le=MINOR_MAX, description="In minor units.")] = None
     currency: Annotated[str | None, Field(description="That of the program's budget.")] = None
 

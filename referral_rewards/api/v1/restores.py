@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
+from referral_rewards.api.v1 import fields
 from referral_rewards.domain.errors import NotAllowed, RequestInvalid
 from referral_rewards.domain.labels import labels, listed
 from referral_rewards.domain.people.authority import Role
@@ -29,7 +30,7 @@ class NewRestore(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"restored_to": "2026-07-24T14:00:00Z"}]})
 
-    restored_to: AwareDatetime
+    restored_to: fields.GivenInstant
 
 
 class Woken(BaseModel):
