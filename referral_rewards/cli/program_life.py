@@ -184,3 +184,12 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "end": end,
     "budget": budget,
 }
+
+
+for _command, _act in (
+    (pause, MoneyAct.PAUSE_PROGRAM),
+    (resume, MoneyAct.RESUME_PROGRAM),
+    (end, MoneyAct.END_PROGRAM),
+    (budget, MoneyAct.ADD_BUDGET),
+):
+    _command.__doc__ = f"{_command.__doc__} Reasons: {', '.join(REASONS[_act])}."

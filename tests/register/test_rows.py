@@ -12,7 +12,11 @@ from referral_rewards.register.referrals.cases import StoredClaim
 from referral_rewards.register.referrals.rows import Referral
 
 #: What a row holds of other tables.
-_OF_ITS_PAYOUT = {"payout_id", "cycle_id", "payout_state", "first_sent_at"}
+_OF_ITS_PAYOUT = {"payout_id", "cycle_id", "payout_state", "first_sent_at", "generation", "key_used_at"}
+
+
+#: Legs of a former conversion are not read at all.
+_LEFT_OUT = {"former"}
 
 
 @pytest.mark.parametrize(
@@ -25,4 +29,5 @@ _OF_ITS_PAYOUT = {"payout_id", "cycle_id", "payout_state", "first_sent_at"}
     ],
 )
 def test_a_typed_row_has_the_columns_of_its_table(row: Any, table: Any, more: set[str]) -> None:
-    assert {each.name for each in fields(row)} == set(table.__table__.columns.keys()) | more
+    columns = set(table.__table__.columns.keys()) - _LEFT_OUT
+    assert {each.name for each in fields(row)} - _LEFT_OUT == columns | more

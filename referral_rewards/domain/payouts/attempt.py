@@ -248,7 +248,7 @@ def _refused_by_itself(payout: Payout) -> str | None:
 
     It is asked before the first attempt is recorded, so that what it refuses counts as never sent (SPEC §7).
     """
-    if payout.first_sent_at is not None or payout.rail not in CATALOGUE:
+    if payout.first_sent_at is not None or payout.rail not in CATALOGUE or payout.amount_minor == 0:
         return None
     found = objection(payout.rail, PaymentRequest.of(payout.body))
     return None if found is None else f"{title(payout.rail)} would refuse it: {found.why}"
