@@ -43,11 +43,14 @@
     }, 3000);
   }
 
-  // A decision form offers the reasons of the chosen kind alone, and counts what is left of the note.
+  // A decision form offers the fields and reasons of the chosen kind alone, and counts what is left of the note.
   for (const form of document.querySelectorAll("form[data-decision]")) {
     const reason = form.querySelector("select[name=reason]");
     const narrow = () => {
       const kind = form.querySelector("input[name=kind]:checked");
+      for (const field of form.querySelectorAll("[data-of]")) {
+        field.hidden = !kind || field.dataset.of !== kind.value;
+      }
       if (!reason || !kind) return;
       for (const group of reason.querySelectorAll("optgroup")) {
         group.disabled = group.hidden = group.dataset.kind !== kind.value;
