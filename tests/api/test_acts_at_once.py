@@ -40,8 +40,8 @@ _ROOMS: Final[dict[SubjectKind, tuple[str, UUID | str]]] = {
     SubjectKind.FORGOTTEN_PAYMENT: ("forgotten-payments", _PAYMENT),
     SubjectKind.PROGRAM: ("programs", "acme-friends"),
 }
-#: The budget needs two signatures, a leaving payee a program that pays in cycles, and a redirect a reward that waits for
-#: its payee's account: they have tests of their own.
+#: The budget needs two signatures, a leaving payee a program that pays in cycles, and a redirect a reward that
+#: waits for its payee's account: they have tests of their own.
 _ELSEWHERE: Final = frozenset({_A.ADD_BUDGET, _A.PAY_BELOW_MINIMUM, _A.REDIRECT_PAYEE})
 _FORGOTTEN: Final = f"""
     INSERT INTO forgotten_payment (id, rail, reference, payout_id, amount_minor, currency, state, found_at)
