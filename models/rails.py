@@ -48,6 +48,7 @@ class PaymentInstruction(SQLModel, table=True):
     destination: str | None = None
     program: str
     written_at: datetime = instant()
+    exported_by: str
 
 
 class Handover(SQLModel, table=True):

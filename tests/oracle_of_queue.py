@@ -27,13 +27,16 @@ WITH waiting AS (
     FROM referral r WHERE r.late_facts > 0 AND r.closed_at IS NOT NULL
     UNION ALL
     SELECT c.referral_id, 'clawback', c.why, c.opened_at FROM clawback_case c
-    WHERE c.state = 'open' OR c.id IN (SELECT case_id FROM clawback WHERE state = 'manual_review')
+    WHERE (c.state = 'open' OR c.id IN (SELECT case_id FROM clawback WHERE state = 'manual_review'))
+      AND c.leg_id NOT IN (
+          SELECT pl.leg_id FROM payout_leg pl JOIN payout p ON p.id = pl.payout_id
+          WHERE pl.live AND p.rail = 'manual' AND p.state IN ('accepted', 'manual_review'))
     UNION ALL
     SELECT min(l.referral_id), 'payout_' || p.state, NULL, p.updated_at + min(w.patience)
     FROM (VALUES ('manual_review', interval '0'), ('refused', '0'), ('returned', '0'), ('waiting_funds', '0'),
-                 ('unknown', '1 hour'), ('accepted', '0')) AS w(state, patience)
+                 ('unknown', '1 hour'), ('accepted', '0'), ('approved', '0')) AS w(state, patience)
     JOIN payout p USING (state) JOIN payout_leg pl ON pl.payout_id = p.id JOIN leg l ON l.id = pl.leg_id
-    WHERE (p.state <> 'accepted' OR p.rail = 'manual')
+    WHERE (p.state NOT IN ('accepted', 'approved') OR p.rail = 'manual' AND p.amount_minor > 0)
       AND (pl.live OR p.id NOT IN (SELECT payout_id FROM payout_leg WHERE live))
     GROUP BY p.id
     UNION ALL

@@ -145,7 +145,7 @@ async def postman(
 
 def rails(database: Database, keys: KeyRing, outside: Mapping[str, Rail] = MappingProxyType({})) -> Mapping[str, Rail]:
     """Return the rails that this installation can pay over, by their names in the terms."""
-    own: tuple[Rail, ...] = (AccountCredit(database, _now), Manual(database, keys, _now))
+    own: tuple[Rail, ...] = (AccountCredit(database, _now), Manual(database, keys))
     return {**outside, **{rail.facts.name: rail for rail in own}}
 
 

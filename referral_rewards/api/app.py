@@ -21,6 +21,7 @@ from referral_rewards.api.v1 import (
     clawbacks,
     cycles,
     events,
+    instructions,
     ledger,
     payees,
     payouts,
@@ -73,7 +74,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(BodyLimit)
     problems.install(app)
     judged = (each.router for each in (events, batches, referrals, queue, claims, programs, simulations))
-    paid = (each.router for each in (payouts, clawbacks, cycles, payees, rails, restores))
+    paid = (each.router for each in (instructions, payouts, clawbacks, cycles, payees, rails, restores))
     booked = (each.router for each in (ledger, reconciliations, reports))
     access = (each.router for each in (tokens, users, blocklist, audit))
     for router in (*judged, *paid, rails.forgotten, *booked, tokens.whose, *access):

@@ -9,16 +9,19 @@ import typer
 
 from referral_rewards.cli import money_acts
 from referral_rewards.cli.client import api_of
-from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
+from referral_rewards.cli.console import AsJson, Data, say_json, table, tables, tell
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, csv_cell, write_list
 from referral_rewards.cli.payout_life import tell_life
+from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.decisions.act_kinds import SubjectKind
 from referral_rewards.domain.money import display, from_minor
 from referral_rewards.domain.payouts.states import PayoutState
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from referral_rewards.cli.client import Api
 
 commands = typer.Typer(help="Payouts: one provider call each, for one reward or several.", no_args_is_help=True)
 
@@ -89,21 +92,37 @@ def instructions(
     user: As = None,
     data: Data = None,
 ) -> None:
-    """List the manual instructions that wait for the bank: whom to pay how much, and the key to name as its purpose."""
-    # Here, as no other command waits for all that is known of rails.
-    from referral_rewards.domain.payouts.rail_catalogue import MANUAL
+    """Export the manual instructions for the bank: whom to pay how much, and the key to name as its purpose.
 
-    with api_of(data, user) as api:
-        found = list(api.all(_PATH, "payouts", state=PayoutState.ACCEPTED, rail=MANUAL.name))
+    An instruction counts as sent once it is first exported. Those exported before stand in the list again, under the
+    same key, and are marked.
+    """
+    with api_of(data, user, Purpose.EXPORT) as api:
+        exported = _export(api)
+        found = list(api.all(f"{_PATH}/instructions", "instructions"))
+    rows = [{**each, "already": None if each["payout"] in exported else each["exported_at"]} for each in found]
     if not as_csv:
-        write_list(_INSTRUCTION, found, Form())
+        write_list(_INSTRUCTION, rows, Form())
         return
     file = csv.writer(sys.stdout, lineterminator="\n")
-    file.writerow(("instruction", "payout", "payee", "destination", "amount", "currency", "since"))
-    for each in found:
+    file.writerow(("instruction", "payout", "payee", "destination", "amount", "currency", "since", "already_exported"))
+    for each in rows:
         amount = f"{from_minor(each['amount_minor'], each['currency']):f}"
         cells = (each["key"], each["payout"], each["payee"], each["destination"], amount, each["currency"])
-        file.writerow([*map(csv_cell, cells), each["updated_at"]])
+        file.writerow([*map(csv_cell, cells), each["exported_at"], each["already"]])
+
+
+def _export(api: "Api") -> frozenset[str]:
+    """Export what waits, tell of what was left out, and return the payouts that were exported now."""
+    exported: list[str] = []
+    after: str | None = None
+    while True:
+        done = api.post(f"{_PATH}/instructions", {"after": after} if after else {})
+        exported += done["exported"]
+        for each in done["left_out"]:
+            tell(f"payout {each['payout']} is left out: {each['why']}")
+        if (after := done["next"]) is None:
+            return frozenset(exported)
 
 
 _INSTRUCTION: Final = (
@@ -111,7 +130,8 @@ _INSTRUCTION: Final = (
     Column("payee", lambda each: each["payee"]),
     Column("destination", lambda each: each["destination"]),
     Column("amount", lambda each: display(each["amount_minor"], each["currency"])),
-    Column("since", lambda each: each["updated_at"], spare=1),
+    Column("since", lambda each: each["exported_at"], spare=1),
+    Column("exported before", lambda each: each["already"], spare=2),
 )
 
 

@@ -17,6 +17,7 @@ class Purpose(StrEnum):
     TELL = "tell"  # facts
     PUBLISH = "publish"  # terms
     ADMINISTER = "administer"  # people, tokens, the blocklist, links
+    EXPORT = "export"  # instructions for the bank
     DECIDE = "decide"  # has no default: a decision always names its user
 
 

@@ -68,6 +68,7 @@ _DEFAULTS: Final = {
     Purpose.TELL: "site",
     Purpose.PUBLISH: "paula",
     Purpose.ADMINISTER: "ada",
+    Purpose.EXPORT: "fiona",
 }
 
 

@@ -1,10 +1,9 @@
 """Payments by hand: people follow an instruction to pay at the bank, and a second person confirms the payment.
 
-Writing the instruction moves no money. A payment counts as made only once a person who did not approve it has signed
-the confirmation.
+The instruction is written when a person exports it (`register.payouts.exporting`), which counts as sending it. A
+payment counts as made only once a person who did not approve it has signed the confirmation.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
@@ -31,22 +30,17 @@ _BY_HAND: Final = "the bank does not give it back; ask the payee for it, or keep
 
 
 class Manual:
-    """Writes instructions in transactions of its own, as an outside rail would: its reply can also be lost."""
+    """Reads in transactions of its own what people recorded, as an outside rail would: its reply can also be lost."""
 
     facts: Final = MANUAL
 
-    def __init__(self, database: Database, keys: KeyRing, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, keys: KeyRing) -> None:
         self._database = database
         self._keys = keys
-        self._clock = clock
 
     async def pay(self, request: PaymentRequest, key: str) -> Answer:
-        try:
-            async with self._database.transaction() as connection:
-                await instructions.write(connection, request, key, self._clock())
-        except NO_ANSWER as error:
-            return _silent(error)
-        return await self.look_up(request, key) or Unknown("the register does not show what was written")
+        """Return what became of the instruction. Only a person's export writes one: a worker must not send it alone."""
+        return await self.look_up(request, key) or Unknown("nobody exported its instruction", for_good=True)
 
     async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
         try:

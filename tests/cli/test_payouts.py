@@ -123,6 +123,13 @@ async def test_instructions_for_the_bank_are_a_file_of_what_is_to_be_paid(desk: 
                 """ body = jsonb_set(body, '{destination}', '"=HYPERLINK(1)"') WHERE amount_minor = 2500"""
             )
         )
+        await connection.execute(
+            text("""
+                INSERT INTO payment_instruction (key, payout_id, payee, amount_minor, currency, destination, program,
+                                                 written_at, exported_by)
+                SELECT provider_key, id, payee, amount_minor, currency, body->>'destination', body->>'program', now(),
+                       'fiona' FROM payout WHERE state = 'accepted'""")
+        )
     rows = list(csv.DictReader(io.StringIO((await referrals("payout", "instructions", "--csv")).out)))
     assert [(row["amount"], row["currency"], row["destination"]) for row in rows] == [
         ("25.00", "USD", "'=HYPERLINK(1)")

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
-from referral_rewards.domain.payouts.advice import CYCLE_STOPPED, NOT_CONNECTED, PROBE, SOON
+from referral_rewards.domain.payouts.advice import CYCLE_STOPPED, NOT_CONNECTED, PROBE, SOON, UNTIL_EXPORTED
 from referral_rewards.domain.payouts.attempt import (
     Approved,
     Change,
@@ -125,6 +125,42 @@ def test_each_reason_stops_an_unsent_payout_in_its_own_way(changed: dict[str, An
     assert decide(_dossier(**changed)) == change
 
 
+_TO_EXPORT: Final = Waits("its instruction waits to be exported", UNTIL_EXPORTED)
+_BEFORE_IT: Final = Waits("its instruction was exported before")
+_NO_PROBE: Final = Waits("bank transfer by hand refused our credentials: it answered 403")
+
+
+@pytest.mark.parametrize(
+    ("row", "changed", "change"),
+    [
+        ({}, {}, _TO_EXPORT),
+        ({}, {"exports": True}, _SENDS),
+        ({}, {"evidence": _shares(Share("r1", Changed("refunded")))}, JudgesAgain(("r1",), "refunded")),
+        ({}, {"evidence": _shares(Share("r1", Changed("refunded"))), "exports": True},
+         JudgesAgain(("r1",), "refunded")),
+        ({}, {"evidence": _shares(Share("r1", Unauthorised("nobody"))), "exports": True}, Stops("nobody")),
+        ({}, {"evidence": _shares(Share("r1", Silent("silent", _MINUTE))), "exports": True}, Waits("silent", _MINUTE)),
+        ({}, {"flaw": "the stored key is not its own", "exports": True}, Stops("the stored key is not its own")),
+        # A new generation is exported anew.
+        ({"first_sent_at": _BEFORE, "generation": 2}, {}, _TO_EXPORT),
+        ({"first_sent_at": _BEFORE, "generation": 2}, {"exports": True},
+         replace(_SENDS, looks_first=True)),
+        ({"state": _P.SENDING, "first_sent_at": _BEFORE, "key_used_at": _BEFORE}, {"exports": True}, _BEFORE_IT),
+        ({"state": _P.ACCEPTED, "first_sent_at": _BEFORE, "key_used_at": _BEFORE, "provider_reference": "key"},
+         {"exports": True}, _BEFORE_IT),
+        ({"state": _P.PLANNED}, {"exports": True}, Waits("nobody has released it")),
+        ({"state": _P.REFUSED, "why": "not paid"}, {"exports": True}, Waits("not paid")),
+        ({}, {"halt": _TO_BE_PROBED._replace(rail="manual"), "exports": True}, _NO_PROBE),
+        # Nothing is handed out where deductions leave nothing to pay.
+        ({"amount_minor": 0}, {}, replace(_SENDS, settles_at_once=True)),
+    ],
+)  # fmt: skip
+def test_a_payment_by_hand_is_sent_by_exporting_its_instruction_alone(
+    row: dict[str, Any], changed: dict[str, Any], change: Change
+) -> None:
+    assert decide(_dossier({"rail": "manual", **row}, **changed)) == change
+
+
 @pytest.mark.parametrize("state", sorted(AT_REST | {_P.WAITING_FUNDS}))
 def test_nothing_moves_a_payout_that_a_person_must_move(state: PayoutState) -> None:
     """Whatever else holds: evidence for its approval is not even looked for."""
@@ -157,9 +193,9 @@ def test_only_an_approved_and_current_claim_is_ever_sent(state: PayoutState, sen
         assert (flaw, flaw_of_key, connected) == (None, None, True)
         assert isinstance(verdict, Approved) or (isinstance(verdict, Changed) and sent and used)
         assert change.may_resend is isinstance(verdict, Approved)
-        assert used or (judged and verdict == Approved() and (payable or sent))
+        assert used or (judged and verdict == Approved() and payable)
         assert change.looks_first or not sent
-        assert not sent or change.first_of == ()
+        assert not used or change.first_of == ()
 
 
 @pytest.mark.parametrize(

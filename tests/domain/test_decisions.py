@@ -119,8 +119,8 @@ _REFUSED_CLAIMS: Final[tuple[tuple[str, ClaimSubject, Kind, dict[str, Any], Appr
     ("open", on_claim(), _K.REOPEN, {}, PAULA, "not_closed"),
     ("paid and watched", on_claim(status=_S.REWARDED), _K.REOPEN, {}, PAULA, "not_closed"),
     ("taken back for good", closed(status=_S.CLAWED_BACK, closed=False), _K.REOPEN, {}, PAULA, "no_exchange"),
-    ("rewarded", on_claim(status=_S.REWARDED), _K.DENY, {}, PAULA, "payment_committed"),
-    ("paying", on_claim(status=_S.PAYING), _K.HOLD, {}, PAULA, "payment_committed"),
+    ("rewarded", on_claim(status=_S.REWARDED, sent=True), _K.DENY, {}, PAULA, "payment_committed"),
+    ("paying", on_claim(status=_S.PAYING, sent=True), _K.HOLD, {}, PAULA, "payment_committed"),
     ("sent", on_claim(sent=True), _K.DENY, {}, PAULA, "payment_committed"),
     ("expired", closed(), _K.APPROVE, {}, PAULA, "closed"),
     ("without a claim", on_claim(claim=None, claim_id=None), _K.APPROVE, {}, PAULA, "no_claim"),
@@ -164,6 +164,15 @@ def test_a_decision_on_a_claim_that_a_rule_forbids_is_refused_by_its_name(
     with pytest.raises(DecisionRefused) as refused:
         decide(subject, asked(kind, **given), approver, None, NOW)
     assert refused.value.rule == rule
+
+
+@pytest.mark.parametrize("kind", [_K.DENY, _K.HOLD])
+@pytest.mark.parametrize("status", [_S.PAYING, _S.REWARDED])
+def test_while_no_payment_counts_a_claim_is_decided_on_as_before_the_first(status: ReferralStatus, kind: Kind) -> None:
+    assert decide(on_claim(status=status, sent=False), asked(kind), PAULA, None, NOW)
+    with pytest.raises(DecisionRefused) as refused:
+        decide(on_claim(status=_S.CLAWED_BACK, sent=False), asked(kind), PAULA, None, NOW)
+    assert refused.value.rule == "payment_committed"
 
 
 _FOUR_EYES: Final = CLAIM.requirement.model_copy(update={"people": 2})
@@ -393,7 +402,7 @@ def test_whom_a_claim_may_be_moved_to(subject: ClaimSubject, given: dict[str, st
         (of(on_claim(by_two(_K.LINK, order="o9")[0]), order=ORDER), "different_people"),
         (of(on_claim(by_two(_K.LINK, order="o8")[0]), order=ORDER), None),
         (of(on_claim(*by_two(_K.LINK, order="o9")), order=ORDER), "already_linked"),
-        (of(on_claim(status=_S.PAYING), order=ORDER), "payment_committed"),
+        (of(on_claim(status=_S.PAYING, sent=True), order=ORDER), "payment_committed"),
         (of(on_claim(sent=True), order=ORDER), "payment_committed"),
         (of(on_claim(status=None), order=ORDER), "no_claim"),
     ],

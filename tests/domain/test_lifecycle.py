@@ -67,9 +67,9 @@ def test_a_fresh_referral_is_neither_approved_nor_paying() -> None:
         (S.PAYING, {S.APPROVED}),
         (S.REWARDED, {S.PAYING}),
         (S.CLAWED_BACK, {S.PAYING, S.REWARDED}),
-        (S.ON_HOLD, {S.AWAITING_APPROVAL, S.APPROVED}),
-        (S.DENIED, (UNPAID | CLOSED | {S.PAYING}) - {S.DENIED}),
-        (S.WITHDRAWN, (UNPAID | CLOSED) - {S.WITHDRAWN}),
+        (S.ON_HOLD, {S.AWAITING_APPROVAL, S.APPROVED, S.PAYING, S.REWARDED}),
+        (S.DENIED, (UNPAID | CLOSED | {S.PAYING, S.REWARDED}) - {S.DENIED}),
+        (S.WITHDRAWN, (UNPAID | CLOSED | {S.PAYING, S.REWARDED}) - {S.WITHDRAWN}),
     ],
 )
 def test_only_these_lead_to(to: S, sources: frozenset[S]) -> None:

@@ -12,6 +12,7 @@ from referral_rewards.domain.payouts.states import (
     Paid,
     PaymentRequest,
     PayoutState,
+    counts,
     matches,
     safe_to_send_again,
 )
@@ -29,7 +30,7 @@ EDGES = {
     _S.WAITING_FUNDS: {_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED},
     _S.REFUSED: {_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED},
     _S.MANUAL_REVIEW: {_S.APPROVED, _S.SETTLED, _S.REFUSED, _S.CANCELLED},
-    _S.CANCELLED: {_S.PLANNED, _S.APPROVED, _S.MANUAL_REVIEW},
+    _S.CANCELLED: {_S.PLANNED, _S.APPROVED, _S.REFUSED, _S.MANUAL_REVIEW},
     _S.SETTLED: {_S.RETURNED},
     _S.RETURNED: {_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED},
 }
@@ -90,3 +91,16 @@ def test_a_payment_is_ours_if_amount_currency_and_payee_are(found: Paid, ours: b
 )
 def test_a_key_is_sent_again_while_the_rail_knows_it(window: timedelta | None, after: timedelta, safe: bool) -> None:
     assert safe_to_send_again(window, SENT_AT, SENT_AT + after) is safe
+
+
+@pytest.mark.parametrize("state", list(PayoutState))
+@pytest.mark.parametrize(("generation", "sent", "used"), list(product((1, 2), (False, True), (False, True))))
+def test_a_payment_counts_from_its_first_attempt_until_it_was_refused_or_returned(
+    state: PayoutState, generation: int, sent: bool, used: bool
+) -> None:
+    at = datetime(2026, 6, 1, tzinfo=UTC)
+    found = counts(state, generation, at if sent else None, at if used else None)
+    refused = state in (_S.REFUSED, _S.RETURNED, _S.WAITING_FUNDS, _S.CANCELLED)
+    # Of a later generation every earlier one was refused, and nothing was sent under it yet.
+    begins_anew = generation == 2 and not used and state in (_S.APPROVED, _S.MANUAL_REVIEW)
+    assert found is (sent and not refused and not begins_anew)

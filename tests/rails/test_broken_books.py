@@ -1,14 +1,10 @@
 """Books that refuse an entry are no rail that is silent: the one is a mistake of ours, the other is asked again."""
 
-from datetime import UTC, datetime
-
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from models.session import Database
-from referral_rewards.rails.manual import Manual
-from referral_rewards.register.decisions.signing import KeyRing
 from tests.rails.cases import in_our_books, key
 
 
@@ -24,13 +20,3 @@ async def test_a_credit_that_the_books_refuse_is_a_bug(database_url: str) -> Non
     async with in_our_books(database_url) as case:
         with pytest.raises(IntegrityError, match="ck_for_test"):
             await case.rail.pay(case.request(1), key(case.request(1)))
-
-
-async def test_an_instruction_that_the_register_refuses_is_a_bug(database_url: str) -> None:
-    await _refuses(database_url, "payment_instruction")
-    database = Database.at(database_url)
-    async with in_our_books(database_url) as case:
-        rail = Manual(database, KeyRing.of([]), lambda: datetime(2026, 7, 1, tzinfo=UTC))
-        with pytest.raises(IntegrityError, match="ck_for_test"):
-            await rail.pay(case.request(1), key(case.request(1)))
-    await database.close()

@@ -20,12 +20,14 @@ from referral_rewards.domain.payouts.states import (
     Paid,
     PaymentRequest,
     PayoutState,
+    Unknown,
     matches,
     provider_key,
 )
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.rails.manual import Manual
 from referral_rewards.register.decisions.signing import Signer
+from referral_rewards.register.payouts import instructions
 from referral_rewards.register.recording import subjects
 from referral_rewards.register.recording.record import record
 from referral_rewards.sources.http import RegisterSource
@@ -54,6 +56,21 @@ class Manually:
         keys = self.desk.parts.keys
         doing = Payouts(self.desk.database, keys, rails(self.desk.database, keys), asking, now)
         return await doing.send_payout(PayoutRequest(payout=str(self.payout), now=now()))
+
+    async def export(self, as_: str = "fiona") -> dict[str, Any]:
+        """What the API answers to somebody who exports the instructions."""
+        answer = await self.desk.api.post("/v1/payouts/instructions", json={}, headers=self.desk.bearer(as_))
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def exported(self) -> PayoutProgress:
+        """The payout once its instruction was exported, and its workflow woke."""
+        await self.export()
+        return await self.step()
+
+    async def file(self) -> list[dict[str, Any]]:
+        """The instructions that are handed to the bank."""
+        return list((await self.desk.get("/v1/payouts/instructions", "fiona")).json()["instructions"])
 
     async def confirm(self, user: str = "fiona", signer: Signer | None = None, **of: Any) -> None:
         given: dict[str, Any] = {"roles": frozenset({Role.FINANCE}), "marks": frozenset(), "reference": "BANK-7"} | of
@@ -97,20 +114,29 @@ async def manually(database_url: str) -> AsyncIterator[Manually]:
             " JOIN leg l ON l.id = pl.leg_id WHERE l.role = 'referrer'",
         )
         keys = opened.parts.keys
-        yield Manually(opened, row.id, Manual(opened.database, keys, now), PaymentRequest.of(row.body))
+        yield Manually(opened, row.id, Manual(opened.database, keys), PaymentRequest.of(row.body))
 
 
-async def test_an_instruction_is_written_once_and_waits(manually: Manually) -> None:
-    for _ in range(3):
+async def test_an_instruction_is_written_when_it_is_exported_and_then_waits(manually: Manually) -> None:
+    for _ in range(2):
         waits = await manually.step()
-        assert (waits.state, waits.why is not None) == (_S.ACCEPTED, True)
-    (written,) = await sql(manually.desk, "SELECT * FROM payment_instruction")
-    assert (written.key, written.payee, written.amount_minor, written.currency) == (manually.key, "dexter", 2500, "USD")
+        assert (waits.state, waits.why) == (_S.APPROVED, "its instruction waits to be exported")
+        assert (await manually.file(), await sql(manually.desk, "SELECT * FROM payment_instruction")) == ([], [])
+    assert (await manually.export())["exported"] != []
+    for _ in range(2):
+        assert (await manually.step()).state == _S.ACCEPTED
+    (written,) = await sql(manually.desk, "SELECT * FROM payment_instruction WHERE payee = 'dexter'")
+    assert (written.key, written.amount_minor, written.currency, written.exported_by) == (
+        manually.key,
+        2500,
+        "USD",
+        "fiona",
+    )
     assert isinstance(await manually.polled(), Accepted)
 
 
 async def test_the_word_of_a_second_person_settles_it_under_the_banks_reference(manually: Manually) -> None:
-    await manually.step()
+    await manually.exported()
     await manually.confirm()
     assert (await manually.step()).state == _S.SETTLED
     paid = await manually.polled()
@@ -122,7 +148,7 @@ async def test_the_word_of_a_second_person_settles_it_under_the_banks_reference(
 
 
 async def test_nobody_confirms_what_they_approved(manually: Manually) -> None:
-    await manually.step()
+    await manually.exported()
     with pytest.raises(ActRefused, match="approved what it pays"):
         await manually.confirm("paula")
     with pytest.raises(NotAllowed):
@@ -134,7 +160,7 @@ async def test_nobody_confirms_what_they_approved(manually: Manually) -> None:
 async def test_a_word_that_the_api_has_not_signed_of_this_payout_counts_for_nothing(
     how: str, manually: Manually
 ) -> None:
-    await manually.step()
+    await manually.exported()
     if how == "another key":
         await manually.confirm(signer=Signer.generate())
     else:
@@ -151,12 +177,19 @@ async def test_a_word_that_the_api_has_not_signed_of_this_payout_counts_for_noth
 
 
 async def test_a_word_counts_for_the_instruction_that_it_was_given_for_and_for_no_other(manually: Manually) -> None:
-    await manually.step()
+    await manually.exported()
     await manually.confirm()
     assert isinstance(await manually.polled(), Paid)
-    await manually.rail.pay(manually.request, provider_key(manually.payout, 2))
+    async with manually.desk.database.transaction() as connection:
+        await instructions.write(connection, manually.request, provider_key(manually.payout, 2), "fiona", now())
     assert isinstance(await manually.rail.poll(manually.request, provider_key(manually.payout, 2), ""), Accepted)
     assert await manually.rail.look_up(manually.request, provider_key(manually.payout, 3)) is None
+
+
+async def test_no_worker_writes_an_instruction_that_nobody_exported(manually: Manually) -> None:
+    answer = await manually.rail.pay(manually.request, manually.key)
+    assert answer == Unknown("nobody exported its instruction", for_good=True)
+    assert await sql(manually.desk, "SELECT * FROM payment_instruction") == []
 
 
 @pytest.mark.parametrize(
@@ -169,14 +202,14 @@ async def test_a_word_counts_for_the_instruction_that_it_was_given_for_and_for_n
 async def test_a_word_of_somebody_barred_or_one_with_an_approver_is_not_believed(
     change: str, manually: Manually
 ) -> None:
-    await manually.step()
+    await manually.exported()
     await manually.confirm()
     await sql(manually.desk, change)
     assert isinstance(await manually.polled(), Accepted)
 
 
 async def test_the_word_of_somebody_barred_since_keeps_nobody_from_saying_otherwise(manually: Manually) -> None:
-    await manually.step()
+    await manually.exported()
     await manually.confirm()
     with pytest.raises(ActRefused, match="confirmed as paid by the bank by fiona"):
         await manually.decide(MoneyAct.REFUSE_PAYOUT, "fred")
@@ -187,19 +220,21 @@ async def test_the_word_of_somebody_barred_since_keeps_nobody_from_saying_otherw
 
 
 async def test_what_a_row_says_of_an_instruction_is_held_to_what_was_asked(manually: Manually) -> None:
-    await manually.step()
+    await manually.exported()
     await manually.confirm()
     await sql(manually.desk, "UPDATE payment_instruction SET amount_minor = 9900")
     assert (await manually.step()).state == _S.MANUAL_REVIEW
 
 
 async def test_what_the_bank_did_not_execute_is_instructed_anew_once_somebody_says_so(manually: Manually) -> None:
-    assert (await manually.step()).state == _S.ACCEPTED
+    assert (await manually.exported()).state == _S.ACCEPTED
     await manually.decide(MoneyAct.REFUSE_PAYOUT)
     assert (await manually.step()).state == _S.REFUSED
     assert isinstance(await manually.polled(), Declined)
     await manually.decide(MoneyAct.RETRY_PAYOUT, "finn")
-    assert (await manually.step()).state == _S.ACCEPTED
+    assert (await manually.step()).state == _S.APPROVED
+    assert (await manually.exported()).state == _S.ACCEPTED
+    assert [each["key"] for each in await manually.file() if each["payee"] == "dexter"] == [f"{manually.payout}-2"]
     await manually.confirm()
     assert (await manually.step()).state == _S.SETTLED
     (row,) = await sql(

@@ -321,6 +321,9 @@ async def test_whoever_let_a_cycle_out_does_not_confirm_what_it_had_paid_by_hand
         if resumed:
             await cycling.decided(cycle, STOP, "oscar")
             await cycling.decided(cycle, RESUME, "finn")
+        assert set((await cycling.send(cycle)).values()) == {"approved"}
+        exported = await desk.api.post("/v1/payouts/instructions", json={}, headers=desk.bearer("faye"))
+        assert len(exported.json()["exported"]) == 2
         assert set((await cycling.send(cycle)).values()) == {"accepted"}
         path = f"/v1/payouts/{(await cycling.payouts(cycle))['dexter'].id}"
         asked = {"act": "confirm_payout", "reason": "bank_statement", "note": "seen", "reference": "BANK-7"}

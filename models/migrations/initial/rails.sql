@@ -12,7 +12,7 @@ CREATE TABLE provider_event (
 CREATE INDEX ix_provider_event_object ON provider_event (source, kind, object_id);
 CREATE INDEX ix_provider_event_payout_id ON provider_event (payout_id);
 
--- An instruction to people to make a payment by hand.
+-- An instruction to people to make a payment by hand. It is written when a person first exports it.
 CREATE TABLE payment_instruction (
     key VARCHAR PRIMARY KEY,
     payout_id UUID NOT NULL,
@@ -22,6 +22,7 @@ CREATE TABLE payment_instruction (
     destination VARCHAR,
     program VARCHAR NOT NULL,
     written_at TIMESTAMPTZ NOT NULL,
+    exported_by VARCHAR NOT NULL,
     CONSTRAINT ck_payment_instruction_amount CHECK (amount_minor > 0)
 );
 CREATE INDEX ix_payment_instruction_payout_id ON payment_instruction (payout_id);

@@ -40,6 +40,8 @@ _K = DecisionKind
 #: The statuses of closed referrals that a decision can reopen. One that was paid is closed when its watch is over;
 #: reopened, it admits what came late, which opens clawback cases.
 REOPENABLE: Final = frozenset({_S.EXPIRED, _S.DENIED, _S.WITHDRAWN, _S.REWARDED, _S.CLAWED_BACK})
+#: A claim of these is decided on while none of its payments counts any more.
+_RETRIED: Final = frozenset({_S.PAYING, _S.REWARDED})
 #: The claim id in a decision to reopen a referral that never had a claim.
 NO_CLAIM: Final = UUID(int=0)
 #: These are decided on a claim as well as on a closing, or on a referral that has no claim yet.
@@ -56,10 +58,10 @@ class ClaimSubject:
     """A referral as the subject of a decision, with everything that the rules read.
 
     ``claim`` is its current claim, also if it is closed and a decision covers the closing. ``judged``: on its newest
-    facts. ``sent``: a first payment was committed, and from then on money can only be clawed back. ``history`` are the
-    decisions on it, oldest first. ``basis`` is None if no terms were in force when it began. ``paused`` says that its
-    program is paused now, None if it is not. ``exchange`` is the order for which a referral that was taken back could
-    be reopened.
+    facts. ``sent``: a payment of it counts as committed; while one does, money can only be clawed back. ``history`` are
+    the decisions on it, oldest first. ``basis`` is None if no terms were in force when it began. ``paused`` says that
+    its program is paused now, None if it is not. ``exchange`` is the order for which a referral that was taken back
+    could be reopened.
     """
 
     referral: str
@@ -222,7 +224,7 @@ class ClaimSubject:
                     self.referral, "not_closed", f"it is {self._status}; only a closed referral can be reopened"
                 )
             return
-        if self.status in PAID:
+        if self.status in PAID and (self.sent or self.status not in _RETRIED):
             raise DecisionRefused(
                 self.referral,
                 "payment_committed",
@@ -232,7 +234,7 @@ class ClaimSubject:
             return
         if self.closed:
             raise DecisionRefused(self.referral, "closed", f"it is {self._status}; you can only reopen it")
-        if self.status not in BEFORE_PAYMENT or self.claim_id is None:
+        if self.status not in BEFORE_PAYMENT | _RETRIED or self.claim_id is None:
             now = self._status if self.status else "not judged yet"
             raise DecisionRefused(self.referral, "no_claim", f"it is {now}; there is no claim to decide")
 

@@ -91,6 +91,7 @@ class ActSubject:
     ``currency`` is that of its amounts. ``history`` are the decisions on it, oldest first, and ``invalid`` the ids of
     those that can't take effect. ``marks`` are those of the users who are barred from an act, by name. ``obstacles``
     say for an act what must be done first. ``listed`` is what a subject without referral and program is listed under.
+    ``needs_two``: what one person records of it counts only once another records the same (`two_people`).
     """
 
     kind: SubjectKind
@@ -108,6 +109,7 @@ class ActSubject:
     history: tuple[Made, ...] = ()
     invalid: frozenset[UUID] = frozenset()
     marks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    needs_two: bool = False
     obstacles: Mapping[MoneyAct, str] = field(default_factory=dict)
     listed: str | None = None
 
@@ -127,8 +129,11 @@ class ActSubject:
     def recorded_before(self, asked: Asked, approver: Approver, details: Details | None) -> Decision | None:
         """Return the same decision by this person on the same digest.
 
-        If it was carried out and the subject is unchanged, the request is a new decision.
+        If it was carried out and the subject is unchanged, the request is a new decision. So it is of somebody whom
+        the subject bars from it: whoever must not confirm their own word does not by repeating it.
         """
+        if approver.user in self.barred.get(_of_money(asked.kind), {}):
+            return None
         wanted = (approver.user, asked.kind, asked.digest, asked.reason, details)
         for each in self.history:
             made = each.decision

@@ -20,6 +20,7 @@ class Waits(StrEnum):
     PAYOUT_RETURNED = "payout_returned"
     PAYOUT_WAITING_FUNDS = "payout_waiting_funds"
     PAYOUT_UNKNOWN = "payout_unknown"
+    PAYOUT_APPROVED = "payout_approved"
     PAYOUT_ACCEPTED = "payout_accepted"
     CYCLE = "cycle"
     REPORTED = "reported"

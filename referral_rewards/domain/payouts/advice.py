@@ -25,6 +25,13 @@ _GIVEN_UP: Final[Mapping[PayoutState, str]] = {
 }
 
 
+_TWO_SAY: Final = (
+    "Instruction {key} is no longer in the file for the bank. Ask the bank whether it carried it out. One person of "
+    "finance records that it was paid, with the bank's reference, or that it was not paid; another person records the "
+    "same. Then that counts."
+)
+
+
 def to_do(state: PayoutState, *, sent: bool, given_up: bool, rail: str, key: str) -> str | None:
     """Return the advice on a payout in this state; None if it continues without a person or is finished.
 
@@ -33,6 +40,10 @@ def to_do(state: PayoutState, *, sent: bool, given_up: bool, rail: str, key: str
     """
     if given_up and state in _GIVEN_UP:
         return _GIVEN_UP[state]
+    if state is _P.MANUAL_REVIEW and sent and rail in BY_HAND:
+        return _TWO_SAY.format(key=key)
+    if state is _P.APPROVED and rail in BY_HAND:
+        return "Export the instructions for the bank. Until then nothing is sent, and a refund simply stops it."
     if state is _P.MANUAL_REVIEW:
         if not sent:
             return "Nothing was sent. Find out why it was stopped, then retry the payout; or cancel it."
@@ -65,6 +76,8 @@ PROBE: Final = timedelta(minutes=10)
 CYCLE_STOPPED: Final = timedelta(minutes=10)
 #: How often to check an account that holds too little.
 FUNDS: Final = timedelta(hours=1)
+#: How often to verify again a payment by hand whose instruction nobody has exported.
+UNTIL_EXPORTED: Final = timedelta(days=1)
 #: How much later to look a second time for a payment that was not found after the window of its key.
 SECOND_LOOK: Final = timedelta(hours=1)
 #: An accepted payment is polled often while it is fresh, and then less often for the weeks that a payee may take.

@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 
 from referral_rewards.domain.facts.events import CLOCK_SKEW_MAX
 from referral_rewards.domain.payouts import after_restore
-from referral_rewards.domain.payouts.advice import CYCLE_STOPPED, PROBE, SOON
+from referral_rewards.domain.payouts.advice import CYCLE_STOPPED, PROBE, SOON, UNTIL_EXPORTED
 from referral_rewards.domain.payouts.after_restore import GOES, Adopts, Goes, Reviews, Stance
-from referral_rewards.domain.payouts.moving import Halt, Wait, looks_first, not_as_frozen, not_connected
+from referral_rewards.domain.payouts.moving import Halt, Wait, looks_first, not_as_frozen, not_connected, refused_us
 from referral_rewards.domain.payouts.moving import waits_for_its_rail as waits_for_rail
 from referral_rewards.domain.payouts.payout import Payout
+from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import AT_REST, PayoutState
 
 _P = PayoutState
@@ -95,8 +96,9 @@ class Dossier:
     ``payout`` is the locked row, held to its history, and ``known`` the row by which the locks were chosen. ``locked``
     are the referrals whose rows are held, ``named`` those that it pays, and ``strangers`` those of them that do not
     exist. ``planned_at`` comes from its history. ``flaw`` is why its key can't be trusted. ``connected``: this process
-    can call its rail. ``paused`` is why its program holds back what no rail has seen, if it is paused. ``stance`` is
-    what a restore of the register means for it.
+    can call its rail. ``exports``: a person asks for the instruction of a payment by hand, which sends it. ``paused``
+    is why its program holds back what no rail has seen, if it is paused. ``stance`` is what a
+    restore of the register means for it.
     """
 
     payout: Payout
@@ -110,6 +112,7 @@ class Dossier:
     flaw: str | None = None
     halt: Halt | None = None
     connected: bool = True
+    exports: bool = False
     paused: str | None = None
     evidence: Evidence | None = None
     stance: Stance = GOES
@@ -220,11 +223,23 @@ def _by_itself(its: Dossier) -> Change | None:
         return Stops(why)
     if (wait := waits_for_rail(its.its_halt, its.now)) is not None:
         return Waits(*wait)
+    if its.exports and (why := _not_to_export(its)) is not None:
+        return Waits(why)
     if payout.state is _P.ACCEPTED and payout.provider_reference is not None and its.connected:
         return Polls(probes=its.its_halt is not None)
     if isinstance(its.stance, after_restore.Waits):
         return Waits(its.stance.why, PROBE)
     return None
+
+
+def _not_to_export(its: Dossier) -> str | None:
+    """Return why the instruction is not handed out for the first time now; None if it may be."""
+    if its.payout.state is not _P.APPROVED or its.payout.key_used_at is not None:
+        return "its instruction was exported before"
+    if not isinstance(its.stance, Goes):
+        return "the register was restored, and it may have been paid before"
+    # What a person takes away is no probe: nobody would hear its answer.
+    return None if its.halt is None else refused_us(its.halt.rail, its.halt.why)
 
 
 def _by_its_cycle(payout: Payout, cycle: CycleStanding) -> Change | None:
@@ -268,7 +283,7 @@ def _by_evidence(its: Dossier, evidence: Evidence) -> Change:
         return Waits(*wait)
     first_of = [each.referral for each in evidence.shares if not each.paying]
     return Sends(
-        first_of=tuple(first_of) if its.payout.first_sent_at is None else (),
+        first_of=tuple(first_of) if its.payout.key_used_at is None else (),
         may_resend=not changed,
         looks_first=looks_first(its.payout, its.planned_at, its.now) or its.stance == Goes(looks_first=True),
         probes=its.its_halt is not None,
@@ -281,12 +296,14 @@ def _not_as_approved(payout: Payout, shares: Sequence[Share], changed: Sequence[
     """Return what follows from claims that ``changed`` after their approval; None if it is looked up all the same.
 
     A payout that the rail may have seen is looked up, and not sent again. In a cycle's payout that was never sent, only
-    the changed rewards leave. If another payment of the referral was sent, a person decides; else the claim is
-    assembled again, whether or not a fact changed it.
+    the changed rewards leave. If another payment of the referral counts, a person decides; else the claim is assembled
+    again, whether or not a fact changed it: also before a payment under a new key, after the refusal of the last.
     """
     why = changed[0][1]
-    if payout.first_sent_at is not None:
-        return Stops(why) if payout.key_used_at is None else None
+    if payout.first_sent_at is not None and payout.key_used_at is not None:
+        return None
+    if payout.first_sent_at is not None and (payout.generation == 1 or payout.cycle_id is not None):
+        return Stops(why)
     if payout.cycle_id is not None:
         return Drops(tuple(changed), why)
     named = {referral for referral, _ in changed}
@@ -307,10 +324,13 @@ def _waits(its: Dossier, shares: Sequence[Share]) -> Wait | None:
     for each in shares:
         if not each.judged:
             return Wait("facts arrived that were not judged yet", SOON)
-        if not each.payable and its.payout.first_sent_at is None:
+        if not each.payable:
             return Wait(f"referral {each.referral} is {each.standing}", SOON)
     ahead = [each.verdict.ahead_by for each in shares if isinstance(each.verdict, Approved) and each.verdict.ahead_by]
     if ahead:
         # A fact that takes effect later may stop the payment. Look again soon, in case only our clock is behind.
         return Wait("something was told that is about to happen", min(max(ahead), CLOCK_SKEW_MAX) + SOON)
+    by_hand = its.payout.rail in BY_HAND and its.payout.amount_minor > 0 and isinstance(its.stance, Goes)
+    if by_hand and not its.exports:
+        return Wait("its instruction waits to be exported", UNTIL_EXPORTED)
     return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from referral_rewards.domain.payouts.states import LegState, PayoutState
+from referral_rewards.domain.payouts.states import WAS_PAID, LegState, PayoutState, counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,21 @@ class PaidLeg(Leg):
 
 @dataclass(frozen=True, slots=True)
 class ReservedLeg(Leg):
-    """A leg that is not cancelled, and its live payout if it has one."""
+    """A leg that is not cancelled, and its live payout if it has one: in which state and generation, when it was first
+    sent, and since when its rail may have seen its current key."""
 
     payout_id: UUID | None
     cycle_id: UUID | None
-    payout_state: str | None
+    payout_state: PayoutState | None
     first_sent_at: datetime | None
+    generation: int | None = None
+    key_used_at: datetime | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it was paid, or its payment counts as committed (`states.counts`)."""
+        if self.state in WAS_PAID:
+            return True
+        if self.payout_state is None or self.generation is None:
+            return False
+        return counts(self.payout_state, self.generation, self.first_sent_at, self.key_used_at)

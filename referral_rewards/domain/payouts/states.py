@@ -64,7 +64,8 @@ TRANSITIONS: Final[Mapping[PayoutState, frozenset[PayoutState]]] = {
     _S.REFUSED: frozenset({_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED}),
     _S.MANUAL_REVIEW: frozenset({_S.APPROVED, _S.SETTLED, _S.REFUSED, _S.CANCELLED}),
     # Approved again, because its cancelled plan was never sent; or its provider paid it after all.
-    _S.CANCELLED: frozenset({_S.PLANNED, _S.APPROVED, _S.MANUAL_REVIEW}),
+    # Refused again: its approval fell after its refusal, and what it pays was approved anew.
+    _S.CANCELLED: frozenset({_S.PLANNED, _S.APPROVED, _S.REFUSED, _S.MANUAL_REVIEW}),
     _S.SETTLED: frozenset({_S.RETURNED}),
     # The provider bounced the payment: that is a refusal, too.
     _S.RETURNED: frozenset({_S.APPROVED, _S.MANUAL_REVIEW, _S.CANCELLED}),
@@ -88,6 +89,14 @@ WAITING_FOR_ITS_RAIL: Final = frozenset({_S.APPROVED, _S.SENDING, _S.UNKNOWN, _S
 OVER: Final = frozenset({_S.SETTLED, _S.CANCELLED})
 #: A person must review it; one of unknown outcome only after some time.
 FOR_A_PERSON: Final = frozenset({_S.MANUAL_REVIEW, _S.REFUSED, _S.RETURNED, _S.WAITING_FUNDS, _S.UNKNOWN})
+
+
+#: No payment counts as made or under way: its provider refused or returned it definitively, or it was given up.
+UNCOUNTED: Final = REFUSALS | {_S.CANCELLED}
+#: A payment by hand waits for people: for its instruction to be exported, or for their word on it.
+FOR_HANDS: Final = frozenset({_S.APPROVED, _S.ACCEPTED})
+#: The instruction of a payment by hand was exported, and nobody has said whether it was carried out.
+NOT_SAID: Final = frozenset({_S.ACCEPTED, _S.MANUAL_REVIEW})
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +239,16 @@ def payout_id(referral: str, role: str, round_: int = 1) -> UUID:
 def provider_key(payout: UUID, generation: int) -> str:
     """Return the idempotency key sent to a rail; only a recorded definitive refusal creates a new generation."""
     return f"{payout}-{generation}"
+
+
+def counts(state: PayoutState, generation: int, first_sent_at: datetime | None, key_used_at: datetime | None) -> bool:
+    """Whether a payment counts as committed: from its first attempt until its provider refused or returned it.
+
+    A later generation counts from its own first attempt, because every earlier one was refused.
+    """
+    if first_sent_at is None or state in UNCOUNTED:
+        return False
+    return generation == 1 or key_used_at is not None or state not in (_S.APPROVED, _S.MANUAL_REVIEW)
 
 
 def matches(request: PaymentRequest, found: Paid) -> bool:

@@ -78,9 +78,10 @@ TRANSITIONS: Final[Mapping[ReferralStatus, frozenset[ReferralStatus]]] = {
     _S.APPROVED: ENTRIES | {_S.ON_HOLD, _S.PAYING},
     # `denied`: every leg was refused and cancelled by decision, so nothing was paid.
     # `clawed_back`: the part that was paid was taken back before the other payments ended.
-    _S.PAYING: frozenset({_S.REWARDED, _S.DENIED, _S.CLAWED_BACK}),
+    # The rest of both: every payment was refused or returned, so that the claim is judged as before the first.
+    _S.PAYING: ENTRIES | {_S.ON_HOLD, _S.REWARDED, _S.CLAWED_BACK},
     # `in_review`: reopened past its watch for another conversion, after a reward of it was taken back.
-    _S.REWARDED: frozenset({_S.CLAWED_BACK, _S.IN_REVIEW}),
+    _S.REWARDED: ENTRIES | {_S.ON_HOLD, _S.CLAWED_BACK},
     # A reopened referral is judged like a new one.
     **{status: ENTRIES - {status} for status in CLOSED},
 }

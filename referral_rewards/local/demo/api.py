@@ -93,6 +93,10 @@ class Api:
         """
         await self._ask(user, "POST", f"{path}/decisions", json=dict(decision))
 
+    async def export_instructions(self, user: str) -> None:
+        """Export the instructions that wait for the bank, up to a hundred of them."""
+        await self._ask(user, "POST", "/v1/payouts/instructions", json={})
+
     async def open_cycle(self, user: str, program: str) -> str:
         """Open the program's next payout cycle before its day, and return its id."""
         return str((await self._ask(user, "POST", "/v1/cycles", json={"program": program}))["cycle"])

@@ -18,7 +18,8 @@ _PATIENCE_SECONDS: Final = 120.0
 
 
 async def confirm_instructions(api: Api, progress: Progress) -> None:
-    """Confirm, as a second person, each instruction that was carried out by hand."""
+    """Export the instructions, and confirm each, as a second person, once it was carried out by hand."""
+    await api.export_instructions(FIRST)
     for payout in await api.payouts(state="accepted", rail=MANUAL.name):
         decision = {"act": "confirm_payout", "reason": "receipt", "note": "The cheque was cashed."}
         reference = f"cheque-{payout['payout'][:8]}"

@@ -18,6 +18,7 @@ from referral_rewards.domain.claims.dossier import TaxPosition
 from referral_rewards.domain.claims.reserving import Ground, Reservation, pays_at_once
 from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.payouts.states import FREED, OWED, UNSENT, WAS_PAID, LegState, PayoutState
+from referral_rewards.domain.referrals.lifecycle import PAID, ReferralStatus
 from referral_rewards.register import outbox, typed_rows
 from referral_rewards.register.books import ledger
 from referral_rewards.register.cycles import legs as cycle_legs
@@ -44,6 +45,11 @@ async def legs_of(connection: AsyncConnection, referral: str) -> Sequence[Reserv
 def standing_legs(documents: Sequence[Mapping[str, Any]]) -> tuple[ReservedLeg, ...]:
     """Return legs from what a statement aggregated as JSON over `LEGS`."""
     return _RESERVED_LEGS.validate_python(documents)
+
+
+def is_committed(status: ReferralStatus | None, legs: Sequence[ReservedLeg]) -> bool:
+    """Return whether a payment of these legs counts as committed. What was paid counts where no leg is left."""
+    return any(leg.counts for leg in legs) or (status in PAID and not legs)
 
 
 async def payouts_of(connection: AsyncConnection, referral: str) -> Sequence[Any]:
@@ -143,12 +149,12 @@ async def set_aside_former(connection: AsyncConnection, referral: str) -> None:
 
 
 async def cancel(connection: AsyncConnection, case: Case, why: str) -> None:
-    """Cancel every reserved leg that was not sent, because the approval no longer holds."""
+    """Cancel every reserved leg of which no payment counts, because the approval no longer holds."""
     legs = await legs_of(connection, case.row.id)
-    freed = {leg.beneficiary for leg in legs if leg.payout_id is not None and leg.first_sent_at is None}
+    freed = {leg.beneficiary for leg in legs if leg.payout_id is not None and not leg.counts}
     await deductions.hold_payees(connection, freed)
     for leg in legs:
-        if leg.first_sent_at is not None:
+        if leg.counts:
             continue
         await connection.execute(update(_legs).where(_legs.c.id == leg.id).values(state=LegState.CANCELLED))
         entry = books.released(str(leg.id), leg.program, leg.beneficiary, leg.amount_minor, leg.currency)
@@ -201,7 +207,7 @@ async def release_held(connection: AsyncConnection, case: Case, legs: Sequence[R
 #: The legs of one referral's present claim that are not cancelled, each with what a `ReservedLeg` holds.
 LEGS: Final = spelled(
     """
-SELECT l.*, p.id AS payout_id, p.cycle_id, p.state AS payout_state, p.first_sent_at
+SELECT l.*, p.id AS payout_id, p.cycle_id, p.state AS payout_state, p.first_sent_at, p.generation, p.key_used_at
 FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
 WHERE l.referral_id = :referral AND l.state <> :cancelled AND NOT l.former ORDER BY l.role
 """,

@@ -5,9 +5,9 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.statuses import statement
 from referral_rewards.domain.claims import attribution
 from referral_rewards.domain.claims.approval import DecisionKind, Requirement
 from referral_rewards.domain.claims.claim import RewardClaim
@@ -15,12 +15,11 @@ from referral_rewards.domain.decisions.basis import Basis
 from referral_rewards.domain.decisions.claim_subject import ClaimSubject
 from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.errors import NotFound
-from referral_rewards.domain.payouts.states import LegState
 from referral_rewards.domain.programs.life import paused_words
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register import outbox
-from referral_rewards.register.claims import dossier, named
+from referral_rewards.register.claims import dossier, named, reservations
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
@@ -93,9 +92,11 @@ async def _matter(
 
 
 async def _claim(connection: AsyncConnection, row: Referral) -> tuple[RewardClaim | None, bool]:
-    """Return the referral's current claim, and whether a first payment was committed."""
+    """Return the referral's current claim, and whether a payment counts as committed."""
     found = (await connection.execute(_CLAIM, {"referral": row.id, "claim": row.claim_id})).one()
-    return (RewardClaim.model_validate(found.body) if row.claim_id is not None else None), bool(found.sent)
+    legs = reservations.standing_legs(found.legs)
+    sent = reservations.is_committed(row.status, legs)
+    return (RewardClaim.model_validate(found.body) if row.claim_id is not None else None), sent
 
 
 async def _basis(connection: AsyncConnection, case: Case, claim: RewardClaim | None, asked: Asked | None) -> Basis:
@@ -134,12 +135,7 @@ async def _follow(case: Case | None, connection: AsyncConnection, decision: Deci
         await notices.ask_for_evidence(connection, case, str(decision.id))
 
 
-_CLAIM: Final = statement(
-    """
-SELECT (SELECT body FROM reward_claim WHERE id = :claim) AS body, EXISTS (
-    SELECT 1 FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live JOIN payout p ON p.id = pl.payout_id
-    WHERE l.referral_id = :referral AND l.state <> :cancelled AND NOT l.former AND p.first_sent_at IS NOT NULL
-) AS sent
-""",
-    cancelled=LegState.CANCELLED,
-)
+_CLAIM: Final = text(f"""
+SELECT (SELECT body FROM reward_claim WHERE id = :claim) AS body,
+       (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs
+""")  # noqa: S608 (a query of ours)

@@ -15,12 +15,13 @@ from models import PayoutRow
 from referral_rewards.domain.cycles.cycle import Cycle
 from referral_rewards.domain.cycles.grouping import cycle_request
 from referral_rewards.domain.payouts.payout import Leg, Payout, ReservedLeg
-from referral_rewards.domain.payouts.states import LegState, PaymentRequest, PayoutState, body_hash
+from referral_rewards.domain.payouts.states import LegState, PaymentRequest, PayoutState, body_hash, counts
 from referral_rewards.register import typed_rows
 from referral_rewards.register.cycles import exemptions
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees.planning import plan_own
+from referral_rewards.register.queue import upkeep
 
 _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
 
@@ -38,7 +39,15 @@ async def leave(connection: AsyncConnection, payout: UUID, leg: UUID, why: str, 
     await deductions.hold_payees(connection, [read.payee])
     cycle = None if read.cycle_id is None else await cycles.share(connection, read.cycle_id)
     its = await _payout(connection, _HOLD, payout)
-    if cycle is None or its.first_sent_at is not None or its.state not in _UNSENT:
+    if cycle is None or counts(its.state, its.generation, its.first_sent_at, its.key_used_at):
+        return False
+    if its.first_sent_at is not None:
+        # Its rail refused it. Its other legs are due again too: as it was frozen it can't be retried without this one.
+        for other in await typed_rows.read(connection, Leg, _LEGS, {"id": payout}):
+            upkeep.watch(connection, other.referral_id)
+        await cancel(connection, its, why, at)
+        return True
+    if its.state not in _UNSENT:
         return False
     # Before the list is frozen the leg disappears from it; afterwards it stays listed, as one that left.
     gathering = cycle.frozen_at is None

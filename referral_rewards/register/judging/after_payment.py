@@ -13,7 +13,7 @@ from referral_rewards.domain.payouts.states import WAS_PAID, LegState
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.disputes import took_an_amount
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
-from referral_rewards.register.claims import reservations
+from referral_rewards.register.claims import exported, reservations
 from referral_rewards.register.clawbacks import carrying_out
 from referral_rewards.register.clawbacks import cases as clawback_cases
 from referral_rewards.register.judging import verdicts
@@ -51,6 +51,8 @@ async def after_payment(connection: AsyncConnection, case: Case, file: CaseFile)
         about_it = fact.order is None or fact.order == row.order_id
         if (fact.type in _STOPPING or took_an_amount(fact)) and about_it:
             await reservations.stop_unsent(connection, case, f"{label('fact', fact.type)} after the first payment")
+            why = f"{label('fact', fact.type)} after its instruction was exported"
+            await exported.take_back(connection, row.id, why, case.now)
     assert file.claim is not None
     news.sort(key=lambda fact: fact.precedence)
     frozen = await clawback_cases.keep(connection, case, file.claim.approved_rewards, news)
@@ -88,6 +90,12 @@ async def after_payment(connection: AsyncConnection, case: Case, file: CaseFile)
         closed_at=case.now if over else None,
         closed_version=row.facts_version if over else None,
     )
+
+
+async def nothing_is_paid(connection: AsyncConnection, case: Case, file: CaseFile) -> None:
+    """Dismiss the clawback cases of a referral of which no payment counts any more: there is nothing to take back."""
+    assert file.claim is not None
+    await clawback_cases.keep(connection, case, file.claim.approved_rewards, ())
 
 
 async def taken_back_since(connection: AsyncConnection, file: CaseFile, now: datetime) -> Referral:

@@ -31,7 +31,7 @@ from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.judging import loading, verdicts
-from referral_rewards.register.judging.after_payment import after_payment, taken_back_since
+from referral_rewards.register.judging.after_payment import after_payment, nothing_is_paid, taken_back_since
 from referral_rewards.register.judging.loading import CaseFile, lock_order_of
 from referral_rewards.register.judging.unchanged import unchanged
 from referral_rewards.register.notices import planning as notices
@@ -76,7 +76,9 @@ class Judgement:
         case = file.case(now)
         if case is None:
             return await self._not_begun(connection, file, now)
-        match _step(case):
+        if case.row.status in PAID and not file.is_frozen:
+            await nothing_is_paid(connection, case, file)
+        match _step(case, file):
             case Step.AFTER_PAYMENT:
                 return await after_payment(connection, case, file)
             case Step.BY_THE_PERIODS:
@@ -125,7 +127,7 @@ class Judgement:
         the claim that it changes is void. A claim that was denied or is on hold stays as it is."""
         found = signed_acts.pending(file.row, file.decisions)
         case = file.case(now) if found is not None else None
-        if found is None or case is None or case.row.status in PAID or file.kept_back:
+        if found is None or case is None or file.is_frozen or file.kept_back:
             return file
         await self._void(connection, case, file, "its attribution was decided anew", besides=found.decisions)
         return await loading.load(connection, await signed_acts.carry_out(connection, case, found), self._keys)
@@ -193,7 +195,7 @@ class Judgement:
         await self._note_what_is_void(connection, case, file)
         made = file.counting(case.row.claim_id)
         ruled = ruling(claim.requirement, [decision.signoff for decision in made], claim.digest, frozen=claim.frozen)
-        if ruled is not Ruling.PENDING:
+        if ruled is not Ruling.PENDING and (ruled is not Ruling.APPROVED or case.row.status not in PAID):
             case = await verdicts.put_before_approvers(connection, case)
         if ruled is Ruling.DENIED:
             return await verdicts.close(connection, case, _S.DENIED, Reason.DENIED_BY_DECISION, claim)
@@ -234,7 +236,9 @@ class Judgement:
         """Reserve the approved legs if the claim is unchanged; else void the approval and put the new claim forward."""
         if file.legs:
             again_at = await reservations.release_held(connection, case, file.legs)
-            return await verdicts.write(connection, case, _S.APPROVED, claim, again_at=again_at)
+            # Every payment was refused: it is still being paid, once a person retries one.
+            standing = case.row.status if case.row.status in PAID else _S.APPROVED
+            return await verdicts.write(connection, case, standing, claim, again_at=again_at)
         if file.is_given_up:
             return await verdicts.close(connection, case, _S.DENIED, Reason.DENIED_BY_DECISION, claim)
         answers = to_the_point(case, answers, Moment.APPROVAL)
@@ -342,11 +346,11 @@ class Judgement:
         return True
 
 
-def _step(case: Case) -> Step:
+def _step(case: Case, file: CaseFile) -> Step:
     row = case.row
     return next_step(
         case.course,
-        row.status,
+        row.status if file.is_frozen or row.status not in PAID else _S.APPROVED,
         claim_current=row.claim_id is not None and row.claim_version == row.facts_version,
         took_effect=any(case.took_effect(fact) for fact in case.facts),
     )

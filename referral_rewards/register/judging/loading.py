@@ -20,6 +20,7 @@ from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.decisions.decision import counting
 from referral_rewards.domain.payouts.payout import ReservedLeg
+from referral_rewards.domain.referrals.lifecycle import PAID
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.decisions import chain as decisions
@@ -80,6 +81,14 @@ class CaseFile:
         """Return whether the decisions ``made`` on the claim adjust it, or who adjusted it before was barred since."""
         barred = any(each.by in self.barred for each in claim.adjustments)
         return barred or any(decision.kind is DecisionKind.ADJUST for decision in made)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether a payment of the claim counts as committed, or none is left: then what was paid for stays.
+
+        Once every payment was refused or returned definitively, the claim is judged as before the first.
+        """
+        return self.row.status in PAID and reservations.is_committed(self.row.status, self.legs)
 
     @property
     def kept_back(self) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import case, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,6 +22,9 @@ from referral_rewards.register.locks import dump
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payees import deductions
 
+#: Why a payout is refused that was approved anew after its refusal.
+REFUSED_BEFORE: Final = "its last payment was refused; what it pays was approved anew since"
+
 _payouts = PayoutRow.__table__  # type: ignore[attr-defined]
 
 
@@ -30,7 +33,8 @@ async def plan_own(
 ) -> UUID:
     """Plan a payout for one leg and return its id.
 
-    If the payout was cancelled before it was sent, it is planned again under the same id and key. The caller holds the
+    If the payout was cancelled before it was sent, it is planned again under the same id and key; if it was refused
+    before, it is refused again, and a person retries it. The caller holds the
     payee (`deductions.hold_payees`) and the referral; the leg belongs to its current ``round_``.
     """
     name = payout_id(leg.referral_id, leg.role, round_)
@@ -58,6 +62,7 @@ async def plan_own(
         "why": why,
         "updated_at": at,
     }
+    was_sent = _payouts.c.first_sent_at.is_not(None)
     statement = upsert(_payouts).values(
         id=name,
         referral_id=leg.referral_id,
@@ -69,8 +74,8 @@ async def plan_own(
     await connection.execute(
         statement.on_conflict_do_update(
             index_elements=["id"],
-            set_=planned,
-            where=(_payouts.c.first_sent_at.is_(None)) & (_payouts.c.state == PayoutState.CANCELLED),
+            set_={**planned, "state": case((was_sent, PayoutState.REFUSED), else_=state)},
+            where=_payouts.c.state == PayoutState.CANCELLED,
         )
     )
     await connection.execute(_LINK, {"payout": name, "leg": leg.id})
@@ -115,7 +120,8 @@ def values_of(planned: Sequence[NewPayout]) -> dict[str, object]:
 
 #: Parts of a WITH that plan the payouts of `values_of` for legs reserved ``:at`` a time, and wake their workflows.
 #:
-#: A payout that was cancelled before it was sent is planned again under the same id and key.
+#: A payout that was cancelled before it was sent is planned again under the same id and key. One that was refused, and
+#: cancelled because its approval fell, is refused as before, with the request of the new approval: a person retries it.
 PLANNING: Final = spelled(
     f"""
 planned AS (
@@ -133,9 +139,10 @@ planned AS (
     FROM planned
     ON CONFLICT (id) DO UPDATE
     SET payee = excluded.payee, rail = excluded.rail, amount_minor = excluded.amount_minor,
-        currency = excluded.currency, body = excluded.body, body_hash = excluded.body_hash, state = excluded.state,
-        why = NULL, updated_at = excluded.updated_at
-    WHERE payout.first_sent_at IS NULL AND payout.state = :cancelled
+        currency = excluded.currency, body = excluded.body, body_hash = excluded.body_hash,
+        state = CASE WHEN payout.first_sent_at IS NULL THEN excluded.state ELSE :refused END,
+        why = CASE WHEN payout.first_sent_at IS NOT NULL THEN :refused_before END, updated_at = excluded.updated_at
+    WHERE payout.state = :cancelled
 ), links AS (
     INSERT INTO payout_leg (payout_id, leg_id, live) SELECT id, leg, true FROM planned
 ), freed AS (
@@ -148,6 +155,8 @@ planned AS (
 ), woken AS ({outbox.wakeups(WakeupKind.PAYOUT_DUE, "CAST(id AS text)", "id", "FROM planned")})""",  # noqa: S608 (words of ours alone)
     approved=PayoutState.APPROVED,
     cancelled=PayoutState.CANCELLED,
+    refused=PayoutState.REFUSED,
+    refused_before=REFUSED_BEFORE,
 )
 
 # A leg that left this payout for a cycle's payout comes back to it.

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.decisions import two_people
 from referral_rewards.domain.decisions.money_acts import ROLES, ActSubject, MoneyAct
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.answering import Moves, paid
@@ -47,6 +48,10 @@ async def carry_out(
             await effects.record(connection, [decision.id], "void", now, why_void)
             continue
         await payout_history.append(connection, payout, row.generation, now, decision.kind, _said(decision))
+        if subject.needs_two and not _is_confirmed(subject):
+            await payout_rows.remark(connection, row, f"{_said(decision)}; another person must say the same", now, None)
+            await effects.record(connection, [decision.id], "noted", now, "another person must say the same")
+            continue
         await _apply(connection, row, decision, now)
         await effects.record(connection, [decision.id], "applied", now, "carried out")
         moved = True
@@ -70,6 +75,11 @@ async def _void(connection: AsyncConnection, decision: Decision, subject: ActSub
     if await users.barred(connection, [decision.user]):
         return f"{decision.user} has been barred since"
     return None
+
+
+def _is_confirmed(subject: ActSubject) -> bool:
+    spoken = two_people.words(subject.history, subject.digest)
+    return two_people.agreed(spoken, subject.barred[_A.CONFIRM_PAYOUT]) is not None
 
 
 def _said(decision: Decision) -> str:

@@ -24,7 +24,7 @@ from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.attempt import Evidence, Share
 from referral_rewards.domain.payouts.payout import PaidLeg, Payout
 from referral_rewards.domain.referrals.inquiries import Answers
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import PAID, ReferralStatus
 from referral_rewards.register import programs, typed_rows
 from referral_rewards.register.books import ledger
 from referral_rewards.register.claims import dossier, signed_acts
@@ -142,8 +142,8 @@ def _share(payout: Payout, row: Referral, gathered: Gathered, now: datetime) -> 
         referral=row.id,
         verdict=payment_authority.verdict(payout, its, now),
         judged=row.judged_version == row.facts_version == row.claim_version,
-        payable=row.status in _PAYABLE,
-        paying=row.status is _S.PAYING,
+        payable=row.status in _PAYABLE or (payout.first_sent_at is not None and row.status in PAID),
+        paying=row.status in PAID,
         standing=label("status", row.status),
     )
 

@@ -21,8 +21,8 @@ from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 
 
-async def write(connection: AsyncConnection, request: PaymentRequest, key: str, at: datetime) -> None:
-    """Store an instruction, once for each key; it never changes."""
+async def write(connection: AsyncConnection, request: PaymentRequest, key: str, by: str, at: datetime) -> None:
+    """Store an instruction that somebody exports, once for each key; it never changes."""
     row = {
         "key": key,
         "payout": request.payout_id,
@@ -31,6 +31,7 @@ async def write(connection: AsyncConnection, request: PaymentRequest, key: str, 
         "currency": request.currency,
         "destination": request.destination,
         "program": request.program,
+        "by": by,
         "at": at,
     }
     await connection.execute(_WRITE, row)
@@ -98,8 +99,9 @@ async def _may(connection: AsyncConnection, decision: Decision, row: Any, keys: 
 
 
 _WRITE: Final = text("""
-INSERT INTO payment_instruction (key, payout_id, payee, amount_minor, currency, destination, program, written_at)
-VALUES (:key, :payout, :payee, :amount_minor, :currency, :destination, :program, :at)
+INSERT INTO payment_instruction (key, payout_id, payee, amount_minor, currency, destination, program, written_at,
+                                 exported_by)
+VALUES (:key, :payout, :payee, :amount_minor, :currency, :destination, :program, :at, :by)
 ON CONFLICT (key) DO NOTHING
 """)
 

@@ -83,16 +83,19 @@ async def commit_attempt(
     keys: KeyRing,
     rails: frozenset[str],
     answers: Mapping[str, Answers],
+    *,
+    exports: bool = False,
 ) -> ToSend[PaymentRequest] | NotNow:
     """Verify everything that must hold before money moves, and then record the attempt.
 
     This is one transaction that holds the rows of the referrals: a fact that commits before it stops the payment, and
     a fact that commits after it opens a clawback case. ``answers`` are the sources' answers to `Outset.questions`. The
-    outset's row is used only to find the locks to take.
+    outset's row is used only to find the locks to take. ``exports``: a person asks for its instruction (`exporting`).
     """
     loaded = await load(connection, outset.row, now, keys, rails)
     if loaded is None:
         return NotNow(_P.CANCELLED, "there is no such payout")
+    loaded = replace(loaded, dossier=replace(loaded.dossier, exports=exports))
     change = attempt.decide(loaded.dossier)
     if isinstance(change, Examine):
         loaded = await examined(connection, loaded, answers, keys)
@@ -102,7 +105,7 @@ async def commit_attempt(
         change = attempt.decide(loaded.dossier)
     assert not isinstance(change, Examine)
     step = await _save(connection, loaded, change)
-    if isinstance(step, NotNow):
+    if isinstance(step, NotNow) and not exports:
         await payout_rows.due(connection, outset.row.id, now, step.again_after)
     return step
 

@@ -8,11 +8,13 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.decisions import two_people
 from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.decisions.key_releases import payout_digest
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, payout_takes
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.payout import Payout
+from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register import marks, outbox, typed_rows
 from referral_rewards.register.cycles.subject import releasers
@@ -64,6 +66,10 @@ async def decidable(connection: AsyncConnection, payout: UUID, keys: KeyRing) ->
     """
     subject = await shown(connection, payout, keys)
     invalid = [each.id for each in _open_confirmations(subject) if not await believed(connection, each, keys)]
+    spoken = two_people.words(subject.history, subject.digest) if subject.needs_two else ()
+    if two_people.agreed(spoken, subject.barred[_A.CONFIRM_PAYOUT]) is None:
+        # One word alone has no effect: others may say the same, or something else.
+        invalid += [each.decision.id for each in spoken]
     return replace(subject, invalid=frozenset(invalid))
 
 
@@ -76,18 +82,27 @@ async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActS
     let_out_by = dict.fromkeys(releasers(on_cycle), "released the cycle that it is of")
     let_out_by |= dict.fromkeys(row.approvers, "approved what it pays")
     # If a person recorded that a payment failed, another person must release the retry.
+    needs_two = row.rail in BY_HAND and sent and state is PayoutState.MANUAL_REVIEW
+    digest = payout_digest(typed_rows.of(Payout, row), row.generation, state)
     refused_by = [each.decision.user for each in own if each.decision.kind is _A.REFUSE_PAYOUT]
+    barred: dict[MoneyAct, dict[str, str]] = {
+        _A.CONFIRM_PAYOUT: let_out_by,
+        _A.RETRY_PAYOUT: dict.fromkeys(refused_by, "recorded that it was not paid"),
+    }
+    if needs_two:
+        barred |= two_people.barred(two_people.words(own, digest), let_out_by)
     return ActSubject(
         SubjectKind.PAYOUT,
         row.id,
         row.referral_id,
         row.program,
         row.currency,
-        payout_digest(typed_rows.of(Payout, row), row.generation, state),
+        digest,
         payout_takes(state, sent=sent, given_up=row.given_up, rail=row.rail),
         await marks.of_payee(connection, row.payee),
-        {_A.CONFIRM_PAYOUT: let_out_by, _A.RETRY_PAYOUT: dict.fromkeys(refused_by, "recorded that it was not paid")},
+        barred,
         history=own,
+        needs_two=needs_two,
         marks={each.decision.user: each.marks for each in history}
         | {name: frozenset(theirs) for name, theirs in row.marks_of_approvers.items()},
     )

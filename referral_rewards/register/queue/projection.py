@@ -20,7 +20,7 @@ from referral_rewards.domain.cycles.states import WAITS as CYCLE_WAITS
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.waiting import Patience, patience
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
-from referral_rewards.domain.payouts.states import FOR_A_PERSON, PayoutState
+from referral_rewards.domain.payouts.states import FOR_A_PERSON, FOR_HANDS, NOT_SAID, PayoutState
 from referral_rewards.domain.referrals.lifecycle import WITH_APPROVERS, WITHOUT_CONVERSION, ReferralStatus
 from referral_rewards.register import programs, typed_rows
 from referral_rewards.register.locks import array
@@ -108,6 +108,10 @@ WITH waiting AS MATERIALIZED (
     FROM clawback_case c WHERE c.referral_id = :referral
       AND (c.state = :open OR EXISTS (
           SELECT 1 FROM clawback b WHERE b.case_id = c.id AND b.state = :in_review OFFSET 0))
+      -- Nothing is to be taken back before people have said whether a payment by hand was carried out.
+      AND NOT EXISTS (
+          SELECT 1 FROM payout_leg pl JOIN payout p ON p.id = pl.payout_id
+          WHERE pl.leg_id = c.leg_id AND pl.live AND p.rail IN :by_hand AND p.state IN :not_said OFFSET 0)
     UNION ALL
     SELECT CAST(:referral AS text) COLLATE "C", 'payout_' || p.state, CAST(p.id AS text), NULL, NULL,
            p.updated_at + CASE p.state WHEN :unknown THEN interval '1 hour' ELSE interval '0' END
@@ -118,7 +122,7 @@ WITH waiting AS MATERIALIZED (
         WHERE l.referral_id = :referral
     ) AS its JOIN payout p USING (id)
     WHERE (p.state IN :for_a_person
-           OR (p.state = :accepted AND p.rail IN :by_hand))
+           OR (p.state IN :for_hands AND p.rail IN :by_hand AND p.amount_minor > 0))
       AND :referral = coalesce(p.referral_id, (
           SELECT min(l.referral_id) FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
           WHERE pl.payout_id = p.id AND (pl.live OR NOT EXISTS (
@@ -176,9 +180,10 @@ RETURNING q.referral_id, q.program, q.since, (SELECT version FROM referral WHERE
         open=CaseState.OPEN,
         in_review=ClawbackState.MANUAL_REVIEW,
         unknown=PayoutState.UNKNOWN,
-        accepted=PayoutState.ACCEPTED,
+        for_hands=FOR_HANDS,
         for_a_person=FOR_A_PERSON,
         by_hand=BY_HAND,
+        not_said=NOT_SAID,
         without_conversion=WITHOUT_CONVERSION,
     )
 )

@@ -27,7 +27,7 @@ _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     ),
     "reward_claim": frozenset({"body"}),
     "leg": frozenset({"referral_id"}),
-    "payout": frozenset({"state", "updated_at", "rail", "referral_id"}),
+    "payout": frozenset({"state", "updated_at", "rail", "referral_id", "amount_minor"}),
     "payout_leg": frozenset({"live", "payout_id", "leg_id"}),
     "clawback_case": frozenset({"state", "why", "opened_at", "referral_id"}),
     "clawback": frozenset({"state", "case_id"}),

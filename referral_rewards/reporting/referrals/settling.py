@@ -35,7 +35,8 @@ _TOUCHED: Final = text("""
 SELECT DISTINCT rf.referral_id FROM fact f JOIN referral_fact rf ON rf.fact_id = f.id WHERE f.batch_id = :batch
 """)
 
-# One attempt at a payout takes seconds; a payout that stays approved longer waits for the timer of its next attempt.
+# One attempt at a payout takes seconds; a payout that stays approved longer waits for the timer of its next attempt, or
+# for its instruction to be exported.
 _MOVING: Final = statement(
     """
 SELECT r.id FROM unnest(CAST(:referrals AS text[])) AS asked(id) JOIN referral r USING (id)
@@ -48,6 +49,7 @@ WHERE r.parked IS NULL AND (r.merged_into IS NULL OR r.status IS NOT NULL) AND (
     OR EXISTS (
         SELECT 1 FROM payouts_of(r.id) AS o JOIN payout p ON p.id = o.payout_id
         WHERE (p.state = ANY(:being_sent) AND p.updated_at > now() - interval '15 seconds'
+               AND coalesce(p.due_at, now()) < now() + interval '1 hour'
                OR EXISTS (SELECT 1 FROM outbox w WHERE w.target = p.id::text))
     )
 )

@@ -1,0 +1,63 @@
+"""What two people say of a payment by hand that was taken out of the bank's file: it counts once they say the same.
+
+Each person's latest word counts, and nobody confirms their own. That it was carried out also takes a word of somebody
+who let none of it out, as every confirmation does (SPEC §7, "Stopped in time").
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from referral_rewards.domain.decisions.act_kinds import MoneyAct
+from referral_rewards.domain.decisions.decision import Made
+from referral_rewards.domain.decisions.money_acts import ROLES
+from referral_rewards.domain.facts import identity
+
+#: What people say of it: it was paid, or it was not and won't be.
+WORDS: Final = frozenset({MoneyAct.SETTLE_PAYOUT, MoneyAct.REFUSE_PAYOUT})
+
+
+def words(history: Sequence[Made], digest: str) -> tuple[Made, ...]:
+    """Return the latest word of each person on the payout with this digest, oldest first.
+
+    Two accounts of one person are one person. The word of somebody who was barred since does not count.
+    """
+    latest: list[Made] = []
+    for made in history:
+        said = made.decision
+        if said.kind in WORDS and said.digest == digest and not made.barred and said.roles & ROLES[MoneyAct(said.kind)]:
+            latest = [each for each in latest if not _one_person(each, made)] + [made]
+    return tuple(latest)
+
+
+def agreed(spoken: Sequence[Made], let_out_by: Collection[str]) -> Made | None:
+    """Return the word that confirmed another's, the first that did; None while no two people say the same.
+
+    ``let_out_by`` are those who approved what it pays or released its cycle.
+    """
+    for number, second in enumerate(spoken):
+        for first in spoken[:number]:
+            if first.decision.kind is second.decision.kind and _may_confirm(first, second, let_out_by):
+                return second
+    return None
+
+
+def barred(spoken: Sequence[Made], let_out_by: Mapping[str, str]) -> dict[MoneyAct, dict[str, str]]:
+    """Return who may not say which word now, and why: whoever said it already, and whoever's word would not count."""
+    found: dict[MoneyAct, dict[str, str]] = {}
+    for act in WORDS:
+        sayers = [each.decision.user for each in spoken if each.decision.kind is act]
+        found[act] = dict.fromkeys(sayers, "said so already")
+        if act is MoneyAct.SETTLE_PAYOUT and sayers and let_out_by.keys() >= set(sayers):
+            found[act] = {**let_out_by, **found[act]}
+    return found
+
+
+def _may_confirm(first: Made, second: Made, let_out_by: Collection[str]) -> bool:
+    if first.decision.kind is not MoneyAct.SETTLE_PAYOUT:
+        return True
+    return not {first.decision.user, second.decision.user} <= set(let_out_by)
+
+
+def _one_person(one: Made, other: Made) -> bool:
+    marks = [identity.of_kinds(each.marks, identity.SELF_REFERRAL_KINDS) for each in (one, other)]
+    return one.decision.user == other.decision.user or bool(marks[0] & marks[1])
