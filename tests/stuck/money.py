@@ -47,6 +47,7 @@ _FOUND: Final = (_A.SETTLE_PAYOUT, _A.REFUSE_PAYOUT)
 PAYOUTS: Final = (
     Row(_P.PLANNED, needs_nobody="its cycle is before a person"),
     Row(_P.APPROVED, needs_nobody="its workflow sends it, once its rail is open"),
+    Row(_P.APPROVED, _W.PAYOUT_APPROVED, needs_nobody="it is exported for the bank, not decided on", sub="by hand"),
     Row(_P.SENDING, needs_nobody="its provider is asked again"),
     Row(_P.ACCEPTED, needs_nobody="its provider is asked again", sub="by a provider"),
     Row(_P.ACCEPTED, _W.PAYOUT_ACCEPTED, _BY_HAND, sub="by hand"),
@@ -58,6 +59,7 @@ PAYOUTS: Final = (
     Row(_P.RETURNED, _W.PAYOUT_RETURNED, _SEND_AGAIN),
     Row(_P.MANUAL_REVIEW, _W.PAYOUT_MANUAL_REVIEW, _SEND_AGAIN, sub="not sent"),
     Row(_P.MANUAL_REVIEW, _W.PAYOUT_MANUAL_REVIEW, _FOUND, sub="sent"),
+    Row(_P.MANUAL_REVIEW, _W.PAYOUT_MANUAL_REVIEW, _FOUND, sub="by hand"),
     Row(_P.WAITING_FUNDS, _W.PAYOUT_WAITING_FUNDS, (_A.CANCEL_PAYOUT,), sub="given up"),
     Row(_P.REFUSED, _W.PAYOUT_REFUSED, (_A.CANCEL_PAYOUT,), sub="given up"),
     Row(_P.RETURNED, _W.PAYOUT_RETURNED, (_A.CANCEL_PAYOUT,), sub="given up"),
@@ -133,7 +135,7 @@ async def at(desk: Desk, row: Row) -> str:
 
 
 async def _payout(desk: Desk, row: Row) -> None:
-    said = {"state": row.state, "sent": row.sub != "not sent", "id": PAYOUT}
+    said = {"state": row.state, "sent": row.sub != "not sent" and row.state != _P.APPROVED, "id": PAYOUT}
     said["rail"] = "manual" if row.sub == "by hand" else "stripe_transfer" if row.sub == "by a provider" else None
     statements = [(_STAND, said)]
     if row.sub == "given up":

@@ -24,7 +24,7 @@ ASKED: Final = {
     _A.RETRY_PAYOUT: r"\bretry\b",
     _A.CANCEL_PAYOUT: r"\bcancel (it|the payout)\b",
     _A.SETTLE_PAYOUT: r"(record|records) that it was paid|was paid, record that",
-    _A.REFUSE_PAYOUT: r"record(s)? that it was not paid",
+    _A.REFUSE_PAYOUT: r"record(s)? that it was not paid|or that it was not paid",
     _A.CONFIRM_PAYOUT: r"\bconfirms\b",
     _A.REVERSE_CLAWBACK: r"\breverse it\b",
     _A.OFFSET_CLAWBACK: r"\boffset it\b",
@@ -49,6 +49,11 @@ _COPIES: dict[int, Copies] = {}
 @pytest.mark.parametrize("states", [PayoutState, CaseState, ClawbackState, CycleState, LegState])
 def test_the_walk_knows_every_state(states: type[StrEnum]) -> None:
     assert {row.state for row in (*ROWS, *LEGS) if isinstance(row.state, states)} == set(states)
+
+
+def test_the_walk_knows_every_exception() -> None:
+    of_referrals = {Waits.APPROVAL, Waits.LATE_FACT, Waits.REPORTED}
+    assert {row.waits for row in ROWS if row.waits is not None} | of_referrals == set(Waits)
 
 
 def test_whatever_stands_before_nobody_says_why() -> None:
