@@ -25,7 +25,11 @@ def test_the_walk_knows_every_flag() -> None:
     assert set(FLAGGED) == set(Flag)
 
 
-@pytest.mark.parametrize("flag", Flag)
+#: `adjust` is offered here, and no amount is admitted: the budget leaves nothing.
+_KNOWN = {Flag.BUDGET_EXHAUSTED: pytest.mark.xfail(strict=True, reason="adjust is offered and leads nowhere")}
+
+
+@pytest.mark.parametrize("flag", [pytest.param(each, marks=_KNOWN.get(each, ())) for each in Flag])
 async def test_what_is_offered_on_a_flagged_claim_can_be_done(snapshots: Snapshots, flag: Flag) -> None:
     await _walk(snapshots, FLAGGED[flag], flag)
 
