@@ -59,8 +59,9 @@ SELECT r.id, w.exception, w.about, w.since, r.program, r.status, r.reason, r.ref
        (SELECT min(x->>'currency') FROM jsonb_array_elements(c.body->'legs') x) AS currency
 FROM waiting w JOIN referral r USING (id) LEFT JOIN reward_claim c ON c.id = r.claim_id
 UNION ALL
-SELECT '', 'cycle', NULL, frozen_at, program, state, NULL, NULL, NULL, NULL, '{}', '{finance}', 0, NULL
-FROM payout_cycle WHERE state = 'frozen'
+SELECT '', 'cycle', NULL, CASE state WHEN 'frozen' THEN frozen_at ELSE updated_at END,
+       program, state, NULL, NULL, NULL, NULL, '{}', '{finance}', 0, NULL
+FROM payout_cycle WHERE state IN ('frozen', 'stopped')
 ORDER BY since, id, exception, about
 """)
 

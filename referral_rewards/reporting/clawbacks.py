@@ -198,7 +198,7 @@ def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
         "rail": row.rail,
         "state": row.state,
         "why": row.why,
-        "to_do": to_do(CaseState(row.state), room_minor=room_minor, keys_in_review=review, exchange=_exchange(row)),
+        "to_do": to_do(CaseState(row.state), room_minor=room_minor, keys_in_review=review, exchange=exchange_of(row)),
         "opened_at": row.opened_at,
         "settled_at": row.settled_at,
         "currency": row.currency,
@@ -216,7 +216,7 @@ def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
     }
 
 
-def _exchange(row: Any) -> str | None:
+def exchange_of(row: Any) -> str | None:
     """Return in words which conversion would qualify in place of the one that was paid for."""
     if row.exchange_order is None:
         return None

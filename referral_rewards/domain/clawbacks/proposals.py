@@ -64,6 +64,11 @@ _DECIDE = (
 )
 
 
+_NOTHING_LEFT: Final = (
+    "Nothing remains to be recovered, or nothing was paid yet. If the reward is not on its way any more, dismiss the "
+    "case."
+)
+
 _EXCHANGED: Final = (
     "Another conversion would qualify in its place: {}. Dismiss the case if the reward may stand for it; or take the "
     "reward back whole and then reopen the referral for it."
@@ -87,4 +92,4 @@ def to_do(
         return None
     if room_minor > 0 and exchange is not None:
         return f"{_DECIDE} {_EXCHANGED.format(exchange)}"
-    return _DECIDE if room_minor > 0 else "Nothing remains to be recovered, or nothing was paid yet."
+    return _DECIDE if room_minor > 0 else _NOTHING_LEFT

@@ -100,6 +100,11 @@ class ClaimSubject:
             if each.decision.digest == digest and (kind in _ON_A_CLOSING or each.decision.claim_id == self.claim_id)
         ]
 
+    @property
+    def takes(self) -> tuple[DecisionKind, ...]:
+        """Return the kinds of decision that somebody with the roles may record now: each of them can be carried out."""
+        return tuple(kind for kind in DecisionKind if self.basis is not None and self._fits(kind, self.basis))
+
     def admits(self, approver: Approver) -> Answers:
         """Return for each kind of decision the refusal that `decide` would raise for this person now, or None."""
         return {kind: self._refusal(kind, approver) for kind in DecisionKind}
@@ -177,6 +182,19 @@ class ClaimSubject:
             return refusal
         return None
 
+    def _fits(self, kind: DecisionKind, basis: Basis) -> bool:
+        try:
+            self._check_stands(kind)
+            self._check_movable(kind)
+            self._check_ruling(kind, basis, [each.decision for each in self.on_it(kind) if each.stands])
+        except DecisionRefused:
+            return False
+        return True
+
+    def _check_movable(self, kind: DecisionKind) -> None:
+        if kind is _K.REASSIGN:
+            check_movable(self.referral, self.claim)
+
     def _check_seen(self, seen: int | None) -> None:
         """Raise if another decision was recorded since the person looked; of two at the same time, only one wins."""
         later = [each.decision for each in self.history if seen is not None and each.decision.seq > seen]
@@ -235,8 +253,7 @@ class ClaimSubject:
         basis = self._basis()
         if kind not in _KEEPING_BACK and not self.judged:
             raise DecisionRefused(self.referral, "facts_unjudged", "new facts are being judged; look again in a moment")
-        if kind is _K.REASSIGN:
-            check_movable(self.referral, self.claim)
+        self._check_movable(kind)
         on_it = self.on_it(kind)
         self._check_ruling(kind, basis, [each.decision for each in on_it if each.stands])
         before = [each for each in on_it if _counts_with(each.decision, kind, asked)]

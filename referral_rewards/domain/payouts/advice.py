@@ -20,6 +20,8 @@ _GIVEN_UP: Final[Mapping[PayoutState, str]] = {
     _P.MANUAL_REVIEW: "The payout was cancelled, but the provider paid it. Have the payment taken back at the "
     "provider, then record that it was not paid. If the payee keeps it, record that it was paid, which books a loss.",
     _P.RETURNED: "The payout was cancelled; the provider paid it, and the money came back. Nothing is owed: cancel it.",
+    _P.REFUSED: "The payout was cancelled, and nothing was paid. Nothing is owed: cancel it.",
+    _P.WAITING_FUNDS: "The payout was cancelled, and nothing was paid. Nothing is owed: cancel it.",
 }
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import spelled, statement
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackState
+from referral_rewards.domain.cycles.states import WAITS as CYCLE_WAITS
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.waiting import Patience, patience
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
@@ -190,17 +191,20 @@ RETURNING q.referral_id, q.program, q.since, (SELECT version FROM referral WHERE
 _KEEP_CYCLE: Final = statement(
     """
 WITH waiting AS MATERIALIZED (
-    SELECT CAST(id AS text) AS subject, program, state, frozen_at FROM payout_cycle
-    WHERE id = :cycle AND state = :frozen AND frozen_at IS NOT NULL
+    SELECT CAST(id AS text) AS subject, program, state,
+           CASE state WHEN :frozen THEN frozen_at ELSE updated_at END AS since
+    FROM payout_cycle WHERE id = :cycle AND state = ANY(:waits)
 ), gone AS (
     DELETE FROM queue_entry WHERE referral_id = '' AND exception = 'cycle' AND subject = CAST(:cycle AS text)
       AND NOT EXISTS (SELECT 1 FROM waiting)
 )
 INSERT INTO queue_entry (referral_id, exception, subject, program, status, routes, amount_minor, since)
-SELECT '', 'cycle', subject, program, state, '{finance}', 0, frozen_at FROM waiting
-ON CONFLICT (referral_id, exception, subject) DO NOTHING
+SELECT '', 'cycle', subject, program, state, '{finance}', 0, since FROM waiting
+ON CONFLICT (referral_id, exception, subject) DO UPDATE SET status = excluded.status, since = excluded.since
+WHERE queue_entry.status <> excluded.status
 """,
     frozen=CycleState.FROZEN,
+    waits=CYCLE_WAITS,
 )
 
 _CONFIRMED: Final = text("""

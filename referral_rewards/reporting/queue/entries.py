@@ -8,18 +8,22 @@ from typing import Any, Final
 from uuid import UUID
 
 from pydantic import Field
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
+from referral_rewards.domain.clawbacks.proposals import to_do as advice_on_case
+from referral_rewards.domain.clawbacks.states import CaseState, ClawbackState
+from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.payouts.advice import to_do
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.states import WAS_PAID, PayoutState
 from referral_rewards.domain.referrals.lifecycle import PAID
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import dump
 from referral_rewards.register.payouts.endings import GIVEN_UP
+from referral_rewards.reporting.clawbacks import exchange_of
 from referral_rewards.reporting.queue.filters import PAGE_MAX, Filters
 from referral_rewards.reporting.queue.search import Asking, search
 from referral_rewards.reporting.referrals.listing import Conversion, LegInBrief
@@ -190,13 +194,18 @@ def _matter(row: Any, now: datetime) -> tuple[str | None, str | None]:
     """What it is about, and what to do about it, where that is not to decide on the claim."""
     if row.cycle_due_on is not None:
         about = f"payout cycle of {row.program}, due on {row.cycle_due_on:%Y-%m-%d}"
-        return about, "Check the list, then release the cycle."
+        return about, _TO_DO_WITH_A_CYCLE[CycleState(row.cycle_state)]
     if row.payout_state is not None:
         advice = to_do(
             PayoutState(row.payout_state), sent=row.payout_sent_at is not None, given_up=row.payout_given_up,
             rail=row.payout_rail, key=row.payout_key,
         )  # fmt: skip
         return row.payout_why, advice
+    if row.case_state is not None:
+        room_minor, exchange = row.room_minor, exchange_of(row)
+        return row.about, advice_on_case(
+            CaseState(row.case_state), room_minor=room_minor, keys_in_review=row.in_review, exchange=exchange
+        )
     if row.exception == Waits.LATE_FACT:
         return _late(row, now), _TO_DO_AFTER_PAYMENT if row.status in PAID else _TO_DO[Waits.LATE_FACT]
     return row.about, _TO_DO.get(row.exception)
@@ -230,9 +239,12 @@ _TO_DO_AFTER_PAYMENT: Final = (
     "Read what arrived after the watch. Reopen the referral, and it opens a clawback case for each paid reward that it "
     "affects; or open a case by hand."
 )
+_TO_DO_WITH_A_CYCLE: Final = {
+    CycleState.FROZEN: "Check the list, then release the cycle. If something is wrong with it, stop it.",
+    CycleState.STOPPED: "Nothing more of it is sent. Find out why it was stopped. Once that is settled, resume it.",
+}
 _TO_DO: Final = {
     Waits.LATE_FACT: "Read what arrived late. If it changes the outcome, reopen the referral.",
-    Waits.CLAWBACK: "Decide how to recover the reward: reverse it, offset it, write it off, or dismiss the case.",
     Waits.REPORTED: "Ask the source of conversions about the purchase. Nothing is paid before it confirms it.",
 }
 
@@ -244,13 +256,15 @@ def _signature(decision: Decision) -> Signature:
 
 
 # The largest part of a claim is its evidence, which lists do not show.
-_ENTRIES: Final = text(f"""
+_ENTRIES: Final = statement(
+    f"""
 SELECT q.referral_id, q.exception, q.subject, q.about, r.late_facts,
        appeal.at AS appealed_at, appeal.by AS appealed_by, appeal.words AS appeal,
        coalesce(its.updated_at, q.since) AS since, q.remind_at, q.escalate_at, r.id,
        coalesce(r.program, q.program) AS program, coalesce(r.status, q.status) AS status, r.reason,
        its.state AS payout_state, its.why AS payout_why, its.key_used_at AS payout_sent_at, its.rail AS payout_rail,
-       its.provider_key AS payout_key, its.given_up AS payout_given_up, cycle.due_on AS cycle_due_on, r.referrer,
+       its.provider_key AS payout_key, its.given_up AS payout_given_up, cycle.due_on AS cycle_due_on,
+       cycle.state AS cycle_state, its_case.*, r.referrer,
        r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
        EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,
        (SELECT coalesce(json_agg(json_build_object('payout', p.id, 'state', p.state, 'why', p.why) ORDER BY p.id), '[]')
@@ -274,11 +288,23 @@ LEFT JOIN LATERAL (
     ORDER BY f.occurred_at DESC, f.id LIMIT 1 OFFSET 0
 ) AS appeal ON true
 LEFT JOIN LATERAL (
-    SELECT due_on FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0
+    SELECT due_on, state FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0
 ) AS cycle ON true
+LEFT JOIN LATERAL (
+    SELECT k.state AS case_state, k.exchange_order, k.exchange_minor, k.exchange_currency,
+           CAST(CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END
+                - coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = l.id), 0) AS bigint) AS room_minor,
+           ARRAY(SELECT b.provider_key FROM clawback b
+                 WHERE b.case_id = k.id AND b.state = :in_review ORDER BY b.created_at, b.id) AS in_review
+    FROM clawback_case k JOIN leg l ON l.id = k.leg_id
+    WHERE q.exception = 'clawback' AND CONCAT(k.leg_id, '/', k.fact_id) = q.subject AND k.referral_id = r.id OFFSET 0
+) AS its_case ON true
 LEFT JOIN LATERAL (
     SELECT body - ARRAY['evidence', 'checks', 'contributions', 'lines'] AS body
     FROM reward_claim WHERE id = r.claim_id OFFSET 0
 ) AS c ON true
 ORDER BY wanted.number
-""")  # noqa: S608 (a constant of ours)
+""",  # noqa: S608 (a constant of ours)
+    was_paid=WAS_PAID,
+    in_review=ClawbackState.MANUAL_REVIEW,
+)
