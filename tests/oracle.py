@@ -17,7 +17,7 @@ from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests import oracle_of_disputes
+from tests import oracle_of_disputes, oracle_of_orders
 
 Event = Mapping[str, Any]
 Terms = Mapping[str, Any]
@@ -147,7 +147,7 @@ def _undisturbed(
     candidates = [x for x in conversions if in_time(x)]
     qualifying = [x for x in candidates if _counts(x, _net(x, known), _reversed(x, known), terms)]
     if not qualifying:
-        would_have = any(_counts(x, _amount(x), False, terms) for x in candidates)
+        would_have = any(_counts(x, _largest(x, known), False, terms) for x in candidates)
         if would_have and (t >= offer_ends or return_was_over):
             return Stand("denied", "conversion_reversed", deadline=t)
         if t >= offer_ends + allowance:
@@ -175,9 +175,13 @@ def _orders(known: Sequence[Event]) -> dict[str, Event]:
     return found
 
 
-def _amount(record: Event) -> Decimal | None:
-    amount = record["data"].get("amount")
-    return None if amount is None else Decimal(amount)
+def amount(record: Event, known: Sequence[Event]) -> Decimal | None:
+    """Its latest amount."""
+    return oracle_of_orders.amounts(record, known)[0]
+
+
+def _largest(record: Event, known: Sequence[Event]) -> Decimal | None:
+    return oracle_of_orders.amounts(record, known)[1]
 
 
 def _reversed(record: Event, known: Sequence[Event]) -> bool:
@@ -185,20 +189,20 @@ def _reversed(record: Event, known: Sequence[Event]) -> bool:
 
 
 def _net(record: Event, known: Sequence[Event]) -> Decimal | None:
-    net = _amount(record)
+    net = amount(record, known)
     if net is None:
         return None
-    taken, _ = oracle_of_disputes.taken(known, record["data"]["order"], net)
+    taken, _ = oracle_of_disputes.taken(known, record["data"]["order"], net, record["data"]["currency"])
     return max(net - taken, Decimal(0))
 
 
-def _counts(record: Event, amount: Decimal | None, is_reversed: bool, terms: Terms) -> bool:
-    if amount is None:
+def _counts(record: Event, left: Decimal | None, is_reversed: bool, terms: Terms) -> bool:
+    if left is None:
         return not is_reversed
     minimum = Decimal(terms["qualifying"].get("minimum", "0"))
     if record["data"]["currency"] != terms["currency"]:
         minimum = Decimal(0)
-    return amount > 0 and amount >= minimum
+    return left > 0 and left >= minimum
 
 
 # -- facts

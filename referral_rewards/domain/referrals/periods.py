@@ -14,7 +14,7 @@ from typing import Final
 
 from referral_rewards.domain import calendar
 from referral_rewards.domain.facts.events import Fact
-from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
 from referral_rewards.domain.programs.life import RUNNING, Life
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.conversions import Conversion, Orders, conversions
@@ -32,9 +32,7 @@ _BEARING: Final = frozenset(
         FactType.REFERRAL_CLAIMED,
         FactType.REFERRAL_WITHDRAWN,
         FactType.CONVERSION_RECORDED,
-        FactType.CONVERSION_REVERSED,
-        FactType.DISPUTE_OPENED,
-        FactType.DISPUTE_CLOSED,
+        *ABOUT_AN_ORDER,
     }
 )
 
