@@ -50,7 +50,6 @@ def verdict(events: Sequence[Event], terms: Terms, referral: str, now: datetime)
     facts = [event for event in _concerning(events, referral) if at(event) <= now]
     news = sorted({at(event) for event in facts})
     stand: Stand | None = None
-    return_was_over = False
     while True:
         wake = stand.wake if stand else None
         upcoming = [instant for instant in (*news, wake) if instant is not None and instant <= now]
@@ -58,18 +57,15 @@ def verdict(events: Sequence[Event], terms: Terms, referral: str, now: datetime)
             break
         t = min(upcoming)
         news = [instant for instant in news if instant > t]
-        # "Once the return period is over nothing re-opens time": it was over for the conversion that stood until t.
-        if stand is not None and stand.return_ends is not None and stand.return_ends <= t:
-            return_was_over = True
-        stand = _stand([f for f in facts if at(f) <= t], terms, referral, t, return_was_over)
+        stand = _stand([f for f in facts if at(f) <= t], terms, referral, t)
     if stand is None:
         return None
     return {name: getattr(stand, name) for name in ("status", "reason", "deadline", "order", "net_minor")}
 
 
-def _stand(known: Sequence[Event], terms: Terms, referral: str, t: datetime, return_was_over: bool) -> Stand | None:
+def _stand(known: Sequence[Event], terms: Terms, referral: str, t: datetime) -> Stand | None:
     """The verdict at ``t`` on what had occurred by then, and on whether a withdrawal came in time."""
-    stand = _undisturbed(known, terms, referral, t, return_was_over)
+    stand = _undisturbed(known, terms, referral, t)
     if stand is None:
         return None
     # The closing that would else have come: of one that came it is the deadline (a denial "at once" has its own
@@ -83,9 +79,7 @@ def _stand(known: Sequence[Event], terms: Terms, referral: str, t: datetime, ret
     return stand
 
 
-def _undisturbed(
-    known: Sequence[Event], terms: Terms, referral: str, t: datetime, return_was_over: bool
-) -> Stand | None:
+def _undisturbed(known: Sequence[Event], terms: Terms, referral: str, t: datetime) -> Stand | None:
     """The verdict at ``t`` if nobody withdraws. A closed stand carries the deadline at which it closed."""
     periods = terms["periods"]
     allowance = length(periods.get("arrival_allowance", "PT1H"))
@@ -148,7 +142,7 @@ def _undisturbed(
     qualifying = [x for x in candidates if _counts(x, _net(x, known), _reversed(x, known), terms)]
     if not qualifying:
         would_have = any(_counts(x, _largest(x, known), False, terms) for x in candidates)
-        if would_have and (t >= offer_ends or return_was_over):
+        if would_have and t >= offer_ends:
             return Stand("denied", "conversion_reversed", deadline=t)
         if t >= offer_ends + allowance:
             return Stand("expired", "no_conversion", deadline=offer_ends)
