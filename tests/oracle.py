@@ -17,7 +17,7 @@ from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests import oracle_of_disputes
+from tests import oracle_of_disputes, oracle_of_orders
 
 Event = Mapping[str, Any]
 Terms = Mapping[str, Any]
@@ -50,7 +50,6 @@ def verdict(events: Sequence[Event], terms: Terms, referral: str, now: datetime)
     facts = [event for event in _concerning(events, referral) if at(event) <= now]
     news = sorted({at(event) for event in facts})
     stand: Stand | None = None
-    return_was_over = False
     while True:
         wake = stand.wake if stand else None
         upcoming = [instant for instant in (*news, wake) if instant is not None and instant <= now]
@@ -58,18 +57,15 @@ def verdict(events: Sequence[Event], terms: Terms, referral: str, now: datetime)
             break
         t = min(upcoming)
         news = [instant for instant in news if instant > t]
-        # "Once the return period is over nothing re-opens time": it was over for the conversion that stood until t.
-        if stand is not None and stand.return_ends is not None and stand.return_ends <= t:
-            return_was_over = True
-        stand = _stand([f for f in facts if at(f) <= t], terms, referral, t, return_was_over)
+        stand = _stand([f for f in facts if at(f) <= t], terms, referral, t)
     if stand is None:
         return None
     return {name: getattr(stand, name) for name in ("status", "reason", "deadline", "order", "net_minor")}
 
 
-def _stand(known: Sequence[Event], terms: Terms, referral: str, t: datetime, return_was_over: bool) -> Stand | None:
+def _stand(known: Sequence[Event], terms: Terms, referral: str, t: datetime) -> Stand | None:
     """The verdict at ``t`` on what had occurred by then, and on whether a withdrawal came in time."""
-    stand = _undisturbed(known, terms, referral, t, return_was_over)
+    stand = _undisturbed(known, terms, referral, t)
     if stand is None:
         return None
     # The closing that would else have come: of one that came it is the deadline (a denial "at once" has its own
@@ -83,9 +79,7 @@ def _stand(known: Sequence[Event], terms: Terms, referral: str, t: datetime, ret
     return stand
 
 
-def _undisturbed(
-    known: Sequence[Event], terms: Terms, referral: str, t: datetime, return_was_over: bool
-) -> Stand | None:
+def _undisturbed(known: Sequence[Event], terms: Terms, referral: str, t: datetime) -> Stand | None:
     """The verdict at ``t`` if nobody withdraws. A closed stand carries the deadline at which it closed."""
     periods = terms["periods"]
     allowance = length(periods.get("arrival_allowance", "PT1H"))
@@ -147,8 +141,8 @@ def _undisturbed(
     candidates = [x for x in conversions if in_time(x)]
     qualifying = [x for x in candidates if _counts(x, _net(x, known), _reversed(x, known), terms)]
     if not qualifying:
-        would_have = any(_counts(x, _amount(x), False, terms) for x in candidates)
-        if would_have and (t >= offer_ends or return_was_over):
+        would_have = any(_counts(x, _largest(x, known), False, terms) for x in candidates)
+        if would_have and t >= offer_ends:
             return Stand("denied", "conversion_reversed", deadline=t)
         if t >= offer_ends + allowance:
             return Stand("expired", "no_conversion", deadline=offer_ends)
@@ -175,9 +169,13 @@ def _orders(known: Sequence[Event]) -> dict[str, Event]:
     return found
 
 
-def _amount(record: Event) -> Decimal | None:
-    amount = record["data"].get("amount")
-    return None if amount is None else Decimal(amount)
+def amount(record: Event, known: Sequence[Event]) -> Decimal | None:
+    """Its latest amount."""
+    return oracle_of_orders.amounts(record, known)[0]
+
+
+def _largest(record: Event, known: Sequence[Event]) -> Decimal | None:
+    return oracle_of_orders.amounts(record, known)[1]
 
 
 def _reversed(record: Event, known: Sequence[Event]) -> bool:
@@ -185,20 +183,20 @@ def _reversed(record: Event, known: Sequence[Event]) -> bool:
 
 
 def _net(record: Event, known: Sequence[Event]) -> Decimal | None:
-    net = _amount(record)
+    net = amount(record, known)
     if net is None:
         return None
-    taken, _ = oracle_of_disputes.taken(known, record["data"]["order"], net)
+    taken, _ = oracle_of_disputes.taken(known, record["data"]["order"], net, record["data"]["currency"])
     return max(net - taken, Decimal(0))
 
 
-def _counts(record: Event, amount: Decimal | None, is_reversed: bool, terms: Terms) -> bool:
-    if amount is None:
+def _counts(record: Event, left: Decimal | None, is_reversed: bool, terms: Terms) -> bool:
+    if left is None:
         return not is_reversed
     minimum = Decimal(terms["qualifying"].get("minimum", "0"))
     if record["data"]["currency"] != terms["currency"]:
         minimum = Decimal(0)
-    return amount > 0 and amount >= minimum
+    return left > 0 and left >= minimum
 
 
 # -- facts

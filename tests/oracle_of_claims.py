@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tests import oracle, oracle_of_disputes, oracle_of_rewards
+from tests import oracle, oracle_of_disputes, oracle_of_orders, oracle_of_rewards
 from tests.oracle import Event, at
 from tests.oracle_of_referrals import Referral, World
 from tests.oracle_of_rewards import Leg
@@ -87,15 +87,17 @@ def _judge_conversion(mine: Referral, found: Claim, answer: str) -> None:
     else:
         found.check("conversion_confirmed", answer == "confirmed", flag="evidence_conflict")
     records = [e["data"] for e in mine.world.of("conversion.recorded") if e["data"]["order"] == mine.order]
-    gross = oracle._amount(mine.q)
-    differs = gross is not None and oracle_of_disputes.taken(mine.world.known, mine.q["data"]["order"], gross)[1]
+    known, order = mine.world.known, mine.q["data"]["order"]
+    gross, _, differs = oracle_of_orders.amounts(mine.q, known)
+    if gross is not None:
+        differs = differs or oracle_of_disputes.taken(known, order, gross, mine.q["data"]["currency"])[1]
     agree = not differs and all(_agree(mine.q["data"], each) for each in records)
     found.check("evidence_agrees", agree, flag="evidence_conflict")
     found.passes("within_periods", "minimum_met", "conversion_not_reversed")  # §4 has decided
     found.passes("program_active")
     ends = oracle_of_disputes.disputes(mine.world.known, mine.order) if mine.order else []
     found.check("no_open_dispute", all(each.closed for each in ends), flag="dispute_open")
-    if mine.net is not None and mine.net < oracle._amount(mine.q):
+    if mine.net is not None and gross is not None and mine.net < gross:
         found.flags.add("partial_refund")
 
 

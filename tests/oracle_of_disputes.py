@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from tests import oracle_of_orders
+
 Event = Mapping[str, Any]
 
 #: An outcome against us, and the kind of reversal that tells the same loss.
@@ -25,18 +27,19 @@ class Ended:
         said = {each["data"]["outcome"] for each in self.closed}
         return next((word for word in (*_AGAINST, "inquiry_closed", "won") if word in said), None)
 
-    @property
-    def amount(self) -> Decimal | None:
-        """What its closing names, the most if several do; else what its opening does."""
+    def amount_in(self, currency: str) -> Decimal | None:
+        """What its closing names, the most if several do; else what its opening does. What can't be read is nothing."""
         for said in ([e for e in self.closed if e["data"]["outcome"] == self.outcome], self.opened):
-            if named := [Decimal(e["data"]["amount"]) for e in said if "amount" in e["data"]]:
-                return max(named)
+            if named := [e["data"] for e in said if "amount" in e["data"]]:
+                read = [Decimal(data["amount"]) for data in named if oracle_of_orders.readable(data, currency)]
+                return max(read, default=Decimal(0))
         return None
 
     @property
     def contradicts_itself(self) -> bool:
         losses = {_AGAINST.get(each["data"]["outcome"]) for each in self.closed}
-        amounts = {each["data"]["amount"] for each in self.closed if "amount" in each["data"]}
+        said = [each["data"] for each in self.closed if "amount" in each["data"]]
+        amounts = {(Decimal(data["amount"]), data.get("currency")) for data in said}
         return len(losses) > 1 or (losses != {None} and len(amounts) > 1)
 
 
@@ -77,27 +80,30 @@ def disputes(known: Sequence[Event], order: str) -> list[Ended]:
     return found
 
 
-def taken(known: Sequence[Event], order: str, gross: Decimal) -> tuple[Decimal, bool]:
+def taken(known: Sequence[Event], order: str, gross: Decimal, currency: str) -> tuple[Decimal, bool]:
     """What was taken of an order of that amount, and whether what is told of it differs."""
-    back = [e["data"] for e in known if e["type"] == "conversion.reversed" and e["data"]["order"] == order]
+    back, differs = oracle_of_orders.standing(known, order, gross, currency)
     ends = disputes(known, order)
-    total, differs = Decimal(0), any(each.contradicts_itself for each in ends)
-    for kind in ("refund", "return", "cancellation", "chargeback_lost"):
-        told = [
-            gross if each.get("amount") is None else Decimal(each["amount"]) for each in back if each["kind"] == kind
-        ]
+    total = Decimal(0)
+    differs = differs or any(each.contradicts_itself for each in ends)
+    for each in ends:
+        said = [e["data"] for e in (*each.opened, *each.closed) if "amount" in e["data"]]
+        may_take = not each.closed or each.outcome in _AGAINST
+        differs = differs or (may_take and not all(oracle_of_orders.readable(data, currency) for data in said))
+    for kind in sorted({kind for kind, _ in back} | set(_AGAINST.values())):
+        told = [amount for its, amount in back if its == kind]
         lost = [each for each in ends if each.outcome in _AGAINST and _AGAINST[each.outcome] == kind]
         unnamed = sum(told, Decimal(0)) if kind == "refund" and told else gross
-        amounts = [unnamed if each.amount is None else each.amount for each in lost]
+        amounts = [unnamed if (named := each.amount_in(currency)) is None else named for each in lost]
         total += max(sum(told, Decimal(0)), sum(amounts, Decimal(0)))
         differs = differs or bool(told and amounts and sum(told) != sum(amounts))
     return total, differs
 
 
 def takes_any(known: Sequence[Event], order: str) -> bool:
-    """Whether anything was taken of an order, whatever amount."""
-    back = any(e["type"] == "conversion.reversed" and e["data"]["order"] == order for e in known)
-    return back or any(each.outcome in _AGAINST for each in disputes(known, order))
+    """Whether anything was taken of an order without an amount."""
+    back, _ = oracle_of_orders.standing(known, order, None, None)
+    return bool(back) or any(each.outcome in _AGAINST for each in disputes(known, order))
 
 
 def _in_time(events: Any) -> list[Event]:

@@ -182,13 +182,13 @@ class _Referral:
             return min(self.touchable) + timedelta(hours=self.rng.randrange(30 * 24))
         return self.rng.choice(self.touchable) + self.rng.choice(_HAIRS)
 
-    def _add(self, kind: str, when: datetime, data: dict[str, Any]) -> None:
+    def _add(self, kind: str, when: datetime, data: dict[str, Any], source: str | None = None) -> None:
         number = len(self.events)
         self.events.append(
             {
                 "specversion": "1.0",
                 "id": f"{self.name}-{number}",
-                "source": "acme/billing" if kind.startswith("conversion") else "acme/site",
+                "source": source or ("acme/billing" if kind.startswith("conversion") else "acme/site"),
                 "type": kind,
                 "time": when.isoformat(),
                 "data": data,
@@ -249,11 +249,31 @@ class _Referral:
             return
         data: dict[str, Any] = {
             "order": rng.choice(self.orders),
-            "kind": rng.choice(("refund", "return", "cancellation", "chargeback_lost")),
+            "kind": rng.choice(("refund", "return", "cancellation", "chargeback_lost", "Refund", "goodwill")),
         }
+        if rng.random() < 0.2:
+            self._amend(when, data["order"])
+        if rng.random() < 0.6:
+            data["reversal"] = rng.choice((f"re-{data['order']}", "re-other"))
         if rng.random() < 0.5:
-            data["amount"] = rng.choice(("10", "30", "70", "80", "1000"))
+            data["amount"] = rng.choice(("10", "30", "30.0", "70", "80", "1000", "10.005"))
+            data |= rng.choice(({}, {}, {"currency": "USD"}, {"currency": "EUR"}))
         self._add("conversion.reversed", when, data)
+        if rng.random() < 0.3:  # another system tells the same, with or without the id, or another amount
+            change = rng.choice(({}, {}, {"reversal": "re-third"}, {"amount": "31"}))
+            self._add("conversion.reversed", when + rng.choice(_HAIRS), data | change, source="acme/processor")
+        if rng.random() < 0.3:
+            of = rng.choice(({"reversal": data["reversal"]}, {})) if "reversal" in data else {}
+            for source in rng.choice((("acme/billing",), ("acme/billing", "acme/processor"), ("acme/processor",))):
+                failed = when + timedelta(days=rng.choice((0, 1, -1, 20)))
+                self._add("conversion.reversal_failed", failed, {"order": data["order"], **of}, source=source)
+
+    def _amend(self, when: datetime, order: str) -> None:
+        """An order edited up or down, at times in another currency or before it was placed."""
+        amount = self.rng.choice(("10", "49.99", "50", "140", "140.001"))
+        currency = self.rng.choice(({}, {}, {"currency": "USD"}, {"currency": "JPY"}))
+        moment = when + self.rng.choice((*_HAIRS, timedelta(days=-9)))
+        self._add("conversion.amended", moment, {"order": order, "amount": amount, **currency})
 
     def _dispute(self, when: datetime) -> None:
         """Some of the facts of a dispute: its opening, its end, or both; not always with an id or an amount."""

@@ -105,7 +105,7 @@ REACHES = {
             returned("2026-06-18"),
             bought("2026-06-20", "o2"),
         ],
-        ("denied", "conversion_reversed", None),
+        ("awaiting_approval", None, "o2"),
     ),
     "withdrawn a microsecond before the deadline": (
         [sent("2026-06-01"), withdrawn("2026-07-01T13:59:59.999999Z")],

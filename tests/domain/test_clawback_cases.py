@@ -11,7 +11,7 @@ import pytest
 
 from referral_rewards.domain.claims.rewards import Side, reckon
 from referral_rewards.domain.clawbacks.cases import Happened, LegCase, PaidLeg, cases_of, causes_of
-from referral_rewards.domain.clawbacks.proposals import earned
+from referral_rewards.domain.clawbacks.proposals import conversion_of, earned
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.referrals.disputes import disputes
@@ -36,13 +36,16 @@ def lived(told_in_turn: Sequence[Sequence[Fact]], leg: PaidLeg = LEG) -> list[Le
     for news in told_in_turn:
         known += news
         case = dossier(*known, under=UNDER)
-        its = disputes(known, "o1")
+        paid_for = conversion_of(case, "o1")
+        its = disputes(known, "o1") if paid_for is None else paid_for.disputes
+        news_in_turn = sorted(news, key=lambda f: f.precedence)
         happened = Happened(
-            causes=causes_of(sorted(news, key=lambda f: f.precedence), its, order="o1", referrer="dexter"),
+            causes=causes_of(news_in_turn, its, order="o1", referrer="dexter", paid_for=paid_for),
             disputes=its,
-            earned=earned(case, "o1"),
+            earned=earned(case, paid_for),
             about_order=frozenset(fact.id for fact in (*FACTS, *known) if fact.order == "o1"),
             order="o1",
+            currency=paid_for.currency if paid_for else None,
         )
         cases = cases_of(leg, cases, happened)
     return cases
@@ -89,6 +92,45 @@ HISTORY = (OPENED, REFUND, closed("lost", amount="40.00"), told("conversion.reve
            kind="chargeback_lost", amount="45.00"))  # fmt: skip
 
 
+def back(amount: str, name: str | None = None, **data: Any) -> Fact:
+    named = {"reversal": name} if name else {}
+    return told("conversion.reversed", "2026-07-21", order="o1", kind="refund", amount=amount, **named, **data)
+
+
+def amended(amount: str, time: str = "2026-07-22") -> Fact:
+    return told("conversion.amended", time, order="o1", amount=amount)
+
+
+FAILED = told("conversion.reversal_failed", "2026-07-25", order="o1", reversal="x")
+AGAIN = replace(back("20.00", "x"), id=UUID(int=9), event_id="again", source="bank")
+COPY = replace(back("20.00"), id=UUID(int=8), event_id="copy", source="bank")
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        ([[amended("60.00")]], [("open", 200)]),
+        ([[amended("140.00")]], []),
+        ([[amended("60.00")], [amended("80.00", "2026-07-23")]], [("dismissed", 0)]),
+        ([[amended("60.00")], [back("10.00")]], [("open", 200), ("open", 100)]),
+        ([[back("20.00", "x")], [FAILED]], [("dismissed", 0)]),
+        ([[FAILED], [back("20.00", "x")]], []),
+        ([[back("20.00", "x")], [AGAIN]], [("open", 200)]),
+        ([[back("20.00", "x")], [COPY]], [("open", 200)]),
+        ([[back("10.00", "x"), back("10.00", "y")]], [("open", 200), ("dismissed", 0)]),
+        ([[back("1500", currency="JPY")]], [("open", None)]),
+        ([[back("10.005")]], [("open", None)]),
+        ([[OPENED], [closed("lost", amount="1500", currency="JPY")]], [("open", None)]),
+        ([[closed("lost", amount="1500", currency="JPY")], []], [("open", None)]),
+        ([[told("conversion.reversed", "2026-07-21", order="o1", kind="cancellation")]], []),
+    ],
+)
+def test_cases_follow_from_the_reading_of_the_order(
+    turns: list[list[Fact]], expected: list[tuple[str, int | None]]
+) -> None:
+    assert states(lived(turns)) == expected
+
+
 def test_the_same_is_proposed_in_whatever_order_it_is_heard() -> None:
     chance = random.Random(1)
     for arrived in permutations(HISTORY):
@@ -117,9 +159,9 @@ def test_a_change_of_attribution_proposes_all_of_the_referrers_reward() -> None:
     moved = told("attribution.changed", "2026-07-20", referral="r1", to_referrer="mia")
     assert states(lived([[moved]])) == []
     referrers = PaidLeg(UUID(int=2), Side.REFERRER, 2500, 1, may_be_paid=True)
-    causes = causes_of([moved], (), order="o1", referrer="dexter")
+    causes = causes_of([moved], (), order="o1", referrer="dexter", paid_for=None)
     assert states(cases_of(referrers, [], Happened(causes, (), {Side.REFERRER: 2500}, (), "o1"))) == [("open", 2500)]
-    assert causes_of([moved], (), order="o1", referrer="mia") == ()
+    assert causes_of([moved], (), order="o1", referrer="mia", paid_for=None) == ()
 
 
 def test_what_the_rules_can_not_tell_is_told_once() -> None:

@@ -46,7 +46,9 @@ def told(*facts: tuple[str, dict[str, object]]) -> list[Event]:
 
 ALL_OF_AN_ORDER = told(
     (RECORDED, RECORD | WORTH),
+    ("conversion.amended", {"order": "o1", "amount": "90.00"}),
     (REVERSED, REFUND),
+    ("conversion.reversal_failed", {"order": "o1", "reversal": "re-1"}),
     (OPENED, {"order": "o1"}),
     (CLOSED, {"order": "o1", "outcome": "won"}),
 )
@@ -155,6 +157,8 @@ def _any(type_: FactType) -> Event:
         "form": "w9",
         "payee": "dexter",
         "rail": "account_credit",
+        "amount": "80.00",
+        "currency": "USD",
         "kind": "refund" if type_ is FactType.CONVERSION_REVERSED else "purchase",
     }
     if type_ is FactType.REFERRER_ENROLLED:

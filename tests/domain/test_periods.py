@@ -321,8 +321,8 @@ def test_when_the_conversion_is_reversed_the_next_takes_its_place(
 
 
 OFFER_ENDS = C + 30 * DAY
-#: Returned a day after its return period, so that it is denied at once.
-TAKEN_BACK = [sent(R), claimed(C), bought(C), reversed_(C + 15 * DAY)]
+#: Returned a day after the offer, so that it is denied at once.
+TAKEN_BACK = [sent(R), claimed(C), bought(C), reversed_(OFFER_ENDS + DAY)]
 
 
 @pytest.mark.parametrize(
@@ -334,9 +334,9 @@ TAKEN_BACK = [sent(R), claimed(C), bought(C), reversed_(C + 15 * DAY)]
         ("the offer is over: at once", C + 29 * DAY, OFFER_ENDS + DAY, OFFER_ENDS + DAY, REVERSED, OFFER_ENDS + DAY),
         ("at its very end", C + 29 * DAY, OFFER_ENDS, OFFER_ENDS, REVERSED, OFFER_ENDS),
         ("a tick before", C + 29 * DAY, OFFER_ENDS - TICK, OFFER_ENDS + HOUR, REVERSED, OFFER_ENDS),
-        ("time is over: at once", C, C + 15 * DAY, C + 15 * DAY, REVERSED, C + 15 * DAY),
-        ("at the end of the return", C, C + 14 * DAY, C + 14 * DAY + HOUR, REVERSED, C + 14 * DAY),
-        ("a tick before", C, C + 14 * DAY - TICK, C + 15 * DAY, (S.CLAIMED, None), None),
+        ("after the return period too", C, C + 15 * DAY, C + 15 * DAY, (S.CLAIMED, None), None),
+        ("at the end of the return", C, C + 14 * DAY, C + 14 * DAY + HOUR, (S.CLAIMED, None), None),
+        ("and is denied when the offer ends", C, C + 15 * DAY, OFFER_ENDS + HOUR, REVERSED, OFFER_ENDS),
     ],
 )
 def test_with_none_left_it_waits_while_the_offer_is_open_and_is_denied_after(
@@ -351,10 +351,34 @@ def test_with_none_left_it_waits_while_the_offer_is_open_and_is_denied_after(
     assert (verdict(stood), stood.closes_at) == (expected, closes_at), why
 
 
-def test_once_a_return_period_is_over_nothing_reopens_time() -> None:
-    # Bought with the claim, reversed a day after the return period: denied, though the offer runs two more weeks.
-    facts = [sent(R), claimed(C), bought(C), reversed_(C + 15 * DAY), bought(C + 16 * DAY, order="o2")]
-    assert verdict(backfill(facts)) == REVERSED
+@pytest.mark.parametrize("return_period", ["P0D", "P14D"])
+@pytest.mark.parametrize("back", [timedelta(seconds=5), 15 * DAY])
+@pytest.mark.parametrize(("second", "expected"), [(OFFER_ENDS - TICK, IN_REVIEW), (OFFER_ENDS, REVERSED)])
+def test_a_return_period_that_ended_makes_an_offer_neither_shorter_nor_longer(
+    return_period: str, back: timedelta, second: datetime, expected: tuple[S, Reason | None]
+) -> None:
+    terms = acme(periods__return=return_period)
+    facts = [sent(R), claimed(C), bought(C), reversed_(C + back), bought(second, order="o2")]
+    assert verdict(backfill(facts, C + back, terms)) == (S.CLAIMED, None)
+    assert verdict(backfill(facts, terms=terms)) == expected
+    assert verdict(stands(facts, terms=terms)) == expected
+
+
+def test_an_amendment_stops_an_order_counting_and_lets_it_count_again() -> None:
+    low = fact("conversion.amended", C + 20 * DAY, {"order": "o1", "amount": "49.99"})
+    high = fact("conversion.amended", C + 21 * DAY, {"order": "o1", "amount": "50.00"})
+    its = [sent(R), claimed(C), bought(C), low]
+    assert verdict(backfill(its, C + 20 * DAY)) == (S.CLAIMED, None)
+    assert verdict(backfill(its)) == REVERSED
+    assert verdict(backfill([*its, high])) == IN_REVIEW
+
+
+def test_a_failed_refund_is_as_if_nothing_had_been_refunded() -> None:
+    refund = fact("conversion.reversed", C + DAY, {"order": "o1", "kind": "refund", "reversal": "x"})
+    failed = fact("conversion.reversal_failed", C + 3 * DAY, {"order": "o1", "reversal": "x"})
+    its = [sent(R), claimed(C), bought(C), refund, failed]
+    assert verdict(backfill(its, C + 2 * DAY)) == (S.CLAIMED, None)
+    assert verdict(backfill(its)) == IN_REVIEW
 
 
 @pytest.mark.parametrize(("second", "expected"), [(OFFER_ENDS - TICK, IN_REVIEW), (OFFER_ENDS, REVERSED)])
@@ -387,8 +411,8 @@ def test_what_happens_at_one_instant_happens_together(source: str) -> None:
         ("as the offer ends", [sent(R), claimed(C)], OFFER_ENDS, NO_CONVERSION),
         ("while it may be returned", [sent(R), claimed(C), bought(P)], P + DAY, WITHDRAWN),
         ("in review", [sent(R), claimed(C), bought(P)], P + 20 * DAY, WITHDRAWN),
-        ("as it is denied", TAKEN_BACK, C + 15 * DAY, REVERSED),
-        ("before it is denied", TAKEN_BACK, C + 15 * DAY - TICK, WITHDRAWN),
+        ("as it is denied", TAKEN_BACK, OFFER_ENDS + DAY, REVERSED),
+        ("before it is denied", TAKEN_BACK, OFFER_ENDS + DAY - TICK, WITHDRAWN),
         ("before it was sent", [sent(R)], R - DAY, WITHDRAWN),
     ],
 )  # fmt: skip
@@ -451,10 +475,10 @@ def test_a_finished_file_waits_for_nobody() -> None:
     assert verdict(stands(backfilled([sent(R), claimed(C)], told), told)) == NO_CONVERSION
 
 
-def test_a_reversal_within_the_allowance_of_the_return_period_denies_at_once() -> None:
+def test_a_reversal_within_the_allowance_of_the_return_period_takes_effect_at_once() -> None:
     facts = [sent(R), claimed(C), bought(C), reversed_(C + 14 * DAY + HOUR / 2)]
     assert stands(facts, C + 14 * DAY + HOUR / 2 - TICK).status is S.IN_RETURN_PERIOD
-    assert verdict(stands(facts, C + 14 * DAY + HOUR / 2)) == REVERSED
+    assert verdict(stands(facts, C + 14 * DAY + HOUR / 2)) == (S.CLAIMED, None)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import label
+from referral_rewards.domain.referrals.conversions import Conversion
 from referral_rewards.domain.referrals.inquiries import REGISTER, Answer, register_answer
 from referral_rewards.domain.referrals.lifecycle import CLOSED
+from referral_rewards.domain.referrals.order_amounts import in_words
 from referral_rewards.domain.referrals.origin import OriginKind
 
 NO_CONVERSION: Final = "There is no conversion on record for this reward."
@@ -42,14 +44,22 @@ def evidence_agrees(dossier: Dossier) -> Finding:
         return could_not_run(NO_CONVERSION)
     differing = [fact for fact in q.records if _contradicts(q.record, fact)]
     if not differing and not q.conflicts:
-        return passed(f"All records of order {q.order} agree ({len(q.records)} on record).", *q.records)
+        agreed = f"All records of order {q.order} agree ({len(q.records)} on record){_amended(q)}."
+        return passed(agreed, *q.records, *q.amendments)
     if not differing:
-        return failed(f"{'; '.join(q.conflicts)}.", *q.records, *q.told_of_loss, flags=(Flag.EVIDENCE_CONFLICT,))
+        return failed(f"{'; '.join(q.conflicts)}.", *q.records, *q.told_differently, flags=(Flag.EVIDENCE_CONFLICT,))
     versions = "; ".join(f"{fact.source} says {_version(fact)}" for fact in (q.record, *differing))
     if any(_other_person(q.record, fact) for fact in differing):
         versions += "; they name different customers"
     told = "; ".join((f"The records of order {q.order} differ: {versions}", *q.conflicts))
-    return failed(f"{told}.", *q.records, *q.told_of_loss, flags=(Flag.EVIDENCE_CONFLICT,))
+    return failed(f"{told}.", *q.records, *q.told_differently, flags=(Flag.EVIDENCE_CONFLICT,))
+
+
+def _amended(q: Conversion) -> str:
+    """Return the words for both amounts of an order that was amended."""
+    if not q.amendments:
+        return ""
+    return f"; its amount was amended from {in_words(q.record)} to {money.display(q.gross_minor, q.currency)}"
 
 
 def _invitation(fact: Fact) -> tuple[str, str, str]:

@@ -13,8 +13,11 @@ from referral_rewards.domain.clawbacks.proposals import due_back, proposal
 from referral_rewards.domain.clawbacks.states import CaseState, case_id
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import DisputeOutcome, FactType, ReversalKind
+from referral_rewards.domain.referrals.conversions import Conversion
 from referral_rewards.domain.referrals.disputes import Dispute, DisputeState
 from referral_rewards.domain.referrals.lifecycle import Side
+from referral_rewards.domain.referrals.order_amounts import names_an_amount, read_minor
+from referral_rewards.domain.referrals.reversals import kind_of
 
 _NOTHING: Final = "by the rules it takes nothing more of this reward"
 _OVER: Final[Mapping[DisputeOutcome | None, str]] = {
@@ -56,12 +59,14 @@ class LegCase:
 @dataclass(frozen=True, slots=True)
 class Cause:
     """A fact that may open a case. ``whole``: it proposes all of the leg, of the referrer alone. ``told_before``: other
-    facts may tell the same loss; then a case that proposes nothing is not opened at all."""
+    facts may tell the same loss; then a case that proposes nothing is not opened at all. ``unread``: its amount can't
+    be read in the order's currency, so a person has to say what it took."""
 
     fact: UUID
     why: str
     whole: bool = False
     told_before: bool = False
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +79,66 @@ class Happened:
     earned: Mapping[Side, int] | None
     about_order: Collection[UUID]
     order: str | None
+    currency: str | None = None
 
 
 def causes_of(
-    news: Iterable[Fact], its_disputes: Sequence[Dispute], *, order: str | None, referrer: str | None
+    news: Iterable[Fact],
+    its_disputes: Sequence[Dispute],
+    *,
+    order: str | None,
+    referrer: str | None,
+    paid_for: Conversion | None,
 ) -> tuple[Cause, ...]:
-    """Return the facts among the news that may open a case by themselves; disputes do by how they stand."""
-    found = (_cause(fact, its_disputes, order, referrer) for fact in news)
+    """Return the facts among the news that may open a case by themselves; disputes do by how they stand.
+
+    ``paid_for`` is the order's conversion by all facts that are known; None if it was never recorded.
+    """
+    found = (_cause(fact, its_disputes, order, referrer, paid_for) for fact in news)
     return tuple(cause for cause in found if cause is not None)
 
 
-def _cause(fact: Fact, its_disputes: Sequence[Dispute], order: str | None, referrer: str | None) -> Cause | None:
+def _cause(
+    fact: Fact,
+    its_disputes: Sequence[Dispute],
+    order: str | None,
+    referrer: str | None,
+    paid_for: Conversion | None,
+) -> Cause | None:
     if fact.type is FactType.ATTRIBUTION_CHANGED and fact.data["to_referrer"] != referrer:
         return Cause(fact.id, f"the reward was asked to be moved to {fact.data['to_referrer']}", whole=True)
-    if fact.type is not FactType.CONVERSION_REVERSED or fact.order is None or fact.order != order:
+    if fact.order is None or fact.order != order:
         return None
-    kind = ReversalKind(fact.data["kind"])
-    told_by = {each.takes for each in its_disputes}
+    currency = paid_for.currency if paid_for else None
+    if fact.type is FactType.CONVERSION_AMENDED:
+        why = f"the amount of order {order} was amended"
+        return Cause(fact.id, why, told_before=True, unread=_is_unread(fact, currency))
+    if fact.type is not FactType.CONVERSION_REVERSED:
+        return None
+    told_before = _may_be_told_by(fact, its_disputes) or (paid_for is not None and not _counts_alone(fact, paid_for))
+    why = f"the conversion of order {order} was reversed"
+    return Cause(fact.id, why, told_before=told_before, unread=_is_unread(fact, currency))
+
+
+def _may_be_told_by(reversal: Fact, its_disputes: Sequence[Dispute]) -> bool:
+    """Whether a dispute tells the same loss as the reversal."""
+    told_by = {each.takes for each in its_disputes} - {None}
     if any(each.state is DisputeState.REVERSED for each in its_disputes):
         told_by.add(ReversalKind.CHARGEBACK_LOST)
-    return Cause(fact.id, f"the conversion of order {order} was reversed", told_before=kind in told_by)
+    return kind_of(reversal) in told_by
+
+
+def _counts_alone(reversal: Fact, paid_for: Conversion) -> bool:
+    """Whether the reversal counts, and no other fact tells the same one, by its id or as a copy."""
+    if paid_for.conflicts:
+        return False
+    name = reversal.data.get("reversal")
+    same = [fact for fact in paid_for.reversals if name is not None and fact.data.get("reversal") == name]
+    return reversal in paid_for.reversals and len(same) < 2
+
+
+def _is_unread(fact: Fact, currency: str | None) -> bool:
+    return currency is not None and names_an_amount(fact) and read_minor(fact, currency) is None
 
 
 def cases_of(leg: PaidLeg, before: Sequence[LegCase], happened: Happened) -> list[LegCase]:
@@ -129,7 +174,8 @@ class _Book:
             if its.state is DisputeState.NOTHING_TAKEN:
                 self.cases[number] = _dismissed(case, _OVER[its.outcome])
                 continue
-            why, proposed_minor = f"{case.why}, which {_OVER[its.outcome]}", self._proposed(besides=case)
+            why = f"{case.why}, which {_OVER[its.outcome]}"
+            proposed_minor = None if self._is_unread(its) else self._proposed(besides=case)
             thawed = replace(case, state=CaseState.OPEN, why=why, proposed_minor=proposed_minor)
             self.cases[number] = thawed if proposed_minor != 0 else _dismissed(thawed, _NOTHING)
 
@@ -156,7 +202,7 @@ class _Book:
                 fresh = [fact.id for fact in reversed(its.facts) if not any(case.cause == fact.id for case in known)]
                 why = f"a dispute of order {self.happened.order} {_OVER[its.outcome]}"
                 if fresh:
-                    self.open(Cause(fresh[0], why, told_before=True))
+                    self.open(Cause(fresh[0], why, told_before=True, unread=self._is_unread(its)))
 
     def open(self, cause: Cause) -> None:
         """Open the case of a fact, once; one that proposes nothing is dismissed by itself and stays on record."""
@@ -164,7 +210,7 @@ class _Book:
             return
         if any(case.cause == cause.fact for case in self.cases):
             return
-        proposed_minor = self._proposed(whole=cause.whole)
+        proposed_minor = None if cause.unread else self._proposed(whole=cause.whole)
         if proposed_minor != 0:
             self._add(cause.fact, cause.why, CaseState.OPEN, proposed_minor)
         elif not cause.told_before:
@@ -172,7 +218,11 @@ class _Book:
 
     def _waits_for(self, its: Dispute) -> bool:
         """Whether the rules can't tell what the dispute took, and one of its cases says so already."""
-        return self._proposed() is None and any(case.cause in _ids(its) for case in self.cases)
+        unknown = self._is_unread(its) or self._proposed() is None
+        return unknown and any(case.cause in _ids(its) for case in self.cases)
+
+    def _is_unread(self, its: Dispute) -> bool:
+        return self.happened.currency is not None and bool(its.unread(self.happened.currency))
 
     def _add(self, cause: UUID, why: str, state: CaseState, proposed_minor: int | None) -> None:
         self.cases.append(LegCase(case_id(self.leg.id, cause), self.leg.id, cause, state, why, proposed_minor))

@@ -13,17 +13,21 @@ from referral_rewards.domain.claims import rewards
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.clawbacks.states import CaseState
-from referral_rewards.domain.referrals.conversions import conversions
+from referral_rewards.domain.referrals.conversions import Conversion, conversions
 
 
-def earned(dossier: Dossier, order: str | None) -> Mapping[Side, int] | None:
-    """Return what each side earned by the order's remaining amount, before shared limits, in minor units.
+def conversion_of(dossier: Dossier, order: str | None) -> Conversion | None:
+    """Return the conversion of that order; None if it was never recorded for the referee."""
+    known = conversions(dossier.seen, dossier.referee_identity, dossier.terms, dossier.acts.orders)
+    return next((each for each in known if each.order == order), None)
+
+
+def earned(dossier: Dossier, paid_for: Conversion | None) -> Mapping[Side, int] | None:
+    """Return what each side earned by the conversion's remaining amount, before shared limits, in minor units.
 
     None if unknown: the order was never recorded, or is in another currency than the program's.
     """
-    known = conversions(dossier.seen, dossier.referee_identity, dossier.terms, dossier.acts.orders)
-    paid_for = next((each for each in known if each.order == order), None)
-    if order is None or paid_for is None:
+    if paid_for is None:
         return None
     if not paid_for.counts:
         return {}

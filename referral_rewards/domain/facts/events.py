@@ -7,7 +7,7 @@ text, people only as marks (`identity.py`). The payload of each type is in `payl
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,7 +19,19 @@ from pydantic import ValidationError
 from referral_rewards.domain import money
 from referral_rewards.domain.errors import FactInvalid, Problem, none_of
 from referral_rewards.domain.facts import identity
-from referral_rewards.domain.facts.payloads import PAYLOADS, PERSON_PART, Claimed, FactType, Part, Rated, Recorded
+from referral_rewards.domain.facts.payloads import (
+    PAYLOADS,
+    PERSON_PART,
+    Amended,
+    Claimed,
+    Disputed,
+    FactType,
+    Part,
+    Rated,
+    Recorded,
+    ReversalKind,
+    Reversed,
+)
 from referral_rewards.domain.validation import problems_of
 
 #: A fact dated further ahead of our clock than this is refused: its source's clock is wrong.
@@ -52,6 +64,7 @@ class Event:
     content: str  # ``data`` in canonical JSON
     public: dict[str, Any]
     public_content: str  # ``public`` in JSON, as it is stored
+    warnings: tuple[Problem, ...] = ()  # what is taken as it is and has less effect than its sender may think
 
     def marks(self, marker: identity.Marker) -> frozenset[str]:
         """Return the marks of the person this fact is about, including a conversion's instrument and device."""
@@ -151,6 +164,7 @@ def parse_event(document: Any) -> Event:
         content=content,
         public=payload.model_dump(mode="json", exclude_none=True, exclude_unset=True),
         public_content=payload.model_dump_json(exclude_none=True, exclude_unset=True),
+        warnings=tuple(_warnings(payload)),
     )
 
 
@@ -238,3 +252,16 @@ def _meaning(payload: Part) -> list[Problem]:
     if isinstance(payload, Rated) and not 1 <= payload.score <= 5:
         return [Problem("data.score", "must be 1 to 5")]
     return []
+
+
+def _warnings(payload: Part) -> Iterator[Problem]:
+    """Yield what is recorded as it came, but may not mean what its sender thinks."""
+    if isinstance(payload, Reversed) and payload.kind not in set(ReversalKind):
+        yield Problem("data.kind", f"{none_of(payload.kind, ReversalKind)}; it counts as a reversal all the same")
+    if isinstance(payload, Amended | Reversed | Disputed) and _too_fine(payload.amount, payload.currency):
+        told = f"{payload.amount} has more decimals than {payload.currency} has: it takes nothing by itself"
+        yield Problem("data.amount", told)
+
+
+def _too_fine(amount: str | None, currency: str | None) -> bool:
+    return amount is not None and currency is not None and not money.fits(Decimal(amount), currency)

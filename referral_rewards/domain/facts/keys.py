@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Event
-from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
 
 #: Ranks of how a referral can begin; the fact with the lowest (rank, time, source, id) is its origin.
 SENT, CLAIMED, REQUESTED, NAMED_ONLY = range(4)
@@ -40,7 +40,6 @@ _ABOUT_A_REFERRAL: Final = frozenset(
         FactType.SATISFACTION_RATED,
     }
 )
-_ABOUT_AN_ORDER: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED})
 _ABOUT_A_PERSON: Final = frozenset(
     {FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED, FactType.CONSENT_GRANTED, FactType.CONSENT_WITHDRAWN}
 )
@@ -97,7 +96,7 @@ def file(event: Event, marks: frozenset[str]) -> Filing:
             return Filing(keys, None, frozenset(), frozenset(traces))
         case kind if kind in _ABOUT_A_REFERRAL:
             return Filing(frozenset({f"referral:{public['referral']}"}), None, frozenset())
-        case kind if kind in _ABOUT_AN_ORDER:
+        case kind if kind in ABOUT_AN_ORDER:
             return Filing(frozenset({f"order:{public['order']}"}), None, frozenset())
         case kind if kind in _ABOUT_A_PERSON:
             return Filing(who, None, frozenset())

@@ -22,7 +22,9 @@ class FactType(StrEnum):
     REFERRAL_APPEALED = "referral.appealed"
     CONVERSION_RECORDED = "conversion.recorded"
     CONVERSION_REPORTED = "conversion.reported"
+    CONVERSION_AMENDED = "conversion.amended"
     CONVERSION_REVERSED = "conversion.reversed"
+    REVERSAL_FAILED = "conversion.reversal_failed"
     DISPUTE_OPENED = "conversion.dispute_opened"
     DISPUTE_CLOSED = "conversion.dispute_closed"
     REWARD_REQUESTED = "reward.requested"
@@ -35,6 +37,18 @@ class FactType(StrEnum):
     METHOD_REMOVED = "payee.method_removed"
     TAX_FORM_FILED = "payee.tax_form_filed"
     SATISFACTION_RATED = "satisfaction.rated"
+
+
+#: What happened to an order after it was recorded.
+ABOUT_AN_ORDER: Final = frozenset(
+    {
+        FactType.CONVERSION_AMENDED,
+        FactType.CONVERSION_REVERSED,
+        FactType.REVERSAL_FAILED,
+        FactType.DISPUTE_OPENED,
+        FactType.DISPUTE_CLOSED,
+    }
+)
 
 
 class Channel(StrEnum):
@@ -113,6 +127,8 @@ Percent = Annotated[str, StringConstraints(strict=True), AfterValidator(_percent
 Word = Annotated[str | None, AfterValidator(_unless_personal)]
 #: Systems write it with letters of either case.
 Outcome = Annotated[DisputeOutcome, BeforeValidator(_without_case)]
+#: One of `ReversalKind`, or another word: what was taken back counts, whatever it is called.
+KindOfReversal = Annotated[Id, BeforeValidator(_without_case)]
 
 
 class Part(BaseModel):
@@ -179,16 +195,30 @@ class Reported(Part):
     by: Word = None
 
 
+class Amended(Part):
+    order: Id
+    amount: Amount
+    currency: Currency | None = None
+
+
 class Reversed(Part):
     order: Id
-    kind: ReversalKind
+    kind: KindOfReversal
+    reversal: Id | None = None
     amount: Amount | None = None
+    currency: Currency | None = None
+
+
+class ReversalFailed(Part):
+    order: Id
+    reversal: Id | None = None
 
 
 class Disputed(Part):
     order: Id
     dispute: Id | None = None
     amount: Amount | None = None
+    currency: Currency | None = None
 
 
 class DisputeClosed(Disputed):
@@ -248,7 +278,9 @@ PAYLOADS: Final[Mapping[FactType, type[Part]]] = {
     FactType.REFERRAL_APPEALED: AboutReferral,
     FactType.CONVERSION_RECORDED: Recorded,
     FactType.CONVERSION_REPORTED: Reported,
+    FactType.CONVERSION_AMENDED: Amended,
     FactType.CONVERSION_REVERSED: Reversed,
+    FactType.REVERSAL_FAILED: ReversalFailed,
     FactType.DISPUTE_OPENED: Disputed,
     FactType.DISPUTE_CLOSED: DisputeClosed,
     FactType.REWARD_REQUESTED: Requested,

@@ -5,20 +5,23 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import datetime
 
-from referral_rewards.domain import money
 from referral_rewards.domain.facts.events import Fact
-from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.disputes import Dispute, disputes, loss
+from referral_rewards.domain.referrals.order_amounts import worth
+from referral_rewards.domain.referrals.reversals import reversals
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
     """One order. Amounts are minor units of its own ``currency``, None if its kind has no amount.
 
-    ``record`` is the earliest of its ``records`` and gives the order's details. ``disputes`` are those about it, and
-    ``conflicts`` sentences about what is told of them in different ways. ``counts`` says whether the remaining
-    amount is enough, ``would_count`` whether the full amount was; ``of_kind`` whether the terms reward its kind.
+    ``record`` is the earliest of its ``records`` and gives the order's details. ``gross_minor`` is its latest amount.
+    ``reversals`` are the facts of the reversals that count, ``disputes`` those about it, ``told`` all facts about what
+    became of it, and ``conflicts`` sentences about what is told in different ways. ``counts`` says whether the
+    remaining amount is enough, ``would_count`` whether the largest that it had was; ``of_kind`` whether the terms
+    reward its kind.
     """
 
     order: str
@@ -36,6 +39,7 @@ class Conversion:
     would_count: bool
     disputes: tuple[Dispute, ...] = ()
     conflicts: tuple[str, ...] = ()
+    told: tuple[Fact, ...] = ()
 
     @property
     def taken_by(self) -> tuple[Fact, ...]:
@@ -44,9 +48,14 @@ class Conversion:
         return (*self.reversals, *closings)
 
     @property
-    def told_of_loss(self) -> tuple[Fact, ...]:
-        """All facts about what was taken of it, also those that do not stand. Empty if they agree."""
-        return (*self.reversals, *(fact for each in self.disputes for fact in each.facts)) if self.conflicts else ()
+    def amendments(self) -> tuple[Fact, ...]:
+        """The facts that amended its amount."""
+        return tuple(fact for fact in self.told if fact.type is FactType.CONVERSION_AMENDED)
+
+    @property
+    def told_differently(self) -> tuple[Fact, ...]:
+        """All facts about what became of it, also those that do not stand. Empty if they agree."""
+        return self.told if self.conflicts else ()
 
 
 class Orders:
@@ -60,8 +69,7 @@ class Orders:
         self._terms = terms
         self._linked = linked
         self._records: defaultdict[str, list[Fact]] = defaultdict(list)
-        self._reversals: defaultdict[str, list[Fact]] = defaultdict(list)
-        self._disputed: defaultdict[str, list[Fact]] = defaultdict(list)
+        self._told: defaultdict[str, list[Fact]] = defaultdict(list)
         self._owners: dict[str, frozenset[str]] = {}
         self._worth: dict[str, Conversion] = {}
 
@@ -72,12 +80,9 @@ class Orders:
             self._records[order].append(fact)
             # The earliest record names the owner: a later record can't move an order to another person.
             self._owners.setdefault(order, fact.identity)
-        elif fact.type is FactType.CONVERSION_REVERSED:
+        elif fact.type in ABOUT_AN_ORDER:
             order = fact.data["order"]
-            self._reversals[order].append(fact)
-        elif fact.type in (FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED):
-            order = fact.data["order"]
-            self._disputed[order].append(fact)
+            self._told[order].append(fact)
         else:
             return
         self._worth.pop(order, None)
@@ -94,9 +99,7 @@ class Orders:
 
     def _conversion(self, order: str) -> Conversion:
         if order not in self._worth:
-            self._worth[order] = _conversion(
-                self._records[order], self._reversals[order], self._disputed[order], self._terms
-            )
+            self._worth[order] = _conversion(self._records[order], self._told[order], self._terms)
         return self._worth[order]
 
 
@@ -110,34 +113,39 @@ def conversions(
     return orders.of(identity)
 
 
-def _conversion(records: list[Fact], reversals: list[Fact], disputed: list[Fact], terms: Terms) -> Conversion:
+def _conversion(records: list[Fact], told: list[Fact], terms: Terms) -> Conversion:
     record = records[0]
-    its = disputes([*reversals, *disputed], record.data["order"]) if disputed else ()
-    amount, currency = record.data.get("amount"), record.data.get("currency")
-    gross_minor = net_minor = None
-    conflicts: tuple[str, ...] = ()
-    if amount is not None and currency is not None:
-        gross_minor = money.to_minor(amount, currency)
-        lost = loss(reversals, its, gross_minor, currency)
-        net_minor, conflicts = max(gross_minor - lost.taken_minor, 0), lost.conflicts
-    taken_whole = bool(reversals) or any(each.takes is not None for each in its)
+    amendments = [fact for fact in told if fact.type is FactType.CONVERSION_AMENDED]
+    its_worth = worth(record, amendments)
+    back = reversals(told, its_worth)
+    its = disputes(told, record.data["order"], back.counted)
+    net_minor, conflicts = None, back.conflicts
+    if its_worth is None:
+        conflicts += tuple(f"{fact.source} amends an order that has no amount" for fact in amendments)
+    else:
+        lost = loss(back.counted, its, its_worth.gross_minor, its_worth.currency)
+        net_minor = max(its_worth.gross_minor - lost.taken_minor, 0)
+        conflicts = (*its_worth.conflicts, *conflicts, *lost.conflicts)
+    currency = record.data.get("currency")
+    taken_whole = bool(back.counted) or any(each.takes is not None for each in its)
     return Conversion(
         order=record.data["order"],
         kind=record.data["kind"],
         occurred_at=record.occurred_at,
-        gross_minor=gross_minor,
+        gross_minor=its_worth.gross_minor if its_worth else None,
         net_minor=net_minor,
         currency=currency,
         new_customer=record.data.get("new_customer"),
         record=record,
         records=tuple(records),
-        reversals=tuple(reversals),
+        reversals=tuple(fact for each in back.counted for fact in each.facts),
         of_kind=record.data["kind"] in terms.qualifying.kinds,
         # Without an amount there is nothing to subtract from: whatever was taken is all of it.
         counts=not taken_whole if net_minor is None else _enough(net_minor, currency, terms),
-        would_count=gross_minor is None or _enough(gross_minor, currency, terms),
+        would_count=its_worth is None or _enough(its_worth.largest_minor, currency, terms),
         disputes=its,
         conflicts=conflicts,
+        told=tuple(told),
     )
 
 

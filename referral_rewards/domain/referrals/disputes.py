@@ -7,12 +7,15 @@ it. A system may tell a lost dispute by its closing, by a reversal, or by both: 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 from referral_rewards.domain import money
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import DisputeOutcome, FactType, ReversalKind
+from referral_rewards.domain.referrals.order_amounts import in_words, names_an_amount, read_minor, unread
+from referral_rewards.domain.referrals.reversals import Reversal, reversals
 
 _O = DisputeOutcome
 
@@ -75,13 +78,26 @@ class Dispute:
     def is_told_differently(self) -> bool:
         """Whether its closings contradict each other: about what was taken, or about how much."""
         kinds = {TAKES[_outcome(fact)] for fact in self.closings}
-        return len(kinds) > 1 or (kinds != {None} and len(set(_named(self.closings))) > 1)
+        amounts = {(Decimal(fact.data["amount"]), fact.data.get("currency")) for fact in _naming(self.closings)}
+        return len(kinds) > 1 or (kinds != {None} and len(amounts) > 1)
 
     def amount_minor(self, currency: str) -> int | None:
-        """Return the amount that the standing outcome's closings name, else its openings; None if none does."""
+        """Return the amount that the standing outcome's closings name, else its openings; None if none does.
+
+        An amount that can't be read in the order's currency takes nothing.
+        """
         standing = [fact for fact in self.closings if _outcome(fact) is self.outcome]
-        named = _named(standing) or _named(self.openings)
-        return max((money.to_minor(amount, currency) for amount in named), default=None)
+        named = _naming(standing) or _naming(self.openings)
+        if not named:
+            return None
+        return max((minor for fact in named if (minor := read_minor(fact, currency)) is not None), default=0)
+
+    def unread(self, currency: str) -> list[str]:
+        """Return sentences about its amounts that can't be read, unless it took nothing."""
+        facts = [] if self.state is DisputeState.NOTHING_TAKEN else _naming(self.facts)
+        return [
+            unread(fact, currency, "takes nothing by itself") for fact in facts if read_minor(fact, currency) is None
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +113,12 @@ def took_an_amount(fact: Fact) -> bool:
     return fact.type is FactType.DISPUTE_CLOSED and TAKES[_outcome(fact)] is not None
 
 
-def disputes(facts: Iterable[Fact], order: str | None) -> tuple[Dispute, ...]:
+def disputes(
+    facts: Iterable[Fact], order: str | None, reversed_: Sequence[Reversal] | None = None
+) -> tuple[Dispute, ...]:
     """Return the disputes of the order, oldest first, whatever order their facts arrived in.
+
+    ``reversed_`` are the order's reversals that count; None if they have to be read from the facts.
 
     A closing belongs to the dispute of its id. Without an id it ends the earliest open one; if an id stands in no
     opening, the earliest open one without an id. A closing that finds none open repeats the one that ended last; before
@@ -108,7 +128,8 @@ def disputes(facts: Iterable[Fact], order: str | None) -> tuple[Dispute, ...]:
     told = sorted((fact for fact in about_it if fact.type in _OF_DISPUTES), key=_openings_first)
     found = _paired(told)
     lost = sum(each.takes is ReversalKind.CHARGEBACK_LOST for each in found)
-    surplus = sum(_is_reversal(fact, ReversalKind.CHARGEBACK_LOST) for fact in about_it) - lost
+    counted = reversals(about_it, None).counted if reversed_ is None else reversed_
+    surplus = sum(each.kind is ReversalKind.CHARGEBACK_LOST for each in counted) - lost
     for number, each in enumerate(found):
         if surplus > 0 and each.state is DisputeState.OPEN:
             found[number] = Dispute(each.openings, reversed=True)
@@ -116,16 +137,17 @@ def disputes(facts: Iterable[Fact], order: str | None) -> tuple[Dispute, ...]:
     return tuple(found)
 
 
-def loss(reversals: Sequence[Fact], found: Sequence[Dispute], gross_minor: int, currency: str) -> Loss:
-    """Return what was taken of an order of ``gross_minor``.
+def loss(reversed_: Sequence[Reversal], found: Sequence[Dispute], gross_minor: int, currency: str) -> Loss:
+    """Return what was taken of an order of ``gross_minor``. ``reversed_`` are the reversals that count.
 
     What a dispute took and what reversals of its kind took is one loss: the larger sum counts. All other reversals add
     up. May be more than the order's amount.
     """
-    taken_minor = sum(_reversed(fact, gross_minor, currency) for fact in reversals if _kind(fact) not in _TOLD_TWICE)
+    taken_minor = sum(each.amount_minor for each in reversed_ if each.kind not in _TOLD_TWICE)
     conflicts = [_differing_closings(each) for each in found if each.is_told_differently]
+    conflicts += [sentence for each in found for sentence in each.unread(currency)]
     for kind in _TOLD_TWICE:
-        told = [_reversed(fact, gross_minor, currency) for fact in reversals if _kind(fact) is kind]
+        told = [each.amount_minor for each in reversed_ if each.kind is kind]
         else_minor = sum(told) if told and kind is ReversalKind.REFUND else gross_minor
         named = [each.amount_minor(currency) for each in found if each.takes is kind]
         closed = [else_minor if amount is None else amount for amount in named]
@@ -185,22 +207,8 @@ def _outcome(closing: Fact) -> DisputeOutcome:
     return DisputeOutcome(closing.data["outcome"])
 
 
-def _kind(reversal: Fact) -> ReversalKind:
-    return ReversalKind(reversal.data["kind"])
-
-
-def _is_reversal(fact: Fact, kind: ReversalKind) -> bool:
-    return fact.type is FactType.CONVERSION_REVERSED and _kind(fact) is kind
-
-
-def _named(facts: Iterable[Fact]) -> list[str]:
-    return [amount for fact in facts if (amount := fact.data.get("amount")) is not None]
-
-
-def _reversed(reversal: Fact, gross_minor: int, currency: str) -> int:
-    """Return the amount of a reversal in the conversion's currency; one without an amount takes all of it."""
-    amount: str | None = reversal.data.get("amount")
-    return gross_minor if amount is None else money.to_minor(amount, currency)
+def _naming(facts: Iterable[Fact]) -> list[Fact]:
+    return [fact for fact in facts if names_an_amount(fact)]
 
 
 def _differing_closings(its: Dispute) -> str:
@@ -209,8 +217,8 @@ def _differing_closings(its: Dispute) -> str:
 
 
 def _words(closing: Fact) -> str:
-    amount = closing.data.get("amount")
-    return _outcome(closing).replace("_", " ") + (f", {amount}" if amount is not None else "")
+    amount = f", {in_words(closing)}" if names_an_amount(closing) else ""
+    return f"{_outcome(closing).replace('_', ' ')}{amount}"
 
 
 def _differing_sums(kind: ReversalKind, told_minor: int, closed_minor: int, currency: str) -> str:

@@ -10,19 +10,12 @@ from enum import StrEnum
 from typing import Final
 
 from referral_rewards.domain.facts.events import Event
-from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
 
 #: The source that is not an outside one: our own record is read again, and the check says so.
 REGISTER: Final = "register"
 
-_OF_AN_ORDER: Final = frozenset(
-    {
-        FactType.CONVERSION_RECORDED,
-        FactType.CONVERSION_REVERSED,
-        FactType.DISPUTE_OPENED,
-        FactType.DISPUTE_CLOSED,
-    }
-)
+_OF_AN_ORDER: Final = ABOUT_AN_ORDER | {FactType.CONVERSION_RECORDED}
 _OF_A_CUSTOMER: Final = {
     FactType.ISSUE_OPENED: "customer",
     FactType.ISSUE_RESOLVED: "customer",

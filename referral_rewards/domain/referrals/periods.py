@@ -2,8 +2,7 @@
 
 `course` replays the referral from one fact to the next, through every deadline between them, and stops where it closes.
 A back-fill therefore reaches the same verdict as a referral processed in real time: at every instant both read only
-what had happened by then, and neither reads anything after the closing. The one thing carried from step to step is
-whether a return period has ended: after that no other conversion is waited for.
+what had happened by then, and neither reads anything after the closing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
@@ -14,7 +13,7 @@ from typing import Final
 
 from referral_rewards.domain import calendar
 from referral_rewards.domain.facts.events import Fact
-from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
 from referral_rewards.domain.programs.life import RUNNING, Life
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.conversions import Conversion, Orders, conversions
@@ -32,9 +31,7 @@ _BEARING: Final = frozenset(
         FactType.REFERRAL_CLAIMED,
         FactType.REFERRAL_WITHDRAWN,
         FactType.CONVERSION_RECORDED,
-        FactType.CONVERSION_REVERSED,
-        FactType.DISPUTE_OPENED,
-        FactType.DISPUTE_CLOSED,
+        *ABOUT_AN_ORDER,
     }
 )
 
@@ -125,13 +122,13 @@ def _lived(seen: Sequence[Fact], terms: Terms, program: Life, now: datetime, lin
     """
     stood: Course | None = None
     told_at: datetime | None = None
-    shape, time_over = None, False
+    shape = None
     orders = Orders(terms, linked)
     bearing = [fact for fact in seen if fact.type in _BEARING]
     for known, news, until in _steps(bearing, now):
         for fact in news:
             orders.add(fact)
-        if (standing := stand(known, orders, terms, program, news[0].occurred_at, time_over=time_over)) is None:
+        if (standing := stand(known, orders, terms, program, news[0].occurred_at)) is None:
             continue
         if shape != (shape := _shape(standing)):
             told = [fact.received_at for fact in news if fact.awaits_stragglers]
@@ -140,7 +137,6 @@ def _lived(seen: Sequence[Fact], terms: Terms, program: Life, now: datetime, lin
         if stood.is_closed:
             return stood
         if stood.deadline is not None and stood.deadline <= until:
-            time_over = time_over or stood.next_status is ReferralStatus.IN_REVIEW
             allowed = _allowed(stood.deadline, terms)
             if until < allowed or (until == allowed and len(known) < len(bearing)):
                 continue  # not closed yet: facts within the allowance still count

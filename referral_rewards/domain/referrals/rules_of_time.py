@@ -18,13 +18,10 @@ from referral_rewards.domain.referrals.lifecycle import ReferralStatus as S
 from referral_rewards.domain.referrals.origin import beginning, referee_identity
 
 
-def stand(
-    known: Sequence[Fact], orders: Orders, terms: Terms, life: Life, moment: datetime, *, time_over: bool
-) -> Course | None:
+def stand(known: Sequence[Fact], orders: Orders, terms: Terms, life: Life, moment: datetime) -> Course | None:
     """Return the course right after ``moment``, from all that was ``known`` by then; None before the referral began.
 
-    ``known`` is in order of precedence; ``orders`` holds the conversions it reports. ``time_over`` means that a return
-    period has already ended, so the referral no longer waits for another conversion.
+    ``known`` is in order of precedence; ``orders`` holds the conversions it reports.
     """
     began = beginning(known)
     if began is None or began.type is FactType.REWARD_REQUESTED:
@@ -36,7 +33,7 @@ def stand(
     if (c := stood.claimed_at) is not None:
         offer_ends = terms.end(c, terms.periods.offer)
         in_time = _of_the_offer(own, c, offer_ends, terms, began)
-        stood = _conversion(in_time, offer_ends, terms, stood, moment, time_over=time_over)
+        stood = _conversion(in_time, offer_ends, terms, stood, moment)
     return _unless_withdrawn(known, stood)
 
 
@@ -95,15 +92,12 @@ def _in_time(p: datetime, c: datetime, offer_ends: datetime, terms: Terms) -> bo
 
 
 def _conversion(
-    in_time: Sequence[Conversion],
-    offer_ends: datetime,
-    terms: Terms,
-    stood: Course,
-    moment: datetime,
-    *,
-    time_over: bool,
+    in_time: Sequence[Conversion], offer_ends: datetime, terms: Terms, stood: Course, moment: datetime
 ) -> Course:
-    """Rules 3 and 4: the first order that counts is the conversion; its return period runs from its own date."""
+    """Rules 3 and 4: the first order that counts is the conversion; its return period runs from its own date.
+
+    With none left the referral waits again while its offer is open, also after a return period.
+    """
     q = next((each for each in in_time if each.counts), None)
     if q is not None:
         return_ends = terms.end(q.occurred_at, terms.periods.return_)
@@ -126,7 +120,7 @@ def _conversion(
         next_reason=Reason.CONVERSION_REVERSED if taken_back else Reason.NO_CONVERSION,
         offer_ends=offer_ends,
     )
-    if taken_back and (time_over or moment >= offer_ends):
+    if taken_back and moment >= offer_ends:
         return waiting.closed(S.DENIED, Reason.CONVERSION_REVERSED, moment)
     return waiting
 

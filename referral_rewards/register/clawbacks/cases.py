@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.statuses import statement
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.clawbacks.cases import Happened, LegCase, PaidLeg, cases_of, causes_of
-from referral_rewards.domain.clawbacks.proposals import earned
+from referral_rewards.domain.clawbacks.proposals import conversion_of, earned
 from referral_rewards.domain.clawbacks.states import UNDECIDED, CaseState
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, step_minor
@@ -61,8 +61,10 @@ async def keep(connection: AsyncConnection, case: Case, approved_rewards: int, n
     ``approved_rewards`` is the count that selected the tier of the paid claim. The caller holds the referral's row.
     """
     row = case.row
-    its_disputes = disputes((fact for fact in case.facts if fact.occurred_at <= case.now), row.order_id)
-    causes = causes_of(news, its_disputes, order=row.order_id, referrer=row.referrer)
+    dossier = _dossier(case, approved_rewards)
+    paid_for = conversion_of(dossier, row.order_id)
+    its_disputes = disputes(dossier.seen, row.order_id) if paid_for is None else paid_for.disputes
+    causes = causes_of(news, its_disputes, order=row.order_id, referrer=row.referrer, paid_for=paid_for)
     found = (await connection.execute(_LOAD, {"referral": row.id})).one()
     before = _CASES_READ.validate_python(found.cases)
     if not (causes or its_disputes or any(each.state in UNDECIDED for each in before)):
@@ -70,9 +72,10 @@ async def keep(connection: AsyncConnection, case: Case, approved_rewards: int, n
     happened = Happened(
         causes=causes,
         disputes=its_disputes,
-        earned=earned(_dossier(case, approved_rewards), row.order_id),
+        earned=earned(dossier, paid_for),
         about_order=frozenset(fact.id for fact in case.facts if fact.order == row.order_id),
         order=row.order_id,
+        currency=paid_for.currency if paid_for else None,
     )
     after: list[LegCase] = []
     for leg in _LEGS_READ.validate_python(found.legs):

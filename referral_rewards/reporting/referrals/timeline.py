@@ -136,6 +136,8 @@ _FACTS: Final[Mapping[str, tuple[Sign, bool | None, Callable[[Mapping[str, Any]]
         False,
         lambda d: f"{label('reversal', d.get('kind', 'reversal')).capitalize()}, order {_order(d)}",
     ),
+    FactType.CONVERSION_AMENDED: (Sign.CONVERSION, None, lambda d: f"Order {_order(d)}: amount amended"),
+    FactType.REVERSAL_FAILED: (Sign.CONVERSION, None, lambda d: f"A reversal of order {_order(d)} failed"),
     FactType.DISPUTE_OPENED: (Sign.TAKEN_BACK, False, lambda d: f"Payment dispute opened, order {_order(d)}"),
     FactType.DISPUTE_CLOSED: (Sign.STEP, None, lambda d: f"Payment dispute closed, order {_order(d)}"),
     FactType.ATTRIBUTION_CHANGED: (
