@@ -239,7 +239,8 @@ def _meets(mine: Referral, other: Referral) -> bool:
 
 
 def _existing(mine: Referral) -> bool:
-    """``new_customer: false``, or an earlier conversion; read up to the referee's first one in the referral."""
+    """``new_customer: false``, or an earlier conversion that the terms reward or that cost something; read up to the
+    referee's first one in the referral."""
     grace = mine.terms["periods"]["grace"]
 
     def before(record: Event) -> bool:
@@ -247,9 +248,12 @@ def _existing(mine: Referral) -> bool:
             return at(record) < mine.began_at
         return not mine.began_at < oracle.end(at(record), grace, mine.terms) and at(record) < mine.began_at
 
-    if any(before(each) for each in mine.conversions):
+    earlier = [each for each in mine.conversions if before(each)]
+    first = [each for each in mine.conversions if not before(each)][:1]
+    if any(each["data"].get("new_customer") is False for each in earlier + first):
         return True
-    return bool(mine.conversions) and mine.conversions[0]["data"].get("new_customer") is False
+    rewarded = mine.terms["qualifying"]["kinds"]
+    return any(each["data"]["kind"] in rewarded or (oracle._amount(each) or 0) > 0 for each in earlier)
 
 
 def _referrer_parts(mine: Referral) -> set[str]:

@@ -317,6 +317,11 @@ class _World:
         else:
             currency = rng.choice((currency,) * 9 + ("EUR",))
             data |= {"amount": rng.choice(_AMOUNTS.get(currency, ("80.00",))), "currency": currency}
+        if rng.random() < 0.08:  # no program rewards it; it costs something, nothing, or says no amount
+            data["kind"] = "newsletter_signup"
+            data |= {"amount": "0.00", "currency": "USD"} if rng.random() < 0.3 else {}
+            if rng.random() < 0.5:
+                data = {key: value for key, value in data.items() if key not in ("amount", "currency")}
         if rng.random() < 0.8:
             data["new_customer"] = rng.random() < 0.9
         if rng.random() < 0.5:

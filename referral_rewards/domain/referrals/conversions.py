@@ -38,6 +38,13 @@ class Conversion:
     conflicts: tuple[str, ...] = ()
 
     @property
+    def is_a_purchase(self) -> bool:
+        """Whether whoever has it is a customer: the terms reward its kind, or its first record has an amount above
+        zero. A newsletter for nothing makes nobody a customer."""
+        first_amount = self.record.data.get("amount")
+        return self.of_kind or (first_amount is not None and money.parse_decimal(first_amount) > 0)
+
+    @property
     def taken_by(self) -> tuple[Fact, ...]:
         """The facts that tell what was taken of it: its reversals, and the closings of disputes that took an amount."""
         closings = [each.closing for each in self.disputes if each.takes is not None and each.closing is not None]
