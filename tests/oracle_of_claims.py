@@ -135,11 +135,11 @@ def _judge_rivals(mine: Referral, found: Claim) -> None:
     for other in mine.world.referrals.values():
         if other.name == mine.name or not _meets(mine, other):
             continue
-        # The text leaves open whose reward counts ("already rewarded", whoever was) and when a claim is live (from the
+        # The text leaves open whose reward counts ("already rewarded", whoever was) and when a claim lives (from the
         # referee's timely claim on): both are read as the product reads them, for the more careful.
         live = not other.closed and other.stand["status"] in _HOLDING
         rewarded = any(each.referral == other.name for each in mine.world.held)
-        duplicate |= rewarded or (live and other.referrer == mine.referrer)
+        duplicate |= rewarded or (live and other.referrer == mine.referrer and _place(other) < _place(mine))
         # What an approval settled stays part of what was decided.
         settled = other.name in mine.world.settled.get(mine.name, ())
         contends = settled or (live and mine.order is not None and other.order == mine.order)
@@ -151,6 +151,14 @@ def _judge_rivals(mine: Referral, found: Claim) -> None:
         found.flags.add("disputed_attribution")
     if changed:
         found.flags.add("attribution_changed")
+
+
+def _place(referral: Referral) -> tuple[datetime, datetime, str]:
+    """Where a referral stands among its referrer's of one referee: by its claim, then its beginning, then its id."""
+    lead = any(sent["data"]["channel"] == "lead" for sent in referral.of("referral.sent")[:1])
+    claims = [] if lead else referral.of("referral.claimed")
+    claimed_at = max([referral.began_at, *(at(claim) for claim in claims[:1])])
+    return claimed_at, referral.began_at, referral.name
 
 
 def _judge_consent_and_issues(mine: Referral, found: Claim) -> None:
