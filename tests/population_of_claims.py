@@ -277,7 +277,8 @@ class _World:
         claim: dict[str, Any] = {"referral": name, "referee": self._claimant(referee)}
         if not sent:
             claim |= {"program": program, "channel": rng.choice(("link", "word_of_mouth"))}
-            by_code = {"referrer_code": f"CODE-{referrer.name}-{program}"}
+            code = f"CODE-{referrer.name}-{program}"
+            by_code = {"referrer_code": rng.choice((code, code, code.lower(), code.replace("-", " ")))}
             claim |= rng.choice((by_code, {"referrer": referrer.name}))
         consent = rng.choice((True, True, True, True, True, False, None))
         self._add("referral.claimed", claimed_at, claim | ({} if consent is None else {"consent": consent}))

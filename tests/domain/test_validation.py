@@ -23,6 +23,11 @@ SENT: dict[str, Any] = {
     "type": "referral.sent",
     "data": {"referral": "r1", "program": "p", "referrer": "d", "channel": "email"},
 }
+CLAIM_BY_CODE: dict[str, Any] = {**BOUGHT, "type": "referral.claimed", "data": {"program": "p", "channel": "link"}}
+NO_CODE = "a code is 1 to 200 letters and digits; spaces and hyphens between them do not count"
+EMAIL, PHONE = (
+    f"looks like {what}; ids stand in histories, send an opaque id" for what in ("an email address", "a phone number")
+)
 
 
 def told(event: dict[str, Any], **data: Any) -> list[str]:
@@ -34,6 +39,9 @@ def told(event: dict[str, Any], **data: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("event", "data", "problem"),
     [
+        (CLAIM_BY_CODE, {"referrer_code": " - "}, f"data.referrer_code: {NO_CODE}"),
+        (CLAIM_BY_CODE, {"referrer_code": "otto@example.com"}, f"data.referrer_code: {EMAIL}"),
+        (CLAIM_BY_CODE, {"referrer_code": "416 555 0173"}, f"data.referrer_code: {PHONE}"),
         (BOUGHT, {"currency": "usd"}, "data.currency: 'usd' is not an ISO 4217 currency code such as USD"),
         (BOUGHT, {"amount": 25.0}, 'data.amount: 25.00 is a number; write it as text: "25.00"'),
         (BOUGHT, {"amount": 25.125}, 'data.amount: 25.125 is a number; write it as text: "25.125"'),

@@ -71,12 +71,21 @@ def attribution_clear(dossier: Dossier) -> Finding:
     if asks:
         flags.append(Flag.ATTRIBUTION_CHANGED)
         said.append(f"A change of attribution to {moves[-1].data['to_referrer']} was requested; it takes a decision.")
+    if dossier.referrer is None and len(dossier.origin.owners) > 1:
+        # `flags.py` raises the flag: unlike that of rivals, the digest covers it.
+        return failed(" ".join([*said, code_of_several(dossier)]), *moves, flags=tuple(flags))
     if dossier.referrer is None:
         flags.append(Flag.UNKNOWN_REFERRER)
         said.append("The referral names no known referrer; it takes a decision to name one.")
     if flags:
         return failed(" ".join(said), *moves, flags=tuple(flags))
     return passed(f"Only {dossier.referrer} claims this customer and order.")
+
+
+def code_of_several(dossier: Dossier) -> str:
+    """Say whose code it is that several referrers have."""
+    owners = listed(dossier.origin.owners)
+    return f"The code of the claim belongs to {owners}; it takes a decision to name one of them."
 
 
 def _asks_to_move(dossier: Dossier, moves: Sequence[Fact]) -> bool:

@@ -63,6 +63,20 @@ def normal_phone(phone: str) -> str:
         return digits if len(digits) >= _PHONE_DIGITS_MIN and len(set(digits)) > 1 else ""
 
 
+def folded_code(code: str) -> str:
+    """Return a referrer's code as people mean it when they type it: without case, spaces and hyphens. Empty if nothing
+    else is in it."""
+    plain = _plain(code).casefold()
+    return "".join(each for each in plain if not each.isspace() and unicodedata.category(each) != "Pd")
+
+
+def code_problem(value: str) -> str | None:
+    """Return why ``value`` can't be a referrer's code, or None. Unlike an id it may have spaces: people type it."""
+    if not folded_code(value):
+        return "a code is 1 to 200 letters and digits; spaces and hyphens between them do not count"
+    return id_problem(" ".join(value.split()).replace(" ", "-"))
+
+
 def id_problem(value: str) -> str | None:
     """Return why ``value`` can't be an id, or None. Workflow ids and histories contain ids: nothing personal."""
     if _SIMPLE_ID.fullmatch(value):
