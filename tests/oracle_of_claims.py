@@ -7,7 +7,7 @@ claim of one that waits for a person: every check, flag, ground to deny, leg and
 Left to the product's own tests: the score but for three of its signals, tax, and what a reopened claim admits.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -338,13 +338,18 @@ def _words(mine: Referral, scope: str) -> Iterator[tuple[datetime, bool]]:
 # -- the score
 
 
+def _addresses(said: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The network addresses, an IPv4 address as such also where a server maps it into IPv6."""
+    return {each["ip"].removeprefix("::ffff:") for each in said if each.get("ip")}
+
+
 def _score(mine: Referral) -> int:
     weights = mine.terms.get("fraud", {}).get("weights", {})
     score = 0
     enrolments = [e["data"] for e in mine.world.of("referrer.enrolled") if e["data"]["referrer"] == mine.referrer]
     people = [fact["data"].get("referee") or {} for fact in mine.facts]
-    ips = {p["ip"] for p in people if p.get("ip")} | {c["data"]["ip"] for c in mine.conversions if c["data"].get("ip")}
-    if ips & {data["ip"] for data in enrolments if data.get("ip")}:
+    seen = [*people, *(each["data"] for each in mine.conversions)]
+    if _addresses(seen) & _addresses(enrolments):
         score += weights.get("shared_ip", 0)
     emails = [p["email"] for p in people if p.get("email")]
     if any(oracle.normal_email(email).split("@")[1] in _DISPOSABLE for email in emails):

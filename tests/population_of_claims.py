@@ -289,7 +289,10 @@ class _World:
 
     def _claimant(self, referee: _Person) -> dict[str, str]:
         extra = self.rng.sample(("customer", "customer", "phone", "device", "ip"), self.rng.randrange(1, 5))
-        return self._told(referee, "email", *extra)
+        said = self._told(referee, "email", *extra)
+        if "ip" in said and self.rng.random() < 0.5:  # as a server behind another logs it
+            said["ip"] = f"::ffff:{said['ip']}"
+        return said
 
     def _convert(self, referee: _Person, program: str, claimed_at: datetime) -> None:
         rng, terms = self.rng, self.programs[program]

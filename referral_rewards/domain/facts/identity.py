@@ -6,6 +6,7 @@ with the installation's pepper), so that equal persons have equal marks and noth
 
 import hashlib
 import hmac
+import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -61,6 +62,20 @@ def normal_phone(phone: str) -> str:
     except phonenumbers.NumberParseException:
         digits = "".join(str(unicodedata.decimal(each)) for each in text if each.isdecimal())
         return digits if len(digits) >= _PHONE_DIGITS_MIN and len(set(digits)) > 1 else ""
+
+
+def normal_ip(address: str) -> str:
+    """Return the one form of a network address: IPv4 as such also where IPv6 wraps it, IPv6 in its short form.
+
+    What is no address stays as it is: equal words are still a weak sign.
+    """
+    text = address.strip()
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return str(mapped or parsed)
 
 
 def folded_code(code: str) -> str:
@@ -179,7 +194,7 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
     "phone": ("phone", normal_phone),
     "payment_fingerprint": ("fingerprint", str.strip),
     "device": ("device", str.strip),
-    "ip": ("ip", str.strip),
+    "ip": ("ip", normal_ip),
     "user_agent": ("agent", str.strip),
     "address": ("address", _folded),
     "name": ("surname", _surname),
