@@ -76,7 +76,8 @@ def test_network_address_has_one_normal_form(written: str, normal: str) -> None:
     assert marks == (frozenset({MARKER.mark("ip", normal)}) if normal else frozenset())
 
 
-@pytest.mark.parametrize("value", ["dexter", "c-brie-1", "gold-7", "2026-07-10", "order_0001", "a" * 200, "@handle"])
+@pytest.mark.parametrize("value", ["dexter", "c-brie-1", "gold-7", "2026-07-10", "order_0001", "a" * 200, "@handle",
+                                   "\u0437\u0430\u043a\u0430\u0437-7", "caf\u00e9-\u6ce8\u6587"])  # fmt: skip
 def test_opaque_id_is_taken(value: str) -> None:
     assert id_problem(value) is None
 
@@ -86,6 +87,9 @@ def test_opaque_id_is_taken(value: str) -> None:
     [
         *("", "a" * 201, "two words", "line\nbreak", "line-end\n", ".", ".."),
         *("brie@example.com", "+14165550100", "416-555-0100"),
+        *("dex\u202eter", "dex\u200bter", "\ufeffdexter", "dexter\x7f"),  # turned around, or with what nobody sees
+        *("\uff44exter", "brie\uff20example.com", "de\ufb01"),  # reads like another id
+        *("d\u0435xter", "\u0391cme", "c-\u0440\u0430ul"),  # a Cyrillic е, a Greek Α
     ],
 )
 def test_id_that_is_empty_long_or_personal_is_refused(value: str) -> None:

@@ -28,6 +28,8 @@ _LOOKS_LIKE_PHONE: Final = re.compile(r"\+\d[\d ().-]{6,}|\(?\d{3}\)?[ .-]\d{3}[
 _PUBLIC_ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
 #: What most ids look like. Beginning with a letter and without "@", such a one can be none of what is refused.
 _SIMPLE_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,199}")
+#: As the names of their letters begin; in one id, а and a pass for one another.
+_ALIKE: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
 #: URL builders drop these path segments, even when escaped: nothing with such a name could be requested.
 _STEPS_OF_A_PATH: Final = frozenset({".", ".."})
 
@@ -87,9 +89,10 @@ def folded_code(code: str) -> str:
 
 def code_problem(value: str) -> str | None:
     """Return why ``value`` can't be a referrer's code, or None. Unlike an id it may have spaces: people type it."""
-    if not folded_code(value):
+    plain = _plain(value)
+    if not folded_code(value) or not plain.isprintable() or len(value) > 200:
         return "a code is 1 to 200 letters and digits; spaces and hyphens between them do not count"
-    return id_problem(" ".join(value.split()).replace(" ", "-"))
+    return _personal(plain)
 
 
 def id_problem(value: str) -> str | None:
@@ -100,10 +103,33 @@ def id_problem(value: str) -> str | None:
         return "an id is 1 to 200 characters without spaces"
     if value in _STEPS_OF_A_PATH:
         return "an id is more than dots"
+    if not value.isprintable():
+        return "holds a character that nobody sees; send the id without it"
+    if unicodedata.normalize("NFKC", value) != value:
+        return "holds a character that reads like another one; send the id in its plain form"
+    if len(_alphabets(value)) > 1:
+        return "mixes letters of alphabets that look alike; send the id in one alphabet"
+    return _personal(value)
+
+
+def _personal(value: str) -> str | None:
     if _LOOKS_LIKE_EMAIL.search(value):
         return "looks like an email address; ids stand in histories, send an opaque id"
     if _LOOKS_LIKE_PHONE.fullmatch(value):
         return "looks like a phone number; ids stand in histories, send an opaque id"
+    return None
+
+
+def source_problem(value: str) -> str | None:
+    """Return why ``value`` can't be the name of a source, or None. Keys and lists contain it: nothing personal."""
+    if _LOOKS_LIKE_EMAIL.search(value):
+        return (
+            "looks like an email address; name the system that tells of the fact, such as shop or //shop.example/orders"
+        )
+    if _LOOKS_LIKE_PHONE.fullmatch(value):
+        return (
+            "looks like a phone number; name the system that tells of the fact, such as shop or //shop.example/orders"
+        )
     return None
 
 
@@ -170,6 +196,14 @@ def _plain(text: str) -> str:
         return text
     composed = unicodedata.normalize("NFKC", text)
     return "".join(each for each in composed if unicodedata.category(each) != "Cf")
+
+
+def _alphabets(text: str) -> frozenset[str]:
+    """Return which of the alphabets that share the shapes of their letters a text is written in."""
+    if text.isascii():
+        return frozenset()
+    names = {unicodedata.name(each, "").partition(" ")[0] for each in text if each.isalpha()}
+    return _ALIKE & names
 
 
 def _as_the_network_writes(domain: str) -> str:
