@@ -280,7 +280,7 @@ async def test_a_closed_referral_takes_only_a_reopening_of_this_very_closing(des
     await desk.judge("r1")
     assert (await desk.decide("r1", "approve")).json()["rule"] == "closed"
     shown = (await desk.get("/v1/claims/r1")).json()
-    assert shown["takes"] == ["reopen"]
+    assert shown["takes"] == ["reopen", "link"]
     assert (await desk.decide("r1", "reopen", digest=shown["claim"]["digest"])).status_code == 409
     assert (await desk.decide("r1", "reopen", "fiona")).status_code == 201
     assert await desk.judge("r1") == "awaiting_approval"

@@ -36,4 +36,4 @@ async def test_a_payout_is_locked_after_its_referral_and_read_as_it_stands_by_th
                 text("UPDATE payout SET why = :why WHERE id = :id"), {"why": why, "id": transfer.payout}
             )
         held = await waiting
-        assert (held.payout.why, held.named) == (why, ["r1"])
+        assert (held.payout.why, held.named) == (why, ("r1",))
