@@ -42,6 +42,7 @@ class ReferralRow(SQLModel, table=True):
     program: str | None = None
     referrer: str | None = None
     referrer_code: str | None = None  # while only the code is known; the enrolment supplies `referrer`
+    code_key: str | None = by_code_point(nullable=True)  # the key of the enrolments with it, however they spell it
     channel: str | None = None
     parked: str | None = None  # why its facts wait: no terms in force, or the referral is only mentioned so far
     moved_to: str | None = None  # the referrer to whom signed decisions moved it, as `acts` says

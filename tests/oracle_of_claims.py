@@ -7,7 +7,7 @@ claim of one that waits for a person: every check, flag, ground to deny, leg and
 Left to the product's own tests: the score but for three of its signals, tax, and what a reopened claim admits.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -137,11 +137,11 @@ def _judge_rivals(mine: Referral, found: Claim) -> None:
     for other in mine.world.referrals.values():
         if other.name == mine.name or not _meets(mine, other):
             continue
-        # The text leaves open whose reward counts ("already rewarded", whoever was) and when a claim is live (from the
+        # The text leaves open whose reward counts ("already rewarded", whoever was) and when a claim lives (from the
         # referee's timely claim on): both are read as the product reads them, for the more careful.
         live = not other.closed and other.stand["status"] in _HOLDING
         rewarded = any(each.referral == other.name for each in mine.world.held)
-        duplicate |= rewarded or (live and other.referrer == mine.referrer)
+        duplicate |= rewarded or (live and other.referrer == mine.referrer and _place(other) < _place(mine))
         # What an approval settled stays part of what was decided.
         settled = other.name in mine.world.settled.get(mine.name, ())
         contends = settled or (live and mine.order is not None and other.order == mine.order)
@@ -153,6 +153,14 @@ def _judge_rivals(mine: Referral, found: Claim) -> None:
         found.flags.add("disputed_attribution")
     if changed:
         found.flags.add("attribution_changed")
+
+
+def _place(referral: Referral) -> tuple[datetime, datetime, str]:
+    """Where a referral stands among its referrer's of one referee: by its claim, then its beginning, then its id."""
+    lead = any(sent["data"]["channel"] == "lead" for sent in referral.of("referral.sent")[:1])
+    claims = [] if lead else referral.of("referral.claimed")
+    claimed_at = max([referral.began_at, *(at(claim) for claim in claims[:1])])
+    return claimed_at, referral.began_at, referral.name
 
 
 def _judge_consent_and_issues(mine: Referral, found: Claim) -> None:
@@ -241,7 +249,8 @@ def _meets(mine: Referral, other: Referral) -> bool:
 
 
 def _existing(mine: Referral) -> bool:
-    """``new_customer: false``, or an earlier conversion; read up to the referee's first one in the referral."""
+    """``new_customer: false``, or an earlier conversion that the terms reward or that cost something; read up to the
+    referee's first one in the referral."""
     grace = mine.terms["periods"]["grace"]
 
     def before(record: Event) -> bool:
@@ -249,9 +258,12 @@ def _existing(mine: Referral) -> bool:
             return at(record) < mine.began_at
         return not mine.began_at < oracle.end(at(record), grace, mine.terms) and at(record) < mine.began_at
 
-    if any(before(each) for each in mine.conversions):
+    earlier = [each for each in mine.conversions if before(each)]
+    first = [each for each in mine.conversions if not before(each)][:1]
+    if any(each["data"].get("new_customer") is False for each in earlier + first):
         return True
-    return bool(mine.conversions) and mine.conversions[0]["data"].get("new_customer") is False
+    rewarded = mine.terms["qualifying"]["kinds"]
+    return any(each["data"]["kind"] in rewarded or (oracle._amount(each) or 0) > 0 for each in earlier)
 
 
 def _referrer_parts(mine: Referral) -> set[str]:
@@ -328,13 +340,18 @@ def _words(mine: Referral, scope: str) -> Iterator[tuple[datetime, bool]]:
 # -- the score
 
 
+def _addresses(said: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The network addresses, an IPv4 address as such also where a server maps it into IPv6."""
+    return {each["ip"].removeprefix("::ffff:") for each in said if each.get("ip")}
+
+
 def _score(mine: Referral) -> int:
     weights = mine.terms.get("fraud", {}).get("weights", {})
     score = 0
     enrolments = [e["data"] for e in mine.world.of("referrer.enrolled") if e["data"]["referrer"] == mine.referrer]
     people = [fact["data"].get("referee") or {} for fact in mine.facts]
-    ips = {p["ip"] for p in people if p.get("ip")} | {c["data"]["ip"] for c in mine.conversions if c["data"].get("ip")}
-    if ips & {data["ip"] for data in enrolments if data.get("ip")}:
+    seen = [*people, *(each["data"] for each in mine.conversions)]
+    if _addresses(seen) & _addresses(enrolments):
         score += weights.get("shared_ip", 0)
     emails = [p["email"] for p in people if p.get("email")]
     if any(oracle.normal_email(email).split("@")[1] in _DISPOSABLE for email in emails):

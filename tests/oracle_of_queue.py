@@ -21,7 +21,8 @@ WITH waiting AS (
     SELECT r.id, 'approval' AS exception, CAST(NULL AS text) AS about,
            coalesce(r.waiting_since, (SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id
                                       AND s.status = 'awaiting_approval')) AS since
-    FROM referral r WHERE r.status IN ('awaiting_approval', 'on_hold')
+    FROM referral r LEFT JOIN reward_claim c ON c.id = r.claim_id
+    WHERE r.status = 'on_hold' OR (r.status = 'awaiting_approval' AND c.body->>'waits_for' IS NULL)
     UNION ALL
     SELECT r.id, 'late_fact', r.late_facts || ' late', r.closed_at
     FROM referral r WHERE r.late_facts > 0 AND r.closed_at IS NOT NULL

@@ -120,4 +120,9 @@ def _begun(world: World, name: str, facts: list[Event]) -> Referral | None:
 
 def _holder(world: World, program: str, code: str) -> str:
     codes = (e["data"] for e in world.of("referrer.enrolled") if e["data"]["program"] == program)
-    return next(data["referrer"] for data in codes if data.get("code") == code)
+    return next(data["referrer"] for data in codes if data.get("code") and _meant(data["code"]) == _meant(code))
+
+
+def _meant(code: str) -> str:
+    """A code as people type it: case, spaces and hyphens do not count."""
+    return code.lower().replace(" ", "").replace("-", "")

@@ -277,7 +277,8 @@ class _World:
         claim: dict[str, Any] = {"referral": name, "referee": self._claimant(referee)}
         if not sent:
             claim |= {"program": program, "channel": rng.choice(("link", "word_of_mouth"))}
-            by_code = {"referrer_code": f"CODE-{referrer.name}-{program}"}
+            code = f"CODE-{referrer.name}-{program}"
+            by_code = {"referrer_code": rng.choice((code, code, code.lower(), code.replace("-", " ")))}
             claim |= rng.choice((by_code, {"referrer": referrer.name}))
         consent = rng.choice((True, True, True, True, True, False, None))
         self._add("referral.claimed", claimed_at, claim | ({} if consent is None else {"consent": consent}))
@@ -288,7 +289,10 @@ class _World:
 
     def _claimant(self, referee: _Person) -> dict[str, str]:
         extra = self.rng.sample(("customer", "customer", "phone", "device", "ip"), self.rng.randrange(1, 5))
-        return self._told(referee, "email", *extra)
+        said = self._told(referee, "email", *extra)
+        if "ip" in said and self.rng.random() < 0.5:  # as a server behind another logs it
+            said["ip"] = f"::ffff:{said['ip']}"
+        return said
 
     def _convert(self, referee: _Person, program: str, claimed_at: datetime) -> None:
         rng, terms = self.rng, self.programs[program]
@@ -317,6 +321,11 @@ class _World:
         else:
             currency = rng.choice((currency,) * 9 + ("EUR",))
             data |= {"amount": rng.choice(_AMOUNTS.get(currency, ("80.00",))), "currency": currency}
+        if rng.random() < 0.08:  # no program rewards it; it costs something, nothing, or says no amount
+            data["kind"] = "newsletter_signup"
+            data |= {"amount": "0.00", "currency": "USD"} if rng.random() < 0.3 else {}
+            if rng.random() < 0.5:
+                data = {key: value for key, value in data.items() if key not in ("amount", "currency")}
         if rng.random() < 0.8:
             data["new_customer"] = rng.random() < 0.9
         if rng.random() < 0.5:

@@ -76,6 +76,7 @@ _REASON: Final = {
     "referrer_suspended": "referrer suspended",
     "referrer_not_enrolled": "referrer not enrolled in time",
     "existing_customer": "existing customer",
+    "duplicate_claim": "duplicate of a rewarded referral",
     "cap_reached": "referrer's cap reached",
     "consent_withdrawn": "consent withdrawn",
     "attribution_lost": "attributed to another referral",

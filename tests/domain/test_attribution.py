@@ -5,16 +5,26 @@ from typing import Any
 
 import pytest
 
-from referral_rewards.domain.claims.attribution import attribution_clear, competitors, duplicates, lost, not_duplicate
+from referral_rewards.domain.claims.attribution import (
+    attribution_clear,
+    competitors,
+    duplicates,
+    lost,
+    not_duplicate,
+    waits_for,
+)
 from referral_rewards.domain.claims.dossier import Rival
 from referral_rewards.domain.claims.findings import Flag, InputMissing, Result
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
+from tests.domain.build import TICK, at
 from tests.domain.dossiers import dossier, told
 
 S = ReferralStatus
 OVER = {S.EXPIRED, S.DENIED, S.WITHDRAWN, S.CLAWED_BACK}
 MIA = Rival("r2", "mia", "acme-friends", "o1", S.CLAIMED, timely_claim=True, same_referee=True)
-TWIN = replace(MIA, referrer="dexter")
+#: The other of two referrals by which dexter referred her, claimed a day before.
+TWIN = replace(MIA, referrer="dexter", claimed_at=at("2026-06-19"), began_at=at("2026-06-05"))
+R, C = at("2026-06-01"), at("2026-06-20")
 
 
 @pytest.mark.parametrize(
@@ -59,6 +69,14 @@ def test_dispute_is_between_referrers_with_timely_claims(change: dict[str, Any],
         ({"referral": "r1"}, False),
         ({"referrer": "mia"}, False),
         ({"referrer": "mia", "rewarded": True}, True),
+        # Of two of one referrer the later alone: by its claim, then by its beginning, then by its id.
+        ({"claimed_at": C - TICK}, True),
+        ({"claimed_at": C + TICK}, False),
+        ({"claimed_at": C, "began_at": R - TICK}, True),
+        ({"claimed_at": C, "began_at": R + TICK}, False),
+        ({"claimed_at": C, "began_at": R}, False),
+        ({"claimed_at": C, "began_at": R, "referral": "r0"}, True),
+        ({"claimed_at": C + TICK, "rewarded": True}, True),
         *[({"status": status}, status not in OVER) for status in S],
         ({"status": S.DENIED, "settled": True}, False),
     ],
@@ -71,6 +89,38 @@ def test_duplicate_is_a_second_claim_of_one_referrer_or_a_second_reward(
     found = not_duplicate(case)
     assert found.flags == ((Flag.DUPLICATE_CLAIM,) if duplicate else ())
     assert found.result is (Result.FAILED if duplicate else Result.PASSED)
+
+
+@pytest.mark.parametrize(
+    ("others", "first", "denial"),
+    [
+        ([], None, None),
+        ([TWIN], "r2", None),
+        ([replace(TWIN, claimed_at=C + TICK)], None, None),
+        # Approved is not rewarded yet: the payment may still be stopped.
+        ([replace(TWIN, status=S.APPROVED, rewarded=True)], "r2", None),
+        ([replace(TWIN, status=S.PAYING, rewarded=True)], "r2", None),
+        ([replace(TWIN, status=S.REWARDED, rewarded=True)], "r2", Reason.DUPLICATE_CLAIM),
+        ([replace(TWIN, status=S.REWARDED, rewarded=True, claimed_at=C + TICK)], None, None),
+        ([replace(MIA, status=S.REWARDED, rewarded=True)], None, None),
+        ([replace(TWIN, status=S.EXPIRED)], None, None),
+        # Who was rewarded for her beside the two is for a person to see.
+        ([TWIN, replace(MIA, referral="r3", rewarded=True)], None, None),
+        ([replace(TWIN, status=S.EXPIRED), replace(TWIN, referral="r3")], "r3", None),
+    ],
+)
+def test_the_later_of_two_waits_for_the_earlier_and_closes_when_that_one_is_rewarded(
+    others: list[Rival], first: str | None, denial: Reason | None
+) -> None:
+    case = dossier(rivals=tuple(others))
+    assert waits_for(case) == first
+    assert not_duplicate(case).denial is denial
+
+
+def test_two_without_a_known_referrer_wait_for_nobody() -> None:
+    case = dossier(rivals=(replace(TWIN, referrer=None),))
+    nobody = replace(case, origin=replace(case.origin, referrer=None))
+    assert duplicates(nobody) == ()
 
 
 def test_request_to_move_the_attribution_is_flagged_and_moves_nothing() -> None:

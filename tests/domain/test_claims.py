@@ -33,7 +33,8 @@ from tests.domain.dossiers import (
 )
 
 MIA = Rival("r2", "mia", "acme-friends", "o1", ReferralStatus.CLAIMED, True, same_referee=True, core_digest="c2")
-TWIN = replace(MIA, referrer="dexter")
+#: The other, earlier, of two referrals by which dexter referred her.
+TWIN = replace(MIA, referrer="dexter", claimed_at=at("2026-06-19"), began_at=at("2026-06-05"))
 SUSPENDED = told("referrer.suspended", "2026-07-20", referrer="dexter", program="acme-friends")
 GOLD = {"partner": "gold-7", "percent": "15", "valid_from": "2026-01-01", "valid_until": "2027-01-01"}
 PARTNERED = told("referrer.enrolled", "2026-01-05", referrer="dexter", program="acme-friends", partner="gold-7",
@@ -330,6 +331,8 @@ def method(reference: str, time: str = "2026-07-20") -> Any:
         (dossier(), dossier(bought("2026-07-10T12:00:00.1", source="crm"))),
         (dossier(), dossier(revalidation=SourceAnswer(Answer.CONTRADICTED, "no", "stripe"))),
         (dossier(), dossier(rivals=(TWIN,))),
+        # Somebody has to decide on the one, nobody on the other.
+        (dossier(rivals=(TWIN,)), dossier(rivals=(TWIN, replace(MIA, referral="r3", rewarded=True)))),
         (dossier(), dossier(late_facts=True)),
         (dossier(), dossier(under=terms(rewards={"referrer": {"kind": "credit", "amount": "25.01"}}))),
         (dossier(), dossier(under=terms(rewards={"referrer": {"kind": "gift_card", "amount": "25.00"}}))),
@@ -345,9 +348,10 @@ def method(reference: str, time: str = "2026-07-20") -> Any:
         (dossier(), dossier(requested("2026-07-15"))),
         (dossier(under=FRAUD), dossier(under=FRAUD, personal=None)),
     ],
-    ids=["referral", "terms version", "facts judged", "check result", "duplicate", "flag", "amount", "kind", "rail",
-         "beneficiary", "destination", "routes", "people", "competing claim", "competing claim changed",
-         "competing claim not assembled", "another competing claim", "request", "signal that could not run"],
+    ids=["referral", "terms version", "facts judged", "check result", "duplicate", "rewarded duplicate", "flag",
+         "amount", "kind", "rail", "beneficiary", "destination", "routes", "people", "competing claim",
+         "competing claim changed", "competing claim not assembled", "another competing claim", "request",
+         "signal that could not run"],
 )  # fmt: skip
 def test_digest_changes_with_what_a_person_decides_on(base: Dossier, other: Dossier) -> None:
     assert assemble(base).digest != assemble(other).digest

@@ -2,7 +2,7 @@
 
 import pytest
 
-from referral_rewards.domain.facts.identity import Marker, id_problem, normal_email, normal_phone, of_kinds
+from referral_rewards.domain.facts.identity import Marker, id_problem, normal_email, normal_ip, normal_phone, of_kinds
 
 MARKER = Marker(b"a pepper of sixteen bytes")
 
@@ -54,7 +54,30 @@ def test_phone_has_one_normal_form(written: str, normal: str) -> None:
     assert normal_phone(written) == normal
 
 
-@pytest.mark.parametrize("value", ["dexter", "c-brie-1", "gold-7", "2026-07-10", "order_0001", "a" * 200, "@handle"])
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        ("203.0.113.88", "203.0.113.88"),
+        (" 203.0.113.88 ", "203.0.113.88"),
+        ("::ffff:203.0.113.88", "203.0.113.88"),
+        ("::FFFF:cb00:7158", "203.0.113.88"),
+        ("2001:0DB8:0:0:0:0:0:9", "2001:db8::9"),
+        ("2001:db8::9", "2001:db8::9"),
+        ("2001:db8::a", "2001:db8::a"),  # the household of ::9, and another address
+        ("::1", "::1"),
+        ("010.0.0.1", "010.0.0.1"),  # some read the zero as octal: it is left as it is
+        ("unknown", "unknown"),
+        (" ", ""),
+    ],
+)
+def test_network_address_has_one_normal_form(written: str, normal: str) -> None:
+    assert normal_ip(written) == normal
+    marks = MARKER.marks({"ip": written})
+    assert marks == (frozenset({MARKER.mark("ip", normal)}) if normal else frozenset())
+
+
+@pytest.mark.parametrize("value", ["dexter", "c-brie-1", "gold-7", "2026-07-10", "order_0001", "a" * 200, "@handle",
+                                   "\u0437\u0430\u043a\u0430\u0437-7", "caf\u00e9-\u6ce8\u6587"])  # fmt: skip
 def test_opaque_id_is_taken(value: str) -> None:
     assert id_problem(value) is None
 
@@ -64,6 +87,9 @@ def test_opaque_id_is_taken(value: str) -> None:
     [
         *("", "a" * 201, "two words", "line\nbreak", "line-end\n", ".", ".."),
         *("brie@example.com", "+14165550100", "416-555-0100"),
+        *("dex\u202eter", "dex\u200bter", "\ufeffdexter", "dexter\x7f"),  # turned around, or with what nobody sees
+        *("\uff44exter", "brie\uff20example.com", "de\ufb01"),  # reads like another id
+        *("d\u0435xter", "\u0391cme", "c-\u0440\u0430ul"),  # a Cyrillic е, a Greek Α
     ],
 )
 def test_id_that_is_empty_long_or_personal_is_refused(value: str) -> None:

@@ -64,18 +64,32 @@ def test_an_invitation_of_this_very_instant_begins_one() -> None:
         ("nobody has the code", [], None),
         ("another code", [enrolled(code="OTHER")], None),
         ("no code", [enrolled(code=None)], None),
-        ("the code is exact", [enrolled(code="dexter")], None),
+        ("typed in another case", [enrolled(code="dexter")], "dexter"),
+        ("typed with a hyphen and a space", [enrolled(code="Dex-T er")], "dexter"),
+        ("typed on a wide keyboard, with a dash", [enrolled(code="ＤＥＸ\N{EN DASH}TER")], "dexter"),
+        ("an exact spelling wins", [enrolled(code="dexter", referrer="mia"), enrolled("2026-02-01")], "dexter"),
+        ("exact, but only later", [enrolled(code="dexter", referrer="mia"), enrolled("2026-07-01")], "mia"),
         ("another program", [enrolled(program="other")], None),
         ("enrolled later than the claim", [enrolled("2026-07-01")], "dexter"),
         ("not yet enrolled", [enrolled("2027-07-01")], None),
-        ("the first owner", [enrolled("2026-02-01", referrer="mia"), enrolled("2026-01-01")], "dexter"),
+        ("two owners", [enrolled("2026-02-01", referrer="mia"), enrolled("2026-01-01")], None),
+        ("a second owner after the claim", [enrolled("2026-06-02", referrer="mia"), enrolled("2026-06-01")], "dexter"),
+        ("two owners after the claim", [enrolled("2026-06-03", referrer="mia"), enrolled("2026-06-02")], "dexter"),
+        ("one enrolled twice", [enrolled("2026-02-01"), enrolled("2026-01-01", code="dexter")], "dexter"),
+        ("one enrolled twice alike", [enrolled("2026-02-01"), enrolled("2026-01-01")], "dexter"),
     ],
 )
-def test_a_code_names_its_first_owner_in_the_program(why: str, enrolments: list[Fact], referrer: str | None) -> None:
+def test_a_code_names_its_one_owner_in_the_program(why: str, enrolments: list[Fact], referrer: str | None) -> None:
     for facts in itertools.permutations([claimed("2026-06-01", begins=True), *enrolments]):
         begun = origin(facts, NOW)
         assert begun is not None
         assert (begun.referrer, begun.code) == (referrer, "DEXTER"), why
+
+
+def test_the_owners_of_a_code_that_several_have_are_named() -> None:
+    begun = origin([claimed("2026-06-01", begins=True), enrolled(), enrolled(referrer="mia")], NOW)
+    assert begun is not None
+    assert (begun.referrer, begun.owners) == (None, ("dexter", "mia"))
 
 
 def test_a_named_referrer_needs_no_code() -> None:

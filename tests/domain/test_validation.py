@@ -23,6 +23,14 @@ SENT: dict[str, Any] = {
     "type": "referral.sent",
     "data": {"referral": "r1", "program": "p", "referrer": "d", "channel": "email"},
 }
+CLAIM_BY_CODE: dict[str, Any] = {**BOUGHT, "type": "referral.claimed", "data": {"program": "p", "channel": "link"}}
+NO_CODE = "a code is 1 to 200 letters and digits; spaces and hyphens between them do not count"
+EMAIL, PHONE = (
+    f"looks like {what}; ids stand in histories, send an opaque id" for what in ("an email address", "a phone number")
+)
+
+
+MIXED = "mixes letters of alphabets that look alike; send the id in one alphabet"
 
 
 def told(event: dict[str, Any], **data: Any) -> list[str]:
@@ -34,6 +42,10 @@ def told(event: dict[str, Any], **data: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("event", "data", "problem"),
     [
+        (SENT, {"referrer": "d\u0435xter"}, f"data.referrer: {MIXED}"),
+        (CLAIM_BY_CODE, {"referrer_code": " - "}, f"data.referrer_code: {NO_CODE}"),
+        (CLAIM_BY_CODE, {"referrer_code": "otto@example.com"}, f"data.referrer_code: {EMAIL}"),
+        (CLAIM_BY_CODE, {"referrer_code": "416 555 0173"}, f"data.referrer_code: {PHONE}"),
         (BOUGHT, {"currency": "usd"}, "data.currency: 'usd' is not an ISO 4217 currency code such as USD"),
         (BOUGHT, {"amount": 25.0}, 'data.amount: 25.00 is a number; write it as text: "25.00"'),
         (BOUGHT, {"amount": 25.125}, 'data.amount: 25.125 is a number; write it as text: "25.125"'),
@@ -51,6 +63,33 @@ def told(event: dict[str, Any], **data: Any) -> list[str]:
 )
 def test_a_problem_says_what_would_be_right(event: dict[str, Any], data: dict[str, Any], problem: str) -> None:
     assert told(event, **data) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("source", "looks_like"),
+    [
+        ("brie@example.com", "an email address"),
+        ("//shop/brie@example.com", "an email address"),
+        ("+1 416 555 0100", "a phone number"),
+    ],
+)
+def test_a_source_is_a_system_and_no_person(source: str, looks_like: str) -> None:
+    with pytest.raises(FactInvalid, match=f"source: looks like {looks_like}"):
+        parse_event({**BOUGHT, "source": source})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "shop",
+        "c01/site",
+        "//shop.example/orders",
+        "https://shop.example/2026-07-15",
+        "urn:uuid:1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+    ],
+)
+def test_a_source_may_be_a_name_or_an_address_of_a_system(source: str) -> None:
+    assert parse_event({**BOUGHT, "source": source}).source == source
 
 
 def test_what_is_missing_is_required() -> None:

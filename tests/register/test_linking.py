@@ -26,6 +26,9 @@ def fact(number: int, type_: str, **data: Any) -> dict[str, Any]:
 
 ENROLLED = fact(0, "referrer.enrolled", **DEXTER, code="DEX", customer="c-dexter")
 ENROLLED_LATER = fact(1, "referrer.enrolled", program="acme-friends", referrer="mallory", code="DEX", customer="c-m")
+ENROLLED_ALIKE = fact(1, "referrer.enrolled", program="acme-friends", referrer="mallory", code="d-ex", customer="c-m")
+ENROLLED_AFTER = fact(5, "referrer.enrolled", **DEXTER, code="de x", customer="c-dexter")
+ENROLLED_LAST = fact(6, "referrer.enrolled", program="acme-friends", referrer="mallory", code="DEX", customer="c-m")
 SENT = fact(2, "referral.sent", **DEXTER, referral="r1", channel="email", referee={"email": "Brie@example.com"})
 CLAIMED = fact(3, "referral.claimed", referral="r1", referee=BRIE)
 BY_CODE = fact(3, "referral.claimed", program="acme-friends", referrer_code="DEX", referral="r2", referee=BRIE)
@@ -46,16 +49,27 @@ class _Undo(Exception):
         ([ENROLLED, SENT, BOUGHT, RETURNED], "r1", {"f0", "f2", "f4", "f5"}, "dexter", 0),
         ([SENT, CLAIMED, BOUGHT, REQUESTED], "r1", {"f2", "f3", "f4", "f6"}, "dexter", 1),
         ([SENT, CLAIMED, OF_ANOTHER], "r1", {"f2", "f3"}, "dexter", 0),
-        ([ENROLLED, ENROLLED_LATER, BY_CODE], "r2", {"f0", "f1", "f3"}, "dexter", 0),
+        ([ENROLLED, ENROLLED_LATER, BY_CODE], "r2", {"f0", "f1", "f3"}, None, 0),
+        ([ENROLLED, ENROLLED_ALIKE, BY_CODE], "r2", {"f0", "f1", "f3"}, "dexter", 0),
+        ([ENROLLED_ALIKE, BY_CODE], "r2", {"f1", "f3"}, "mallory", 0),
+        ([ENROLLED_AFTER, BY_CODE, ENROLLED_LAST], "r2", {"f3", "f5", "f6"}, "dexter", 0),
     ],
-    ids=["enrolment, order, return", "a request that means the referee", "another's request", "a code given out twice"],
+    ids=[
+        "enrolment, order, return",
+        "a request that means the referee",
+        "another's request",
+        "a code given out twice",
+        "a code spelled alike",
+        "a code typed otherwise",
+        "a code given out later",
+    ],
 )
 async def test_in_any_order_and_batch_a_referral_hears_the_same_facts(
     database_url: str,
     facts: Sequence[dict[str, Any]],
     referral: str,
     heard: set[str],
-    referrer: str,
+    referrer: str | None,
     merged: int,
     batch: int,
 ) -> None:

@@ -25,7 +25,17 @@ from referral_rewards.workflow_ids import reconciliation_workflow_id
 from tests.chaos.cluster import until
 from tests.installation import Installation
 from tests.workflows.journeys import ENDS, Journey, in_review, refunded_in_the_watch, reopened_and_paid
-from tests.workflows.scenes import before_its_approver, books, days_ago, is_open, purchase, quiet, scene, sql
+from tests.workflows.scenes import (
+    before_its_approver,
+    books,
+    days_ago,
+    is_open,
+    lived_until_review,
+    purchase,
+    quiet,
+    scene,
+    sql,
+)
 
 Path = Callable[[Journey], Awaitable[None]]
 
@@ -101,8 +111,8 @@ async def test_an_approval_of_an_order_that_is_rewarded_already_is_void_and_asks
     await life.settled("r1", among=frozenset({"rewarded"}))
     referee = {"customer": "c-r1", "email": "r1@example.com"}
     about = {"referral": "r2", "referrer": "dexter", "program": "acme-friends", "channel": "email"}
-    await life.record("referral.sent", days_ago(59), about | {"referee": referee})
-    await life.record("referral.claimed", days_ago(49), {"referral": "r2", "referee": referee, "consent": True})
+    await life.record("referral.sent", days_ago(61), about | {"referee": referee})
+    await life.record("referral.claimed", days_ago(51), {"referral": "r2", "referee": referee, "consent": True})
     assert (await life.settled("r2", among=frozenset({"awaiting_approval"}))).order_id == "o-r1"
     for _ in range(2):
         for user in ("olga", "otto"):
@@ -112,6 +122,43 @@ async def test_an_approval_of_an_order_that_is_rewarded_already_is_void_and_asks
     effects = await sql(life, noted)
     assert effects == [("void",)] * 4
     assert await life.money() == books("r1")
+
+
+@pytest.mark.parametrize(
+    ("ends_as", "then"), [("rewarded", ("denied", "duplicate_claim")), ("withdrawn", ("awaiting_approval", None))]
+)
+async def test_the_later_of_two_invitations_by_one_referrer_needs_nobody(
+    life: Installation, ends_as: str, then: tuple[str, str | None]
+) -> None:
+    """An invitation by email and, an hour later, the personal link: the one is paid, the other closes by that."""
+    await lived_until_review(life, "r1")
+    about = {"referral": "r2", "referrer": "dexter", "program": "acme-friends", "channel": "link", "consent": True}
+    referee = {"customer": "c-r1", "email": "r1@example.com"}
+    await life.record("referral.claimed", days_ago(50) + timedelta(hours=1), about | {"referee": referee})
+    for referral in ("r1", "r2", "r1"):  # what the second is assembled to has the first judged again
+        await life.settled(referral, among=frozenset({"awaiting_approval"}))
+        await quiet(life, referral)
+    advice = """
+    SELECT r.id, c.body->>'recommendation', c.body->>'waits_for'
+    FROM referral r JOIN reward_claim c ON c.id = r.claim_id ORDER BY 1
+    """
+    assert await sql(life, advice) == [("r1", "approve", None), ("r2", "deny", "r1")]
+    assert await sql(life, "SELECT referral_id FROM queue_entry") == [("r1",)]
+    assert (await life.row("r2")).waiting_since is None
+
+    if ends_as == "rewarded":
+        await life.decide("r1")
+    else:
+        await life.record("referral.withdrawn", days_ago(0), {"referral": "r1", "by": "referrer"})
+    await life.settled("r1", among=frozenset({ends_as}))
+    await quiet(life, "r1")
+    row = await quiet(life, "r2")
+    assert (row.status, row.reason) == then
+    waiting = [("r2",)] if then[0] == "awaiting_approval" else []
+    assert await sql(life, "SELECT referral_id FROM queue_entry") == waiting
+    second = ("r2", "deny" if then[1] else "approve", None)
+    assert [each for each in await sql(life, advice) if each.id == "r2"] == [second]
+    assert await life.money() == (books("r1") if then[1] else {})
 
 
 # What may happen to the workflow itself.

@@ -11,6 +11,7 @@ CREATE TABLE referral (
     program VARCHAR,
     referrer VARCHAR,
     referrer_code VARCHAR,
+    code_key VARCHAR COLLATE "C",
     channel VARCHAR,
     parked VARCHAR,
     merged_into VARCHAR,

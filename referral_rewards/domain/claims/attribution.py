@@ -1,6 +1,7 @@
 """Attribution: which referral a conversion belongs to, and when a person has to decide that (SPEC §5).
 
-A *dispute* is between referrers; a *duplicate* is one reward too many for one order or one referee.
+A *dispute* is between referrers; a *duplicate* is one reward too many for one order or one referee. Of *twins*, two
+referrals of one referrer for one referee, the earlier is judged as if it were alone. The later waits for it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,7 @@ from referral_rewards.domain.claims.findings import Finding, Flag, InputMissing,
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import label, listed
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 
 #: A referral in one of these statuses no longer claims anything.
 _OVER: Final = frozenset(
@@ -38,16 +39,25 @@ def competitors(dossier: Dossier) -> tuple[Rival, ...]:
 
 
 def duplicates(dossier: Dossier) -> tuple[Rival, ...]:
-    """Return the referrals already rewarded for this order or referee, or that the same referrer still claims.
+    """Return the referrals already rewarded for this order or referee, and the earlier twins that live.
 
     Raises:
         InputMissing: if the rivals could not be looked up.
     """
 
     def counts(rival: Rival) -> bool:
-        return rival.rewarded or (rival.referrer == dossier.referrer and rival.timely_claim and _live(rival))
+        return rival.rewarded or (_is_earlier_twin(dossier, rival) and _live(rival))
 
     return _sorted(rival for rival in _rivals(dossier) if _meets(dossier, rival) and counts(rival))
+
+
+def waits_for(dossier: Dossier) -> str | None:
+    """Return the earlier twin that the referral waits for, so that nobody has to decide on it; None if there is none,
+    or if a person has to look because the order or referee was rewarded through yet another referral."""
+    found = duplicates(dossier) if dossier.rivals is not None else ()
+    if not found or not all(_is_earlier_twin(dossier, rival) and _live(rival) for rival in found):
+        return None
+    return found[0].referral
 
 
 def attribution_clear(dossier: Dossier) -> Finding:
@@ -61,12 +71,21 @@ def attribution_clear(dossier: Dossier) -> Finding:
     if asks:
         flags.append(Flag.ATTRIBUTION_CHANGED)
         said.append(f"A change of attribution to {moves[-1].data['to_referrer']} was requested; it takes a decision.")
+    if dossier.referrer is None and len(dossier.origin.owners) > 1:
+        # `flags.py` raises the flag: unlike that of rivals, the digest covers it.
+        return failed(" ".join([*said, code_of_several(dossier)]), *moves, flags=tuple(flags))
     if dossier.referrer is None:
         flags.append(Flag.UNKNOWN_REFERRER)
         said.append("The referral names no known referrer; it takes a decision to name one.")
     if flags:
         return failed(" ".join(said), *moves, flags=tuple(flags))
     return passed(f"Only {dossier.referrer} claims this customer and order.")
+
+
+def code_of_several(dossier: Dossier) -> str:
+    """Say whose code it is that several referrers have."""
+    owners = listed(dossier.origin.owners)
+    return f"The code of the claim belongs to {owners}; it takes a decision to name one of them."
 
 
 def _asks_to_move(dossier: Dossier, moves: Sequence[Fact]) -> bool:
@@ -96,7 +115,11 @@ def not_duplicate(dossier: Dossier) -> Finding:
     if not found:
         return passed("This referrer has no other claim for the order or customer, and neither was rewarded before.")
     told = listed(f"{r.referral} ({'rewarded' if r.rewarded else label('status', r.status)})" for r in found)
-    return failed(f"The same order or customer is part of referral {told}.", flags=(Flag.DUPLICATE_CLAIM,))
+    said = f"The same order or customer is part of referral {told}."
+    if (first := waits_for(dossier)) is not None:
+        said += f" The referral {first} came first: this one waits until it is rewarded or closed."
+    rewarded = any(_is_earlier_twin(dossier, r) and r.status is ReferralStatus.REWARDED for r in found)
+    return failed(said, flags=(Flag.DUPLICATE_CLAIM,), denial=Reason.DUPLICATE_CLAIM if rewarded else None)
 
 
 def _rivals(dossier: Dossier) -> tuple[Rival, ...]:
@@ -111,6 +134,16 @@ def _sorted(rivals: Iterable[Rival]) -> tuple[Rival, ...]:
 
 def _live(rival: Rival) -> bool:
     return rival.status not in _OVER
+
+
+def _is_earlier_twin(dossier: Dossier, rival: Rival) -> bool:
+    """Whether a referral of the same referrer comes before this one: by its claim, then its beginning, then its id."""
+    its, own = (rival.claimed_at, rival.began_at), (dossier.course.claimed_at, dossier.origin.began_at)
+    if dossier.referrer is None or rival.referrer != dossier.referrer or not rival.timely_claim:
+        return False
+    if None in (*its, *own):
+        return False
+    return (*its, rival.referral) < (*own, dossier.referral)
 
 
 def _meets(dossier: Dossier, rival: Rival) -> bool:

@@ -73,14 +73,14 @@ def referee_is_new_customer(dossier: Dossier) -> Finding:
     read = [c for c in own if _before_referral(dossier, c)]
     read += [c for c in own if not _before_referral(dossier, c)][:1]
     for each in read:
-        if _before_referral(dossier, each):
-            told = f"Order {each.order} of {instant(each.occurred_at)} is older than the referral."
-        elif each.new_customer is False:
+        if each.new_customer is False:
             told = f"Order {each.order} says that the customer is not new."
+        elif _before_referral(dossier, each) and each.is_a_purchase:
+            told = f"Order {each.order} of {instant(each.occurred_at)} is older than the referral."
         else:
             continue
         return failed(told, each.record, denial=Reason.EXISTING_CUSTOMER)
-    return passed("There is no order from before the referral.", *(c.record for c in read))
+    return passed("There is no purchase from before the referral.", *(c.record for c in read))
 
 
 def not_self_referral(dossier: Dossier) -> Finding:

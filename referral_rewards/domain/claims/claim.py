@@ -79,7 +79,8 @@ class RewardClaim(_Record):
     ``denial`` is the reason if the rules deny it by themselves; ``core_digest`` is the digest without competing claims,
     and ``calculated_digest`` that one as it would be without ``adjustments``. ``promises`` are the legs that the terms
     promise, also where nothing was calculated for one; ``fallen`` are adjustments of the claim before that no longer
-    hold, because what is calculated changed.
+    hold, because what is calculated changed. ``waits_for`` is the earlier referral of the same referrer and referee:
+    while it lives nobody has to decide on this claim.
     """
 
     referral: str
@@ -98,6 +99,7 @@ class RewardClaim(_Record):
     fallen: tuple[Adjustment, ...] = ()
     recommendation: Recommendation
     denial: Reason | None
+    waits_for: str | None = None
     override: bool
     requirement: Requirement
     calculated_digest: str
@@ -156,7 +158,9 @@ def _assembled(dossier: Dossier, *, reopened: bool) -> RewardClaim:
         override=override,
         adjusted_by=adjusters(dossier.adjustments),
     )
-    core_digest = digest_of(_core(dossier, findings, flags, reckoning.legs, required(own_names)))
+    # Who reopened a referral looks at it, whatever it waited for.
+    waits_for = attribution.waits_for(dossier) if denial is None and not reopened else None
+    core_digest = digest_of(_core(dossier, findings, flags, reckoning.legs, required(own_names), waits_for))
     heard = _heard(dossier)
     return RewardClaim(
         referral=dossier.referral,
@@ -182,6 +186,7 @@ def _assembled(dossier: Dossier, *, reopened: bool) -> RewardClaim:
         adjustments=dossier.adjustments,
         recommendation=recommendation,
         denial=denial,
+        waits_for=waits_for,
         override=override,
         requirement=required(names),
         calculated_digest=core_digest,
@@ -262,6 +267,7 @@ def _core(
     flags: tuple[Raised, ...],
     legs: tuple[Leg, ...],
     required: Requirement,
+    waits_for: str | None,
 ) -> dict[str, Any]:
     judged = {fact.digest for code, f in findings.items() if code not in WAITED_FOR for fact in f.facts}
     standing = [f"{each.flag} {each.about}" for each in flags if each.about not in WAITED_FOR and not of_rivals(each)]
@@ -273,6 +279,7 @@ def _core(
         "flags": sorted(standing),
         "legs": [leg.model_dump(mode="json") for leg in legs],
         "requirement": required.model_dump(mode="json", exclude_defaults=True),
+        **({"waits_for": waits_for} if waits_for else {}),
         **_adjusted(dossier),
     }
 

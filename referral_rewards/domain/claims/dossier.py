@@ -90,6 +90,7 @@ class Rival:
     rewarded: bool = False
     same_referee: bool = False
     claimed_at: datetime | None = None
+    began_at: datetime | None = None
     core_digest: str | None = None
     settled: bool = False
     #: Whether its approval settled the attribution dispute against this referral.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import BaseModel, ConfigDict
 
 from referral_rewards.domain import money
-from referral_rewards.domain.claims import fraud
+from referral_rewards.domain.claims import attribution, fraud
 from referral_rewards.domain.claims.adjustments import in_force
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.findings import CheckCode, Finding, Flag
@@ -58,6 +58,10 @@ def flags_of(
     if dossier.late_facts:
         told = "Facts arrived after the referral had closed."
         raised.append(Raised(flag=Flag.LATE_FACT, about="facts", sentence=told))
+    if dossier.referrer is None and len(dossier.origin.owners) > 1:
+        told = attribution.code_of_several(dossier)
+        about = f"code of {listed(dossier.origin.owners)}"
+        raised.append(Raised(flag=Flag.DISPUTED_ATTRIBUTION, about=about, sentence=told))
     return (*raised, *_flags_of_a_link(dossier), *_flags_of_adjustments(dossier, reckoning))
 
 

@@ -133,6 +133,8 @@ def parse_event(document: Any) -> Event:
             problems.append(Problem(name, "holds a character that can't be printed"))
         elif len(value.encode()) > _NAME_BYTES_MAX:
             problems.append(Problem(name, f"must be a text of at most {_NAME_BYTES_MAX} bytes in UTF-8"))
+        elif name == "source" and (why := identity.source_problem(value)) is not None:
+            problems.append(Problem(name, why))
     occurred_at = _instant(document.get("time"), problems)
     data = document.get("data")
     if not isinstance(data, Mapping):

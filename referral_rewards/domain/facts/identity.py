@@ -6,6 +6,7 @@ with the installation's pepper), so that equal persons have equal marks and noth
 
 import hashlib
 import hmac
+import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +28,8 @@ _LOOKS_LIKE_PHONE: Final = re.compile(r"\+\d[\d ().-]{6,}|\(?\d{3}\)?[ .-]\d{3}[
 _PUBLIC_ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
 #: What most ids look like. Beginning with a letter and without "@", such a one can be none of what is refused.
 _SIMPLE_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,199}")
+#: As the names of their letters begin; in one id, а and a pass for one another.
+_ALIKE: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
 #: URL builders drop these path segments, even when escaped: nothing with such a name could be requested.
 _STEPS_OF_A_PATH: Final = frozenset({".", ".."})
 
@@ -63,6 +66,35 @@ def normal_phone(phone: str) -> str:
         return digits if len(digits) >= _PHONE_DIGITS_MIN and len(set(digits)) > 1 else ""
 
 
+def normal_ip(address: str) -> str:
+    """Return the one form of a network address: IPv4 as such also where IPv6 wraps it, IPv6 in its short form.
+
+    What is no address stays as it is: equal words are still a weak sign.
+    """
+    text = address.strip()
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return str(mapped or parsed)
+
+
+def folded_code(code: str) -> str:
+    """Return a referrer's code as people mean it when they type it: without case, spaces and hyphens. Empty if nothing
+    else is in it."""
+    plain = _plain(code).casefold()
+    return "".join(each for each in plain if not each.isspace() and unicodedata.category(each) != "Pd")
+
+
+def code_problem(value: str) -> str | None:
+    """Return why ``value`` can't be a referrer's code, or None. Unlike an id it may have spaces: people type it."""
+    plain = _plain(value)
+    if not folded_code(value) or not plain.isprintable() or len(value) > 200:
+        return "a code is 1 to 200 letters and digits; spaces and hyphens between them do not count"
+    return _personal(plain)
+
+
 def id_problem(value: str) -> str | None:
     """Return why ``value`` can't be an id, or None. Workflow ids and histories contain ids: nothing personal."""
     if _SIMPLE_ID.fullmatch(value):
@@ -71,10 +103,33 @@ def id_problem(value: str) -> str | None:
         return "an id is 1 to 200 characters without spaces"
     if value in _STEPS_OF_A_PATH:
         return "an id is more than dots"
+    if not value.isprintable():
+        return "holds a character that nobody sees; send the id without it"
+    if unicodedata.normalize("NFKC", value) != value:
+        return "holds a character that reads like another one; send the id in its plain form"
+    if len(_alphabets(value)) > 1:
+        return "mixes letters of alphabets that look alike; send the id in one alphabet"
+    return _personal(value)
+
+
+def _personal(value: str) -> str | None:
     if _LOOKS_LIKE_EMAIL.search(value):
         return "looks like an email address; ids stand in histories, send an opaque id"
     if _LOOKS_LIKE_PHONE.fullmatch(value):
         return "looks like a phone number; ids stand in histories, send an opaque id"
+    return None
+
+
+def source_problem(value: str) -> str | None:
+    """Return why ``value`` can't be the name of a source, or None. Keys and lists contain it: nothing personal."""
+    if _LOOKS_LIKE_EMAIL.search(value):
+        return (
+            "looks like an email address; name the system that tells of the fact, such as shop or //shop.example/orders"
+        )
+    if _LOOKS_LIKE_PHONE.fullmatch(value):
+        return (
+            "looks like a phone number; name the system that tells of the fact, such as shop or //shop.example/orders"
+        )
     return None
 
 
@@ -143,6 +198,14 @@ def _plain(text: str) -> str:
     return "".join(each for each in composed if unicodedata.category(each) != "Cf")
 
 
+def _alphabets(text: str) -> frozenset[str]:
+    """Return which of the alphabets that share the shapes of their letters a text is written in."""
+    if text.isascii():
+        return frozenset()
+    names = {unicodedata.name(each, "").partition(" ")[0] for each in text if each.isalpha()}
+    return _ALIKE & names
+
+
 def _as_the_network_writes(domain: str) -> str:
     if domain.isascii():
         return domain
@@ -165,7 +228,7 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
     "phone": ("phone", normal_phone),
     "payment_fingerprint": ("fingerprint", str.strip),
     "device": ("device", str.strip),
-    "ip": ("ip", str.strip),
+    "ip": ("ip", normal_ip),
     "user_agent": ("agent", str.strip),
     "address": ("address", _folded),
     "name": ("surname", _surname),

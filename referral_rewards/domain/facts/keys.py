@@ -59,6 +59,13 @@ class Beginning(NamedTuple):
     referrer_code: str | None
     channel: str | None
 
+    @property
+    def code_key(self) -> str | None:
+        """The key of the enrolments with its code; None if it names the referrer, or none."""
+        if self.program is None or self.referrer_code is None:
+            return None
+        return code_key(self.program, self.referrer_code)
+
 
 class Filing(NamedTuple):
     """One fact's place in the register: the keys it is filed under, the referral it begins or extends, and the keys
@@ -91,7 +98,7 @@ def file(event: Event, marks: frozenset[str]) -> Filing:
         case FactType.REFERRER_ENROLLED | FactType.REFERRER_SUSPENDED | FactType.REFERRER_REINSTATED:
             keys = frozenset({f"referrer:{public['program']}/{public['referrer']}"})
             if code := public.get("code"):
-                keys |= {f"code:{public['program']}/{code}"}
+                keys |= {code_key(public["program"], code)}
             traces = map(enrolment_trace, identity.of_kinds(marks, ENROLMENT_KINDS))
             return Filing(keys, None, frozenset(), frozenset(traces))
         case kind if kind in _ABOUT_A_REFERRAL:
@@ -103,6 +110,11 @@ def file(event: Event, marks: frozenset[str]) -> Filing:
         case kind if kind in _ABOUT_A_PAYEE:
             return Filing(frozenset({f"payee:{public['payee']}"}), None, frozenset())
     raise AssertionError(f"no filing for {event.type}")
+
+
+def code_key(program: str, code: str) -> str:
+    """Return the key under which enrolments with a code are filed, in whatever way it is spelled."""
+    return f"code:{program}/{identity.folded_code(code)}"
 
 
 def enrolment_trace(mark: str) -> str:
@@ -174,8 +186,8 @@ def _invitation(event: Event, public: dict[str, str], who: frozenset[str]) -> Fi
     )
     listens = {f"referral:{referral}"} | who
     listens |= {f"payee:{mark.removeprefix('customer:')}" for mark in who if mark.startswith("customer:")}
-    if beginning.referrer_code:
-        listens.add(f"code:{program}/{beginning.referrer_code}")
+    if (of_code := beginning.code_key) is not None:
+        listens.add(of_code)
     return Filing(frozenset({f"referral:{referral}"}), beginning, frozenset(listens))
 
 

@@ -86,6 +86,12 @@ def _opaque(value: str) -> str:
     return value
 
 
+def _typed_by_people(value: str) -> str:
+    if problem := identity.code_problem(value):
+        raise ValueError(problem)
+    return value
+
+
 def _amount(value: str) -> str:
     amount = money.parse_decimal(value)
     if amount < 0:
@@ -118,6 +124,8 @@ def _unless_personal(value: str | None) -> str | None:
 
 
 Id = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(_opaque)]
+#: A referrer's code, compared by `identity.folded_code`.
+Code = Annotated[str, StringConstraints(strict=True, min_length=1), AfterValidator(_typed_by_people)]
 Amount = Annotated[str, StringConstraints(strict=True), AfterValidator(_amount)]
 Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(money.known_currency)]
 FormName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100), AfterValidator(_form_name)]
@@ -147,7 +155,7 @@ class Person(Part):
 class Enrolled(Part):
     referrer: Id
     program: Id
-    code: Id | None = None
+    code: Code | None = None
     customer: Id | None = None
     partner: Id | None = None
 
@@ -169,7 +177,7 @@ class Claimed(Part):
     referral: Id | None = None
     program: Id | None = None
     referrer: Id | None = None
-    referrer_code: Id | None = None
+    referrer_code: Code | None = None
     channel: Channel | None = None
     referee: Person = Person()
     consent: bool | None = None

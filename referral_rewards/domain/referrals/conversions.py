@@ -5,6 +5,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import datetime
 
+from referral_rewards.domain import money
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
 from referral_rewards.domain.programs.terms import Terms
@@ -40,6 +41,13 @@ class Conversion:
     disputes: tuple[Dispute, ...] = ()
     conflicts: tuple[str, ...] = ()
     told: tuple[Fact, ...] = ()
+
+    @property
+    def is_a_purchase(self) -> bool:
+        """Whether whoever has it is a customer: the terms reward its kind, or its first record has an amount above
+        zero. A newsletter for nothing makes nobody a customer."""
+        first_amount = self.record.data.get("amount")
+        return self.of_kind or (first_amount is not None and money.parse_decimal(first_amount) > 0)
 
     @property
     def taken_by(self) -> tuple[Fact, ...]:

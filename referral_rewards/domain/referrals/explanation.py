@@ -161,6 +161,10 @@ _REASONS: Final[Mapping[Reason, Callable[[Situation], str]]] = {
         f"The referrer had not joined {s.terms.name} yet when the purchase was made on {_day(s.converted_at, s)}."
     ),
     _R.EXISTING_CUSTOMER: _existing_customer,
+    _R.DUPLICATE_CLAIM: lambda s: (
+        "The same referrer referred this customer in two ways. The referral that was accepted first was rewarded, and a"
+        " customer counts once."
+    ),
     _R.CAP_REACHED: _cap_reached,
     _R.CONSENT_WITHDRAWN: lambda s: "The referred customer did not give their consent, or withdrew it.",
     _R.ATTRIBUTION_LOST: lambda s: (

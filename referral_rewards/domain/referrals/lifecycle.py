@@ -42,6 +42,7 @@ class Reason(StrEnum):
     REFERRER_SUSPENDED = "referrer_suspended"
     REFERRER_NOT_ENROLLED = "referrer_not_enrolled"
     EXISTING_CUSTOMER = "existing_customer"
+    DUPLICATE_CLAIM = "duplicate_claim"
     CAP_REACHED = "cap_reached"
     CONSENT_WITHDRAWN = "consent_withdrawn"
     ATTRIBUTION_LOST = "attribution_lost"

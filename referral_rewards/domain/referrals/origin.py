@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.identity import folded_code
 from referral_rewards.domain.facts.payloads import Channel, FactType
 
 
@@ -19,7 +20,10 @@ class OriginKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a referral began. ``began_at`` is `R`; ``referrer`` is None while the owner of the ``code`` is unknown."""
+    """How a referral began. ``began_at`` is `R`.
+
+    ``owners`` are the referrers who have the ``code``, sorted; ``referrer`` is None unless there is just one.
+    """
 
     kind: OriginKind
     program: str
@@ -27,6 +31,7 @@ class Origin:
     code: str | None
     channel: Channel | None
     began_at: datetime
+    owners: tuple[str, ...] = ()
 
 
 def origin(facts: Iterable[Fact], now: datetime) -> Origin | None:
@@ -39,13 +44,16 @@ def origin(facts: Iterable[Fact], now: datetime) -> Origin | None:
     if began is None:
         return None
     code, channel = began.data.get("referrer_code"), began.data.get("channel")
+    named = began.data.get("referrer")
+    owners = _owners(code, began, seen) if named is None and code is not None else ()
     return Origin(
         kind=_KINDS[began.type],
         program=began.data["program"],
-        referrer=began.data.get("referrer") or _referrer_of(code, began.data["program"], seen),
+        referrer=named or (owners[0] if len(owners) == 1 else None),
         code=code,
         channel=Channel(channel) if channel else None,
         began_at=began.occurred_at,
+        owners=owners,
     )
 
 
@@ -67,17 +75,22 @@ def referee_identity(facts: Iterable[Fact], now: datetime) -> frozenset[str]:
     return frozenset().union(*(fact.identity for fact in spoken))
 
 
-def _referrer_of(code: str | None, program: str, seen: Iterable[Fact]) -> str | None:
-    """Return the referrer who first enrolled with that code: a reused code still names its first owner."""
-    owners = [
+def _owners(code: str, began: Fact, seen: Iterable[Fact]) -> tuple[str, ...]:
+    """Return whose code it was when it was typed: of those who had enrolled with it by then, those who spell it exactly
+    so, else those who spell it alike. If nobody had, whoever enrolled with it first."""
+    program, meant = began.data["program"], folded_code(code)
+    alike = [
         fact
         for fact in seen
         if fact.type is FactType.REFERRER_ENROLLED
-        and code is not None
-        and (fact.data.get("program"), fact.data.get("code")) == (program, code)
+        and fact.data.get("program") == program
+        and folded_code(fact.data.get("code") or "") == meant
     ]
-    first = min(owners, key=lambda fact: fact.precedence, default=None)
-    return first.data["referrer"] if first else None
+    known = [fact for fact in alike if fact.occurred_at <= began.occurred_at]
+    if not known:
+        known = sorted(alike, key=lambda fact: fact.precedence)[:1]
+    exact = [fact for fact in known if fact.data["code"] == code]
+    return tuple(sorted({fact.data["referrer"] for fact in exact or known}))
 
 
 _KINDS = {

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -111,6 +111,7 @@ def _rivals_of(case: Case, rows: Iterable["_RivalRow | Row[Any]"]) -> tuple[Riva
             rewarded=row.rewarded,
             same_referee=row.same_referee,
             claimed_at=row.claimed_at,
+            began_at=row.began_at,
             core_digest=settled.get(row.id, row.core_digest),
             settled=row.id in settled,
             won=row.won,
@@ -127,6 +128,7 @@ class _RivalRow:
     order_id: str | None
     status: str
     claimed_at: datetime | None
+    began_at: datetime | None
     core_digest: str | None
     same_referee: bool
     rewarded: bool
@@ -144,8 +146,9 @@ def fingerprint(found: Sequence[Rival]) -> str:
 def _bearing(rival: Rival) -> list[str | bool | None]:
     if rival.settled:
         return [rival.referral, "settled", rival.core_digest]
-    over = rival.status in CLOSED
-    return [rival.referral, rival.referrer, rival.order, over, rival.rewarded, rival.timely_claim, rival.core_digest]
+    began = [at.astimezone(UTC).isoformat() if at else None for at in (rival.claimed_at, rival.began_at)]
+    standing = [rival.status in CLOSED, rival.status is ReferralStatus.REWARDED, rival.rewarded, rival.timely_claim]
+    return [rival.referral, rival.referrer, rival.order, *began, *standing, rival.core_digest]
 
 
 def entered_by(facts: Sequence[Fact]) -> frozenset[str]:
@@ -270,7 +273,7 @@ WITH same_referee AS (
 ), candidates AS (
     SELECT id FROM same_referee UNION SELECT id FROM referral WHERE order_id = :order
 )
-SELECT r.id, r.referrer, r.program, r.order_id, r.status, r.claimed_at, c.core_digest,
+SELECT r.id, r.referrer, r.program, r.order_id, r.status, r.claimed_at, r.began_at, c.core_digest,
        EXISTS (SELECT 1 FROM same_referee s WHERE s.id = r.id) AS same_referee,
        EXISTS (
            SELECT 1 FROM leg WHERE referral_id = r.id AND state NOT IN :freed

@@ -107,5 +107,6 @@ def _columns(beginning: Beginning) -> dict[str, str | int | None]:
         "program": beginning.program,
         "referrer": beginning.referrer,
         "referrer_code": beginning.referrer_code,
+        "code_key": beginning.code_key,
         "channel": beginning.channel,
     }

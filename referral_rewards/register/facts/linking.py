@@ -93,14 +93,14 @@ _BEGIN: Final = statement(
     """
 WITH begun AS (
     INSERT INTO referral (id, origin_rank, began_at, origin_source, origin_event, program, referrer, referrer_code,
-                          channel, facts_version, judged_version, round, late_facts, claim_version)
+                          code_key, channel, facts_version, judged_version, round, late_facts, claim_version)
     SELECT *, 0, 0, 1, 0, 0 FROM json_to_recordset(CAST(:rows AS json)) AS b(
         id text, origin_rank int, began_at timestamptz, origin_source text, origin_event text, program text,
-        referrer text, referrer_code text, channel text)
+        referrer text, referrer_code text, code_key text, channel text)
     ON CONFLICT (id) DO UPDATE
     SET origin_rank = excluded.origin_rank, began_at = excluded.began_at, origin_source = excluded.origin_source,
         origin_event = excluded.origin_event, program = excluded.program, referrer = excluded.referrer,
-        referrer_code = excluded.referrer_code, channel = excluded.channel
+        referrer_code = excluded.referrer_code, code_key = excluded.code_key, channel = excluded.channel
     WHERE (excluded.origin_rank, excluded.began_at, excluded.origin_source, excluded.origin_event)
         < (referral.origin_rank, referral.began_at, referral.origin_source, referral.origin_event)
       AND coalesce(referral.status, '') <> ALL(:paid) AND referral.closed_at IS NULL
@@ -114,18 +114,27 @@ ON CONFLICT DO NOTHING
     paid=PAID,
 )
 
-# A claim by code belongs to the referrer who enrolled with that code first.
+# As `origin.py` reads whose code it is: of those who had enrolled with it by the claim, those who spell it exactly so,
+# else those who spell it alike; if nobody had, whoever enrolled with it first. Of several there is no referrer.
 _RESOLVE_CODES: Final = statement(
     """
 UPDATE referral AS r SET referrer = e.referrer
 FROM (
-    SELECT DISTINCT ON (r.id) r.id, f.data->>'referrer' AS referrer
-    FROM unnest(CAST(:codes AS text[])) AS told(key)
-    JOIN referral_key rk USING (key)
-    JOIN referral r ON r.id = rk.referral_id AND told.key = 'code:' || r.program || '/' || r.referrer_code
-    JOIN fact_key fk USING (key)
-    JOIN fact f ON f.id = fk.fact_id AND f.type = 'referrer.enrolled'
-    ORDER BY r.id, f.occurred_at, f.source, f.event_id
+    SELECT id, CASE WHEN count(DISTINCT referrer) = 1 THEN min(referrer) END AS referrer
+    FROM (
+        SELECT r.id, f.data->>'referrer' AS referrer, near.rank,
+               min(near.rank) OVER (PARTITION BY r.id) AS nearest,
+               row_number() OVER (PARTITION BY r.id ORDER BY near.rank, f.occurred_at, f.source, f.event_id) AS place
+        FROM unnest(CAST(:codes AS text[])) AS told(key)
+        JOIN referral_key rk USING (key)
+        JOIN referral r ON r.id = rk.referral_id AND told.key = r.code_key
+        JOIN fact_key fk USING (key)
+        JOIN fact f ON f.id = fk.fact_id AND f.type = 'referrer.enrolled'
+        CROSS JOIN LATERAL (SELECT CASE WHEN f.occurred_at > r.began_at THEN 2
+                                        WHEN f.data->>'code' = r.referrer_code THEN 0 ELSE 1 END AS rank) AS near
+    ) AS enrolled
+    WHERE rank = nearest AND (rank < 2 OR place = 1)
+    GROUP BY id
 ) AS e
 WHERE r.id = e.id AND r.referrer IS DISTINCT FROM e.referrer AND r.moved_to IS NULL AND r.closed_at IS NULL
   AND coalesce(r.status, '') <> ALL(:paid)

@@ -14,6 +14,7 @@ from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.disputes import took_an_amount
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.register.claims import exported, reservations
+from referral_rewards.register.claims.dossier import rivals
 from referral_rewards.register.clawbacks import carrying_out
 from referral_rewards.register.clawbacks import cases as clawback_cases
 from referral_rewards.register.judging import verdicts
@@ -78,10 +79,14 @@ async def after_payment(connection: AsyncConnection, case: Case, file: CaseFile)
     watched = case.now >= watched_until
     # Nobody decides a case whose dispute is open, so its end is waited for, however long it takes.
     over = watched and not owed and not frozen
+    status = _S.CLAWED_BACK if row.status == _S.CLAWED_BACK or _recovered(legs) else _S.REWARDED
+    if row.status == _S.PAYING:
+        # The later referrals of the same referrer for this referee close by that.
+        await verdicts.wake_rivals(connection, await rivals(connection, case), case)
     return await verdicts.write(
         connection,
         case,
-        _S.CLAWED_BACK if row.status == _S.CLAWED_BACK or _recovered(legs) else _S.REWARDED,
+        status,
         claim,
         claim_version=row.facts_version,
         **_frozen(row),

@@ -217,7 +217,7 @@ class Judgement:
     ) -> None:
         """Remind the approvers if the claim became overdue since it was last judged, or reaches them overdue."""
         since = verdicts.waits_since(case)
-        if since is None:
+        if since is None or claim.waits_for is not None:
             return
         due = patience(since, case.terms)
         known = before.judged_at if before.status == _S.AWAITING_APPROVAL else None

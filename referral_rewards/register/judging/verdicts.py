@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -42,6 +42,9 @@ async def write(
     ``again_at`` is the next time at which the verdict may change for a reason other than the periods.
     """
     known = {**_known(case, status, again_at), **values}
+    if claim is not None and claim.waits_for is not None and status is _S.AWAITING_APPROVAL:
+        # It waits for a referral and not for people: nobody is reminded of it.
+        known |= {"waiting_since": None, "wake_at": earliest(case.course.wake_at, case.ahead_at, again_at)}
     return in_brief(await _save(connection, case, known, claim), claim, case.terms.currency)
 
 
@@ -140,8 +143,12 @@ async def await_beginning(connection: AsyncConnection, row: Referral, now: datet
 async def wake_rivals(connection: AsyncConnection, found: Sequence[Rival], case: Case) -> None:
     """Have the competing claims judged again, because what they were judged by has changed."""
     for rival in found:
-        if rival.status in BEFORE_PAYMENT:
+        if rival.status in _MAY_HAVE_SEEN_OTHERWISE:
             await outbox.enqueue(connection, WakeupKind.FACT, rival.referral, case.facts[0].id)
+
+
+#: One in review may be assembled at this moment, by what it has read of us before.
+_MAY_HAVE_SEEN_OTHERWISE: Final = BEFORE_PAYMENT | {_S.IN_REVIEW}
 
 
 def earliest(*moments: datetime | None) -> datetime | None:

@@ -89,6 +89,8 @@ async def _date(connection: AsyncConnection, entry: _Undated) -> None:
 
 # The row holds what a search filters by; what is only displayed is read from the referral at that time.
 #
+# A claim that waits for an earlier referral of the same referrer and referee has none: nobody has to decide on it.
+#
 # A payout has one entry, under the first of the referrals that it pays or, if cancelled, was to pay. Its reason is read
 # when it is displayed, because it may change. A payout of unknown outcome waits for a person after one hour: its entry
 # is dated an hour ahead, where no search looks, so that nothing has to be written when the hour is over.
@@ -100,6 +102,8 @@ WITH waiting AS MATERIALIZED (
            coalesce(r.waiting_since, (SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id
                                       AND s.status = :awaiting_approval)) AS since
     FROM referral r WHERE r.id = :referral AND r.status IN :with_approvers
+      AND NOT (r.status = :awaiting_approval AND EXISTS (
+          SELECT 1 FROM reward_claim c WHERE c.id = r.claim_id AND c.body->>'waits_for' IS NOT NULL OFFSET 0))
     UNION ALL
     SELECT r.id, 'late_fact', '', r.late_facts || ' late', NULL, r.closed_at
     FROM referral r WHERE r.id = :referral AND r.late_facts > 0 AND r.closed_at IS NOT NULL

@@ -33,6 +33,7 @@ class Referral:
     program: str | None
     referrer: str | None
     referrer_code: str | None
+    code_key: str | None
     channel: str | None
     parked: str | None
     moved_to: str | None

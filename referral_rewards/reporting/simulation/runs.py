@@ -97,6 +97,7 @@ class Run:
             rewarded=verdict is not None and verdict.costs,
             same_referee=same_referee,
             claimed_at=claimed_at,
+            began_at=life.began_at,
         )
 
 
