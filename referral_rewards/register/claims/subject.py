@@ -14,6 +14,7 @@ from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.decisions.basis import Basis
 from referral_rewards.domain.decisions.claim_subject import ClaimSubject
 from referral_rewards.domain.decisions.decision import Asked, Decision
+from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.programs.life import paused_words
 from referral_rewards.domain.programs.terms import Terms
@@ -27,7 +28,7 @@ from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, exchange_of, open_case
-from referral_rewards.register.referrals.closing import closing_digest
+from referral_rewards.register.referrals.closing import closing_digest, known_at
 from referral_rewards.register.referrals.rows import Referral
 
 
@@ -71,7 +72,7 @@ async def _matter(
 ) -> Matter:
     """Load a referral, and what a decision on it names; to show it, the referrer to whom a request moves it."""
     history = await decisions.history_of_referral(connection, row.id, keys)
-    claim, sent = await _claim(connection, row)
+    claim, sent, unanswered = await _claim(connection, row)
     # Without a claim or a closing there is nothing to decide but a link.
     decidable = claim is not None or row.closed_at is not None or asked is None or asked.kind is DecisionKind.LINK
     case = await open_case(connection, row, now, keys) if decidable and row.status is not None else None
@@ -86,17 +87,20 @@ async def _matter(
         history=history,
         basis=None if case is None else await _basis(connection, case, claim, asked),
         paused=None if case is None else paused_words(case.origin.program, case.program, now),
+        known=row.facts_version if row.closed_at is not None else None,
+        unanswered=unanswered,
         exchange=None if case is None or row.status != ReferralStatus.CLAWED_BACK else exchange_of(case),
     )
     return Matter(subject, case)
 
 
-async def _claim(connection: AsyncConnection, row: Referral) -> tuple[RewardClaim | None, bool]:
-    """Return the referral's current claim, and whether a payment counts as committed."""
+async def _claim(connection: AsyncConnection, row: Referral) -> tuple[RewardClaim | None, bool, bool]:
+    """Return the referral's current claim, whether a payment counts as committed, and whether something that came after
+    the closing waits for an answer."""
     found = (await connection.execute(_CLAIM, {"referral": row.id, "claim": row.claim_id})).one()
     legs = reservations.standing_legs(found.legs)
     sent = reservations.is_committed(row.status, legs)
-    return (RewardClaim.model_validate(found.body) if row.claim_id is not None else None), sent
+    return (RewardClaim.model_validate(found.body) if row.claim_id is not None else None), sent, found.unanswered
 
 
 async def _basis(connection: AsyncConnection, case: Case, claim: RewardClaim | None, asked: Asked | None) -> Basis:
@@ -129,13 +133,17 @@ def _to_reopen(terms: Terms) -> Requirement:
 
 
 async def _follow(case: Case | None, connection: AsyncConnection, decision: Decision, now: datetime) -> None:
-    """Wake the referral; a request for evidence also tells both sides."""
+    """Wake the referral; a request for evidence also tells both sides, and an answer whoever appealed."""
     await outbox.enqueue(connection, WakeupKind.DECISION, decision.referral, decision.id)
     if decision.kind is DecisionKind.REQUEST_EVIDENCE and case is not None:
         await notices.ask_for_evidence(connection, case, str(decision.id))
+    if known_at(decision) is not None and case is not None:
+        await notices.answer_appeals(connection, case, decision)
 
 
 _CLAIM: Final = text(f"""
 SELECT (SELECT body FROM reward_claim WHERE id = :claim) AS body,
-       (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs
+       (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs,
+       EXISTS (SELECT 1 FROM queue_entry WHERE referral_id = :referral
+               AND exception IN ('{Waits.LATE_FACT}', '{Waits.APPEAL}', '{Waits.REPORTED}')) AS unanswered
 """)  # noqa: S608 (a query of ours)
