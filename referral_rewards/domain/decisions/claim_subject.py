@@ -62,7 +62,8 @@ class ClaimSubject:
     the decisions on it, oldest first. ``basis`` is None if no terms were in force when it began. ``paused`` says that
     its program is paused now, None if it is not. ``exchange`` is the order for which a referral that was taken back
     could be reopened. ``known`` is the facts version up to which a decision on a closed referral answers what came, and
-    ``unanswered`` whether an appeal, a late fact or a report waits for an answer.
+    ``unanswered`` whether an appeal, a late fact or a report waits for an answer. ``rewarded_by`` is another
+    referral whose reward for the same order stands.
     """
 
     referral: str
@@ -78,6 +79,7 @@ class ClaimSubject:
     exchange: str | None = None
     known: int | None = None
     unanswered: bool = False
+    rewarded_by: str | None = None
 
     @property
     def chain_id(self) -> UUID:
@@ -350,7 +352,7 @@ class ClaimSubject:
         if kind is _K.APPROVE and self.paused is not None:
             raise DecisionRefused(self.referral, "program_paused", self.paused)
         if kind is _K.APPROVE and self.claim is not None:
-            check_approvable(self.claim)
+            check_approvable(self.claim, self.rewarded_by)
         if kind is _K.ADJUST and so_far is Ruling.HELD:
             raise DecisionRefused(self.referral, "on_hold", "it is on hold; release it first")
         if kind is _K.APPROVE and satisfied(basis.requirement, signoffs, basis.digest):
