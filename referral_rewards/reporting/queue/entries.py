@@ -287,7 +287,7 @@ LEFT JOIN LATERAL (
     WHERE q.exception LIKE 'payout%' AND p.id = CAST(q.subject AS uuid) OFFSET 0
 ) AS its ON true
 LEFT JOIN LATERAL (
-    SELECT f.received_at AS at, f.data->>'by' AS by, p.body->>'why' AS words
+    SELECT f.occurred_at AS at, f.data->>'by' AS by, p.body->>'why' AS words
     FROM fact f LEFT JOIN personal_data p ON p.subject_id = f.id
     WHERE q.exception = 'appeal' AND f.id = CAST(q.subject AS uuid) OFFSET 0
 ) AS appeal ON true
