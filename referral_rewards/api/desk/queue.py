@@ -48,6 +48,7 @@ AskedFor = Annotated[Asked, Query()]
 EXCEPTIONS: Final = {
     Waits.APPROVAL: "Approvals",
     Waits.LATE_FACT: "Late facts",
+    Waits.APPEAL: "Appeals",
     Waits.CLAWBACK: "Clawback cases",
     Waits.PAYOUT_MANUAL_REVIEW: "Payouts to look into",
     Waits.PAYOUT_REFUSED: "Refused payouts",
