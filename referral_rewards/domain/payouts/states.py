@@ -216,12 +216,29 @@ class Handed:
 
 
 @dataclass(frozen=True, slots=True)
-class Reversed:
-    """The rail took back this amount of a payment, under its own reference."""
+class TakenBack:
+    """A part of a payment that the rail shows as taken back, under its own reference.
+
+    ``key`` is that of our reversal; None: it was made by hand, or the rail keeps no key.
+    """
 
     reference: str
     amount_minor: int | None
     currency: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reversed:
+    """The rail took back this amount of a payment, under its own reference.
+
+    ``adopts``: it was taken back before, and no reversal of ours accounted for it; now this one does.
+    """
+
+    reference: str
+    amount_minor: int | None
+    currency: str
+    adopts: TakenBack | None = None
 
 
 #: A rail's answer to a reversal; declined means that the rest of the payment can't be recovered from it.
