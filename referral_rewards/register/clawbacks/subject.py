@@ -90,16 +90,16 @@ async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActS
         rooms={_A.REVERSE_CLAWBACK: reversible_minor},
         steps={_A.REVERSE_CLAWBACK: step_minor},
         history=await decisions.history_of(connection, [row.id], keys),
-        obstacles=_obstacles(row),
+        obstacles=_obstacles(row.rail, row.currency, row.taken_before_minor, to_be_asked=row.to_be_asked),
     )
 
 
-def _obstacles(row: Any) -> Mapping[MoneyAct, str]:
+def _obstacles(rail: str, currency: str, taken_before_minor: int, *, to_be_asked: bool) -> Mapping[MoneyAct, str]:
     """Return what must be done before something is kept from later payouts: the rail may have taken it back already."""
-    if row.taken_before_minor:
-        why = forgotten_reversals.to_count(row.rail, row.taken_before_minor, row.currency)
+    if taken_before_minor:
+        why = forgotten_reversals.to_count(rail, taken_before_minor, currency)
         return {_A.OFFSET_CLAWBACK: why, _A.WRITE_OFF_CLAWBACK: why}
-    return {_A.OFFSET_CLAWBACK: forgotten_reversals.to_ask(row.rail)} if row.to_be_asked else {}
+    return {_A.OFFSET_CLAWBACK: forgotten_reversals.to_ask(rail)} if to_be_asked else {}
 
 
 _REFERRALS: Final = text("""
