@@ -1,7 +1,6 @@
 """Intake of facts: one CloudEvent, or an array of them that belong together."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from referral_rewards.api.dependencies import Its, Parts, Teller
 from referral_rewards.api.openapi import refusals
 from referral_rewards.domain.errors import BadInput, FactConflict, Problem, RequestInvalid
 from referral_rewards.domain.facts.events import Event, parse_event, too_far_ahead
+from referral_rewards.domain.facts.jsonl import decoded
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Recorded
 from referral_rewards.register.locks import retrying
@@ -146,7 +146,7 @@ async def record_events(request: Request, parts: Its, user: Teller) -> Acknowled
 
 def _decoded(body: bytes) -> Any:
     try:
-        return json.loads(body.decode())
+        return decoded(body)
     except UnicodeDecodeError:
         raise RequestInvalid("the body is not UTF-8") from None
     except (ValueError, RecursionError):
