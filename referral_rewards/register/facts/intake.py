@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.register.facts.filed import Filed
 from referral_rewards.register.facts.linking import link
-from referral_rewards.register.facts.rows import Prepared, Preparer, Row, filed
+from referral_rewards.register.facts.rows import Prepared, Preparer, StoredFact, filed
 from referral_rewards.register.locks import Lock, array
 from referral_rewards.register.payees import method_notices, tax_holds
 
@@ -67,7 +67,7 @@ class Intake:
         fresh = [row for row in told.rows if row.event.id not in known] if known else told.rows
         if fresh:
             await _link(connection, filed(fresh) if known else told.filed, batch, received_at)
-        conflicts = (*told.conflicts, *_conflicting(told.rows, known))
+        conflicts = (*told.conflicts, *(_conflicting(told.rows, known) if known else ()))
         return Recorded(len(fresh), told.size - len(fresh) - len(conflicts), conflicts)
 
 
@@ -95,7 +95,7 @@ async def _link(connection: AsyncConnection, filed: Filed, batch: UUID | None, a
         await method_notices.plan(connection, filed.methods, at)
 
 
-def _conflicting(rows: Sequence[Row], known: Mapping[str, str]) -> list[Event]:
+def _conflicting(rows: Sequence[StoredFact], known: Mapping[str, str]) -> list[Event]:
     """Return those facts that were recorded before with a different payload."""
     return [row.event for row in rows if known.get(row.event.id, row.content_mac) != row.content_mac]
 

@@ -20,7 +20,7 @@ from referral_rewards.register.locks import array
 _SALT_BYTES: Final = 16
 
 
-class Row(NamedTuple):
+class StoredFact(NamedTuple):
     """A fact as it is stored, and where it is filed. Moments are ISO 8601, hashes and the salt are in hex."""
 
     event: Event
@@ -39,7 +39,7 @@ class Prepared:
     and conflicts too."""
 
     size: int
-    rows: tuple[Row, ...]
+    rows: tuple[StoredFact, ...]
     columns: Mapping[str, str]
     filed: Filed
     locks: str
@@ -71,7 +71,7 @@ class Preparer:
             conflicts=tuple(conflicts),
         )
 
-    def _row(self, event: Event, marker: Marker, salt: bytes) -> Row:
+    def _row(self, event: Event, marker: Marker, salt: bytes) -> StoredFact:
         moment = event.occurred_at.isoformat()
         head = "\n".join((event.source, event.event_id, event.type, moment, ""))
         content = event.content.encode()
@@ -81,10 +81,12 @@ class Preparer:
         keyed.update(head.encode() + content)
         marks = event.marks(marker)
         filing = keys.file(event, marks)
-        return Row(event, filing, moment, " ".join(sorted(marks)), salt.hex(), commitment, digest, keyed.hexdigest())
+        return StoredFact(
+            event, filing, moment, " ".join(sorted(marks)), salt.hex(), commitment, digest, keyed.hexdigest()
+        )
 
 
-def filed(rows: Sequence[Row]) -> Filed:
+def filed(rows: Sequence[StoredFact]) -> Filed:
     """Return what these facts say for their links."""
     return Filed.of([(row.event, row.filing) for row in rows])
 
@@ -105,7 +107,7 @@ def _same(one: Event, other: Event) -> bool:
     return (one.type, one.occurred_at, one.content) == (other.type, other.occurred_at, other.content)
 
 
-def _columns(rows: Sequence[Row]) -> dict[str, str]:
+def _columns(rows: Sequence[StoredFact]) -> dict[str, str]:
     """Return the columns of the rows as array parameters. The server reads those faster than one JSON document."""
     by_key = [(key, row.event.id) for row in rows for found in (row.filing.keys, row.filing.traces) for key in found]
     by_key.sort()  # neighbours in the index
