@@ -3,7 +3,7 @@
 import codecs
 import io
 import json
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,7 @@ from referral_rewards.domain.errors import BadInput
 from referral_rewards.domain.facts import json_array as reading
 from referral_rewards.domain.facts.file_forms import FileForm, form_of
 from referral_rewards.domain.facts.json_array import json_array
+from referral_rewards.domain.facts.jsonl import decoded
 from tests.desk import enrolment, life_of
 
 EVENTS: list[dict[str, Any]] = [enrolment(), *life_of("r1")]
@@ -100,3 +101,53 @@ def test_a_broken_array_is_told_with_the_event_where_it_breaks(
     found = read(text)
     assert [number for number, _, _ in found] == numbers
     assert not found or found[-1][2][0].startswith(last)
+
+
+#: Where readers of JSON differ: what is out of range, nested deeply, written twice, escaped, cut off or no UTF-8.
+HARD_TO_READ: Final = [
+    *(b"NaN", b"[-Infinity]", b"1e400", b"-0", b"-0.0", b"1E5", b"9007199254740993.0", b"12345678901234567890.125"),
+    *(b"4.9e-324", b"1e23", b"18446744073709551616", b"9" * 4000, b"9" * 4400, b"01", b"1.", b"+1", b"-NaN"),
+    *(b'"\\ud83d\\ude00"', b'"\\ud800"', b'"\\u0000"', b'"\x01"', b'"\xff"', b'"\xed\xa0\x80"', b"\xef\xbb\xbf1"),
+    *(
+        b'{"a":1,"b":3,"a":2}',
+        b"[1,]",
+        b'{"a":1,}',
+        b"1 2",
+        b"\x0c1",
+        b"",
+        b"nul",
+        b"[" * 250 + b"]" * 250,
+        b"[" * 100_000,
+    ),
+]
+
+
+def _as_python_reads(text: bytes) -> str:
+    try:
+        return ascii(json.loads(text.decode()))
+    except (ValueError, RecursionError) as error:
+        return ascii(error)
+
+
+def _as_we_read(text: bytes) -> str:
+    try:
+        return ascii(decoded(text))
+    except (ValueError, RecursionError) as error:
+        return ascii(error)
+
+
+@pytest.mark.parametrize("text", HARD_TO_READ, ids=lambda text: ascii(text[:20]))
+def test_json_is_read_and_refused_as_python_does(text: bytes) -> None:
+    assert _as_we_read(text) == _as_python_reads(text)
+
+
+_JSON: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(value=_JSON, is_ascii=st.booleans())
+def test_any_json_is_read_as_python_does(value: Any, is_ascii: bool) -> None:
+    text = json.dumps(value, ensure_ascii=is_ascii).encode(errors="surrogatepass")
+    assert _as_we_read(text) == _as_python_reads(text)

@@ -5,8 +5,11 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid5
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from referral_rewards.domain.errors import FactInvalid
 from referral_rewards.domain.facts import keys
@@ -180,6 +183,24 @@ def test_fact_is_named_by_source_and_id_alone() -> None:
     again = parse_event(example(FactType.REFERRAL_SENT) | {"time": "2026-09-09T09:00:00Z"})
     other = parse_event(example(FactType.REFERRAL_SENT) | {"source": "acme/other"})
     assert one.fact_id == again.fact_id != other.fact_id
+
+
+@given(
+    source=st.from_regex(r"[a-z][a-z/]{0,20}", fullmatch=True),
+    event_id=st.from_regex(r"[a-zé0-9-]{1,40}", fullmatch=True),
+)
+def test_fact_is_named_by_a_uuid_of_version_5(source: str, event_id: str) -> None:
+    event = parse_event(example(FactType.REFERRAL_SENT) | {"source": source, "id": event_id})
+    assert event.fact_id == uuid5(UUID("4f0f6cf5-9f0b-5f3e-8d0a-3f1f5b8f6d10"), f"{source}\x00{event_id}")
+    assert event.id == str(event.fact_id)
+
+
+@pytest.mark.parametrize("document", EXAMPLES, ids=lambda document: f"{document['id']}-{document['type']}")
+def test_public_fields_are_stored_as_they_are_read(document: dict[str, Any]) -> None:
+    event = parse_event(document)
+    declared = PAYLOADS[event.type].model_validate(document["data"])
+    assert event.public == declared.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+    assert json.loads(event.public_content) == event.public
 
 
 def test_source_and_id_do_not_run_into_each_other() -> None:

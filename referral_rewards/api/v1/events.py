@@ -1,7 +1,6 @@
 """Intake of facts: one CloudEvent, or an array of them that belong together."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -16,8 +15,9 @@ from referral_rewards.api.dependencies import Its, Parts, Teller
 from referral_rewards.api.openapi import refusals
 from referral_rewards.domain.errors import BadInput, FactConflict, Problem, RequestInvalid
 from referral_rewards.domain.facts.events import Event, parse_event, too_far_ahead
+from referral_rewards.domain.facts.jsonl import decoded
 from referral_rewards.register.facts import file_intake
-from referral_rewards.register.facts.intake import Recorded
+from referral_rewards.register.facts.intake import Prepared, Recorded
 from referral_rewards.register.locks import retrying
 
 router = APIRouter(prefix="/v1", tags=["facts"])
@@ -128,7 +128,8 @@ async def record_events(request: Request, parts: Its, user: Teller) -> Acknowled
     if not good:
         parts.metrics.facts.labels("refused").inc(len(documents))
         raise BadInput([_placed(each, batch is not None) for each in problems])
-    recorded = await retrying(lambda: _store(parts, [event for _, event in good], batch, now))
+    prepared = parts.intake.prepare([event for _, event in good])  # before the transaction, which holds locks
+    recorded = await retrying(lambda: _store(parts, prepared, batch, now))
     places = {id(event): index for index, event in good}
     for event in recorded.conflicts:
         if batch is None:
@@ -146,7 +147,7 @@ async def record_events(request: Request, parts: Its, user: Teller) -> Acknowled
 
 def _decoded(body: bytes) -> Any:
     try:
-        return json.loads(body.decode())
+        return decoded(body)
     except UnicodeDecodeError:
         raise RequestInvalid("the body is not UTF-8") from None
     except (ValueError, RecursionError):
@@ -172,18 +173,18 @@ def _placed(problem: EventProblem, in_array: bool) -> Problem:
     return Problem(where, problem.what)
 
 
-async def _store(parts: Parts, events: Sequence[Event], batch: str | None, now: datetime) -> Recorded:
+async def _store(parts: Parts, facts: Prepared, batch: str | None, now: datetime) -> Recorded:
     async with parts.database.transaction() as connection:
         if batch is None:
-            return await parts.intake.record(connection, events, received_at=now)
-        return await _store_batch(connection, parts, events, batch, now)
+            return await parts.intake.record(connection, facts, received_at=now)
+        return await _store_batch(connection, parts, facts, batch, now)
 
 
 async def _store_batch(
-    connection: AsyncConnection, parts: Parts, events: Sequence[Event], name: str, now: datetime
+    connection: AsyncConnection, parts: Parts, facts: Prepared, name: str, now: datetime
 ) -> Recorded:
     batch = await file_intake.open_batch(connection, name, now)
-    recorded = await parts.intake.record(connection, events, received_at=now, batch=batch)
+    recorded = await parts.intake.record(connection, facts, received_at=now, batch=batch)
     await file_intake.finish(connection, batch, now)
     return recorded
 

@@ -122,6 +122,8 @@ def _personal(value: str) -> str | None:
 
 def source_problem(value: str) -> str | None:
     """Return why ``value`` can't be the name of a source, or None. Keys and lists contain it: nothing personal."""
+    if "@" not in value and value[:1].isalpha():
+        return None
     if _LOOKS_LIKE_EMAIL.search(value):
         return (
             "looks like an email address; name the system that tells of the fact, such as shop or //shop.example/orders"

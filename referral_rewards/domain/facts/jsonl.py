@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
+from pydantic_core import from_json
+
 from referral_rewards.domain.errors import FactInvalid, Problem, uncapitalized
 from referral_rewards.domain.facts.events import Event, parse_event
 
@@ -32,6 +34,22 @@ def json_lines(opened: BinaryIO) -> Iterator[Line]:
             yield _json_line(number, text)
 
 
+def decoded(text: bytes) -> Any:
+    """Return what a JSON text says, read as `json.loads` reads it, in half the time.
+
+    Raises:
+        UnicodeDecodeError: if it is not UTF-8.
+        ValueError: if it is not JSON.
+        RecursionError: if it is nested too deeply.
+    """
+    try:
+        # Values are personal data: only the names of fields may stay in pydantic's memory of what it has read.
+        return from_json(text, cache_strings="keys")
+    except ValueError:
+        # It refuses some of what Python reads, and says in other words than Python's where a text breaks off.
+        return json.loads(text.decode())
+
+
 def read_document(number: int, document: Any) -> Line:
     """The line that a decoded CloudEvent makes."""
     try:
@@ -47,7 +65,7 @@ def bad_line(number: int, what: str) -> Line:
 
 def _json_line(number: int, text: bytes) -> Line:
     try:
-        document = json.loads(text.decode())
+        document = decoded(text)
     except UnicodeDecodeError:
         return bad_line(number, "is not UTF-8")
     except (ValueError, RecursionError) as error:

@@ -10,7 +10,7 @@ them and no writer locks them.
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
@@ -30,20 +30,6 @@ LOCKS: Final = 64
 TRACE_KINDS: Final = ("ip", "device", "fingerprint")
 #: What identifies an enrolled person in another program, or under another name.
 ENROLMENT_KINDS: Final = (*identity.IDENTITY_KINDS, "device", "fingerprint")
-
-_ABOUT_A_REFERRAL: Final = frozenset(
-    {
-        FactType.REFERRAL_WITHDRAWN,
-        FactType.REFERRAL_APPEALED,
-        FactType.CONVERSION_REPORTED,
-        FactType.ATTRIBUTION_CHANGED,
-        FactType.SATISFACTION_RATED,
-    }
-)
-_ABOUT_A_PERSON: Final = frozenset(
-    {FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED, FactType.CONSENT_GRANTED, FactType.CONSENT_WITHDRAWN}
-)
-_ABOUT_A_PAYEE: Final = frozenset({FactType.METHOD_SET, FactType.METHOD_REMOVED, FactType.TAX_FORM_FILED})
 
 
 class Beginning(NamedTuple):
@@ -83,33 +69,7 @@ class Filing(NamedTuple):
 
 def file(event: Event, marks: frozenset[str]) -> Filing:
     """Return where a fact is filed. ``marks`` are those of the person it is about."""
-    public = event.public
-    who = identity.of_kinds(marks, identity.IDENTITY_KINDS)
-    match event.type:
-        case FactType.REFERRAL_SENT:
-            return _invitation(event, public, who)
-        case FactType.REFERRAL_CLAIMED:
-            return _invitation(event, public, who)._replace(traces=identity.of_kinds(marks, TRACE_KINDS))
-        case FactType.REWARD_REQUESTED:
-            return _request(event, public, who)
-        case FactType.CONVERSION_RECORDED:
-            keys = who | {f"order:{public['order']}"}
-            return Filing(keys, None, frozenset(), identity.of_kinds(marks, TRACE_KINDS))
-        case FactType.REFERRER_ENROLLED | FactType.REFERRER_SUSPENDED | FactType.REFERRER_REINSTATED:
-            keys = frozenset({f"referrer:{public['program']}/{public['referrer']}"})
-            if code := public.get("code"):
-                keys |= {code_key(public["program"], code)}
-            traces = map(enrolment_trace, identity.of_kinds(marks, ENROLMENT_KINDS))
-            return Filing(keys, None, frozenset(), frozenset(traces))
-        case kind if kind in _ABOUT_A_REFERRAL:
-            return Filing(frozenset({f"referral:{public['referral']}"}), None, frozenset())
-        case kind if kind in ABOUT_AN_ORDER:
-            return Filing(frozenset({f"order:{public['order']}"}), None, frozenset())
-        case kind if kind in _ABOUT_A_PERSON:
-            return Filing(who, None, frozenset())
-        case kind if kind in _ABOUT_A_PAYEE:
-            return Filing(frozenset({f"payee:{public['payee']}"}), None, frozenset())
-    raise AssertionError(f"no filing for {event.type}")
+    return _FILINGS[event.type](event, marks)
 
 
 def code_key(program: str, code: str) -> str:
@@ -128,7 +88,8 @@ def referral_of(event: Event) -> str | None:
     if event.type is FactType.REFERRAL_SENT:
         return str(public["referral"])
     if event.type is FactType.REFERRAL_CLAIMED:
-        return referral_of_claim(event.fact_id, public)
+        named = public.get("referral")
+        return str(named) if named else referral_of_claim(event.fact_id, public)
     if event.type is FactType.REWARD_REQUESTED:
         return referral_of_request(event.fact_id, public["program"], public["referrer"])
     return None
@@ -167,9 +128,10 @@ def locks(keys: Iterable[str]) -> list[int]:
     return sorted({zlib.crc32(key.encode()) % LOCKS for key in keys})
 
 
-def _invitation(event: Event, public: dict[str, str], who: frozenset[str]) -> Filing:
-    referral = referral_of(event)
+def _invitation(event: Event, marks: frozenset[str]) -> Filing:
+    referral, public = referral_of(event), event.public
     assert referral is not None
+    who = identity.of_kinds(marks, identity.IDENTITY_KINDS)
     program, referrer = public.get("program"), public.get("referrer")
     sent = event.type is FactType.REFERRAL_SENT
     complete = program is not None and (referrer is not None or "referrer_code" in public)
@@ -184,16 +146,22 @@ def _invitation(event: Event, public: dict[str, str], who: frozenset[str]) -> Fi
         referrer_code=public.get("referrer_code") if complete and referrer is None else None,
         channel=public.get("channel"),
     )
-    listens = {f"referral:{referral}"} | who
-    listens |= {f"payee:{mark.removeprefix('customer:')}" for mark in who if mark.startswith("customer:")}
+    own = f"referral:{referral}"
+    listens = {own, *who}
+    listens.update([f"payee:{mark.removeprefix('customer:')}" for mark in who if mark.startswith("customer:")])
     if (of_code := beginning.code_key) is not None:
         listens.add(of_code)
-    return Filing(frozenset({f"referral:{referral}"}), beginning, frozenset(listens))
+    return Filing(frozenset((own,)), beginning, frozenset(listens))
 
 
-def _request(event: Event, public: dict[str, str], who: frozenset[str]) -> Filing:
-    referral = referral_of(event)
+def _claim(event: Event, marks: frozenset[str]) -> Filing:
+    return _invitation(event, marks)._replace(traces=identity.of_kinds(marks, TRACE_KINDS))
+
+
+def _request(event: Event, marks: frozenset[str]) -> Filing:
+    referral, public = referral_of(event), event.public
     assert referral is not None
+    who = identity.of_kinds(marks, identity.IDENTITY_KINDS)
     program, referrer = public["program"], public["referrer"]
     own = f"referral:{referral}"
     beginning = Beginning(
@@ -205,6 +173,63 @@ def _request(event: Event, public: dict[str, str], who: frozenset[str]) -> Filin
     return Filing(
         frozenset({own} | {f"request:{program}/{referrer}/{mark}" for mark in who}), beginning, frozenset(listens)
     )
+
+
+def _conversion(event: Event, marks: frozenset[str]) -> Filing:
+    keys = {f"order:{event.public['order']}", *identity.of_kinds(marks, identity.IDENTITY_KINDS)}
+    return Filing(frozenset(keys), None, _NOTHING, identity.of_kinds(marks, TRACE_KINDS))
+
+
+def _standing(event: Event, marks: frozenset[str]) -> Filing:
+    public = event.public
+    keys = [f"referrer:{public['program']}/{public['referrer']}"]
+    if code := public.get("code"):
+        keys.append(code_key(public["program"], code))
+    traces = map(enrolment_trace, identity.of_kinds(marks, ENROLMENT_KINDS))
+    return Filing(frozenset(keys), None, _NOTHING, frozenset(traces))
+
+
+def _of_a_referral(event: Event, marks: frozenset[str]) -> Filing:
+    return Filing(frozenset((f"referral:{event.public['referral']}",)), None, _NOTHING)
+
+
+def _of_an_order(event: Event, marks: frozenset[str]) -> Filing:
+    return Filing(frozenset((f"order:{event.public['order']}",)), None, _NOTHING)
+
+
+def _of_a_payee(event: Event, marks: frozenset[str]) -> Filing:
+    return Filing(frozenset((f"payee:{event.public['payee']}",)), None, _NOTHING)
+
+
+def _of_a_person(event: Event, marks: frozenset[str]) -> Filing:
+    return Filing(identity.of_kinds(marks, identity.IDENTITY_KINDS), None, _NOTHING)
+
+
+_NOTHING: Final[frozenset[str]] = frozenset()
+
+#: How each type of fact is filed.
+_FILINGS: Final[Mapping[FactType, Callable[[Event, frozenset[str]], Filing]]] = {
+    FactType.REFERRER_ENROLLED: _standing,
+    FactType.REFERRER_SUSPENDED: _standing,
+    FactType.REFERRER_REINSTATED: _standing,
+    FactType.REFERRAL_SENT: _invitation,
+    FactType.REFERRAL_CLAIMED: _claim,
+    FactType.REFERRAL_WITHDRAWN: _of_a_referral,
+    FactType.REFERRAL_APPEALED: _of_a_referral,
+    FactType.CONVERSION_RECORDED: _conversion,
+    FactType.CONVERSION_REPORTED: _of_a_referral,
+    **dict.fromkeys(ABOUT_AN_ORDER, _of_an_order),
+    FactType.REWARD_REQUESTED: _request,
+    FactType.ATTRIBUTION_CHANGED: _of_a_referral,
+    FactType.ISSUE_OPENED: _of_a_person,
+    FactType.ISSUE_RESOLVED: _of_a_person,
+    FactType.CONSENT_GRANTED: _of_a_person,
+    FactType.CONSENT_WITHDRAWN: _of_a_person,
+    FactType.METHOD_SET: _of_a_payee,
+    FactType.METHOD_REMOVED: _of_a_payee,
+    FactType.TAX_FORM_FILED: _of_a_payee,
+    FactType.SATISFACTION_RATED: _of_a_referral,
+}
 
 
 def _derived(kind: str, fact_id: UUID, *parts: str) -> str:

@@ -5,7 +5,7 @@ It is computed from the facts alone, in any thread, before the transaction that 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.identity import IDENTITY_KINDS, of_kinds
@@ -28,12 +28,8 @@ class Pairs:
         return cls(array(left for left, _ in known), array(right for _, right in known))
 
 
-class FiledFact(NamedTuple):
-    """A fact with its id as text, and its place in the register."""
-
-    id: str
-    event: Event
-    filing: Filing
+FiledFact = tuple[Event, Filing]
+"""A fact and its place in the register."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +55,20 @@ class Filed:
     @classmethod
     def of(cls, facts: Sequence[FiledFact]) -> "Filed":
         """Gather what these facts say."""
-        beginnings = first_beginnings(filing.beginning for _, _, filing in facts)
-        bought = [each for each in facts if each.event.type is FactType.CONVERSION_RECORDED]
+        beginnings = first_beginnings(filing.beginning for _, filing in facts)
+        bought = [fact for fact in facts if fact[0].type is FactType.CONVERSION_RECORDED]
         return cls(
-            facts=Pairs.of([(key, fact) for fact, _, filing in facts for key in filing.keys]),
-            begun=frozenset(each.referral for each in beginnings),
+            facts=Pairs.of([(key, event.id) for event, filing in facts for key in filing.keys]),
+            begun=frozenset([each.referral for each in beginnings]),
             beginnings=dump(list(map(_columns, beginnings))),
             heard=Pairs.of(sorted(_heard(facts))),
             codes=frozenset(_codes(facts)),
-            requests=tuple(fact for fact, event, _ in facts if event.type is FactType.REWARD_REQUESTED),
+            requests=tuple([event.id for event, _ in facts if event.type is FactType.REWARD_REQUESTED]),
             bought=Pairs.of(_bought(bought)),
-            orders=frozenset(event.public["order"] for _, event, _ in bought),
-            methods=tuple(fact for fact, event, _ in facts if event.type in _METHODS),
+            orders=frozenset([event.public["order"] for event, _ in bought]),
+            methods=tuple([event.id for event, _ in facts if event.type in _METHODS]),
             payees_with_form=frozenset(
-                event.public["payee"] for _, event, _ in facts if event.type is FactType.TAX_FORM_FILED
+                [event.public["payee"] for event, _ in facts if event.type is FactType.TAX_FORM_FILED]
             ),
         )
 
@@ -81,18 +77,18 @@ _METHODS: Final = frozenset({FactType.METHOD_SET, FactType.METHOD_REMOVED})
 
 
 def _heard(facts: Sequence[FiledFact]) -> set[tuple[str, str]]:
-    return {(key, filing.beginning.referral) for _, _, filing in facts if filing.beginning for key in filing.listens}
+    return {(key, filing.beginning.referral) for _, filing in facts if filing.beginning for key in filing.listens}
 
 
 def _codes(facts: Sequence[FiledFact]) -> set[str]:
-    named: set[str] = set().union(*(filing.keys for _, _, filing in facts), *(filing.listens for _, _, filing in facts))
+    named = [key for _, filing in facts for found in (filing.keys, filing.listens) for key in found]
     return {key for key in named if key.startswith("code:")}
 
 
 def _bought(purchases: Sequence[FiledFact]) -> list[tuple[str, str]]:
     return [
         (mark, f"order:{event.public['order']}")
-        for _, event, filing in purchases
+        for event, filing in purchases
         for mark in of_kinds(filing.keys, IDENTITY_KINDS)
     ]
 

@@ -3,23 +3,20 @@
 Everything works on lists, so that a file of a hundred thousand lines costs a few statements per batch.
 """
 
-import hashlib
 import hmac
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Event
-from referral_rewards.domain.facts.identity import Marker
-from referral_rewards.register.facts.filed import Filed, FiledFact
+from referral_rewards.register.facts.filed import Filed
 from referral_rewards.register.facts.linking import link
+from referral_rewards.register.facts.rows import Prepared, Preparer, StoredFact, filed
 from referral_rewards.register.locks import Lock, array
 from referral_rewards.register.payees import method_notices, tax_holds
 
@@ -35,25 +32,13 @@ class Recorded:
     conflicts: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """Facts with everything that can be computed without the database: half of the work, done in any thread."""
-
-    size: int
-    rows: "tuple[_Row, ...]"
-    columns: Mapping[str, str]
-    filed: Filed
-    locks: str
-    conflicts: tuple[Event, ...]
-
-
 class Intake:
     """Records facts with the installation's pepper, in the caller's transaction."""
 
     def __init__(self, pepper: bytes) -> None:
         self._pepper = pepper
-        self._keyed = hmac.new(pepper, digestmod=hashlib.sha256)
-        self.marker = Marker(pepper)
+        self._preparer = Preparer(pepper)
+        self.marker = self._preparer.marker
 
     def key_for(self, purpose: str) -> bytes:
         """Derive from the pepper a key for one purpose; it reveals nothing about the others."""
@@ -61,21 +46,7 @@ class Intake:
 
     def prepare(self, events: Sequence[Event]) -> Prepared:
         """Compute everything for recording these facts that needs no database; safe to call from any thread."""
-        unique, conflicts = _distinct(events)
-        marker, salts = self.marker.for_batch(), os.urandom(_SALT_BYTES * len(unique))
-        rows = tuple(
-            self._row(event, marker, salts[_SALT_BYTES * place : _SALT_BYTES * (place + 1)])
-            for place, event in enumerate(unique.values())
-        )
-        every_key = set().union(*(row.fact.filing.keys | row.fact.filing.listens for row in rows))
-        return Prepared(
-            size=len(events),
-            rows=rows,
-            columns=_columns(rows),
-            filed=_filed(rows),
-            locks=array(map(str, keys.locks(every_key))),
-            conflicts=tuple(conflicts),
-        )
+        return self._preparer.prepare(events)
 
     async def record(
         self,
@@ -93,100 +64,26 @@ class Intake:
         told = events if isinstance(events, Prepared) else self.prepare(events)
         await connection.execute(_TAKE_LOCKS, {"programs": Lock.PROGRAMS, "space": Lock.FACTS, "locks": told.locks})
         known = await _store(connection, told, received_at, batch)
-        fresh = [row for row in told.rows if row.fact.event.fact_id not in known]
+        fresh = [row for row in told.rows if row.event.id not in known] if known else told.rows
         if fresh:
-            await _link(connection, told.filed if not known else _filed(fresh), batch, received_at)
-        conflicts = (*told.conflicts, *_conflicting(told.rows, known))
+            await _link(connection, filed(fresh) if known else told.filed, batch, received_at)
+        conflicts = (*told.conflicts, *(_conflicting(told.rows, known) if known else ()))
         return Recorded(len(fresh), told.size - len(fresh) - len(conflicts), conflicts)
-
-    def _row(self, event: Event, marker: Marker, salt: bytes) -> "_Row":
-        moment = event.occurred_at.isoformat()
-        marks = event.marks(marker)
-        commitment = hashlib.sha256(salt + event.content.encode()).hexdigest()
-        digested = f"{_content(event, moment, event.public_content)}\n{commitment}"
-        keyed = self._keyed.copy()
-        keyed.update(_content(event, moment, event.content).encode())
-        return _Row(
-            fact=FiledFact(str(event.fact_id), event, keys.file(event, marks)),
-            moment=moment,
-            marks=" ".join(sorted(marks)),
-            salt=salt.hex(),
-            commitment=commitment,
-            digest=hashlib.sha256(digested.encode()).hexdigest(),
-            content_mac=keyed.hexdigest(),
-        )
-
-
-class _Row(NamedTuple):
-    fact: FiledFact
-    moment: str
-    marks: str
-    salt: str
-    commitment: str
-    digest: str
-    content_mac: str
-
-
-_SALT_BYTES: Final = 16
-
-
-def _content(event: Event, moment: str, data: str) -> str:
-    """Return a fact's content as one string, with ``data`` as what it says."""
-    return "\n".join((event.source, event.event_id, event.type, moment, data))
-
-
-def _distinct(events: Sequence[Event]) -> tuple[dict[UUID, Event], list[Event]]:
-    """Return the first event for each fact id, and the events that contradict an earlier one."""
-    unique: dict[UUID, Event] = {}
-    conflicts = []
-    for event in events:
-        first = unique.setdefault(event.fact_id, event)
-        if first is not event and not _same(first, event):
-            conflicts.append(event)
-    return unique, conflicts
-
-
-def _same(one: Event, other: Event) -> bool:
-    """Whether two facts of one (source, id) say the same."""
-    return (one.type, one.occurred_at, one.content) == (other.type, other.occurred_at, other.content)
-
-
-def _columns(rows: Sequence[_Row]) -> dict[str, str]:
-    """Return the columns of the rows as array parameters. The server reads those faster than one JSON document."""
-    filed = [(key, fact.id) for fact, *_ in rows for key in fact.filing.keys | fact.filing.traces]
-    filed.sort()  # neighbours in the index
-    events = [row.fact.event for row in rows]
-    return {
-        "ids": array([row.fact.id for row in rows]),
-        "sources": array([event.source for event in events]),
-        "event_ids": array([event.event_id for event in events]),
-        "types": array([event.type for event in events]),
-        "moments": array([row.moment for row in rows]),
-        "public": array([event.public_content for event in events]),
-        "bodies": array([event.content for event in events]),
-        "marks": array([row.marks for row in rows]),
-        "digests": array([row.digest for row in rows]),
-        "macs": array([row.content_mac for row in rows]),
-        "salts": array([row.salt for row in rows]),
-        "commitments": array([row.commitment for row in rows]),
-        "keys": array([key for key, _ in filed]),
-        "key_facts": array([fact for _, fact in filed]),
-    }
-
-
-def _filed(rows: Sequence[_Row]) -> Filed:
-    return Filed.of([row.fact for row in rows])
 
 
 async def _store(
     connection: AsyncConnection, told: Prepared, received_at: datetime, batch: UUID | None
-) -> dict[UUID, str]:
+) -> dict[str, str]:
     """Store the new facts, and return the content's keyed hash of each that was recorded before."""
     asked = {**told.columns, "received_at": received_at, "batch": batch}
-    macs: dict[UUID, str | None] = {row.id: row.content_mac for row in await connection.execute(_INSERT_FACTS, asked)}
+    macs: dict[str, str | None] = {
+        str(row.id): row.content_mac for row in await connection.execute(_INSERT_FACTS, asked)
+    }
     # Another transaction recorded it after this statement began. Its row is visible to the next one.
-    if unseen := [str(each) for each, mac in macs.items() if mac is None]:
-        macs |= {row.id: row.content_mac for row in await connection.execute(_CONTENT_MACS, {"ids": array(unseen)})}
+    if unseen := [each for each, mac in macs.items() if mac is None]:
+        macs |= {
+            str(row.id): row.content_mac for row in await connection.execute(_CONTENT_MACS, {"ids": array(unseen)})
+        }
     return {each: mac for each, mac in macs.items() if mac is not None}
 
 
@@ -198,9 +95,9 @@ async def _link(connection: AsyncConnection, filed: Filed, batch: UUID | None, a
         await method_notices.plan(connection, filed.methods, at)
 
 
-def _conflicting(rows: Sequence[_Row], known: Mapping[UUID, str]) -> list[Event]:
+def _conflicting(rows: Sequence[StoredFact], known: Mapping[str, str]) -> list[Event]:
     """Return those facts that were recorded before with a different payload."""
-    return [row.fact.event for row in rows if known.get(row.fact.event.fact_id, row.content_mac) != row.content_mac]
+    return [row.event for row in rows if known.get(row.event.id, row.content_mac) != row.content_mac]
 
 
 # Without statistics the planner overestimates a batch's cost and would JIT-compile each statement. The programs come

@@ -1,0 +1,155 @@
+"""The checks that a fact must pass, each by itself: its attributes, its time, and the rules between its fields.
+
+What is wrong comes back as problems, which refuse the fact. What may not mean what its sender thinks comes back as
+warnings; it is recorded as it came.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, cast
+
+from referral_rewards.domain import money
+from referral_rewards.domain.errors import Problem, none_of
+from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts.payloads import (
+    Amended,
+    Claimed,
+    DisputeClosed,
+    Disputed,
+    Part,
+    Rated,
+    Recorded,
+    ReversalKind,
+    Reversed,
+)
+
+#: A fact dated before this is refused: nothing that a program rewards is so old. The calendar begins with the year 1
+#: and has no local time for its first hours in some zones, so a period from there could not be calculated.
+_EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+#: A source and an id share one index entry, which Postgres limits to 2704 bytes.
+_NAME_BYTES_MAX: Final = 1000
+#: What most ids and sources look like; such a one breaks no rule of an attribute.
+_SIMPLE_NAME: Final = re.compile(r"[A-Za-z0-9_./:-]{1,500}")
+_KINDS_OF_REVERSALS: Final = frozenset(ReversalKind)
+
+
+def attribute_problem(name: str, value: Any) -> Problem | None:
+    """Return what is wrong with the ``id`` or the ``source`` of a fact, or None."""
+    if not isinstance(value, str) or not value or len(value) > 500:
+        return Problem(name, "must be a text of 1 to 500 characters")
+    if not _SIMPLE_NAME.fullmatch(value):
+        if not value.isprintable():
+            return Problem(name, "holds a character that can't be printed")
+        if len(value.encode()) > _NAME_BYTES_MAX:
+            return Problem(name, f"must be a text of at most {_NAME_BYTES_MAX} bytes in UTF-8")
+    if name == "source" and (why := identity.source_problem(value)) is not None:
+        return Problem(name, why)
+    return None
+
+
+def instant(value: Any, problems: list[Problem]) -> datetime | None:
+    """Return when a fact occurred, in UTC, or None. What is wrong with its time is added to ``problems``."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        problems.append(Problem("time", spreadsheets_date(value) or f"is required, in RFC 3339 with an {_EXAMPLE}"))
+        return None
+    if moment.tzinfo is None:
+        problems.append(Problem("time", f"needs an {_EXAMPLE}"))
+        return None
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        problems.append(Problem("time", "lies outside the calendar"))
+        return None
+    if moment < _EARLIEST:
+        problems.append(Problem("time", "lies before 1900"))
+        return None
+    return moment
+
+
+#: The end of a sentence about a moment.
+_EXAMPLE: Final = "offset, for example 2026-06-01T14:00:00Z"
+_BY_SPREADSHEETS: Final = re.compile(
+    r"(\d{1,2}([./-])\d{1,2}\2\d{2,4}|\d{4}([./])\d{1,2}\3\d{1,2})"
+    r"(,? +\d{1,2}:\d{2}(:\d{2})?( *[AaPp]\.?[Mm]\.?)?)?|\d{5}([.,]\d+)?"
+)
+
+
+def spreadsheets_date(value: Any) -> str | None:
+    """The problem of a moment as a spreadsheet writes it, or None. Which of its numbers is the month is not guessed."""
+    text = str(value).strip() if isinstance(value, str | int | float) else ""
+    if not _BY_SPREADSHEETS.fullmatch(text):
+        return None
+    return f"{text!r} is written as spreadsheets do; write year-month-day, T and the time with an {_EXAMPLE}"
+
+
+def rule_problems(payload: Part) -> Iterator[Problem]:
+    """Yield what breaks a rule between the fields of a payload."""
+    rules = _RULES.get(type(payload))
+    return iter(()) if rules is None else rules(payload)
+
+
+def warnings_of(payload: Part) -> tuple[Problem, ...]:
+    """Return what is recorded as it came, but may not mean what its sender thinks."""
+    doubts = _DOUBTS.get(type(payload))
+    return () if doubts is None else tuple(doubts(payload))
+
+
+def _of_claim(payload: Part) -> Iterator[Problem]:
+    claim = cast(Claimed, payload)
+    if claim.referral is not None:
+        return
+    if claim.program is None:
+        yield Problem("data.program", "is required where no referral is named")
+    if claim.referrer is None and claim.referrer_code is None:
+        yield Problem("data.referrer", "or data.referrer_code is required where no referral is named")
+
+
+def _of_conversion(payload: Part) -> Iterator[Problem]:
+    conversion = cast(Recorded, payload)
+    if conversion.amount is None:
+        return
+    if conversion.currency is None:
+        yield Problem("data.currency", "is required beside an amount")
+    elif _too_fine(conversion.amount, conversion.currency):
+        yield Problem("data.amount", f"{conversion.amount} has more decimals than {conversion.currency} has")
+
+
+def _of_rating(payload: Part) -> Iterator[Problem]:
+    if not 1 <= cast(Rated, payload).score <= 5:
+        yield Problem("data.score", "must be 1 to 5")
+
+
+def _of_reversal(payload: Part) -> Iterator[Problem]:
+    kind = cast(Reversed, payload).kind
+    if kind not in _KINDS_OF_REVERSALS:
+        yield Problem("data.kind", f"{none_of(kind, ReversalKind)}; it counts as a reversal all the same")
+    yield from _of_amount(payload)
+
+
+def _of_amount(payload: Part) -> Iterator[Problem]:
+    told = cast(Amended | Reversed | Disputed, payload)
+    if _too_fine(told.amount, told.currency):
+        yield Problem(
+            "data.amount", f"{told.amount} has more decimals than {told.currency} has: it takes nothing by itself"
+        )
+
+
+def _too_fine(amount: str | None, currency: str | None) -> bool:
+    return amount is not None and currency is not None and not money.fits(Decimal(amount), currency)
+
+
+_RULES: Final[Mapping[type[Part], Callable[[Part], Iterator[Problem]]]] = {
+    Claimed: _of_claim,
+    Recorded: _of_conversion,
+    Rated: _of_rating,
+}
+_DOUBTS: Final[Mapping[type[Part], Callable[[Part], Iterator[Problem]]]] = {
+    Amended: _of_amount,
+    Reversed: _of_reversal,
+    Disputed: _of_amount,
+    DisputeClosed: _of_amount,
+}
