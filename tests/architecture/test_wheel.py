@@ -44,7 +44,7 @@ def test_the_wheel_holds_what_is_not_code(wheel: Path) -> None:
     assert here - names == set()
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.timeout(600)
 def test_the_installed_command_runs_without_the_embedded_servers(wheel: Path, tmp_path: Path) -> None:
     """A real install of what a cluster's image gets; pip's cache makes it quick after `make setup`."""

@@ -25,7 +25,7 @@ LONG = pytest.mark.chaos
             *("judging", 3000, 2, {"p95", "approving", "committing", "small", "big", "rivals", "ring", "crowd"}),
             marks=LONG,
         ),
-        ("payouts", 2, 0.5, {"commits each", "statements each", "ms each"}),
+        pytest.param("payouts", 2, 0.5, {"commits each", "statements each", "ms each"}, marks=LONG),
         pytest.param(
             *("cycle", 60, 1.5),
             {f"{phase} {unit}" for phase in ("gather", "freeze", "release", "book") for unit in ("µs", "MB")},

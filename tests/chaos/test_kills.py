@@ -82,6 +82,7 @@ async def test_what_is_on_record_while_nothing_runs_is_carried_on_by_the_next_wo
     await _paid_once(whole)
 
 
+@pytest.mark.chaos
 async def test_a_worker_killed_between_its_intent_to_pay_and_the_payment_pays_once(whole: Cluster) -> None:
     await _approved(whole)
     # Nobody can post to the books: the rail waits, with the intent on record.
@@ -131,6 +132,7 @@ async def test_a_worker_killed_while_it_closes_a_referral_leaves_it_to_the_next(
     assert (await whole.life.row(whole.referral)).reason == "invitation_not_claimed"
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     ("first", "reason", "late_facts"),
     [("the closing", "invitation_not_claimed", 1), ("the fact", "no_conversion", 0)],
@@ -156,6 +158,7 @@ async def test_a_fact_that_meets_a_closing_is_judged_or_counted_late(
     assert (row.reason, row.late_facts) == (reason, late_facts)
 
 
+@pytest.mark.chaos
 async def test_temporal_crashed_and_away_loses_nothing_that_is_told_meanwhile(whole: Cluster) -> None:
     await whole.work()
     await lived_until_review(whole.life, whole.referral)

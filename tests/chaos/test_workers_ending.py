@@ -13,6 +13,7 @@ from tests.chaos.cluster import Cluster, cluster, until
 from tests.workflows.scenes import lived_until_review
 
 pytestmark = [pytest.mark.timeout(600)]
+SIGNALS = [(SIGTERM, 0), pytest.param(SIGINT, 130, marks=pytest.mark.chaos)]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ async def _run(whole: Cluster, statement: str) -> None:
         await connection.execute(text(statement))
 
 
-@pytest.mark.parametrize(("signum", "code"), [(SIGTERM, 0), (SIGINT, 130)])
+@pytest.mark.parametrize(("signum", "code"), SIGNALS)
 async def test_told_to_stop_a_worker_ends_without_a_traceback(whole: Cluster, signum: Signals, code: int) -> None:
     worker = await whole.work()
     worker.process.send_signal(signum)
@@ -51,7 +52,7 @@ async def test_told_to_stop_a_worker_ends_without_a_traceback(whole: Cluster, si
     assert "Traceback" not in _log(whole)
 
 
-@pytest.mark.parametrize(("signum", "code"), [(SIGTERM, 0), (SIGINT, 130)])
+@pytest.mark.parametrize(("signum", "code"), SIGNALS)
 async def test_told_to_stop_amid_its_work_a_worker_finishes_it_without_a_traceback(
     whole: Cluster, signum: Signals, code: int
 ) -> None:
@@ -67,6 +68,7 @@ async def test_told_to_stop_amid_its_work_a_worker_finishes_it_without_a_traceba
     assert "Traceback" not in _log(whole)
 
 
+@pytest.mark.chaos
 async def test_interrupted_while_it_starts_a_worker_ends_without_a_traceback(whole: Cluster) -> None:
     """Temporal takes the connection and never answers."""
     asked = asyncio.Event()
@@ -88,6 +90,7 @@ async def test_interrupted_while_it_starts_a_worker_ends_without_a_traceback(who
     assert "Traceback" not in _log(whole)
 
 
+@pytest.mark.chaos
 async def test_told_to_stop_while_the_database_is_away_a_worker_ends_without_a_traceback(whole: Cluster) -> None:
     worker = await whole.work()
     await whole.crash(whole.postgres, SIGINT)
@@ -100,6 +103,7 @@ async def test_told_to_stop_while_the_database_is_away_a_worker_ends_without_a_t
     assert "Traceback" not in _log(whole).partition("Beginning worker shutdown")[2]
 
 
+@pytest.mark.chaos
 async def test_a_database_that_comes_back_finds_the_worker_at_work(whole: Cluster) -> None:
     worker = await whole.work()
     await whole.crash(whole.postgres, SIGINT)

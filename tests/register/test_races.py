@@ -16,6 +16,7 @@ from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.errors import DecisionRefused
 from referral_rewards.register.decisions.chain import Decision
 from tests.register.crowd import CONNECTIONS, PATIENCE_SECONDS, Crowd, enrolment, life
+from tests.seeds import partly
 
 
 @pytest.fixture
@@ -25,10 +26,10 @@ async def crowd(database_url: str) -> AsyncIterator[Crowd]:
     await database.close()
 
 
-ROUNDS = range(15)
+ROUNDS = range(6)
 
 
-@pytest.mark.parametrize("other_program", ["friends", "partners"], ids=["one program", "two programs"])
+@pytest.mark.parametrize("other_program", partly(["friends", "partners"], suite=["partners"]))
 async def test_of_two_claims_on_one_order_approved_at_once_one_wins(crowd: Crowd, other_program: str) -> None:
     await crowd.publish("friends")
     await crowd.publish("partners")
@@ -158,7 +159,7 @@ LIMITS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("limit", partly(LIMITS, suite=["the program's budget"]))
 async def test_of_many_approvals_at_once_the_sum_held_stays_within(crowd: Crowd, limit: str) -> None:
     """Twenty rewards fit. Half of one is left over, an amount that nobody has approved: so people are asked again."""
     await _live_together(crowd, 50, **LIMITS[limit])
