@@ -68,11 +68,7 @@ class Marking:
 
     async def _looked(self, now: datetime) -> tuple[bool, Mark]:
         """Return whether a restore was found just now, and the register's mark as it is."""
-        async with self._database.transaction() as connection:
-            restored_to = await halting.find(connection, self._kept, now, by=FINDER) if self._kept else None
-            if restored_to is not None:
-                await after_restore.reconcile(connection, restored_to, now, by=FINDER)
-            newest = await marks.newest(connection, now)
+        restored_to, newest = await self._database.write(_found, self._kept, now)
         if restored_to is not None:
             _log.error("register_restored", restored_to=restored_to.isoformat(), rails="halted")
         return restored_to is not None, newest
@@ -91,3 +87,11 @@ class Marking:
                 static_summary="What the register held at last",
             )
             self._kept = kept
+
+
+async def _found(connection: AsyncConnection, kept: Mark | None, now: datetime) -> tuple[datetime | None, Mark]:
+    """Halt the rails if the register was restored. Return to when it was, and its mark as it is."""
+    restored_to = await halting.find(connection, kept, now, by=FINDER) if kept else None
+    if restored_to is not None:
+        await after_restore.reconcile(connection, restored_to, now, by=FINDER)
+    return restored_to, await marks.newest(connection, now)

@@ -44,7 +44,7 @@ class Manual:
 
     async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
         try:
-            async with self._database.transaction() as connection:
+            async with self._database.reading() as connection:
                 written = await instructions.find(connection, key)
                 if written is None:
                     return None

@@ -21,7 +21,7 @@ from referral_rewards.domain.facts.file_check import told_apart
 from referral_rewards.domain.facts.jsonl import Line
 from referral_rewards.register import outbox
 from referral_rewards.register.facts.intake import Intake, Prepared, Recorded
-from referral_rewards.register.locks import Lock, retrying
+from referral_rewards.register.locks import Lock
 
 BATCH_LINES: Final = 500
 #: The interpreter's switch interval while a thread reads ahead. With Python's default of 5 ms a batch's ten statements
@@ -92,17 +92,15 @@ class FileIntake:
 
     async def take(self, file: Facts) -> Tally:
         """Record the good lines of a file, one batch per transaction. A second call resumes an interrupted file."""
-        async with self._database.transaction() as connection:
-            batch = await open_batch(connection, file.name, datetime.now(UTC))
+        batch = await self._database.write(open_batch, file.name, datetime.now(UTC))
         tally = Tally(batch)
         async with aclosing(self._ahead(file)) as ahead:
             async for read in ahead:
                 self._refuse(read, tally)
                 if read.taken:
-                    self._count(await self._store(read, batch), read, tally)
+                    self._count(await self._database.write(self._store, read, batch), read, tally)
                 self._progress(read.bytes_done)
-        async with self._database.transaction() as connection:
-            await finish(connection, batch, datetime.now(UTC))
+        await self._database.write(finish, batch, datetime.now(UTC))
         return tally
 
     async def take_whole(self, file: Facts) -> Tally:
@@ -117,27 +115,26 @@ class FileIntake:
         if looked.refused:
             return looked
         try:
-            return await retrying(lambda: self._take_in_one(file))
+            return await self._database.write(self._take_in_one, file)
         except _Conflicting as found:
             return found.tally
 
-    async def _take_in_one(self, file: Facts) -> Tally:
-        async with self._database.transaction() as connection:
-            # All locks at once and in order: taken batch by batch they could deadlock with another writer.
-            await connection.execute(_EVERY_LOCK, {"space": int(Lock.FACTS), "last": keys.LOCKS - 1})
-            now = datetime.now(UTC)
-            batch = await open_batch(connection, file.name, now)
-            tally = Tally(batch)
-            async with aclosing(self._ahead(file)) as ahead:
-                async for read in ahead:
-                    self._refuse(read, tally)
-                    await self._ask(connection)
-                    recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
-                    self._count(recorded, read, tally)
-                    self._progress(read.bytes_done)
-            if tally.conflicts or tally.refused:
-                raise _Conflicting(tally)
-            await finish(connection, batch, now)
+    async def _take_in_one(self, connection: AsyncConnection, file: Facts) -> Tally:
+        # All locks at once and in order: taken batch by batch they could deadlock with another writer.
+        await connection.execute(_EVERY_LOCK, {"space": int(Lock.FACTS), "last": keys.LOCKS - 1})
+        now = datetime.now(UTC)
+        batch = await open_batch(connection, file.name, now)
+        tally = Tally(batch)
+        async with aclosing(self._ahead(file)) as ahead:
+            async for read in ahead:
+                self._refuse(read, tally)
+                await self._ask(connection)
+                recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
+                self._count(recorded, read, tally)
+                self._progress(read.bytes_done)
+        if tally.conflicts or tally.refused:
+            raise _Conflicting(tally)
+        await finish(connection, batch, now)
         return tally
 
     async def _ahead(self, file: Facts) -> AsyncGenerator[_Batch]:
@@ -160,14 +157,10 @@ class FileIntake:
                 coming.cancel()
                 reader.shutdown(wait=False, cancel_futures=True)
 
-    async def _store(self, read: _Batch, batch: UUID) -> Recorded:
-        async def work() -> Recorded:
-            async with self._database.transaction() as connection:
-                now = datetime.now(UTC)
-                await self._ask(connection)
-                return await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
-
-        return await retrying(work)
+    async def _store(self, connection: AsyncConnection, read: _Batch, batch: UUID) -> Recorded:
+        now = datetime.now(UTC)
+        await self._ask(connection)
+        return await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
 
     async def _ask(self, connection: AsyncConnection) -> None:
         if self._guard is not None:

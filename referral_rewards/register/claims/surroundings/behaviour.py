@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.session import asks_to_repeat
 from referral_rewards.domain import web_addresses
 from referral_rewards.domain.claims.dossier import Behaviour, Dossier, Pace, Refunds
 from referral_rewards.domain.claims.signals.of_behaviour import PAST_DAYS
@@ -68,7 +69,7 @@ async def _read(connection: AsyncConnection, parts: Sequence["_Part"], gathered:
         async with connection.begin_nested():
             return [await part.read(connection, gathered) for part in parts]
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or asks_to_repeat(error):
             raise
     except Exception:  # noqa: S110 (which part it was, and what to make of it, `_apart` finds out)
         pass
@@ -82,7 +83,7 @@ async def _apart(connection: AsyncConnection, read: "_Read", gathered: Dossier) 
         async with connection.begin_nested():
             return await read(connection, gathered)
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or asks_to_repeat(error):
             raise
         return None
     except Exception:  # Treated like a signal that fails: a person sees that it could not run.
