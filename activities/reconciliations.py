@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,11 +26,11 @@ from referral_rewards.domain.books.reconciliation import (
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.rail_catalogue import Sight
-from referral_rewards.domain.payouts.states import Accepted, Declined, Misconfigured, Paid, Unknown
+from referral_rewards.domain.payouts.states import Accepted, Answer, Declined, Misconfigured, Paid, Unknown
 from referral_rewards.rails.port import Rail
 from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.register.reconciliations import two_sides
-from referral_rewards.register.reconciliations.two_sides import Held
+from referral_rewards.register.reconciliations.two_sides import Held, Reconciliation
 from referral_rewards.register.restores import forgotten
 
 #: How many payouts are compared in one transaction.
@@ -93,7 +93,7 @@ class Reconciliations:
         which takes one request. Return where to continue or, when all are compared, the number of differences."""
         asked = await self._asked(request.reconciliation)
         if asked.state in (ReconciliationState.DONE, ReconciliationState.FAILED):
-            return ReconciliationProgress(place=None, count=int(asked.differences))
+            return ReconciliationProgress(place=None, count=asked.differences)
         rail = self._rail(asked)
         after = UUID(request.place.after) if request.place and request.place.after else None
         async with self._database.reading() as connection:
@@ -123,7 +123,7 @@ class Reconciliations:
             return
         await self._database.write(reconciliations.failed, name, why, moment(request.now))
 
-    async def _next_payee(self, rail: Rail, asked: Any, place: Place) -> Place | None:
+    async def _next_payee(self, rail: Rail, asked: Reconciliation, place: Place) -> Place | None:
         """Return where the next list begins. On a rail that lists one payee at a time this is the next payee whom we
         paid in the span, or None after the last one; on any other rail it is ``place``."""
         if rail.facts.sight is not Sight.PAYEES:
@@ -132,27 +132,27 @@ class Reconciliations:
             found = await two_sides.destinations(connection, asked, place.payee or "", 1)
         return Place(payee=found[0]) if found else None
 
-    async def _asked(self, reconciliation: str) -> Any:
+    async def _asked(self, reconciliation: str) -> Reconciliation:
         try:
             async with self._database.reading() as connection:
                 return await reconciliations.row(connection, UUID(reconciliation))
         except (ValueError, NotFound):
             raise _impossible("there is no such reconciliation") from None
 
-    def _rail(self, asked: Any) -> Rail:
+    def _rail(self, asked: Reconciliation) -> Rail:
         if asked.rail not in self._rails:
             raise _impossible(f"{label('rail', asked.rail)} is not connected")
         return self._rails[asked.rail]
 
 
-async def _conclude(connection: AsyncConnection, asked: Any, now: datetime) -> int:
+async def _conclude(connection: AsyncConnection, asked: Reconciliation, now: datetime) -> int:
     """Record the listed payments that belong to no payout of ours, and finish. Return the number of differences."""
     strangers = [each async for each in two_sides.of_nobody(connection, asked)]
     alone = [difference for each in strangers if (difference := of_nobody(each)) is not None]
     await reconciliations.note(connection, asked.id, alone)
     await forgotten.find(connection, asked.id, asked.rail, now)
     await reconciliations.done(connection, asked, now)
-    return int((await reconciliations.row(connection, asked.id)).differences)
+    return (await reconciliations.row(connection, asked.id)).differences
 
 
 async def _compared_by_asking(rail: Rail, held: Held) -> list[Difference]:
@@ -169,7 +169,7 @@ async def _compared_by_asking(rail: Rail, held: Held) -> list[Difference]:
     return compare(ours, listed)
 
 
-async def _asked_for(rail: Rail, held: Held) -> Any:
+async def _asked_for(rail: Rail, held: Held) -> Answer | None:
     ours = held.ours
     if rail.facts.looks_up:
         return await rail.look_up(held.request, ours.key)

@@ -1,6 +1,7 @@
 """Users (people and services): their authority and how they sign in. For administrators."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -121,7 +122,7 @@ class NewTokenOf(BaseModel):
 @router.get("", summary="List people and services")
 async def list_users(connection: Reading, user: Administrator) -> list[Account]:
     """Lists users by name, with their roles and how they can sign in."""
-    return [Account(**row._mapping) for row in await people.listing(connection)]
+    return [Account(**asdict(row)) for row in await people.listing(connection)]
 
 
 @router.post("", status_code=HTTPStatus.CREATED, summary="Add a person or a service")
