@@ -96,9 +96,9 @@ class FileIntake:
         tally = Tally(batch)
         async with aclosing(self._ahead(file)) as ahead:
             async for read in ahead:
-                self._refuse(read, tally)
+                _refuse(read, tally, self._tell)
                 if read.taken:
-                    self._count(await self._database.write(self._store, read, batch), read, tally)
+                    _count(await self._database.write(self._store, read, batch), read, tally, self._tell)
                 self._progress(read.bytes_done)
         await self._database.write(finish, batch, datetime.now(UTC))
         return tally
@@ -111,12 +111,14 @@ class FileIntake:
         looked = Tally()
         async with aclosing(self._ahead(file)) as ahead:
             async for read in ahead:
-                self._refuse(read, looked)
+                _refuse(read, looked, self._tell)
         if looked.refused:
             return looked
         try:
             return await self._database.write(self._take_in_one, file)
         except _Conflicting as found:
+            for number, problem in found.problems:
+                self._tell(number, problem)
             return found.tally
 
     async def _take_in_one(self, connection: AsyncConnection, file: Facts) -> Tally:
@@ -124,16 +126,21 @@ class FileIntake:
         await connection.execute(_EVERY_LOCK, {"space": int(Lock.FACTS), "last": keys.LOCKS - 1})
         now = datetime.now(UTC)
         batch = await open_batch(connection, file.name, now)
-        tally = Tally(batch)
+        # Told at the end: if the transaction is repeated, they are found again.
+        tally, problems = Tally(batch), list[tuple[int, Problem]]()
+
+        def tell(number: int, problem: Problem) -> None:
+            problems.append((number, problem))
+
         async with aclosing(self._ahead(file)) as ahead:
             async for read in ahead:
-                self._refuse(read, tally)
+                _refuse(read, tally, tell)
                 await self._ask(connection)
                 recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
-                self._count(recorded, read, tally)
+                _count(recorded, read, tally, tell)
                 self._progress(read.bytes_done)
         if tally.conflicts or tally.refused:
-            raise _Conflicting(tally)
+            raise _Conflicting(tally, problems)
         await finish(connection, batch, now)
         return tally
 
@@ -166,19 +173,21 @@ class FileIntake:
         if self._guard is not None:
             await self._guard(connection)
 
-    def _refuse(self, read: _Batch, tally: Tally) -> None:
-        tally.refused += len(read.refused)
-        for line in read.refused:
-            for problem in line.problems:
-                self._tell(line.number, problem)
 
-    def _count(self, recorded: Recorded, read: _Batch, tally: Tally) -> None:
-        tally.recorded += recorded.new
-        tally.repeated += recorded.repeated
-        tally.conflicts += len(recorded.conflicts)
-        numbers = {id(event): number for number, event in read.taken}
-        for event in recorded.conflicts:
-            self._tell(numbers[id(event)], Problem("", str(FactConflict(event.source, event.event_id))))
+def _refuse(read: _Batch, tally: Tally, tell: Tell) -> None:
+    tally.refused += len(read.refused)
+    for line in read.refused:
+        for problem in line.problems:
+            tell(line.number, problem)
+
+
+def _count(recorded: Recorded, read: _Batch, tally: Tally, tell: Tell) -> None:
+    tally.recorded += recorded.new
+    tally.repeated += recorded.repeated
+    tally.conflicts += len(recorded.conflicts)
+    numbers = {id(event): number for number, event in read.taken}
+    for event in recorded.conflicts:
+        tell(numbers[id(event)], Problem("", str(FactConflict(event.source, event.event_id))))
 
 
 class _HandOver:
@@ -204,8 +213,9 @@ def _hands_over() -> Iterator[None]:
 class _Conflicting(Exception):
     """Rolls a whole file back."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, problems: Sequence[tuple[int, Problem]]) -> None:
         self.tally = tally
+        self.problems = problems
 
 
 def _sorted_out(lines: Sequence[Line], bytes_done: int, intake: Intake) -> _Batch:
