@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.messages import ClawbackRequest, PayoutProgress
@@ -33,15 +34,19 @@ class Clawbacks(Moving):
         if (clawback := id_of(request.clawback)) is None:
             return PayoutProgress(state=ClawbackState.UNRECOVERABLE, why="there is no such clawback")
         now = self._now(request.now)
-        async with self._database.transaction() as connection:
-            if not await self._is_whole(connection):
-                return PayoutProgress(state=ClawbackState.APPROVED, why=RESTORED, again_after=_ONCE_LET_IN)
-            step = await reversals.commit_attempt(connection, clawback, now, self._keys, frozenset(self._rails))
+        step = await self._database.write(self._commit_attempt, clawback, now)
         if isinstance(step, ToSend):
             step = await self._note(clawback, step, await self._call(step, now), now)
         return progress(step)
 
+    async def _commit_attempt(
+        self, connection: AsyncConnection, clawback: UUID, now: datetime
+    ) -> ToSend[Reversal] | NotNow:
+        """Record the attempt; nothing is sent from a register that was restored."""
+        if not await self._is_whole(connection):
+            return NotNow(ClawbackState.APPROVED, RESTORED, _ONCE_LET_IN)
+        return await reversals.commit_attempt(connection, clawback, now, self._keys, frozenset(self._rails))
+
     async def _note(self, clawback: UUID, step: ToSend[Reversal], hearing: Hearing, now: datetime) -> NotNow:
         """Record what the rail's answer comes to, and return the resulting state."""
-        async with self._database.transaction() as connection:
-            return await reversals.record(connection, clawback, step, hearing, now, asks_again_after=_ONCE_LET_IN)
+        return await self._database.write(reversals.record, clawback, step, hearing, now, asks_again_after=_ONCE_LET_IN)

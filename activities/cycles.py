@@ -32,8 +32,7 @@ class Cycles:
     @activity.defn
     async def open_due_cycle(self, request: CyclesDueRequest) -> str | None:
         """Open the program's due cycle and return its id; None if none is due or it was opened before."""
-        async with self._database.transaction() as connection:
-            opened = await cycles.open_due(connection, request.program, moment(request.now))
+        opened = await self._database.write(cycles.open_due, request.program, moment(request.now))
         return None if opened is None else str(opened)
 
     @activity.defn
@@ -46,8 +45,7 @@ class Cycles:
         now = moment(request.now)
         step, pulse = CycleStep(CycleState.DONE, more=True), Pulse()
         for _ in range(_STEPS_AT_ONCE):
-            async with self._database.transaction() as connection:
-                taken = await cycle_steps.step(connection, cycle, now, self._keys)
+            taken = await self._database.write(cycle_steps.step, cycle, now, self._keys)
             if taken is None:
                 return CycleProgress(state=CycleState.DONE)
             step = taken

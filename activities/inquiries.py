@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
-from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
 from referral_rewards.domain.facts.events import too_far_ahead
@@ -18,7 +19,6 @@ from referral_rewards.domain.referrals.inquiries import (
 )
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Intake
-from referral_rewards.register.locks import retrying
 from referral_rewards.register.referrals import inquiries
 from referral_rewards.sources.port import Source, Told
 
@@ -43,8 +43,7 @@ class Inquiries:
             customer=await self._taken_in(customer) if customer is not None else None,
         )
         if said := inquiries.from_outside(answers):
-            async with self._database.transaction() as connection:
-                await inquiries.note(connection, question.referral, said, moment, _now())
+            await self._database.write(inquiries.note, question.referral, said, moment, _now())
         return answers
 
     async def ask_all(self, questions: Mapping[str, Question], moment: Moment) -> dict[str, Answers]:
@@ -85,17 +84,16 @@ class Inquiries:
             return told.answer
         if any(too_far_ahead(event, _now()) for event in told.facts):
             return unavailable(told.answer.source, "It told a fact from the future.")
-        conflicts = await retrying(partial(self._record, told))
+        conflicts = await self._database.write(self._record, told)
         return told_otherwise(told.answer, conflicts) if conflicts else told.answer
 
-    async def _record(self, told: Told) -> int:
+    async def _record(self, connection: AsyncConnection, told: Told) -> int:
         """Record the facts and return how many conflict with facts already known. An answer is a complete batch: no
         closing waits for more of it (SPEC §4 Closing)."""
-        async with self._database.transaction() as connection:
-            name = f"answer of {told.answer.source}: {told.answer.content_hash}"
-            batch = await file_intake.open_batch(connection, name, _now())
-            recorded = await self._intake.record(connection, told.facts, received_at=_now(), batch=batch)
-            await file_intake.finish(connection, batch, _now())
+        name = f"answer of {told.answer.source}: {told.answer.content_hash}"
+        batch = await file_intake.open_batch(connection, name, _now())
+        recorded = await self._intake.record(connection, told.facts, received_at=_now(), batch=batch)
+        await file_intake.finish(connection, batch, _now())
         return len(recorded.conflicts)
 
 

@@ -50,7 +50,7 @@ class Moving:
         """Return the task queue whose workers call the intent's rail; None means the workflow's own queue."""
         if not self._elsewhere or (name := id_of(intent)) is None:
             return None
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rail = await rail_of(connection, name)
         return self._elsewhere.get(rail) if rail is not None else None
 

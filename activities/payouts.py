@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.inquiries import Inquiries
@@ -30,7 +31,7 @@ from referral_rewards.domain.payouts.states import (
     PayoutState,
     Unknown,
 )
-from referral_rewards.domain.referrals.inquiries import Moment
+from referral_rewards.domain.referrals.inquiries import Answers, Moment
 from referral_rewards.rails.port import HandsOver, Rail
 from referral_rewards.register.clawbacks import forgotten as forgotten_reversals
 from referral_rewards.register.decisions import chain as decisions
@@ -82,8 +83,7 @@ class Payouts(Moving):
     async def _send(self, request: PayoutRequest) -> PayoutProgress:
         payout, now, outset = id_of(request.payout), self._now(request.now), None
         if payout is not None:
-            async with self._database.transaction() as connection:
-                outset = await payouts.begin(connection, payout, now, self._keys)
+            outset = await self._database.write(payouts.begin, payout, now, self._keys)
         if payout is None or outset is None:
             return PayoutProgress(state=_S.CANCELLED, why="there is no such payout")
         if outset.row.state is _S.WAITING_FUNDS:
@@ -91,16 +91,21 @@ class Payouts(Moving):
         if outset.row.state in AT_REST:
             return await self._look_once(payout, outset, now)
         answers = await self._asking.ask_all(outset.questions, Moment.PAYOUT)
-        async with self._database.transaction() as connection:
-            if not await self._is_whole(connection):
-                return PayoutProgress(state=outset.row.state, why=RESTORED, again_after=PROBE)
-            step = await payouts.commit_attempt(connection, outset, now, self._keys, frozenset(self._rails), answers)
+        step = await self._database.write(self._commit_attempt, outset, now, answers)
         if isinstance(step, NotNow):
             return progress(step)
         hearing = await self._call(step, now)
         if isinstance(hearing, Heard) and hearing.outcome is Outcome.DONE:
             hearing = await self._handed_over(payout, step, hearing, now)
         return await self._note(payout, step, hearing, now)
+
+    async def _commit_attempt(
+        self, connection: AsyncConnection, outset: Outset, now: datetime, answers: Mapping[str, Answers]
+    ) -> ToSend[PaymentRequest] | NotNow:
+        """Record the attempt; nothing is sent from a register that was restored."""
+        if not await self._is_whole(connection):
+            return NotNow(outset.row.state, RESTORED, PROBE)
+        return await payouts.commit_attempt(connection, outset, now, self._keys, frozenset(self._rails), answers)
 
     async def _wait_for_funds(self, payout: UUID, row: Payout, now: datetime) -> PayoutProgress:
         """Resume the payout once our account holds enough. On a rail that does not report its balance, a person resumes
@@ -110,12 +115,9 @@ class Payouts(Moving):
         if rail is not None:
             funded = await rail.funded(PaymentRequest.of(row.body)) if row.rail in SAY_WHAT_THEY_HOLD else None
             again_after = None if funded is None else FUNDS
-            if funded:
-                async with self._database.transaction() as connection:
-                    if await generations.top_up(connection, payout, row.generation, now):
-                        return PayoutProgress(state=_S.APPROVED, again_after=_AT_ONCE)
-        async with self._database.transaction() as connection:
-            await payout_rows.due(connection, payout, now, again_after)
+            if funded and await self._database.write(generations.top_up, payout, row.generation, now):
+                return PayoutProgress(state=_S.APPROVED, again_after=_AT_ONCE)
+        await self._database.write(payout_rows.due, payout, now, again_after)
         return PayoutProgress(state=_S.WAITING_FUNDS, why=why, again_after=again_after)
 
     async def _look_once(self, payout: UUID, outset: Outset, now: datetime) -> PayoutProgress:
@@ -146,15 +148,14 @@ class Payouts(Moving):
     async def _ask_what_was_taken_back(self, rail: Rail, row: Payout, now: datetime) -> Unknown | Misconfigured | None:
         """Ask the rail of a settled payout what it took back of it, if the register may have forgotten that. Return why
         it does not say; None if nothing has to be asked any more."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             if not await forgotten_reversals.is_to_be_asked(connection, row.id):
                 return None
         asked = PaymentRequest.of(row.body)
         shown = await what_was_taken_back(rail, asked, row.provider_reference or "")
         if isinstance(shown, Unknown | Misconfigured):
             return shown
-        async with self._database.transaction() as connection:
-            await forgotten_reversals.keep(connection, row.id, row.rail, shown, now)
+        await self._database.write(forgotten_reversals.keep, row.id, row.rail, shown, now)
         return None
 
     async def _handed_over(self, payout: UUID, step: ToSend[PaymentRequest], heard: Heard, now: datetime) -> Heard:
@@ -171,7 +172,7 @@ class Payouts(Moving):
         rail, asked = self._rails[step.rail], step.request
         if not isinstance(rail, HandsOver) or reference is None:
             return None
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             if await handovers.is_kept(connection, payout, reference):
                 return None
         paid = Paid(reference, asked.amount_minor, asked.currency, asked.destination)
@@ -182,21 +183,27 @@ class Payouts(Moving):
             handed = Unknown("it did not answer in time")
         if not isinstance(handed, Handed):
             return f"it was paid; what the payee gets of it can't be had yet: {handed.why}"
-        async with self._database.transaction() as connection:
-            await handovers.keep(connection, payout, reference, handed, now)
+        await self._database.write(handovers.keep, payout, reference, handed, now)
         return None
 
     async def _note(
         self, payout: UUID, step: ToSend[PaymentRequest], hearing: Hearing, now: datetime
     ) -> PayoutProgress:
         """Record what the rail's answer comes to, and return the resulting progress."""
+        return progress(await self._database.write(self._record, payout, step, hearing, now))
+
+    async def _record(
+        self,
+        connection: AsyncConnection,
+        payout: UUID,
+        step: ToSend[PaymentRequest],
+        hearing: Hearing,
+        now: datetime,
+    ) -> NotNow:
         once = not self._rails[step.rail].facts.looks_up
-        async with self._database.transaction() as connection:
-            became = await payout_answers.record(
-                connection, payout, step, hearing, now, asks_again_after=PROBE, once=once
-            )
-            if became.state is _S.SETTLED and step.accepted_as is not None:
-                # The settlement fulfils a person's confirmation of a payment by hand.
-                made = await decisions.on_subject(connection, payout, self._keys)
-                await payout_acts.carry_out(connection, payout, made, now, self._keys)
-        return progress(became)
+        became = await payout_answers.record(connection, payout, step, hearing, now, asks_again_after=PROBE, once=once)
+        if became.state is _S.SETTLED and step.accepted_as is not None:
+            # The settlement fulfils a person's confirmation of a payment by hand.
+            made = await decisions.on_subject(connection, payout, self._keys)
+            await payout_acts.carry_out(connection, payout, made, now, self._keys)
+        return became

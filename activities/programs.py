@@ -21,9 +21,8 @@ class Programs:
     async def wake_page(self, request: ProgramRequest) -> ProgramProgress:
         """Wake the next referrals and payouts. If it is killed and run again, some are woken twice; it does no harm."""
         after = None if request.after is None else Place(request.after.began_at, request.after.referral)
-        async with self._database.transaction() as connection:
-            woken = await waking.wake_page(
-                connection, request.program, moment(request.now), self._keys, after, request.told
-            )
+        woken = await self._database.write(
+            waking.wake_page, request.program, moment(request.now), self._keys, after, request.told
+        )
         place = None if woken.after is None else ProgramPlace(began_at=woken.after.began_at, referral=woken.after.id)
         return ProgramProgress(after=place, told=woken.told, again_at=woken.again_at)

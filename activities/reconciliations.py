@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -25,11 +26,11 @@ from referral_rewards.domain.books.reconciliation import (
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.rail_catalogue import Sight
-from referral_rewards.domain.payouts.states import Accepted, Declined, Misconfigured, Paid, Unknown
+from referral_rewards.domain.payouts.states import Accepted, Answer, Declined, Misconfigured, Paid, Unknown
 from referral_rewards.rails.port import Rail
 from referral_rewards.register.reconciliations import after_restore, two_sides
 from referral_rewards.register.reconciliations import rows as reconciliations
-from referral_rewards.register.reconciliations.two_sides import Held
+from referral_rewards.register.reconciliations.two_sides import Held, Reconciliation
 from referral_rewards.register.restores import forgotten, halting
 
 #: How many payouts are compared in one transaction.
@@ -75,8 +76,7 @@ class Reconciliations:
                 raise _impossible(f"{label('rail', asked.rail)} refused our credentials: {page.why}")
             if isinstance(page, Unknown):
                 raise ApplicationError(f"the list of the rail {asked.rail} broke off: {page.why}")
-            async with self._database.transaction() as connection:
-                await two_sides.keep_listed(connection, asked, page.payments)
+            await self._database.write(two_sides.keep_listed, asked, page.payments)
             if page.next is not None and page.next == place.after:
                 raise ApplicationError(f"the list of the rail {asked.rail} goes on where it began")
             count, before = len(page.payments), place
@@ -84,8 +84,7 @@ class Reconciliations:
             if place is None and before.payee is not None:
                 place = await self._next_payee(rail, asked, before)
         if place is None:
-            async with self._database.transaction() as connection:
-                await reconciliations.listing_done(connection, asked.id, rail.facts.sight)
+            await self._database.write(reconciliations.listing_done, asked.id, rail.facts.sight)
         return ReconciliationProgress(place=place, count=count)
 
     @activity.defn
@@ -94,10 +93,10 @@ class Reconciliations:
         which takes one request. Return where to continue or, when all are compared, the number of differences."""
         asked = await self._asked(request.reconciliation)
         if asked.state in (ReconciliationState.DONE, ReconciliationState.FAILED):
-            return ReconciliationProgress(place=None, count=int(asked.differences))
+            return ReconciliationProgress(place=None, count=asked.differences)
         rail = self._rail(asked)
         after = UUID(request.place.after) if request.place and request.place.after else None
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             ours = await two_sides.held(connection, asked, after, _AT_ONCE)
             theirs = await two_sides.listed_of(connection, asked.id, [each.ours.payout for each in ours])
         found, compared = list[Difference](), 0
@@ -108,11 +107,13 @@ class Reconciliations:
                 found += await _compared_by_asking(rail, each)
                 break
             found += compare(each.ours, listed)
-        async with self._database.transaction() as connection:
-            await reconciliations.note(connection, asked.id, found)
+        await self._database.write(reconciliations.note, asked.id, found)
         if compared < len(ours) or len(ours) == _AT_ONCE:
             return ReconciliationProgress(place=Place(after=str(ours[compared - 1].ours.payout)))
-        return ReconciliationProgress(place=None, count=await self._conclude(asked, moment(request.now)))
+        await self._database.write(_halt_if_restored, asked, moment(request.now))
+        return ReconciliationProgress(
+            place=None, count=await self._database.write(_conclude, asked, moment(request.now))
+        )
 
     @activity.defn
     async def abandon_reconciliation(self, request: ReconciliationRequest, why: str) -> None:
@@ -121,46 +122,46 @@ class Reconciliations:
             name = UUID(request.reconciliation)
         except ValueError:
             return
-        async with self._database.transaction() as connection:
-            await reconciliations.failed(connection, name, why, moment(request.now))
+        await self._database.write(reconciliations.failed, name, why, moment(request.now))
 
-    async def _next_payee(self, rail: Rail, asked: Any, place: Place) -> Place | None:
+    async def _next_payee(self, rail: Rail, asked: Reconciliation, place: Place) -> Place | None:
         """Return where the next list begins. On a rail that lists one payee at a time this is the next payee whom we
         paid in the span, or None after the last one; on any other rail it is ``place``."""
         if rail.facts.sight is not Sight.PAYEES:
             return place
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             found = await two_sides.destinations(connection, asked, place.payee or "", 1)
         return Place(payee=found[0]) if found else None
 
-    async def _conclude(self, asked: Any, now: datetime) -> int:
-        """Record the listed payments that belong to no payout of ours, and finish. Return the number of differences.
-
-        If they say that the register was restored to an earlier state, nothing more is sent before it is looked into.
-        """
-        async with self._database.transaction() as connection:
-            restored_to = await halting.shown(connection, asked.id, asked.rail, now)
-            if restored_to is not None:
-                await after_restore.reconcile(connection, restored_to, now, by=f"restore found by {asked.rail}")
-        async with self._database.transaction() as connection:
-            strangers = [each async for each in two_sides.of_nobody(connection, asked)]
-            alone = [difference for each in strangers if (difference := of_nobody(each)) is not None]
-            await reconciliations.note(connection, asked.id, alone)
-            await forgotten.find(connection, asked.id, asked.rail, now)
-            await reconciliations.done(connection, asked, now)
-            return int((await reconciliations.row(connection, asked.id)).differences)
-
-    async def _asked(self, reconciliation: str) -> Any:
+    async def _asked(self, reconciliation: str) -> Reconciliation:
         try:
-            async with self._database.transaction() as connection:
+            async with self._database.reading() as connection:
                 return await reconciliations.row(connection, UUID(reconciliation))
         except (ValueError, NotFound):
             raise _impossible("there is no such reconciliation") from None
 
-    def _rail(self, asked: Any) -> Rail:
+    def _rail(self, asked: Reconciliation) -> Rail:
         if asked.rail not in self._rails:
             raise _impossible(f"{label('rail', asked.rail)} is not connected")
         return self._rails[asked.rail]
+
+
+async def _halt_if_restored(connection: AsyncConnection, asked: Reconciliation, now: datetime) -> None:
+    """Halt what pays outside if the listed payments say that the register was restored to an earlier state: nothing
+    more is sent before it is looked into."""
+    restored_to = await halting.shown(connection, asked.id, asked.rail, now)
+    if restored_to is not None:
+        await after_restore.reconcile(connection, restored_to, now, by=f"restore found by {asked.rail}")
+
+
+async def _conclude(connection: AsyncConnection, asked: Reconciliation, now: datetime) -> int:
+    """Record the listed payments that belong to no payout of ours, and finish. Return the number of differences."""
+    strangers = [each async for each in two_sides.of_nobody(connection, asked)]
+    alone = [difference for each in strangers if (difference := of_nobody(each)) is not None]
+    await reconciliations.note(connection, asked.id, alone)
+    await forgotten.find(connection, asked.id, asked.rail, now)
+    await reconciliations.done(connection, asked, now)
+    return (await reconciliations.row(connection, asked.id)).differences
 
 
 async def _compared_by_asking(rail: Rail, held: Held) -> list[Difference]:
@@ -177,7 +178,7 @@ async def _compared_by_asking(rail: Rail, held: Held) -> list[Difference]:
     return compare(ours, listed)
 
 
-async def _asked_for(rail: Rail, held: Held) -> Any:
+async def _asked_for(rail: Rail, held: Held) -> Answer | None:
     ours = held.ours
     if rail.facts.looks_up:
         return await rail.look_up(held.request, ours.key)

@@ -57,8 +57,7 @@ class Referrals:
         answers: Answers | None = None
         for _ in range(_ROUNDS_MAX):
             try:
-                async with self._database.transaction() as connection:
-                    return await act(connection, referral, now, answers)
+                return await self._database.write(act, referral, now, answers)
             except AnswersNeeded as needed:
                 answers = await self._asking.ask(needed.question, needed.moment)
         raise RuntimeError("the sources raise one question after the other")

@@ -1,11 +1,16 @@
-"""Access to the database: one engine per process, one short transaction per unit of work."""
+"""Access to the database: one engine per process, one short transaction per unit of work.
 
+Two doors lead to it. `Database.reading` opens a transaction in which PostgreSQL refuses to write. `Database.write` does
+a piece of work in a transaction and repeats it, if PostgreSQL asks for that.
+"""
+
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -14,6 +19,25 @@ NO_ANSWER: Final = (OperationalError, InterfaceError)
 #: The database cannot be reached, or no connection is free; a retry may succeed. Any other database error, such as a
 #: violated constraint, is a bug.
 UNREACHABLE: Final = (*NO_ANSWER, PoolTimeout, OSError)
+
+#: deadlock_detected and serialization_failure: PostgreSQL took the transaction back, and a repetition succeeds.
+_REPEATABLE: Final = frozenset({"40P01", "40001"})
+_ATTEMPTS: Final = 8
+_FIRST_PAUSE_SECONDS: Final = 0.02
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class BeginAgain(Exception):
+    """The work found that it must begin again in a moment, in another transaction."""
+
+
+def asks_to_repeat(error: Exception) -> bool:
+    """Return whether the transaction that ended with this error is to be repeated as a whole."""
+    if isinstance(error, DBAPIError):
+        return getattr(error.orig, "sqlstate", None) in _REPEATABLE
+    return isinstance(error, BeginAgain)
 
 
 def engine(database_url: str, *, pool_size: int = 5, patience_seconds: float = 30) -> AsyncEngine:
@@ -46,7 +70,7 @@ class Unit:
         """Return the unit of work of a connection.
 
         Raises:
-            RuntimeError: if the connection does not come from `Database.transaction`.
+            RuntimeError: if the connection does not come from a `Database`.
         """
         unit = connection.info.get(_UNIT)
         if not isinstance(unit, cls):
@@ -68,6 +92,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._reading = engine.execution_options(postgresql_readonly=True)
         #: Counts the connections opened so far.
         self.connections_opened = 0
         event.listen(engine.sync_engine, "connect", self._count)
@@ -83,11 +108,42 @@ class Database:
         pooled connection."""
         return Database.at(self._engine.url.render_as_string(hide_password=False), pool_size=1)
 
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Open a transaction for the length of the block. It reads: PostgreSQL refuses every statement that writes or
+        locks a row, so nothing in it ever has to be repeated."""
+        return self._opened(self._reading)
+
+    async def write(
+        self, work: Callable[Concatenate[AsyncConnection, P], Awaitable[T]], *given: P.args, **named: P.kwargs
+    ) -> T:
+        """Return the result of ``work``, done in a transaction of its own. If PostgreSQL ends that by a deadlock or a
+        conflict, or the work asks to `BeginAgain`, all of it is done again after a short pause.
+
+        So work has no effect outside of its transaction, unless that does no harm when it is repeated.
+
+        Raises:
+            DBAPIError, BeginAgain: the last answer, after eight attempts.
+        """
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                async with self.transaction() as connection:
+                    return await work(connection, *given, **named)
+            except (DBAPIError, BeginAgain) as error:
+                if not asks_to_repeat(error):
+                    raise
+            await asyncio.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+        async with self.transaction() as connection:
+            return await work(connection, *given, **named)
+
+    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Open a transaction for the length of the block, once. The product goes through `reading` and `write`; this is
+        for tests and measurements, which want to see what a single transaction meets."""
+        return self._opened(self._engine)
+
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction. At the end of the block it runs the registered work (`Unit`) and commits; on any
-        exception it rolls back."""
-        async with self._engine.begin() as connection:
+    async def _opened(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        """At the end of the block run the registered work (`Unit`) and commit; on any exception roll back."""
+        async with engine.begin() as connection:
             # Held here: a connection that broke refuses to be asked for it, and would hide the error that broke it.
             info = connection.info
             unit = info[_UNIT] = Unit()

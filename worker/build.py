@@ -137,8 +137,7 @@ async def postman(
     database: Database, letters: Letters, mail: Mailer | None, hooks: Mapping[str, Hook]
 ) -> AsyncIterator[Postman]:
     """Yield the postman for the length of the block. From now on events are planned for the webhooks ``hooks``."""
-    async with database.transaction() as connection:
-        await outgoing_events.connect(connection, {name: hook.events for name, hook in hooks.items()})
+    await database.write(outgoing_events.connect, {name: hook.events for name, hook in hooks.items()})
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
         yield Postman(database, letters, mail=mail, webhooks=Webhooks(hooks, client), pause=_POSTMANS_PAUSE)
 

@@ -71,17 +71,12 @@ class Marking:
 
     async def _start(self, now: datetime) -> None:
         """Have the rails' lists compared once: they show a restore of which the mark can't tell."""
-        async with self._database.transaction() as connection:
-            await after_restore.at_the_start(connection, now)
+        await self._database.write(after_restore.at_the_start, now)
         self._started = True
 
     async def _looked(self, now: datetime) -> tuple[bool, Mark]:
         """Return whether a restore was found just now, and the register's mark as it is."""
-        async with self._database.transaction() as connection:
-            restored_to = await halting.find(connection, self._kept, now, by=FINDER) if self._kept else None
-            if restored_to is not None:
-                await after_restore.reconcile(connection, restored_to, now, by=FINDER)
-            newest = await marks.newest(connection, now)
+        restored_to, newest = await self._database.write(_found, self._kept, now)
         if restored_to is not None:
             _log.error("register_restored", restored_to=restored_to.isoformat(), rails="halted")
         return restored_to is not None, newest
@@ -100,3 +95,11 @@ class Marking:
                 static_summary="What the register held at last",
             )
             self._kept = kept
+
+
+async def _found(connection: AsyncConnection, kept: Mark | None, now: datetime) -> tuple[datetime | None, Mark]:
+    """Halt the rails if the register was restored. Return to when it was, and its mark as it is."""
+    restored_to = await halting.find(connection, kept, now, by=FINDER) if kept else None
+    if restored_to is not None:
+        await after_restore.reconcile(connection, restored_to, now, by=FINDER)
+    return restored_to, await marks.newest(connection, now)

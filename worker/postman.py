@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
 from referral_rewards.domain.notices.contact import NoticeState
@@ -49,8 +50,7 @@ class Postman:
 
     async def deliver(self, now: datetime) -> int:
         """Deliver the messages due at ``now``, up to a batch. Return how many were taken."""
-        async with self._database.transaction() as connection:
-            claimed = await notices.claim(connection, now, lease=_LEASE, limit=_BATCH)
+        claimed = await self._database.write(notices.claim, now, lease=_LEASE, limit=_BATCH)
         slots = asyncio.Semaphore(_AT_ONCE)
 
         async def carry_out(notice: Any) -> None:
@@ -67,8 +67,7 @@ class Postman:
                 case AtRest(state, why):
                     await self._settle(notice, state, why, now)
                 case HeldUntil(opens_at, why):
-                    async with self._database.transaction() as connection:
-                        await notices.put_off(connection, notice, opens_at, why, state=NoticeState.HELD, tried=False)
+                    await self._put_off(notice, opens_at, why, NoticeState.HELD, tried=False)
                 case Ready(message, record):
                     await self._note(notice, await self._send(message), now, message.to, record)
                 case dict():
@@ -79,7 +78,7 @@ class Postman:
             await self._note(notice, Later(f"telling it broke ({type(error).__name__})"), now)
 
     async def _prepared(self, notice: Any, now: datetime) -> Ready | AtRest | HeldUntil | dict[str, Any]:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             if notice.audience == Audience.WEBHOOK:
                 return await outgoing_events.event_of(connection, notice)
             return await self._letters.prepare(connection, notice, now)
@@ -99,15 +98,10 @@ class Postman:
             case Later(why) if notice.attempts >= _TRIES_MAX:
                 await self._settle(notice, NoticeState.FAILED, why, now, to, record)
             case Later(why):
-                async with self._database.transaction() as connection:
-                    await notices.put_off(
-                        connection,
-                        notice,
-                        now + pause_after(notice.attempts),
-                        why,
-                        state=NoticeState.WAITING,
-                        tried=True,
-                    )
+                await self._put_off(notice, now + pause_after(notice.attempts), why, NoticeState.WAITING, tried=True)
+
+    async def _put_off(self, notice: Any, until: datetime, why: str, state: NoticeState, *, tried: bool) -> None:
+        await self._database.write(notices.put_off, notice, until, why, state=state, tried=tried)
 
     async def _settle(
         self,
@@ -118,10 +112,12 @@ class Postman:
         to: str | None = None,
         record: Written | None = None,
     ) -> None:
-        async with self._database.transaction() as connection:
+        async def settled(connection: AsyncConnection) -> None:
             if await notices.settle(connection, notice, state, why, now) and record is not None:
                 body = {"to": to, "subject": record.subject, "text": record.text}
                 await notices.keep(connection, notice.id, body)
+
+        await self._database.write(settled)
         _log.info("told" if state is NoticeState.SENT else "not_told", notice=str(notice.id), template=notice.template,
                   state=state.value)  # fmt: skip
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final, NoReturn
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.session import Database
 from referral_rewards import interrupts, observability
@@ -125,8 +126,7 @@ async def _check_secrets(database: Database, intake: Intake, keys: KeyRing) -> N
         BadInput: naming the setting that does not.
     """
     fingerprint = intake.key_for(secrets.PURPOSE).hex()
-    async with database.transaction() as connection:
-        found = await secrets.problems(connection, fingerprint, keys.listed, None, datetime.now(UTC))
+    found = await database.write(secrets.problems, fingerprint, keys.listed, None, datetime.now(UTC))
     if found:
         raise BadInput(found)
 
@@ -157,9 +157,11 @@ class Connections:
 
     async def say(self, now: datetime) -> None:
         """Record the rails as connected at ``now``."""
-        async with self._database.transaction() as connection:
-            for rail, mode in self._rails.items():
-                await connection.execute(_SAY, {"rail": rail, "mode": mode, "at": now})
+        await self._database.write(self._say, now)
+
+    async def _say(self, connection: AsyncConnection, now: datetime) -> None:
+        for rail, mode in self._rails.items():
+            await connection.execute(_SAY, {"rail": rail, "mode": mode, "at": now})
 
 
 _SAY: Final = text("""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -78,10 +79,7 @@ class Relay:
 
         Also sets the reminder dates of claims that a migration put into the queue without one.
         """
-        async with self._database.transaction() as connection:
-            await file_intake.release_abandoned(connection, now)
-            await queue.date(connection)
-            woken = await outbox.sweep(connection, overdue_before=now - _OVERDUE_AFTER)
+        woken = await self._database.write(_sweep, now)
         if woken:
             _log.warning("swept", woken=woken)
         if restored := await self._schedules.restore(now):
@@ -94,13 +92,20 @@ class Relay:
         Raises:
             NotDelivered: if some could not be delivered. They stay in the outbox.
         """
-        async with self._database.transaction() as connection:
-            deliveries = await outbox.claim(connection, _BATCH)
-            done = await self._send_all(deliveries)
-            await outbox.delivered(connection, done)
-        if len(done) < sum(len(delivery.ids) for delivery in deliveries):
+        claimed, done = await self._database.write(self._deliver_claimed)
+        if done < claimed:
             raise NotDelivered("some wake-ups could not be delivered")
-        return len(done)
+        return done
+
+    async def _deliver_claimed(self, connection: AsyncConnection) -> tuple[int, int]:
+        """Deliver what no other relay has claimed. Return how many wake-ups it claimed, and how many it delivered.
+
+        It holds their rows meanwhile. If it is repeated, some are delivered twice, which does no harm.
+        """
+        deliveries = await outbox.claim(connection, _BATCH)
+        done = await self._send_all(deliveries)
+        await outbox.delivered(connection, done)
+        return sum(len(delivery.ids) for delivery in deliveries), len(done)
 
     async def _send_all(self, deliveries: Sequence[Delivery]) -> list[int]:
         slots = asyncio.Semaphore(_AT_ONCE)
@@ -215,3 +220,9 @@ def _initial_attributes(delivery: Delivery) -> TypedSearchAttributes:
     differs."""
     program = [] if delivery.program is None else [SearchAttributePair(search_attributes.PROGRAM, delivery.program)]
     return TypedSearchAttributes([*program, SearchAttributePair(search_attributes.STATUS, "invited")])
+
+
+async def _sweep(connection: AsyncConnection, now: datetime) -> int:
+    await file_intake.release_abandoned(connection, now)
+    await queue.date(connection)
+    return await outbox.sweep(connection, overdue_before=now - _OVERDUE_AFTER)

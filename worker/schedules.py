@@ -46,19 +46,18 @@ class Schedules:
 
     async def restore(self, now: datetime) -> list[str]:
         """Set every schedule that is missing or differs from the terms in force. Return the programs concerned."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             programs = await cycles.paying_in_cycles(connection)
         return [program for program in programs if await self.set(program, now)]
 
     async def set(self, program: str, now: datetime) -> bool:
         """Set a program's schedule from the terms in force, and open the cycle that fell due without it. Return whether
         the schedule had to be set."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             timing = await cycles.timing(connection, program, now)
         if timing is None or not await self._set(program, timing):
             return False
-        async with self._database.transaction() as connection:
-            await cycles.open_due(connection, program, now)
+        await self._database.write(cycles.open_due, program, now)
         return True
 
     async def _set(self, program: str, timing: Timing) -> bool:

@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import httpx
 from fastapi import Depends, Request, Security
@@ -32,6 +31,8 @@ from referral_rewards.register.people.users import User
 from referral_rewards.register.restores import secrets
 from referral_rewards.sources.port import Endpoint
 from referral_rewards.temporal import connect, is_named
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,7 @@ async def check_secrets(parts: Parts) -> None:
     now, signing = datetime.now(UTC), parts.signer.key_id
     database = parts.database.apart()  # the server has an event loop of its own
     try:
-        async with database.transaction() as connection:
-            found = await secrets.problems(connection, fingerprint, parts.keys.listed, signing, now)
+        found = await database.write(secrets.problems, fingerprint, parts.keys.listed, signing, now)
     except ProgrammingError:
         return
     finally:
@@ -153,7 +153,7 @@ Its = Annotated[Parts, Depends(_parts)]
 
 
 async def _reading(parts: Its) -> AsyncIterator[AsyncConnection]:
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         yield connection
 
 
@@ -167,7 +167,7 @@ bearer = HTTPBearer(auto_error=False, description="A token from `referrals token
 async def _signed_in(parts: Its, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> User:
     if credentials is None:
         raise NotSignedIn("a token is needed: Authorization: Bearer …")
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         return await users.signed_in(connection, credentials.credentials, datetime.now(UTC))
 
 
@@ -211,18 +211,25 @@ Administrator = Annotated[User, Security(_administrator, scopes=[Scope.CLAIMS_RE
 """A person who may list the users; changing one needs `acting`."""
 
 
-@asynccontextmanager
 async def acting(
-    parts: Parts, user: User, role: Role | None = None, what: str = _LOOKING_AFTER
-) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
-    """Open a transaction for a person's change and check their authority in it; yields it with the present moment.
+    parts: Parts,
+    user: User,
+    change: Callable[[AsyncConnection, datetime], Awaitable[T]],
+    role: Role | None = None,
+    what: str = _LOOKING_AFTER,
+) -> T:
+    """Return the result of a person's ``change``, made at the present moment. Their authority is checked in the same
+    transaction.
 
     Raises:
         NotSignedIn, NotAllowed: if the person may no longer make it, or their token may not be used to decide.
     """
-    async with parts.database.transaction() as connection:
+
+    async def made(connection: AsyncConnection) -> T:
         now = datetime.now(UTC)
         present = await sessions.still(connection, user, at=now)
         if role is not None:
             present.need_role(role, what)
-        yield connection, now
+        return await change(connection, now)
+
+    return await parts.database.write(made)

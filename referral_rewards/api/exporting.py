@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from activities.inquiries import Inquiries
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.referrals.inquiries import Moment
 from referral_rewards.register import audit
-from referral_rewards.register.locks import retrying
 from referral_rewards.register.payouts import exporting, sending
 from referral_rewards.register.people import sessions
 from referral_rewards.register.people.users import User
@@ -47,9 +48,7 @@ async def export(parts: Parts, person: User, after: UUID | None = None, limit: i
     Raises:
         NotSignedIn, NotAllowed: if the person is not of finance, or no longer.
     """
-    async with parts.database.transaction() as connection:
-        (await sessions.still(connection, person, at=datetime.now(UTC))).need_finance()
-        waiting = await exporting.waiting(connection, after, limit)
+    waiting = await parts.database.write(_waiting, person, after, limit)
     done: list[UUID] = []
     left_out: list[LeftOut] = []
     async with connected(parts.sources) as sources:
@@ -63,24 +62,27 @@ async def export(parts: Parts, person: User, after: UUID | None = None, limit: i
     return Exported(done, left_out, waiting[-1] if len(waiting) == limit else None)
 
 
+async def _waiting(connection: AsyncConnection, person: User, after: UUID | None, limit: int) -> Sequence[UUID]:
+    (await sessions.still(connection, person, at=datetime.now(UTC))).need_finance()
+    return await exporting.waiting(connection, after, limit)
+
+
 async def _export_one(parts: Parts, person: User, payout: UUID, asking: Inquiries) -> str | None:
     """Export the instruction of a payout; return None, or why it was not."""
-    async with parts.database.transaction() as connection:
-        outset = await sending.begin(connection, payout, datetime.now(UTC), parts.keys)
+    outset = await parts.database.write(sending.begin, payout, datetime.now(UTC), parts.keys)
     if outset is None or outset.row.state is not PayoutState.APPROVED:
         return "it changed meanwhile"
     answers = await asking.ask_all(outset.questions, Moment.PAYOUT)
 
-    async def once() -> str | None:
-        async with parts.database.transaction() as connection:
-            now = datetime.now(UTC)
-            (await sessions.still(connection, person, at=now)).need_finance()
-            why = await exporting.export(connection, outset, now, parts.keys, answers, person.name)
-            if why is None:
-                await audit.note(
-                    connection, actor=person.name, act="instruction.exported", subject=str(payout), at=now,
-                    key=outset.row.provider_key,
-                )  # fmt: skip
-            return why
+    async def once(connection: AsyncConnection) -> str | None:
+        now = datetime.now(UTC)
+        (await sessions.still(connection, person, at=now)).need_finance()
+        why = await exporting.export(connection, outset, now, parts.keys, answers, person.name)
+        if why is None:
+            await audit.note(
+                connection, actor=person.name, act="instruction.exported", subject=str(payout), at=now,
+                key=outset.row.provider_key,
+            )  # fmt: skip
+        return why
 
-    return await retrying(once)
+    return await parts.database.write(once)

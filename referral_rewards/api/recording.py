@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Parts
 from referral_rewards.domain.claims.approval import DecisionKind, check_words
@@ -12,7 +13,6 @@ from referral_rewards.domain.decisions.bulk import check_selection
 from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.errors import ActRefused, DecisionRefused, NotAllowed, ReferralRewardsError, Refused
 from referral_rewards.register import audit
-from referral_rewards.register.locks import retrying
 from referral_rewards.register.people import sessions
 from referral_rewards.register.people.users import User
 from referral_rewards.register.recording.record import record
@@ -27,15 +27,14 @@ async def recorded(parts: Parts, asked: Asked, person: User) -> tuple[Decision, 
         ReferralRewardsError: as `record` does. A refused attempt is recorded with the person and the rule.
     """
 
-    async def once() -> tuple[Decision, bool]:
-        async with parts.database.transaction() as connection:
-            now = datetime.now(UTC)
-            approver = (await sessions.still(connection, person, at=now)).approver
-            return await record(connection, asked, approver, now=now, keys=parts.keys, signer=parts.signer)
+    async def once(connection: AsyncConnection) -> tuple[Decision, bool]:
+        now = datetime.now(UTC)
+        approver = (await sessions.still(connection, person, at=now)).approver
+        return await record(connection, asked, approver, now=now, keys=parts.keys, signer=parts.signer)
 
     about = {"subject": asked.subject, "kind": asked.kind, "by": person.name}
     try:
-        decision, repeated = await retrying(once)
+        decision, repeated = await parts.database.write(once)
     except ReferralRewardsError as refusal:
         parts.metrics.decisions.labels(asked.kind, "refused").inc()
         _log.info("decision_refused", **about, why=type(refusal).__name__)
@@ -92,16 +91,15 @@ def rule_of(refusal: ReferralRewardsError) -> str:
 
 async def _note_refusal(parts: Parts, asked: Asked, person: User, refusal: ReferralRewardsError) -> None:
     """Record a refusal in a transaction of its own: that of the decision was rolled back."""
-    async with parts.database.transaction() as connection:
-        await audit.note(
-            connection,
-            actor=person.name,
-            act="decision.refused",
-            subject=asked.subject,
-            at=datetime.now(UTC),
-            kind=asked.kind,
-            rule=rule_of(refusal),
-        )
+    await parts.database.write(
+        audit.note,
+        actor=person.name,
+        act="decision.refused",
+        subject=asked.subject,
+        at=datetime.now(UTC),
+        kind=asked.kind,
+        rule=rule_of(refusal),
+    )
 
 
 #: The rule that the audit log names for a refusal without one.

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -39,10 +40,14 @@ async def look(database: Database, client: Client, name: str = REGISTER_MARK) ->
     if kept is None:
         return False
     now = datetime.now(UTC)
-    async with database.transaction() as connection:
+
+    async def find(connection: AsyncConnection) -> datetime | None:
         restored_to = await halting.find(connection, kept, now, by=FINDER)
         if restored_to is not None:
             await after_restore.reconcile(connection, restored_to, now, by=FINDER)
+        return restored_to
+
+    restored_to = await database.write(find)
     if restored_to is not None:
         _log.error("register_restored", restored_to=restored_to.isoformat(), rails="halted")
     return restored_to is not None

@@ -142,7 +142,7 @@ async def behind_its_mark(chosen: "Settings") -> list[str]:
         return ["the register's mark can't be read: Temporal does not answer"]
     if kept is None:
         return []
-    async with _database(chosen) as there, there.transaction() as connection:
+    async with _database(chosen) as there, there.reading() as connection:
         lacks = lost(kept, await marks.held(connection, kept))
     return [f"the register is behind its mark: it lacks {each}" for each in lacks]
 
@@ -157,12 +157,12 @@ _PATIENCE_SECONDS: Final = 10.0
 
 
 def _run(chosen: "Settings", work: "Callable[[AsyncConnection], Awaitable[T]]") -> T:
-    """Does it in a transaction."""
+    """Does it in a transaction, and returns the result."""
     import asyncio
 
     async def opened() -> T:
-        async with _database(chosen) as there, there.transaction() as connection:
-            return await work(connection)
+        async with _database(chosen) as there:
+            return await there.write(work)
 
     return asyncio.run(opened())
 

@@ -75,7 +75,9 @@ _DEFAULTS: Final = {
 async def example_users(settings: Settings) -> None:
     """Add the missing example users, and store their passwords and their tokens for `--as`."""
     kept = stored_passwords(settings.data)
-    async with _database(settings) as opened, opened.transaction() as connection:
+
+    async def add(connection: AsyncConnection) -> None:
+        # Stored before they count: what is stored of a user who was not added is replaced by the next run.
         for each in USERS:
             now = datetime.now(UTC)
             if not await users.exists(connection, each.name):
@@ -87,6 +89,9 @@ async def example_users(settings: Settings) -> None:
                 await people.set_password(connection, each.name, hashed, by="example", at=now)
                 store_password(settings.data, each.name, password)
         await _defaults(connection, settings.data)
+
+    async with _database(settings) as opened:
+        await opened.write(add)
     if passwords_file(settings.data).is_file():
         _say(f"sign in at {settings.api_url}/sign-in as paula, with the password in {passwords_file(settings.data)}")
 
@@ -106,11 +111,14 @@ async def example_program(settings: Settings) -> None:
         _say("the example program and its referrals are in the repository, not in an installed package: left out")
         return
     async with _database(settings) as opened:
-        async with opened.transaction() as connection:
-            source = _PROGRAM.read_text(encoding="utf-8")
-            program = load_terms(source).program
+        source = _PROGRAM.read_text(encoding="utf-8")
+        program = load_terms(source).program
+
+        async def publish(connection: AsyncConnection) -> None:
             if not await programs.versions(connection, program):
                 await programs.publish(connection, source, by="example", at=datetime.now(UTC))
+
+        await opened.write(publish)
         await _take(opened, settings)
     _say(f"example: program {program} with the referrals of {_FACTS.name}")
 

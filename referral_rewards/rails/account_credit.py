@@ -46,7 +46,7 @@ class AccountCredit:
 
     async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
         try:
-            async with self._database.transaction() as connection:
+            async with self._database.reading() as connection:
                 found = await ledger.find(connection, books.credited(key, request.payee, 1, request.currency).key)
         except NO_ANSWER as error:
             return _silent(error)
@@ -62,7 +62,7 @@ class AccountCredit:
         self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str
     ) -> ReversalAnswer | None:
         try:
-            async with self._database.transaction() as connection:
+            async with self._database.reading() as connection:
                 name = books.uncredited(key, request.payee, 1, request.currency).key
                 found = await ledger.find(connection, name)
         except NO_ANSWER as error:
@@ -84,7 +84,7 @@ class AccountCredit:
     ) -> ListedPage | Unknown | Misconfigured:
         """List all credit given and taken back in the books, whatever wrote the entries."""
         try:
-            async with self._database.transaction() as connection:
+            async with self._database.reading() as connection:
                 found = await ledger.credit_entries(connection, since, until, after, PAGE)
         except NO_ANSWER as error:
             return _silent(error)
@@ -92,11 +92,10 @@ class AccountCredit:
 
     async def _post(self, request: PaymentRequest, entry: Entry) -> Posted | Unknown:
         try:
-            async with self._database.transaction() as connection:
-                await ledger.post(
-                    connection, entry, program=request.program, referral=request.referral, at=self._clock()
-                )
-            async with self._database.transaction() as connection:
+            await self._database.write(
+                ledger.post, entry, program=request.program, referral=request.referral, at=self._clock()
+            )
+            async with self._database.reading() as connection:
                 found = await ledger.find(connection, entry.key)
         except NO_ANSWER as error:
             return _silent(error)

@@ -6,7 +6,7 @@ payment counts as made only once a person who did not approve it has signed the 
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 
@@ -26,6 +26,7 @@ from referral_rewards.domain.payouts.states import (
 )
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payouts import instructions
+from referral_rewards.register.payouts.instructions import Instruction
 
 _WAITS: Final = "the instruction waits for a second person to confirm that the bank executed it"
 _BY_HAND: Final = "the bank does not give it back; ask the payee for it, or keep it from what they get next"
@@ -46,7 +47,7 @@ class Manual:
 
     async def look_up(self, request: PaymentRequest, key: str) -> Answer | None:
         try:
-            async with self._database.transaction() as connection:
+            async with self._database.reading() as connection:
                 written = await instructions.find(connection, key)
                 if written is None:
                     return None
@@ -82,8 +83,8 @@ class Manual:
         return ListedPage(())
 
 
-def _shown(written: Any, reference: str) -> Paid:
-    return Paid(reference, int(written.amount_minor), written.currency, written.destination)
+def _shown(written: Instruction, reference: str) -> Paid:
+    return Paid(reference, written.amount_minor, written.currency, written.destination)
 
 
 def _silent(error: OperationalError | InterfaceError) -> Unknown:

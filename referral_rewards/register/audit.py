@@ -13,7 +13,7 @@ NOBODY: Final = "nobody"
 
 
 async def note(
-    connection: AsyncConnection, *, actor: str, act: str, subject: str, at: datetime, **details: Any
+    connection: AsyncConnection, /, *, actor: str, act: str, subject: str, at: datetime, **details: Any
 ) -> None:
     """Record an act in the caller's transaction.
 

@@ -1,18 +1,18 @@
-"""Advisory locks in the order in which they may be taken, retries after a deadlock, and lists as one SQL parameter.
+"""Advisory locks in the order in which they may be taken, and lists as one SQL parameter.
 
 A transaction takes locks from the top of the list downwards. It locks a referral's row after all of them, except
 those marked "taken after the referral's row". So no two transactions can deadlock on them.
 """
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum, unique
-from typing import Any, Final, TypeVar
+from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models.session import BeginAgain
 
 
 @unique
@@ -50,8 +50,8 @@ async def lock_each(connection: AsyncConnection, names: Sequence[tuple[Lock, str
         await connection.execute(_EACH, {"spaces": spaces, "names": [name for _, name in names]})
 
 
-class LockTaken(Exception):
-    """Somebody holds a lock that must not be waited for here: roll back, and begin again in a moment."""
+class LockTaken(BeginAgain):
+    """Somebody holds a lock that must not be waited for here: the transaction is rolled back and begins again."""
 
 
 async def lock_all_at_once(connection: AsyncConnection, kind: Lock, numbers: Iterable[int]) -> None:
@@ -88,23 +88,3 @@ def array(values: Iterable[str]) -> str:
     The strings hold no control characters; without those, JSON and Postgres escape a quoted string the same way.
     """
     return f"{{{dump(list(values))[1:-1]}}}"
-
-
-#: deadlock_detected and serialization_failure: a retry succeeds.
-_AGAIN: Final = frozenset({"40P01", "40001"})
-_ATTEMPTS: Final = 8
-_FIRST_PAUSE_SECONDS: Final = 0.02
-
-T = TypeVar("T")
-
-
-async def retrying(work: Callable[[], Awaitable[T]]) -> T:
-    """Return the result of ``work``, called again after a deadlock. ``work`` opens its own transaction each time."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            return await work()
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in _AGAIN or attempt + 1 == _ATTEMPTS:
-                raise
-        await asyncio.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
-    raise AssertionError("the last attempt returns or raises")

@@ -9,7 +9,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, insert, select, text
+from sqlalchemy import Pool, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models import ProgramVersion
@@ -23,7 +23,7 @@ from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.outbox import WakeupKind
 
 #: One cache per database: two databases in one process may hold different terms under one version number.
-_versions: Final[WeakKeyDictionary[Engine, dict[tuple[str, int], Terms]]] = WeakKeyDictionary()
+_versions: Final[WeakKeyDictionary[Pool, dict[tuple[str, int], Terms]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ async def find(connection: AsyncConnection, program: str | None, number: int | N
 
     Published terms never change, so each process reads and parses a version once.
     """
-    known = _versions.setdefault(connection.sync_engine, {})
+    known = _versions.setdefault(connection.sync_engine.pool, {})
     if program is None or number is None or (program, number) in known:
         return known.get((program, number))  # type: ignore[arg-type]
     terms = (await connection.execute(_TERMS, {"program": program, "version": number})).scalar_one_or_none()

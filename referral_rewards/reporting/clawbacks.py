@@ -187,6 +187,7 @@ async def _cases(connection: AsyncConnection, asked: Mapping[str, Any]) -> list[
 def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
     room_minor = row.paid_minor - row.taken_minor
     review = [each.key for each in made if each.state is ClawbackState.MANUAL_REVIEW]
+    exchange = exchange_of(row.exchange_order, row.exchange_minor, row.exchange_currency)
     return {
         "case": row.id,
         "referral": row.referral_id,
@@ -198,7 +199,7 @@ def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
         "rail": row.rail,
         "state": row.state,
         "why": row.why,
-        "to_do": to_do(CaseState(row.state), room_minor=room_minor, keys_in_review=review, exchange=exchange_of(row)),
+        "to_do": to_do(CaseState(row.state), room_minor=room_minor, keys_in_review=review, exchange=exchange),
         "opened_at": row.opened_at,
         "settled_at": row.settled_at,
         "currency": row.currency,
@@ -216,12 +217,12 @@ def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
     }
 
 
-def exchange_of(row: Any) -> str | None:
-    """Return in words which conversion would qualify in place of the one that was paid for."""
-    if row.exchange_order is None:
+def exchange_of(order: str | None, amount_minor: int | None, currency: str | None) -> str | None:
+    """Return in words which conversion would qualify in place of the one that was paid for; None: there is none."""
+    if order is None:
         return None
-    amount = "" if row.exchange_minor is None else f" ({display(row.exchange_minor, row.exchange_currency)})"
-    return f"order {row.exchange_order}{amount}"
+    amount = "" if amount_minor is None or currency is None else f" ({display(amount_minor, currency)})"
+    return f"order {order}{amount}"
 
 
 # Reads one page in the order of age, or all cases of one state, payee or referral.

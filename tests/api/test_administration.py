@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.people.authority import Role, Scope
 from referral_rewards.register.people import administration as people
@@ -89,9 +90,12 @@ async def test_who_loses_the_role_meanwhile_changes_nothing(desk: Desk) -> None:
     async with desk.database.transaction() as connection:
         ada = await users.signed_in(connection, desk.tokens["ada"], now)
         await people.set_roles(connection, "ada", [Role.OPERATIONS], by="eve", at=now)
+
+    async def change(connection: AsyncConnection, now: datetime) -> None:
+        pytest.fail("nothing may be done")
+
     with pytest.raises(NotAllowed):
-        async with acting(desk.parts, ada, Role.ADMINISTRATOR):
-            pytest.fail("nothing may be done")
+        await acting(desk.parts, ada, change, Role.ADMINISTRATOR)
 
 
 async def test_acts_are_on_record_under_whoever_did_them(desk: Desk) -> None:

@@ -50,9 +50,8 @@ async def change_password(request: Request, visit: Visitor, form: SentForm, part
     except BadInput as refusal:
         return await _shown(parts, visit, problem=refusal.problems[0].what)
     hashed = await passwords.hash_of(fresh)
-    async with parts.database.transaction() as connection:
-        now, here = datetime.now(UTC), session_token(request)
-        await people.set_password(connection, name, hashed, by=name, at=now, but=here)
+    now, here = datetime.now(UTC), session_token(request)
+    await parts.database.write(people.set_password, name, hashed, by=name, at=now, but=here)
     return _then("password")
 
 
@@ -60,8 +59,7 @@ async def change_password(request: Request, visit: Visitor, form: SentForm, part
 async def end_others(request: Request, visit: Visitor, form: SentForm, parts: Its) -> Response:
     """End the user's other sessions."""
     name, here = visit.user.name, session_token(request)
-    async with parts.database.transaction() as connection:
-        await people.end_sessions(connection, name, by=name, at=datetime.now(UTC), but=here)
+    await parts.database.write(people.end_sessions, name, by=name, at=datetime.now(UTC), but=here)
     return _then("sessions")
 
 
@@ -70,8 +68,7 @@ async def set_contact(visit: Visitor, form: SentForm, parts: Its) -> Response:
     """Store the user's address for messages, or remove it if the field is empty."""
     name, email = visit.user.name, _said(form, "contact").strip()
     try:
-        async with parts.database.transaction() as connection:
-            await people.set_contact(connection, name, email or None, by=name, at=datetime.now(UTC))
+        await parts.database.write(people.set_contact, name, email or None, by=name, at=datetime.now(UTC))
     except BadInput as refusal:
         return await _shown(parts, visit, problem=f"{email}: {refusal.problems[0].what}")
     return _then("contact")
@@ -86,15 +83,14 @@ async def issue_token(visit: Visitor, form: SentForm, parts: Its) -> Response:
         if days not in LIFETIMES_DAYS:
             raise RequestInvalid(f"Choose {listed(map(str, LIFETIMES_DAYS), 'or')} days.")
         scopes = _scopes(form)
-        async with parts.database.transaction() as connection:
-            _, token = await tokens.issue(
-                connection,
-                visit.user,
-                label=_said(form, "label"),
-                scopes=scopes,
-                expires_at=now + timedelta(days=days),
-                at=now,
-            )
+        _, token = await parts.database.write(
+            tokens.issue,
+            visit.user,
+            label=_said(form, "label"),
+            scopes=scopes,
+            expires_at=now + timedelta(days=days),
+            at=now,
+        )
     except BadInput as refusal:
         return await _shown(parts, visit, problem=refusal.problems[0].what)
     return await _shown(parts, visit, token=token, status=HTTPStatus.CREATED)
@@ -104,8 +100,7 @@ async def issue_token(visit: Visitor, form: SentForm, parts: Its) -> Response:
 async def revoke_token(number: UUID, visit: Visitor, form: SentForm, parts: Its) -> Response:
     """Revoke one of the user's own tokens."""
     name = visit.user.name
-    async with parts.database.transaction() as connection:
-        await tokens.revoke(connection, number, by=name, at=datetime.now(UTC), only_of=name)
+    await parts.database.write(tokens.revoke, number, by=name, at=datetime.now(UTC), only_of=name)
     return _then("revoked")
 
 
@@ -113,7 +108,7 @@ async def _shown(
     parts: Parts, visit: Visit, *, told: str = "", problem: str = "", token: str | None = None, status: int = 0
 ) -> Response:
     now = datetime.now(UTC)
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         kept: list[Any] = list(await tokens.of(connection, visit.user.name))
         person = await people.one(connection, visit.user.name)
         contact = await users.contact(connection, visit.user.name)

@@ -160,7 +160,7 @@ async def decide(
     typed, step = Typed.of(form), form.get("step")
     if step == "edit":
         return await shown(typed, Said())
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         matter = await subjects.shown(connection, kind, subject, parts.keys)
     try:
         asked = typed.asked(subject, matter.currency, _zone_of(matter))
@@ -193,7 +193,7 @@ async def decide(
 
 async def form_of(parts: Parts, visit: Visit, kind: SubjectKind, subject: UUID | str, typed: Typed, said: Said) -> Any:
     """Return what a subject's page needs to show its form."""
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         matter = await subjects.shown(connection, kind, subject, parts.keys)
     choices = [_choice(visit, matter, act) for act in MoneyAct if act in matter.takes]
     able = [choice.act for choice in choices if choice.refusal is None]

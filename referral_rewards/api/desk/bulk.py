@@ -97,7 +97,7 @@ _CHOICES: Final = (("kind", "decision"), ("reason", "reason"))
 
 async def _confirm(parts: Parts, visit: Visit, typed: _Typed, refusal: BadInput | None = None) -> Response:
     keys = tuple((referral, str(Waits.APPROVAL), "") for referral, _ in typed.claims)
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         entries = await waiting.entries(connection, parts.keys, keys, datetime.now(UTC))
     found = {entry.referral: entry for entry in entries}
     chosen: list[_Chosen] = []

@@ -200,7 +200,7 @@ async def _again(parts: Parts, visit: Visit, referral: str, typed: Typed, refusa
     found = await _sheet(parts, referral, visit, typed)
     changed: list[Change] = []
     if typed.digest != found.digest and found.claim is not None:
-        async with parts.database.transaction() as connection:
+        async with parts.database.reading() as connection:
             was = await as_it_was(connection, referral, typed.digest)
         changed = changes(was, found.claim) if was else []
     stale = isinstance(refusal, StaleDigest)
@@ -226,7 +226,7 @@ async def _again(parts: Parts, visit: Visit, referral: str, typed: Typed, refusa
 
 async def _currency_of(parts: Parts, referral: str) -> str | None:
     """Return the currency of the referral's claim; None if it has none."""
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         row = await referrals.row(connection, referral)
         claim = await claim_of(connection, row.claim_id) if row is not None else None
     return claim.currency if claim is not None else None
@@ -234,7 +234,7 @@ async def _currency_of(parts: Parts, referral: str) -> str | None:
 
 async def _sheet(parts: Parts, referral: str, visit: Visit, typed: Typed, asked: Asked | None = None) -> Sheet:
     came_by = Filters.model_validate(dict(parse_qsl(typed.came_by))) if typed.came_by else EVERY_CLAIM
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         now, approver = datetime.now(UTC), visit.user.approver
         return await sheet(connection, referral, approver, parts.keys, now, came_by=came_by, asked=asked)
 

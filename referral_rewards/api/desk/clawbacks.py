@@ -99,7 +99,7 @@ async def decide(case: UUID, visit: Reader, form: SentForm, parts: Its) -> Respo
 
 
 async def _reward_page(parts: Parts, visit: Visit, reward: UUID, typed: Typed | None, said: Said) -> Response:
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         found = await reporting.reward(connection, reward, parts.keys)
         zone = await zone_of(connection, found.program)
     room = f"{from_minor(found.room_minor, found.currency):f}" if found.room_minor > 0 else ""
@@ -115,7 +115,7 @@ async def _reward_page(parts: Parts, visit: Visit, reward: UUID, typed: Typed | 
 
 
 async def _page(parts: Parts, visit: Visit, case: UUID, typed: Typed | None, said: Said) -> Response:
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         found = await reporting.case(connection, case, parts.keys)
         owed = await reporting.owed(connection, found.payee)
         zone = await zone_of(connection, found.program)

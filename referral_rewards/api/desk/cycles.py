@@ -100,7 +100,7 @@ async def decide(cycle: UUID, visit: Reader, form: SentForm, parts: Its) -> Resp
 async def _page(
     parts: Parts, visit: Visit, cycle: UUID, typed: Typed, said: Said, after: UUID | None = None, start: int = 1
 ) -> Response:
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         found = await cycles.cycle(connection, cycle, parts.keys)
         asked = payouts.Wanted(cycle=cycle, after=after, limit=_ON_A_PAGE + 1)
         listed = await payouts.payouts(connection, asked)

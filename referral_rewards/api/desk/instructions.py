@@ -36,7 +36,7 @@ async def export_instructions(visit: Bookkeeper, form: SentForm, parts: Its) -> 
 
 
 async def _page(parts: Parts, visit: Visit, after: str = "", left_out: Sequence[LeftOut] = ()) -> Response:
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         rows = await reporting.instructions(connection, after or None, _ON_A_PAGE + 1)
         waiting = await exporting.waiting(connection, None, _COUNTED_MAX)
     found = rows[:_ON_A_PAGE]

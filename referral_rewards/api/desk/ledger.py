@@ -43,7 +43,7 @@ async def trial_balance(
         after=(name, currency) if after else None,
         limit=_ON_A_PAGE + 1,
     )
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         await see_one_moment(connection)
         found = [each async for each in balances(connection, wanted)]
         columns = await totals_by_kind(connection, before)

@@ -32,8 +32,7 @@ async def go(request: Request, parts: Its, return_to: str = "") -> Response:
     """Redirect a browser to the provider. A cookie binds the return to this browser."""
     provider, now = _provider(parts), datetime.now(UTC)
     browser = cookies.held(request, _COOKIE) or secrets.token_urlsafe(32)
-    async with parts.database.transaction() as connection:
-        flow = await identities.begin(connection, browser, own_address(return_to) or "", at=now)
+    flow = await parts.database.write(identities.begin, browser, own_address(return_to) or "", at=now)
     try:
         there = await provider.address(state=flow.state, nonce=flow.nonce, verifier=flow.verifier)
     except ProviderRefused as refusal:
@@ -54,10 +53,11 @@ async def come_back(
     except ProviderRefused as refusal:
         # Without a begun sign-in there is no attempt to record: anyone can request this address.
         if refusal.why != _BEGUN_ELSEWHERE:
-            async with parts.database.transaction() as connection:
-                said = {"way": "openid", "why": refusal.why}
-                now = datetime.now(UTC)
-                await audit.note(connection, actor=NOBODY, act="session.refused", subject="unknown", at=now, **said)
+            said = {"way": "openid", "why": refusal.why}
+            now = datetime.now(UTC)
+            await parts.database.write(
+                audit.note, actor=NOBODY, act="session.refused", subject="unknown", at=now, **said
+            )
         return ask(request, parts, problem=str(refusal), status=HTTPStatus.UNAUTHORIZED)
 
 
@@ -67,8 +67,7 @@ async def _signed_in(
     now, browser = datetime.now(UTC), cookies.held(request, _COOKIE)
     if browser is None or not state or len(state) > _LENGTH_MAX:
         raise ProviderRefused(_BEGUN_ELSEWHERE)
-    async with parts.database.transaction() as connection:
-        flow = await identities.take(connection, browser, state, at=now)
+    flow = await parts.database.write(identities.take, browser, state, at=now)
     if flow is None:
         raise ProviderRefused(_BEGUN_ELSEWHERE)
     if iss is not None and iss != provider.issuer:
@@ -86,10 +85,9 @@ async def _signed_in(
 async def _user(parts: Parts, provider: Provider, said: Said, now: datetime) -> str:
     marks = parts.intake.marker.marks({"email": said.verified_email})
     try:
-        async with parts.database.transaction() as connection:
-            return await identities.user_of(
-                connection, provider.issuer, said.subject, name=provider.name_of(said), marks=marks, at=now
-            )
+        return await parts.database.write(
+            identities.user_of, provider.issuer, said.subject, name=provider.name_of(said), marks=marks, at=now
+        )
     except NotSignedIn:
         raise ProviderRefused("barred") from None
 

@@ -87,7 +87,7 @@ async def decide(payout: UUID, visit: Reader, form: SentForm, parts: Its) -> Res
 
 
 async def _page(parts: Parts, visit: Visit, payout: UUID, typed: Typed, said: Said) -> Response:
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         found = await reporting.payout(connection, payout, parts.keys)
         mode = await mode_of(connection, found.rail)
         zone = await zone_of(connection, found.program)

@@ -40,9 +40,8 @@ async def add(visit: Administrator, form: SentForm, parts: Its) -> Response:
     name = _said(form, "name")
     try:
         roles, scopes = _chosen(form, "role", Role), _chosen(form, "scope", Scope)
-        async with parts.database.transaction() as connection:
-            now = datetime.now(UTC)
-            await people.add(connection, name, roles=roles, scopes=scopes, by=visit.user.name, at=now)
+        now = datetime.now(UTC)
+        await parts.database.write(people.add, name, roles=roles, scopes=scopes, by=visit.user.name, at=now)
     except BadInput as refusal:
         return await _list(parts, visit, typed=name, problem=refusal.problems[0].what)
     return RedirectResponse(_address(name), HTTPStatus.SEE_OTHER)
@@ -51,8 +50,8 @@ async def add(visit: Administrator, form: SentForm, parts: Its) -> Response:
 @router.post("/{name:path}/tokens/{number}/revoke")
 async def revoke(name: str, number: UUID, visit: Administrator, form: SentForm, parts: Its) -> Response:
     """Revoke any user's token."""
-    async with parts.database.transaction() as connection:
-        await tokens.revoke(connection, number, by=visit.user.name, at=datetime.now(UTC), only_of=_name(name))
+    by, now = visit.user.name, datetime.now(UTC)
+    await parts.database.write(tokens.revoke, number, by=by, at=now, only_of=_name(name))
     return RedirectResponse(f"{_address(name)}?done=true", HTTPStatus.SEE_OTHER)
 
 
@@ -63,8 +62,7 @@ async def change(name: str, act: str, visit: Administrator, form: SentForm, part
         raise NotFound("page", act)
     try:
         change = await _ACTS[act](form, _name(name), parts.intake.marker)
-        async with parts.database.transaction() as connection:
-            await change(connection, visit.user.name, datetime.now(UTC))
+        await parts.database.write(change, visit.user.name, datetime.now(UTC))
     except (BadInput, NotAllowed) as refusal:
         told = refusal.problems[0].what if isinstance(refusal, BadInput) else str(refusal)
         return await _one(parts, visit, name, problem=told, status=status_of(type(refusal)))
@@ -150,7 +148,7 @@ _ACTS: Final[Mapping[str, Callable[[FormData, str, Marker], Awaitable[Change]]]]
 
 
 async def _list(parts: Parts, visit: Visit, *, typed: str = "", problem: str = "") -> Response:
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         rows = await people.listing(connection)
     status = HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK
     shown: dict[str, Any] = {"rows": rows, "typed": typed, "problem": problem, "roles": list(Role)}
@@ -160,7 +158,7 @@ async def _list(parts: Parts, visit: Visit, *, typed: str = "", problem: str = "
 async def _one(
     parts: Parts, visit: Visit, name: str, *, told: str = "", problem: str = "", status: int = HTTPStatus.OK
 ) -> Response:
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         person = await people.one(connection, name)
         kept = [each for each in await tokens.of(connection, name) if each.revoked_at is None]
     return page(

@@ -75,7 +75,7 @@ async def decide(program: str, visit: Reader, form: SentForm, parts: Its) -> Res
 
 async def _page(parts: Parts, visit: Visit, program: str, typed: Typed, said: Said) -> Response:
     now = datetime.now(UTC)
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         found = await versions(connection, program, now)
         stands = await life(connection, program, now, parts.keys)
     # The desk asks no outside source: whether they answer is for `preflight`, which runs where they are connected.

@@ -80,18 +80,17 @@ async def show_rows(visit: Reader, parts: Its, asked: AskedFor) -> Response:
 async def save_view(visit: Reader, form: SentForm, parts: Its) -> Response:
     """Keeps what the page was asked for under a name, or forgets a view of that name."""
     name, query = str(form.get("name") or "").strip(), _as_asked(str(form.get("query") or ""))
-    async with parts.database.transaction() as connection:
-        if form.get("act") == "delete":
-            await saved_views.delete(connection, visit.user.name, name)
-        else:
-            await saved_views.save(connection, visit.user.name, name, query)
+    if form.get("act") == "delete":
+        await parts.database.write(saved_views.delete, visit.user.name, name)
+    else:
+        await parts.database.write(saved_views.save, visit.user.name, name, query)
     return RedirectResponse(f"/queue?{query}", HTTPStatus.SEE_OTHER)
 
 
 async def _shown(visit: Visit, parts: Parts, asked: Asked) -> dict[str, Any]:
     now = datetime.now(UTC)
     asking = Asking(visit.user.name, visit.user.roles)
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         found = await waiting.page(connection, parts.keys, asked, asking, now)
         counted = await counts(connection, now)
         halts = await halted(connection)

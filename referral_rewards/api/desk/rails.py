@@ -73,14 +73,14 @@ async def _rail(parts: Parts, visit: Visit, rail: UUID, typed: Typed, said: Said
     name = rail_of(rail)
     if name is None:
         raise NotFound("rail", str(rail))
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         found = await restores.rail(connection, name, parts.keys)
     form = await acts.form_of(parts, visit, SubjectKind.RAIL, rail, typed, said)
     return page("rail.html", visit, status=said.status, here=_HERE, shown=found, form=form)
 
 
 async def _payment(parts: Parts, visit: Visit, payment: UUID, typed: Typed, said: Said) -> Response:
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         found = await restores.payment(connection, payment, parts.keys)
     form = await acts.form_of(parts, visit, SubjectKind.FORGOTTEN_PAYMENT, payment, typed, said)
     return page(

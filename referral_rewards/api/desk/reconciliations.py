@@ -44,8 +44,7 @@ async def list_reconciliations(visit: Bookkeeper, connection: Reading) -> Respon
 async def begin_reconciliation(visit: Bookkeeper, form: SentForm, parts: Its) -> Response:
     """Begins one and shows it."""
     span = Span.of(day_in(str(form.get("since", "")), "since"), day_in(str(form.get("until", "")), "until"))
-    async with parts.database.transaction() as connection:
-        name = await begun(connection, visit.user, str(form.get("rail", "")), span)
+    name = await parts.database.write(begun, visit.user, str(form.get("rail", "")), span)
     return RedirectResponse(f"/reconciliations/{name}", HTTPStatus.SEE_OTHER)
 
 

@@ -115,13 +115,15 @@ async def go_on(request: Request, parts: Its, form: LoginForm) -> Response:
 @router.post("/sign-out")
 async def sign_out(request: Request, parts: Its, visit: Visitor, form: SentForm) -> Response:
     """Ends this session."""
-    async with parts.database.transaction() as connection:
-        await sessions.end(connection, session_token(request) or "")
-        now = datetime.now(UTC)
-        await audit.note(connection, actor=visit.user.name, act="session.ended", subject=visit.user.name, at=now)
+    await parts.database.write(_end_session, visit.user.name, session_token(request) or "")
     answer = RedirectResponse("/sign-in?out=true", HTTPStatus.SEE_OTHER)
     forget_session_cookie(answer, request)
     return answer
+
+
+async def _end_session(connection: AsyncConnection, name: str, token: str) -> None:
+    await sessions.end(connection, token)
+    await audit.note(connection, actor=name, act="session.ended", subject=name, at=datetime.now(UTC))
 
 
 def ask(
@@ -177,16 +179,19 @@ async def begin_session(
     request: Request, parts: Parts, name: str, *, way: str, roles: Collection[Role] | None = None
 ) -> tuple[str, User]:
     """Start a session for an authenticated user, in place of the browser's earlier one; return its token."""
-    now = datetime.now(UTC)
-    async with parts.database.transaction() as connection:
-        if before := session_token(request):
+    now, before = datetime.now(UTC), session_token(request)
+
+    async def begin(connection: AsyncConnection) -> tuple[str, User]:
+        if before:
             await sessions.end(connection, before)
         token = await sessions.begin(connection, name, at=now, roles=roles)
         user = await sessions.visitor(connection, token, at=now)
         await audit.note(connection, actor=name, act="session.begun", subject=name, at=now, way=way)
         await sessions.forget_expired(connection, now)
         await attempts.forget_old(connection, now)
-    return token, user
+        return token, user
+
+    return await parts.database.write(begin)
 
 
 async def matches(request: Request, parts: Parts, name: str, password: str) -> bool:
@@ -197,15 +202,13 @@ async def matches(request: Request, parts: Parts, name: str, password: str) -> b
     """
     now, marker = datetime.now(UTC), parts.intake.marker
     address = request.client.host if request.client else ""
-    async with parts.database.transaction() as connection:
-        attempt = await attempts.begin(connection, marker, name=name, address=address, at=now)
+    attempt = await parts.database.write(attempts.begin, marker, name=name, address=address, at=now)
     possible = id_problem(name) is None
     right = await passwords.matches(parts.database, name if possible else "", password) and possible
-    async with parts.database.transaction() as connection:
-        if right:
-            await attempts.succeeded(connection, attempt)
-        else:
-            await _note_refusal(connection, name if possible else "", attempt, now)
+    if right:
+        await parts.database.write(attempts.succeeded, attempt)
+    else:
+        await parts.database.write(_note_refusal, name if possible else "", attempt, now)
     return right
 
 

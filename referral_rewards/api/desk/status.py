@@ -28,7 +28,7 @@ router = APIRouter(prefix="/status")
 @router.get("/{token}")
 async def status(token: str, parts: Its, done: str = "") -> Response:
     """Show the status of the person's referral, the reason, and what comes next."""
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         return await _shown(connection, parts, token, done=done if done in ("appeal", "rating") else "")
 
 
@@ -38,12 +38,9 @@ async def appeal(token: str, request: Request, parts: Its) -> Response:
     form = await form_of(request)
     why, name = _said(form, "why"), _said(form, "form")
     try:
-        async with parts.database.transaction() as connection:
-            row, side = await _opened(connection, parts, token)
-            now = datetime.now(UTC)
-            await status_page.appeal(connection, parts.intake, row, side, why=why, form=name, now=now)
+        await parts.database.write(_appeal, parts, token, why=why, form=name, now=datetime.now(UTC))
     except (BadInput, Refused) as refusal:
-        async with parts.database.transaction() as connection:
+        async with parts.database.reading() as connection:
             return await _shown(connection, parts, token, problem=_words(refusal), why=why)
     return RedirectResponse(f"/status/{token}?done=appeal", HTTPStatus.SEE_OTHER)
 
@@ -53,13 +50,21 @@ async def rating(token: str, request: Request, parts: Its) -> Response:
     """Record how satisfied the person is with a reward."""
     score = _said(await form_of(request), "score")
     try:
-        async with parts.database.transaction() as connection:
-            row, side = await _opened(connection, parts, token)
-            await status_page.rate(connection, parts.intake, row, side, score=score, now=datetime.now(UTC))
+        await parts.database.write(_rate, parts, token, score=score, now=datetime.now(UTC))
     except (BadInput, Refused) as refusal:
-        async with parts.database.transaction() as connection:
+        async with parts.database.reading() as connection:
             return await _shown(connection, parts, token, problem=_words(refusal))
     return RedirectResponse(f"/status/{token}?done=rating", HTTPStatus.SEE_OTHER)
+
+
+async def _appeal(connection: AsyncConnection, parts: Parts, token: str, *, why: str, form: str, now: datetime) -> None:
+    row, side = await _opened(connection, parts, token)
+    await status_page.appeal(connection, parts.intake, row, side, why=why, form=form, now=now)
+
+
+async def _rate(connection: AsyncConnection, parts: Parts, token: str, *, score: str, now: datetime) -> None:
+    row, side = await _opened(connection, parts, token)
+    await status_page.rate(connection, parts.intake, row, side, score=score, now=now)
 
 
 async def _opened(connection: AsyncConnection, parts: Parts, token: str) -> tuple[Referral, Side]:

@@ -134,7 +134,7 @@ async def record_batch(
             finally:
                 incoming.stop()
         assert tally.batch is not None
-        async with parts.database.transaction() as connection:
+        async with parts.database.reading() as connection:
             parked = await settling.parked(connection, tally.batch)
     except BaseException:
         problems.close()
@@ -158,7 +158,7 @@ async def show_batch(
     ] = 0,
 ) -> BatchStanding:
     """Returns how many referrals the batch affects, and how many of them are still being processed."""
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         if not await file_intake.is_known(connection, batch):
             raise NotFound("batch", str(batch))
         touched = await settling.touched(connection, batch)
@@ -171,7 +171,7 @@ async def _moving(parts: Parts, touched: list[str], wait: int) -> int:
     """Wait until no referral is still being processed or the seconds are over; return how many still are."""
     until, asked = asyncio.get_running_loop().time() + wait, touched
     while True:
-        async with parts.database.transaction() as connection:
+        async with parts.database.reading() as connection:
             moving = await settling.moving(connection, asked)
         if not moving and len(asked) == len(touched):
             return 0

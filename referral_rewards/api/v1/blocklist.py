@@ -1,10 +1,12 @@
 """The blocklist of the installation, stored as marks that identify no person. For administrators."""
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Administrator, Its, Parts, Reading, acting
 from referral_rewards.api.openapi import refusals
@@ -93,8 +95,11 @@ async def block(new: NewlyBlocked, parts: Its, user: Administrator) -> Blocked:
     if tells_of_a_person(new.why):
         raise RequestInvalid("looks like an address or a phone number: only marks are kept, say it without", "why")
     marks = _marks(parts, new)
-    async with acting(parts, user, Role.ADMINISTRATOR) as (connection, now):
-        added = await blocklist.add(connection, marks, why=new.why.strip(), by=user.name, at=now)
+
+    async def add(connection: AsyncConnection, now: datetime) -> int:
+        return await blocklist.add(connection, marks, why=new.why.strip(), by=user.name, at=now)
+
+    added = await acting(parts, user, add, Role.ADMINISTRATOR)
     return Blocked(blocked=added, before=len(marks) - added)
 
 
@@ -104,8 +109,7 @@ async def unblock(new: TrustedAgain, parts: Its, user: Administrator) -> Trusted
     marks = frozenset(new.mark)
     if not marks or any(getattr(new, field) for field in _FIELDS):
         marks |= _marks(parts, new)
-    async with acting(parts, user, Role.ADMINISTRATOR) as (connection, now):
-        await blocklist.remove(connection, marks, by=user.name, at=now)
+    await acting(parts, user, lambda c, at: blocklist.remove(c, marks, by=user.name, at=at), Role.ADMINISTRATOR)
     return Trusted(trusted=len(marks))
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.openapi import refusals
@@ -188,15 +189,19 @@ async def open_cycle(new: NewCycle, response: Response, person: Decider, parts: 
     if not person.roles & ROLES[MoneyAct.STOP_CYCLE]:
         raise NotAllowed(f"{person.name} may not open a payout cycle: it needs a role that may stop one")
     now = datetime.now(UTC)
-    async with parts.database.transaction() as connection:
+
+    async def opening(connection: AsyncConnection) -> OpenedCycle:
         opened, repeated = await cycles.open_early(connection, new.program, now)
         row = await cycles.row(connection, opened)
         assert row is not None
         if not repeated:
             await audit.note(connection, actor=person.name, act="cycle.opened", subject=str(opened), at=now)
-    if repeated:
+        return OpenedCycle(cycle=opened, program=row.program, due_on=row.due_on, repeated=repeated)
+
+    opened = await parts.database.write(opening)
+    if opened.repeated:
         response.status_code = 200
-    return OpenedCycle(cycle=opened, program=row.program, due_on=row.due_on, repeated=repeated)
+    return opened
 
 
 @router.get(
@@ -243,7 +248,7 @@ async def pay_below_minimum(
     It opens the cycle of today, unless that is past the payee: then the next cycle pays. Finance releases it as any
     other. The same decision again returns 200 with the first one.
     """
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         shown = await leaving.shown(connection, new.program, new.payee, datetime.now(UTC), parts.keys)
     asked = Asked(new.payee, MoneyAct.PAY_BELOW_MINIMUM, new.reason, new.note, new.digest, program=new.program)
     decision, repeated = await recorded(parts, asked, person)

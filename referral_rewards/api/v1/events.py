@@ -18,7 +18,6 @@ from referral_rewards.domain.facts.events import Event, parse_event, too_far_ahe
 from referral_rewards.domain.facts.jsonl import decoded
 from referral_rewards.register.facts import file_intake
 from referral_rewards.register.facts.intake import Prepared, Recorded
-from referral_rewards.register.locks import retrying
 
 router = APIRouter(prefix="/v1", tags=["facts"])
 _log = structlog.get_logger("api")
@@ -129,7 +128,7 @@ async def record_events(request: Request, parts: Its, user: Teller) -> Acknowled
         parts.metrics.facts.labels("refused").inc(len(documents))
         raise BadInput([_placed(each, batch is not None) for each in problems])
     prepared = parts.intake.prepare([event for _, event in good])  # before the transaction, which holds locks
-    recorded = await retrying(lambda: _store(parts, prepared, batch, now))
+    recorded = await parts.database.write(_store, parts, prepared, batch, now)
     places = {id(event): index for index, event in good}
     for event in recorded.conflicts:
         if batch is None:
@@ -173,11 +172,12 @@ def _placed(problem: EventProblem, in_array: bool) -> Problem:
     return Problem(where, problem.what)
 
 
-async def _store(parts: Parts, facts: Prepared, batch: str | None, now: datetime) -> Recorded:
-    async with parts.database.transaction() as connection:
-        if batch is None:
-            return await parts.intake.record(connection, facts, received_at=now)
-        return await _store_batch(connection, parts, facts, batch, now)
+async def _store(
+    connection: AsyncConnection, parts: Parts, facts: Prepared, batch: str | None, now: datetime
+) -> Recorded:
+    if batch is None:
+        return await parts.intake.record(connection, facts, received_at=now)
+    return await _store_batch(connection, parts, facts, batch, now)
 
 
 async def _store_batch(

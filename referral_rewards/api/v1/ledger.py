@@ -53,7 +53,7 @@ async def show_balance(
     wanted = Wanted(
         before=before, kind=kind, after=(account, currency) if after else None, limit=limit, settled=settled
     )
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         await see_one_moment(connection)
         found = [each async for each in balances(connection, wanted)]
         columns = await totals(connection, before)

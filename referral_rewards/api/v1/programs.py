@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading, acting
 from referral_rewards.api.openapi import PlaceOfProblem, refusals
@@ -106,8 +107,11 @@ async def publish_terms(new: NewTerms, parts: Its, person: Decider, response: Re
     """For program owners. 409 if it would change the terms of a referral bound to an earlier version."""
     person.need_role(Role.PROGRAM_OWNER, _PUBLISHING)
     terms = load_terms(new.terms)
-    async with acting(parts, person, Role.PROGRAM_OWNER, _PUBLISHING) as (connection, now):
-        done = await programs.publish(connection, new.terms, by=person.name, at=now)
+
+    async def publish(connection: AsyncConnection, now: datetime) -> programs.Published:
+        return await programs.publish(connection, new.terms, by=person.name, at=now)
+
+    done = await acting(parts, person, publish, Role.PROGRAM_OWNER, _PUBLISHING)
     if done.repeated:
         response.status_code = HTTPStatus.OK
     said = [PlaceOfProblem(**each._asdict()) for each in unclear(terms)]

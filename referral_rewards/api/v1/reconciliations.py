@@ -48,9 +48,12 @@ class ReconciliationWithDifferences(Reconciliation):
 @router.post("", status_code=HTTPStatus.ACCEPTED, summary="Have a rail's list compared with ours")
 async def begin_reconciliation(asked: NewReconciliation, person: Decider, parts: Its) -> Reconciliation:
     """For finance. A worker with the rail's credentials asks it; the result changes no payout."""
-    async with parts.database.transaction() as connection:
+
+    async def begin(connection: AsyncConnection) -> Reconciliation:
         name = await begun(connection, person, asked.rail, Span.of(asked.since, asked.until))
         return await reporting.reconciliation(connection, name)
+
+    return await parts.database.write(begin)
 
 
 @router.get("", summary="The newest reconciliations")

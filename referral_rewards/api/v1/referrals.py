@@ -1,9 +1,11 @@
 """Referrals: their status and the reason for it."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, StrictBool
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading, acting
 from referral_rewards.api.v1.fields import TEXT, NamedInPath
@@ -66,7 +68,8 @@ async def give_status_link(
 ) -> StatusLink:
     """Returns the same link each time, until it is revoked. The audit log records the user who issued it."""
     key = parts.intake.key_for(status_links.PURPOSE)
-    async with acting(parts, person) as (connection, now):
+
+    async def give(connection: AsyncConnection, now: datetime) -> referrals.Referral:
         if new.revoke:
             await status_links.revoke(connection, referral, new.side)
         row = await referrals.row(connection, referral)
@@ -74,6 +77,9 @@ async def give_status_link(
             raise NotFound("referral", referral)
         act = "status_link.renewed" if new.revoke else "status_link.given"
         await audit.note(connection, actor=person.name, act=act, subject=referral, at=now, side=new.side)
+        return row
+
+    row = await acting(parts, person, give)
     home = parts.home_url or str(request.base_url).rstrip("/")
     return StatusLink(url=home + status_links.path(key, row, new.side))
 

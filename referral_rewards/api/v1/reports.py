@@ -40,7 +40,7 @@ async def sent(database: Database, written: Written, name: str) -> StreamingResp
 async def _blocks(database: Database, written: Written) -> AsyncGenerator[str]:
     """Yield the file in blocks of about a packet's size, at least one."""
     held, size = [], 0
-    async with database.transaction() as connection:
+    async with database.reading() as connection:
         await see_one_moment(connection)
         async for each in written(connection):
             held.append(each)

@@ -5,6 +5,7 @@ from typing import Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.api.dependencies import Decider, Its, Person, Reading
 from referral_rewards.api.v1 import fields
@@ -55,11 +56,14 @@ async def record_restore(new: NewRestore, person: Decider, parts: Its) -> Restor
     now = datetime.now(UTC)
     if new.restored_to > now:
         raise RequestInvalid("is in the future", "restored_to")
-    async with parts.database.transaction() as connection:
+
+    async def halt(connection: AsyncConnection) -> Restore:
         _check(await sessions.still(connection, person, at=now))
         number = await halting.told(connection, new.restored_to, now, by=person.name)
         await after_restore.reconcile(connection, new.restored_to, now, by=person.name)
         return next(each for each in await reporting.restores(connection) if each.number == number)
+
+    return await parts.database.write(halt)
 
 
 @router.post("/resync", summary="Wake everything that is open")
@@ -70,13 +74,16 @@ async def resync(person: Decider, parts: Its) -> Woken:
     For administrators, finance and operations.
     """
     now = datetime.now(UTC)
-    async with parts.database.transaction() as connection:
+
+    async def wake(connection: AsyncConnection) -> int:
         _check(await sessions.still(connection, person, at=now))
         woken = await outbox.resync(connection)
         await audit.note(
             connection, actor=person.name, act="register.resynced", subject="register", at=now, woken=woken
         )
-    return Woken(woken=woken)
+        return woken
+
+    return Woken(woken=await parts.database.write(wake))
 
 
 def _check(user: User) -> None:

@@ -70,7 +70,7 @@ async def simulate_program(program: NamedInPath, new: NewSimulation, parts: Its,
     if new.since is not None and new.until is not None and new.until <= new.since:
         told = f"{new.until} is not after {new.since}: no referral can have begun between them"
         raise RequestInvalid(told, "until")
-    async with parts.database.transaction() as connection:
+    async with parts.database.reading() as connection:
         if not await programs.versions(connection, program):
             raise NotFound("program", program)
     proposal = Proposal(
@@ -145,7 +145,7 @@ class _Replay:
     async def _simulate(self) -> Any:
         own = self._database.apart()
         try:
-            async with own.transaction() as connection:
+            async with own.reading() as connection:
                 return await simulate(connection, self._proposal, self._progress)
         finally:
             await own.close()

@@ -57,16 +57,15 @@ async def issue_token(
     credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
 ) -> IssuedToken:
     """Issues a token with scopes of the token in the request or fewer, that expires no later than that one."""
-    async with parts.database.transaction() as connection:
-        number, token = await tokens.issue(
-            connection,
-            user,
-            label=new.label,
-            scopes=frozenset(new.scopes),
-            expires_at=new.expires_at.astimezone(UTC),
-            at=datetime.now(UTC),
-            by_token=credentials.credentials,
-        )
+    number, token = await parts.database.write(
+        tokens.issue,
+        user,
+        label=new.label,
+        scopes=frozenset(new.scopes),
+        expires_at=new.expires_at.astimezone(UTC),
+        at=datetime.now(UTC),
+        by_token=credentials.credentials,
+    )
     return IssuedToken(id=number, token=token)
 
 
@@ -74,11 +73,9 @@ async def issue_token(
 async def revoke_token(number: UUID, parts: Its, user: SignedIn) -> None:
     """Revokes one of your own tokens at once; administrators may revoke any. Doing it again changes nothing."""
     if Role.ADMINISTRATOR in user.roles and Scope.CLAIMS_DECIDE in user.scopes:
-        async with acting(parts, user, Role.ADMINISTRATOR) as (connection, now):
-            await tokens.revoke(connection, number, by=user.name, at=now)
+        await acting(parts, user, lambda c, at: tokens.revoke(c, number, by=user.name, at=at), Role.ADMINISTRATOR)
         return
-    async with parts.database.transaction() as connection:
-        await tokens.revoke(connection, number, by=user.name, at=datetime.now(UTC), only_of=user.name)
+    await parts.database.write(tokens.revoke, number, by=user.name, at=datetime.now(UTC), only_of=user.name)
 
 
 whose = APIRouter(prefix="/v1/me", tags=["tokens"])

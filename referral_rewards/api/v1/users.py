@@ -1,6 +1,7 @@
 """Users (people and services): their authority and how they sign in. For administrators."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -121,7 +122,7 @@ class NewTokenOf(BaseModel):
 @router.get("", summary="List people and services")
 async def list_users(connection: Reading, user: Administrator) -> list[Account]:
     """Lists users by name, with their roles and how they can sign in."""
-    return [Account(**row._mapping) for row in await people.listing(connection)]
+    return [Account(**asdict(row)) for row in await people.listing(connection)]
 
 
 @router.post("", status_code=HTTPStatus.CREATED, summary="Add a person or a service")
@@ -130,7 +131,8 @@ async def add_user(new: NewAccount, parts: Its, user: Administrator) -> AddedAcc
     if not new.roles and not new.scopes:
         raise RequestInvalid("a person needs a role, a service a scope", "roles")
     marks = _marks(parts, new.customer, new.email)
-    async with acting(parts, user, Role.ADMINISTRATOR) as (connection, now):
+
+    async def add(connection: AsyncConnection, now: datetime) -> str | None:
         token = await people.add(
             connection,
             new.name,
@@ -143,6 +145,9 @@ async def add_user(new: NewAccount, parts: Its, user: Administrator) -> AddedAcc
         )
         if new.contact is not None:
             await people.set_contact(connection, new.name, new.contact, by=user.name, at=now)
+        return token
+
+    token = await acting(parts, user, add, Role.ADMINISTRATOR)
     assert token is not None
     return AddedAccount(name=new.name, token=token)
 
@@ -249,21 +254,21 @@ async def issue_token_of(
     """For administrators; the audit log records the issuer. For oneself, it works like `POST /v1/tokens`."""
     ends = timedelta(days=new.days)
     if name == user.name:
-        async with parts.database.transaction() as connection:
-            now = datetime.now(UTC)
-            number, token = await tokens.issue(
-                connection,
-                user,
-                label=new.label,
-                scopes=frozenset(new.scopes) or user.scopes,
-                expires_at=now + ends,
-                at=now,
-                by_token=credentials.credentials,
-            )
-            return IssuedToken(id=number, token=token)
-    async with acting(parts, user, Role.ADMINISTRATOR) as (connection, now):
+        now = datetime.now(UTC)
+        number, token = await parts.database.write(
+            tokens.issue,
+            user,
+            label=new.label,
+            scopes=frozenset(new.scopes) or user.scopes,
+            expires_at=now + ends,
+            at=now,
+            by_token=credentials.credentials,
+        )
+        return IssuedToken(id=number, token=token)
+
+    async def issue(connection: AsyncConnection, now: datetime) -> tuple[UUID, str]:
         theirs = await users.named(connection, name)
-        number, token = await tokens.issue(
+        return await tokens.issue(
             connection,
             theirs,
             label=new.label,
@@ -272,6 +277,8 @@ async def issue_token_of(
             at=now,
             by=user.name,
         )
+
+    number, token = await acting(parts, user, issue, Role.ADMINISTRATOR)
     return IssuedToken(id=number, token=token)
 
 
@@ -282,8 +289,7 @@ async def revoke_token_of(name: NamedInPath, number: UUID, parts: Its, user: Adm
 
 
 async def _do(parts: Parts, user: User, act: Callable[[AsyncConnection, datetime], Awaitable[Any]]) -> None:
-    async with acting(parts, user, Role.ADMINISTRATOR) as (connection, now):
-        await act(connection, now)
+    await acting(parts, user, act, Role.ADMINISTRATOR)
 
 
 def _marks(parts: Parts, customer: str | None, email: str | None) -> frozenset[str]:

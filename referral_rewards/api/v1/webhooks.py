@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 from referral_rewards.api.dependencies import Its
 from referral_rewards.api.openapi import refusals
 from referral_rewards.domain.errors import NotFound, NotGenuine
-from referral_rewards.register.locks import retrying
 from referral_rewards.register.payouts import provider_events
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
@@ -61,12 +60,7 @@ async def hear_provider(
         raise
     if event is None:
         return HeardEvent(event="ignored")
-
-    async def recorded() -> provider_events.Heard:
-        async with parts.database.transaction() as connection:
-            return await provider_events.hear(connection, event, body, now)
-
-    heard = await retrying(recorded)
+    heard = await parts.database.write(provider_events.hear, event, body, now)
     payout = str(heard.payout) if heard.payout else None
     _log.info("webhook_heard", source=source, kind=event.kind, event_id=event.id, payout=payout, new=heard.new)
     return HeardEvent(event="recorded" if heard.new else "repeated")

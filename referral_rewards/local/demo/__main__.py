@@ -66,9 +66,8 @@ async def demo(console: Console, *, stay: bool) -> int:
         chosen.append(settings)
         database = Database.at(settings.database_url, pool_size=1)
         try:
-            async with database.transaction() as connection:
-                for source in script.programs:
-                    await programs.publish(connection, source, by="demo", at=datetime.now(UTC))
+            for source in script.programs:
+                await database.write(programs.publish, source, by="demo", at=datetime.now(UTC))
             tokens.update(await approvers.hire(database))
         finally:
             await database.close()

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from models.session import Database
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.people.authority import Scope
@@ -38,9 +40,12 @@ _OTHERWISE: Final = {"approve": "verified", "deny": "other", "hold": "other"}
 async def hire(database: Database) -> dict[str, str]:
     """Add the approvers, and the shop that may only send facts. Return their tokens by name."""
     now = datetime.now(UTC)
-    async with database.transaction() as connection:
+
+    async def add(connection: AsyncConnection) -> dict[str, str]:
         tokens = {name: await users.add(connection, name, roles=[role], at=now) for name, role in PEOPLE.items()}
         return tokens | {SHOP: await users.add(connection, SHOP, scopes=[Scope.EVENTS_WRITE], at=now)}
+
+    return await database.write(add)
 
 
 async def decide(api: Api, referral: str, script: Mapping[str, Expectation]) -> tuple[dict[str, Any], str]:

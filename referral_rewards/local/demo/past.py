@@ -27,7 +27,7 @@ async def take_in(database: Database, pepper: bytes, script: Script, progress: P
 
     tally = await FileIntake(database, Intake(pepper), tell=tell).take(FactFile.at(script.past_file))
     assert tally.batch is not None
-    async with database.transaction() as connection:
+    async with database.reading() as connection:
         touched = await at_rest.touched(connection, tally.batch)
     progress.say(f"{tally.recorded} facts of the past are recorded; {len(touched)} referrals live through a year")
     await rest(database, touched, progress)
@@ -57,7 +57,7 @@ async def rest(database: Database, referrals: Sequence[str], progress: Progress,
         async with asyncio.timeout(seconds):
             while True:
                 _let_go()
-                async with database.transaction() as connection:
+                async with database.reading() as connection:
                     moving = await at_rest.moving(connection, referrals)
                 if not moving:
                     return

@@ -56,7 +56,7 @@ async def tell(
             after = await listed_at_rest(api, database, progress)
             rows, problems = await _compare(api, script, names, before, after, decided)
             problems += await paying.reconcile(api, progress)
-            async with database.transaction() as connection:
+            async with database.reading() as connection:
                 problems += await books.problems(connection, keys)
                 return Outcome(rows, problems, await books.summary(connection))
     finally:

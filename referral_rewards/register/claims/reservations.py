@@ -1,7 +1,7 @@
 """Reserve what an approval grants, and cancel it when the approval no longer holds: legs, accruals and payouts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -18,7 +18,7 @@ from referral_rewards.domain.claims.dossier import TaxPosition
 from referral_rewards.domain.claims.reserving import Ground, Reservation, pays_at_once
 from referral_rewards.domain.payees import methods
 from referral_rewards.domain.payouts.destinations import Redirected, Whereabouts
-from referral_rewards.domain.payouts.payout import ReservedLeg
+from referral_rewards.domain.payouts.payout import Payout, ReservedLeg
 from referral_rewards.domain.payouts.states import FREED, OWED, UNSENT, WAS_PAID, LegState, PayoutState
 from referral_rewards.domain.referrals.lifecycle import PAID, ReferralStatus
 from referral_rewards.register import outbox, typed_rows
@@ -57,9 +57,19 @@ def is_committed(status: ReferralStatus | None, legs: Sequence[ReservedLeg]) -> 
     return any(leg.counts for leg in legs) or (status in PAID and not legs)
 
 
-async def payouts_of(connection: AsyncConnection, referral: str) -> Sequence[Any]:
-    """Return the referral's payouts, sorted by id, with the role of the leg that each pays."""
-    return (await connection.execute(_PAYOUTS, {"referral": referral})).all()
+@dataclass(frozen=True, slots=True)
+class PayoutOfLeg(Payout):
+    """A payout, and the leg that it pays: its role, its claim, the digest that was approved, by which decisions."""
+
+    role: str
+    claim_id: UUID
+    leg_digest: str
+    decisions: Sequence[str]
+
+
+async def payouts_of(connection: AsyncConnection, referral: str) -> Sequence[PayoutOfLeg]:
+    """Return the referral's payouts, sorted by id, each with the leg that it pays."""
+    return await typed_rows.read(connection, PayoutOfLeg, _PAYOUTS, {"referral": referral})
 
 
 async def hold(connection: AsyncConnection, case: Case, claim: RewardClaim) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.approval import DecisionKind
@@ -34,14 +33,14 @@ class Pending:
     orders: frozenset[str]
 
 
-def holds(row: Referral | Row, made: Sequence[Decision]) -> bool:  # type: ignore[type-arg]
+def holds(row: Referral, made: Sequence[Decision]) -> bool:
     """Return whether verified decisions support what the referral's row says was decided about it."""
     acts = acts_of(row)
     moved_to = acts.reassigned.referrer if acts.reassigned is not None else None
     return row.moved_to == moved_to and supported(acts, made)
 
 
-def pending(row: Referral | Row, made: Sequence[Decision]) -> Pending | None:  # type: ignore[type-arg]
+def pending(row: Referral, made: Sequence[Decision]) -> Pending | None:
     """Return what verified decisions come to beyond what the referral's row says; None if nothing."""
     acts, known = signed_acts(made), acts_of(row)
     if acts == known:

@@ -4,8 +4,11 @@ An offset or a write-off needs no provider and is done in the transaction that r
 provider is carried out by a workflow (`reversals`).
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
+from uuid import UUID
 
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,7 +19,7 @@ from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.clawbacks.states import CaseState, ClawbackKind, ClawbackState, clawback_id
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.payouts.states import FREED, LegState, body_hash, provider_key
-from referral_rewards.register import outbox
+from referral_rewards.register import outbox, typed_rows
 from referral_rewards.register.books import ledger
 from referral_rewards.register.clawbacks import reversals
 from referral_rewards.register.clawbacks.authority import KINDS
@@ -31,12 +34,30 @@ _STATES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """The case of a leg, the payout that paid it (all None if none does now), and what its clawbacks take so far."""
+
+    id: UUID
+    referral_id: str
+    leg_id: UUID
+    proposed_minor: int | None
+    program: str
+    payee: str
+    currency: str
+    payout_id: UUID | None
+    body: Mapping[str, object] | None
+    provider_reference: str | None
+    taken_of_case_minor: int
+
+
 async def follow(connection: AsyncConnection, decision: Decision, now: datetime) -> None:
     """Carry out a decision on a case.
 
     The caller holds the rows of the referral and the case, and has just recorded the decision.
     """
-    case = (await connection.execute(_CASE, {"id": decision.claim_id})).one()
+    case = await typed_rows.read_one(connection, _Case, _CASE, {"id": decision.claim_id})
+    assert case is not None
     details = decision.details or {}
     match decision.kind:
         case MoneyAct.DISMISS_CLAWBACK:
@@ -60,7 +81,9 @@ async def close_legs(connection: AsyncConnection, referral: str) -> None:
     await connection.execute(_CLOSE_LEGS, {"referral": referral})
 
 
-async def _beget(connection: AsyncConnection, case: Any, decision: Decision, amount_minor: int, now: datetime) -> None:
+async def _beget(
+    connection: AsyncConnection, case: _Case, decision: Decision, amount_minor: int, now: datetime
+) -> None:
     assert isinstance(decision.kind, MoneyAct)
     kind, name = KINDS[decision.kind], clawback_id(decision.id)
     body = {
@@ -103,12 +126,12 @@ async def _beget(connection: AsyncConnection, case: Any, decision: Decision, amo
     await _settle_case(connection, case, CaseState.OPEN if waits else CaseState.DECIDED, now)
 
 
-async def _settle_case(connection: AsyncConnection, case: Any, state: CaseState, now: datetime) -> None:
+async def _settle_case(connection: AsyncConnection, case: _Case, state: CaseState, now: datetime) -> None:
     asked = {"id": case.id, "state": state, "settled_at": None if state is CaseState.OPEN else now}
     await connection.execute(_SETTLE_CASE, asked)
 
 
-async def _post(connection: AsyncConnection, case: Any, entry: books.Entry, now: datetime) -> None:
+async def _post(connection: AsyncConnection, case: _Case, entry: books.Entry, now: datetime) -> None:
     await ledger.post(connection, entry, program=case.program, referral=case.referral_id, at=now)
 
 

@@ -4,9 +4,9 @@ The caller holds the payout's row. Its deductions hold the amounts kept (`deduct
 them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,12 +22,12 @@ from referral_rewards.register.outbox import WakeupKind
 
 async def recovered(connection: AsyncConnection, payout: UUID, now: datetime) -> None:
     """Count the amounts that a settled payout kept as recovered."""
-    await _wake(connection, (await connection.execute(_RECOVERED, {"payout": payout, "at": now})).all(), payout)
+    await _wake(connection, (await connection.execute(_RECOVERED, {"payout": payout, "at": now})).scalars(), payout)
 
 
 async def given_back(connection: AsyncConnection, payout: UUID, now: datetime) -> None:
     """Reopen the offsets that a returned payout had kept, and drop open offsets for the payout's own legs."""
-    await _wake(connection, (await connection.execute(_GIVEN_BACK, {"payout": payout, "at": now})).all(), payout)
+    await _wake(connection, (await connection.execute(_GIVEN_BACK, {"payout": payout, "at": now})).scalars(), payout)
     for row in (await connection.execute(_DROPPED, {"payout": payout, "at": now})).all():
         entry = books.claim_dropped(
             str(row.id), row.program, row.payee, row.amount_minor - row.recovered_minor, row.currency
@@ -35,9 +35,9 @@ async def given_back(connection: AsyncConnection, payout: UUID, now: datetime) -
         await ledger.post(connection, entry, program=row.program, referral=row.referral_id, at=now)
 
 
-async def _wake(connection: AsyncConnection, rows: Sequence[Any], payout: UUID) -> None:
-    """Have the referrals judged again whose rewards these offsets recover: they may now be recovered in full."""
-    for referral in sorted({row.referral_id for row in rows}):
+async def _wake(connection: AsyncConnection, referrals: Iterable[str], payout: UUID) -> None:
+    """Have the referrals judged again whose rewards offsets recover: they may now be recovered in full."""
+    for referral in sorted(set(referrals)):
         await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout)
 
 

@@ -1,6 +1,7 @@
 """A clawback case as the subject of a decision: its digest, the acts possible now, and the amount left to recover."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +17,7 @@ from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, S
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.payouts.states import WAS_PAID
-from referral_rewards.register import marks
+from referral_rewards.register import marks, typed_rows
 from referral_rewards.register.clawbacks import carrying_out, forgotten
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
@@ -24,6 +25,32 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals import rows as referrals
 
 _A = MoneyAct
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A case and its leg: what was paid of it, what is taken or may be, and what its payout can still reverse.
+
+    ``in_review`` are its clawbacks that wait for a person, of ``made`` in all.
+    """
+
+    id: UUID
+    referral_id: str
+    leg_id: UUID
+    state: str
+    proposed_minor: int | None
+    exchange_order: str | None
+    program: str
+    payee: str
+    rail: str
+    currency: str
+    paid_minor: int
+    taken_minor: int
+    reversible_minor: int | None
+    taken_before_minor: int
+    to_be_asked: bool
+    in_review: Sequence[str]
+    made: int
 
 
 async def held(connection: AsyncConnection, asked: Asked, now: datetime, keys: KeyRing) -> Held:
@@ -44,13 +71,13 @@ async def shown(connection: AsyncConnection, case: UUID, keys: KeyRing) -> ActSu
     Raises:
         NotFound: if there is no such case.
     """
-    row = (await connection.execute(_ROW, {"id": case})).one_or_none()
+    row = await typed_rows.read_one(connection, _Case, _ROW, {"id": case})
     if row is None:
         raise NotFound("clawback case", str(case))
     return await _subject(connection, row, keys)
 
 
-async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSubject:
+async def _subject(connection: AsyncConnection, row: _Case, keys: KeyRing) -> ActSubject:
     """Build the subject. What is left of a leg: the paid amount less recovered, pending and written-off amounts."""
     room_minor = row.paid_minor - row.taken_minor
     # The rail reverses only multiples of its smallest step; the rest can be offset or written off.

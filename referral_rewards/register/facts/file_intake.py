@@ -21,7 +21,7 @@ from referral_rewards.domain.facts.file_check import told_apart
 from referral_rewards.domain.facts.jsonl import Line
 from referral_rewards.register import outbox
 from referral_rewards.register.facts.intake import Intake, Prepared, Recorded
-from referral_rewards.register.locks import Lock, retrying
+from referral_rewards.register.locks import Lock
 
 BATCH_LINES: Final = 500
 #: The interpreter's switch interval while a thread reads ahead. With Python's default of 5 ms a batch's ten statements
@@ -92,17 +92,15 @@ class FileIntake:
 
     async def take(self, file: Facts) -> Tally:
         """Record the good lines of a file, one batch per transaction. A second call resumes an interrupted file."""
-        async with self._database.transaction() as connection:
-            batch = await open_batch(connection, file.name, datetime.now(UTC))
+        batch = await self._database.write(open_batch, file.name, datetime.now(UTC))
         tally = Tally(batch)
         async with aclosing(self._ahead(file)) as ahead:
             async for read in ahead:
-                self._refuse(read, tally)
+                _refuse(read, tally, self._tell)
                 if read.taken:
-                    self._count(await self._store(read, batch), read, tally)
+                    _count(await self._database.write(self._store, read, batch), read, tally, self._tell)
                 self._progress(read.bytes_done)
-        async with self._database.transaction() as connection:
-            await finish(connection, batch, datetime.now(UTC))
+        await self._database.write(finish, batch, datetime.now(UTC))
         return tally
 
     async def take_whole(self, file: Facts) -> Tally:
@@ -113,31 +111,37 @@ class FileIntake:
         looked = Tally()
         async with aclosing(self._ahead(file)) as ahead:
             async for read in ahead:
-                self._refuse(read, looked)
+                _refuse(read, looked, self._tell)
         if looked.refused:
             return looked
         try:
-            return await retrying(lambda: self._take_in_one(file))
+            return await self._database.write(self._take_in_one, file)
         except _Conflicting as found:
+            for number, problem in found.problems:
+                self._tell(number, problem)
             return found.tally
 
-    async def _take_in_one(self, file: Facts) -> Tally:
-        async with self._database.transaction() as connection:
-            # All locks at once and in order: taken batch by batch they could deadlock with another writer.
-            await connection.execute(_EVERY_LOCK, {"space": int(Lock.FACTS), "last": keys.LOCKS - 1})
-            now = datetime.now(UTC)
-            batch = await open_batch(connection, file.name, now)
-            tally = Tally(batch)
-            async with aclosing(self._ahead(file)) as ahead:
-                async for read in ahead:
-                    self._refuse(read, tally)
-                    await self._ask(connection)
-                    recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
-                    self._count(recorded, read, tally)
-                    self._progress(read.bytes_done)
-            if tally.conflicts or tally.refused:
-                raise _Conflicting(tally)
-            await finish(connection, batch, now)
+    async def _take_in_one(self, connection: AsyncConnection, file: Facts) -> Tally:
+        # All locks at once and in order: taken batch by batch they could deadlock with another writer.
+        await connection.execute(_EVERY_LOCK, {"space": int(Lock.FACTS), "last": keys.LOCKS - 1})
+        now = datetime.now(UTC)
+        batch = await open_batch(connection, file.name, now)
+        # Told at the end: if the transaction is repeated, they are found again.
+        tally, problems = Tally(batch), list[tuple[int, Problem]]()
+
+        def tell(number: int, problem: Problem) -> None:
+            problems.append((number, problem))
+
+        async with aclosing(self._ahead(file)) as ahead:
+            async for read in ahead:
+                _refuse(read, tally, tell)
+                await self._ask(connection)
+                recorded = await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
+                _count(recorded, read, tally, tell)
+                self._progress(read.bytes_done)
+        if tally.conflicts or tally.refused:
+            raise _Conflicting(tally, problems)
+        await finish(connection, batch, now)
         return tally
 
     async def _ahead(self, file: Facts) -> AsyncGenerator[_Batch]:
@@ -160,32 +164,30 @@ class FileIntake:
                 coming.cancel()
                 reader.shutdown(wait=False, cancel_futures=True)
 
-    async def _store(self, read: _Batch, batch: UUID) -> Recorded:
-        async def work() -> Recorded:
-            async with self._database.transaction() as connection:
-                now = datetime.now(UTC)
-                await self._ask(connection)
-                return await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
-
-        return await retrying(work)
+    async def _store(self, connection: AsyncConnection, read: _Batch, batch: UUID) -> Recorded:
+        now = datetime.now(UTC)
+        await self._ask(connection)
+        return await self._intake.record(connection, read.prepared, received_at=now, batch=batch)
 
     async def _ask(self, connection: AsyncConnection) -> None:
         if self._guard is not None:
             await self._guard(connection)
 
-    def _refuse(self, read: _Batch, tally: Tally) -> None:
-        tally.refused += len(read.refused)
-        for line in read.refused:
-            for problem in line.problems:
-                self._tell(line.number, problem)
 
-    def _count(self, recorded: Recorded, read: _Batch, tally: Tally) -> None:
-        tally.recorded += recorded.new
-        tally.repeated += recorded.repeated
-        tally.conflicts += len(recorded.conflicts)
-        numbers = {id(event): number for number, event in read.taken}
-        for event in recorded.conflicts:
-            self._tell(numbers[id(event)], Problem("", str(FactConflict(event.source, event.event_id))))
+def _refuse(read: _Batch, tally: Tally, tell: Tell) -> None:
+    tally.refused += len(read.refused)
+    for line in read.refused:
+        for problem in line.problems:
+            tell(line.number, problem)
+
+
+def _count(recorded: Recorded, read: _Batch, tally: Tally, tell: Tell) -> None:
+    tally.recorded += recorded.new
+    tally.repeated += recorded.repeated
+    tally.conflicts += len(recorded.conflicts)
+    numbers = {id(event): number for number, event in read.taken}
+    for event in recorded.conflicts:
+        tell(numbers[id(event)], Problem("", str(FactConflict(event.source, event.event_id))))
 
 
 class _HandOver:
@@ -211,8 +213,9 @@ def _hands_over() -> Iterator[None]:
 class _Conflicting(Exception):
     """Rolls a whole file back."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, problems: Sequence[tuple[int, Problem]]) -> None:
         self.tally = tally
+        self.problems = problems
 
 
 def _sorted_out(lines: Sequence[Line], bytes_done: int, intake: Intake) -> _Batch:

@@ -1,12 +1,12 @@
 """Everything that a payout is verified from, loaded in one statement under its locks; none of it is believed yet."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.ledger import Deduction
@@ -100,7 +100,7 @@ async def load(connection: AsyncConnection, payout: Payout, referrals: Collectio
         told=payees.told(row.told),
         pasts=await pasts_of(connection, row.pasts, keys),
         claims={each.id: each for each in _CLAIMS.validate_python(row.claims)},
-        made=_by_referral(row, keys),
+        made=_by_referral(row.made, keys),
         people=row.people,
         end=End.of(row.chain_end),
         redirected=chain.verified(row.redirected, keys)[0],
@@ -109,9 +109,9 @@ async def load(connection: AsyncConnection, payout: Payout, referrals: Collectio
     )
 
 
-def _by_referral(row: Row[Any], keys: KeyRing) -> Mapping[str, Verified]:
+def _by_referral(made: Sequence[Mapping[str, Any]], keys: KeyRing) -> Mapping[str, Verified]:
     documents: dict[str, list[Mapping[str, Any]]] = {}
-    for each in row.made:
+    for each in made:
         documents.setdefault(each["referral_id"], []).append(each)
     return {referral: Verified(*chain.verified(its, keys)) for referral, its in documents.items()}
 

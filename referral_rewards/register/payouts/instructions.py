@@ -1,8 +1,9 @@
 """Payment instructions of the manual rail, and the signed confirmations that the bank executed them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -37,9 +38,28 @@ async def write(connection: AsyncConnection, request: PaymentRequest, key: str, 
     await connection.execute(_WRITE, row)
 
 
-async def find(connection: AsyncConnection, key: str) -> Any | None:
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """An instruction to pay that amount to that destination."""
+
+    key: str
+    payout_id: UUID
+    amount_minor: int
+    currency: str
+    destination: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Paying(Payout):
+    """A payout, and the referrals and approved digests of the legs that it pays."""
+
+    referrals: Sequence[str]
+    digests: Sequence[str]
+
+
+async def find(connection: AsyncConnection, key: str) -> Instruction | None:
     """Return the instruction under that key; None if there is none."""
-    return (await connection.execute(_FIND, {"key": key})).one_or_none()
+    return await typed_rows.read_one(connection, Instruction, _FIND, {"key": key})
 
 
 async def confirmed_as(connection: AsyncConnection, payout: UUID, key: str, keys: KeyRing) -> str | None:
@@ -48,38 +68,40 @@ async def confirmed_as(connection: AsyncConnection, payout: UUID, key: str, keys
     That person must not have approved or released any of it. The confirmation counts only for its own key, because
     the signed digest contains the generation.
     """
-    row = (await connection.execute(_PAYOUT, {"id": payout})).one_or_none()
+    row = await typed_rows.read_one(connection, _Paying, _PAYOUT, {"id": payout})
     for decision in await _said(connection, row, key, MoneyAct.CONFIRM_PAYOUT, keys):
         reference = (decision.details or {}).get("reference")
-        if reference and await _may(connection, decision, row, keys):
+        if row is not None and reference and await _may(connection, decision, row, keys):
             return str(reference)
     return None
 
 
 async def believed(connection: AsyncConnection, decision: Decision, keys: KeyRing) -> bool:
     """Return whether this person's confirmation of a payout counts; if not, others may still confirm it."""
-    return await _may(connection, decision, (await connection.execute(_PAYOUT, {"id": decision.claim_id})).one(), keys)
+    row = await typed_rows.read_one(connection, _Paying, _PAYOUT, {"id": decision.claim_id})
+    assert row is not None
+    return await _may(connection, decision, row, keys)
 
 
 async def refused(connection: AsyncConnection, payout: UUID, key: str, keys: KeyRing) -> bool:
     """Return whether an authorised person signed that the bank did not execute it; then it is never executed."""
-    row = (await connection.execute(_PAYOUT, {"id": payout})).one_or_none()
+    row = await typed_rows.read_one(connection, _Paying, _PAYOUT, {"id": payout})
     return bool(await _said(connection, row, key, MoneyAct.REFUSE_PAYOUT, keys))
 
 
 async def _said(
-    connection: AsyncConnection, row: Any | None, key: str, act: MoneyAct, keys: KeyRing
+    connection: AsyncConnection, row: _Paying | None, key: str, act: MoneyAct, keys: KeyRing
 ) -> Sequence[Decision]:
     """Return the verified decisions of a kind on the instruction under that key, by people with the role."""
     generation = key.removeprefix(f"{row.id}-") if row is not None else ""
     if row is None or not generation.isdecimal():
         return ()
-    shown = payout_digest(typed_rows.of(Payout, row), int(generation), PayoutState.ACCEPTED)
+    shown = payout_digest(row, int(generation), PayoutState.ACCEPTED)
     made = await decisions.on_subject(connection, row.id, keys)
     return [each for each in made if each.kind is act and each.digest == shown and each.roles & ROLES[act]]
 
 
-async def _may(connection: AsyncConnection, decision: Decision, row: Any, keys: KeyRing) -> bool:
+async def _may(connection: AsyncConnection, decision: Decision, row: _Paying, keys: KeyRing) -> bool:
     """Return whether a person may confirm the payment: not if barred, and not if they are the same person as an
     approver or as a user who released the cycle."""
     made = await decisions.on_referrals(connection, row.referrals, keys)

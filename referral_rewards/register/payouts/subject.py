@@ -1,8 +1,9 @@
 """A payout as the subject of a decision: its digest, the acts that are possible now, and who may not decide."""
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -29,6 +30,16 @@ from referral_rewards.register.referrals import rows as referrals
 _A = MoneyAct
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown(Payout):
+    """A payout, whether it was given up after it was sent, and who approved what it pays, each with their marks."""
+
+    program: str
+    given_up: bool
+    approvers: Sequence[str]
+    marks_of_approvers: Mapping[str, Sequence[str]]
+
+
 async def held(connection: AsyncConnection, asked: Asked, now: datetime, keys: KeyRing) -> Held:
     """Return the payout under the locks of the referrals that it pays, in order, and of its own row.
 
@@ -52,7 +63,7 @@ async def shown(connection: AsyncConnection, payout: UUID, keys: KeyRing) -> Act
     Raises:
         NotFound: if there is no such payout.
     """
-    row = (await connection.execute(_ROW, {"id": payout})).one_or_none()
+    row = await typed_rows.read_one(connection, _Shown, _ROW, {"id": payout})
     if row is None:
         raise NotFound("payout", str(payout))
     return await _subject(connection, row, keys)
@@ -73,8 +84,8 @@ async def decidable(connection: AsyncConnection, payout: UUID, keys: KeyRing) ->
     return replace(subject, invalid=frozenset(invalid))
 
 
-async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActSubject:
-    state, sent = PayoutState(row.state), row.key_used_at is not None
+async def _subject(connection: AsyncConnection, row: _Shown, keys: KeyRing) -> ActSubject:
+    state, sent = row.state, row.key_used_at is not None
     history = await decisions.history_of(connection, [each for each in (row.id, row.cycle_id) if each], keys)
     own = tuple(each for each in history if each.decision.claim_id == row.id)
     on_cycle = [each for each in history if each.decision.claim_id != row.id]
@@ -83,7 +94,7 @@ async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActS
     let_out_by |= dict.fromkeys(row.approvers, "approved what it pays")
     # If a person recorded that a payment failed, another person must release the retry.
     needs_two = row.rail in BY_HAND and sent and state is PayoutState.MANUAL_REVIEW
-    digest = payout_digest(typed_rows.of(Payout, row), row.generation, state)
+    digest = payout_digest(row, row.generation, state)
     refused_by = [each.decision.user for each in own if each.decision.kind is _A.REFUSE_PAYOUT]
     barred: dict[MoneyAct, dict[str, str]] = {
         _A.CONFIRM_PAYOUT: let_out_by,

@@ -4,8 +4,9 @@ Nobody changes what they themselves may do: another administrator does.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -15,7 +16,7 @@ from referral_rewards.domain.errors import NotAllowed, RequestInvalid
 from referral_rewards.domain.facts.identity import id_problem
 from referral_rewards.domain.people.authority import OF_A_PERSON, Scope
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.register import audit, constraints
+from referral_rewards.register import audit, constraints, typed_rows
 from referral_rewards.register.locks import Lock, lock
 from referral_rewards.register.people import passwords, sessions, users
 
@@ -23,10 +24,30 @@ from referral_rewards.register.people import passwords, sessions, users
 IDENTITY: Final = "oidc_identity_pkey"
 
 
-async def listing(connection: AsyncConnection) -> Sequence[Any]:
-    """Everybody by name: name, roles, scopes, mark_kinds, created_at, barred_at, has_password, has_contact,
-    identities, tokens (that work), sessions (that are not over)."""
-    return (await connection.execute(_PEOPLE, {"name": None})).all()
+@dataclass(frozen=True, slots=True)
+class Somebody:
+    """A person or a service: what they may do, and by what they can sign in.
+
+    ``mark_kinds`` are the kinds of identities that are known of them. ``identities``, ``tokens`` (that work) and
+    ``sessions`` (that are not over) are counts.
+    """
+
+    name: str
+    roles: Sequence[str]
+    scopes: Sequence[str]
+    mark_kinds: Sequence[str]
+    created_at: datetime
+    barred_at: datetime | None
+    has_password: bool
+    has_contact: bool
+    identities: int
+    tokens: int
+    sessions: int
+
+
+async def listing(connection: AsyncConnection) -> Sequence[Somebody]:
+    """Everybody, by name."""
+    return await typed_rows.read(connection, Somebody, _PEOPLE, {"name": None})
 
 
 async def administrators(connection: AsyncConnection) -> list[str]:
@@ -36,13 +57,13 @@ async def administrators(connection: AsyncConnection) -> list[str]:
     return list((await connection.execute(_ADMINISTRATORS, {"role": Role.ADMINISTRATOR})).scalars())
 
 
-async def one(connection: AsyncConnection, name: str) -> Any:
+async def one(connection: AsyncConnection, name: str) -> Somebody:
     """One of them.
 
     Raises:
         NotFound: if there is no such user.
     """
-    row = (await connection.execute(_PEOPLE, {"name": name})).one_or_none()
+    row = await typed_rows.read_one(connection, Somebody, _PEOPLE, {"name": name})
     if row is None:
         raise await users.unknown(connection, name)
     return row

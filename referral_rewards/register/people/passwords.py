@@ -60,7 +60,7 @@ async def matches(database: Database, name: str, password: str) -> bool:
     It takes as long for a name that nobody has. No connection is held meanwhile; a hash by older parameters is
     replaced.
     """
-    async with database.transaction() as connection:
+    async with database.reading() as connection:
         kept = (await connection.execute(_HASH, {"name": name})).scalar_one_or_none()
     candidate = password[: LENGTH_MAX * 2]
     right = await _off_the_loop(lambda: _verifies(kept or _nobodys(), candidate))
@@ -68,8 +68,8 @@ async def matches(database: Database, name: str, password: str) -> bool:
         return False
     if _hasher.check_needs_rehash(kept):
         fresh = await hash_of(password)
-        async with database.transaction() as connection:
-            await connection.execute(_REPLACE, {"name": name, "before": kept, "hash": fresh})
+        replaced = {"name": name, "before": kept, "hash": fresh}
+        await database.write(lambda connection: connection.execute(_REPLACE, replaced))
     return True
 
 

@@ -27,7 +27,7 @@ async def readiness(
 
     The sources are asked outside of the transaction, so that a slow one blocks nothing.
     """
-    async with database.transaction() as connection:
+    async with database.reading() as connection:
         newest = (await programs.versions(connection, program))[-1:]
         rows = (
             await connection.execute(

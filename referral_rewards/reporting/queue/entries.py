@@ -202,7 +202,8 @@ def _matter(row: Any, now: datetime) -> tuple[str | None, str | None]:
         )  # fmt: skip
         return row.payout_why, advice
     if row.case_state is not None:
-        room_minor, exchange = row.room_minor, exchange_of(row)
+        room_minor = row.room_minor
+        exchange = exchange_of(row.exchange_order, row.exchange_minor, row.exchange_currency)
         return row.about, advice_on_case(
             CaseState(row.case_state), room_minor=room_minor, keys_in_review=row.in_review, exchange=exchange
         )

@@ -1,14 +1,14 @@
 """Build letters about a referral: the common explanation, and what concerns the recipient alone."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.states import Handed
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.notices.composing import Letter
-from referral_rewards.register.notices.rows import Audience
+from referral_rewards.register.notices.rows import Audience, Notice
 from referral_rewards.reporting.referrals.everything import LegShown, ReferralShown, taken_back_minor
 
 #: In what a reward is, after its amount.
@@ -20,7 +20,7 @@ _KINDS: Final = {
 }
 
 
-def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: Sequence[Handed] = ()) -> Letter:
+def letter(notice: Notice, shown: ReferralShown, terms: Terms, link: str, handed: Sequence[Handed] = ()) -> Letter:
     """Return the letter of a message; ``shown`` is everything about its referral (`showing`).
 
     ``link`` and ``handed`` belong to the recipient alone.

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,7 +22,7 @@ from referral_rewards.domain.referrals.origin import origin, referee_identity
 from referral_rewards.register.claims import dossier
 from referral_rewards.register.referrals import inquiries
 from referral_rewards.register.referrals.cases import Case
-from referral_rewards.register.referrals.rows import fact_of, of_row
+from referral_rewards.register.referrals.rows import Referral, fact_of, of_row
 from referral_rewards.reporting.simulation.outcomes import of_claim, of_life
 from referral_rewards.reporting.simulation.runs import Run
 
@@ -34,11 +34,11 @@ Numbered = tuple[int, Terms]
 
 async def pages(
     connection: AsyncConnection, names: Sequence[str], progress: Callable[[int], None]
-) -> AsyncIterator[tuple[str, Any, tuple[Fact, ...]]]:
+) -> AsyncIterator[tuple[str, Referral, tuple[Fact, ...]]]:
     """Yield each of these referrals with its row and all its facts, in the order given."""
     for start in range(0, len(names), _PAGE):
         page = list(names[start : start + _PAGE])
-        rows = {row.id: row for row in await connection.execute(_ROWS, {"referrals": page})}
+        rows = {row.id: of_row(row) for row in await connection.execute(_ROWS, {"referrals": page})}
         facts: defaultdict[str, list[Fact]] = defaultdict(list)
         for row in await connection.execute(_FACTS, {"referrals": page}):
             facts[row.referral_id].append(fact_of(row))
@@ -73,9 +73,9 @@ async def decide(
         run.decide(name, claim, of_claim(claim, terms.currency, approve_flagged=approve_flagged), terms)
 
 
-def _case(row: Any, facts: Sequence[Fact], version: int, terms: Terms, moment: datetime) -> Case:
+def _case(row: Referral, facts: Sequence[Fact], version: int, terms: Terms, moment: datetime) -> Case:
     """Return the case on the facts up to that time, in its first round and without people's decisions."""
-    untouched = replace(of_row(row), round=1, settled_rivals=None, late_facts=0, moved_to=None, acts=None)
+    untouched = replace(row, round=1, settled_rivals=None, late_facts=0, moved_to=None, acts=None)
     seen = tuple(fact for fact in facts if fact.occurred_at <= moment)
     begun = origin(seen, moment)
     assert begun is not None  # its life came this far

@@ -56,8 +56,7 @@ async def visit_of(request: Request, parts: Its) -> Visit:
     if token is None:
         raise SignInNeeded(was_signed_in=False)
     try:
-        async with parts.database.transaction() as connection:
-            user = await sessions.visitor(connection, token, at=datetime.now(UTC))
+        user = await parts.database.write(sessions.visitor, token, at=datetime.now(UTC))
     except NotSignedIn:
         raise SignInNeeded(was_signed_in=True) from None
     visit = request.state.visit = Visit(user, csrf_of(token), zone_of(request))

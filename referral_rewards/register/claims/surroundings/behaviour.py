@@ -6,26 +6,27 @@ referral's own dates count, so that a later judgement finds the same.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.session import asks_to_repeat
 from referral_rewards.domain import web_addresses
 from referral_rewards.domain.claims.dossier import Behaviour, Dossier, Pace, Refunds
 from referral_rewards.domain.claims.signals.of_behaviour import PAST_DAYS
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.keys import ENROLMENT_KINDS, enrolment_trace
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.register import typed_rows
 from referral_rewards.register.claims import blocklist
 from referral_rewards.register.claims.surroundings import plaintext, rings, sightings
 from referral_rewards.register.claims.surroundings.plaintext import until
 from referral_rewards.register.claims.surroundings.rings import Circle
-from referral_rewards.register.claims.surroundings.sightings import Instruments
 
 #: More referrals in a month than a genuine referrer ever begins.
 _MONTH_MAX: Final = 20_000
@@ -36,31 +37,54 @@ _EARLIER_MAX, _CONVERTED_MAX = 500, 50
 async def observed(connection: AsyncConnection, gathered: Dossier) -> Dossier:
     """Return the dossier with the input of the fraud signals: the people, their circle, and their traces."""
     asked = frozenset(name for name, weight in gathered.terms.fraud.weights.items() if weight)
-    circle: _Read = rings.beyond_a_pair if "referral_ring" in asked else rings.pair
-    parts = [part for part in (_Part(circle, _OF_CIRCLES), *_PARTS) if asked.intersection(part.signals)]
-    found = {part.signals: value for part, value in zip(parts, await _read(connection, parts, gathered), strict=True)}
-    around: Circle | None = found.get(_OF_CIRCLES)
-    seen: Instruments | None = found.get(_OF_INSTRUMENTS)
-    return replace(
-        gathered,
-        personal=found.get(_OF_PLAINTEXT),
-        reciprocal=around.has(2) if around else None,
-        behaviour=Behaviour(
-            ring=around.shortest_of(3, 4) if around else None,
-            pace=found.get(_OF_PACE),
-            refunds=found.get(_OF_REFUNDS),
-            barred=found.get(_OF_STANDING),
-            blocked=found.get(_OF_BLOCKLIST),
-            reused=seen.reused if seen else None,
-            denied=seen.denied if seen else None,
-            crowd=found.get(_OF_CROWDS),
-            clicks=found.get(_OF_CLICKS),
-            sites=found.get(_OF_SITES),
-        ),
-    )
+    circle = _WIDE_CIRCLES if "referral_ring" in asked else _PAIRS
+    parts = [part for part in (circle, *_PARTS) if asked.intersection(part.signals)]
+    seen = replace(gathered, personal=None, reciprocal=None, behaviour=Behaviour())
+    for put in await _read(connection, parts, gathered):
+        seen = put(seen)
+    return seen
 
 
-async def _read(connection: AsyncConnection, parts: Sequence["_Part"], gathered: Dossier) -> list[Any]:
+#: Returns a dossier with what was read for it.
+_Put = Callable[[Dossier], Dossier]
+_Read = Callable[[AsyncConnection, Dossier], Awaitable[_Put]]
+
+T = TypeVar("T")
+
+
+class _Part(NamedTuple):
+    """What is read for some signals, if one of them has a weight."""
+
+    read: _Read
+    signals: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        read: Callable[[AsyncConnection, Dossier], Awaitable[T]],
+        put: Callable[[Dossier, T], Dossier],
+        *signals: str,
+    ) -> "_Part":
+        """``put`` returns the dossier with what ``read`` found."""
+
+        async def found(connection: AsyncConnection, gathered: Dossier) -> _Put:
+            value = await read(connection, gathered)
+            return lambda dossier: put(dossier, value)
+
+        return cls(found, signals)
+
+    @classmethod
+    def of_behaviour(
+        cls,
+        read: Callable[[AsyncConnection, Dossier], Awaitable[T]],
+        put: Callable[[Behaviour, T], Behaviour],
+        *signals: str,
+    ) -> "_Part":
+        """Likewise, where it is a part of the dossier's behaviour."""
+        return cls.of(read, lambda dossier, value: replace(dossier, behaviour=put(dossier.behaviour, value)), *signals)
+
+
+async def _read(connection: AsyncConnection, parts: Sequence[_Part], gathered: Dossier) -> list[_Put]:
     """Return what each part reads. All share one savepoint; if any fails, each is read again in one of its own."""
     if not parts:
         return []
@@ -68,25 +92,29 @@ async def _read(connection: AsyncConnection, parts: Sequence["_Part"], gathered:
         async with connection.begin_nested():
             return [await part.read(connection, gathered) for part in parts]
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or asks_to_repeat(error):
             raise
     except Exception:  # noqa: S110 (which part it was, and what to make of it, `_apart` finds out)
         pass
     return [await _apart(connection, part.read, gathered) for part in parts]
 
 
-async def _apart(connection: AsyncConnection, read: "_Read", gathered: Dossier) -> Any:
-    """Return the result of ``read``, or None if it failed. A savepoint keeps a failed statement from ending the
-    transaction."""
+async def _apart(connection: AsyncConnection, read: _Read, gathered: Dossier) -> _Put:
+    """Return the result of ``read``, or what changes nothing if it failed. A savepoint keeps a failed statement from
+    ending the transaction."""
     try:
         async with connection.begin_nested():
             return await read(connection, gathered)
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or asks_to_repeat(error):
             raise
-        return None
+        return _nothing
     except Exception:  # Treated like a signal that fails: a person sees that it could not run.
-        return None
+        return _nothing
+
+
+def _nothing(dossier: Dossier) -> Dossier:
+    return dossier
 
 
 async def _pace(connection: AsyncConnection, gathered: Dossier) -> Pace | None:
@@ -110,30 +138,40 @@ async def _pace(connection: AsyncConnection, gathered: Dossier) -> Pace | None:
     return Pace(row.hour, row.before_hour, row.day, row.before_day) if row.everything < _MONTH_MAX else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A conversion or a reversal that a referral (``id``) heard of."""
+
+    id: str
+    type: str
+    order_id: str | None
+    amount: str | None
+
+
 async def _refunds(connection: AsyncConnection, gathered: Dossier) -> Refunds:
     """Count the referrer's converted and reversed referrals, by the facts up to this referral's conversion.
 
     A referral counts by its first order, and as reversed only if that order was reversed in full.
     """
-    asked = {**_whose(gathered), "referral": gathered.referral, "began_at": gathered.origin.began_at}
-    rows = await connection.execute(_EARLIER, {**asked, "until": until(gathered), "bound": _EARLIER_MAX})
-    lived: dict[str, list[Any]] = {}
-    for row in rows:
+    asked: dict[str, object] = {**_whose(gathered), "referral": gathered.referral}
+    asked["began_at"] = gathered.origin.began_at
+    asked |= {"until": until(gathered), "bound": _EARLIER_MAX}
+    lived: dict[str, list[_Told]] = {}
+    for row in await typed_rows.read(connection, _Told, _EARLIER, asked):
         lived.setdefault(row.id, []).append(row)
     converted = [facts for facts in lived.values() if any(f.type == FactType.CONVERSION_RECORDED for f in facts)]
     latest = converted[:_CONVERTED_MAX]
     return Refunds(converted=len(latest), reversed=sum(map(_taken_back, latest)))
 
 
-def _taken_back(facts: list[Any]) -> bool:
+def _taken_back(facts: Sequence[_Told]) -> bool:
     """Return whether the first order among these facts (oldest first) was reversed in full."""
     first = next(fact for fact in facts if fact.type == FactType.CONVERSION_RECORDED)
     reversals = [f for f in facts if f.type == FactType.CONVERSION_REVERSED and f.order_id == first.order_id]
     if not reversals or first.amount is None:
         return bool(reversals)
-    if any(reversal.amount is None for reversal in reversals):
-        return True
-    return sum(Decimal(reversal.amount) for reversal in reversals) >= Decimal(first.amount)
+    amounts = [reversal.amount for reversal in reversals if reversal.amount is not None]
+    return len(amounts) < len(reversals) or sum(map(Decimal, amounts)) >= Decimal(first.amount)
 
 
 async def _blocked(connection: AsyncConnection, gathered: Dossier) -> frozenset[str]:
@@ -237,37 +275,31 @@ CROSS JOIN LATERAL (SELECT type, occurred_at FROM fact WHERE id = fk.fact_id OFF
 """)
 
 
-_Read = Callable[[AsyncConnection, Dossier], Awaitable[Any]]
+def _with_pair(dossier: Dossier, circle: Circle) -> Dossier:
+    ring = circle.shortest_of(3, 4)
+    return replace(dossier, reciprocal=circle.has(2), behaviour=replace(dossier.behaviour, ring=ring))
 
 
-class _Part(NamedTuple):
-    """What is read for some signals, if one of them has a weight."""
-
-    read: _Read
-    signals: tuple[str, ...]
-
-
-_OF_PLAINTEXT: Final = (
-    *("disposable_email", "masked_email", "similar_email", "shared_email_domain", "similar_name"),
-    *("blocked_country", "country_mismatch"),
-)
 _OF_CIRCLES: Final = ("reciprocal_referral", "referral_ring")
-_OF_INSTRUMENTS: Final = ("reused_instrument", "denied_instrument")
-_OF_PACE: Final = ("hourly_velocity", "daily_velocity")
-_OF_REFUNDS: Final = ("refund_rate",)
-_OF_STANDING: Final = ("barred_elsewhere",)
-_OF_BLOCKLIST: Final = ("blocklisted",)
-_OF_CROWDS: Final = ("crowded_ip",)
-_OF_CLICKS: Final = ("paid_click",)
-_OF_SITES: Final = ("blocked_site",)
+_PAIRS: Final = _Part.of(rings.pair, _with_pair, *_OF_CIRCLES)
+_WIDE_CIRCLES: Final = _Part.of(rings.beyond_a_pair, _with_pair, *_OF_CIRCLES)
 _PARTS: Final = (
-    _Part(sightings.of_instruments, _OF_INSTRUMENTS),
-    _Part(plaintext.similarity, _OF_PLAINTEXT),
-    _Part(_pace, _OF_PACE),
-    _Part(_refunds, _OF_REFUNDS),
-    _Part(barred, _OF_STANDING),
-    _Part(_blocked, _OF_BLOCKLIST),
-    _Part(sightings.crowd, _OF_CROWDS),
-    _Part(_clicks, _OF_CLICKS),
-    _Part(_sites, _OF_SITES),
+    _Part.of_behaviour(
+        sightings.of_instruments,
+        lambda shown, seen: replace(shown, reused=seen.reused, denied=seen.denied),
+        *("reused_instrument", "denied_instrument"),
+    ),
+    _Part.of(
+        plaintext.similarity,
+        lambda dossier, personal: replace(dossier, personal=personal),
+        *("disposable_email", "masked_email", "similar_email", "shared_email_domain", "similar_name"),
+        *("blocked_country", "country_mismatch"),
+    ),
+    _Part.of_behaviour(_pace, lambda shown, pace: replace(shown, pace=pace), "hourly_velocity", "daily_velocity"),
+    _Part.of_behaviour(_refunds, lambda shown, refunds: replace(shown, refunds=refunds), "refund_rate"),
+    _Part.of_behaviour(barred, lambda shown, barred: replace(shown, barred=barred), "barred_elsewhere"),
+    _Part.of_behaviour(_blocked, lambda shown, blocked: replace(shown, blocked=blocked), "blocklisted"),
+    _Part.of_behaviour(sightings.crowd, lambda shown, crowd: replace(shown, crowd=crowd), "crowded_ip"),
+    _Part.of_behaviour(_clicks, lambda shown, clicks: replace(shown, clicks=clicks), "paid_click"),
+    _Part.of_behaviour(_sites, lambda shown, sites: replace(shown, sites=sites), "blocked_site"),
 )

@@ -1,9 +1,10 @@
 """Find where else a payment instrument, device or network address was used, by the traces of claims and purchases."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +16,7 @@ from referral_rewards.domain.facts import identity, keys
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
+from referral_rewards.register import typed_rows
 from referral_rewards.register.claims.surroundings.plaintext import until
 
 #: A trace seen more often belongs to no single person: a carrier's address, a shop's terminal. It proves nothing.
@@ -35,6 +37,35 @@ class Instruments:
 
     reused: int | None
     denied: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    """A claim or a purchase that bears a mark (``key``), and what it names."""
+
+    key: str
+    id: UUID
+    type: str
+    occurred_at: datetime
+    marks: Sequence[str]
+    referral: str | None
+    program: str | None
+    referrer: str | None
+    referrer_code: str | None
+    order_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A referral on which something was seen; whether it was denied for fraud."""
+
+    id: str
+    referrer: str | None
+    denied_for_fraud: bool
+
+
+#: The referrals that each fact is about, by their ids.
+_Places = Mapping[UUID, Mapping[str, _Place]]
 
 
 async def of_instruments(connection: AsyncConnection, gathered: Dossier) -> Instruments:
@@ -78,7 +109,7 @@ async def crowd(connection: AsyncConnection, gathered: Dossier) -> int | None:
     return most if most >= CROWD_MIN or whole else None
 
 
-def _around(mark: str, at: datetime, seen: Iterable[Any], places: Mapping[Any, Mapping[str, Any]], own: str) -> int:
+def _around(mark: str, at: datetime, seen: Iterable[_Sighting], places: _Places, own: str) -> int:
     there = [each for each in seen if each.key == mark and abs(each.occurred_at - at) <= _AROUND]
     return len({own}.union(*(places.get(each.id, {}) for each in there)))
 
@@ -88,25 +119,25 @@ def _of_the_referee(gathered: Dossier) -> tuple[Fact, ...]:
     return said + gathered.of_referee(FactType.CONVERSION_RECORDED)
 
 
-async def _sightings(connection: AsyncConnection, marks: Iterable[str]) -> tuple[list[Any], bool]:
+async def _sightings(connection: AsyncConnection, marks: Iterable[str]) -> tuple[Sequence[_Sighting], bool]:
     """Return the claims and purchases with these marks, and whether these are all."""
     asked = {"marks": sorted(marks), "bound": _SIGHTINGS_MAX}
-    rows = list(await connection.execute(_SIGHTINGS, asked)) if asked["marks"] else []
+    rows = await typed_rows.read(connection, _Sighting, _SIGHTINGS, asked) if asked["marks"] else ()
     often: dict[str, int] = {}
     for row in rows:
         often[row.key] = often.get(row.key, 0) + 1
     return rows, max(often.values(), default=0) < _SIGHTINGS_MAX
 
 
-async def _referrals(connection: AsyncConnection, seen: Iterable[Any]) -> dict[Any, dict[str, Any]]:
+async def _referrals(connection: AsyncConnection, seen: Iterable[_Sighting]) -> _Places:
     """Return for each of these facts the referrals that it claimed or purchased on."""
-    named: dict[Any, set[str]] = {}
-    ordered: dict[str, set[Any]] = {}
+    named: dict[UUID, set[str]] = {}
+    ordered: dict[str, set[UUID]] = {}
     for each in seen:
         if each.type == FactType.REFERRAL_CLAIMED:
             said = {"referral": each.referral, "program": each.program, "referrer": each.referrer}
+            said["referrer_code"] = each.referrer_code
             told = {name: value for name, value in said.items() if value is not None}
-            told["referrer_code"] = each.referrer_code
             named.setdefault(each.id, set()).add(keys.referral_of_claim(each.id, told))
         else:
             ordered.setdefault(f"order:{each.order_id}", set()).add(each.id)
@@ -118,7 +149,7 @@ async def _referrals(connection: AsyncConnection, seen: Iterable[Any]) -> dict[A
     if not named:
         return {}
     ids = sorted(set().union(*named.values()))
-    rows = {row.id: row for row in await connection.execute(_REFERRALS, {"ids": ids})}
+    rows = {row.id: row for row in await typed_rows.read(connection, _Place, _REFERRALS, {"ids": ids})}
     return {fact: {name: rows[name] for name in names if name in rows} for fact, names in named.items()}
 
 
