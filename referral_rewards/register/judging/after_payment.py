@@ -10,9 +10,11 @@ from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.payouts.states import WAS_PAID, LegState
+from referral_rewards.domain.referrals.case import Case
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.disputes import took_an_amount
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.claims import exported, reservations
 from referral_rewards.register.claims.dossier import rivals
 from referral_rewards.register.clawbacks import carrying_out
@@ -21,8 +23,6 @@ from referral_rewards.register.judging import verdicts
 from referral_rewards.register.judging.loading import CaseFile
 from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case
-from referral_rewards.register.referrals.rows import Referral
 
 _S = ReferralStatus
 #: These stop unsent legs at once. Any other change of the claim is noticed when the payout is sent.

@@ -17,13 +17,17 @@ from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.claims.reserving import Occasion, reserved
+from referral_rewards.domain.decisions import complete_acts
 from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.decisions.claim_subject import REOPENABLE
 from referral_rewards.domain.decisions.waiting import patience
 from referral_rewards.domain.payouts.states import LegState
+from referral_rewards.domain.referrals.case import NEVER_JUDGED, Case, exchange_of, next_ahead
+from referral_rewards.domain.referrals.closing import closing_digest
 from referral_rewards.domain.referrals.course import Standing, Step, next_step
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
 from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID, Reason, ReferralStatus, Side
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import dossier, reservations, signed_acts
 from referral_rewards.register.claims.assembly import build_claim, to_the_point
@@ -38,9 +42,6 @@ from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import inquiries
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case, exchange_of, next_ahead
-from referral_rewards.register.referrals.closing import closing_digest, still_closed
-from referral_rewards.register.referrals.rows import Referral
 
 _S = ReferralStatus
 
@@ -69,7 +70,7 @@ class Judgement:
             reopened = await self._reopened(connection, file, now)
             if reopened is None and file.row.closed_at is not None:
                 file = replace(file, row=await taken_back_since(connection, file, now))
-                return await still_closed(connection, file.row, now, file.past)
+                return await verdicts.still_closed(connection, file.row, now, file.past)
             if reopened is not None:
                 file = await loading.load(connection, reopened, self._keys)
         file = await self._with_acts(connection, file, now)
@@ -88,7 +89,7 @@ class Judgement:
                 return await verdicts.write(connection, case, _S.IN_REVIEW)
             case Step.ASSEMBLE_ANEW:
                 # Marked in the row, so that it is assembled again also after a restart.
-                return await verdicts.write(connection, case, _S.IN_REVIEW, claim_version=claims.NEVER_JUDGED)
+                return await verdicts.write(connection, case, _S.IN_REVIEW, claim_version=NEVER_JUDGED)
             case Step.BY_DECISION:
                 return await self._with_rivals(connection, case, file, answers)
 
@@ -125,7 +126,7 @@ class Judgement:
     async def _with_acts(self, connection: AsyncConnection, file: CaseFile, now: datetime) -> CaseFile:
         """Return the file once what people decided about the attribution is carried out; whatever else was decided on
         the claim that it changes is void. A claim that was denied or is on hold stays as it is."""
-        found = signed_acts.pending(file.row, file.decisions)
+        found = complete_acts.pending(file.row, file.decisions)
         case = file.case(now) if found is not None else None
         if found is None or case is None or file.is_frozen or file.kept_back:
             return file
@@ -146,7 +147,7 @@ class Judgement:
         others = await dossier.rivals(connection, case)
         if attribution.lost(others):
             return await verdicts.close(connection, case, _S.DENIED, Reason.ATTRIBUTION_LOST)
-        if dossier.fingerprint(others) != case.row.rivals_seen:
+        if attribution.fingerprint(others) != case.row.rivals_seen:
             return await verdicts.write(connection, case, _S.IN_REVIEW)
         return await self._by_decision(connection, case, file, file.reward_claim(), answers)
 
@@ -174,7 +175,7 @@ class Judgement:
             )
         if held is None or held.core_digest != claim.core_digest:
             await verdicts.wake_rivals(connection, gathered.rivals or (), case)
-        seen = dossier.fingerprint(gathered.rivals or ())
+        seen = attribution.fingerprint(gathered.rivals or ())
         forward = replace(row, claim_id=claim_id, claim_version=row.facts_version, rivals_seen=seen)
         return replace(case, row=forward, stored=case.stored or row)
 
@@ -204,7 +205,7 @@ class Judgement:
             return await verdicts.write(connection, case, _S.ON_HOLD, claim)
         # An adjustment outweighs an approval, whichever was decided first: the approval was of other amounts.
         if file.adjusted_anew(claim, made):
-            return await verdicts.write(connection, case, _S.IN_REVIEW, claim_version=claims.NEVER_JUDGED)
+            return await verdicts.write(connection, case, _S.IN_REVIEW, claim_version=NEVER_JUDGED)
         if ruled is Ruling.APPROVED:
             return await self._approved(connection, case, file, claim, made, answers)
         await self._cancel(connection, case, file, "the approval no longer holds")
@@ -283,7 +284,7 @@ class Judgement:
             claim,
             again_at=reservation.again_at,
             settled_rivals=settled or None,
-            rivals_seen=dossier.fingerprint(seen),
+            rivals_seen=attribution.fingerprint(seen),
         )
 
     async def _note_what_is_void(self, connection: AsyncConnection, case: Case, file: CaseFile) -> None:
@@ -323,7 +324,7 @@ class Judgement:
             return None
         digest = closing_digest(row)
         found = [d for d in file.decisions if d.kind is DecisionKind.REOPEN and d.digest == digest]
-        if not found and not signed_acts.reopens(file.decisions, digest):
+        if not found and not complete_acts.reopens(file.decisions, digest):
             return None
         exchanged = await self._exchanged(connection, file, now)
         if row.closed_at is None and not exchanged:

@@ -17,22 +17,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.adjustments import Adjustment
 from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.reserving import is_committed, whereabouts_of
+from referral_rewards.domain.claims.stored_claim import StoredClaim
 from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.decisions.decision import counting
 from referral_rewards.domain.decisions.redirects import in_force
 from referral_rewards.domain.payouts.destinations import Whereabouts
 from referral_rewards.domain.payouts.payout import ReservedLeg
+from referral_rewards.domain.referrals.case import Case, Past, case_on
 from referral_rewards.domain.referrals.lifecycle import PAID
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import reservations
-from referral_rewards.register.claims.reservations import whereabouts_of
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import Lock
 from referral_rewards.register.referrals import cases
-from referral_rewards.register.referrals.cases import Case, Past, StoredClaim, case_on
-from referral_rewards.register.referrals.rows import Referral
 
 _CLAIM: Final = TypeAdapter(StoredClaim | None)
 _IDS: Final = TypeAdapter(frozenset[UUID])
@@ -105,7 +106,7 @@ class CaseFile:
 
         Once every payment was refused or returned definitively, the claim is judged as before the first.
         """
-        return self.row.status in PAID and reservations.is_committed(self.row.status, self.legs)
+        return self.row.status in PAID and is_committed(self.row.status, self.legs)
 
     @property
     def kept_back(self) -> bool:

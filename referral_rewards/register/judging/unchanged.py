@@ -11,7 +11,7 @@ from typing import Final
 
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.lifecycle import TIMED, ReferralStatus
-from referral_rewards.register.referrals.rows import Referral
+from referral_rewards.domain.referrals.referral import Referral
 
 _BY_THE_PERIODS: Final = TIMED - {ReferralStatus.IN_REVIEW}
 

@@ -11,8 +11,11 @@ from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Rival
 from referral_rewards.domain.decisions.waiting import patience
 from referral_rewards.domain.labels import label
+from referral_rewards.domain.referrals.case import Case, Past
+from referral_rewards.domain.referrals.closing import late_at_closing, late_facts
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, TIMED, Reason, ReferralStatus
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import reservations
 from referral_rewards.register.claims.dossier import rivals
@@ -21,9 +24,6 @@ from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.queue import upkeep
 from referral_rewards.register.queue.projection import Due
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case
-from referral_rewards.register.referrals.closing import late_at_closing
-from referral_rewards.register.referrals.rows import Referral
 
 _S = ReferralStatus
 
@@ -130,6 +130,20 @@ async def set_aside(connection: AsyncConnection, row: Referral | None, now: date
         closed: dict[str, Any] = {"status": _S.WITHDRAWN.value} if row.merged_into and row.status else {}
         await referrals.write(connection, row, now, judged_version=row.facts_version, wake_at=None, **closed)
     return Standing(status=_S.WITHDRAWN, closed=True, program=(row.program if row else None) or "")
+
+
+async def still_closed(connection: AsyncConnection, row: Referral, now: datetime, past: Past) -> Standing:
+    """Leave a closed referral as it is, count the late facts that matter for the queue, and return the standing."""
+    late = late_facts(row, now, past)
+    await referrals.write(connection, row, now, judged_version=row.facts_version, late_facts=late)
+    assert row.status is not None
+    return Standing(
+        status=row.status,
+        reason=Reason(row.reason) if row.reason else None,
+        facts_version=row.facts_version,
+        closed=True,
+        program=row.program or "",
+    )
 
 
 async def await_beginning(connection: AsyncConnection, row: Referral, now: datetime, begins_at: datetime) -> Standing:

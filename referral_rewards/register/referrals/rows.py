@@ -15,67 +15,14 @@ from models import ReferralRow
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus, advance
+from referral_rewards.domain.referrals.referral import LinkedFact, Referral
 from referral_rewards.register import outgoing_events, typed_rows
 from referral_rewards.register.queue import upkeep
 
 _table = ReferralRow.__table__  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True, slots=True)
-class Referral:
-    """A referral's row, as `models.ReferralRow` describes it."""
-
-    id: str
-    origin_rank: int
-    began_at: datetime
-    origin_source: str
-    origin_event: str
-    program: str | None
-    referrer: str | None
-    referrer_code: str | None
-    code_key: str | None
-    channel: str | None
-    parked: str | None
-    moved_to: str | None
-    acts: Mapping[str, Any] | None
-    merged_into: str | None
-    facts_version: int
-    told_at: datetime | None
-    judged_version: int
-    judged_at: datetime | None
-    version: int | None
-    round: int
-    status: ReferralStatus | None
-    reason: str | None
-    deadline: datetime | None
-    wake_at: datetime | None
-    claimed_at: datetime | None
-    order_id: str | None
-    conversion_at: datetime | None
-    net_minor: int | None
-    currency: str | None
-    claim_id: UUID | None
-    claim_version: int
-    settled_rivals: Mapping[str, str | None] | None
-    rivals_seen: str | None
-    closed_at: datetime | None
-    closed_version: int | None
-    late_facts: int
-    rewarded_at: datetime | None
-    waiting_since: datetime | None
-    referrer_link: int
-    referee_link: int
-
-
 _COLUMNS: Final = tuple(each.name for each in fields(Referral))
-
-
-@dataclass(frozen=True, slots=True)
-class LinkedFact:
-    """A fact of a referral and the ``facts_version`` at which it was linked."""
-
-    fact: Fact
-    version: int
 
 
 async def hold(connection: AsyncConnection, referral: str) -> Referral | None:

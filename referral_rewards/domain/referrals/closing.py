@@ -4,15 +4,11 @@ import hashlib
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
-from referral_rewards.domain.referrals.course import Standing
-from referral_rewards.domain.referrals.lifecycle import PAID, Reason
-from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case, Past, case_on
-from referral_rewards.register.referrals.rows import Referral
+from referral_rewards.domain.referrals.case import Case, Past, case_on
+from referral_rewards.domain.referrals.lifecycle import PAID
+from referral_rewards.domain.referrals.referral import Referral
 
 _LATE_IN_ANY_CASE: Final = frozenset({FactType.REFERRAL_CLAIMED, FactType.REFERRAL_APPEALED})
 _ABOUT_THE_ORDER: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED})
@@ -24,8 +20,8 @@ def closing_digest(row: Referral) -> str:
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-async def still_closed(connection: AsyncConnection, row: Referral, now: datetime, past: Past) -> Standing:
-    """Leave a closed referral as it is, count the late facts that matter for the queue, and return the standing."""
+def late_facts(row: Referral, now: datetime, past: Past) -> int:
+    """Return how many facts that came after a referral had closed matter, so that a person has to look at it."""
     assert row.closed_version is not None
     admitted = [each.fact for each in past.linked if each.version <= row.closed_version]
     late = [each.fact for each in past.linked if each.version > row.closed_version]
@@ -33,16 +29,7 @@ async def still_closed(connection: AsyncConnection, row: Referral, now: datetime
     before, after = case_on(row, now, admitted, past), case_on(row, now, [*admitted, *late], past)
     if late and not bearing and _verdict(before) != _verdict(after):
         bearing = late
-    known = late_at_closing(before) if before else 0
-    await referrals.write(connection, row, now, judged_version=row.facts_version, late_facts=known + len(bearing))
-    assert row.status is not None
-    return Standing(
-        status=row.status,
-        reason=Reason(row.reason) if row.reason else None,
-        facts_version=row.facts_version,
-        closed=True,
-        program=row.program or "",
-    )
+    return (late_at_closing(before) if before else 0) + len(bearing)
 
 
 def late_at_closing(case: Case) -> int:
