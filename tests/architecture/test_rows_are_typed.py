@@ -54,7 +54,6 @@ STILL_UNTYPED: Final = {
     "register/clawbacks/carrying_out.py": {"_beget", "_post", "_settle_case"},
     "register/clawbacks/offsets.py": {"_wake"},
     "register/clawbacks/subject.py": {"_subject"},
-    "register/judging/after_payment.py": {"_frozen"},
     "register/payouts/grounds.py": {"_by_referral"},
     "register/payouts/instructions.py": {"_may", "_said", "find"},
     "register/payouts/rows.py": {"held_by"},

@@ -4,26 +4,15 @@ The row says what was carried out, so that every reader finds it, and is not tru
 decisions stand behind it. They travel with the case, so nothing is read here.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.decisions.complete_acts import Pending, holds
-from referral_rewards.domain.decisions.decision import Decision
+from referral_rewards.domain.decisions.complete_acts import Pending
 from referral_rewards.domain.facts import keys
 from referral_rewards.domain.referrals.case import Case, acts_document
 from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.decisions import effects
 from referral_rewards.register.locks import Lock, lock_all_at_once
 from referral_rewards.register.referrals import rows as referrals
-
-
-async def believed(connection: AsyncConnection, row: Referral, made: Sequence[Decision], now: datetime) -> Referral:
-    """Return the locked row; what it says without verified decisions behind it is removed first."""
-    if holds(row, made):
-        return row
-    return await referrals.write(connection, row, now, moved_to=None, acts=None)
 
 
 async def carry_out(connection: AsyncConnection, case: Case, found: Pending) -> Referral:
@@ -40,4 +29,4 @@ async def carry_out(connection: AsyncConnection, case: Case, found: Pending) -> 
     await effects.record(connection, found.decisions, "applied", case.now, "carried out")
     await referrals.listen(connection, case.row.id, hears)
     said = {"moved_to": moved.referrer if moved is not None else None, "acts": acts_document(found.acts)}
-    return await referrals.write(connection, case.row, case.now, stored=case.stored, claim_id=None, **said)
+    return await referrals.write(connection, case.row, case.now, claim_id=None, **said)

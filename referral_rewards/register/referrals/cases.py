@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy import Row, insert, text
@@ -90,6 +90,7 @@ async def current(connection: AsyncConnection, claim_id: UUID | None) -> tuple[R
 
 async def store(
     connection: AsyncConnection,
+    claim_id: UUID,
     claim: RewardClaim,
     *,
     round_: int,
@@ -97,9 +98,8 @@ async def store(
     referrer: str | None,
     approved_rewards: int,
     at: datetime,
-) -> UUID:
-    """Store an assembled claim and return its id."""
-    claim_id = uuid4()
+) -> None:
+    """Store an assembled claim under this id."""
     await connection.execute(
         insert(ClaimRow).values(
             id=claim_id,
@@ -114,7 +114,6 @@ async def store(
             assembled_at=at,
         )
     )
-    return claim_id
 
 
 _CLAIM: Final = text("SELECT * FROM reward_claim WHERE id = :id")

@@ -96,15 +96,16 @@ def fact_of(row: _FactRow | Row[Any]) -> Fact:
     )
 
 
-async def write(
-    connection: AsyncConnection,
-    before: Referral | Row[Any],
-    at: datetime,
-    *,
-    stored: Referral | None = None,
-    **values: Any,
+async def write(connection: AsyncConnection, before: Referral | Row[Any], at: datetime, **values: Any) -> Referral:
+    """Save these values to the row and return the row as it now is, as `save` does."""
+    before = of_row(before)
+    return await save(connection, before, replace(before, **values), at)
+
+
+async def save(
+    connection: AsyncConnection, before: Referral, after: Referral, at: datetime, *, stored: Referral | None = None
 ) -> Referral:
-    """Save the verdict to the row and return the row as it now is.
+    """Save what a row says ``after`` a verdict, and return it. ``before`` is the row that was judged.
 
     A change of the status or its reason adds a step to the history. ``stored`` is the row in the database, if changes
     up to ``before`` were decided and not saved yet; they are saved with these.
@@ -112,8 +113,6 @@ async def write(
     Raises:
         ImpossibleTransition: before anything is written; it is a bug.
     """
-    before = of_row(before)
-    after = replace(before, **values)
     if after.status is not None:
         after = replace(after, status=ReferralStatus(after.status))
     known, step = stored or before, {}
