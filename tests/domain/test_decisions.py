@@ -12,7 +12,8 @@ from referral_rewards.domain.claims.approval import REASON_CODES, Approver, Deci
 from referral_rewards.domain.claims.claim import Raised, RewardClaim, assemble
 from referral_rewards.domain.claims.findings import Flag
 from referral_rewards.domain.decisions.basis import Basis
-from referral_rewards.domain.decisions.claim_subject import NO_CLAIM, ClaimSubject, check_asked
+from referral_rewards.domain.decisions.claim_on_record import NO_CLAIM
+from referral_rewards.domain.decisions.claim_subject import ClaimSubject, check_asked
 from referral_rewards.domain.decisions.decision import Asked, Decision, Kind, Made, NewDecision, subject_kind
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind
 from referral_rewards.domain.decisions.moving import Candidate, OrderFound

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from models import ClaimRow, DecisionRow, LegRow, ReferralRow
+from referral_rewards.domain.claims.stored_claim import StoredClaim
 from referral_rewards.domain.payouts.payout import ReservedLeg
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.decisions.signed import SignedDecision
-from referral_rewards.register.referrals.cases import StoredClaim
-from referral_rewards.register.referrals.rows import Referral
 
 #: What a row holds of other tables.
 _OF_ITS_PAYOUT = {"payout_id", "cycle_id", "payout_state", "first_sent_at", "generation", "key_used_at"}

@@ -10,11 +10,11 @@ import pytest
 
 from models.session import Database
 from referral_rewards.domain.facts.events import parse_event
+from referral_rewards.domain.judging.unchanged import unchanged
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.judging import judgement
 from referral_rewards.register.judging.judgement import Judgement
-from referral_rewards.register.judging.unchanged import unchanged
 from referral_rewards.register.referrals import rows as referrals
 from tests.register.crowd import INTAKE, NOW, Crowd, enrolment, life, told
 from tests.register.judging import judged

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.register.referrals.closing import closing_digest
+from referral_rewards.domain.referrals.closing import closing_digest
 from tests.installation import Installation
 from tests.workflows.scenes import quiet
 

@@ -14,11 +14,11 @@ from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import form_of
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.errors import BadInput, Refused
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.notices import status_links, status_page
 from referral_rewards.register.notices.status_links import NoSuchLink
 from referral_rewards.register.payouts import handovers
 from referral_rewards.register.referrals.cases import open_case
-from referral_rewards.register.referrals.rows import Referral
 from referral_rewards.reporting.referrals.everything import showing
 from referral_rewards.reporting.referrals.own_status import own_status
 

@@ -11,6 +11,7 @@ from referral_rewards.api.dependencies import Decider, Its, Person, Reading, act
 from referral_rewards.api.v1.fields import TEXT, NamedInPath
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus, Side
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register import audit, programs
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.referrals import rows as referrals
@@ -69,7 +70,7 @@ async def give_status_link(
     """Returns the same link each time, until it is revoked. The audit log records the user who issued it."""
     key = parts.intake.key_for(status_links.PURPOSE)
 
-    async def give(connection: AsyncConnection, now: datetime) -> referrals.Referral:
+    async def give(connection: AsyncConnection, now: datetime) -> Referral:
         if new.revoke:
             await status_links.revoke(connection, referral, new.side)
         row = await referrals.row(connection, referral)

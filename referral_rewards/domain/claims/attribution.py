@@ -4,8 +4,10 @@ A *dispute* is between referrers; a *duplicate* is one reward too many for one o
 referrals of one referrer for one referee, the earlier is judged as if it were alone. The later waits for it.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from referral_rewards.domain.claims.dossier import Dossier, Rival
@@ -13,7 +15,7 @@ from referral_rewards.domain.claims.findings import Finding, Flag, InputMissing,
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import label, listed
-from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import CLOSED, Reason, ReferralStatus
 
 #: A referral in one of these statuses no longer claims anything.
 _OVER: Final = frozenset(
@@ -101,6 +103,11 @@ def lost(rivals: Iterable[Rival]) -> bool:
     return any(rival.rewarded and rival.won for rival in rivals)
 
 
+def fingerprint(found: Sequence[Rival]) -> str:
+    """Return a hash of what a claim's judgement takes from its rivals; it changes when that changes."""
+    return hashlib.sha256(json.dumps([_bearing(rival) for rival in found]).encode()).hexdigest()
+
+
 def proposed_referrer(facts: Iterable[Fact], referrer: str | None, now: datetime) -> str | None:
     """Return the referrer to whom the latest request moves the attribution, or None if it would not change."""
     asked = [fact for fact in facts if fact.type is FactType.ATTRIBUTION_CHANGED and fact.occurred_at <= now]
@@ -120,6 +127,14 @@ def not_duplicate(dossier: Dossier) -> Finding:
         said += f" The referral {first} came first: this one waits until it is rewarded or closed."
     rewarded = any(_is_earlier_twin(dossier, r) and r.status is ReferralStatus.REWARDED for r in found)
     return failed(said, flags=(Flag.DUPLICATE_CLAIM,), denial=Reason.DUPLICATE_CLAIM if rewarded else None)
+
+
+def _bearing(rival: Rival) -> list[str | bool | None]:
+    if rival.settled:
+        return [rival.referral, "settled", rival.core_digest]
+    began = [at.astimezone(UTC).isoformat() if at else None for at in (rival.claimed_at, rival.began_at)]
+    standing = [rival.status in CLOSED, rival.status is ReferralStatus.REWARDED, rival.rewarded, rival.timely_claim]
+    return [rival.referral, rival.referrer, rival.order, *began, *standing, rival.core_digest]
 
 
 def _rivals(dossier: Dossier) -> tuple[Rival, ...]:

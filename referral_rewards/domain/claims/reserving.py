@@ -5,7 +5,7 @@ the payouts.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID, uuid5
@@ -14,11 +14,14 @@ from referral_rewards.domain.books.deductions import Gross, Lowered, OpenOffset,
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import TaxPosition
 from referral_rewards.domain.claims.rewards import Leg
-from referral_rewards.domain.payees import tax_forms, tax_thresholds
+from referral_rewards.domain.payees import methods, tax_forms, tax_thresholds
 from referral_rewards.domain.payees.tax_forms import TaxForm
-from referral_rewards.domain.payouts.destinations import NOWHERE, Whereabouts
+from referral_rewards.domain.payouts.destinations import NOWHERE, Redirected, Whereabouts
+from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.payouts.states import LegState, PaymentRequest, payout_id
 from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.referrals.case import Case
+from referral_rewards.domain.referrals.lifecycle import PAID, ReferralStatus
 
 #: By payee and currency, oldest first.
 Offsets = Mapping[tuple[str, str], tuple[OpenOffset, ...]]
@@ -100,6 +103,20 @@ def reserved(claim: RewardClaim, occasion: Occasion, ground: Ground) -> Reservat
 def pays_at_once(terms: Terms) -> bool:
     """Return whether the program pays each leg by itself, as soon as it is due; else its cycles pay."""
     return terms.payouts.timing == "immediate"
+
+
+def is_committed(status: ReferralStatus | None, legs: Sequence[ReservedLeg]) -> bool:
+    """Return whether a payment of these legs counts as committed. What was paid counts where no leg is left."""
+    return any(leg.counts for leg in legs) or (status in PAID and not legs)
+
+
+def whereabouts_of(case: Case, payees_: Iterable[str], redirects: Sequence[Redirected]) -> Mapping[str, Whereabouts]:
+    """Return where payees may be paid by the referral's facts, its terms and the ``redirects`` in force."""
+    pays_first = case.terms.payouts.first_method == "pay"
+    return {
+        payee: Whereabouts(methods.of(payee, case.facts), [r for r in redirects if r.payee == payee], pays_first)
+        for payee in payees_
+    }
 
 
 def _leg(leg: Leg, occasion: Occasion, ground: Ground) -> NewLeg:

@@ -4,12 +4,15 @@ Nothing but verified decisions is read. Both acts take operations and the progra
 referrer or order on the same digest.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from referral_rewards.domain.claims.approval import MOVE, DecisionKind, satisfied
 from referral_rewards.domain.decisions.decision import Decision
+from referral_rewards.domain.referrals.case import acts_of
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.domain.referrals.signed_acts import LinkedOrder, Reassignment, SignedActs
 
 #: What is signed beside each of the acts: the name of the detail that says where it leads.
@@ -77,6 +80,33 @@ def supported(acts: SignedActs, made: Iterable[Decision]) -> bool:
     moves = [_reassignment(act) for act in complete if act.kind is DecisionKind.REASSIGN]
     links = [_link(act) for act in complete if act.kind is DecisionKind.LINK]
     return (acts.reassigned is None or acts.reassigned in moves) and all(link in links for link in acts.links)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What decisions on a referral come to, its row does not say so yet, and the decisions that say it."""
+
+    acts: SignedActs
+    decisions: tuple[UUID, ...]
+    orders: frozenset[str]
+
+
+def holds(row: Referral, made: Sequence[Decision]) -> bool:
+    """Return whether verified decisions support what the referral's row says was decided about it."""
+    acts = acts_of(row)
+    moved_to = acts.reassigned.referrer if acts.reassigned is not None else None
+    return row.moved_to == moved_to and supported(acts, made)
+
+
+def pending(row: Referral, made: Sequence[Decision]) -> Pending | None:
+    """Return what verified decisions come to beyond what the referral's row says; None if nothing."""
+    acts, known = signed_acts(made), acts_of(row)
+    if acts == known:
+        return None
+    done = {link.id for link in known.links} | ({known.reassigned.id} if known.reassigned is not None else set())
+    new = [act for act in complete_acts(made) if act.last.id not in done]
+    orders = frozenset(act.target for act in new if act.kind is DecisionKind.LINK)
+    return Pending(acts, tuple(each.id for act in new for each in act.decisions), orders)
 
 
 def _enough(its: list[Decision], kind: DecisionKind) -> bool:

@@ -127,3 +127,9 @@ class Asked:
     leave_out: bool = False
     referrer: str | None = None
     order: str | None = None
+
+
+def known_at(decision: Decision) -> int | None:
+    """Return the facts version that whoever decided on a closing saw; None for any other decision."""
+    known = (decision.details or {}).get(KNOWN)
+    return known if isinstance(known, int) else None

@@ -8,10 +8,10 @@ from referral_rewards.domain.claims import claim as rules
 from referral_rewards.domain.claims.adjustments import Adjustment
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import Dossier
+from referral_rewards.domain.referrals.case import Case
 from referral_rewards.domain.referrals.inquiries import Answers, AnswersNeeded, Moment
 from referral_rewards.register.claims import dossier
 from referral_rewards.register.referrals import inquiries
-from referral_rewards.register.referrals.cases import Case
 
 
 async def build_claim(

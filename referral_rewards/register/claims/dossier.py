@@ -1,10 +1,8 @@
 """Load everything that a reward claim is judged from, in the transaction that will act on the verdict."""
 
-import hashlib
-import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -20,13 +18,13 @@ from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.payouts.states import FREED
+from referral_rewards.domain.referrals.case import Case
 from referral_rewards.domain.referrals.inquiries import Answers
-from referral_rewards.domain.referrals.lifecycle import CLOSED, ReferralStatus, Side
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus, Side
 from referral_rewards.domain.referrals.origin import referee_identity
 from referral_rewards.register import marks, programs
 from referral_rewards.register.claims.surroundings.behaviour import observed
 from referral_rewards.register.payees import rows as payees
-from referral_rewards.register.referrals.cases import Case
 
 
 async def gather(
@@ -136,19 +134,6 @@ class _RivalRow:
 
 
 _RIVAL_ROWS: Final = TypeAdapter(tuple[_RivalRow, ...])
-
-
-def fingerprint(found: Sequence[Rival]) -> str:
-    """Return a hash of what a claim's judgement takes from its rivals; it changes when that changes."""
-    return hashlib.sha256(json.dumps([_bearing(rival) for rival in found]).encode()).hexdigest()
-
-
-def _bearing(rival: Rival) -> list[str | bool | None]:
-    if rival.settled:
-        return [rival.referral, "settled", rival.core_digest]
-    began = [at.astimezone(UTC).isoformat() if at else None for at in (rival.claimed_at, rival.began_at)]
-    standing = [rival.status in CLOSED, rival.status is ReferralStatus.REWARDED, rival.rewarded, rival.timely_claim]
-    return [rival.referral, rival.referrer, rival.order, *began, *standing, rival.core_digest]
 
 
 def entered_by(facts: Sequence[Fact]) -> frozenset[str]:

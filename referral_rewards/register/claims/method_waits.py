@@ -11,9 +11,9 @@ from models.statuses import statement
 from referral_rewards.domain.payouts.destinations import NOWHERE, Whereabouts
 from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.payouts.states import OWED, UNSENT, LegState, PayoutState
+from referral_rewards.domain.referrals.case import Case
 from referral_rewards.register.cycles import legs as cycle_legs
 from referral_rewards.register.payees import deductions, tax_holds
-from referral_rewards.register.referrals.cases import Case
 
 _WHY: Final = "the payee's payment method is another one now"
 

@@ -7,10 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.moving import Candidate, OrderFound
 from referral_rewards.domain.facts import identity
+from referral_rewards.domain.referrals.case import Case
 from referral_rewards.domain.referrals.conversions import conversions
 from referral_rewards.domain.referrals.origin import referee_identity
 from referral_rewards.register import marks
-from referral_rewards.register.referrals.cases import Case
 
 
 async def candidate(connection: AsyncConnection, case: Case, referrer: str) -> Candidate:

@@ -1,6 +1,6 @@
 """Reserve what an approval grants, and cancel it when the approval no longer holds: legs, accruals and payouts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -15,12 +15,12 @@ from models.statuses import spelled, statement
 from referral_rewards.domain.books import ledger as books
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.dossier import TaxPosition
-from referral_rewards.domain.claims.reserving import Ground, Reservation, pays_at_once
-from referral_rewards.domain.payees import methods
-from referral_rewards.domain.payouts.destinations import Redirected, Whereabouts
+from referral_rewards.domain.claims.reserving import Ground, Reservation, pays_at_once, whereabouts_of
+from referral_rewards.domain.payouts.destinations import Whereabouts
 from referral_rewards.domain.payouts.payout import Payout, ReservedLeg
 from referral_rewards.domain.payouts.states import FREED, OWED, UNSENT, WAS_PAID, LegState, PayoutState
-from referral_rewards.domain.referrals.lifecycle import PAID, ReferralStatus
+from referral_rewards.domain.referrals.case import Case
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register import outbox, typed_rows
 from referral_rewards.register.books import ledger
 from referral_rewards.register.claims import method_waits
@@ -31,8 +31,6 @@ from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payees import deductions, planning, tax_holds
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payees.planning import plan_own
-from referral_rewards.register.referrals.cases import Case
-from referral_rewards.register.referrals.rows import Referral
 
 _legs = LegRow.__table__  # type: ignore[attr-defined]
 
@@ -50,11 +48,6 @@ async def legs_of(connection: AsyncConnection, referral: str) -> Sequence[Reserv
 def standing_legs(documents: Sequence[Mapping[str, Any]]) -> tuple[ReservedLeg, ...]:
     """Return legs from what a statement aggregated as JSON over `LEGS`."""
     return _RESERVED_LEGS.validate_python(documents)
-
-
-def is_committed(status: ReferralStatus | None, legs: Sequence[ReservedLeg]) -> bool:
-    """Return whether a payment of these legs counts as committed. What was paid counts where no leg is left."""
-    return any(leg.counts for leg in legs) or (status in PAID and not legs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +102,6 @@ async def ground(connection: AsyncConnection, case: Case, claim: RewardClaim, ta
         # No redirect can name a leg that is not reserved yet.
         whereabouts=whereabouts_of(case, payees_, ()),
     )
-
-
-def whereabouts_of(case: Case, payees_: Iterable[str], redirects: Sequence[Redirected]) -> Mapping[str, Whereabouts]:
-    """Return where payees may be paid by the referral's facts, its terms and the ``redirects`` in force."""
-    pays_first = case.terms.payouts.first_method == "pay"
-    return {
-        payee: Whereabouts(methods.of(payee, case.facts), [r for r in redirects if r.payee == payee], pays_first)
-        for payee in payees_
-    }
 
 
 async def save(

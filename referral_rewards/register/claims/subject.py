@@ -11,15 +11,19 @@ from models.statuses import statement
 from referral_rewards.domain.claims import attribution
 from referral_rewards.domain.claims.approval import DecisionKind, Requirement
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.reserving import is_committed
 from referral_rewards.domain.decisions.basis import Basis
 from referral_rewards.domain.decisions.claim_subject import ClaimSubject
-from referral_rewards.domain.decisions.decision import Asked, Decision
+from referral_rewards.domain.decisions.decision import Asked, Decision, known_at
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.states import FREED
 from referral_rewards.domain.programs.life import paused_words
 from referral_rewards.domain.programs.terms import Terms
+from referral_rewards.domain.referrals.case import Case, exchange_of
+from referral_rewards.domain.referrals.closing import closing_digest
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import dossier, named, reservations
 from referral_rewards.register.decisions import chain as decisions
@@ -28,9 +32,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case, exchange_of, open_case
-from referral_rewards.register.referrals.closing import closing_digest, known_at
-from referral_rewards.register.referrals.rows import Referral
+from referral_rewards.register.referrals.cases import open_case
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ async def _found(connection: AsyncConnection, row: Referral) -> _Found:
     legs = reservations.standing_legs(found.legs)
     return _Found(
         claim=RewardClaim.model_validate(found.body) if row.claim_id is not None else None,
-        sent=reservations.is_committed(row.status, legs),
+        sent=is_committed(row.status, legs),
         unanswered=found.unanswered,
         rewarded_by=found.rewarded_by,
     )

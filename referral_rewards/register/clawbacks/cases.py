@@ -21,11 +21,11 @@ from referral_rewards.domain.clawbacks.states import UNDECIDED, CaseState
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, step_minor
 from referral_rewards.domain.payouts.states import AT_REST, WAS_PAID, LegState, PayoutState
+from referral_rewards.domain.referrals.case import Case, other_conversion
 from referral_rewards.domain.referrals.disputes import disputes
 from referral_rewards.domain.referrals.lifecycle import Side
 from referral_rewards.register import outgoing_events
 from referral_rewards.register.clawbacks import forgotten
-from referral_rewards.register.referrals.cases import Case, other_conversion
 
 
 @dataclass(frozen=True, slots=True)

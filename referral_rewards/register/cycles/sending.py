@@ -15,16 +15,16 @@ from referral_rewards.domain.cycles.cycle import Cycle
 from referral_rewards.domain.payouts.attempt import CycleStanding
 from referral_rewards.domain.payouts.payout import Leg, Payout
 from referral_rewards.domain.payouts.states import UNSENT, PayoutState
+from referral_rewards.domain.referrals.case import NEVER_JUDGED
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register import outbox
 from referral_rewards.register.cycles import legs as cycle_legs
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payees import deductions, tax_holds
-from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.rows import Referral
 
 
 async def hold(connection: AsyncConnection, payout: Payout) -> Cycle | None:
@@ -66,7 +66,7 @@ async def drop(
         else:
             await cycle_legs.leave(connection, payout.id, leg.id, why, now)
     if referral.status != ReferralStatus.PAYING:
-        await referrals.write(connection, referral, now, claim_version=claims.NEVER_JUDGED)
+        await referrals.write(connection, referral, now, claim_version=NEVER_JUDGED)
     # The planned amount counted towards the payees' year; legs on tax hold because of it may now be released.
     await tax_holds.wake(connection, {leg.beneficiary for leg in legs}, besides=referral.id)
     await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral.id, payout.id)

@@ -1,120 +1,37 @@
 """Load what a judgement of a referral depends on: its row under the row's lock, then the rest in one statement.
 
 The rest is read by a statement of its own, because PostgreSQL takes what a statement reads from before it waited for a
-lock. So whatever was committed under the lock before is seen.
+lock. So whatever was committed under the lock before is seen. What few verdicts depend on is looked up when one does.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.claims.adjustments import Adjustment
-from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.stored_claim import StoredClaim
 from referral_rewards.domain.decisions.adjusting import adjustments_of
-from referral_rewards.domain.decisions.decision import counting
-from referral_rewards.domain.decisions.redirects import in_force
-from referral_rewards.domain.payouts.destinations import Whereabouts
-from referral_rewards.domain.payouts.payout import ReservedLeg
-from referral_rewards.domain.referrals.lifecycle import PAID
+from referral_rewards.domain.judging.approving import Approval
+from referral_rewards.domain.judging.case_file import Assembled, CaseFile
+from referral_rewards.domain.judging.verdict import LookUp
+from referral_rewards.domain.referrals.case import case_on
+from referral_rewards.domain.referrals.inquiries import Answers, Moment
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register import outbox
-from referral_rewards.register.claims import reservations
-from referral_rewards.register.claims.reservations import whereabouts_of
+from referral_rewards.register.claims import dossier, reservations
+from referral_rewards.register.claims.assembly import build_claim, to_the_point
 from referral_rewards.register.decisions import chain as decisions
-from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import Lock
-from referral_rewards.register.referrals import cases
-from referral_rewards.register.referrals.cases import Case, Past, StoredClaim, case_on
-from referral_rewards.register.referrals.rows import Referral
+from referral_rewards.register.referrals import cases, inquiries
 
 _CLAIM: Final = TypeAdapter(StoredClaim | None)
 _IDS: Final = TypeAdapter(frozenset[UUID])
-
-
-@dataclass(frozen=True, slots=True)
-class CaseFile:
-    """What is on record about a referral when its judgement begins.
-
-    ``decisions`` are those that verify, oldest first; ``forged`` are the ids of the others. ``void`` are decisions that
-    an earlier judgement voided, ``barred`` the users among those who decided that are barred now. ``claim`` is the
-    current claim, ``legs`` are those that are not cancelled. ``is_given_up``: people decided to cancel the payment of
-    the claim's legs, which must not be reserved again. ``redirected`` are the verified decisions on where their payees
-    are paid, oldest first.
-    """
-
-    row: Referral
-    past: Past
-    claim: StoredClaim | None
-    decisions: tuple[Decision, ...]
-    forged: tuple[UUID, ...]
-    void: frozenset[UUID]
-    barred: frozenset[str]
-    legs: tuple[ReservedLeg, ...]
-    is_given_up: bool
-    redirected: tuple[Decision, ...]
-
-    def case(self, now: datetime) -> Case | None:
-        """Return the case on all facts; None if no fact has begun it, or no terms were in force then."""
-        return case_on(self.row, now, self.past.facts, self.past)
-
-    def of_claim(self, claim: UUID | None) -> tuple[Decision, ...]:
-        """Return the verified decisions on a claim, also those that do not count."""
-        return tuple(decision for decision in self.decisions if decision.claim_id == claim)
-
-    def counting(self, claim: UUID | None) -> tuple[Decision, ...]:
-        """Return the decisions on a claim that count: no void approvals, and none by users who were barred since."""
-        return counting(self.of_claim(claim), self.void, self.barred)
-
-    def approved_claim(self) -> RewardClaim | None:
-        """Return the current claim if enough people approved it, and nobody denied or holds it; else None."""
-        if self.claim is None:
-            return None
-        claim, made = self.claim.claim, self.counting(self.claim.id)
-        ruled = ruling(claim.requirement, [each.signoff for each in made], claim.digest, frozen=claim.frozen)
-        return claim if ruled is Ruling.APPROVED else None
-
-    def whereabouts(self, case: Case) -> Mapping[str, Whereabouts]:
-        """Return where each payee of the referral's legs may be paid."""
-        return whereabouts_of(case, {leg.beneficiary for leg in self.legs}, in_force(self.redirected, self.barred))
-
-    def reward_claim(self) -> RewardClaim:
-        """Return the current claim."""
-        assert self.claim is not None
-        return self.claim.claim
-
-    def adjustments(self) -> tuple[Adjustment, ...]:
-        """Return the adjustments by which the referral's next claim is judged."""
-        claim = self.reward_claim() if self.claim is not None else None
-        return adjustments_of(claim, self.row.claim_id, self.decisions, self.barred)
-
-    def adjusted_anew(self, claim: RewardClaim, made: Sequence[Decision]) -> bool:
-        """Return whether the decisions ``made`` on the claim adjust it, or who adjusted it before was barred since."""
-        barred = any(each.by in self.barred for each in claim.adjustments)
-        return barred or any(decision.kind is DecisionKind.ADJUST for decision in made)
-
-    @property
-    def is_frozen(self) -> bool:
-        """Whether a payment of the claim counts as committed, or none is left: then what was paid for stays.
-
-        Once every payment was refused or returned definitively, the claim is judged as before the first.
-        """
-        return self.row.status in PAID and reservations.is_committed(self.row.status, self.legs)
-
-    @property
-    def kept_back(self) -> bool:
-        """Whether the current claim was denied or is on hold: then nothing else is done with it."""
-        if self.claim is None:
-            return False
-        claim, made = self.reward_claim(), self.counting(self.claim.id)
-        ruled = ruling(claim.requirement, [decision.signoff for decision in made], claim.digest)
-        return ruled in (Ruling.DENIED, Ruling.HELD)
 
 
 async def lock_order_of(connection: AsyncConnection, referral: str) -> None:
@@ -122,16 +39,21 @@ async def lock_order_of(connection: AsyncConnection, referral: str) -> None:
     await connection.execute(_LOCK_ORDER, {"space": int(Lock.ORDER), "referral": referral})
 
 
-async def load(connection: AsyncConnection, row: Referral, keys: KeyRing) -> CaseFile:
+async def load(
+    connection: AsyncConnection, row: Referral, now: datetime, answers: Answers | None, keys: KeyRing
+) -> CaseFile:
     """Return what is on record about a referral whose row is locked, and take it off the list of those to be judged.
 
     What is put on the list later stays there: the same statement reads the decisions and payouts that could be why.
     """
     found = (await connection.execute(_LOAD, {"referral": row.id, "claim": row.claim_id})).one()
     genuine, forged = decisions.verified(found.decisions, keys)
+    past = await cases.past_of(connection, found, keys)
     return CaseFile(
         row=row,
-        past=await cases.past_of(connection, found, keys),
+        now=now,
+        past=past,
+        case=case_on(row, now, past.facts, past),
         claim=_CLAIM.validate_python(found.claim),
         decisions=genuine,
         forged=forged,
@@ -140,7 +62,43 @@ async def load(connection: AsyncConnection, row: Referral, keys: KeyRing) -> Cas
         legs=reservations.standing_legs(found.legs),
         is_given_up=found.is_given_up,
         redirected=decisions.verified(found.redirected, keys)[0],
+        answers=answers,
     )
+
+
+async def look_up(connection: AsyncConnection, file: CaseFile, what: LookUp) -> CaseFile:
+    """Return the file with what the verdict depends on as well."""
+    match what:
+        case LookUp.RIVALS:
+            return replace(file, rivals=await dossier.rivals(connection, file.begun))
+        case LookUp.REPORT:
+            report = await inquiries.open_report(connection, file.begun)
+            return replace(file, report=() if report is None else (report,))
+
+
+async def assemble(connection: AsyncConnection, file: CaseFile) -> Assembled:
+    """Return the claim that the rules make now, from the register and the sources' answers.
+
+    Raises:
+        AnswersNeeded: if the file does not answer the question that the sources must be asked.
+    """
+    answers = to_the_point(file.begun, file.answers, Moment.ASSEMBLY)
+    built = await build_claim(connection, file.begun, answers, file.adjustments(), file.approved_claim())
+    return Assembled(uuid4(), *built)
+
+
+async def load_approval(connection: AsyncConnection, file: CaseFile, claim: RewardClaim) -> Approval:
+    """Lock what an approval of the claim reserves from, and return what that depends on.
+
+    Raises:
+        AnswersNeeded: if the file does not answer the question that the sources must be asked.
+    """
+    case = file.begun
+    answers = to_the_point(case, file.answers, Moment.APPROVAL)
+    await reservations.hold(connection, case, claim)
+    adjustments = adjustments_of(claim, file.row.claim_id, file.decisions, file.barred)
+    again = Assembled(uuid4(), *await build_claim(connection, case, answers, adjustments, claim))
+    return Approval(file, claim, again, await reservations.ground(connection, case, claim, again.gathered.tax))
 
 
 _LOCK_ORDER: Final = text("""

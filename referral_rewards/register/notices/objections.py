@@ -13,10 +13,10 @@ from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.notices import contact
+from referral_rewards.domain.referrals.case import Case
 from referral_rewards.register.notices.rows import Audience
 from referral_rewards.register.people import users
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case
 
 _ABOUT_A_PERSON: Final = (
     *(FactType.ISSUE_OPENED, FactType.ISSUE_RESOLVED),

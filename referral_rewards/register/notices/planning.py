@@ -22,11 +22,11 @@ from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.notices import contact
 from referral_rewards.domain.notices.contact import Change, Template
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.referrals.case import Case
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
 from referral_rewards.register import outgoing_events
 from referral_rewards.register.notices import rows as notices
 from referral_rewards.register.notices.rows import Audience, Planned
-from referral_rewards.register.referrals.cases import Case
 
 _S = ReferralStatus
 #: These count as new when they are judged, however old the facts are: a decision or a payment causes them, or the

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.notices import status_links
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.rows import Referral
 
 
 class NoSuchLink(NotFound):

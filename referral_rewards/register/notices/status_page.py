@@ -11,9 +11,9 @@ from referral_rewards.domain.errors import DecisionRefused, RequestInvalid, TooM
 from referral_rewards.domain.facts.events import parse_event
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.facts.intake import Intake
 from referral_rewards.register.locks import Lock, lock
-from referral_rewards.register.referrals.rows import Referral
 
 #: The source of facts that come from status pages.
 SOURCE: Final = "status-page"

@@ -17,7 +17,7 @@ from referral_rewards.domain.books.deductions import Part
 from referral_rewards.domain.claims import claim as claims
 from referral_rewards.domain.claims.dossier import Dossier
 from referral_rewards.domain.cycles.grouping import cycle_payout_id
-from referral_rewards.domain.decisions import payment_authority, redirects
+from referral_rewards.domain.decisions import complete_acts, payment_authority, redirects
 from referral_rewards.domain.decisions.adjusting import adjustments_of
 from referral_rewards.domain.decisions.payment_authority import Whole
 from referral_rewards.domain.labels import label
@@ -25,20 +25,20 @@ from referral_rewards.domain.payees import methods
 from referral_rewards.domain.payouts.attempt import Evidence, Share
 from referral_rewards.domain.payouts.destinations import NOWHERE, Whereabouts
 from referral_rewards.domain.payouts.payout import PaidLeg, Payout
+from referral_rewards.domain.referrals.case import Case, case_on
 from referral_rewards.domain.referrals.inquiries import Answers
 from referral_rewards.domain.referrals.lifecycle import PAID, ReferralStatus
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register import programs, typed_rows
 from referral_rewards.register.books import ledger
-from referral_rewards.register.claims import dossier, signed_acts
+from referral_rewards.register.claims import dossier
 from referral_rewards.register.cycles import lists as cycle_list
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees.deductions import Offset
 from referral_rewards.register.payouts.grounds import Grounds
-from referral_rewards.register.referrals.cases import Case, case_on
 from referral_rewards.register.referrals.inquiries import question_of
-from referral_rewards.register.referrals.rows import Referral
 
 _S = ReferralStatus
 #: A referral of another status is not paid for the first time.
@@ -96,8 +96,8 @@ async def gather(
             again=None,
             made=made,
             people=grounds.people,
-            moved_rightly=signed_acts.holds(row, made),
-            is_to_move=signed_acts.pending(row, made) is not None,
+            moved_rightly=complete_acts.holds(row, made),
+            is_to_move=complete_acts.pending(row, made) is not None,
             whereabouts=_whereabouts(payout, case, grounds),
             cut_off=decisions.end_problem(grounds.end, min(each.seq for each in on_it), keys) if on_it else None,
         )

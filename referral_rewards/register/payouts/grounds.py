@@ -10,10 +10,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.ledger import Deduction
+from referral_rewards.domain.claims.stored_claim import StoredClaim
 from referral_rewards.domain.decisions import redirects
 from referral_rewards.domain.payouts.history import Dates, Step
 from referral_rewards.domain.payouts.moving import Halt
 from referral_rewards.domain.payouts.payout import PaidLeg, Payout
+from referral_rewards.domain.referrals.case import Past
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.domain.restores.forgotten import AfterRestore, Forgotten
 from referral_rewards.register import payout_history, rail_halts
 from referral_rewards.register.books import ledger
@@ -24,8 +27,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payees import deductions
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payees.rows import Heard
-from referral_rewards.register.referrals.cases import Past, StoredClaim, pasts, pasts_of
-from referral_rewards.register.referrals.rows import Referral
+from referral_rewards.register.referrals.cases import pasts, pasts_of
 from referral_rewards.register.restores import forgotten
 
 

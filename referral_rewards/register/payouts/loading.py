@@ -13,6 +13,7 @@ from referral_rewards.domain.payouts.history import held_to
 from referral_rewards.domain.payouts.moving import not_its_key
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.referrals.inquiries import Answers
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.domain.restores.forgotten import stance
 from referral_rewards.register import rail_halts
 from referral_rewards.register.cycles import sending as cycle_sending
@@ -21,7 +22,6 @@ from referral_rewards.register.payouts import evidence, grounds, pausing
 from referral_rewards.register.payouts import rows as payout_rows
 from referral_rewards.register.payouts.grounds import Grounds
 from referral_rewards.register.payouts.rows import Held
-from referral_rewards.register.referrals.rows import Referral
 from referral_rewards.register.restores import assigning
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from referral_rewards.domain.programs.life import RUNNING, paused_words
-from referral_rewards.register.referrals.cases import Past
-from referral_rewards.register.referrals.rows import Referral
+from referral_rewards.domain.referrals.case import Past
+from referral_rewards.domain.referrals.referral import Referral
 
 
 def paused(referrals: Iterable[Referral], pasts: Mapping[str, Past], now: datetime) -> str | None:

@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import ReferralRow
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import AT_REST, PayoutState
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register import outbox, payout_history, typed_rows
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.locks import Lock
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.queue import upkeep
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.rows import Referral
 
 #: Before the columns of the payout, in rows that hold a referral's too.
 _OWN: Final = "own_"

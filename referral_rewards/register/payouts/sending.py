@@ -19,6 +19,7 @@ from referral_rewards.domain.payouts.attempt import Change, Examine
 from referral_rewards.domain.payouts.moving import Earlier, NotNow, ToSend
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState
+from referral_rewards.domain.referrals.case import NEVER_JUDGED, case_on
 from referral_rewards.domain.referrals.inquiries import Answers, Question
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus, advance
 from referral_rewards.register import outbox, outgoing_events, payout_history, rail_halts
@@ -72,7 +73,7 @@ async def begin(connection: AsyncConnection, payout: UUID, now: datetime, keys: 
     asked: dict[str, Question] = {}
     known = await claims.pasts_of(connection, opening.pasts, keys) if found.state in _TO_BE_SENT else {}
     for row in held.referrals if known else ():
-        if (case := claims.case_on(row, now, known[row.id].facts, known[row.id])) is not None:
+        if (case := case_on(row, now, known[row.id].facts, known[row.id])) is not None:
             asked[row.id] = question_of(case)
     earlier = await generations.earlier(connection, found) if found.state == _P.CANCELLED else ()
     return Outset(found, asked, decided, earlier)
@@ -227,7 +228,7 @@ async def _judge_again(
             await cycle_sending.drop(connection, rows[referral], legs, payout, why, now)
     else:
         for referral in change.referrals:
-            await referrals.write(connection, rows[referral], now, claim_version=claims.NEVER_JUDGED)
+            await referrals.write(connection, rows[referral], now, claim_version=NEVER_JUDGED)
             await outbox.enqueue(connection, WakeupKind.PAYOUT_SETTLED, referral, payout.id)
     return NotNow(payout.state, change.why, SOON)
 

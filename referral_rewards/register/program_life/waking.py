@@ -17,12 +17,12 @@ from models.statuses import spelled
 from referral_rewards.domain.claims.findings import CheckCode
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.life import Life
+from referral_rewards.domain.referrals.case import NEVER_JUDGED
 from referral_rewards.domain.referrals.lifecycle import BEFORE_PAYMENT, TIMED, WITH_APPROVERS, ReferralStatus
 from referral_rewards.register import outbox, programs
 from referral_rewards.register.decisions import program_acts
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
-from referral_rewards.register.referrals.cases import NEVER_JUDGED
 
 _S = ReferralStatus
 _REFERRALS_AT_ONCE: Final = 500

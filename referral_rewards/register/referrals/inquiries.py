@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models import Inquiry
 from referral_rewards.domain.facts.identity import of_kinds
 from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.referrals.case import Case
 from referral_rewards.domain.referrals.inquiries import REGISTER, Answer, Answers, Question, SourceAnswer
 from referral_rewards.domain.referrals.origin import referee_identity
-from referral_rewards.register.referrals.cases import Case
 
 
 def question_of(case: Case) -> Question:

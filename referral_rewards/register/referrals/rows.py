@@ -15,68 +15,14 @@ from models import ReferralRow
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus, advance
+from referral_rewards.domain.referrals.referral import LinkedFact, Referral
 from referral_rewards.register import outgoing_events, typed_rows
 from referral_rewards.register.queue import upkeep
 
 _table = ReferralRow.__table__  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True, slots=True)
-class Referral:
-    """A referral's row, as `models.ReferralRow` describes it."""
-
-    id: str
-    origin_rank: int
-    began_at: datetime
-    origin_source: str
-    origin_event: str
-    program: str | None
-    referrer: str | None
-    referrer_code: str | None
-    code_key: str | None
-    channel: str | None
-    parked: str | None
-    moved_to: str | None
-    acts: Mapping[str, Any] | None
-    merged_into: str | None
-    facts_version: int
-    told_at: datetime | None
-    judged_version: int
-    judged_at: datetime | None
-    version: int | None
-    round: int
-    status: ReferralStatus | None
-    reason: str | None
-    deadline: datetime | None
-    wake_at: datetime | None
-    claimed_at: datetime | None
-    order_id: str | None
-    conversion_at: datetime | None
-    net_minor: int | None
-    currency: str | None
-    claim_id: UUID | None
-    claim_version: int
-    settled_rivals: Mapping[str, str | None] | None
-    rivals_seen: str | None
-    closed_at: datetime | None
-    closed_version: int | None
-    late_facts: int
-    answered_version: int | None
-    rewarded_at: datetime | None
-    waiting_since: datetime | None
-    referrer_link: int
-    referee_link: int
-
-
 _COLUMNS: Final = tuple(each.name for each in fields(Referral))
-
-
-@dataclass(frozen=True, slots=True)
-class LinkedFact:
-    """A fact of a referral and the ``facts_version`` at which it was linked."""
-
-    fact: Fact
-    version: int
 
 
 async def hold(connection: AsyncConnection, referral: str) -> Referral | None:
@@ -150,15 +96,16 @@ def fact_of(row: _FactRow | Row[Any]) -> Fact:
     )
 
 
-async def write(
-    connection: AsyncConnection,
-    before: Referral | Row[Any],
-    at: datetime,
-    *,
-    stored: Referral | None = None,
-    **values: Any,
+async def write(connection: AsyncConnection, before: Referral | Row[Any], at: datetime, **values: Any) -> Referral:
+    """Save these values to the row and return the row as it now is, as `save` does."""
+    before = of_row(before)
+    return await save(connection, before, replace(before, **values), at)
+
+
+async def save(
+    connection: AsyncConnection, before: Referral, after: Referral, at: datetime, *, stored: Referral | None = None
 ) -> Referral:
-    """Save the verdict to the row and return the row as it now is.
+    """Save what a row says ``after`` a verdict, and return it. ``before`` is the row that was judged.
 
     A change of the status or its reason adds a step to the history. ``stored`` is the row in the database, if changes
     up to ``before`` were decided and not saved yet; they are saved with these.
@@ -166,8 +113,6 @@ async def write(
     Raises:
         ImpossibleTransition: before anything is written; it is a bug.
     """
-    before = of_row(before)
-    after = replace(before, **values)
     if after.status is not None:
         after = replace(after, status=ReferralStatus(after.status))
     known, step = stored or before, {}

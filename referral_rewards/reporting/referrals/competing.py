@@ -7,9 +7,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.referrals.case import Case
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.register.claims import dossier
-from referral_rewards.register.referrals.cases import Case
 from referral_rewards.reporting.shape import Instant, Shape
 
 #: The most rivals that a person can compare side by side.

@@ -14,10 +14,10 @@ from referral_rewards.domain.decisions.claim_subject import Answers, ClaimSubjec
 from referral_rewards.domain.decisions.consequences import Lacking, Prospect, consequence, lacking
 from referral_rewards.domain.decisions.decision import Asked, Decision, Kind
 from referral_rewards.domain.errors import DecisionRefused, NotAllowed
+from referral_rewards.domain.referrals.case import Case
 from referral_rewards.domain.referrals.lifecycle import CLOSED
 from referral_rewards.register.claims import subject as claim_subject
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.referrals.cases import Case
 from referral_rewards.reporting import rails
 from referral_rewards.reporting.decisions import act_named
 from referral_rewards.reporting.queue.filters import Filters

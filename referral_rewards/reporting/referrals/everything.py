@@ -11,9 +11,9 @@ from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.rows import Referral
 from referral_rewards.reporting import clawbacks, decisions, payouts
 from referral_rewards.reporting.clawbacks import CaseInList
 from referral_rewards.reporting.decisions import ClaimDecision

@@ -11,17 +11,17 @@ from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.programs.life import Life as ProgramLife
 from referral_rewards.domain.programs.terms import Terms, in_force
 from referral_rewards.domain.referrals import periods
+from referral_rewards.domain.referrals.case import acts_of
 from referral_rewards.domain.referrals.conversions import conversions
 from referral_rewards.domain.referrals.course import Course
 from referral_rewards.domain.referrals.explanation import Situation, explain
 from referral_rewards.domain.referrals.lifecycle import Reason
 from referral_rewards.domain.referrals.origin import Origin, OriginKind, origin, referee_identity
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register import programs
 from referral_rewards.register.decisions import program_acts
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import acts_of
-from referral_rewards.register.referrals.rows import Referral
 from referral_rewards.reporting.decisions import ClaimDecision
 from referral_rewards.reporting.shape import Instant, Shape
 

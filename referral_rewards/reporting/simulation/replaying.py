@@ -17,12 +17,13 @@ from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals import periods
+from referral_rewards.domain.referrals.case import Case
 from referral_rewards.domain.referrals.inquiries import Answer, Answers, SourceAnswer
 from referral_rewards.domain.referrals.origin import origin, referee_identity
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.claims import dossier
 from referral_rewards.register.referrals import inquiries
-from referral_rewards.register.referrals.cases import Case
-from referral_rewards.register.referrals.rows import Referral, fact_of, of_row
+from referral_rewards.register.referrals.rows import fact_of, of_row
 from referral_rewards.reporting.simulation.outcomes import of_claim, of_life
 from referral_rewards.reporting.simulation.runs import Run
 

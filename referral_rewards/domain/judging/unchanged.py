@@ -11,7 +11,7 @@ from typing import Final
 
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.lifecycle import TIMED, ReferralStatus
-from referral_rewards.register.referrals.rows import Referral
+from referral_rewards.domain.referrals.referral import Referral
 
 _BY_THE_PERIODS: Final = TIMED - {ReferralStatus.IN_REVIEW}
 
@@ -19,7 +19,7 @@ _BY_THE_PERIODS: Final = TIMED - {ReferralStatus.IN_REVIEW}
 def unchanged(row: Referral, now: datetime) -> Standing | None:
     """Return the verdict of the last judgement if a judgement at ``now`` would find the same; None if it might not.
 
-    It holds for a referral that is not listed to be judged (`outbox.is_listed`).
+    It holds for a referral that is not listed to be judged (`register.outbox.is_listed`).
     """
     if row.judged_version != row.facts_version or row.status not in _BY_THE_PERIODS:
         return None

@@ -1,21 +1,14 @@
 """Closed referrals: the digest that a decision to reopen one covers, and the facts that arrive late."""
 
 import hashlib
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from referral_rewards.domain.claims.decision_kinds import DecisionKind
-from referral_rewards.domain.decisions.decision import KNOWN, Decision
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
-from referral_rewards.domain.referrals.course import Standing
-from referral_rewards.domain.referrals.lifecycle import PAID, Reason
-from referral_rewards.register.referrals import rows as referrals
-from referral_rewards.register.referrals.cases import Case, Past, case_on
-from referral_rewards.register.referrals.rows import Referral
+from referral_rewards.domain.referrals.case import Case, Past, case_on
+from referral_rewards.domain.referrals.lifecycle import PAID
+from referral_rewards.domain.referrals.referral import Referral
 
 #: These are exceptions of their own kind, which wait since they came.
 _OF_THEIR_OWN_KIND: Final = frozenset({FactType.REFERRAL_APPEALED, FactType.CONVERSION_REPORTED})
@@ -31,27 +24,8 @@ def closing_digest(row: Referral, known: int | None = None) -> str:
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def covers(row: Referral, decision: Decision) -> bool:
-    """Return whether a decision was made on this closing of the referral, whatever came since."""
-    return decision.digest == closing_digest(row, known_at(decision))
-
-
-def known_at(decision: Decision) -> int | None:
-    """Return the facts version that whoever decided on a closing saw; None for any other decision."""
-    known = (decision.details or {}).get(KNOWN)
-    return known if isinstance(known, int) else None
-
-
-def upheld(row: Referral, made: Iterable[Decision]) -> int | None:
-    """Return up to which facts version people decided to leave this closing as it is; None if nobody did."""
-    denials = (each for each in made if each.kind is DecisionKind.DENY and covers(row, each))
-    return max((known for each in denials if (known := known_at(each)) is not None), default=None)
-
-
-async def still_closed(
-    connection: AsyncConnection, row: Referral, now: datetime, past: Past, upheld_at: int | None
-) -> Standing:
-    """Leave a closed referral as it is, count the late facts that matter for the queue, and return the standing.
+def late_facts(row: Referral, now: datetime, past: Past, upheld_at: int | None = None) -> int:
+    """Return how many facts that came after a referral had closed matter, so that a person has to look at it.
 
     What came until the facts version ``upheld_at`` was answered by a person and is not counted.
     """
@@ -64,18 +38,7 @@ async def still_closed(
     if late and not bearing and _verdict(before) != _verdict(after):
         bearing = late
     at_closing = late_at_closing(before) if before is not None and upheld_at is None else 0
-    values: dict[str, Any] = {"judged_version": row.facts_version, "late_facts": at_closing + len(bearing)}
-    if upheld_at is not None:
-        values["answered_version"] = max(upheld_at, row.answered_version or 0)
-    await referrals.write(connection, row, now, **values)
-    assert row.status is not None
-    return Standing(
-        status=row.status,
-        reason=Reason(row.reason) if row.reason else None,
-        facts_version=row.facts_version,
-        closed=True,
-        program=row.program or "",
-    )
+    return at_closing + len(bearing)
 
 
 def late_at_closing(case: Case) -> int:
