@@ -56,7 +56,7 @@ EXCEPTIONS: Final = {
     Waits.PAYOUT_UNKNOWN: "Payouts with unknown outcome",
     Waits.PAYOUT_APPROVED: "Instructions to export",
     Waits.PAYOUT_ACCEPTED: "Payments to confirm",
-    Waits.WAITING_METHOD: "Rewards without a method",
+    Waits.WAITING_METHOD: "Rewards to redirect",
     Waits.CYCLE: "Cycles to release",
     Waits.REPORTED: "Reported purchases",
 }
