@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
@@ -17,7 +16,7 @@ from referral_rewards.domain.payees import methods
 from referral_rewards.domain.payees.methods import Methods
 from referral_rewards.domain.payouts.destinations import IN_THE_WAY
 from referral_rewards.domain.payouts.states import OVER, REFUSALS, LegState, PayoutState
-from referral_rewards.register import marks, outbox
+from referral_rewards.register import marks, outbox, typed_rows
 from referral_rewards.register.decisions import chain
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
@@ -56,12 +55,22 @@ async def in_brief(
     if not asked:
         return ()
     wanted = dump([{"payee": payee, "rail": rail} for payee, rail in asked])
-    rows = (await connection.execute(_FOUND, {"asked": wanted})).all()
+    rows = await typed_rows.read(connection, _Found, _FOUND, {"asked": wanted})
     made = await chain.history_of(connection, [subject_id(row.payee, row.rail) for row in rows], keys)
     return tuple(_of(row, made, now) for row in rows)
 
 
-def _of(row: Row[Any], made: Sequence[Made], now: datetime) -> PayeeSubject:
+class _Found(NamedTuple):
+    payee: str
+    rail: str
+    methods: Sequence[Mapping[str, Any]]
+    legs: Sequence[Mapping[str, Any]]
+    payouts: Sequence[Mapping[str, Any]]
+    in_the_way: Sequence[str]
+    told: Mapping[str, str | None]
+
+
+def _of(row: _Found, made: Sequence[Made], now: datetime) -> PayeeSubject:
     told = methods.of(row.payee, [each.fact for each in referrals.linked(row.methods)])
     where, payouts = told.destination_on(row.rail, now), _PAYOUTS.validate_python(row.payouts)
     signed = subject_id(row.payee, row.rail)

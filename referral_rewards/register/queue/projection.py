@@ -133,7 +133,7 @@ WITH waiting AS MATERIALIZED (
               SELECT 1 FROM payout_leg WHERE payout_id = p.id AND live OFFSET 0))))
     UNION ALL
     -- Nobody has to decide while the payee has no method on the rail: they are asked for one.
-    SELECT l.referral_id, 'waiting_method', CAST(l.id AS text), NULL, NULL, greatest(l.approved_at, m.received_at)
+    SELECT l.referral_id, :waiting_method, CAST(l.id AS text), NULL, NULL, greatest(l.approved_at, m.received_at)
     FROM leg l
     CROSS JOIN LATERAL (
         SELECT f.type, f.received_at

@@ -162,7 +162,7 @@ async def everything(
 def _entry(row: Any, made: list[Decision], payee: PayeeSubject | None, now: datetime) -> Entry:
     body: dict[str, Any] = row.body or {}
     about, to_do = matter(row, now)
-    moved = payee is not None and _waits_for_a_redirect(row, payee)
+    moved = payee is not None and _waits_for_a_redirect(row.exception, row.subject, payee)
     if payee is not None and moved:
         to_do = " ".join(filter(None, (to_do, besides(payee) if to_do else advice_on_method(payee))))
     return Entry(
@@ -192,11 +192,11 @@ def _entry(row: Any, made: list[Decision], payee: PayeeSubject | None, now: date
     )
 
 
-def _waits_for_a_redirect(row: Any, payee: PayeeSubject) -> bool:
+def _waits_for_a_redirect(exception: str, number: str, payee: PayeeSubject) -> bool:
     """Whether the reward, or the payout, is to be paid to another destination than the payee has now."""
-    if row.exception == Waits.WAITING_METHOD:
+    if exception == Waits.WAITING_METHOD:
         return True
-    return payee.destination is not None and row.subject in {str(each.id) for each in payee.payouts}
+    return payee.destination is not None and number in {str(each.id) for each in payee.payouts}
 
 
 #: What may wait for a redirect.
@@ -247,7 +247,7 @@ LEFT JOIN LATERAL (
     WHERE q.exception LIKE 'payout%' AND p.id = CAST(q.subject AS uuid) OFFSET 0
 ) AS its ON true
 LEFT JOIN LATERAL (
-    SELECT beneficiary, rail FROM leg WHERE q.exception = 'waiting_method' AND id = CAST(q.subject AS uuid) OFFSET 0
+    SELECT beneficiary, rail FROM leg WHERE q.exception = :waiting_method AND id = CAST(q.subject AS uuid) OFFSET 0
 ) AS waiting ON true
 LEFT JOIN LATERAL (
     SELECT f.occurred_at AS at, f.data->>'by' AS by, p.body->>'why' AS words
@@ -277,4 +277,5 @@ ORDER BY wanted.number
 """,  # noqa: S608 (a constant of ours)
     was_paid=WAS_PAID,
     in_review=ClawbackState.MANUAL_REVIEW,
+    waiting_method=Waits.WAITING_METHOD,
 )
