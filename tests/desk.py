@@ -196,6 +196,12 @@ def account(payee: str) -> dict[str, Any]:
     return event(f"account-{payee}", "payee.method_set", days_ago(200), data)
 
 
+def another_account(payee: str) -> dict[str, Any]:
+    """Another one, told lately, with a name; as it is typed it could be personal."""
+    data = {"payee": payee, "rail": "manual", "reference": "DE02 1203 0000 0000 2020 51", "name": "Dexter Miller"}
+    return event(f"another-{payee}", "payee.method_set", days_ago(1), data)
+
+
 def enrolment() -> dict[str, Any]:
     about = {"referrer": "dexter", "program": "acme-friends", "customer": "c-dexter", "email": "dexter@example.com"}
     return event("e-dexter", "referrer.enrolled", days_ago(300), about)

@@ -45,6 +45,15 @@ WITH waiting AS (
       AND (pl.live OR p.id NOT IN (SELECT payout_id FROM payout_leg WHERE live))
     GROUP BY p.id
     UNION ALL
+    SELECT l.referral_id, 'waiting_method', NULL, greatest(l.approved_at, m.received_at)
+    FROM leg l JOIN (
+        SELECT DISTINCT ON (data->>'payee', data->>'rail') data->>'payee' AS payee, data->>'rail' AS rail, type,
+               received_at
+        FROM fact WHERE type IN ('payee.method_set', 'payee.method_removed')
+        ORDER BY data->>'payee', data->>'rail', occurred_at DESC, source DESC, event_id DESC
+    ) AS m ON m.payee = l.beneficiary AND m.rail = l.rail AND m.type = 'payee.method_set'
+    WHERE l.state = 'waiting_method'
+    UNION ALL
     SELECT r.id, 'reported', 'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')
            || ', which no source has confirmed', f.occurred_at
     FROM fact f JOIN referral_fact rf ON rf.fact_id = f.id JOIN referral r ON r.id = rf.referral_id

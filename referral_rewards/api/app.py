@@ -23,6 +23,7 @@ from referral_rewards.api.v1 import (
     events,
     instructions,
     ledger,
+    looks,
     payees,
     payouts,
     programs,
@@ -75,10 +76,11 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(BodyLimit)
     problems.install(app)
     judged = (each.router for each in (events, batches, referrals, queue, claims, programs, simulations))
-    paid = (each.router for each in (instructions, payouts, clawbacks, cycles, payees, redirects, rails, restores))
+    paid = (each.router for each in (instructions, payouts, clawbacks, cycles, rails, restores))
+    payable = (each.router for each in (payees, looks, redirects))
     booked = (each.router for each in (ledger, reconciliations, reports))
     access = (each.router for each in (tokens, users, blocklist, audit))
-    for router in (*judged, *paid, rails.forgotten, *booked, tokens.whose, *access):
+    for router in (*judged, *paid, *payable, rails.forgotten, *booked, tokens.whose, *access):
         app.include_router(router, dependencies=[Depends(only_known)])
     # What providers and probes add to an address is theirs to choose.
     for room in (webhooks, health, docs):

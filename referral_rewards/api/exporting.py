@@ -9,13 +9,19 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.inquiries import Inquiries
-from referral_rewards.api.dependencies import Parts
+from referral_rewards.api.dependencies import Parts, acting
+from referral_rewards.api.looking import SEE
+from referral_rewards.domain.payees.in_clear import LookReason
 from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.people.authority import Role
 from referral_rewards.domain.referrals.inquiries import Moment
 from referral_rewards.register import audit
+from referral_rewards.register.payees import looking
 from referral_rewards.register.payouts import exporting, sending
 from referral_rewards.register.people import sessions
 from referral_rewards.register.people.users import User
+from referral_rewards.reporting import instructions as reporting
+from referral_rewards.reporting.instructions import Line
 from referral_rewards.sources.http import connected
 
 #: How many instructions one request exports at most: each is verified by itself.
@@ -86,3 +92,19 @@ async def _export_one(parts: Parts, person: User, payout: UUID, asking: Inquirie
         return why
 
     return await parts.database.write(once)
+
+
+async def bank_file(parts: Parts, person: User, after: str | None, limit: int) -> Sequence[Line]:
+    """Return a page of the exported instructions in clear, once the look at each of their payees is on record.
+
+    Raises:
+        NotSignedIn, NotAllowed: if the person is not of finance, or no longer.
+    """
+
+    async def looked(connection: AsyncConnection, now: datetime) -> Sequence[Line]:
+        found = await reporting.instructions(connection, after, limit)
+        payees = {each.payee for each in found}
+        seen = await looking.look(connection, payees, by=person.name, why=LookReason.BANK_FILE, at=now)
+        return [reporting.line(each, seen.get(each.payee)) for each in found]
+
+    return await acting(parts, person, looked, Role.FINANCE, SEE)

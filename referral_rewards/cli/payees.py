@@ -10,8 +10,10 @@ from referral_rewards.cli.client import api_of
 from referral_rewards.cli.console import AsJson, Data, say_json, table, tables
 from referral_rewards.cli.credentials import As
 from referral_rewards.cli.output import AsCsv, Column, Form, Limit, write_list
+from referral_rewards.config.credentials import Purpose
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.money import display
+from referral_rewards.domain.payees.in_clear import CHOSEN
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,6 +96,34 @@ def show(
     _table(out, "rewards", shown["rewards"], "state", "legs", "amount_minor")
     _table(out, "waiting", shown["waiting"], *_WAITING)
     _table(out, "in the books", shown["balances"], "account", "amount_minor")
+
+
+@commands.command()
+def look(
+    payee: Annotated[str, typer.Argument(metavar="PAYEE")],
+    why: Annotated[str, typer.Option("--why", metavar="CODE", help=f"Why: {', '.join(CHOSEN)}.")],
+    as_json: AsJson = False,
+    user: As = None,
+    data: Data = None,
+) -> None:
+    """Look at a payee's names and destinations in clear, for finance. The look is on record in the audit log."""
+    with api_of(data, user, Purpose.DECIDE) as api:
+        seen = api.post("/v1/looks", {"payee": payee, "why": why}, {"why": "--why"})
+    if as_json:
+        say_json(seen)
+        return
+    out = tables()
+    names = [{**each, "name": each["name"] or _ERASED} for each in seen["names"]]
+    _table(out, "names", names, "name", "told_at", "source")
+    _table(out, "destinations", list(map(_destination, seen["destinations"])), *_DESTINATION)
+
+
+_ERASED: Final = "erased"
+_DESTINATION: Final = ("rail", "on_record", "in_clear", "name", "set_at", "source", "present")
+
+
+def _destination(each: Mapping[str, Any]) -> dict[str, Any]:
+    return {**each, "in_clear": each["in_clear"] or (_ERASED if each["erased"] else "none told")}
 
 
 def _standing(out: "Console", each: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
@@ -95,21 +96,45 @@ def instructions(
     """Export the manual instructions for the bank: whom to pay how much, and the key to name as its purpose.
 
     An instruction counts as sent once it is first exported. Those exported before stand in the list again, under the
-    same key, and are marked.
+    same key, and are marked. The file has destinations and names in clear; that you saw them is on record.
     """
     with api_of(data, user, Purpose.EXPORT) as api:
         exported = _export(api)
-        found = list(api.all(f"{_PATH}/instructions", "instructions"))
+        found = list(_in_clear(api) if as_csv else api.all(f"{_PATH}/instructions", "instructions"))
     rows = [{**each, "already": None if each["payout"] in exported else each["exported_at"]} for each in found]
-    if not as_csv:
+    if as_csv:
+        _write_file(rows)
+    else:
         write_list(_INSTRUCTION, rows, Form())
-        return
+
+
+def _in_clear(api: "Api") -> Iterator[dict[str, Any]]:
+    """Yield the lines of the bank file, and tell of those that have nothing to pay to."""
+    after: str | None = None
+    while True:
+        found = api.post(f"{_PATH}/instructions/file", {"after": after} if after else {})
+        for each in found["lines"]:
+            if each["missing"] is None:
+                yield each
+            else:
+                tell(f"payout {each['payout']} is not in the file: {each['missing']}")
+        if (after := found["next"]) is None:
+            return
+
+
+def _write_file(rows: Iterable[Mapping[str, Any]]) -> None:
     file = csv.writer(sys.stdout, lineterminator="\n")
-    file.writerow(("instruction", "payout", "payee", "destination", "amount", "currency", "since", "already_exported"))
+    file.writerow(_OF_BANK)
     for each in rows:
         amount = f"{from_minor(each['amount_minor'], each['currency']):f}"
         cells = (each["key"], each["payout"], each["payee"], each["destination"], amount, each["currency"])
-        file.writerow([*map(csv_cell, cells), each["exported_at"], each["already"]])
+        file.writerow([*map(csv_cell, cells), each["exported_at"], each["already"], csv_cell(each["name"])])
+
+
+_OF_BANK: Final = (
+    *("instruction", "payout", "payee", "destination", "amount", "currency"),
+    *("since", "already_exported", "name"),
+)
 
 
 def _export(api: "Api") -> frozenset[str]:

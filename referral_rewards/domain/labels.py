@@ -282,6 +282,7 @@ _FIELD: Final = {
     "limited_by": "limited by",
     "amount_min": "amount from",
     "amount_max": "amount to",
+    "because": "because",
 }
 
 _DECISION: Final = {
@@ -439,6 +440,7 @@ _AUDIT: Final = {
     "decision.recorded": "decision recorded",
     "decision.refused": "decision refused",
     "instruction.exported": "payment instruction exported",
+    "payee.seen": "payee seen in clear",
     "program.published": "program version published",
     "reconciliation.asked": "reconciliation started",
     "register.restored": "restored register recorded",
@@ -618,6 +620,13 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "kind": {"cash": "cash", "credit": "account credit", "discount": "discount", "gift_card": "gift card"},
         "leg_state": _LEG_STATE,
+        "look": {
+            "redirect": "to check a redirect",
+            "payment_failed": "a payment failed",
+            "payee_asked": "the payee asked",
+            "audit": "an audit asks for it",
+            "bank_file": "in the file for the bank",
+        },
         "letter": {
             "claim_reminder": "reminder to accept the invitation",
             "approved": "reward approved",
@@ -757,6 +766,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "payout_unknown": "payout with unknown outcome",
             "payout_approved": "instruction to export",
             "payout_accepted": "payment to confirm",
+            "waiting_method": "reward that waits for a payment method",
             "cycle": "payout cycle to release",
             "reported": "reported purchase",
         },

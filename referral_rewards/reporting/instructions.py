@@ -6,6 +6,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
+from referral_rewards.domain.payees.in_clear import InClear
+from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.reporting.shape import Instant, Shape
 
@@ -50,3 +52,27 @@ ORDER BY i.key LIMIT :limit
 """,
     accepted=PayoutState.ACCEPTED,
 )
+
+
+class Line(Instruction):
+    """An instruction as the bank needs it: ``destination`` in clear, and the ``name`` of whoever is paid.
+
+    ``missing`` says why there is nothing to pay to; then the line is not for the bank.
+    """
+
+    name: str | None
+    missing: str | None
+
+
+def line(instruction: Instruction, its: InClear | None) -> Line:
+    """Return an instruction in clear; ``its`` is the payee, None if nothing was told of them."""
+    shown = instruction.model_dump(exclude={"destination"})
+    known = its.known_as(rail_catalogue.MANUAL.name, instruction.destination or "") if its is not None else None
+    if its is None or known is None or known.in_clear is None:
+        missing = _ERASED if known is not None and known.erased else _NOT_TOLD
+        return Line(**shown, destination=None, name=None, missing=missing)
+    return Line(**shown, destination=known.in_clear, name=its.holder_of(known), missing=None)
+
+
+_ERASED: Final = "its destination was erased"
+_NOT_TOLD: Final = "its payee has told no such destination"

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,12 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.books.ledger import DeductionKind
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.decisions.money_acts import SubjectKind
+from referral_rewards.domain.decisions.redirect_advice import besides
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.advice import to_do
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import array
+from referral_rewards.register.payees import subject
 from referral_rewards.register.payouts.endings import GIVEN_UP
 from referral_rewards.reporting import decisions, shape
 from referral_rewards.reporting.decisions import Actable
@@ -94,7 +97,12 @@ class PayoutLife(PayoutInList):
 
 
 class PayoutShown(PayoutLife, Actable):
-    """A payout with its legs, deductions, steps and decisions, and its current digest."""
+    """A payout with its legs, deductions, steps and decisions, and its current digest.
+
+    ``redirectable``: the payee has another destination on its rail now, and `/v1/redirects` binds what it pays to that.
+    """
+
+    redirectable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +151,19 @@ async def payout(connection: AsyncConnection, number: UUID, keys: KeyRing) -> Pa
     (found,) = await lives(connection, [number]) or (None,)
     if found is None:
         raise NotFound("payout", str(number))
-    return PayoutShown(**{**dict(found), **dict(await decisions.actable(connection, SubjectKind.PAYOUT, number, keys))})
+    moved = await _moved(connection, found, keys)
+    acts = await decisions.actable(connection, SubjectKind.PAYOUT, number, keys)
+    hint = {"to_do": " ".join(filter(None, (found.to_do, moved))) or None, "redirectable": moved is not None}
+    return PayoutShown(**{**dict(found), **dict(acts), **hint})
+
+
+async def _moved(connection: AsyncConnection, found: PayoutLife, keys: KeyRing) -> str | None:
+    """Return what to know if the payee has another destination now than this payout; None if not."""
+    if found.state not in (PayoutState.REFUSED, PayoutState.RETURNED):
+        return None
+    (its,) = await subject.in_brief(connection, [(found.payee, found.rail)], datetime.now(UTC), keys)
+    waits = its.destination is not None and found.payout in {each.id for each in its.payouts}
+    return besides(its) if waits else None
 
 
 async def lives(connection: AsyncConnection, numbers: Sequence[UUID]) -> list[PayoutLife]:

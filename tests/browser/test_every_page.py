@@ -9,6 +9,7 @@ from playwright.async_api import Page, expect
 
 from referral_rewards.domain.programs.terms import Role
 from tests.browser.conftest import Office
+from tests.desk import PROGRAM, account, another_account, days_ago, event, life_of
 from tests.desk_pages.pages import PAGES, furnish
 
 #: What a page may weigh with everything that it refers to, before compression.
@@ -39,6 +40,47 @@ async def test_every_page_serves_everybody(furnished: Office) -> None:
         if problems:
             found[path] = problems
     assert found == {}
+
+
+async def test_a_look_at_a_payee_and_paying_one_who_leaves_serve_everybody(office: Office) -> None:
+    """A button asks for the one, and a program with cycles for the other: no address alone leads there."""
+    desk = office.desk
+    await desk.tell([account("dexter"), another_account("dexter")])
+    await desk.publish(PROGRAM.replace("program: acme-friends", "program: cycles").replace("timing: immediate", CYCLE))
+    facts = life_of("c1")
+    facts[0]["data"]["program"] = "cycles"
+    about = {"referrer": "dexter", "program": "cycles", "customer": "c-dexter", "email": "dexter@example.com"}
+    await desk.tell([event("e-cycles", "referrer.enrolled", days_ago(300), about), *facts])
+    await desk.judge("c1")
+    assert (await desk.decide("c1", "approve")).status_code == 201
+    await desk.judge("c1")
+    page = await office.sign_in("fiona")
+    await page.goto("/payees/dexter")
+    await page.get_by_label("Why you look").select_option("audit")
+    await page.get_by_role("button", name="Show name and destinations in clear").click()
+    await expect(page.get_by_role("heading", name="dexter in clear")).to_be_visible()
+    await expect(page.locator("main")).to_contain_text("DE02 1203 0000 0000 2020 51")
+    assert await _problems(page) == []
+    await page.goto("/payees/dexter")
+    await page.get_by_role("link", name="pay what cycles owes below its minimum").click()
+    await page.get_by_label("Reason").select_option("payee_leaves")
+    await page.get_by_label("Note").fill("closed the account")
+    assert await _problems(page) == []
+    await page.get_by_role("button", name="Review the decision").click()
+    assert await _problems(page) == []
+    await page.get_by_role("button", name="Record").click()
+    await expect(page.locator("main")).to_contain_text("Recorded as decision")
+
+
+CYCLE: Final = 'timing: {cycle: monthly, day: 28, minimum: "500.00"}'
+
+
+async def _problems(page: Page) -> list[str]:
+    return [
+        *await _inaccessible(page, "light"),
+        *await _inaccessible(page, "dark", runOnly=["color-contrast"]),
+        *await _wide(page),
+    ]
 
 
 async def test_paper_is_white_and_holds_nothing_to_press_whatever_the_screen_was(office: Office) -> None:

@@ -15,7 +15,7 @@ from referral_rewards.cli import main
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.loopback import served
 from tests.cli.conftest import Ran
-from tests.desk import PEPPER, Desk
+from tests.desk import PEPPER, Desk, days_ago, event
 from tests.desk import desk as open_desk
 
 
@@ -116,6 +116,8 @@ async def test_a_rail_that_nobody_knows_is_refused(referrals: Typed) -> None:
 
 
 async def test_instructions_for_the_bank_are_a_file_of_what_is_to_be_paid(desk: Desk, referrals: Typed) -> None:
+    told = {"payee": "dexter", "rail": "manual", "reference": "=HYPERLINK(1)", "name": "=Dexter"}
+    assert (await desk.tell([event("m", "payee.method_set", days_ago(2), told)])).status_code == 202
     async with desk.database.transaction() as connection:
         await connection.execute(
             text(
@@ -131,10 +133,23 @@ async def test_instructions_for_the_bank_are_a_file_of_what_is_to_be_paid(desk: 
                        'fiona' FROM payout WHERE state = 'accepted'""")
         )
     rows = list(csv.DictReader(io.StringIO((await referrals("payout", "instructions", "--csv")).out)))
-    assert [(row["amount"], row["currency"], row["destination"]) for row in rows] == [
-        ("25.00", "USD", "'=HYPERLINK(1)")
+    assert [(row["amount"], row["currency"], row["destination"], row["name"]) for row in rows] == [
+        ("25.00", "USD", "'=HYPERLINK(1)", "'=Dexter")
     ]
-    assert rows[0]["instruction"] in (await referrals("payout", "instructions")).out
+    listed = (await referrals("payout", "instructions")).out
+    assert rows[0]["instruction"] in listed
+    assert "=Dexter" not in listed
+
+
+async def test_a_payee_is_looked_at_in_clear_and_the_reason_is_needed(desk: Desk, referrals: Typed) -> None:
+    told = {"payee": "dexter", "rail": "manual", "reference": "DE02 1203 0000", "name": "Dexter Miller"}
+    assert (await desk.tell([event("m", "payee.method_set", days_ago(2), told)])).status_code == 202
+    seen = await referrals("payee", "look", "dexter", "--why", "redirect", "--as", "olga")
+    assert (seen.code, "DE02 1203 0000" in seen.out, "Dexter Miller" in seen.out) == (0, True, True)
+    refused = await referrals("payee", "look", "dexter", "--why", "curious", "--as", "olga")
+    assert (refused.code, len(refused.problems)) == (2, 1)
+    shown = json.loads((await referrals("payee", "look", "dexter", "--why", "audit", "--json", "--as", "olga")).out)
+    assert (shown["seen_by"], shown["why"]) == ("olga", "audit")
 
 
 async def test_a_referral_is_shown_with_the_life_of_its_payouts_and_a_halted_rail_is_a_problem(

@@ -6,7 +6,7 @@ from typing import Final
 from referral_rewards.domain.payouts.states import payout_id
 from referral_rewards.domain.restores.reopening import rail_id
 from tests import money
-from tests.desk import Desk, life_of
+from tests.desk import Desk, account, another_account, life_of
 
 #: Each page, and who looks at it; nobody is signed in where that is empty.
 PAGES: Final[Mapping[str, str]] = {
@@ -37,6 +37,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/reconciliations": "fiona",
     "/payees": "fiona",
     "/payees/dexter": "fiona",
+    "/redirects?payee=dexter&rail=manual": "fiona",
     "/audit": "oscar",
     "/account": "paula",
     "/people": "ada",
@@ -47,6 +48,7 @@ PAGES: Final[Mapping[str, str]] = {
 
 async def furnish(desk: Desk) -> None:
     """A claim that is clear, one that is flagged, one that is approved and being paid, and a referral that expired."""
+    await desk.tell([account("dexter"), another_account("dexter")])
     await desk.referral("r1")
     await desk.referral("own", email="dexter@example.com")
     await desk.referral("approved")

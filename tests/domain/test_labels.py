@@ -22,6 +22,7 @@ from referral_rewards.domain.facts.identity import SELF_REFERRAL_KINDS
 from referral_rewards.domain.facts.payloads import Channel, FactType, ReversalKind
 from referral_rewards.domain.labels import VOCABULARIES, label, labels, listed
 from referral_rewards.domain.notices.contact import NoticeState, Template
+from referral_rewards.domain.payees.in_clear import LookReason
 from referral_rewards.domain.payees.tax_forms import FormStanding
 from referral_rewards.domain.payees.tax_reporting import Grounds, PayeeStatus
 from referral_rewards.domain.payees.tax_thresholds import NO_REGIME, THRESHOLDS
@@ -37,7 +38,7 @@ from referral_rewards.register.people.users import Scope
 from referral_rewards.reporting.queue.filters import FLAGS, Sort, Waits
 
 SOURCE = Path(__file__).parents[2] / "referral_rewards"
-LEG_STATES = ("reserved", "tax_hold", "paid", "clawed_back", "cancelled")
+LEG_STATES = ("reserved", "tax_hold", "paid", "clawed_back", "cancelled", "waiting_method")
 
 CODES: dict[str, Collection[str]] = {
     "account": AccountKind,
@@ -65,6 +66,7 @@ CODES: dict[str, Collection[str]] = {
     "letter": Template,
     "letter_state": NoticeState,
     "listed_state": ListedState,
+    "look": LookReason,
     "mark": SELF_REFERRAL_KINDS,
     "moment": Moment,
     "payment_for_them": (*LEG_STATES[:4], *(state for state in PayoutState if state is not PayoutState.CANCELLED)),

@@ -141,6 +141,31 @@ async def test_an_instruction_that_the_register_refuses_is_a_bug_and_sends_nothi
     assert await sql(bank.desk, "SELECT * FROM payout WHERE first_sent_at IS NOT NULL") == []
 
 
+async def test_the_file_for_the_bank_has_names_and_accounts_in_clear_and_each_look_is_on_record(bank: Bank) -> None:
+    await bank.export()
+    answer = await bank.desk.api.post("/v1/payouts/instructions/file", json={}, headers=bank.desk.bearer("frank"))
+    lines = {each["payee"]: (each["destination"], each["missing"]) for each in answer.json()["lines"]}
+    assert lines == {"dexter": ("account-of-dexter", None), "c-r1": ("account-of-c-r1", None)}
+    noted = await sql(bank.desk, "SELECT actor, subject, details FROM audit_event WHERE act = 'payee.seen'")
+    assert sorted((each.actor, each.subject, each.details["because"]) for each in noted) == [
+        ("frank", "c-r1", "bank_file"),
+        ("frank", "dexter", "bank_file"),
+    ]
+
+
+async def test_an_instruction_without_an_account_in_words_is_not_for_the_bank(bank: Bank) -> None:
+    """Nobody told this account of the payee: the row was written by hand."""
+    await bank.export()
+    for statement in (
+        "UPDATE payout SET body = jsonb_set(body, '{destination}', '\"x-9\"') WHERE payee = 'dexter'",
+        "UPDATE payment_instruction SET destination = 'x-9' WHERE payee = 'dexter'",
+    ):
+        await sql(bank.desk, statement)
+    answer = await bank.desk.api.post("/v1/payouts/instructions/file", json={}, headers=bank.desk.bearer("frank"))
+    missing = {each["payee"]: (each["destination"], each["missing"]) for each in answer.json()["lines"]}
+    assert missing["dexter"] == (None, "its payee has told no such destination")
+
+
 async def test_the_desk_exports_them_and_shows_what_to_pay(bank: Bank) -> None:
     async with bank.desk.browser("fiona") as fiona:
         assert "2 instructions wait" in (await fiona.get("/payouts/instructions")).text

@@ -98,9 +98,41 @@ CYCLES: Final = (
     Row(CycleState.DONE, needs_nobody="it is over"),
 )
 
+_REDIRECT: Final = (_A.REDIRECT_PAYEE,)
+#: Rewards whose payee has a payment method that nobody has bound, brought there by `tests.stuck.payees`.
+METHODS: Final = (
+    Row(LegState.WAITING_METHOD, _W.WAITING_METHOD, _REDIRECT, sub="the first one named"),
+    Row(LegState.WAITING_METHOD, _W.WAITING_METHOD, _REDIRECT, sub="another one named, the payee told a day ago"),
+    Row(LegState.WAITING_METHOD, _W.WAITING_METHOD, _REDIRECT, sub="another one named, one person signed"),
+    Row(
+        LegState.WAITING_METHOD,
+        _W.WAITING_METHOD,
+        needs_nobody="the payee may object for 24 hours; then finance binds it",
+        sub="another one named, the payee told today",
+    ),
+    Row(
+        LegState.WAITING_METHOD,
+        _W.WAITING_METHOD,
+        needs_nobody="the payee is told of it first",
+        sub="another one named, the payee not told",
+    ),
+    Row(
+        LegState.WAITING_METHOD,
+        _W.WAITING_METHOD,
+        needs_nobody="the payee is asked for another one",
+        sub="one named that the rail can't pay to",
+    ),
+)
+
 LEGS: Final = (
     Row(LegState.RESERVED, needs_nobody="its payout pays it, or is before a person"),
     Row(LegState.TAX_HOLD, needs_nobody="the payee is asked for a form, and with it the leg goes on"),
+    Row(
+        LegState.WAITING_METHOD,
+        needs_nobody="the payee is asked for a payment method, and with it finance binds it",
+        sub="none named",
+    ),
+    *METHODS,
     Row(LegState.PAID, needs_nobody="it is over"),
     Row(LegState.CANCELLED, needs_nobody="it is over"),
     Row(LegState.CLAWED_BACK, needs_nobody="it is over"),

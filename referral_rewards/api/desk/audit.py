@@ -55,7 +55,17 @@ async def audit_log(
 
 
 #: What is suggested to whoever filters.
-ACTS = ("blocklist", "decision", "decision.refused", "program", "session", "session.refused", "token", "user")
+ACTS = (
+    "blocklist",
+    "decision",
+    "decision.refused",
+    "payee.seen",
+    "program",
+    "session",
+    "session.refused",
+    "token",
+    "user",
+)
 
 
 def _told(details: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -75,6 +85,7 @@ def _said(name: str, value: Any) -> Any:
 
 #: Details whose values are codes of ours.
 _VOCABULARIES: Final = {
+    "because": "look",
     "before": "role",
     "kind": "decision",
     "limited_by": "field",
@@ -98,6 +109,8 @@ def _address(event: Event, roles: frozenset[Role]) -> str | None:
         return f"/{ROOMS.get(about, 'payees')}/{quote(event.subject, safe='')}"
     if noun == "decision":
         return f"/referrals/{quote(event.subject, safe='')}"
+    if noun == "payee" and roles & {Role.FINANCE, Role.ADMINISTRATOR}:
+        return f"/payees/{quote(event.subject, safe='')}"
     if noun == "program":
         return f"/programs/{quote(event.subject, safe='')}"
     if noun in ("user", "session", "token") and event.subject != "unknown" and Role.ADMINISTRATOR in roles:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.api.desk import words
 from referral_rewards.api.desk.session.visiting import CSRF_FIELD, Visit
 from referral_rewards.api.desk.words import Clock
+from referral_rewards.domain.payees.in_clear import CHOSEN
 from referral_rewards.register import programs
 from referral_rewards.reporting.shape import Count
 
@@ -69,7 +70,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"static": static, "csrf": _csrf}
+    made.globals |= {"static": static, "csrf": _csrf, "look_reasons": CHOSEN}
     made.filters |= words.FILTERS
     return made
 

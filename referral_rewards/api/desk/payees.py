@@ -13,6 +13,8 @@ from referral_rewards.api.desk.session.visiting import Bookkeeper
 from referral_rewards.api.v1.fields import TEXT
 from referral_rewards.api.v1.reports import YEARS, sent
 from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.payouts.states import LegState
+from referral_rewards.register.cycles import leaving
 from referral_rewards.reporting.payees import year as sheet
 from referral_rewards.reporting.payees.listing import Wanted, count, listing
 from referral_rewards.reporting.payees.profile import LEGS_SHOWN_MAX, profile
@@ -56,11 +58,13 @@ async def tax_report(visit: Bookkeeper, parts: Its, year: _Words) -> Response:
 
 
 @router.get("/payees/{payee:path}")
-async def show_payee(payee: str, visit: Bookkeeper, connection: Reading, year: _Words = "") -> Response:
+async def show_payee(payee: str, visit: Bookkeeper, connection: Reading, parts: Its, year: _Words = "") -> Response:
     """One payee."""
     now = datetime.now(UTC)
     shown = await profile(connection, payee, now, _year(year) if year.strip() else None)
-    return page("payee.html", visit, here=_HERE, shown=shown, legs_max=LEGS_SHOWN_MAX)
+    programs = {each.program for each in shown.waiting if each.state == LegState.RESERVED}
+    below = await leaving.below_minimum(connection, payee, programs, now, parts.keys)
+    return page("payee.html", visit, here=_HERE, shown=shown, legs_max=LEGS_SHOWN_MAX, leaving=below)
 
 
 def _year(typed: str) -> int:

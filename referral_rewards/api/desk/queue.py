@@ -57,7 +57,9 @@ EXCEPTIONS: Final = {
     Waits.PAYOUT_RETURNED: "Returned payouts",
     Waits.PAYOUT_WAITING_FUNDS: "Payouts waiting for funds",
     Waits.PAYOUT_UNKNOWN: "Payouts with unknown outcome",
+    Waits.PAYOUT_APPROVED: "Instructions to export",
     Waits.PAYOUT_ACCEPTED: "Payments to confirm",
+    Waits.WAITING_METHOD: "Rewards to redirect",
     Waits.CYCLE: "Cycles to release",
     Waits.REPORTED: "Reported purchases",
 }

@@ -23,6 +23,7 @@ class Waits(StrEnum):
     PAYOUT_UNKNOWN = "payout_unknown"
     PAYOUT_APPROVED = "payout_approved"
     PAYOUT_ACCEPTED = "payout_accepted"
+    WAITING_METHOD = "waiting_method"
     CYCLE = "cycle"
     REPORTED = "reported"
 

@@ -1,6 +1,6 @@
 """Pay a leaving payee below the minimum: which cycle it will be, what is due, and who is exempt from a minimum."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -85,6 +85,21 @@ async def shown(connection: AsyncConnection, program: str, payee: str, now: date
     least = timing.minimum
     owed = sum(leg.amount_minor for leg in due if leg.currency == timing.terms.currency)
     return Leaving(subject, cycle, due_on, opens_today, None if least is None else least.amount_minor, owed)
+
+
+async def below_minimum(
+    connection: AsyncConnection, payee: str, programs: Collection[str], now: datetime, keys: KeyRing
+) -> Sequence[str]:
+    """Return those of these programs that could pay the payee below their minimum now, sorted."""
+    able: list[str] = []
+    for program in sorted(programs):
+        try:
+            found = await shown(connection, program, payee, now, keys)
+        except (NotFound, RequestInvalid):
+            continue
+        if found.subject.takes:
+            able.append(program)
+    return able
 
 
 async def _takes(connection: AsyncConnection, cycle: UUID, payee: str) -> bool:

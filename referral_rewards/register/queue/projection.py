@@ -20,7 +20,7 @@ from referral_rewards.domain.cycles.states import WAITS as CYCLE_WAITS
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.waiting import Patience, patience
 from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
-from referral_rewards.domain.payouts.states import FOR_A_PERSON, FOR_HANDS, NOT_SAID, PayoutState
+from referral_rewards.domain.payouts.states import FOR_A_PERSON, FOR_HANDS, NOT_SAID, LegState, PayoutState
 from referral_rewards.domain.referrals.lifecycle import WITH_APPROVERS, WITHOUT_CONVERSION, ReferralStatus
 from referral_rewards.register import programs, typed_rows
 from referral_rewards.register.locks import array
@@ -138,6 +138,19 @@ WITH waiting AS MATERIALIZED (
           WHERE pl.payout_id = p.id AND (pl.live OR NOT EXISTS (
               SELECT 1 FROM payout_leg WHERE payout_id = p.id AND live OFFSET 0))))
     UNION ALL
+    -- Nobody has to decide while the payee has no method on the rail: they are asked for one.
+    SELECT l.referral_id, :waiting_method, CAST(l.id AS text), NULL, NULL, greatest(l.approved_at, m.received_at)
+    FROM leg l
+    CROSS JOIN LATERAL (
+        SELECT f.type, f.received_at
+        FROM (SELECT fact_id FROM fact_key WHERE key = 'payee:' || l.beneficiary OFFSET 0) AS fk
+        CROSS JOIN LATERAL (
+            SELECT * FROM fact WHERE id = fk.fact_id AND type IN ('payee.method_set', 'payee.method_removed')
+              AND data->>'rail' = l.rail OFFSET 0) AS f
+        ORDER BY f.occurred_at DESC, f.source DESC, f.event_id DESC LIMIT 1 OFFSET 0
+    ) AS m
+    WHERE l.referral_id = :referral AND l.state = :waiting_method AND m.type = 'payee.method_set'
+    UNION ALL
     SELECT r.id, 'reported', CAST(f.id AS text),
            'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')
            || ', which no source has confirmed', f.data->>'order', f.occurred_at
@@ -197,6 +210,7 @@ RETURNING q.referral_id, q.program, q.since, (SELECT version FROM referral WHERE
         by_hand=BY_HAND,
         not_said=NOT_SAID,
         without_conversion=WITHOUT_CONVERSION,
+        waiting_method=LegState.WAITING_METHOD,
     )
 )
 

@@ -26,7 +26,7 @@ _SOURCES: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
     "reward_claim": frozenset({"body"}),
-    "leg": frozenset({"referral_id"}),
+    "leg": frozenset({"referral_id", "state"}),
     "payout": frozenset({"state", "updated_at", "rail", "referral_id", "amount_minor"}),
     "payout_leg": frozenset({"live", "payout_id", "leg_id"}),
     "clawback_case": frozenset({"state", "why", "opened_at", "referral_id"}),

@@ -1,9 +1,8 @@
 """The entries of the approvers' queue, in the form in which they are displayed."""
 
-import textwrap
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,20 +10,20 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
-from referral_rewards.domain.clawbacks.proposals import to_do as advice_on_case
-from referral_rewards.domain.clawbacks.states import CaseState, ClawbackState
-from referral_rewards.domain.cycles.states import CycleState
+from referral_rewards.domain.clawbacks.states import ClawbackState
+from referral_rewards.domain.decisions.redirect_advice import besides
+from referral_rewards.domain.decisions.redirect_advice import to_do as advice_on_method
+from referral_rewards.domain.decisions.redirects import PayeeSubject
 from referral_rewards.domain.decisions.waiting import Waits
-from referral_rewards.domain.payouts.advice import to_do
-from referral_rewards.domain.payouts.states import WAS_PAID, PayoutState
-from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID
+from referral_rewards.domain.payouts.states import WAS_PAID
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import dump
+from referral_rewards.register.payees import subject
 from referral_rewards.register.payouts.endings import GIVEN_UP
-from referral_rewards.reporting.clawbacks import exchange_of
 from referral_rewards.reporting.queue.filters import PAGE_MAX, Filters
+from referral_rewards.reporting.queue.matters import matter
 from referral_rewards.reporting.queue.search import Asking, search
 from referral_rewards.reporting.referrals.listing import Conversion, LegInBrief
 from referral_rewards.reporting.shape import Instant, Shape
@@ -65,6 +64,13 @@ class Payment(Shape):
     why: str | None
 
 
+class Redirect(Shape):
+    """The payee and the rail of a redirect, as `GET /v1/redirects` takes them."""
+
+    payee: str
+    rail: str
+
+
 class Entry(Shape):
     """An entry of the queue: one thing that waits for a person."""
 
@@ -76,6 +82,7 @@ class Entry(Shape):
     subject: str = Field(
         description="The id of the leg, payout, fact or cycle, where a referral has several; else empty."
     )
+    redirect: Redirect | None = Field(description="What a redirect binds, where the payee's payment method is another.")
     about: str | None
     to_do: str | None = Field(description="What a person must do, if not decide on the claim.")
     since: Instant
@@ -132,7 +139,9 @@ async def entries(
     out."""
     rows = (await connection.execute(_ENTRIES, {"keys": dump(wanted)})).all() if wanted else []
     made = await decisions.on_referrals(connection, {row.id for row in rows if row.decided}, keys)
-    return [_entry(row, made.get(row.id, []), now) for row in rows]
+    pairs = sorted({(row.payee, row.payee_rail) for row in rows if row.exception in _ABOUT_A_METHOD})
+    payees = {(each.payee, each.rail): each for each in await subject.in_brief(connection, pairs, now, keys)}
+    return [_entry(row, made.get(row.id, []), payees.get((row.payee, row.payee_rail)), now) for row in rows]
 
 
 async def everything(
@@ -150,14 +159,18 @@ async def everything(
             return
 
 
-def _entry(row: Any, made: list[Decision], now: datetime) -> Entry:
+def _entry(row: Any, made: list[Decision], payee: PayeeSubject | None, now: datetime) -> Entry:
     body: dict[str, Any] = row.body or {}
-    about, to_do = _matter(row, now)
+    about, to_do = matter(row, now)
+    moved = payee is not None and _waits_for_a_redirect(row.exception, row.subject, payee)
+    if payee is not None and moved:
+        to_do = " ".join(filter(None, (to_do, besides(payee) if to_do else advice_on_method(payee))))
     return Entry(
         referral=row.referral_id or None,
         program=row.program,
         exception=row.exception,
         subject=row.subject,
+        redirect=Redirect(payee=payee.payee, rail=payee.rail) if payee is not None and moved else None,
         about=about,
         to_do=to_do,
         since=row.since,
@@ -179,6 +192,17 @@ def _entry(row: Any, made: list[Decision], now: datetime) -> Entry:
     )
 
 
+def _waits_for_a_redirect(exception: str, number: str, payee: PayeeSubject) -> bool:
+    """Whether the reward, or the payout, is to be paid to another destination than the payee has now."""
+    if exception == Waits.WAITING_METHOD:
+        return True
+    return payee.destination is not None and number in {str(each.id) for each in payee.payouts}
+
+
+#: What may wait for a redirect.
+_ABOUT_A_METHOD: Final = frozenset({Waits.WAITING_METHOD, Waits.PAYOUT_REFUSED, Waits.PAYOUT_RETURNED})
+
+
 def _approval(row: Any, body: dict[str, Any], made: list[Decision]) -> Approval:
     requirement = body.get("requirement") or {"routes": (), "people": 0}
     return Approval(
@@ -188,72 +212,6 @@ def _approval(row: Any, body: dict[str, Any], made: list[Decision]) -> Approval:
         signed=tuple(_signature(each) for each in made if body and each.digest == body["digest"]),
         since=row.since,
     )
-
-
-def _matter(row: Any, now: datetime) -> tuple[str | None, str | None]:
-    """What it is about, and what to do about it, where that is not to decide on the claim."""
-    if row.cycle_due_on is not None:
-        about = f"payout cycle of {row.program}, due on {row.cycle_due_on:%Y-%m-%d}"
-        return about, _TO_DO_WITH_A_CYCLE[CycleState(row.cycle_state)]
-    if row.payout_state is not None:
-        advice = to_do(
-            PayoutState(row.payout_state), sent=row.payout_sent_at is not None, given_up=row.payout_given_up,
-            rail=row.payout_rail, key=row.payout_key,
-        )  # fmt: skip
-        return row.payout_why, advice
-    if row.case_state is not None:
-        room_minor = row.room_minor
-        exchange = exchange_of(row.exchange_order, row.exchange_minor, row.exchange_currency)
-        return row.about, advice_on_case(
-            CaseState(row.case_state), room_minor=room_minor, keys_in_review=row.in_review, exchange=exchange
-        )
-    if row.exception == Waits.APPEAL:
-        return _appeal(row, now), _TO_DO[Waits.APPEAL]
-    if row.exception == Waits.LATE_FACT:
-        about = f"{row.late_facts} late {'fact' if row.late_facts == 1 else 'facts'}"
-        return about, _TO_DO_AFTER_PAYMENT if row.status in PAID else _TO_DO[Waits.LATE_FACT]
-    if row.exception == Waits.REPORTED and row.status in CLOSED:
-        return row.about, _TO_DO_WITH_A_LATE_REPORT
-    return row.about, _TO_DO.get(row.exception)
-
-
-def _appeal(row: Any, now: datetime) -> str:
-    """The appeal in its own words, who made it, and how long ago."""
-    words = textwrap.shorten(row.appeal or "", _APPEAL_LENGTH_MAX, placeholder=" …")
-    appeal = f"Appeal by the {row.appealed_by or 'person concerned'}, {_ago(now - row.appealed_at)}"
-    return f"{appeal}: “{words}”" if words else f"{appeal} (its text was erased)"
-
-
-def _ago(since: timedelta) -> str:
-    """``2 days ago``, ``1 hour ago``, ``just now``."""
-    for number, unit in ((since.days, "day"), (since.seconds // 3600, "hour"), (since.seconds // 60, "minute")):
-        if number > 0:
-            return f"{number} {unit}{'' if number == 1 else 's'} ago"
-    return "just now"
-
-
-#: So much of an appeal is shown in a list; the claim page shows all of it.
-_APPEAL_LENGTH_MAX: Final = 200
-
-
-_TO_DO_AFTER_PAYMENT: Final = (
-    "Read what arrived after the watch. Reopen the referral, and it opens a clawback case for each paid reward that it "
-    "affects; or open a case by hand. If nothing is to be taken back, leave it closed."
-)
-_TO_DO_WITH_A_LATE_REPORT: Final = (
-    "Ask the source of conversions about the purchase. Once it is on record, reopen the referral; if the source does "
-    "not know it, leave the referral closed."
-)
-_TO_DO_WITH_A_CYCLE: Final = {
-    CycleState.FROZEN: "Check the list, then release the cycle. If something is wrong with it, stop it.",
-    CycleState.STOPPED: "Nothing more of it is sent. Find out why it was stopped. Once that is settled, resume it.",
-}
-_TO_DO: Final = {
-    Waits.LATE_FACT: "Read what arrived late. If it changes the outcome, reopen the referral; else leave it closed.",
-    Waits.APPEAL: "Look at the referral again. If the appeal is right, reopen the referral; else leave it closed. "
-    "Whoever appealed is told either way.",
-    Waits.REPORTED: "Ask the source of conversions about the purchase. Nothing is paid before it confirms it.",
-}
 
 
 def _signature(decision: Decision) -> Signature:
@@ -271,7 +229,8 @@ SELECT q.referral_id, q.exception, q.subject, q.about, r.late_facts,
        coalesce(r.program, q.program) AS program, coalesce(r.status, q.status) AS status, r.reason,
        its.state AS payout_state, its.why AS payout_why, its.key_used_at AS payout_sent_at, its.rail AS payout_rail,
        its.provider_key AS payout_key, its.given_up AS payout_given_up, cycle.due_on AS cycle_due_on,
-       cycle.state AS cycle_state, its_case.*, r.referrer,
+       cycle.state AS cycle_state, cycle.carried AS cycle_carried, coalesce(its.payee, waiting.beneficiary) AS payee,
+       coalesce(its.rail, waiting.rail) AS payee_rail, its_case.*, r.referrer,
        r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
        EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,
        (SELECT coalesce(json_agg(json_build_object('payout', p.id, 'state', p.state, 'why', p.why) ORDER BY p.id), '[]')
@@ -288,12 +247,16 @@ LEFT JOIN LATERAL (
     WHERE q.exception LIKE 'payout%' AND p.id = CAST(q.subject AS uuid) OFFSET 0
 ) AS its ON true
 LEFT JOIN LATERAL (
+    SELECT beneficiary, rail FROM leg WHERE q.exception = :waiting_method AND id = CAST(q.subject AS uuid) OFFSET 0
+) AS waiting ON true
+LEFT JOIN LATERAL (
     SELECT f.occurred_at AS at, f.data->>'by' AS by, p.body->>'why' AS words
     FROM fact f LEFT JOIN personal_data p ON p.subject_id = f.id
     WHERE q.exception = 'appeal' AND f.id = CAST(q.subject AS uuid) OFFSET 0
 ) AS appeal ON true
 LEFT JOIN LATERAL (
-    SELECT due_on, state FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0
+    SELECT due_on, state, summary->'carried' AS carried
+    FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0
 ) AS cycle ON true
 LEFT JOIN LATERAL (
     SELECT k.state AS case_state, k.exchange_order, k.exchange_minor, k.exchange_currency,
@@ -312,4 +275,5 @@ ORDER BY wanted.number
 """,  # noqa: S608 (a constant of ours)
     was_paid=WAS_PAID,
     in_review=ClawbackState.MANUAL_REVIEW,
+    waiting_method=Waits.WAITING_METHOD,
 )

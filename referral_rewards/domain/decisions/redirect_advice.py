@@ -1,0 +1,44 @@
+"""Tells a person what to do about rewards that wait for their payee's payment method."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from referral_rewards.domain.decisions.redirects import PayeeSubject
+from referral_rewards.domain.instants import day
+from referral_rewards.domain.labels import label, listed
+
+
+def to_do(subject: PayeeSubject) -> str:
+    """Return what a person does next, or what is waited for, in a few sentences."""
+    refused = subject.refusal()
+    if refused is not None:
+        rule, why = refused
+        return _ADVICE[rule].format(**_words(subject)) if rule in _ADVICE else f"{why[:1].upper()}{why[1:]}."
+    if subject.people == 1:
+        return "Check the payment method with the payee, then redirect what waits to it."
+    if subject.signed_by:
+        return f"Signed by {listed(subject.signed_by)}. Another person of finance redirects it too."
+    return "Check the payment method with the payee. Then two people of finance redirect what waits to it."
+
+
+def besides(subject: PayeeSubject) -> str:
+    """Return what to know of a payout that was refused or came back, once its payee has named another destination."""
+    return f"The payee has named another payment method since, and a retry does not pay to it: {_lower(to_do(subject))}"
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
+
+
+def _words(subject: PayeeSubject) -> Mapping[str, str]:
+    return {"rail": label("rail", subject.rail), "until": day(subject.may_sign_from)}
+
+
+_ADVICE: Final[Mapping[str, str]] = {
+    "no_method": "Nobody can redirect it: the payee has no payment method ({rail}) now. They are asked for one.",
+    "malformed": "Ask the payee for another payment method: {rail} can't pay to the one that they named.",
+    "too_early": "The payee was told of the change and may object until {until}. From then on two people of finance "
+    "redirect what waits to it.",
+    "not_told": "The payee has not been told of the change at an address known before it, so nobody can redirect it "
+    "yet. If they name the former payment method again, it goes on.",
+}

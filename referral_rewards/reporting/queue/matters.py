@@ -1,0 +1,90 @@
+"""What an entry of the queue is about, and what to do about it, in words."""
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from referral_rewards.domain.clawbacks.proposals import to_do as advice_on_case
+from referral_rewards.domain.clawbacks.states import CaseState
+from referral_rewards.domain.cycles.grouping import CarriedFor
+from referral_rewards.domain.cycles.states import CycleState
+from referral_rewards.domain.decisions.waiting import Waits
+from referral_rewards.domain.payouts.advice import to_do
+from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID
+from referral_rewards.reporting.clawbacks import exchange_of
+
+
+def matter(row: Any, now: datetime) -> tuple[str | None, str | None]:
+    """What it is about, and what to do about it, where that is not to decide on the claim."""
+    if row.cycle_due_on is not None:
+        about = f"payout cycle of {row.program}, due on {row.cycle_due_on:%Y-%m-%d}"
+        return about, _with_a_cycle(CycleState(row.cycle_state), row.cycle_carried or ())
+    if row.payout_state is not None:
+        advice = to_do(
+            PayoutState(row.payout_state), sent=row.payout_sent_at is not None, given_up=row.payout_given_up,
+            rail=row.payout_rail, key=row.payout_key,
+        )  # fmt: skip
+        return row.payout_why, advice
+    if row.case_state is not None:
+        room_minor = row.room_minor
+        exchange = exchange_of(row.exchange_order, row.exchange_minor, row.exchange_currency)
+        return row.about, advice_on_case(
+            CaseState(row.case_state), room_minor=room_minor, keys_in_review=row.in_review, exchange=exchange
+        )
+    if row.exception == Waits.APPEAL:
+        return _appeal(row, now), _TO_DO[Waits.APPEAL]
+    if row.exception == Waits.LATE_FACT:
+        about = f"{row.late_facts} late {'fact' if row.late_facts == 1 else 'facts'}"
+        return about, _TO_DO_AFTER_PAYMENT if row.status in PAID else _TO_DO[Waits.LATE_FACT]
+    if row.exception == Waits.REPORTED and row.status in CLOSED:
+        return row.about, _TO_DO_WITH_A_LATE_REPORT
+    return row.about, _TO_DO.get(row.exception)
+
+
+def _with_a_cycle(state: CycleState, carried: Iterable[Mapping[str, Any]]) -> str:
+    below = any(each["why"] == CarriedFor.BELOW_MINIMUM for each in carried)
+    return " ".join(filter(None, (_TO_DO_WITH_A_CYCLE[state], _BELOW_MINIMUM if below else None)))
+
+
+def _appeal(row: Any, now: datetime) -> str:
+    """The appeal in its own words, who made it, and how long ago."""
+    words = textwrap.shorten(row.appeal or "", _APPEAL_LENGTH_MAX, placeholder=" …")
+    appeal = f"Appeal by the {row.appealed_by or 'person concerned'}, {_ago(now - row.appealed_at)}"
+    return f"{appeal}: “{words}”" if words else f"{appeal} (its text was erased)"
+
+
+def _ago(since: timedelta) -> str:
+    """``2 days ago``, ``1 hour ago``, ``just now``."""
+    for number, unit in ((since.days, "day"), (since.seconds // 3600, "hour"), (since.seconds // 60, "minute")):
+        if number > 0:
+            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+    return "just now"
+
+
+#: So much of an appeal is shown in a list; the claim page shows all of it.
+_APPEAL_LENGTH_MAX: Final = 200
+
+
+_TO_DO_AFTER_PAYMENT: Final = (
+    "Read what arrived after the watch. Reopen the referral, and it opens a clawback case for each paid reward that it "
+    "affects; or open a case by hand. If nothing is to be taken back, leave it closed."
+)
+_TO_DO_WITH_A_LATE_REPORT: Final = (
+    "Ask the source of conversions about the purchase. Once it is on record, reopen the referral; if the source does "
+    "not know it, leave the referral closed."
+)
+_TO_DO_WITH_A_CYCLE: Final = {
+    CycleState.FROZEN: "Check the list, then release the cycle. If something is wrong with it, stop it.",
+    CycleState.STOPPED: "Nothing more of it is sent. Find out why it was stopped. Once that is settled, resume it.",
+}
+_BELOW_MINIMUM: Final = (
+    "It carries rewards below the minimum forward; a payee who leaves is paid theirs by a decision on the payee’s page."
+)
+_TO_DO: Final = {
+    Waits.LATE_FACT: "Read what arrived late. If it changes the outcome, reopen the referral; else leave it closed.",
+    Waits.APPEAL: "Look at the referral again. If the appeal is right, reopen the referral; else leave it closed. "
+    "Whoever appealed is told either way.",
+    Waits.REPORTED: "Ask the source of conversions about the purchase. Nothing is paid before it confirms it.",
+}
