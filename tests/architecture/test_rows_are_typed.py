@@ -33,7 +33,7 @@ BESIDE_THEIR_QUERY: Final = {
     "reporting/books/balances.py": {"_balance"},
     "reporting/books/checking.py": {"_amount", "_difference"},
     "reporting/books/journal.py": {"_recorded"},
-    "reporting/clawbacks.py": {"_exchange", "_members"},
+    "reporting/clawbacks.py": {"exchange_of", "_members"},
     "reporting/decisions.py": {"_effects", "_said"},
     "reporting/payees/profile.py": {"_methods"},
     "reporting/payees/year.py": {"_line"},

@@ -12,7 +12,7 @@ from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.payouts.states import WAS_PAID, LegState
 from referral_rewards.domain.referrals.course import Standing
 from referral_rewards.domain.referrals.disputes import took_an_amount
-from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus, advance
 from referral_rewards.register.claims import exported, reservations
 from referral_rewards.register.claims.dossier import rivals
 from referral_rewards.register.clawbacks import carrying_out
@@ -79,7 +79,7 @@ async def after_payment(connection: AsyncConnection, case: Case, file: CaseFile)
     watched = case.now >= watched_until
     # Nobody decides a case whose dispute is open, so its end is waited for, however long it takes.
     over = watched and not owed and not frozen
-    status = _S.CLAWED_BACK if row.status == _S.CLAWED_BACK or _recovered(legs) else _S.REWARDED
+    status = _S.CLAWED_BACK if _recovered(legs) else _S.REWARDED
     if row.status == _S.PAYING:
         # The later referrals of the same referrer for this referee close by that.
         await verdicts.wake_rivals(connection, await rivals(connection, case), case)
@@ -104,20 +104,22 @@ async def nothing_is_paid(connection: AsyncConnection, case: Case, file: CaseFil
 
 
 async def taken_back_since(connection: AsyncConnection, file: CaseFile, now: datetime) -> Referral:
-    """Mark a closed referral as clawed back if all its legs now are, and return its locked row.
+    """Mark a closed referral as clawed back if all its legs now are, or as rewarded if a part was returned. Return its
+    locked row.
 
     Its watch is over, but a waiting case can still be decided, and offsets come in whenever later payouts are paid.
     """
     row = file.row
-    if row.status != _S.REWARDED:
+    if row.status not in (_S.REWARDED, _S.CLAWED_BACK):
         return row
     await carrying_out.close_legs(connection, row.id)
     legs = await reservations.legs_of(connection, row.id)
     if (case := file.case(now)) is not None:
         await notices.tell_of_clawbacks(connection, case)
-    if not legs or not _recovered(legs):
+    status = _S.CLAWED_BACK if _recovered(legs) else _S.REWARDED
+    if not legs or status is row.status:
         return row
-    return await referrals.write(connection, row, now, status=_S.CLAWED_BACK.value)
+    return await referrals.write(connection, row, now, status=advance(row.status, status).value)
 
 
 def _recovered(legs: Sequence[ReservedLeg]) -> bool:
