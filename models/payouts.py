@@ -13,7 +13,8 @@ from referral_rewards.domain.payouts.states import AT_REST, FREED, OVER, OWED, L
 
 
 class LegRow(SQLModel, table=True):
-    """One reward to one beneficiary, reserved by an approval. At most one is live per program, order and role."""
+    """One reward to one beneficiary, reserved by an approval. At most one is live per program, order and role, and
+    one per referral and role: an exchange brings no second reward to a side whose first still stands."""
 
     __tablename__ = "leg"
     __table_args__ = (
@@ -21,6 +22,13 @@ class LegRow(SQLModel, table=True):
             "uq_leg_live",
             "program",
             "order_key",
+            "role",
+            unique=True,
+            postgresql_where=text(spelled("state NOT IN :freed", freed=FREED)),
+        ),
+        Index(
+            "uq_leg_standing",
+            "referral_id",
             "role",
             unique=True,
             postgresql_where=text(spelled("state NOT IN :freed", freed=FREED)),

@@ -22,6 +22,7 @@ CREATE TABLE leg (
     CONSTRAINT ck_leg_amount CHECK (amount_minor > 0)
 );
 CREATE UNIQUE INDEX uq_leg_live ON leg (program, order_key, role) WHERE state NOT IN ('cancelled', 'clawed_back');
+CREATE UNIQUE INDEX uq_leg_standing ON leg (referral_id, role) WHERE state NOT IN ('cancelled', 'clawed_back');
 CREATE INDEX ix_leg_referral_id ON leg (referral_id);
 CREATE INDEX ix_leg_beneficiary_approved_at ON leg (beneficiary, approved_at);
 CREATE INDEX ix_leg_referrer_approved_at ON leg (program, referrer, approved_at);
