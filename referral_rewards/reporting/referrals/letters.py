@@ -32,7 +32,7 @@ def letter(notice: Any, shown: ReferralShown, terms: Terms, link: str, handed: S
         taken: list[str] = []
     else:
         rewards = rewards_of(shown.legs, Side(notice.audience))
-        taken = _taken(shown, Side(notice.audience))
+        taken = taken_of(shown, Side(notice.audience))
     return Letter(
         template=notice.template,
         program=terms.name,
@@ -55,7 +55,7 @@ def _began(shown: ReferralShown, terms: Terms) -> str:
     return f"{began_at.day} {began_at:%B %Y}"
 
 
-def _taken(shown: ReferralShown, side: Side) -> list[str]:
+def taken_of(shown: ReferralShown, side: Side) -> list[str]:
     """Return what was taken back of each reward of one side so far, and what of it went back, in sentences."""
     its = [leg for leg in shown.legs if leg.role is side and taken_back_minor(shown, leg)]
     return [_taken_of(leg, taken_back_minor(shown, leg), given_back_minor(shown, leg)) for leg in its]
