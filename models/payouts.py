@@ -13,7 +13,8 @@ from referral_rewards.domain.payouts.states import AT_REST, FREED, OVER, OWED, L
 
 
 class LegRow(SQLModel, table=True):
-    """One reward to one beneficiary, reserved by an approval. At most one is live per program, order and role."""
+    """One reward to one beneficiary, reserved by an approval. At most one is live per program, order and role, and
+    one per referral and role: an exchange brings no second reward to a side whose first still stands."""
 
     __tablename__ = "leg"
     __table_args__ = (
@@ -21,6 +22,13 @@ class LegRow(SQLModel, table=True):
             "uq_leg_live",
             "program",
             "order_key",
+            "role",
+            unique=True,
+            postgresql_where=text(spelled("state NOT IN :freed", freed=FREED)),
+        ),
+        Index(
+            "uq_leg_standing",
+            "referral_id",
             "role",
             unique=True,
             postgresql_where=text(spelled("state NOT IN :freed", freed=FREED)),
@@ -72,7 +80,8 @@ class PayoutRow(SQLModel, table=True):
     """One call to a provider, saved in full before the first attempt.
 
     A payout that is paid at once belongs to a referral, a payout of a cycle to the cycle. `PayoutLegRow` holds its
-    legs. ``amount_minor`` is the amount sent: live legs less live deductions, zero if nothing remains.
+    legs. ``amount_minor`` is the amount sent: live legs less live deductions, zero if nothing remains. A payout that
+    ``returns`` what a clawback case took pays no leg.
     """
 
     __tablename__ = "payout"
@@ -95,8 +104,10 @@ class PayoutRow(SQLModel, table=True):
         Index("ix_payout_under_way", "payee", postgresql_where=text(spelled("state NOT IN :over", over=OVER))),
         Index("ix_payout_provider_reference", "provider_reference"),
         Index("ix_payout_created_at", "created_at", "id"),
+        Index("ix_payout_returns", "returns", postgresql_where=text("returns IS NOT NULL")),
         CheckConstraint("amount_minor >= 0", name="ck_payout_amount"),
         CheckConstraint("(referral_id IS NULL) <> (cycle_id IS NULL)", name="ck_payout_of_one"),
+        CheckConstraint("returns IS NULL OR cycle_id IS NULL", name="ck_payout_returns_at_once"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -123,6 +134,9 @@ class PayoutRow(SQLModel, table=True):
     why: str | None = None  # one sentence on a refusal, a stop or a manual review
     created_at: datetime = instant(default_now=True)
     updated_at: datetime = instant()
+    #: The clawback case that took too much. A person ``dropped`` the return if it is not to go back after all.
+    returns: UUID | None = None
+    dropped: bool = off()
 
 
 class PayoutLegRow(SQLModel, table=True):

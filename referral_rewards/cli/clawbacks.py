@@ -129,6 +129,9 @@ def _tell(found: dict[str, Any]) -> None:
         done.add_row(each["clawback"], kind, *amounts, state, each["reference"], each["why"])
     if done.row_count:
         out.print(done)
+    for each in found["returns"]:
+        amount, state = display(each["amount_minor"], found["currency"]), label("payout_state", each["state"])
+        out.print(f"  return of {amount}: payout {each['payout']}, {state}", markup=False, soft_wrap=True)
     for each in found["owed"]:
         owed, kept = (display(each[name], each["currency"]) for name in ("owed_minor", "kept_minor"))
         out.print(f"  {found['payee']} owes {owed}, of which payouts on their way keep {kept}", markup=False)

@@ -49,6 +49,7 @@ _SAYS: Final[Mapping[MoneyAct, str]] = {
     _A.REVERSE_CLAWBACK: "Take so much of a paid reward back at its provider.",
     _A.OFFSET_CLAWBACK: "Keep so much from what the payee gets next.",
     _A.WRITE_OFF_CLAWBACK: "Give so much of it up.",
+    _A.RETURN_CLAWBACK: "Pay so much of what was taken back to the payee again: it was taken wrongly.",
     _A.DISMISS_CLAWBACK: "Close a case: the reward was right after all.",
     _A.SETTLE_CLAWBACK: "Record that the provider shows a reversal as done, under its reference.",
     _A.REFUSE_CLAWBACK: "Record that a reversal was not done and won't be.",

@@ -39,13 +39,26 @@ class ClawbackMade(Shape):
     updated_at: Instant
 
 
+class Returned(Shape):
+    """A payout that returns what the case took wrongly."""
+
+    payout: UUID
+    amount_minor: int
+    state: PayoutState
+    why: str | None
+    reference: str | None
+    created_at: Instant
+    settled_at: Instant | None
+
+
 class CaseInList(Shape):
     """A case for a paid reward that a later fact made undue.
 
     ``proposed_minor`` is the amount that the rules propose to recover, null if they can't tell; ``room_minor`` the
     amount of the reward that can still be recovered. Of the reward, ``recovered_minor`` was taken back and
-    ``written_off_minor`` given up; ``taken_minor`` is both and what is being recovered. ``to_do`` what a person must
-    do, null if nothing. ``exchange_order`` is another conversion of the offer that would qualify in place of the one
+    ``written_off_minor`` given up; of what was taken ``returned_minor`` went back to the payee. ``taken_minor`` is what
+    was recovered or given up and what is being recovered, less what went back. ``to_do`` what a person must do, null if
+    nothing. ``exchange_order`` is another conversion of the offer that would qualify in place of the one
     that was paid for, with its net amount ``exchange_minor``.
     """
 
@@ -67,12 +80,14 @@ class CaseInList(Shape):
     taken_minor: int
     recovered_minor: int
     written_off_minor: int
+    returned_minor: int = 0
     proposed_minor: int | None
     room_minor: int
     exchange_order: str | None
     exchange_minor: int | None
     exchange_currency: str | None
     clawbacks: tuple[ClawbackMade, ...]
+    returns: tuple[Returned, ...] = ()
 
 
 class CaseShown(CaseInList, Actable):
@@ -85,7 +100,8 @@ class CaseShown(CaseInList, Actable):
 
 class RewardShown(Actable):
     """A reward of which a case can be opened. Of ``paid_minor``, ``recovered_minor`` was taken back and
-    ``written_off_minor`` given up; ``room_minor`` is what can still be taken."""
+    ``written_off_minor`` given up; ``returned_minor`` went back to the payee, and ``room_minor`` is what can still be
+    taken."""
 
     referral: str
     room_minor: int
@@ -98,6 +114,7 @@ class RewardShown(Actable):
     paid_minor: int
     recovered_minor: int
     written_off_minor: int
+    returned_minor: int
 
 
 class Owed(Shape):
@@ -181,7 +198,10 @@ async def _cases(connection: AsyncConnection, asked: Mapping[str, Any]) -> list[
     made: dict[UUID, list[ClawbackMade]] = {row.id: [] for row in rows}
     for each in await connection.execute(_CLAWBACKS, {"ids": list(made)}) if made else ():
         made[each.case_id].append(ClawbackMade.model_validate(each))
-    return [_members(row, made[row.id]) for row in rows]
+    back: dict[UUID, list[Returned]] = {row.id: [] for row in rows}
+    for each in await connection.execute(_RETURNS, {"ids": list(made)}) if made else ():
+        back[each.case_id].append(Returned.model_validate(each))
+    return [{**_members(row, made[row.id]), "returns": back[row.id]} for row in rows]
 
 
 def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
@@ -208,6 +228,7 @@ def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
         "taken_minor": row.taken_minor,
         "recovered_minor": row.recovered_minor,
         "written_off_minor": row.written_off_minor,
+        "returned_minor": row.returned_minor,
         "proposed_minor": row.proposed_minor,
         "room_minor": room_minor,
         "exchange_order": row.exchange_order,
@@ -233,7 +254,8 @@ SELECT c.*, l.program, l.role, l.beneficiary AS payee, l.amount_minor, l.currenc
        of_leg.*
 FROM clawback_case c JOIN leg l ON l.id = c.leg_id LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live
 CROSS JOIN LATERAL (
-    SELECT CAST(coalesce(sum(taken_by(b)), 0) AS bigint) AS taken_minor,
+    SELECT CAST(coalesce(sum(taken_by(b)), 0) - returned_of(c.leg_id) AS bigint) AS taken_minor,
+           returned_of(c.leg_id) AS returned_minor,
            CAST(coalesce(sum(b.recovered_minor), 0) AS bigint) AS recovered_minor,
            CAST(coalesce(sum(b.amount_minor) FILTER (WHERE b.state = :written_off), 0) AS bigint) AS written_off_minor
     FROM clawback b WHERE b.leg_id = c.leg_id
@@ -256,7 +278,8 @@ _REWARD: Final = statement(
 SELECT l.role, l.beneficiary AS payee, l.rail, l.state, l.currency, l.amount_minor,
        CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
        CAST(coalesce(sum(b.recovered_minor), 0) AS bigint) AS recovered_minor,
-       CAST(coalesce(sum(b.amount_minor) FILTER (WHERE b.state = :written_off), 0) AS bigint) AS written_off_minor
+       CAST(coalesce(sum(b.amount_minor) FILTER (WHERE b.state = :written_off), 0) AS bigint) AS written_off_minor,
+       returned_of(l.id) AS returned_minor
 FROM leg l LEFT JOIN clawback b ON b.leg_id = l.id WHERE l.id = :id GROUP BY l.id
 """,
     was_paid=WAS_PAID,
@@ -267,6 +290,12 @@ _CLAWBACKS: Final = text("""
 SELECT case_id, id AS clawback, kind, amount_minor, recovered_minor, state, why, provider_key AS key,
        provider_reference AS reference, first_sent_at, created_at, updated_at
 FROM clawback WHERE case_id = ANY(CAST(:ids AS uuid[])) ORDER BY created_at, id
+""")
+
+_RETURNS: Final = text("""
+SELECT returns AS case_id, id AS payout, amount_minor, state, why, provider_reference AS reference, created_at,
+       settled_at
+FROM payout WHERE returns = ANY(CAST(:ids AS uuid[])) ORDER BY created_at, id
 """)
 
 _OWED: Final = statement(

@@ -31,12 +31,14 @@ class PayoutInList(Shape):
     """A payout: one provider call, for one reward or, in a payout cycle, for several rewards of one payee.
 
     ``to_do`` is what a person must do, null if nothing; ``key`` is the idempotency key at the provider, ``reference``
-    the provider's own id. ``amount_minor`` is the amount sent: its rewards less its deductions.
+    the provider's own id. ``amount_minor`` is the amount sent: its rewards less its deductions. A payout that
+    ``returns`` what this clawback case took pays no reward.
     """
 
     payout: UUID
     referral: str | None
     cycle: UUID | None
+    returns: UUID | None = None
     program: str
     payee: str
     rail: str
@@ -200,6 +202,7 @@ def _brief(row: Any) -> dict[str, Any]:
         "payout": row.id,
         "referral": row.referral_id,
         "cycle": row.cycle_id,
+        "returns": row.returns,
         "program": row.program,
         "payee": row.payee,
         "rail": row.rail,
@@ -230,7 +233,8 @@ WHERE (CAST(:state AS text) IS NULL OR p.state = :state)
   AND (CAST(:payee AS text) IS NULL OR p.payee = :payee)
   AND (CAST(:cycle AS uuid) IS NULL OR p.cycle_id = :cycle)
   AND (CAST(:referral AS text) IS NULL OR p.id IN (
-      SELECT pl.payout_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id WHERE l.referral_id = :referral))
+      SELECT pl.payout_id FROM leg l JOIN payout_leg pl ON pl.leg_id = l.id WHERE l.referral_id = :referral
+      UNION SELECT id FROM payout WHERE referral_id = :referral AND returns IS NOT NULL))
   AND (CAST(:after AS uuid) IS NULL
        OR (p.created_at, p.id) < ((SELECT created_at FROM payout WHERE id = :after), CAST(:after AS uuid)))
 ORDER BY p.created_at DESC, p.id DESC LIMIT :limit

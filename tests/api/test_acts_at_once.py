@@ -60,6 +60,7 @@ _STANDS: Final = {
     _A.RESUME_CYCLE: "UPDATE payout_cycle SET state = 'stopped', turn = 1",
     _A.SETTLE_CLAWBACK: "UPDATE clawback SET state = 'manual_review'",
     _A.REFUSE_CLAWBACK: "UPDATE clawback SET state = 'manual_review'",
+    _A.RETURN_CLAWBACK: "UPDATE clawback SET state = 'reversed', recovered_minor = amount_minor",
     _A.REOPEN_RAIL: _HALTED,
     _A.ASSIGN_PAYMENT: _FORGOTTEN,
     _A.DISOWN_PAYMENT: _FORGOTTEN,
@@ -70,6 +71,7 @@ _FIRST: Final = {
     _A.RESUME_PROGRAM: _A.PAUSE_PROGRAM,
     _A.SETTLE_CLAWBACK: _A.REVERSE_CLAWBACK,
     _A.REFUSE_CLAWBACK: _A.REVERSE_CLAWBACK,
+    _A.RETURN_CLAWBACK: _A.REVERSE_CLAWBACK,
 }
 
 
@@ -173,10 +175,13 @@ async def test_of_acts_of_many_at_once_one_is_recorded_and_the_others_are_told_w
     at = f"{first.decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     assert all(f"{label('decided', kind)} by {first.username}, {at}" in each["detail"] for each in others)
     assert await at_once.effects() == 1
-    clawbacks = {_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.SETTLE_CLAWBACK, _A.REFUSE_CLAWBACK}
+    clawbacks = {_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK}
+    clawbacks |= {_A.SETTLE_CLAWBACK, _A.REFUSE_CLAWBACK, _A.RETURN_CLAWBACK}
     assert len(await at_once.sql("SELECT 1 FROM clawback")) == (kind in clawbacks)
     booked = {row.account.partition(":")[0]: row.total for row in await at_once.sql(_BOOKED)}
-    owed = {_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK}
+    # What the return sends back was taken by hand here, so the books still show it as owed.
+    owed = {_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.RETURN_CLAWBACK}
+    assert len(await at_once.sql("SELECT 1 FROM payout WHERE returns IS NOT NULL")) == (kind is _A.RETURN_CLAWBACK)
     assert booked.get("recoverable", 0) == (400 if kind in owed else 0)
     assert booked.get("loss", 0) == (400 if kind is _A.WRITE_OFF_CLAWBACK else 0)
 

@@ -196,7 +196,7 @@ class Cashier:
             "program": PROGRAM,
             "referrer": "dexter",
             "order_key": str(leg),
-            "role": "referee",
+            "role": str(leg),  # a side has one reward that stands, and these are many of one referral
             "beneficiary": request.payee,
             "kind": "cash",
             "amount_minor": amount_minor,

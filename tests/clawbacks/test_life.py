@@ -12,6 +12,7 @@ from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.reporting import clawbacks as reporting
 from referral_rewards.reporting.books import checking
 from referral_rewards.reporting.referrals.everything import showing
+from referral_rewards.reporting.referrals.letters import taken_of
 from referral_rewards.reporting.referrals.own_status import own_status
 from tests.clawbacks.taking import act, cases, clawbacks, rewarded, takes, told
 from tests.installation import Installation
@@ -88,6 +89,9 @@ async def test_what_was_taken_is_one_number_and_what_was_written_off_still_stand
     async with life.database.transaction() as connection:
         shown = await showing(connection, "r1", life.keys)
         case = await reporting.case(connection, found["referrer"][0].id, life.keys)
+    assert taken_of(shown, Side.REFERRER) == [
+        "Of your reward of 25.00 USD, 10.00 USD was taken back; 15.00 USD remain yours."
+    ]
     own = own_status(shown, Side.REFERRER)
     assert [each.state for each in own.rewards] == ["paid; 10.00 USD taken back, 15.00 USD remain yours"]
     assert own.why.endswith("10.00 USD of it was taken back.")

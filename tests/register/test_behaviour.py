@@ -195,6 +195,35 @@ async def test_refunds_count_earlier_conversions_wholly_taken_back_by_then(regis
     assert (await register.observed("r0")).refunds == Refunds(converted=0, reversed=0)
 
 
+@pytest.mark.parametrize(
+    ("told", "wholly"),
+    [
+        ([("conversion.dispute_opened", {}), ("conversion.dispute_closed", {"outcome": "lost"})], 1),
+        ([("conversion.dispute_closed", {"outcome": "prevented", "amount": "80.00"})], 1),
+        ([("conversion.dispute_closed", {"outcome": "lost", "amount": "79.99"})], 0),
+        ([("conversion.dispute_closed", {"outcome": "won"})], 0),
+        ([("conversion.dispute_opened", {})], 0),
+        ([("conversion.reversed", {"kind": "chargeback_lost"}), ("conversion.dispute_closed", {"outcome": "lost"})], 1),
+        ([("conversion.amended", {"amount": "0.00", "reason": "edited"})], 1),
+        (
+            [
+                ("conversion.reversed", {"kind": "refund", "reversal": "re-1"}),
+                ("conversion.reversal_failed", {"reversal": "re-1"}),
+            ],
+            0,
+        ),
+    ],
+)
+async def test_a_conversion_is_taken_back_by_whatever_took_it(
+    register: Register, told: list[tuple[str, dict[str, Any]]], wholly: int
+) -> None:
+    await register.enrol("ana")
+    await register.refer("r0", "ana", "friend", BEGAN - 20 * DAY)
+    await register.refer("r1", "ana", "last")
+    await register.tell(*((type_, BEGAN - DAY, {"order": "o-r0", **data}) for type_, data in told))
+    assert (await register.observed("r1")).refunds == Refunds(converted=1, reversed=wholly)
+
+
 async def test_instrument_of_another_referee_of_the_same_referrer_is_reused(register: Register) -> None:
     await register.enrol("ana", "bob")
     card, device = {"payment_fingerprint": "card-1"}, {"device": "phone-1"}

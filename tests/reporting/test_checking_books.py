@@ -31,7 +31,8 @@ async def books(database_url: str) -> AsyncIterator[AsyncConnection]:
         await _row(connection, LegRow, **LEG_ROW)
         await _row(connection, PayoutRow, **PAYOUT_ROW)
         await _row(connection, PayoutLegRow, payout_id=PAYOUT, leg_id=LEG)
-        await _row(connection, LegRow, **LEG_ROW | {"id": EARLIER_LEG, "order_key": "o0", "amount_minor": 500})
+        other = {"id": EARLIER_LEG, "order_key": "o0", "role": "referrer", "amount_minor": 500}
+        await _row(connection, LegRow, **LEG_ROW | other)
         earlier = {"id": EARLIER_PAYOUT, "amount_minor": 500, "provider_key": f"{EARLIER_PAYOUT}-1"}
         await _row(connection, PayoutRow, **PAYOUT_ROW | earlier)
         await _row(connection, PayoutLegRow, payout_id=EARLIER_PAYOUT, leg_id=EARLIER_LEG)

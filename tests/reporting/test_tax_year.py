@@ -245,7 +245,7 @@ async def _recorded(connection: AsyncConnection, its: Sent, name: str) -> None:
         leg = uuid5(payout, str(n))
         await _row(
             connection, LegRow, id=leg, referral_id=referral, claim_id=payout, digest="", program=its.program,
-            referrer="", order_key=f"{name}-{n}", role="referrer", beneficiary=its.payee, kind=kind,
+            referrer="", order_key=f"{name}-{n}", role=f"side-{n}", beneficiary=its.payee, kind=kind,
             amount_minor=minor, currency=currency, rail=its.rail, state="paid", approved_at=NOW, decisions=[],
         )  # fmt: skip
         await _row(connection, PayoutLegRow, payout_id=payout, leg_id=leg, live=its.state != "cancelled")

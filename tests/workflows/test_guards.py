@@ -73,6 +73,20 @@ async def test_one_order_has_one_live_reward_a_role_and_program(life: Installati
     await sql(life, again, id=uuid4(), state="reserved")
 
 
+async def test_a_side_of_a_referral_has_one_reward_that_stands(life: Installation) -> None:
+    another = """
+        INSERT INTO leg SELECT (jsonb_populate_record(
+            l, jsonb_build_object('id', gen_random_uuid(), 'order_key', 'o-2', 'state', CAST(:state AS text))
+        )).* FROM leg l WHERE l.referral_id = 'r1' AND l.role = 'referrer' LIMIT 1
+    """
+    # Of another order, as after an exchange, and whether or not the first was set aside for it.
+    await sql(life, "UPDATE leg SET former = true WHERE referral_id = 'r1'")
+    assert "uq_leg_standing" in await _refused(life, another, state="reserved")
+    await sql(life, RECOVERED, referral="r1", role="referrer", kind="reverse", recovered=2500)
+    await sql(life, "UPDATE leg SET state = 'clawed_back' WHERE referral_id = 'r1' AND role = 'referrer'")
+    await sql(life, another, state="reserved")
+
+
 async def test_a_leg_has_one_live_payout(life: Installation) -> None:
     paid = (await payouts(life, "r1"))["referrer"]
     again = """

@@ -1,3 +1,23 @@
+-- A paid leg that is no longer justified. A person decides whether and how to recover it.
+CREATE TABLE clawback_case (
+    leg_id UUID,
+    fact_id UUID,
+    referral_id VARCHAR COLLATE "C" NOT NULL,
+    opened_at TIMESTAMPTZ NOT NULL,
+    why VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,
+    id UUID NOT NULL,
+    proposed_minor BIGINT,
+    settled_at TIMESTAMPTZ,
+    exchange_order VARCHAR,
+    exchange_minor BIGINT,
+    exchange_currency VARCHAR,
+    PRIMARY KEY (leg_id, fact_id)
+);
+CREATE UNIQUE INDEX uq_clawback_case_id ON clawback_case (id);
+CREATE INDEX ix_clawback_case_opened_at ON clawback_case (opened_at, id);
+CREATE INDEX ix_clawback_case_referral_id ON clawback_case (referral_id);
+
 -- One recovery that a person decided on.
 CREATE TABLE clawback (
     id UUID PRIMARY KEY,
@@ -36,7 +56,18 @@ CREATE FUNCTION taken_by(b clawback) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN b.state IN ('unrecoverable', 'partly_reversed') THEN b.recovered_minor ELSE b.amount_minor END
 $$;
 
--- Clawbacks of a leg total at most what was paid, and reversals of a payout at most what was sent. The function locks
+-- Of a leg: what went back to its payee, and what went back or is to. Both are needed: what is on its way back can't be
+-- returned again, but may only be taken again once it arrived.
+CREATE FUNCTION returned_of(leg uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT CAST(coalesce(sum(p.amount_minor), 0) AS bigint) FROM clawback_case c JOIN payout p ON p.returns = c.id
+    WHERE c.leg_id = leg AND p.state = 'settled' AND NOT p.dropped
+$$;
+CREATE FUNCTION returning_of(leg uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT CAST(coalesce(sum(p.amount_minor), 0) AS bigint) FROM clawback_case c JOIN payout p ON p.returns = c.id
+    WHERE c.leg_id = leg AND NOT p.dropped
+$$;
+
+-- Clawbacks of a leg, less what went back, total at most what was paid, and reversals of a payout at most what was sent. The function locks
 -- the leg's row, so that the later of two concurrent clawbacks sees what the earlier one took.
 CREATE FUNCTION refuse_too_much() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -51,7 +82,7 @@ BEGIN
     END IF;
     IF taken_by(NEW) + coalesce(
         (SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = NEW.leg_id AND b.id <> NEW.id), 0
-    ) > coalesce(paid, 0) THEN
+    ) - returned_of(NEW.leg_id) > coalesce(paid, 0) THEN
         RAISE EXCEPTION 'clawback % takes more of leg % than was paid', NEW.id, NEW.leg_id
             USING ERRCODE = 'check_violation';
     END IF;
@@ -67,11 +98,33 @@ END $$;
 CREATE TRIGGER clawback_within_paid BEFORE INSERT OR UPDATE ON clawback
     FOR EACH ROW EXECUTE FUNCTION refuse_too_much();
 
--- A leg is clawed back once all of it was recovered. What was written off or is still owed was not: its order is not
--- free for another reward, and it counts in caps and budget.
+-- A return sends back at most what was recovered in its case, less what other returns send back.
+CREATE FUNCTION refuse_too_much_back() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    its_leg uuid;
+    recovered bigint;
+    others bigint;
+BEGIN
+    SELECT leg_id INTO its_leg FROM clawback_case WHERE id = NEW.returns;
+    PERFORM 1 FROM leg WHERE id = its_leg FOR UPDATE;
+    SELECT coalesce(sum(recovered_minor), 0) INTO recovered FROM clawback WHERE case_id = NEW.returns;
+    SELECT coalesce(sum(amount_minor), 0) INTO others FROM payout
+    WHERE returns = NEW.returns AND NOT dropped AND id <> NEW.id;
+    IF NEW.amount_minor + others > recovered THEN
+        RAISE EXCEPTION 'payout % returns more than was taken in case %', NEW.id, NEW.returns
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER payout_returns_within_taken BEFORE INSERT OR UPDATE OF returns, amount_minor, dropped ON payout
+    FOR EACH ROW WHEN (NEW.returns IS NOT NULL AND NOT NEW.dropped) EXECUTE FUNCTION refuse_too_much_back();
+
+-- A leg is clawed back once all of it was recovered and nothing of it goes back. What was written off or is still owed
+-- was not recovered: its order is not free for another reward, and it counts in caps and budget.
 CREATE FUNCTION refuse_unrecovered() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.amount_minor > coalesce((SELECT sum(recovered_minor) FROM clawback WHERE leg_id = NEW.id), 0) THEN
+    IF NEW.amount_minor > coalesce((SELECT sum(recovered_minor) FROM clawback WHERE leg_id = NEW.id), 0)
+                          - returning_of(NEW.id) THEN
         RAISE EXCEPTION 'leg % was not recovered in full', NEW.id USING ERRCODE = 'check_violation';
     END IF;
     RETURN NEW;
@@ -92,23 +145,3 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER clawback_as_decided BEFORE UPDATE ON clawback FOR EACH ROW EXECUTE FUNCTION refuse_rewriting();
-
--- A paid leg that is no longer justified. A person decides whether and how to recover it.
-CREATE TABLE clawback_case (
-    leg_id UUID,
-    fact_id UUID,
-    referral_id VARCHAR COLLATE "C" NOT NULL,
-    opened_at TIMESTAMPTZ NOT NULL,
-    why VARCHAR NOT NULL,
-    state VARCHAR NOT NULL,
-    id UUID NOT NULL,
-    proposed_minor BIGINT,
-    settled_at TIMESTAMPTZ,
-    exchange_order VARCHAR,
-    exchange_minor BIGINT,
-    exchange_currency VARCHAR,
-    PRIMARY KEY (leg_id, fact_id)
-);
-CREATE UNIQUE INDEX uq_clawback_case_id ON clawback_case (id);
-CREATE INDEX ix_clawback_case_opened_at ON clawback_case (opened_at, id);
-CREATE INDEX ix_clawback_case_referral_id ON clawback_case (referral_id);

@@ -22,6 +22,7 @@ CREATE TABLE leg (
     CONSTRAINT ck_leg_amount CHECK (amount_minor > 0)
 );
 CREATE UNIQUE INDEX uq_leg_live ON leg (program, order_key, role) WHERE state NOT IN ('cancelled', 'clawed_back');
+CREATE UNIQUE INDEX uq_leg_standing ON leg (referral_id, role) WHERE state NOT IN ('cancelled', 'clawed_back');
 CREATE INDEX ix_leg_referral_id ON leg (referral_id);
 CREATE INDEX ix_leg_beneficiary_approved_at ON leg (beneficiary, approved_at);
 CREATE INDEX ix_leg_referrer_approved_at ON leg (program, referrer, approved_at);
@@ -91,9 +92,13 @@ CREATE TABLE payout (
     due_at TIMESTAMPTZ,
     cycle_id UUID,
     created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    returns UUID,
+    dropped BOOLEAN NOT NULL DEFAULT false,
     CONSTRAINT ck_payout_amount CHECK (amount_minor >= 0),
-    CONSTRAINT ck_payout_of_one CHECK ((referral_id IS NULL) <> (cycle_id IS NULL))
+    CONSTRAINT ck_payout_of_one CHECK ((referral_id IS NULL) <> (cycle_id IS NULL)),
+    CONSTRAINT ck_payout_returns_at_once CHECK (returns IS NULL OR cycle_id IS NULL)
 );
+CREATE INDEX ix_payout_returns ON payout (returns) WHERE returns IS NOT NULL;
 CREATE INDEX ix_payout_created_at ON payout (created_at, id);
 CREATE INDEX ix_payout_referral_id ON payout (referral_id);
 CREATE INDEX ix_payout_payee ON payout (payee, rail);

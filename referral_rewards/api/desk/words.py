@@ -50,6 +50,7 @@ FOLLOWS: Final[Mapping[MoneyAct, str]] = {
     _A.REVERSE_CLAWBACK: "The provider is asked to take this amount back from the payee.",
     _A.OFFSET_CLAWBACK: "This amount is deducted from the payee's next payouts.",
     _A.WRITE_OFF_CLAWBACK: "This amount is not recovered and is booked as a loss.",
+    _A.RETURN_CLAWBACK: "This amount is paid to the payee again, where the reward was paid. It is a new payment.",
     _A.OPEN_CLAWBACK: "A case over this amount opens. No money moves before finance decides on the case.",
     _A.DISMISS_CLAWBACK: "The payee keeps the reward, and the case is closed.",
     _A.SETTLE_CLAWBACK: "The amount is booked as recovered under your reference.",

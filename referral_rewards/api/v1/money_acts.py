@@ -92,6 +92,7 @@ class NewClawbackAct(_NewAct):
         _A.REVERSE_CLAWBACK,
         _A.OFFSET_CLAWBACK,
         _A.WRITE_OFF_CLAWBACK,
+        _A.RETURN_CLAWBACK,
         _A.DISMISS_CLAWBACK,
         _A.SETTLE_CLAWBACK,
         _A.REFUSE_CLAWBACK,

@@ -153,6 +153,25 @@ def written_off(clawback: str, program: str, payee: str, amount_minor: int, curr
     )
 
 
+def owed_again(return_: str, program: str, payee: str, amount_minor: int, currency: str) -> Entry:
+    """Post a decision to return an amount that was taken wrongly: an expense again, and owed to the payee.
+
+    By which way it was taken makes no difference: its recovery is booked. Its payment settles like any other.
+    """
+    return _entry(
+        f"owed_again:{return_}", "Return of a reward ordered", currency, _expense(program), _payable(payee),
+        amount_minor,
+    )  # fmt: skip
+
+
+def owed_no_more(return_: str, program: str, payee: str, amount_minor: int, currency: str) -> Entry:
+    """Post that a return was cancelled before it was paid: reverses `owed_again`."""
+    return _entry(
+        f"owed_no_more:{return_}", "Return of a reward cancelled", currency, _payable(payee), _expense(program),
+        amount_minor,
+    )  # fmt: skip
+
+
 def credited(key: str, payee: str, amount_minor: int, currency: str) -> Entry:
     """Post a payment of the account-credit rail: the customer has credit to spend."""
     return _entry(

@@ -35,6 +35,7 @@ class MoneyAct(StrEnum):
     REVERSE_CLAWBACK = "reverse_clawback"  # take an amount back at the provider
     OFFSET_CLAWBACK = "offset_clawback"  # deduct an amount from the payee's next payouts
     WRITE_OFF_CLAWBACK = "write_off_clawback"  # write an amount off
+    RETURN_CLAWBACK = "return_clawback"  # pay back an amount that was taken wrongly
     DISMISS_CLAWBACK = "dismiss_clawback"  # the reward was right after all
     SETTLE_CLAWBACK = "settle_clawback"  # the provider shows that it was taken back, under this reference
     REFUSE_CLAWBACK = "refuse_clawback"  # the provider confirms that it was not taken back and won't be
@@ -61,8 +62,8 @@ SUBJECT_OF: Final[Mapping[MoneyAct, SubjectKind]] = {
     _A.OPEN_CLAWBACK: SubjectKind.REWARD,
     **dict.fromkeys(
         (
-            *(_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.DISMISS_CLAWBACK),
-            *(_A.SETTLE_CLAWBACK, _A.REFUSE_CLAWBACK),
+            *(_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.RETURN_CLAWBACK),
+            *(_A.DISMISS_CLAWBACK, _A.SETTLE_CLAWBACK, _A.REFUSE_CLAWBACK),
         ),
         SubjectKind.CLAWBACK_CASE,
     ),
@@ -88,6 +89,7 @@ REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
     _A.REVERSE_CLAWBACK: ("refund", "chargeback", "fraud", "paid_in_error", "other"),
     _A.OFFSET_CLAWBACK: ("refund", "chargeback", "fraud", "paid_in_error", "other"),
     _A.WRITE_OFF_CLAWBACK: ("not_worth_it", "payee_unreachable", "goodwill", "other"),
+    _A.RETURN_CLAWBACK: ("taken_in_error", "dispute_won", "refund_failed", "other"),
     _A.DISMISS_CLAWBACK: ("dispute_won", "reward_stands", "duplicate_case", "other"),
     _A.SETTLE_CLAWBACK: ("found_at_provider", "repaid", "other"),
     _A.REFUSE_CLAWBACK: ("not_at_provider", "provider_confirmed", "other"),
@@ -108,7 +110,10 @@ REASONS: Final[Mapping[MoneyAct, tuple[str, ...]]] = {
 #: The reference of `ASSIGN_PAYMENT` is the id of the payout.
 NEEDS_REFERENCE: Final = frozenset({_A.SETTLE_PAYOUT, _A.CONFIRM_PAYOUT, _A.SETTLE_CLAWBACK, _A.ASSIGN_PAYMENT})
 NEEDS_AMOUNT: Final = frozenset(
-    {_A.OPEN_CLAWBACK, _A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.ADD_BUDGET}
+    {
+        *(_A.OPEN_CLAWBACK, _A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK, _A.RETURN_CLAWBACK),
+        _A.ADD_BUDGET,
+    }
 )
 #: These may name the time from which they hold; without one they hold from their decision on.
 TAKES_TIME: Final = frozenset({_A.PAUSE_PROGRAM, _A.RESUME_PROGRAM, _A.END_PROGRAM})

@@ -77,7 +77,7 @@ def after(case: Case, legs: Sequence[ReservedLeg], again_at: datetime | None, *,
 
 def _watched(case: Case, legs: Sequence[ReservedLeg], *, owed: bool, frozen: bool) -> Referral:
     row = case.row
-    status = _S.CLAWED_BACK if row.status is _S.CLAWED_BACK or is_recovered(legs) else _S.REWARDED
+    status = _S.CLAWED_BACK if is_recovered(legs) else _S.REWARDED
     rewarded_at = row.rewarded_at or case.now
     watched_until = case.terms.end(rewarded_at, case.terms.periods.watch)
     watched = case.now >= watched_until

@@ -35,6 +35,7 @@ class Template(StrEnum):
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
     CLAWED_BACK = "clawed_back"
+    GIVEN_BACK = "given_back"
     APPROVAL_REMINDER = "approval_reminder"
     APPROVAL_ESCALATION = "approval_escalation"
     METHOD_NEEDED = "method_needed"
@@ -63,6 +64,7 @@ _SAYS_SOMETHING: Final = {
     Template.EXPIRED: {_S.EXPIRED},
     Template.WITHDRAWN: {_S.WITHDRAWN},
     Template.CLAWED_BACK: set(_S) - {_S.INVITED, _S.PURCHASED_UNCLAIMED},  # what was taken was taken
+    Template.GIVEN_BACK: set(_S) - {_S.INVITED, _S.PURCHASED_UNCLAIMED},
     Template.APPROVAL_REMINDER: {_S.AWAITING_APPROVAL},
     Template.APPROVAL_ESCALATION: {_S.AWAITING_APPROVAL},
     Template.METHOD_NEEDED: {_S.APPROVED, _S.PAYING, _S.REWARDED},

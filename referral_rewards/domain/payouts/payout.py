@@ -13,7 +13,8 @@ class Payout:
     """One call to a rail, for the legs of one referral or of a cycle; amounts are in minor units.
 
     It was committed at ``first_sent_at``. The rail may have seen the current key since ``key_used_at``. ``missed_at``
-    is when a look-up first found nothing, and ``due_at`` when its workflow next acts without news.
+    is when a look-up first found nothing, and ``due_at`` when its workflow next acts without news. One that ``returns``
+    what that clawback case took pays no leg.
     """
 
     id: UUID
@@ -37,6 +38,7 @@ class Payout:
     why: str | None
     created_at: datetime
     updated_at: datetime
+    returns: UUID | None
 
 
 @dataclass(frozen=True, slots=True)

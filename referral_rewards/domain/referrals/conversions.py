@@ -50,6 +50,11 @@ class Conversion:
         return self.of_kind or (first_amount is not None and money.parse_decimal(first_amount) > 0)
 
     @property
+    def is_taken_whole(self) -> bool:
+        """Whether nothing of it is left, by whatever took it: reversals, lost disputes, a lower amount."""
+        return not self.counts if self.net_minor is None else self.net_minor == 0
+
+    @property
     def taken_by(self) -> tuple[Fact, ...]:
         """The facts that tell what was taken of it: its reversals, and the closings of disputes that took an amount."""
         closings = [each.closing for each in self.disputes if each.takes is not None and each.closing is not None]
@@ -119,6 +124,17 @@ def conversions(
     for fact in sorted(facts, key=lambda each: each.precedence):
         orders.add(fact)
     return orders.of(identity)
+
+
+def first_conversion(facts: Iterable[Fact], terms: Terms) -> Conversion | None:
+    """Return the conversion of the order that was recorded first among the facts, whoever made it; None if none was."""
+    known = sorted(facts, key=lambda each: each.precedence)
+    order = next((each.order for each in known if each.type is FactType.CONVERSION_RECORDED), None)
+    if order is None:
+        return None
+    its = [each for each in known if each.order == order]
+    records = [each for each in its if each.type is FactType.CONVERSION_RECORDED]
+    return _conversion(records, [each for each in its if each.type in ABOUT_AN_ORDER], terms)
 
 
 def _conversion(records: list[Fact], told: list[Fact], terms: Terms) -> Conversion:

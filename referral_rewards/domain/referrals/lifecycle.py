@@ -85,6 +85,8 @@ TRANSITIONS: Final[Mapping[ReferralStatus, frozenset[ReferralStatus]]] = {
     _S.REWARDED: ENTRIES | {_S.ON_HOLD, _S.CLAWED_BACK},
     # A reopened referral is judged like a new one.
     **{status: ENTRIES - {status} for status in CLOSED},
+    # `rewarded`: what was taken back wrongly went back, so that its reward stands as it did.
+    _S.CLAWED_BACK: ENTRIES | {_S.REWARDED},
 }
 
 

@@ -21,7 +21,7 @@ from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.payouts.states import FREED, LegState, body_hash, provider_key
 from referral_rewards.register import outbox, typed_rows
 from referral_rewards.register.books import ledger
-from referral_rewards.register.clawbacks import reversals
+from referral_rewards.register.clawbacks import returns, reversals
 from referral_rewards.register.clawbacks.authority import KINDS
 from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.chain import Decision
@@ -66,6 +66,8 @@ async def follow(connection: AsyncConnection, decision: Decision, now: datetime)
             await reversals.found_by_a_person(connection, case.id, now, reference=details["reference"])
         case MoneyAct.REFUSE_CLAWBACK:
             await reversals.found_by_a_person(connection, case.id, now, reference=None)
+        case MoneyAct.RETURN_CLAWBACK:
+            await returns.plan(connection, decision, int(details["amount_minor"]), now)
         case _:
             await _beget(connection, case, decision, int(details["amount_minor"]), now)
     await effects.record(connection, [decision.id], "applied", now, f"case {case.id}")
@@ -73,10 +75,11 @@ async def follow(connection: AsyncConnection, decision: Decision, now: datetime)
 
 
 async def close_legs(connection: AsyncConnection, referral: str) -> None:
-    """Mark the referral's legs that were recovered in full, and unmark those of which an offset was given back.
+    """Mark the referral's legs that were recovered in full, and unmark those of which a part was given back.
 
     The order of a marked leg may be rewarded again, and it no longer counts against caps and budget. What was written
-    off, or is owed and not kept yet, was not recovered: its leg stands. The caller holds the referral's row.
+    off, or is owed and not kept yet, was not recovered: its leg stands. So does a leg of which a part is returned. The
+    caller holds the referral's row.
     """
     await connection.execute(_CLOSE_LEGS, {"referral": referral})
 
@@ -146,19 +149,21 @@ WHERE c.id = :id
 
 _SETTLE_CASE: Final = text("UPDATE clawback_case SET state = :state, settled_at = :settled_at WHERE id = :id")
 
-# A leg whose order was rewarded anew meanwhile stays marked: two can't stand.
+# A leg whose order, or whose side of the referral, was rewarded anew meanwhile stays marked: two can't stand.
 _CLOSE_LEGS: Final = statement(
     """
 UPDATE leg SET state = CASE WHEN state = :paid THEN :clawed_back ELSE :paid END
 FROM (
-    SELECT l.id, l.amount_minor <= coalesce(sum(b.recovered_minor), 0) AS recovered
+    SELECT l.id, l.amount_minor <= coalesce(sum(b.recovered_minor), 0) - returning_of(l.id) AS recovered
     FROM leg l LEFT JOIN clawback b ON b.leg_id = l.id WHERE l.referral_id = :referral GROUP BY l.id
 ) AS its
 WHERE leg.id = its.id AND (
     leg.state = :paid AND its.recovered
     OR leg.state = :clawed_back AND NOT its.recovered AND NOT EXISTS (
         SELECT 1 FROM leg o
-        WHERE (o.program, o.order_key, o.role) = (leg.program, leg.order_key, leg.role) AND NOT o.state = ANY(:freed)
+        WHERE NOT o.state = ANY(:freed)
+          AND ((o.program, o.order_key, o.role) = (leg.program, leg.order_key, leg.role)
+               OR (o.referral_id, o.role) = (leg.referral_id, leg.role))
     )
 )
 """,

@@ -145,7 +145,9 @@ _LOAD: Final = statement(
     """
 WITH its AS (
     SELECT c.id, c.leg_id AS leg, c.fact_id AS cause, c.state, c.why, c.proposed_minor, c.opened_at,
-           coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.case_id = c.id), 0) AS taken_minor
+           coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.case_id = c.id), 0) - coalesce(
+               (SELECT sum(p.amount_minor) FROM payout p
+                WHERE p.returns = c.id AND p.state = :settled AND NOT p.dropped), 0) AS taken_minor
     FROM clawback_case c WHERE c.referral_id = :referral
 ), sent AS (
     SELECT l.id, l.role, l.amount_minor, l.currency, l.rail, l.state, p.state AS payout_state, p.first_sent_at
@@ -157,6 +159,7 @@ SELECT (SELECT coalesce(jsonb_agg(to_jsonb(its) - 'opened_at' ORDER BY opened_at
        (SELECT coalesce(jsonb_agg(to_jsonb(sent) ORDER BY role), '[]') FROM sent) AS legs
 """,
     cancelled=LegState.CANCELLED,
+    settled=PayoutState.SETTLED,
 )
 
 _EXCHANGE: Final = statement(

@@ -127,7 +127,8 @@ _ROW: Final = statement(
 SELECT to_jsonb(its) AS reward FROM (
     SELECT l.id, l.referral_id, l.program, l.beneficiary AS payee, l.currency, l.state,
            CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
-           coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = l.id), 0) AS taken_minor,
+           coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = l.id), 0) - returned_of(l.id)
+               AS taken_minor,
            (SELECT count(*) FROM clawback_case c WHERE c.leg_id = l.id) AS cases
     FROM leg l WHERE l.id = :id
 ) AS its

@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.clawbacks import forgotten_reversals
-from referral_rewards.domain.clawbacks.states import GIVEN_UP, CaseState, ClawbackKind, ClawbackState
+from referral_rewards.domain.clawbacks.states import CaseState, ClawbackKind, ClawbackState
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, subject_digest
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.payouts.states import WAS_PAID
 from referral_rewards.register import marks, typed_rows
-from referral_rewards.register.clawbacks import carrying_out, forgotten
+from referral_rewards.register.clawbacks import carrying_out, forgotten, returns
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
@@ -78,11 +78,16 @@ async def shown(connection: AsyncConnection, case: UUID, keys: KeyRing) -> ActSu
 
 
 async def _subject(connection: AsyncConnection, row: _Case, keys: KeyRing) -> ActSubject:
-    """Build the subject. What is left of a leg: the paid amount less recovered, pending and written-off amounts."""
+    """Build the subject. What is left of a leg: the paid amount less recovered, pending and written-off amounts. What
+    went back is there to be taken again."""
     room_minor = row.paid_minor - row.taken_minor
     # The rail reverses only multiples of its smallest step; the rest can be offset or written off.
     step_minor = rail_catalogue.step_minor(row.rail, row.currency) if row.rail in rail_catalogue.CATALOGUE else 1
     reversible_minor = min(room_minor, row.reversible_minor or 0) // step_minor * step_minor
+    taken = await returns.taken(connection, row.id)
+    assert taken is not None
+    # So is what its rail can pay.
+    returnable_minor = taken.room_minor // step_minor * step_minor
     what: Mapping[str, Any] = {
         "case": row.id,
         "leg": row.leg_id,
@@ -94,6 +99,9 @@ async def _subject(connection: AsyncConnection, row: _Case, keys: KeyRing) -> Ac
         "exchange": row.exchange_order,
         # A recovered amount may be given up again; that changes the case, and so its digest.
         "clawbacks": row.made,
+        "recovered": taken.taken_minor,
+        "returning": taken.returning_minor,
+        "returns_to": taken.destination,
         **({"taken_before": row.taken_before_minor} if row.taken_before_minor else {}),
     }
     takes: frozenset[MoneyAct] = frozenset()
@@ -102,6 +110,8 @@ async def _subject(connection: AsyncConnection, row: _Case, keys: KeyRing) -> Ac
         if row.state == CaseState.OPEN and room_minor > 0:
             takes |= {_A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBACK}
             takes |= {_A.REVERSE_CLAWBACK} if reversible_minor > 0 else set()
+    if returnable_minor > 0 and row.state != CaseState.FROZEN:
+        takes |= {_A.RETURN_CLAWBACK}
     if row.in_review:
         takes |= {_A.SETTLE_CLAWBACK, _A.REFUSE_CLAWBACK}
     return ActSubject(
@@ -114,8 +124,8 @@ async def _subject(connection: AsyncConnection, row: _Case, keys: KeyRing) -> Ac
         takes,
         await marks.of_payee(connection, row.payee),
         room_minor=room_minor,
-        rooms={_A.REVERSE_CLAWBACK: reversible_minor},
-        steps={_A.REVERSE_CLAWBACK: step_minor},
+        rooms={_A.REVERSE_CLAWBACK: reversible_minor, _A.RETURN_CLAWBACK: returnable_minor},
+        steps={_A.REVERSE_CLAWBACK: step_minor, _A.RETURN_CLAWBACK: step_minor},
         history=await decisions.history_of(connection, [row.id], keys),
         obstacles=_obstacles(row.rail, row.currency, row.taken_before_minor, to_be_asked=row.to_be_asked),
     )
@@ -141,15 +151,10 @@ _ROW: Final = statement(
     f"""
     SELECT c.*, l.program, l.beneficiary AS payee, l.rail, l.currency,
            CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
-           CAST(coalesce((
-               SELECT sum(CASE WHEN b.state = ANY(:given_up) THEN b.recovered_minor
-                               ELSE b.amount_minor END)
-               FROM clawback b WHERE b.leg_id = c.leg_id
-           ), 0) AS bigint) AS taken_minor,
+           CAST(coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = c.leg_id), 0)
+                - returned_of(c.leg_id) AS bigint) AS taken_minor,
            (SELECT CAST(p.amount_minor - coalesce((
-                SELECT sum(CASE WHEN b.state = ANY(:given_up) THEN b.recovered_minor
-                                ELSE b.amount_minor END)
-                FROM clawback b WHERE b.payout_id = p.id AND b.kind = :reverse
+                SELECT sum(taken_by(b)) FROM clawback b WHERE b.payout_id = p.id AND b.kind = :reverse
             ), 0) AS bigint)
             FROM payout_leg pl JOIN payout p ON p.id = pl.payout_id
             WHERE pl.leg_id = c.leg_id AND pl.live) AS reversible_minor,
@@ -165,7 +170,6 @@ _ROW: Final = statement(
     WHERE c.id = :id
 """,  # noqa: S608 (queries of ours alone)
     was_paid=WAS_PAID,
-    given_up=GIVEN_UP,
     reverse=ClawbackKind.REVERSE,
     in_review=ClawbackState.MANUAL_REVIEW,
 )

@@ -12,7 +12,7 @@ from referral_rewards.domain.judging import after_payment as rules
 from referral_rewards.domain.judging.case_file import CaseFile
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.referrals.course import Standing
-from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.domain.referrals.lifecycle import ReferralStatus, advance
 from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.claims import exported, reservations
 from referral_rewards.register.clawbacks import carrying_out
@@ -56,17 +56,19 @@ async def nothing_is_paid(connection: AsyncConnection, file: CaseFile) -> None:
 
 
 async def taken_back_since(connection: AsyncConnection, file: CaseFile) -> Referral:
-    """Mark a closed referral as clawed back if all its legs now are, and return its locked row.
+    """Mark a closed referral as clawed back if all its legs now are, or as rewarded if a part was returned. Return its
+    locked row.
 
     Its watch is over, but a waiting case can still be decided, and offsets come in whenever later payouts are paid.
     """
     row = file.row
-    if row.status is not _S.REWARDED:
+    if row.status not in (_S.REWARDED, _S.CLAWED_BACK):
         return row
     await carrying_out.close_legs(connection, row.id)
     legs = await reservations.legs_of(connection, row.id)
     if file.case is not None:
         await notices.tell_of_clawbacks(connection, file.case)
-    if not legs or not rules.is_recovered(legs):
+    status = _S.CLAWED_BACK if rules.is_recovered(legs) else _S.REWARDED
+    if not legs or status is row.status:
         return row
-    return await referrals.save(connection, row, replace(row, status=_S.CLAWED_BACK), file.now)
+    return await referrals.save(connection, row, replace(row, status=advance(row.status, status)), file.now)

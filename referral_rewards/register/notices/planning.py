@@ -21,6 +21,7 @@ from referral_rewards.domain.decisions.waiting import Patience
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.notices import contact
 from referral_rewards.domain.notices.contact import Change, Template
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.referrals.case import Case
 from referral_rewards.domain.referrals.lifecycle import Reason, ReferralStatus
@@ -71,19 +72,20 @@ async def tell_of_status(
 
 
 async def tell_of_clawbacks(connection: AsyncConnection, case: Case) -> None:
-    """Plan a message about each recovery that has ended and took an amount; each is told once."""
+    """Plan a message about each recovery that has ended and took an amount, and about each return that was paid; each
+    is told once."""
     ended = (await connection.execute(_ENDED, {"referral": case.row.id})).all()
     planned = [
         Planned(
             referral=case.row.id,
             program=case.origin.program,
-            template=Template.CLAWED_BACK,
+            template=Template(template),
             audience=_AUDIENCES[Side(role)],
             recipient=recipient,
-            occasion=f"clawback:{clawback}",
+            occasion=occasion,
             due_at=case.now,
         )
-        for clawback, role in ended
+        for template, occasion, role in ended
         if (recipient := recipient_of(case, Side(role))) is not None
     ]
     await notices.plan(connection, planned, case.now)
@@ -243,9 +245,19 @@ WHERE q.referral_id = :referral AND q.exception = 'appeal'
 # From a reward that was written off, nothing was taken back.
 _ENDED: Final = statement(
     """
-SELECT b.id, l.role FROM clawback b JOIN leg l ON l.id = b.leg_id
-WHERE b.referral_id = :referral AND b.recovered_minor > 0 AND b.state = ANY(:ended) ORDER BY b.created_at, b.id
+SELECT template, occasion, role FROM (
+    SELECT CAST(:taken AS text) AS template, 'clawback:' || b.id AS occasion, l.role, b.created_at
+    FROM clawback b JOIN leg l ON l.id = b.leg_id
+    WHERE b.referral_id = :referral AND b.recovered_minor > 0 AND b.state = ANY(:ended)
+    UNION ALL
+    SELECT CAST(:given AS text), 'return:' || p.id, l.role, p.created_at
+    FROM clawback_case c JOIN payout p ON p.returns = c.id JOIN leg l ON l.id = c.leg_id
+    WHERE c.referral_id = :referral AND p.state = :settled AND NOT p.dropped
+) AS told ORDER BY created_at, occasion
 """,
+    taken=Template.CLAWED_BACK,
+    given=Template.GIVEN_BACK,
+    settled=PayoutState.SETTLED,
     ended=RECOVERY_ENDED,
 )
 

@@ -22,7 +22,7 @@ from referral_rewards.domain.payouts.states import AT_REST, LegState, PaymentReq
 from referral_rewards.register import outbox
 from referral_rewards.register.books import ledger
 from referral_rewards.register.books.ledger import Settlement
-from referral_rewards.register.clawbacks import offsets
+from referral_rewards.register.clawbacks import offsets, returns
 from referral_rewards.register.cycles import rows as cycles
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.payees import deductions, tax_holds
@@ -89,7 +89,9 @@ async def save(
 
 
 async def cancelled(connection: AsyncConnection, payout: Payout, now: datetime) -> None:
-    """Cancel the legs, release their accruals, and free the payout's deductions."""
+    """Cancel the legs, release their accruals, and free the payout's deductions. A return is owed no more."""
+    if payout.returns is not None:
+        await returns.drop(connection, payout, now)
     for leg in (await connection.execute(_CANCEL_LEGS, {"id": payout.id})).all():
         entry = books.released(str(leg.id), leg.program, leg.beneficiary, leg.amount_minor, leg.currency)
         await ledger.post(connection, entry, program=leg.program, referral=leg.referral_id, at=now)
@@ -187,7 +189,8 @@ _UNLINK: Final = text("UPDATE payout_leg SET live = false WHERE payout_id = :id 
 
 #: A condition on a payout `p`: it was sent, and pays nothing any more (`is_given_up`).
 GIVEN_UP: Final = """
-(p.first_sent_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM payout_leg WHERE payout_id = p.id AND live OFFSET 0))
+(p.first_sent_at IS NOT NULL AND CASE WHEN p.returns IS NOT NULL THEN p.dropped
+    ELSE NOT EXISTS (SELECT 1 FROM payout_leg WHERE payout_id = p.id AND live OFFSET 0) END)
 """
 
 _IS_GIVEN_UP: Final = text(f"SELECT 1 FROM payout p WHERE p.id = :id AND {GIVEN_UP}")  # noqa: S608 (ours)

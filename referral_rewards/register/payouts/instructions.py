@@ -16,6 +16,7 @@ from referral_rewards.domain.facts import identity
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.states import PaymentRequest, PayoutState
 from referral_rewards.register import typed_rows
+from referral_rewards.register.clawbacks import returns
 from referral_rewards.register.cycles.subject import released_by
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
@@ -111,6 +112,7 @@ async def _may(connection: AsyncConnection, decision: Decision, row: _Paying, ke
         for each in of_one
         if each.kind is DecisionKind.APPROVE and each.digest in row.digests
     } | await released_by(connection, row.cycle_id, keys)
+    let_out_by |= set(await returns.deciders(connection, row.id))
     people = (await connection.execute(_PEOPLE, {"names": sorted({decision.user, *let_out_by})})).all()
     marks = {each.name: identity.of_kinds(each.marks, identity.SELF_REFERRAL_KINDS) for each in people}
     own = marks.get(decision.user)

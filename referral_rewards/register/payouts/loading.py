@@ -18,7 +18,7 @@ from referral_rewards.domain.restores.forgotten import stance
 from referral_rewards.register import rail_halts
 from referral_rewards.register.cycles import sending as cycle_sending
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.payouts import evidence, grounds, pausing
+from referral_rewards.register.payouts import evidence, grounds, pausing, returning
 from referral_rewards.register.payouts import rows as payout_rows
 from referral_rewards.register.payouts.grounds import Grounds
 from referral_rewards.register.payouts.rows import Held
@@ -91,6 +91,9 @@ async def examined(
 ) -> Loaded:
     """Return the same with the evidence for its approval."""
     its, payout, now = loaded.dossier, loaded.dossier.payout, loaded.dossier.now
+    if payout.returns is not None:
+        found = await returning.examine(connection, payout, loaded.rows, loaded.grounds, keys)
+        return replace(loaded, dossier=replace(its, evidence=found))
     gathered = await evidence.gather(connection, payout, loaded.rows, loaded.grounds, answers, now, keys)
     found = evidence.examine(payout, loaded.rows, loaded.grounds, gathered, now)
     forged = tuple(each for referral in gathered.dossiers for each in loaded.grounds.made_on(referral).forged)

@@ -135,6 +135,7 @@ _REFERRALS: Final = text("""
         SELECT l.referral_id FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
         WHERE pl.payout_id = :id
           AND (pl.live OR NOT EXISTS (SELECT 1 FROM payout_leg WHERE payout_id = :id AND live OFFSET 0))
+        UNION SELECT referral_id FROM payout WHERE id = :id AND returns IS NOT NULL
     ) ORDER BY id FOR UPDATE
 """)
 
@@ -145,6 +146,9 @@ _ROW: Final = text(f"""
         SELECT DISTINCT d.username AS name FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
         JOIN decision d ON CAST(d.id AS text) = ANY(l.decisions)
         WHERE pl.payout_id = :id AND pl.live
+        UNION
+        SELECT d.username FROM payout p JOIN decision d ON d.claim_id = p.returns AND d.kind = 'return_clawback'
+        WHERE p.id = :id
     )
     SELECT p.*, p.body->>'program' AS program, {GIVEN_UP} AS given_up, ARRAY(SELECT name FROM approver) AS approvers,
            coalesce((SELECT json_object_agg(u.name, u.marks) FROM app_user u JOIN approver USING (name)), '{{}}')

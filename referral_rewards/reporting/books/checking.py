@@ -26,6 +26,8 @@ async def problems(connection: AsyncConnection) -> AsyncIterator[str]:
         yield f"account {row.account} is of no kind that we know"
     async for row in await connection.stream(_LEGS):
         yield f"leg {row.subject} is {row.state or 'not in the register'}: {_difference(row)}"
+    async for row in await connection.stream(_RETURNS):
+        yield f"return {row.subject} is {row.state or 'not in the register'}: {_difference(row)}"
     async for row in await connection.stream(_PAYOUTS):
         yield f"payout {row.subject} is {row.state or 'not in the register'}: {_difference(row)}"
     async for row in await connection.stream(_SUMS):
@@ -89,6 +91,21 @@ WITH {_POSTED}, expected AS (
     cancelled=LegState.CANCELLED,
 )
 
+_RETURNS: Final = statement(
+    f"""
+WITH {_POSTED}, expected AS (
+    SELECT CAST(p.id AS text) AS subject, v.account, p.currency, v.amount_minor
+    FROM payout p CROSS JOIN LATERAL (VALUES
+        ('expense:' || (p.body->>'program'), CAST(p.amount_minor AS numeric)),
+        ('payable:' || p.payee, CAST(-p.amount_minor AS numeric))
+    ) AS v(account, amount_minor)
+    WHERE p.returns IS NOT NULL AND NOT p.dropped
+)
+{_DIFFERENCES.format(table="payout")}
+""",  # noqa: S608 (all parts are ours)
+    entries=("owed_again", "owed_no_more"),
+)
+
 # A payout that came back has posted and reversed the same amounts.
 _PAYOUTS: Final = statement(
     f"""
@@ -130,7 +147,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT sum(amount_minor) AS amount_minor FROM payout_deduction WHERE payout_id = p.id AND live
 ) AS d ON true
-WHERE p.state = :settled AND NOT {GIVEN_UP}
+WHERE p.state = :settled AND p.returns IS NULL AND NOT {GIVEN_UP}
   AND p.amount_minor <> coalesce(l.amount_minor, 0) - coalesce(d.amount_minor, 0)
 ORDER BY p.id
 """,  # noqa: S608 (a constant of ours)

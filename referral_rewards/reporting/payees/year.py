@@ -203,6 +203,13 @@ WITH bound AS (
       AND (CAST(:payee AS text) IS NULL OR o.account = 'recoverable:' || CAST(:payee AS text))
       AND (t.key LIKE 'recovered:%' OR t.key LIKE 'settled:%' OR t.key LIKE 'returned:%')
     GROUP BY 1, o.currency, t.program
+    UNION ALL
+    -- What was returned of it did not come back after all.
+    SELECT p.payee, p.currency, p.body->>'program', -p.amount_minor FROM payout p
+    JOIN bound b ON b.program = p.body->>'program' AND p.settled_at >= b.since AND p.settled_at < b.until
+    WHERE p.returns IS NOT NULL AND NOT p.dropped AND p.state = :settled
+      AND p.settled_at >= CAST(:since AS timestamptz) AND p.settled_at < CAST(:until AS timestamptz)
+      AND (CAST(:payee AS text) IS NULL OR p.payee = CAST(:payee AS text))
 ), had_back AS (
     SELECT payee, currency, sum(minor) AS minor FROM back GROUP BY payee, currency
 ), somebody AS (

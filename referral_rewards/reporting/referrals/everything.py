@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.domain.referrals.referral import Referral
@@ -127,6 +128,12 @@ def taken_back_minor(shown: ReferralShown, leg: LegShown) -> int:
     """Return what was taken back of a reward, in minor units; what was written off was not taken."""
     its = [case for case in shown.clawbacks if case.leg == leg.leg]
     return sum(each.recovered_minor for case in its for each in case.clawbacks)
+
+
+def given_back_minor(shown: ReferralShown, leg: LegShown) -> int:
+    """Return what of that went back to its payee, in minor units: what was paid, not what is on its way."""
+    its = [case for case in shown.clawbacks if case.leg == leg.leg]
+    return sum(each.amount_minor for case in its for each in case.returns if each.state is PayoutState.SETTLED)
 
 
 async def showing(connection: AsyncConnection, referral: str, keys: KeyRing) -> ReferralShown:

@@ -9,7 +9,7 @@ from referral_rewards.domain.payouts.states import Handed
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.notices.composing import Letter
 from referral_rewards.register.notices.rows import Audience, Notice
-from referral_rewards.reporting.referrals.everything import LegShown, ReferralShown, taken_back_minor
+from referral_rewards.reporting.referrals.everything import LegShown, ReferralShown, given_back_minor, taken_back_minor
 
 #: In what a reward is, after its amount.
 _KINDS: Final = {
@@ -32,7 +32,7 @@ def letter(notice: Notice, shown: ReferralShown, terms: Terms, link: str, handed
         taken: list[str] = []
     else:
         rewards = rewards_of(shown.legs, Side(notice.audience))
-        taken = _taken(shown, Side(notice.audience))
+        taken = taken_of(shown, Side(notice.audience))
     return Letter(
         template=notice.template,
         program=terms.name,
@@ -55,18 +55,22 @@ def _began(shown: ReferralShown, terms: Terms) -> str:
     return f"{began_at.day} {began_at:%B %Y}"
 
 
-def _taken(shown: ReferralShown, side: Side) -> list[str]:
-    """Return what was taken back of each reward of one side so far, in sentences."""
-    its = [(leg, taken_back_minor(shown, leg)) for leg in shown.legs if leg.role is side]
-    return [_taken_of(leg, taken_minor) for leg, taken_minor in its if taken_minor]
+def taken_of(shown: ReferralShown, side: Side) -> list[str]:
+    """Return what was taken back of each reward of one side so far, and what of it went back, in sentences."""
+    its = [leg for leg in shown.legs if leg.role is side and taken_back_minor(shown, leg)]
+    return [_taken_of(leg, taken_back_minor(shown, leg), given_back_minor(shown, leg)) for leg in its]
 
 
-def _taken_of(leg: LegShown, taken_minor: int) -> str:
-    left_minor = leg.amount_minor - taken_minor
-    taken, left = (display(each, leg.currency) for each in (taken_minor, left_minor))
+def _taken_of(leg: LegShown, taken_minor: int, back_minor: int) -> str:
+    left_minor = leg.amount_minor - taken_minor + back_minor
+    whole, taken, back, left = (
+        display(each, leg.currency) for each in (leg.amount_minor, taken_minor, back_minor, left_minor)
+    )
     if not left_minor:
-        return f"Your reward of {taken} was taken back."
-    return f"Of your reward of {display(leg.amount_minor, leg.currency)}, {taken} was taken back; {left} remain yours."
+        return f"Your reward of {whole} was taken back."
+    if not back_minor:
+        return f"Of your reward of {whole}, {taken} was taken back; {left} remain yours."
+    return f"Of your reward of {whole}, {taken} was taken back, and {back} was paid to you again; {left} remain yours."
 
 
 def rewards_of(legs: Iterable[LegShown], side: Side) -> list[str]:

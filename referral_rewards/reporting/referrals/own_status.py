@@ -11,7 +11,13 @@ from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import Handed, LegState, PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from referral_rewards.reporting.referrals.everything import Appeal, LegShown, ReferralShown, taken_back_minor
+from referral_rewards.reporting.referrals.everything import (
+    Appeal,
+    LegShown,
+    ReferralShown,
+    given_back_minor,
+    taken_back_minor,
+)
 from referral_rewards.reporting.referrals.periods import Told
 
 
@@ -84,13 +90,14 @@ def _rewards(shown: ReferralShown, side: Side) -> list[LegShown]:
 
 
 def _state(shown: ReferralShown, leg: LegShown) -> str:
-    """Where a reward is, for whoever gets it. Of one that was taken back in part, what they keep."""
+    """Where a reward is, for whoever gets it. Of one that was taken back in part, or in vain, what they keep."""
     if leg.state != LegState.RESERVED:
-        taken_minor = taken_back_minor(shown, leg)
-        left_minor = leg.amount_minor - taken_minor
+        taken_minor, back_minor = taken_back_minor(shown, leg), given_back_minor(shown, leg)
+        left_minor = leg.amount_minor - taken_minor + back_minor
         if taken_minor and left_minor > 0:
-            taken, left = (display(each, leg.currency) for each in (taken_minor, left_minor))
-            return f"paid; {taken} taken back, {left} remain yours"
+            taken, back, left = (display(each, leg.currency) for each in (taken_minor, back_minor, left_minor))
+            again = f" and {back} paid again" if back_minor else ""
+            return f"paid; {taken} taken back{again}, {left} remain yours"
         return label("payment_for_them", leg.state)
     its = [each for each in shown.payouts if each.role is leg.role and each.state is not PayoutState.CANCELLED]
     if its and its[0].state is PayoutState.ACCEPTED and its[0].rail in BY_HAND:
@@ -104,4 +111,6 @@ def _why(shown: ReferralShown, told: Told, side: Side) -> str:
     taken_minor = sum(taken_back_minor(shown, leg) for leg in paid)
     if not taken_minor or shown.status is not ReferralStatus.REWARDED:
         return told.why
-    return f"{told.why} {display(taken_minor, paid[0].currency)} of it was taken back."
+    back_minor = sum(given_back_minor(shown, leg) for leg in paid)
+    again = f", and {display(back_minor, paid[0].currency)} paid again" if back_minor else ""
+    return f"{told.why} {display(taken_minor, paid[0].currency)} of it was taken back{again}."

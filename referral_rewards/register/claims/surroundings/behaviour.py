@@ -5,11 +5,11 @@ bound is reached before an answer is found, that part stays None and its signals
 referral's own dates count, so that a later judgement finds the same.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -20,8 +20,10 @@ from referral_rewards.domain import web_addresses
 from referral_rewards.domain.claims.dossier import Behaviour, Dossier, Pace, Refunds
 from referral_rewards.domain.claims.signals.of_behaviour import PAST_DAYS
 from referral_rewards.domain.facts import identity
+from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.keys import ENROLMENT_KINDS, enrolment_trace
-from referral_rewards.domain.facts.payloads import FactType
+from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
+from referral_rewards.domain.referrals.conversions import first_conversion
 from referral_rewards.register import typed_rows
 from referral_rewards.register.claims import blocklist
 from referral_rewards.register.claims.surroundings import plaintext, rings, sightings
@@ -139,39 +141,39 @@ async def _pace(connection: AsyncConnection, gathered: Dossier) -> Pace | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """A conversion or a reversal that a referral (``id``) heard of."""
+class _OfOrder:
+    """A fact about an order that a ``referral`` heard of, as its row has it."""
 
-    id: str
-    type: str
-    order_id: str | None
-    amount: str | None
+    referral: str
+    id: UUID
+    source: str
+    event_id: str
+    type: FactType
+    occurred_at: datetime
+    received_at: datetime
+    data: Mapping[str, Any]
+
+    @property
+    def fact(self) -> Fact:
+        return Fact(self.id, self.source, self.event_id, self.type, self.occurred_at, self.received_at, self.data)
 
 
 async def _refunds(connection: AsyncConnection, gathered: Dossier) -> Refunds:
-    """Count the referrer's converted and reversed referrals, by the facts up to this referral's conversion.
+    """Count the referrer's converted referrals and those wholly taken back, by the facts up to this one's conversion.
 
-    A referral counts by its first order, and as reversed only if that order was reversed in full.
+    A referral counts by its first order. What took it back is read as everywhere: reversals that went through, lost
+    disputes, lower amounts.
     """
     asked: dict[str, object] = {**_whose(gathered), "referral": gathered.referral}
     asked["began_at"] = gathered.origin.began_at
-    asked |= {"until": until(gathered), "bound": _EARLIER_MAX}
-    lived: dict[str, list[_Told]] = {}
-    for row in await typed_rows.read(connection, _Told, _EARLIER, asked):
-        lived.setdefault(row.id, []).append(row)
-    converted = [facts for facts in lived.values() if any(f.type == FactType.CONVERSION_RECORDED for f in facts)]
-    latest = converted[:_CONVERTED_MAX]
-    return Refunds(converted=len(latest), reversed=sum(map(_taken_back, latest)))
-
-
-def _taken_back(facts: Sequence[_Told]) -> bool:
-    """Return whether the first order among these facts (oldest first) was reversed in full."""
-    first = next(fact for fact in facts if fact.type == FactType.CONVERSION_RECORDED)
-    reversals = [f for f in facts if f.type == FactType.CONVERSION_REVERSED and f.order_id == first.order_id]
-    if not reversals or first.amount is None:
-        return bool(reversals)
-    amounts = [reversal.amount for reversal in reversals if reversal.amount is not None]
-    return len(amounts) < len(reversals) or sum(map(Decimal, amounts)) >= Decimal(first.amount)
+    types = sorted({FactType.CONVERSION_RECORDED, *ABOUT_AN_ORDER})
+    asked |= {"types": types, "until": until(gathered), "bound": _EARLIER_MAX}
+    lived: dict[str, list[Fact]] = {}
+    for row in await typed_rows.read(connection, _OfOrder, _EARLIER, asked):
+        lived.setdefault(row.referral, []).append(row.fact)
+    known = (first_conversion(facts, gathered.terms) for facts in lived.values())
+    latest = [each for each in known if each is not None][:_CONVERTED_MAX]
+    return Refunds(converted=len(latest), reversed=sum(each.is_taken_whole for each in latest))
 
 
 async def _blocked(connection: AsyncConnection, gathered: Dossier) -> frozenset[str]:
@@ -218,12 +220,11 @@ WITH earlier AS MATERIALIZED (
       AND merged_into IS NULL
     ORDER BY began_at DESC LIMIT :bound
 )
-SELECT e.id, f.type, f.data->>'order' AS order_id, f.data->>'amount' AS amount
-FROM earlier e
+SELECT e.id AS referral, f.* FROM earlier e
 CROSS JOIN LATERAL (SELECT fact_id FROM referral_fact WHERE referral_id = e.id OFFSET 0) AS rf
 CROSS JOIN LATERAL (
-    SELECT type, data, occurred_at, source, event_id FROM fact
-    WHERE id = rf.fact_id AND type IN ('conversion.recorded', 'conversion.reversed')
+    SELECT id, source, event_id, type, occurred_at, received_at, data FROM fact
+    WHERE id = rf.fact_id AND type = ANY(CAST(:types AS text[]))
       AND occurred_at BETWEEN e.began_at AND :until OFFSET 0
 ) AS f
 ORDER BY e.began_at DESC, e.id, f.occurred_at, f.source, f.event_id

@@ -1,0 +1,33 @@
+"""Load the evidence for a return, right before it is sent: the signed decision, and what was taken."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from referral_rewards.domain.clawbacks.returning import flaw
+from referral_rewards.domain.payouts.attempt import Approved, Evidence, Share
+from referral_rewards.domain.payouts.payout import Payout
+from referral_rewards.domain.referrals.referral import Referral
+from referral_rewards.register.clawbacks import authority, returns
+from referral_rewards.register.decisions import chain
+from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.payouts.grounds import Grounds
+
+
+async def examine(
+    connection: AsyncConnection, payout: Payout, rows: Sequence[Referral], grounds: Grounds, keys: KeyRing
+) -> Evidence:
+    """Return what the decision to return is worth now. The caller holds the rows of the payout and its referral.
+
+    The claim is not assembled again: it says what the reward was for, and people decided that it stands.
+    """
+    assert payout.returns is not None
+    decision = authority.returning(payout, grounds.made_on(rows[0].id).genuine)
+    its = await returns.taken(connection, payout.returns, besides=payout.id)
+    barred = decision.user if decision is not None and grounds.people.get(decision.user, True) else None
+    why = flaw(payout, its, decision.id if decision is not None else None, barred)
+    if why is None and decision is not None:
+        why = chain.end_problem(grounds.end, decision.seq, keys)
+    if why is not None:
+        return Evidence(why, ())
+    return Evidence(None, (Share(rows[0].id, Approved(), paying=True),))
