@@ -9,7 +9,6 @@ from typing import Final
 import httpx
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.clawbacks import Clawbacks
 from activities.cycles import Cycles
@@ -31,6 +30,7 @@ from referral_rewards.register.facts.intake import Intake
 from referral_rewards.sources.port import Source
 from worker.letters import Letters
 from worker.postman import Postman
+from worker.sandbox import runner
 from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.payout_cycle import PayoutCycle, PayoutCycleDue
@@ -48,8 +48,6 @@ _TASKS_AT_ONCE: Final = 20
 _STEPS_AT_ONCE: Final = 10
 #: Seconds between two polls for due messages.
 _POSTMANS_PAUSE: Final = 2.0
-#: Pure modules that workflow code may share with the process, because they hold no state and read no clock.
-_PURE: Final = ("referral_rewards", "activities", "models", "pydantic", "pydantic_core", "annotated_types")
 
 
 def referrals_worker(
@@ -160,8 +158,3 @@ def rails(database: Database, keys: KeyRing, outside: Mapping[str, Rail] = Mappi
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def runner() -> SandboxedWorkflowRunner:
-    """Return the workflow sandbox with our pure modules passed through, to avoid importing them for every workflow."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PURE))
