@@ -14,16 +14,25 @@ from activities.messages import PayoutProgress, PayoutRequest
 from activities.moment import beating
 from activities.moving import Moving, id_of, progress
 from activities.restores import RESTORED, Whole, always_whole
-from activities.sending import look
+from activities.sending import look, what_was_taken_back
 from models.session import Database
 from referral_rewards.domain.payouts.advice import FUNDS, NO_ANSWER, NOT_CONNECTED, PROBE
 from referral_rewards.domain.payouts.hearing import Heard, Hearing, Outcome, seen_at_rest
 from referral_rewards.domain.payouts.moving import NotNow, ToSend
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.payouts.rail_catalogue import SAY_WHAT_THEY_HOLD
-from referral_rewards.domain.payouts.states import AT_REST, Handed, Paid, PaymentRequest, PayoutState, Unknown
+from referral_rewards.domain.payouts.states import (
+    AT_REST,
+    Handed,
+    Misconfigured,
+    Paid,
+    PaymentRequest,
+    PayoutState,
+    Unknown,
+)
 from referral_rewards.domain.referrals.inquiries import Moment
 from referral_rewards.rails.port import HandsOver, Rail
+from referral_rewards.register.clawbacks import forgotten as forgotten_reversals
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.payouts import acts as payout_acts
@@ -111,7 +120,11 @@ class Payouts(Moving):
         """Look up a payout at rest that was woken: its provider may show something new."""
         row, rail = outset.row, self._rails.get(outset.row.rail)
         at_rest = PayoutProgress(state=row.state, why=row.why)
-        if rail is None or row.state not in _WORTH_A_LOOK or (row.key_used_at is None and not outset.earlier):
+        if rail is None or row.state not in _WORTH_A_LOOK:
+            return at_rest
+        if row.state is _S.SETTLED and (silent := await self._ask_what_was_taken_back(rail, row, now)) is not None:
+            return PayoutProgress(state=row.state, why=silent.why, again_after=PROBE)
+        if row.key_used_at is None and not outset.earlier:
             return at_rest
         step = payouts.as_it_was_sent(row, outset.earlier)
         if outset.decided:
@@ -127,6 +140,20 @@ class Payouts(Moving):
             if late is not None and row.state is not _S.SETTLED:
                 return at_rest
         return await self._note(payout, step, heard, now)
+
+    async def _ask_what_was_taken_back(self, rail: Rail, row: Payout, now: datetime) -> Unknown | Misconfigured | None:
+        """Ask the rail of a settled payout what it took back of it, if the register may have forgotten that. Return why
+        it does not say; None if nothing has to be asked any more."""
+        async with self._database.transaction() as connection:
+            if not await forgotten_reversals.is_to_be_asked(connection, row.id):
+                return None
+        asked = PaymentRequest.of(row.body)
+        shown = await what_was_taken_back(rail, asked, row.provider_reference or "")
+        if isinstance(shown, Unknown | Misconfigured):
+            return shown
+        async with self._database.transaction() as connection:
+            await forgotten_reversals.keep(connection, row.id, row.rail, shown, now)
+        return None
 
     async def _handed_over(self, payout: UUID, step: ToSend[PaymentRequest], heard: Heard, now: datetime) -> Heard:
         """Return the outcome of a payment that was made: it counts as settled only once the payee can receive it."""

@@ -27,10 +27,10 @@ from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.rail_catalogue import Sight
 from referral_rewards.domain.payouts.states import Accepted, Declined, Misconfigured, Paid, Unknown
 from referral_rewards.rails.port import Rail
+from referral_rewards.register.reconciliations import after_restore, two_sides
 from referral_rewards.register.reconciliations import rows as reconciliations
-from referral_rewards.register.reconciliations import two_sides
 from referral_rewards.register.reconciliations.two_sides import Held
-from referral_rewards.register.restores import forgotten
+from referral_rewards.register.restores import forgotten, halting
 
 #: How many payouts are compared in one transaction.
 _AT_ONCE: Final = 200
@@ -134,7 +134,14 @@ class Reconciliations:
         return Place(payee=found[0]) if found else None
 
     async def _conclude(self, asked: Any, now: datetime) -> int:
-        """Record the listed payments that belong to no payout of ours, and finish. Return the number of differences."""
+        """Record the listed payments that belong to no payout of ours, and finish. Return the number of differences.
+
+        If they say that the register was restored to an earlier state, nothing more is sent before it is looked into.
+        """
+        async with self._database.transaction() as connection:
+            restored_to = await halting.shown(connection, asked.id, asked.rail, now)
+            if restored_to is not None:
+                await after_restore.reconcile(connection, restored_to, now, by=f"restore found by {asked.rail}")
         async with self._database.transaction() as connection:
             strangers = [each async for each in two_sides.of_nobody(connection, asked)]
             alone = [difference for each in strangers if (difference := of_nobody(each)) is not None]

@@ -1,6 +1,7 @@
 """One call to a rail: pay, take back, or look up an attempt that is on record."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeVar, overload
@@ -10,13 +11,16 @@ from referral_rewards.domain.payouts.states import (
     Accepted,
     Answer,
     Declined,
+    Misconfigured,
     Paid,
     PaymentRequest,
     ReversalAnswer,
+    TakenBack,
     Unfunded,
     Unknown,
     safe_to_send_again,
 )
+from referral_rewards.domain.payouts.taking_back import counted_first
 from referral_rewards.rails.port import Rail
 
 #: The time a rail has to answer in all, however many requests that takes; less than the activity's own timeout.
@@ -42,6 +46,10 @@ class _Order(Protocol[_A]):
 
     async def poll(self, key: str, reference: str) -> _A: ...
 
+    async def counted_first(self, key: str) -> _A | None:
+        """Return what it comes to by what the rail did before without being told by us; None: it must be sent."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Paying:
@@ -61,6 +69,9 @@ class _Paying:
     async def poll(self, key: str, reference: str) -> Answer:
         return await self.rail.poll(self.request, key, reference)
 
+    async def counted_first(self, key: str) -> None:
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class _TakingBack:
@@ -79,6 +90,13 @@ class _TakingBack:
 
     async def poll(self, key: str, reference: str) -> ReversalAnswer:
         return await self.look_up(key) or Unknown("the rail does not show it any more")
+
+    async def counted_first(self, key: str) -> ReversalAnswer | None:
+        """A restored register may have forgotten a reversal under another key: it is not taken back a second time."""
+        shown = await self.rail.taken_back(self.order.request, self.order.paid)
+        if isinstance(shown, Declined | Unknown | Misconfigured):
+            return shown
+        return counted_first(shown, self.order.others, key, self.order.amount_minor)
 
 
 @overload
@@ -125,6 +143,23 @@ async def look(rail: Rail, step: ToSend[PaymentRequest]) -> Answer | None:
         return Unknown("the rail did not answer in time")
 
 
+async def what_was_taken_back(
+    rail: Rail, asked: PaymentRequest, reference: str
+) -> Sequence[TakenBack] | Unknown | Misconfigured:
+    """Return what the rail took back of a payment that it shows under its ``reference``. Moves no money."""
+    paid = Paid(reference, asked.amount_minor, asked.currency, asked.destination)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            shown = await rail.taken_back(asked, paid)
+    except TimeoutError:
+        return Unknown("the rail did not answer in time")
+    if isinstance(shown, Declined):
+        return ()
+    if not isinstance(shown, Unknown | Misconfigured) and any(each.amount_minor is None for each in shown):
+        return Unknown("it shows something taken back, and not how much")
+    return shown
+
+
 async def _send_or_look(
     order: _Order[_A], step: ToSend[PaymentRequest] | ToSend[Reversal], now: datetime, until: float
 ) -> _A | None:
@@ -140,6 +175,8 @@ async def _send_or_look(
     tried = step.looks_first or step.key_used_at is not None
     if tried and order.looks_up and (found := await order.look_up(step.key)):
         return found
+    if (counted := await order.counted_first(step.key)) is not None:
+        return counted
     if not step.may_resend or not safe_to_send_again(order.rail.facts.key_window, step.key_used_at, now):
         return None
     if asyncio.get_running_loop().time() >= until:

@@ -21,7 +21,14 @@ from models.programs import ProgramLifeRow, ProgramVersion
 from models.rails import Handover, PaymentInstruction, ProviderEventRow, RailConnection
 from models.reconciliations import ListedPayment, ReconciliationDifference, ReconciliationRow
 from models.referrals import ReferralRow, ReferralStep, ToJudge, Wakeup
-from models.restores import ForgottenPayment, RegisterRestore, RegisterSecret, RestoredRail
+from models.restores import (
+    ForgottenPayment,
+    ForgottenReversal,
+    RegisterRestore,
+    RegisterSecret,
+    RestoredRail,
+    ReversalLook,
+)
 from models.users import Identity, SessionRow, SignInFailure, SignInFlow, TokenRow, UserRow
 
 metadata = SQLModel.metadata
@@ -38,6 +45,7 @@ __all__ = [
     "FactKey",
     "FactRecord",
     "ForgottenPayment",
+    "ForgottenReversal",
     "Handover",
     "HeldTotal",
     "Identity",
@@ -70,6 +78,7 @@ __all__ = [
     "RegisterRestore",
     "RegisterSecret",
     "RestoredRail",
+    "ReversalLook",
     "SavedView",
     "SessionRow",
     "SignInFailure",

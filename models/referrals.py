@@ -73,6 +73,7 @@ class ReferralRow(SQLModel, table=True):
     closed_at: datetime | None = instant(nullable=True)
     closed_version: int | None = None  # the facts_version judged at closing; later facts are late
     late_facts: int = 0
+    answered_version: int | None = None  # a person answered what came up to this facts_version
     rewarded_at: datetime | None = instant(nullable=True)
     waiting_since: datetime | None = instant(nullable=True)  # since when it waits for approval; None if it does not
     referrer_link: int = 1  # generation of each side's secret link; raising it revokes earlier links

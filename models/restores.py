@@ -60,6 +60,37 @@ class ForgottenPayment(SQLModel, table=True):
     decision_id: UUID | None = None
 
 
+class ForgottenReversal(SQLModel, table=True):
+    """What a rail took back of a payment and no reversal of ours accounted for. It is never deleted.
+
+    The register forgot it with a restore, or somebody made it by hand. Later reversals adopt it instead of being sent.
+    """
+
+    __tablename__ = "forgotten_reversal"
+    __table_args__ = (
+        CheckConstraint("adopted_minor BETWEEN 0 AND amount_minor", name="ck_forgotten_reversal_adopted"),
+        Index("ix_forgotten_reversal_payout_id", "payout_id"),
+    )
+
+    id: UUID = Field(primary_key=True)  # derived from rail, payout and reference
+    payout_id: UUID
+    rail: str
+    reference: str  # the rail's own
+    amount_minor: int = minor()
+    adopted_minor: int = minor()  # what clawbacks of ours count as theirs
+    currency: str
+    found_at: datetime = instant()
+
+
+class ReversalLook(SQLModel, table=True):
+    """When a rail was last asked what it took back of a payment; null: it is to be asked."""
+
+    __tablename__ = "reversal_look"
+
+    payout_id: UUID = Field(primary_key=True)
+    asked_at: datetime | None = instant(nullable=True)
+
+
 class RegisterSecret(SQLModel, table=True):
     """The fingerprint of a secret that belongs to this register; a process with another one does not start."""
 

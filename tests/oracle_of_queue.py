@@ -27,6 +27,10 @@ WITH waiting AS (
     SELECT r.id, 'late_fact', r.late_facts || ' late', r.closed_at
     FROM referral r WHERE r.late_facts > 0 AND r.closed_at IS NOT NULL
     UNION ALL
+    SELECT r.id, 'appeal', NULL, f.received_at
+    FROM fact f JOIN referral_fact rf ON rf.fact_id = f.id JOIN referral r ON r.id = rf.referral_id
+    WHERE f.type = 'referral.appealed' AND r.closed_at IS NOT NULL AND rf.version > coalesce(r.answered_version, 0)
+    UNION ALL
     SELECT c.referral_id, 'clawback', c.why, c.opened_at FROM clawback_case c
     WHERE (c.state = 'open' OR c.id IN (SELECT case_id FROM clawback WHERE state = 'manual_review'))
       AND c.leg_id NOT IN (
@@ -44,8 +48,9 @@ WITH waiting AS (
     SELECT r.id, 'reported', 'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')
            || ', which no source has confirmed', f.occurred_at
     FROM fact f JOIN referral_fact rf ON rf.fact_id = f.id JOIN referral r ON r.id = rf.referral_id
-    WHERE f.type = 'conversion.reported' AND r.closed_at IS NULL
-      AND r.status IN ('invited', 'purchased_unclaimed', 'claimed')
+    WHERE f.type = 'conversion.reported'
+      AND CASE WHEN r.closed_at IS NULL THEN r.status IN ('invited', 'purchased_unclaimed', 'claimed')
+               ELSE r.order_id IS NULL AND rf.version > coalesce(r.answered_version, 0) END
       AND NOT EXISTS (
           SELECT 1 FROM fact_key fk JOIN fact told ON told.id = fk.fact_id AND told.type = 'conversion.recorded'
           WHERE fk.key = 'order:' || (f.data->>'order'))

@@ -24,7 +24,7 @@ class Snapshots:
     async def of(self, fill: Callable[[str], Awaitable[_T]]) -> AsyncIterator[tuple[str, _T]]:
         """The URL of a copy for the length of the block, with what ``fill`` gave; that left no connection open."""
         if fill not in self._filled:
-            source = f"snapshot_{len(self._filled)}"
+            source = f"snapshot_{next(_numbers)}"
             await administer(self._url, f"CREATE DATABASE {source} TEMPLATE {self._template}")
             self._filled[fill] = source, await fill(with_driver(beside(self._url, source)))
         source, kept = self._filled[fill]

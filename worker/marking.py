@@ -40,6 +40,7 @@ class Marking:
         self._kept: Mark | None = None
         self._read_at = datetime.min.replace(tzinfo=UTC)
         self._connections = 0
+        self._started = False
 
     async def turn(self) -> float:
         """Halt the rails if the register was restored, raise the mark if it is due, and return the seconds until the
@@ -51,6 +52,8 @@ class Marking:
             self._kept = raised(self._kept, told) if told is not None else self._kept
             self._read_at = now
         restored, newest = await self._looked(now)
+        if not self._started:
+            await self._start(now)
         if due or restored:
             await self._raise(newest)
         return _LOOK_SECONDS
@@ -65,6 +68,12 @@ class Marking:
         if whole:
             self._connections = opened
         return whole
+
+    async def _start(self, now: datetime) -> None:
+        """Have the rails' lists compared once: they show a restore of which the mark can't tell."""
+        async with self._database.transaction() as connection:
+            await after_restore.at_the_start(connection, now)
+        self._started = True
 
     async def _looked(self, now: datetime) -> tuple[bool, Mark]:
         """Return whether a restore was found just now, and the register's mark as it is."""

@@ -31,7 +31,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "status-link": Entry("referrals", "status_link", "Print the secret link to one side's own status page."),
     "queue": Entry("queue", "queue_", "List what waits for a person."),
     "approve": Entry("decisions", "commands", "Approve a claim as it was shown."),
-    "deny": Entry("decisions", "commands", "Deny a claim."),
+    "deny": Entry("decisions", "commands", "Deny a claim, or leave a closed referral closed."),
     "hold": Entry("decisions", "commands", "Hold a claim back until it is released."),
     "release": Entry("decisions", "commands", "Release a claim that was held."),
     "request-evidence": Entry("decisions", "commands", "Ask for more evidence; the claim goes on waiting."),

@@ -26,7 +26,7 @@ record = typer.Typer(help="The record of decisions.", no_args_is_help=True)
 
 _SAYS = {
     DecisionKind.APPROVE: "Approve a claim as it was shown.",
-    DecisionKind.DENY: "Deny a claim.",
+    DecisionKind.DENY: "Deny a claim, or leave a closed referral closed.",
     DecisionKind.HOLD: "Hold a claim back until it is released.",
     DecisionKind.RELEASE: "Release a claim that was held.",
     DecisionKind.REQUEST_EVIDENCE: "Ask for more evidence; the claim goes on waiting.",

@@ -185,7 +185,8 @@ def _cited(evidence: dict[str, Any]) -> str:
 
 
 def _decision(decision: dict[str, Any]) -> tuple[Any, ...]:
-    kind = label("decided", decision["kind"])
+    left = decision["kind"] == "deny" and decision["facts_known"] is not None
+    kind = label("decided", "leave_closed" if left else decision["kind"])
     effects = ", ".join(f"{label('effect', each['effect'])}: {each['why']}" for each in decision["effects"])
     return (
         kind if decision["genuine"] else f"{kind} (FORGED: no signature that we believe)",

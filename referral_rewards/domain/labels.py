@@ -287,6 +287,7 @@ _FIELD: Final = {
 _DECISION: Final = {
     "approve": "approve",
     "deny": "deny",
+    "leave_closed": "leave closed",
     "hold": "put on hold",
     "release": "release the hold",
     "request_evidence": "request evidence",
@@ -324,6 +325,7 @@ _DECISION: Final = {
 _DECIDED: Final = {
     "approve": "approved",
     "deny": "denied",
+    "leave_closed": "left closed",
     "hold": "put on hold",
     "release": "hold released",
     "request_evidence": "evidence requested",
@@ -468,7 +470,9 @@ _RULE: Final = {
     "already_moved": "already moved",
     "already_linked": "an order was already linked",
     "already_adjusted": "already adjusted",
+    "already_answered": "already answered",
     "nothing_to_pay": "no reward to pay",
+    "order_rewarded": "the order is rewarded already",
     "on_hold": "on hold",
     "no_beneficiary": "a reward belongs to nobody known",
     "not_promised": "not promised by the terms",
@@ -628,6 +632,8 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "approval_reminder": "reminder to decide",
             "approval_escalation": "escalation of an overdue claim",
             "method_needed": "request for a payment method",
+            "appeal_admitted": "appeal admitted",
+            "appeal_rejected": "appeal rejected",
             "method_changed": "warning of a changed payment method",
         },
         "letter_state": {
@@ -742,6 +748,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "waits": {
             "approval": "approval",
             "late_fact": "late fact",
+            "appeal": "appeal",
             "clawback": "clawback case",
             "payout_manual_review": "payout to look into",
             "payout_refused": "refused payout",

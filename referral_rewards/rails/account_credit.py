@@ -1,6 +1,6 @@
 """Account credit: the payee gets credit in our own books. It needs no outside system, and its keys never expire."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -20,6 +20,7 @@ from referral_rewards.domain.payouts.states import (
     PaymentRequest,
     ReversalAnswer,
     Reversed,
+    TakenBack,
     Unknown,
     matches,
 )
@@ -74,6 +75,9 @@ class AccountCredit:
             return Declined("no more is taken back than was paid")
         found = await self._post(request, books.uncredited(key, request.payee, amount_minor, request.currency))
         return found if isinstance(found, Unknown) else Reversed(found.id, found.amount_minor, found.currency)
+
+    async def taken_back(self, request: PaymentRequest, paid: Paid) -> Sequence[TakenBack]:
+        return ()
 
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None

@@ -4,6 +4,7 @@ The instruction is written when a person exports it (`register.payouts.exporting
 payment counts as made only once a person who did not approve it has signed the confirmation.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from referral_rewards.domain.payouts.states import (
     Paid,
     PaymentRequest,
     ReversalAnswer,
+    TakenBack,
     Unknown,
 )
 from referral_rewards.register.decisions.signing import KeyRing
@@ -69,6 +71,9 @@ class Manual:
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
         return Declined(_BY_HAND)
+
+    async def taken_back(self, request: PaymentRequest, paid: Paid) -> Sequence[TakenBack]:
+        return ()
 
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None

@@ -7,7 +7,7 @@ thirty days and links to that batch, so sending the same request again looks the
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -26,9 +26,11 @@ from referral_rewards.domain.payouts.states import (
     Paid,
     PaymentRequest,
     ReversalAnswer,
+    TakenBack,
     Unfunded,
     Unknown,
 )
+from referral_rewards.domain.payouts.taking_back import NotTold, whole_or_nothing
 from referral_rewards.rails import paypal_batches as batches
 from referral_rewards.rails.access import PayPalAccess
 from referral_rewards.rails.asking import (
@@ -141,6 +143,10 @@ class PayPalPayouts:
             return again
         unclaimed = again.get("transaction_status") == "UNCLAIMED"
         return refused if unclaimed else seen(lambda: batches.given_back(request, again))
+
+    async def taken_back(self, request: PaymentRequest, paid: Paid) -> Sequence[TakenBack] | NotTold:
+        """Return the item, if it was given back, or nothing."""
+        return whole_or_nothing(await self.look_up_reversal(request, paid, request.amount_minor, ""))
 
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None

@@ -1,5 +1,6 @@
 """The interface that every rail implements."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -13,8 +14,10 @@ from referral_rewards.domain.payouts.states import (
     Paid,
     PaymentRequest,
     ReversalAnswer,
+    TakenBack,
     Unknown,
 )
+from referral_rewards.domain.payouts.taking_back import NotTold
 
 
 class Rail(Protocol):
@@ -55,6 +58,13 @@ class Rail(Protocol):
 
     async def reverse(self, request: PaymentRequest, paid: Paid, amount_minor: int, key: str) -> ReversalAnswer:
         """Reverse ``amount_minor`` of a payment, once for each key. The key belongs to the reversal."""
+        ...
+
+    async def taken_back(self, request: PaymentRequest, paid: Paid) -> Sequence[TakenBack] | NotTold:
+        """Return everything that was ever taken back of a payment, by us or by hand. Moves no money.
+
+        A rail of ours keeps its payments in the register, which is restored with them: it returns nothing.
+        """
         ...
 
     async def listed(

@@ -22,8 +22,10 @@ from referral_rewards.domain.payouts.states import (
     PaymentRequest,
     ReversalAnswer,
     Reversed,
+    TakenBack,
     Unknown,
 )
+from referral_rewards.domain.payouts.taking_back import NotTold
 from referral_rewards.rails.asking import Failure, seen
 from referral_rewards.rails.stripe_calls import KeyTaken, answered, everything, made_at, noted, page, within
 
@@ -74,6 +76,16 @@ class StripeBalance:
         if isinstance(entry, KeyTaken):
             return Unknown(entry.why)
         return entry if isinstance(entry, Failure) else seen(lambda: _reversed(entry))
+
+    async def taken_back(self, request: PaymentRequest, paid: Paid) -> Sequence[TakenBack] | NotTold:
+        """Read the customer's entries with our note of the payout that are no credit."""
+        if objection(NAME, request) is not None:
+            return ()
+        found = await everything(self._entries.list_async, request.destination)
+        if isinstance(found, Failure):
+            return found
+        ours = str(request.payout_id)
+        return seen(lambda: [_taken_back(each) for each in found if each.amount > 0 and noted(each, "payout") == ours])
 
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None
@@ -127,6 +139,11 @@ def _paid(entries: Sequence[Any]) -> Paid:
     currency = first.currency.upper()
     amount_minor = minor_of_units(NAME, -first.amount, currency) if len(entries) == 1 else None
     return Paid(first.id, amount_minor, currency, first.customer)
+
+
+def _taken_back(entry: Any) -> TakenBack:
+    made = _reversed(entry)
+    return TakenBack(made.reference, made.amount_minor, made.currency, noted(entry, "key"))
 
 
 def _reversed(entry: Any) -> Reversed:

@@ -21,8 +21,10 @@ from referral_rewards.domain.payouts.states import (
     PaymentRequest,
     ReversalAnswer,
     Reversed,
+    TakenBack,
     Unknown,
 )
+from referral_rewards.domain.payouts.taking_back import NotTold, whole_or_nothing
 from referral_rewards.rails.asking import Failure, seen
 from referral_rewards.rails.stripe_calls import (
     KeyTaken,
@@ -100,6 +102,10 @@ class StripePromotion:
         if isinstance(off, KeyTaken):
             return Unknown(off.why)
         return off if isinstance(off, Failure) else seen(lambda: _reversed(request, off))
+
+    async def taken_back(self, request: PaymentRequest, paid: Paid) -> Sequence[TakenBack] | NotTold:
+        """Return the code, if it was switched off before it was redeemed, or nothing."""
+        return whole_or_nothing(await self.look_up_reversal(request, paid, request.amount_minor, ""))
 
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None

@@ -18,8 +18,10 @@ from referral_rewards.domain.payouts.states import (
     PaymentRequest,
     ReversalAnswer,
     Reversed,
+    TakenBack,
     Unknown,
 )
+from referral_rewards.domain.payouts.taking_back import NotTold
 from referral_rewards.rails.asking import Failure, for_want_of_funds, seen
 from referral_rewards.rails.stripe_calls import (
     KeyTaken,
@@ -121,6 +123,10 @@ class StripeTransfer:
             return Unknown(made.why)
         return made if isinstance(made, Failure) else seen(lambda: _reversed(made))
 
+    async def taken_back(self, request: PaymentRequest, paid: Paid) -> Sequence[TakenBack] | NotTold:
+        found = await everything(self._transfers.reversals.list_async, paid.reference)
+        return found if isinstance(found, Failure) else seen(lambda: [_taken_back(each) for each in found])
+
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None
     ) -> ListedPage | Unknown | Misconfigured:
@@ -150,6 +156,11 @@ def _shown(transfers: Sequence[Any]) -> Paid | Declined:
     currency = first.currency.upper()
     amount_minor = minor_of_units(NAME, first.amount, currency) if len(transfers) == 1 else None
     return Paid(first.id, amount_minor, currency, first.destination)
+
+
+def _taken_back(reversal: Any) -> TakenBack:
+    made = _reversed(reversal)
+    return TakenBack(made.reference, made.amount_minor, made.currency, noted(reversal, "reversal"))
 
 
 def _reversed(reversal: Any) -> Reversed:

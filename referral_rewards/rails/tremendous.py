@@ -5,7 +5,7 @@ id takes the place of the recipient's name.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -25,9 +25,11 @@ from referral_rewards.domain.payouts.states import (
     PaymentRequest,
     ReversalAnswer,
     Reversed,
+    TakenBack,
     Unfunded,
     Unknown,
 )
+from referral_rewards.domain.payouts.taking_back import NotTold, whole_or_nothing
 from referral_rewards.rails import tremendous_orders as orders
 from referral_rewards.rails.access import TremendousAccess
 from referral_rewards.rails.asking import (
@@ -156,6 +158,10 @@ class Tremendous:
         if reply.status != 200:
             return trouble(reply.status, _code(reply))
         return Reversed(reward, request.amount_minor, request.currency)
+
+    async def taken_back(self, request: PaymentRequest, paid: Paid) -> Sequence[TakenBack] | NotTold:
+        """Return the card, if it was cancelled or refunded whole, or nothing."""
+        return whole_or_nothing(await self.look_up_reversal(request, paid, request.amount_minor, ""))
 
     async def listed(
         self, since: datetime, until: datetime, payee: str | None, after: str | None

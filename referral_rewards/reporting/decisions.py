@@ -7,6 +7,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.claims.decision_kinds import DecisionKind
+from referral_rewards.domain.decisions.decision import KNOWN
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.referrals.lifecycle import Side
 from referral_rewards.register.decisions import chain as decisions
@@ -22,6 +24,11 @@ class Effect(Shape):
     effect: str
     at: Instant
     why: str
+
+
+def act_named(kind: str, *, on_a_closing: bool) -> str:
+    """Return how labels call a decision: to deny what is closed leaves it closed."""
+    return "leave_closed" if on_a_closing and kind == DecisionKind.DENY else kind
 
 
 class DecisionShown(Shape):
@@ -42,12 +49,19 @@ class DecisionShown(Shape):
 
 class ClaimDecision(DecisionShown):
     """A decision on a claim, with what it names: the leg and the amount that it sets (zero leaves the leg out), the
-    referrer to whom it moves the claim, or the order that it links."""
+    referrer to whom it moves the claim, or the order that it links. One on a closed referral has the number of facts
+    that whoever decided saw in ``facts_known``; a ``deny`` there leaves the referral closed."""
 
     leg: Side | None
     amount_minor: int | None
     referrer: str | None
     order: str | None
+    facts_known: int | None
+
+    @property
+    def act(self) -> str:
+        """The name of what was decided, as labels know it."""
+        return act_named(self.kind, on_a_closing=self.facts_known is not None)
 
 
 class ActShown(DecisionShown):
@@ -116,6 +130,7 @@ async def on_referral(connection: AsyncConnection, referral: str, keys: KeyRing)
         ClaimDecision(
             **_said(row), genuine=row.id in genuine, effects=found[row.id], leg=row.leg,
             amount_minor=row.amount_minor, referrer=row.referrer, order=row.linked,
+            facts_known=row.facts_known,
         )
         for row in rows
     )  # fmt: skip
@@ -152,6 +167,7 @@ FROM decision d LEFT JOIN personal_data p ON p.subject_id = d.id WHERE d.claim_i
 
 _ON_REFERRAL: Final = text(f"""
 SELECT {_DECISION}, d.details->>'leg' AS leg, CAST(d.details->>'amount_minor' AS bigint) AS amount_minor,
-       d.details->>'referrer' AS referrer, d.details->>'order' AS linked
+       d.details->>'referrer' AS referrer, d.details->>'order' AS linked,
+       CAST(d.details->>'{KNOWN}' AS integer) AS facts_known
 FROM decision d LEFT JOIN personal_data p ON p.subject_id = d.id WHERE d.referral_id = :referral ORDER BY d.seq
 """)  # noqa: S608 (a constant of ours)

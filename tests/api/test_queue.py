@@ -63,7 +63,7 @@ async def _fill(desk: Desk) -> None:
         ("program=other", ""),
         ("program=&flag=&amount_min=", "abcd"),
         ("exception=approval", "abc"),
-        ("exception=late_fact", "d"),
+        ("exception=appeal", "d"),
         ("flag=consent_unclear", "c"),
         ("flag=none&exception=approval", "ab"),
         ("flag=fraud_suspected", ""),
@@ -73,7 +73,7 @@ async def _fill(desk: Desk) -> None:
         ("route=finance", ""),
         ("overdue=true", "ab"),
         ("older_than_days=4", "ab"),
-        ("older_than_days=4&exception=late_fact", ""),
+        ("older_than_days=4&exception=appeal", ""),
         ("mine=true", "abc"),
         ("q=a", "a"),
         ("q=o-b", "b"),
@@ -121,7 +121,7 @@ async def test_the_counts_are_of_everything_and_stop_at_a_thousand(full: Desk) -
     assert counts == {
         "all": {"count": 4, "at_least": False},
         "overdue": {"count": 2, "at_least": False},
-        "exceptions": {"approval": three, "late_fact": one},
+        "exceptions": {"approval": three, "appeal": one},
         "programs": {"acme-friends": {"count": 4, "at_least": False}},
     }
     async with full.database.transaction() as connection:

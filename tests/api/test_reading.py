@@ -104,7 +104,7 @@ async def test_the_queue_holds_what_waits_for_a_person_oldest_first(desk: Desk) 
     await desk.judge("d")
     entries = (await desk.get("/v1/claims")).json()["claims"]
     assert [(each["referral"], each["exception"]) for each in entries] == [
-        *(("b", "approval"), ("a", "approval"), ("c", "late_fact"))
+        *(("b", "approval"), ("a", "approval"), ("c", "appeal"))
     ]
     held = entries[1]
     assert (held["referrer"], held["referred_customer"], held["status"]) == ("dexter", "c-a", "on_hold")

@@ -161,3 +161,13 @@ async def forgotten(desk: Desk) -> None:
         payout=UUID(int=5),
         at=datetime.now(UTC) - timedelta(hours=1),
     )
+
+
+async def test_the_queue_names_halted_rails_and_forgotten_payments_with_what_to_do(restored: Desk) -> None:
+    await forgotten(restored)
+    async with restored.browser("fiona") as browser:
+        page = (await browser.get("/queue")).text
+        assert "Finance opens each" in page
+        assert f'1 payment was found that the register had forgotten: <a href="/forgotten/{PAYMENT}">tr_1</a>' in page
+        shown = (await browser.get(f"/forgotten/{PAYMENT}")).text
+        assert [act for act in ("assign_payment", "disown_payment") if f'value="{act}"' not in shown] == []

@@ -183,7 +183,7 @@ async def test_an_appeal_in_the_queue_is_told_in_its_own_words(desk: Desk) -> No
     about = {"referral": "r1", "by": "referrer", "why": "She bought it with my link."}
     await desk.tell(event("appeal-r1", "referral.appealed", days_ago(2), about))
     await desk.judge("r1")
-    (entry,) = (await desk.get("/v1/claims?exception=late_fact")).json()["claims"]
+    (entry,) = (await desk.get("/v1/claims?exception=appeal")).json()["claims"]
     assert entry["about"] == "Appeal by the referrer, 2 days ago: “She bought it with my link.”"
     async with desk.browser("paula") as browser:
         assert entry["about"] in text_of(await browser.get("/queue"))

@@ -488,6 +488,47 @@ def test_an_approval_that_can_have_no_effect_is_refused_with_what_can_be_done(
     assert pointer in refusal.why
 
 
+def test_a_second_reward_for_one_order_is_not_approved() -> None:
+    refusal = on_claim(rewarded_by="r0").admits(PAULA)[_K.APPROVE]
+    assert isinstance(refusal, DecisionRefused)
+    assert (refusal.rule, "referral r0 was rewarded for the same order" in refusal.why) == ("order_rewarded", True)
+
+
+_CLOSINGS: Final = (_S.EXPIRED, _S.DENIED, _S.WITHDRAWN, _S.REWARDED, _S.CLAWED_BACK)
+
+
+@pytest.mark.parametrize("status", _CLOSINGS)
+@pytest.mark.parametrize(
+    ("known", "rule"),
+    [
+        ({"unanswered": True}, None),
+        ({"unanswered": True, "sent": True}, None),
+        ({"unanswered": False}, "closed"),
+        ({"unanswered": True, "judged": False}, "facts_unjudged"),
+    ],
+)
+def test_what_came_late_is_answered_by_leaving_it_closed(
+    status: ReferralStatus, known: dict[str, Any], rule: str | None
+) -> None:
+    subject = of(closed(status=status, known=7, **known))
+    wanted = asked(_K.DENY, digest=subject.digest)
+    assert _rule(subject, wanted, check_asked(wanted), PAULA) == rule
+    assert (_K.DENY in subject.takes) == bool(known["unanswered"])
+
+
+def test_a_decision_on_a_closing_signs_how_many_facts_were_seen() -> None:
+    subject = closed(known=7, unanswered=True)
+    for kind in (_K.DENY, _K.REOPEN):
+        answer = decide(subject, asked(kind, digest=subject.digest), PAULA, None, NOW)
+        assert isinstance(answer, NewDecision)
+        assert answer.details == {"facts_known": 7}
+
+
+def test_one_answer_to_what_came_late_is_enough() -> None:
+    subject = closed(made(_K.DENY, digest=closed().digest, on=NO_CLAIM), known=7, unanswered=True)
+    assert _rule(subject, asked(_K.DENY, digest=subject.digest), None, PAULA) == "already_answered"
+
+
 def _rule(
     subject: ClaimSubject, wanted: Asked, details: dict[str, Any] | None, approver: Approver = _MOVER
 ) -> str | None:

@@ -117,7 +117,7 @@ async def test_an_appeal_becomes_one_fact_and_comes_before_a_person(open_desk: D
     assert fact.body["why"] == "I had claimed it in the shop."
     assert await open_desk.judge("r1") == "expired"
     waiting = await sql(open_desk, "SELECT exception FROM queue_entry WHERE referral_id = 'r1'")
-    assert [row.exception for row in waiting] == ["late_fact"]
+    assert [row.exception for row in waiting] == ["appeal"]
     assert "We received your appeal" in (await seen(open_desk, f"{at}?done=appeal")).text
 
 

@@ -1,6 +1,7 @@
 """Carries out a reconciliation as its workflow does, part by part."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from temporalio.testing import ActivityEnvironment
 
@@ -22,8 +23,10 @@ async def compared(doing: Reconciliations, request: ReconciliationRequest) -> in
 
 async def _to_the_end(part: Part, request: ReconciliationRequest) -> int:
     count, place = 0, request.place
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, scheduled_time=request.now)
     while True:
-        progress = await ActivityEnvironment().run(part, request.model_copy(update={"place": place}))
+        progress = await environment.run(part, request.model_copy(update={"place": place}))
         count, place = count + progress.count, progress.place
         if place is None:
             return count

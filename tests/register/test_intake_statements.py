@@ -53,7 +53,9 @@ def _of_every_type(number: int) -> Iterator[dict[str, Any]]:
         **order, kind="purchase", amount="80.00", currency="USD", customer=person, new_customer=True
     )
     yield fact[FactType.CONVERSION_REPORTED](**referral, **order, by="referee")
-    yield fact[FactType.CONVERSION_REVERSED](**order, kind="refund", amount="8.00")
+    yield fact[FactType.CONVERSION_REVERSED](**order, kind="refund", amount="8.00", reversal=f"re{number}")
+    yield fact[FactType.REVERSAL_FAILED](**order, reversal=f"re{number}")
+    yield fact[FactType.CONVERSION_AMENDED](**order, amount="90.00")
     yield fact[FactType.DISPUTE_OPENED](**order)
     yield fact[FactType.DISPUTE_CLOSED](**order, outcome="won")
     yield fact[FactType.REWARD_REQUESTED](**program, referee=person, **order)

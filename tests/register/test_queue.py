@@ -50,7 +50,7 @@ async def test_the_projection_is_what_reading_everything_comes_to(desk: Desk) ->
             assert [tuple(each) for each in kept] == [tuple(each) for each in await by_reading_everything(connection)]
         seen |= {each.exception for each in kept}
     paying = {f"payout_{state}" for state in ("manual_review", "refused", "returned", "waiting_funds", "unknown")}
-    assert seen == {"approval", "late_fact", "clawback", "reported", *paying}
+    assert seen == {"approval", "late_fact", "appeal", "clawback", "reported", *paying}
 
 
 class _History:

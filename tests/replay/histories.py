@@ -14,5 +14,9 @@ PAYOUT: Final = "payout_by_its_provider"
 CYCLE: Final = "payout_cycle"
 #: A reconciliation of the books' own credits.
 RECONCILIATION: Final = "reconciliation"
+#: A program that is paused, resumed and ended at a time to come, which comes.
+PROGRAM: Final = "program_life"
+#: The register's mark: raised, told nothing new and nonsense, and carried on by a next run.
+MARK: Final = "register_mark"
 #: Each way on record, by the name of its file; what belongs to one is `<name>.json` and `<name>.payout.json`.
 WAYS: Final[dict[str, Callable[[Journey], Awaitable[None]]]] = {way.__name__: way for way in journeys.ENDS}

@@ -21,24 +21,30 @@ from models.migrate import upgrade
 from referral_rewards.config.stack import with_driver
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.restores.mark import Mark, Newest, Record
 from referral_rewards.local.embedded import postgres, temporal_cli
 from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.register.reconciliations import rows as reconciliations
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
 from referral_rewards.temporal import (
+    REGISTER_MARK,
     clawback_workflow_id,
     cycle_workflow_id,
     payout_workflow_id,
+    program_workflow_id,
     reconciliation_workflow_id,
 )
 from tests.clawbacks.taking import act, cases, rewarded, told
 from tests.installation import Installation
 from tests.rails.sending import live_until_approved, on_stage
 from tests.rails.test_workflow import at_work, stands, wake
-from tests.replay.histories import CYCLE, FOLDER, PAYOUT, RECONCILIATION, WAYS
+from tests.replay.histories import CYCLE, FOLDER, MARK, PAYOUT, PROGRAM, RECONCILIATION, WAYS
 from tests.workflows.cycling import approved, comes_to, decide_on, monthly, open_cycle
 from tests.workflows.journeys import Journey
 from tests.workflows.scenes import payouts, scene, sql
+from tests.workflows.test_program_life import carried_out
+from tests.workflows.test_program_life import decide as decide_on_program
+from worker.marking import Marking
 
 
 async def record(names: Sequence[str]) -> None:
@@ -47,7 +53,7 @@ async def record(names: Sequence[str]) -> None:
         async with postgres(Path(folder)) as url, await _temporal() as environment:
             await asyncio.to_thread(upgrade, with_driver(url))
             async with scene(with_driver(url), environment) as life, life.workers():
-                for name in [name for name in names if name not in (PAYOUT, CYCLE)]:
+                for name in [name for name in names if name not in (PAYOUT, CYCLE, PROGRAM, MARK)]:
                     if name == "clawback":
                         await _take_back(life)
                     elif name == RECONCILIATION:
@@ -59,6 +65,14 @@ async def record(names: Sequence[str]) -> None:
             async with postgres(Path(folder) / "payout") as url, await _temporal() as environment:
                 await asyncio.to_thread(upgrade, with_driver(url))
                 await _record_payout(with_driver(url), environment)
+        if PROGRAM in names:
+            async with postgres(Path(folder) / "program") as url, await _temporal() as environment:
+                await asyncio.to_thread(upgrade, with_driver(url))
+                await _record_program(with_driver(url), environment)
+        if MARK in names:
+            async with postgres(Path(folder) / "mark") as url, await _temporal() as environment:
+                await asyncio.to_thread(upgrade, with_driver(url))
+                await _record_mark(with_driver(url), environment)
         if CYCLE in names:
             async with postgres(Path(folder) / "cycle") as url, await _temporal() as environment:
                 await asyncio.to_thread(upgrade, with_driver(url))
@@ -83,6 +97,39 @@ async def _record_cycle(url: str, environment: WorkflowEnvironment) -> None:
             handle = environment.client.get_workflow_handle(cycle_workflow_id(row.program, row.due_on))
             await handle.result()
             _save(CYCLE, await handle.fetch_history())
+
+
+async def _record_program(url: str, environment: WorkflowEnvironment) -> None:
+    """Acts on a program that take effect at once, and one whose time is to come, and comes."""
+    async with scene(url, environment) as life:
+        await life.user("paula")
+        async with life.workers():
+            for decision in (MoneyAct.PAUSE_PROGRAM, MoneyAct.RESUME_PROGRAM):
+                await decide_on_program(life, decision)
+                await carried_out(life)
+            await decide_on_program(life, MoneyAct.END_PROGRAM, datetime.now(UTC) + timedelta(seconds=3))
+            handle = environment.client.get_workflow_handle(program_workflow_id("acme-friends"))
+            await handle.result()
+            _save(PROGRAM, await handle.fetch_history())
+
+
+async def _record_mark(url: str, environment: WorkflowEnvironment) -> None:
+    """A mark that is raised, is told what is lower and what is no mark, and outgrows its first run."""
+    async with scene(url, environment) as life, life.payouts_worker():
+        marking = Marking(life.database, environment.client, f"{life.queue}-payouts")
+        await marking.turn()
+        handle = environment.client.get_workflow_handle(REGISTER_MARK)
+        kept = await handle.query("kept", result_type=Mark)
+        higher = Mark(0, {Record.DECISIONS: Newest(7, "h")}, kept.since)
+        for told in (higher, kept, None, "nonsense"):
+            await handle.signal("raise_to", told)
+        first = (await handle.describe()).run_id
+        await asyncio.gather(*(handle.signal("raise_to", None) for _ in range(200)))
+        while (await handle.describe()).run_id == first:
+            await asyncio.sleep(0.02)
+        first_run = environment.client.get_workflow_handle(REGISTER_MARK, run_id=first)
+        _save(MARK, await first_run.fetch_history())
+        await handle.terminate()
 
 
 async def _record_payout(url: str, environment: WorkflowEnvironment) -> None:
@@ -158,4 +205,4 @@ async def _temporal() -> WorkflowEnvironment:
 
 
 if __name__ == "__main__":
-    asyncio.run(record(sys.argv[1:] or [*WAYS, "clawback", RECONCILIATION, PAYOUT, CYCLE]))
+    asyncio.run(record(sys.argv[1:] or [*WAYS, "clawback", RECONCILIATION, PAYOUT, CYCLE, PROGRAM, MARK]))

@@ -13,16 +13,20 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
-from tests.replay.histories import CYCLE, FOLDER, PAYOUT, RECONCILIATION, WAYS
+from tests.replay.histories import CYCLE, FOLDER, MARK, PAYOUT, PROGRAM, RECONCILIATION, WAYS
 from worker.sandbox import runner
 from workflows import steps
 from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.payout_cycle import PayoutCycle
+from workflows.program_life import ProgramLife
 from workflows.reconciliation import Reconciliation
 from workflows.referral import Referral
+from workflows.register_mark import RegisterMark
 
 HISTORIES = sorted(FOLDER.glob("*.json"))
+OF_NO_REFERRAL = (RECONCILIATION, PAYOUT, CYCLE, PROGRAM, MARK)
+CLASSES = (Referral, Payout, Clawback, PayoutCycle, ProgramLife, Reconciliation, RegisterMark)
 
 
 def _replayer(*classes: type, with_runner: WorkflowRunner | None = None) -> Replayer:
@@ -34,13 +38,13 @@ def _history(path: Path) -> WorkflowHistory:
 
 
 def test_every_way_a_referral_can_go_has_its_history_on_record() -> None:
-    others = {"payout", "clawback", RECONCILIATION, PAYOUT, CYCLE}
+    others = {"payout", "clawback", *OF_NO_REFERRAL}
     assert {path.stem for path in HISTORIES} == {*WAYS, *others}
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_history_on_record_replays_command_by_command(path: Path) -> None:
-    await _replayer(Referral, Payout, Clawback, PayoutCycle, Reconciliation).replay_workflow(_history(path))
+    await _replayer(*CLASSES).replay_workflow(_history(path))
 
 
 @workflow.defn(name="Referral")
@@ -67,13 +71,7 @@ def test_no_identity_of_a_person_enters_a_history(path: Path) -> None:
     """Neither the referee's email nor the customer id, by which the facts of every way name her."""
     referee = path.stem.replace("_", "-")
     said = list(_texts(json.loads(path.read_text())))
-    assert any(referee in text for text in said) or path.stem in (
-        "payout",
-        "clawback",
-        RECONCILIATION,
-        PAYOUT,
-        CYCLE,
-    )
+    assert any(referee in text for text in said) or path.stem in {"payout", "clawback", *OF_NO_REFERRAL}
     assert not [text for text in said if "@" in text or f"c-{referee}" in text]
 
 

@@ -109,6 +109,19 @@ def _rival(referrer: str) -> Bring:
     return bring
 
 
+async def _duplicate(desk: Desk) -> None:
+    """A second referral of one referrer, reopened after it closed because the first one was rewarded."""
+    await _rival("dexter")(desk)
+    assert (await desk.decide("r1", "approve", "ann")).status_code == 201
+    await desk.judge("r1")
+    async with desk.database.transaction() as connection:
+        await connection.execute(text("UPDATE referral SET status = 'rewarded' WHERE id = 'r1'"))
+    await desk.judge("r2")
+    made = await desk.decide("r2", "reopen", "ann", reason="error_corrected")
+    assert made.status_code == 201, made.text
+    await desk.judge("r2")
+
+
 def _requested(order: str) -> Bring:
     """A reward that dexter asks for, of an order of somebody whom no referral names."""
 
@@ -197,7 +210,7 @@ async def denied(desk: Desk) -> None:
 FLAGGED: Final[Mapping[Flag, Bring]] = {
     Flag.EVIDENCE_CONFLICT: _with("conversion.recorded", _order("o-r1", {"customer": "c-r1"}, amount="70.00"), at=40),
     Flag.SELF_REFERRAL: _self_referral,
-    Flag.DUPLICATE_CLAIM: _rival("dexter"),
+    Flag.DUPLICATE_CLAIM: _duplicate,
     Flag.DISPUTED_ATTRIBUTION: _rival("mia"),
     Flag.ATTRIBUTION_CHANGED: _with(
         "attribution.changed", {"referral": "r1", "from_referrer": "dexter", "to_referrer": "mia", "reason": "hers"}

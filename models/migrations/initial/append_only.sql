@@ -37,3 +37,7 @@ CREATE TRIGGER forgotten_payment_kept BEFORE DELETE ON forgotten_payment
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER forgotten_payment_no_truncate BEFORE TRUNCATE ON forgotten_payment
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER forgotten_reversal_kept BEFORE DELETE ON forgotten_reversal
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER forgotten_reversal_no_truncate BEFORE TRUNCATE ON forgotten_reversal
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

@@ -37,6 +37,7 @@ CREATE TABLE referral (
     closed_at TIMESTAMPTZ,
     closed_version INTEGER,
     late_facts INTEGER NOT NULL,
+    answered_version INTEGER,
     rewarded_at TIMESTAMPTZ,
     moved_to VARCHAR,
     acts JSONB,

@@ -38,6 +38,26 @@ CREATE TABLE forgotten_payment (
 );
 CREATE UNIQUE INDEX uq_forgotten_payment ON forgotten_payment (rail, reference);
 
+-- What a rail took back of a payment and no reversal of ours accounted for.
+CREATE TABLE forgotten_reversal (
+    id UUID PRIMARY KEY,
+    payout_id UUID NOT NULL,
+    rail VARCHAR NOT NULL,
+    reference VARCHAR NOT NULL,
+    amount_minor BIGINT NOT NULL,
+    adopted_minor BIGINT NOT NULL,
+    currency VARCHAR NOT NULL,
+    found_at TIMESTAMPTZ NOT NULL,
+    CONSTRAINT ck_forgotten_reversal_adopted CHECK (adopted_minor BETWEEN 0 AND amount_minor)
+);
+CREATE INDEX ix_forgotten_reversal_payout_id ON forgotten_reversal (payout_id);
+
+-- When a rail was last asked what it took back of a payment. Null: it is to be asked.
+CREATE TABLE reversal_look (
+    payout_id UUID PRIMARY KEY,
+    asked_at TIMESTAMPTZ
+);
+
 -- The fingerprint of a secret that belongs to this register.
 CREATE TABLE register_secret (
     name VARCHAR PRIMARY KEY,

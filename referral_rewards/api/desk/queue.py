@@ -19,7 +19,9 @@ from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.domain.restores.forgotten import PaymentState
 from referral_rewards.register.queue import saved_views
+from referral_rewards.reporting import restores
 from referral_rewards.reporting.queue import entries as waiting
 from referral_rewards.reporting.queue.counts import Counts, counts
 from referral_rewards.reporting.queue.filters import FLAGS, Filters
@@ -48,6 +50,7 @@ AskedFor = Annotated[Asked, Query()]
 EXCEPTIONS: Final = {
     Waits.APPROVAL: "Approvals",
     Waits.LATE_FACT: "Late facts",
+    Waits.APPEAL: "Appeals",
     Waits.CLAWBACK: "Clawback cases",
     Waits.PAYOUT_MANUAL_REVIEW: "Payouts to look into",
     Waits.PAYOUT_REFUSED: "Refused payouts",
@@ -92,6 +95,7 @@ async def _shown(visit: Visit, parts: Parts, asked: Asked) -> dict[str, Any]:
         found = await waiting.page(connection, parts.keys, asked, asking, now)
         counted = await counts(connection, now)
         halts = await halted(connection)
+        forgotten = await restores.payments(connection, state=PaymentState.WAITING)
         kept = await saved_views.of_user(connection, visit.user.name)
     counted_here = _counted(asked, counted, len(found.entries), found.next is not None)
     return {
@@ -102,6 +106,7 @@ async def _shown(visit: Visit, parts: Parts, asked: Asked) -> dict[str, Any]:
         "filters": asked,
         "counts": counted,
         "halts": halts,
+        "forgotten": forgotten,
         "now": now,
         "views": kept,
         "query": urlencode(asked.query),

@@ -21,7 +21,8 @@ from referral_rewards.domain.payouts.moving import (
     refused_us,
     waits_for_its_rail,
 )
-from referral_rewards.domain.payouts.states import WAS_PAID, LegState, PayoutState
+from referral_rewards.domain.payouts.states import WAS_PAID, LegState, PayoutState, TakenBack
+from referral_rewards.domain.payouts.taking_back import AccountedFor
 
 _S = ClawbackState
 #: The state that each outcome leads to.
@@ -55,6 +56,7 @@ class Dossier:
 
     ``decided``: a verified decision orders exactly this one. ``booked``: the books show that it was taken back.
     ``claimed``: they show that its payee owes it. ``connected``: this process can call its rail.
+    ``others`` are the other reversals of that payment.
     """
 
     clawback: Clawback
@@ -65,6 +67,7 @@ class Dossier:
     claimed: bool
     halt: Halt | None
     connected: bool = True
+    others: tuple[AccountedFor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +91,16 @@ class Remarks:
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """It ends in this state, with so much recovered. What is not recovered is for a person to decide again."""
+    """It ends in this state, with so much recovered. What is not recovered is for a person to decide again.
+
+    ``adopts``: the rail had taken it back before, and no reversal of ours accounted for it.
+    """
 
     to: ClawbackState
     why: str | None = None
     reference: str | None = None
     recovered_minor: int = 0
+    adopts: TakenBack | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +172,7 @@ def _after(clawback: Clawback, heard: Heard, *, missed: bool) -> Change:
     if to in (_S.UNKNOWN, _S.MANUAL_REVIEW):
         return Remarks(to, heard.why or "", heard.again_after, missed)
     assert to in TRANSITIONS[clawback.state], (clawback.state, to)
-    return Ends(to, heard.why, heard.reference, heard.amount_minor or 0)
+    return Ends(to, heard.why, heard.reference, heard.amount_minor or 0, heard.adopts)
 
 
 def found_by_a_person(clawback: Clawback, reference: str | None) -> Ends:

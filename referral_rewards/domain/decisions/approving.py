@@ -6,12 +6,18 @@ from referral_rewards.domain.labels import listed
 from referral_rewards.domain.referrals.lifecycle import Side
 
 
-def check_approvable(claim: RewardClaim) -> None:
+def check_approvable(claim: RewardClaim, rewarded_by: str | None = None) -> None:
     """Return if an approval of the claim can have an effect; else raise.
 
+    ``rewarded_by`` is another referral whose reward for the same order stands.
+
     Raises:
-        DecisionRefused: `dispute_open`, `nothing_to_pay` or `no_beneficiary`, with what can be done instead.
+        DecisionRefused: `order_rewarded`, `dispute_open`, `nothing_to_pay` or `no_beneficiary`, with what can be done
+            instead.
     """
+    if rewarded_by is not None:
+        why = f"referral {rewarded_by} was rewarded for the same order; deny it, or take that reward back first"
+        raise DecisionRefused(claim.referral, "order_rewarded", why)
     if claim.frozen:
         why = "a payment dispute about its order is open; it can be approved once the dispute is won"
         raise DecisionRefused(claim.referral, "dispute_open", why)

@@ -21,7 +21,7 @@ from referral_rewards.domain.decisions.approving import check_approvable
 from referral_rewards.domain.decisions.basis import Basis
 from referral_rewards.domain.decisions.bulk import check_unflagged
 from referral_rewards.domain.decisions.complete_acts import TARGETS, complete_acts, target_of
-from referral_rewards.domain.decisions.decision import Asked, Decision, Kind, Made
+from referral_rewards.domain.decisions.decision import KNOWN, Asked, Decision, Kind, Made
 from referral_rewards.domain.decisions.moving import (
     check_candidate,
     check_movable,
@@ -61,7 +61,9 @@ class ClaimSubject:
     facts. ``sent``: a payment of it counts as committed; while one does, money can only be clawed back. ``history`` are
     the decisions on it, oldest first. ``basis`` is None if no terms were in force when it began. ``paused`` says that
     its program is paused now, None if it is not. ``exchange`` is the order for which a referral that was taken back
-    could be reopened.
+    could be reopened. ``known`` is the facts version up to which a decision on a closed referral answers what came, and
+    ``unanswered`` whether an appeal, a late fact or a report waits for an answer. ``rewarded_by`` is another
+    referral whose reward for the same order stands.
     """
 
     referral: str
@@ -75,6 +77,9 @@ class ClaimSubject:
     basis: Basis | None
     paused: str | None = None
     exchange: str | None = None
+    known: int | None = None
+    unanswered: bool = False
+    rewarded_by: str | None = None
 
     @property
     def chain_id(self) -> UUID:
@@ -97,7 +102,8 @@ class ClaimSubject:
         return [
             each
             for each in self.history
-            if each.decision.digest == digest and (kind in _ON_A_CLOSING or each.decision.claim_id == self.claim_id)
+            if each.decision.digest == digest
+            and (self.closed or kind in _ON_A_CLOSING or each.decision.claim_id == self.claim_id)
         ]
 
     @property
@@ -138,7 +144,10 @@ class ClaimSubject:
         return None
 
     def to_sign(self, details: Details | None) -> Details | None:
-        """Return the details; those of an adjustment name the calculation that it replaces."""
+        """Return the details; those of an adjustment name the calculation that it replaces, those of a decision on a
+        closing the facts version that it answers."""
+        if self.closed:
+            return {**(details or {}), KNOWN: self.known}
         if details is None or "leg" not in details or self.claim is None:
             return details
         return {**details, "calculated": self.claim.calculated_digest}
@@ -165,7 +174,9 @@ class ClaimSubject:
             NotAllowed: if the person holds none of the required roles.
             DecisionRefused: naming the rule.
         """
-        if asked.together and not self.closed and self.claim is not None:
+        if asked.together and self.closed:
+            raise DecisionRefused(self.referral, "closed", f"it is {self._status}; decide on its own what came late")
+        if asked.together and self.claim is not None:
             check_unflagged(self.referral, self.claim.flag_names)
         self._check_rules(_of_claims(asked.kind), approver, asked)
 
@@ -209,7 +220,7 @@ class ClaimSubject:
     def _check_stands(self, kind: DecisionKind) -> None:
         """Return if the referral's status admits this kind of decision, else raise."""
         self._check_status(kind)
-        if self.sent and kind is not _K.REOPEN:
+        if self.sent and kind is not _K.REOPEN and not self._leaves_closed(kind):
             raise DecisionRefused(
                 self.referral, "payment_committed", "a payment was already sent; only a clawback can recover it"
             )
@@ -223,6 +234,11 @@ class ClaimSubject:
                 raise DecisionRefused(
                     self.referral, "not_closed", f"it is {self._status}; only a closed referral can be reopened"
                 )
+            return
+        if self._leaves_closed(kind):
+            if not self.unanswered:
+                why = f"it is {self._status}, and nothing waits for an answer; you can only reopen it"
+                raise DecisionRefused(self.referral, "closed", why)
             return
         if self.status in PAID and (self.sent or self.status not in _RETRIED):
             raise DecisionRefused(
@@ -238,6 +254,10 @@ class ClaimSubject:
             now = self._status if self.status else "not judged yet"
             raise DecisionRefused(self.referral, "no_claim", f"it is {now}; there is no claim to decide")
 
+    def _leaves_closed(self, kind: DecisionKind) -> bool:
+        """Whether a decision answers what came after a closing by leaving it as it is."""
+        return self.closed and kind is _K.DENY
+
     @property
     def _over(self) -> bool:
         """Whether a decision is about how it ended: it is closed, or all of it was taken back."""
@@ -251,7 +271,7 @@ class ClaimSubject:
         """Return if the rules about earlier decisions and about this person admit the kind of decision, and what is
         ``asked`` for; else raise."""
         basis = self._basis()
-        if kind not in _KEEPING_BACK and not self.judged:
+        if (self.closed or kind not in _KEEPING_BACK) and not self.judged:
             raise DecisionRefused(self.referral, "facts_unjudged", "new facts are being judged; look again in a moment")
         self._check_movable(kind)
         on_it = self.on_it(kind)
@@ -319,6 +339,9 @@ class ClaimSubject:
                 raise DecisionRefused(
                     self.referral, "already_reopened", f"it was already reopened by {_told(its)}; look again"
                 )
+            if kind is _K.DENY and its:
+                why = f"it was already left closed by {_told(its)}; look again"
+                raise DecisionRefused(self.referral, "already_answered", why)
             return
         so_far = ruling(basis.requirement, signoffs, basis.digest)
         if so_far is Ruling.DENIED:
@@ -329,7 +352,7 @@ class ClaimSubject:
         if kind is _K.APPROVE and self.paused is not None:
             raise DecisionRefused(self.referral, "program_paused", self.paused)
         if kind is _K.APPROVE and self.claim is not None:
-            check_approvable(self.claim)
+            check_approvable(self.claim, self.rewarded_by)
         if kind is _K.ADJUST and so_far is Ruling.HELD:
             raise DecisionRefused(self.referral, "on_hold", "it is on hold; release it first")
         if kind is _K.APPROVE and satisfied(basis.requirement, signoffs, basis.digest):

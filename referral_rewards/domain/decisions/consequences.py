@@ -103,6 +103,11 @@ def _approved(approver: Approver, prospect: Prospect) -> str:
 
 
 def _denied(approver: Approver, prospect: Prospect) -> str:
+    if prospect.closed:
+        return (
+            "The referral stays closed as it is, and what came late leaves the queue. Whoever appealed is told that the"
+            " decision stands. What comes after this can still be answered."
+        )
     return (
         "Nothing is paid, and the referral is closed as denied. The people concerned are told the reason."
         " Reopening the referral can correct this later."

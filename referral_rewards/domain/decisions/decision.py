@@ -13,6 +13,8 @@ from referral_rewards.domain.people.authority import Role
 Kind = DecisionKind | MoneyAct
 
 
+#: Beside a decision on a closed referral this is signed: the facts version that whoever decided saw.
+KNOWN: Final = "facts_known"
 #: Approvals and adjustments can become void; what holds money back can't, because voiding is not signed.
 VOIDABLE: Final = frozenset({DecisionKind.APPROVE, DecisionKind.ADJUST})
 

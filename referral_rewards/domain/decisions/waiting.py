@@ -14,6 +14,7 @@ class Waits(StrEnum):
 
     APPROVAL = "approval"
     LATE_FACT = "late_fact"
+    APPEAL = "appeal"
     CLAWBACK = "clawback"
     PAYOUT_MANUAL_REVIEW = "payout_manual_review"
     PAYOUT_REFUSED = "payout_refused"

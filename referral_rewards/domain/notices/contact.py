@@ -39,6 +39,8 @@ class Template(StrEnum):
     APPROVAL_ESCALATION = "approval_escalation"
     METHOD_NEEDED = "method_needed"
     METHOD_CHANGED = "method_changed"
+    APPEAL_ADMITTED = "appeal_admitted"
+    APPEAL_REJECTED = "appeal_rejected"
 
 
 #: Suppressed at a bad time; every other message is sent.
@@ -65,6 +67,8 @@ _SAYS_SOMETHING: Final = {
     Template.APPROVAL_ESCALATION: {_S.AWAITING_APPROVAL},
     Template.METHOD_NEEDED: {_S.APPROVED, _S.PAYING, _S.REWARDED},
     Template.METHOD_CHANGED: set(_S),
+    Template.APPEAL_ADMITTED: set(_S),
+    Template.APPEAL_REJECTED: set(_S),
 }
 #: A change that happened so long before it was judged, from facts of the past, is not announced any more.
 NEWS_FOR: Final = timedelta(days=30)

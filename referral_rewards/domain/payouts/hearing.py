@@ -18,6 +18,7 @@ from referral_rewards.domain.payouts.states import (
     PayoutState,
     ReversalAnswer,
     Reversed,
+    TakenBack,
     Unfunded,
     Unknown,
     matches,
@@ -45,6 +46,8 @@ class Heard:
     """The outcome, the reason in one sentence, the rail's reference, the amount that a reversal took back, and when to
     ask again; None: not before something new is heard.
 
+    ``adopts`` is what a reversal found taken back before, which none of ours accounted for.
+
     ``barred``: our account with the rail may not pay, whatever it holds. The rail is halted, because the next payment
     would fare no better, and neither would the thousand after it.
     """
@@ -55,6 +58,7 @@ class Heard:
     amount_minor: int | None = None
     again_after: timedelta | None = None
     barred: bool = False
+    adopts: TakenBack | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +160,9 @@ def _taken_back(asked: PaymentRequest | Reversal, shown: Reversed) -> Heard:
     if not isinstance(asked, Reversal) or not _is_part_of(asked, shown) or taken_minor is None:
         return Heard(Outcome.DIFFERS, f"the rail shows {amount} taken back under our key, not what was asked")
     if taken_minor == asked.amount_minor:
-        return Heard(Outcome.DONE, None, shown.reference, taken_minor)
-    return Heard(Outcome.DONE_IN_PART, f"the rail took back {amount} of it", shown.reference, taken_minor)
+        return Heard(Outcome.DONE, None, shown.reference, taken_minor, adopts=shown.adopts)
+    why = f"the rail took back {amount} of it" if shown.adopts is None else f"{amount} of it had been taken back before"
+    return Heard(Outcome.DONE_IN_PART, why, shown.reference, taken_minor, adopts=shown.adopts)
 
 
 def _is_part_of(asked: Reversal, shown: Reversed) -> bool:

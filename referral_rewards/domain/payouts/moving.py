@@ -14,6 +14,7 @@ from uuid import UUID
 from referral_rewards.domain.payouts.advice import NOT_CONNECTED, PROBE, until_the_probe
 from referral_rewards.domain.payouts.rail_catalogue import title
 from referral_rewards.domain.payouts.states import Accepted, Paid, PaymentRequest, body_hash, provider_key
+from referral_rewards.domain.payouts.taking_back import AccountedFor
 
 #: An intent as old as this is looked up before it is first sent: a restored register may have forgotten its payment.
 _OLD: Final = timedelta(hours=1)
@@ -42,11 +43,15 @@ class Intent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """The request to take back ``amount_minor`` of a payment, as the rail showed it when it ``paid``."""
+    """The request to take back ``amount_minor`` of a payment, as the rail showed it when it ``paid``.
+
+    ``others`` are the other reversals of that payment.
+    """
 
     request: PaymentRequest
     paid: Paid
     amount_minor: int
+    others: tuple[AccountedFor, ...] = ()
 
 
 _Order = TypeVar("_Order", PaymentRequest, Reversal)

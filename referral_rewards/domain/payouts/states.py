@@ -216,12 +216,29 @@ class Handed:
 
 
 @dataclass(frozen=True, slots=True)
-class Reversed:
-    """The rail took back this amount of a payment, under its own reference."""
+class TakenBack:
+    """A part of a payment that the rail shows as taken back, under its own reference.
+
+    ``key`` is that of our reversal; None: it was made by hand, or the rail keeps no key.
+    """
 
     reference: str
     amount_minor: int | None
     currency: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reversed:
+    """The rail took back this amount of a payment, under its own reference.
+
+    ``adopts``: it was taken back before, and no reversal of ours accounted for it; now this one does.
+    """
+
+    reference: str
+    amount_minor: int | None
+    currency: str
+    adopts: TakenBack | None = None
 
 
 #: A rail's answer to a reversal; declined means that the rest of the payment can't be recovered from it.
@@ -232,6 +249,11 @@ def payout_id(referral: str, role: str, round_: int = 1) -> UUID:
     """Return the id of the payout of one leg that is paid at once: the same for every attempt, reset and replay.
 
     A referral that was paid, clawed back and reopened is paid again in its next round.
+
+    The order is left out, although SPEC §7 names it. Within a round each role is paid once, whichever order it is for.
+    If the payment for one order is refused and the next order takes its place, that is a new generation of the same
+    payout, and what was refused is looked up before. Under an id of its own it would go out beside a payment that its
+    provider made after all.
     """
     name = f"{referral}\x00{role}" if round_ == 1 else f"{referral}\x00{role}\x00{round_}"
     return uuid5(_PAYOUT_NAMESPACE, name)

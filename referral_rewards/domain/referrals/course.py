@@ -18,8 +18,7 @@ class Course:
     ``deadline`` is the end of the current period, without the arrival allowance. At it the referral moves to
     ``next_status`` unless something happens first; None if there is nothing to wait for. ``wake_at`` is when the
     verdict can next change without a new fact. ``conversion`` is the conversion `q` of a referral that is not closed;
-    ``closes_at`` is when a closed one closed. ``untimely`` are the claims that came too late to change anything,
-    and the appeals against its closing.
+    ``closes_at`` is when a closed one closed. ``untimely`` are the claims that came too late to change anything.
     """
 
     status: ReferralStatus

@@ -184,10 +184,10 @@ def _allowed(moment: datetime, terms: Terms) -> datetime:
 
 
 def _untimely(seen: Sequence[Fact], stood: Course) -> tuple[Fact, ...]:
-    """Return the claims that came too late, and the appeals against a closing by time."""
+    """Return the claims that came too late."""
     shut_at = stood.claim_by if stood.claimed_at is None else None
-    since = {FactType.REFERRAL_CLAIMED: shut_at, FactType.REFERRAL_APPEALED: stood.closes_at}
-    return tuple(fact for fact in seen if (at := since.get(fact.type)) is not None and fact.occurred_at >= at)
+    claims = (fact for fact in seen if fact.type is FactType.REFERRAL_CLAIMED)
+    return tuple(fact for fact in claims if shut_at is not None and fact.occurred_at >= shut_at)
 
 
 def _requested(seen: Sequence[Fact], terms: Terms, program: Life, origin: Origin, linked: Set[str]) -> Course:

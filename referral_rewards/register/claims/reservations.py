@@ -32,6 +32,7 @@ from referral_rewards.register.payees import deductions, planning, tax_holds
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.register.payees.planning import plan_own
 from referral_rewards.register.referrals.cases import Case
+from referral_rewards.register.referrals.rows import Referral
 
 _legs = LegRow.__table__  # type: ignore[attr-defined]
 
@@ -72,7 +73,7 @@ async def hold(connection: AsyncConnection, case: Case, claim: RewardClaim) -> N
         connection,
         [
             (Lock.RESERVATION, claim.program),
-            (Lock.REWARDED_ORDER, case.row.order_id or f"referral:{case.row.id}"),
+            (Lock.REWARDED_ORDER, order_key(case.row)),
             *deductions.payee_locks(payees),
         ],
     )
@@ -134,6 +135,11 @@ async def save(
     applied = {"ids": [str(each) for each in approvals], "effect": "applied", "why": "reserved"}
     posted = ledger.values_of(entries, program=claim.program, referral=case.row.id, at=case.now)
     await connection.execute(_SAVE, {**reserved, **applied, **posted, **planning.values_of(reservation.payouts)})
+
+
+def order_key(row: Referral) -> str:
+    """Return the key under which a reward for the referral's order is unique in its program."""
+    return row.order_id or f"referral:{row.id}"
 
 
 def _order_key(case: Case) -> str:

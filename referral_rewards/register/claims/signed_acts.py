@@ -21,6 +21,7 @@ from referral_rewards.register.decisions import effects
 from referral_rewards.register.locks import Lock, lock_all_at_once
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, acts_document, acts_of
+from referral_rewards.register.referrals.closing import covers
 from referral_rewards.register.referrals.rows import Referral
 
 
@@ -51,9 +52,9 @@ def pending(row: Referral | Row, made: Sequence[Decision]) -> Pending | None:  #
     return Pending(acts, tuple(each.id for act in new for each in act.decisions), orders)
 
 
-def reopens(made: Sequence[Decision], closing: str) -> bool:
+def reopens(row: Referral, made: Sequence[Decision]) -> bool:
     """Return whether people linked an order to a closed referral, by decisions on this closing."""
-    return any(act.last.digest == closing for act in complete_acts(made, DecisionKind.LINK))
+    return any(covers(row, act.last) for act in complete_acts(made, DecisionKind.LINK))
 
 
 async def believed(connection: AsyncConnection, row: Referral, made: Sequence[Decision], now: datetime) -> Referral:

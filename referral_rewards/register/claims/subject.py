@@ -5,16 +5,18 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import statement
 from referral_rewards.domain.claims import attribution
 from referral_rewards.domain.claims.approval import DecisionKind, Requirement
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.decisions.basis import Basis
 from referral_rewards.domain.decisions.claim_subject import ClaimSubject
 from referral_rewards.domain.decisions.decision import Asked, Decision
+from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.payouts.states import FREED
 from referral_rewards.domain.programs.life import paused_words
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
@@ -27,7 +29,7 @@ from referral_rewards.register.notices import planning as notices
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, exchange_of, open_case
-from referral_rewards.register.referrals.closing import closing_digest
+from referral_rewards.register.referrals.closing import closing_digest, known_at
 from referral_rewards.register.referrals.rows import Referral
 
 
@@ -37,6 +39,17 @@ class Matter:
 
     subject: ClaimSubject
     case: Case | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A referral's current claim, whether a payment counts as committed, whether something that came after the closing
+    waits for an answer, and the other referral whose reward of the same order stands."""
+
+    claim: RewardClaim | None
+    sent: bool
+    unanswered: bool
+    rewarded_by: str | None
 
 
 async def held(connection: AsyncConnection, asked: Asked, now: datetime, keys: KeyRing) -> Held:
@@ -71,7 +84,8 @@ async def _matter(
 ) -> Matter:
     """Load a referral, and what a decision on it names; to show it, the referrer to whom a request moves it."""
     history = await decisions.history_of_referral(connection, row.id, keys)
-    claim, sent = await _claim(connection, row)
+    found = await _found(connection, row)
+    claim = found.claim
     # Without a claim or a closing there is nothing to decide but a link.
     decidable = claim is not None or row.closed_at is not None or asked is None or asked.kind is DecisionKind.LINK
     case = await open_case(connection, row, now, keys) if decidable and row.status is not None else None
@@ -82,21 +96,28 @@ async def _matter(
         claim_id=row.claim_id,
         claim=claim,
         judged=row.judged_version == row.facts_version,
-        sent=sent,
+        sent=found.sent,
         history=history,
         basis=None if case is None else await _basis(connection, case, claim, asked),
         paused=None if case is None else paused_words(case.origin.program, case.program, now),
+        known=row.facts_version if row.closed_at is not None else None,
+        unanswered=found.unanswered,
+        rewarded_by=found.rewarded_by,
         exchange=None if case is None or row.status != ReferralStatus.CLAWED_BACK else exchange_of(case),
     )
     return Matter(subject, case)
 
 
-async def _claim(connection: AsyncConnection, row: Referral) -> tuple[RewardClaim | None, bool]:
-    """Return the referral's current claim, and whether a payment counts as committed."""
-    found = (await connection.execute(_CLAIM, {"referral": row.id, "claim": row.claim_id})).one()
+async def _found(connection: AsyncConnection, row: Referral) -> _Found:
+    asked = {"referral": row.id, "claim": row.claim_id, "program": row.program, "order": reservations.order_key(row)}
+    found = (await connection.execute(_CLAIM, asked)).one()
     legs = reservations.standing_legs(found.legs)
-    sent = reservations.is_committed(row.status, legs)
-    return (RewardClaim.model_validate(found.body) if row.claim_id is not None else None), sent
+    return _Found(
+        claim=RewardClaim.model_validate(found.body) if row.claim_id is not None else None,
+        sent=reservations.is_committed(row.status, legs),
+        unanswered=found.unanswered,
+        rewarded_by=found.rewarded_by,
+    )
 
 
 async def _basis(connection: AsyncConnection, case: Case, claim: RewardClaim | None, asked: Asked | None) -> Basis:
@@ -129,13 +150,24 @@ def _to_reopen(terms: Terms) -> Requirement:
 
 
 async def _follow(case: Case | None, connection: AsyncConnection, decision: Decision, now: datetime) -> None:
-    """Wake the referral; a request for evidence also tells both sides."""
+    """Wake the referral; a request for evidence also tells both sides, and an answer whoever appealed."""
     await outbox.enqueue(connection, WakeupKind.DECISION, decision.referral, decision.id)
     if decision.kind is DecisionKind.REQUEST_EVIDENCE and case is not None:
         await notices.ask_for_evidence(connection, case, str(decision.id))
+    if known_at(decision) is not None and case is not None:
+        await notices.answer_appeals(connection, case, decision)
 
 
-_CLAIM: Final = text(f"""
+_CLAIM: Final = statement(
+    f"""
 SELECT (SELECT body FROM reward_claim WHERE id = :claim) AS body,
-       (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs
-""")  # noqa: S608 (a query of ours)
+       (SELECT min(referral_id) FROM leg WHERE program = :program AND order_key = :order AND referral_id <> :referral
+        AND state <> ALL(:freed)
+        AND role IN (SELECT leg->>'role' FROM reward_claim c CROSS JOIN jsonb_array_elements(c.body->'legs') AS leg
+                     WHERE c.id = :claim)) AS rewarded_by,
+       (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs,
+       EXISTS (SELECT 1 FROM queue_entry WHERE referral_id = :referral
+               AND exception IN ('{Waits.LATE_FACT}', '{Waits.APPEAL}', '{Waits.REPORTED}')) AS unanswered
+""",  # noqa: S608 (a query of ours)
+    freed=FREED,
+)

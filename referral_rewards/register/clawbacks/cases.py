@@ -24,6 +24,7 @@ from referral_rewards.domain.payouts.states import AT_REST, WAS_PAID, LegState, 
 from referral_rewards.domain.referrals.disputes import disputes
 from referral_rewards.domain.referrals.lifecycle import Side
 from referral_rewards.register import outgoing_events
+from referral_rewards.register.clawbacks import forgotten
 from referral_rewards.register.referrals.cases import Case, other_conversion
 
 
@@ -83,6 +84,8 @@ async def keep(connection: AsyncConnection, case: Case, approved_rewards: int, n
     await _save(connection, case, before, after)
     if any(each.state in UNDECIDED for each in after):
         await _name_exchange(connection, case)
+    if {each.id for each in after if each.state in UNDECIDED} - {each.id for each in before}:
+        await forgotten.have_asked(connection, row.id)
     return any(each.state is CaseState.FROZEN for each in after)
 
 

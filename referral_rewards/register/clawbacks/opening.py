@@ -18,6 +18,7 @@ from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.states import WAS_PAID
 from referral_rewards.register import marks, outbox, outgoing_events
+from referral_rewards.register.clawbacks import forgotten
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.held import Held
@@ -110,6 +111,7 @@ async def _open(connection: AsyncConnection, decision: Decision, now: datetime) 
     await outgoing_events.announce(
         connection, "clawback.opened", referral=decision.referral, occasion=f"case:{case}", at=now
     )
+    await forgotten.have_asked(connection, decision.referral)
     await effects.record(connection, [decision.id], "applied", now, f"case {case}")
     await outbox.enqueue(connection, WakeupKind.DECISION, decision.referral, decision.id)
 

@@ -19,12 +19,14 @@ from referral_rewards.domain.clawbacks import reversing
 from referral_rewards.domain.clawbacks.clawback import Clawback
 from referral_rewards.domain.clawbacks.reversing import Change, Dossier, Ends, Remarks, Reversed, Sends, Waits
 from referral_rewards.domain.clawbacks.states import TRANSITIONS, CaseState, ClawbackState
+from referral_rewards.domain.payouts.advice import SOON
 from referral_rewards.domain.payouts.hearing import Hearing
 from referral_rewards.domain.payouts.moving import Halt, NotNow, Reversal, ToSend
-from referral_rewards.domain.payouts.states import Paid, PaymentRequest, PayoutState
+from referral_rewards.domain.payouts.states import Paid, PaymentRequest, PayoutState, TakenBack
+from referral_rewards.domain.payouts.taking_back import AccountedFor
 from referral_rewards.register import outbox, rail_halts, typed_rows
 from referral_rewards.register.books import ledger
-from referral_rewards.register.clawbacks import authority
+from referral_rewards.register.clawbacks import authority, forgotten
 from referral_rewards.register.decisions import chain
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
@@ -73,6 +75,8 @@ async def record(
     its = await _load(connection, clawback)
     assert its is not None
     change = reversing.follows(its.clawback, step.rail, hearing, now, asks_again_after)
+    if isinstance(change, Ends) and change.adopts is not None:
+        change = await _adopted(connection, its, change, change.adopts, now)
     became = await _save(connection, its, change, now)
     await rail_halts.heard(connection, step, hearing, now)
     return became
@@ -99,7 +103,7 @@ def _to_send(its: Dossier, change: Sends) -> ToSend[Reversal]:
     request = PaymentRequest.of(its.payment.body)
     paid = Paid(its.payment.provider_reference or "", request.amount_minor, request.currency, request.destination)
     return ToSend(
-        request=Reversal(request, paid, its.clawback.amount_minor),
+        request=Reversal(request, paid, its.clawback.amount_minor, its.others),
         rail=its.payment.rail,
         key=its.clawback.provider_key,
         key_used_at=its.clawback.key_used_at,
@@ -122,6 +126,7 @@ async def _load(
         return None
     taken, owed = books.recovered_key(str(found.id)), books.claimed_back_key(str(found.id))
     about = {"leg": found.leg_id, "payout": found.payout_id, "case": found.case_id, "keys": [taken, owed]}
+    about["clawback"] = found.id
     row = (await connection.execute(_GROUNDS, about)).one()
     made, _ = chain.verified(row.made, keys)
     posted = {key for key, *_ in row.posted}
@@ -135,6 +140,7 @@ async def _load(
         claimed=owed in posted,
         halt=_HALT.validate_python(row.halt),
         connected=payment.rail in rails,
+        others=_OTHERS.validate_python(row.others),
     )
 
 
@@ -171,6 +177,15 @@ async def _end(connection: AsyncConnection, its: Dossier, end: Ends, now: dateti
     await _tell(connection, its)
 
 
+async def _adopted(connection: AsyncConnection, its: Dossier, end: Ends, found: TakenBack, now: datetime) -> Change:
+    """Return the end of a clawback that adopts what was taken back before, or that it is tried again: another one
+    adopted it meanwhile."""
+    payout, rail = its.clawback.payout_id, its.payment.rail
+    if await forgotten.adopt(connection, payout, rail, found, end.recovered_minor, now):
+        return end
+    return Remarks(_S.UNKNOWN, "what was taken back before was counted for another clawback meanwhile", SOON)
+
+
 async def _post(connection: AsyncConnection, its: Dossier, entry: books.Entry, now: datetime) -> None:
     await ledger.post(connection, entry, program=its.program, referral=its.clawback.referral_id, at=now)
 
@@ -181,6 +196,7 @@ async def _tell(connection: AsyncConnection, its: Dossier) -> None:
 
 
 _HALT: Final = TypeAdapter(Halt | None)
+_OTHERS: Final = TypeAdapter(tuple[AccountedFor, ...])
 
 _RAIL: Final = text("SELECT p.rail FROM clawback b JOIN payout p ON p.id = b.payout_id WHERE b.id = :id")
 
@@ -192,7 +208,8 @@ _HOLD: Final = text("SELECT * FROM clawback WHERE id = :id FOR UPDATE")
 
 _GROUNDS: Final = statement(
     f"""
-SELECT p.rail, p.state, p.body, p.provider_reference, l.state AS leg_state, l.program, {ledger.POSTED} AS posted, ARRAY(
+SELECT p.rail, p.state, p.body, p.provider_reference, l.state AS leg_state, l.program, {ledger.POSTED} AS posted,
+       {forgotten.OTHERS} AS others, ARRAY(
     SELECT DISTINCT s.reference FROM payout_step s
     WHERE s.payout_id = p.id AND s.generation = p.generation AND s.state = :settled AND s.reference IS NOT NULL
 ) AS settled_as, (

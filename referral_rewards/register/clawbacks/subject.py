@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
+from referral_rewards.domain.clawbacks import forgotten_reversals
 from referral_rewards.domain.clawbacks.states import GIVEN_UP, CaseState, ClawbackKind, ClawbackState
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import ActSubject, MoneyAct, SubjectKind, subject_digest
@@ -16,7 +17,7 @@ from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts import rail_catalogue
 from referral_rewards.domain.payouts.states import WAS_PAID
 from referral_rewards.register import marks
-from referral_rewards.register.clawbacks import carrying_out
+from referral_rewards.register.clawbacks import carrying_out, forgotten
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
@@ -66,6 +67,7 @@ async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActS
         "exchange": row.exchange_order,
         # A recovered amount may be given up again; that changes the case, and so its digest.
         "clawbacks": row.made,
+        **({"taken_before": row.taken_before_minor} if row.taken_before_minor else {}),
     }
     takes: frozenset[MoneyAct] = frozenset()
     if row.state in ("open", "frozen"):
@@ -88,7 +90,16 @@ async def _subject(connection: AsyncConnection, row: Any, keys: KeyRing) -> ActS
         rooms={_A.REVERSE_CLAWBACK: reversible_minor},
         steps={_A.REVERSE_CLAWBACK: step_minor},
         history=await decisions.history_of(connection, [row.id], keys),
+        obstacles=_obstacles(row.rail, row.currency, row.taken_before_minor, to_be_asked=row.to_be_asked),
     )
+
+
+def _obstacles(rail: str, currency: str, taken_before_minor: int, *, to_be_asked: bool) -> Mapping[MoneyAct, str]:
+    """Return what must be done before something is kept from later payouts: the rail may have taken it back already."""
+    if taken_before_minor:
+        why = forgotten_reversals.to_count(rail, taken_before_minor, currency)
+        return {_A.OFFSET_CLAWBACK: why, _A.WRITE_OFF_CLAWBACK: why}
+    return {_A.OFFSET_CLAWBACK: forgotten_reversals.to_ask(rail)} if to_be_asked else {}
 
 
 _REFERRALS: Final = text("""
@@ -100,7 +111,7 @@ _LOCK: Final = text("SELECT 1 FROM clawback_case WHERE id = :id FOR UPDATE")
 # A leg that is not paid yet may become so: its payout's outcome is pending. The amount of its payout that can still be
 # reversed is what was sent for all its legs, less all other reversals.
 _ROW: Final = statement(
-    """
+    f"""
     SELECT c.*, l.program, l.beneficiary AS payee, l.rail, l.currency,
            CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END AS paid_minor,
            CAST(coalesce((
@@ -117,9 +128,15 @@ _ROW: Final = statement(
             WHERE pl.leg_id = c.leg_id AND pl.live) AS reversible_minor,
            ARRAY(SELECT CAST(b.id AS text) FROM clawback b
                  WHERE b.case_id = c.id AND b.state = :in_review ORDER BY b.created_at, b.id) AS in_review,
-           (SELECT count(*) FROM clawback b WHERE b.case_id = c.id) AS made
-    FROM clawback_case c JOIN leg l ON l.id = c.leg_id WHERE c.id = :id
-""",
+           (SELECT count(*) FROM clawback b WHERE b.case_id = c.id) AS made,
+           coalesce(paid.taken_before_minor, 0) AS taken_before_minor, coalesce(paid.to_be_asked, false) AS to_be_asked
+    FROM clawback_case c JOIN leg l ON l.id = c.leg_id
+    LEFT JOIN LATERAL (
+        SELECT {forgotten.OPEN_MINOR} AS taken_before_minor, {forgotten.DUE} AS to_be_asked
+        FROM payout_leg pl JOIN payout p ON p.id = pl.payout_id WHERE pl.leg_id = c.leg_id AND pl.live
+    ) AS paid ON true
+    WHERE c.id = :id
+""",  # noqa: S608 (queries of ours alone)
     was_paid=WAS_PAID,
     given_up=GIVEN_UP,
     reverse=ClawbackKind.REVERSE,

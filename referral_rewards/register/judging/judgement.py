@@ -39,7 +39,7 @@ from referral_rewards.register.referrals import cases as claims
 from referral_rewards.register.referrals import inquiries
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, exchange_of, next_ahead
-from referral_rewards.register.referrals.closing import closing_digest, still_closed
+from referral_rewards.register.referrals.closing import covers, still_closed, upheld
 from referral_rewards.register.referrals.rows import Referral
 
 _S = ReferralStatus
@@ -69,7 +69,8 @@ class Judgement:
             reopened = await self._reopened(connection, file, now)
             if reopened is None and file.row.closed_at is not None:
                 file = replace(file, row=await taken_back_since(connection, file, now))
-                return await still_closed(connection, file.row, now, file.past)
+                made = [each for each in file.decisions if each.user not in file.barred]
+                return await still_closed(connection, file.row, now, file.past, upheld(file.row, made))
             if reopened is not None:
                 file = await loading.load(connection, reopened, self._keys)
         file = await self._with_acts(connection, file, now)
@@ -321,9 +322,8 @@ class Judgement:
         row = file.row
         if row.status not in REOPENABLE:
             return None
-        digest = closing_digest(row)
-        found = [d for d in file.decisions if d.kind is DecisionKind.REOPEN and d.digest == digest]
-        if not found and not signed_acts.reopens(file.decisions, digest):
+        found = [d for d in file.decisions if d.kind is DecisionKind.REOPEN and covers(row, d)]
+        if not found and not signed_acts.reopens(row, file.decisions):
             return None
         exchanged = await self._exchanged(connection, file, now)
         if row.closed_at is None and not exchanged:
@@ -331,6 +331,7 @@ class Judgement:
         await effects.record(connection, [d.id for d in found], "applied", now, "reopened")
         await referrals.relisten(connection, row.id)
         begun: dict[str, Any] = {"round": row.round + 1, "closed_at": None, "closed_version": None}
+        begun["answered_version"] = row.facts_version
         if exchanged:
             begun |= {"status": _S.IN_REVIEW.value, "rewarded_at": None}
         elif row.status in PAID:

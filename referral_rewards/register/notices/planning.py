@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.claims.decision_kinds import DecisionKind
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.clawbacks.states import RECOVERY_ENDED
+from referral_rewards.domain.decisions.decision import Decision
 from referral_rewards.domain.decisions.waiting import Patience
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.notices import contact
@@ -126,6 +128,26 @@ async def ask_for_evidence(connection: AsyncConnection, case: Case, decision: st
     await notices.plan(connection, planned, case.now)
 
 
+async def answer_appeals(connection: AsyncConnection, case: Case, decision: Decision) -> None:
+    """Plan an answer to each side whose appeal waits: the referral is reopened, or stays closed."""
+    appealed = set((await connection.execute(_APPEALED, {"referral": case.row.id})).scalars())
+    rejected = decision.kind is DecisionKind.DENY
+    planned = [
+        Planned(
+            referral=case.row.id,
+            program=case.origin.program,
+            template=Template.APPEAL_REJECTED if rejected else Template.APPEAL_ADMITTED,
+            audience=_AUDIENCES[side],
+            recipient=recipient,
+            occasion=f"decision:{decision.id}",
+            due_at=case.now,
+        )
+        for side in Side
+        if side in appealed and (recipient := recipient_of(case, side)) is not None
+    ]
+    await notices.plan(connection, planned, case.now)
+
+
 async def ask_for_method(connection: AsyncConnection, case: Case, sides: Collection[Side]) -> None:
     """Plan a message to each side that an approved reward waits for: we do not know where to pay it to."""
     planned = [
@@ -212,6 +234,11 @@ def _came_about(case: Case, status: ReferralStatus, reason: Reason | None) -> da
 
 _AT_ONCE: Final = timedelta(0)
 _NAMING_THE_REFEREE: Final = frozenset({FactType.REFERRAL_SENT, FactType.REFERRAL_CLAIMED, FactType.REWARD_REQUESTED})
+
+_APPEALED: Final = text("""
+SELECT DISTINCT f.data->>'by' FROM queue_entry q JOIN fact f ON f.id = CAST(q.subject AS uuid)
+WHERE q.referral_id = :referral AND q.exception = 'appeal'
+""")
 
 # From a reward that was written off, nothing was taken back.
 _ENDED: Final = statement(

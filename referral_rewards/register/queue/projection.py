@@ -108,6 +108,12 @@ WITH waiting AS MATERIALIZED (
     SELECT r.id, 'late_fact', '', r.late_facts || ' late', NULL, r.closed_at
     FROM referral r WHERE r.id = :referral AND r.late_facts > 0 AND r.closed_at IS NOT NULL
     UNION ALL
+    SELECT r.id, 'appeal', CAST(f.id AS text), NULL, NULL, f.received_at
+    FROM referral r
+    CROSS JOIN LATERAL (SELECT fact_id, version FROM referral_fact WHERE referral_id = r.id OFFSET 0) AS rf
+    CROSS JOIN LATERAL (SELECT * FROM fact WHERE id = rf.fact_id AND type = 'referral.appealed' OFFSET 0) AS f
+    WHERE r.id = :referral AND r.closed_at IS NOT NULL AND rf.version > coalesce(r.answered_version, 0)
+    UNION ALL
     SELECT c.referral_id, 'clawback', c.leg_id || '/' || c.fact_id, c.why, NULL, c.opened_at
     FROM clawback_case c WHERE c.referral_id = :referral
       AND (c.state = :open OR EXISTS (
@@ -136,9 +142,11 @@ WITH waiting AS MATERIALIZED (
            'the referee tells of ' || coalesce('order ' || (f.data->>'order'), 'a purchase')
            || ', which no source has confirmed', f.data->>'order', f.occurred_at
     FROM referral r
-    CROSS JOIN LATERAL (SELECT fact_id FROM referral_fact WHERE referral_id = r.id OFFSET 0) AS rf
+    CROSS JOIN LATERAL (SELECT fact_id, version FROM referral_fact WHERE referral_id = r.id OFFSET 0) AS rf
     CROSS JOIN LATERAL (SELECT * FROM fact WHERE id = rf.fact_id AND type = 'conversion.reported' OFFSET 0) AS f
-    WHERE r.id = :referral AND r.closed_at IS NULL AND r.status IN :without_conversion
+    WHERE r.id = :referral AND (
+        (r.closed_at IS NULL AND r.status IN :without_conversion)
+        OR (r.closed_at IS NOT NULL AND r.order_id IS NULL AND rf.version > coalesce(r.answered_version, 0)))
       AND NOT EXISTS (
           SELECT 1 FROM fact_key fk JOIN fact told ON told.id = fk.fact_id AND told.type = 'conversion.recorded'
           WHERE fk.key = 'order:' || (f.data->>'order') OFFSET 0)

@@ -15,6 +15,7 @@ from referral_rewards.domain.books.reconciliation import UNFINISHED, Difference,
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.rail_catalogue import Sight
 from referral_rewards.register import audit, outbox, typed_rows
+from referral_rewards.register.clawbacks import forgotten
 from referral_rewards.register.outbox import WakeupKind
 from referral_rewards.register.reconciliations.two_sides import OURS_IN_SPAN, Reconciliation, span_of
 
@@ -80,6 +81,8 @@ async def note(connection: AsyncConnection, reconciliation: UUID, found: Sequenc
     for each in found:
         if each.kind in (DifferenceKind.STATE, DifferenceKind.REVERSED) and each.payout is not None:
             await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(each.payout), each.payout)
+        if each.kind is DifferenceKind.REVERSED and each.payout is not None:
+            await forgotten.ask_again(connection, each.payout)
     if found:
         rows = [
             {

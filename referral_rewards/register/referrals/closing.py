@@ -1,11 +1,14 @@
 """Closed referrals: the digest that a decision to reopen one covers, and the facts that arrive late."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.claims.decision_kinds import DecisionKind
+from referral_rewards.domain.decisions.decision import KNOWN, Decision
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.referrals.course import Standing
@@ -14,27 +17,57 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import Case, Past, case_on
 from referral_rewards.register.referrals.rows import Referral
 
-_LATE_IN_ANY_CASE: Final = frozenset({FactType.REFERRAL_CLAIMED, FactType.REFERRAL_APPEALED})
+#: These are exceptions of their own kind, which wait since they came.
+_OF_THEIR_OWN_KIND: Final = frozenset({FactType.REFERRAL_APPEALED, FactType.CONVERSION_REPORTED})
 _ABOUT_THE_ORDER: Final = frozenset({FactType.CONVERSION_REVERSED, FactType.DISPUTE_OPENED, FactType.DISPUTE_CLOSED})
 
 
-def closing_digest(row: Referral) -> str:
-    """Return the digest that a decision to reopen covers: this closing of this referral, on the facts judged then."""
-    said = f"{row.id}\n{row.round}\n{row.status}\n{row.reason}\n{row.closed_version}"
+def closing_digest(row: Referral, known: int | None = None) -> str:
+    """Return the digest that a decision on a closing covers: this closing of this referral, on the facts judged then,
+    and what came late until the facts version that is ``known``; by default all that came."""
+    if row.closed_at is not None and known is None:
+        known = row.facts_version
+    said = f"{row.id}\n{row.round}\n{row.status}\n{row.reason}\n{row.closed_version}\n{known}"
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-async def still_closed(connection: AsyncConnection, row: Referral, now: datetime, past: Past) -> Standing:
-    """Leave a closed referral as it is, count the late facts that matter for the queue, and return the standing."""
+def covers(row: Referral, decision: Decision) -> bool:
+    """Return whether a decision was made on this closing of the referral, whatever came since."""
+    return decision.digest == closing_digest(row, known_at(decision))
+
+
+def known_at(decision: Decision) -> int | None:
+    """Return the facts version that whoever decided on a closing saw; None for any other decision."""
+    known = (decision.details or {}).get(KNOWN)
+    return known if isinstance(known, int) else None
+
+
+def upheld(row: Referral, made: Iterable[Decision]) -> int | None:
+    """Return up to which facts version people decided to leave this closing as it is; None if nobody did."""
+    denials = (each for each in made if each.kind is DecisionKind.DENY and covers(row, each))
+    return max((known for each in denials if (known := known_at(each)) is not None), default=None)
+
+
+async def still_closed(
+    connection: AsyncConnection, row: Referral, now: datetime, past: Past, upheld_at: int | None
+) -> Standing:
+    """Leave a closed referral as it is, count the late facts that matter for the queue, and return the standing.
+
+    What came until the facts version ``upheld_at`` was answered by a person and is not counted.
+    """
     assert row.closed_version is not None
-    admitted = [each.fact for each in past.linked if each.version <= row.closed_version]
-    late = [each.fact for each in past.linked if each.version > row.closed_version]
+    answered = max(row.closed_version, upheld_at or 0)
+    admitted = [each.fact for each in past.linked if each.version <= answered]
+    late = [each.fact for each in past.linked if each.version > answered and each.fact.type not in _OF_THEIR_OWN_KIND]
     bearing = [fact for fact in late if _bears_on(fact, row)]
     before, after = case_on(row, now, admitted, past), case_on(row, now, [*admitted, *late], past)
     if late and not bearing and _verdict(before) != _verdict(after):
         bearing = late
-    known = late_at_closing(before) if before else 0
-    await referrals.write(connection, row, now, judged_version=row.facts_version, late_facts=known + len(bearing))
+    at_closing = late_at_closing(before) if before is not None and upheld_at is None else 0
+    values: dict[str, Any] = {"judged_version": row.facts_version, "late_facts": at_closing + len(bearing)}
+    if upheld_at is not None:
+        values["answered_version"] = max(upheld_at, row.answered_version or 0)
+    await referrals.write(connection, row, now, **values)
     assert row.status is not None
     return Standing(
         status=row.status,
@@ -46,18 +79,14 @@ async def still_closed(connection: AsyncConnection, row: Referral, now: datetime
 
 
 def late_at_closing(case: Case) -> int:
-    """Count the facts that a closing leaves for a person: claims that came too late, and appeals in a back-fill.
-
-    After a reopening the appeals before it are settled.
-    """
-    appeals = [f for f in case.facts if f.type is FactType.REFERRAL_APPEALED] if case.row.round == 1 else []
-    return len({fact.id for fact in (*case.course.untimely, *appeals)})
+    """Count the facts that a closing leaves for a person: claims that came too late."""
+    return len({fact.id for fact in case.course.untimely})
 
 
 def _bears_on(fact: Fact, row: Referral) -> bool:
     if fact.type is FactType.ATTRIBUTION_CHANGED and row.status in PAID:
         return bool(fact.data["to_referrer"] != row.referrer)
-    return fact.type in _LATE_IN_ANY_CASE or (fact.type in _ABOUT_THE_ORDER and fact.order == row.order_id)
+    return fact.type is FactType.REFERRAL_CLAIMED or (fact.type in _ABOUT_THE_ORDER and fact.order == row.order_id)
 
 
 def _verdict(case: Case | None) -> tuple[Any, ...] | None:

@@ -61,6 +61,7 @@ class Referral:
     closed_at: datetime | None
     closed_version: int | None
     late_facts: int
+    answered_version: int | None
     rewarded_at: datetime | None
     waiting_since: datetime | None
     referrer_link: int

@@ -2,11 +2,14 @@
 
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from referral_rewards.domain.payouts.rail_catalogue import OUTSIDE
+from models.statuses import spelled
+from referral_rewards.domain.payouts.rail_catalogue import OUTSIDE, title
+from referral_rewards.domain.payouts.states import UNSENT
 from referral_rewards.domain.restores.mark import Mark, lost
 from referral_rewards.register import audit
 from referral_rewards.register.locks import Lock, lock
@@ -40,6 +43,27 @@ async def told(connection: AsyncConnection, restored_to: datetime, now: datetime
     return number
 
 
+async def shown(connection: AsyncConnection, reconciliation: UUID, rail: str, now: datetime) -> datetime | None:
+    """Record a restore if a rail's list shows payments of ours that the register lacks, and return to when; else None.
+
+    So a restore is found that the mark can't tell of, because Temporal was restored to the same moment. What was lost
+    is not confined to one rail: every outside rail is halted. A rail that is halted already shows nothing new.
+    """
+    asked = {"id": reconciliation, "rail": rail}
+    if not (await connection.execute(_LACKING, asked)).one().payments:
+        return None
+    await lock(connection, Lock.RESTORE)
+    lacking = (await connection.execute(_LACKING, asked)).one()
+    if not lacking.payments:
+        return None
+    known: list[datetime | None] = [await marks.last_payment(connection), lacking.since, now]
+    restored_to = min(each for each in known if each is not None)
+    what = f"{title(rail)} shows payments of ours that the register lacks: {lacking.payments}"
+    number = await marks.restores(connection) + 1
+    await _record(connection, number, restored_to, now, f"a reconciliation of {title(rail)}", what)
+    return restored_to
+
+
 async def _record(
     connection: AsyncConnection, number: int, restored_to: datetime, now: datetime, by: str, what: str
 ) -> None:
@@ -50,6 +74,23 @@ async def _record(
     to = restored_to.isoformat()
     await audit.note(connection, actor=by, act="register.restored", subject=str(number), at=now, restored_to=to)
 
+
+# A payment that the register knows, in any way, or that was found before, is no news. One that a payout was never sent
+# for is: the register has its plan and lacks its sending.
+_LACKING: Final = text(
+    spelled(
+        """
+SELECT count(*) AS payments, min(l.made_at) AS since
+FROM listed_payment l LEFT JOIN payout p ON p.id = l.names AND p.rail = :rail
+WHERE l.reconciliation_id = :id AND l.names IS NOT NULL
+  AND (p.id IS NULL OR (p.first_sent_at IS NULL AND p.state IN :unsent))
+  AND NOT EXISTS (SELECT 1 FROM forgotten_payment f WHERE f.rail = :rail AND f.reference = l.reference)
+  AND NOT EXISTS (SELECT 1 FROM payout a WHERE a.provider_reference = l.reference AND a.rail = :rail)
+  AND NOT EXISTS (SELECT 1 FROM restored_rail r WHERE r.rail = :rail AND r.reopened_at IS NULL)
+""",
+        unsent=UNSENT,
+    )
+)
 
 _RESTORED: Final = text("""
 INSERT INTO register_restore (number, restored_to, found_at, found_by, lost)

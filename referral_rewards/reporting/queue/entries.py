@@ -17,7 +17,7 @@ from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.waiting import Waits
 from referral_rewards.domain.payouts.advice import to_do
 from referral_rewards.domain.payouts.states import WAS_PAID, PayoutState
-from referral_rewards.domain.referrals.lifecycle import PAID
+from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
@@ -206,21 +206,21 @@ def _matter(row: Any, now: datetime) -> tuple[str | None, str | None]:
         return row.about, advice_on_case(
             CaseState(row.case_state), room_minor=room_minor, keys_in_review=row.in_review, exchange=exchange
         )
+    if row.exception == Waits.APPEAL:
+        return _appeal(row, now), _TO_DO[Waits.APPEAL]
     if row.exception == Waits.LATE_FACT:
-        return _late(row, now), _TO_DO_AFTER_PAYMENT if row.status in PAID else _TO_DO[Waits.LATE_FACT]
+        about = f"{row.late_facts} late {'fact' if row.late_facts == 1 else 'facts'}"
+        return about, _TO_DO_AFTER_PAYMENT if row.status in PAID else _TO_DO[Waits.LATE_FACT]
+    if row.exception == Waits.REPORTED and row.status in CLOSED:
+        return row.about, _TO_DO_WITH_A_LATE_REPORT
     return row.about, _TO_DO.get(row.exception)
 
 
-def _late(row: Any, now: datetime) -> str:
-    """What came late: the newest appeal in its own words, else how many facts."""
-    others = row.late_facts - (row.appealed_at is not None)
-    facts = f"{others} late {'fact' if others == 1 else 'facts'}"
-    if row.appealed_at is None:
-        return facts
+def _appeal(row: Any, now: datetime) -> str:
+    """The appeal in its own words, who made it, and how long ago."""
     words = textwrap.shorten(row.appeal or "", _APPEAL_LENGTH_MAX, placeholder=" …")
     appeal = f"Appeal by the {row.appealed_by or 'person concerned'}, {_ago(now - row.appealed_at)}"
-    said = f"{appeal}: “{words}”" if words else f"{appeal} (its text was erased)"
-    return f"{said}; {facts}" if others > 0 else said
+    return f"{appeal}: “{words}”" if words else f"{appeal} (its text was erased)"
 
 
 def _ago(since: timedelta) -> str:
@@ -237,14 +237,20 @@ _APPEAL_LENGTH_MAX: Final = 200
 
 _TO_DO_AFTER_PAYMENT: Final = (
     "Read what arrived after the watch. Reopen the referral, and it opens a clawback case for each paid reward that it "
-    "affects; or open a case by hand."
+    "affects; or open a case by hand. If nothing is to be taken back, leave it closed."
+)
+_TO_DO_WITH_A_LATE_REPORT: Final = (
+    "Ask the source of conversions about the purchase. Once it is on record, reopen the referral; if the source does "
+    "not know it, leave the referral closed."
 )
 _TO_DO_WITH_A_CYCLE: Final = {
     CycleState.FROZEN: "Check the list, then release the cycle. If something is wrong with it, stop it.",
     CycleState.STOPPED: "Nothing more of it is sent. Find out why it was stopped. Once that is settled, resume it.",
 }
 _TO_DO: Final = {
-    Waits.LATE_FACT: "Read what arrived late. If it changes the outcome, reopen the referral.",
+    Waits.LATE_FACT: "Read what arrived late. If it changes the outcome, reopen the referral; else leave it closed.",
+    Waits.APPEAL: "Look at the referral again. If the appeal is right, reopen the referral; else leave it closed. "
+    "Whoever appealed is told either way.",
     Waits.REPORTED: "Ask the source of conversions about the purchase. Nothing is paid before it confirms it.",
 }
 
@@ -282,10 +288,8 @@ LEFT JOIN LATERAL (
 ) AS its ON true
 LEFT JOIN LATERAL (
     SELECT f.occurred_at AS at, f.data->>'by' AS by, p.body->>'why' AS words
-    FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id LEFT JOIN personal_data p ON p.subject_id = f.id
-    WHERE q.exception = 'late_fact' AND rf.referral_id = r.id AND rf.version > r.closed_version
-      AND f.type = 'referral.appealed'
-    ORDER BY f.occurred_at DESC, f.id LIMIT 1 OFFSET 0
+    FROM fact f LEFT JOIN personal_data p ON p.subject_id = f.id
+    WHERE q.exception = 'appeal' AND f.id = CAST(q.subject AS uuid) OFFSET 0
 ) AS appeal ON true
 LEFT JOIN LATERAL (
     SELECT due_on, state FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0

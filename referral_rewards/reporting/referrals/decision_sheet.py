@@ -19,6 +19,7 @@ from referral_rewards.register.claims import subject as claim_subject
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals.cases import Case
 from referral_rewards.reporting import rails
+from referral_rewards.reporting.decisions import act_named
 from referral_rewards.reporting.queue.filters import Filters
 from referral_rewards.reporting.queue.neighbours import EVERY_CLAIM, Neighbours, neighbours
 from referral_rewards.reporting.queue.search import Asking
@@ -36,9 +37,10 @@ _UNFIT: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A kind of decision: its consequence, and why this person may not make it now, if so."""
+    """A kind of decision: how labels call it, its consequence, and why this person may not make it now, if so."""
 
     kind: DecisionKind
+    act: str
     follows: str
     refusal: DecisionRefused | NotAllowed | None = None
 
@@ -170,7 +172,7 @@ def _choices(admits: Answers, approver: Approver, prospect: Prospect | None) -> 
     if prospect is None:
         return ()
     return tuple(
-        Choice(kind, consequence(kind, approver, prospect), refusal)
+        Choice(kind, act_named(kind, on_a_closing=prospect.closed), consequence(kind, approver, prospect), refusal)
         for kind, refusal in admits.items()
         if not (isinstance(refusal, DecisionRefused) and refusal.rule in _UNFIT)
     )

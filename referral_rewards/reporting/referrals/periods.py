@@ -22,7 +22,7 @@ from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.register.referrals.cases import acts_of
 from referral_rewards.register.referrals.rows import Referral
-from referral_rewards.reporting.decisions import DecisionShown
+from referral_rewards.reporting.decisions import ClaimDecision
 from referral_rewards.reporting.shape import Instant, Shape
 
 
@@ -124,10 +124,10 @@ def shown(life: Life) -> Periods:
     )
 
 
-def told(row: Referral, life: Life, made: Sequence[DecisionShown], moved: Moved) -> Told:
+def told(row: Referral, life: Life, made: Sequence[ClaimDecision], moved: Moved) -> Told:
     """Where a referral stands by its row, its life, the decisions on it and what was moved for it."""
     assert row.status is not None, "a referral with a life has been judged"
-    denials = [each for each in made if each.genuine and each.kind == DecisionKind.DENY]
+    denials = [each for each in made if each.genuine and each.kind == DecisionKind.DENY and each.facts_known is None]
     denial = denials[-1] if denials else None
     return Told.model_validate(
         explain(
