@@ -24,15 +24,13 @@ class Clawbacks(Moving):
     """The activity that reverses a payment."""
 
     @activity.defn
-    async def route_clawback(self, clawback: str) -> str | None:
-        """Return the task queue whose workers call the rail that paid; None means the workflow's own queue."""
-        return await self._route(clawback, reversals.rail_of)
-
-    @activity.defn
     async def reverse_clawback(self, request: ClawbackRequest) -> PayoutProgress:
-        """Take the next step of a reversal. If it is killed at any point and run again, it still reverses only once."""
+        """Take the next step of a reversal, or say which task queue takes it. If it is killed at any point and run
+        again, it still reverses only once."""
         if (clawback := id_of(request.clawback)) is None:
             return PayoutProgress(state=ClawbackState.UNRECOVERABLE, why="there is no such clawback")
+        if (queue := await self._elsewhere_for(clawback, reversals.rail_of)) is not None:
+            return PayoutProgress(state=ClawbackState.APPROVED, queue=queue)
         now = self._now(request.now)
         step = await self._database.write(self._commit_attempt, clawback, now)
         if isinstance(step, ToSend):

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from models.session import Database
 from referral_rewards.domain.facts.events import too_far_ahead
@@ -35,7 +37,16 @@ class Inquiries:
         self._sources = sources
 
     async def ask(self, question: Question, moment: Moment) -> Answers:
-        """Ask the sources, record their answers and the facts they report, and return the answers."""
+        """Ask the sources, record their answers and the facts they report, and return the answers.
+
+        Raises:
+            ApplicationError: in a local activity that would have to wait for a source outside. Its workflow has it done
+                through the server: a slow source must not hold up the other runs of the worker.
+        """
+        if question.asks_outside and activity.in_activity() and activity.info().is_local:
+            raise ApplicationError(
+                "a source outside has to be asked", non_retryable=True, category=ApplicationErrorCategory.BENIGN
+            )
         conversion, customer = await asyncio.gather(self._about_order(question), self._about_customer(question))
         answers = Answers(
             question=question,

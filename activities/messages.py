@@ -33,11 +33,15 @@ class ClawbackRequest(Message):
 
 
 class PayoutProgress(Message):
-    """The state of a payout or a clawback after a step, and how long to wait for the next; None when it is at rest."""
+    """The state of a payout or a clawback after a step, and how long to wait for the next; None when it is at rest.
+
+    With a ``queue`` no step was taken: only the workers of that task queue may call its rail.
+    """
 
     state: str
     why: str | None = None
     again_after: timedelta | None = None
+    queue: str | None = None
 
 
 class CycleRequest(Message):

@@ -26,11 +26,12 @@ _EVERY_SECONDS: Final = 5.0
 
 @asynccontextmanager
 async def beating() -> AsyncIterator[None]:
-    """Send a heartbeat after each pause of a few seconds while the block runs; outside an activity, do nothing.
+    """Send a heartbeat after each pause of a few seconds while the block runs; do nothing outside an activity or in a
+    local one, whose worker tells the server by itself.
 
     A block that ends before the first pause sends none: each heartbeat is a call to the server, and is billed.
     """
-    heart = asyncio.create_task(_beat()) if activity.in_activity() else None
+    heart = asyncio.create_task(_beat()) if _is_awaited_by_the_server() else None
     try:
         yield
     finally:
@@ -38,6 +39,10 @@ async def beating() -> AsyncIterator[None]:
             heart.cancel()
             with suppress(asyncio.CancelledError):
                 await heart
+
+
+def _is_awaited_by_the_server() -> bool:
+    return activity.in_activity() and not activity.info().is_local
 
 
 async def _beat() -> None:

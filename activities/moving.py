@@ -44,14 +44,14 @@ class Moving:
         self._elsewhere = elsewhere
         self._is_whole = is_whole
 
-    async def _route(
-        self, intent: str, rail_of: Callable[[AsyncConnection, UUID], Awaitable[str | None]]
+    async def _elsewhere_for(
+        self, intent: UUID, rail_of: Callable[[AsyncConnection, UUID], Awaitable[str | None]]
     ) -> str | None:
-        """Return the task queue whose workers call the intent's rail; None means the workflow's own queue."""
-        if not self._elsewhere or (name := id_of(intent)) is None:
+        """Return the task queue whose workers alone call the intent's rail; None means that this worker may."""
+        if not self._elsewhere:
             return None
         async with self._database.reading() as connection:
-            rail = await rail_of(connection, name)
+            rail = await rail_of(connection, intent)
         return self._elsewhere.get(rail) if rail is not None else None
 
     def _now(self, asked: datetime) -> datetime:

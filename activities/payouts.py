@@ -69,13 +69,9 @@ class Payouts(Moving):
         self._asking = asking
 
     @activity.defn
-    async def route_payout(self, payout: str) -> str | None:
-        """Return the task queue whose workers call the payout's rail; None means the workflow's own queue."""
-        return await self._route(payout, payout_rows.rail_of)
-
-    @activity.defn
     async def send_payout(self, request: PayoutRequest) -> PayoutProgress:
-        """Take the next step of a payout. If it is killed at any point and run again, it still pays only once."""
+        """Take the next step of a payout, or say which task queue takes it. If it is killed at any point and run again,
+        it still pays only once."""
         # A payout of a cycle may pay many rewards, and each is judged again.
         async with beating():
             return await self._send(request)
@@ -83,6 +79,8 @@ class Payouts(Moving):
     async def _send(self, request: PayoutRequest) -> PayoutProgress:
         payout, now, outset = id_of(request.payout), self._now(request.now), None
         if payout is not None:
+            if (queue := await self._elsewhere_for(payout, payout_rows.rail_of)) is not None:
+                return PayoutProgress(state=_S.APPROVED, queue=queue)
             outset = await self._database.write(payouts.begin, payout, now, self._keys)
         if payout is None or outset is None:
             return PayoutProgress(state=_S.CANCELLED, why="there is no such payout")

@@ -130,7 +130,7 @@ async def lived(client: Client, queue: str, names: Iterable[str], life: Life) ->
 
 async def serve(queue: str, ready_file: Path) -> None:
     """Run the worker until SIGTERM."""
-    from worker.build import runner
+    from worker.sandbox import runner
 
     client = await Client.connect(**ClientConfig.load_client_connect_config())
     stop = asyncio.Event()

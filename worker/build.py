@@ -9,7 +9,6 @@ from typing import Final
 import httpx
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.clawbacks import Clawbacks
 from activities.cycles import Cycles
@@ -31,6 +30,7 @@ from referral_rewards.register.facts.intake import Intake
 from referral_rewards.sources.port import Source
 from worker.letters import Letters
 from worker.postman import Postman
+from worker.sandbox import runner
 from workflows.clawback import Clawback
 from workflows.payout import Payout
 from workflows.payout_cycle import PayoutCycle, PayoutCycleDue
@@ -41,10 +41,13 @@ from workflows.register_mark import RegisterMark
 
 #: How long work in progress may take to finish when a worker is stopped.
 _GRACE: Final = timedelta(seconds=10)
+#: Workflow tasks that a worker handles at once, and steps in them that use the database, which has ten connections.
+#: Each must end within the ten seconds that the server waits for it. With more at once a burst of wake-ups ends none in
+#: time, and all of its work is thrown away and done again.
+_TASKS_AT_ONCE: Final = 20
+_STEPS_AT_ONCE: Final = 10
 #: Seconds between two polls for due messages.
 _POSTMANS_PAUSE: Final = 2.0
-#: Pure modules that workflow code may share with the process, because they hold no state and read no clock.
-_PURE: Final = ("referral_rewards", "activities", "models", "pydantic", "pydantic_core", "annotated_types")
 
 
 def referrals_worker(
@@ -58,6 +61,8 @@ def referrals_worker(
         workflows=[Referral, ProgramLife],
         activities=[judging.judge_referral, judging.assemble_claim, Programs(database, keys).wake_page],
         workflow_runner=runner(),
+        max_concurrent_workflow_tasks=_TASKS_AT_ONCE,
+        max_concurrent_local_activities=_STEPS_AT_ONCE,
         max_cached_workflows=1000,
         graceful_shutdown_timeout=_GRACE,
     )
@@ -90,12 +95,14 @@ def payouts_worker(
         task_queue=queue,
         workflows=[Payout, Clawback, PayoutCycle, PayoutCycleDue, Reconciliation, RegisterMark],
         activities=[
-            *(paying.route_payout, paying.send_payout, reversing.route_clawback, reversing.reverse_clawback),
+            *(paying.send_payout, reversing.reverse_clawback),
             *(cycling.open_due_cycle, cycling.advance_cycle),
             *(reconciling.route_reconciliation, reconciling.list_page, reconciling.compare_some),
             reconciling.abandon_reconciliation,
         ],
         workflow_runner=runner(),
+        max_concurrent_workflow_tasks=_TASKS_AT_ONCE,
+        max_concurrent_local_activities=_STEPS_AT_ONCE,
         max_cached_workflows=500,
         graceful_shutdown_timeout=_GRACE,
     )
@@ -150,8 +157,3 @@ def rails(database: Database, keys: KeyRing, outside: Mapping[str, Rail] = Mappi
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def runner() -> SandboxedWorkflowRunner:
-    """Return the workflow sandbox with our pure modules passed through, to avoid importing them for every workflow."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PURE))

@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from activities.messages import PayoutProgress
+from workflows.turns import Turn
 
 with workflow.unsafe.imports_passed_through():
     from referral_rewards.workflow_ids import BORROWED, is_anothers
+
+P = TypeVar("P")
 
 UNTIL_IT_WORKS: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 
@@ -62,3 +65,10 @@ class Moving:
             await workflow.wait_condition(
                 lambda: self._news, timeout=duration, timeout_summary=f"Until the next try ({progress.state})"
             )
+
+
+async def taken(step: Turn[P, PayoutProgress], request: P) -> PayoutProgress:
+    """Take a step: here, if it moves money in our own books, else on the task queue of its provider. There the server
+    enforces the provider's rate limit."""
+    progress = await step.take(request)
+    return progress if progress.queue is None else await step.take_at(progress.queue, request)

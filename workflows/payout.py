@@ -1,15 +1,25 @@
 """The life of one payout."""
 
 from datetime import timedelta
+from typing import Final
 
 from temporalio import workflow
 
 from activities.messages import PayoutProgress, PayoutRequest
-from workflows.moving import UNTIL_IT_WORKS, Moving
+from workflows.moving import UNTIL_IT_WORKS, Moving, taken
+from workflows.turns import Turn
 
 with workflow.unsafe.imports_passed_through():
     from activities.payouts import Payouts
     from referral_rewards.workflow_ids import payout_workflow_id
+
+_PAY: Final = Turn(
+    Payouts.send_payout,
+    summary="Verify the decision, then pay",
+    patience=timedelta(minutes=5),
+    retries=UNTIL_IT_WORKS,
+    heartbeat=timedelta(seconds=15),
+)
 
 
 @workflow.defn(name="Payout")
@@ -21,22 +31,4 @@ class Payout(Moving):
         return await self._live(payout, payout_workflow_id)
 
     async def _step(self, name: str) -> PayoutProgress:
-        return await workflow.execute_activity_method(
-            Payouts.send_payout,
-            PayoutRequest(payout=name, now=workflow.now()),
-            task_queue=await self._queue_of_its_rail(name),
-            start_to_close_timeout=timedelta(minutes=5),
-            heartbeat_timeout=timedelta(seconds=15),
-            retry_policy=UNTIL_IT_WORKS,
-            summary="Verify the decision, then pay",
-        )
-
-    async def _queue_of_its_rail(self, payout: str) -> str | None:
-        """Return the task queue of the payout's provider. There the server enforces the provider's rate limit."""
-        return await workflow.execute_local_activity_method(
-            Payouts.route_payout,
-            payout,
-            start_to_close_timeout=timedelta(seconds=10),
-            retry_policy=UNTIL_IT_WORKS,
-            summary="Find the task queue of its rail",
-        )
+        return await taken(_PAY, PayoutRequest(payout=name, now=workflow.now()))

@@ -12,6 +12,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
 
 from activities.messages import JudgeRequest
+from workflows.turns import Turn
 
 with workflow.unsafe.imports_passed_through():
     from activities.referrals import Referrals
@@ -49,6 +50,20 @@ class Journey:
 _UNTIL_IT_WORKS: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=30)
 )
+_JUDGE: Final = Turn(
+    Referrals.judge_referral,
+    summary="Judge all facts and decisions",
+    patience=timedelta(seconds=30),
+    retries=_UNTIL_IT_WORKS,
+)
+_ASSEMBLE: Final = Turn(
+    Referrals.assemble_claim,
+    summary="Re-validate the conversion and assemble the reward claim",
+    patience=timedelta(seconds=45),
+    retries=_UNTIL_IT_WORKS,
+)
+#: The last waits, in which news is rare: a timer that fires for nothing would only cost a workflow task.
+_LAST_WAITS: Final = frozenset({ReferralStatus.REWARDED, ReferralStatus.CLAWED_BACK})
 #: Longer waits get a few seconds of jitter, so that the deadlines at midnight do not all fall due at once.
 _JITTERED_FROM: Final = timedelta(hours=12)
 _JITTER_SECONDS: Final = 30
@@ -76,31 +91,14 @@ def bears_the_id_of_another(journey: Journey) -> bool:
 async def judge(journey: Journey) -> None:
     """Judge the referral from the register and take over its standing."""
     journey.news = False
-    _take(
-        journey,
-        await workflow.execute_local_activity_method(
-            Referrals.judge_referral,
-            JudgeRequest(referral=journey.referral, now=workflow.now()),
-            start_to_close_timeout=timedelta(seconds=30),
-            retry_policy=_UNTIL_IT_WORKS,
-            summary="Judge all facts and decisions",
-        ),
-    )
+    _take(journey, await _JUDGE.take(_request(journey)))
 
 
 async def assemble_claim(journey: Journey) -> None:
     """Have the conversion re-validated at its source and the reward claim assembled."""
     journey.news = False
-    _take(
-        journey,
-        await workflow.execute_activity_method(
-            Referrals.assemble_claim,
-            JudgeRequest(referral=journey.referral, now=workflow.now()),
-            start_to_close_timeout=timedelta(seconds=45),
-            retry_policy=_UNTIL_IT_WORKS,
-            summary="Re-validate the conversion and assemble the reward claim",
-        ),
-    )
+    # Through the server: a source may take long to answer, and would hold up every other run of this worker.
+    _take(journey, await _ASSEMBLE.take_at(None, _request(journey)))
 
 
 async def wait_for_news_or_the_deadline(journey: Journey) -> None:
@@ -112,8 +110,8 @@ async def wait_for_news_or_the_deadline(journey: Journey) -> None:
 async def deadline_comes_first(journey: Journey) -> bool:
     """Wait for a signal or for the time at which the verdict can change by itself; return True if it was the latter.
 
-    A running timer for an earlier time is kept: one needless wake-up costs less history than cancelling the timer and
-    starting another.
+    A running timer for an earlier time is kept, except for the last wait: mostly the next step comes before it fires,
+    and needs an earlier timer anyway.
     """
     while not journey.news and not _due(journey):
         alarm = journey.alarm = _alarm(journey)
@@ -143,6 +141,10 @@ def outcome(journey: Journey) -> str:
     """The result that the Web UI shows of a finished run."""
     assert journey.standing is not None
     return _headline(journey.standing)
+
+
+def _request(journey: Journey) -> JudgeRequest:
+    return JudgeRequest(referral=journey.referral, now=workflow.now())
 
 
 def _take(journey: Journey, standing: Standing) -> None:
@@ -196,7 +198,7 @@ def _alarm(journey: Journey) -> Alarm | None:
     if wake_at is None:
         return running
     if running is not None:
-        if running.at <= wake_at:
+        if running.at == wake_at or (running.at < wake_at and not stands(journey, *_LAST_WAITS)):
             return running
         running.rings.cancel()
     # Worded as of now: the timer may still run after the awaited event has come.

@@ -46,6 +46,7 @@ _PAYOUT: Final = Payout(
     state=_P.SENDING,
     why="as before",
     created_at=_AT,
+    returns=None,
     updated_at=_AT,
 )
 _AFTER_ALL: Final = "the rail shows that it paid after all, as tr_2"

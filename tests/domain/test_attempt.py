@@ -61,6 +61,7 @@ _PAYOUT: Final = Payout(
     state=_P.APPROVED,
     why=None,
     created_at=_BEFORE,
+    returns=None,
     updated_at=_BEFORE,
 )
 _FINE: Final = Evidence(None, (Share("r1", Approved()),))

@@ -230,3 +230,20 @@ def test_all_came_if_each_that_could_be_asked_answered(
 ) -> None:
     question = Question("r1", "shop", order, "crm" if record else None, customer)
     assert Answers(question, conversion, record).all_came is all_came
+
+
+@pytest.mark.parametrize(
+    ("question", "asks_outside"),
+    [
+        (Question("r1", conversions=REGISTER, order="o1"), False),
+        (Question("r1", conversions=REGISTER, order="o1", customers=REGISTER, customer="c1"), False),
+        (Question("r1", conversions="shop", order=None), False),
+        (Question("r1", conversions="shop", order="o1"), True),
+        (Question("r1", conversions=REGISTER, order="o1", customers="crm", customer=None), False),
+        (Question("r1", conversions=REGISTER, order="o1", customers="crm", customer="c1"), True),
+    ],
+)
+def test_a_question_asks_outside_if_there_is_something_to_ask_of_a_source_that_is_not_ours(
+    question: Question, asks_outside: bool
+) -> None:
+    assert question.asks_outside is asks_outside

@@ -92,7 +92,7 @@ def payout(rail: str = "stripe_transfer", id_: UUID = OWN, **parts: Any) -> Payo
         id=id_, referral_id="r1", cycle_id=None, payee="dexter", rail=rail, amount_minor=2500, currency="USD",
         body=request.body(), body_hash=body_hash(request.body()), generation=1, provider_key=provider_key(id_, 1),
         first_sent_at=None, key_used_at=None, missed_at=None, provider_reference=None, settled_at=None, due_at=None,
-        state=PayoutState.APPROVED, why=None, created_at=NOW - HOUR, updated_at=NOW - HOUR,
+        state=PayoutState.APPROVED, why=None, created_at=NOW - HOUR, updated_at=NOW - HOUR, returns=None,
     )  # fmt: skip
     return replace(plain, **parts)
 

@@ -14,7 +14,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunne
 
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from tests.replay.histories import CYCLE, FOLDER, MARK, PAYOUT, PROGRAM, RECONCILIATION, WAYS
-from worker.build import runner
+from worker.sandbox import runner
 from workflows import steps
 from workflows.clawback import Clawback
 from workflows.payout import Payout

@@ -63,7 +63,7 @@ async def test_db1_is_rewarded_within_its_budget_of_events_and_actions(
         async with life.database.transaction() as connection:
             payouts = [str(each.id) for each in await reservations.payouts_of(connection, "db1")]
         runs = [temporal_env.client.get_workflow_handle(payout_workflow_id(each)) for each in payouts]
-        paying = [actions(lived(await run.fetch_history())) for run in runs]
+        paying = [lived(await run.fetch_history()) for run in runs]
     spent = actions(events)
     assert spent == {
         "start": 1,
@@ -73,10 +73,11 @@ async def test_db1_is_rewarded_within_its_budget_of_events_and_actions(
         "activity": 1,
         "search attribute upsert": 6,
     }
-    assert sum(spent.values()) <= 23
-    assert len(events) <= 71
     # A run that is started needs no signal: it begins with what the register holds.
-    assert paying == [{"start": 1, "activity": 1, "workflow task with local activities": 1}] * 2
+    assert [actions(payout) for payout in paying] == [{"start": 1, "workflow task with local activities": 1}] * 2
+    assert sum(spent.values()) + 2 * 2 <= 27
+    # Some more where a loaded machine takes long over a workflow task.
+    assert len(events) + sum(map(len, paying)) <= 80
 
 
 def lived(history: WorkflowHistory) -> list[HistoryEvent]:

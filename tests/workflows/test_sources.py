@@ -4,6 +4,7 @@ A shop confirms the conversions and a CRM knows the customers. Both are scripted
 """
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -132,12 +133,24 @@ async def test_a_conversion_that_its_source_confirms_is_rewarded_and_was_asked_a
         assert result(claim, CheckCode.CONVERSION_CONFIRMED) is Result.PASSED
         await outside.life.decide("r1")
         await outside.life.settled("r1", among=frozenset({"rewarded"}))
+        asking = await _through_the_server(outside.life)
+    # A slow source must not hold up the worker's other runs.
+    assert asking == {"assemble_claim": 1, "judge_referral": 1}
     assert await outside.life.money() == books("r1")
     both = [("crm", "c-r1", "confirmed"), ("shop", "o-r1", "confirmed")]
     assert await outside.inquiries("assembly") == both
     assert await outside.inquiries("approval") == both
     assert set(await outside.inquiries("payout")) == set(both)
     assert len(await outside.inquiries("payout")) >= 2 * len(both)
+
+
+async def _through_the_server(life: Installation) -> Counter[str]:
+    """The steps of the run that were not taken within its own worker."""
+    return Counter(
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        for event in (await life.handle("r1").fetch_history()).events
+        if event.HasField("activity_task_scheduled_event_attributes")
+    )
 
 
 async def test_a_refund_that_only_the_source_knows_of_denies_and_becomes_a_fact(outside: Outside) -> None:

@@ -63,6 +63,12 @@ class Question:
     customers: str | None = None
     customer: str | None = None
 
+    @property
+    def asks_outside(self) -> bool:
+        """Whether anything has to be asked of a source that is not our own register."""
+        asked = ((self.order, self.conversions), (self.customer, self.customers))
+        return any(about is not None and source not in (None, REGISTER) for about, source in asked)
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
