@@ -100,7 +100,7 @@ async def actable(connection: AsyncConnection, kind: SubjectKind, subject: UUID,
         referral=shown.referral,
         program=shown.program,
         digest=shown.digest,
-        takes=tuple(act for act in MoneyAct if act in shown.takes),
+        takes=tuple(act for act in MoneyAct if act in shown.takes and act not in shown.obstacles),
         room_minor=shown.room_minor,
         decisions=await on_subject(connection, subject, keys),
     )
