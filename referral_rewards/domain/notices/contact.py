@@ -70,7 +70,7 @@ _SAYS_SOMETHING: Final = {
     Template.METHOD_NEEDED: {_S.APPROVED, _S.PAYING, _S.REWARDED},
     Template.METHOD_CHANGED: set(_S),
     Template.APPEAL_ADMITTED: set(_S),
-    Template.APPEAL_REJECTED: set(_S),
+    Template.APPEAL_REJECTED: {*CLOSED, _S.REWARDED, _S.CLAWED_BACK},
 }
 #: A change that happened so long before it was judged, from facts of the past, is not announced any more.
 NEWS_FOR: Final = timedelta(days=30)
