@@ -80,7 +80,7 @@ def test_a_closing_is_never_a_courtesy() -> None:
 def test_every_message_says_something_somewhere_and_nothing_elsewhere(template: Template) -> None:
     lost = {status for status in _S if overtaken(template, status) is not None}
     assert lost < set(_S)
-    # A changed account is news to its payee, and an admitted appeal to whoever appealed, whatever became of the referral.
+    # A changed account is news to its payee whatever became of the referral; so is an admitted appeal.
     assert lost or template in (Template.METHOD_CHANGED, Template.APPEAL_ADMITTED)
 
 
