@@ -18,7 +18,7 @@ from referral_rewards.register.referrals import cases as stored
 from referral_rewards.reporting import clawbacks as reporting
 from referral_rewards.reporting.books import checking
 from referral_rewards.reporting.referrals.decidable import decidable
-from tests.clawbacks.taking import act, cases, rewarded
+from tests.clawbacks.taking import act, cases, rewarded, told
 from tests.clawbacks.test_life import done
 from tests.installation import Installation
 from tests.workflows.scenes import days_ago, purchase, quiet, scene, sql
@@ -35,10 +35,10 @@ async def life(database_url: str, temporal_env: WorkflowEnvironment) -> AsyncIte
             assert [each async for each in checking.problems(connection)] == []
 
 
-async def returned(life: Installation, *, other: bool = True) -> dict[str, Any]:
+async def returned(life: Installation, *, other: bool = True, **data: Any) -> dict[str, Any]:
     """The first order is returned; ``other``: a second one was bought within the offer."""
     facts = [("conversion.recorded", days_ago(25), purchase("r1", "o-2", "100.00"))] if other else []
-    facts.append(("conversion.reversed", days_ago(24), {"order": "o-r1", "kind": "return"}))
+    facts.append(("conversion.reversed", days_ago(24), {"order": "o-r1", "kind": "return", **data}))
     # Received long ago, so that no late arrivals are waited for.
     async with life.database.transaction() as connection:
         for type_, occurred_at, data in facts:
@@ -122,6 +122,71 @@ async def test_only_what_was_recovered_in_full_is_claimed_anew(life: Installatio
         ("referee", "clawed_back", True),
         ("referrer", "paid", True),
     ]
+
+
+async def exchanged(life: Installation, its: dict[str, Any]) -> None:
+    """The referee's reward is taken back whole, and the referral is reopened for the second order after its watch."""
+    await act(life, A.REVERSE_CLAWBACK, its["referee"], 800)
+    await done(life)
+    await sql(life, "UPDATE referral SET closed_at = now(), closed_version = facts_version, wake_at = NULL")
+    assert (await reopen(life)).status == "awaiting_approval"
+
+
+async def states(life: Installation) -> dict[str, list[tuple[str, int | None]]]:
+    return {role: [(c.state, c.proposed_minor) for c in each] for role, each in (await cases(life)).items()}
+
+
+async def test_a_later_loss_of_the_former_order_opens_a_case_for_what_still_stands_of_it(life: Installation) -> None:
+    its = await returned(life, reversal="x")
+    # The referrer's reward may stand. The refund that this was about never went through, and a later one did.
+    await act(life, A.DISMISS_CLAWBACK, its["referrer"])
+    await exchanged(life, its)
+    await approve(life)
+    await life.settled("r1", among=frozenset({"rewarded"}))
+    await told(life, "conversion.reversal_failed", reversal="x")
+    row = await told(life, "conversion.reversed", kind="refund", reversal="y")
+    assert await states(life) == {"referrer": [("dismissed", 0), ("open", 2500)], "referee": [("decided", 800)]}
+    assert (row.status, row.order_id) == ("rewarded", "o-2")
+    case = (await cases(life))["referrer"][1].id
+    await act(life, A.REVERSE_CLAWBACK, case, 2500)
+    await done(life)
+    assert await life.money() == {"expense:acme-friends": 1000, "credit:c-r1": -1000}
+
+
+async def test_a_dispute_of_the_former_order_ends_its_cases_while_the_fresh_claim_waits(life: Installation) -> None:
+    its = await returned(life)
+    await told(life, "conversion.dispute_opened", dispute="d")
+    await exchanged(life, its)
+    assert await states(life) == {
+        "referrer": [("open", 2500), ("frozen", None)],
+        "referee": [("decided", 800), ("frozen", None)],
+    }
+    row = await told(life, "conversion.dispute_closed", dispute="d", outcome="won")
+    assert row.status == "awaiting_approval"
+    assert await states(life) == {
+        "referrer": [("open", 2500), ("dismissed", None)],
+        "referee": [("decided", 800), ("dismissed", None)],
+    }
+    # A case of a reward that stands has it wait once more, and another one opens none for what was taken back whole.
+    await approve(life)
+    await life.settled("r1", among=frozenset({"rewarded"}))
+    await told(life, "conversion.dispute_opened", dispute="e")
+    assert {role: each[2:] for role, each in (await states(life)).items()} == {
+        "referrer": [("frozen", None)],
+        "referee": [],
+    }
+
+
+async def test_a_loss_of_the_former_order_is_late_once_the_referral_is_closed(life: Installation) -> None:
+    its = await returned(life)
+    await exchanged(life, its)
+    await approve(life)
+    await life.settled("r1", among=frozenset({"rewarded"}))
+    await sql(life, "UPDATE referral SET closed_at = now(), closed_version = facts_version, wake_at = NULL")
+    assert (await told(life, "conversion.dispute_opened", dispute="e")).late_facts == 1
+    assert len((await cases(life))["referrer"]) == 1
+    await reopen(life)
+    assert (await states(life))["referrer"] == [("open", 2500), ("frozen", None)]
 
 
 async def test_without_another_order_there_is_nothing_to_reopen_it_for(life: Installation) -> None:

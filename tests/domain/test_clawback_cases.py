@@ -1,7 +1,7 @@
 """Which cases facts after a payment open, change and dismiss."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import permutations
 from typing import Any
@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 
 from referral_rewards.domain.claims.rewards import Side, reckon
-from referral_rewards.domain.clawbacks.cases import Happened, LegCase, PaidLeg, cases_of, causes_of
+from referral_rewards.domain.clawbacks.cases import Happened, LegCase, PaidLeg, cases_of, happened
+from referral_rewards.domain.clawbacks.causes import causes_of
 from referral_rewards.domain.clawbacks.proposals import conversion_of, earned
 from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.facts.events import Fact
@@ -29,25 +30,27 @@ def closed(outcome: str, time: str = "2026-07-27", **data: Any) -> Fact:
     return told("conversion.dispute_closed", time, order="o1", outcome=outcome, **data)
 
 
-def lived(told_in_turn: Sequence[Sequence[Fact]], leg: PaidLeg = LEG) -> list[LegCase]:
-    """The cases of the leg after so many judgements, each with some more facts."""
+Act = Callable[[LegCase], LegCase]
+
+
+def lived(told_in_turn: Sequence[Sequence[Fact] | Act], leg: PaidLeg = LEG) -> list[LegCase]:
+    """The cases of the leg after so many judgements, each with some more facts, or with a person's act on the newest
+    case."""
     known: list[Fact] = []
     cases: list[LegCase] = []
     for news in told_in_turn:
+        if callable(news):
+            cases[-1] = news(cases[-1])
+            continue
         known += news
         case = dossier(*known, under=UNDER)
         paid_for = conversion_of(case, "o1")
         its = disputes(known, "o1") if paid_for is None else paid_for.disputes
         news_in_turn = sorted(news, key=lambda f: f.precedence)
-        happened = Happened(
-            causes=causes_of(news_in_turn, its, order="o1", referrer="dexter", paid_for=paid_for),
-            disputes=its,
-            earned=earned(case, paid_for),
-            about_order=frozenset(fact.id for fact in (*FACTS, *known) if fact.order == "o1"),
-            order="o1",
-            currency=paid_for.currency if paid_for else None,
-        )
-        cases = cases_of(leg, cases, happened)
+        causes = causes_of(news_in_turn, its, order="o1", referrer="dexter", paid_for=paid_for)
+        about_order = [fact for fact in (*FACTS, *known) if fact.order == "o1"]
+        so_far = happened(about_order, causes, its, earned(case, paid_for), order="o1", paid_for=paid_for)
+        cases = cases_of(leg, cases, so_far)
     return cases
 
 
@@ -131,6 +134,65 @@ def test_cases_follow_from_the_reading_of_the_order(
     assert states(lived(turns)) == expected
 
 
+def dismissed(case: LegCase) -> LegCase:
+    return replace(case, state=CaseState.DISMISSED)
+
+
+def taken(case: LegCase) -> LegCase:
+    return replace(case, state=CaseState.DECIDED, taken_minor=case.proposed_minor or 0)
+
+
+def returned(case: LegCase) -> LegCase:
+    """All that was taken in it went back."""
+    return replace(case, taken_minor=0)
+
+
+X, Y = back("20.00", "x"), back("10.00", "y")
+Y_FAILED = told("conversion.reversal_failed", "2026-07-25", order="o1", reversal="y")
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        # It lasts: what was left to the payee is not asked for again, and another loss is asked for by itself.
+        ([[X], taken, returned, [Y]], [("decided", 200), ("open", 100)]),
+        ([[X], dismissed, [Y]], [("dismissed", 200), ("open", 100)]),
+        ([[X], dismissed, [Y], [Y_FAILED]], [("dismissed", 200), ("dismissed", 0)]),
+        # It did not last: what was left to the payee covers no other loss, whichever is heard first.
+        ([[X], taken, returned, [FAILED], [Y]], [("decided", 0), ("open", 100)]),
+        ([[X], taken, returned, [Y], [FAILED]], [("decided", 0), ("open", 100)]),
+        ([[X], taken, returned, [FAILED, Y]], [("decided", 0), ("open", 100)]),
+        ([[X], dismissed, [FAILED], [Y]], [("dismissed", 0), ("open", 100)]),
+        ([[X], dismissed, [Y], [FAILED]], [("dismissed", 0), ("open", 100)]),
+        # What is still held covers another loss.
+        ([[X], taken, [FAILED], [Y]], [("decided", 200), ("dismissed", 0)]),
+        # A part of a loss lasts.
+        ([[amended("60.00")], dismissed, [amended("70.00", "2026-07-23")], [Y]], [("dismissed", 100), ("open", 100)]),
+        ([[amended("60.00")], dismissed, [Y], [amended("70.00", "2026-07-23")]], [("dismissed", 100), ("open", 100)]),
+        ([[closed("lost")], dismissed, [told("conversion.dispute_opened", "2026-07-20", order="o1", amount="20.00")],
+          [Y]], [("dismissed", 200), ("open", 100), ("dismissed", 0)]),
+    ],
+)  # fmt: skip
+def test_what_people_left_to_the_payee_covers_only_its_own_loss(
+    turns: list[list[Fact] | Act], expected: list[tuple[str, int | None]]
+) -> None:
+    assert states(lived(turns)) == expected
+
+
+def test_what_people_left_to_the_payee_of_another_kind_covers_nothing() -> None:
+    leg = PaidLeg(UUID(int=2), Side.REFERRER, 2500, 1, may_be_paid=True)
+    moved, lost = UUID(int=21), told("conversion.reversed", "2026-07-28", order="o1", kind="return")
+    given_up = LegCase(UUID(int=3), leg.id, moved, CaseState.DISMISSED, "it was asked to be moved", 2500)
+    causes = causes_of([lost], (), order="o1", referrer="dexter", paid_for=None)
+    its = Happened(causes, (), {}, {lost.id}, "o1")
+    assert states(cases_of(leg, [given_up], its)) == [("dismissed", 2500), ("open", 2500)]
+    # And the other way round: the order's loss was left to the payee, then the reward was asked to be moved.
+    given_up = replace(given_up, cause=lost.id)
+    again = told("attribution.changed", "2026-07-29", referral="r1", to_referrer="mia")
+    causes = causes_of([again], (), order="o1", referrer="dexter", paid_for=None)
+    assert states(cases_of(leg, [given_up], replace(its, causes=causes))) == [("dismissed", 2500), ("open", 2500)]
+
+
 def test_the_same_is_proposed_in_whatever_order_it_is_heard() -> None:
     chance = random.Random(1)
     for arrived in permutations(HISTORY):
@@ -145,8 +207,8 @@ def test_a_case_that_a_person_began_to_decide_is_not_lowered() -> None:
     (case,) = lived([[closed("lost")]])
     begun = replace(case, taken_minor=100)
     its = disputes([told("conversion.dispute_opened", "2026-07-20", order="o1", amount="20.00"), closed("lost")], "o1")
-    happened = Happened((), its, {Side.REFEREE: 600}, {case.cause}, "o1")
-    assert cases_of(LEG, [begun], happened) == [begun]
+    so_far = Happened((), its, {Side.REFEREE: 600}, {case.cause}, "o1")
+    assert cases_of(LEG, [begun], so_far) == [begun]
 
 
 def test_a_leg_that_was_never_paid_has_no_case() -> None:

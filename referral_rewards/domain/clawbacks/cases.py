@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
+from referral_rewards.domain.clawbacks.causes import Cause
 from referral_rewards.domain.clawbacks.proposals import due_back, proposal
 from referral_rewards.domain.clawbacks.states import CaseState, case_id
 from referral_rewards.domain.facts.events import Fact
-from referral_rewards.domain.facts.payloads import DisputeOutcome, FactType, ReversalKind
+from referral_rewards.domain.facts.payloads import DisputeOutcome, FactType
 from referral_rewards.domain.referrals.conversions import Conversion
 from referral_rewards.domain.referrals.disputes import Dispute, DisputeState
 from referral_rewards.domain.referrals.lifecycle import Side
-from referral_rewards.domain.referrals.order_amounts import names_an_amount, read_minor
-from referral_rewards.domain.referrals.reversals import kind_of
+from referral_rewards.domain.referrals.reversals import undone
 
 _NOTHING: Final = "by the rules it takes nothing more of this reward"
 _OVER: Final[Mapping[DisputeOutcome | None, str]] = {
@@ -57,22 +57,13 @@ class LegCase:
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
-    """A fact that may open a case. ``whole``: it proposes all of the leg, of the referrer alone. ``told_before``: other
-    facts may tell the same loss; then a case that proposes nothing is not opened at all. ``unread``: its amount can't
-    be read in the order's currency, so a person has to say what it took."""
-
-    fact: UUID
-    why: str
-    whole: bool = False
-    told_before: bool = False
-    unread: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Happened:
-    """What the cases of a referral follow from. ``earned`` is what each side earned by what is left of the order, None
-    if the rules can't tell; ``about_order`` are the ids of all facts about the order."""
+    """What the cases of an order's rewards follow from.
+
+    ``earned`` is what each side earned by what is left of the order, None if the rules can't tell. ``about_order`` are
+    the ids of all facts about the order, ``failed`` of reversals that failed, and ``amended_again`` of amendments that
+    a later one replaced.
+    """
 
     causes: Sequence[Cause]
     disputes: Sequence[Dispute]
@@ -80,65 +71,32 @@ class Happened:
     about_order: Collection[UUID]
     order: str | None
     currency: str | None = None
+    failed: Collection[UUID] = ()
+    amended_again: Collection[UUID] = ()
 
 
-def causes_of(
-    news: Iterable[Fact],
+def happened(
+    about_order: Iterable[Fact],
+    causes: Sequence[Cause],
     its_disputes: Sequence[Dispute],
+    earned: Mapping[Side, int] | None,
     *,
     order: str | None,
-    referrer: str | None,
     paid_for: Conversion | None,
-) -> tuple[Cause, ...]:
-    """Return the facts among the news that may open a case by themselves; disputes do by how they stand.
-
-    ``paid_for`` is the order's conversion by all facts that are known; None if it was never recorded.
-    """
-    found = (_cause(fact, its_disputes, order, referrer, paid_for) for fact in news)
-    return tuple(cause for cause in found if cause is not None)
-
-
-def _cause(
-    fact: Fact,
-    its_disputes: Sequence[Dispute],
-    order: str | None,
-    referrer: str | None,
-    paid_for: Conversion | None,
-) -> Cause | None:
-    if fact.type is FactType.ATTRIBUTION_CHANGED and fact.data["to_referrer"] != referrer:
-        return Cause(fact.id, f"the reward was asked to be moved to {fact.data['to_referrer']}", whole=True)
-    if fact.order is None or fact.order != order:
-        return None
-    currency = paid_for.currency if paid_for else None
-    if fact.type is FactType.CONVERSION_AMENDED:
-        why = f"the amount of order {order} was amended"
-        return Cause(fact.id, why, told_before=True, unread=_is_unread(fact, currency))
-    if fact.type is not FactType.CONVERSION_REVERSED:
-        return None
-    told_before = _may_be_told_by(fact, its_disputes) or (paid_for is not None and not _counts_alone(fact, paid_for))
-    why = f"the conversion of order {order} was reversed"
-    return Cause(fact.id, why, told_before=told_before, unread=_is_unread(fact, currency))
-
-
-def _may_be_told_by(reversal: Fact, its_disputes: Sequence[Dispute]) -> bool:
-    """Whether a dispute tells the same loss as the reversal."""
-    told_by = {each.takes for each in its_disputes} - {None}
-    if any(each.state is DisputeState.REVERSED for each in its_disputes):
-        told_by.add(ReversalKind.CHARGEBACK_LOST)
-    return kind_of(reversal) in told_by
-
-
-def _counts_alone(reversal: Fact, paid_for: Conversion) -> bool:
-    """Whether the reversal counts, and no other fact tells the same one, by its id or as a copy."""
-    if paid_for.conflicts:
-        return False
-    name = reversal.data.get("reversal")
-    same = [fact for fact in paid_for.reversals if name is not None and fact.data.get("reversal") == name]
-    return reversal in paid_for.reversals and len(same) < 2
-
-
-def _is_unread(fact: Fact, currency: str | None) -> bool:
-    return currency is not None and names_an_amount(fact) and read_minor(fact, currency) is None
+) -> Happened:
+    """Return what the cases of an order's rewards follow from, by all facts about it that are known."""
+    known = sorted(about_order, key=lambda fact: fact.precedence)
+    amendments = [fact.id for fact in known if fact.type is FactType.CONVERSION_AMENDED]
+    return Happened(
+        causes=causes,
+        disputes=its_disputes,
+        earned=earned,
+        about_order=frozenset(fact.id for fact in known),
+        order=order,
+        currency=paid_for.currency if paid_for else None,
+        failed=undone(known),
+        amended_again=frozenset(amendments[:-1]),
+    )
 
 
 def cases_of(leg: PaidLeg, before: Sequence[LegCase], happened: Happened) -> list[LegCase]:
@@ -180,7 +138,23 @@ class _Book:
             self.cases[number] = thawed if proposed_minor != 0 else _dismissed(thawed, _NOTHING)
 
     def lower(self) -> None:
-        """Lower what open cases about the order propose where facts that came later leave less of it due."""
+        """Lower what cases about the order propose where facts that came later leave less of it due.
+
+        What people left to the payee covers no other loss: nothing if its own failed, and never more than is due.
+        """
+        for number, case in enumerate(self.cases):
+            if case.cause in self.happened.failed and (left_minor := _left_minor(case)):
+                self.cases[number] = replace(case, proposed_minor=_covered_minor(case) - left_minor)
+        self._lower_left(self.happened.amended_again)
+        self._lower_open()
+        self._lower_left(self.happened.about_order)
+
+    def _lower_left(self, causes: Collection[UUID]) -> None:
+        for number, case in reversed(list(enumerate(self.cases))):
+            if case.cause in causes and (less_minor := min(_left_minor(case), self._too_much_minor())) > 0:
+                self.cases[number] = replace(case, proposed_minor=_covered_minor(case) - less_minor)
+
+    def _lower_open(self) -> None:
         for number, case in reversed(list(enumerate(self.cases))):
             untouched = case.state is CaseState.OPEN and not case.taken_minor
             if not untouched or case.cause not in self.happened.about_order:
@@ -227,19 +201,42 @@ class _Book:
     def _add(self, cause: UUID, why: str, state: CaseState, proposed_minor: int | None) -> None:
         self.cases.append(LegCase(case_id(self.leg.id, cause), self.leg.id, cause, state, why, proposed_minor))
 
+    def _due_minor(self) -> int | None:
+        """Return how much of the leg was not earned by what is left of the order; None if the rules can't tell."""
+        earned = self.happened.earned
+        return None if earned is None else due_back(earned.get(self.leg.role, 0), self.leg.amount_minor)
+
+    def _too_much_minor(self) -> int:
+        """Return how much more the cases about the order cover than is due."""
+        due_minor = self._due_minor()
+        about_it = [case for case in self.cases if case.cause in self.happened.about_order]
+        return 0 if due_minor is None else max(sum(map(_covered_minor, about_it)) - due_minor, 0)
+
     def _proposed(self, *, whole: bool = False, besides: LegCase | None = None) -> int | None:
         others = [case for case in self.cases if besides is None or case.id != besides.id]
-        leg, earned = self.leg, self.happened.earned
-        due_minor = None if earned is None else due_back(earned.get(leg.role, 0), leg.amount_minor)
-        waiting = [case for case in others if case.state is CaseState.OPEN]
+        leg, waiting = self.leg, [case for case in others if case.state is CaseState.OPEN]
+        # What people left to the payee for a loss of the order says nothing about a loss of another kind.
+        alike = set() if whole else self.happened.about_order
         return proposal(
-            leg.amount_minor if whole else due_minor,
+            leg.amount_minor if whole else self._due_minor(),
             paid_minor=leg.amount_minor,
             taken_minor=sum(case.taken_minor for case in others),
-            covered_minor=sum(max(case.proposed_minor or 0, case.taken_minor) for case in others),
+            covered_minor=sum(
+                _covered_minor(case) - (0 if case.cause in alike else _left_minor(case)) for case in others
+            ),
             open_minor=sum(max((case.proposed_minor or 0) - case.taken_minor, 0) for case in waiting),
             step_minor=leg.step_minor,
         )
+
+
+def _covered_minor(case: LegCase) -> int:
+    """Return the part of the leg that a case proposed or took, whichever is larger."""
+    return max(case.proposed_minor or 0, case.taken_minor)
+
+
+def _left_minor(case: LegCase) -> int:
+    """Return what a case proposed and people left to the payee: they dismissed it, took less, or returned it."""
+    return 0 if case.state in _WAITING else _covered_minor(case) - case.taken_minor
 
 
 def _ids(its: Dispute) -> set[UUID]:

@@ -31,7 +31,8 @@ class CaseFile:
     judgement voided, ``barred`` the users among those who decided that are barred now. ``claim`` is the current claim,
     ``legs`` are those that are not cancelled. ``is_given_up``: people decided to cancel the payment of the claim's
     legs, which must not be reserved again. ``redirected`` are the verified decisions on where their payees are paid,
-    oldest first.
+    oldest first. ``former`` are the orders that were paid for before the referral was reopened for another, as long as
+    a reward for them stands or has a clawback case that waits.
 
     ``rivals`` and ``report`` are read only where a verdict depends on them (`verdict.LookUp`); None: they were not.
     ``report`` are the questions about a reported conversion that no source has answered, at most one.
@@ -49,6 +50,7 @@ class CaseFile:
     legs: tuple[ReservedLeg, ...] = ()
     is_given_up: bool = False
     redirected: tuple[Decision, ...] = ()
+    former: frozenset[str] = frozenset()
     answers: Answers | None = None
     rivals: tuple[Rival, ...] | None = None
     report: tuple[Question, ...] | None = None
@@ -111,6 +113,13 @@ class CaseFile:
     def lost_its_payments(self) -> bool:
         """Whether money was sent, and no payment counts any more."""
         return self.row.status in PAID and not self.is_frozen
+
+    @property
+    def keeps_cases(self) -> bool:
+        """Whether there may be clawback cases though no payment of the present claim counts, while it is open."""
+        if self.case is None or self.row.closed_at is not None:
+            return False
+        return self.lost_its_payments or (bool(self.former) and not self.is_frozen)
 
     @property
     def kept_back(self) -> bool:

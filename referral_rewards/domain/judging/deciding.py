@@ -54,7 +54,7 @@ def decide(file: CaseFile) -> Verdict | IsApproved | LookUp:
     """Return the verdict on a referral, once what people decided about it as a whole is carried out (`acts`)."""
     if file.row.closed_at is not None:
         upheld_at = upheld(file.row, [each for each in file.decisions if each.user not in file.barred])
-        return StaysClosed(late_facts(file.row, file.now, file.past, upheld_at), upheld_at)
+        return StaysClosed(late_facts(file.row, file.now, file.past, upheld_at, file.former), upheld_at)
     if (case := file.case) is None:
         begins_at = next_ahead(file.past.facts, file.now)
         return SetAside() if begins_at is None else AwaitsBeginning(begins_at)

@@ -1,6 +1,7 @@
 """Closed referrals: the digest that a decision to reopen one covers, and the facts that arrive late."""
 
 import hashlib
+from collections.abc import Set
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,16 +25,19 @@ def closing_digest(row: Referral, known: int | None = None) -> str:
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def late_facts(row: Referral, now: datetime, past: Past, upheld_at: int | None = None) -> int:
+def late_facts(
+    row: Referral, now: datetime, past: Past, upheld_at: int | None = None, former: Set[str] = frozenset()
+) -> int:
     """Return how many facts that came after a referral had closed matter, so that a person has to look at it.
 
-    What came until the facts version ``upheld_at`` was answered by a person and is not counted.
+    What came until the facts version ``upheld_at`` was answered by a person and is not counted. ``former`` are orders
+    of which a reward still stands, though the referral was reopened for another.
     """
     assert row.closed_version is not None
     answered = max(row.closed_version, upheld_at or 0)
     admitted = [each.fact for each in past.linked if each.version <= answered]
     late = [each.fact for each in past.linked if each.version > answered and each.fact.type not in _OF_THEIR_OWN_KIND]
-    bearing = [fact for fact in late if _bears_on(fact, row)]
+    bearing = [fact for fact in late if _bears_on(fact, row, former)]
     before, after = case_on(row, now, admitted, past), case_on(row, now, [*admitted, *late], past)
     if late and not bearing and _verdict(before) != _verdict(after):
         bearing = late
@@ -46,10 +50,11 @@ def late_at_closing(case: Case) -> int:
     return len({fact.id for fact in case.course.untimely})
 
 
-def _bears_on(fact: Fact, row: Referral) -> bool:
+def _bears_on(fact: Fact, row: Referral, former: Set[str]) -> bool:
     if fact.type is FactType.ATTRIBUTION_CHANGED and row.status in PAID:
         return bool(fact.data["to_referrer"] != row.referrer)
-    return fact.type is FactType.REFERRAL_CLAIMED or (fact.type in _ABOUT_THE_ORDER and fact.order == row.order_id)
+    about_its_order = fact.order == row.order_id or fact.order in former
+    return fact.type is FactType.REFERRAL_CLAIMED or (fact.type in _ABOUT_THE_ORDER and about_its_order)
 
 
 def _verdict(case: Case | None) -> tuple[Any, ...] | None:

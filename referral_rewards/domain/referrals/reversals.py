@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from referral_rewards.domain import money
 from referral_rewards.domain.facts.events import Fact
@@ -68,6 +69,13 @@ def reversals(told: Iterable[Fact], its: Worth | None) -> Reversals:
     undone = [found for group in groups if group not in left and (found := _read(group, its)) is not None]
     conflicts += [*doubled, *_told_on(undone, read, failures)]
     return Reversals(tuple(counted), tuple(conflicts))
+
+
+def undone(told: Iterable[Fact]) -> frozenset[UUID]:
+    """Return the ids of the facts among those about an order that tell a reversal that failed."""
+    known = sorted(told, key=lambda fact: fact.precedence)
+    failures = [fact for fact in known if fact.type is FactType.REVERSAL_FAILED]
+    return frozenset(fact.id for group in _by_id(known) if _is_undone(group, failures) for fact in group)
 
 
 def _by_id(known: Sequence[Fact]) -> list[list[Fact]]:

@@ -13,29 +13,39 @@ from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.statuses import statement
+from models.statuses import spelled, statement
 from referral_rewards.domain.claims.dossier import Dossier
-from referral_rewards.domain.clawbacks.cases import Happened, LegCase, PaidLeg, cases_of, causes_of
+from referral_rewards.domain.clawbacks.cases import LegCase, PaidLeg, cases_of, happened
+from referral_rewards.domain.clawbacks.causes import causes_of
 from referral_rewards.domain.clawbacks.proposals import conversion_of, earned
 from referral_rewards.domain.clawbacks.states import UNDECIDED, CaseState
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, step_minor
-from referral_rewards.domain.payouts.states import AT_REST, WAS_PAID, LegState, PayoutState
+from referral_rewards.domain.payouts.states import AT_REST, FREED, WAS_PAID, LegState, PayoutState
 from referral_rewards.domain.referrals.case import Case, other_conversion
 from referral_rewards.domain.referrals.disputes import disputes
 from referral_rewards.domain.referrals.lifecycle import Side
+from referral_rewards.domain.referrals.referral import LinkedFact
 from referral_rewards.register import outgoing_events
 from referral_rewards.register.clawbacks import forgotten
 
 
 @dataclass(frozen=True, slots=True)
 class _SentLeg:
+    """A leg that was sent, or has a case. ``former``: it was paid for an order in whose place the referral was reopened
+    for another. What it was paid for is named by its key, and by its claim on the facts up to ``claim_version``."""
+
     id: UUID
     role: Side
     amount_minor: int
     currency: str
     rail: str
     state: LegState
+    former: bool
+    order_key: str
+    referrer: str
+    claim_version: int | None
+    approved_rewards: int | None
     payout_state: PayoutState | None
     first_sent_at: datetime | None
 
@@ -52,41 +62,83 @@ class _SentLeg:
         return self.first_sent_at is not None and (state not in AT_REST or state is PayoutState.MANUAL_REVIEW)
 
 
+@dataclass(frozen=True, slots=True)
+class _PaidFor:
+    """An order, the facts that came after the claim that was paid for it, and what that claim says. ``referrer`` is
+    whose reward it was; ``approved_rewards`` selected its tier."""
+
+    order: str | None
+    referrer: str | None
+    approved_rewards: int
+    news: Sequence[Fact]
+
+
 _LEGS_READ: Final = TypeAdapter(tuple[_SentLeg, ...])
 _CASES_READ: Final = TypeAdapter(tuple[LegCase, ...])
 
 
-async def keep(connection: AsyncConnection, case: Case, approved_rewards: int, news: Sequence[Fact]) -> bool:
+async def keep(
+    connection: AsyncConnection,
+    case: Case,
+    approved_rewards: int,
+    news: Sequence[Fact],
+    linked: Sequence[LinkedFact],
+) -> bool:
     """Open the cases that new facts cause, and update the others. Return whether one waits for the end of a dispute.
 
-    ``approved_rewards`` is the count that selected the tier of the paid claim. The caller holds the referral's row.
+    ``approved_rewards`` is the count that selected the tier of the paid claim. Of the facts ``linked`` to the referral,
+    those about a former order affect what was paid for that one. The caller holds the referral's row.
     """
     row = case.row
-    dossier = _dossier(case, approved_rewards)
-    paid_for = conversion_of(dossier, row.order_id)
-    its_disputes = disputes(dossier.seen, row.order_id) if paid_for is None else paid_for.disputes
-    causes = causes_of(news, its_disputes, order=row.order_id, referrer=row.referrer, paid_for=paid_for)
     found = (await connection.execute(_LOAD, {"referral": row.id})).one()
+    legs = _LEGS_READ.validate_python(found.legs)
     before = _CASES_READ.validate_python(found.cases)
-    if not (causes or its_disputes or any(each.state in UNDECIDED for each in before)):
-        return False
-    happened = Happened(
-        causes=causes,
-        disputes=its_disputes,
-        earned=earned(dossier, paid_for),
-        about_order=frozenset(fact.id for fact in case.facts if fact.order == row.order_id),
-        order=row.order_id,
-        currency=paid_for.currency if paid_for else None,
-    )
-    after: list[LegCase] = []
-    for leg in _LEGS_READ.validate_python(found.legs):
-        after += cases_of(leg.paid(), [each for each in before if each.leg == leg.id], happened)
+    present = _PaidFor(row.order_id, row.referrer, approved_rewards, news)
+    after = _cases(case, present, [leg for leg in legs if not leg.former], before)
+    # A former leg that was taken back whole is over, but for a case that still waits.
+    for leg in legs:
+        if leg.former and (leg.state is not LegState.CLAWED_BACK or _waits(leg, before)):
+            after += _cases(case, _former(case, leg, linked), [leg], before)
     await _save(connection, case, before, after)
     if any(each.state in UNDECIDED for each in after):
         await _name_exchange(connection, case)
     if {each.id for each in after if each.state in UNDECIDED} - {each.id for each in before}:
         await forgotten.have_asked(connection, row.id)
     return any(each.state is CaseState.FROZEN for each in after)
+
+
+def _waits(leg: _SentLeg, cases: Sequence[LegCase]) -> bool:
+    return any(each.leg == leg.id and each.state in UNDECIDED for each in cases)
+
+
+def _former(case: Case, leg: _SentLeg, linked: Sequence[LinkedFact]) -> _PaidFor:
+    """Return what a former leg was paid for. All facts since its claim are its news: a fact opens its case once, and
+    the referral's own claim has become another since."""
+    order = None if leg.order_key == f"referral:{case.row.id}" else leg.order_key
+    since = leg.claim_version if leg.claim_version is not None else case.row.facts_version
+    news = [each.fact for each in linked if each.version > since and each.fact.occurred_at <= case.now]
+    in_turn = sorted(news, key=lambda fact: fact.precedence)
+    return _PaidFor(order, leg.referrer or None, leg.approved_rewards or 0, in_turn)
+
+
+def _cases(case: Case, paid: _PaidFor, legs: Sequence[_SentLeg], before: Sequence[LegCase]) -> list[LegCase]:
+    """Return the cases of the legs that were paid for an order, as they should stand."""
+    known = [each for each in before if each.leg in {leg.id for leg in legs}]
+    if not legs:
+        return known
+    dossier = _dossier(case, paid.approved_rewards)
+    paid_for = conversion_of(dossier, paid.order)
+    its_disputes = disputes(dossier.seen, paid.order) if paid_for is None else paid_for.disputes
+    causes = causes_of(paid.news, its_disputes, order=paid.order, referrer=paid.referrer, paid_for=paid_for)
+    if not (causes or its_disputes or any(each.state in UNDECIDED for each in known)):
+        return known
+    about_order = [fact for fact in case.facts if fact.order == paid.order]
+    its_earned = earned(dossier, paid_for)
+    so_far = happened(about_order, causes, its_disputes, its_earned, order=paid.order, paid_for=paid_for)
+    after: list[LegCase] = []
+    for leg in legs:
+        after += cases_of(leg.paid(), [each for each in known if each.leg == leg.id], so_far)
+    return after
 
 
 async def _save(connection: AsyncConnection, case: Case, before: Sequence[LegCase], after: Sequence[LegCase]) -> None:
@@ -140,7 +192,7 @@ def _dossier(case: Case, approved_rewards: int) -> Dossier:
 
 
 # Each case with the amount recovered or being recovered for it; amounts that could not be recovered do not count. The
-# legs are those that were sent, or that have a case.
+# legs are those that were sent, or that have a case, former ones too.
 _LOAD: Final = statement(
     """
 WITH its AS (
@@ -150,16 +202,31 @@ WITH its AS (
                 WHERE p.returns = c.id AND p.state = :settled AND NOT p.dropped), 0) AS taken_minor
     FROM clawback_case c WHERE c.referral_id = :referral
 ), sent AS (
-    SELECT l.id, l.role, l.amount_minor, l.currency, l.rail, l.state, p.state AS payout_state, p.first_sent_at
-    FROM leg l LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
-    WHERE l.referral_id = :referral AND NOT l.former
+    SELECT l.id, l.role, l.amount_minor, l.currency, l.rail, l.state, l.former, l.order_key, l.referrer,
+           r.facts_version AS claim_version, r.approved_rewards, p.state AS payout_state, p.first_sent_at
+    FROM leg l LEFT JOIN reward_claim r ON r.id = l.claim_id
+    LEFT JOIN payout_leg pl ON pl.leg_id = l.id AND pl.live LEFT JOIN payout p ON p.id = pl.payout_id
+    WHERE l.referral_id = :referral
       AND (l.state <> :cancelled AND p.first_sent_at IS NOT NULL OR l.id IN (SELECT leg FROM its))
 )
 SELECT (SELECT coalesce(jsonb_agg(to_jsonb(its) - 'opened_at' ORDER BY opened_at, id), '[]') FROM its) AS cases,
-       (SELECT coalesce(jsonb_agg(to_jsonb(sent) ORDER BY role), '[]') FROM sent) AS legs
+       (SELECT coalesce(jsonb_agg(to_jsonb(sent) ORDER BY former, role, id), '[]') FROM sent) AS legs
 """,
     cancelled=LegState.CANCELLED,
     settled=PayoutState.SETTLED,
+)
+
+#: The orders that were paid for before the referral was reopened for another, if a reward for them stands or has a case
+#: that waits.
+FORMER: Final = spelled(
+    """ARRAY(
+    SELECT DISTINCT l.order_key FROM leg l
+    WHERE l.referral_id = :referral AND l.former AND (NOT l.state IN :freed OR EXISTS (
+        SELECT 1 FROM clawback_case c WHERE c.leg_id = l.id AND c.state IN :undecided
+    ))
+)""",
+    freed=FREED,
+    undecided=UNDECIDED,
 )
 
 _EXCHANGE: Final = statement(
@@ -176,5 +243,6 @@ INSERT INTO clawback_case (leg_id, fact_id, id, referral_id, opened_at, why, pro
 VALUES (:leg, :fact, :id, :referral, :at, :why, :proposed_minor, :state, :settled_at)
 ON CONFLICT (leg_id, fact_id) DO UPDATE
 SET why = excluded.why, proposed_minor = excluded.proposed_minor, state = excluded.state,
-    settled_at = excluded.settled_at
+    settled_at = CASE WHEN clawback_case.state = excluded.state THEN clawback_case.settled_at
+                      ELSE excluded.settled_at END
 """)

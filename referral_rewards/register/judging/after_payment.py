@@ -30,7 +30,7 @@ async def follow(connection: AsyncConnection, file: CaseFile) -> Standing:
     await _stop(connection, file)
     assert file.claim is not None
     news = sorted(rules.news(file), key=lambda fact: fact.precedence)
-    frozen = await clawback_cases.keep(connection, case, file.claim.approved_rewards, news)
+    frozen = await clawback_cases.keep(connection, case, file.claim.approved_rewards, news, file.past.linked)
     again_at = await reservations.release_waiting(connection, case, file.whereabouts())
     await carrying_out.close_legs(connection, file.row.id)
     await notices.tell_of_clawbacks(connection, case)
@@ -49,10 +49,14 @@ async def _stop(connection: AsyncConnection, file: CaseFile) -> None:
         await exported.take_back(connection, file.row.id, why, file.begun.now)
 
 
-async def nothing_is_paid(connection: AsyncConnection, file: CaseFile) -> None:
-    """Dismiss the clawback cases of a referral of which no payment counts any more: there is nothing to take back."""
-    assert file.claim is not None
-    await clawback_cases.keep(connection, file.begun, file.claim.approved_rewards, ())
+async def keep_cases(connection: AsyncConnection, file: CaseFile) -> None:
+    """Keep the clawback cases of a referral of which no payment of its present claim counts.
+
+    Those about a payment that came back are dismissed: there is nothing to take back. Those about what was paid for a
+    former order, in whose place it was reopened, follow from the facts about that order.
+    """
+    approved_rewards = file.claim.approved_rewards if file.claim is not None else 0
+    await clawback_cases.keep(connection, file.begun, approved_rewards, (), file.past.linked)
 
 
 async def taken_back_since(connection: AsyncConnection, file: CaseFile) -> Referral:

@@ -47,8 +47,6 @@ class Judgement:
         if (standing := unchanged(row, now)) is not None and not await outbox.is_listed(connection, referral):
             return standing
         file = await self._open(connection, row, now, answers)
-        if file.case is not None and file.row.closed_at is None and file.lost_its_payments:
-            await after_payment.nothing_is_paid(connection, file)
         while isinstance(verdict := deciding.decide(file), LookUp):
             file = await loading.look_up(connection, file, verdict)
         return await self._save(connection, file, verdict)
@@ -74,11 +72,14 @@ class Judgement:
     async def _open(
         self, connection: AsyncConnection, row: Referral, now: datetime, answers: Answers | None
     ) -> CaseFile:
-        """Return the case file, once everything that people decided about the referral as a whole is carried out."""
+        """Return the case file, once everything that people decided about the referral as a whole is carried out, and
+        the clawback cases follow the facts where the verdict itself does not look after them."""
         file = await loading.load(connection, row, now, answers, self._keys)
         while (act := act_of(file)) is not None:
             row = await acts.save(connection, file, act)
             file = await loading.load(connection, row, now, answers, self._keys)
+        if file.keeps_cases:
+            await after_payment.keep_cases(connection, file)
         return file
 
     async def _save(self, connection: AsyncConnection, file: CaseFile, verdict: Verdict | IsApproved) -> Standing:

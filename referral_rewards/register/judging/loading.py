@@ -25,6 +25,7 @@ from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register import outbox
 from referral_rewards.register.claims import dossier, reservations
 from referral_rewards.register.claims.assembly import build_claim, to_the_point
+from referral_rewards.register.clawbacks import cases as clawback_cases
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import Lock
@@ -61,6 +62,7 @@ async def load(
         barred=frozenset(found.barred),
         legs=reservations.standing_legs(found.legs),
         is_given_up=found.is_given_up,
+        former=frozenset(found.former),
         redirected=decisions.verified(found.redirected, keys)[0],
         answers=answers,
     )
@@ -122,5 +124,5 @@ SELECT {cases.PAST},
         AND name IN (SELECT username FROM made UNION ALL SELECT username FROM redirected)
     ) AS barred, (SELECT coalesce(jsonb_agg(to_jsonb(m) ORDER BY m.seq), '[]') FROM redirected m) AS redirected,
     (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.role), '[]') FROM ({reservations.LEGS}) AS l) AS legs,
-    {reservations.GIVEN_UP} AS is_given_up
+    {reservations.GIVEN_UP} AS is_given_up, {clawback_cases.FORMER} AS former
 """)  # noqa: S608 (words of ours alone)
