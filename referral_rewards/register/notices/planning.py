@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
+from referral_rewards.domain.claims.adjustments import left_out
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.decision_kinds import DecisionKind
 from referral_rewards.domain.claims.rewards import Side
@@ -50,6 +51,7 @@ async def tell_of_status(
         after=status,
         took_part=any(fact.type is FactType.REFERRAL_CLAIMED for fact in case.facts),
         rewarded=sides,
+        left_out=left_out(claim.adjustments) if claim else (),
         at_once=_pays_at_once(case),
     )
     told = contact.tellings(change)
@@ -218,7 +220,7 @@ def _pays_at_once(case: Case) -> bool:
 
 def _occasion(case: Case, template: Template) -> str:
     """Return the occasion of a message: the claim for approvals, else the round of the referral."""
-    if template in (Template.APPROVED, Template.APPROVAL_CANCELLED):
+    if template in (Template.APPROVED, Template.LEFT_OUT, Template.APPROVAL_CANCELLED):
         return f"claim:{case.row.claim_id}"
     return f"round:{case.row.round}"
 
