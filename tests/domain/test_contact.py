@@ -57,6 +57,12 @@ def test_every_closing_is_told_to_those_who_took_part(status: ReferralStatus) ->
         (_S.CLAWED_BACK, {"rewarded": [REFEREE]}, []),  # each recovery is told by itself
         (_S.APPROVED, {"at_once": False}, [(_T.APPROVED, REFERRER), (_T.APPROVED, REFEREE)]),
         (_S.APPROVED, {"at_once": True}, []),
+        (_S.APPROVED, {"at_once": True, "left_out": [REFERRER]}, [(_T.LEFT_OUT, REFERRER)]),
+        (
+            _S.APPROVED,
+            {"at_once": False, "rewarded": [REFEREE], "left_out": [REFERRER]},
+            [(_T.APPROVED, REFEREE), (_T.LEFT_OUT, REFERRER)],
+        ),
     ],
 )
 def test_what_else_is_told(status: ReferralStatus, more: dict[str, Any], expected: Any) -> None:

@@ -52,7 +52,7 @@ def test_the_walk_knows_every_state(states: type[StrEnum]) -> None:
 
 
 def test_the_walk_knows_every_exception() -> None:
-    of_referrals = {Waits.APPROVAL, Waits.LATE_FACT, Waits.REPORTED}
+    of_referrals = {Waits.APPROVAL, Waits.LATE_FACT, Waits.APPEAL, Waits.REPORTED}
     assert {row.waits for row in (*ROWS, *LEGS) if row.waits is not None} | of_referrals == set(Waits)
 
 
