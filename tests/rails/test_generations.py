@@ -5,17 +5,24 @@ from typing import Any
 
 import pytest
 
+from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.errors import ActRefused
 from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.programs.terms import Role
 from referral_rewards.local.sandbox.provider import Fault
 from referral_rewards.register.decisions.signing import Signer
+from referral_rewards.register.referrals import cases
 from tests.rails.conftest import Opener
 from tests.rails.sending import AMOUNT_MINOR, Sending
 from tests.workflows.scenes import sql
 
 _S, _A = PayoutState, MoneyAct
 HOUR = timedelta(hours=1)
+UNRELEASED = (
+    "nobody released generation 2 of its key. Cancel it; if the reward is still owed, reopen the referral and approve "
+    "it anew"
+)
 
 
 async def _refused(sending: Sending) -> None:
@@ -61,6 +68,35 @@ async def test_one_word_releases_one_key(transfer: Sending) -> None:
     assert len(transfer.posts()) == 2
     await transfer.decide(_A.RETRY_PAYOUT)
     assert (await transfer.step(HOUR)).state == _S.SETTLED
+    assert [name for name, *_ in transfer.case.paid()] == [transfer.key(3)]
+
+
+async def _approved_anew(sending: Sending, amount_minor: int) -> None:
+    """The referrer's reward is set to another amount, and approved anew by others."""
+    row = await sending.life.row("r1")
+    async with sending.life.database.transaction() as connection:
+        claim, _ = await cases.current(connection, row.claim_id)
+    named = {"leg": "referrer", "amount_minor": amount_minor, "calculated": claim.calculated_digest}
+    await sending.life.decide("r1", DecisionKind.ADJUST, user="oscar", roles=[Role.OPERATIONS], **named)
+    assert (await sending.judge()).status == "awaiting_approval"
+    for user, role in (("olga", Role.PROGRAM_OWNER), ("faye", Role.FINANCE)):
+        await sending.life.decide("r1", user=user, roles=[role])
+    assert (await sending.judge()).status in ("approved", "paying")
+
+
+async def test_after_refusals_another_amount_that_was_approved_since_is_sent_under_the_next_key(
+    transfer: Sending,
+) -> None:
+    await transfer.life.user("oscar", Role.OPERATIONS)
+    await _refused(transfer)
+    await transfer.decide(_A.RETRY_PAYOUT)
+    await _refused(transfer)
+    await _approved_anew(transfer, 2000)
+    row = await transfer.row()
+    assert (row.state, row.generation, row.amount_minor) == (_S.REFUSED, 2, 2000)
+    await transfer.decide(_A.RETRY_PAYOUT)
+    assert (await transfer.step(HOUR)).why is None
+    assert transfer.paid() == [(2000, "USD")]
     assert [name for name, *_ in transfer.case.paid()] == [transfer.key(3)]
 
 
@@ -162,7 +198,7 @@ async def test_a_generation_that_nobody_released_is_not_sent(name: str, written:
         await sending.step()
         await _written(sending, _S.REFUSED, *written)
         stopped = await sending.step(HOUR)
-        assert (stopped.state, stopped.why) == (_S.MANUAL_REVIEW, "nobody released generation 2 of its key")
+        assert (stopped.state, stopped.why) == (_S.MANUAL_REVIEW, UNRELEASED)
         assert sending.paid() == []
 
 
@@ -186,7 +222,7 @@ async def test_funds_release_no_order_that_was_accepted(opened: Opener) -> None:
         assert (await sending.step(HOUR)).state == _S.WAITING_FUNDS
         await _written(sending, _S.WAITING_FUNDS, "topped_up")
         stopped = await sending.step(HOUR)
-        assert (stopped.state, stopped.why) == (_S.MANUAL_REVIEW, "nobody released generation 2 of its key")
+        assert (stopped.state, stopped.why) == (_S.MANUAL_REVIEW, UNRELEASED)
         assert sending.paid() == []
 
 

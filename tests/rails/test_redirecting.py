@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from activities.clawbacks import Clawbacks
+from activities.messages import ClawbackRequest
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.decisions.decision import Asked, Decision
 from referral_rewards.domain.decisions.money_acts import MoneyAct
@@ -16,6 +18,7 @@ from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.register.payees import subject
 from referral_rewards.register.recording.record import record
+from tests.clawbacks.taking import act, cases
 from tests.rails.conftest import Opener
 from tests.rails.sending import AMOUNT_MINOR, Sending
 from tests.workflows.scenes import sql
@@ -252,3 +255,39 @@ async def test_nothing_is_redirected_while_another_payment_to_them_may_have_arri
 
 def _canonical(body: Any) -> str:
     return json.dumps(dict(body), sort_keys=True, separators=(",", ":"))
+
+
+async def test_a_return_to_an_account_that_was_closed_goes_to_another_by_a_redirect(payee: Sending) -> None:
+    """What was taken wrongly goes back to where the payee is paid now: no cancelling, and no new decision to return."""
+    assert (await payee.step()).state == _S.SETTLED
+    await payee.judge()
+    payee.now += timedelta(seconds=1)
+    await payee.life.record("conversion.reversed", payee.now, {"order": "o-r1", "kind": "refund"},
+                            received_at=payee.now)  # fmt: skip
+    await payee.judge()
+    case = (await cases(payee.life))["referrer"][0].id
+    await act(payee.life, MoneyAct.REVERSE_CLAWBACK, case, AMOUNT_MINOR, user="faye")
+    (taken,) = await sql(payee.life, "SELECT id FROM clawback")
+    rails = {RAIL: payee.case.rail}
+    taking = Clawbacks(payee.life.database, payee.life.keys, rails, lambda: payee.now)
+    asked = ClawbackRequest(clawback=str(taken.id), now=payee.now)
+    assert (await taking.reverse_clawback(asked)).state == "reversed"
+    await payee.judge()
+    await act(payee.life, MoneyAct.RETURN_CLAWBACK, case, AMOUNT_MINOR, user="faye")
+    (returned,) = await sql(payee.life, "SELECT id FROM payout WHERE returns IS NOT NULL")
+    payee.payout = str(returned.id)
+    payee.provider.accounts -= {OLD}
+    assert (await payee.step(HOUR)).state == _S.REFUSED
+    assert (await shown(payee)).waiting == ()
+    await tell(payee, reference=NEW)
+    (waits,) = (await shown(payee)).waiting
+    assert (waits.id, waits.referral, waits.amount_minor) == (returned.id, "r1", AMOUNT_MINOR)
+    await told_of_it(payee)
+    payee.now += DAY
+    await redirect(payee, "faye")
+    assert (await payee.step(HOUR)).state == _S.REFUSED
+    await redirect(payee, "finn")
+    assert (await payee.step(HOUR)).state == _S.SETTLED
+    assert [each for each in paid_to(payee) if each[1] == NEW] == [(payee.key(2), NEW, AMOUNT_MINOR)]
+    # The reward's own account is what it was.
+    assert await leg(payee) == ("paid", None)

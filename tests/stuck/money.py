@@ -71,6 +71,7 @@ _RECOVER: Final = (_A.REVERSE_CLAWBACK, _A.OFFSET_CLAWBACK, _A.WRITE_OFF_CLAWBAC
 CASES: Final = (
     Row(_C.OPEN, _W.CLAWBACK, _RECOVER),
     Row(_C.OPEN, _W.CLAWBACK, (_A.DISMISS_CLAWBACK,), sub="nothing left"),
+    Row(_C.DECIDED, acts=(_A.RETURN_CLAWBACK,), needs_nobody="it is over; what it took may go back", sub="taken"),
     Row(_C.FROZEN, needs_nobody="the end of the dispute opens or dismisses it"),
     Row(_C.DECIDED, needs_nobody="its clawbacks are carried out"),
     Row(_C.DISMISSED, needs_nobody="it is over"),
@@ -161,7 +162,9 @@ async def at(desk: Desk, row: Row) -> str:
             await _clawback(desk, row.state)
         case _:
             await _write(desk, ("UPDATE clawback_case SET state = :state", {"state": row.state}))
-            if row.sub:
+            if row.sub == "taken":
+                await _taken_back(desk)
+            elif row.sub:
                 await _write(desk, ("UPDATE leg SET state = 'reserved'", {}))
     return f"/v1/clawbacks/{CASE}"
 
@@ -180,6 +183,19 @@ async def _clawback(desk: Desk, state: ClawbackState) -> None:
     kind = _KIND.get(state, ClawbackKind.REVERSE)
     made = {"kind": kind, "recovered": 0, "referral": "r1", "role": "referrer", "state": state, "case": CASE}
     await _write(desk, (_CLAWBACK, made), ("UPDATE clawback_case SET state = 'decided'", {}))
+
+
+async def _taken_back(desk: Desk) -> None:
+    """All of the reward was reversed at its rail."""
+    made = {"kind": ClawbackKind.REVERSE, "referral": "r1", "role": "referrer", "state": ClawbackState.REVERSED}
+    amount = "SELECT amount_minor FROM leg WHERE role = 'referrer' AND referral_id = 'r1'"
+    async with desk.database.transaction() as connection:
+        amount_minor = (await connection.execute(text(amount))).scalar_one()
+    await _write(
+        desk,
+        (_CLAWBACK, {**made, "case": CASE, "recovered": amount_minor}),
+        ("UPDATE leg SET state = 'clawed_back' WHERE role = 'referrer'", {}),
+    )
 
 
 _KIND: Final = {

@@ -1,10 +1,10 @@
 """A return: what was taken wrongly goes back to its payee, by a payment of its own (SPEC §7).
 
 It is a payout that pays no reward: the one engine sends it like every other, under a key that no reward has. What
-differs stands here: what authorises it. It goes where the reward was paid.
+differs stands here: what authorises it. It goes where the reward was paid, unless a redirect binds it elsewhere.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -62,19 +62,23 @@ def request_of(decision: UUID, its: Taken, amount_minor: int) -> PaymentRequest:
     )
 
 
-def flaw(payout: Payout, its: Taken | None, decision: UUID | None, barred: str | None) -> str | None:
+def flaw(
+    payout: Payout, its: Taken | None, decision: UUID | None, barred: str | None, bound_to: str | None = None
+) -> str | None:
     """Return in one sentence why a return must not be sent; None if it may be. Nothing that its own row says is
     trusted.
 
     ``its`` leaves this return out of what is on its way back; None: there is no such case. ``decision`` is the verified
-    one that orders exactly this return, and ``barred`` who made it, if they were barred since.
+    one that orders exactly this return, and ``barred`` who made it, if they were barred since. ``bound_to`` is where a
+    verified redirect sends it; None: where the reward was paid.
     """
     if its is None or decision is None:
         return "no signed decision of somebody with the authority returns it"
     if barred is not None and payout.key_used_at is None:
         return f"{barred}, who ordered it, was barred since"
     stored = (payout.rail, payout.payee, payout.currency, payout.body)
-    if stored != (its.rail, its.payee, its.currency, request_of(decision, its, payout.amount_minor).body()):
+    ordered = its if bound_to is None else replace(its, destination=bound_to)
+    if stored != (its.rail, its.payee, its.currency, request_of(decision, ordered, payout.amount_minor).body()):
         return "it does not pay what was decided"
     if payout.key_used_at is None and payout.amount_minor > its.room_minor:
         return "it sends back more than was taken"

@@ -44,7 +44,8 @@ def listed_under(payee: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WaitingLeg:
-    """A leg that no payout pays, because it waits for a method."""
+    """A leg that no payout pays, because it waits for a method, or one of a payout that waits. A return, which pays no
+    leg, stands for itself under its own id."""
 
     id: UUID
     referral: str
@@ -283,6 +284,12 @@ def releases(payout: Payout, generation: int, redirects: Iterable[Redirect]) -> 
     """Return whether a redirect released the generation after this one."""
     moved = [its for redirect in redirects if (its := redirect.payouts.get(str(payout.id))) is not None]
     return any(its.generation == generation and PayoutState(its.state) in REFUSALS for its in moved)
+
+
+def bound_to(payout: Payout, redirects: Iterable[Redirect]) -> str | None:
+    """Return the destination to which the newest of the redirects sends the payout; None if none does."""
+    its = [redirect.destination for redirect in redirects if str(payout.id) in redirect.payouts]
+    return its[-1] if its else None
 
 
 def bound_by(payout: Payout, redirects: Iterable[Redirect]) -> Redirect | None:

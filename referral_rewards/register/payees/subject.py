@@ -116,7 +116,8 @@ CROSS JOIN LATERAL (
 ) AS f
 """
 
-#: What waits, what is in the way, and when all letters about each change were settled, at least one of them sent.
+#: What waits, what is in the way, and when all letters about each change were settled, at least one of them sent. A
+#: return that waits stands for itself: it pays no leg.
 _FOUND: Final = statement(
     f"""
 SELECT asked.payee, asked.rail, (SELECT coalesce(jsonb_agg(to_jsonb(f)), '[]') FROM ({_OF_PAYEE}) AS f) AS methods, (
@@ -126,13 +127,17 @@ SELECT asked.payee, asked.rail, (SELECT coalesce(jsonb_agg(to_jsonb(f)), '[]') F
 ) AS legs, (
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'id', p.id, 'generation', p.generation, 'state', p.state, 'destination', p.body->>'destination', 'legs', (
-            SELECT jsonb_agg(jsonb_build_object('id', l.id, 'referral', l.referral_id,
-                                                'amount_minor', l.amount_minor, 'currency', l.currency))
-            FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = p.id AND pl.live))), '[]')
+            SELECT jsonb_agg(jsonb_build_object('id', its.id, 'referral', its.referral_id,
+                                                'amount_minor', its.amount_minor, 'currency', its.currency))
+            FROM (
+                SELECT l.id, l.referral_id, l.amount_minor, l.currency
+                FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = p.id AND pl.live
+                UNION ALL SELECT p.id, p.referral_id, p.amount_minor, p.currency WHERE p.returns IS NOT NULL
+            ) AS its))), '[]')
     FROM payout p
     WHERE p.payee = asked.payee AND p.rail = asked.rail AND (
         p.state = ANY(:refused) OR (p.state = :approved AND p.first_sent_at IS NOT NULL AND p.key_used_at IS NULL))
-      AND EXISTS (SELECT 1 FROM payout_leg pl WHERE pl.payout_id = p.id AND pl.live)
+      AND (p.returns IS NOT NULL OR EXISTS (SELECT 1 FROM payout_leg pl WHERE pl.payout_id = p.id AND pl.live))
 ) AS payouts, ARRAY(
     SELECT DISTINCT state FROM payout WHERE payee = asked.payee AND state = ANY(:in_the_way) ORDER BY state
 ) AS in_the_way, (

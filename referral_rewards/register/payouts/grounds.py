@@ -10,11 +10,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.ledger import Deduction
+from referral_rewards.domain.claims.approval import DecisionKind
 from referral_rewards.domain.claims.stored_claim import StoredClaim
 from referral_rewards.domain.decisions import redirects
 from referral_rewards.domain.payouts.history import Dates, Step
 from referral_rewards.domain.payouts.moving import Halt
-from referral_rewards.domain.payouts.payout import PaidLeg, Payout
+from referral_rewards.domain.payouts.payout import Leg, PaidLeg, Payout
 from referral_rewards.domain.referrals.case import Past
 from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.domain.restores.forgotten import AfterRestore, Forgotten
@@ -47,7 +48,8 @@ class Grounds:
     ``told`` are the tax forms of its payee. ``pasts`` are those of its referrals, ``claims`` their current ones by
     id, and ``made`` the decisions on them, by referral. ``people`` are those who signed or claim to have, with
     whether each is barred; who is no user is left out. ``strangers`` are the ids of referrals that it names and that
-    do not exist. If its key had earlier generations, ``steps`` are its history and ``own`` the decisions on it.
+    do not exist. If its key had earlier generations, ``steps`` are its history, ``own`` the decisions on it, and
+    ``replaced`` the legs that it paid under earlier approvals.
     ``redirected`` are the verified decisions on where its payee is paid, oldest first.
     ``after`` is the newest restore that halted its rail, and ``forgotten`` the payments that the rail shows and the
     register had forgotten.
@@ -68,11 +70,19 @@ class Grounds:
     people: Mapping[str, bool]
     end: End | None
     redirected: tuple[Decision, ...]
+    replaced: tuple[Leg, ...]
     after: AfterRestore | None
     forgotten: tuple[Forgotten, ...]
 
     def made_on(self, referral: str) -> Verified:
         return self.made.get(referral, Verified())
+
+    @property
+    def approved_at_number(self) -> int:
+        """The number of the newest approval of what it pays now; 0 if nobody approved it."""
+        its = {leg.claim_id for leg in self.legs}
+        made = [each for verified in self.made.values() for each in verified.genuine]
+        return max((e.seq for e in made if e.kind is DecisionKind.APPROVE and e.claim_id in its), default=0)
 
     @property
     def settled_already(self) -> bool:
@@ -106,6 +116,7 @@ async def load(connection: AsyncConnection, payout: Payout, referrals: Collectio
         people=row.people,
         end=End.of(row.chain_end),
         redirected=chain.verified(row.redirected, keys)[0],
+        replaced=_REPLACED.validate_python(row.replaced or ()),
         after=forgotten.after_restore(row.after),
         forgotten=forgotten.of(row.forgotten),
     )
@@ -119,6 +130,7 @@ def _by_referral(made: Sequence[Mapping[str, Any]], keys: KeyRing) -> Mapping[st
 
 
 _LEGS: Final = TypeAdapter(tuple[PaidLeg, ...])
+_REPLACED: Final = TypeAdapter(tuple[Leg, ...])
 _CLAIMS: Final = TypeAdapter(tuple[StoredClaim, ...])
 _HALT: Final = TypeAdapter(Halt | None)
 
@@ -140,7 +152,10 @@ SELECT dates.*, {ledger.POSTED} AS posted, {deductions.LIVE} AS deductions, {pay
     SELECT json_agg(step) FROM ({payout_history.STEPS}) AS step
 ) END AS steps, CASE WHEN :generation > 1 THEN (
     SELECT json_agg(linked ORDER BY linked.seq) FROM ({chain.LINKED} WHERE d.claim_id = :id) AS linked
-) END AS own, (
+) END AS own, CASE WHEN :generation > 1 THEN (
+    SELECT json_agg(to_jsonb(l) ORDER BY l.id)
+    FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id WHERE pl.payout_id = :id AND NOT pl.live
+) END AS replaced, (
     SELECT to_json(halt) FROM ({rail_halts.HALT}) AS halt
 ) AS halt, (
     SELECT coalesce(json_agg(to_jsonb(c)), '[]')

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions import key_releases, redirects
+from referral_rewards.domain.decisions.key_releases import Replaced
 from referral_rewards.domain.payouts.attempt import Dossier
 from referral_rewards.domain.payouts.history import held_to
 from referral_rewards.domain.payouts.moving import not_its_key
@@ -83,7 +84,9 @@ def _flaw_of_its_key(payout: Payout, its: Grounds) -> str | None:
     if its.settled_already:
         return "the books show that it was settled already"
     # Who was barred since had the authority when they signed, as with a retry.
-    return key_releases.not_released(payout, its.steps, its.own, redirects.in_force(its.redirected, ()))
+    bound = redirects.in_force(its.redirected, ())
+    replaced = Replaced(its.replaced, since=its.approved_at_number)
+    return key_releases.not_released(payout, its.steps, its.own, bound, replaced)
 
 
 async def examined(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.clawbacks.returning import flaw
+from referral_rewards.domain.decisions import redirects
 from referral_rewards.domain.payouts.attempt import Approved, Evidence, Share
 from referral_rewards.domain.payouts.payout import Payout
 from referral_rewards.domain.referrals.referral import Referral
@@ -25,7 +26,10 @@ async def examine(
     decision = authority.returning(payout, grounds.made_on(rows[0].id).genuine)
     its = await returns.taken(connection, payout.returns, besides=payout.id)
     barred = decision.user if decision is not None and grounds.people.get(decision.user, True) else None
-    why = flaw(payout, its, decision.id if decision is not None else None, barred)
+    # If the payout may have been sent, later changes of who may sign do not matter.
+    gone = {name for name, is_barred in grounds.people.items() if is_barred} if payout.key_used_at is None else set()
+    bound_to = redirects.bound_to(payout, redirects.in_force(grounds.redirected, gone))
+    why = flaw(payout, its, decision.id if decision is not None else None, barred, bound_to)
     if why is None and decision is not None:
         why = chain.end_problem(grounds.end, decision.seq, keys)
     if why is not None:
