@@ -70,3 +70,7 @@ async def test_what_was_taken_is_returned_and_no_more(desk: Desk, referrals: Typ
     assert (returned, amount_minor) == (UUID(case), 400)
     shown = await referrals("clawback", "show", case)
     assert "return of 4.00 USD: payout" in shown.out
+    # Its payout's page leads back to the case.
+    ((payout,),) = await told(desk, "SELECT id FROM payout WHERE returns IS NOT NULL")
+    async with desk.browser("olga") as browser:
+        assert f'href="/clawbacks/{case}"' in (await browser.get(f"/payouts/{payout}")).text
