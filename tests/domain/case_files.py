@@ -68,6 +68,7 @@ ROW: Final = Referral(
     rivals_seen=fingerprint(()),
     closed_at=None,
     closed_version=None,
+    answered_version=None,
     late_facts=0,
     rewarded_at=None,
     waiting_since=NOW - HOUR,
