@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, OUTSIDE
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.queue import rails as queue
 from tests.desk import Desk
 from worker.process import Connections
 
@@ -163,11 +164,21 @@ async def forgotten(desk: Desk) -> None:
     )
 
 
-async def test_the_queue_names_halted_rails_and_forgotten_payments_with_what_to_do(restored: Desk) -> None:
+async def test_the_queue_has_halted_rails_and_forgotten_payments_with_what_to_do(restored: Desk) -> None:
     await forgotten(restored)
+    async with restored.database.transaction() as connection:
+        await queue.keep_forgotten(connection, [PAYMENT])
+    waiting = (await restored.get("/v1/claims?sort=newest")).json()["claims"]
+    assert {each["subject"] for each in waiting if each["exception"] == "rail_halted"} == OUTSIDE
+    assert {each["to_do"].startswith("Nothing is sent over it.") for each in waiting[:-1]} == {True}
+    (found,) = (await restored.get("/v1/claims?q=dexter&route=finance")).json()["claims"]
+    assert (found["exception"], found["subject"], found["program"]) == ("forgotten_payment", str(PAYMENT), None)
+    assert found["about"] == (
+        "payment tr_1 of 25.00 USD to dexter by Stripe transfer, which the register had forgotten"
+    )
     async with restored.browser("fiona") as browser:
         page = (await browser.get("/queue")).text
-        assert "Finance opens each" in page
-        assert f'1 payment was found that the register had forgotten: <a href="/forgotten/{PAYMENT}">tr_1</a>' in page
+        assert f'<a data-open href="/forgotten/{PAYMENT}">forgotten payment</a>' in page
+        assert f"Rails to open again <b>{len(OUTSIDE)}</b>" in page
         shown = (await browser.get(f"/forgotten/{PAYMENT}")).text
         assert [act for act in ("assign_payment", "disown_payment") if f'value="{act}"' not in shown] == []
