@@ -635,6 +635,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "claim_reminder": "reminder to accept the invitation",
             "approved": "reward approved",
             "approval_cancelled": "approval cancelled",
+            "left_out": "reward left out",
             "evidence_requested": "request for evidence",
             "rewarded": "reward paid",
             "satisfaction_survey": "satisfaction survey",

@@ -45,6 +45,12 @@ def parse_decimal(text: str) -> Decimal:
     return value
 
 
+def written(value: Decimal) -> str:
+    """Return the one form in which equal decimals are compared: at least two places, and no zero after them."""
+    whole, _, places = f"{value.normalize():f}".partition(".")
+    return f"{whole}.{places:0<2}"
+
+
 def parse_percent(text: str) -> Decimal:
     """Parse a percentage such as ``"24"`` or ``"7.5"``.
 

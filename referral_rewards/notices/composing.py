@@ -18,7 +18,8 @@ _GAP: Final = re.compile(r"\n\s*\n")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """The content of a letter. ``began`` is the day on which the referral began. ``rewards`` are the reader's own
-    rewards, in words, and ``taken`` sentences about what was taken back of them so far. ``link`` leads to the reader's
+    rewards, in words, and ``taken`` sentences about what was taken back of them so far, and ``left_out``
+    says why the reader gets none. ``link`` leads to the reader's
     status page, or for an approver to the claim. ``handed`` holds the links and codes from rails for this reader."""
 
     template: str
@@ -32,6 +33,7 @@ class Letter:
     link: str
     handed: Sequence[Handed] = ()
     taken: Sequence[str] = ()
+    left_out: str | None = None
 
 
 class Written(NamedTuple):

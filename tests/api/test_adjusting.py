@@ -6,7 +6,10 @@ import pytest
 from httpx import Response
 from sqlalchemy import text
 
+from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.reporting.referrals.everything import showing
+from referral_rewards.reporting.referrals.own_status import own_status
 from tests.desk import Desk, days_ago, event, life_of, marks
 
 
@@ -82,6 +85,20 @@ async def test_one_side_alone_is_paid_once_other_people_approve(desk: Desk) -> N
     assert (await desk.decide("r1", "approve", "paula")).status_code == 201
     assert await desk.judge("r1") == "approved"
     assert await _reserved(desk) == [("referee", 800)]
+
+
+async def test_whose_reward_was_left_out_is_told_why(desk: Desk) -> None:
+    await desk.referral("r1")
+    assert (await _set(desk, "referrer", reason="misconduct")).status_code == 201
+    await desk.judge("r1")
+    assert (await desk.decide("r1", "approve", "paula")).status_code == 201
+    assert await desk.judge("r1") == "approved"
+    assert await _rows(desk, "SELECT audience FROM notice WHERE template = 'left_out'") == [("referrer",)]
+    why = "left it out: the rules of the program were not kept."
+    async with desk.database.reading() as connection:
+        shown = await showing(connection, "r1", desk.parts.keys)
+    assert why in own_status(shown, Side.REFERRER).why
+    assert why not in own_status(shown, Side.REFEREE).why
 
 
 async def test_a_sum_of_goodwill_is_raised_by_an_override_of_two_others(desk: Desk) -> None:

@@ -1,8 +1,10 @@
 """What the API acknowledges, and what it stores."""
 
 import asyncio
+import base64
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import text
@@ -26,6 +28,71 @@ async def test_what_is_acknowledged_is_stored_with_its_wake_up(desk: Desk) -> No
     async with desk.database.transaction() as connection:
         woken = (await connection.execute(text("SELECT kind, target, batch_id FROM outbox"))).all()
     assert [tuple(each) for each in woken] == [("fact", "r1", None)]
+
+
+@pytest.mark.parametrize(
+    ("amount", "again", "repeated"),
+    [
+        ("80.00", "80.0", 1),
+        ("80.00", "80", 1),
+        ("80", "080.000", 1),
+        ("0", "0.00", 1),
+        ("80.00", "80.01", 0),
+        ("80.00", "8.000", 0),
+    ],
+)
+async def test_an_amount_written_in_another_form_is_the_same(
+    desk: Desk, amount: str, again: str, repeated: int
+) -> None:
+    sent = life_of("r1")[2]
+    await desk.tell({**sent, "data": {**sent["data"], "amount": amount}})
+    answer = await desk.tell({**sent, "data": {**sent["data"], "amount": again}})
+    assert answer.status_code == (202 if repeated else 409)
+    both = [{**sent, "id": "two", "data": {**sent["data"], "amount": each}} for each in (amount, again)]
+    assert (await desk.tell(both)).json()["conflicts"] == 1 - repeated
+
+
+async def test_an_instant_written_in_another_form_is_the_same(desk: Desk) -> None:
+    sent = {**life_of("r1")[0], "time": "2026-08-03T10:00:00Z"}
+    await desk.tell(sent)
+    for again in ("2026-08-03T10:00:00.000Z", "2026-08-03T12:00:00+02:00"):
+        assert (await desk.tell({**sent, "time": again})).json()["repeated"] == 1
+    assert (await desk.tell({**sent, "time": "2026-08-03T10:00:01Z"})).status_code == 409
+
+
+async def test_an_event_is_taken_in_binary_mode_and_with_its_data_in_base64(desk: Desk) -> None:
+    sent = life_of("r1")[0]
+    assert (await desk.tell(sent)).status_code == 202
+    attributes = {f"ce-{name}": sent[name] for name in ("specversion", "id", "source", "type", "time")}
+    headers = {**desk.bearer("site"), **attributes, "ce-id": quote(sent["id"]), "Content-Type": "application/json"}
+    answer = await desk.api.post("/v1/events", headers=headers, content=json.dumps(sent["data"]))
+    assert (answer.status_code, answer.json()["repeated"]) == (202, 1)
+    encoded = base64.b64encode(json.dumps(sent["data"]).encode()).decode()
+    answer = await desk.tell({**_without("data"), "data_base64": encoded})
+    assert (answer.status_code, answer.json()["repeated"]) == (202, 1)
+    assert await _facts(desk) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ({"data_base64": "{}"}, "must be a JSON object in base64"),
+        ({"data_base64": "bm8="}, "must be a JSON object in base64"),
+        ({"data_base64": 5}, "must be a JSON object in base64"),
+        ({"data_base64": "e30=", "data": {}}, "stands beside data; send one of them"),
+    ],
+)
+async def test_data_that_cannot_be_read_is_refused(desk: Desk, more: dict[str, Any], what: str) -> None:
+    answer = await desk.tell({**_without("data"), **more})
+    assert answer.status_code == 422
+    assert what in answer.text
+
+
+async def test_binary_mode_lacks_nothing_that_an_event_needs(desk: Desk) -> None:
+    headers = {**desk.bearer("site"), "ce-specversion": "1.0", "ce-id": "x", "Content-Type": "application/json"}
+    answer = await desk.api.post("/v1/events", headers=headers, content="{}")
+    assert answer.status_code == 422
+    assert {each["where"] for each in answer.json()["problems"]} >= {"source", "type", "time"}
 
 
 async def test_the_same_event_again_changes_nothing(desk: Desk) -> None:

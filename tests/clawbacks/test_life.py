@@ -202,7 +202,7 @@ async def test_a_part_that_is_owed_lowers_the_next_payout_by_it(life: Installati
     assert await clawbacks(life) == [("offset", "offset", 700, 700)]
     # What was proposed beyond it still waits for somebody.
     assert (await cases(life))["referrer"][0].state == "open"
-    assert await takes(life, to_dexter.id) == ({"reverse", "offset", "write_off", "dismiss"}, 1800)
+    assert await takes(life, to_dexter.id) == ({"reverse", "offset", "write_off", "dismiss", "return"}, 1800)
 
 
 async def _payouts(life: Installation, referral: str) -> list[object]:

@@ -69,6 +69,7 @@ ROW: Final = Referral(
     closed_at=None,
     closed_version=None,
     late_facts=0,
+    answered_version=None,
     rewarded_at=None,
     waiting_since=NOW - HOUR,
     referrer_link=0,

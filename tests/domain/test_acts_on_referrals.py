@@ -54,8 +54,17 @@ def test_nothing_is_carried_out_that_nobody_decided(status: ReferralStatus) -> N
 def test_a_decision_on_this_closing_begins_the_next_round(status: ReferralStatus) -> None:
     row = closed(status)
     act = act_of(file(row, decisions=(made := reopening(row),)))
-    begun = replace(ROW, status=status, round=2, claim_id=None, rivals_seen=None)
+    begun = replace(ROW, status=status, round=2, claim_id=None, rivals_seen=None, answered_version=len(FACTS))
     assert act == Reopens(begun, Noted((made.id,), "applied", "reopened"), exchanges=False)
+
+
+def test_a_decision_counts_although_a_fact_came_after_it() -> None:
+    row = closed(_S.DENIED, facts_version=len(FACTS) + 1)
+    seen = closing_digest(replace(ROW, **row), len(FACTS))
+    known = {"facts_known": len(FACTS)}
+    assert isinstance(act_of(file(row, decisions=(decided(_K.REOPEN, digest=seen, details=known),))), Reopens)
+    assert act_of(file(row, decisions=(decided(_K.REOPEN, digest=seen, details={"facts_known": 1}),))) is None
+    assert act_of(file(row, decisions=(decided(_K.REOPEN, digest=seen),))) is None
 
 
 @pytest.mark.parametrize(
@@ -72,7 +81,7 @@ def test_what_was_paid_for_stays_when_a_watched_referral_is_reopened() -> None:
     row = closed(_S.REWARDED, late_facts=2)
     act = act_of(file(row, decisions=(reopening(row),), legs=(PAID_LEG,)))
     assert isinstance(act, Reopens)
-    assert act.row == replace(ROW, status=_S.REWARDED, round=2)
+    assert act.row == replace(ROW, status=_S.REWARDED, round=2, answered_version=len(FACTS))
     assert not act.exchanges
 
 

@@ -55,7 +55,8 @@ def test_it_is_denied_once_people_cancelled_the_payment_of_every_leg() -> None:
         (_S.REWARDED, (PAID_LEG,), _S.REWARDED),
         (_S.REWARDED, (OWED,), _S.REWARDED),
         (_S.REWARDED, (BACK, BACK), _S.CLAWED_BACK),
-        (_S.CLAWED_BACK, (PAID_LEG,), _S.CLAWED_BACK),
+        (_S.CLAWED_BACK, (BACK,), _S.CLAWED_BACK),
+        (_S.CLAWED_BACK, (PAID_LEG,), _S.REWARDED),  # what was taken back went back
     ],
 )
 def test_its_status_follows_from_its_legs(

@@ -57,6 +57,12 @@ def test_every_closing_is_told_to_those_who_took_part(status: ReferralStatus) ->
         (_S.CLAWED_BACK, {"rewarded": [REFEREE]}, []),  # each recovery is told by itself
         (_S.APPROVED, {"at_once": False}, [(_T.APPROVED, REFERRER), (_T.APPROVED, REFEREE)]),
         (_S.APPROVED, {"at_once": True}, []),
+        (_S.APPROVED, {"at_once": True, "left_out": [REFERRER]}, [(_T.LEFT_OUT, REFERRER)]),
+        (
+            _S.APPROVED,
+            {"at_once": False, "rewarded": [REFEREE], "left_out": [REFERRER]},
+            [(_T.APPROVED, REFEREE), (_T.LEFT_OUT, REFERRER)],
+        ),
     ],
 )
 def test_what_else_is_told(status: ReferralStatus, more: dict[str, Any], expected: Any) -> None:
@@ -80,8 +86,8 @@ def test_a_closing_is_never_a_courtesy() -> None:
 def test_every_message_says_something_somewhere_and_nothing_elsewhere(template: Template) -> None:
     lost = {status for status in _S if overtaken(template, status) is not None}
     assert lost < set(_S)
-    # A changed account is news to its payee whatever became of the referral.
-    assert lost or template is Template.METHOD_CHANGED
+    # A changed account is news to its payee whatever became of the referral; so is an admitted appeal.
+    assert lost or template in (Template.METHOD_CHANGED, Template.APPEAL_ADMITTED)
 
 
 @pytest.mark.parametrize(

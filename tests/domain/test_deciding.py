@@ -37,6 +37,7 @@ from referral_rewards.domain.labels import label
 from referral_rewards.domain.payouts.payout import ReservedLeg
 from referral_rewards.domain.payouts.states import LegState, PayoutState
 from referral_rewards.domain.referrals.case import NEVER_JUDGED
+from referral_rewards.domain.referrals.closing import closing_digest
 from referral_rewards.domain.referrals.inquiries import Answer, Answers, Moment, Question, SourceAnswer
 from referral_rewards.domain.referrals.lifecycle import PAID, Reason, ReferralStatus
 from tests.domain.case_files import (
@@ -312,6 +313,15 @@ def test_nothing_but_a_reopening_changes_a_closed_referral(status: ReferralStatu
         assert decide(file(row, decisions=made)) == StaysClosed(0)
     late = file({**row, "closed_version": 2})
     assert decide(late) == StaysClosed(1)
+
+
+def test_what_a_person_left_closed_is_not_counted_again() -> None:
+    row = {"status": _S.DENIED, "closed_at": NOW - HOUR, "closed_version": 2}
+    seen = closing_digest(replace(ROW, **row), len(FACTS))
+    left = decided(DecisionKind.DENY, digest=seen, details={"facts_known": len(FACTS)})
+    assert decide(file(row, decisions=(left,))) == StaysClosed(0, len(FACTS))
+    assert decide(file(row, decisions=(left,), barred=frozenset({left.user}))) == StaysClosed(1)
+    assert decide(file({**row, "round": 2}, decisions=(left,))) == StaysClosed(1)
 
 
 def test_the_same_claim_assembled_again_keeps_its_decisions() -> None:

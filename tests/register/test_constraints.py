@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from models import LegRow
 from models.session import Database
-from referral_rewards.domain.errors import RequestInvalid
+from referral_rewards.domain.errors import DecisionRefused, RequestInvalid
 from referral_rewards.register import constraints
 from referral_rewards.register.people import administration
 from referral_rewards.register.people.users import enter
@@ -31,11 +31,19 @@ async def test_every_constraint_that_means_something_to_people_is_one_of_the_sch
 
 async def test_an_order_that_is_rewarded_already_voids_the_approval(crowd: Crowd) -> None:
     await _one_waits(crowd)
+    await crowd.approve("a", "paula")
     await _stray_leg(crowd, order="o")
-    await crowd.approve_together(["a"])
+    await crowd.judge_woken()
     (effect,) = await crowd.rows("SELECT effect, why FROM decision_effect")
     assert (effect.effect, effect.why) == ("void", "the same order is already rewarded")
     assert await crowd.outcomes() == {("awaiting_approval", None): 1}
+
+
+async def test_an_order_that_is_rewarded_already_is_not_approved(crowd: Crowd) -> None:
+    await _one_waits(crowd)
+    await _stray_leg(crowd, order="o")
+    with pytest.raises(DecisionRefused, match="rewarded for the same order"):
+        await crowd.approve("a", "paula")
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ async def desk(database_url: str) -> AsyncIterator[Desk]:
 
 
 async def test_the_projection_is_what_reading_everything_comes_to(desk: Desk) -> None:
-    history, seen = _History(desk, random.Random(2)), set()
+    history, seen = _History(desk, random.Random(4)), set()
     await history.begin()
     for _ in range(160):
         await history.go_on()
@@ -87,6 +87,7 @@ class _History:
                 ("conversion.reported", {**by, "order": f"{order}-2"}),
                 ("conversion.reported", {**by, "note": "bought in the store"}),
                 ("referral.appealed", by),
+                *[("referral.claimed", {"referral": name, "referee": {"customer": f"c-{name}"}, "consent": True})] * 2,
                 *[("conversion.reversed", {"order": order, "kind": "refund"})] * 3,
                 ("conversion.dispute_opened", {"order": order}),
                 ("conversion.recorded", _purchase(f"{order}-2")),

@@ -107,7 +107,7 @@ _DECISION: Final = {
     "decided_at": "2026-07-11T10:00:00Z",
     "genuine": True,
     "effects": (),
-    **dict.fromkeys(("leg", "amount_minor", "referrer", "order")),
+    **dict.fromkeys(("leg", "amount_minor", "referrer", "order", "facts_known")),
 }
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.api.dependencies import Its, Parts, Teller
 from referral_rewards.api.openapi import refusals
 from referral_rewards.domain.errors import BadInput, FactConflict, Problem, RequestInvalid
+from referral_rewards.domain.facts.cloud_events import BINARY, of_headers
 from referral_rewards.domain.facts.events import Event, parse_event, too_far_ahead
 from referral_rewards.domain.facts.jsonl import decoded
 from referral_rewards.register.facts import file_intake
@@ -49,12 +50,14 @@ class Acknowledged(BaseModel):
 _CLOUD_EVENT: Final = {
     "type": "object",
     "description": "A CloudEvent 1.0. (source, id) is its identity; time, with an offset, is when it happened.",
-    "required": ["specversion", "id", "source", "type", "time", "data"],
+    "required": ["specversion", "id", "source", "type", "time"],
+    "oneOf": [{"required": ["data"]}, {"required": ["data_base64"]}],
     "properties": {
         "specversion": {"const": "1.0"},
         **{name: {"type": "string"} for name in ("id", "source", "type")},
         "time": {"type": "string", "format": "date-time"},
         "data": {"type": "object"},
+        "data_base64": {"type": "string", "description": "The same as JSON in base64, in place of `data`."},
     },
 }
 _SENT: Final = {
@@ -111,6 +114,8 @@ _BODY: Final = {
 )
 async def record_events(request: Request, parts: Its, user: Teller) -> Acknowledged:
     """Responds once all acknowledged events are committed. The same event again is acknowledged and changes nothing.
+    All modes of the CloudEvents HTTP binding are taken: structured, batch, and binary with the attributes as `ce-`
+    headers.
 
     A single event that is not valid gives 422; one that contradicts an earlier event with its (source, id) gives 409.
     Of an array the valid ones are stored, and the others are listed with their index under `problems`; 422 only if none
@@ -118,6 +123,8 @@ async def record_events(request: Request, parts: Its, user: Teller) -> Acknowled
     """
     body = await request.body()
     document = _decoded(body)
+    if BINARY in request.headers:
+        document = of_headers(request.headers, document)
     documents = document if isinstance(document, list) else [document]
     if not 1 <= len(documents) <= EVENTS_MAX:
         raise RequestInvalid(f"an array holds 1 to {EVENTS_MAX} events, this one {len(documents)}")

@@ -30,6 +30,11 @@ def in_force(adjustments: Iterable[Adjustment]) -> dict[Side, Adjustment]:
     return {each.role: each for each in adjustments}
 
 
+def left_out(adjustments: Iterable[Adjustment]) -> dict[Side, Adjustment]:
+    """Return the adjustment of each leg that a person left out."""
+    return {role: each for role, each in in_force(adjustments).items() if each.amount_minor == 0}
+
+
 def adjusters(adjustments: Iterable[Adjustment]) -> tuple[str, ...]:
     """Return everybody who adjusted the claim, also where another adjusted the same leg later."""
     return tuple(sorted({each.by for each in adjustments}))

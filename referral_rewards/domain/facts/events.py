@@ -15,9 +15,11 @@ from uuid import UUID
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from referral_rewards.domain import money
 from referral_rewards.domain.errors import FactInvalid, Problem, none_of
 from referral_rewards.domain.facts import identity
 from referral_rewards.domain.facts.checks import attribute_problem, instant, rule_problems, warnings_of
+from referral_rewards.domain.facts.cloud_events import data_of
 from referral_rewards.domain.facts.payloads import PAYLOADS, PERSON_PART, FactType, Part
 from referral_rewards.domain.validation import problems_of
 
@@ -53,6 +55,14 @@ class Event(NamedTuple):
     def fact_id(self) -> UUID:
         """Its id in our register."""
         return UUID(self.id)
+
+    @property
+    def said(self) -> str:
+        """``content`` with its amount in one form: a retry that writes 100.0 for 100.00 says the same."""
+        written = self.public.get("amount")
+        if written is None or (amount := money.written(money.parse_decimal(written))) == written:
+            return self.content
+        return _encode({**self.data, "amount": amount})
 
     def marks(self, marker: identity.Marker) -> frozenset[str]:
         """Return the marks of the person this fact is about, including a conversion's instrument and device."""
@@ -117,7 +127,7 @@ def parse_event(document: Any) -> Event:
         if (wrong := attribute_problem(name, document.get(name))) is not None:
             problems.append(wrong)
     occurred_at = instant(document.get("time"), problems)
-    data = document.get("data")
+    data = data_of(document, problems)
     if not isinstance(data, _OBJECT):
         problems.append(Problem("data", "must be an object"))
         data = {}

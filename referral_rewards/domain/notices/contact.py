@@ -27,6 +27,7 @@ class Template(StrEnum):
 
     CLAIM_REMINDER = "claim_reminder"
     APPROVED = "approved"
+    LEFT_OUT = "left_out"
     APPROVAL_CANCELLED = "approval_cancelled"
     EVIDENCE_REQUESTED = "evidence_requested"
     REWARDED = "rewarded"
@@ -56,6 +57,7 @@ PAUSES: Final = {Template.SATISFACTION_SURVEY: timedelta(days=1)}
 _SAYS_SOMETHING: Final = {
     Template.CLAIM_REMINDER: {_S.PURCHASED_UNCLAIMED},
     Template.APPROVED: {_S.APPROVED},
+    Template.LEFT_OUT: {_S.APPROVED, _S.PAYING, _S.REWARDED, _S.CLAWED_BACK},
     Template.APPROVAL_CANCELLED: set(_S) - {_S.APPROVED, _S.PAYING, _S.REWARDED, *CLOSED},
     Template.EVIDENCE_REQUESTED: {_S.IN_REVIEW, _S.AWAITING_APPROVAL, _S.ON_HOLD},
     Template.REWARDED: {_S.REWARDED},
@@ -70,7 +72,7 @@ _SAYS_SOMETHING: Final = {
     Template.METHOD_NEEDED: {_S.APPROVED, _S.PAYING, _S.REWARDED},
     Template.METHOD_CHANGED: set(_S),
     Template.APPEAL_ADMITTED: set(_S),
-    Template.APPEAL_REJECTED: set(_S),
+    Template.APPEAL_REJECTED: {*CLOSED, _S.REWARDED, _S.CLAWED_BACK},
 }
 #: A change that happened so long before it was judged, from facts of the past, is not announced any more.
 NEWS_FOR: Final = timedelta(days=30)
@@ -87,11 +89,13 @@ class Telling:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """A change of status to ``after``. ``took_part``: the referee has accepted the invitation, in time or not.
-    ``rewarded`` are the sides that the claim rewards. ``at_once``: the terms pay as soon as the claim is approved."""
+    ``rewarded`` are the sides that the claim rewards, and ``left_out`` those whose reward a person left out.
+    ``at_once``: the terms pay as soon as the claim is approved."""
 
     after: ReferralStatus
     took_part: bool
     rewarded: Collection[Side] = ()
+    left_out: Collection[Side] = ()
     at_once: bool = True
 
 
@@ -105,8 +109,9 @@ def tellings(change: Change) -> tuple[Telling, ...]:
         case _S.DENIED | _S.EXPIRED | _S.WITHDRAWN:
             sides = [Side.REFERRER, *([Side.REFEREE] if change.took_part else [])]
             return tuple(Telling(Template(after.value), side) for side in sides)
-        case _S.APPROVED if not change.at_once:
-            return tuple(Telling(Template.APPROVED, side) for side in rewarded)
+        case _S.APPROVED:
+            nothing = tuple(Telling(Template.LEFT_OUT, side) for side in Side if side in change.left_out)
+            return nothing if change.at_once else (*(Telling(Template.APPROVED, side) for side in rewarded), *nothing)
         case _S.REWARDED:
             letters = (Template.REWARDED, Template.SATISFACTION_SURVEY)
             return tuple(Telling(letter, side) for letter in letters for side in rewarded)

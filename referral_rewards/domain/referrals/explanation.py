@@ -56,6 +56,19 @@ def explain(situation: Situation) -> Explanation:
     return Explanation(why(situation), comes(situation) if comes else None)
 
 
+def why_left_out(reason: str) -> str:
+    """Explain to one side why its reward was left out, by the reason code of the decision."""
+    why = _LEFT_OUT.get(reason, _LEFT_OUT["other"])
+    return f"There is no reward for you: a person reviewed the referral and left it out: {why}."
+
+
+#: By the reason code of an adjustment.
+_LEFT_OUT: Final[Mapping[str, str]] = {
+    "misconduct": "the rules of the program were not kept",
+    "error_corrected": "it had been promised by mistake",
+    "other": "please ask the company for the reason",
+}
+
 _APPEAL: Final = (
     "If you think this is wrong, you can appeal: say why, and name the order or date that was missed. A person will"
     " look at it again."

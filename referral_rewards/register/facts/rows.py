@@ -78,7 +78,7 @@ class Preparer:
         commitment = hashlib.sha256(salt + content).hexdigest()
         digest = hashlib.sha256(f"{head}{event.public_content}\n{commitment}".encode()).hexdigest()
         keyed = self._keyed.copy()
-        keyed.update(head.encode() + content)
+        keyed.update((head + event.said).encode())
         marks = event.marks(marker)
         filing = keys.file(event, marks)
         return StoredFact(
@@ -104,7 +104,7 @@ def _distinct(events: Sequence[Event]) -> tuple[dict[str, Event], list[Event]]:
 
 def _same(one: Event, other: Event) -> bool:
     """Whether two facts of one (source, id) say the same."""
-    return (one.type, one.occurred_at, one.content) == (other.type, other.occurred_at, other.content)
+    return (one.type, one.occurred_at, one.said) == (other.type, other.occurred_at, other.said)
 
 
 def _columns(rows: Sequence[StoredFact]) -> dict[str, str]:

@@ -4,7 +4,8 @@ Whether a message may be sent is checked when it is due, because an issue may ha
 about events too long ago are suppressed at once, so that a back-fill of a hundred thousand referrals sends none.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.statuses import statement
+from referral_rewards.domain.claims.adjustments import left_out
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.decision_kinds import DecisionKind
 from referral_rewards.domain.claims.rewards import Side
@@ -50,23 +52,15 @@ async def tell_of_status(
         after=status,
         took_part=any(fact.type is FactType.REFERRAL_CLAIMED for fact in case.facts),
         rewarded=sides,
+        left_out=left_out(claim.adjustments) if claim else (),
         at_once=_pays_at_once(case),
     )
     told = contact.tellings(change)
     stale = contact.no_news(_came_about(case, status, reason), case.now)
     planned = [
-        Planned(
-            referral=case.row.id,
-            program=case.origin.program,
-            template=each.template,
-            audience=_AUDIENCES[each.side],
-            recipient=recipient,
-            occasion=_occasion(case, each.template),
-            due_at=case.now + contact.PAUSES.get(each.template, _AT_ONCE),
-            suppressed=stale,
-        )
+        replace(message, due_at=case.now + contact.PAUSES.get(each.template, _AT_ONCE), suppressed=stale)
         for each in told
-        if (recipient := recipient_of(case, each.side)) is not None
+        if (message := _of(case, each.side, each.template, _occasion(case, each.template))) is not None
     ]
     await notices.plan(connection, planned, case.now)
 
@@ -75,97 +69,38 @@ async def tell_of_clawbacks(connection: AsyncConnection, case: Case) -> None:
     """Plan a message about each recovery that has ended and took an amount, and about each return that was paid; each
     is told once."""
     ended = (await connection.execute(_ENDED, {"referral": case.row.id})).all()
-    planned = [
-        Planned(
-            referral=case.row.id,
-            program=case.origin.program,
-            template=Template(template),
-            audience=_AUDIENCES[Side(role)],
-            recipient=recipient,
-            occasion=occasion,
-            due_at=case.now,
-        )
-        for template, occasion, role in ended
-        if (recipient := recipient_of(case, Side(role))) is not None
-    ]
-    await notices.plan(connection, planned, case.now)
+    planned = [_of(case, Side(role), Template(template), occasion) for template, occasion, role in ended]
+    await notices.plan(connection, _known(planned), case.now)
 
 
 async def take_back_approval(connection: AsyncConnection, case: Case) -> None:
     """Plan a message that the approval no longer holds, for the sides that got the message about the approval."""
     if _pays_at_once(case):
         return
-    planned = [
-        Planned(
-            referral=case.row.id,
-            program=case.origin.program,
-            template=Template.APPROVAL_CANCELLED,
-            audience=_AUDIENCES[side],
-            recipient=recipient,
-            occasion=_occasion(case, Template.APPROVAL_CANCELLED),
-            due_at=case.now,
-            only_after=Template.APPROVED,
-        )
-        for side in Side
-        if (recipient := recipient_of(case, side)) is not None
-    ]
-    await notices.plan(connection, planned, case.now)
+    template = Template.APPROVAL_CANCELLED
+    planned = [_of(case, side, template, _occasion(case, template), only_after=Template.APPROVED) for side in Side]
+    await notices.plan(connection, _known(planned), case.now)
 
 
 async def ask_for_evidence(connection: AsyncConnection, case: Case, decision: str) -> None:
     """Plan a message to both sides that an approver asks for more evidence: either may have it."""
-    planned = [
-        Planned(
-            referral=case.row.id,
-            program=case.origin.program,
-            template=Template.EVIDENCE_REQUESTED,
-            audience=_AUDIENCES[side],
-            recipient=recipient,
-            occasion=f"decision:{decision}",
-            due_at=case.now,
-        )
-        for side in Side
-        if (recipient := recipient_of(case, side)) is not None
-    ]
-    await notices.plan(connection, planned, case.now)
+    planned = [_of(case, side, Template.EVIDENCE_REQUESTED, f"decision:{decision}") for side in Side]
+    await notices.plan(connection, _known(planned), case.now)
 
 
 async def answer_appeals(connection: AsyncConnection, case: Case, decision: Decision) -> None:
     """Plan an answer to each side whose appeal waits: the referral is reopened, or stays closed."""
     appealed = set((await connection.execute(_APPEALED, {"referral": case.row.id})).scalars())
-    rejected = decision.kind is DecisionKind.DENY
-    planned = [
-        Planned(
-            referral=case.row.id,
-            program=case.origin.program,
-            template=Template.APPEAL_REJECTED if rejected else Template.APPEAL_ADMITTED,
-            audience=_AUDIENCES[side],
-            recipient=recipient,
-            occasion=f"decision:{decision.id}",
-            due_at=case.now,
-        )
-        for side in Side
-        if side in appealed and (recipient := recipient_of(case, side)) is not None
-    ]
-    await notices.plan(connection, planned, case.now)
+    template = Template.APPEAL_REJECTED if decision.kind is DecisionKind.DENY else Template.APPEAL_ADMITTED
+    planned = [_of(case, side, template, f"decision:{decision.id}") for side in Side if side in appealed]
+    await notices.plan(connection, _known(planned), case.now)
 
 
 async def ask_for_method(connection: AsyncConnection, case: Case, sides: Collection[Side]) -> None:
     """Plan a message to each side that an approved reward waits for: we do not know where to pay it to."""
-    planned = [
-        Planned(
-            referral=case.row.id,
-            program=case.origin.program,
-            template=Template.METHOD_NEEDED,
-            audience=_AUDIENCES[side],
-            recipient=recipient,
-            occasion=f"claim:{case.row.claim_id}",
-            due_at=case.now,
-        )
-        for side in Side
-        if side in sides and (recipient := recipient_of(case, side)) is not None
-    ]
-    await notices.plan(connection, planned, case.now)
+    occasion = f"claim:{case.row.claim_id}"
+    planned = [_of(case, side, Template.METHOD_NEEDED, occasion) for side in Side if side in sides]
+    await notices.plan(connection, _known(planned), case.now)
 
 
 async def tell_approvers(
@@ -199,6 +134,29 @@ async def tell_approvers(
         await outgoing_events.announce(connection, event, referral=case.row.id, occasion=occasion, at=case.now)
 
 
+def _of(
+    case: Case, side: Side, template: Template, occasion: str, *, only_after: Template | None = None
+) -> Planned | None:
+    """Return a message to one side that is due now; None if nobody is known on that side."""
+    recipient = recipient_of(case, side)
+    if recipient is None:
+        return None
+    return Planned(
+        referral=case.row.id,
+        program=case.origin.program,
+        template=template,
+        audience=_AUDIENCES[side],
+        recipient=recipient,
+        occasion=occasion,
+        due_at=case.now,
+        only_after=only_after,
+    )
+
+
+def _known(planned: Iterable[Planned | None]) -> list[Planned]:
+    return [each for each in planned if each is not None]
+
+
 def recipient_of(case: Case, side: Side) -> str | None:
     """Return the id of the recipient on one side; None if no referrer is known yet."""
     if side is Side.REFERRER:
@@ -218,7 +176,7 @@ def _pays_at_once(case: Case) -> bool:
 
 def _occasion(case: Case, template: Template) -> str:
     """Return the occasion of a message: the claim for approvals, else the round of the referral."""
-    if template in (Template.APPROVED, Template.APPROVAL_CANCELLED):
+    if template in (Template.APPROVED, Template.LEFT_OUT, Template.APPROVAL_CANCELLED):
         return f"claim:{case.row.claim_id}"
     return f"round:{case.row.round}"
 

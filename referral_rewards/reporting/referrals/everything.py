@@ -6,11 +6,13 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from referral_rewards.domain.claims.adjustments import left_out
 from referral_rewards.domain.claims.claim import RewardClaim
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
+from referral_rewards.domain.referrals.explanation import why_left_out
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
 from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.register.decisions.signing import KeyRing
@@ -122,6 +124,19 @@ class ReferralShown(Placed):
     appeals: tuple[Appeal, ...]
     history: tuple[HistoryStep, ...]
     communication: tuple[MessageShown, ...]
+
+
+def left_out_because(shown: ReferralShown, side: Side) -> str | None:
+    """Return why one side's reward was left out of what was approved, in a sentence; None if it was not."""
+    if shown.claim is None or shown.status not in _APPROVED:
+        return None
+    its = left_out(shown.claim.adjustments).get(side)
+    return why_left_out(its.reason) if its is not None else None
+
+
+_APPROVED: Final = frozenset(
+    {ReferralStatus.APPROVED, ReferralStatus.PAYING, ReferralStatus.REWARDED, ReferralStatus.CLAWED_BACK}
+)
 
 
 def taken_back_minor(shown: ReferralShown, leg: LegShown) -> int:

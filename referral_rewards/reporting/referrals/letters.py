@@ -9,7 +9,13 @@ from referral_rewards.domain.payouts.states import Handed
 from referral_rewards.domain.programs.terms import Terms
 from referral_rewards.notices.composing import Letter
 from referral_rewards.register.notices.rows import Audience, Notice
-from referral_rewards.reporting.referrals.everything import LegShown, ReferralShown, given_back_minor, taken_back_minor
+from referral_rewards.reporting.referrals.everything import (
+    LegShown,
+    ReferralShown,
+    given_back_minor,
+    left_out_because,
+    taken_back_minor,
+)
 
 #: In what a reward is, after its amount.
 _KINDS: Final = {
@@ -45,6 +51,7 @@ def letter(notice: Notice, shown: ReferralShown, terms: Terms, link: str, handed
         taken=taken,
         link=link,
         handed=handed,
+        left_out=left_out_because(shown, Side(notice.audience)) if notice.audience in set(Side) else None,
     )
 
 

@@ -16,6 +16,7 @@ from referral_rewards.reporting.referrals.everything import (
     LegShown,
     ReferralShown,
     given_back_minor,
+    left_out_because,
     taken_back_minor,
 )
 from referral_rewards.reporting.referrals.periods import Told
@@ -106,7 +107,12 @@ def _state(shown: ReferralShown, leg: LegShown) -> str:
 
 
 def _why(shown: ReferralShown, told: Told, side: Side) -> str:
-    """Why it stands there; of a reward that is paid as a whole, also what was taken back of this side's."""
+    """Why it stands there; of a reward that is paid as a whole, also what was taken back of this side's.
+
+    Whoever's reward was left out reads of that instead.
+    """
+    if (left_out := left_out_because(shown, side)) is not None:
+        return left_out
     paid = _rewards(shown, side)
     taken_minor = sum(taken_back_minor(shown, leg) for leg in paid)
     if not taken_minor or shown.status is not ReferralStatus.REWARDED:

@@ -101,8 +101,8 @@ def _marks(shown: ReferralShown, periods: Periods) -> Iterator[Mark]:
             yield Mark(at, sign, f"{said} (late)" if fact.late else said, good)
     for made in shown.decisions:
         if made.genuine:
-            said = f"{label('decided', made.kind)} by {made.user} ({label('decision_reason', made.reason)})"
-            yield Mark(made.decided_at, Sign.DECISION, f"{said[:1].upper()}{said[1:]}", _DECIDED.get(made.kind))
+            said = f"{label('decided', made.act)} by {made.user} ({label('decision_reason', made.reason)})"
+            yield Mark(made.decided_at, Sign.DECISION, f"{said[:1].upper()}{said[1:]}", _DECIDED.get(made.act))
     for payout in shown.payouts:
         if payout.first_sent_at is not None:
             settled = payout.state is PayoutState.SETTLED
