@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.statuses import spelled
+from referral_rewards.domain.restores.forgotten import PaymentState
 from referral_rewards.register.locks import array
 
 
@@ -38,9 +40,12 @@ IS_FORGOTTEN: Final = """(f.assigned_to IS NULL AND f.disowned_at IS NULL AND NO
     WHERE a.provider_reference = f.reference AND a.rail = f.rail AND a.settled_at IS NOT NULL OFFSET 0))"""
 
 # A search for the payee finds it, in the column in which a search for a referrer looks.
-FORGOTTEN_ENTRY: Final = """
+FORGOTTEN_ENTRY: Final = spelled(
+    """
 INSERT INTO queue_entry (referral_id, exception, subject, program, status, referrer, routes, amount_minor, since)
-SELECT '', 'forgotten_payment', subject, '', 'waiting', payee, '{finance}', 0, found_at"""
+SELECT '', 'forgotten_payment', subject, '', :waiting, payee, '{finance}', 0, found_at""",
+    waiting=PaymentState.WAITING,
+)
 
 _KEEP_RAILS: Final = text("""
 WITH waiting AS MATERIALIZED (

@@ -39,7 +39,14 @@ def matter(row: Any, now: datetime) -> tuple[str | None, str | None]:
     if row.exception in _WITH_A_RAIL:
         return f"{label('rail', row.subject)}: {row.about}", _with_a_rail(row.exception, row.subject)
     if row.exception == Waits.FORGOTTEN_PAYMENT:
-        return _forgotten(row), _TO_DO[Waits.FORGOTTEN_PAYMENT]
+        about = _forgotten(
+            row.forgotten_rail,
+            row.forgotten_reference,
+            row.forgotten_payee,
+            row.forgotten_minor,
+            row.forgotten_currency,
+        )
+        return about, _TO_DO[Waits.FORGOTTEN_PAYMENT]
     if row.exception == Waits.APPEAL:
         return _appeal(row, now), _TO_DO[Waits.APPEAL]
     if row.exception == Waits.LATE_FACT:
@@ -59,12 +66,11 @@ def _with_a_rail(exception: str, rail: str) -> str:
     return _BY_THE_STATEMENT if exception == Waits.RAIL_HALTED and rail in BY_HAND else _WITH_A_RAIL[exception]
 
 
-def _forgotten(row: Any) -> str:
+def _forgotten(rail: str, reference: str, payee: str | None, amount_minor: int | None, currency: str) -> str:
     """What the rail shows of a payment that the register had forgotten."""
-    amount = "" if row.forgotten_minor is None else f" of {display(row.forgotten_minor, row.forgotten_currency)}"
-    payee = "somebody whom the rail does not name" if row.forgotten_payee is None else row.forgotten_payee
-    rail = label("rail", row.forgotten_rail)
-    return f"payment {row.forgotten_reference}{amount} to {payee} by {rail}, which the register had forgotten"
+    amount = "" if amount_minor is None else f" of {display(amount_minor, currency)}"
+    whom = payee or "somebody whom the rail does not name"
+    return f"payment {reference}{amount} to {whom} by {label('rail', rail)}, which the register had forgotten"
 
 
 def _appeal(row: Any, now: datetime) -> str:
