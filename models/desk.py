@@ -55,12 +55,9 @@ class QueueEntry(SQLModel, table=True):
     )
 
     referral_id: str = by_code_point(primary_key=True)
-    exception: str = by_code_point(
-        primary_key=True
-    )  # approval, late_fact, clawback, reported, cycle, or payout_ with the state of the payout
-    subject: str = by_code_point(
-        primary_key=True
-    )  # the id of the leg, payout, fact or cycle, where there can be several; else empty
+    exception: str = by_code_point(primary_key=True)  # a member of `Waits`
+    #: The leg, payout, fact, cycle, rail or forgotten payment, where there can be several; else empty.
+    subject: str = by_code_point(primary_key=True)
     program: str
     status: str
     reason: str | None = None

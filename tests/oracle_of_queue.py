@@ -77,6 +77,16 @@ UNION ALL
 SELECT '', 'cycle', NULL, CASE state WHEN 'frozen' THEN frozen_at ELSE updated_at END,
        program, state, NULL, NULL, NULL, NULL, '{}', '{finance}', 0, NULL
 FROM payout_cycle WHERE state IN ('frozen', 'stopped')
+UNION ALL
+SELECT '', 'rail_halted', why, halted_at, '', 'halted', NULL, NULL, NULL, NULL, '{}', '{finance}', 0, NULL
+FROM restored_rail WHERE reopened_at IS NULL
+UNION ALL
+SELECT '', 'rail_shut', why, halted_at, '', 'halted', NULL, NULL, NULL, NULL, '{}', '{finance}', 0, NULL FROM rail_halt
+UNION ALL
+SELECT '', 'forgotten_payment', NULL, found_at, '', 'waiting', NULL, payee, NULL, NULL, '{}', '{finance}', 0, NULL
+FROM forgotten_payment f
+WHERE assigned_to IS NULL AND disowned_at IS NULL AND NOT EXISTS (
+    SELECT 1 FROM payout p WHERE p.rail = f.rail AND p.provider_reference = f.reference AND p.settled_at IS NOT NULL)
 ORDER BY since, id, exception, about
 """)
 

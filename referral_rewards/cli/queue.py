@@ -53,7 +53,7 @@ def queue_(
     user: As = None,
     data: Data = None,
 ) -> None:
-    """List what waits for a person: claims, late facts, clawback cases, payouts that stopped, cycles; oldest first."""
+    """List what waits for a person, oldest first: claims, late facts, clawback cases, payouts, cycles, halted rails."""
     form = Form(as_json, as_csv, limit)
     asked = {
         "program": program,
@@ -78,7 +78,7 @@ def queue_(
 
 def _columns(now: datetime) -> tuple[Column, ...]:
     return (
-        Column("referral", lambda each: each["referral"] or f"cycle {each['subject']}"),
+        Column("referral", lambda each: each["referral"] or f"{_OF_NO_REFERRAL[each['exception']]} {each['subject']}"),
         Column("referrer", lambda each: each["referrer"], spare=3),
         Column("referred customer", lambda each: each["referred_customer"], spare=4),
         Column("eligibility", _eligibility),
@@ -97,6 +97,13 @@ _FILTERS: Final = (
     *("program", "route", "flag", "exception", "recommendation", "older_than_days", "overdue", "for"),
     *("currency", "amount_min", "amount_max", "sort"),
 )
+#: What an entry is about that belongs to no referral.
+_OF_NO_REFERRAL: Final = {
+    Waits.CYCLE: "cycle",
+    Waits.RAIL_HALTED: "rail",
+    Waits.RAIL_SHUT: "rail",
+    Waits.FORGOTTEN_PAYMENT: "payment",
+}
 #: What the API's filters are called here.
 _OPTIONS: Final = {**{name: f"--{name.replace('_', '-')}" for name in _FILTERS}, "q": "--search"}
 

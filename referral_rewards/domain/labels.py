@@ -774,6 +774,9 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "payout_accepted": "payment to confirm",
             "waiting_method": "reward that waits for a payment method",
             "cycle": "payout cycle to release",
+            "rail_halted": "rail to open again",
+            "rail_shut": "rail that does not let us in",
+            "forgotten_payment": "forgotten payment",
             "reported": "reported purchase",
         },
     }

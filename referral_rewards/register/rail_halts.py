@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.payouts.hearing import Hearing, halts, lets_us_in
 from referral_rewards.domain.payouts.moving import Halt, Reversal, ToSend
 from referral_rewards.domain.payouts.states import PaymentRequest
+from referral_rewards.register.queue import rails as queue
 
 
 async def hold(connection: AsyncConnection, rail: str) -> Halt | None:
@@ -42,11 +43,13 @@ async def heard(
 async def halt(connection: AsyncConnection, rail: str, why: str, now: datetime) -> None:
     """Halt a rail that rejected our credentials."""
     await connection.execute(_HALTED, {"rail": rail, "why": why, "at": now})
+    await queue.keep_halt(connection, rail)
 
 
 async def lift(connection: AsyncConnection, rail: str) -> None:
     """Lift the halt of a rail that answered."""
     await connection.execute(_LIFTED, {"rail": rail})
+    await queue.keep_halt(connection, rail)
 
 
 #: The columns of `Halt`. After a restore a rail has one halt, whatever its credentials.

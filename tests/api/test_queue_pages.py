@@ -5,6 +5,8 @@ from html import unescape
 
 import pytest
 
+from referral_rewards.api.desk.queue import EXCEPTIONS
+from referral_rewards.domain.decisions.waiting import Waits
 from tests.desk import Browser, Desk, days_ago, event, life_of
 
 
@@ -22,6 +24,10 @@ async def three(desk: Desk) -> Desk:
         await desk.tell(life)
         await desk.judge(name)
     return desk
+
+
+def test_whatever_waits_has_a_tab() -> None:
+    assert set(EXCEPTIONS) == set(Waits)
 
 
 async def test_the_queue_shows_the_seven_columns_and_what_can_be_selected(three: Desk) -> None:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from referral_rewards.rails.access import Access, PayPalAccess, StripeAccess, TremendousAccess, modes
+from referral_rewards.register import rail_halts
 from referral_rewards.reporting.programs.preflight import readiness
 from referral_rewards.reporting.rails import FRESH, connected
 from tests.desk import Desk
@@ -32,9 +33,7 @@ async def test_a_halted_rail_says_since_when_and_why_and_how_many_wait(desk: Des
     await desk.judge("r1")
     async with desk.database.transaction() as connection:
         await connection.execute(text("UPDATE payout SET rail = 'paypal_payouts'"))
-        await connection.execute(
-            text("INSERT INTO rail_halt VALUES ('paypal_payouts', now(), now(), 'the key was revoked')")
-        )
+        await rail_halts.halt(connection, "paypal_payouts", "the key was revoked", datetime.now(UTC))
     found = {each["rail"]: each for each in (await desk.get("/v1/rails")).json()}
     assert (found["paypal_payouts"]["why"], found["paypal_payouts"]["waiting"]) == ("the key was revoked", 2)
     assert (found["account_credit"]["connected"], found["account_credit"]["halted_at"]) == (True, None)

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, OUTSIDE
 from referral_rewards.domain.programs.terms import Role
+from referral_rewards.register.queue import rails as queue
 from tests.desk import Desk
 from worker.process import Connections
 
@@ -57,14 +58,16 @@ async def test_who_may_not_halt_and_a_moment_that_is_none(desk: Desk, user: str,
 async def test_a_rail_opens_once_it_is_reconciled(restored: Desk) -> None:
     path = "/v1/rails/stripe_transfer"
     shown = (await restored.get(path)).json()
-    assert (shown["state"], shown["takes"]) == ("halted", ["reopen_rail"])
+    assert (shown["state"], shown["takes"]) == ("halted", [])
     assert shown["remains"] == ["its reconciliation is in progress"]
     new = {"act": "reopen_rail", "reason": "reconciled", "note": "all is there", "digest": shown["digest"]}
     refused = await post(restored, f"{path}/decisions", new)
     assert (refused.status_code, refused.json()["rule"]) == (409, "something_remains")
     assert refused.json()["detail"].endswith("its reconciliation is in progress")
     await sql(restored, "UPDATE reconciliation SET state = 'done'")
-    new["digest"] = (await restored.get(path)).json()["digest"]
+    reconciled = (await restored.get(path)).json()
+    assert (reconciled["state"], reconciled["takes"]) == ("halted", ["reopen_rail"])
+    new["digest"] = reconciled["digest"]
     assert (await post(restored, f"{path}/decisions", new, "otto")).status_code == 403
     assert (await post(restored, f"{path}/decisions", new)).status_code == 201
     opened = (await restored.get(path)).json()
@@ -163,11 +166,21 @@ async def forgotten(desk: Desk) -> None:
     )
 
 
-async def test_the_queue_names_halted_rails_and_forgotten_payments_with_what_to_do(restored: Desk) -> None:
+async def test_the_queue_has_halted_rails_and_forgotten_payments_with_what_to_do(restored: Desk) -> None:
     await forgotten(restored)
+    async with restored.database.transaction() as connection:
+        await queue.keep_forgotten(connection, [PAYMENT])
+    waiting = (await restored.get("/v1/claims?sort=newest")).json()["claims"]
+    assert {each["subject"] for each in waiting if each["exception"] == "rail_halted"} == OUTSIDE
+    assert {each["to_do"].startswith("Nothing is sent over it.") for each in waiting[:-1]} == {True}
+    (found,) = (await restored.get("/v1/claims?q=dexter&route=finance")).json()["claims"]
+    assert (found["exception"], found["subject"], found["program"]) == ("forgotten_payment", str(PAYMENT), None)
+    assert found["about"] == (
+        "payment tr_1 of 25.00 USD to dexter by Stripe transfer, which the register had forgotten"
+    )
     async with restored.browser("fiona") as browser:
         page = (await browser.get("/queue")).text
-        assert "Finance opens each" in page
-        assert f'1 payment was found that the register had forgotten: <a href="/forgotten/{PAYMENT}">tr_1</a>' in page
+        assert f'<a data-open href="/forgotten/{PAYMENT}">forgotten payment</a>' in page
+        assert f"Rails to open again <b>{len(OUTSIDE)}</b>" in page
         shown = (await browser.get(f"/forgotten/{PAYMENT}")).text
         assert [act for act in ("assign_payment", "disown_payment") if f'value="{act}"' not in shown] == []

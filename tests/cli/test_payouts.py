@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from referral_rewards.cli import main
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.loopback import served
+from referral_rewards.register import rail_halts
 from tests.cli.conftest import Ran
 from tests.desk import PEPPER, Desk, days_ago, event
 from tests.desk import desk as open_desk
@@ -160,6 +162,9 @@ async def test_a_referral_is_shown_with_the_life_of_its_payouts_and_a_halted_rai
         assert said in shown, said
     assert (await referrals("rails")).code == 0
     async with desk.database.transaction() as connection:
-        await connection.execute(text("INSERT INTO rail_halt VALUES ('stripe_transfer', now(), now(), 'key revoked')"))
+        await rail_halts.halt(connection, "stripe_transfer", "key revoked", datetime.now(UTC))
     halted = await referrals("rails")
     assert (halted.code, "key revoked" in halted.out) == (1, True)
+    (entry,) = csv.DictReader(io.StringIO((await referrals("queue", "--exception", "rail_shut", "--csv")).out))
+    assert entry["referral"] == "rail stripe_transfer"
+    assert entry["eligibility"].startswith("rail that does not let us in: Stripe transfer: key revoked")

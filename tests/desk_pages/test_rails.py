@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from referral_rewards.domain.restores.reopening import rail_id
+from referral_rewards.register.queue import rails as queue
 from referral_rewards.reporting.programs.preflight import readiness
 from tests.desk import Browser, Desk
 from tests.desk_pages.forms import text_of
@@ -31,16 +32,20 @@ async def fiona(desk: Desk) -> AsyncIterator[Browser]:
     async with desk.database.transaction() as connection:
         for each in STAND:
             await connection.execute(text(each))
+        await queue.keep_rails(connection, ("stripe_transfer", "manual"))
+        await queue.keep_forgotten(connection, [PAYMENT])
     async with desk.browser("fiona") as browser:
         yield browser
 
 
 async def test_a_halted_rail_is_shown_where_people_work_and_leads_to_what_to_do(fiona: Browser) -> None:
-    for page in ("/queue", "/payouts"):
-        shown = await fiona.get(page)
-        assert "Nothing is sent by bank transfer by hand or Stripe transfer since" in text_of(shown)
-        assert 'href="/rails"' in shown.text
-        assert "accepts our credentials" not in shown.text
+    payouts = await fiona.get("/payouts")
+    assert "Nothing is sent by bank transfer by hand or Stripe transfer since" in text_of(payouts)
+    assert 'href="/rails"' in payouts.text
+    assert "accepts our credentials" not in payouts.text
+    waiting = await fiona.get("/queue")
+    assert f'href="{TRANSFER}"' in waiting.text
+    assert f'href="/forgotten/{PAYMENT}"' in waiting.text
     rails = await fiona.get("/rails")
     assert TRANSFER in rails.text
     assert f"/forgotten/{PAYMENT}" in rails.text

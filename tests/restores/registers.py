@@ -13,11 +13,12 @@ from models.session import Database
 from referral_rewards.domain.claims.approval import Approver
 from referral_rewards.domain.decisions.decision import Asked
 from referral_rewards.domain.decisions.money_acts import REASONS, SUBJECT_OF, MoneyAct
-from referral_rewards.domain.payouts.states import PayoutState
+from referral_rewards.domain.payouts.states import PayoutState, payout_id
 from referral_rewards.domain.programs.terms import Role
 from referral_rewards.domain.restores.forgotten import Forgotten
 from referral_rewards.domain.restores.mark import Mark, raised
 from referral_rewards.domain.restores.reopening import rail_id
+from referral_rewards.local.sandbox import stripe
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.reconciliations import after_restore
 from referral_rewards.register.recording import subjects
@@ -101,6 +102,19 @@ class Restored:
 
     async def reopen(self) -> Decision:
         return await self.decide(MoneyAct.REOPEN_RAIL, rail_id(self.rail))
+
+
+async def paid_as_another(transfer: Restored) -> None:
+    """The provider shows the payment under the id of another round of the referral."""
+    kept = await transfer.pay()
+    other = payout_id("r1", "referrer", 7)
+    (made,) = transfer.after.provider.of(stripe.TRANSFER)
+    made["metadata"]["payout"], made["transfer_group"] = str(other), f"{other}-1"
+    assert await transfer.find(kept)
+    await transfer.reconcile()
+    (found,) = await transfer.waiting()
+    assert found.payout_id == other
+    assert UUID(transfer.after.payout) != other
 
 
 @asynccontextmanager

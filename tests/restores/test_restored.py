@@ -1,18 +1,16 @@
 """A register that is restored to before a payment pays nothing twice, though every provider has forgotten its keys."""
 
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 
 from referral_rewards.domain.decisions.money_acts import MoneyAct
 from referral_rewards.domain.errors import ActRefused, RequestInvalid
 from referral_rewards.domain.payouts.rail_catalogue import Sight
-from referral_rewards.domain.payouts.states import PayoutState, payout_id
-from referral_rewards.local.sandbox import stripe
+from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.register.restores import halting
 from tests.rails.sending import AMOUNT_MINOR
-from tests.restores.registers import Restored
+from tests.restores.registers import Restored, paid_as_another
 from tests.workflows.scenes import sql
 
 _A = MoneyAct
@@ -85,7 +83,7 @@ async def test_a_payment_of_another_amount_goes_to_a_person(transfer: Restored) 
 
 
 async def test_a_payment_in_another_round_waits_until_a_person_assigns_it(transfer: Restored) -> None:
-    await _paid_as_another(transfer)
+    await paid_as_another(transfer)
     await transfer.reopen()
     waits = await transfer.after.step()
     assert waits.state == _S.APPROVED
@@ -101,7 +99,7 @@ async def test_a_payment_in_another_round_waits_until_a_person_assigns_it(transf
 
 
 async def test_a_payment_that_belongs_to_nobody_here_holds_nothing_up(transfer: Restored) -> None:
-    await _paid_as_another(transfer)
+    await paid_as_another(transfer)
     await transfer.reopen()
     (payment,) = await transfer.waiting()
     await transfer.decide(_A.DISOWN_PAYMENT, payment.id)
@@ -111,7 +109,7 @@ async def test_a_payment_that_belongs_to_nobody_here_holds_nothing_up(transfer: 
 
 
 async def test_an_assignment_that_nobody_signed_adopts_nothing(transfer: Restored) -> None:
-    await _paid_as_another(transfer)
+    await paid_as_another(transfer)
     await sql(transfer.after.life, f"UPDATE forgotten_payment SET assigned_to = '{transfer.payout}'")
     stopped = await transfer.after.step()
     assert stopped.state == _S.MANUAL_REVIEW
@@ -119,7 +117,7 @@ async def test_an_assignment_that_nobody_signed_adopts_nothing(transfer: Restore
 
 
 async def test_a_forgotten_payment_is_found_once_and_kept(transfer: Restored) -> None:
-    await _paid_as_another(transfer)
+    await paid_as_another(transfer)
     (payment,) = await transfer.waiting()
     assert (payment.destination, payment.amount_minor, payment.currency) == ("acct_dexter", AMOUNT_MINOR, "USD")
     async with transfer.after.life.database.transaction() as connection:
@@ -137,16 +135,3 @@ async def test_a_payout_that_was_planned_long_ago_is_looked_up_before_its_first_
     transfer.after.now += timedelta(days=2)
     assert (await transfer.after.step()).state == _S.SETTLED
     assert await transfer.after.settled_once()
-
-
-async def _paid_as_another(transfer: Restored) -> None:
-    """The provider shows the payment under the id of another round of the referral."""
-    kept = await transfer.pay()
-    other = payout_id("r1", "referrer", 7)
-    (made,) = transfer.after.provider.of(stripe.TRANSFER)
-    made["metadata"]["payout"], made["transfer_group"] = str(other), f"{other}-1"
-    assert await transfer.find(kept)
-    await transfer.reconcile()
-    (found,) = await transfer.waiting()
-    assert found.payout_id == other
-    assert UUID(transfer.after.payout) != other

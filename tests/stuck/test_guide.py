@@ -7,7 +7,10 @@ from referral_rewards.domain.clawbacks.states import CaseState, ClawbackState
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.labels import label, labels, listed
 from referral_rewards.domain.payouts.states import LegState, PayoutState
+from referral_rewards.domain.restores.forgotten import PaymentState
 from tests.stuck.money import CASES, CYCLES, LEGS, PAYOUTS, Row
+from tests.stuck.rails import ROWS as RAILS
+from tests.stuck.rails import RailState
 
 GUIDE: Final = Path(__file__).parents[2] / "docs" / "guides" / "what-stands-before-me.md"
 _SUBJECTS: Final = {
@@ -16,6 +19,8 @@ _SUBJECTS: Final = {
     ClawbackState: ("clawback", "clawback_state"),
     CycleState: ("payout cycle", "cycle_state"),
     LegState: ("reward", "leg_state"),
+    RailState: ("rail", "rail_state"),
+    PaymentState: ("forgotten payment", "forgotten_state"),
 }
 
 
@@ -25,7 +30,7 @@ def test_the_guide_names_each_state_and_what_can_be_done_there() -> None:
 
 def table() -> str:
     """The guide's table, as the walk knows it."""
-    rows = [_line(row) for row in (*PAYOUTS, *CASES, *CYCLES, *LEGS)]
+    rows = [_line(row) for row in (*PAYOUTS, *CASES, *CYCLES, *LEGS, *RAILS)]
     return "\n".join(["| what | where it stands | what you can do | if nothing |", "|---|---|---|---|", *rows])
 
 

@@ -15,6 +15,7 @@ from tests.desk import Desk
 from tests.snapshots import Snapshots
 from tests.stuck.claims import furnished
 from tests.stuck.money import CASES, CYCLES, LEGS, PAYOUTS, Row, approved, at
+from tests.stuck.rails import ROWS as RAILS
 from tests.stuck.stage import Copies, stage
 
 _A = MoneyAct
@@ -53,7 +54,7 @@ def test_the_walk_knows_every_state(states: type[StrEnum]) -> None:
 
 def test_the_walk_knows_every_exception() -> None:
     of_referrals = {Waits.APPROVAL, Waits.LATE_FACT, Waits.APPEAL, Waits.REPORTED}
-    assert {row.waits for row in (*ROWS, *LEGS) if row.waits is not None} | of_referrals == set(Waits)
+    assert {row.waits for row in (*ROWS, *LEGS, *RAILS) if row.waits is not None} | of_referrals == set(Waits)
 
 
 def test_whatever_stands_before_nobody_says_why() -> None:

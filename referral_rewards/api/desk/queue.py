@@ -19,14 +19,12 @@ from referral_rewards.domain.decisions.waiting import Sort, Waits
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.labels import label
 from referral_rewards.domain.programs.terms import Role
-from referral_rewards.domain.restores.forgotten import PaymentState
+from referral_rewards.domain.restores.reopening import rail_id
 from referral_rewards.register.queue import saved_views
-from referral_rewards.reporting import restores
 from referral_rewards.reporting.queue import entries as waiting
 from referral_rewards.reporting.queue.counts import Counts, counts
 from referral_rewards.reporting.queue.filters import FLAGS, Filters
 from referral_rewards.reporting.queue.search import Asking
-from referral_rewards.reporting.rails import halted
 from referral_rewards.reporting.shape import Count
 
 router = APIRouter()
@@ -61,6 +59,9 @@ EXCEPTIONS: Final = {
     Waits.PAYOUT_ACCEPTED: "Payments to confirm",
     Waits.WAITING_METHOD: "Rewards to redirect",
     Waits.CYCLE: "Cycles to release",
+    Waits.RAIL_HALTED: "Rails to open again",
+    Waits.RAIL_SHUT: "Rails that do not let us in",
+    Waits.FORGOTTEN_PAYMENT: "Forgotten payments",
     Waits.REPORTED: "Reported purchases",
 }
 ROLES: Final = tuple(role for role in Role if role is not Role.ADMINISTRATOR)
@@ -95,8 +96,6 @@ async def _shown(visit: Visit, parts: Parts, asked: Asked) -> dict[str, Any]:
     async with parts.database.reading() as connection:
         found = await waiting.page(connection, parts.keys, asked, asking, now)
         counted = await counts(connection, now)
-        halts = await halted(connection)
-        forgotten = await restores.payments(connection, state=PaymentState.WAITING)
         kept = await saved_views.of_user(connection, visit.user.name)
     counted_here = _counted(asked, counted, len(found.entries), found.next is not None)
     return {
@@ -106,8 +105,7 @@ async def _shown(visit: Visit, parts: Parts, asked: Asked) -> dict[str, Any]:
         "found": found,
         "filters": asked,
         "counts": counted,
-        "halts": halts,
-        "forgotten": forgotten,
+        "id_of_rail": rail_id,
         "now": now,
         "views": kept,
         "query": urlencode(asked.query),

@@ -25,6 +25,9 @@ class Waits(StrEnum):
     PAYOUT_ACCEPTED = "payout_accepted"
     WAITING_METHOD = "waiting_method"
     CYCLE = "cycle"
+    RAIL_HALTED = "rail_halted"  # after a restore of the register, until finance opens it again
+    RAIL_SHUT = "rail_shut"  # it rejects our credentials or our account, until it answers again
+    FORGOTTEN_PAYMENT = "forgotten_payment"
     REPORTED = "reported"
 
 

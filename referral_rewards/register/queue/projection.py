@@ -24,6 +24,7 @@ from referral_rewards.domain.payouts.states import FOR_A_PERSON, FOR_HANDS, NOT_
 from referral_rewards.domain.referrals.lifecycle import WITH_APPROVERS, WITHOUT_CONVERSION, ReferralStatus
 from referral_rewards.register import programs, typed_rows
 from referral_rewards.register.locks import array
+from referral_rewards.register.queue.rails import FORGOTTEN_ENTRY, IS_FORGOTTEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,14 @@ async def _date(connection: AsyncConnection, entry: _Undated) -> None:
 #
 # A claim that waits for an earlier referral of the same referrer and referee has none: nobody has to decide on it.
 #
+# Settling a payout, or taking that back, says of a forgotten payment under its reference whether it still waits.
+#
 # A payout has one entry, under the first of the referrals that it pays or, if cancelled, was to pay. Its reason is read
 # when it is displayed, because it may change. A payout of unknown outcome waits for a person after one hour: its entry
 # is dated an hour ahead, where no search looks, so that nothing has to be written when the hour is over.
 _KEEP: Final = text(
     spelled(
-        """
+        f"""
 WITH waiting AS MATERIALIZED (
     SELECT r.id, 'approval' AS exception, '' AS subject, CAST(NULL AS text) AS about, CAST(NULL AS text) AS reported,
            coalesce(r.waiting_since, (SELECT max(at) FROM referral_step s WHERE s.referral_id = r.id
@@ -166,6 +169,22 @@ WITH waiting AS MATERIALIZED (
 ), gone AS (
     DELETE FROM queue_entry q WHERE q.referral_id = :referral
       AND NOT EXISTS (SELECT 1 FROM waiting w WHERE w.exception = q.exception AND w.subject = q.subject)
+), forgotten AS MATERIALIZED (
+    SELECT CAST(f.id AS text) AS subject, f.payee, f.found_at, {IS_FORGOTTEN} AS waits
+    FROM forgotten_payment f
+    JOIN LATERAL (
+        SELECT 1 FROM payout p WHERE p.provider_reference = f.reference AND p.rail = f.rail
+          AND (p.referral_id = :referral OR EXISTS (
+              SELECT 1 FROM payout_leg pl JOIN leg l ON l.id = pl.leg_id
+              WHERE pl.payout_id = p.id AND l.referral_id = :referral OFFSET 0))
+        LIMIT 1
+    ) AS its ON true
+), adopted AS (
+    DELETE FROM queue_entry q USING forgotten f
+    WHERE q.referral_id = '' AND q.exception = 'forgotten_payment' AND q.subject = f.subject AND NOT f.waits
+), forgotten_again AS (
+    {FORGOTTEN_ENTRY} FROM forgotten WHERE waits
+    ON CONFLICT (referral_id, exception, subject) DO NOTHING
 )
 INSERT INTO queue_entry AS q (referral_id, exception, subject, program, status, reason, about, referrer, customer,
                               order_id, recommendation, flags, routes, amount_minor, currency, since, remind_at,
@@ -199,7 +218,7 @@ WHERE (q.program, q.status, q.reason, q.about, q.referrer, q.customer, q.order_i
        excluded.currency, excluded.since)
 RETURNING q.referral_id, q.program, q.since, (SELECT version FROM referral WHERE id = q.referral_id) AS version,
           q.exception = 'approval' AND q.status = :awaiting_approval AND q.remind_at IS NULL AS undated
-""",
+""",  # noqa: S608 (constants of ours)
         awaiting_approval=ReferralStatus.AWAITING_APPROVAL,
         with_approvers=WITH_APPROVERS,
         open=CaseState.OPEN,

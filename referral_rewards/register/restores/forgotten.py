@@ -15,6 +15,8 @@ from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.restores.forgotten import AfterRestore, Forgotten
 from referral_rewards.register import outbox
 from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.queue import rails as queue
+from referral_rewards.register.queue.rails import IS_FORGOTTEN
 
 _P = PayoutState
 _NAMESPACE: Final = UUID("2c1d5c0a-7e0f-5d52-8f0b-6f9d8a4f3b17")
@@ -38,6 +40,7 @@ async def find(connection: AsyncConnection, reconciliation: UUID, rail: str, now
         known["payee"] = row.payee or (row.destination if rail in NAMED_BY_PAYEE else None)
         await connection.execute(_KEEP, known)
         await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(row.payout_id), row.payout_id)
+    await queue.keep_forgotten(connection, [forgotten_id(rail, row.reference) for row in found])
     return len(found)
 
 
@@ -86,7 +89,7 @@ AFTER: Final = """(
 
 _UNASSIGNED: Final = text(f"""
 SELECT {_DOCUMENT} AS payment FROM forgotten_payment f
-WHERE (CAST(:rail AS text) IS NULL OR f.rail = :rail) AND f.assigned_to IS NULL AND {_IS_OPEN}
+WHERE (CAST(:rail AS text) IS NULL OR f.rail = :rail) AND {IS_FORGOTTEN}
 ORDER BY f.found_at, f.id
 """)  # noqa: S608 (constants of ours)
 

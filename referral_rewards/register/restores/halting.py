@@ -13,6 +13,7 @@ from referral_rewards.domain.payouts.states import UNSENT
 from referral_rewards.domain.restores.mark import Mark, lost
 from referral_rewards.register import audit
 from referral_rewards.register.locks import Lock, lock
+from referral_rewards.register.queue import rails as queue
 from referral_rewards.register.restores import mark as marks
 
 _WHY: Final = "the register was restored to an earlier state and may have forgotten payments"
@@ -71,6 +72,7 @@ async def _record(
     await connection.execute(_RESTORED, said)
     halted = {"rails": sorted(OUTSIDE), "number": number, "restored_to": restored_to, "at": now, "why": _WHY}
     await connection.execute(_HALTED, halted)
+    await queue.keep_rails(connection, OUTSIDE)
     to = restored_to.isoformat()
     await audit.note(connection, actor=by, act="register.restored", subject=str(number), at=now, restored_to=to)
 

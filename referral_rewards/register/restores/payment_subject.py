@@ -18,6 +18,7 @@ from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.outbox import WakeupKind
+from referral_rewards.register.queue import rails as queue
 
 _A = MoneyAct
 
@@ -103,6 +104,7 @@ async def _noted(connection: AsyncConnection, decision: Decision, now: datetime)
         await outbox.enqueue(connection, WakeupKind.PAYOUT_DUE, str(payout), payout)
     else:
         await connection.execute(_DISOWN, {"id": payment.id, "at": now, "decision": decision.id})
+    await queue.keep_forgotten(connection, [payment.id])
     await effects.record(connection, [decision.id], "applied", now, "noted")
 
 

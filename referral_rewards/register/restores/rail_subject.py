@@ -21,6 +21,7 @@ from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.held import Held
 from referral_rewards.register.decisions.signing import KeyRing
+from referral_rewards.register.queue import rails as queue
 from referral_rewards.register.restores import forgotten
 
 _A = MoneyAct
@@ -93,6 +94,7 @@ async def _opened(connection: AsyncConnection, decision: Decision, now: datetime
     rail = rail_of(decision.claim_id)
     assert rail is not None
     await connection.execute(_REOPEN, {"rail": rail, "at": now, "decision": decision.id})
+    await queue.keep_rails(connection, [rail])
     await outbox.wake_payouts(connection, rail, WAITING_FOR_ITS_RAIL)
     await effects.record(connection, [decision.id], "applied", now, "opened again")
 

@@ -75,12 +75,12 @@ class Entry(Shape):
     """An entry of the queue: one thing that waits for a person."""
 
     referral: str | None = Field(
-        description="Null for a payout cycle; the first one if a payout pays several referrals."
+        description="Null for a payout cycle, a rail and a forgotten payment; the first one if a payout pays several."
     )
     program: str | None
     exception: Waits
     subject: str = Field(
-        description="The id of the leg, payout, fact or cycle, where a referral has several; else empty."
+        description="The id of the leg, payout, fact, cycle or forgotten payment, or the rail; else empty."
     )
     redirect: Redirect | None = Field(description="What a redirect binds, where the payee's payment method is another.")
     about: str | None
@@ -122,8 +122,8 @@ async def page(
     """Return a page of what waits for a person.
 
     These are claims to approve, late facts, open clawback cases, payouts that can't continue alone, payout cycles to
-    release, and reported conversions that no source has confirmed. ``signed`` names only users whose signature
-    ``keys`` verifies.
+    release, halted rails, forgotten payments, and reported conversions that no source has confirmed. ``signed`` names
+    only users whose signature ``keys`` verifies.
 
     Raises:
         RequestInvalid: for filters that do not fit together, or an invalid cursor.
@@ -167,7 +167,7 @@ def _entry(row: Any, made: list[Decision], payee: PayeeSubject | None, now: date
         to_do = " ".join(filter(None, (to_do, besides(payee) if to_do else advice_on_method(payee))))
     return Entry(
         referral=row.referral_id or None,
-        program=row.program,
+        program=row.program or None,
         exception=row.exception,
         subject=row.subject,
         redirect=Redirect(payee=payee.payee, rail=payee.rail) if payee is not None and moved else None,
@@ -230,7 +230,7 @@ SELECT q.referral_id, q.exception, q.subject, q.about, r.late_facts,
        its.state AS payout_state, its.why AS payout_why, its.key_used_at AS payout_sent_at, its.rail AS payout_rail,
        its.provider_key AS payout_key, its.given_up AS payout_given_up, cycle.due_on AS cycle_due_on,
        cycle.state AS cycle_state, cycle.carried AS cycle_carried, coalesce(its.payee, waiting.beneficiary) AS payee,
-       coalesce(its.rail, waiting.rail) AS payee_rail, its_case.*, r.referrer,
+       coalesce(its.rail, waiting.rail) AS payee_rail, its_case.*, forgotten.*, r.referrer,
        r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
        EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,
        (SELECT coalesce(json_agg(json_build_object('payout', p.id, 'state', p.state, 'why', p.why) ORDER BY p.id), '[]')
@@ -255,6 +255,11 @@ LEFT JOIN LATERAL (
     WHERE q.exception = 'appeal' AND f.id = CAST(q.subject AS uuid) OFFSET 0
 ) AS appeal ON true
 LEFT JOIN LATERAL (
+    SELECT rail AS forgotten_rail, reference AS forgotten_reference, payee AS forgotten_payee,
+           amount_minor AS forgotten_minor, currency AS forgotten_currency
+    FROM forgotten_payment WHERE q.exception = :forgotten_payment AND id = CAST(q.subject AS uuid) OFFSET 0
+) AS forgotten ON true
+LEFT JOIN LATERAL (
     SELECT due_on, state, summary->'carried' AS carried
     FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0
 ) AS cycle ON true
@@ -276,4 +281,5 @@ ORDER BY wanted.number
     was_paid=WAS_PAID,
     in_review=ClawbackState.MANUAL_REVIEW,
     waiting_method=Waits.WAITING_METHOD,
+    forgotten_payment=Waits.FORGOTTEN_PAYMENT,
 )

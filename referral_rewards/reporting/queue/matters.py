@@ -10,7 +10,10 @@ from referral_rewards.domain.clawbacks.states import CaseState
 from referral_rewards.domain.cycles.grouping import CarriedFor
 from referral_rewards.domain.cycles.states import CycleState
 from referral_rewards.domain.decisions.waiting import Waits
+from referral_rewards.domain.labels import label
+from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.advice import to_do
+from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID
 from referral_rewards.reporting.clawbacks import exchange_of
@@ -33,6 +36,17 @@ def matter(row: Any, now: datetime) -> tuple[str | None, str | None]:
         return row.about, advice_on_case(
             CaseState(row.case_state), room_minor=room_minor, keys_in_review=row.in_review, exchange=exchange
         )
+    if row.exception in _WITH_A_RAIL:
+        return f"{label('rail', row.subject)}: {row.about}", _with_a_rail(row.exception, row.subject)
+    if row.exception == Waits.FORGOTTEN_PAYMENT:
+        about = _forgotten(
+            row.forgotten_rail,
+            row.forgotten_reference,
+            row.forgotten_payee,
+            row.forgotten_minor,
+            row.forgotten_currency,
+        )
+        return about, _TO_DO[Waits.FORGOTTEN_PAYMENT]
     if row.exception == Waits.APPEAL:
         return _appeal(row, now), _TO_DO[Waits.APPEAL]
     if row.exception == Waits.LATE_FACT:
@@ -46,6 +60,17 @@ def matter(row: Any, now: datetime) -> tuple[str | None, str | None]:
 def _with_a_cycle(state: CycleState, carried: Iterable[Mapping[str, Any]]) -> str:
     below = any(each["why"] == CarriedFor.BELOW_MINIMUM for each in carried)
     return " ".join(filter(None, (_TO_DO_WITH_A_CYCLE[state], _BELOW_MINIMUM if below else None)))
+
+
+def _with_a_rail(exception: str, rail: str) -> str:
+    return _BY_THE_STATEMENT if exception == Waits.RAIL_HALTED and rail in BY_HAND else _WITH_A_RAIL[exception]
+
+
+def _forgotten(rail: str, reference: str, payee: str | None, amount_minor: int | None, currency: str) -> str:
+    """What the rail shows of a payment that the register had forgotten."""
+    amount = "" if amount_minor is None else f" of {display(amount_minor, currency)}"
+    whom = payee or "somebody whom the rail does not name"
+    return f"payment {reference}{amount} to {whom} by {label('rail', rail)}, which the register had forgotten"
 
 
 def _appeal(row: Any, now: datetime) -> str:
@@ -79,6 +104,16 @@ _TO_DO_WITH_A_CYCLE: Final = {
     CycleState.FROZEN: "Check the list, then release the cycle. If something is wrong with it, stop it.",
     CycleState.STOPPED: "Nothing more of it is sent. Find out why it was stopped. Once that is settled, resume it.",
 }
+_WITH_A_RAIL: Final[Mapping[str, str]] = {
+    Waits.RAIL_HALTED: "Nothing is sent over it. Reconcile it and clear up what is unexplained; its page says what "
+    "remains. Once nothing does, open the rail again.",
+    Waits.RAIL_SHUT: "Give the payouts workers credentials that work, or settle it with the provider. One payout tries "
+    "the rail every ten minutes; once it answers, the others go on by themselves.",
+}
+_BY_THE_STATEMENT: Final = (
+    "Nothing is sent over it. Compare the bank’s statement with what was paid since the restore, then open the rail "
+    "again."
+)
 _BELOW_MINIMUM: Final = (
     "It carries rewards below the minimum forward; a payee who leaves is paid theirs by a decision on the payee’s page."
 )
@@ -86,5 +121,7 @@ _TO_DO: Final = {
     Waits.LATE_FACT: "Read what arrived late. If it changes the outcome, reopen the referral; else leave it closed.",
     Waits.APPEAL: "Look at the referral again. If the appeal is right, reopen the referral; else leave it closed. "
     "Whoever appealed is told either way.",
+    Waits.FORGOTTEN_PAYMENT: "Say which payout it was, or record that it is not ours. Until then other payouts to its "
+    "payee over this rail wait.",
     Waits.REPORTED: "Ask the source of conversions about the purchase. Nothing is paid before it confirms it.",
 }
