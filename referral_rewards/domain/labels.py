@@ -478,6 +478,7 @@ _RULE: Final = {
     "already_adjusted": "already adjusted",
     "already_answered": "already answered",
     "nothing_to_pay": "no reward to pay",
+    "nothing_to_adjust": "no other amount is possible",
     "order_rewarded": "the order is rewarded already",
     "on_hold": "on hold",
     "no_beneficiary": "a reward belongs to nobody known",

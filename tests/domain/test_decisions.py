@@ -489,6 +489,31 @@ def test_an_approval_that_can_have_no_effect_is_refused_with_what_can_be_done(
     assert pointer in refusal.why
 
 
+def _limited(most_minor: dict[str, int | None], legs: tuple[str, ...] = ()) -> RewardClaim:
+    """The claim with these legs alone, and so much left for each side."""
+    promises = tuple(each.model_copy(update={"most_minor": most_minor.get(each.role)}) for each in CLAIM.promises)
+    kept = tuple(leg for leg in CLAIM.legs if leg.role in legs)
+    return CLAIM.model_copy(update={"promises": promises, "legs": kept})
+
+
+@pytest.mark.parametrize(
+    ("claim", "rule"),
+    [
+        (_limited({"referrer": 0, "referee": 0}), "nothing_to_adjust"),
+        (_limited({"referrer": 0, "referee": 1}), None),
+        (_limited({"referrer": 0, "referee": None}), None),
+        (_limited({"referrer": 0, "referee": 0}, legs=("referrer",)), "nothing_to_adjust"),
+        (_limited({"referrer": 0, "referee": 0}, legs=("referrer", "referee")), None),
+        (_limited({"referrer": 5000, "referee": 0}, legs=("referrer",)), None),
+        (CLAIM.model_copy(update={"promises": (), "legs": ()}), "nothing_to_adjust"),
+    ],
+    ids=["nothing left", "a cent", "no limit", "the only leg", "one of two", "another amount", "no promise"],
+)
+def test_an_adjustment_is_on_offer_only_where_one_is_possible(claim: RewardClaim, rule: str | None) -> None:
+    refusal = of(on_claim(claim=claim), digest=claim.digest).admits(PAULA)[_K.ADJUST]
+    assert (refusal and refusal.rule) == rule
+
+
 def test_a_second_reward_for_one_order_is_not_approved() -> None:
     refusal = on_claim(rewarded_by="r0").admits(PAULA)[_K.APPROVE]
     assert isinstance(refusal, DecisionRefused)

@@ -7,6 +7,7 @@ import pytest
 from referral_rewards.domain.claims.decision_kinds import DecisionKind
 from referral_rewards.domain.claims.findings import Flag
 from tests.desk import Desk
+from tests.seeds import partly
 from tests.snapshots import Snapshots
 from tests.stuck.claims import EVERYBODY, FLAGGED, furnished, held, waiting
 from tests.stuck.stage import Bring, stage
@@ -25,10 +26,6 @@ def test_the_walk_knows_every_flag() -> None:
     assert set(FLAGGED) == set(Flag)
 
 
-#: `adjust` is offered here, and no amount is admitted: the budget leaves nothing.
-_KNOWN = {Flag.BUDGET_EXHAUSTED: pytest.mark.xfail(strict=True, reason="adjust is offered and leads nowhere")}
-
-
 #: On claims with these the offers differ; `make chaos` walks over the others too.
 _SUITE = frozenset(
     {
@@ -38,12 +35,7 @@ _SUITE = frozenset(
 )
 
 
-def _marks(flag: Flag) -> list[pytest.MarkDecorator]:
-    known = _KNOWN.get(flag)
-    return ([] if known is None else [known]) + ([] if flag in _SUITE else [pytest.mark.chaos])
-
-
-@pytest.mark.parametrize("flag", [pytest.param(each, marks=_marks(each)) for each in Flag])
+@pytest.mark.parametrize("flag", partly(Flag, suite=_SUITE))
 async def test_what_is_offered_on_a_flagged_claim_can_be_done(snapshots: Snapshots, flag: Flag) -> None:
     await _walk(snapshots, FLAGGED[flag], flag)
 

@@ -38,6 +38,34 @@ def check_adjustment(claim: RewardClaim, leg: Side, amount_minor: int) -> None:
         raise DecisionRefused(claim.referral, "nothing_left", why)
 
 
+def check_adjustable(claim: RewardClaim) -> None:
+    """Return if some leg of the claim can be set to another amount or left out; else raise.
+
+    Raises:
+        DecisionRefused: `nothing_to_adjust`.
+    """
+    if not is_adjustable(claim):
+        why = "its terms, caps and budget leave no other amount for any reward; deny it, or wait until they leave room"
+        raise DecisionRefused(claim.referral, "nothing_to_adjust", why)
+
+
+def is_adjustable(claim: RewardClaim) -> bool:
+    """Return whether `check_adjustment` admits anything for some leg."""
+    return any(_admits_another(claim, promise) for promise in claim.promises)
+
+
+def _admits_another(claim: RewardClaim, promise: Promise) -> bool:
+    present = {each.role: each.amount_minor for each in claim.legs}
+    own_minor = present.pop(promise.role, 0)
+    if own_minor and any(present.values()):
+        return True  # it can be left out
+    step_minor = _step_minor(claim, promise)
+    if promise.most_minor is None:
+        return True
+    highest_minor = promise.most_minor - promise.most_minor % step_minor
+    return highest_minor > step_minor or (highest_minor == step_minor and own_minor != step_minor)
+
+
 def adjustments_of(
     claim: RewardClaim | None, claim_id: UUID | None, made: Iterable[Decision], barred: Iterable[str] = ()
 ) -> tuple[Adjustment, ...]:
@@ -67,10 +95,15 @@ def adjustment(decision: Decision) -> Adjustment:
     )
 
 
+def _step_minor(claim: RewardClaim, promise: Promise) -> int:
+    """Return of what every amount of the leg is a multiple, in minor units."""
+    if promise.rail not in rail_catalogue.CATALOGUE:
+        return 1
+    return rail_catalogue.step_minor(promise.rail, claim.currency)
+
+
 def _check_amount(claim: RewardClaim, promise: Promise, amount_minor: int) -> None:
-    step_minor = 1
-    if promise.rail in rail_catalogue.CATALOGUE:
-        step_minor = rail_catalogue.step_minor(promise.rail, claim.currency)
+    step_minor = _step_minor(claim, promise)
     if promise.most_minor is not None and amount_minor > promise.most_minor:
         most = money.display(promise.most_minor - promise.most_minor % step_minor, claim.currency)
         why = f"the terms, caps and budget leave at most {most} for the {promise.role}"

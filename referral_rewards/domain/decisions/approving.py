@@ -1,6 +1,7 @@
 """Whether an approval of a claim can have an effect."""
 
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.decisions.adjusting import is_adjustable
 from referral_rewards.domain.errors import DecisionRefused
 from referral_rewards.domain.labels import listed
 from referral_rewards.domain.referrals.lifecycle import Side
@@ -22,7 +23,7 @@ def check_approvable(claim: RewardClaim, rewarded_by: str | None = None) -> None
         why = "a payment dispute about its order is open; it can be approved once the dispute is won"
         raise DecisionRefused(claim.referral, "dispute_open", why)
     if not claim.legs:
-        can = "adjust it to set an amount, or deny it" if claim.promises else "deny it, or wait for new facts"
+        can = "adjust it to set an amount, or deny it" if is_adjustable(claim) else "deny it, or wait for new facts"
         raise DecisionRefused(claim.referral, "nothing_to_pay", f"there is no reward to pay; {can}")
     if nobody := [leg.role for leg in claim.legs if leg.beneficiary is None]:
         can = (

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from referral_rewards.domain.claims.approval import DecisionKind, Ruling, ruling, satisfied
 from referral_rewards.domain.claims.claim import RewardClaim
+from referral_rewards.domain.decisions.adjusting import check_adjustable
 from referral_rewards.domain.decisions.approving import check_approvable
 from referral_rewards.domain.decisions.basis import Basis
 from referral_rewards.domain.decisions.complete_acts import complete_acts
@@ -135,6 +136,8 @@ class ClaimOnRecord:
             raise DecisionRefused(self.referral, "program_paused", self.paused)
         if kind is _K.APPROVE and self.claim is not None:
             check_approvable(self.claim, self.rewarded_by)
+        if kind is _K.ADJUST and self.claim is not None:
+            check_adjustable(self.claim)
         if kind is _K.ADJUST and so_far is Ruling.HELD:
             raise DecisionRefused(self.referral, "on_hold", "it is on hold; release it first")
         if kind is _K.APPROVE and satisfied(basis.requirement, signoffs, basis.digest):
