@@ -37,6 +37,7 @@ from referral_rewards.domain.decisions.money_acts import (
     REASONS as CODES,
 )
 from referral_rewards.domain.decisions.program_acts import ProgramSubject
+from referral_rewards.domain.decisions.subject import Subject
 from referral_rewards.domain.errors import (
     ActRefused,
     BadInput,
@@ -153,42 +154,65 @@ async def decide(
     subject: UUID | str,
     shown: Callable[[Typed, Said], Awaitable[Response]],
 ) -> Response:
-    """The first step shows what exactly would be recorded, the second records it; ``edit`` goes back to the form.
+    """Decide on a subject in two steps (`in_two_steps`). ``shown`` is its page."""
+    async with parts.database.reading() as connection:
+        matter = await subjects.shown(connection, kind, subject, parts.keys)
 
-    ``shown`` is the subject's page, with what was typed and what is said of it.
+    def asked_for(typed: Typed) -> Asked:
+        return typed.asked(subject, matter.currency, _zone_of(matter))
+
+    def confirm(typed: Typed, asked: Asked) -> Response:
+        act = MoneyAct(asked.kind)
+        return page(
+            "act_confirm.html",
+            visit,
+            typed=typed,
+            asked=asked,
+            matter=matter,
+            room=ROOMS[kind],
+            currency=matter.currency,
+            title=first_upper(label("decision", act)),
+            follows=FOLLOWS[act],
+            reason=first_upper(label("decision_reason", asked.reason)),
+        )
+
+    there = f"/{ROOMS[kind]}/{quote(str(subject), safe='')}?"
+    return await in_two_steps(parts, visit, form, matter, there, asked_for, confirm, shown)
+
+
+async def in_two_steps(
+    parts: Parts,
+    visit: Visit,
+    form: FormData,
+    subject: Subject,
+    there: str,
+    asked_for: Callable[[Typed], Asked],
+    confirm: Callable[[Typed, Asked], Response],
+    shown: Callable[[Typed, Said], Awaitable[Response]],
+) -> Response:
+    """The first step shows what exactly would be recorded (``confirm``), the second records it; ``edit`` goes back to
+    the form.
+
+    ``shown`` is the subject's page, with what was typed and what is said of it. Its address is ``there``, as far as a
+    further parameter can follow.
     """
     typed, step = Typed.of(form), form.get("step")
     if step == "edit":
         return await shown(typed, Said())
-    async with parts.database.reading() as connection:
-        matter = await subjects.shown(connection, kind, subject, parts.keys)
     try:
-        asked = typed.asked(subject, matter.currency, _zone_of(matter))
-        act = MoneyAct(asked.kind)
+        asked = asked_for(typed)
         visit.user.need_scope(Scope.CLAIMS_DECIDE)
         if step == "record":
             decision, _ = await recorded(parts, asked, visit.user)
-            there = f"/{ROOMS[kind]}/{quote(str(subject), safe='')}"
-            return RedirectResponse(f"{there}?recorded={decision.seq}", HTTPStatus.SEE_OTHER)
-        matter.check_as_shown(asked)
-        matter.check_admits(asked, visit.user.approver)
+            return RedirectResponse(f"{there}recorded={decision.seq}", HTTPStatus.SEE_OTHER)
+        subject.check_as_shown(asked)
+        subject.check_admits(asked, visit.user.approver)
     except BadInput as refusal:
         by_field = {problem.where: problem.what for problem in refusal.problems}
         return await shown(typed, Said(status_of(type(refusal)), problems=by_field))
     except (ActRefused, NotAllowed) as refusal:
         return await shown(typed, Said(status_of(type(refusal)), refusal=refusal))
-    return page(
-        "act_confirm.html",
-        visit,
-        typed=typed,
-        asked=asked,
-        matter=matter,
-        room=ROOMS[kind],
-        currency=matter.currency,
-        title=first_upper(label("decision", act)),
-        follows=FOLLOWS[act],
-        reason=first_upper(label("decision_reason", asked.reason)),
-    )
+    return confirm(typed, asked)
 
 
 async def form_of(parts: Parts, visit: Visit, kind: SubjectKind, subject: UUID | str, typed: Typed, said: Said) -> Any:

@@ -2,21 +2,17 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from fastapi import Response
-from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 
 from referral_rewards.api.dependencies import Parts
-from referral_rewards.api.desk.acts import Said, Typed
+from referral_rewards.api.desk.acts import Said, Typed, in_two_steps
 from referral_rewards.api.desk.pages import page
 from referral_rewards.api.desk.session.visiting import Visit
 from referral_rewards.api.desk.words import FOLLOWS, first_upper
-from referral_rewards.api.problems import status_of
-from referral_rewards.api.recording import recorded
 from referral_rewards.domain.claims.approval import NOTE_LENGTH_MAX, check_note
 from referral_rewards.domain.decisions.act_kinds import REASONS, MoneyAct
 from referral_rewards.domain.decisions.decision import Asked
@@ -80,34 +76,13 @@ async def decide(
     subject: Subject,
     shown: Callable[[Typed, Said], Awaitable[Response]],
 ) -> Response:
-    """The first step shows what exactly would be recorded, the second records it; ``edit`` goes back to the form.
+    """Decide so in two steps (`acts.in_two_steps`). ``shown`` is the page."""
 
-    ``shown`` is the page, with what was typed and what is said of it.
-    """
-    typed, step = Typed.of(form), form.get("step")
-    if step == "edit":
-        return await shown(typed, Said())
-    try:
-        asked = its.asked(typed)
-        visit.user.need_scope(Scope.CLAIMS_DECIDE)
-        if step == "record":
-            decision, _ = await recorded(parts, asked, visit.user)
-            return RedirectResponse(f"{its.address}&recorded={decision.seq}", HTTPStatus.SEE_OTHER)
-        subject.check_as_shown(asked)
-        subject.check_admits(asked, visit.user.approver)
-    except BadInput as refusal:
-        by_field = {problem.where: problem.what for problem in refusal.problems}
-        return await shown(typed, Said(status_of(type(refusal)), problems=by_field))
-    except (ActRefused, NotAllowed) as refusal:
-        return await shown(typed, Said(status_of(type(refusal)), refusal=refusal))
-    return page(
-        "one_act_confirm.html",
-        visit,
-        its=its,
-        typed=typed,
-        follows=FOLLOWS[its.act],
-        reason=first_upper(label("decision_reason", typed.reason)),
-    )
+    def confirm(typed: Typed, asked: Asked) -> Response:
+        reason = first_upper(label("decision_reason", asked.reason))
+        return page("one_act_confirm.html", visit, its=its, typed=typed, follows=FOLLOWS[its.act], reason=reason)
+
+    return await in_two_steps(parts, visit, form, subject, f"{its.address}&", its.asked, confirm, shown)
 
 
 def form_of(visit: Visit, its: OneAct, subject: Subject, typed: Typed, said: Said) -> Mapping[str, Any]:
