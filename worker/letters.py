@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.notices import contact
 from referral_rewards.domain.notices.contact import COURTESIES, TO_APPROVERS, WARNINGS, NoticeState, Template
+from referral_rewards.domain.referrals.referral import Referral
 from referral_rewards.notices.composing import Written, compose, without_secrets
 from referral_rewards.notices.port import Message
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.notices import status_links
 from referral_rewards.register.notices.objections import address_of, objection
-from referral_rewards.register.notices.rows import Audience
+from referral_rewards.register.notices.rows import Audience, Notice
 from referral_rewards.register.payees import method_notices
 from referral_rewards.register.payouts import handovers
 from referral_rewards.register.referrals import rows as referrals
@@ -66,7 +67,7 @@ class Letters:
         self._keys = keys
         self._home = home
 
-    async def prepare(self, connection: AsyncConnection, notice: Any, now: datetime) -> Ready | AtRest | HeldUntil:
+    async def prepare(self, connection: AsyncConnection, notice: Notice, now: datetime) -> Ready | AtRest | HeldUntil:
         """Return the letter to send now, or why it is not sent, or when it may be sent."""
         template = Template(notice.template)
         row = await referrals.row(connection, notice.referral_id)
@@ -89,13 +90,13 @@ class Letters:
         written = compose(said)
         return Ready(Message(notice.id, to, *written), without_secrets(written, said))
 
-    def _link(self, notice: Any, row: Any) -> str:
+    def _link(self, notice: Notice, row: Referral) -> str:
         if notice.audience == Audience.APPROVERS:
             return f"{self._home.public_url}/claims/{quote(row.id)}"
         return self._home.public_url + status_links.path(self._home.links_key, row, Side(notice.audience))
 
 
-async def _address(connection: AsyncConnection, template: Template, notice: Any) -> str | None:
+async def _address(connection: AsyncConnection, template: Template, notice: Notice) -> str | None:
     """Return the recipient's address; a warning goes to the one that it was planned for."""
     if template in WARNINGS:
         return await method_notices.address(connection, notice.occasion)

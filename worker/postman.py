@@ -14,7 +14,7 @@ from referral_rewards.notices.port import Delivered, Later, Mailer, Message, Out
 from referral_rewards.notices.webhook import Webhooks
 from referral_rewards.register import outgoing_events
 from referral_rewards.register.notices import rows as notices
-from referral_rewards.register.notices.rows import Audience
+from referral_rewards.register.notices.rows import Audience, Notice
 from worker.letters import AtRest, HeldUntil, Letters, Ready
 
 _log = structlog.get_logger("postman")
@@ -53,14 +53,14 @@ class Postman:
         claimed = await self._database.write(notices.claim, now, lease=_LEASE, limit=_BATCH)
         slots = asyncio.Semaphore(_AT_ONCE)
 
-        async def carry_out(notice: Any) -> None:
+        async def carry_out(notice: Notice) -> None:
             async with slots:
                 await self._carry_out(notice, now)
 
         await asyncio.gather(*map(carry_out, claimed))
         return len(claimed)
 
-    async def _carry_out(self, notice: Any, now: datetime) -> None:
+    async def _carry_out(self, notice: Notice, now: datetime) -> None:
         try:
             step = await self._prepared(notice, now)
             match step:
@@ -77,7 +77,7 @@ class Postman:
             _log.warning("not_told", notice=str(notice.id), template=notice.template, error=type(error).__name__)
             await self._note(notice, Later(f"telling it broke ({type(error).__name__})"), now)
 
-    async def _prepared(self, notice: Any, now: datetime) -> Ready | AtRest | HeldUntil | dict[str, Any]:
+    async def _prepared(self, notice: Notice, now: datetime) -> Ready | AtRest | HeldUntil | dict[str, Any]:
         async with self._database.reading() as connection:
             if notice.audience == Audience.WEBHOOK:
                 return await outgoing_events.event_of(connection, notice)
@@ -87,7 +87,7 @@ class Postman:
         return await self._mail.send(message) if self._mail else Refused("no mail server is connected")
 
     async def _note(
-        self, notice: Any, outcome: Outcome, now: datetime, to: str | None = None, record: Written | None = None
+        self, notice: Notice, outcome: Outcome, now: datetime, to: str | None = None, record: Written | None = None
     ) -> None:
         """Record the outcome of an attempt. A letter at rest is kept with the personal data."""
         match outcome:
@@ -100,12 +100,12 @@ class Postman:
             case Later(why):
                 await self._put_off(notice, now + pause_after(notice.attempts), why, NoticeState.WAITING, tried=True)
 
-    async def _put_off(self, notice: Any, until: datetime, why: str, state: NoticeState, *, tried: bool) -> None:
+    async def _put_off(self, notice: Notice, until: datetime, why: str, state: NoticeState, *, tried: bool) -> None:
         await self._database.write(notices.put_off, notice, until, why, state=state, tried=tried)
 
     async def _settle(
         self,
-        notice: Any,
+        notice: Notice,
         state: NoticeState,
         why: str | None,
         now: datetime,

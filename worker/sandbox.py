@@ -1,12 +1,14 @@
 """The sandbox that workflow code runs in, entered only to run workflow code."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
-from temporalio.workflow import Info
+from temporalio.workflow import Info, _Definition
 
 #: Pure modules that workflow code may share with the process, because they hold no state and read no clock. Importing
 #: them anew for every workflow would be slow.
@@ -29,7 +31,7 @@ class _Runner(WorkflowRunner):
     def __init__(self, sandbox: WorkflowRunner) -> None:
         self._sandbox = sandbox
 
-    def prepare_workflow(self, defn: Any) -> None:
+    def prepare_workflow(self, defn: _Definition) -> None:
         self._sandbox.prepare_workflow(defn)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
@@ -45,7 +47,7 @@ class _Instance(WorkflowInstance):
     def __init__(self, sandboxed: WorkflowInstance) -> None:
         self._sandboxed = sandboxed
 
-    def activate(self, act: Any) -> Any:
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         return self._sandboxed.activate(act)
 
     def get_serialization_context(self, command_info: object) -> SerializationContext | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from referral_rewards.domain.decisions.money_acts import SubjectKind
 from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.states import WAS_PAID, LegState, PayoutState
+from referral_rewards.register import typed_rows
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.reporting import decisions, shape
 from referral_rewards.reporting.decisions import Actable
@@ -194,7 +196,7 @@ async def owed(connection: AsyncConnection, payee: str) -> list[Owed]:
 
 async def _cases(connection: AsyncConnection, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the members of each matching case."""
-    rows = (await connection.execute(_PAGE, asked)).all()
+    rows = await typed_rows.read(connection, _CaseRow, _PAGE, asked)
     made: dict[UUID, list[ClawbackMade]] = {row.id: [] for row in rows}
     for each in await connection.execute(_CLAWBACKS, {"ids": list(made)}) if made else ():
         made[each.case_id].append(ClawbackMade.model_validate(each))
@@ -204,7 +206,34 @@ async def _cases(connection: AsyncConnection, asked: Mapping[str, Any]) -> list[
     return [{**_members(row, made[row.id]), "returns": back[row.id]} for row in rows]
 
 
-def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _CaseRow:
+    id: UUID
+    referral_id: str
+    program: str
+    leg_id: UUID
+    role: Side
+    payee: str
+    payout_id: UUID | None
+    rail: str
+    state: CaseState
+    why: str
+    opened_at: datetime
+    settled_at: datetime | None
+    currency: str
+    amount_minor: int
+    paid_minor: int
+    taken_minor: int
+    recovered_minor: int
+    written_off_minor: int
+    returned_minor: int
+    proposed_minor: int | None
+    exchange_order: str | None
+    exchange_minor: int | None
+    exchange_currency: str | None
+
+
+def _members(row: _CaseRow, made: list[ClawbackMade]) -> dict[str, Any]:
     room_minor = row.paid_minor - row.taken_minor
     review = [each.key for each in made if each.state is ClawbackState.MANUAL_REVIEW]
     exchange = exchange_of(row.exchange_order, row.exchange_minor, row.exchange_currency)
@@ -219,7 +248,7 @@ def _members(row: Any, made: list[ClawbackMade]) -> dict[str, Any]:
         "rail": row.rail,
         "state": row.state,
         "why": row.why,
-        "to_do": to_do(CaseState(row.state), room_minor=room_minor, keys_in_review=review, exchange=exchange),
+        "to_do": to_do(row.state, room_minor=room_minor, keys_in_review=review, exchange=exchange),
         "opened_at": row.opened_at,
         "settled_at": row.settled_at,
         "currency": row.currency,

@@ -1,6 +1,8 @@
 """Recorded decisions, and the current digest and possible acts of a subject of decisions on money."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,6 +13,7 @@ from referral_rewards.domain.claims.decision_kinds import DecisionKind
 from referral_rewards.domain.decisions.decision import KNOWN
 from referral_rewards.domain.decisions.money_acts import MoneyAct, SubjectKind
 from referral_rewards.domain.referrals.lifecycle import Side
+from referral_rewards.register import typed_rows
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions import effects
 from referral_rewards.register.decisions.signing import KeyRing
@@ -109,7 +112,7 @@ async def actable(connection: AsyncConnection, kind: SubjectKind, subject: UUID,
 async def on_subject(connection: AsyncConnection, subject: UUID, keys: KeyRing) -> tuple[ActShown, ...]:
     """Return the decisions on a payout, clawback case, cycle or program, oldest first."""
     genuine = {each.id for each in await decisions.on_subject(connection, subject, keys)}
-    rows = (await connection.execute(_ON_SUBJECT, {"subject": subject})).all()
+    rows = await typed_rows.read(connection, _OnMoney, _ON_SUBJECT, {"subject": subject})
     found = await _effects(connection, rows)
     return tuple(
         ActShown(
@@ -124,7 +127,7 @@ async def on_referral(connection: AsyncConnection, referral: str, keys: KeyRing)
     """Return the decisions on a referral, oldest first."""
     made, _ = await decisions.on_referral(connection, referral, keys)
     genuine = {each.id for each in made}
-    rows = (await connection.execute(_ON_REFERRAL, {"referral": referral})).all()
+    rows = await typed_rows.read(connection, _OnClaim, _ON_REFERRAL, {"referral": referral})
     found = await _effects(connection, rows)
     return tuple(
         ClaimDecision(
@@ -136,7 +139,36 @@ async def on_referral(connection: AsyncConnection, referral: str, keys: KeyRing)
     )  # fmt: skip
 
 
-def _said(row: Any) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    id: UUID
+    seq: int
+    kind: str
+    username: str
+    roles: tuple[str, ...]
+    reason: str
+    note: str | None
+    digest: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _OnMoney(_Decision):
+    amount_minor: int | None
+    reference: str | None
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _OnClaim(_Decision):
+    leg: Side | None
+    amount_minor: int | None
+    referrer: str | None
+    linked: str | None
+    facts_known: int | None
+
+
+def _said(row: _Decision) -> dict[str, Any]:
     return {
         "id": row.id,
         "seq": row.seq,
@@ -150,7 +182,7 @@ def _said(row: Any) -> dict[str, Any]:
     }
 
 
-async def _effects(connection: AsyncConnection, rows: Sequence[Any]) -> dict[UUID, tuple[Effect, ...]]:
+async def _effects(connection: AsyncConnection, rows: Sequence[_Decision]) -> dict[UUID, tuple[Effect, ...]]:
     found: dict[UUID, tuple[Effect, ...]] = {row.id: () for row in rows}
     for each in await effects.of(connection, list(found)):
         found[each.decision_id] += (Effect(effect=each.effect, at=each.at, why=each.why),)

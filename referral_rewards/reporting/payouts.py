@@ -1,13 +1,13 @@
 """Payouts: a list in pages, and one payout with its whole history."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.ledger import DeductionKind
@@ -18,6 +18,7 @@ from referral_rewards.domain.errors import NotFound
 from referral_rewards.domain.payouts.advice import to_do
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
+from referral_rewards.register import typed_rows
 from referral_rewards.register.decisions.signing import KeyRing
 from referral_rewards.register.locks import array
 from referral_rewards.register.payees import subject
@@ -90,6 +91,9 @@ class PayoutStep(Shape):
     reference: str | None
 
 
+_Part = TypeVar("_Part", LegPaid, Deduction, PayoutStep)
+
+
 class PayoutLife(PayoutInList):
     """A payout with the rewards that it pays, its deductions and its steps."""
 
@@ -123,7 +127,7 @@ class Wanted:
 
 async def payouts(connection: AsyncConnection, wanted: Wanted) -> list[PayoutInList]:
     """A page of payouts, the newest first."""
-    return [PayoutInList(**_brief(row)) for row in await connection.execute(_PAGE, _asked(wanted))]
+    return [PayoutInList(**_brief(row)) for row in await typed_rows.read(connection, _Payout, _PAGE, _asked(wanted))]
 
 
 async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
@@ -173,31 +177,59 @@ async def lives(connection: AsyncConnection, numbers: Sequence[UUID]) -> list[Pa
     if not numbers:
         return []
     asked = {"ids": array([str(each) for each in numbers])}
-    rows = {row.id: row for row in await connection.execute(_OF_IDS, asked)}
-    legs, deductions, steps = [
-        _by_payout(await connection.execute(statement, asked)) for statement in (_LEGS, _DEDUCTIONS, _STEPS)
-    ]
+    rows = {row.id: row for row in await typed_rows.read(connection, _Payout, _OF_IDS, asked)}
+    legs = await _by_payout(connection, LegPaid, _LEGS, asked)
+    deductions = await _by_payout(connection, Deduction, _DEDUCTIONS, asked)
+    steps = await _by_payout(connection, PayoutStep, _STEPS, asked)
     return [
         PayoutLife(
             **_brief(rows[each]),
-            legs=tuple(LegPaid.model_validate(row) for row in legs[each]),
-            deductions=tuple(Deduction.model_validate(row) for row in deductions[each]),
-            steps=tuple(PayoutStep.model_validate(row) for row in steps[each]),
+            legs=tuple(legs[each]),
+            deductions=tuple(deductions[each]),
+            steps=tuple(steps[each]),
         )
         for each in numbers
         if each in rows
     ]
 
 
-def _by_payout(rows: Iterable[Any]) -> Mapping[UUID, list[Any]]:
-    found = defaultdict(list)
-    for row in rows:
-        found[row.payout_id].append(row)
+async def _by_payout(
+    connection: AsyncConnection, kind: type[_Part], statement: TextClause, asked: Mapping[str, str]
+) -> Mapping[UUID, list[_Part]]:
+    """Return the parts of one kind of each payout, in the order of the statement."""
+    found: dict[UUID, list[_Part]] = defaultdict(list)
+    for row in await connection.execute(statement, asked):
+        found[row.payout_id].append(kind.model_validate(row))
     return found
 
 
-def _brief(row: Any) -> dict[str, Any]:
-    state, sent = PayoutState(row.state), row.key_used_at is not None
+@dataclass(frozen=True, slots=True)
+class _Payout:
+    id: UUID
+    referral_id: str | None
+    cycle_id: UUID | None
+    returns: UUID | None
+    program: str
+    payee: str
+    rail: str
+    amount_minor: int
+    currency: str
+    state: PayoutState
+    why: str | None
+    given_up: bool
+    generation: int
+    provider_key: str
+    provider_reference: str | None
+    destination: str | None
+    key_used_at: datetime | None
+    first_sent_at: datetime | None
+    settled_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+def _brief(row: _Payout) -> dict[str, Any]:
+    sent = row.key_used_at is not None
     return {
         "payout": row.id,
         "referral": row.referral_id,
@@ -208,9 +240,9 @@ def _brief(row: Any) -> dict[str, Any]:
         "rail": row.rail,
         "amount_minor": row.amount_minor,
         "currency": row.currency,
-        "state": state,
+        "state": row.state,
         "why": row.why,
-        "to_do": to_do(state, sent=sent, given_up=row.given_up, rail=row.rail, key=row.provider_key),
+        "to_do": to_do(row.state, sent=sent, given_up=row.given_up, rail=row.rail, key=row.provider_key),
         "generation": row.generation,
         "key": row.provider_key,
         "reference": row.provider_reference,

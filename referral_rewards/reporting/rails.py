@@ -1,7 +1,8 @@
 """The rails of an installation: which are connected, which are halted and why, and how many payouts wait for each."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from models.statuses import spelled
 from referral_rewards.domain.payouts.rail_catalogue import CATALOGUE, OF_OURS
 from referral_rewards.domain.payouts.states import WAITING_FOR_ITS_RAIL
+from referral_rewards.register import typed_rows
 from referral_rewards.register.rail_halts import HALTS
 from referral_rewards.reporting.shape import Instant, Shape
 
@@ -51,7 +53,7 @@ async def connected(connection: AsyncConnection, now: datetime) -> frozenset[str
 
 async def rails(connection: AsyncConnection, now: datetime) -> list[Rail]:
     """Return every rail that terms may name, in the order of the catalogue."""
-    known = {row.rail: row for row in await connection.execute(_KNOWN)}
+    known = {row.rail: row for row in await typed_rows.read(connection, _Known, _KNOWN)}
     there = await connected(connection, now)
     return [_rail(name, known.get(name), name in there) for name in CATALOGUE]
 
@@ -66,7 +68,18 @@ async def mode_of(connection: AsyncConnection, rail: str) -> str | None:
     return (await connection.execute(_MODE, {"rail": rail})).scalar_one_or_none()
 
 
-def _rail(name: str, row: Any, there: bool) -> Rail:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    rail: str
+    mode: str | None
+    seen_at: datetime | None
+    halted_at: datetime | None
+    why: str | None
+    restored: bool | None
+    waiting: int
+
+
+def _rail(name: str, row: _Known | None, there: bool) -> Rail:
     return Rail(
         rail=name,
         connected=there,

@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.books.accounts import AccountKind
+from referral_rewards.register import typed_rows
 from referral_rewards.reporting import shape
 from referral_rewards.reporting.shape import Count, Shape
 
@@ -57,7 +59,7 @@ class Wanted:
 async def balances(connection: AsyncConnection, wanted: Wanted = Wanted()) -> AsyncIterator[AccountBalance]:
     """The accounts by their names, one at a time, however many there are."""
     async for row in await connection.stream(_BALANCES, _asked(wanted)):
-        yield _balance(row)
+        yield _balance(typed_rows.of(_Sums, row))
 
 
 async def count(connection: AsyncConnection, wanted: Wanted) -> Count:
@@ -92,7 +94,15 @@ async def totals_by_kind(connection: AsyncConnection, before: datetime | None = 
     return [KindTotals.model_validate(row) for row in await connection.execute(_TOTALS, {"before": before})]
 
 
-def _balance(row: Any) -> AccountBalance:
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    account: str
+    currency: str
+    debited_minor: Decimal
+    credited_minor: Decimal
+
+
+def _balance(row: _Sums) -> AccountBalance:
     debited_minor, credited_minor = int(row.debited_minor), int(row.credited_minor)
     return AccountBalance(
         account=row.account,

@@ -4,7 +4,9 @@ Both are written in one transaction, so they always agree. If they do not, a row
 """
 
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +17,7 @@ from referral_rewards.domain.books.ledger import DeductionKind
 from referral_rewards.domain.clawbacks.states import CLAIMED
 from referral_rewards.domain.money import display
 from referral_rewards.domain.payouts.states import LegState, PayoutState
+from referral_rewards.register import typed_rows
 from referral_rewards.register.payouts.endings import GIVEN_UP
 
 
@@ -24,25 +27,31 @@ async def problems(connection: AsyncConnection) -> AsyncIterator[str]:
         yield f"ledger transaction {row.key} does not balance"
     async for row in await connection.stream(_UNKNOWN_ACCOUNTS, {"kinds": list(AccountKind)}):
         yield f"account {row.account} is of no kind that we know"
-    async for row in await connection.stream(_LEGS):
-        yield f"leg {row.subject} is {row.state or 'not in the register'}: {_difference(row)}"
-    async for row in await connection.stream(_RETURNS):
-        yield f"return {row.subject} is {row.state or 'not in the register'}: {_difference(row)}"
-    async for row in await connection.stream(_PAYOUTS):
-        yield f"payout {row.subject} is {row.state or 'not in the register'}: {_difference(row)}"
+    for noun, differences in (("leg", _LEGS), ("return", _RETURNS), ("payout", _PAYOUTS)):
+        async for row in await connection.stream(differences):
+            difference = _difference(typed_rows.of(_Difference, row))
+            yield f"{noun} {row.subject} is {row.state or 'not in the register'}: {difference}"
     async for row in await connection.stream(_SUMS):
         sent, legs, kept = (display(int(each), row.currency) for each in (row.amount_minor, row.legs, row.deductions))
         yield f"payout {row.id} sends {sent}, while its legs come to {legs} less {kept}"
     async for row in await connection.stream(_RECOVERABLE):
-        yield f"what {row.payee} owes by the clawbacks: {_difference(row)}"
+        yield f"what {row.payee} owes by the clawbacks: {_difference(typed_rows.of(_Difference, row))}"
 
 
-def _difference(row: Any) -> str:
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    account: str
+    currency: str
+    posted: Decimal | None
+    expected: Decimal | None
+
+
+def _difference(row: _Difference) -> str:
     posted, expected = _amount(row.posted, row.currency), _amount(row.expected, row.currency)
     return f"{row.account} has {posted} of it, not {expected}"
 
 
-def _amount(amount_minor: Any, currency: str) -> str:
+def _amount(amount_minor: Decimal | None, currency: str) -> str:
     return display(int(amount_minor or 0), currency)
 
 

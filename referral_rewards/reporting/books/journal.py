@@ -1,9 +1,9 @@
 """The journal: every transaction of the books in a period in order of time, and the accounts that they post to."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.errors import RequestInvalid
 from referral_rewards.domain.money import from_minor
+from referral_rewards.register import typed_rows
 from referral_rewards.reporting.shape import as_text, csv_row, instant
 
 
@@ -83,8 +84,9 @@ class OpenAccount(NamedTuple):
 
 async def transactions(connection: AsyncConnection, span: Span) -> AsyncIterator[Recorded]:
     """Yield the transactions of a period, oldest first."""
-    lines: list[Any] = []
-    async for row in await connection.stream(_LINES, {"begins": span.begins_at, "before": span.ends_before}):
+    lines: list[_Line] = []
+    async for found in await connection.stream(_LINES, {"begins": span.begins_at, "before": span.ends_before}):
+        row = typed_rows.of(_Line, found)
         if lines and lines[0].id != row.id:
             yield _recorded(lines)
             lines = []
@@ -110,8 +112,20 @@ async def last_day(connection: AsyncConnection) -> date | None:
     return found
 
 
-def _recorded(rows: list[Any]) -> Recorded:
-    of, lines = rows[0], tuple(Posted(row.account, int(row.amount_minor), row.currency) for row in rows)
+class _Line(NamedTuple):
+    id: UUID
+    key: str
+    description: str
+    posted_at: datetime
+    program: str
+    referral_id: str | None
+    account: str
+    amount_minor: int
+    currency: str
+
+
+def _recorded(rows: Sequence[_Line]) -> Recorded:
+    of, lines = rows[0], tuple(Posted(row.account, row.amount_minor, row.currency) for row in rows)
     return Recorded(of.id, of.key, of.description, of.posted_at, of.program, of.referral_id, lines)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -12,6 +12,7 @@ from models.statuses import spelled
 from referral_rewards.domain import calendar
 from referral_rewards.domain.claims.rewards import Side, destination
 from referral_rewards.domain.errors import NotFound
+from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.payees import tax_forms, tax_thresholds
 from referral_rewards.domain.payees.tax_forms import FormStanding, TaxForm
 from referral_rewards.domain.payouts.states import OWED
@@ -158,7 +159,7 @@ async def profile(connection: AsyncConnection, payee: str, now: datetime, year: 
     )
 
 
-def _methods(said: Sequence[Any]) -> tuple[Method, ...]:
+def _methods(said: Sequence[Fact]) -> tuple[Method, ...]:
     """Return the method on file for each rail: the latest one set, unless it was removed since."""
     latest = {fact.data["rail"]: fact for fact in sorted(said, key=lambda fact: fact.precedence)}
     return tuple(

@@ -5,9 +5,10 @@ payee has a line for each currency, under the regime of the programs that paid. 
 needed, payments by programs without a regime count too.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -26,7 +27,7 @@ from referral_rewards.domain.payees.tax_thresholds import Threshold
 from referral_rewards.domain.payouts.rail_catalogue import PROVIDERS
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import RewardKind
-from referral_rewards.register import programs
+from referral_rewards.register import programs, typed_rows
 from referral_rewards.register.payees import rows as payees
 from referral_rewards.reporting.payees.filers import FILERS
 from referral_rewards.reporting.shape import GivenId, Instant, Shape, as_text, csv_row
@@ -134,7 +135,8 @@ async def paid_in(
     """Yield every payee who was paid in that year or from whom something was recovered, by payee and currency."""
     zones = await programs.zones(connection)
     asked = {**await payees.bounds(connection, year), "payee": payee}
-    async for row in await connection.stream(_YEAR, asked):
+    async for found in await connection.stream(_YEAR, asked):
+        row = typed_rows.of(_Year, found)
         # Each regime that any of the paying programs reports to.
         for its in sorted({each for each in row.regimes if each != tax_thresholds.NO_REGIME}) or [
             tax_thresholds.NO_REGIME
@@ -143,7 +145,20 @@ async def paid_in(
                 yield _line(row, its, year, zones[row.programs[0]], now)
 
 
-def _line(row: Any, regime: str, year: int, zone: ZoneInfo, now: datetime) -> PayeeYear:
+@dataclass(frozen=True, slots=True)
+class _Year:
+    payee: str
+    currency: str
+    programs: tuple[str, ...]
+    regimes: tuple[str, ...]
+    by_kind: Mapping[str, int]
+    by_rail: Mapping[str, int]
+    withheld_minor: Decimal
+    clawed_back_minor: Decimal
+    forms: Sequence[Mapping[str, Any]]
+
+
+def _line(row: _Year, regime: str, year: int, zone: ZoneInfo, now: datetime) -> PayeeYear:
     said = None
     if regime != tax_thresholds.NO_REGIME:
         filed = [

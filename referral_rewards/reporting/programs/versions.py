@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.programs.terms import Terms, in_force
-from referral_rewards.register import programs
+from referral_rewards.register import programs, typed_rows
 
 #: Referrals are counted only up to this number.
 COUNTED_MAX: Final = 10_000
@@ -36,7 +36,7 @@ async def versions(connection: AsyncConnection, program: str, now: datetime) -> 
     Raises:
         NotFound: if there is no such program.
     """
-    rows = (await connection.execute(_VERSIONS, {"program": program})).all()
+    rows = await typed_rows.read(connection, _Published, _VERSIONS, {"program": program})
     if not rows:
         raise await programs.unknown(connection, program)
     known = dict(await programs.versions(connection, program))
@@ -44,8 +44,17 @@ async def versions(connection: AsyncConnection, program: str, now: datetime) -> 
     return [await _version(connection, row, known, current) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class _Published:
+    program: str
+    version: int
+    source: str
+    published_at: datetime
+    published_by: str
+
+
 async def _version(
-    connection: AsyncConnection, row: Any, known: dict[int, Terms], current: tuple[int, Terms] | None
+    connection: AsyncConnection, row: _Published, known: dict[int, Terms], current: tuple[int, Terms] | None
 ) -> Version:
     terms = known[row.version]
     # Of two versions that take effect at the same instant, the higher number is in force.

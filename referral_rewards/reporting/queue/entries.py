@@ -1,6 +1,6 @@
 """The entries of the approvers' queue, in the form in which they are displayed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -9,21 +9,17 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.statuses import statement
-from referral_rewards.domain.clawbacks.states import ClawbackState
 from referral_rewards.domain.decisions.redirect_advice import besides
 from referral_rewards.domain.decisions.redirect_advice import to_do as advice_on_method
 from referral_rewards.domain.decisions.redirects import PayeeSubject
 from referral_rewards.domain.decisions.waiting import Waits
-from referral_rewards.domain.payouts.states import WAS_PAID
 from referral_rewards.register.decisions import chain as decisions
 from referral_rewards.register.decisions.chain import Decision
 from referral_rewards.register.decisions.signing import KeyRing
-from referral_rewards.register.locks import dump
 from referral_rewards.register.payees import subject
-from referral_rewards.register.payouts.endings import GIVEN_UP
 from referral_rewards.reporting.queue.filters import PAGE_MAX, Filters
 from referral_rewards.reporting.queue.matters import matter
+from referral_rewards.reporting.queue.rows import EntryRow, rows_of
 from referral_rewards.reporting.queue.search import Asking, search
 from referral_rewards.reporting.referrals.listing import Conversion, LegInBrief
 from referral_rewards.reporting.shape import Instant, Shape
@@ -137,11 +133,17 @@ async def entries(
 ) -> list[Entry]:
     """Return the entries with these keys (referral, exception, subject), in the order given; missing ones are left
     out."""
-    rows = (await connection.execute(_ENTRIES, {"keys": dump(wanted)})).all() if wanted else []
-    made = await decisions.on_referrals(connection, {row.id for row in rows if row.decided}, keys)
-    pairs = sorted({(row.payee, row.payee_rail) for row in rows if row.exception in _ABOUT_A_METHOD})
-    payees = {(each.payee, each.rail): each for each in await subject.in_brief(connection, pairs, now, keys)}
-    return [_entry(row, made.get(row.id, []), payees.get((row.payee, row.payee_rail)), now) for row in rows]
+    rows = await rows_of(connection, wanted)
+    made = await decisions.on_referrals(connection, {row.referral_id for row in rows if row.decided}, keys)
+    pairs = {
+        (row.payee, row.payee_rail)
+        for row in rows
+        if row.exception in _ABOUT_A_METHOD and row.payee is not None and row.payee_rail is not None
+    }
+    payees: dict[tuple[str | None, str | None], PayeeSubject] = {
+        (each.payee, each.rail): each for each in await subject.in_brief(connection, sorted(pairs), now, keys)
+    }
+    return [_entry(row, made.get(row.referral_id, []), payees.get((row.payee, row.payee_rail)), now) for row in rows]
 
 
 async def everything(
@@ -159,8 +161,8 @@ async def everything(
             return
 
 
-def _entry(row: Any, made: list[Decision], payee: PayeeSubject | None, now: datetime) -> Entry:
-    body: dict[str, Any] = row.body or {}
+def _entry(row: EntryRow, made: list[Decision], payee: PayeeSubject | None, now: datetime) -> Entry:
+    body = row.body or {}
     about, to_do = matter(row, now)
     moved = payee is not None and _waits_for_a_redirect(row.exception, row.subject, payee)
     if payee is not None and moved:
@@ -188,7 +190,7 @@ def _entry(row: Any, made: list[Decision], payee: PayeeSubject | None, now: date
         conversion=Conversion.of(row),
         reward=body.get("legs", ()),
         approval=_approval(row, body, made),
-        payment=row.payouts,
+        payment=tuple(Payment(**each) for each in row.payouts),
     )
 
 
@@ -203,7 +205,7 @@ def _waits_for_a_redirect(exception: str, number: str, payee: PayeeSubject) -> b
 _ABOUT_A_METHOD: Final = frozenset({Waits.WAITING_METHOD, Waits.PAYOUT_REFUSED, Waits.PAYOUT_RETURNED})
 
 
-def _approval(row: Any, body: dict[str, Any], made: list[Decision]) -> Approval:
+def _approval(row: EntryRow, body: Mapping[str, Any], made: list[Decision]) -> Approval:
     requirement = body.get("requirement") or {"routes": (), "people": 0}
     return Approval(
         digest=body.get("digest"),
@@ -218,68 +220,3 @@ def _signature(decision: Decision) -> Signature:
     return Signature(
         user=decision.user, roles=tuple(sorted(decision.roles)), kind=decision.kind, at=decision.decided_at
     )
-
-
-# The largest part of a claim is its evidence, which lists do not show.
-_ENTRIES: Final = statement(
-    f"""
-SELECT q.referral_id, q.exception, q.subject, q.about, r.late_facts,
-       appeal.at AS appealed_at, appeal.by AS appealed_by, appeal.words AS appeal,
-       coalesce(its.updated_at, q.since) AS since, q.remind_at, q.escalate_at, r.id,
-       coalesce(r.program, q.program) AS program, coalesce(r.status, q.status) AS status, r.reason,
-       its.state AS payout_state, its.why AS payout_why, its.key_used_at AS payout_sent_at, its.rail AS payout_rail,
-       its.provider_key AS payout_key, its.given_up AS payout_given_up, cycle.due_on AS cycle_due_on,
-       cycle.state AS cycle_state, cycle.carried AS cycle_carried, coalesce(its.payee, waiting.beneficiary) AS payee,
-       coalesce(its.rail, waiting.rail) AS payee_rail, its_case.*, forgotten.*, r.referrer,
-       r.order_id, r.conversion_at, r.net_minor, r.currency, c.body, q.customer,
-       EXISTS (SELECT 1 FROM decision d WHERE d.referral_id = r.id OFFSET 0) AS decided,
-       (SELECT coalesce(json_agg(json_build_object('payout', p.id, 'state', p.state, 'why', p.why) ORDER BY p.id), '[]')
-        FROM (SELECT DISTINCT payout_id FROM payouts_of(r.id)) AS o
-        CROSS JOIN LATERAL (SELECT * FROM payout WHERE id = o.payout_id OFFSET 0) AS p) AS payouts
-FROM json_array_elements(CAST(:keys AS json)) WITH ORDINALITY AS wanted(key, number)
-CROSS JOIN LATERAL (
-    SELECT * FROM queue_entry
-    WHERE referral_id = key->>0 AND exception = key->>1 AND subject = key->>2 OFFSET 0
-) AS q
-LEFT JOIN LATERAL (SELECT * FROM referral WHERE id = q.referral_id OFFSET 0) AS r ON true
-LEFT JOIN LATERAL (
-    SELECT p.*, {GIVEN_UP} AS given_up FROM payout p
-    WHERE q.exception LIKE 'payout%' AND p.id = CAST(q.subject AS uuid) OFFSET 0
-) AS its ON true
-LEFT JOIN LATERAL (
-    SELECT beneficiary, rail FROM leg WHERE q.exception = :waiting_method AND id = CAST(q.subject AS uuid) OFFSET 0
-) AS waiting ON true
-LEFT JOIN LATERAL (
-    SELECT f.occurred_at AS at, f.data->>'by' AS by, p.body->>'why' AS words
-    FROM fact f LEFT JOIN personal_data p ON p.subject_id = f.id
-    WHERE q.exception = 'appeal' AND f.id = CAST(q.subject AS uuid) OFFSET 0
-) AS appeal ON true
-LEFT JOIN LATERAL (
-    SELECT rail AS forgotten_rail, reference AS forgotten_reference, payee AS forgotten_payee,
-           amount_minor AS forgotten_minor, currency AS forgotten_currency
-    FROM forgotten_payment WHERE q.exception = :forgotten_payment AND id = CAST(q.subject AS uuid) OFFSET 0
-) AS forgotten ON true
-LEFT JOIN LATERAL (
-    SELECT due_on, state, summary->'carried' AS carried
-    FROM payout_cycle WHERE q.exception = 'cycle' AND id = CAST(q.subject AS uuid) OFFSET 0
-) AS cycle ON true
-LEFT JOIN LATERAL (
-    SELECT k.state AS case_state, k.exchange_order, k.exchange_minor, k.exchange_currency,
-           CAST(CASE WHEN l.state = ANY(:was_paid) THEN l.amount_minor ELSE 0 END
-                - coalesce((SELECT sum(taken_by(b)) FROM clawback b WHERE b.leg_id = l.id), 0) AS bigint) AS room_minor,
-           ARRAY(SELECT b.provider_key FROM clawback b
-                 WHERE b.case_id = k.id AND b.state = :in_review ORDER BY b.created_at, b.id) AS in_review
-    FROM clawback_case k JOIN leg l ON l.id = k.leg_id
-    WHERE q.exception = 'clawback' AND CONCAT(k.leg_id, '/', k.fact_id) = q.subject AND k.referral_id = r.id OFFSET 0
-) AS its_case ON true
-LEFT JOIN LATERAL (
-    SELECT body - ARRAY['evidence', 'checks', 'contributions', 'lines'] AS body
-    FROM reward_claim WHERE id = r.claim_id OFFSET 0
-) AS c ON true
-ORDER BY wanted.number
-""",  # noqa: S608 (a constant of ours)
-    was_paid=WAS_PAID,
-    in_review=ClawbackState.MANUAL_REVIEW,
-    waiting_method=Waits.WAITING_METHOD,
-    forgotten_payment=Waits.FORGOTTEN_PAYMENT,
-)

@@ -17,44 +17,44 @@ from referral_rewards.domain.payouts.rail_catalogue import BY_HAND
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.referrals.lifecycle import CLOSED, PAID
 from referral_rewards.reporting.clawbacks import exchange_of
+from referral_rewards.reporting.queue.rows import EntryRow
 
 
-def matter(row: Any, now: datetime) -> tuple[str | None, str | None]:
+def matter(row: EntryRow, now: datetime) -> tuple[str | None, str | None]:
     """What it is about, and what to do about it, where that is not to decide on the claim."""
-    if row.cycle_due_on is not None:
+    if row.cycle_due_on is not None and row.cycle_state is not None:
         about = f"payout cycle of {row.program}, due on {row.cycle_due_on:%Y-%m-%d}"
-        return about, _with_a_cycle(CycleState(row.cycle_state), row.cycle_carried or ())
+        return about, _with_a_cycle(row.cycle_state, row.cycle_carried or ())
     if row.payout_state is not None:
-        advice = to_do(
-            PayoutState(row.payout_state), sent=row.payout_sent_at is not None, given_up=row.payout_given_up,
-            rail=row.payout_rail, key=row.payout_key,
-        )  # fmt: skip
-        return row.payout_why, advice
+        return row.payout_why, _with_a_payout(row.payout_state, row)
     if row.case_state is not None:
-        room_minor = row.room_minor
-        exchange = exchange_of(row.exchange_order, row.exchange_minor, row.exchange_currency)
-        return row.about, advice_on_case(
-            CaseState(row.case_state), room_minor=room_minor, keys_in_review=row.in_review, exchange=exchange
-        )
+        return row.about, _with_a_case(row.case_state, row)
     if row.exception in _WITH_A_RAIL:
         return f"{label('rail', row.subject)}: {row.about}", _with_a_rail(row.exception, row.subject)
-    if row.exception == Waits.FORGOTTEN_PAYMENT:
-        about = _forgotten(
-            row.forgotten_rail,
-            row.forgotten_reference,
-            row.forgotten_payee,
-            row.forgotten_minor,
-            row.forgotten_currency,
-        )
-        return about, _TO_DO[Waits.FORGOTTEN_PAYMENT]
-    if row.exception == Waits.APPEAL:
+    if row.exception is Waits.FORGOTTEN_PAYMENT:
+        return _forgotten(row), _TO_DO[Waits.FORGOTTEN_PAYMENT]
+    if row.exception is Waits.APPEAL:
         return _appeal(row, now), _TO_DO[Waits.APPEAL]
-    if row.exception == Waits.LATE_FACT:
+    if row.exception is Waits.LATE_FACT:
         about = f"{row.late_facts} late {'fact' if row.late_facts == 1 else 'facts'}"
         return about, _TO_DO_AFTER_PAYMENT if row.status in PAID else _TO_DO[Waits.LATE_FACT]
-    if row.exception == Waits.REPORTED and row.status in CLOSED:
+    if row.exception is Waits.REPORTED and row.status in CLOSED:
         return row.about, _TO_DO_WITH_A_LATE_REPORT
     return row.about, _TO_DO.get(row.exception)
+
+
+def _with_a_payout(state: PayoutState, row: EntryRow) -> str | None:
+    assert row.payout_rail is not None  # every payout has a rail and a key
+    assert row.payout_key is not None
+    sent, given_up = row.payout_sent_at is not None, bool(row.payout_given_up)
+    return to_do(state, sent=sent, given_up=given_up, rail=row.payout_rail, key=row.payout_key)
+
+
+def _with_a_case(state: CaseState, row: EntryRow) -> str | None:
+    assert row.room_minor is not None  # it is read with the state
+    exchange = exchange_of(row.exchange_order, row.exchange_minor, row.exchange_currency)
+    keys = row.in_review or ()
+    return advice_on_case(state, room_minor=row.room_minor, keys_in_review=keys, exchange=exchange)
 
 
 def _with_a_cycle(state: CycleState, carried: Iterable[Mapping[str, Any]]) -> str:
@@ -66,15 +66,17 @@ def _with_a_rail(exception: str, rail: str) -> str:
     return _BY_THE_STATEMENT if exception == Waits.RAIL_HALTED and rail in BY_HAND else _WITH_A_RAIL[exception]
 
 
-def _forgotten(rail: str, reference: str, payee: str | None, amount_minor: int | None, currency: str) -> str:
+def _forgotten(row: EntryRow) -> str:
     """What the rail shows of a payment that the register had forgotten."""
-    amount = "" if amount_minor is None else f" of {display(amount_minor, currency)}"
-    whom = payee or "somebody whom the rail does not name"
-    return f"payment {reference}{amount} to {whom} by {label('rail', rail)}, which the register had forgotten"
+    minor, currency, over = row.forgotten_minor, row.forgotten_currency, label("rail", row.forgotten_rail)
+    amount = "" if minor is None or currency is None else f" of {display(minor, currency)}"
+    whom = row.forgotten_payee or "somebody whom the rail does not name"
+    return f"payment {row.forgotten_reference}{amount} to {whom} by {over}, which the register had forgotten"
 
 
-def _appeal(row: Any, now: datetime) -> str:
+def _appeal(row: EntryRow, now: datetime) -> str:
     """The appeal in its own words, who made it, and how long ago."""
+    assert row.appealed_at is not None  # every fact has an instant
     words = textwrap.shorten(row.appeal or "", _APPEAL_LENGTH_MAX, placeholder=" …")
     appeal = f"Appeal by the {row.appealed_by or 'person concerned'}, {_ago(now - row.appealed_at)}"
     return f"{appeal}: “{words}”" if words else f"{appeal} (its text was erased)"

@@ -1,13 +1,15 @@
 """Find the claims before and after one in the queue, in the order of the user's list."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.waiting import Sort, Waits
+from referral_rewards.register import typed_rows
 from referral_rewards.reporting.queue.filters import Filters, cursor
 from referral_rewards.reporting.queue.search import Asking, search
 
@@ -34,7 +36,7 @@ async def neighbours(
     connection: AsyncConnection, referral: str, filters: Filters, asking: Asking, now: datetime
 ) -> Neighbours:
     """Return a referral's neighbours in a list. If it is no longer listed, ``after`` is the first of the list."""
-    row = (await connection.execute(_PLACE, {"referral": referral})).one_or_none()
+    row = await typed_rows.read_one(connection, _Listed, _PLACE, {"referral": referral})
     place = _place(row, filters.sort) if row is not None else None
     if place is None:
         return Neighbours(None, await _next(connection, referral, filters, asking, now))
@@ -54,7 +56,18 @@ async def _next(
     return next((key[0] for key in found.keys if key[0] not in ("", referral)), None)
 
 
-def _place(row: Any, sort: Sort) -> tuple[Any, ...] | None:
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    referral_id: str
+    exception: str
+    subject: str
+    since: datetime
+    remind_at: datetime | None
+    currency: str | None
+    amount_minor: int | None
+
+
+def _place(row: _Listed, sort: Sort) -> tuple[object, ...] | None:
     """Return the place of an entry in a list of that order; None if the list does not contain it."""
     entry = (row.referral_id, row.exception, row.subject)
     if sort in (Sort.AMOUNT_HIGH, Sort.AMOUNT_LOW):

@@ -6,12 +6,12 @@ them. If not, it reads the list in order, a stretch at a time, and skips entries
 long, the page ends early and the next one continues there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.decisions.waiting import Sort, Waits
@@ -94,7 +94,7 @@ async def search(connection: AsyncConnection, filters: Filters, asking: Asking |
     columns, down = _ORDERS[filters.sort]
     names = [f"place_{number}" for number, _ in enumerate(columns.split(", "))]
     narrow = await _narrowest(connection, conditions, given)
-    keys: list[Any] = []
+    kept: list[_Passed] = []
     length = FEW if narrow else filters.limit + 1 if not conditions else 2 * filters.limit
     for _ in range(_STRETCHES_MAX):
         beyond = None
@@ -106,22 +106,42 @@ async def search(connection: AsyncConnection, filters: Filters, asking: Asking |
         if narrow:
             fits += [each for each in (_OF_THE_ORDER.get(filters.sort), beyond) if each]
         statement = _page(seen, fits, columns, _ordered(columns, down))
-        rows = (await connection.execute(statement, {**given, "length": length})).all()
-        wanted = filters.limit + 1 - len(keys)
-        keys += [row for row in rows if row.fits][:wanted]
-        if len(keys) > filters.limit:
-            return Found(_keys(keys[:-1]), cursor(filters.sort, tuple(keys[-2])[: len(names)]))
-        last = next((row for row in rows if row.number == length), None)
+        passed = await _passed(connection, statement, {**given, "length": length}, len(names))
+        wanted = filters.limit + 1 - len(kept)
+        kept += [each for each in passed if each.fits][:wanted]
+        if len(kept) > filters.limit:
+            return Found(_keys(kept[:-1]), cursor(filters.sort, kept[-2].place))
+        last = next((each for each in passed if each.number == length), None)
         if narrow or last is None:
-            return Found(_keys(keys), None)
-        place = tuple(last)[: len(names)]
+            return Found(_keys(kept), None)
+        place = last.place
         length = min(4 * length, _STRETCH_MAX)
     assert place is not None
-    return Found(_keys(keys), cursor(filters.sort, place), early=True)
+    return Found(_keys(kept), cursor(filters.sort, place), early=True)
 
 
-def _keys(rows: Sequence[Any]) -> tuple[tuple[str, str, str], ...]:
-    return tuple((row.referral_id, row.exception, row.subject) for row in rows)
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """An entry of a stretch: its key, its place in the order, its number in the stretch, and whether it matches."""
+
+    key: tuple[str, str, str]
+    place: tuple[object, ...]
+    number: int
+    fits: bool
+
+
+async def _passed(
+    connection: AsyncConnection, statement: TextClause, given: Mapping[str, Any], columns: int
+) -> list[_Passed]:
+    """Return what `_page` finds; the first columns of its rows are an entry's place."""
+    return [
+        _Passed((row.referral_id, row.exception, row.subject), tuple(row)[:columns], row.number, row.fits)
+        for row in await connection.execute(statement, given)
+    ]
+
+
+def _keys(kept: Sequence[_Passed]) -> tuple[tuple[str, str, str], ...]:
+    return tuple(each.key for each in kept)
 
 
 def _conditions(filters: Filters, asking: Asking | None) -> Iterator[_Condition]:
@@ -250,7 +270,7 @@ def _ordered(columns: str, down: bool) -> str:
     return ", ".join(f"{column} {'DESC' if down else 'ASC'}" for column in columns.split(", "))
 
 
-def _page(seen: str, fits: Sequence[str], columns: str, order: str) -> Any:
+def _page(seen: str, fits: Sequence[str], columns: str, order: str) -> TextClause:
     """Return the SQL for the matching entries of a stretch, and its last entry, where the next stretch begins."""
     fit = " AND ".join(f"({each})" for each in fits) or "true"
     return text(f"""

@@ -1,8 +1,9 @@
 """List referrals with their status, in the exact form of ``referrals list --json``."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from sqlalchemy import text
@@ -13,7 +14,21 @@ from referral_rewards.domain.claims.rewards import Side
 from referral_rewards.domain.payouts.states import PayoutState
 from referral_rewards.domain.programs.terms import RewardKind, Role
 from referral_rewards.domain.referrals.lifecycle import ReferralStatus
+from referral_rewards.register import typed_rows
 from referral_rewards.reporting.shape import GivenId, Instant, Shape
+
+
+class Converted(Protocol):
+    """The columns of a referral that say which conversion counts, if any."""
+
+    @property
+    def order_id(self) -> str | None: ...
+    @property
+    def conversion_at(self) -> datetime | None: ...
+    @property
+    def net_minor(self) -> int | None: ...
+    @property
+    def currency(self) -> str | None: ...
 
 
 class Conversion(Shape):
@@ -25,10 +40,11 @@ class Conversion(Shape):
     currency: str | None
 
     @classmethod
-    def of(cls, row: Any) -> "Conversion | None":
+    def of(cls, row: Converted) -> "Conversion | None":
         """Return the conversion in a referral's row; None if it has none."""
         if row.order_id is None:
             return None
+        assert row.conversion_at is not None  # both are written at once
         return cls(order=row.order_id, occurred_at=row.conversion_at, net_minor=row.net_minor, currency=row.currency)
 
 
@@ -101,16 +117,35 @@ class Wanted:
 async def listing(connection: AsyncConnection, wanted: Wanted = Wanted()) -> AsyncIterator[ReferralInBrief]:
     """Yield the referrals, sorted by id."""
     async for row in await connection.stream(_LISTING, asdict(wanted)):
-        yield _referral(row)
+        yield _referral(typed_rows.of(_Listed, row))
 
 
 async def listed(connection: AsyncConnection, referral: str) -> ReferralInBrief | None:
     """Return one referral as the listing shows it; None if it is merged into another one."""
-    row = (await connection.execute(_LISTING, asdict(Wanted(referral=referral)))).one_or_none()
+    row = await typed_rows.read_one(connection, _Listed, _LISTING, asdict(Wanted(referral=referral)))
     return _referral(row) if row is not None else None
 
 
-def _referral(row: Any) -> ReferralInBrief:
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    id: str
+    program: str | None
+    version: int | None
+    referrer: str | None
+    channel: str | None
+    status: ReferralStatus | None
+    reason: str | None
+    parked: str | None
+    deadline: datetime | None
+    order_id: str | None
+    conversion_at: datetime | None
+    net_minor: int | None
+    currency: str | None
+    body: Mapping[str, Any] | None
+    payouts: Sequence[Mapping[str, Any]]
+
+
+def _referral(row: _Listed) -> ReferralInBrief:
     return ReferralInBrief(
         referral=row.id,
         program=row.program,
@@ -122,11 +157,11 @@ def _referral(row: Any) -> ReferralInBrief:
         deadline=row.deadline,
         conversion=Conversion.of(row),
         claim=_claim(row.body),
-        payouts=row.payouts,
+        payouts=tuple(PayoutInBrief(**each) for each in row.payouts),
     )
 
 
-def _claim(body: Any) -> ClaimInBrief | None:
+def _claim(body: Mapping[str, Any] | None) -> ClaimInBrief | None:
     if body is None:
         return None
     return ClaimInBrief(
