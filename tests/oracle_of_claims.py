@@ -172,7 +172,8 @@ def _judge_consent_and_issues(mine: Referral, found: Claim) -> None:
         found.denials.append("consent_withdrawn")
     open_issues = set[str]()
     for event in mine.world.known:
-        if event["type"].startswith("customer.issue_") and oracle.identity(event["data"]["customer"]) & mine.referee:
+        about = event["data"].get("customer") if event["type"].startswith("customer.issue_") else None
+        if about and oracle.links(oracle.identity(about), mine.referee):
             change = open_issues.add if event["type"].endswith("opened") else open_issues.discard
             change(event["data"]["issue"])
     found.check("no_open_issue", not open_issues, flag="unresolved_customer_issue")
@@ -333,7 +334,7 @@ def _words(mine: Referral, scope: str) -> Iterator[tuple[datetime, bool]]:
     for event in mine.world.known:
         if not event["type"].startswith("consent.") or event["data"]["scope"] != scope:
             continue
-        if oracle.identity(event["data"]["person"]) & mine.referee:
+        if oracle.links(oracle.identity(event["data"]["person"]), mine.referee):
             yield at(event), event["type"] == "consent.granted"
 
 

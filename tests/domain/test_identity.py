@@ -2,7 +2,17 @@
 
 import pytest
 
-from referral_rewards.domain.facts.identity import Marker, id_problem, normal_email, normal_ip, normal_phone, of_kinds
+from referral_rewards.domain.facts.identity import (
+    Marker,
+    certainly_one,
+    id_problem,
+    links,
+    normal_alias,
+    normal_email,
+    normal_ip,
+    normal_phone,
+    of_kinds,
+)
 
 MARKER = Marker(b"a pepper of sixteen bytes")
 
@@ -108,6 +118,51 @@ def test_mark_does_not_show_what_it_stands_for(field: str) -> None:
     said = "brie@cheese.example" if field == "email" else "Brie 4165550100 Cheese"
     (mark,) = MARKER.marks({field: said})
     assert not any(word.lower() in mark for word in said.split())
+
+
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        ("Brie+Shop@Example.COM", "brie+shop@example.com"),
+        ("b.rie+a.b@googlemail.com", "brie+a.b@gmail.com"),
+        ("brie@example.com", "brie@example.com"),
+        ("+tag@example.com", "+tag@example.com"),
+        ("n/a", ""),
+    ],
+)
+def test_address_as_such_keeps_its_tag(written: str, normal: str) -> None:
+    assert normal_alias(written) == normal
+
+
+def _side(**person: str) -> frozenset[str]:
+    return MARKER.marks(person) | MARKER.aliases(person)
+
+
+ANNA = "orders+anna@clinic.example"
+BERT = "orders+bert@clinic.example"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "linked", "certain"),
+    [
+        (_side(email=ANNA, customer="c-anna"), _side(email=BERT, customer="c-bert"), False, False),
+        (_side(email=ANNA), _side(email=BERT, customer="c-bert"), True, False),
+        (_side(email=ANNA, customer="c-anna"), _side(email=BERT), True, False),
+        (_side(email=ANNA), _side(email=BERT), True, False),
+        (_side(email=ANNA, customer="c-anna"), _side(email="orders@clinic.example", customer="c-o"), False, False),
+        # Whatever else they share tells that they are one, also of two customer ids.
+        (_side(email=ANNA, customer="c-anna"), _side(email=ANNA, customer="c-bert"), True, True),
+        (_side(email=ANNA, customer="c-anna"), _side(email=BERT, customer="c-anna"), True, True),
+        (_side(phone="+14165550100", customer="c-1"), _side(phone="+1 416 555 0100", customer="c-2"), True, True),
+        (_side(email=ANNA), _side(email="anna@clinic.example"), False, False),
+        (frozenset(), frozenset(), False, False),
+    ],
+)
+def test_shared_mailbox_links_no_two_named_customers(
+    one: frozenset[str], other: frozenset[str], linked: bool, certain: bool
+) -> None:
+    assert (links(one, other), links(other, one)) == (linked, linked)
+    assert (certainly_one(one, other), certainly_one(other, one)) == (certain, certain)
 
 
 def test_customer_id_stays_readable() -> None:

@@ -9,15 +9,19 @@ import hmac
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from copy import copy
 from functools import cache, lru_cache
 from typing import Any, Final
 
 import phonenumbers
 
-#: A conversion that shares one of these with the referee is the referee's (SPEC §3).
+#: Facts of one person share one of these (SPEC §3). An ``email`` is without its ``+tag``: see `links`.
 IDENTITY_KINDS: Final = ("customer", "email", "phone")
+#: An address with its ``+tag``. No fact is filed under it; it tells whether two sides wrote the very same address.
+ALIAS: Final = "alias"
+#: Who shares one of these is certainly one person; a mailbox may be shared by tags.
+CERTAIN_KINDS: Final = ("customer", "phone", ALIAS)
 #: If referrer and referee share one of these, it is a self-referral (SPEC §5).
 SELF_REFERRAL_KINDS: Final = (*IDENTITY_KINDS, "fingerprint", "device")
 
@@ -40,14 +44,24 @@ def normal_email(email: str) -> str:
     gmail.com and googlemail.com are the same domain and ignore dots. Different encodings of the same letters become
     one, and the domain is in its network form (``xn--…``).
     """
+    local, _, domain = normal_alias(email).partition("@")
+    return _joined(local.split("+", 1)[0] or local, domain)
+
+
+def normal_alias(email: str) -> str:
+    """Return the normal form of an email address with its ``+tag``. Empty if it is not an address."""
     local, _, domain = _plain(email).strip().lower().rpartition("@")
     if not local or "." not in domain:
         return ""  # a placeholder such as "n/a" is not an address: it must not link strangers
-    local = local.split("+", 1)[0] or local
     domain = _as_the_network_writes(domain.rstrip("."))
-    if domain in _DOTLESS_DOMAINS:
-        local, domain = local.replace(".", "") or local, "gmail.com"
-    return f"{local}@{domain}"
+    if domain not in _DOTLESS_DOMAINS:
+        return _joined(local, domain)
+    name, plus, tag = local.partition("+")
+    return _joined((name.replace(".", "") or name) + plus + tag, "gmail.com")
+
+
+def _joined(local: str, domain: str) -> str:
+    return f"{local}@{domain}" if domain else ""
 
 
 @lru_cache(maxsize=4096)
@@ -170,6 +184,12 @@ class Marker:
                     found.add(mark)
         return frozenset(found)
 
+    def aliases(self, person: Mapping[str, Any] | None) -> frozenset[str]:
+        """Return the mark of a person's address with its ``+tag``, if they have one."""
+        address = (person or {}).get("email")
+        mark = self._read(ALIAS, address) if isinstance(address, str) else None
+        return frozenset((mark,)) if mark else frozenset()
+
     def _mark_of(self, field: str, value: str) -> str | None:
         """Return the mark of one field, or None if its value identifies nobody."""
         if not value.strip():
@@ -179,6 +199,21 @@ class Marker:
         kind, normalise = _READERS[field]
         normal = normalise(value)
         return self.mark(kind, normal) if normal else None
+
+
+def links(one: Set[str], other: Set[str]) -> bool:
+    """Whether the marks of two sides are one person's, so that a conversion of one is the other's (SPEC §3).
+
+    Addresses that are alike only without their ``+tag`` do not link sides that name different customers.
+    """
+    if not one & other:
+        return False
+    return certainly_one(one, other) or not (of_kinds(one, _CUSTOMER) and of_kinds(other, _CUSTOMER))
+
+
+def certainly_one(one: Set[str], other: Set[str]) -> bool:
+    """Whether the two sides share more than an address without its ``+tag``. Only then may a rule deny for it."""
+    return bool(of_kinds(one & other, CERTAIN_KINDS))
 
 
 def of_kinds(marks: Iterable[str], kinds: Iterable[str]) -> frozenset[str]:
@@ -227,6 +262,7 @@ def _surname(name: str) -> str:
 
 _READERS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
     "email": ("email", normal_email),
+    ALIAS: (ALIAS, normal_alias),
     "phone": ("phone", normal_phone),
     "payment_fingerprint": ("fingerprint", str.strip),
     "device": ("device", str.strip),
@@ -235,4 +271,5 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
     "address": ("address", _folded),
     "name": ("surname", _surname),
 }
-_FIELDS: Final = frozenset({"customer", *_READERS})
+_FIELDS: Final = frozenset({"customer", *_READERS} - {ALIAS})
+_CUSTOMER: Final = ("customer",)
