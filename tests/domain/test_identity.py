@@ -3,6 +3,8 @@
 import pytest
 
 from referral_rewards.domain.facts.identity import (
+    IDENTITY_KINDS,
+    SELF_REFERRAL_KINDS,
     Marker,
     certainly_one,
     id_problem,
@@ -13,6 +15,7 @@ from referral_rewards.domain.facts.identity import (
     normal_phone,
     of_kinds,
 )
+from referral_rewards.domain.facts.phones import Regions, region_problem
 
 MARKER = Marker(b"a pepper of sixteen bytes")
 
@@ -202,3 +205,44 @@ def test_kinds_are_told_apart_by_their_whole_name() -> None:
     marks = {"ip:1", "email:2", "emailish:3"}
     assert of_kinds(marks, ("email",)) == {"email:2"}
     assert of_kinds(marks, ()) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("written", "region", "normal"),
+    [
+        ("(416) 555-0173", "CA", "+14165550173"),
+        ("1 416 555 0173", "CA", "+14165550173"),
+        ("020 7946 0018", "GB", "+442079460018"),
+        ("+49 30 901820", "CA", "+4930901820"),  # its own country wins
+        ("0049 30 901820", "CA", "+4930901820"),
+        ("(416) 555-0173", None, "4165550173"),
+        ("123", "CA", ""),
+        ("n/a", "CA", ""),
+        ("0000000000", None, ""),
+    ],
+)
+def test_phone_without_a_country_is_read_by_the_region(written: str, region: str | None, normal: str) -> None:
+    assert normal_phone(written, region) == normal
+
+
+def test_region_of_the_source_wins_over_that_of_the_installation() -> None:
+    marker = Marker(b"a pepper of sixteen bytes", Regions("CA", {"london": "GB"})).for_batch()
+    written = {"phone": "020 7946 0018"}
+    london, paper = marker.marks(written, source="london"), marker.marks({"phone": "416 555 0173"}, source="paper")
+    assert london == MARKER.marks({"phone": "+442079460018"})
+    assert paper == marker.marks({"phone": "416 555 0173"}) == MARKER.marks({"phone": "+14165550173"})
+    assert marker.marks(written, source="paper") != london
+
+
+def test_phone_of_no_known_country_links_nothing_and_still_shows_a_self_referral() -> None:
+    here, there = MARKER.marks({"phone": "416-555-0173"}), MARKER.marks({"phone": "(416) 555-0173"})
+    assert here == there
+    assert not links(here, there)
+    assert not of_kinds(here, IDENTITY_KINDS)
+    assert of_kinds(here, SELF_REFERRAL_KINDS) == here
+
+
+@pytest.mark.parametrize("region", ["ca", "Canada", "XX", ""])
+def test_unknown_region_is_a_problem(region: str) -> None:
+    assert region_problem("CA") is None
+    assert region_problem(region)

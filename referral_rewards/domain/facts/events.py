@@ -73,8 +73,8 @@ class Event(NamedTuple):
         person = person if isinstance(person, _OBJECT) else None
         if self.type is FactType.CONVERSION_RECORDED:
             beside = {key: self.data.get(key) for key in ("payment_fingerprint", "ip", "device", "user_agent")}
-            return marker.marks(person, beside) | marker.aliases(person)
-        return marker.marks(person) | marker.aliases(person)
+            return marker.marks(person, beside, source=self.source) | marker.aliases(person)
+        return marker.marks(person, source=self.source) | marker.aliases(person)
 
 
 @dataclass(frozen=True, slots=True)
