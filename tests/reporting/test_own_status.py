@@ -36,6 +36,7 @@ def shown(**changed: Any) -> ReferralShown:
         "told": Told(why="The reward was paid.", next=None, appeal=None),
         "legs": legs(),
         "deadline": None,
+        "claim": None,
         **dict.fromkeys(("appeals", "payouts", "clawbacks", "communication"), ()),
     }
     return ReferralShown.model_construct(**{**whole, **changed})
