@@ -109,7 +109,8 @@ def _undisturbed(known: Sequence[Event], terms: Terms, referral: str, t: datetim
     conversions = [
         record
         for record in _orders(known).values()
-        if record["data"]["kind"] in terms["qualifying"]["kinds"] and identity(record["data"]["customer"]) & referee
+        if record["data"]["kind"] in terms["qualifying"]["kinds"]
+        and links(identity(record["data"]["customer"]), referee)
     ]
 
     # 1. Expiry
@@ -231,9 +232,24 @@ def identity(person: Mapping[str, Any]) -> set[str]:
         parts.add("customer " + person["customer"])
     if person.get("email"):
         parts.add("email " + normal_email(person["email"]))
+        parts.add("tagged " + normal_tagged(person["email"]))
     if person.get("phone"):
         parts.add("phone " + normal_phone(person["phone"]))
     return parts
+
+
+def links(one: set[str], other: set[str]) -> bool:
+    """Whether a conversion of one is the other's: a mailbox shared by tags links no two named customers (SPEC §3)."""
+    shared = {part.split(" ")[0] for part in one & other}
+    named = [any(part.startswith("customer ") for part in side) for side in (one, other)]
+    return bool(shared - {"email"}) or ("email" in shared and not all(named))
+
+
+def normal_tagged(email: str) -> str:
+    """The same with its ``+tag``."""
+    local, domain = email.strip().lower().rsplit("@", 1)
+    name, plus, tag = local.partition("+")
+    return normal_email(f"{name}@{domain}").replace("@", plus + tag + "@")
 
 
 def normal_email(email: str) -> str:

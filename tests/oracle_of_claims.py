@@ -10,6 +10,7 @@ Left to the product's own tests: the score but for three of its signals, tax, an
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from tests import oracle, oracle_of_disputes, oracle_of_orders, oracle_of_rewards
@@ -125,7 +126,11 @@ def _judge_people(mine: Referral, found: Claim) -> None:
     enrolled = any(at(e) <= at(mine.q) for e in enrolments)
     found.check("referrer_enrolled_before_conversion", enrolled, denial="referrer_not_enrolled")
     asked = mine.terms["qualifying"].get("new_customers_only", False)
-    found.check("referee_is_new_customer", not asked or not _existing(mine), denial="existing_customer")
+    certain, doubtful = _existing(mine) if asked else (False, False)
+    if certain:
+        found.check("referee_is_new_customer", False, denial="existing_customer")
+    else:  # a mailbox that may be shared by tags denies nothing by rule
+        found.check("referee_is_new_customer", not doubtful, flag="evidence_conflict")
     shared = _referrer_parts(mine) & _referee_parts(mine)
     found.check("not_self_referral", not shared, flag="self_referral")
     if _score(mine) >= mine.terms.get("fraud", {}).get("threshold", 50):
@@ -172,7 +177,8 @@ def _judge_consent_and_issues(mine: Referral, found: Claim) -> None:
         found.denials.append("consent_withdrawn")
     open_issues = set[str]()
     for event in mine.world.known:
-        if event["type"].startswith("customer.issue_") and oracle.identity(event["data"]["customer"]) & mine.referee:
+        about = event["data"].get("customer") if event["type"].startswith("customer.issue_") else None
+        if about and oracle.links(oracle.identity(about), mine.referee):
             change = open_issues.add if event["type"].endswith("opened") else open_issues.discard
             change(event["data"]["issue"])
     found.check("no_open_issue", not open_issues, flag="unresolved_customer_issue")
@@ -248,9 +254,9 @@ def _meets(mine: Referral, other: Referral) -> bool:
     return same_referee or (mine.order is not None and other.order == mine.order)
 
 
-def _existing(mine: Referral) -> bool:
+def _existing(mine: Referral) -> tuple[bool, bool]:
     """``new_customer: false``, or an earlier conversion that the terms reward or that cost something; read up to the
-    referee's first one in the referral."""
+    referee's first one in the referral. Whether it certainly is so, and whether a mailbox alone says so."""
     grace = mine.terms["periods"]["grace"]
 
     def before(record: Event) -> bool:
@@ -258,12 +264,24 @@ def _existing(mine: Referral) -> bool:
             return at(record) < mine.began_at
         return not mine.began_at < oracle.end(at(record), grace, mine.terms) and at(record) < mine.began_at
 
-    earlier = [each for each in mine.conversions if before(each)]
-    first = [each for each in mine.conversions if not before(each)][:1]
-    if any(each["data"].get("new_customer") is False for each in earlier + first):
-        return True
     rewarded = mine.terms["qualifying"]["kinds"]
-    return any(each["data"]["kind"] in rewarded or (oracle._amount(each) or 0) > 0 for each in earlier)
+
+    def tells(record: Event) -> bool:
+        if record["data"].get("new_customer") is False:
+            return True
+        return before(record) and (record["data"]["kind"] in rewarded or Decimal(record["data"].get("amount") or 0) > 0)
+
+    own = [each for each in mine.conversions if before(each)]
+    own += [each for each in mine.conversions if not before(each)][:1]
+    against = [each for each in own if tells(each)]
+    shared = [oracle.identity(each["data"]["customer"]) & mine.referee for each in against]
+    certain = any(not part.startswith("email ") for parts in shared for part in parts)
+    alike = [
+        each
+        for each in oracle._orders(mine.world.known).values()
+        if oracle.identity(each["data"]["customer"]) & mine.referee and before(each) and tells(each)
+    ]
+    return certain, bool(against or alike)
 
 
 def _referrer_parts(mine: Referral) -> set[str]:
@@ -333,7 +351,7 @@ def _words(mine: Referral, scope: str) -> Iterator[tuple[datetime, bool]]:
     for event in mine.world.known:
         if not event["type"].startswith("consent.") or event["data"]["scope"] != scope:
             continue
-        if oracle.identity(event["data"]["person"]) & mine.referee:
+        if oracle.links(oracle.identity(event["data"]["person"]), mine.referee):
             yield at(event), event["type"] == "consent.granted"
 
 

@@ -87,7 +87,7 @@ class Referral:
         """The referee's orders, each its earliest record."""
         records = oracle._orders(self.world.known).values()
         return sorted(
-            (each for each in records if oracle.identity(each["data"]["customer"]) & self.referee),
+            (each for each in records if oracle.links(oracle.identity(each["data"]["customer"]), self.referee)),
             key=lambda each: (at(each), each["data"]["order"]),
         )
 

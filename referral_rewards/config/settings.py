@@ -143,6 +143,7 @@ class Settings(RailSettings, NoticeSettings, SignInSettings, SourcesSettings, Ba
 #: The settings in JSON, with an example of each.
 _EXAMPLES: Final = {
     "oidc_roles": '{"finance-team": "finance"}',
+    "regions": '{"acme/site": "CA"}',
     "sources": '{"shop": {"url": "https://…", "token": "…"}}',
     "webhook_secrets": '{"stripe": "whsec_…"}',
     "webhooks": '{"crm": {"url": "https://…", "secret": "whsec_…", "events": ["referral.*"]}}',

@@ -1,7 +1,8 @@
-"""Settings of sources: the URLs of outside sources, by their names in the terms."""
+"""Settings of sources: the URLs of outside sources by their names in the terms, and the regions of phone numbers."""
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from referral_rewards.domain.facts.phones import Regions, region_problem
 from referral_rewards.domain.referrals.inquiries import REGISTER
 from referral_rewards.domain.web_addresses import HttpUrl
 from referral_rewards.sources.port import Endpoint
@@ -17,11 +18,32 @@ class SourceSettings(BaseModel):
 
 
 class SourcesSettings(BaseModel):
-    """The outside sources. Our own register needs no entry here."""
+    """The outside sources, of which our own register is none, and where their phone numbers are at home."""
 
     sources: dict[str, SourceSettings] = Field(
         default={}, description='Outside sources, by their name in the terms: {"shop": {"url": …, "token": …}}'
     )
+
+    region: str | None = Field(
+        default=None, description="Region of phone numbers without a country, as CA; the same for API and workers"
+    )
+    regions: dict[str, str] = Field(
+        default={}, description='Their regions by the source of the fact: {"acme/site": "GB"}'
+    )
+
+    @field_validator("region")
+    @classmethod
+    def _known(cls, region: str | None) -> str | None:
+        if region is not None and (why := region_problem(region)) is not None:
+            raise ValueError(why)
+        return region
+
+    @field_validator("regions")
+    @classmethod
+    def _all_known(cls, regions: dict[str, str]) -> dict[str, str]:
+        for region in regions.values():
+            cls._known(region)
+        return regions
 
     @field_validator("sources")
     @classmethod
@@ -29,6 +51,10 @@ class SourcesSettings(BaseModel):
         if REGISTER in sources:
             raise ValueError(f"{REGISTER} is our own record and no outside source")
         return sources
+
+    def phone_regions(self) -> Regions:
+        """Return in which region a phone number without a country is read."""
+        return Regions(self.region, self.regions)
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Return the endpoints of the outside sources, by their names in the terms."""

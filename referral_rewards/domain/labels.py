@@ -681,6 +681,7 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "email": "email address",
             "fingerprint": "payment instrument",
             "ip": "network address",
+            "local_phone": "phone number without a country",
             "phone": "phone number",
             "surname": "surname",
         },

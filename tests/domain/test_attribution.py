@@ -102,6 +102,14 @@ def test_duplicate_is_a_second_claim_of_one_referrer_or_a_second_reward(
         ([replace(TWIN, status=S.PAYING, rewarded=True)], "r2", None),
         ([replace(TWIN, status=S.REWARDED, rewarded=True)], "r2", Reason.DUPLICATE_CLAIM),
         ([replace(TWIN, status=S.REWARDED, rewarded=True, claimed_at=C + TICK)], None, None),
+        # One mailbox may be shared by tags: a person decides, now. One order is one order.
+        ([replace(TWIN, order="o2", only_mailbox=True)], None, None),
+        ([replace(TWIN, order="o2", only_mailbox=True, status=S.REWARDED, rewarded=True)], None, None),
+        (
+            [replace(TWIN, order="o1", only_mailbox=True, status=S.REWARDED, rewarded=True)],
+            "r2",
+            Reason.DUPLICATE_CLAIM,
+        ),
         ([replace(MIA, status=S.REWARDED, rewarded=True)], None, None),
         ([replace(TWIN, status=S.EXPIRED)], None, None),
         # Who was rewarded for her beside the two is for a person to see.

@@ -259,6 +259,39 @@ def test_existing_customer_bought_before_the_invitation(
     assert verdict(C.REFEREE_IS_NEW, dossier(*orders, without=[BOUGHT])) == expected
 
 
+CONFLICT = (FAILED, Flag.EVIDENCE_CONFLICT)
+ANNA, BERT = {"email": "orders+anna@clinic.example"}, {"email": "orders+bert@clinic.example"}
+
+
+@pytest.mark.parametrize(
+    ("referee", "buyer", "expected"),
+    [
+        (ANNA, BERT, CONFLICT),
+        ({**ANNA, "customer": "c-anna"}, {**BERT, "customer": "c-bert"}, CONFLICT),
+        (ANNA, {**ANNA, "customer": "c-anna"}, EXISTING),
+        ({**ANNA, "customer": "c-anna"}, {**BERT, "customer": "c-anna"}, EXISTING),
+        ({**ANNA, "customer": "c-anna"}, {"email": "bert@clinic.example"}, NEW),
+    ],
+)
+def test_purchase_through_a_shared_mailbox_denies_nothing_by_rule(
+    referee: dict[str, str], buyer: dict[str, str], expected: tuple[Result, Flag | Reason | None]
+) -> None:
+    said = [sent("2026-06-01", referee=ANNA), claimed("2026-06-20", referee=referee)]
+    case = dossier(*said, bought("2025-01-01", order="o0", customer=buyer), bought("2026-07-10", customer=referee),
+                   without=[SENT, CLAIMED, BOUGHT])  # fmt: skip
+    assert verdict(C.REFEREE_IS_NEW, case) == expected
+
+
+def test_later_purchase_of_another_customer_with_the_mailbox_says_nothing_of_the_referee() -> None:
+    referee, buyer = {**ANNA, "customer": "c-anna"}, {**BERT, "customer": "c-bert"}
+    said = [sent("2026-06-01", referee=ANNA), claimed("2026-06-20", referee=referee)]
+    other = bought("2026-07-01", order="o0", customer=buyer, new_customer=False)
+    case = dossier(*said, other, bought("2026-07-10", customer=referee), without=[SENT, CLAIMED, BOUGHT])
+    assert case.conversion is not None
+    assert case.conversion.order == "o1"
+    assert verdict(C.REFEREE_IS_NEW, case) == NEW
+
+
 GRACE_ENDS_AT_CLAIM = at("2026-05-21")
 
 

@@ -78,13 +78,13 @@ def test_words_that_may_be_personal_are_not_public(type_: FactType, field: str, 
 @pytest.mark.parametrize(
     ("type_", "kinds"),
     [
-        (FactType.REFERRER_ENROLLED, {"customer", "email", "phone"}),
-        (FactType.REFERRAL_SENT, {"email", "phone"}),
-        (FactType.REFERRAL_CLAIMED, {"customer", "email", "device", "ip", "agent"}),
-        (FactType.CONVERSION_RECORDED, {"customer", "email", "fingerprint", "ip", "device"}),
-        (FactType.REWARD_REQUESTED, {"email"}),
+        (FactType.REFERRER_ENROLLED, {"customer", "email", "alias", "phone"}),
+        (FactType.REFERRAL_SENT, {"email", "alias", "phone"}),
+        (FactType.REFERRAL_CLAIMED, {"customer", "email", "alias", "device", "ip", "agent"}),
+        (FactType.CONVERSION_RECORDED, {"customer", "email", "alias", "fingerprint", "ip", "device"}),
+        (FactType.REWARD_REQUESTED, {"email", "alias"}),
         (FactType.ISSUE_OPENED, {"customer"}),
-        (FactType.CONSENT_GRANTED, {"email"}),
+        (FactType.CONSENT_GRANTED, {"email", "alias"}),
         (FactType.CONVERSION_REVERSED, set()),
         (FactType.SATISFACTION_RATED, set()),
     ],
@@ -245,4 +245,4 @@ def test_conversion_is_matched_by_identity_and_not_by_instrument_or_address() ->
         event.public,
         event.marks(MARKER),
     )
-    assert {mark.partition(":")[0] for mark in fact.identity} == {"customer", "email"}
+    assert {mark.partition(":")[0] for mark in fact.identity} == {"customer", "email", "alias"}

@@ -2,7 +2,20 @@
 
 import pytest
 
-from referral_rewards.domain.facts.identity import Marker, id_problem, normal_email, normal_ip, normal_phone, of_kinds
+from referral_rewards.domain.facts.identity import (
+    IDENTITY_KINDS,
+    SELF_REFERRAL_KINDS,
+    Marker,
+    certainly_one,
+    id_problem,
+    links,
+    normal_alias,
+    normal_email,
+    normal_ip,
+    normal_phone,
+    of_kinds,
+)
+from referral_rewards.domain.facts.phones import Regions, region_problem
 
 MARKER = Marker(b"a pepper of sixteen bytes")
 
@@ -110,6 +123,51 @@ def test_mark_does_not_show_what_it_stands_for(field: str) -> None:
     assert not any(word.lower() in mark for word in said.split())
 
 
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        ("Brie+Shop@Example.COM", "brie+shop@example.com"),
+        ("b.rie+a.b@googlemail.com", "brie+a.b@gmail.com"),
+        ("brie@example.com", "brie@example.com"),
+        ("+tag@example.com", "+tag@example.com"),
+        ("n/a", ""),
+    ],
+)
+def test_address_as_such_keeps_its_tag(written: str, normal: str) -> None:
+    assert normal_alias(written) == normal
+
+
+def _side(**person: str) -> frozenset[str]:
+    return MARKER.marks(person) | MARKER.aliases(person)
+
+
+ANNA = "orders+anna@clinic.example"
+BERT = "orders+bert@clinic.example"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "linked", "certain"),
+    [
+        (_side(email=ANNA, customer="c-anna"), _side(email=BERT, customer="c-bert"), False, False),
+        (_side(email=ANNA), _side(email=BERT, customer="c-bert"), True, False),
+        (_side(email=ANNA, customer="c-anna"), _side(email=BERT), True, False),
+        (_side(email=ANNA), _side(email=BERT), True, False),
+        (_side(email=ANNA, customer="c-anna"), _side(email="orders@clinic.example", customer="c-o"), False, False),
+        # Whatever else they share tells that they are one, also of two customer ids.
+        (_side(email=ANNA, customer="c-anna"), _side(email=ANNA, customer="c-bert"), True, True),
+        (_side(email=ANNA, customer="c-anna"), _side(email=BERT, customer="c-anna"), True, True),
+        (_side(phone="+14165550100", customer="c-1"), _side(phone="+1 416 555 0100", customer="c-2"), True, True),
+        (_side(email=ANNA), _side(email="anna@clinic.example"), False, False),
+        (frozenset(), frozenset(), False, False),
+    ],
+)
+def test_shared_mailbox_links_no_two_named_customers(
+    one: frozenset[str], other: frozenset[str], linked: bool, certain: bool
+) -> None:
+    assert (links(one, other), links(other, one)) == (linked, linked)
+    assert (certainly_one(one, other), certainly_one(other, one)) == (certain, certain)
+
+
 def test_customer_id_stays_readable() -> None:
     assert MARKER.marks({"customer": "c-brie"}) == {"customer:c-brie"}
 
@@ -147,3 +205,44 @@ def test_kinds_are_told_apart_by_their_whole_name() -> None:
     marks = {"ip:1", "email:2", "emailish:3"}
     assert of_kinds(marks, ("email",)) == {"email:2"}
     assert of_kinds(marks, ()) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("written", "region", "normal"),
+    [
+        ("(416) 555-0173", "CA", "+14165550173"),
+        ("1 416 555 0173", "CA", "+14165550173"),
+        ("020 7946 0018", "GB", "+442079460018"),
+        ("+49 30 901820", "CA", "+4930901820"),  # its own country wins
+        ("0049 30 901820", "CA", "+4930901820"),
+        ("(416) 555-0173", None, "4165550173"),
+        ("123", "CA", ""),
+        ("n/a", "CA", ""),
+        ("0000000000", None, ""),
+    ],
+)
+def test_phone_without_a_country_is_read_by_the_region(written: str, region: str | None, normal: str) -> None:
+    assert normal_phone(written, region) == normal
+
+
+def test_region_of_the_source_wins_over_that_of_the_installation() -> None:
+    marker = Marker(b"a pepper of sixteen bytes", Regions("CA", {"london": "GB"})).for_batch()
+    written = {"phone": "020 7946 0018"}
+    london, paper = marker.marks(written, source="london"), marker.marks({"phone": "416 555 0173"}, source="paper")
+    assert london == MARKER.marks({"phone": "+442079460018"})
+    assert paper == marker.marks({"phone": "416 555 0173"}) == MARKER.marks({"phone": "+14165550173"})
+    assert marker.marks(written, source="paper") != london
+
+
+def test_phone_of_no_known_country_links_nothing_and_still_shows_a_self_referral() -> None:
+    here, there = MARKER.marks({"phone": "416-555-0173"}), MARKER.marks({"phone": "(416) 555-0173"})
+    assert here == there
+    assert not links(here, there)
+    assert not of_kinds(here, IDENTITY_KINDS)
+    assert of_kinds(here, SELF_REFERRAL_KINDS) == here
+
+
+@pytest.mark.parametrize("region", ["ca", "Canada", "XX", ""])
+def test_unknown_region_is_a_problem(region: str) -> None:
+    assert region_problem("CA") is None
+    assert region_problem(region)

@@ -106,7 +106,7 @@ def test_the_referee_is_the_union_of_invitation_and_claims() -> None:
         requested("2026-06-04", referee={"customer": "c-finn"}),
         bought("2026-06-05", customer={"customer": "c-brie", "email": "other@example.com"}),
     ]
-    assert {mark.split(":")[0] for mark in referee_identity(facts, NOW)} == {"email", "customer", "phone"}
+    assert {mark.split(":")[0] for mark in referee_identity(facts, NOW)} == {"email", "alias", "customer", "phone"}
     assert "customer:c-finn" not in referee_identity(facts, NOW)
     assert referee_identity(facts, at("2026-06-02") - TICK) == facts[0].identity
 

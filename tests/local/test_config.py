@@ -94,6 +94,32 @@ def test_a_wrong_setting_is_named_by_its_variable(
         Settings.load()
 
 
+def test_regions_of_phone_numbers_are_of_the_source_else_of_the_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFERRALS_REGION", "CA")
+    monkeypatch.setenv("REFERRALS_REGIONS", '{"acme/london": "GB"}')
+    regions = Settings.load(database_url=OTHER).phone_regions()
+    assert [regions.of(source) for source in ("acme/london", "acme/site", None)] == ["GB", "CA", "CA"]
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "what"),
+    [
+        ("REFERRALS_REGION", "ca", "'ca' is no region; write two capital letters, such as CA"),
+        (
+            "REFERRALS_REGIONS",
+            '{"acme/site": "Canada"}',
+            "'Canada' is no region; write two capital letters, such as CA",
+        ),
+        ("REFERRALS_REGIONS", "CA", 'is not JSON; it looks like {"acme/site": "CA"}'),
+    ],
+)
+def test_unknown_region_is_named(name: str, written: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, written)
+    with pytest.raises(BadInput) as refused:
+        Settings.load(database_url=OTHER)
+    assert [(each.where, each.what) for each in refused.value.problems] == [(name, what)]
+
+
 def test_every_problem_is_named_at_once() -> None:
     with pytest.raises(BadInput) as caught:
         Settings.load(api_port=0, log_level="loud")

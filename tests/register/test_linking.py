@@ -35,6 +35,12 @@ BY_CODE = fact(3, "referral.claimed", program="acme-friends", referrer_code="DEX
 BOUGHT = fact(4, "conversion.recorded", order="o1", kind="purchase", amount="80.00", currency="USD", customer=BRIE)
 RETURNED = fact(5, "conversion.reversed", order="o1", kind="return")
 REQUESTED = fact(6, "reward.requested", **DEXTER, referee={"customer": "c-brie"}, order="o1")
+TO_ANNA = fact(2, "referral.sent", **DEXTER, referral="r3", channel="email", referee={"email": "c+anna@example.com"})
+BY_BERT = fact(
+    4, "conversion.recorded", order="o2", kind="purchase", amount="80.00", currency="USD",
+    customer={"customer": "c-bert", "email": "c+bert@example.com"},
+)  # fmt: skip
+BY_ANNA = fact(3, "referral.claimed", referral="r3", referee={"customer": "c-anna", "email": "c+anna@example.com"})
 OF_ANOTHER = fact(7, "reward.requested", program="acme-friends", referrer="mallory", referee=BRIE)
 
 
@@ -53,6 +59,8 @@ class _Undo(Exception):
         ([ENROLLED, ENROLLED_ALIKE, BY_CODE], "r2", {"f0", "f1", "f3"}, "dexter", 0),
         ([ENROLLED_ALIKE, BY_CODE], "r2", {"f1", "f3"}, "mallory", 0),
         ([ENROLLED_AFTER, BY_CODE, ENROLLED_LAST], "r2", {"f3", "f5", "f6"}, "dexter", 0),
+        # Whose the order is follows from what both sides say together: until then the referral has to hear of it.
+        ([TO_ANNA, BY_ANNA, BY_BERT], "r3", {"f2", "f3", "f4"}, "dexter", 0),
     ],
     ids=[
         "enrolment, order, return",
@@ -62,6 +70,7 @@ class _Undo(Exception):
         "a code spelled alike",
         "a code typed otherwise",
         "a code given out later",
+        "a mailbox shared by tags",
     ],
 )
 async def test_in_any_order_and_batch_a_referral_hears_the_same_facts(

@@ -57,7 +57,7 @@ def waits_for(dossier: Dossier) -> str | None:
     """Return the earlier twin that the referral waits for, so that nobody has to decide on it; None if there is none,
     or if a person has to look because the order or referee was rewarded through yet another referral."""
     found = duplicates(dossier) if dossier.rivals is not None else ()
-    if not found or not all(_is_earlier_twin(dossier, rival) and _live(rival) for rival in found):
+    if not found or not all(_closes(dossier, rival) and _live(rival) for rival in found):
         return None
     return found[0].referral
 
@@ -125,7 +125,7 @@ def not_duplicate(dossier: Dossier) -> Finding:
     said = f"The same order or customer is part of referral {told}."
     if (first := waits_for(dossier)) is not None:
         said += f" The referral {first} came first: this one waits until it is rewarded or closed."
-    rewarded = any(_is_earlier_twin(dossier, r) and r.status is ReferralStatus.REWARDED for r in found)
+    rewarded = any(_closes(dossier, r) and r.status is ReferralStatus.REWARDED for r in found)
     return failed(said, flags=(Flag.DUPLICATE_CLAIM,), denial=Reason.DUPLICATE_CLAIM if rewarded else None)
 
 
@@ -134,7 +134,8 @@ def _bearing(rival: Rival) -> list[str | bool | None]:
         return [rival.referral, "settled", rival.core_digest]
     began = [at.astimezone(UTC).isoformat() if at else None for at in (rival.claimed_at, rival.began_at)]
     standing = [rival.status in CLOSED, rival.status is ReferralStatus.REWARDED, rival.rewarded, rival.timely_claim]
-    return [rival.referral, rival.referrer, rival.order, *began, *standing, rival.core_digest]
+    doubt = ["only_mailbox"] if rival.only_mailbox else []
+    return [rival.referral, rival.referrer, rival.order, *began, *standing, rival.core_digest, *doubt]
 
 
 def _rivals(dossier: Dossier) -> tuple[Rival, ...]:
@@ -159,6 +160,13 @@ def _is_earlier_twin(dossier: Dossier, rival: Rival) -> bool:
     if None in (*its, *own):
         return False
     return (*its, rival.referral) < (*own, dossier.referral)
+
+
+def _closes(dossier: Dossier, rival: Rival) -> bool:
+    """Whether this referral is closed by rule once an earlier twin is rewarded. If people may share a mailbox by tags,
+    a person decides."""
+    certain = _same_order(dossier, rival) or not rival.only_mailbox
+    return certain and _is_earlier_twin(dossier, rival)
 
 
 def _meets(dossier: Dossier, rival: Rival) -> bool:

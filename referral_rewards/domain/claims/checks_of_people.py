@@ -17,7 +17,7 @@ from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.labels import labels, listed
 from referral_rewards.domain.referrals.consent_and_issues import latest_consent, latest_of_issues, open_issues
-from referral_rewards.domain.referrals.conversions import Conversion, conversions
+from referral_rewards.domain.referrals.conversions import Conversion, alike_conversions, conversions
 from referral_rewards.domain.referrals.inquiries import Answer
 from referral_rewards.domain.referrals.lifecycle import Reason
 from referral_rewards.domain.referrals.origin import OriginKind
@@ -72,15 +72,33 @@ def referee_is_new_customer(dossier: Dossier) -> Finding:
     # Later conversions say nothing: by then the referee is a customer because of the referral.
     read = [c for c in own if _before_referral(dossier, c)]
     read += [c for c in own if not _before_referral(dossier, c)][:1]
-    for each in read:
-        if each.new_customer is False:
-            told = f"Order {each.order} says that the customer is not new."
-        elif _before_referral(dossier, each) and each.is_a_purchase:
-            told = f"Order {each.order} of {instant(each.occurred_at)} is older than the referral."
-        else:
-            continue
-        return failed(told, each.record, denial=Reason.EXISTING_CUSTOMER)
+    against = [(each, told) for each in read if (told := _makes_a_customer(dossier, each)) is not None]
+    for each, told in against:
+        if _is_certainly_theirs(dossier, each):
+            return failed(told, each.record, denial=Reason.EXISTING_CUSTOMER)
+    # Of another customer with the same mailbox only what is older can say anything.
+    alike = alike_conversions(dossier.seen, dossier.referee_identity, dossier.terms)
+    strangers = [each for each in alike if _before_referral(dossier, each)]
+    against += [(each, told) for each in strangers if (told := _makes_a_customer(dossier, each)) is not None]
+    if against:
+        each, told = against[0]
+        told += " Its address is the referee's only without the +tag: whether it is one person takes a person."
+        return failed(told, each.record, flags=(Flag.EVIDENCE_CONFLICT,))
     return passed("There is no purchase from before the referral.", *(c.record for c in read))
+
+
+def _makes_a_customer(dossier: Dossier, conversion: Conversion) -> str | None:
+    """Say why whoever has a conversion is no new customer; None if it does not show that."""
+    if conversion.new_customer is False:
+        return f"Order {conversion.order} says that the customer is not new."
+    if _before_referral(dossier, conversion) and conversion.is_a_purchase:
+        return f"Order {conversion.order} of {instant(conversion.occurred_at)} is older than the referral."
+    return None
+
+
+def _is_certainly_theirs(dossier: Dossier, conversion: Conversion) -> bool:
+    by_hand = conversion.order in dossier.acts.orders
+    return by_hand or identity.certainly_one(conversion.record.identity, dossier.referee_identity)
 
 
 def not_self_referral(dossier: Dossier) -> Finding:

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from referral_rewards.domain.claims.adjustments import Adjustment
 from referral_rewards.domain.facts.events import Fact
+from referral_rewards.domain.facts.identity import links
 from referral_rewards.domain.facts.payloads import FactType
 from referral_rewards.domain.programs.life import RUNNING, Life
 from referral_rewards.domain.programs.terms import Terms
@@ -89,6 +90,8 @@ class Rival:
     timely_claim: bool
     rewarded: bool = False
     same_referee: bool = False
+    #: Whether only addresses without their ``+tag`` make its referee the same: that denies nothing by rule.
+    only_mailbox: bool = False
     claimed_at: datetime | None = None
     began_at: datetime | None = None
     core_digest: str | None = None
@@ -194,7 +197,7 @@ class Dossier:
     def linked_by_hand(self) -> LinkedOrder | None:
         """The link through which the referral hears of its conversion; None if its referee's identity matches."""
         q = self.conversion
-        if q is None or q.record.identity & self.referee_identity:
+        if q is None or links(q.record.identity, self.referee_identity):
             return None
         return next((link for link in self.acts.links if link.order == q.order), None)
 
@@ -224,7 +227,7 @@ class Dossier:
 
     def of_referee(self, *types: FactType) -> tuple[Fact, ...]:
         """Return the facts of these types that share an identity with the referee."""
-        return tuple(fact for fact in self.of(*types) if fact.identity & self.referee_identity)
+        return tuple(fact for fact in self.of(*types) if links(fact.identity, self.referee_identity))
 
     @cached_property
     def referee_identity(self) -> frozenset[str]:

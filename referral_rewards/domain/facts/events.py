@@ -73,8 +73,8 @@ class Event(NamedTuple):
         person = person if isinstance(person, _OBJECT) else None
         if self.type is FactType.CONVERSION_RECORDED:
             beside = {key: self.data.get(key) for key in ("payment_fingerprint", "ip", "device", "user_agent")}
-            return marker.marks(person, beside)
-        return marker.marks(person)
+            return marker.marks(person, beside, source=self.source) | marker.aliases(person)
+        return marker.marks(person, source=self.source) | marker.aliases(person)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ class Fact:
 
     @property
     def identity(self) -> frozenset[str]:
-        """The marks that decide which person's conversion this is."""
-        return identity.of_kinds(self.marks, identity.IDENTITY_KINDS)
+        """The marks that decide which person's conversion this is, as `identity.links` compares them."""
+        return identity.of_kinds(self.marks, (*identity.IDENTITY_KINDS, identity.ALIAS))
 
     @property
     def precedence(self) -> tuple[datetime, str, str]:

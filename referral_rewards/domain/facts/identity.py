@@ -9,20 +9,23 @@ import hmac
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from copy import copy
 from functools import cache, lru_cache
 from typing import Any, Final
 
-import phonenumbers
+from referral_rewards.domain.facts import phones
 
-#: A conversion that shares one of these with the referee is the referee's (SPEC §3).
+#: Facts of one person share one of these (SPEC §3). An ``email`` is without its ``+tag``: see `links`.
 IDENTITY_KINDS: Final = ("customer", "email", "phone")
+#: An address with its ``+tag``. No fact is filed under it; it tells whether two sides wrote the very same address.
+ALIAS: Final = "alias"
+#: Who shares one of these is certainly one person; a mailbox may be shared by tags.
+CERTAIN_KINDS: Final = ("customer", "phone", ALIAS)
 #: If referrer and referee share one of these, it is a self-referral (SPEC §5).
-SELF_REFERRAL_KINDS: Final = (*IDENTITY_KINDS, "fingerprint", "device")
+SELF_REFERRAL_KINDS: Final = (*IDENTITY_KINDS, "local_phone", "fingerprint", "device")
 
 _DOTLESS_DOMAINS: Final = frozenset({"gmail.com", "googlemail.com"})
-_PHONE_DIGITS_MIN: Final = 7
 _LOOKS_LIKE_EMAIL: Final = re.compile(r"[^@\s]@[^@\s]")
 _LOOKS_LIKE_PHONE: Final = re.compile(r"\+\d[\d ().-]{6,}|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}")
 _PUBLIC_ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
@@ -40,30 +43,34 @@ def normal_email(email: str) -> str:
     gmail.com and googlemail.com are the same domain and ignore dots. Different encodings of the same letters become
     one, and the domain is in its network form (``xn--…``).
     """
+    local, _, domain = normal_alias(email).partition("@")
+    return _joined(local.split("+", 1)[0] or local, domain)
+
+
+def normal_alias(email: str) -> str:
+    """Return the normal form of an email address with its ``+tag``. Empty if it is not an address."""
     local, _, domain = _plain(email).strip().lower().rpartition("@")
     if not local or "." not in domain:
         return ""  # a placeholder such as "n/a" is not an address: it must not link strangers
-    local = local.split("+", 1)[0] or local
     domain = _as_the_network_writes(domain.rstrip("."))
-    if domain in _DOTLESS_DOMAINS:
-        local, domain = local.replace(".", "") or local, "gmail.com"
-    return f"{local}@{domain}"
+    if domain not in _DOTLESS_DOMAINS:
+        return _joined(local, domain)
+    name, plus, tag = local.partition("+")
+    return _joined((name.replace(".", "") or name) + plus + tag, "gmail.com")
+
+
+def _joined(local: str, domain: str) -> str:
+    return f"{local}@{domain}" if domain else ""
 
 
 @lru_cache(maxsize=4096)
-def normal_phone(phone: str) -> str:
-    """Return the number in E.164, or only its digits if it has no country code.
+def normal_phone(phone: str, region: str | None = None) -> str:
+    """Return the number in E.164, or only its digits if neither it nor ``region`` tells its country.
 
     Empty if it is not a number: a placeholder must not link strangers.
     """
     text = _plain(phone).strip()
-    if text.startswith("00"):
-        text = "+" + text[2:]
-    try:
-        return phonenumbers.format_number(phonenumbers.parse(text), phonenumbers.PhoneNumberFormat.E164)
-    except phonenumbers.NumberParseException:
-        digits = "".join(str(unicodedata.decimal(each)) for each in text if each.isdecimal())
-        return digits if len(digits) >= _PHONE_DIGITS_MIN and len(set(digits)) > 1 else ""
+    return phones.in_e164(text, region) or phones.local_digits(text)
 
 
 def normal_ip(address: str) -> str:
@@ -141,13 +148,18 @@ def tells_of_a_person(words: str) -> bool:
 
 
 class Marker:
-    """Turns a person's identifying data into marks, with the installation's secret pepper."""
+    """Turns a person's identifying data into marks, with the installation's secret pepper.
 
-    def __init__(self, pepper: bytes) -> None:
+    A phone number without a country is read by the region of its source. Where none is known it becomes a
+    ``local_phone``, which links nothing: the same digits are another number in another country.
+    """
+
+    def __init__(self, pepper: bytes, regions: phones.Regions | None = None) -> None:
         if len(pepper) < 16:
             raise ValueError("the pepper needs at least 16 bytes")
         self._keyed = hmac.new(pepper, digestmod=hashlib.sha256)
-        self._read: Callable[[str, str], str | None] = self._mark_of
+        self._regions = regions or phones.Regions()
+        self._read: Callable[[str, str, str | None], str | None] = self._mark_of
 
     def for_batch(self) -> "Marker":
         """Return a marker that reads each value once. Drop it with the batch: it remembers personal data."""
@@ -161,24 +173,48 @@ class Marker:
         keyed.update(f"{kind}\x00{normal}".encode())
         return f"{kind}:{keyed.hexdigest()[:32]}"
 
-    def marks(self, *parts: Mapping[str, Any] | None) -> frozenset[str]:
+    def marks(self, *parts: Mapping[str, Any] | None, source: str | None = None) -> frozenset[str]:
         """Return one person's marks from the parts of a fact that describe them; unknown fields are ignored."""
         found: set[str] = set()
+        region = self._regions.of(source)
         for part in parts:
             for field, value in (part or {}).items():
-                if field in _FIELDS and isinstance(value, str) and (mark := self._read(field, value)):
+                if field in _FIELDS and isinstance(value, str) and (mark := self._read(field, value, region)):
                     found.add(mark)
         return frozenset(found)
 
-    def _mark_of(self, field: str, value: str) -> str | None:
+    def aliases(self, person: Mapping[str, Any] | None) -> frozenset[str]:
+        """Return the mark of a person's address with its ``+tag``, if they have one."""
+        address = (person or {}).get("email")
+        mark = self._read(ALIAS, address, None) if isinstance(address, str) else None
+        return frozenset((mark,)) if mark else frozenset()
+
+    def _mark_of(self, field: str, value: str, region: str | None) -> str | None:
         """Return the mark of one field, or None if its value identifies nobody."""
         if not value.strip():
             return None
         if field == "customer":
             return f"customer:{value}"
         kind, normalise = _READERS[field]
-        normal = normalise(value)
+        normal = normal_phone(value, region) if field == "phone" else normalise(value)
+        if field == "phone" and not normal.startswith("+"):
+            kind = "local_phone"
         return self.mark(kind, normal) if normal else None
+
+
+def links(one: Set[str], other: Set[str]) -> bool:
+    """Whether the marks of two sides are one person's, so that a conversion of one is the other's (SPEC §3).
+
+    Addresses that are alike only without their ``+tag`` do not link sides that name different customers.
+    """
+    if not of_kinds(one & other, IDENTITY_KINDS):
+        return False
+    return certainly_one(one, other) or not (of_kinds(one, _CUSTOMER) and of_kinds(other, _CUSTOMER))
+
+
+def certainly_one(one: Set[str], other: Set[str]) -> bool:
+    """Whether the two sides share more than an address without its ``+tag``. Only then may a rule deny for it."""
+    return bool(of_kinds(one & other, CERTAIN_KINDS))
 
 
 def of_kinds(marks: Iterable[str], kinds: Iterable[str]) -> frozenset[str]:
@@ -227,6 +263,7 @@ def _surname(name: str) -> str:
 
 _READERS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
     "email": ("email", normal_email),
+    ALIAS: (ALIAS, normal_alias),
     "phone": ("phone", normal_phone),
     "payment_fingerprint": ("fingerprint", str.strip),
     "device": ("device", str.strip),
@@ -235,4 +272,5 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
     "address": ("address", _folded),
     "name": ("surname", _surname),
 }
-_FIELDS: Final = frozenset({"customer", *_READERS})
+_FIELDS: Final = frozenset({"customer", *_READERS} - {ALIAS})
+_CUSTOMER: Final = ("customer",)

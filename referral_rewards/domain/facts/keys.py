@@ -28,6 +28,9 @@ LOCKS: Final = 64
 
 #: What a claim or a purchase leaves behind: a network address, a device, a payment instrument.
 TRACE_KINDS: Final = ("ip", "device", "fingerprint")
+#: What a referral hears of its referee by. No fact is filed under an alias: it tells which referrals certainly mean one
+#: person, where others only share a mailbox.
+_REFEREE_KINDS: Final = (*identity.IDENTITY_KINDS, identity.ALIAS)
 #: What identifies an enrolled person in another program, or under another name.
 ENROLMENT_KINDS: Final = (*identity.IDENTITY_KINDS, "device", "fingerprint")
 
@@ -131,7 +134,7 @@ def locks(keys: Iterable[str]) -> list[int]:
 def _invitation(event: Event, marks: frozenset[str]) -> Filing:
     referral, public = referral_of(event), event.public
     assert referral is not None
-    who = identity.of_kinds(marks, identity.IDENTITY_KINDS)
+    who = identity.of_kinds(marks, _REFEREE_KINDS)
     program, referrer = public.get("program"), public.get("referrer")
     sent = event.type is FactType.REFERRAL_SENT
     complete = program is not None and (referrer is not None or "referrer_code" in public)
@@ -167,7 +170,7 @@ def _request(event: Event, marks: frozenset[str]) -> Filing:
     beginning = Beginning(
         referral, REQUESTED, event.occurred_at, event.source, event.event_id, program, referrer, None, None
     )
-    listens = {own} | who
+    listens = {own} | identity.of_kinds(marks, _REFEREE_KINDS)
     if order := public.get("order"):
         listens.add(f"order:{order}")
     return Filing(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from referral_rewards.domain import money
+from referral_rewards.domain.facts import identity as identities
 from referral_rewards.domain.facts.events import Fact
 from referral_rewards.domain.facts.payloads import ABOUT_AN_ORDER, FactType
 from referral_rewards.domain.programs.terms import Terms
@@ -106,8 +107,13 @@ class Orders:
         own = [
             self._conversion(order)
             for order, owner in self._owners.items()
-            if owner & identity or order in self._linked
+            if identities.links(owner, identity) or order in self._linked
         ]
+        return sorted(own, key=lambda each: (each.occurred_at, each.order))
+
+    def alike(self, identity: Set[str]) -> list[Conversion]:
+        """Return the conversions of whoever shares any mark with that identity, also only a mailbox, earliest first."""
+        own = [self._conversion(order) for order, owner in self._owners.items() if owner & identity]
         return sorted(own, key=lambda each: (each.occurred_at, each.order))
 
     def _conversion(self, order: str) -> Conversion:
@@ -120,10 +126,19 @@ def conversions(
     facts: Iterable[Fact], identity: Set[str], terms: Terms, linked: Set[str] = frozenset()
 ) -> list[Conversion]:
     """Return the conversions of the person with that identity, and those linked, in the order of `Orders.of`."""
+    return _known(facts, terms, linked).of(identity)
+
+
+def alike_conversions(facts: Iterable[Fact], identity: Set[str], terms: Terms) -> list[Conversion]:
+    """Return the conversions of whoever shares any mark with that identity, also only a mailbox, earliest first."""
+    return _known(facts, terms).alike(identity)
+
+
+def _known(facts: Iterable[Fact], terms: Terms, linked: Set[str] = frozenset()) -> Orders:
     orders = Orders(terms, linked)
     for fact in sorted(facts, key=lambda each: each.precedence):
         orders.add(fact)
-    return orders.of(identity)
+    return orders
 
 
 def first_conversion(facts: Iterable[Fact], terms: Terms) -> Conversion | None:

@@ -108,6 +108,7 @@ def _rivals_of(case: Case, rows: Iterable["_RivalRow | Row[Any]"]) -> tuple[Riva
             timely_claim=row.claimed_at is not None,
             rewarded=row.rewarded,
             same_referee=row.same_referee,
+            only_mailbox=row.only_mailbox,
             claimed_at=row.claimed_at,
             began_at=row.began_at,
             core_digest=settled.get(row.id, row.core_digest),
@@ -129,6 +130,7 @@ class _RivalRow:
     began_at: datetime | None
     core_digest: str | None
     same_referee: bool
+    only_mailbox: bool
     rewarded: bool
     won: bool
 
@@ -253,13 +255,15 @@ WHERE program = :program AND referrer = :referrer AND role = 'referrer' AND (ref
 _RIVALS_OF: Final = spelled(
     """
 WITH same_referee AS (
-    SELECT DISTINCT rk.referral_id AS id FROM referral_key rk
+    SELECT rk.referral_id AS id, bool_and(rk.key LIKE 'email:%') AS only_mailbox FROM referral_key rk
     WHERE rk.key = ANY(CAST(:marks AS text[]))
+    GROUP BY rk.referral_id
 ), candidates AS (
     SELECT id FROM same_referee UNION SELECT id FROM referral WHERE order_id = :order
 )
 SELECT r.id, r.referrer, r.program, r.order_id, r.status, r.claimed_at, r.began_at, c.core_digest,
        EXISTS (SELECT 1 FROM same_referee s WHERE s.id = r.id) AS same_referee,
+       coalesce((SELECT s.only_mailbox FROM same_referee s WHERE s.id = r.id), false) AS only_mailbox,
        EXISTS (
            SELECT 1 FROM leg WHERE referral_id = r.id AND state NOT IN :freed
            OFFSET 0

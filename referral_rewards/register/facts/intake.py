@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from referral_rewards.domain.facts.events import Event
+from referral_rewards.domain.facts.phones import Regions
 from referral_rewards.register.facts.filed import Filed
 from referral_rewards.register.facts.linking import link
 from referral_rewards.register.facts.rows import Prepared, Preparer, StoredFact, filed
@@ -33,11 +34,11 @@ class Recorded:
 
 
 class Intake:
-    """Records facts with the installation's pepper, in the caller's transaction."""
+    """Records facts with the installation's pepper and regions, in the caller's transaction."""
 
-    def __init__(self, pepper: bytes) -> None:
+    def __init__(self, pepper: bytes, regions: Regions | None = None) -> None:
         self._pepper = pepper
-        self._preparer = Preparer(pepper)
+        self._preparer = Preparer(pepper, regions)
         self.marker = self._preparer.marker
 
     def key_for(self, purpose: str) -> bytes:

@@ -14,6 +14,7 @@ from referral_rewards.domain.facts import keys
 from referral_rewards.domain.facts.events import Event
 from referral_rewards.domain.facts.identity import Marker
 from referral_rewards.domain.facts.keys import Filing
+from referral_rewards.domain.facts.phones import Regions
 from referral_rewards.register.facts.filed import Filed
 from referral_rewards.register.locks import array
 
@@ -47,11 +48,11 @@ class Prepared:
 
 
 class Preparer:
-    """Prepares facts for storing, with the installation's pepper."""
+    """Prepares facts for storing, with the installation's pepper and the regions of its phone numbers."""
 
-    def __init__(self, pepper: bytes) -> None:
+    def __init__(self, pepper: bytes, regions: Regions | None = None) -> None:
         self._keyed = hmac.new(pepper, digestmod=hashlib.sha256)
-        self.marker = Marker(pepper)
+        self.marker = Marker(pepper, regions)
 
     def prepare(self, events: Sequence[Event]) -> Prepared:
         """Return these facts with all that is stored of them; safe to call from any thread."""

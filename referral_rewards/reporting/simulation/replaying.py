@@ -90,7 +90,8 @@ async def _claim(connection: AsyncConnection, run: Run, case: Case) -> RewardCla
         connection, case, answers=_confirmed(case), approved_rewards=run.rewards_of(case.origin.referrer)
     )
     marks = sorted(referee_identity(case.facts, case.now))
-    same_referee = (await connection.execute(_SAME_REFEREE, {"marks": marks, "program": run.program})).scalars()
+    found = await connection.execute(_SAME_REFEREE, {"marks": marks, "program": run.program})
+    same_referee = {row.id: bool(row.only_mailbox) for row in found}
     return claims.assemble(
         replace(
             gathered,
@@ -123,6 +124,8 @@ FROM referral_fact rf JOIN fact f ON f.id = rf.fact_id WHERE rf.referral_id = AN
 """)
 
 _SAME_REFEREE: Final = text("""
-SELECT DISTINCT r.id FROM referral_key rk JOIN referral r ON r.id = rk.referral_id
+SELECT r.id, bool_and(rk.key LIKE 'email:%') AS only_mailbox
+FROM referral_key rk JOIN referral r ON r.id = rk.referral_id
 WHERE rk.key = ANY(CAST(:marks AS text[])) AND r.program = :program AND r.merged_into IS NULL
+GROUP BY r.id
 """)

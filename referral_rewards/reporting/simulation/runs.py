@@ -5,7 +5,8 @@ Each run starts empty and keeps its own totals, so that two runs differ only by 
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from referral_rewards.domain.claims.claim import RewardClaim
@@ -68,22 +69,28 @@ class Run:
             payee: TaxPosition(self._year_minor.get((payee, year), 0), payee in on_file) for payee in payees if payee
         }
 
-    def rivals(self, gathered: Dossier, same_referee: Iterable[str]) -> tuple[Rival, ...]:
+    def rivals(self, gathered: Dossier, same_referee: Mapping[str, bool]) -> tuple[Rival, ...]:
         """Return the program's other referrals of the same referee or order, in their state in this run at that time.
 
+        ``same_referee`` says of each referral of the same referee whether only a mailbox makes it so.
         Referrals of other programs are not replayed; they are as in the register.
         """
         order = gathered.conversion.order if gathered.conversion else None
-        referees = set(same_referee)
-        met = (referees | set(self._claiming.get(order, ()) if order else ())) & self.lives.keys() - {gathered.referral}
+        met = (same_referee.keys() | set(self._claiming.get(order, ()) if order else ())) & self.lives.keys() - {
+            gathered.referral
+        }
         own = [
-            self._rival(each, each in referees, gathered.now)
+            replace(
+                self._rival(each, gathered.now),
+                same_referee=each in same_referee,
+                only_mailbox=same_referee.get(each, False),
+            )
             for each in sorted(met)
             if self.lives[each].began_at <= gathered.now
         ]
         return (*own, *(rival for rival in gathered.rivals or () if rival.program != self.program))
 
-    def _rival(self, referral: str, same_referee: bool, moment: datetime) -> Rival:
+    def _rival(self, referral: str, moment: datetime) -> Rival:
         life, verdict = self.lives[referral], self.verdicts.get(referral)
         bought = life.converted_at is not None and life.converted_at <= moment
         claimed_at = life.claimed_at if life.claimed_at is not None and life.claimed_at <= moment else None
@@ -95,7 +102,6 @@ class Run:
             status=_status(life, verdict, moment),
             timely_claim=claimed_at is not None,
             rewarded=verdict is not None and verdict.costs,
-            same_referee=same_referee,
             claimed_at=claimed_at,
             began_at=life.began_at,
         )
