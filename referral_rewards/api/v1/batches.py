@@ -156,6 +156,8 @@ async def record_batch(
     are not valid; with `strict` one bad line gives 422 and nothing of the file is stored. All facts of a file count as
     received together: with `sha256` the referrals that it affects are woken once the whole file is here, even after
     several attempts.
+
+    `warnings` tell what lines say in vain, as `POST /v1/events` does for each event; equal ones are counted together.
     """
     reader = READERS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
     if reader is None:

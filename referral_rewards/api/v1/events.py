@@ -102,6 +102,7 @@ class Acknowledged(BaseModel):
     warnings: list[EventWarning]
 
 
+_NAME: Final = "1 to 500 characters that can be seen, and nobody's email address or phone number."
 _CLOUD_EVENT: Final = {
     "type": "object",
     "description": "A CloudEvent 1.0. (source, id) is its identity; time, with an offset, is when it happened.",
@@ -109,7 +110,9 @@ _CLOUD_EVENT: Final = {
     "oneOf": [{"required": ["data"]}, {"required": ["data_base64"]}],
     "properties": {
         "specversion": {"const": "1.0"},
-        **{name: {"type": "string"} for name in ("id", "source", "type")},
+        "id": {"type": "string", "description": _NAME},
+        "source": {"type": "string", "description": f"The system that tells of it. {_NAME}"},
+        "type": {"type": "string"},
         "time": {"type": "string", "format": "date-time"},
         "data": {"type": "object"},
         "data_base64": {"type": "string", "description": "The same as JSON in base64, in place of `data`."},
@@ -270,4 +273,4 @@ def _count(parts: Parts, user: str, recorded: Recorded, *, refused: int) -> None
     counts = {"recorded": recorded.new, "repeated": recorded.repeated, "conflicting": len(recorded.conflicts)}
     for outcome, count in {**counts, "refused": refused}.items():
         parts.metrics.facts.labels(outcome).inc(count)
-    _log.info("facts_recorded", by=user, refused=refused, **counts)
+    _log.info("facts_recorded", by=user, refused=refused, warnings=len(recorded.warnings), **counts)
