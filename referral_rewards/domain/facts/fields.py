@@ -50,7 +50,7 @@ def unknown_fields(fact_type: FactType, data: Mapping[str, Any]) -> Iterator[Fac
     person = person_of(fact_type, data)
     if person is not None and person is not data:
         found += [(PERSON_PART[fact_type], name) for name in _lacking(person, PERSON_FIELDS)]
-    yield from (_unknown_field(fact_type, within, name) for within, name in found[:_TOLD_MAX])
+    yield from (_unknown_field(fact_type, within, _shown(name)) for within, name in found[:_TOLD_MAX])
     if len(found) > _TOLD_MAX:
         yield FactWarning(WarningKind.UNKNOWN_FIELD, "data", f"{fact_type} has none of the further fields")
 
@@ -59,16 +59,17 @@ def _lacking(part: Mapping[str, Any], known: frozenset[str]) -> list[str]:
     return [] if part.keys() <= known else sorted(part.keys() - known)
 
 
+def _shown(name: str) -> str:
+    """Return a field's name, if it is one; else it may be somebody's address, or disturb a terminal."""
+    return name if len(name) <= _NAME_MAX and id_problem(name) is None else "…"
+
+
 @lru_cache(maxsize=1024)  # the same few names come with every fact of a sender, and finding the nearest takes long
 def _unknown_field(fact_type: FactType, within: str, name: str) -> FactWarning:
     """Return the warning of a field of the data, or of the part ``within`` it that describes a person."""
-    # A name that is no id may be somebody's address, or disturb the terminal that it is shown on.
-    shown = name if len(name) <= _NAME_MAX and id_problem(name) is None else "…"
-    place = ".".join(filter(None, ("data", within, shown)))
-    what = (
-        f"is no field of {'a person' if within else fact_type} and changes nothing{_instead(fact_type, within, shown)}"
-    )
-    return FactWarning(WarningKind.UNKNOWN_FIELD, place, what)
+    whose = "a person" if within else fact_type
+    what = f"is no field of {whose} and changes nothing{_instead(fact_type, within, name)}"
+    return FactWarning(WarningKind.UNKNOWN_FIELD, ".".join(filter(None, ("data", within, name))), what)
 
 
 def _instead(fact_type: FactType, within: str, name: str) -> str:
