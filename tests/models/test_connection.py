@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models import checkout
 from models.session import Database
 from models.statuses import statement
 from referral_rewards.domain.payouts.states import PayoutState
@@ -92,7 +93,13 @@ async def test_a_connection_that_its_server_ended_is_given_up(database: Database
     assert database.connections_opened == 2
 
 
-async def test_a_connection_that_ended_while_idle_is_replaced_before_its_use(database: Database) -> None:
+@pytest.mark.parametrize("told_by", ["its socket", "asking it"])
+async def test_a_connection_that_ended_while_idle_is_replaced_before_its_use(
+    database: Database, told_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if told_by == "asking it":  # as where something on the way dropped it without a word, a while ago
+        monkeypatch.setattr(checkout, "_was_closed", lambda _: False)
+        monkeypatch.setattr(checkout, "_TRUSTED_SECONDS", -1.0)
     async with database.reading() as connection:
         its = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
     beside = database.apart()
