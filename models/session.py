@@ -5,14 +5,19 @@ a piece of work in a transaction and repeats it, if PostgreSQL asks for that.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from models.checkout import check_before_use
+from models.connection import Connection
+from models.unit import UNIT, Unit
 
 #: The database did not answer. Whether it executed the statement is unknown.
 NO_ANSWER: Final = (OperationalError, InterfaceError)
@@ -43,48 +48,17 @@ def asks_to_repeat(error: Exception) -> bool:
 def engine(database_url: str, *, pool_size: int = 5, patience_seconds: float = 30) -> AsyncEngine:
     """Return an engine over psycopg 3. Connections are checked before use, so a restarted server causes no error.
     When all connections are in use, a caller waits up to ``patience_seconds`` for one."""
-    return create_async_engine(
+    opened = create_async_engine(
         database_url,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=patience_seconds,
-        pool_pre_ping=True,
+        pool_use_lifo=True,  # the connections in use are those whose statements are prepared
         hide_parameters=True,  # parameters hold personal data and must not appear in errors or logs
         connect_args={"prepare_threshold": 3},
     )
-
-
-class Unit:
-    """A unit of work: the statements its transaction has run, and the work to do before it commits.
-
-    ``notes`` are what one step of the transaction leaves for that work.
-    """
-
-    def __init__(self) -> None:
-        self.statements: set[str] = set()
-        self.notes: dict[Hashable, object] = {}
-        self._last: dict[Hashable, Callable[[AsyncConnection], Awaitable[None]]] = {}
-
-    @classmethod
-    def of(cls, connection: AsyncConnection) -> "Unit":
-        """Return the unit of work of a connection.
-
-        Raises:
-            RuntimeError: if the connection does not come from a `Database`.
-        """
-        unit = connection.info.get(_UNIT)
-        if not isinstance(unit, cls):
-            raise RuntimeError("this is no transaction of a Database, which would do at its end what is left to do")
-        return unit
-
-    def before_commit(self, key: Hashable, work: Callable[[AsyncConnection], Awaitable[None]]) -> None:
-        """Run ``work`` at the end of the transaction. Only the first work registered under a key is run."""
-        self._last.setdefault(key, work)
-
-    async def finish(self, connection: AsyncConnection) -> None:
-        """Run the registered work, in the order of registration."""
-        for work in self._last.values():
-            await work(connection)
+    check_before_use(opened.sync_engine.pool, opened.dialect)
+    return opened
 
 
 class Database:
@@ -143,16 +117,16 @@ class Database:
     @asynccontextmanager
     async def _opened(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         """At the end of the block run the registered work (`Unit`) and commit; on any exception roll back."""
-        async with engine.begin() as connection:
+        async with Connection(engine) as connection, connection.begin():
             # Held here: a connection that broke refuses to be asked for it, and would hide the error that broke it.
             info = connection.info
-            unit = info[_UNIT] = Unit()
+            unit = info[UNIT] = Unit()
             try:
                 yield connection
                 await unit.finish(connection)
             finally:
                 # The pool reuses the connection for another transaction.
-                info.pop(_UNIT, None)
+                info.pop(UNIT, None)
 
     def _count(self, *_: Any) -> None:
         self.connections_opened += 1
@@ -161,10 +135,7 @@ class Database:
         await self._engine.dispose()
 
 
-_UNIT: Final = "unit of work"
-
-
-def _note(connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
-    unit = connection.info.get(_UNIT)
+def _note(connection: SyncConnection, cursor: Any, statement: str, *_: Any) -> None:
+    unit = connection.info.get(UNIT)
     if unit is not None:
         unit.statements.add(statement)

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.inquiries import Inquiries
 from activities.messages import JudgeRequest
 from activities.referrals import Referrals
-from models.session import BeginAgain, Database, Unit
+from models.session import BeginAgain, Database
+from models.unit import Unit
 from referral_rewards.domain.facts.events import parse_event
 from tests.desk import Desk, life_of
 from tests.register.crowd import INTAKE, NOW, Crowd, enrolment, life

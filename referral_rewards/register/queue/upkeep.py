@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from models.session import Unit
+from models.unit import Unit
 from referral_rewards.register.queue import projection
 from referral_rewards.register.queue.projection import Due
 
