@@ -23,7 +23,7 @@ from models.migrate import upgrade
 from referral_rewards.config.stack import with_driver
 from referral_rewards.local.embedded import postgres, temporal_cli
 from referral_rewards.search_attributes import SEARCH_ATTRIBUTES
-from tests.snapshots import Snapshots, administer, beside, copied
+from tests.snapshots import Snapshots, administer, administrator, beside, copied
 
 _ROOM_BYTES = 8 * 2**30
 
@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The session's PostgreSQL server, by the URL of an empty database (``postgresql://…``)."""
-    async with postgres(tmp_path_factory.mktemp("postgres")) as url:
+    async with postgres(tmp_path_factory.mktemp("postgres")) as url, administrator(url):
         yield url
 
 
