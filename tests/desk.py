@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from referral_rewards.register.referrals import rows as referrals
 from referral_rewards.sources.http import RegisterSource
 from referral_rewards.sources.port import Source
 from tests.apps import lent
+from tests.snapshots import Snapshots
 
 PEPPER = bytes(range(32))
 PROGRAM = (Path(__file__).parent.parent / "programs" / "acme-friends.yaml").read_text()
@@ -187,6 +189,19 @@ async def furnish(database_url: str, *, also: Callable[[Desk], Awaitable[None]] 
         if also is not None:
             await also(opened)
         return Furniture(opened.parts.signer, opened.tokens)
+
+
+@asynccontextmanager
+async def desk_after(snapshots: Snapshots, also: Callable[[Desk], Awaitable[None]]) -> AsyncIterator[Desk]:
+    """A desk where ``also`` was done before: once for the session, and copied for each test. A function of a module."""
+    async with snapshots.of(_furnished(also)) as (url, furniture), desk(url, furniture) as opened:
+        yield opened
+
+
+@cache
+def _furnished(also: Callable[[Desk], Awaitable[None]]) -> Callable[[str], Awaitable[Furniture]]:
+    """The same function each time, by which a snapshot is known."""
+    return partial(furnish, also=also)
 
 
 def event(id_: str, type_: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:
