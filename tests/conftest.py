@@ -8,9 +8,9 @@ import asyncio
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,29 @@ async def desk(snapshots: Snapshots) -> AsyncIterator["Desk"]:
 
     async with snapshots.of(furnish) as (url, furniture), desk(url, furniture) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def trusted_roots() -> Iterator[None]:
+    """Reads the roots of TLS once. Each client of httpx does, though here nearly all speak plain HTTP on loopback: that
+    is a sixth of what a command costs."""
+    from httpx._transports import default
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(default, "create_ssl_context", cache(default.create_ssl_context))
+        yield
+
+
+@pytest.fixture(scope="session")
+def quick_passwords() -> Iterator[None]:
+    """Hashes passwords at the least cost that argon2id has: to try one costs more than all else that a test does."""
+    from argon2 import PasswordHasher
+
+    from referral_rewards.register.people import passwords
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield
 
 
 @pytest.fixture(scope="session")
